@@ -1,0 +1,175 @@
+import { ShapeError } from "../errors.ts";
+import { view, type Backend, type Buffer, type HostArray } from "../backends/backend.ts";
+import { kernel, line, type ElementType } from "../backends/kernel.ts";
+import { poolOf } from "../backends/pool.ts";
+import { Parameter } from "./parameter.ts";
+import { format, size, Tensor } from "./tensor.ts";
+import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
+
+interface Entry {
+  readonly output: Tensor;
+  readonly saved: readonly Tensor[];
+  readonly backward: (dy: Tensor) => void;
+}
+
+/**
+ * Records a step and owns its memory. Ops append how to compute their inputs' gradients; backward() runs that in
+ * reverse; release() gives every buffer of the step back to the pool. With `record: false` it only owns memory, which
+ * is what inference needs.
+ */
+export class Tape {
+  readonly backend: Backend;
+  readonly recording: boolean;
+  readonly #entries: Entry[] = [];
+  readonly #owned = new Set<Tensor>();
+
+  constructor(backend: Backend, options: { record?: boolean } = {}) {
+    this.backend = backend;
+    this.recording = options.record ?? true;
+  }
+
+  /** A tensor that lives until release(), or until backward() no longer needs it. Its contents are undefined. */
+  allocate(shape: readonly number[], type: ElementType = "f32"): Tensor {
+    const buffer = poolOf(this.backend).take(type, size(shape));
+    const tensor = new Tensor(this.backend, shape, buffer, this);
+    this.#owned.add(tensor);
+    return tensor;
+  }
+
+  /** A tensor with these contents. @throws ShapeError when there are not exactly as many as the shape says. */
+  input(shape: readonly number[], data: HostArray, options: { requiresGrad?: boolean } = {}): Tensor {
+    if (data.length !== size(shape)) {
+      throw new ShapeError(`input: ${data.length} elements given for a shape of ${format(shape)}, ${size(shape)}`);
+    }
+    const type = data instanceof Uint32Array ? "u32" : data instanceof Uint8Array ? "u8" : "f32";
+    const tensor = this.allocate(shape, type);
+    tensor.requiresGrad = options.requiresGrad ?? false;
+    this.backend.write(tensor.buffer, data);
+    return tensor;
+  }
+
+  /**
+   * Says how the gradient goes from `output` to `inputs`. `saved` are other tensors that `backward` reads; after it has
+   * run, they and the output go back to the pool.
+   */
+  record(entry: Entry & { readonly inputs: readonly Tensor[] }): void {
+    if (!this.recording || !entry.inputs.some((input) => input.requiresGrad)) return;
+    entry.output.requiresGrad = true;
+    this.#entries.push(entry);
+  }
+
+  /**
+   * Called inside `backward`: lets `write` fill the gradient of x, or adds to it if x was used more than once. Does
+   * nothing where no gradient is wanted.
+   */
+  accumulate(x: Tensor, write: (dx: Tensor) => void): void {
+    if (!x.requiresGrad) return;
+    if (!x.grad) {
+      x.grad = x instanceof Parameter ? x.gradientStorage() : this.allocate(x.shape);
+      write(x.grad);
+      return;
+    }
+    const more = this.allocate(x.shape);
+    write(more);
+    add(more, x.grad);
+    this.#giveBack(more);
+  }
+
+  /** Computes the gradient of a scalar loss with respect to every tensor that requires one. */
+  backward(loss: Tensor): void {
+    if (loss.size !== 1) {
+      throw new ShapeError(`backward: the loss must be a scalar, its shape is ${format(loss.shape)}`);
+    }
+    if (!loss.requiresGrad) {
+      throw new ShapeError("backward: the loss depends on no tensor that requires a gradient");
+    }
+    loss.keep();
+    loss.grad = one(this.backend);
+    for (let entry = this.#entries.pop(); entry; entry = this.#entries.pop()) {
+      const { output, saved, backward } = entry;
+      if (output.grad) backward(output.grad);
+      for (const tensor of saved) if (!tensor.kept) this.#giveBack(tensor);
+      if (output.kept) continue;
+      if (output.grad) this.#giveBack(output.grad);
+      output.grad = undefined;
+      this.#giveBack(output);
+    }
+  }
+
+  /** Ends the step: starts what is queued, and every tensor of the tape goes back to the pool. */
+  release(): void {
+    this.backend.flush();
+    this.#entries.length = 0;
+    for (const tensor of this.#owned) this.#giveBack(tensor);
+  }
+
+  #giveBack(tensor: Tensor): void {
+    if (!this.#owned.delete(tensor)) return;
+    const buffer = tensor.detach();
+    if (buffer) poolOf(this.backend).give(buffer);
+  }
+}
+
+/** The tape of an op's inputs. @throws ShapeError when none has one: then nothing would own the result. */
+export function tapeOf(...inputs: readonly Tensor[]): Tape {
+  const tape = inputs.find((input) => input.tape)?.tape;
+  if (!tape) throw new ShapeError("an op needs at least one input made by tape.input()");
+  return tape;
+}
+
+/** y ← y + x */
+export const addKernel = kernel({
+  name: "add",
+  module: import.meta.url,
+  wgsl: addWgsl,
+  buffers: { x: "read", y: "update" },
+  uniforms: { size: "u32" },
+  workgroups: ({ size }) => line(size),
+  reference({ x, y }, { size }) {
+    for (let i = 0; i < size; i++) y[i]! += x[i]!;
+  },
+});
+
+function add(x: Tensor, y: Tensor): void {
+  for (const [offset, length] of pieces(x)) {
+    x.backend.run(
+      addKernel,
+      { x: view(x.buffer, offset, length), y: view(y.buffer, offset, length) },
+      { size: length },
+    );
+  }
+}
+
+/**
+ * Cuts a tensor into runs of elements that the device can bind, each [offset, length]; usually there is one. Runs
+ * start at multiples of `row` elements (and where a view may start).
+ */
+export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
+  const { bindingBytes, viewAlignment } = x.backend.limits;
+  const total = x.size;
+  if (total * 4 <= bindingBytes) return [[0, total]];
+  let step = row;
+  while ((step * 4) % viewAlignment !== 0) step += row;
+  const length = Math.floor(bindingBytes / 4 / step) * step;
+  if (length === 0) {
+    throw new ShapeError(
+      `a row of ${step} numbers is ${step * 4} bytes; this device binds at most ${bindingBytes}: ` +
+        `use a smaller batch or another device`,
+    );
+  }
+  const runs: [number, number][] = [];
+  for (let offset = 0; offset < total; offset += length) runs.push([offset, Math.min(length, total - offset)]);
+  return runs;
+}
+
+const ones = new WeakMap<Backend, Buffer>();
+
+/** The gradient of the loss with respect to itself. */
+function one(backend: Backend): Tensor {
+  let buffer = ones.get(backend);
+  if (!buffer) {
+    ones.set(backend, (buffer = backend.allocate("f32", 1)));
+    backend.write(buffer, new Float32Array([1]));
+  }
+  return new Tensor(backend, [1], buffer);
+}

@@ -1,0 +1,73 @@
+import { ShapeError } from "../errors.ts";
+import type { Backend, Buffer, HostArray } from "../backends/backend.ts";
+import type { Tape } from "./tape.ts";
+
+/**
+ * An array on a device. Activations are C × H × W × N with the image index innermost (features × N after a linear
+ * layer); weights are out × in/groups × kh × kw, or out × in, as PyTorch has them.
+ */
+export class Tensor {
+  readonly backend: Backend;
+  readonly shape: readonly number[];
+  /** The tape that owns the buffer, or undefined: then it lives until its owner frees it. */
+  readonly tape: Tape | undefined;
+  /** Whether backward() computes a gradient for it. */
+  requiresGrad: boolean;
+  /** The gradient of the loss, of the same shape, after backward(). */
+  grad: Tensor | undefined;
+  #buffer: Buffer | undefined;
+  #kept = false;
+
+  constructor(backend: Backend, shape: readonly number[], buffer: Buffer, tape?: Tape, requiresGrad = false) {
+    this.backend = backend;
+    this.shape = shape;
+    this.tape = tape;
+    this.requiresGrad = requiresGrad;
+    this.#buffer = buffer;
+  }
+
+  /** How many elements. */
+  get size(): number {
+    return size(this.shape);
+  }
+
+  /** @throws ShapeError when the tensor's memory has already gone back to the pool. */
+  get buffer(): Buffer {
+    if (this.#buffer) return this.#buffer;
+    throw new ShapeError(
+      `a tensor of shape ${format(this.shape)} was used after its memory had been given back: ` +
+        `backward() frees what it no longer needs; call keep() on what is to be read afterwards`,
+    );
+  }
+
+  /** Keeps this tensor and its gradient through backward(), until the tape is released. */
+  keep(): this {
+    this.#kept = true;
+    return this;
+  }
+
+  get kept(): boolean {
+    return this.#kept;
+  }
+
+  /** The elements, in row-major order, once everything queued has been computed. */
+  read(): Promise<HostArray> {
+    return this.backend.read(this.buffer, 0, this.size);
+  }
+
+  /** For the tape: takes the memory away. */
+  detach(): Buffer | undefined {
+    const buffer = this.#buffer;
+    this.#buffer = undefined;
+    return buffer;
+  }
+}
+
+export function size(shape: readonly number[]): number {
+  return shape.reduce((product, n) => product * n, 1);
+}
+
+/** A shape for people: 96 × 55 × 55 × 128. */
+export function format(shape: readonly number[]): string {
+  return shape.length === 0 ? "scalar" : shape.join(" × ");
+}

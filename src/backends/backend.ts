@@ -1,0 +1,69 @@
+/**
+ * What computes. Kernels are queued and run in order; nothing here waits except the methods that return a promise.
+ * How a kernel is computed is the backend's own business; that it computes what `kernel.reference` says is not.
+ */
+import type { ElementType, Kernel } from "./kernel.ts";
+
+/** Memory on the device. Only the backend that made it looks inside. */
+export interface Buffer {
+  readonly type: ElementType;
+  /** In elements. */
+  readonly length: number;
+}
+
+/** A run of elements inside a buffer, where a whole one is too long for one binding. */
+export interface BufferView {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  readonly length: number;
+}
+
+export type HostArray = Float32Array | Float64Array | Uint32Array | Uint8Array;
+
+export interface Backend {
+  readonly kind: "wgpu" | "cpu" | "reference";
+  /** For people: the adapter and its driver; or the number of threads and the BLAS. */
+  readonly description: string;
+  readonly limits: {
+    /** The largest buffer or view that a kernel can be given, in bytes. */
+    readonly bindingBytes: number;
+    /** The largest buffer, in bytes. */
+    readonly bufferBytes: number;
+    /** A view's offset must be a multiple of this many bytes. */
+    readonly viewAlignment: number;
+  };
+
+  /** New memory, its contents undefined. @throws DeviceError when there is not enough. */
+  allocate(type: ElementType, length: number): Buffer;
+  /** Gives memory back; kernels already queued may still use it. */
+  free(buffer: Buffer): void;
+  /** Copies `data` (same element type; Float32Array for f32) to the buffer, after everything queued so far. */
+  write(buffer: Buffer, data: HostArray, offset?: number): void;
+  /** Queues a kernel. Every buffer and uniform of its declaration must be given. */
+  run<B extends string, U extends string>(
+    kernel: Kernel<B, U>,
+    buffers: Readonly<Record<B, Buffer | BufferView>>,
+    uniforms: Readonly<Record<U, number>>,
+  ): void;
+  /** Starts what is queued; `read` and `synchronize` imply it. A training step calls it once, at its end. */
+  flush(): void;
+  /** The contents after everything queued so far: Float32Array, Uint32Array or Uint8Array. @throws DeviceError */
+  read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
+  /** Resolves when everything queued so far is done. @throws DeviceError */
+  synchronize(): Promise<void>;
+  /** How much is held now; equal after step 2 and step 12 of a training. */
+  statistics(): { buffers: number; bytes: number };
+  /** Frees everything; the backend can't be used afterwards. */
+  close(): Promise<void>;
+}
+
+export function view(buffer: Buffer, offset: number, length: number): BufferView {
+  return { buffer, offset, length };
+}
+
+/** A buffer as a view of all of it. */
+export function asView(buffer: Buffer | BufferView): BufferView {
+  return "buffer" in buffer ? buffer : { buffer, offset: 0, length: buffer.length };
+}
+
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = { f32: 4, u32: 4, u8: 1 };

@@ -1,0 +1,59 @@
+/**
+ * A kernel: one function from buffers to buffers that every backend can run. It is declared once, in the file of the op
+ * that uses it, as its WGSL text, the layout of its arguments, and a plain loop (`reference`) that is its specification.
+ */
+
+/** What a kernel does to a buffer ("update" reads and writes), and its elements: f32 unless said. */
+export type BufferSpec = Access | `${Access} u32` | `${Access} u8`;
+export type Access = "read" | "write" | "update";
+export type ElementType = "f32" | "u32" | "u8";
+
+/** Elements as a reference loop sees them: Float32Array, Float64Array in gradient checks, Uint32Array, Uint8Array. */
+export interface Elements {
+  [index: number]: number;
+  readonly length: number;
+}
+
+/** How many workgroups to start in x, y and z. */
+export type Workgroups = readonly [x: number, y: number, z: number];
+
+export interface Kernel<B extends string = string, U extends string = string> {
+  /** The name of its file in kernels/wgsl, and of the CPU kernel that computes the same. */
+  readonly name: string;
+  /** `import.meta.url` of the op's file: where a CPU worker finds `reference` when it has nothing faster. */
+  readonly module: string;
+  readonly wgsl: string;
+  /** In the order of the bindings 1, 2, …; binding 0 holds the uniforms. u8 buffers are `array<u32>` in WGSL. */
+  readonly buffers: Readonly<Record<B, BufferSpec>>;
+  /** In the order of the fields of WGSL's `struct Uniforms`, each 4 bytes. */
+  readonly uniforms: Readonly<Record<U, "u32" | "f32">>;
+  workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
+  /** The specification. Works on any elements; f32 buffers may be Float64Array. */
+  reference(buffers: Readonly<Record<B, Elements>>, uniforms: Readonly<Record<U, number>>): void;
+}
+
+/** Declares a kernel; the argument's types are inferred, so that a call with a missing buffer does not compile. */
+export function kernel<B extends string, U extends string>(declaration: Kernel<B, U>): Kernel<B, U> {
+  return declaration;
+}
+
+/** WebGPU's limit on workgroups per dimension, which every adapter has. */
+const MAX_WORKGROUPS = 65_535;
+
+/**
+ * Workgroups for `total` threads in one line, `size` a workgroup, folded into y where x is full.
+ * A kernel finds its thread as `id.x + id.y * groups.x * SIZE` (`groups`: builtin num_workgroups).
+ */
+export function line(total: number, size = 64): Workgroups {
+  const groups = Math.max(1, Math.ceil(total / size));
+  const x = Math.min(groups, MAX_WORKGROUPS);
+  return [x, Math.ceil(groups / x), 1];
+}
+
+export function elementType(spec: BufferSpec): ElementType {
+  return (spec.split(" ")[1] ?? "f32") as ElementType;
+}
+
+export function access(spec: BufferSpec): Access {
+  return spec.split(" ")[0] as Access;
+}

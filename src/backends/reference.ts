@@ -1,0 +1,51 @@
+/** Runs every kernel's `reference` loop at once, on the main thread: the oracle of the tests. */
+import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "./backend.ts";
+import type { Elements, ElementType, Kernel } from "./kernel.ts";
+
+interface ReferenceBuffer extends Buffer {
+  readonly data: HostArray;
+}
+
+/** @param precision of f32 buffers: "f64" for gradient checks. */
+export function openReference(precision: "f32" | "f64" = "f32"): Backend {
+  const Float = precision === "f64" ? Float64Array : Float32Array;
+  const live = new Set<Buffer>();
+  const create = (type: ElementType, length: number): HostArray =>
+    type === "f32" ? new Float(length).fill(NaN) : type === "u32" ? new Uint32Array(length) : new Uint8Array(length);
+
+  return {
+    kind: "reference",
+    description: `plain loops, ${precision}`,
+    limits: { bindingBytes: Infinity, bufferBytes: Infinity, viewAlignment: 1 },
+    allocate(type, length) {
+      const buffer: ReferenceBuffer = { type, length, data: create(type, length) };
+      live.add(buffer);
+      return buffer;
+    },
+    free: (buffer) => void live.delete(buffer),
+    write: (buffer, data, offset = 0) => (buffer as ReferenceBuffer).data.set(data, offset),
+    run<B extends string, U extends string>(
+      kernel: Kernel<B, U>,
+      buffers: Readonly<Record<B, Buffer | BufferView>>,
+      uniforms: Readonly<Record<U, number>>,
+    ) {
+      const elements = {} as Record<B, Elements>;
+      for (const name in kernel.buffers) {
+        const { buffer, offset, length } = asView(buffers[name]);
+        elements[name] = (buffer as ReferenceBuffer).data.subarray(offset, offset + length);
+      }
+      kernel.reference(elements, uniforms);
+    },
+    flush() {},
+    read: async (buffer, offset = 0, length = buffer.length - offset) =>
+      (buffer as ReferenceBuffer).data.slice(offset, offset + length),
+    async synchronize() {},
+    statistics: () => ({
+      buffers: live.size,
+      bytes: [...live].reduce((sum, b) => sum + b.length * ELEMENT_BYTES[b.type], 0),
+    }),
+    async close() {
+      live.clear();
+    },
+  };
+}
