@@ -31,7 +31,9 @@ export interface LrnOptions {
 export function lrn(x: Tensor, { n, k, alpha, beta, groups = 1 }: LrnOptions): Tensor {
   const [c = 0, h = 0, w = 0, images = 0] = x.shape;
   if (x.shape.length !== 4 || c % groups !== 0 || n % 2 !== 1) {
-    throw new ShapeError(`lrn: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`);
+    throw new ShapeError(
+      `lrn: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`,
+    );
   }
   const tape = tapeOf(x);
   const [y, s] = [tape.allocate(x.shape), tape.allocate(x.shape)];
@@ -49,7 +51,15 @@ export function lrn(x: Tensor, { n, k, alpha, beta, groups = 1 }: LrnOptions): T
   return y;
 }
 
-const uniforms = { maps: "u32", plane: "u32", groupMaps: "u32", reach: "u32", k: "f32", alpha: "f32", beta: "f32" } as const;
+const uniforms = {
+  maps: "u32",
+  plane: "u32",
+  groupMaps: "u32",
+  reach: "u32",
+  k: "f32",
+  alpha: "f32",
+  beta: "f32",
+} as const;
 
 export const lrnForward = kernel({
   name: "lrn_forward",

@@ -1,0 +1,182 @@
+/**
+ * Convolution with stride, zero padding and groups, paper §3.5:
+ *
+ *   y[o, p, q, n] = b[o] + Σ_{c, i, j} w[o, c, i, j] · x[g·C/G + c, p·stride + i − pad, q·stride + j − pad, n]
+ *
+ * where g = ⌊o / (O/G)⌋ is the group of filter o, and x is zero outside the image. Its gradients:
+ *
+ *   dx[g·C/G + c, y, x, n] = Σ_{o in g, i, j} w[o, c, i, j] · dy[o, p, q, n],  p·stride + i − pad = y, likewise for x
+ *   dw[o, c, i, j]         = Σ_{p, q, n} dy[o, p, q, n] · x[g·C/G + c, p·stride + i − pad, q·stride + j − pad, n]
+ *   db[o]                  = Σ_{p, q, n} dy[o, p, q, n]
+ *
+ * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
+ */
+import { tapeOf } from "../autograd/tape.ts";
+import { format, type Tensor } from "../autograd/tensor.ts";
+import { kernel } from "../backends/kernel.ts";
+import { ShapeError } from "../errors.ts";
+import { accumulateRowSums } from "./row_sum.ts";
+import { imageShape, positions } from "./shapes.ts";
+import forwardWgsl from "../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
+import backwardXWgsl from "../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
+import backwardWWgsl from "../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
+
+export interface Conv2dOptions {
+  readonly stride?: number;
+  readonly pad?: number;
+  /** 2 where each device saw only its own half of the maps. */
+  readonly groups?: number;
+}
+
+/** @throws ShapeError when the shapes don't fit, or the window is larger than the padded image. */
+export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions = {}): Tensor {
+  const { stride = 1, pad = 0, groups = 1 } = options;
+  const [c, h, width, images] = imageShape("conv2d", x);
+  const [o = 0, groupMaps = 0, kh = 0, kw = 0] = w.shape;
+  if (groupMaps * groups !== c || o % groups !== 0 || b.size !== o) {
+    throw new ShapeError(
+      `conv2d: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}, ${groups} groups: ` +
+        `need weights O × ${c / groups} × KH × KW with O a multiple of the groups, and O biases`,
+    );
+  }
+  const oh = positions(h, kh, stride, pad, "down");
+  const ow = positions(width, kw, stride, pad, "down");
+  if (oh < 1 || ow < 1) {
+    throw new ShapeError(`conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width}, padding ${pad}`);
+  }
+  const tape = tapeOf(x, w, b);
+  const y = tape.allocate([o, oh, ow, images]);
+  const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad, groups };
+  const { backend } = x;
+  backend.run(conv2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);
+  tape.record({
+    inputs: [x, w, b],
+    output: y,
+    saved: [],
+    backward(dy) {
+      tape.accumulate(w, (dw) => backend.run(conv2dBackwardW, { x: x.buffer, dy: dy.buffer, dw: dw.buffer }, uniforms));
+      accumulateRowSums(tape, b, dy);
+      tape.accumulate(x, (dx) => backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms));
+    },
+  });
+  return y;
+}
+
+const uniforms = {
+  images: "u32",
+  c: "u32",
+  h: "u32",
+  w: "u32",
+  o: "u32",
+  oh: "u32",
+  ow: "u32",
+  kh: "u32",
+  kw: "u32",
+  stride: "u32",
+  pad: "u32",
+  groups: "u32",
+} as const;
+
+/** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
+const TILE = 64;
+
+export const conv2dForward = kernel({
+  name: "conv2d_forward",
+  module: import.meta.url,
+  wgsl: forwardWgsl,
+  buffers: { x: "read", w: "read", b: "read", y: "write" },
+  uniforms,
+  workgroups: ({ images, o, oh, ow, groups }) => [
+    Math.ceil((oh * ow * images) / TILE),
+    Math.ceil(o / groups / TILE),
+    groups,
+  ],
+  reference({ x, w, b, y }, u) {
+    for (let at = 0, o = 0; o < u.o; o++) {
+      for (let p = 0; p < u.oh; p++) {
+        for (let q = 0; q < u.ow; q++) {
+          for (let n = 0; n < u.images; n++, at++) {
+            let sum = b[o]!;
+            eachTap(u, o, p, q, (weight, pixel) => (sum += w[weight]! * x[pixel * u.images + n]!));
+            y[at] = sum;
+          }
+        }
+      }
+    }
+  },
+});
+
+export const conv2dBackwardX = kernel({
+  name: "conv2d_backward_x",
+  module: import.meta.url,
+  wgsl: backwardXWgsl,
+  buffers: { w: "read", dy: "read", dx: "write" },
+  uniforms,
+  workgroups: ({ images, c, h, w, groups }) => [
+    Math.ceil((h * w * images) / TILE),
+    Math.ceil(c / groups / TILE),
+    groups,
+  ],
+  reference({ w, dy, dx }, u) {
+    for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
+    for (let at = 0, o = 0; o < u.o; o++) {
+      for (let p = 0; p < u.oh; p++) {
+        for (let q = 0; q < u.ow; q++) {
+          for (let n = 0; n < u.images; n++, at++) {
+            const gradient = dy[at]!;
+            eachTap(u, o, p, q, (weight, pixel) => (dx[pixel * u.images + n]! += w[weight]! * gradient));
+          }
+        }
+      }
+    }
+  },
+});
+
+export const conv2dBackwardW = kernel({
+  name: "conv2d_backward_w",
+  module: import.meta.url,
+  wgsl: backwardWWgsl,
+  buffers: { x: "read", dy: "read", dw: "write" },
+  uniforms,
+  workgroups: ({ c, o, kh, kw, groups }) => [
+    Math.ceil(((c / groups) * kh * kw) / TILE),
+    Math.ceil(o / groups / TILE),
+    groups,
+  ],
+  reference({ x, dy, dw }, u) {
+    for (let i = 0; i < u.o * (u.c / u.groups) * u.kh * u.kw; i++) dw[i] = 0;
+    for (let at = 0, o = 0; o < u.o; o++) {
+      for (let p = 0; p < u.oh; p++) {
+        for (let q = 0; q < u.ow; q++) {
+          for (let n = 0; n < u.images; n++, at++) {
+            const gradient = dy[at]!;
+            eachTap(u, o, p, q, (weight, pixel) => (dw[weight]! += x[pixel * u.images + n]! * gradient));
+          }
+        }
+      }
+    }
+  },
+});
+
+/** The index in w, and the pixel of x (in units of N), of each product that makes up y[o, p, q]. */
+function eachTap(
+  u: Readonly<Record<keyof typeof uniforms, number>>,
+  o: number,
+  p: number,
+  q: number,
+  visit: (weight: number, pixel: number) => void,
+): void {
+  const groupMaps = u.c / u.groups;
+  const firstMap = Math.floor(o / (u.o / u.groups)) * groupMaps;
+  for (let c = 0; c < groupMaps; c++) {
+    for (let i = 0; i < u.kh; i++) {
+      const row = p * u.stride + i - u.pad;
+      if (row < 0 || row >= u.h) continue;
+      for (let j = 0; j < u.kw; j++) {
+        const column = q * u.stride + j - u.pad;
+        if (column < 0 || column >= u.w) continue;
+        visit(((o * groupMaps + c) * u.kh + i) * u.kw + j, ((firstMap + c) * u.h + row) * u.w + column);
+      }
+    }
+  }
+}

@@ -1,0 +1,58 @@
+/**
+ * Dropout, paper §4.2, in its inverted form: in training each element is kept with probability `keep` and divided by it,
+ *
+ *   y = x · m / keep,  dx = dy · m / keep,  m ∈ {0, 1}
+ *
+ * so that nothing need be done at test time. The mask is a function of the key and the element's index (Threefry-2x32),
+ * so that the backward pass computes it again instead of storing it, and every backend has the same.
+ */
+import { tapeOf } from "../autograd/tape.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { kernel, line } from "../backends/kernel.ts";
+import { ShapeError } from "../errors.ts";
+import { threefry } from "../random.ts";
+import wgsl from "../../kernels/wgsl/dropout.wgsl" with { type: "text" };
+
+export interface DropoutOptions {
+  /** Probability of keeping an element, in (0, 1). */
+  readonly keep: number;
+  /** Two 32-bit words, different for every layer and step: `streamKey(seed, Purpose.dropout, step, layer)`. */
+  readonly key: readonly [number, number];
+}
+
+/** @throws ShapeError when `keep` is not between 0 and 1. */
+export function dropout(x: Tensor, { keep, key }: DropoutOptions): Tensor {
+  if (!(keep > 0 && keep < 1)) throw new ShapeError(`dropout: keep is ${keep}, must lie between 0 and 1`);
+  const tape = tapeOf(x);
+  const y = tape.allocate(x.shape);
+  const uniforms = {
+    size: x.size,
+    key0: key[0],
+    key1: key[1],
+    threshold: Math.floor(keep * 2 ** 32),
+    scale: 1 / keep,
+  };
+  x.backend.run(dropoutKernel, { x: x.buffer, y: y.buffer }, uniforms);
+  tape.record({
+    inputs: [x],
+    output: y,
+    saved: [],
+    backward: (dy) =>
+      tape.accumulate(x, (dx) => x.backend.run(dropoutKernel, { x: dy.buffer, y: dx.buffer }, uniforms)),
+  });
+  return y;
+}
+
+export const dropoutKernel = kernel({
+  name: "dropout",
+  module: import.meta.url,
+  wgsl,
+  buffers: { x: "read", y: "write" },
+  uniforms: { size: "u32", key0: "u32", key1: "u32", threshold: "u32", scale: "f32" },
+  workgroups: ({ size }) => line(size),
+  reference({ x, y }, { size, key0, key1, threshold, scale }) {
+    for (let i = 0; i < size; i++) {
+      y[i] = threefry(key0, key1, i, 0)[0] < threshold ? x[i]! * scale : 0;
+    }
+  },
+});

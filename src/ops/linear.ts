@@ -1,0 +1,130 @@
+/**
+ * A fully connected layer on a batch:
+ *
+ *   y[o, n]  = b[o] + Σ_i w[o, i] · x[i, n]
+ *   dx[i, n] = Σ_o w[o, i] · dy[o, n]
+ *   dw[o, i] = Σ_n dy[o, n] · x[i, n]
+ *   db[o]    = Σ_n dy[o, n]
+ *
+ * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, which lies in memory in the same order.
+ * Weights too large for one binding (fc6 has 151 MB) are worked on in runs of whole rows.
+ */
+import { pieces, tapeOf } from "../autograd/tape.ts";
+import { format, type Tensor } from "../autograd/tensor.ts";
+import { view } from "../backends/backend.ts";
+import { kernel } from "../backends/kernel.ts";
+import { ShapeError } from "../errors.ts";
+import { accumulateRowSums } from "./row_sum.ts";
+import forwardWgsl from "../../kernels/wgsl/linear_forward.wgsl" with { type: "text" };
+import backwardXWgsl from "../../kernels/wgsl/linear_backward_x.wgsl" with { type: "text" };
+import backwardWWgsl from "../../kernels/wgsl/linear_backward_w.wgsl" with { type: "text" };
+
+/** @throws ShapeError when the shapes don't fit. */
+export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
+  const images = x.shape.at(-1) ?? 0;
+  const inputs = x.size / images;
+  const outputs = w.shape[0] ?? 0;
+  if (w.shape.length !== 2 || w.shape[1] !== inputs || b.size !== outputs) {
+    throw new ShapeError(
+      `linear: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}: ` +
+        `need weights O × ${inputs} and O biases`,
+    );
+  }
+  const tape = tapeOf(x, w, b);
+  const y = tape.allocate([outputs, images]);
+  const { backend } = x;
+  /** Runs of rows of w, each with the same rows of b, y and dy: 64 rows at a time, so that each starts aligned. */
+  const parts = pieces(w, inputs * 64).map(([offset, length]) => {
+    const [row, rows] = [offset / inputs, length / inputs];
+    return {
+      ofW: (tensor: Tensor) => view(tensor.buffer, offset, length),
+      ofB: view(b.buffer, row, rows),
+      ofY: (tensor: Tensor) => view(tensor.buffer, row * images, rows * images),
+      uniforms: { outputs: rows, inputs, images },
+      first: row === 0,
+    };
+  });
+  for (const { ofW, ofB, ofY, uniforms } of parts) {
+    backend.run(linearForward, { w: ofW(w), x: x.buffer, b: ofB, y: ofY(y) }, uniforms);
+  }
+  tape.record({
+    inputs: [x, w, b],
+    output: y,
+    saved: [],
+    backward(dy) {
+      tape.accumulate(w, (dw) => {
+        for (const { ofW, ofY, uniforms } of parts) {
+          backend.run(linearBackwardW, { x: x.buffer, dy: ofY(dy), dw: ofW(dw) }, uniforms);
+        }
+      });
+      accumulateRowSums(tape, b, dy);
+      tape.accumulate(x, (dx) => {
+        for (const { ofW, ofY, uniforms, first } of parts) {
+          const accumulate = first ? 0 : 1;
+          backend.run(linearBackwardX, { w: ofW(w), dy: ofY(dy), dx: dx.buffer }, { ...uniforms, accumulate });
+        }
+      });
+    },
+  });
+  return y;
+}
+
+const uniforms = { outputs: "u32", inputs: "u32", images: "u32" } as const;
+
+/** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
+const TILE = 64;
+
+export const linearForward = kernel({
+  name: "linear_forward",
+  module: import.meta.url,
+  wgsl: forwardWgsl,
+  buffers: { w: "read", x: "read", b: "read", y: "write" },
+  uniforms,
+  workgroups: ({ outputs, images }) => [Math.ceil(images / TILE), Math.ceil(outputs / TILE), 1],
+  reference({ w, x, b, y }, { outputs, inputs, images }) {
+    for (let o = 0; o < outputs; o++) {
+      for (let n = 0; n < images; n++) {
+        let sum = b[o]!;
+        for (let i = 0; i < inputs; i++) sum += w[o * inputs + i]! * x[i * images + n]!;
+        y[o * images + n] = sum;
+      }
+    }
+  },
+});
+
+export const linearBackwardX = kernel({
+  name: "linear_backward_x",
+  module: import.meta.url,
+  wgsl: backwardXWgsl,
+  // accumulate: 1 adds to dx, which holds the sum over earlier rows of w; 0 overwrites it.
+  buffers: { w: "read", dy: "read", dx: "update" },
+  uniforms: { ...uniforms, accumulate: "u32" },
+  workgroups: ({ inputs, images }) => [Math.ceil(images / TILE), Math.ceil(inputs / TILE), 1],
+  reference({ w, dy, dx }, { outputs, inputs, images, accumulate }) {
+    for (let i = 0; i < inputs; i++) {
+      for (let n = 0; n < images; n++) {
+        let sum = accumulate ? dx[i * images + n]! : 0;
+        for (let o = 0; o < outputs; o++) sum += w[o * inputs + i]! * dy[o * images + n]!;
+        dx[i * images + n] = sum;
+      }
+    }
+  },
+});
+
+export const linearBackwardW = kernel({
+  name: "linear_backward_w",
+  module: import.meta.url,
+  wgsl: backwardWWgsl,
+  buffers: { x: "read", dy: "read", dw: "write" },
+  uniforms,
+  workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / TILE), Math.ceil(outputs / TILE), 1],
+  reference({ x, dy, dw }, { outputs, inputs, images }) {
+    for (let o = 0; o < outputs; o++) {
+      for (let i = 0; i < inputs; i++) {
+        let sum = 0;
+        for (let n = 0; n < images; n++) sum += dy[o * images + n]! * x[i * images + n]!;
+        dw[o * inputs + i] = sum;
+      }
+    }
+  },
+});

@@ -1,0 +1,40 @@
+/**
+ * One step of stochastic gradient descent with momentum and weight decay, paper §5:
+ *
+ *   v ← momentum · v − decay · rate · w − rate · dw
+ *   w ← w + v
+ */
+import { pieces } from "../autograd/tape.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { view } from "../backends/backend.ts";
+import { kernel, line } from "../backends/kernel.ts";
+import wgsl from "../../kernels/wgsl/sgd.wgsl" with { type: "text" };
+
+export interface SgdOptions {
+  readonly rate: number;
+  readonly momentum: number;
+  readonly decay: number;
+}
+
+/** Updates w and its velocity v in place from the gradient dw; all of one shape. */
+export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void {
+  for (const [offset, size] of pieces(w)) {
+    const [wPart, vPart, dwPart] = [w, v, dw].map((tensor) => view(tensor.buffer, offset, size));
+    w.backend.run(sgdKernel, { w: wPart!, v: vPart!, dw: dwPart! }, { size, ...options });
+  }
+}
+
+export const sgdKernel = kernel({
+  name: "sgd",
+  module: import.meta.url,
+  wgsl,
+  buffers: { w: "update", v: "update", dw: "read" },
+  uniforms: { size: "u32", rate: "f32", momentum: "f32", decay: "f32" },
+  workgroups: ({ size }) => line(size),
+  reference({ w, v, dw }, { size, rate, momentum, decay }) {
+    for (let i = 0; i < size; i++) {
+      v[i] = momentum * v[i]! - decay * rate * w[i]! - rate * dw[i]!;
+      w[i]! += v[i]!;
+    }
+  },
+});

@@ -1,0 +1,131 @@
+/**
+ * Softmax and cross-entropy, the loss of paper §3.5, averaged over the valid images of a batch:
+ *
+ *   p[k, n]   = exp(z[k, n] − max z) / Σ_j exp(z[j, n] − max z)
+ *   losses[n] = −log p[label n, n], 0 from image `valid` on (the last batch of an epoch is padded)
+ *   loss      = Σ_n losses[n] / valid
+ *   dz[k, n]  = (p[k, n] − [k = label n]) · dloss / valid, 0 from image `valid` on
+ *   ranks[n]  = how many classes are more probable than the right one: below 1 is top-1 correct, below 5 top-5
+ *
+ * z, p: K × N; labels, losses, ranks: N; loss: 1. Classes tied with the right one count as more probable if they come
+ * before it, so that a net that says the same of all classes is right by chance only.
+ */
+import { tapeOf } from "../autograd/tape.ts";
+import { format, type Tensor } from "../autograd/tensor.ts";
+import { kernel, line } from "../backends/kernel.ts";
+import { ShapeError } from "../errors.ts";
+import forwardWgsl from "../../kernels/wgsl/softmax_cross_entropy_forward.wgsl" with { type: "text" };
+import meanWgsl from "../../kernels/wgsl/softmax_cross_entropy_mean.wgsl" with { type: "text" };
+import backwardWgsl from "../../kernels/wgsl/softmax_cross_entropy_backward.wgsl" with { type: "text" };
+
+export interface CrossEntropy {
+  /** The mean loss: a scalar, to call backward() with. */
+  readonly loss: Tensor;
+  /** The loss of each image, N. */
+  readonly losses: Tensor;
+  /** How many classes are more probable than the right one, for each image, N. */
+  readonly ranks: Tensor;
+}
+
+/**
+ * @param logits K × N (or any shape whose last side is N)
+ * @param labels N class indices below K, of type u32
+ * @param valid how many of the images count
+ * @throws ShapeError when the shapes don't fit
+ */
+export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, valid?: number): CrossEntropy {
+  const images = logits.shape.at(-1) ?? 0;
+  if (labels.size !== images || labels.buffer.type !== "u32") {
+    throw new ShapeError(
+      `softmaxCrossEntropy: logits ${format(logits.shape)}, labels ${format(labels.shape)} of type ` +
+        `${labels.buffer.type}: need one u32 label for each of the ${images} images`,
+    );
+  }
+  const tape = tapeOf(logits, labels);
+  const p = tape.allocate(logits.shape);
+  const losses = tape.allocate([images]).keep();
+  const ranks = tape.allocate([images]).keep();
+  const loss = tape.allocate([1]);
+  const { backend } = logits;
+  const uniforms = { classes: logits.size / images, images, valid: valid ?? images };
+  backend.run(
+    crossEntropyForward,
+    { z: logits.buffer, labels: labels.buffer, p: p.buffer, losses: losses.buffer, ranks: ranks.buffer },
+    uniforms,
+  );
+  backend.run(crossEntropyMean, { losses: losses.buffer, loss: loss.buffer }, { images, valid: uniforms.valid });
+  tape.record({
+    inputs: [logits],
+    output: loss,
+    saved: [p],
+    backward: (dloss) =>
+      tape.accumulate(logits, (dz) =>
+        backend.run(
+          crossEntropyBackward,
+          { p: p.buffer, labels: labels.buffer, dloss: dloss.buffer, dz: dz.buffer },
+          uniforms,
+        ),
+      ),
+  });
+  return { loss, losses, ranks };
+}
+
+const uniforms = { classes: "u32", images: "u32", valid: "u32" } as const;
+
+export const crossEntropyForward = kernel({
+  name: "softmax_cross_entropy_forward",
+  module: import.meta.url,
+  wgsl: forwardWgsl,
+  buffers: { z: "read", labels: "read u32", p: "write", losses: "write", ranks: "write" },
+  uniforms,
+  workgroups: ({ images }) => line(images),
+  reference({ z, labels, p, losses, ranks }, { classes, images, valid }) {
+    for (let n = 0; n < images; n++) {
+      const right = labels[n]!;
+      const rightLogit = z[right * images + n]!;
+      let max = -Infinity;
+      let rank = 0;
+      for (let k = 0; k < classes; k++) {
+        const logit = z[k * images + n]!;
+        max = Math.max(max, logit);
+        if (logit > rightLogit || (logit === rightLogit && k < right)) rank++;
+      }
+      let sum = 0;
+      for (let k = 0; k < classes; k++) sum += Math.exp(z[k * images + n]! - max);
+      for (let k = 0; k < classes; k++) p[k * images + n] = Math.exp(z[k * images + n]! - max) / sum;
+      losses[n] = n < valid ? Math.log(sum) + max - rightLogit : 0;
+      ranks[n] = rank;
+    }
+  },
+});
+
+export const crossEntropyMean = kernel({
+  name: "softmax_cross_entropy_mean",
+  module: import.meta.url,
+  wgsl: meanWgsl,
+  buffers: { losses: "read", loss: "write" },
+  uniforms: { images: "u32", valid: "u32" },
+  workgroups: () => [1, 1, 1],
+  reference({ losses, loss }, { images, valid }) {
+    let sum = 0;
+    for (let n = 0; n < images; n++) sum += losses[n]!;
+    loss[0] = sum / valid;
+  },
+});
+
+export const crossEntropyBackward = kernel({
+  name: "softmax_cross_entropy_backward",
+  module: import.meta.url,
+  wgsl: backwardWgsl,
+  buffers: { p: "read", labels: "read u32", dloss: "read", dz: "write" },
+  uniforms,
+  workgroups: ({ classes, images }) => line(classes * images),
+  reference({ p, labels, dloss, dz }, { classes, images, valid }) {
+    for (let k = 0; k < classes; k++) {
+      for (let n = 0; n < images; n++) {
+        const target = labels[n] === k ? 1 : 0;
+        dz[k * images + n] = n < valid ? ((p[k * images + n]! - target) * dloss[0]!) / valid : 0;
+      }
+    }
+  },
+});
