@@ -1,0 +1,209 @@
+/**
+ * What a network is made of. A layer knows the shape it makes of its input, the parameters it needs, how many
+ * multiply-adds that takes, and how to compute itself from ops; a network is a list of them (networks.ts).
+ */
+import type { Parameter } from "../autograd/parameter.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import { relu as reluOp, tanh as tanhOp } from "../ops/activation.ts";
+import { conv2d } from "../ops/conv2d.ts";
+import { dropout as dropoutOp } from "../ops/dropout.ts";
+import { linear } from "../ops/linear.ts";
+import { local2d } from "../ops/local2d.ts";
+import { lrn as lrnOp, type LrnOptions } from "../ops/lrn.ts";
+import { mapNorm as mapNormOp, type MapNormOptions } from "../ops/map_norm.ts";
+import { averagePool as averagePoolOp, maxPool as maxPoolOp } from "../ops/pool.ts";
+import { positions } from "../ops/shapes.ts";
+
+/** Channels, height and width of one image; height and width are 1 behind a fully connected layer. */
+export type ImageShape = readonly [channels: number, height: number, width: number];
+
+/** How a parameter starts. */
+export type Initial =
+  | { readonly normal: number } // standard deviation
+  | { readonly uniform: number } // between plus and minus this
+  | { readonly constant: number };
+
+export interface ParameterSpec {
+  /** PyTorch's name. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly initial: Initial;
+  readonly role: "weight" | "bias";
+  /** Weight decay where it differs from the network's. */
+  readonly decay?: number;
+}
+
+/** What the same layer does differently from one pass to the next. */
+export interface Pass {
+  readonly training: boolean;
+  /** Key of the dropout mask of the `layer`-th dropout layer in this step. */
+  dropoutKey(layer: number): readonly [number, number];
+}
+
+export interface Layer {
+  readonly kind: string;
+  /** Name of its parameters, "" where it has none. */
+  readonly name: string;
+  /** Its settings, for people. */
+  readonly settings: string;
+  outputShape(input: ImageShape): ImageShape;
+  parameters(input: ImageShape): readonly ParameterSpec[];
+  /** Multiply-adds of the products of a forward pass on one image. */
+  multiplyAdds(input: ImageShape): number;
+  forward(x: Tensor, parameters: readonly Parameter[], pass: Pass): Tensor;
+}
+
+/** How the weights and biases of a layer start, and their decay. */
+export interface Start {
+  /** Standard deviation of the weights; "fan-in": uniform in ±1/√inputs, weights and biases alike, as PyTorch does. */
+  readonly sigma: number | "fan-in";
+  readonly bias?: number;
+  readonly decay?: number;
+}
+
+export interface ConvOptions extends Start {
+  readonly stride?: number;
+  readonly pad?: number;
+  readonly groups?: number;
+}
+
+/** `filters` filters of `size` × `size`. */
+export function conv(name: string, filters: number, size: number, options: ConvOptions): Layer {
+  const { stride = 1, pad = 0, groups = 1 } = options;
+  const outputShape = ([, h, w]: ImageShape): ImageShape => [
+    filters,
+    positions(h, size, stride, pad, "down"),
+    positions(w, size, stride, pad, "down"),
+  ];
+  return {
+    kind: "conv",
+    name,
+    settings: `${filters} of ${size}×${size}${list({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] })}`,
+    outputShape,
+    parameters: ([c]) => weightAndBias(name, [filters, c / groups, size, size], [filters], options),
+    multiplyAdds: (input) => product(outputShape(input)) * (input[0] / groups) * size * size,
+    forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
+  };
+}
+
+/** A convolution whose filters differ from position to position. */
+export function local(name: string, filters: number, size: number, options: ConvOptions): Layer {
+  const { stride = 1, pad = 0 } = options;
+  const { outputShape, multiplyAdds, settings } = conv(name, filters, size, { ...options, groups: 1 });
+  return {
+    kind: "local",
+    name,
+    settings,
+    outputShape,
+    parameters: (input) => {
+      const output = outputShape(input);
+      return weightAndBias(name, [...output, input[0], size, size], output, options);
+    },
+    multiplyAdds,
+    forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
+  };
+}
+
+/** A fully connected layer with `outputs` units. */
+export function fc(name: string, outputs: number, options: Start): Layer {
+  return {
+    kind: "fc",
+    name,
+    settings: `${outputs} units`,
+    outputShape: () => [outputs, 1, 1],
+    parameters: (input) => weightAndBias(name, [outputs, product(input)], [outputs], options),
+    multiplyAdds: (input) => outputs * product(input),
+    forward: (x, [w, b]) => linear(x, w!, b!),
+  };
+}
+
+export interface PoolSettings {
+  /** How the output size is rounded: up as cuda-convnet does, unless said. */
+  readonly round?: "up" | "down";
+}
+
+export function maxPool(window: number, stride: number, settings: PoolSettings = {}): Layer {
+  return pool("max-pool", window, stride, settings, maxPoolOp);
+}
+
+export function averagePool(window: number, stride: number, settings: PoolSettings = {}): Layer {
+  return pool("average-pool", window, stride, settings, averagePoolOp);
+}
+
+function pool(kind: string, window: number, stride: number, settings: PoolSettings, op: typeof maxPoolOp): Layer {
+  const round = settings.round ?? "up";
+  return {
+    ...withoutParameters(kind, `${window}×${window}, stride ${stride}`, (x) => op(x, { window, stride, round })),
+    outputShape: ([c, h, w]) => [c, positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)],
+  };
+}
+
+/** Response normalisation across maps, paper §3.3. */
+export function lrn(options: LrnOptions): Layer {
+  const { n, k, alpha, beta, groups = 1 } = options;
+  const settings = `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${list({ groups: [groups, 1] })}`;
+  return withoutParameters("lrn", settings, (x) => lrnOp(x, options));
+}
+
+/** Response normalisation inside each map. */
+export function mapNorm(options: MapNormOptions): Layer {
+  const { size, k, alpha, beta } = options;
+  const settings = `${size}×${size} inside a map, k ${k}, α ${Number(alpha.toPrecision(3))}, β ${beta}`;
+  return withoutParameters("map-norm", settings, (x) => mapNormOp(x, options));
+}
+
+export function relu(): Layer {
+  return withoutParameters("relu", "", reluOp);
+}
+
+export function tanh(): Layer {
+  return withoutParameters("tanh", "", tanhOp);
+}
+
+/** Dropout in training, nothing otherwise. `index` tells the network's dropout layers apart. */
+export function dropout(index: number, keep = 0.5): Layer {
+  return withoutParameters("dropout", `keep ${keep}`, (x, _, pass) =>
+    pass.training ? dropoutOp(x, { keep, key: pass.dropoutKey(index) }) : x,
+  );
+}
+
+function withoutParameters(kind: string, settings: string, forward: Layer["forward"]): Layer {
+  return {
+    kind,
+    name: "",
+    settings,
+    outputShape: (input) => input,
+    parameters: () => [],
+    multiplyAdds: () => 0,
+    forward,
+  };
+}
+
+function weightAndBias(
+  name: string,
+  weight: readonly number[],
+  bias: readonly number[],
+  { sigma, bias: constant = 0, decay }: Start,
+): readonly ParameterSpec[] {
+  // The inputs of one output: what remains of the weights' shape without the outputs'.
+  const bound = 1 / Math.sqrt(product(weight) / product(bias));
+  const [ofWeight, ofBias]: [Initial, Initial] =
+    sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant }];
+  const common = decay === undefined ? {} : { decay };
+  return [
+    { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common },
+    { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" },
+  ];
+}
+
+function product(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** The settings that differ from what is usual: ", stride 4". */
+function list(settings: Readonly<Record<string, readonly [value: number, usual: number]>>): string {
+  return Object.entries(settings)
+    .filter(([, [value, usual]]) => value !== usual)
+    .map(([name, [value]]) => `, ${name} ${value}`)
+    .join("");
+}

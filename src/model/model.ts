@@ -1,0 +1,89 @@
+import { Parameter } from "../autograd/parameter.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backends/backend.ts";
+import { ShapeError, UsageError } from "../errors.ts";
+import { Purpose, Random } from "../random.ts";
+import type { ImageShape, Initial, Layer, ParameterSpec, Pass } from "./layers.ts";
+import type { Network } from "./networks.ts";
+
+/** A layer in its place: what goes in, what comes out, what it learns. */
+export interface PlacedLayer {
+  readonly layer: Layer;
+  readonly input: ImageShape;
+  readonly output: ImageShape;
+  readonly parameters: readonly ParameterSpec[];
+  readonly multiplyAdds: number;
+}
+
+/** The layers of a network with their shapes, without any memory. @throws ShapeError when an image is too small. */
+export function place(network: Network, classes: number = network.classes): PlacedLayer[] {
+  if (!Number.isInteger(classes) || classes < 2) {
+    throw new UsageError(`${network.name}: ${classes} classes; a classifier needs at least 2`);
+  }
+  let shape: ImageShape = [3, network.crop, network.crop];
+  return network.layers(classes).map((layer) => {
+    const input = shape;
+    shape = layer.outputShape(input);
+    if (shape.some((side) => side < 1)) {
+      throw new ShapeError(
+        `${network.name}: ${layer.kind} ${layer.name} makes nothing of an input of ${input.join("×")}`,
+      );
+    }
+    const [parameters, multiplyAdds] = [layer.parameters(input), layer.multiplyAdds(input)];
+    return { layer, input, output: shape, parameters, multiplyAdds };
+  });
+}
+
+/** A network with weights, on a device. */
+export class Model {
+  readonly network: Network;
+  readonly classes: number;
+  readonly layers: readonly PlacedLayer[];
+  /** In the order of the layers, weight before bias. */
+  readonly parameters: readonly Parameter[];
+  /** What is known of each parameter, in the same order. */
+  readonly specs: readonly ParameterSpec[];
+  readonly #byLayer: readonly (readonly Parameter[])[];
+
+  /** Its weights are undefined until `initialise` or a checkpoint sets them. */
+  constructor(network: Network, backend: Backend, classes: number = network.classes) {
+    this.network = network;
+    this.classes = classes;
+    this.layers = place(network, classes);
+    this.#byLayer = this.layers.map(({ parameters }) =>
+      parameters.map((spec) => new Parameter(backend, spec.name, spec.shape)),
+    );
+    this.parameters = this.#byLayer.flat();
+    this.specs = this.layers.flatMap(({ parameters }) => parameters);
+  }
+
+  /** Draws the initial weights: the same for the same seed on every device. */
+  initialise(seed: number): void {
+    this.parameters.forEach((parameter, i) => {
+      const random = new Random(seed, Purpose.weights, i);
+      parameter.backend.write(parameter.buffer, initialValues(this.specs[i]!.initial, parameter.size, random));
+    });
+  }
+
+  /** @param x 3 × crop × crop × N. @returns the logits, classes × N. */
+  forward(x: Tensor, pass: Pass = EVALUATION): Tensor {
+    return this.layers.reduce((input, { layer }, i) => layer.forward(input, this.#byLayer[i]!, pass), x);
+  }
+
+  free(): void {
+    for (const parameter of this.parameters) parameter.free();
+  }
+}
+
+const EVALUATION: Pass = {
+  training: false,
+  dropoutKey: () => [0, 0],
+};
+
+function initialValues(initial: Initial, size: number, random: Random): Float32Array {
+  const values = new Float32Array(size);
+  if ("constant" in initial) return values.fill(initial.constant);
+  if ("normal" in initial) for (let i = 0; i < size; i++) values[i] = initial.normal * random.normal();
+  else for (let i = 0; i < size; i++) values[i] = initial.uniform * (2 * random.uniform() - 1);
+  return values;
+}
