@@ -8,25 +8,39 @@
 export const Purpose = { weights: 1, shuffle: 2, augment: 3, dropout: 4, drawing: 5, split: 6 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
-const ROTATIONS = [13, 15, 26, 6, 17, 29, 16, 24] as const;
 const PARITY = 0x1bd11bda;
+
+/** The second word of the last block: two results without an array for each block. */
+let secondWord = 0;
 
 /** One block: two words of key and two of counter give two random words, all unsigned 32-bit. */
 export function threefry(k0: number, k1: number, c0: number, c1: number): [number, number] {
+  return [block(k0, k1, c0, c1), secondWord];
+}
+
+function block(key0: number, key1: number, c0: number, c1: number): number {
+  // As signed integers: an unsigned one above 2³¹ would make every sum a floating-point one.
+  const k0 = key0 | 0;
+  const k1 = key1 | 0;
   const k2 = PARITY ^ k0 ^ k1;
   let x0 = (c0 + k0) | 0;
   let x1 = (c1 + k1) | 0;
-  for (let round = 0; round < 20; round++) {
-    const r = ROTATIONS[round % 8]!;
+  // Twenty rounds; after each four a word of key is added to each half, and the count of such additions to the second.
+  for (let added = 1; added <= 5; added++) {
+    const odd = (added & 1) === 1;
     x0 = (x0 + x1) | 0;
-    x1 = ((x1 << r) | (x1 >>> (32 - r))) ^ x0;
-    if (round % 4 === 3) {
-      const s = (round + 1) / 4;
-      x0 = (x0 + (s % 3 === 0 ? k0 : s % 3 === 1 ? k1 : k2)) | 0;
-      x1 = (x1 + (s % 3 === 0 ? k1 : s % 3 === 1 ? k2 : k0) + s) | 0;
-    }
+    x1 = (odd ? (x1 << 13) | (x1 >>> 19) : (x1 << 17) | (x1 >>> 15)) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = (odd ? (x1 << 15) | (x1 >>> 17) : (x1 << 29) | (x1 >>> 3)) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = (odd ? (x1 << 26) | (x1 >>> 6) : (x1 << 16) | (x1 >>> 16)) ^ x0;
+    x0 = (x0 + x1) | 0;
+    x1 = (odd ? (x1 << 6) | (x1 >>> 26) : (x1 << 24) | (x1 >>> 8)) ^ x0;
+    x0 = (x0 + (added === 3 ? k0 : added === 1 || added === 4 ? k1 : k2)) | 0;
+    x1 = (x1 + (added === 3 ? k1 : added === 1 || added === 4 ? k2 : k0) + added) | 0;
   }
-  return [x0 >>> 0, x1 >>> 0];
+  secondWord = x1 >>> 0;
+  return x0 >>> 0;
 }
 
 /** The key of a stream: folds a seed (up to 2⁵³), a purpose and two indices (say epoch and sample) into two words. */
@@ -40,7 +54,8 @@ export class Random {
   readonly #k0: number;
   readonly #k1: number;
   #position = 0;
-  #spare: number | undefined;
+  #spareWord: number | undefined;
+  #spareNormal: number | undefined;
 
   constructor(seed: number, purpose: Purpose, a = 0, b = 0) {
     [this.#k0, this.#k1] = streamKey(seed, purpose, a, b);
@@ -48,14 +63,14 @@ export class Random {
 
   /** An unsigned 32-bit integer. */
   word(): number {
-    if (this.#spare !== undefined) {
-      const spare = this.#spare;
-      this.#spare = undefined;
+    const spare = this.#spareWord;
+    if (spare !== undefined) {
+      this.#spareWord = undefined;
       return spare;
     }
-    const [x0, x1] = threefry(this.#k0, this.#k1, this.#position++, 0);
-    this.#spare = x1;
-    return x0;
+    const word = block(this.#k0, this.#k1, this.#position++, 0);
+    this.#spareWord = secondWord;
+    return word;
   }
 
   /** Uniform in [0, 1), with 32 bits. */
@@ -68,10 +83,17 @@ export class Random {
     return Math.floor(this.uniform() * n);
   }
 
-  /** Standard normal (Box and Muller). */
+  /** Standard normal (Box and Muller: two of them from two words). */
   normal(): number {
+    const spare = this.#spareNormal;
+    if (spare !== undefined) {
+      this.#spareNormal = undefined;
+      return spare;
+    }
     const radius = Math.sqrt(-2 * Math.log((this.word() + 0.5) / 2 ** 32));
-    return radius * Math.cos(2 * Math.PI * this.uniform());
+    const angle = 2 * Math.PI * this.uniform();
+    this.#spareNormal = radius * Math.sin(angle);
+    return radius * Math.cos(angle);
   }
 
   /** A permutation of 0 … n−1 (Fisher and Yates). */

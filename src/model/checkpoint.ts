@@ -1,0 +1,127 @@
+/**
+ * Checkpoints: a safetensors file whose weights have PyTorch's names and shapes. Beside them stand the mean image
+ * (`preprocessing.mean`) and, where training is to go on, the velocities (`velocity.NAME`); the metadata hold the
+ * network's name, the class names, and the state of the training as JSON.
+ */
+import type { Tensor } from "../autograd/tensor.ts";
+import { format } from "../autograd/tensor.ts";
+import { CheckpointError } from "../errors.ts";
+import type { Model } from "./model.ts";
+import { openSafetensors, writeSafetensors, type Safetensors, type TensorSource } from "./safetensors.ts";
+
+const FORMAT = "alexnet-1";
+const MEAN = "preprocessing.mean";
+const VELOCITY = "velocity.";
+
+export interface CheckpointContents {
+  readonly model: Model;
+  /** Class names, in the order of the outputs. */
+  readonly classes: readonly string[];
+  /** S × S × 3, what is subtracted from a record. */
+  readonly mean: Float32Array;
+  /** In the order of the model's parameters. */
+  readonly velocities?: readonly Tensor[];
+  /** Anything JSON can hold. */
+  readonly state: unknown;
+}
+
+/** Writes atomically; the same contents give the same bytes. @throws AlexNetError when it can't be written. */
+export async function saveCheckpoint(path: string, contents: CheckpointContents): Promise<void> {
+  const { model, classes, mean, velocities = [], state } = contents;
+  const side = model.network.record;
+  const source = (name: string, tensor: Tensor): TensorSource => ({
+    name,
+    shape: tensor.shape,
+    read: async () => (await tensor.read()) as Float32Array,
+  });
+  const tensors: TensorSource[] = [
+    ...model.parameters.map((parameter) => source(parameter.name, parameter)),
+    { name: MEAN, shape: [side, side, 3], read: async () => mean },
+    ...velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
+  ];
+  await writeSafetensors(path, tensors, {
+    format: FORMAT,
+    network: model.network.name,
+    classes: JSON.stringify(classes),
+    state: JSON.stringify(state),
+  });
+}
+
+export interface Checkpoint {
+  readonly path: string;
+  /** The network's name. */
+  readonly network: string;
+  readonly classes: readonly string[];
+  readonly state: unknown;
+  /** S × S × 3. */
+  readonly mean: Float32Array;
+  /**
+   * Puts the weights into a model, and the velocities where they are asked for.
+   * @throws CheckpointError when the file belongs to another network or lacks something
+   */
+  loadInto(model: Model, velocities?: readonly Tensor[]): void;
+  close(): void;
+}
+
+/** @throws CheckpointError when there is none, or it is damaged or of another kind. */
+export function openCheckpoint(path: string): Checkpoint {
+  const file = openSafetensors(path);
+  try {
+    return read(path, file);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+function read(path: string, file: Safetensors): Checkpoint {
+  const { format: kind, network, classes, state } = file.metadata;
+  if (kind !== FORMAT || !network || !classes || !state) {
+    throw new CheckpointError(
+      `${path}: a safetensors file, but not a checkpoint of this program (format ${kind ?? "unnamed"})`,
+    );
+  }
+  const entry = (name: string, shape?: readonly number[]): Float32Array => {
+    const found = file.tensors.get(name);
+    if (!found) throw new CheckpointError(`${path}: ${name} is missing`);
+    if (shape && found.shape.join() !== shape.join()) {
+      throw new CheckpointError(`${path}: ${name} is ${format(found.shape)}, the model's is ${format(shape)}`);
+    }
+    return found.read();
+  };
+  return {
+    path,
+    network,
+    classes: parseClasses(path, classes),
+    state: parseJson(path, "state", state),
+    mean: entry(MEAN),
+    loadInto(model, velocities) {
+      if (model.network.name !== network) {
+        throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
+      }
+      for (const parameter of model.parameters) {
+        parameter.backend.write(parameter.buffer, entry(parameter.name, parameter.shape));
+      }
+      velocities?.forEach((velocity, i) => {
+        velocity.backend.write(velocity.buffer, entry(VELOCITY + model.parameters[i]!.name, velocity.shape));
+      });
+    },
+    close: file.close,
+  };
+}
+
+function parseClasses(path: string, text: string): readonly string[] {
+  const classes = parseJson(path, "classes", text);
+  if (!Array.isArray(classes) || classes.some((name) => typeof name !== "string")) {
+    throw new CheckpointError(`${path}: its class names are not a list of names`);
+  }
+  return classes;
+}
+
+function parseJson(path: string, what: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CheckpointError(`${path}: its ${what} is not JSON`, { cause: error });
+  }
+}

@@ -1,0 +1,59 @@
+import { Tensor } from "../autograd/tensor.ts";
+import type { Model } from "../model/model.ts";
+import { sgd } from "../ops/sgd.ts";
+
+export interface SgdSettings {
+  readonly momentum: number;
+  readonly decay: number;
+  /** Biases learn at this multiple of the rate. */
+  readonly biasRate: number;
+  readonly biasDecay: boolean;
+}
+
+/** Stochastic gradient descent with momentum, paper §5, on all parameters of a model. */
+export class Sgd {
+  readonly settings: SgdSettings;
+  /** One for each parameter of the model, in its order; zero at first. */
+  readonly velocities: readonly Tensor[];
+  readonly #model: Model;
+
+  constructor(model: Model, settings: SgdSettings) {
+    this.settings = settings;
+    this.#model = model;
+    this.velocities = model.parameters.map(({ backend, shape, size }) => {
+      const buffer = backend.allocate("f32", size);
+      backend.write(buffer, new Float32Array(size));
+      return new Tensor(backend, shape, buffer);
+    });
+  }
+
+  /**
+   * Moves every parameter that has a gradient, and clears the gradient.
+   * @param rateOf the learning rate of a layer's weights; 0 leaves the layer as it is
+   */
+  step(rateOf: (layer: string) => number): void {
+    const { momentum, decay, biasRate, biasDecay } = this.settings;
+    this.#model.parameters.forEach((parameter, i) => {
+      const { grad } = parameter;
+      if (!grad) return;
+      const spec = this.#model.specs[i]!;
+      const isBias = spec.role === "bias";
+      const rate = rateOf(layerOf(parameter.name)) * (isBias ? biasRate : 1);
+      const ownDecay = isBias && !biasDecay ? 0 : (spec.decay ?? decay);
+      if (rate > 0) sgd(parameter, this.velocities[i]!, grad, { rate, momentum, decay: ownDecay });
+      parameter.grad = undefined;
+    });
+  }
+
+  free(): void {
+    for (const velocity of this.velocities) {
+      const buffer = velocity.detach();
+      if (buffer) velocity.backend.free(buffer);
+    }
+  }
+}
+
+/** conv1 of conv1.weight. */
+function layerOf(parameter: string): string {
+  return parameter.slice(0, parameter.lastIndexOf("."));
+}
