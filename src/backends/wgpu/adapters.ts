@@ -1,0 +1,166 @@
+/** The GPUs of this machine: listed, described, ordered and chosen. */
+import { read, toBuffer, type Pointer } from "bun:ffi";
+import { DeviceError } from "../../errors.ts";
+import { begin, getU32, getU64, room, type Address } from "./arguments.ts";
+import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
+import { loadShim } from "./shim.ts";
+import { instanceDescriptor, LIMITS_BYTES, readLimits, type Limits } from "./structs.ts";
+
+export type AdapterKind = "discrete" | "integrated" | "software" | "other";
+
+export interface AdapterDescription {
+  readonly name: string;
+  readonly kind: AdapterKind;
+  /** The interface of the driver: Vulkan, Metal, DX12 or GL. */
+  readonly api: string;
+  readonly driver: string;
+  readonly limits: Limits;
+}
+
+/** An adapter, and where it comes from. `handle` is released by `releaseAdapters`. */
+export interface Adapter extends AdapterDescription {
+  readonly handle: Handle;
+  readonly instance: Handle;
+}
+
+/** The GPUs, best first: discrete, integrated, other, software. Empty where there is no driver. */
+export async function listAdapters(): Promise<AdapterDescription[]> {
+  const wgpu = await loadWgpu();
+  const adapters = openAdapters(wgpu);
+  releaseAdapters(wgpu, adapters);
+  return adapters.map(({ name, kind, api, driver, limits }) => ({ name, kind, api, driver, limits }));
+}
+
+/**
+ * @param wanted part of a name, a kind, or a place in the list; without it the best GPU that is not software.
+ * @throws DeviceError that lists what there is.
+ */
+export function chooseAdapter<A extends AdapterDescription>(adapters: readonly A[], wanted?: string | number): A {
+  const text = String(wanted ?? "").toLowerCase();
+  const chosen =
+    wanted === undefined
+      ? adapters.find((adapter) => adapter.kind !== "software")
+      : (adapters[typeof wanted === "number" ? wanted : /^\d+$/.test(wanted) ? Number(wanted) : -1] ??
+        adapters.find((adapter) => adapter.kind === text) ??
+        adapters.find((adapter) => adapter.name.toLowerCase().includes(text)));
+  if (chosen) return chosen;
+  const list = adapters.map(({ name, kind }, i) => `${i}: ${name} (${kind})`).join(", ");
+  if (!list) {
+    throw new DeviceError(
+      "no GPU found: install its driver (Vulkan on Linux; mesa-vulkan-drivers has a software one), or use the cpu",
+    );
+  }
+  throw new DeviceError(
+    wanted === undefined
+      ? `no GPU but software found; ask for it by name to use it: ${list}`
+      : `no GPU "${wanted}"; there is ${list}`,
+  );
+}
+
+// Flags of WGPUInstanceBackend.
+const VULKAN_METAL_DX12 = (1 << 0) | (1 << 2) | (1 << 3);
+const GL = 1 << 1;
+
+const instances = new Map<number, Handle>();
+
+/** One for the process, never released: drivers don't like to be loaded twice. */
+function openInstance(wgpu: Wgpu, backends: number): Handle {
+  const open = instances.get(backends);
+  if (open) return open;
+  begin();
+  const instance = wgpu.wgpuCreateInstance(instanceDescriptor(backends)) as Handle | null;
+  if (!instance) throw new DeviceError("wgpu: no instance could be created");
+  instances.set(backends, instance);
+  return instance;
+}
+
+/** All adapters, in the order of `listAdapters`. */
+export function openAdapters(wgpu: Wgpu): Adapter[] {
+  let adapters = enumerate(wgpu, VULKAN_METAL_DX12);
+  // OpenGL shows the same GPUs again with lower limits, and takes long to load: only where there is nothing else.
+  if (adapters.length === 0) adapters = enumerate(wgpu, GL);
+  const sorted = adapters.sort(
+    (a, b) => order(KINDS, a.kind) - order(KINDS, b.kind) || order(APIS, a.api) - order(APIS, b.api),
+  );
+  // On Windows a GPU appears under Vulkan and under DX12.
+  const best = sorted.filter((a) => !sorted.some((b) => b.name === a.name && order(APIS, b.api) < order(APIS, a.api)));
+  releaseAdapters(
+    wgpu,
+    sorted.filter((adapter) => !best.includes(adapter)),
+  );
+  return best;
+}
+
+export function releaseAdapters(wgpu: Wgpu, adapters: readonly Adapter[]): void {
+  for (const { handle } of adapters) wgpu.wgpuAdapterRelease(handle);
+}
+
+const KINDS: readonly AdapterKind[] = ["discrete", "integrated", "other", "software"];
+const APIS = ["Metal", "Vulkan", "DX12", "GL"];
+
+function order(list: readonly string[], item: string): number {
+  const at = list.indexOf(item);
+  return at < 0 ? list.length : at;
+}
+
+function enumerate(wgpu: Wgpu, backends: number): Adapter[] {
+  loadShim().quiet_wayland();
+  const instance = openInstance(wgpu, backends);
+  begin();
+  const list = room(8 * 1024);
+  const count = Number(wgpu.wgpuInstanceEnumerateAdapters(instance, 0, list));
+  const handles = Array.from({ length: count }, (_, i) => getU64(list + 8 * i) as Handle);
+  return handles.map((handle) => ({ handle, instance, ...describe(wgpu, handle) }));
+}
+
+/**
+ * struct WGPUAdapterInfo {           // 96 bytes
+ *   WGPUChainedStruct *nextInChain;  //  0
+ *   WGPUStringView vendor;           //  8
+ *   WGPUStringView architecture;     // 24
+ *   WGPUStringView device;           // 40
+ *   WGPUStringView description;      // 56
+ *   uint32_t backendType;            // 72
+ *   uint32_t adapterType;            // 76
+ *   uint32_t vendorID, deviceID, subgroupMinSize, subgroupMaxSize; // 80
+ * };
+ */
+function describe(wgpu: Wgpu, handle: Handle): AdapterDescription {
+  begin();
+  const info = room(96);
+  wgpu.wgpuAdapterGetInfo(handle, info);
+  const limits = room(LIMITS_BYTES);
+  wgpu.wgpuAdapterGetLimits(handle, limits);
+  const description = {
+    name: readText(info + 40).trim() || "unnamed GPU",
+    kind: (["other", "discrete", "integrated", "software"] as const)[getU32(info + 76)] ?? "other",
+    api: ["", "", "", "DX11", "DX12", "Metal", "Vulkan", "GL", "GL"][getU32(info + 72)] || "unknown",
+    driver: readText(info + 56).trim(),
+    limits: readLimits(limits),
+  };
+  loadShim().free_adapter_info(addressOf(wgpu, "wgpuAdapterInfoFreeMembers"), info);
+  return description;
+}
+
+/** A WGPUStringView that C filled in. */
+function readText(at: Address): string {
+  const [data, length] = [getU64(at), getU64(at + 8)];
+  return data && length ? new TextDecoder().decode(toBuffer(data as Pointer, 0, length)) : "";
+}
+
+/** WebGPU's and wgpu's features that are switched on where the GPU has them. */
+const FEATURES = { timestamps: 0x9, f16: 0xb, subgroups: 0x12 } as const;
+export type Feature = keyof typeof FEATURES;
+
+/** The features of FEATURES that an adapter has, and their values in the order of C. */
+export function featuresOf(wgpu: Wgpu, adapter: Handle): { names: Feature[]; values: number[] } {
+  begin();
+  // struct WGPUSupportedFeatures { size_t featureCount; uint32_t const *features; };  // 16 bytes
+  const supported = room(16);
+  wgpu.wgpuAdapterGetFeatures(adapter, supported);
+  const [count, list] = [getU64(supported), getU64(supported + 8) as Pointer];
+  const all = new Set(Array.from({ length: count }, (_, i) => read.u32(list, 4 * i)));
+  loadShim().free_features(addressOf(wgpu, "wgpuSupportedFeaturesFreeMembers"), supported);
+  const names = (Object.keys(FEATURES) as Feature[]).filter((name) => all.has(FEATURES[name]));
+  return { names, values: names.map((name) => FEATURES[name]) };
+}

@@ -1,0 +1,106 @@
+/** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
+import { DeviceError } from "../../errors.ts";
+import { ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
+import type { ElementType, Kernel } from "../kernel.ts";
+import { Buffers, roundUp } from "./buffers.ts";
+import { Device } from "./device.ts";
+import { Pipelines } from "./pipelines.ts";
+import { Queue } from "./queue.ts";
+import { countObjects, type Counts } from "./report.ts";
+import { Staging } from "./staging.ts";
+import { Usage } from "./structs.ts";
+
+export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
+
+export interface WgpuOptions {
+  /** Part of an adapter's name, its kind, or its place in `listAdapters`; without it the best GPU, never a software one. */
+  readonly adapter?: string | number;
+  /** Whether accesses outside of a buffer are held back: for tests. */
+  readonly checks?: boolean;
+}
+
+export interface WgpuBackend extends Backend {
+  /** How many objects of each kind the library holds, over all devices. */
+  counts(): Counts;
+}
+
+/** @throws DeviceError when there is no such adapter, or its driver fails. */
+export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): Promise<WgpuBackend> {
+  const device = await Device.open(adapter);
+  const queue = new Queue(device);
+  const pipelines = new Pipelines(device, checks);
+  const buffers = new Buffers(device, queue.uniformBuffer);
+  const staging = new Staging(device);
+
+  return {
+    kind: "wgpu",
+    description: device.description,
+    limits: {
+      bindingBytes: device.limits.bindingBytes,
+      bufferBytes: device.limits.bufferBytes,
+      viewAlignment: device.limits.storageAlignment,
+    },
+    allocate(type: ElementType, length: number): Buffer {
+      device.check();
+      return buffers.allocate(type, length, Usage.storage | Usage.copySource | Usage.copyTarget);
+    },
+    free: (buffer) => buffers.free(buffers.own(buffer, "free")),
+    write(buffer, data, offset = 0) {
+      device.check();
+      const { handle, type, length, bytes } = buffers.own(buffer, "write");
+      const [start, end] = [offset, offset + data.length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
+      if (!(data instanceof ARRAYS[type]) || end > length * ELEMENT_BYTES[type]) {
+        throw new DeviceError(
+          `write: ${data.length} elements of a ${data.constructor.name} at ${offset} of a buffer of ${length} × ${type}`,
+        );
+      }
+      // WebGPU copies whole words; the bytes after the end of a u8 buffer are padding.
+      const whole = roundUp(end, 4);
+      if (start % 4 !== 0 || (whole !== end && whole !== bytes)) {
+        throw new DeviceError(`write: bytes ${start} to ${end} of ${bytes}: must be multiples of 4, or reach the end`);
+      }
+      if (data.length === 0) return;
+      let source: HostArray = data;
+      if (whole !== end) {
+        source = new Uint8Array(whole - start);
+        source.set(data);
+      }
+      queue.write(handle, start, source, whole - start);
+    },
+    run<B extends string, U extends string>(
+      kernel: Kernel<B, U>,
+      given: Readonly<Record<B, Buffer | BufferView>>,
+      uniforms: Readonly<Record<U, number>>,
+    ) {
+      const pipeline = pipelines.of(kernel as unknown as Kernel);
+      const group = buffers.group(kernel as unknown as Kernel, pipeline, given);
+      queue.dispatch(kernel as unknown as Kernel, pipeline, group, uniforms);
+    },
+    flush: () => queue.flush(),
+    async read(buffer, offset = 0, length = buffer.length - offset) {
+      device.check();
+      const { handle, type, length: all } = buffers.own(buffer, "read");
+      if (offset + length > all) throw new DeviceError(`read: ${length} elements at ${offset} of a buffer of ${all}`);
+      if (length === 0) return new ARRAYS[type](0);
+      const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
+      const first = start - (start % 4);
+      const copy = await staging.read(queue, handle, first, roundUp(end, 4) - first);
+      return new ARRAYS[type](copy, start - first, length);
+    },
+    async synchronize() {
+      queue.flush();
+      await device.workDone();
+    },
+    statistics: () => buffers.statistics(),
+    counts: () => countObjects(device),
+    async close() {
+      buffers.close();
+      staging.close();
+      queue.close();
+      pipelines.close();
+      device.close();
+    },
+  };
+}
+
+const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;

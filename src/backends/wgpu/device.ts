@@ -1,0 +1,176 @@
+/** A device and its queue; and how its errors, which C reports to callbacks, become exceptions here. */
+import { DeviceError } from "../../errors.ts";
+import { chooseAdapter, featuresOf, openAdapters, releaseAdapters, type Adapter, type Feature } from "./adapters.ts";
+import { begin, room, setU32 } from "./arguments.ts";
+import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
+import { loadShim, Outcome, type Shim } from "./shim.ts";
+import { LIMITS_BYTES, type Limits } from "./structs.ts";
+
+/** WGPUErrorFilter's validation and out of memory. Internal errors, 3, make wgpu-native panic; they come uncaptured. */
+const SCOPES = [1, 2] as const;
+const SUCCESS = 1;
+const NO_ERROR = 1;
+/** Of WGPUErrorType. */
+const OUT_OF_MEMORY = 3;
+
+/** Outcomes of callbacks that C may call as long as the process lives. */
+const immortal: Outcome[] = [];
+
+export class Device {
+  readonly wgpu: Wgpu;
+  readonly handle: Handle;
+  readonly queue: Handle;
+  readonly instance: Handle;
+  readonly name: string;
+  readonly description: string;
+  readonly limits: Limits;
+  readonly features: ReadonlySet<Feature>;
+  readonly #shim: Shim = loadShim();
+  readonly #lost: Outcome;
+  readonly #uncaptured: Outcome;
+  readonly #scope = new Outcome();
+  #closed = false;
+
+  /** @throws DeviceError when there is no such adapter, or its driver gives no device. */
+  static async open(wanted?: string | number): Promise<Device> {
+    const wgpu = await loadWgpu();
+    const adapters = openAdapters(wgpu);
+    try {
+      return new Device(wgpu, chooseAdapter(adapters, wanted));
+    } finally {
+      releaseAdapters(wgpu, adapters);
+    }
+  }
+
+  private constructor(wgpu: Wgpu, adapter: Adapter) {
+    const features = featuresOf(wgpu, adapter.handle);
+    begin();
+    const list = room(4 * features.values.length);
+    features.values.forEach((value, i) => setU32(list + 4 * i, value));
+    // Limits that are not asked for stay at WebGPU's small defaults, so all of the adapter's are asked for.
+    const limits = room(LIMITS_BYTES);
+    wgpu.wgpuAdapterGetLimits(adapter.handle, limits);
+    const [requested, lost, uncaptured] = [new Outcome(), new Outcome(), new Outcome()];
+    immortal.push(lost, uncaptured);
+    this.#shim.request_device(
+      addressOf(wgpu, "wgpuAdapterRequestDevice"),
+      adapter.handle,
+      features.values.length,
+      list,
+      limits,
+      requested.memory,
+      lost.memory,
+      uncaptured.memory,
+    );
+    if (requested.status !== SUCCESS || !requested.handle) {
+      throw new DeviceError(`${adapter.name}: the driver gives no device: ${requested.text}`);
+    }
+    this.wgpu = wgpu;
+    this.handle = requested.handle as Handle;
+    this.queue = this.made("queue", wgpu.wgpuDeviceGetQueue(this.handle));
+    this.instance = adapter.instance;
+    this.name = adapter.name;
+    this.description = `${adapter.name} (${[adapter.api, adapter.driver].filter(Boolean).join(", ")})`;
+    this.limits = adapter.limits;
+    this.features = new Set(features.names);
+    this.#lost = lost;
+    this.#uncaptured = uncaptured;
+  }
+
+  /** Runs calls into wgpu. @throws DeviceError with the driver's text when one of them fails. */
+  scoped<T>(what: string, calls: () => T): T {
+    for (const filter of SCOPES) this.wgpu.wgpuDevicePushErrorScope(this.handle, filter);
+    let failure: string | undefined;
+    let memory = false;
+    let result: T;
+    try {
+      result = calls();
+    } finally {
+      for (const _ of SCOPES) {
+        this.#scope.reset();
+        this.#shim.pop_error_scope(addressOf(this.wgpu, "wgpuDevicePopErrorScope"), this.handle, this.#scope.memory);
+        if (this.#scope.done && this.#scope.status !== NO_ERROR) {
+          failure ??= this.#scope.text;
+          memory ||= this.#scope.status === OUT_OF_MEMORY;
+        }
+      }
+    }
+    if (failure !== undefined) {
+      throw new DeviceError(
+        `${this.name}: ${what}: ${memory ? "out of memory" : failure || "failed without a reason"}`,
+      );
+    }
+    this.check();
+    return result;
+  }
+
+  /** Makes a wgpu object. @throws DeviceError with the driver's text; nothing is left behind then. */
+  create(what: string, make: () => number | bigint | null, release: (handle: Handle) => void): Handle {
+    let handle: Handle | undefined;
+    try {
+      return this.scoped(what, () => (handle = this.made(what, make())));
+    } catch (error) {
+      // wgpu hands out an object even when it is unusable.
+      if (handle) release(handle);
+      throw error;
+    }
+  }
+
+  /** An object that C returned, which is NULL only when the device is unusable. */
+  made(what: string, handle: number | bigint | null): Handle {
+    if (!handle) throw new DeviceError(`${this.name}: ${what}: the driver returned nothing`);
+    return Number(handle) as Handle;
+  }
+
+  /** @throws DeviceError when the device is closed or lost, or an error came outside of every scope. */
+  check(): void {
+    if (this.#closed) throw new DeviceError(`${this.name}: used after it was closed`);
+    if (this.#lost.done) {
+      throw new DeviceError(
+        `${this.name}: the device is lost (driver reset, too long a kernel, or out of memory): ${this.#lost.text}`,
+      );
+    }
+    if (this.#uncaptured.done) {
+      const text = this.#uncaptured.text;
+      this.#uncaptured.reset();
+      throw new DeviceError(`${this.name}: ${text}`);
+    }
+  }
+
+  /** Resolves when the work submitted so far is done. @throws DeviceError */
+  async workDone(): Promise<void> {
+    const outcome = new Outcome();
+    this.#shim.when_done(addressOf(this.wgpu, "wgpuQueueOnSubmittedWorkDone"), this.queue, outcome.memory);
+    await this.#settle("waiting for the GPU", outcome);
+  }
+
+  /** Resolves when a buffer's first `bytes` can be read from here, after the work submitted so far. @throws DeviceError */
+  async mapped(buffer: Handle, bytes: number): Promise<void> {
+    const outcome = new Outcome();
+    this.#shim.map_to_read(addressOf(this.wgpu, "wgpuBufferMapAsync"), buffer, bytes, outcome.memory);
+    await this.#settle("reading from the GPU", outcome);
+  }
+
+  /**
+   * Polls until a callback came, and lets the event loop run in between: a step takes milliseconds on a GPU, but seconds
+   * on a software adapter. Short waits are polled often, long ones every millisecond.
+   */
+  async #settle(what: string, outcome: Outcome): Promise<void> {
+    for (let polls = 0; ; polls++) {
+      this.wgpu.wgpuDevicePoll(this.handle, 0, 0);
+      if (outcome.done) break;
+      this.check();
+      await (polls < 100 ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(1));
+    }
+    this.check();
+    if (outcome.status !== SUCCESS) throw new DeviceError(`${this.name}: ${what}: ${outcome.text}`);
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.wgpu.wgpuQueueRelease(this.queue);
+    this.wgpu.wgpuDeviceDestroy(this.handle);
+    this.wgpu.wgpuDeviceRelease(this.handle);
+  }
+}

@@ -1,0 +1,106 @@
+/** The functions of wgpu-native (webgpu.h and wgpu.h of v29.0.1.1) that are used here, and the C shim around some. */
+import { dlopen, type FFIFunction, type Library, type Pointer } from "bun:ffi";
+import { DeviceError } from "../../errors.ts";
+import { findWgpu } from "../../native/libraries.ts";
+
+/** A wgpu object (`WGPUBuffer`, `WGPUDevice`, …): an opaque pointer. */
+export type Handle = Pointer;
+
+/** Every argument type below is one machine word, so that no struct is passed by value; those calls are in shim.c. */
+const functions = {
+  wgpuGetVersion: { args: [], returns: "u32" },
+  wgpuCreateInstance: { args: ["u64"], returns: "ptr" },
+  wgpuInstanceEnumerateAdapters: { args: ["ptr", "u64", "u64"], returns: "u64" },
+  wgpuGenerateReport: { args: ["ptr", "u64"], returns: "void" },
+
+  wgpuAdapterGetInfo: { args: ["ptr", "u64"], returns: "u32" },
+  wgpuAdapterGetLimits: { args: ["ptr", "u64"], returns: "u32" },
+  wgpuAdapterGetFeatures: { args: ["ptr", "u64"], returns: "void" },
+  wgpuAdapterRelease: { args: ["ptr"], returns: "void" },
+  wgpuAdapterRequestDevice: { args: [], returns: "void" },
+  wgpuAdapterInfoFreeMembers: { args: [], returns: "void" },
+  wgpuSupportedFeaturesFreeMembers: { args: [], returns: "void" },
+
+  wgpuDeviceGetQueue: { args: ["ptr"], returns: "ptr" },
+  wgpuDevicePoll: { args: ["ptr", "u32", "u64"], returns: "u32" },
+  wgpuDevicePushErrorScope: { args: ["ptr", "u32"], returns: "void" },
+  wgpuDevicePopErrorScope: { args: [], returns: "void" },
+  wgpuDeviceCreateBuffer: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceCreateShaderModuleTrusted: { args: ["ptr", "u64", "u64"], returns: "ptr" },
+  wgpuDeviceCreateBindGroupLayout: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceCreatePipelineLayout: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceCreateComputePipeline: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceCreateBindGroup: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceCreateCommandEncoder: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceDestroy: { args: ["ptr"], returns: "void" },
+  wgpuDeviceRelease: { args: ["ptr"], returns: "void" },
+
+  wgpuCommandEncoderBeginComputePass: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuCommandEncoderCopyBufferToBuffer: { args: ["ptr", "ptr", "u64", "ptr", "u64", "u64"], returns: "void" },
+  wgpuCommandEncoderFinish: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuCommandEncoderRelease: { args: ["ptr"], returns: "void" },
+  wgpuCommandBufferRelease: { args: ["ptr"], returns: "void" },
+  wgpuComputePassEncoderSetPipeline: { args: ["ptr", "ptr"], returns: "void" },
+  wgpuComputePassEncoderSetBindGroup: { args: ["ptr", "u32", "ptr", "u64", "u64"], returns: "void" },
+  wgpuComputePassEncoderDispatchWorkgroups: { args: ["ptr", "u32", "u32", "u32"], returns: "void" },
+  wgpuComputePassEncoderEnd: { args: ["ptr"], returns: "void" },
+  wgpuComputePassEncoderRelease: { args: ["ptr"], returns: "void" },
+
+  wgpuQueueSubmit: { args: ["ptr", "u64", "u64"], returns: "void" },
+  wgpuQueueWriteBuffer: { args: ["ptr", "ptr", "u64", "ptr", "u64"], returns: "void" },
+  wgpuQueueOnSubmittedWorkDone: { args: [], returns: "void" },
+  wgpuQueueRelease: { args: ["ptr"], returns: "void" },
+
+  wgpuBufferMapAsync: { args: [], returns: "void" },
+  wgpuBufferGetConstMappedRange: { args: ["ptr", "u64", "u64"], returns: "ptr" },
+  wgpuBufferUnmap: { args: ["ptr"], returns: "void" },
+  wgpuBufferDestroy: { args: ["ptr"], returns: "void" },
+  wgpuBufferRelease: { args: ["ptr"], returns: "void" },
+  wgpuBindGroupRelease: { args: ["ptr"], returns: "void" },
+  wgpuBindGroupLayoutRelease: { args: ["ptr"], returns: "void" },
+  wgpuPipelineLayoutRelease: { args: ["ptr"], returns: "void" },
+  wgpuShaderModuleRelease: { args: ["ptr"], returns: "void" },
+  wgpuComputePipelineRelease: { args: ["ptr"], returns: "void" },
+} as const satisfies Record<string, FFIFunction>;
+
+export type Wgpu = Library<typeof functions>["symbols"];
+
+/** The version whose structs are packed here: major, minor, patch, build, a byte each. */
+const VERSION = 0x1d000101;
+
+let loading: Promise<Wgpu> | undefined;
+
+/** Loads the library, once. @throws DeviceError when there is none, or it is another version. */
+export function loadWgpu(): Promise<Wgpu> {
+  return (loading ??= load().catch((error: unknown) => {
+    loading = undefined;
+    throw error;
+  }));
+}
+
+async function load(): Promise<Wgpu> {
+  const path = await findWgpu();
+  let wgpu: Wgpu;
+  try {
+    wgpu = dlopen(path, functions).symbols;
+  } catch (error) {
+    throw new DeviceError(`wgpu-native can't be loaded from ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  const version = wgpu.wgpuGetVersion();
+  // Structs differ between the major versions; a wrong one would crash instead of failing.
+  if (version >>> 24 !== VERSION >>> 24) {
+    throw new DeviceError(
+      `wgpu-native at ${path} is version ${format(version)}, but ${format(VERSION)} is needed: unset WGPU_LIB_PATH to have it fetched`,
+    );
+  }
+  return wgpu;
+}
+
+function format(version: number): string {
+  return [24, 16, 8, 0].map((shift) => (version >>> shift) & 255).join(".");
+}
+
+/** The address of a function whose signature bun:ffi can't express, for the shim. */
+export function addressOf(wgpu: Wgpu, name: keyof Wgpu): Pointer {
+  return (wgpu[name] as unknown as { readonly ptr: Pointer }).ptr;
+}

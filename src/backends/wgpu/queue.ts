@@ -1,0 +1,141 @@
+/** What is queued: kernels encoded into one compute pass, and their uniforms, until they are submitted together. */
+import { ptr } from "bun:ffi";
+import { DeviceError } from "../../errors.ts";
+import type { Kernel } from "../kernel.ts";
+import { begin, room, setU32 } from "./arguments.ts";
+import { createBuffer, roundUp, uniformRoom } from "./buffers.ts";
+import type { Device } from "./device.ts";
+import type { Handle } from "./library.ts";
+import type { Pipeline } from "./pipelines.ts";
+import { pointers, Usage } from "./structs.ts";
+
+/** Room for the uniforms of one submission: 4,096 kernels at the largest alignment that there is (256). */
+const UNIFORM_BYTES = 1 << 20;
+
+export class Queue {
+  readonly uniformBuffer: Handle;
+  readonly #device: Device;
+  readonly #uniforms = new ArrayBuffer(UNIFORM_BYTES);
+  readonly #view = new DataView(this.#uniforms);
+  readonly #uniformsAddress = ptr(this.#uniforms);
+  #uniformsUsed = 0;
+  #encoder: Handle | undefined;
+  #pass: Handle | undefined;
+  #pipeline: Handle | undefined;
+
+  constructor(device: Device) {
+    this.#device = device;
+    this.uniformBuffer = createBuffer(device, UNIFORM_BYTES, Usage.uniform | Usage.copyTarget, "the uniform buffer");
+  }
+
+  /** Adds a kernel. */
+  dispatch(kernel: Kernel, pipeline: Pipeline, group: Handle, uniforms: Readonly<Record<string, number>>): void {
+    const [x, y, z] = kernel.workgroups(uniforms);
+    if (x === 0 || y === 0 || z === 0) return;
+    const most = this.#device.limits.workgroupsPerDimension;
+    if (!(x <= most && y <= most && z <= most)) {
+      throw new DeviceError(
+        `kernel ${kernel.name}: ${x} × ${y} × ${z} workgroups; ${this.#device.name} starts at most ${most} per dimension`,
+      );
+    }
+    const bytes = roundUp(uniformRoom(pipeline), this.#device.limits.uniformAlignment);
+    if (this.#uniformsUsed + bytes > UNIFORM_BYTES) this.flush();
+    const offset = this.#uniformsUsed;
+    this.#pack(kernel, uniforms, offset);
+    this.#uniformsUsed += bytes;
+
+    const { wgpu } = this.#device;
+    const pass = this.#openPass();
+    if (this.#pipeline !== pipeline.handle) {
+      wgpu.wgpuComputePassEncoderSetPipeline(pass, pipeline.handle);
+      this.#pipeline = pipeline.handle;
+    }
+    begin();
+    const dynamicOffset = room(4);
+    setU32(dynamicOffset, offset);
+    wgpu.wgpuComputePassEncoderSetBindGroup(pass, 0, group, 1, dynamicOffset);
+    wgpu.wgpuComputePassEncoderDispatchWorkgroups(pass, x, y, z);
+  }
+
+  /** Adds a copy to `target`, which begins at its byte 0. */
+  copy(source: Handle, offset: number, target: Handle, bytes: number): void {
+    this.#closePass();
+    this.#device.wgpu.wgpuCommandEncoderCopyBufferToBuffer(this.#openEncoder(), source, offset, target, 0, bytes);
+  }
+
+  /** Submits what is queued. @throws DeviceError when a kernel can't be run as it was asked for. */
+  flush(): void {
+    if (!this.#encoder) return;
+    const { wgpu, queue } = this.#device;
+    let commands: Handle;
+    try {
+      // Submitting commands that are wrong would end the process, so errors are looked for before.
+      commands = this.#device.create(
+        "encoding kernels",
+        () => {
+          this.#closePass();
+          return wgpu.wgpuCommandEncoderFinish(this.#encoder!, 0);
+        },
+        wgpu.wgpuCommandBufferRelease,
+      );
+    } finally {
+      wgpu.wgpuCommandEncoderRelease(this.#encoder);
+      this.#encoder = undefined;
+    }
+    if (this.#uniformsUsed > 0) {
+      wgpu.wgpuQueueWriteBuffer(queue, this.uniformBuffer, 0, this.#uniformsAddress, this.#uniformsUsed);
+      this.#uniformsUsed = 0;
+    }
+    begin();
+    wgpu.wgpuQueueSubmit(queue, 1, pointers([commands]));
+    wgpu.wgpuCommandBufferRelease(commands);
+    this.#device.check();
+  }
+
+  /** Copies bytes to a buffer, after everything queued so far. `bytes` must be a multiple of 4. */
+  write(target: Handle, offset: number, data: NodeJS.TypedArray, bytes: number): void {
+    // wgpu puts such writes before the next submission.
+    this.flush();
+    this.#device.wgpu.wgpuQueueWriteBuffer(this.#device.queue, target, offset, ptr(data), bytes);
+  }
+
+  #pack(kernel: Kernel, uniforms: Readonly<Record<string, number>>, offset: number): void {
+    let at = offset;
+    for (const name in kernel.uniforms) {
+      const value = uniforms[name];
+      if (value === undefined) throw new DeviceError(`kernel ${kernel.name}: no uniform ${name} given`);
+      if (kernel.uniforms[name] === "f32") this.#view.setFloat32(at, value, true);
+      else this.#view.setUint32(at, value, true);
+      at += 4;
+    }
+  }
+
+  #openEncoder(): Handle {
+    return (this.#encoder ??= this.#device.made(
+      "command encoder",
+      this.#device.wgpu.wgpuDeviceCreateCommandEncoder(this.#device.handle, 0),
+    ));
+  }
+
+  #openPass(): Handle {
+    return (this.#pass ??= this.#device.made(
+      "compute pass",
+      this.#device.wgpu.wgpuCommandEncoderBeginComputePass(this.#openEncoder(), 0),
+    ));
+  }
+
+  #closePass(): void {
+    if (!this.#pass) return;
+    this.#device.wgpu.wgpuComputePassEncoderEnd(this.#pass);
+    this.#device.wgpu.wgpuComputePassEncoderRelease(this.#pass);
+    this.#pass = undefined;
+    this.#pipeline = undefined;
+  }
+
+  close(): void {
+    this.#closePass();
+    if (this.#encoder) this.#device.wgpu.wgpuCommandEncoderRelease(this.#encoder);
+    this.#encoder = undefined;
+    this.#device.wgpu.wgpuBufferRelease(this.uniformBuffer);
+  }
+}

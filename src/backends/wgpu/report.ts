@@ -1,0 +1,42 @@
+/** How many objects wgpu-native holds: for tests that nothing leaks. */
+import { begin, getU64, room } from "./arguments.ts";
+import type { Device } from "./device.ts";
+
+const HUBS = [
+  "adapters",
+  "devices",
+  "queues",
+  "pipelineLayouts",
+  "shaderModules",
+  "bindGroupLayouts",
+  "bindGroups",
+  "commandBuffers",
+  "renderBundles",
+  "renderPipelines",
+  "computePipelines",
+  "pipelineCaches",
+  "querySets",
+  "buffers",
+  "textures",
+  "textureViews",
+  "samplers",
+] as const;
+
+export type Counts = Readonly<Record<(typeof HUBS)[number], number>>;
+
+/**
+ * struct WGPURegistryReport {  // 32 bytes
+ *   size_t numAllocated;       //  0
+ *   size_t numKeptFromUser, numReleasedFromUser, elementSize;
+ * };
+ * struct WGPUGlobalReport {    // 576 bytes
+ *   WGPURegistryReport surfaces; // 0
+ *   WGPURegistryReport hub[17];  // 32: in the order of HUBS
+ * };
+ */
+export function countObjects(device: Device): Counts {
+  begin();
+  const report = room(576);
+  device.wgpu.wgpuGenerateReport(device.instance, report);
+  return Object.fromEntries(HUBS.map((name, i) => [name, getU64(report + 32 + 32 * i)])) as Counts;
+}

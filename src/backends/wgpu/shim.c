@@ -1,0 +1,130 @@
+// What bun:ffi can't express: structs passed by value, and callbacks that may not enter JavaScript.
+// Compiled at start by bun:ffi's `cc`. Every callback copies what it is told into an Outcome and does nothing else;
+// JavaScript looks there after the call or after a poll. The types are wgpu-native 29's, declared here so that no
+// header is needed; the library's functions come in as addresses, so that nothing is linked.
+
+typedef unsigned int u32;
+typedef unsigned long long u64;
+
+#define TEXT 4000
+
+// Shared with shim.ts, which reads it at these offsets.
+typedef struct {
+  u32 count;   //  0: how often the callback was called
+  u32 status;  //  4: its first status, error type or reason
+  void *handle;  //  8: the device that was requested
+  u32 length;  // 16: bytes of text
+  char text[TEXT];  // 20
+} Outcome;
+
+typedef struct { const char *data; u64 length; } StringView;
+typedef struct { u64 id; } Future;
+
+typedef struct { void *next; u32 mode; void *callback; void *userdata1; void *userdata2; } CallbackInfo;
+typedef struct { void *next; void *callback; void *userdata1; void *userdata2; } ErrorCallbackInfo;
+
+typedef struct {
+  void *next;
+  StringView label;
+  u64 featureCount;
+  const u32 *features;
+  const void *limits;
+  struct { void *next; StringView label; } queue;
+  CallbackInfo lost;
+  ErrorCallbackInfo error;
+} DeviceDescriptor;
+
+typedef struct {
+  void *next;
+  StringView vendor, architecture, device, description;
+  u32 backend, type, vendorId, deviceId, subgroupMin, subgroupMax;
+} AdapterInfo;
+
+typedef struct { u64 count; const u32 *features; } Features;
+
+// Called while polling, on the thread that polls.
+#define ALLOW_SPONTANEOUS 3
+
+static void keep(Outcome *outcome, u32 status, StringView message) {
+  // The first report is the cause; later ones are its consequences.
+  if (outcome->count++) return;
+  outcome->status = status;
+  u32 length = 0;
+  if (message.data) {
+    while (length < message.length && length < TEXT && (message.length != ~0ull || message.data[length])) {
+      outcome->text[length] = message.data[length];
+      length++;
+    }
+  }
+  outcome->length = length;
+}
+
+static void on_device(u32 status, void *device, StringView message, void *outcome, void *unused) {
+  ((Outcome *)outcome)->handle = device;
+  keep(outcome, status, message);
+}
+
+static void on_status(u32 status, StringView message, void *outcome, void *unused) {
+  keep(outcome, status, message);
+}
+
+static void on_scope(u32 status, u32 type, StringView message, void *outcome, void *unused) {
+  keep(outcome, type, message);
+}
+
+static void on_report(void *const *device, u32 kind, StringView message, void *outcome, void *unused) {
+  keep(outcome, kind, message);
+}
+
+static CallbackInfo info(void *callback, Outcome *outcome) {
+  CallbackInfo info = { 0, ALLOW_SPONTANEOUS, callback, outcome, 0 };
+  return info;
+}
+
+void request_device(
+  Future (*wgpuAdapterRequestDevice)(void *, const DeviceDescriptor *, CallbackInfo),
+  void *adapter, u64 featureCount, const u32 *features, const void *limits,
+  Outcome *requested, Outcome *lost, Outcome *error
+) {
+  DeviceDescriptor descriptor = { 0 };
+  descriptor.featureCount = featureCount;
+  descriptor.features = features;
+  descriptor.limits = limits;
+  descriptor.lost = info(on_report, lost);
+  descriptor.error.callback = on_report;
+  descriptor.error.userdata1 = error;
+  wgpuAdapterRequestDevice(adapter, &descriptor, info(on_device, requested));
+}
+
+void map_to_read(
+  Future (*wgpuBufferMapAsync)(void *, u64, u64, u64, CallbackInfo), void *buffer, u64 bytes, Outcome *outcome
+) {
+  wgpuBufferMapAsync(buffer, 1, 0, bytes, info(on_status, outcome));
+}
+
+void when_done(Future (*wgpuQueueOnSubmittedWorkDone)(void *, CallbackInfo), void *queue, Outcome *outcome) {
+  wgpuQueueOnSubmittedWorkDone(queue, info(on_status, outcome));
+}
+
+void pop_error_scope(Future (*wgpuDevicePopErrorScope)(void *, CallbackInfo), void *device, Outcome *outcome) {
+  wgpuDevicePopErrorScope(device, info(on_scope, outcome));
+}
+
+void free_adapter_info(void (*wgpuAdapterInfoFreeMembers)(AdapterInfo), const AdapterInfo *adapterInfo) {
+  wgpuAdapterInfoFreeMembers(*adapterInfo);
+}
+
+void free_features(void (*wgpuSupportedFeaturesFreeMembers)(Features), const Features *features) {
+  wgpuSupportedFeaturesFreeMembers(*features);
+}
+
+// Mesa's Vulkan drivers look for a screen and print an error where there is no session, as over SSH or in a container.
+// With any folder set, they look there and say nothing.
+#ifdef __linux__
+int setenv(const char *name, const char *value, int overwrite);
+#endif
+void quiet_wayland(void) {
+#ifdef __linux__
+  setenv("XDG_RUNTIME_DIR", "/", 0);
+#endif
+}

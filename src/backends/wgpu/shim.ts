@@ -1,0 +1,55 @@
+/** The C shim (shim.c), and the outcomes that its callbacks write. */
+import { cc, type Library } from "bun:ffi";
+import { DeviceError } from "../../errors.ts";
+
+const functions = {
+  request_device: { args: ["ptr", "ptr", "u64", "u64", "u64", "ptr", "ptr", "ptr"], returns: "void" },
+  map_to_read: { args: ["ptr", "ptr", "u64", "ptr"], returns: "void" },
+  when_done: { args: ["ptr", "ptr", "ptr"], returns: "void" },
+  pop_error_scope: { args: ["ptr", "ptr", "ptr"], returns: "void" },
+  free_adapter_info: { args: ["ptr", "u64"], returns: "void" },
+  quiet_wayland: { args: [], returns: "void" },
+  free_features: { args: ["ptr", "u64"], returns: "void" },
+} as const;
+
+export type Shim = Library<typeof functions>["symbols"];
+
+let shim: Shim | undefined;
+
+/** @throws DeviceError where Bun has no C compiler built in. */
+export function loadShim(): Shim {
+  if (shim) return shim;
+  try {
+    return (shim = cc({ source: new URL("./shim.c", import.meta.url), symbols: functions }).symbols);
+  } catch (error) {
+    throw new DeviceError(
+      `wgpu: bun:ffi can't compile src/backends/wgpu/shim.c on ${process.platform} ${process.arch}: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+}
+
+/** What a callback was told: `Outcome` of shim.c. Keep it alive until the callback came. */
+export class Outcome {
+  readonly memory = new Uint8Array(4024);
+  readonly #words = new Uint32Array(this.memory.buffer);
+  readonly #handles = new BigUint64Array(this.memory.buffer);
+
+  /** Whether the callback came. */
+  get done(): boolean {
+    return this.#words[0] !== 0;
+  }
+  /** Its first argument: a status, an error type or a reason; 1 is success or "no error" in each of them. */
+  get status(): number {
+    return this.#words[1]!;
+  }
+  get handle(): number {
+    return Number(this.#handles[1]);
+  }
+  get text(): string {
+    return new TextDecoder().decode(this.memory.subarray(20, 20 + this.#words[4]!)).trim();
+  }
+  reset(): void {
+    this.#words[0] = 0;
+  }
+}

@@ -1,0 +1,64 @@
+/**
+ * The backends that tests run on: each device that this machine has, or a skip that says why not. The environment
+ * variable REQUIRE_BACKENDS ("wgpu,cpu,cpu-blas") names those whose absence is a failure, as in CI.
+ */
+import { existsSync } from "node:fs";
+import { describe } from "bun:test";
+import type { Backend } from "../../src/backends/backend.ts";
+
+export interface TestBackend {
+  readonly name: "wgpu" | "cpu" | "cpu-blas";
+  /** Why it can't be opened here; undefined when it can. */
+  readonly missing: string | undefined;
+  /** The same backend on every call within a test file; the process closes it at its end. */
+  open(): Promise<Backend>;
+}
+
+const required = (process.env.REQUIRE_BACKENDS ?? "").split(",").map((name) => name.trim());
+
+async function candidate(name: TestBackend["name"], open: () => Promise<Backend>): Promise<TestBackend> {
+  let opened: Promise<Backend> | undefined = open();
+  let missing: string | undefined;
+  try {
+    await opened;
+  } catch (error) {
+    missing = (error as Error).message;
+    opened = undefined;
+  }
+  return {
+    name,
+    missing,
+    open: () => {
+      if (!opened) throw new Error(`${name} is required (REQUIRE_BACKENDS), but can't be opened: ${missing}`);
+      return opened;
+    },
+  };
+}
+
+/** Bounds checks on, so that a kernel that indexes outside of a buffer gives a wrong result instead of chaos. */
+async function openWgpu(): Promise<Backend> {
+  const wgpu = await import("../../src/backends/wgpu/backend.ts");
+  return wgpu.openWgpu({ adapter: 0, checks: true });
+}
+
+const cpuFile = new URL("../../src/backends/cpu/backend.ts", import.meta.url);
+async function openCpu(blas: boolean): Promise<Backend> {
+  if (!existsSync(cpuFile)) throw new Error("src/backends/cpu/backend.ts is not there yet");
+  const cpu = await import(cpuFile.href);
+  return cpu.openCpu({ threads: 2, blas });
+}
+
+export const backends: readonly TestBackend[] = [
+  await candidate("wgpu", openWgpu),
+  await candidate("cpu", () => openCpu(false)),
+  await candidate("cpu-blas", () => openCpu(true)),
+];
+
+/** Runs `tests` once for each backend, in a block of its name; absent ones are skipped with their reason. */
+export function describeBackends(title: string, tests: (backend: TestBackend) => void): void {
+  for (const backend of backends) {
+    const skip = backend.missing !== undefined && !required.includes(backend.name);
+    const reason = skip ? ` (skipped: ${backend.missing})` : "";
+    describe.skipIf(skip)(`${title} on ${backend.name}${reason}`, () => tests(backend));
+  }
+}
