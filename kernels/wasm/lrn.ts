@@ -1,0 +1,112 @@
+// Local response normalisation across maps (paper §3.3), j within `reach` maps of i, inside i's group of maps:
+//
+//   s_i = k + alpha · Σ_j x_j²,  y_i = x_i · s_i^−beta
+//   dx_i = dy_i · s_i^−beta − 2 · alpha · beta · x_i · Σ_j t_j,  t_j = dy_j · x_j · s_j^−(beta+1)
+//
+// All buffers: maps × plane. A call computes all maps of `count` positions of the plane; the pointers stand at the first.
+
+import { inversePower, inversePower4 } from "./power";
+
+export function lrnForward(
+  x: usize,
+  y: usize,
+  s: usize,
+  maps: i32,
+  plane: i32,
+  count: i32,
+  groupMaps: i32,
+  reach: i32,
+  k: f32,
+  alpha: f32,
+  beta: f32,
+): void {
+  const map = (<usize>plane) << 2;
+  const vectors = ((<usize>count) >> 2) << 4;
+  const bytes = (<usize>count) << 2;
+  for (let i = 0; i < maps; i++) {
+    const group = i - (i % groupMaps);
+    const first = x + map * max(group, i - reach);
+    const last = x + map * min(group + groupMaps - 1, i + reach);
+    const here = map * i;
+    let p: usize = 0;
+    for (; p < vectors; p += 16) {
+      let sum = f32x4.splat(0);
+      for (let j = first + p; j <= last + p; j += map) {
+        const value = v128.load(j);
+        sum = f32x4.add(sum, f32x4.mul(value, value));
+      }
+      const scale = f32x4.add(f32x4.splat(k), f32x4.mul(f32x4.splat(alpha), sum));
+      v128.store(s + here + p, scale);
+      v128.store(y + here + p, f32x4.mul(v128.load(x + here + p), inversePower4(scale, beta)));
+    }
+    for (; p < bytes; p += 4) {
+      let sum: f32 = 0;
+      for (let j = first + p; j <= last + p; j += map) sum += load<f32>(j) * load<f32>(j);
+      const scale = k + alpha * sum;
+      store<f32>(s + here + p, scale);
+      store<f32>(y + here + p, load<f32>(x + here + p) * inversePower(scale, beta));
+    }
+  }
+}
+
+/** t: workspace of maps × count floats. */
+export function lrnBackward(
+  x: usize,
+  s: usize,
+  dy: usize,
+  dx: usize,
+  t: usize,
+  maps: i32,
+  plane: i32,
+  count: i32,
+  groupMaps: i32,
+  reach: i32,
+  alpha: f32,
+  beta: f32,
+): void {
+  const map = (<usize>plane) << 2;
+  const vectors = ((<usize>count) >> 2) << 4;
+  const bytes = (<usize>count) << 2;
+  for (let i = 0; i < maps; i++) {
+    const here = map * i;
+    normTerms(x + here, s + here, dy + here, dx + here, t + bytes * i, count, beta);
+  }
+  const factor: f32 = -2.0 * alpha * beta;
+  for (let i = 0; i < maps; i++) {
+    const group = i - (i % groupMaps);
+    const first = t + bytes * max(group, i - reach);
+    const last = t + bytes * min(group + groupMaps - 1, i + reach);
+    const here = map * i;
+    let p: usize = 0;
+    for (; p < vectors; p += 16) {
+      let sum = f32x4.splat(0);
+      for (let j = first + p; j <= last + p; j += bytes) sum = f32x4.add(sum, v128.load(j));
+      const change = f32x4.mul(f32x4.splat(factor), f32x4.mul(v128.load(x + here + p), sum));
+      v128.store(dx + here + p, f32x4.add(v128.load(dx + here + p), change));
+    }
+    for (; p < bytes; p += 4) {
+      let sum: f32 = 0;
+      for (let j = first + p; j <= last + p; j += bytes) sum += load<f32>(j);
+      store<f32>(dx + here + p, load<f32>(dx + here + p) + factor * load<f32>(x + here + p) * sum);
+    }
+  }
+}
+
+/** t = dy · x · s^−(beta+1) and dx = dy · s^−beta, on `count` floats. */
+export function normTerms(x: usize, s: usize, dy: usize, dx: usize, t: usize, count: i32, beta: f32): void {
+  const vectors = ((<usize>count) >> 2) << 4;
+  const bytes = (<usize>count) << 2;
+  let p: usize = 0;
+  for (; p < vectors; p += 16) {
+    const scale = v128.load(s + p);
+    const direct = f32x4.mul(v128.load(dy + p), inversePower4(scale, beta));
+    v128.store(dx + p, direct);
+    v128.store(t + p, f32x4.div(f32x4.mul(direct, v128.load(x + p)), scale));
+  }
+  for (; p < bytes; p += 4) {
+    const scale = load<f32>(s + p);
+    const direct = load<f32>(dy + p) * inversePower(scale, beta);
+    store<f32>(dx + p, direct);
+    store<f32>(t + p, (direct * load<f32>(x + p)) / scale);
+  }
+}

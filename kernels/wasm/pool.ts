@@ -1,0 +1,202 @@
+// Pooling (paper §3.4) of one map: x is H × W × N, y is OH × OW × N. Window (p, q) holds the pixels of rows
+// p · stride … p · stride + window − 1 and the same columns, as far as they lie in the image.
+//
+//   max:     y = the first largest pixel in row-major order, argmax = its row · W + column
+//   average: y = Σ x / number of pixels inside the image
+//
+// The backward passes gather: a pixel adds up what comes from the windows that hold it, in row-major order. A call
+// computes one row of the result: `p` of y, or `row` of dx.
+
+export function maxPoolForward(
+  x: usize,
+  y: usize,
+  argmax: usize,
+  p: i32,
+  h: i32,
+  w: i32,
+  ow: i32,
+  images: i32,
+  window: i32,
+  stride: i32,
+): void {
+  const pixel = (<usize>images) << 2;
+  const vectors = (pixel >> 4) << 4;
+  const top = p * stride;
+  const bottom = min(top + window, h);
+  for (let q = 0; q < ow; q++) {
+    const left = q * stride;
+    const right = min(left + window, w);
+    const start = top * w + left;
+    const out = pixel * (p * ow + q);
+    let n: usize = 0;
+    for (; n < vectors; n += 16) {
+      let best = f32x4.splat(-Infinity);
+      let value = v128.load(x + pixel * start + n);
+      let winner = i32x4.splat(start);
+      for (let row = top; row < bottom; row++) {
+        let index = row * w + left;
+        for (let column = left; column < right; column++, index++) {
+          const candidate = v128.load(x + pixel * index + n);
+          const larger = f32x4.gt(candidate, best);
+          best = v128.bitselect(candidate, best, larger);
+          value = v128.bitselect(candidate, value, larger);
+          winner = v128.bitselect(i32x4.splat(index), winner, larger);
+        }
+      }
+      v128.store(y + out + n, value);
+      v128.store(argmax + out + n, winner);
+    }
+    for (; n < pixel; n += 4) {
+      let best: f32 = -Infinity;
+      let winner = start;
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++) {
+          const index = row * w + column;
+          const candidate = load<f32>(x + pixel * index + n);
+          if (candidate > best) {
+            best = candidate;
+            winner = index;
+          }
+        }
+      }
+      store<f32>(y + out + n, load<f32>(x + pixel * winner + n));
+      store<i32>(argmax + out + n, winner);
+    }
+  }
+}
+
+export function maxPoolBackward(
+  dy: usize,
+  argmax: usize,
+  dx: usize,
+  row: i32,
+  w: i32,
+  oh: i32,
+  ow: i32,
+  images: i32,
+  window: i32,
+  stride: i32,
+): void {
+  const pixel = (<usize>images) << 2;
+  const vectors = (pixel >> 4) << 4;
+  const firstP = firstWindow(row, window, stride);
+  const lastP = min(row / stride, oh - 1);
+  for (let column = 0; column < w; column++) {
+    const firstQ = firstWindow(column, window, stride);
+    const lastQ = min(column / stride, ow - 1);
+    const index = row * w + column;
+    const here = dx + pixel * index;
+    let n: usize = 0;
+    for (; n < vectors; n += 16) {
+      let sum = f32x4.splat(0);
+      for (let p = firstP; p <= lastP; p++) {
+        for (let q = firstQ; q <= lastQ; q++) {
+          const from = pixel * (p * ow + q) + n;
+          const won = i32x4.eq(v128.load(argmax + from), i32x4.splat(index));
+          sum = f32x4.add(sum, v128.and(v128.load(dy + from), won));
+        }
+      }
+      v128.store(here + n, sum);
+    }
+    for (; n < pixel; n += 4) {
+      let sum: f32 = 0;
+      for (let p = firstP; p <= lastP; p++) {
+        for (let q = firstQ; q <= lastQ; q++) {
+          const from = pixel * (p * ow + q) + n;
+          if (load<i32>(argmax + from) == index) sum += load<f32>(dy + from);
+        }
+      }
+      store<f32>(here + n, sum);
+    }
+  }
+}
+
+export function averagePoolForward(
+  x: usize,
+  y: usize,
+  p: i32,
+  h: i32,
+  w: i32,
+  ow: i32,
+  images: i32,
+  window: i32,
+  stride: i32,
+): void {
+  const pixel = (<usize>images) << 2;
+  const vectors = (pixel >> 4) << 4;
+  const top = p * stride;
+  const bottom = min(top + window, h);
+  for (let q = 0; q < ow; q++) {
+    const left = q * stride;
+    const right = min(left + window, w);
+    const inside = <f32>((bottom - top) * (right - left));
+    const out = pixel * (p * ow + q);
+    let n: usize = 0;
+    for (; n < vectors; n += 16) {
+      let sum = f32x4.splat(0);
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++) {
+          sum = f32x4.add(sum, v128.load(x + pixel * (row * w + column) + n));
+        }
+      }
+      v128.store(y + out + n, f32x4.div(sum, f32x4.splat(inside)));
+    }
+    for (; n < pixel; n += 4) {
+      let sum: f32 = 0;
+      for (let row = top; row < bottom; row++) {
+        for (let column = left; column < right; column++) sum += load<f32>(x + pixel * (row * w + column) + n);
+      }
+      store<f32>(y + out + n, sum / inside);
+    }
+  }
+}
+
+export function averagePoolBackward(
+  dy: usize,
+  dx: usize,
+  row: i32,
+  h: i32,
+  w: i32,
+  oh: i32,
+  ow: i32,
+  images: i32,
+  window: i32,
+  stride: i32,
+): void {
+  const pixel = (<usize>images) << 2;
+  const vectors = (pixel >> 4) << 4;
+  const firstP = firstWindow(row, window, stride);
+  const lastP = min(row / stride, oh - 1);
+  for (let column = 0; column < w; column++) {
+    const firstQ = firstWindow(column, window, stride);
+    const lastQ = min(column / stride, ow - 1);
+    const here = dx + pixel * (row * w + column);
+    let n: usize = 0;
+    for (; n < vectors; n += 16) {
+      let sum = f32x4.splat(0);
+      for (let p = firstP; p <= lastP; p++) {
+        const high = min(window, h - p * stride);
+        for (let q = firstQ; q <= lastQ; q++) {
+          const inside = <f32>(high * min(window, w - q * stride));
+          sum = f32x4.add(sum, f32x4.div(v128.load(dy + pixel * (p * ow + q) + n), f32x4.splat(inside)));
+        }
+      }
+      v128.store(here + n, sum);
+    }
+    for (; n < pixel; n += 4) {
+      let sum: f32 = 0;
+      for (let p = firstP; p <= lastP; p++) {
+        const high = min(window, h - p * stride);
+        for (let q = firstQ; q <= lastQ; q++) {
+          sum += load<f32>(dy + pixel * (p * ow + q) + n) / <f32>(high * min(window, w - q * stride));
+        }
+      }
+      store<f32>(here + n, sum);
+    }
+  }
+}
+
+/** The first window along one side that holds `position`: ⌈(position − window + 1) / stride⌉, at least 0. */
+function firstWindow(position: i32, window: i32, stride: i32): i32 {
+  return position < window ? 0 : (position - window + stride) / stride;
+}

@@ -1,0 +1,125 @@
+/**
+ * Computes on all cores: WebAssembly SIMD kernels on one shared memory, run by a pool of Workers; matrix products through
+ * the machine's BLAS where there is one. The main thread only writes commands and never blocks.
+ */
+import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
+import type { ElementType, Kernel } from "../kernel.ts";
+import { findBlas } from "./blas.ts";
+import { loadKernels } from "./build.ts";
+import { Heap, MAX_PAGES } from "./heap.ts";
+import type { PlanContext } from "./kernel.ts";
+import { cpuKernels } from "./kernels/index.ts";
+import { Queue } from "./queue.ts";
+import { startWorkers } from "./workers.ts";
+
+export interface CpuOptions {
+  /** How many workers compute; all cores if not given. */
+  readonly threads?: number;
+  /** Whether to use the machine's BLAS if there is one; yes if not given. */
+  readonly blas?: boolean;
+}
+
+interface CpuBuffer extends Buffer {
+  /** In bytes, in the shared memory. */
+  readonly address: number;
+}
+
+const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
+
+/** @throws DeviceError when the kernels don't compile or a worker does not start */
+export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
+  const threads = options.threads ?? navigator.hardwareConcurrency;
+  const blas = options.blas === false ? undefined : await findBlas();
+  const module = await loadKernels();
+  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
+  const heap = new Heap(memory, 65_536);
+  const { workers, ring } = await startWorkers({ threads, module, heap, blas });
+  const queue = new Queue(heap, ring, threads);
+  const context: PlanContext = { threads, blas: blas !== undefined };
+  const live = new Set<Buffer>();
+
+  /** A window on the memory as large as it is now. */
+  const elements = (type: ElementType, address: number, length: number): HostArray =>
+    new VIEWS[type](memory.buffer, address, length);
+  const addressOf = ({ buffer, offset }: BufferView): number =>
+    (buffer as CpuBuffer).address + offset * ELEMENT_BYTES[buffer.type];
+
+  return {
+    kind: "cpu",
+    description: `${threads} ${threads === 1 ? "thread" : "threads"}, ${blas ? blas.kind : "WebAssembly without BLAS"}`,
+    limits: { bindingBytes: Infinity, bufferBytes: MAX_PAGES * 65_536, viewAlignment: 4 },
+
+    allocate(type, length) {
+      const buffer: CpuBuffer = { type, length, address: queue.allocate(length * ELEMENT_BYTES[type]) };
+      live.add(buffer);
+      return buffer;
+    },
+
+    free(buffer) {
+      if (live.delete(buffer)) queue.free((buffer as CpuBuffer).address);
+    },
+
+    write(buffer, data, offset = 0) {
+      const to = addressOf({ buffer, offset, length: data.length });
+      if (queue.idle) {
+        elements(buffer.type, to, data.length).set(data);
+        return;
+      }
+      const bytes = data.length * ELEMENT_BYTES[buffer.type];
+      const staging = queue.allocate(bytes);
+      elements(buffer.type, staging, data.length).set(data);
+      queue.copy(staging, to, bytes);
+      queue.free(staging);
+    },
+
+    run<B extends string, U extends string>(
+      kernel: Kernel<B, U>,
+      buffers: Readonly<Record<B, Buffer | BufferView>>,
+      uniforms: Readonly<Record<U, number>>,
+    ) {
+      const views = (Object.keys(kernel.buffers) as B[]).map((name) => asView(buffers[name]));
+      const values = (Object.keys(kernel.uniforms) as U[]).map((name) => uniforms[name]);
+      const plan = cpuKernels.get(kernel.name)?.plan(uniforms, context) ?? { stages: [{ items: 1 }] };
+      queue.run(
+        kernel,
+        plan,
+        views.map(addressOf),
+        views.map((view) => view.length),
+        values,
+      );
+    },
+
+    flush() {},
+
+    async read(buffer, offset = 0, length = buffer.length - offset) {
+      const from = addressOf({ buffer, offset, length });
+      if (queue.idle) {
+        queue.check();
+        return elements(buffer.type, from, length).slice();
+      }
+      // Kernels queued after this call may change the buffer before the main thread comes to look at it.
+      const bytes = length * ELEMENT_BYTES[buffer.type];
+      const staging = queue.allocate(bytes);
+      queue.copy(from, staging, bytes);
+      try {
+        await queue.done();
+        return elements(buffer.type, staging, length).slice();
+      } finally {
+        queue.free(staging);
+      }
+    },
+
+    synchronize: () => queue.done(),
+
+    statistics: () => ({
+      buffers: live.size,
+      bytes: [...live].reduce((sum, buffer) => sum + buffer.length * ELEMENT_BYTES[buffer.type], 0),
+    }),
+
+    async close() {
+      await queue.close();
+      for (const worker of workers) worker.terminate();
+      live.clear();
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** The machine's BLAS, called by each worker for itself with one thread, straight on the shared WebAssembly memory. */
+import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
+import type { Gemm } from "./gemm.ts";
+
+/** What a worker needs to know of a BLAS; plain data, so that it can be sent to it. */
+export interface BlasLibrary {
+  readonly path: string;
+  /** What the symbols begin with: "scipy_" in the wheel, else "". */
+  readonly prefix: string;
+  readonly kind: string;
+}
+
+const { i32, f32 } = FFIType;
+const pointer = FFIType.ptr;
+const sgemm = {
+  //      order, ta, tb,  m,   n,   k,   α,   a,       lda, b,       ldb, β,   c,       ldc
+  args: [i32, i32, i32, i32, i32, i32, f32, pointer, i32, pointer, i32, f32, pointer, i32],
+  returns: FFIType.void,
+} as const;
+const ROW_MAJOR = 101;
+const NO_TRANSPOSE = 111;
+const TRANSPOSE = 112;
+
+/** @throws Error when the library or a symbol is missing */
+export function openBlas({ path, prefix }: BlasLibrary, memory: WebAssembly.Memory): Gemm {
+  singleThreaded(path, prefix);
+  const name = `${prefix}cblas_sgemm`;
+  const multiply = dlopen(path, { [name]: sgemm }).symbols[name]!;
+  // The address stays when the memory grows: engines reserve the maximum of a shared memory at once.
+  const base = Number(ptr(new Uint8Array(memory.buffer)));
+  const at = (address: number) => (base + address) as Pointer;
+  return (transA, transB, m, n, k, a, lda, b, ldb, accumulate, c, ldc) => {
+    multiply(
+      ROW_MAJOR,
+      transA ? TRANSPOSE : NO_TRANSPOSE,
+      transB ? TRANSPOSE : NO_TRANSPOSE,
+      m,
+      n,
+      k,
+      1,
+      at(a),
+      lda,
+      at(b),
+      ldb,
+      accumulate ? 1 : 0,
+      at(c),
+      ldc,
+    );
+  };
+}
+
+/** The workers are the threads: a library that starts its own would only crowd them. */
+function singleThreaded(path: string, prefix: string): void {
+  for (const [symbol, value] of [
+    [`${prefix}openblas_set_num_threads`, 1],
+    // Accelerate, macOS 15: BLAS_THREADING_SINGLE_THREADED
+    ["BLASSetThreading", 1],
+    ["MKL_Set_Num_Threads", 1],
+  ] as const) {
+    try {
+      dlopen(path, { [symbol]: { args: [i32], returns: i32 } }).symbols[symbol]!(value);
+      return;
+    } catch {
+      // another library's symbol
+    }
+  }
+}
+
+/** Until src/native/libraries.ts finds one. */
+export async function findBlas(): Promise<BlasLibrary | undefined> {
+  const path = process.env.BLAS_LIB_PATH;
+  return path ? { path, prefix: path.includes("scipy") ? "scipy_" : "", kind: "OpenBLAS" } : undefined;
+}

@@ -1,0 +1,98 @@
+/**
+ * Compiles kernels/wasm/*.ts (AssemblyScript) to build/kernels.wasm. The hash of what went in is kept in the file itself,
+ * in a custom section, so that nothing is compiled when nothing has changed.
+ */
+import { createHash, randomUUID } from "node:crypto";
+import { mkdirSync, openSync, fsyncSync, closeSync, readdirSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+import { DeviceError } from "../../errors.ts";
+
+const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
+const SOURCES = "kernels/wasm";
+const OUTPUT = `${ROOT}build/kernels.wasm`;
+const SECTION = "sources";
+const FLAGS = [
+  "-O3",
+  "--runtime",
+  "stub",
+  "--noAssert",
+  "--enable",
+  "simd,threads,bulk-memory",
+  "--importMemory",
+  "--sharedMemory",
+  "--initialMemory",
+  "1",
+  "--maximumMemory",
+  "65536",
+];
+
+/**
+ * Brings build/kernels.wasm up to date: some seconds when a kernel has changed, else a few milliseconds.
+ * @throws DeviceError with the compiler's words when a kernel does not compile
+ */
+export async function buildKernels(say: (line: string) => void): Promise<void> {
+  const hash = sourceHash();
+  if (builtFrom() === hash) return;
+  say("Compiling the CPU kernels (kernels/wasm)");
+  const binary = await compile();
+  write(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
+}
+
+/** The compiled kernels, built first where they are missing or out of date. @throws DeviceError */
+export async function loadKernels(): Promise<WebAssembly.Module> {
+  await buildKernels(() => {});
+  return new WebAssembly.Module(readFileSync(OUTPUT));
+}
+
+function sourceHash(): string {
+  const hash = createHash("sha256").update(JSON.stringify(FLAGS));
+  for (const file of readdirSync(ROOT + SOURCES).sort())
+    hash.update(file).update(readFileSync(`${ROOT}${SOURCES}/${file}`));
+  return hash.digest("hex");
+}
+
+/** The hash in the file that is there, if one is. */
+function builtFrom(): string | undefined {
+  let binary: Buffer;
+  try {
+    binary = readFileSync(OUTPUT);
+  } catch {
+    return undefined;
+  }
+  // The section is the last: its 64 hexadecimal digits end the file.
+  return binary.subarray(-64).toString("latin1");
+}
+
+async function compile(): Promise<Uint8Array> {
+  const { default: asc } = await import("assemblyscript/asc");
+  let binary: Uint8Array | undefined;
+  let messages = "";
+  const collect = { write: (text: string | Uint8Array) => ((messages += String(text)), true) };
+  const { error } = await asc.main([`${SOURCES}/index.ts`, "--baseDir", ROOT, "--outFile", "kernels.wasm", ...FLAGS], {
+    stdout: collect,
+    stderr: collect,
+    writeFile: (_name: string, contents: string | Uint8Array) => {
+      if (typeof contents !== "string") binary = contents;
+    },
+  });
+  if (error || !binary) throw new DeviceError(`the CPU kernels don't compile: ${messages || error}`);
+  return binary;
+}
+
+/** A custom section of a WebAssembly binary: 0, size, length of the name, name, content (all shorter than 128). */
+function customSection(name: string, content: string): Uint8Array {
+  const body = Buffer.from(String.fromCharCode(name.length) + name + content, "latin1");
+  return Buffer.concat([Uint8Array.of(0, body.length), body]);
+}
+
+/** A kill at any moment leaves the old file or the new one. */
+function write(path: string, content: Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}-${randomUUID()}`;
+  const file = openSync(temporary, "w");
+  writeSync(file, content);
+  fsyncSync(file);
+  closeSync(file);
+  renameSync(temporary, path);
+}

@@ -1,0 +1,88 @@
+/**
+ * Gives out pieces of one shared WebAssembly memory. Bookkeeping is on the main thread, outside the memory itself: a list
+ * of free ranges by address, first fit, neighbours merged when given back.
+ */
+import { DeviceError } from "../../errors.ts";
+
+const PAGE = 65536;
+/** WebAssembly's limit of 32-bit memories: 4 GiB. */
+export const MAX_PAGES = 65536;
+/** A cache line, so that two workers never write to one. */
+export const ALIGNMENT = 64;
+
+interface Range {
+  start: number;
+  end: number;
+}
+
+export class Heap {
+  readonly memory: WebAssembly.Memory;
+  /** By address, never touching. */
+  readonly #free: Range[];
+  readonly #sizes = new Map<number, number>();
+
+  /** @param reserved bytes at the start that are not given out */
+  constructor(memory: WebAssembly.Memory, reserved: number) {
+    this.memory = memory;
+    this.#free = [{ start: reserved, end: memory.buffer.byteLength }];
+  }
+
+  /** @returns an address, a multiple of ALIGNMENT. @throws DeviceError when the memory is full */
+  allocate(bytes: number): number {
+    const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
+    let range = this.#free.find(({ start, end }) => end - start >= size);
+    if (!range) range = this.#grow(size);
+    const address = range.start;
+    range.start += size;
+    if (range.start === range.end) this.#free.splice(this.#free.indexOf(range), 1);
+    this.#sizes.set(address, size);
+    return address;
+  }
+
+  free(address: number): void {
+    const size = this.#sizes.get(address);
+    if (size === undefined) throw new DeviceError(`cpu: memory at ${address} was given back twice, or never given out`);
+    this.#sizes.delete(address);
+    this.#add(address, address + size);
+  }
+
+  #add(start: number, end: number): Range {
+    const free = this.#free;
+    let at = free.findIndex((range) => range.start >= end);
+    if (at < 0) at = free.length;
+    const [before, after] = [free[at - 1], free[at]];
+    if (before?.end === start) {
+      before.end = end;
+      if (after?.start === end) {
+        before.end = after.end;
+        free.splice(at, 1);
+      }
+      return before;
+    }
+    if (after?.start === end) {
+      after.start = start;
+      return after;
+    }
+    const range = { start, end };
+    free.splice(at, 0, range);
+    return range;
+  }
+
+  /** Makes the memory so much larger that its last free range holds `size` bytes. */
+  #grow(size: number): Range {
+    const end = this.memory.buffer.byteLength;
+    const last = this.#free.at(-1);
+    const missing = size - (last?.end === end ? end - last.start : 0);
+    const pages = Math.ceil(missing / PAGE);
+    try {
+      this.memory.grow(pages);
+    } catch (cause) {
+      throw new DeviceError(
+        `cpu: no memory for ${size} more bytes: ${end} bytes are held already, and the limit is ${MAX_PAGES * PAGE} ` +
+          `or what the machine has; use a smaller batch`,
+        { cause },
+      );
+    }
+    return this.#add(end, end + pages * PAGE);
+  }
+}

@@ -1,0 +1,60 @@
+/** What a kernel of the CPU backend is made of: a plan, computed from the uniforms alone, and code for one item. */
+import type { Gemm } from "./gemm.ts";
+import type { WasmKernels } from "./wasm.ts";
+
+export type Uniforms = Readonly<Record<string, number>>;
+/** Where the kernel's buffers begin, in bytes. */
+export type Addresses = Readonly<Record<string, number>>;
+
+/** What an item finds in its worker. */
+export interface Machine {
+  readonly wasm: WasmKernels;
+  readonly gemm: Gemm;
+  readonly memory: WebAssembly.Memory;
+  /** How many elements each buffer has. */
+  readonly lengths: Readonly<Record<string, number>>;
+  /** Address of `Plan.shared` bytes that all workers see. */
+  readonly shared: number;
+  /** Address of `Plan.scratch` bytes that only this worker sees; their contents don't outlast the item. */
+  readonly scratch: number;
+}
+
+/**
+ * A part of the work. Which worker does an item, and when, must not change the result: items write disjoint memory.
+ * An item is at least some 10 µs of work, and there are a few for each thread, so that a busy core can take fewer.
+ */
+export interface Stage {
+  readonly items: number;
+  item(index: number, at: Addresses, machine: Machine): void;
+}
+
+/** Stages run one after the other; all items of one are done before the next begins. */
+export interface Plan {
+  readonly stages: readonly Stage[];
+  readonly shared?: number;
+  readonly scratch?: number;
+}
+
+export interface PlanContext {
+  readonly threads: number;
+  /** Whether `gemm` is the machine's BLAS. */
+  readonly blas: boolean;
+}
+
+export interface CpuKernel {
+  /** The name of the `Kernel` that this computes. */
+  readonly name: string;
+  plan(uniforms: Uniforms, context: PlanContext): Plan;
+}
+
+/** Items of `size` elements cut from `total`: the usual way to spread a loop. */
+export function pieces(
+  total: number,
+  size: number,
+  run: (first: number, count: number, at: Addresses, machine: Machine) => void,
+): Stage {
+  return {
+    items: Math.ceil(total / size),
+    item: (index, at, machine) => run(index * size, Math.min(size, total - index * size), at, machine),
+  };
+}

@@ -1,0 +1,47 @@
+/** Kernels that go through their buffers element by element. */
+import { pieces, type Addresses, type CpuKernel, type Machine, type Uniforms } from "../kernel.ts";
+
+/** Elements an item takes: 64 KB of each buffer. */
+const PIECE = 16_384;
+
+type Run = (at: (buffer: string) => number, count: number, machine: Machine, uniforms: Uniforms, first: number) => void;
+
+/** A kernel over `size` elements of f32 buffers; `at` gives where an item's part of a buffer begins. */
+function elementwise(name: string, run: Run): CpuKernel {
+  return {
+    name,
+    plan: (uniforms) => ({
+      stages: [
+        pieces(uniforms.size!, PIECE, (first, count, addresses: Addresses, machine) =>
+          run((buffer) => addresses[buffer]! + 4 * first, count, machine, uniforms, first),
+        ),
+      ],
+    }),
+  };
+}
+
+const copy: CpuKernel = {
+  name: "copy",
+  plan: ({ bytes }) => ({
+    stages: [
+      pieces(bytes!, 4 * PIECE, (first, count, { from, to }, { wasm }) =>
+        wasm.copyBytes(to! + first, from! + first, count),
+      ),
+    ],
+  }),
+};
+
+export const elementwiseKernels: readonly CpuKernel[] = [
+  copy,
+  elementwise("add", (at, count, { wasm }) => wasm.addFloats(at("y"), at("x"), count)),
+  elementwise("relu_forward", (at, count, { wasm }) => wasm.reluForward(at("x"), at("y"), count)),
+  elementwise("relu_backward", (at, count, { wasm }) => wasm.reluBackward(at("y"), at("dy"), at("dx"), count)),
+  elementwise("tanh_forward", (at, count, { wasm }) => wasm.tanhForward(at("x"), at("y"), count)),
+  elementwise("tanh_backward", (at, count, { wasm }) => wasm.tanhBackward(at("y"), at("dy"), at("dx"), count)),
+  elementwise("sgd", (at, count, { wasm }, { rate, momentum, decay }) =>
+    wasm.sgd(at("w"), at("v"), at("dw"), count, rate!, momentum!, decay!),
+  ),
+  elementwise("dropout", (at, count, { wasm }, { key0, key1, threshold, scale }, first) =>
+    wasm.dropout(at("x"), at("y"), first, count, key0!, key1!, threshold!, scale!),
+  ),
+];

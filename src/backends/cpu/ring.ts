@@ -1,0 +1,180 @@
+/**
+ * How the main thread tells the workers what to do: a ring of commands in memory that all threads share. Every worker
+ * goes through the same commands in the same order. A command is one stage of a kernel, cut into items; whoever is free
+ * takes the next item, and nobody begins a command before the one before it is done.
+ *
+ *   submitted   how many commands the main thread has written         (workers wait for it to grow)
+ *   completed   how many commands are done                            (the main thread and the workers wait for it)
+ *   failed      0, or 1 + the kernel whose item threw first           (the text stands in `errorText`)
+ */
+
+/** Commands that fit in the ring; what doesn't fit waits on the main thread. A training step is some 150. */
+export const SLOTS = 512;
+/** 32-bit words of a command: 16 of counters (a cache line), 32 of head and buffers, 48 of uniforms. */
+const SLOT_WORDS = 96;
+const SLOTS_AT = 64;
+const ERROR_AT = SLOTS_AT + SLOTS * SLOT_WORDS;
+const ERROR_BYTES = 4096;
+
+const SUBMITTED = 0;
+const COMPLETED = 16;
+const FAILED = 32;
+const ERROR_LENGTH = 33;
+
+const NEXT_ITEM = 0;
+const ARRIVED = 1;
+const KERNEL = 16;
+const STAGE = 17;
+const SHARED = 18;
+const SCRATCH = 19;
+const SCRATCH_BYTES = 20;
+const BUFFERS = 24;
+const UNIFORMS = 48;
+export const MAX_BUFFERS = (UNIFORMS - BUFFERS) / 2;
+export const MAX_UNIFORMS = (SLOT_WORDS - UNIFORMS) / 2;
+
+/** Commands that are not kernels; a kernel's number is at least FIRST_KERNEL. */
+export const CLOSE = 0;
+/** Makes a kernel known under the number `stage`: buffer 0 holds its declaration as JSON. */
+export const DECLARE = 1;
+export const FIRST_KERNEL = 2;
+
+/** One stage of a kernel. Addresses and lengths are bytes and elements in the workers' WebAssembly memory. */
+export interface Command {
+  readonly kernel: number;
+  readonly stage: number;
+  /** Address of the workspace that all workers share. */
+  readonly shared: number;
+  /** Address of worker 0's own workspace, and the distance in bytes to the next worker's. */
+  readonly scratch: number;
+  readonly scratchBytes: number;
+  readonly addresses: readonly number[];
+  readonly lengths: readonly number[];
+  readonly uniforms: readonly number[];
+}
+
+export function createRing(): SharedArrayBuffer {
+  return new SharedArrayBuffer(ERROR_AT * 4 + ERROR_BYTES);
+}
+
+/** A thread's view of the ring. Sequence numbers are 32-bit and may wrap. */
+export class Ring {
+  readonly #words: Int32Array;
+  readonly #doubles: Float64Array;
+  readonly #error: Uint8Array;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#words = new Int32Array(memory, 0, ERROR_AT);
+    this.#doubles = new Float64Array(memory, 0, ERROR_AT / 2);
+    this.#error = new Uint8Array(memory, ERROR_AT * 4, ERROR_BYTES);
+  }
+
+  get completed(): number {
+    return Atomics.load(this.#words, COMPLETED);
+  }
+
+  /** Main thread: writes a command and wakes the workers. The caller sees to it that there is room. */
+  submit(sequence: number, command: Command): void {
+    const at = slot(sequence);
+    const words = this.#words;
+    words[at + KERNEL] = command.kernel;
+    words[at + STAGE] = command.stage;
+    words[at + SHARED] = command.shared;
+    words[at + SCRATCH] = command.scratch;
+    words[at + SCRATCH_BYTES] = command.scratchBytes;
+    for (let i = 0; i < command.addresses.length; i++) {
+      words[at + BUFFERS + 2 * i] = command.addresses[i]!;
+      words[at + BUFFERS + 2 * i + 1] = command.lengths[i]!;
+    }
+    for (let i = 0; i < command.uniforms.length; i++) {
+      this.#doubles[(at + UNIFORMS) / 2 + i] = command.uniforms[i]!;
+    }
+    Atomics.store(words, SUBMITTED, (sequence + 1) | 0);
+    Atomics.notify(words, SUBMITTED);
+  }
+
+  /** Main thread: resolves when `completed` is no longer `seen`. Never blocks. */
+  async progress(seen: number): Promise<void> {
+    const waiting = Atomics.waitAsync(this.#words, COMPLETED, seen);
+    if (waiting.async) await waiting.value;
+  }
+
+  /** Main thread: the first error since the last call. */
+  takeError(): { kernel: number; text: string } | undefined {
+    const failed = Atomics.load(this.#words, FAILED);
+    if (failed <= 0) return undefined;
+    const text = new TextDecoder().decode(this.#error.slice(0, this.#words[ERROR_LENGTH]!));
+    Atomics.store(this.#words, FAILED, 0);
+    return { kernel: failed - 1, text };
+  }
+
+  /** Worker: blocks until command `sequence` is there. */
+  await(sequence: number): void {
+    while (Atomics.load(this.#words, SUBMITTED) === sequence) block(this.#words, SUBMITTED, sequence);
+  }
+
+  /** Worker: the command's number of buffers and uniforms is the kernel's. */
+  command(sequence: number, buffers: number, uniforms: number): Command {
+    const at = slot(sequence);
+    const words = this.#words;
+    const each = <T>(count: number, element: (i: number) => T) => Array.from({ length: count }, (_, i) => element(i));
+    return {
+      kernel: words[at + KERNEL]!,
+      stage: words[at + STAGE]!,
+      shared: words[at + SHARED]! >>> 0,
+      scratch: words[at + SCRATCH]! >>> 0,
+      scratchBytes: words[at + SCRATCH_BYTES]! >>> 0,
+      addresses: each(buffers, (i) => words[at + BUFFERS + 2 * i]! >>> 0),
+      lengths: each(buffers, (i) => words[at + BUFFERS + 2 * i + 1]! >>> 0),
+      uniforms: each(uniforms, (i) => this.#doubles[(at + UNIFORMS) / 2 + i]!),
+    };
+  }
+
+  /** Worker: which kernel the command is of. */
+  kernel(sequence: number): number {
+    return this.#words[slot(sequence) + KERNEL]!;
+  }
+
+  /** Worker: takes the next item. */
+  take(sequence: number): number {
+    return Atomics.add(this.#words, slot(sequence) + NEXT_ITEM, 1);
+  }
+
+  /** Worker: meets the other workers; returns when all have done their items. */
+  finish(sequence: number, workers: number): void {
+    const at = slot(sequence);
+    const words = this.#words;
+    if (Atomics.add(words, at + ARRIVED, 1) === workers - 1) {
+      words[at + NEXT_ITEM] = 0;
+      words[at + ARRIVED] = 0;
+      Atomics.store(words, COMPLETED, (sequence + 1) | 0);
+      Atomics.notify(words, COMPLETED);
+      return;
+    }
+    while (Atomics.load(words, COMPLETED) === sequence) block(words, COMPLETED, sequence);
+  }
+
+  /** Worker: keeps the first error until the main thread takes it. */
+  fail(kernel: number, text: string): void {
+    // −1 while the text is being written, so that the main thread does not read half of it
+    if (Atomics.compareExchange(this.#words, FAILED, 0, -1) !== 0) return;
+    const { written } = new TextEncoder().encodeInto(text.slice(0, ERROR_BYTES / 4), this.#error);
+    this.#words[ERROR_LENGTH] = written;
+    Atomics.store(this.#words, FAILED, kernel + 1);
+  }
+}
+
+function slot(sequence: number): number {
+  return SLOTS_AT + ((sequence >>> 0) % SLOTS) * SLOT_WORDS;
+}
+
+/** How often a worker looks before it sleeps: waking costs some 10 µs, as much as a small kernel. */
+const SPINS = 2000;
+
+function block(words: Int32Array, index: number, value: number): void {
+  for (let i = 0; i < SPINS; i++) {
+    if (Atomics.load(words, index) !== value) return;
+    Atomics.pause();
+  }
+  Atomics.wait(words, index, value);
+}
