@@ -1,0 +1,115 @@
+// Fully connected layer, gradient with respect to its weights.
+//
+//   dw[o, i] = sum over n of dy[o, n] * x[i, n]
+//
+// x: I × N, dy: O × N, dw: O × I. A matrix product: rows o, columns i, terms n. A workgroup computes a tile of 64 × 64
+// results, a thread 8 × 8 of them, in registers: rows ty + 8m and columns tx + 8m. 16 terms at a time go through workgroup
+// memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads touch
+// neighbouring addresses.
+
+// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+const TERMS = 16u;
+const STRIDE = 17u;
+const APART = vec4u(0u, 16u, 32u, 48u);
+
+struct Uniforms {
+  outputs: u32,
+  inputs: u32,
+  images: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dw: array<f32>;
+
+var<workgroup> rowTile: array<vec4f, TERMS * STRIDE>;
+var<workgroup> columnTile: array<vec4f, TERMS * STRIDE>;
+
+@compute @workgroup_size(64)
+fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+  let firstRow = tile.y * 64u;
+  let firstColumn = tile.x * 64u;
+  // What this thread loads: one term of four quartets of rows and of columns.
+  let term = thread % TERMS;
+  let quartet = thread / TERMS;
+  // What it computes.
+  let tx = thread % 8u;
+  let ty = thread / 8u;
+  var sums: array<vec4f, 16>;
+  for (var k = 0u; k < u.images; k += TERMS) {
+    workgroupBarrier();
+    let n = k + term;
+    for (var i = quartet; i < 16u; i += 4u) {
+      // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+      let rows = min(firstRow + i + APART, vec4u(u.outputs - 1u)) * u.images + n;
+      let columns = min(firstColumn + i + APART, vec4u(u.inputs - 1u)) * u.images + n;
+      var ofDy = vec4f();
+      var ofX = vec4f();
+      if (n < u.images) {
+        ofDy = vec4f(dy[rows.x], dy[rows.y], dy[rows.z], dy[rows.w]);
+        ofX = vec4f(x[columns.x], x[columns.y], x[columns.z], x[columns.w]);
+      }
+      rowTile[term * STRIDE + i] = ofDy;
+      columnTile[term * STRIDE + i] = ofX;
+    }
+    workgroupBarrier();
+    for (var t = 0u; t < TERMS; t++) {
+      let rows0 = rowTile[t * STRIDE + ty];
+      let rows1 = rowTile[t * STRIDE + ty + 8u];
+      let columns0 = columnTile[t * STRIDE + tx];
+      let columns1 = columnTile[t * STRIDE + tx + 8u];
+      sums[0] += rows0.x * columns0;
+      sums[1] += rows0.x * columns1;
+      sums[2] += rows1.x * columns0;
+      sums[3] += rows1.x * columns1;
+      sums[4] += rows0.y * columns0;
+      sums[5] += rows0.y * columns1;
+      sums[6] += rows1.y * columns0;
+      sums[7] += rows1.y * columns1;
+      sums[8] += rows0.z * columns0;
+      sums[9] += rows0.z * columns1;
+      sums[10] += rows1.z * columns0;
+      sums[11] += rows1.z * columns1;
+      sums[12] += rows0.w * columns0;
+      sums[13] += rows0.w * columns1;
+      sums[14] += rows1.w * columns0;
+      sums[15] += rows1.w * columns1;
+    }
+  }
+  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  let row = firstRow + ty;
+  let column = firstColumn + tx;
+  store(row, column, sums[0], sums[1]);
+  store(row + 8u, column, sums[2], sums[3]);
+  store(row + 16u, column, sums[4], sums[5]);
+  store(row + 24u, column, sums[6], sums[7]);
+  store(row + 32u, column, sums[8], sums[9]);
+  store(row + 40u, column, sums[10], sums[11]);
+  store(row + 48u, column, sums[12], sums[13]);
+  store(row + 56u, column, sums[14], sums[15]);
+}
+
+fn store(row: u32, column: u32, even: vec4f, odd: vec4f) {
+  store_quartet(row, column, even);
+  store_quartet(row, column + 8u, odd);
+}
+
+fn store_quartet(row: u32, column: u32, values: vec4f) {
+  if (row >= u.outputs) {
+    return;
+  }
+  let at = row * u.inputs + column;
+  if (column < u.inputs) {
+    dw[at] = values.x;
+  }
+  if (column + 16u < u.inputs) {
+    dw[at + 16u] = values.y;
+  }
+  if (column + 32u < u.inputs) {
+    dw[at + 32u] = values.z;
+  }
+  if (column + 48u < u.inputs) {
+    dw[at + 48u] = values.w;
+  }
+}

@@ -1,0 +1,129 @@
+// Fully connected layer, forward (paper §3.5).
+//
+//   y[o, n] = b[o] + sum over i of w[o, i] * x[i, n]
+//
+// w: O × I, x: I × N, b: O, y: O × N. A matrix product: rows o, columns n, terms i. A workgroup computes a tile of 64 × 64
+// results. 64 threads would do, with 8 × 8 results each in registers: rows ty + 8m and columns tx + 8m. There are few tiles
+// and many terms, so four such teams share the terms and add their sums at the end. 16 terms at a time go through
+// workgroup memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads
+// touch neighbouring addresses.
+
+// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+const TERMS = 16u;
+const STRIDE = 17u;
+const APART = vec4u(0u, 16u, 32u, 48u);
+// Where the columns' tile begins, after the rows'.
+const COLUMN_TILE = TERMS * STRIDE;
+
+struct Uniforms {
+  outputs: u32,
+  inputs: u32,
+  images: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<f32>;
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+
+// Both tiles; at the end, the sums that the teams add.
+var<workgroup> memory: array<vec4f, 2 * TERMS * STRIDE>;
+
+@compute @workgroup_size(256)
+fn linear_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+  // What this thread loads: one term of a quartet of rows, and one of a quartet of columns, both along the memory.
+  // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  let fast = thread % 16u;
+  let slow = thread / 16u;
+  let rows = min(tile.y * 64u + slow + APART, vec4u(u.outputs - 1u)) * u.inputs;
+  let columns = min(tile.x * 64u + fast + APART, vec4u(u.images - 1u));
+  // What it computes: the terms of its team, for these rows and columns.
+  let team = thread / 64u;
+  let tx = thread % 8u;
+  let ty = thread % 64u / 8u;
+  var sums: array<vec4f, 16>;
+  for (var k = 0u; k < u.inputs; k += TERMS) {
+    workgroupBarrier();
+    var ofW = vec4f();
+    if (k + fast < u.inputs) {
+      let at = rows + k + fast;
+      ofW = vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
+    }
+    memory[fast * STRIDE + slow] = ofW;
+    var ofX = vec4f();
+    if (k + slow < u.inputs) {
+      let at = columns + (k + slow) * u.images;
+      ofX = vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+    }
+    memory[COLUMN_TILE + slow * STRIDE + fast] = ofX;
+    workgroupBarrier();
+    for (var t = team * 4u; t < team * 4u + 4u; t++) {
+      let rows0 = memory[t * STRIDE + ty];
+      let rows1 = memory[t * STRIDE + ty + 8u];
+      let columns0 = memory[COLUMN_TILE + t * STRIDE + tx];
+      let columns1 = memory[COLUMN_TILE + t * STRIDE + tx + 8u];
+      sums[0] += rows0.x * columns0;
+      sums[1] += rows0.x * columns1;
+      sums[2] += rows1.x * columns0;
+      sums[3] += rows1.x * columns1;
+      sums[4] += rows0.y * columns0;
+      sums[5] += rows0.y * columns1;
+      sums[6] += rows1.y * columns0;
+      sums[7] += rows1.y * columns1;
+      sums[8] += rows0.z * columns0;
+      sums[9] += rows0.z * columns1;
+      sums[10] += rows1.z * columns0;
+      sums[11] += rows1.z * columns1;
+      sums[12] += rows0.w * columns0;
+      sums[13] += rows0.w * columns1;
+      sums[14] += rows1.w * columns0;
+      sums[15] += rows1.w * columns1;
+    }
+  }
+  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  finish(thread, tile, 0u, sums[0], sums[1]);
+  finish(thread, tile, 8u, sums[2], sums[3]);
+  finish(thread, tile, 16u, sums[4], sums[5]);
+  finish(thread, tile, 24u, sums[6], sums[7]);
+  finish(thread, tile, 32u, sums[8], sums[9]);
+  finish(thread, tile, 40u, sums[10], sums[11]);
+  finish(thread, tile, 48u, sums[12], sums[13]);
+  finish(thread, tile, 56u, sums[14], sums[15]);
+}
+
+// Adds the four teams' sums of one row per thread, and stores them: 64 threads those of the even quartets of columns,
+// 64 those of the odd ones.
+fn finish(thread: u32, tile: vec3u, row: u32, even: vec4f, odd: vec4f) {
+  workgroupBarrier();
+  memory[thread] = even;
+  memory[256u + thread] = odd;
+  workgroupBarrier();
+  if (thread < 128u) {
+    let half = thread / 64u;
+    let member = thread % 64u;
+    let at = half * 256u + member;
+    let sum = memory[at] + memory[at + 64u] + memory[at + 128u] + memory[at + 192u];
+    store_quartet(tile.y * 64u + row + member / 8u, tile.x * 64u + member % 8u + half * 8u, sum);
+  }
+}
+
+fn store_quartet(row: u32, column: u32, values: vec4f) {
+  if (row >= u.outputs) {
+    return;
+  }
+  let at = row * u.images + column;
+  let biased = values + b[row];
+  if (column < u.images) {
+    y[at] = biased.x;
+  }
+  if (column + 16u < u.images) {
+    y[at + 16u] = biased.y;
+  }
+  if (column + 32u < u.images) {
+    y[at + 32u] = biased.z;
+  }
+  if (column + 48u < u.images) {
+    y[at + 48u] = biased.w;
+  }
+}

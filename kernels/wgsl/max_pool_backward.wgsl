@@ -1,0 +1,54 @@
+// Max-pooling, backward (paper §3.4).
+//
+//   dx[c, row, column, n] = sum over the windows (p, q) that this pixel won of dy[c, p, q, n]
+//
+// dy and argmax, the winning pixel as row * W + column: C × OH × OW × N; dx: C × H × W × N. One thread computes one
+// element of dx: it looks at the windows that hold the pixel.
+
+struct Uniforms {
+  images: u32,
+  c: u32,
+  h: u32,
+  w: u32,
+  oh: u32,
+  ow: u32,
+  window: u32,
+  stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> dy: array<f32>;
+@group(0) @binding(2) var<storage, read> argmax: array<u32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
+
+@compute @workgroup_size(64)
+fn max_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * 64u;
+  if (at >= u.c * u.h * u.w * u.images) {
+    return;
+  }
+  let n = at % u.images;
+  let column = at / u.images % u.w;
+  let row = at / u.images / u.w % u.h;
+  let c = at / u.images / u.w / u.h;
+  let endRow = min(row / u.stride + 1u, u.oh);
+  let endColumn = min(column / u.stride + 1u, u.ow);
+  var sum = 0.0;
+  for (var p = first_window(row); p < endRow; p++) {
+    for (var q = first_window(column); q < endColumn; q++) {
+      let out = ((c * u.oh + p) * u.ow + q) * u.images + n;
+      if (argmax[out] == row * u.w + column) {
+        sum += dy[out];
+      }
+    }
+  }
+  dx[at] = sum;
+}
+
+// The first window along one side that holds a pixel, or one after the last that could.
+fn first_window(pixel: u32) -> u32 {
+  if (pixel < u.window) {
+    return 0u;
+  }
+  return (pixel - u.window) / u.stride + 1u;
+}

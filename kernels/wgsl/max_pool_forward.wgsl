@@ -1,0 +1,51 @@
+// Max-pooling with windows that may overlap, forward (paper §3.4).
+//
+//   y[c, p, q, n] = x at the first largest pixel of the window, in row-major order
+//
+// The window's first pixel is (p * stride, q * stride); what hangs over the edge does not count. x: C × H × W × N;
+// y and argmax, the winning pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
+
+struct Uniforms {
+  images: u32,
+  c: u32,
+  h: u32,
+  w: u32,
+  oh: u32,
+  ow: u32,
+  window: u32,
+  stride: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read_write> argmax: array<u32>;
+
+@compute @workgroup_size(64)
+fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let at = id.x + id.y * groups.x * 64u;
+  if (at >= u.c * u.oh * u.ow * u.images) {
+    return;
+  }
+  let n = at % u.images;
+  let q = at / u.images % u.ow;
+  let p = at / u.images / u.ow % u.oh;
+  let c = at / u.images / u.ow / u.oh;
+  let endRow = min(p * u.stride + u.window, u.h);
+  let endColumn = min(q * u.stride + u.window, u.w);
+  let map = c * u.h * u.w;
+  var winner = p * u.stride * u.w + q * u.stride;
+  var best = x[(map + winner) * u.images + n];
+  for (var row = p * u.stride; row < endRow; row++) {
+    for (var column = q * u.stride; column < endColumn; column++) {
+      let pixel = row * u.w + column;
+      let value = x[(map + pixel) * u.images + n];
+      if (value > best) {
+        best = value;
+        winner = pixel;
+      }
+    }
+  }
+  y[at] = best;
+  argmax[at] = winner;
+}

@@ -1,0 +1,256 @@
+/** For every kernel, the sizes and inputs that it is tested with. */
+import { addKernel } from "../../src/autograd/tape.ts";
+import type { HostArray } from "../../src/backends/backend.ts";
+import type { Kernel } from "../../src/backends/kernel.ts";
+import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../src/ops/activation.ts";
+import { augmentKernel } from "../../src/ops/augment.ts";
+import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
+import { dropoutKernel } from "../../src/ops/dropout.ts";
+import { linearBackwardW, linearBackwardX, linearForward } from "../../src/ops/linear.ts";
+import { local2dBackwardW, local2dBackwardX, local2dForward } from "../../src/ops/local2d.ts";
+import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
+import { mapNormBackward, mapNormForward } from "../../src/ops/map_norm.ts";
+import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "../../src/ops/pool.ts";
+import { rowSum } from "../../src/ops/row_sum.ts";
+import { sgdKernel } from "../../src/ops/sgd.ts";
+import { positions } from "../../src/ops/shapes.ts";
+import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../src/ops/softmax_cross_entropy.ts";
+import { Purpose, Random } from "../../src/random.ts";
+import { randomArray } from "./data.ts";
+
+export interface KernelCase {
+  readonly kernel: Kernel;
+  readonly title: string;
+  /** What inputs hold; of results the length. */
+  readonly buffers: Readonly<Record<string, HostArray | number>>;
+  readonly uniforms: Readonly<Record<string, number>>;
+  /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
+  readonly tolerance: number;
+}
+
+/**
+ * Few roundings of 2⁻²⁴ = 6e-8 each: element by element, or sums of a window. exp, log, pow and tanh are worse in the
+ * drivers (WGSL allows exp at 1 an error of 5 units in the last place, and pow inherits exp2 and log2).
+ */
+const ELEMENT = 2e-6;
+/** Sums of up to some thousand products, whose roundings add up like a random walk, and in another order. */
+const SUM = 4e-6;
+
+const cases: KernelCase[] = [];
+
+/** Adds a case. f32 uniforms are rounded first, since it is the kernel that is tested. */
+function add<B extends string, U extends string>(
+  kernel: Kernel<B, U>,
+  tolerance: number,
+  uniforms: Readonly<Record<U, number>>,
+  buffers: Readonly<Record<B, HostArray | number>>,
+): void {
+  const own: Record<string, number> = {};
+  for (const name in kernel.uniforms) {
+    own[name] = kernel.uniforms[name] === "f32" ? Math.fround(uniforms[name]) : uniforms[name];
+  }
+  const title = Object.entries(own).map(([name, value]) => `${name} ${Number(value.toPrecision(3))}`);
+  cases.push({ kernel: kernel as unknown as Kernel, title: title.join(", "), buffers, uniforms: own, tolerance });
+}
+
+let seed = 0;
+/** Numbers in ±scale. */
+const random = (length: number, scale = 1): Float32Array => randomArray([length], ++seed).map((v) => v * scale);
+/** Numbers in 1 … 2, as the s of a normalisation. */
+const positive = (length: number): Float32Array => random(length).map((v) => 1.5 + v / 2);
+/** Whole numbers below `end`. */
+function integers(length: number, end: number): Uint32Array {
+  const stream = new Random(++seed, Purpose.drawing);
+  return Uint32Array.from({ length }, () => stream.integer(end));
+}
+
+// One thread an element. The last size is more than 65,535 workgroups of 64: the line is folded into two.
+for (const size of [1, 2, 63, 64, 65, 1009, 65_535 * 64 + 65]) {
+  add(addKernel, ELEMENT, { size }, { x: random(size), y: random(size) });
+  add(reluForward, 0, { size }, { x: random(size), y: size });
+}
+for (const size of [1, 65, 1009]) {
+  add(reluBackward, 0, { size }, { y: random(size).map((v) => Math.max(0, v)), dy: random(size), dx: size });
+  // ±200: e^200 is more than a float32 holds.
+  for (const scale of [0.1, 3, 200]) add(tanhForward, ELEMENT, { size }, { x: random(size, scale), y: size });
+  add(tanhBackward, ELEMENT, { size }, { y: random(size), dy: random(size), dx: size });
+  add(
+    sgdKernel,
+    ELEMENT,
+    { size, rate: 0.01, momentum: 0.9, decay: 0.0005 },
+    { w: random(size), v: random(size, 0.1), dw: random(size) },
+  );
+  // keep 0.5, so that the multiplication is exact and the mask must be.
+  const [key0, key1, threshold] = [0xdeadbeef, size, 2 ** 31];
+  add(dropoutKernel, 0, { size, key0, key1, threshold, scale: 2 }, { x: random(size), y: size });
+}
+add(
+  dropoutKernel,
+  ELEMENT,
+  { size: 5003, key0: 7, key1: 2 ** 32 - 1, threshold: 0.9 * 2 ** 32 - 0.4, scale: 1 / 0.9 },
+  {
+    x: random(5003),
+    y: 5003,
+  },
+);
+
+for (const [rows, columns] of [
+  [1, 1],
+  [3, 2],
+  [7, 255],
+  [2, 256],
+  [5, 257],
+  [3, 70_001],
+  [65_537, 2],
+] as const) {
+  add(rowSum, SUM, { rows, columns }, { x: random(rows * columns), y: rows });
+}
+
+for (const [images, side, crop] of [
+  [1, 1, 1],
+  [1, 5, 5],
+  [3, 9, 7],
+  [65, 6, 5],
+] as const) {
+  const stream = new Random(++seed, Purpose.drawing);
+  const views = Array.from({ length: images }, () => [
+    ...[stream.integer(side - crop + 1), stream.integer(side - crop + 1), stream.integer(2), 1 / 128],
+    ...[...random(3, 9), NaN],
+  ]);
+  add(
+    augmentKernel,
+    ELEMENT,
+    { images, side, crop },
+    {
+      pixels: Uint8Array.from(integers(images * side * side * 3, 256)),
+      views: Float32Array.from(views.flat()),
+      mean: random(side * side * 3, 20).map((v) => v + 110),
+      x: 3 * crop * crop * images,
+    },
+  );
+}
+
+// maps, plane, groupMaps, reach
+for (const [maps, plane, groupMaps, reach] of [
+  [1, 1, 1, 2],
+  [5, 65, 5, 2],
+  [6, 33, 3, 2],
+  [96, 7, 48, 2],
+  [7, 70, 7, 9],
+] as const) {
+  const uniforms = { maps, plane, groupMaps, reach, k: 2, alpha: 0.3, beta: 0.75 };
+  const size = maps * plane;
+  add(lrnForward, ELEMENT, uniforms, { x: random(size, 3), y: size, s: size });
+  add(lrnBackward, ELEMENT, uniforms, { x: random(size), s: positive(size), dy: random(size), dx: size });
+}
+
+for (const [images, c, h, w, reach] of [
+  [1, 1, 1, 1, 0],
+  [1, 2, 3, 5, 1],
+  [3, 1, 7, 2, 2],
+  [65, 3, 4, 5, 4],
+] as const) {
+  const uniforms = { images, c, h, w, reach, k: 1, alpha: 0.2, beta: 0.75 };
+  const size = images * c * h * w;
+  add(mapNormForward, ELEMENT, uniforms, { x: random(size, 3), y: size, s: size });
+  add(mapNormBackward, ELEMENT, uniforms, { x: random(size), s: positive(size), dy: random(size), dx: size });
+}
+
+for (const [images, c, h, w, window, stride, round] of [
+  [1, 1, 1, 1, 1, 1, "up"],
+  [3, 2, 7, 5, 3, 2, "up"],
+  [32, 1, 8, 6, 3, 2, "up"],
+  [65, 3, 8, 9, 3, 2, "down"],
+  [1, 5, 11, 7, 2, 3, "up"], // pixels that no window holds
+  [2, 1, 6, 7, 6, 1, "down"],
+  [5, 2, 9, 10, 4, 3, "up"],
+  [33, 7, 5, 5, 2, 1, "up"],
+] as const) {
+  const [oh, ow] = [positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)];
+  const uniforms = { images, c, h, w, oh, ow, window, stride };
+  const [size, outputs] = [images * c * h * w, images * c * oh * ow];
+  // Five different values only: the first of equal pixels must win.
+  const x = Float32Array.from(integers(size, 5), (v) => v - 2);
+  const argmax = new Uint32Array(outputs);
+  maxPoolForward.reference({ x, y: new Float32Array(outputs), argmax }, uniforms);
+  add(maxPoolForward, 0, uniforms, { x, y: outputs, argmax: outputs });
+  add(maxPoolBackward, ELEMENT, uniforms, { dy: random(outputs), argmax, dx: size });
+  add(averagePoolForward, ELEMENT, uniforms, { x: random(size), y: outputs });
+  add(averagePoolBackward, ELEMENT, uniforms, { dy: random(outputs), dx: size });
+}
+
+for (const [classes, images, valid, scale] of [
+  [1, 1, 1, 1],
+  [2, 3, 2, 1],
+  [10, 65, 64, 200],
+  [1000, 5, 5, 8],
+] as const) {
+  const uniforms = { classes, images, valid };
+  const size = classes * images;
+  const labels = integers(images, classes);
+  // Every number several times, for the ranks of ties.
+  const z = Float32Array.from(integers(size, 7), (v) => ((v - 3) / 3) * scale);
+  add(crossEntropyForward, ELEMENT, uniforms, { z, labels, p: size, losses: images, ranks: images });
+  const p = random(size).map((v) => Math.abs(v));
+  add(crossEntropyBackward, ELEMENT, uniforms, { p, labels, dloss: Float32Array.of(0.7), dz: size });
+}
+for (const [images, valid] of [
+  [1, 1],
+  [65, 64],
+  [300, 256],
+  [257, 3],
+] as const) {
+  const losses = random(images).map((v, n) => (n < valid ? Math.abs(v) : 0));
+  add(crossEntropyMean, ELEMENT, { images, valid }, { losses, loss: 1 });
+}
+
+for (const [outputs, inputs, images] of [
+  [1, 1, 1],
+  [1, 17, 3],
+  [65, 1, 1],
+  [10, 129, 32],
+  [67, 131, 65],
+  [128, 64, 128],
+  [3, 1500, 2],
+  [64, 16, 130],
+] as const) {
+  const uniforms = { outputs, inputs, images };
+  const [w, x, dy] = [random(outputs * inputs), random(inputs * images), random(outputs * images)];
+  add(linearForward, SUM, uniforms, { w, x, b: random(outputs), y: outputs * images });
+  add(linearBackwardW, SUM, uniforms, { x, dy, dw: outputs * inputs });
+  for (const accumulate of [0, 1]) {
+    const dx = accumulate ? random(inputs * images) : new Float32Array(inputs * images).fill(NaN);
+    add(linearBackwardX, SUM, { ...uniforms, accumulate }, { w, dy, dx });
+  }
+}
+
+for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
+  [1, 1, 1, 1, 1, 1, 1, 1, 0, 1],
+  [3, 3, 23, 27, 5, 11, 11, 4, 0, 1], // conv1
+  [32, 6, 7, 7, 10, 5, 5, 1, 2, 2], // conv2
+  [65, 9, 5, 3, 6, 3, 3, 1, 1, 3],
+  [1, 7, 9, 8, 13, 3, 2, 2, 1, 1],
+  [2, 70, 4, 5, 67, 3, 3, 1, 1, 1], // more than a tile of filters, and of maps
+  [1, 140, 3, 3, 130, 3, 3, 1, 1, 2],
+  [3, 2, 3, 3, 4, 5, 5, 1, 1, 1], // the image is smaller than the window
+  [5, 2, 8, 11, 3, 2, 2, 3, 0, 1], // pixels that no window holds
+  [3, 17, 3, 5, 19, 1, 1, 1, 0, 1],
+  [2, 2, 3, 25, 3, 1, 19, 1, 2, 1],
+  [129, 1, 6, 8, 2, 3, 3, 2, 0, 1], // the last row and column are left over
+  [1, 4, 14, 13, 8, 7, 5, 4, 2, 2],
+] as const) {
+  const [oh, ow] = [positions(h, kh, stride, pad, "down"), positions(w, kw, stride, pad, "down")];
+  const uniforms = { images, c, h, w, o, oh, ow, kh, kw, stride, pad, groups };
+  const taps = (c / groups) * kh * kw;
+  const [x, dy, weights] = [random(c * h * w * images), random(o * oh * ow * images), random(o * taps)];
+  add(conv2dForward, SUM, uniforms, { x, w: weights, b: random(o), y: dy.length });
+  add(conv2dBackwardX, SUM, uniforms, { w: weights, dy, dx: x.length });
+  add(conv2dBackwardW, SUM, uniforms, { x, dy, dw: weights.length });
+  if (groups > 1 || c > 50) continue;
+  const own = random(o * oh * ow * taps);
+  add(local2dForward, SUM, uniforms, { x, w: own, b: random(o * oh * ow), y: dy.length });
+  add(local2dBackwardX, SUM, uniforms, { w: own, dy, dx: x.length });
+  add(local2dBackwardW, SUM, uniforms, { x, dy, dw: own.length });
+}
+
+export const kernelCases: readonly KernelCase[] = cases;

@@ -1,0 +1,111 @@
+/**
+ * Each kernel alone: the layout that its WGSL text declares against its descriptor; and what each backend computes
+ * against the plain loop in float64, at sizes that tiles and workgroups don't fit.
+ */
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
+import { basename } from "node:path";
+import type { Backend, HostArray } from "../src/backends/backend.ts";
+import { access, elementType, type Kernel } from "../src/backends/kernel.ts";
+import { openReference } from "../src/backends/reference.ts";
+import { describeBackends } from "./helpers/backends.ts";
+import { expectClose } from "./helpers/data.ts";
+import { kernelCases, type KernelCase } from "./helpers/kernel_cases.ts";
+
+const folder = new URL("../kernels/wgsl/", import.meta.url);
+const source = new URL("../src/", import.meta.url);
+
+/** Every kernel that an op or the tape exports. */
+async function declaredKernels(): Promise<Kernel[]> {
+  const files = ["autograd", "ops"].flatMap((name) =>
+    readdirSync(new URL(name, source)).map((file) => new URL(`${name}/${file}`, source)),
+  );
+  const modules = await Promise.all(files.map((file) => import(file.href) as Promise<Record<string, unknown>>));
+  const exported = modules.flatMap((module) => Object.values(module));
+  return exported.filter((value): value is Kernel => typeof value === "object" && value !== null && "wgsl" in value);
+}
+
+const kernels = await declaredKernels();
+
+describe("kernel files", () => {
+  test("each belongs to one descriptor of its name", () => {
+    const files = readdirSync(folder).map((file) => basename(file, ".wgsl"));
+    expect(kernels.map((kernel) => kernel.name).sort()).toEqual(files.sort());
+  });
+
+  test("each has cases", () => {
+    const tested = new Set(kernelCases.map(({ kernel }) => kernel.name));
+    expect(kernels.map((kernel) => kernel.name).filter((name) => !tested.has(name))).toEqual([]);
+  });
+
+  test.each(kernels.map((kernel) => [kernel.name, kernel] as const))(
+    "%s has its descriptor's layout",
+    (name, kernel) => {
+      const text = readFileSync(new URL(`${name}.wgsl`, folder), "utf8");
+      expect(kernel.wgsl).toBe(text);
+      expect([...text.matchAll(/@compute\b[^{]*?\bfn\s+(\w+)/g)].map((match) => match[1]!)).toEqual([name]);
+
+      const fields = /struct Uniforms \{([^}]*)\}/.exec(text)?.[1] ?? "";
+      expect([...fields.matchAll(/(\w+): (\w+),/g)].map((match) => [match[1]!, match[2]!])).toEqual(
+        Object.entries(kernel.uniforms),
+      );
+
+      const bindings = text.matchAll(/@group\((\d)\) @binding\((\d)\) var<([\w, ]+)> (\w+): ([\w<>]+);/g);
+      expect([...bindings].map((match) => match.slice(1))).toEqual([
+        ["0", "0", "uniform", "u", "Uniforms"],
+        ...Object.entries(kernel.buffers).map(([buffer, spec], i) => [
+          "0",
+          String(i + 1),
+          access(spec) === "read" ? "storage, read" : "storage, read_write",
+          buffer,
+          // Four bytes a word.
+          elementType(spec) === "u8" ? "array<u32>" : `array<${elementType(spec)}>`,
+        ]),
+      ]);
+      // A binding in any other form would have escaped the comparison.
+      expect(text.match(/@binding/g)).toHaveLength(Object.keys(kernel.buffers).length + 1);
+    },
+  );
+});
+
+/** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
+async function run(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Map<string, HostArray>> {
+  const made = Object.fromEntries(
+    Object.entries(kernel.buffers).map(([name, spec]) => {
+      const given = buffers[name]!;
+      const length = typeof given === "number" ? given : given.length;
+      const buffer = backend.allocate(elementType(spec), length);
+      const unwritten =
+        elementType(spec) === "u32" ? new Uint32Array(length).fill(~0) : new Float32Array(length).fill(NaN);
+      backend.write(buffer, typeof given === "number" ? unwritten : given);
+      return [name, buffer] as const;
+    }),
+  );
+  backend.run(kernel, made, uniforms);
+  const results = new Map<string, HostArray>();
+  for (const [name, spec] of Object.entries(kernel.buffers)) {
+    if (access(spec) !== "read") results.set(name, await backend.read(made[name]!));
+  }
+  for (const buffer of Object.values(made)) backend.free(buffer);
+  return results;
+}
+
+describeBackends("kernels", ({ open }) => {
+  const cases = kernelCases.map((each) => [each.kernel.name, each.title, each] as const);
+
+  test.each(cases)("%s %s", async (_name, _title, each) => {
+    const expected = await run(openReference("f64"), each);
+    const actual = await run(await open(), each);
+    for (const [name, numbers] of expected) {
+      const got = actual.get(name)!;
+      if (each.tolerance === 0 || numbers instanceof Uint32Array) expect(Array.from(got)).toEqual(Array.from(numbers));
+      else expectClose(name, got, numbers, each.tolerance);
+    }
+  });
+
+  const last = new Map(kernelCases.map((each) => [each.kernel.name, each]));
+  test.each([...last])("%s gives the same bits again", async (_name, each) => {
+    const backend = await open();
+    expect(await run(backend, each)).toEqual(await run(backend, each));
+  });
+});
