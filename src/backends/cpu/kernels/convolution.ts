@@ -121,4 +121,127 @@ const backwardW: CpuKernel = {
   },
 };
 
-export const convolutionKernels: readonly CpuKernel[] = [forward, backwardW];
+/**
+ * The input gradient is itself a convolution of stride 1, of dy with the filters turned by 180° and c and o exchanged;
+ * with a larger stride it is stride² of them, one for the pixels of each phase: x ≡ phase (mod stride) is reached only by
+ * every stride-th tap of the window. Along one side, with first the phase's first tap and taps their number,
+ *
+ *   dx[phase + stride · t] = Σ_a w[first + stride · (taps − 1 − a)] · dy[t + a − pad],  pad = taps − 1 − ⌊(phase + pad) / stride⌋
+ */
+interface Phase {
+  readonly phase: number;
+  readonly first: number;
+  readonly taps: number;
+  readonly pad: number;
+  /** How many pixels there are of this phase. */
+  readonly pixels: number;
+}
+
+function phases(side: number, window: number, stride: number, pad: number): Phase[] {
+  return Array.from({ length: Math.min(stride, side) }, (_, phase) => {
+    const first = (phase + pad) % stride;
+    const taps = Math.max(0, Math.ceil((window - first) / stride));
+    const pixels = Math.ceil((side - phase) / stride);
+    return { phase, first, taps, pad: taps - 1 - Math.floor((phase + pad) / stride), pixels };
+  });
+}
+
+const backwardX: CpuKernel = {
+  name: "conv2d_backward_x",
+  plan(u, context) {
+    const { groups, c, o, columns, pixels } = sizes(u);
+    const [kh, kw, stride, images] = [u.kh!, u.kw!, u.stride!, u.images!];
+    let [weights, items, scratch] = [0, 0, 0];
+    const parts = phases(u.h!, kh, stride, u.pad!).flatMap((y) =>
+      phases(u.w!, kw, stride, u.pad!).map((x) => {
+        const k = o * y.taps * x.taps;
+        const total = y.pixels * x.pixels * images;
+        const size = blockColumns(total, Math.max(1, k), context);
+        const part = { y, x, k, total, size, weights, firstItem: items, blocks: Math.ceil(total / size) };
+        weights += groups * c * k * 4;
+        items += part.blocks;
+        scratch = Math.max(scratch, (k + (stride > 1 ? c : 0)) * size * 4);
+        return part;
+      }),
+    );
+    return {
+      shared: weights,
+      scratch,
+      stages: [
+        {
+          items: groups * c,
+          item(index, at, { memory, shared }) {
+            const w = new Float32Array(memory.buffer, at.w!, u.o! * c * kh * kw);
+            const turned = new Float32Array(memory.buffer, shared, weights / 4);
+            const group = Math.floor(index / c);
+            for (const { y, x, k, weights } of parts) {
+              let to = weights / 4 + index * k;
+              for (let f = group * o; f < (group + 1) * o; f++) {
+                const filter = (f * c + (index % c)) * kh * kw;
+                for (let i = y.first + stride * (y.taps - 1); i >= 0; i -= stride) {
+                  for (let j = x.first + stride * (x.taps - 1); j >= 0; j -= stride) {
+                    turned[to++] = w[filter + i * kw + j]!;
+                  }
+                }
+              }
+            }
+          },
+        },
+        {
+          items: groups * items,
+          item(index, at, { wasm, gemm, shared, scratch }) {
+            const group = Math.floor(index / items);
+            const inGroup = index % items;
+            const part = parts.findLast(({ firstItem }) => firstItem <= inGroup)!;
+            const { y, x, k, total, size } = part;
+            const first = (inGroup - part.firstItem) * size;
+            const count = Math.min(size, total - first);
+            const dy = at.dy! + group * o * columns * 4;
+            const dx = at.dx! + group * c * pixels * 4;
+            const w = shared + part.weights + group * c * k * 4;
+            const [oh, ow] = [u.oh!, u.ow!];
+            wasm.im2col(
+              dy,
+              oh,
+              ow,
+              images,
+              x.pixels,
+              y.taps,
+              x.taps,
+              1,
+              y.pad,
+              x.pad,
+              0,
+              k,
+              first,
+              count,
+              scratch,
+              count,
+            );
+            if (stride === 1) {
+              gemm(false, false, c, count, k, w, k, scratch, count, false, dx + first * 4, pixels);
+              return;
+            }
+            const result = scratch + k * size * 4;
+            gemm(false, false, c, count, k, w, k, scratch, count, false, result, count);
+            for (let map = 0; map < c; map++) {
+              for (let from = 0; from < count;) {
+                // a run of images of one pixel
+                const pixel = Math.floor((first + from) / images);
+                const n = (first + from) % images;
+                const run = Math.min(images - n, count - from);
+                const row = y.phase + stride * Math.floor(pixel / x.pixels);
+                const column = x.phase + stride * (pixel % x.pixels);
+                const to = dx + (map * pixels + (row * u.w! + column) * images + n) * 4;
+                wasm.copyFloats(to, result + (map * count + from) * 4, run);
+                from += run;
+              }
+            }
+          },
+        },
+      ],
+    };
+  },
+};
+
+export const convolutionKernels: readonly CpuKernel[] = [forward, backwardX, backwardW];

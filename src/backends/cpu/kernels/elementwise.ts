@@ -31,15 +31,30 @@ const copy: CpuKernel = {
   }),
 };
 
+/** An item is a row of x. */
+const augment: CpuKernel = {
+  name: "augment",
+  plan: ({ images, side, crop }) => ({
+    stages: [
+      {
+        items: crop!,
+        item: (i, { pixels, views, mean, x }, { wasm }) =>
+          wasm.augmentRow(pixels!, views!, mean!, x!, i, images!, side!, crop!),
+      },
+    ],
+  }),
+};
+
 export const elementwiseKernels: readonly CpuKernel[] = [
   copy,
+  augment,
   elementwise("add", (at, count, { wasm }) => wasm.addFloats(at("y"), at("x"), count)),
   elementwise("relu_forward", (at, count, { wasm }) => wasm.reluForward(at("x"), at("y"), count)),
   elementwise("relu_backward", (at, count, { wasm }) => wasm.reluBackward(at("y"), at("dy"), at("dx"), count)),
   elementwise("tanh_forward", (at, count, { wasm }) => wasm.tanhForward(at("x"), at("y"), count)),
   elementwise("tanh_backward", (at, count, { wasm }) => wasm.tanhBackward(at("y"), at("dy"), at("dx"), count)),
   elementwise("sgd", (at, count, { wasm }, { rate, momentum, decay }) =>
-    wasm.sgd(at("w"), at("v"), at("dw"), count, rate!, momentum!, decay!),
+    wasm.sgd(at("w"), at("v"), at("dw"), count, rate!, momentum!, decay! * rate!),
   ),
   elementwise("dropout", (at, count, { wasm }, { key0, key1, threshold, scale }, first) =>
     wasm.dropout(at("x"), at("y"), first, count, key0!, key1!, threshold!, scale!),

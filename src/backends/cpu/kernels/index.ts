@@ -3,11 +3,17 @@ import type { CpuKernel } from "../kernel.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { elementwiseKernels } from "./elementwise.ts";
 import { linearKernels } from "./linear.ts";
+import { localKernels } from "./local.ts";
 import { normalizationKernels } from "./normalization.ts";
 import { poolingKernels } from "./pooling.ts";
 
 export const cpuKernels: ReadonlyMap<string, CpuKernel> = new Map(
-  [...convolutionKernels, ...elementwiseKernels, ...linearKernels, ...normalizationKernels, ...poolingKernels].map(
-    (kernel) => [kernel.name, kernel],
-  ),
+  [
+    ...convolutionKernels,
+    ...elementwiseKernels,
+    ...linearKernels,
+    ...localKernels,
+    ...normalizationKernels,
+    ...poolingKernels,
+  ].map((kernel) => [kernel.name, kernel]),
 );
