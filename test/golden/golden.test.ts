@@ -1,0 +1,148 @@
+/**
+ * Whole networks against PyTorch: make_golden.py wrote what it makes of them in float64, from images, weights and
+ * dropout masks that both sides compute from Threefry-2x32. Logits and loss as in a test; the gradients of all
+ * parameters in the first training step; the losses of ten training steps, dropout and SGD included.
+ */
+import { beforeAll, describe, expect, test } from "bun:test";
+import { Tape } from "../../src/autograd/tape.ts";
+import type { Backend } from "../../src/backends/backend.ts";
+import { poolOf } from "../../src/backends/pool.ts";
+import { Model } from "../../src/model/model.ts";
+import { findNetwork } from "../../src/model/networks.ts";
+import { softmaxCrossEntropy } from "../../src/ops/softmax_cross_entropy.ts";
+import { Sgd } from "../../src/optim/sgd.ts";
+import { Purpose, Random, streamKey } from "../../src/random.ts";
+import { describeBackends } from "../helpers/backends.ts";
+import alexnet from "./alexnet.json";
+import alexnet2012 from "./alexnet-2012.json";
+import alexnetOwt from "./alexnet-owt.json";
+
+interface Golden {
+  readonly config: {
+    readonly side: number;
+    readonly pixels: number;
+    readonly gain: number;
+    readonly rate: number;
+    readonly bias_rate: number;
+    readonly bias_decay: number;
+    readonly seed: number;
+    readonly batch: number;
+    readonly classes: number;
+    readonly labels: readonly number[];
+    readonly momentum: number;
+    readonly decay: number;
+  };
+  readonly logits: readonly number[];
+  readonly loss: number;
+  readonly losses: readonly number[];
+  readonly gradients: Readonly<Record<string, { readonly norm: number; readonly samples: readonly number[] }>>;
+}
+
+/**
+ * Relative errors allowed. PyTorch in float32 strays from its float64 by 3e-7 to 8e-7 (logits), 3e-8 (loss), 8e-6
+ * (norms of gradients) and, after ten steps, 1e-5 (losses). Of 64 samples of a gradient the distance is 1e-6, but 4e-4 in
+ * conv1, where a maximum of overlapping windows that is decided by the last bit sends a gradient to another pixel.
+ */
+const TOLERANCE = { logits: 5e-6, loss: 1e-6, losses: 1e-4, norm: 1e-4, samples: 2e-3 };
+
+const SAMPLES = 64;
+
+function uniform(size: number, bound: number, random: Random): Float32Array {
+  const values = new Float32Array(size);
+  for (let i = 0; i < size; i++) values[i] = (2 * random.uniform() - 1) * bound;
+  return values;
+}
+
+/** What `parameters` in make_golden.py draws. */
+function setParameters(model: Model, { gain, seed }: Golden["config"]): void {
+  model.parameters.forEach((parameter, i) => {
+    const inputs = parameter.size / parameter.shape[0]!;
+    const isBias = model.specs[i]!.role === "bias";
+    const bound = isBias ? 1 : Math.sqrt(6 / inputs) * (i >= 4 ? gain : 1);
+    parameter.backend.write(parameter.buffer, uniform(parameter.size, bound, new Random(seed, Purpose.weights, i)));
+  });
+}
+
+/** ‖actual − expected‖ / ‖expected‖ */
+function distance(actual: ArrayLike<number>, expected: readonly number[]): number {
+  return Math.hypot(...expected.map((e, i) => actual[i]! - e)) / Math.hypot(...expected);
+}
+
+function expectWithin(what: string, error: number, tolerance: number): void {
+  expect(error <= tolerance, `${what}: off by ${error.toExponential(2)}, allowed ${tolerance}`).toBe(true);
+}
+
+function testNetwork(name: string, golden: Golden, open: () => Promise<Backend>): void {
+  const { side, pixels, seed, batch, classes, labels, rate } = golden.config;
+  let backend: Backend;
+  let model: Model;
+  let x: Float32Array;
+
+  /** The logits and the loss of the batch; a step trains with dropout, none tests. */
+  const forward = (tape: Tape, step?: number) => {
+    const input = tape.input([3, side, side, batch], x);
+    const logits = model.forward(input, {
+      training: step !== undefined,
+      dropoutKey: (layer) => streamKey(seed, Purpose.dropout, step, layer),
+    });
+    return { logits, ...softmaxCrossEntropy(logits, tape.input([batch], Uint32Array.from(labels))) };
+  };
+
+  beforeAll(async () => {
+    backend = await open();
+    model = new Model(findNetwork(name), backend, classes);
+    setParameters(model, golden.config);
+    x = uniform(3 * side * side * batch, pixels, new Random(seed, Purpose.drawing));
+  });
+
+  test("logits and loss", async () => {
+    const tape = new Tape(backend, { record: false });
+    const { logits, loss } = forward(tape);
+    const actual = await logits.read();
+    expect(actual.length).toBe(golden.logits.length);
+    expectWithin("logits", distance(actual, golden.logits), TOLERANCE.logits);
+    expectWithin("loss", Math.abs((await loss.read())[0]! / golden.loss - 1), TOLERANCE.loss);
+    tape.release();
+  });
+
+  test("gradients of the first step, losses of ten", async () => {
+    const { momentum, decay, bias_rate: biasRate, bias_decay } = golden.config;
+    const optimiser = new Sgd(model, { momentum, decay, biasRate, biasDecay: bias_decay === 1 });
+    for (const [step, expected] of golden.losses.entries()) {
+      const tape = new Tape(backend);
+      const { loss } = forward(tape, step);
+      tape.backward(loss);
+      if (step === 0) await compareGradients(model, golden);
+      optimiser.step(() => rate);
+      const actual = (await loss.read())[0]!;
+      tape.release();
+      expectWithin(
+        `loss of step ${step} is ${actual}, expected ${expected}`,
+        Math.abs(actual / expected - 1),
+        TOLERANCE.losses,
+      );
+    }
+    optimiser.free();
+    model.free();
+    poolOf(backend).trim();
+  }, // lavapipe computes AlexNet at a few GFLOP/s.
+  600_000);
+}
+
+async function compareGradients(model: Model, { gradients, config: { seed } }: Golden): Promise<void> {
+  expect(model.parameters.map((parameter) => parameter.name)).toEqual(Object.keys(gradients));
+  for (const [i, parameter] of model.parameters.entries()) {
+    const { norm, samples } = gradients[parameter.name]!;
+    const gradient = await parameter.grad!.read();
+    let sum = 0;
+    for (let j = 0; j < gradient.length; j++) sum += gradient[j]! ** 2;
+    expectWithin(`norm of the gradient of ${parameter.name}`, Math.abs(Math.sqrt(sum) / norm - 1), TOLERANCE.norm);
+    const random = new Random(seed, Purpose.drawing, 1, i);
+    const drawn = Array.from({ length: SAMPLES }, () => gradient[random.integer(gradient.length)]!);
+    expectWithin(`samples of the gradient of ${parameter.name}`, distance(drawn, samples), TOLERANCE.samples);
+  }
+}
+
+for (const [name, golden] of Object.entries({ alexnet, "alexnet-2012": alexnet2012, "alexnet-owt": alexnetOwt })) {
+  describe(name, () => describeBackends("PyTorch's results", ({ open }) => testNetwork(name, golden, open)));
+}
