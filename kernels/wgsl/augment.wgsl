@@ -1,4 +1,4 @@
-// From decoded pixels to a network's input, paper §2 and §4.1: crop, mirror, subtract the mean image, shift the colours.
+// From decoded pixels to a network's input (paper §2, §4.1): crop, mirror, subtract the mean image, shift the colours.
 //
 //   x[c, i, j, n] = (pixels[n, top + i, left + j', c] - mean[top + i, left + j', c] + shift[c]) * scale
 //

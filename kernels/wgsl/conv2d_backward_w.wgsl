@@ -2,20 +2,23 @@
 //
 //   dw[o, c, i, j] = sum over p, q, n of dy[o, p, q, n] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N; dw: O × C/G × KH × KW.
-// A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms the outputs (p, q, n);
-// the matrix of columns is never stored. A workgroup computes a tile of 64 × 64
-// results. 64 threads would do, with 8 × 8 results each in registers: rows ty + 8m and columns tx + 8m. There are few tiles
-// and many terms, so four such teams share the terms and add their sums at the end. 16 terms at a time go through
-// workgroup memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads
-// touch neighbouring addresses.
+// where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N;
+// dw: O × C/G × KH × KW. A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms
+// the outputs (p, q, n); the matrix of columns is never stored.
+//
+// A workgroup computes a tile of 64 × 64 results. There are few tiles and many terms, so four teams of 64 threads share
+// the terms and add their sums at the end; in each, a thread has 8 × 8 results in registers: rows ty + 8m, columns
+// tx + 8m. 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are
+// 16 apart, so that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
+// over the memory banks.
 const TERMS = 16u;
-const STRIDE = 17u;
+const PITCH = 17u;
+// The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 // Where the columns' tile begins, after the rows'.
-const COLUMN_TILE = TERMS * STRIDE;
+const COLUMN_TILE = TERMS * PITCH;
 
 struct Uniforms {
   images: u32,
@@ -38,7 +41,7 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
 
 // Both tiles; at the end, the sums that the teams add.
-var<workgroup> memory: array<vec4f, 2 * TERMS * STRIDE>;
+var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
 
 @compute @workgroup_size(256)
 fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
@@ -52,10 +55,10 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
   let term = thread % TERMS;
   let quartet = thread / TERMS;
   let rows = (tile.z * groupFilters + min(tile.y * 64u + quartet + APART, vec4u(groupFilters - 1u))) * terms;
-  let column = min(tile.x * 64u + quartet + APART, vec4u(taps - 1u));
-  let i = vec4i(column / u.kw % u.kh) - i32(u.pad);
-  let j = vec4i(column % u.kw) - i32(u.pad);
-  let map = vec4i(tile.z * groupMaps + column / (u.kh * u.kw));
+  let tap = min(tile.x * 64u + quartet + APART, vec4u(taps - 1u));
+  let i = vec4i(tap / u.kw % u.kh) - i32(u.pad);
+  let j = vec4i(tap % u.kw) - i32(u.pad);
+  let map = vec4i(tile.z * groupMaps + tap / (u.kh * u.kw));
   let corner = ((map * i32(u.h) + i) * i32(u.w) + j) * i32(u.images);
   var output = digits(term);
   let nextSlice = digits(TERMS);
@@ -65,14 +68,12 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
   let ty = thread % 64u / 8u;
   var sums: array<vec4f, 16>;
   for (var k = 0u; k < terms; k += TERMS) {
-    workgroupBarrier();
     let valid = k + term < terms;
     var ofDy = vec4f();
     if (valid) {
       let at = rows + k + term;
       ofDy = vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
     }
-    memory[term * STRIDE + quartet] = ofDy;
     let top = i32(output.x * u.stride);
     let left = i32(output.y * u.stride);
     let at = corner + (top * i32(u.w) + left) * i32(u.images) + i32(output.z);
@@ -80,14 +81,17 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
     let inside = (vec4u(i + top) < vec4u(u.h)) & (vec4u(j + left) < vec4u(u.w)) & vec4<bool>(valid);
     let safe = select(vec4i(), at, inside);
     let ofX = vec4f(x[safe.x], x[safe.y], x[safe.z], x[safe.w]);
-    memory[COLUMN_TILE + term * STRIDE + quartet] = select(vec4f(), ofX, inside);
-    output = add_digits(output, nextSlice);
     workgroupBarrier();
-    for (var t = team * 4u; t < team * 4u + 4u; t++) {
-      let rows0 = memory[t * STRIDE + ty];
-      let rows1 = memory[t * STRIDE + ty + 8u];
-      let columns0 = memory[COLUMN_TILE + t * STRIDE + tx];
-      let columns1 = memory[COLUMN_TILE + t * STRIDE + tx + 8u];
+    memory[term * PITCH + quartet] = ofDy;
+    memory[COLUMN_TILE + term * PITCH + quartet] = select(vec4f(), ofX, inside);
+    workgroupBarrier();
+    output = add_digits(output, nextSlice);
+    for (var s = 0u; s < 4u; s++) {
+      let t = team * 4u + s;
+      let rows0 = memory[t * PITCH + ty];
+      let rows1 = memory[t * PITCH + ty + 8u];
+      let columns0 = memory[COLUMN_TILE + t * PITCH + tx];
+      let columns1 = memory[COLUMN_TILE + t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;

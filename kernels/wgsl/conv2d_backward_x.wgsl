@@ -2,16 +2,19 @@
 //
 //   dx[g * C/G + c, row, column, n] = sum over o in group g, i, j of w[o, c, i, j] * dy[o, p, q, n]
 //
-// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW, dy: O × OH × OW × N,
-// dx: C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n), terms
-// the taps (o, i, j); the matrix of columns is never stored. A workgroup computes a tile of 64 × 64
-// results, a thread 8 × 8 of them, in registers: rows ty + 8m and columns tx + 8m. 16 terms at a time go through workgroup
-// memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads touch
-// neighbouring addresses.
+// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW; dy: O × OH × OW × N;
+// dx: C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n),
+// terms the taps (o, i, j); the matrix of columns is never stored.
+//
+// A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
+// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
+// apart, so that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
+// over the memory banks.
 const TERMS = 16u;
-const STRIDE = 17u;
+const PITCH = 17u;
+// The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -34,8 +37,8 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
-var<workgroup> rowTile: array<vec4f, TERMS * STRIDE>;
-var<workgroup> columnTile: array<vec4f, TERMS * STRIDE>;
+var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
+var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
 @compute @workgroup_size(64)
 fn conv2d_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
@@ -50,10 +53,10 @@ fn conv2d_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(work
 
   // What this thread loads of dy: four columns, ...
   let quartet = thread % 16u;
-  let column = min(firstColumn + quartet + APART, vec4u(columns - 1u));
-  let n = vec4i(column % u.images);
-  let bottom = column / u.images / u.w + u.pad;
-  let right = column / u.images % u.w + u.pad;
+  let pixel = min(firstColumn + quartet + APART, vec4u(columns - 1u));
+  let n = vec4i(pixel % u.images);
+  let bottom = pixel / u.images / u.w + u.pad;
+  let right = pixel / u.images % u.w + u.pad;
   // (bottom - i) / stride must be whole: i and bottom leave the same remainder, and p is the difference of quotients.
   let p0 = vec4i(bottom / u.stride);
   let q0 = vec4i(right / u.stride);
@@ -74,16 +77,18 @@ fn conv2d_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(work
   for (var k = 0u; k < taps; k += TERMS) {
     workgroupBarrier();
     let ofTerm = (firstFilter + (k + term) / window) * groupMaps * window + (k + term) % window;
-    for (var i = firstQuartet; i < 16u; i += 4u) {
+    for (var s = 0u; s < 4u; s++) {
+      let i = firstQuartet + s * 4u;
       // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
       let at = ofTerm + min(firstRow + i + APART, vec4u(groupMaps - 1u)) * window;
       var ofW = vec4f();
       if (k + term < taps) {
         ofW = vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
       }
-      rowTile[term * STRIDE + i] = ofW;
+      rowTile[term * PITCH + i] = ofW;
     }
-    for (var t = firstTap; t < firstTap + 4u; t++) {
+    for (var s = 0u; s < 4u; s++) {
+      let t = firstTap + s;
       var shift = tap.yz;
       var phase = vec2u();
       if (u.stride > 1u) {
@@ -98,16 +103,16 @@ fn conv2d_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(work
         (rightPhase == vec4u(phase.y)) & vec4<bool>(k + t < taps);
       let safe = select(vec4i(), at, inside);
       let ofDy = vec4f(dy[safe.x], dy[safe.y], dy[safe.z], dy[safe.w]);
-      columnTile[t * STRIDE + quartet] = select(vec4f(), ofDy, inside);
+      columnTile[t * PITCH + quartet] = select(vec4f(), ofDy, inside);
       tap = add_digits(tap, nextTap);
     }
     tap = add_digits(tap, nextSlice);
     workgroupBarrier();
     for (var t = 0u; t < TERMS; t++) {
-      let rows0 = rowTile[t * STRIDE + ty];
-      let rows1 = rowTile[t * STRIDE + ty + 8u];
-      let columns0 = columnTile[t * STRIDE + tx];
-      let columns1 = columnTile[t * STRIDE + tx + 8u];
+      let rows0 = rowTile[t * PITCH + ty];
+      let rows1 = rowTile[t * PITCH + ty + 8u];
+      let columns0 = columnTile[t * PITCH + tx];
+      let columns1 = columnTile[t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;

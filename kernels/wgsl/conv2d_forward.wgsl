@@ -1,17 +1,21 @@
 // Convolution with stride, padding and groups, forward (paper §3.5).
 //
-//   y[o, p, q, n] = b[o] + sum over c, i, j of w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
+//   y[o, p, q, n] = b[o] + sum over c, i, j of
+//                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
 //
 // where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O;
 // y: O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
-// the taps (c, i, j); the matrix of columns is never stored. A workgroup computes a tile of 64 × 64
-// results, a thread 8 × 8 of them, in registers: rows ty + 8m and columns tx + 8m. 16 terms at a time go through workgroup
-// memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads touch
-// neighbouring addresses.
+// the taps (c, i, j); the matrix of columns is never stored.
+//
+// A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
+// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
+// apart, so that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
+// over the memory banks.
 const TERMS = 16u;
-const STRIDE = 17u;
+const PITCH = 17u;
+// The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -35,8 +39,8 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> b: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-var<workgroup> rowTile: array<vec4f, TERMS * STRIDE>;
-var<workgroup> columnTile: array<vec4f, TERMS * STRIDE>;
+var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
+var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
 @compute @workgroup_size(64)
 fn conv2d_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
@@ -50,10 +54,10 @@ fn conv2d_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgro
 
   // What this thread loads of x: four columns, whose windows begin at (top, left), maybe outside the image, ...
   let quartet = thread % 16u;
-  let column = min(firstColumn + quartet + APART, vec4u(columns - 1u));
-  let top = vec4i(column / u.images / u.ow * u.stride) - i32(u.pad);
-  let left = vec4i(column / u.images % u.ow * u.stride) - i32(u.pad);
-  let corner = (top * i32(u.w) + left) * i32(u.images) + vec4i(column % u.images);
+  let output = min(firstColumn + quartet + APART, vec4u(columns - 1u));
+  let top = vec4i(output / u.images / u.ow * u.stride) - i32(u.pad);
+  let left = vec4i(output / u.images % u.ow * u.stride) - i32(u.pad);
+  let corner = (top * i32(u.w) + left) * i32(u.images) + vec4i(output % u.images);
   // ... at four taps in a row, of each sixteen.
   let firstTap = thread / 16u * 4u;
   var tap = digits(firstTap);
@@ -68,33 +72,35 @@ fn conv2d_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgro
   var sums: array<vec4f, 16>;
   for (var k = 0u; k < taps; k += TERMS) {
     workgroupBarrier();
-    for (var i = firstQuartet; i < 16u; i += 4u) {
+    for (var s = 0u; s < 4u; s++) {
+      let i = firstQuartet + s * 4u;
       // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
       let at = (firstFilter + min(firstRow + i + APART, vec4u(groupFilters - 1u))) * taps + k + term;
       var ofW = vec4f();
       if (k + term < taps) {
         ofW = vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
       }
-      rowTile[term * STRIDE + i] = ofW;
+      rowTile[term * PITCH + i] = ofW;
     }
-    for (var t = firstTap; t < firstTap + 4u; t++) {
+    for (var s = 0u; s < 4u; s++) {
+      let t = firstTap + s;
       let row = top + i32(tap.y);
-      let col = left + i32(tap.z);
+      let column = left + i32(tap.z);
       let at = corner + i32((((tile.z * groupMaps + tap.x) * u.h + tap.y) * u.w + tap.z) * u.images);
       // Below zero, a row or column turns into a number that is too large.
-      let inside = (vec4u(row) < vec4u(u.h)) & (vec4u(col) < vec4u(u.w)) & vec4<bool>(k + t < taps);
+      let inside = (vec4u(row) < vec4u(u.h)) & (vec4u(column) < vec4u(u.w)) & vec4<bool>(k + t < taps);
       let safe = select(vec4i(), at, inside);
       let ofX = vec4f(x[safe.x], x[safe.y], x[safe.z], x[safe.w]);
-      columnTile[t * STRIDE + quartet] = select(vec4f(), ofX, inside);
+      columnTile[t * PITCH + quartet] = select(vec4f(), ofX, inside);
       tap = add_digits(tap, nextTap);
     }
     tap = add_digits(tap, nextSlice);
     workgroupBarrier();
     for (var t = 0u; t < TERMS; t++) {
-      let rows0 = rowTile[t * STRIDE + ty];
-      let rows1 = rowTile[t * STRIDE + ty + 8u];
-      let columns0 = columnTile[t * STRIDE + tx];
-      let columns1 = columnTile[t * STRIDE + tx + 8u];
+      let rows0 = rowTile[t * PITCH + ty];
+      let rows1 = rowTile[t * PITCH + ty + 8u];
+      let columns0 = columnTile[t * PITCH + tx];
+      let columns1 = columnTile[t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;

@@ -2,14 +2,17 @@
 //
 //   dw[o, i] = sum over n of dy[o, n] * x[i, n]
 //
-// x: I × N, dy: O × N, dw: O × I. A matrix product: rows o, columns i, terms n. A workgroup computes a tile of 64 × 64
-// results, a thread 8 × 8 of them, in registers: rows ty + 8m and columns tx + 8m. 16 terms at a time go through workgroup
-// memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads touch
-// neighbouring addresses.
+// x: I × N, dy: O × N, dw: O × I. A matrix product: rows o, columns i, terms n.
+//
+// A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
+// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
+// apart, so that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
+// over the memory banks.
 const TERMS = 16u;
-const STRIDE = 17u;
+const PITCH = 17u;
+// The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -23,8 +26,8 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
 
-var<workgroup> rowTile: array<vec4f, TERMS * STRIDE>;
-var<workgroup> columnTile: array<vec4f, TERMS * STRIDE>;
+var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
+var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
 @compute @workgroup_size(64)
 fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
@@ -40,7 +43,8 @@ fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
   for (var k = 0u; k < u.images; k += TERMS) {
     workgroupBarrier();
     let n = k + term;
-    for (var i = quartet; i < 16u; i += 4u) {
+    for (var s = 0u; s < 4u; s++) {
+      let i = quartet + s * 4u;
       // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
       let rows = min(firstRow + i + APART, vec4u(u.outputs - 1u)) * u.images + n;
       let columns = min(firstColumn + i + APART, vec4u(u.inputs - 1u)) * u.images + n;
@@ -50,15 +54,15 @@ fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
         ofDy = vec4f(dy[rows.x], dy[rows.y], dy[rows.z], dy[rows.w]);
         ofX = vec4f(x[columns.x], x[columns.y], x[columns.z], x[columns.w]);
       }
-      rowTile[term * STRIDE + i] = ofDy;
-      columnTile[term * STRIDE + i] = ofX;
+      rowTile[term * PITCH + i] = ofDy;
+      columnTile[term * PITCH + i] = ofX;
     }
     workgroupBarrier();
     for (var t = 0u; t < TERMS; t++) {
-      let rows0 = rowTile[t * STRIDE + ty];
-      let rows1 = rowTile[t * STRIDE + ty + 8u];
-      let columns0 = columnTile[t * STRIDE + tx];
-      let columns1 = columnTile[t * STRIDE + tx + 8u];
+      let rows0 = rowTile[t * PITCH + ty];
+      let rows1 = rowTile[t * PITCH + ty + 8u];
+      let columns0 = columnTile[t * PITCH + tx];
+      let columns1 = columnTile[t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;

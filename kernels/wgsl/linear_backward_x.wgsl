@@ -2,18 +2,21 @@
 //
 //   dx[i, n] = sum over o of w[o, i] * dy[o, n], added to what dx holds if `accumulate` is 1
 //
-// w: O × I, dy: O × N, dx: I × N. A matrix product: rows i, columns n, terms o. A workgroup computes a tile of 64 × 64
-// results. 64 threads would do, with 8 × 8 results each in registers: rows ty + 8m and columns tx + 8m. There are few tiles
-// and many terms, so four such teams share the terms and add their sums at the end. 16 terms at a time go through
-// workgroup memory; there a vec4 holds 4 rows (or columns) 16 apart, so that loads and stores of neighbouring threads
-// touch neighbouring addresses.
+// w: O × I, dy: O × N, dx: I × N. A matrix product: rows i, columns n, terms o.
+//
+// A workgroup computes a tile of 64 × 64 results. There are few tiles and many terms, so four teams of 64 threads share
+// the terms and add their sums at the end; in each, a thread has 8 × 8 results in registers: rows ty + 8m, columns
+// tx + 8m. 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are
+// 16 apart, so that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and vec4s for each: 16 and one that spreads the terms over the memory banks.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
+// over the memory banks.
 const TERMS = 16u;
-const STRIDE = 17u;
+const PITCH = 17u;
+// The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 // Where the columns' tile begins, after the rows'.
-const COLUMN_TILE = TERMS * STRIDE;
+const COLUMN_TILE = TERMS * PITCH;
 
 struct Uniforms {
   outputs: u32,
@@ -28,7 +31,7 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
 // Both tiles; at the end, the sums that the teams add.
-var<workgroup> memory: array<vec4f, 2 * TERMS * STRIDE>;
+var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
 
 @compute @workgroup_size(256)
 fn linear_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
@@ -44,7 +47,6 @@ fn linear_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(work
   let ty = thread % 64u / 8u;
   var sums: array<vec4f, 16>;
   for (var k = 0u; k < u.outputs; k += TERMS) {
-    workgroupBarrier();
     let o = k + term;
     var ofW = vec4f();
     var ofDy = vec4f();
@@ -54,14 +56,16 @@ fn linear_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(work
       ofW = vec4f(w[i.x], w[i.y], w[i.z], w[i.w]);
       ofDy = vec4f(dy[n.x], dy[n.y], dy[n.z], dy[n.w]);
     }
-    memory[term * STRIDE + quartet] = ofW;
-    memory[COLUMN_TILE + term * STRIDE + quartet] = ofDy;
     workgroupBarrier();
-    for (var t = team * 4u; t < team * 4u + 4u; t++) {
-      let rows0 = memory[t * STRIDE + ty];
-      let rows1 = memory[t * STRIDE + ty + 8u];
-      let columns0 = memory[COLUMN_TILE + t * STRIDE + tx];
-      let columns1 = memory[COLUMN_TILE + t * STRIDE + tx + 8u];
+    memory[term * PITCH + quartet] = ofW;
+    memory[COLUMN_TILE + term * PITCH + quartet] = ofDy;
+    workgroupBarrier();
+    for (var s = 0u; s < 4u; s++) {
+      let t = team * 4u + s;
+      let rows0 = memory[t * PITCH + ty];
+      let rows1 = memory[t * PITCH + ty + 8u];
+      let columns0 = memory[COLUMN_TILE + t * PITCH + tx];
+      let columns1 = memory[COLUMN_TILE + t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;

@@ -2,8 +2,8 @@
 //
 //   dx[c, row, column, n] = sum over o, i, j of w[o, p, q, c, i, j] * dy[o, p, q, n]
 //
-// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × OH × OW × C × KH × KW, dy: O × OH × OW × N,
-// dx: C × H × W × N. One thread computes one element of dx.
+// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × OH × OW × C × KH × KW;
+// dy: O × OH × OW × N; dx: C × H × W × N. One thread computes one element of dx.
 
 struct Uniforms {
   images: u32,

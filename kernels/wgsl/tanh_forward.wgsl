@@ -1,7 +1,7 @@
 // y = tanh(x): the saturating activation that paper §3.1 compares ReLU with.
 //
-// x, y: `size` elements. One thread computes one element. Some drivers compute tanh as a quotient of exponentials, which
-// is ∞ / ∞ for large x; from |x| = 10 on the result is ±1 in 32 bits anyway.
+// x, y: `size` elements. One thread computes one element. Some drivers compute tanh as a quotient of exponentials,
+// which is ∞ / ∞ for large x; from |x| = 10 on the result is ±1 in 32 bits anyway.
 
 struct Uniforms {
   size: u32,
