@@ -68,6 +68,29 @@ describe("kernel files", () => {
   );
 });
 
+describe("kernel limits", () => {
+  test.each(kernels.map((kernel) => [kernel.name, kernel.wgsl] as const))(
+    "%s keeps WebGPU's defaults",
+    (_name, text) => {
+      const constants = new Map<string, number>();
+      /** A product of numbers and constants. */
+      const evaluate = (expression: string): number =>
+        expression.split("*").reduce((product, factor) => {
+          const word = factor.trim();
+          return product * (constants.get(word) ?? Number.parseInt(word));
+        }, 1);
+      for (const [, name, value] of text.matchAll(/const (\w+) = ([\w* ]+);/g)) constants.set(name!, evaluate(value!));
+
+      const threads = /@workgroup_size\((\w+)\)/.exec(text)![1]!;
+      expect(evaluate(threads)).toBeWithin(1, 256 + 1);
+      const arrays = [...text.matchAll(/var<workgroup> \w+: array<(f32|vec4f), ([\w* ]+)>/g)];
+      expect(arrays).toHaveLength(text.match(/var<workgroup>/g)?.length ?? 0);
+      const bytes = arrays.reduce((sum, [, type, length]) => sum + (type === "f32" ? 4 : 16) * evaluate(length!), 0);
+      expect(bytes).toBeWithin(0, 16_384 + 1);
+    },
+  );
+});
+
 /** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
 async function run(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Map<string, HostArray>> {
   const made = Object.fromEntries(

@@ -66,8 +66,8 @@ function integers(length: number, end: number): Uint32Array {
   return Uint32Array.from({ length }, () => stream.integer(end));
 }
 
-// One thread an element. The last size is more than 65,535 workgroups of 64: the line is folded into two.
-for (const size of [1, 2, 63, 64, 65, 1009, 65_535 * 64 + 65]) {
+// One thread an element. The first size is more than 65,535 workgroups of 64: the line is folded into two.
+for (const size of [65_535 * 64 + 65, 1, 2, 63, 64, 65, 1009]) {
   add(addKernel, ELEMENT, { size }, { x: random(size), y: random(size) });
   add(reluForward, 0, { size }, { x: random(size), y: size });
 }
@@ -97,13 +97,13 @@ add(
 );
 
 for (const [rows, columns] of [
+  [65_537, 2],
   [1, 1],
   [3, 2],
   [7, 255],
   [2, 256],
   [5, 257],
   [3, 70_001],
-  [65_537, 2],
 ] as const) {
   add(rowSum, SUM, { rows, columns }, { x: random(rows * columns), y: rows });
 }
