@@ -15,23 +15,23 @@ export interface Wheel {
   readonly platform: string;
 }
 
-/** @throws DeviceError */
-export async function fetchArchive(url: string): Promise<Uint8Array> {
+/** @throws DeviceError when the server has no such file, can't be reached, or falls silent */
+export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uint8Array> {
   const stalled = new AbortController();
-  let timer = setTimeout(() => stalled.abort(), STALL_MS);
+  let timer = setTimeout(() => stalled.abort(), stallMs);
   try {
     const response = await fetch(url, { signal: stalled.signal });
     if (!response.ok || !response.body) throw new DeviceError(`${url}: the server answers ${response.status}`);
     const parts: Uint8Array[] = [];
     for await (const part of response.body as AsyncIterable<Uint8Array>) {
       clearTimeout(timer);
-      timer = setTimeout(() => stalled.abort(), STALL_MS);
+      timer = setTimeout(() => stalled.abort(), stallMs);
       parts.push(part);
     }
     return Buffer.concat(parts);
   } catch (error) {
     if (error instanceof DeviceError) throw error;
-    const reason = stalled.signal.aborted ? `nothing came for ${STALL_MS / 1000} s` : (error as Error).message;
+    const reason = stalled.signal.aborted ? `nothing came for ${stallMs / 1000} s` : (error as Error).message;
     throw new DeviceError(`${url}: ${reason}`, { cause: error });
   } finally {
     clearTimeout(timer);

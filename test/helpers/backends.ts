@@ -2,7 +2,6 @@
  * The backends that tests run on: each device that this machine has, or a skip that says why not. The environment
  * variable REQUIRE_BACKENDS ("wgpu,cpu,cpu-blas") names those whose absence is a failure, as in CI.
  */
-import { existsSync } from "node:fs";
 import { describe } from "bun:test";
 import type { Backend } from "../../src/backends/backend.ts";
 
@@ -10,7 +9,7 @@ export interface TestBackend {
   readonly name: "wgpu" | "cpu" | "cpu-blas";
   /** Why it can't be opened here; undefined when it can. */
   readonly missing: string | undefined;
-  /** The same backend on every call within a test file; the process closes it at its end. */
+  /** The same backend on every call, for all test files of a run; it lives until the process ends. */
   open(): Promise<Backend>;
 }
 
@@ -41,11 +40,14 @@ async function openWgpu(): Promise<Backend> {
   return wgpu.openWgpu({ adapter: 0, checks: true });
 }
 
-const cpuFile = new URL("../../src/backends/cpu/backend.ts", import.meta.url);
 async function openCpu(blas: boolean): Promise<Backend> {
-  if (!existsSync(cpuFile)) throw new Error("src/backends/cpu/backend.ts is not there yet");
-  const cpu = await import(cpuFile.href);
-  return cpu.openCpu({ threads: 2, blas });
+  const cpu = await import("../../src/backends/cpu/backend.ts");
+  const backend = await cpu.openCpu({ threads: 2, blas });
+  if (blas && /without BLAS/.test(backend.description)) {
+    await backend.close();
+    throw new Error("no BLAS found");
+  }
+  return backend;
 }
 
 export const backends: readonly TestBackend[] = [
@@ -55,8 +57,12 @@ export const backends: readonly TestBackend[] = [
 ];
 
 /** Runs `tests` once for each backend, in a block of its name; absent ones are skipped with their reason. */
-export function describeBackends(title: string, tests: (backend: TestBackend) => void): void {
-  for (const backend of backends) {
+export function describeBackends(
+  title: string,
+  tests: (backend: TestBackend) => void,
+  names: readonly TestBackend["name"][] = ["wgpu", "cpu", "cpu-blas"],
+): void {
+  for (const backend of backends.filter(({ name }) => names.includes(name))) {
     const skip = backend.missing !== undefined && !required.includes(backend.name);
     const reason = skip ? ` (skipped: ${backend.missing})` : "";
     describe.skipIf(skip)(`${title} on ${backend.name}${reason}`, () => tests(backend));

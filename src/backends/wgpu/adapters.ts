@@ -36,13 +36,14 @@ export async function listAdapters(): Promise<AdapterDescription[]> {
  * @throws DeviceError that lists what there is.
  */
 export function chooseAdapter<A extends AdapterDescription>(adapters: readonly A[], wanted?: string | number): A {
-  const text = String(wanted ?? "").toLowerCase();
   const chosen =
     wanted === undefined
       ? adapters.find((adapter) => adapter.kind !== "software")
-      : (adapters[typeof wanted === "number" ? wanted : /^\d+$/.test(wanted) ? Number(wanted) : -1] ??
-        adapters.find((adapter) => adapter.kind === text) ??
-        adapters.find((adapter) => adapter.name.toLowerCase().includes(text)));
+      : typeof wanted === "number"
+        ? adapters[wanted]
+        : ((/^\d+$/.test(wanted) ? adapters[Number(wanted)] : undefined) ??
+          adapters.find((adapter) => adapter.kind === wanted.toLowerCase()) ??
+          adapters.find((adapter) => adapter.name.toLowerCase().includes(wanted.toLowerCase())));
   if (chosen) return chosen;
   const list = adapters.map(({ name, kind }, i) => `${i}: ${name} (${kind})`).join(", ");
   if (!list) {

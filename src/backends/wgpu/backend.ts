@@ -72,6 +72,7 @@ export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): P
       given: Readonly<Record<B, Buffer | BufferView>>,
       uniforms: Readonly<Record<U, number>>,
     ) {
+      device.check();
       const pipeline = pipelines.of(kernel as unknown as Kernel);
       const group = buffers.group(kernel as unknown as Kernel, pipeline, given);
       queue.dispatch(kernel as unknown as Kernel, pipeline, group, uniforms);
@@ -88,12 +89,14 @@ export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): P
       return new ARRAYS[type](copy, start - first, length);
     },
     async synchronize() {
+      device.check();
       queue.flush();
       await device.workDone();
     },
     statistics: () => buffers.statistics(),
     counts: () => countObjects(device),
     async close() {
+      if (device.closed) return;
       buffers.close();
       staging.close();
       queue.close();

@@ -156,18 +156,27 @@ export class Device {
    * on a software adapter. Short waits are polled often, long ones every millisecond.
    */
   async #settle(what: string, outcome: Outcome): Promise<void> {
-    for (let polls = 0; ; polls++) {
-      this.wgpu.wgpuDevicePoll(this.handle, 0, 0);
-      if (outcome.done) break;
-      this.check();
-      await (polls < 100 ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(1));
+    try {
+      for (let polls = 0; ; polls++) {
+        this.check();
+        this.wgpu.wgpuDevicePoll(this.handle, 0, 0);
+        if (outcome.done) break;
+        await (polls < 100 ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(1));
+      }
+    } catch (error) {
+      // The callback may still come, when the device goes.
+      immortal.push(outcome);
+      throw error;
     }
     this.check();
     if (outcome.status !== SUCCESS) throw new DeviceError(`${this.name}: ${what}: ${outcome.text}`);
   }
 
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   close(): void {
-    if (this.#closed) return;
     this.#closed = true;
     this.wgpu.wgpuQueueRelease(this.queue);
     this.wgpu.wgpuDeviceDestroy(this.handle);

@@ -12,6 +12,9 @@ import { pointers, Usage } from "./structs.ts";
 /** Room for the uniforms of one submission: 4,096 kernels at the largest alignment that there is (256). */
 const UNIFORM_BYTES = 1 << 20;
 
+/** How much may be written before a submission. */
+const WRITTEN_BYTES = 1 << 26;
+
 export class Queue {
   readonly uniformBuffer: Handle;
   readonly #device: Device;
@@ -19,6 +22,7 @@ export class Queue {
   readonly #view = new DataView(this.#uniforms);
   readonly #uniformsAddress = ptr(this.#uniforms);
   #uniformsUsed = 0;
+  #written = 0;
   #encoder: Handle | undefined;
   #pass: Handle | undefined;
   #pipeline: Handle | undefined;
@@ -30,6 +34,11 @@ export class Queue {
 
   /** Adds a kernel. */
   dispatch(kernel: Kernel, pipeline: Pipeline, group: Handle, uniforms: Readonly<Record<string, number>>): void {
+    const bytes = roundUp(uniformRoom(pipeline), this.#device.limits.uniformAlignment);
+    if (this.#uniformsUsed + bytes > UNIFORM_BYTES) this.flush();
+    const offset = this.#uniformsUsed;
+    this.#pack(kernel, uniforms, offset);
+
     const [x, y, z] = kernel.workgroups(uniforms);
     if (x === 0 || y === 0 || z === 0) return;
     const most = this.#device.limits.workgroupsPerDimension;
@@ -38,10 +47,6 @@ export class Queue {
         `kernel ${kernel.name}: ${x} × ${y} × ${z} workgroups; ${this.#device.name} starts at most ${most} per dimension`,
       );
     }
-    const bytes = roundUp(uniformRoom(pipeline), this.#device.limits.uniformAlignment);
-    if (this.#uniformsUsed + bytes > UNIFORM_BYTES) this.flush();
-    const offset = this.#uniformsUsed;
-    this.#pack(kernel, uniforms, offset);
     this.#uniformsUsed += bytes;
 
     const { wgpu } = this.#device;
@@ -89,6 +94,7 @@ export class Queue {
     begin();
     wgpu.wgpuQueueSubmit(queue, 1, pointers([commands]));
     wgpu.wgpuCommandBufferRelease(commands);
+    this.#written = 0;
     this.#device.check();
   }
 
@@ -96,7 +102,14 @@ export class Queue {
   write(target: Handle, offset: number, data: NodeJS.TypedArray, bytes: number): void {
     // wgpu puts such writes before the next submission.
     this.flush();
-    this.#device.wgpu.wgpuQueueWriteBuffer(this.#device.queue, target, offset, ptr(data), bytes);
+    const { wgpu, queue } = this.#device;
+    wgpu.wgpuQueueWriteBuffer(queue, target, offset, ptr(data), bytes);
+    this.#written += bytes;
+    // Its copies of the data live until a submission is done, which a load of weights would never come to.
+    if (this.#written > WRITTEN_BYTES) {
+      wgpu.wgpuQueueSubmit(queue, 0, 0);
+      this.#written = 0;
+    }
   }
 
   #pack(kernel: Kernel, uniforms: Readonly<Record<string, number>>, offset: number): void {

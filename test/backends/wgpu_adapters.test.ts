@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import { chooseAdapter, type AdapterDescription, type AdapterKind } from "../../src/backends/wgpu/backend.ts";
+
+function adapter(name: string, kind: AdapterKind): AdapterDescription {
+  const limits = {
+    storageBuffers: 8,
+    bindingBytes: 2 ** 27,
+    bufferBytes: 2 ** 28,
+    uniformAlignment: 256,
+    storageAlignment: 256,
+    workgroupBytes: 16_384,
+    workgroupThreads: 256,
+    workgroupsPerDimension: 65_535,
+  };
+  return { name, kind, api: "Vulkan", driver: "1.0", limits };
+}
+
+const adapters = [
+  adapter("NVIDIA GeForce RTX 4090", "discrete"),
+  adapter("NVIDIA GeForce GTX 1060", "discrete"),
+  adapter("Intel UHD Graphics 770", "integrated"),
+  adapter("llvmpipe", "software"),
+];
+
+test.each([
+  { wanted: undefined, found: "NVIDIA GeForce RTX 4090" },
+  { wanted: 1, found: "NVIDIA GeForce GTX 1060" },
+  { wanted: "2", found: "Intel UHD Graphics 770" },
+  { wanted: "integrated", found: "Intel UHD Graphics 770" },
+  { wanted: "gtx 1060", found: "NVIDIA GeForce GTX 1060" },
+  { wanted: "1060", found: "NVIDIA GeForce GTX 1060" },
+  { wanted: "software", found: "llvmpipe" },
+])("adapter $wanted is $found", ({ wanted, found }) => {
+  expect(chooseAdapter(adapters, wanted).name).toBe(found);
+});
+
+test("a software adapter is taken only when it is asked for", () => {
+  expect(() => chooseAdapter(adapters.slice(3))).toThrow(/no GPU but software found.*0: llvmpipe \(software\)/);
+});
+
+test("an adapter that is not there is an error that lists those that are", () => {
+  expect(() => chooseAdapter(adapters, "Radeon")).toThrow(
+    /no GPU "Radeon"; there is 0: NVIDIA GeForce RTX 4090 \(discrete\)/,
+  );
+  expect(() => chooseAdapter(adapters, 4)).toThrow(/no GPU "4"/);
+  expect(() => chooseAdapter([])).toThrow(/install its driver/);
+});
