@@ -58,7 +58,7 @@ export function getU32(at: Address): number {
   return view.getUint32(at - base, true);
 }
 
-/** @throws never; values from 2⁵³ on (limits that say "no limit") lose their last bits. */
+/** Values from 2⁵³ on (limits that mean "no limit") lose their last bits. */
 export function getU64(at: Address): number {
   return getU32(at) + getU32(at + 4) * 2 ** 32;
 }

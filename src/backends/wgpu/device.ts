@@ -90,7 +90,7 @@ export class Device {
         this.#scope.reset();
         this.#shim.pop_error_scope(addressOf(this.wgpu, "wgpuDevicePopErrorScope"), this.handle, this.#scope.memory);
         if (this.#scope.done && this.#scope.status !== NO_ERROR) {
-          failure ??= this.#scope.text;
+          failure ??= concise(this.#scope.text);
           memory ||= this.#scope.status === OUT_OF_MEMORY;
         }
       }
@@ -131,7 +131,7 @@ export class Device {
       );
     }
     if (this.#uncaptured.done) {
-      const text = this.#uncaptured.text;
+      const text = concise(this.#uncaptured.text);
       this.#uncaptured.reset();
       throw new DeviceError(`${this.name}: ${text}`);
     }
@@ -182,4 +182,10 @@ export class Device {
     this.wgpu.wgpuDeviceDestroy(this.handle);
     this.wgpu.wgpuDeviceRelease(this.handle);
   }
+}
+
+/** wgpu's report in one line, without what is known; WGSL errors keep their lines, which point into the kernel. */
+function concise(report: string): string {
+  const text = report.replace(/^Validation Error\s+Caused by:\s+In wgpu\w+(, label = '[^']*')?\s+/, "");
+  return text.includes("┌─") ? text : text.split(/\s*\n\s*/).join(": ");
 }

@@ -1,0 +1,34 @@
+import { afterAll, expect, test } from "bun:test";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("../", import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), "setup-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function setup(project: string): Promise<{ said: string; status: number }> {
+  const child = Bun.spawn([process.execPath, join(project, "src/setup.ts")], { stdout: "pipe", stderr: "pipe" });
+  const [out, errors, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { said: out + errors, status };
+}
+
+test("setup says nothing when everything is in place", async () => {
+  await setup(root);
+  expect(await setup(root)).toEqual({ said: "", status: 0 });
+}, 120_000);
+
+test("setup says what it does, and why it failed", async () => {
+  mkdirSync(join(folder, "src"));
+  cpSync(join(root, "src/setup.ts"), join(folder, "src/setup.ts"));
+  writeFileSync(join(folder, "package.json"), `{ "dependencies": { "citty": "0.2.2" } }`);
+  writeFileSync(join(folder, "bun.lock"), "not a lockfile");
+  const { said, status } = await setup(folder);
+  expect(said).toStartWith("Installing packages\nbun install failed with status 1:\n");
+  expect(status).toBe(1);
+}, 60_000);
