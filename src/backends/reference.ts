@@ -16,7 +16,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
   return {
     kind: "reference",
     description: `plain loops, ${precision}`,
-    limits: { bindingBytes: Infinity, bufferBytes: Infinity, viewAlignment: 1 },
+    limits: { bindingBytes: Infinity, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 1 },
     allocate(type, length) {
       const buffer: ReferenceBuffer = { type, length, data: create(type, length) };
       live.add(buffer);

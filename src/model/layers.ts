@@ -48,6 +48,8 @@ export interface Layer {
   readonly settings: string;
   outputShape(input: ImageShape): ImageShape;
   parameters(input: ImageShape): readonly ParameterSpec[];
+  /** How many more tensors of its output's size the forward pass keeps for the backward pass. */
+  readonly kept: number;
   /** Multiply-adds of the products of a forward pass on one image. */
   multiplyAdds(input: ImageShape): number;
   forward(x: Tensor, parameters: readonly Parameter[], pass: Pass): Tensor;
@@ -81,6 +83,7 @@ export function conv(name: string, filters: number, size: number, options: ConvO
     settings: `${filters} of ${size}×${size}${list({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] })}`,
     outputShape,
     parameters: ([c]) => weightAndBias(name, [filters, c / groups, size, size], [filters], options),
+    kept: 0,
     multiplyAdds: (input) => product(outputShape(input)) * (input[0] / groups) * size * size,
     forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
   };
@@ -99,6 +102,7 @@ export function local(name: string, filters: number, size: number, options: Conv
       const output = outputShape(input);
       return weightAndBias(name, [...output, input[0], size, size], output, options);
     },
+    kept: 0,
     multiplyAdds,
     forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
   };
@@ -112,6 +116,7 @@ export function fc(name: string, outputs: number, options: Start): Layer {
     settings: `${outputs} units`,
     outputShape: () => [outputs, 1, 1],
     parameters: (input) => weightAndBias(name, [outputs, product(input)], [outputs], options),
+    kept: 0,
     multiplyAdds: (input) => outputs * product(input),
     forward: (x, [w, b]) => linear(x, w!, b!),
   };
@@ -123,7 +128,7 @@ export interface PoolSettings {
 }
 
 export function maxPool(window: number, stride: number, settings: PoolSettings = {}): Layer {
-  return pool("max-pool", window, stride, settings, maxPoolOp);
+  return { ...pool("max-pool", window, stride, settings, maxPoolOp), kept: 1 };
 }
 
 export function averagePool(window: number, stride: number, settings: PoolSettings = {}): Layer {
@@ -142,14 +147,14 @@ function pool(kind: string, window: number, stride: number, settings: PoolSettin
 export function lrn(options: LrnOptions): Layer {
   const { n, k, alpha, beta, groups = 1 } = options;
   const settings = `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${list({ groups: [groups, 1] })}`;
-  return withoutParameters("lrn", settings, (x) => lrnOp(x, options));
+  return { ...withoutParameters("lrn", settings, (x) => lrnOp(x, options)), kept: 1 };
 }
 
 /** Response normalisation inside each map. */
 export function mapNorm(options: MapNormOptions): Layer {
   const { size, k, alpha, beta } = options;
   const settings = `${size}×${size} inside a map, k ${k}, α ${Number(alpha.toPrecision(3))}, β ${beta}`;
-  return withoutParameters("map-norm", settings, (x) => mapNormOp(x, options));
+  return { ...withoutParameters("map-norm", settings, (x) => mapNormOp(x, options)), kept: 1 };
 }
 
 export function relu(): Layer {
@@ -174,6 +179,7 @@ function withoutParameters(kind: string, settings: string, forward: Layer["forwa
     settings,
     outputShape: (input) => input,
     parameters: () => [],
+    kept: 0,
     multiplyAdds: () => 0,
     forward,
   };

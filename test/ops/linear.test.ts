@@ -49,7 +49,7 @@ test("weights larger than a binding are worked on in pieces, with the same resul
   // 64 rows of 5 numbers are 1,280 bytes: three pieces, of 64, 64 and 22 rows.
   const narrow: Backend = {
     ...openReference("f64"),
-    limits: { bindingBytes: 2000, bufferBytes: Infinity, viewAlignment: 256 },
+    limits: { bindingBytes: 2000, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 256 },
     run(kernel, buffers, uniforms) {
       if (kernel.name === "linear_forward") views.push((uniforms as { outputs: number }).outputs);
       whole.run(kernel, buffers, uniforms);

@@ -49,7 +49,7 @@ describeBackends("sgd", ({ open }) => {
 describe("weights larger than a binding", () => {
   test("are updated in pieces", async () => {
     const [w, v, dw] = [1, 2, 3].map((seed) => randomArray([150], seed)) as [Float32Array, Float32Array, Float32Array];
-    const limits = { bindingBytes: 256, bufferBytes: Infinity, viewAlignment: 256 };
+    const limits = { bindingBytes: 256, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 256 };
     const narrow = { ...openReference(), limits };
     expect(await threeSteps(narrow, w, v, dw)).toEqual(await threeSteps(openReference(), w, v, dw));
   });

@@ -47,7 +47,12 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   return {
     kind: "cpu",
     description: `${threads} ${threads === 1 ? "thread" : "threads"}, ${blas ? blas.kind : "WebAssembly without BLAS"}`,
-    limits: { bindingBytes: Infinity, bufferBytes: MAX_PAGES * 65_536, viewAlignment: 4 },
+    limits: {
+      bindingBytes: Infinity,
+      bufferBytes: MAX_PAGES * 65_536,
+      totalBytes: MAX_PAGES * 65_536,
+      viewAlignment: 4,
+    },
 
     allocate(type, length) {
       const buffer: CpuBuffer = { type, length, address: queue.allocate(length * ELEMENT_BYTES[type]) };

@@ -38,6 +38,7 @@ export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): P
     limits: {
       bindingBytes: device.limits.bindingBytes,
       bufferBytes: device.limits.bufferBytes,
+      totalBytes: Infinity,
       viewAlignment: device.limits.storageAlignment,
     },
     allocate(type: ElementType, length: number): Buffer {

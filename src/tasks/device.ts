@@ -1,0 +1,54 @@
+import type { Backend } from "../backends/backend.ts";
+import { openCpu } from "../backends/cpu/backend.ts";
+import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "../backends/wgpu/backend.ts";
+import { AlexNetError, UsageError } from "../errors.ts";
+
+export interface DeviceOptions {
+  /**
+   * "auto" is the best GPU that is not software, else the cpu; "cpu"; "gpu", or "gpu:" and a place in the list of
+   * adapters, a kind or a part of a name; the "gpu:" may be left out.
+   */
+  readonly device?: string;
+  /** false: the cpu computes without BLAS. */
+  readonly blas?: boolean;
+  /** How many threads the cpu computes with. */
+  readonly threads?: number;
+}
+
+/** @throws DeviceError when there is no such device; UsageError when an option makes no sense with it. */
+export async function openDevice({ device = "auto", blas, threads }: DeviceOptions = {}): Promise<Backend> {
+  const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
+  if (wanted.toLowerCase() === "cpu") {
+    return openCpu({ ...(blas === undefined ? {} : { blas }), ...(threads === undefined ? {} : { threads }) });
+  }
+  if (blas !== undefined || threads !== undefined) {
+    throw new UsageError(`--blas and --threads are for the cpu, and the device is "${wanted}": add --device cpu`);
+  }
+  const adapter = wanted.replace(/^gpu:?/i, "");
+  return openWgpu(adapter === "" ? {} : { adapter });
+}
+
+/** "cpu", or the place of the best GPU. */
+async function automatic(): Promise<string> {
+  const { adapters } = await findAdapters();
+  const best = adapters.findIndex(({ kind }) => kind !== "software");
+  return best < 0 ? "cpu" : `gpu:${best}`;
+}
+
+export interface Adapters {
+  readonly adapters: readonly AdapterDescription[];
+  /** Why none could be looked for: wgpu-native is missing. */
+  readonly problem?: string;
+}
+
+/** The GPUs of this machine. A missing library is not an error here: the cpu does without. */
+export async function findAdapters(): Promise<Adapters> {
+  try {
+    return { adapters: await listAdapters() };
+  } catch (error) {
+    if (error instanceof AlexNetError) return { adapters: [], problem: error.message };
+    throw error;
+  }
+}
+
+export { chooseAdapter, type AdapterDescription };

@@ -1,0 +1,51 @@
+import type { Backend } from "../backends/backend.ts";
+import { DeviceError } from "../errors.ts";
+import type { PlacedLayer } from "../model/model.ts";
+
+/**
+ * Says before any work begins whether a batch fits the device.
+ * @throws DeviceError with the largest batch that does
+ */
+export function checkFit(name: string, layers: readonly PlacedLayer[], batch: number, backend: Backend): void {
+  const { bindingBytes, totalBytes } = backend.limits;
+  const fits = (images: number) =>
+    largestTensorBytes(layers, images) <= bindingBytes && trainingBytes(layers, images) <= totalBytes;
+  if (fits(batch)) return;
+  let [below, above] = [0, batch];
+  while (above - below > 1) {
+    const middle = Math.floor((below + above) / 2);
+    if (fits(middle)) below = middle;
+    else above = middle;
+  }
+  const overBinding = largestTensorBytes(layers, batch) > bindingBytes;
+  const [needs, has] = overBinding
+    ? [`a tensor of ${megabytes(largestTensorBytes(layers, batch))}`, `binds at most ${megabytes(bindingBytes)}`]
+    : [megabytes(trainingBytes(layers, batch)), `has ${megabytes(totalBytes)}`];
+  throw new DeviceError(
+    `${name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}: ` +
+      (below > 0 ? `use --batch ${below} or less` : `use another device`),
+  );
+}
+
+/** The largest activation. Weights don't count: those over the limit are bound in parts. */
+export function largestTensorBytes(layers: readonly PlacedLayer[], batch: number): number {
+  const sizes = layers.flatMap(({ input, output }) => [elements(input), elements(output)]);
+  return 4 * batch * Math.max(...sizes);
+}
+
+/** What a training step holds at most: weights, gradients and velocities, activations, and gradients of activations. */
+export function trainingBytes(layers: readonly PlacedLayer[], batch: number): number {
+  const parameters = layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + elements(shape), 0);
+  const activations = layers.reduce((sum, { layer, output }) => sum + elements(output) * (1 + layer.kept), 0);
+  // Gradients live only from one layer to the one before; the pool keeps two of the largest sizes.
+  const gradients = 2 * Math.max(...layers.map(({ output }) => elements(output)));
+  return 4 * (3 * parameters + batch * (activations + gradients));
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6).toLocaleString("en-US")} MB`;
+}

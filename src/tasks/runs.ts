@@ -1,0 +1,140 @@
+/**
+ * A run is a folder: config.json, log.jsonl, last.safetensors and best.safetensors. Whatever moment it is killed at, it
+ * can be resumed and used.
+ */
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { AlexNetError, CheckpointError, UsageError } from "../errors.ts";
+import { reason, replaceFile } from "../files.ts";
+
+/** Where runs are kept unless told otherwise. */
+export const RUNS = "runs";
+
+export class Run {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = resolve(path);
+  }
+
+  get name(): string {
+    return basename(this.path);
+  }
+
+  /** The state after the last complete save. */
+  get last(): string {
+    return join(this.path, "last.safetensors");
+  }
+
+  /** The weights with the lowest validation error. */
+  get best(): string {
+    return join(this.path, "best.safetensors");
+  }
+
+  get #config(): string {
+    return join(this.path, "config.json");
+  }
+
+  get #log(): string {
+    return join(this.path, "log.jsonl");
+  }
+
+  /** Writes config.json. @throws AlexNetError when the folder can't be written to. */
+  async writeConfig(config: unknown): Promise<void> {
+    await replaceFile(this.#config, (append) =>
+      append(new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`)),
+    );
+  }
+
+  /** @throws CheckpointError when there is none. */
+  readConfig(): unknown {
+    try {
+      return JSON.parse(readFileSync(this.#config, "utf8"));
+    } catch (error) {
+      throw new CheckpointError(`${this.path} is not a run that can be resumed: config.json: ${reason(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** Adds a line to log.jsonl. */
+  log(entry: unknown): void {
+    try {
+      appendFileSync(this.#log, `${JSON.stringify(entry)}\n`);
+    } catch (error) {
+      throw new AlexNetError(`can't write ${this.#log}: ${reason(error)}`, { cause: error });
+    }
+  }
+
+  /** Makes the folder what it was at a step: forgets what was logged after it, and files that were being written. */
+  async rewind(step: number): Promise<void> {
+    for (const file of readdirSync(this.path)) {
+      if (file.endsWith(".tmp")) rmSync(join(this.path, file), { force: true });
+    }
+    if (!existsSync(this.#log)) return;
+    const kept = readFileSync(this.#log, "utf8")
+      .split("\n")
+      .filter((line) => stepOf(line) <= step);
+    const text = kept.map((line) => `${line}\n`).join("");
+    await replaceFile(this.#log, (append) => append(new TextEncoder().encode(text)));
+  }
+}
+
+/** The step of a log line; Infinity for a line that a kill cut short. */
+function stepOf(line: string): number {
+  try {
+    const { step } = JSON.parse(line) as { step?: unknown };
+    return typeof step === "number" ? step : Infinity;
+  } catch {
+    return Infinity;
+  }
+}
+
+/** A new folder runs/PREFIX-1, -2, … @throws AlexNetError when it can't be made. */
+export function newRun(prefix: string, folder = RUNS): Run {
+  for (let number = 1; ; number++) {
+    const path = join(folder, `${prefix}-${number}`);
+    try {
+      mkdirSync(folder, { recursive: true });
+      // Fails if it is there: two trainings that start at once get two folders.
+      mkdirSync(path);
+      return new Run(path);
+    } catch (error) {
+      if ((error as { code?: string }).code === "EEXIST" && existsSync(path)) continue;
+      throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}`, { cause: error });
+    }
+  }
+}
+
+/** The folder --out named. @throws UsageError when it holds a run already. */
+export function namedRun(path: string): Run {
+  const run = new Run(path);
+  if (existsSync(join(run.path, "config.json"))) {
+    throw new UsageError(`${path} holds a run already: resume it with --resume ${path}, or name another --out`);
+  }
+  try {
+    mkdirSync(run.path, { recursive: true });
+  } catch (error) {
+    throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}`, { cause: error });
+  }
+  return run;
+}
+
+/**
+ * The run of a name: a path, or the name of a folder in runs/, or "latest".
+ * @throws UsageError when there is none
+ */
+export function findRun(name: string, file: "config.json" | "last.safetensors" = "config.json"): Run {
+  if (name !== "latest") {
+    const path = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, file)));
+    if (path) return new Run(path);
+    throw new UsageError(`no run in ${name}: there is no ${join(name, file)}`);
+  }
+  const runs = existsSync(RUNS) ? readdirSync(RUNS).map((entry) => join(RUNS, entry)) : [];
+  const newest = runs
+    .filter((path) => existsSync(join(path, file)))
+    .map((path) => ({ path, time: statSync(join(path, file)).mtimeMs }))
+    .sort((a, b) => b.time - a.time)[0];
+  if (newest) return new Run(newest.path);
+  throw new UsageError(`there is no run in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+}
