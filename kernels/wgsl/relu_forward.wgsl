@@ -1,6 +1,7 @@
 // y = max(0, x), paper §3.1
 //
-// x, y: `size` elements. One thread computes one element.
+// x, y: `size` elements. One thread computes one element. Most GPUs' max() would make 0 of NaN and so hide a training
+// that diverges; a comparison keeps it.
 
 struct Uniforms {
   size: u32,
@@ -16,5 +17,5 @@ fn relu_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
   if (i >= u.size) {
     return;
   }
-  y[i] = max(0.0, x[i]);
+  y[i] = select(x[i], 0.0, x[i] <= 0.0);
 }

@@ -71,6 +71,9 @@ for (const size of [65_535 * 64 + 65, 1, 2, 63, 64, 65, 1009]) {
   add(addKernel, ELEMENT, { size }, { x: random(size), y: random(size) });
   add(reluForward, 0, { size }, { x: random(size), y: size });
 }
+const special = [NaN, Infinity, -Infinity, 0, -0, 1e-30, -1e30];
+add(reluForward, 0, { size: 7 }, { x: Float32Array.from(special), y: 7 });
+add(tanhForward, TANH, { size: 6 }, { x: Float32Array.from(special.slice(1)), y: 6 });
 for (const size of [1, 65, 1009]) {
   add(reluBackward, 0, { size }, { y: random(size).map((v) => Math.max(0, v)), dy: random(size), dx: size });
   // ±200: e^200 is more than a float32 holds.
