@@ -113,7 +113,7 @@ async function obtain(
   const advice = `put the file there, or set ${variable} to its path`;
   if (!download) throw new DeviceError(`${name} ${version} is not at ${path}: ${advice}`);
   if (failedLately(folderOf(library))) {
-    throw new DeviceError(`${readFileSync(note, "utf8").trim()} (today; delete ${note} to try again)`);
+    throw new DeviceError(`${readFileSync(note, "utf8").trim()} (tried within a day; delete ${note} to try again)`);
   }
   const tried: string[] = [];
   for (const [from, fetch] of archives(source)) {

@@ -122,6 +122,17 @@ describeBackends(
       expect((await gpu.read(y))[0]).toBe(40_000);
     });
 
+    test("a part of an array is written to a part of a buffer", async () => {
+      const data = Float32Array.from({ length: 1000 }, (_, i) => i);
+      const y = upload(gpu, new Float32Array(10));
+      gpu.write(y, data.subarray(500, 504), 3);
+      expect([...(await gpu.read(y))]).toEqual([0, 0, 0, 500, 501, 502, 503, 0, 0, 0]);
+      expect(() => gpu.write(y, data.subarray(0, 8), 3)).toThrow(
+        /8 elements of a Float32Array at 3 of a buffer of 10 × f32/,
+      );
+      await expect(gpu.read(y, 5, 6)).rejects.toThrow(/6 elements at 5 of a buffer of 10/);
+    });
+
     test("bytes are written and read at odd lengths", async () => {
       const buffer = gpu.allocate("u8", 13);
       gpu.write(

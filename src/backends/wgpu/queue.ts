@@ -103,7 +103,7 @@ export class Queue {
     // wgpu puts such writes before the next submission.
     this.flush();
     const { wgpu, queue } = this.#device;
-    wgpu.wgpuQueueWriteBuffer(queue, target, offset, ptr(data), bytes);
+    wgpu.wgpuQueueWriteBuffer(queue, target, offset, data, bytes);
     this.#written += bytes;
     // Its copies of the data live until a submission is done, which a load of weights would never come to.
     if (this.#written > WRITTEN_BYTES) {
