@@ -1,11 +1,12 @@
-// The column matrix of a convolution, a part of it: row k = (c · KH + i) · KW + j, column (p · OW + q) · N + n,
+// The column matrix of a convolution: row k = (c · KH + i) · KW + j, column (p · OW + q) · N + n,
 //
-//   out[k, column] = x[c, p · stride + i − padY, q · stride + j − padX, n], or 0 outside the image
+//   im2col: col[k, column] = x[c, p · stride + i − pad, q · stride + j − pad, n], or 0 outside the image
+//   col2im: x[c, p · stride + i − pad, q · stride + j − pad, n] += col[k, column], inside the image
 //
-// x is C × H × W × N. A call writes rows kFirst … kFirst + kCount − 1 and columns first … first + count − 1, the rows
-// `ldOut` floats apart. With stride 1 a row of pixels of all images is one run of memory, whatever the kernel's offset.
+// x is C × H × W × N. A call takes rows kFirst … kFirst + kCount − 1 and columns first … first + count − 1, the rows
+// `ld` floats apart. With stride 1 a row of pixels of all images is one run of memory, whatever the tap.
 
-import { copyFloats, fillFloats } from "./move";
+import { addFloats, clearFloats, copyFloats } from "./move";
 
 export function im2col(
   x: usize,
@@ -16,36 +17,75 @@ export function im2col(
   kh: i32,
   kw: i32,
   stride: i32,
-  padY: i32,
-  padX: i32,
+  pad: i32,
   kFirst: i32,
   kCount: i32,
   first: i32,
   count: i32,
-  out: usize,
-  ldOut: i32,
+  col: usize,
+  ld: i32,
 ): void {
   const rowLength = ow * images;
   const end = first + count;
-  for (let k = kFirst; k < kFirst + kCount; k++, out += (<usize>ldOut) << 2) {
+  for (let k = kFirst; k < kFirst + kCount; k++, col += (<usize>ld) << 2) {
     const j = k % kw;
     const i = (k / kw) % kh;
     const map = x + ((<usize>(k / kw / kh) * h * w * images) << 2);
-    let to = out;
+    let to = col;
     for (let column = first; column < end;) {
       // the part of one output row that is wanted: columns from … from + length − 1 of row p
       const p = column / rowLength;
       const from = column - p * rowLength;
       const length = min(end - column, rowLength - from);
-      const y = p * stride + i - padY;
+      const y = p * stride + i - pad;
       if (y < 0 || y >= h) {
-        fillFloats(to, 0, length);
+        clearFloats(to, length);
       } else {
-        const source = map + ((<usize>y * w * images) << 2);
-        if (stride == 1) copyRow(to, source, w * images, from + (j - padX) * images, length);
-        else copyPixels(to, source, w, images, from, length, stride, j - padX);
+        const row = map + ((<usize>y * w * images) << 2);
+        if (stride == 1) copyRow(to, row, w * images, from + (j - pad) * images, length);
+        else copyPixels(to, row, w, images, from, length, stride, j - pad);
       }
       to += (<usize>length) << 2;
+      column += length;
+    }
+  }
+}
+
+export function col2im(
+  x: usize,
+  h: i32,
+  w: i32,
+  images: i32,
+  ow: i32,
+  kh: i32,
+  kw: i32,
+  stride: i32,
+  pad: i32,
+  kFirst: i32,
+  kCount: i32,
+  first: i32,
+  count: i32,
+  col: usize,
+  ld: i32,
+): void {
+  const rowLength = ow * images;
+  const end = first + count;
+  for (let k = kFirst; k < kFirst + kCount; k++, col += (<usize>ld) << 2) {
+    const j = k % kw;
+    const i = (k / kw) % kh;
+    const map = x + ((<usize>(k / kw / kh) * h * w * images) << 2);
+    let source = col;
+    for (let column = first; column < end;) {
+      const p = column / rowLength;
+      const from = column - p * rowLength;
+      const length = min(end - column, rowLength - from);
+      const y = p * stride + i - pad;
+      if (y >= 0 && y < h) {
+        const row = map + ((<usize>y * w * images) << 2);
+        if (stride == 1) addRow(source, row, w * images, from + (j - pad) * images, length);
+        else addPixels(source, row, w, images, from, length, stride, j - pad);
+      }
+      source += (<usize>length) << 2;
       column += length;
     }
   }
@@ -55,10 +95,17 @@ export function im2col(
 function copyRow(to: usize, row: usize, rowLength: i32, offset: i32, length: i32): void {
   const before = min(length, max(0, -offset));
   const inside = max(0, min(length, rowLength - offset) - before);
-  if (before > 0) fillFloats(to, 0, before);
-  if (inside > 0) copyFloats(to + ((<usize>before) << 2), row + ((<usize>(offset + before)) << 2), inside);
   const after = length - before - inside;
-  if (after > 0) fillFloats(to + ((<usize>(before + inside)) << 2), 0, after);
+  if (before > 0) clearFloats(to, before);
+  if (inside > 0) copyFloats(to + ((<usize>before) << 2), row + ((<usize>(offset + before)) << 2), inside);
+  if (after > 0) clearFloats(to + ((<usize>(before + inside)) << 2), after);
+}
+
+/** The other way round: what lies inside the row is added to it. */
+function addRow(from: usize, row: usize, rowLength: i32, offset: i32, length: i32): void {
+  const before = min(length, max(0, -offset));
+  const inside = max(0, min(length, rowLength - offset) - before);
+  if (inside > 0) addFloats(row + ((<usize>(offset + before)) << 2), from + ((<usize>before) << 2), inside);
 }
 
 /** The same where neighbouring outputs lie `stride` pixels apart: pixel by pixel. */
@@ -69,9 +116,31 @@ function copyPixels(to: usize, row: usize, w: i32, images: i32, from: i32, lengt
     const n = at - q * images;
     const run = min(end - at, images - n);
     const column = q * stride + shift;
-    if (column < 0 || column >= w) fillFloats(to, 0, run);
+    if (column < 0 || column >= w) clearFloats(to, run);
     else copyFloats(to, row + ((<usize>column * images + n) << 2), run);
     to += (<usize>run) << 2;
+    at += run;
+  }
+}
+
+function addPixels(
+  from: usize,
+  row: usize,
+  w: i32,
+  images: i32,
+  first: i32,
+  length: i32,
+  stride: i32,
+  shift: i32,
+): void {
+  const end = first + length;
+  for (let at = first; at < end;) {
+    const q = at / images;
+    const n = at - q * images;
+    const run = min(end - at, images - n);
+    const column = q * stride + shift;
+    if (column >= 0 && column < w) addFloats(row + ((<usize>column * images + n) << 2), from, run);
+    from += (<usize>run) << 2;
     at += run;
   }
 }

@@ -4,10 +4,10 @@
 export { augmentRow } from "./augment";
 export { dropout } from "./dropout";
 export { gemm } from "./gemm";
-export { im2col } from "./im2col";
+export { col2im, im2col } from "./im2col";
 export { lrnBackward, lrnForward } from "./lrn";
 export { mapNormBackward, mapNormForward } from "./map_norm";
-export { addFloats, copyBytes, copyFloats, fillFloats } from "./move";
+export { addFloats, clearFloats, copyBytes, copyFloats, fillFloats } from "./move";
 export { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "./pool";
 export { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation";
 export { rowSum } from "./row_sum";

@@ -1,11 +1,27 @@
 // Moving floats: loops over 16-byte vectors, the rest one by one. Addresses need no alignment.
 
-/** to[i] = from[i], i < count; the two don't overlap. For short runs, where a call of memory.copy would cost more. */
+/** From this many floats on, the engine's own copy is worth its call: 2 to 3 times as fast as a loop from 1 KB on. */
+const LONG = 32;
+
+/** to[i] = from[i], i < count; the two don't overlap. */
 export function copyFloats(to: usize, from: usize, count: i32): void {
+  if (count >= LONG) {
+    memory.copy(to, from, (<usize>count) << 2);
+    return;
+  }
   const end = to + ((<usize>count) << 2);
   const vectors = to + (((<usize>count) >> 2) << 4);
   for (; to < vectors; to += 16, from += 16) v128.store(to, v128.load(from));
   for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(from));
+}
+
+/** to[i] = 0, i < count. */
+export function clearFloats(to: usize, count: i32): void {
+  if (count >= LONG) {
+    memory.fill(to, 0, (<usize>count) << 2);
+    return;
+  }
+  for (const end = to + ((<usize>count) << 2); to < end; to += 4) store<f32>(to, 0);
 }
 
 /** to[i] = value, i < count. */
@@ -20,8 +36,14 @@ export function fillFloats(to: usize, value: f32, count: i32): void {
 /** to[i] += from[i], i < count. */
 export function addFloats(to: usize, from: usize, count: i32): void {
   const end = to + ((<usize>count) << 2);
-  const vectors = to + (((<usize>count) >> 2) << 4);
-  for (; to < vectors; to += 16, from += 16) v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
+  const fours = to + (((<usize>count) >> 4) << 6);
+  for (; to < fours; to += 64, from += 64) {
+    v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
+    v128.store(to, f32x4.add(v128.load(to, 16), v128.load(from, 16)), 16);
+    v128.store(to, f32x4.add(v128.load(to, 32), v128.load(from, 32)), 32);
+    v128.store(to, f32x4.add(v128.load(to, 48), v128.load(from, 48)), 48);
+  }
+  for (; to + 16 <= end; to += 16, from += 16) v128.store(to, f32x4.add(v128.load(to), v128.load(from)));
   for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 

@@ -24,6 +24,7 @@ export interface WasmKernels {
 
   copyBytes(to: Address, from: Address, count: Count): void;
   copyFloats(to: Address, from: Address, count: Count): void;
+  clearFloats(to: Address, count: Count): void;
   fillFloats(to: Address, value: number, count: Count): void;
   addFloats(to: Address, from: Address, count: Count): void;
   rowSum(x: Address, y: Address, rows: Count, columns: Count): void;
@@ -146,24 +147,8 @@ export interface WasmKernels {
     stride: number,
   ): void;
 
-  im2col(
-    x: Address,
-    h: Count,
-    w: Count,
-    images: Count,
-    ow: Count,
-    kh: Count,
-    kw: Count,
-    stride: number,
-    padY: number,
-    padX: number,
-    kFirst: number,
-    kCount: Count,
-    first: number,
-    count: Count,
-    out: Address,
-    ldOut: Count,
-  ): void;
+  im2col: ColumnMatrix;
+  col2im: ColumnMatrix;
 
   augmentRow(
     pixels: Address,
@@ -176,6 +161,25 @@ export interface WasmKernels {
     crop: Count,
   ): void;
 }
+
+/** Moves a part of the column matrix of a convolution; see kernels/wasm/im2col.ts. */
+type ColumnMatrix = (
+  x: Address,
+  h: Count,
+  w: Count,
+  images: Count,
+  ow: Count,
+  kh: Count,
+  kw: Count,
+  stride: number,
+  pad: number,
+  kFirst: number,
+  kCount: Count,
+  first: number,
+  count: Count,
+  col: Address,
+  ld: Count,
+) => void;
 
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): WasmKernels {
   return new WebAssembly.Instance(module, { env: { memory, abort } }).exports as unknown as WasmKernels;

@@ -3,7 +3,8 @@
  * whole. With images innermost, columns (p, q, n) are in the order in which the output lies in memory: any run of them is
  * a block of the output with rows oh · ow · N apart, and the product writes its result in place.
  */
-import type { CpuKernel, Machine, PlanContext, Uniforms } from "../kernel.ts";
+import { pieces, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
+import type { WasmKernels } from "../wasm.ts";
 
 /** Sizes of one group of a convolution. */
 interface Sizes {
@@ -31,37 +32,36 @@ function sizes(u: Uniforms): Sizes {
   };
 }
 
-/** Bytes of a block of the column matrix. */
-const BLOCK_BYTES = 2 << 20;
+/** Bytes of a block of the column matrix: about the second-level cache of a core. */
+const BLOCK_BYTES = 512 << 10;
 
-/** How many of `total` columns make a block of at most BLOCK_BYTES, and at least a few blocks for each thread. */
-function blockColumns(total: number, k: number, { threads }: PlanContext): number {
-  const fits = BLOCK_BYTES / (4 * k);
-  const shared = total / (4 * threads);
-  return Math.max(16, Math.floor(Math.min(fits, shared) / 16) * 16);
+/** How many of `total` columns make a block with `rows` rows: what fits, a multiple of 16. */
+function blockColumns(total: number, rows: number): number {
+  const fits = Math.max(64, Math.floor(BLOCK_BYTES / (4 * rows) / 16) * 16);
+  return Math.min(fits, Math.ceil(total / 16) * 16);
 }
 
+/** y = w · col + b: an item is a block of columns. */
 const forward: CpuKernel = {
   name: "conv2d_forward",
-  plan(u, context) {
+  plan(u, { threads }) {
     const { groups, c, o, k, columns, pixels } = sizes(u);
-    const size = blockColumns(columns, k, context);
+    const size = Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
     const blocks = Math.ceil(columns / size);
     return {
       scratch: k * size * 4,
       stages: [
         {
           items: groups * blocks,
-          item(index, at, machine) {
+          item(index, at, { wasm, gemm, memory, scratch }) {
             const group = Math.floor(index / blocks);
             const first = (index % blocks) * size;
             const count = Math.min(size, columns - first);
-            const { wasm, gemm, memory, scratch } = machine;
             const x = at.x! + group * c * pixels * 4;
             const y = at.y! + (group * o * columns + first) * 4;
-            im2col(machine, x, u, 0, k, first, count, scratch, count);
             const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
             for (let i = 0; i < o; i++) wasm.fillFloats(y + i * columns * 4, bias[i]!, count);
+            moveColumns(wasm.im2col, x, u, 0, k, first, count, scratch);
             gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, true, y, columns);
           },
         },
@@ -70,49 +70,51 @@ const forward: CpuKernel = {
   },
 };
 
-function im2col(
-  { wasm }: Machine,
+/** The part of the column matrix at `scratch`: kCount × count, without gaps. */
+function moveColumns(
+  move: WasmKernels["im2col"],
   x: number,
   u: Uniforms,
   kFirst: number,
   kCount: number,
   first: number,
   count: number,
-  out: number,
-  ldOut: number,
+  scratch: number,
 ): void {
   const { h, w, images, ow, kh, kw, stride, pad } = u;
-  wasm.im2col(x, h!, w!, images!, ow!, kh!, kw!, stride!, pad!, pad!, kFirst, kCount, first, count, out, ldOut);
+  move(x, h!, w!, images!, ow!, kh!, kw!, stride!, pad!, kFirst, kCount, first, count, scratch, count);
 }
 
-/**
- * dw[o, k] = Σ over columns of dy[o, column] · col[k, column]. An item owns some rows k of the column matrix, that is
- * columns of dw, and goes through all columns in order, so that no partial sums are left to add up.
- */
-const backwardW: CpuKernel = {
-  name: "conv2d_backward_w",
-  plan(u, context) {
+/** Rows of the column matrix that make a good product with dy; fewer only to have work for every thread. */
+const ROWS = 288;
+
+/** dx = col2im(wᵀ · dy): an item is some maps of dx, which it alone writes. */
+const backwardX: CpuKernel = {
+  name: "conv2d_backward_x",
+  plan(u, { threads }) {
     const { groups, c, o, k, columns, pixels } = sizes(u);
-    const rows = Math.max(16, Math.ceil((k * groups) / (4 * context.threads) / 16) * 16);
-    const parts = Math.ceil(k / rows);
-    const size = blockColumns(columns, rows, { ...context, threads: 1 });
+    const taps = u.kh! * u.kw!;
+    const maps = Math.max(1, Math.min(Math.ceil(ROWS / taps), Math.floor((c * groups) / (4 * threads))));
+    const parts = Math.ceil(c / maps);
+    const size = blockColumns(columns, maps * taps);
     return {
-      scratch: rows * size * 4,
+      scratch: maps * taps * size * 4,
       stages: [
         {
           items: groups * parts,
-          item(index, at, machine) {
+          item(index, at, { wasm, gemm, scratch }) {
             const group = Math.floor(index / parts);
-            const kFirst = (index % parts) * rows;
-            const kCount = Math.min(rows, k - kFirst);
-            const x = at.x! + group * c * pixels * 4;
+            const map = (index % parts) * maps;
+            const mapCount = Math.min(maps, c - map);
+            const rows = mapCount * taps;
+            const w = at.w! + (group * o * k + map * taps) * 4;
+            const dx = at.dx! + (group * c + map) * pixels * 4;
             const dy = at.dy! + group * o * columns * 4;
-            const dw = at.dw! + (group * o * k + kFirst) * 4;
-            const { gemm, scratch } = machine;
+            wasm.clearFloats(dx, mapCount * pixels);
             for (let first = 0; first < columns; first += size) {
               const count = Math.min(size, columns - first);
-              im2col(machine, x, u, kFirst, kCount, first, count, scratch, count);
-              gemm(false, true, o, kCount, count, dy + first * 4, columns, scratch, count, first > 0, dw, k);
+              gemm(true, false, rows, count, o, w, k, dy + first * 4, columns, false, scratch, count);
+              moveColumns(wasm.col2im, dx, u, 0, rows, first, count, scratch);
             }
           },
         },
@@ -122,125 +124,53 @@ const backwardW: CpuKernel = {
 };
 
 /**
- * The input gradient is itself a convolution of stride 1, of dy with the filters turned by 180° and c and o exchanged;
- * with a larger stride it is stride² of them, one for the pixels of each phase: x ≡ phase (mod stride) is reached only by
- * every stride-th tap of the window. Along one side, with first the phase's first tap and taps their number,
- *
- *   dx[phase + stride · t] = Σ_a w[first + stride · (taps − 1 − a)] · dy[t + a − pad],  pad = taps − 1 − ⌊(phase + pad) / stride⌋
+ * dw = dy · colᵀ: an item is a range of columns of dw, that is of rows of the column matrix, and sums over a chunk of the
+ * columns, in order. The sums of the first chunk go to dw, those of the others to the workspace and are added afterwards.
  */
-interface Phase {
-  readonly phase: number;
-  readonly first: number;
-  readonly taps: number;
-  readonly pad: number;
-  /** How many pixels there are of this phase. */
-  readonly pixels: number;
-}
-
-function phases(side: number, window: number, stride: number, pad: number): Phase[] {
-  return Array.from({ length: Math.min(stride, side) }, (_, phase) => {
-    const first = (phase + pad) % stride;
-    const taps = Math.max(0, Math.ceil((window - first) / stride));
-    const pixels = Math.ceil((side - phase) / stride);
-    return { phase, first, taps, pad: taps - 1 - Math.floor((phase + pad) / stride), pixels };
-  });
-}
-
-const backwardX: CpuKernel = {
-  name: "conv2d_backward_x",
-  plan(u, context) {
-    const { groups, c, o, columns, pixels } = sizes(u);
-    const [kh, kw, stride, images] = [u.kh!, u.kw!, u.stride!, u.images!];
-    let [weights, items, scratch] = [0, 0, 0];
-    const parts = phases(u.h!, kh, stride, u.pad!).flatMap((y) =>
-      phases(u.w!, kw, stride, u.pad!).map((x) => {
-        const k = o * y.taps * x.taps;
-        const total = y.pixels * x.pixels * images;
-        const size = blockColumns(total, Math.max(1, k), context);
-        const part = { y, x, k, total, size, weights, firstItem: items, blocks: Math.ceil(total / size) };
-        weights += groups * c * k * 4;
-        items += part.blocks;
-        scratch = Math.max(scratch, (k + (stride > 1 ? c : 0)) * size * 4);
-        return part;
-      }),
-    );
-    return {
-      shared: weights,
-      scratch,
-      stages: [
-        {
-          items: groups * c,
-          item(index, at, { memory, shared }) {
-            const w = new Float32Array(memory.buffer, at.w!, u.o! * c * kh * kw);
-            const turned = new Float32Array(memory.buffer, shared, weights / 4);
-            const group = Math.floor(index / c);
-            for (const { y, x, k, weights } of parts) {
-              let to = weights / 4 + index * k;
-              for (let f = group * o; f < (group + 1) * o; f++) {
-                const filter = (f * c + (index % c)) * kh * kw;
-                for (let i = y.first + stride * (y.taps - 1); i >= 0; i -= stride) {
-                  for (let j = x.first + stride * (x.taps - 1); j >= 0; j -= stride) {
-                    turned[to++] = w[filter + i * kw + j]!;
-                  }
-                }
-              }
-            }
-          },
+const backwardW: CpuKernel = {
+  name: "conv2d_backward_w",
+  plan(u, { threads }) {
+    const { groups, c, o, k, columns, pixels } = sizes(u);
+    const parts = Math.ceil(k / (2 * ROWS));
+    const rows = Math.ceil(k / parts / 16) * 16;
+    const size = blockColumns(columns, rows);
+    const blocks = Math.ceil(columns / size);
+    const chunkBlocks = Math.ceil(blocks / Math.ceil((4 * threads) / (groups * parts)));
+    const chunks = Math.ceil(blocks / chunkBlocks);
+    const weights = groups * o * k;
+    const stages: Stage[] = [
+      {
+        items: groups * parts * chunks,
+        item(index, at, { wasm, gemm, scratch, shared }) {
+          const chunk = index % chunks;
+          const part = Math.floor(index / chunks) % parts;
+          const group = Math.floor(index / chunks / parts);
+          const kFirst = part * rows;
+          const kCount = Math.min(rows, k - kFirst);
+          const x = at.x! + group * c * pixels * 4;
+          const dy = at.dy! + group * o * columns * 4;
+          const sums = chunk === 0 ? at.dw! : shared + (chunk - 1) * weights * 4;
+          const dw = sums + (group * o * k + kFirst) * 4;
+          const start = chunk * chunkBlocks * size;
+          const end = Math.min(columns, start + chunkBlocks * size);
+          for (let first = start; first < end; first += size) {
+            const count = Math.min(size, end - first);
+            moveColumns(wasm.im2col, x, u, kFirst, kCount, first, count, scratch);
+            gemm(false, true, o, kCount, count, dy + first * 4, columns, scratch, count, first > start, dw, k);
+          }
         },
-        {
-          items: groups * items,
-          item(index, at, { wasm, gemm, shared, scratch }) {
-            const group = Math.floor(index / items);
-            const inGroup = index % items;
-            const part = parts.findLast(({ firstItem }) => firstItem <= inGroup)!;
-            const { y, x, k, total, size } = part;
-            const first = (inGroup - part.firstItem) * size;
-            const count = Math.min(size, total - first);
-            const dy = at.dy! + group * o * columns * 4;
-            const dx = at.dx! + group * c * pixels * 4;
-            const w = shared + part.weights + group * c * k * 4;
-            const [oh, ow] = [u.oh!, u.ow!];
-            wasm.im2col(
-              dy,
-              oh,
-              ow,
-              images,
-              x.pixels,
-              y.taps,
-              x.taps,
-              1,
-              y.pad,
-              x.pad,
-              0,
-              k,
-              first,
-              count,
-              scratch,
-              count,
-            );
-            if (stride === 1) {
-              gemm(false, false, c, count, k, w, k, scratch, count, false, dx + first * 4, pixels);
-              return;
-            }
-            const result = scratch + k * size * 4;
-            gemm(false, false, c, count, k, w, k, scratch, count, false, result, count);
-            for (let map = 0; map < c; map++) {
-              for (let from = 0; from < count;) {
-                // a run of images of one pixel
-                const pixel = Math.floor((first + from) / images);
-                const n = (first + from) % images;
-                const run = Math.min(images - n, count - from);
-                const row = y.phase + stride * Math.floor(pixel / x.pixels);
-                const column = x.phase + stride * (pixel % x.pixels);
-                const to = dx + (map * pixels + (row * u.w! + column) * images + n) * 4;
-                wasm.copyFloats(to, result + (map * count + from) * 4, run);
-                from += run;
-              }
-            }
-          },
-        },
-      ],
-    };
+      },
+    ];
+    if (chunks > 1) {
+      stages.push(
+        pieces(weights, 16_384, (first, count, at, { wasm, shared }) => {
+          for (let chunk = 1; chunk < chunks; chunk++) {
+            wasm.addFloats(at.dw! + first * 4, shared + ((chunk - 1) * weights + first) * 4, count);
+          }
+        }),
+      );
+    }
+    return { scratch: rows * size * 4, shared: (chunks - 1) * weights * 4, stages };
   },
 };
 

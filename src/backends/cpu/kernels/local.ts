@@ -10,7 +10,7 @@ const sizes = ({ c, kh, kw, oh, ow }: Uniforms) => ({ k: c! * kh! * kw!, positio
 function pixels({ wasm, scratch }: Machine, x: number, u: Uniforms, position: number): void {
   const { images, c, h, w, ow, kh, kw, stride, pad } = u;
   const [k, first] = [c! * kh! * kw!, position * images!];
-  wasm.im2col(x, h!, w!, images!, ow!, kh!, kw!, stride!, pad!, pad!, 0, k, first, images!, scratch, images!);
+  wasm.im2col(x, h!, w!, images!, ow!, kh!, kw!, stride!, pad!, 0, k, first, images!, scratch, images!);
 }
 
 /** y at one position, all maps. */
@@ -77,7 +77,7 @@ const backwardX: CpuKernel = {
           items: u.c!,
           item(c, at, { wasm, gemm, scratch }) {
             const map = at.dx! + c * h * w * images * 4;
-            wasm.fillFloats(map, 0, h * w * images);
+            wasm.clearFloats(map, h * w * images);
             for (let p = 0; p < positions; p++) {
               const weights = at.w! + (p * k + c * kh * kw) * 4;
               const dy = at.dy! + p * images * 4;
