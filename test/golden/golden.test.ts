@@ -47,6 +47,16 @@ const TOLERANCE = { logits: 5e-6, loss: 1e-6, losses: 1e-4, norm: 1e-4, samples:
 
 const SAMPLES = 64;
 
+/** A software GPU takes a quarter of a minute for a step of a net: there only the first one takes all ten. */
+const STEPS_ON_SOFTWARE = { alexnet: 10, "alexnet-2012": 2, "alexnet-owt": 2 };
+const TIMEOUT_MS = 900_000;
+
+async function isSoftware(backend: Backend): Promise<boolean> {
+  if (backend.kind !== "wgpu") return false;
+  const { listAdapters } = await import("../../src/backends/wgpu/backend.ts");
+  return (await listAdapters())[0]?.kind === "software";
+}
+
 function uniform(size: number, bound: number, random: Random): Float32Array {
   const values = new Float32Array(size);
   for (let i = 0; i < size; i++) values[i] = (2 * random.uniform() - 1) * bound;
@@ -72,7 +82,7 @@ function expectWithin(what: string, error: number, tolerance: number): void {
   expect(error <= tolerance, `${what}: off by ${error.toExponential(2)}, allowed ${tolerance}`).toBe(true);
 }
 
-function testNetwork(name: string, golden: Golden, open: () => Promise<Backend>): void {
+function testNetwork(name: keyof typeof STEPS_ON_SOFTWARE, golden: Golden, open: () => Promise<Backend>): void {
   const { side, pixels, seed, batch, classes, labels, rate } = golden.config;
   let backend: Backend;
   let model: Model;
@@ -95,7 +105,7 @@ function testNetwork(name: string, golden: Golden, open: () => Promise<Backend>)
     x = uniform(3 * side * side * batch, pixels, new Random(seed, Purpose.drawing));
   });
 
-  test("logits and loss", async () => {
+  const logitsAndLoss = async () => {
     const tape = new Tape(backend, { record: false });
     const { logits, loss } = forward(tape);
     const actual = await logits.read();
@@ -103,12 +113,13 @@ function testNetwork(name: string, golden: Golden, open: () => Promise<Backend>)
     expectWithin("logits", distance(actual, golden.logits), TOLERANCE.logits);
     expectWithin("loss", Math.abs((await loss.read())[0]! / golden.loss - 1), TOLERANCE.loss);
     tape.release();
-  });
+  };
 
-  test("gradients of the first step, losses of ten", async () => {
+  const training = async () => {
     const { momentum, decay, bias_rate: biasRate, bias_decay } = golden.config;
     const optimiser = new Sgd(model, { momentum, decay, biasRate, biasDecay: bias_decay === 1 });
-    for (const [step, expected] of golden.losses.entries()) {
+    const steps = (await isSoftware(backend)) ? STEPS_ON_SOFTWARE[name] : golden.losses.length;
+    for (const [step, expected] of golden.losses.slice(0, steps).entries()) {
       const tape = new Tape(backend);
       const { loss } = forward(tape, step);
       tape.backward(loss);
@@ -116,17 +127,16 @@ function testNetwork(name: string, golden: Golden, open: () => Promise<Backend>)
       optimiser.step(() => rate);
       const actual = (await loss.read())[0]!;
       tape.release();
-      expectWithin(
-        `loss of step ${step} is ${actual}, expected ${expected}`,
-        Math.abs(actual / expected - 1),
-        TOLERANCE.losses,
-      );
+      const error = Math.abs(actual / expected - 1);
+      expectWithin(`loss of step ${step} is ${actual}, expected ${expected}`, error, TOLERANCE.losses);
     }
     optimiser.free();
     model.free();
     poolOf(backend).trim();
-  }, // lavapipe computes AlexNet at a few GFLOP/s.
-  600_000);
+  };
+
+  test("logits and loss", logitsAndLoss, TIMEOUT_MS);
+  test("gradients of the first step, losses of the next", training, TIMEOUT_MS);
 }
 
 async function compareGradients(model: Model, { gradients, config: { seed } }: Golden): Promise<void> {
@@ -143,6 +153,11 @@ async function compareGradients(model: Model, { gradients, config: { seed } }: G
   }
 }
 
-for (const [name, golden] of Object.entries({ alexnet, "alexnet-2012": alexnet2012, "alexnet-owt": alexnetOwt })) {
+const networks = [
+  ["alexnet", alexnet],
+  ["alexnet-2012", alexnet2012],
+  ["alexnet-owt", alexnetOwt],
+] as const;
+for (const [name, golden] of networks) {
   describe(name, () => describeBackends("PyTorch's results", ({ open }) => testNetwork(name, golden, open)));
 }
