@@ -2,9 +2,10 @@
  * Computes on all cores: WebAssembly SIMD kernels on one shared memory, run by a pool of Workers; matrix products through
  * the machine's BLAS where there is one. The main thread only writes commands and never blocks.
  */
+import { DeviceError, UsageError } from "../../errors.ts";
+import { findBlas } from "../../native/libraries.ts";
 import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
 import type { ElementType, Kernel } from "../kernel.ts";
-import { findBlas } from "./blas.ts";
 import { loadKernels } from "./build.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
 import type { PlanContext } from "./kernel.ts";
@@ -26,15 +27,21 @@ interface CpuBuffer extends Buffer {
 
 const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
-/** @throws DeviceError when the kernels don't compile or a worker does not start */
+/** @throws DeviceError when the kernels don't compile or a worker does not start; UsageError for a wrong number of threads */
 export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   const threads = options.threads ?? navigator.hardwareConcurrency;
+  if (!Number.isInteger(threads) || threads < 1) {
+    throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 on`);
+  }
   const blas = options.blas === false ? undefined : await findBlas();
   const module = await loadKernels();
   const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
   const heap = new Heap(memory, 65_536);
   const { workers, ring } = await startWorkers({ threads, module, heap, blas });
   const queue = new Queue(heap, ring, threads);
+  for (const [index, worker] of workers.entries()) {
+    worker.onerror = ({ message }) => queue.abandon(new DeviceError(`cpu: worker ${index} ended: ${message}`));
+  }
   const context: PlanContext = { threads, blas: blas !== undefined };
   const live = new Set<Buffer>();
 

@@ -1,14 +1,7 @@
 /** The machine's BLAS, called by each worker for itself with one thread, straight on the shared WebAssembly memory. */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
+import type { BlasLibrary } from "../../native/libraries.ts";
 import type { Gemm } from "./gemm.ts";
-
-/** What a worker needs to know of a BLAS; plain data, so that it can be sent to it. */
-export interface BlasLibrary {
-  readonly path: string;
-  /** What the symbols begin with: "scipy_" in the wheel, else "". */
-  readonly prefix: string;
-  readonly kind: string;
-}
 
 const { i32, f32 } = FFIType;
 const pointer = FFIType.ptr;
@@ -64,10 +57,4 @@ function singleThreaded(path: string, prefix: string): void {
       // another library's symbol
     }
   }
-}
-
-/** Until src/native/libraries.ts finds one. */
-export async function findBlas(): Promise<BlasLibrary | undefined> {
-  const path = process.env.BLAS_LIB_PATH;
-  return path ? { path, prefix: path.includes("scipy") ? "scipy_" : "", kind: "OpenBLAS" } : undefined;
 }

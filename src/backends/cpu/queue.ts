@@ -28,6 +28,8 @@ const COPY: Declared = {
 /** Each worker's scratch starts on its own page, and grows by doubling, so that it is seldom allocated anew. */
 const roundUp = (bytes: number): number => 2 ** Math.ceil(Math.log2(Math.max(bytes, 65_536)));
 
+const CLOSED = new DeviceError("cpu: the backend is closed");
+
 export class Queue {
   readonly #heap: Heap;
   readonly #ring: Ring;
@@ -43,6 +45,9 @@ export class Queue {
   readonly #released: { address: number; after: number }[] = [];
   #scratch = { address: 0, bytes: 0 };
   #shared = { address: 0, bytes: 0 };
+
+  /** Why nothing more can be run: closed, or a worker is lost. */
+  #ended: DeviceError | undefined;
 
   constructor(heap: Heap, ring: Ring, threads: number) {
     this.#heap = heap;
@@ -103,6 +108,7 @@ export class Queue {
   async done(): Promise<void> {
     const target = this.#queued;
     for (let done = this.#ring.completed; ((target - done) | 0) > 0; done = this.#ring.completed) {
+      if (this.#ended && this.#ended !== CLOSED) throw this.#ended;
       await this.#ring.progress(done);
     }
     this.check();
@@ -116,6 +122,7 @@ export class Queue {
 
   /** Ends the workers' loops, after what is queued. */
   async close(): Promise<void> {
+    if (this.#ended) return;
     this.#add({
       kernel: CLOSE,
       stage: 0,
@@ -126,7 +133,14 @@ export class Queue {
       lengths: [],
       uniforms: [],
     });
+    this.#ended = CLOSED;
     await this.done();
+  }
+
+  /** A worker is gone: what it has not done will never be done. */
+  abandon(reason: DeviceError): void {
+    this.#ended = reason;
+    this.#ring.wake();
   }
 
   #declare(kernel: Declared): number {
@@ -170,6 +184,7 @@ export class Queue {
   }
 
   #add(command: Command): void {
+    if (this.#ended) throw this.#ended;
     this.#queued = (this.#queued + 1) | 0;
     this.#waiting.push(command);
     this.#submit();
@@ -189,7 +204,7 @@ export class Queue {
 
   async #pump(): Promise<void> {
     this.#pumping = true;
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.length > 0 && !(this.#ended && this.#ended !== CLOSED)) {
       await this.#ring.progress(this.#ring.completed);
       this.#submit();
     }

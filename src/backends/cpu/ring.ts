@@ -99,6 +99,11 @@ export class Ring {
     if (waiting.async) await waiting.value;
   }
 
+  /** Main thread: ends `progress` though nothing was completed. */
+  wake(): void {
+    Atomics.notify(this.#words, COMPLETED);
+  }
+
   /** Main thread: the first error since the last call. */
   takeError(): { kernel: number; text: string } | undefined {
     const failed = Atomics.load(this.#words, FAILED);

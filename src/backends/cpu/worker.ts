@@ -1,6 +1,7 @@
 /** A compute worker: goes through the ring's commands, and is the only kind of thread here that ever blocks. */
+import type { BlasLibrary } from "../../native/libraries.ts";
 import { elementType, type Elements, type ElementType, type Kernel } from "../kernel.ts";
-import { openBlas, type BlasLibrary } from "./blas.ts";
+import { openBlas } from "./blas.ts";
 import { wasmGemm } from "./gemm.ts";
 import type { CpuKernel, Plan, PlanContext } from "./kernel.ts";
 import { cpuKernels } from "./kernels/index.ts";

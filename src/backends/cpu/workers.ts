@@ -1,6 +1,6 @@
 /** Starts the compute workers. */
 import { DeviceError } from "../../errors.ts";
-import type { BlasLibrary } from "./blas.ts";
+import type { BlasLibrary } from "../../native/libraries.ts";
 import { PACK_BYTES } from "./gemm.ts";
 import type { Heap } from "./heap.ts";
 import { createRing, Ring } from "./ring.ts";
@@ -34,6 +34,8 @@ export async function startWorkers({
     for (const worker of workers) worker.terminate();
     throw error;
   }
+  // A process that has nothing else to do may end, closed or not.
+  for (const worker of workers) worker.unref();
   return { workers, ring: new Ring(ring) };
 }
 
@@ -44,6 +46,4 @@ async function start(worker: Worker, setup: WorkerSetup): Promise<void> {
   worker.onerror = ({ message }) => fail(message);
   worker.postMessage(setup);
   await promise;
-  // A process that has nothing else to do may end, closed or not.
-  worker.unref();
 }

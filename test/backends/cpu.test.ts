@@ -1,0 +1,196 @@
+/** How the CPU backend runs things: order, memory, errors, many commands, other kernels than its own. */
+import { afterAll, describe, expect, test } from "bun:test";
+import type { Buffer } from "../../src/backends/backend.ts";
+import { openCpu } from "../../src/backends/cpu/backend.ts";
+import { addKernel } from "../../src/autograd/tape.ts";
+import { conv2dBackwardW, conv2dForward } from "../../src/ops/conv2d.ts";
+import { lrnForward } from "../../src/ops/lrn.ts";
+import { DeviceError, UsageError } from "../../src/errors.ts";
+import { failing, missing, nowhere, scale, slow } from "./cpu_fixture.ts";
+
+const backend = await openCpu({ threads: 3 });
+afterAll(() => backend.close());
+
+function buffer(...values: number[]): Buffer {
+  const made = backend.allocate("f32", values.length);
+  backend.write(made, Float32Array.from(values));
+  return made;
+}
+
+const add = (x: Buffer, y: Buffer) => backend.run(addKernel, { x, y }, { size: y.length });
+const wait = (x: Buffer) => backend.run(slow, { x }, { ms: 30 });
+
+describe("order", () => {
+  test("reads and writes take their place among kernels", async () => {
+    const [x, y, other] = [buffer(1, 2), buffer(10, 20), buffer(0)];
+    wait(other);
+    add(x, y);
+    const before = backend.read(y);
+    backend.write(x, Float32Array.of(100, 200));
+    add(x, y);
+    const after = backend.read(y);
+    expect([...(await before)]).toEqual([11, 22]);
+    expect([...(await after)]).toEqual([111, 222]);
+  });
+
+  test("memory given back is not used again before its kernels are done", async () => {
+    const [x, y, other] = [buffer(1, 1), buffer(5, 5), buffer(0)];
+    wait(other);
+    add(x, y);
+    backend.free(x);
+    const taken = [buffer(7, 7), buffer(8, 8)];
+    expect([...(await backend.read(y))]).toEqual([6, 6]);
+    expect([...(await backend.read(taken[0]!))]).toEqual([7, 7]);
+  });
+
+  test("more commands than the ring holds", async () => {
+    const [x, y] = [buffer(1), buffer(0)];
+    for (let i = 0; i < 2000; i++) add(x, y);
+    expect([...(await backend.read(y))]).toEqual([2000]);
+    for (let i = 0; i < 2000; i++) add(x, y);
+    await backend.synchronize();
+    expect([...(await backend.read(y))]).toEqual([4000]);
+  });
+
+  test("the main thread goes on while workers compute", async () => {
+    const x = buffer(0);
+    let ticks = 0;
+    const timer = setInterval(() => ticks++, 1);
+    for (let i = 0; i < 4; i++) wait(x);
+    await backend.synchronize();
+    clearInterval(timer);
+    expect(ticks).toBeGreaterThan(4);
+    expect([...(await backend.read(x))]).toEqual([4]);
+  });
+
+  test("parts of buffers", async () => {
+    const y = buffer(0, 1, 2, 3, 4);
+    const x = buffer(10, 20, 30);
+    const part = { buffer: y, offset: 3, length: 2 };
+    backend.run(addKernel, { x: { buffer: x, offset: 1, length: 2 }, y: part }, { size: 2 });
+    backend.write(y, Float32Array.of(-1), 1);
+    expect([...(await backend.read(y, 1, 4))]).toEqual([-1, 2, 23, 34]);
+  });
+});
+
+describe("kernels that the backend does not know", () => {
+  test("run their reference", async () => {
+    const x = buffer(1, 2, 3);
+    const y = backend.allocate("f32", 3);
+    const bytes = backend.allocate("u8", 5);
+    const words = backend.allocate("u32", 1);
+    backend.run(scale, { x, y, bytes, words }, { factor: 2 });
+    expect(await backend.read(y)).toEqual(Float32Array.of(2, 4, 6));
+    expect((await backend.read(bytes))[0]).toBe(3);
+    expect(await backend.read(words)).toEqual(Uint32Array.of(3));
+  });
+
+  test("fail with their name, and the backend goes on", async () => {
+    const x = buffer(1);
+    for (let i = 0; i < 3; i++) {
+      backend.run(failing, { x }, {});
+      expect(await caught(backend.synchronize())).toBe("cpu: kernel fixture_failing failed: it always fails");
+    }
+    backend.run(failing, { x }, {});
+    expect(await caught(backend.read(x))).toContain("fixture_failing");
+    expect([...(await backend.read(x))]).toEqual([1]);
+  });
+
+  test("must exist", async () => {
+    const [f32, bytes, words] = [buffer(1), backend.allocate("u8", 1), backend.allocate("u32", 1)];
+    const buffers = { x: f32, y: f32, bytes, words };
+    backend.run(missing(), buffers, { factor: 1 });
+    expect(await caught(backend.synchronize())).toContain("exports no kernel named fixture_missing");
+    backend.run(nowhere(), buffers, { factor: 1 });
+    expect(await caught(backend.synchronize())).toContain("cpu: kernel fixture_nowhere failed:");
+  });
+
+  test("a trap in WebAssembly is an error too", async () => {
+    const x = buffer(1);
+    // 4 GB from x on do not lie in the memory
+    backend.run(addKernel, { x, y: x }, { size: 2 ** 30 });
+    expect(await caught(backend.synchronize())).toContain("cpu: kernel add failed:");
+    expect((await backend.read(buffer(3)))[0]).toBe(3);
+  });
+});
+
+async function caught(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  expect(error).toBeInstanceOf(DeviceError);
+  return (error as DeviceError).message;
+}
+
+test("the same bytes each time, whoever computes what", async () => {
+  const u = { images: 7, c: 4, h: 15, w: 14, o: 6, oh: 15, ow: 14, kh: 3, kw: 3, stride: 1, pad: 1, groups: 2 };
+  const random = (length: number) => buffer(...Array.from({ length }, (_, i) => Math.sin(i * i)));
+  const [x, w, b] = [random(7 * 4 * 15 * 14), random(6 * 2 * 9), random(6)];
+  const [y, dw] = [random(7 * 6 * 15 * 14), random(6 * 2 * 9)];
+  const results = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    backend.run(conv2dForward, { x, w, b, y }, u);
+    backend.run(conv2dBackwardW, { x, dy: y, dw }, u);
+    results.add(`${Bun.hash(await backend.read(y))} ${Bun.hash(await backend.read(dw))}`);
+  }
+  expect(results.size).toBe(1);
+});
+
+test("addresses beyond 2 GiB, and memory that is full", async () => {
+  const own = await openCpu({ threads: 2 });
+  const low = own.allocate("f32", 550_000_000);
+  const [x, y, s] = [own.allocate("f32", 30), own.allocate("f32", 30), own.allocate("f32", 30)];
+  own.write(x, new Float32Array(30).fill(2));
+  own.write(low, Float32Array.of(1, 2), 549_999_998);
+  own.run(lrnForward, { x, y, s }, { maps: 3, plane: 10, groupMaps: 3, reach: 1, k: 1, alpha: 1, beta: 0.75 });
+  expect([...(await own.read(s, 0, 11))]).toEqual([...Array<number>(10).fill(9), 13]);
+  const part = { buffer: low, offset: 549_999_998, length: 2 };
+  own.run(addKernel, { x: part, y: { buffer: s, offset: 0, length: 2 } }, { size: 2 });
+  expect([...(await own.read(s, 0, 3))]).toEqual([10, 11, 9]);
+  expect(() => own.allocate("f32", 550_000_000)).toThrow("cpu: no memory for 2200000000 more bytes");
+  own.free(low);
+  own.free(own.allocate("f32", 550_000_000));
+  expect(own.statistics()).toEqual({ buffers: 3, bytes: 360 });
+  await own.close();
+});
+
+test("memory given back is taken again", async () => {
+  const own = await openCpu({ threads: 1 });
+  const first = own.statistics();
+  for (let i = 0; i < 100; i++) {
+    const buffers = [own.allocate("f32", 10_000_000), own.allocate("u8", 1), own.allocate("f32", 20_000_000)];
+    for (const one of buffers) own.free(one);
+  }
+  expect(own.statistics()).toEqual(first);
+  // two of them are not there at once: 12 GB in all would not fit
+  await own.close();
+});
+
+test("what is closed stays closed", async () => {
+  const own = await openCpu({ threads: 2 });
+  const x = own.allocate("f32", 1);
+  await own.close();
+  await own.close();
+  expect(() => own.run(addKernel, { x, y: x }, { size: 1 })).toThrow("cpu: the backend is closed");
+});
+
+test("threads must be a number of threads", async () => {
+  expect(openCpu({ threads: 0 })).rejects.toBeInstanceOf(UsageError);
+  expect(openCpu({ threads: 1.5 })).rejects.toBeInstanceOf(UsageError);
+});
+
+test("a process waits for its kernels, and ends without close()", async () => {
+  const script = `
+    import { openCpu } from "${import.meta.dir}/../../src/backends/cpu/backend.ts";
+    import { slow } from "${import.meta.dir}/cpu_fixture.ts";
+    const backend = await openCpu({ threads: 2 });
+    const x = backend.allocate("f32", 1);
+    backend.write(x, Float32Array.of(41));
+    backend.run(slow, { x }, { ms: 200 });
+    console.log((await backend.read(x))[0]);
+  `;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "pipe" });
+  const [code, output] = [await child.exited, await new Response(child.stdout).text()];
+  expect([code, output.trim()]).toEqual([0, "42"]);
+});
