@@ -38,7 +38,7 @@ export interface Augmentation {
   /** Random crops; otherwise the centre. */
   readonly crop: boolean;
   readonly mirror: boolean;
-  /** Standard deviation of the PCA colour noise [P §4.1], 0 for none. */
+  /** Standard deviation of the PCA colour noise's factors [P §4.1], 0 for none. */
   readonly colour: number;
   /** How many consecutive images share one crop position. */
   readonly sharedCrop: number;

@@ -124,7 +124,7 @@ export function namedRun(path: string): Run {
  * The run of a name: a path, or the name of a folder in runs/, or "latest".
  * @throws UsageError when there is none
  */
-export function findRun(name: string, file: "config.json" | "last.safetensors" = "config.json"): Run {
+export function findRun(name: string, file: "config.json" | "best.safetensors" = "config.json"): Run {
   if (name !== "latest") {
     const path = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, file)));
     if (path) return new Run(path);

@@ -1,0 +1,159 @@
+/** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
+import { UsageError } from "../errors.ts";
+import { findNetwork, type Augmentation, type Recipe, type Schedule } from "../model/networks.ts";
+import type { DeviceOptions } from "./device.ts";
+
+/** What a person can say; all of it can be left out. */
+export interface TrainOptions extends DeviceOptions {
+  /** A folder or archive; without it the built-in set. */
+  readonly data?: string;
+  readonly val?: string;
+  /** Share of the images held out for validation where the data has no val/. */
+  readonly holdOut?: number;
+  readonly model?: string;
+  readonly epochs?: number;
+  readonly batch?: number;
+  readonly rate?: number;
+  /** "constant", "cosine", "plateau" or "steps:30,60": divided by ten at the start of these epochs. */
+  readonly schedule?: string;
+  readonly momentum?: number;
+  readonly decay?: number;
+  /** "none", or some of crop, mirror and colour, separated by commas. */
+  readonly augment?: string;
+  readonly seed?: number;
+  readonly out?: string;
+  /** A run to go on with: a path, a name in runs/, or "latest". */
+  readonly resume?: string;
+}
+
+export interface TrainConfig extends Recipe {
+  readonly network: string;
+  /** Absolute path; null for the built-in set. */
+  readonly data: string | null;
+  readonly val: string | null;
+  readonly holdOut: number;
+  readonly seed: number;
+  readonly device: string;
+  readonly blas: boolean | null;
+  readonly threads: number | null;
+}
+
+/**
+ * Fills in what was not said from the network's recipe.
+ * @param data absolute path of the data, if any
+ * @throws UsageError for values that make no sense
+ */
+export function makeConfig(
+  options: TrainOptions,
+  network: string,
+  data: string | null,
+  val: string | null,
+): TrainConfig {
+  const { recipe } = findNetwork(network);
+  const seed = options.seed ?? 0;
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed ${seed}: must be a whole number from 0 on`);
+  const config: TrainConfig = {
+    network,
+    data,
+    val,
+    holdOut: options.holdOut ?? 0.1,
+    epochs: options.epochs ?? recipe.epochs,
+    batch: options.batch ?? recipe.batch,
+    schedule: makeSchedule(recipe.schedule, options),
+    momentum: options.momentum ?? recipe.momentum,
+    decay: options.decay ?? recipe.decay,
+    biasRate: recipe.biasRate,
+    biasDecay: recipe.biasDecay,
+    augmentation: makeAugmentation(recipe.augmentation, options.augment),
+    seed,
+    device: options.device ?? "auto",
+    blas: options.blas ?? null,
+    threads: options.threads ?? null,
+  };
+  check("--epochs", config.epochs, Number.isInteger(config.epochs) && config.epochs > 0, "a whole number above 0");
+  check("--batch", config.batch, Number.isInteger(config.batch) && config.batch > 0, "a whole number above 0");
+  check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
+  check("--decay", config.decay, config.decay >= 0, "at least 0");
+  check("--hold-out", config.holdOut, config.holdOut > 0 && config.holdOut < 1, "between 0 and 1");
+  return config;
+}
+
+/** What may be said together with --resume: it changes no step that was done. */
+export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
+  const { resume: _, epochs, device, blas, threads, ...others } = options;
+  const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (name) {
+    throw new UsageError(
+      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --device, --blas and --threads can`,
+    );
+  }
+  return {
+    ...config,
+    epochs: epochs ?? config.epochs,
+    // Another device has other options.
+    ...(device === undefined ? {} : { device, blas: null, threads: null }),
+    ...(blas === undefined ? {} : { blas }),
+    ...(threads === undefined ? {} : { threads }),
+  };
+}
+
+/** The --schedule and --rate that were given, else the recipe's. */
+function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Schedule {
+  if (rate !== undefined) check("--rate", rate, rate > 0 && rate < Infinity, "a number above 0");
+  if (schedule === undefined) return rate === undefined ? recipe : withRate(recipe, rate);
+  const start = rate ?? startOf(recipe);
+  if (schedule === "constant" || schedule === "cosine") return { kind: schedule, rate: start };
+  if (schedule === "plateau") return { kind: schedule, rate: start, patience: 5, drops: 3 };
+  const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
+  if (!epochs) {
+    throw new UsageError(
+      `--schedule ${schedule}: must be constant, cosine, plateau, or steps: and epochs, as in steps:30,60`,
+    );
+  }
+  const froms = [0, ...epochs.sort((a, b) => a - b)];
+  return { kind: "phases", phases: froms.map((from, i) => ({ from, rate: start / 10 ** i })) };
+}
+
+function startOf(schedule: Schedule): number {
+  return schedule.kind === "phases" ? schedule.phases[0]!.rate : schedule.rate;
+}
+
+/** The same course from another first rate. */
+function withRate(schedule: Schedule, rate: number): Schedule {
+  if (schedule.kind !== "phases") return { ...schedule, rate };
+  const factor = rate / startOf(schedule);
+  return {
+    kind: "phases",
+    phases: schedule.phases.map((phase) => ({
+      ...phase,
+      rate: phase.rate * factor,
+      ...(phase.rates && {
+        rates: Object.fromEntries(Object.entries(phase.rates).map(([layer, own]) => [layer, own * factor])),
+      }),
+    })),
+  };
+}
+
+function makeAugmentation(recipe: Augmentation, augment: string | undefined): Augmentation {
+  if (augment === undefined) return recipe;
+  const parts = augment === "none" ? [] : augment.split(",");
+  const unknown = parts.find((part) => !["crop", "mirror", "colour", "color"].includes(part));
+  if (unknown !== undefined) {
+    throw new UsageError(`--augment ${augment}: "${unknown}" is unknown; say none, or some of crop, mirror and colour`);
+  }
+  return {
+    ...recipe,
+    crop: parts.includes("crop"),
+    mirror: parts.includes("mirror"),
+    colour: parts.includes("colour") || parts.includes("color") ? recipe.colour || 0.1 : 0,
+  };
+}
+
+function check(option: string, value: number, right: boolean, must: string): void {
+  if (!right) throw new UsageError(`${option} ${value}: must be ${must}`);
+}
+
+/** hold-out of holdOut. */
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

@@ -1,0 +1,142 @@
+/** Evaluation: loss and errors of a model on a set of images, with one view of each or ten [P §4.1]. */
+import type { Tensor } from "../autograd/tensor.ts";
+import { centreView, tenViews } from "../data/augmentation.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { createLoader, RecordCache } from "../data/loader.ts";
+import { DataError, UsageError } from "../errors.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
+import { Model } from "../model/model.ts";
+import { findNetwork } from "../model/networks.ts";
+import { openSets } from "./sets.ts";
+import { openDevice, type DeviceOptions } from "./device.ts";
+import { probabilities, uploadMean } from "./passes.ts";
+import { addScores, noScores, type Scores } from "./scores.ts";
+import { findWeights } from "./weights.ts";
+
+export interface EvaluateOptions extends DeviceOptions {
+  /** A folder or archive; the validation part of what the run was trained on if not given. */
+  readonly data?: string;
+  /** A run or a checkpoint file; the newest run if not given. */
+  readonly model?: string;
+  readonly batch?: number;
+  /** 1: the centre; 10: corners and centre, and their mirror images. */
+  readonly views?: number;
+}
+
+export interface Evaluation {
+  readonly network: string;
+  readonly weights: string;
+  readonly data: string;
+  readonly views: number;
+  readonly device: string;
+  readonly total: Scores;
+  /** For each class its name and scores. */
+  readonly classes: readonly { readonly name: string; readonly scores: Scores }[];
+  /** Files that could not be used. */
+  readonly bad: readonly string[];
+  readonly imagesPerSecond: number;
+}
+
+/** @throws UsageError, DataError, CheckpointError or DeviceError */
+export async function evaluate(
+  options: EvaluateOptions,
+  progress: (done: number, total: number) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Evaluation> {
+  const views = options.views ?? 1;
+  if (views !== 1 && views !== 10) throw new UsageError(`--views ${views}: must be 1 or 10`);
+  const weights = findWeights(options.model);
+  const checkpoint = openCheckpoint(weights.path);
+  try {
+    const network = findNetwork(checkpoint.network);
+    const { val: dataset } = await (options.data === undefined
+      ? openSets(weights.config())
+      : openSets({ data: options.data, val: null, holdOut: 0, seed: 0 }));
+    requireClasses(dataset, checkpoint.classes, weights.path);
+    const backend = await openDevice(options);
+    try {
+      const model = new Model(network, backend, checkpoint.classes.length);
+      checkpoint.loadInto(model);
+      const start = performance.now();
+      const result = await evaluateModel(model, uploadMean(backend, network.record, checkpoint.mean), dataset, {
+        batch: Math.min(options.batch ?? network.recipe.batch, dataset.length),
+        views,
+        progress,
+        ...(signal ? { signal } : {}),
+      });
+      return {
+        network: network.name,
+        weights: weights.path,
+        data: dataset.name,
+        views,
+        device: backend.description,
+        ...result,
+        imagesPerSecond: (1000 * result.total.images) / (performance.now() - start),
+      };
+    } finally {
+      await backend.close();
+      await dataset.close();
+    }
+  } finally {
+    checkpoint.close();
+  }
+}
+
+export interface Pass {
+  readonly batch: number;
+  readonly views?: 1 | 10;
+  /** Records that are kept from one evaluation to the next. */
+  readonly cache?: RecordCache;
+  readonly progress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
+}
+
+/** Runs a model over every image of a set, in order. */
+export async function evaluateModel(
+  model: Model,
+  mean: Tensor,
+  dataset: Dataset,
+  { batch, views = 1, cache, progress = () => {}, signal }: Pass,
+): Promise<Pick<Evaluation, "total" | "classes" | "bad">> {
+  const { record, crop } = model.network;
+  const viewsOfBatch = views === 10 ? tenViews(batch, record, crop) : [centreView(batch, record, crop)];
+  const total = noScores();
+  const classes = dataset.classes.map((name) => ({ name, scores: noScores() }));
+  const loader = createLoader(dataset, { batch, recordSize: record, ...(cache ? { cache } : {}) });
+  for await (const { pixels, labels, valid } of loader) {
+    signal?.throwIfAborted();
+    const p = await probabilities(model, mean, pixels, viewsOfBatch);
+    for (let n = 0; n < valid; n++) {
+      const label = labels[n]!;
+      const column = Float64Array.from({ length: model.classes }, (_, k) => p[k * batch + n]!);
+      const [loss, rank] = [-Math.log(column[label]!), rankOf(column, label)];
+      for (const scores of [total, classes[label]!.scores]) addScores(scores, [loss], [rank], 1);
+    }
+    progress(total.images, dataset.length);
+  }
+  return { total, classes, bad: loader.bad };
+}
+
+/** How many classes are more probable than the right one; ties as softmaxCrossEntropy breaks them. */
+function rankOf(p: Float64Array, label: number): number {
+  const right = p[label]!;
+  let rank = 0;
+  for (let k = 0; k < p.length; k++) if (p[k]! > right || (p[k] === right && k < label)) rank++;
+  return rank;
+}
+
+function requireClasses(dataset: Dataset, expected: readonly string[], weights: string): void {
+  const { classes } = dataset;
+  if (classes.length === expected.length && classes.every((name, i) => name === expected[i])) return;
+  const unknown = classes.find((name) => !expected.includes(name));
+  const missing = expected.find((name) => !classes.includes(name));
+  throw new DataError(
+    `${dataset.name} has ${classes.length} classes, ${weights} knows ${expected.length}` +
+      (unknown !== undefined
+        ? `; "${unknown}" is unknown to it`
+        : missing !== undefined
+          ? `; "${missing}" is missing`
+          : "") +
+      `: evaluate on data with the classes it was trained on`,
+  );
+}

@@ -1,0 +1,221 @@
+/** The training loop: epochs of steps, validation, checkpoints. */
+import type { Tensor } from "../autograd/tensor.ts";
+import { drawViews } from "../data/augmentation.ts";
+import type { Dataset } from "../data/dataset.ts";
+import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
+import type { ColourAxes } from "../data/statistics.ts";
+import { DivergedError } from "../errors.ts";
+import { saveCheckpoint } from "../model/checkpoint.ts";
+import type { Model } from "../model/model.ts";
+import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../optim/schedule.ts";
+import type { Sgd } from "../optim/sgd.ts";
+import type { TrainConfig } from "./config.ts";
+import { evaluateModel } from "./evaluate.ts";
+import type { EpochRecord, Report } from "./events.ts";
+import { trainingStep } from "./passes.ts";
+import type { Run } from "./runs.ts";
+import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
+
+/** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
+export interface State {
+  /** Epochs done, and batches done of the next one. */
+  epoch: number;
+  batch: number;
+  /** Steps done. */
+  step: number;
+  schedule: ScheduleState;
+  /** Of the epoch so far. */
+  scores: Scores;
+  bestError: number;
+  axes: ColourAxes;
+}
+
+export const freshState = (axes: ColourAxes): State => ({
+  epoch: 0,
+  batch: 0,
+  step: 0,
+  schedule: freshSchedule(),
+  scores: noScores(),
+  bestError: Infinity,
+  axes,
+});
+
+export interface Session {
+  readonly run: Run;
+  readonly config: TrainConfig;
+  readonly model: Model;
+  readonly sgd: Sgd;
+  /** The mean image, here and on the device. */
+  readonly mean: Float32Array;
+  readonly deviceMean: Tensor;
+  readonly train: Records;
+  readonly val: Records;
+  readonly state: State;
+  readonly report: Report;
+  readonly signal?: AbortSignal;
+}
+
+/** A set of images, and those of its records that are in memory. */
+export interface Records {
+  readonly dataset: Dataset;
+  readonly cache: RecordCache;
+}
+
+/** A long epoch is saved this often. */
+const SAVE_EVERY_MS = 10 * 60_000;
+/** A line for this many steps goes into the log. */
+const LOG_EVERY_STEPS = 50;
+
+/**
+ * Trains until the last epoch is done, or the signal says stop: then it saves after the step that is under way.
+ * @returns the last validation, and whether it was stopped
+ * @throws DivergedError when the loss is no longer a number; what was saved last stays
+ */
+export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
+  const { config, state, signal } = session;
+  let val: Means | undefined;
+  while (state.epoch < config.epochs) {
+    const timing = await trainEpoch(session);
+    const validation = signal?.aborted ? undefined : await validate(session);
+    if (!validation) {
+      await save(session);
+      return { interrupted: true };
+    }
+    val = validation;
+    await endEpoch(session, val, timing);
+  }
+  return { interrupted: false, ...(val ? { val } : {}) };
+}
+
+interface Timing {
+  readonly images: number;
+  readonly seconds: number;
+  readonly waitedSeconds: number;
+}
+
+/** The steps of an epoch that remain, until the signal says stop. */
+async function trainEpoch(session: Session): Promise<Timing> {
+  const { config, state, train, signal, report } = session;
+  const loader = createLoader(train.dataset, {
+    batch: config.batch,
+    recordSize: session.model.network.record,
+    shuffle: { seed: config.seed, epoch: state.epoch },
+    from: state.batch,
+    cache: train.cache,
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+  });
+  const { batches } = loader;
+  const start = performance.now();
+  let lastSave = start;
+  let images = 0;
+  let waitedMs = 0;
+  const seconds = () => (performance.now() - start) / 1000;
+  for await (const batch of loader) {
+    if (signal?.aborted) break;
+    waitedMs += batch.waitedMs;
+    await trainBatch(session, batch, batches);
+    images += batch.valid;
+    const { loss, top1 } = means(state.scores);
+    const rate = images / seconds();
+    const imagesLeft = (config.epochs - state.epoch) * train.dataset.length - state.batch * config.batch;
+    const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch: state.batch, batches };
+    report({
+      type: "step",
+      ...progress,
+      loss,
+      top1,
+      imagesPerSecond: rate,
+      secondsLeft: Math.max(0, imagesLeft) / rate,
+    });
+    if (state.step % LOG_EVERY_STEPS === 0) {
+      const dataWait = waitedMs / 1000 / seconds();
+      session.run.log({ step: state.step, epoch: state.epoch + 1, loss, top1, imagesPerSecond: rate, dataWait });
+    }
+    if (performance.now() - lastSave > SAVE_EVERY_MS) {
+      await save(session);
+      lastSave = performance.now();
+    }
+  }
+  return { images, seconds: seconds(), waitedSeconds: waitedMs / 1000 };
+}
+
+async function trainBatch(session: Session, batch: Batch, batches: number): Promise<void> {
+  const { config, state, model, sgd, deviceMean } = session;
+  const { epochs, seed, augmentation, schedule } = config;
+  const progress = state.epoch + state.batch / batches;
+  const { record, crop: size } = model.network;
+  const colour = colourAt(schedule, progress) ? augmentation.colour : 0;
+  const variation = { ...augmentation, colour, record, size };
+  const views = drawViews(variation, state.axes, seed, state.epoch, batch.indices, batch.position);
+  const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
+  const { pixels, labels, valid } = batch;
+  const { losses, ranks } = await trainingStep(model, sgd, deviceMean, {
+    ...{ pixels, views, labels, valid, seed, rateOf },
+    step: state.step,
+  });
+  addScores(state.scores, losses, ranks, valid);
+  if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss");
+  state.batch++;
+  state.step++;
+}
+
+/** Undefined when it was stopped. */
+async function validate({ model, deviceMean, val, config, report, signal }: Session): Promise<Means | undefined> {
+  try {
+    const { total } = await evaluateModel(model, deviceMean, val.dataset, {
+      cache: val.cache,
+      batch: Math.min(config.batch, val.dataset.length),
+      progress: (done, total) => report({ type: "validate", done, total }),
+      ...(signal ? { signal } : {}),
+    });
+    return means(total);
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
+  }
+}
+
+async function endEpoch(session: Session, val: Means, { images, seconds, waitedSeconds }: Timing): Promise<void> {
+  const { config, state, run, report } = session;
+  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss");
+  const record: EpochRecord = {
+    step: state.step,
+    epoch: state.epoch + 1,
+    train: means(state.scores),
+    val,
+    rate: rateAt(config.schedule, state.schedule, state.epoch, config.epochs),
+    imagesPerSecond: images / seconds,
+    dataWait: waitedSeconds / seconds,
+    seconds,
+  };
+  state.schedule = afterEpoch(config.schedule, state.schedule, val.top1);
+  state.epoch++;
+  state.batch = 0;
+  state.scores = noScores();
+  const isBest = val.top1 < state.bestError;
+  if (isBest) state.bestError = val.top1;
+  // The best first: killed between the two, a resumed run comes by here again.
+  if (isBest) await save(session, "best");
+  await save(session);
+  run.log(record);
+  report({ type: "epoch", isBest, ...record });
+}
+
+/** "last" holds all that is needed to go on, "best" what is needed to use the model. */
+async function save(
+  { run, model, sgd, mean, train, state, report }: Session,
+  which: "last" | "best" = "last",
+): Promise<void> {
+  const { classes } = train.dataset;
+  const contents = { model, classes, mean, state };
+  await saveCheckpoint(run[which], which === "last" ? { ...contents, velocities: sgd.velocities } : contents);
+  report({ type: "saved", path: run[which] });
+}
+
+function diverged({ run, state, config }: Session, what: string): DivergedError {
+  const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
+  return new DivergedError(
+    `the ${what} became ${state.scores.loss === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${state.step + 1}, ` +
+      `at a learning rate of ${rate}: train with a lower --rate. The checkpoints in ${run.path} are of before`,
+  );
+}
