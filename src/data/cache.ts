@@ -1,0 +1,47 @@
+/** Decoded images kept in memory, so that a set that fits is decoded once and not in every epoch. */
+import type { Dataset } from "./dataset.ts";
+
+export const DEFAULT_CACHE_BYTES = 2 ** 30;
+
+/**
+ * Records of one data set, as many as fit, and which of its images turned out to be bad. It outlives the loaders, one
+ * an epoch, that share it.
+ */
+export class RecordCache {
+  /** What is wrong with image i, for those that can't be used. */
+  readonly bad = new Map<number, string>();
+  readonly recordBytes: number;
+  readonly #slots: Int32Array;
+  readonly #capacity: number;
+  #records: Uint8Array | undefined;
+  #used = 0;
+
+  /** @param side of the square records, in pixels */
+  constructor(dataset: Dataset, side: number, bytes = DEFAULT_CACHE_BYTES) {
+    this.recordBytes = side * side * 3;
+    this.#capacity = Math.min(dataset.length, Math.floor(bytes / this.recordBytes));
+    this.#slots = new Int32Array(dataset.length).fill(-1);
+  }
+
+  /** How many records are held. */
+  get size(): number {
+    return this.#used;
+  }
+
+  /** Copies the record of image i to `target`; false when it isn't here. */
+  copy(i: number, target: Uint8Array): boolean {
+    const slot = this.#slots[i]!;
+    if (slot < 0 || !this.#records) return false;
+    target.set(this.#records.subarray(slot * this.recordBytes, (slot + 1) * this.recordBytes));
+    return true;
+  }
+
+  /** Keeps a record if there is room. */
+  keep(i: number, record: Uint8Array): void {
+    if (this.#used === this.#capacity || this.#slots[i]! >= 0) return;
+    // The system hands out zeroed pages only as they are written to.
+    this.#records ??= new Uint8Array(this.#capacity * this.recordBytes);
+    this.#records.set(record, this.#used * this.recordBytes);
+    this.#slots[i] = this.#used++;
+  }
+}

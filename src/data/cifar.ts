@@ -1,0 +1,99 @@
+/**
+ * CIFAR-10 and CIFAR-100 in their binary version: records of one label byte (CIFAR-100: a coarse and a fine one) and
+ * 32 × 32 pixels, all red, then all green, then all blue. A. Krizhevsky, "Learning Multiple Layers of Features from
+ * Tiny Images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html
+ */
+import { DataError } from "../errors.ts";
+import type { Dataset } from "./dataset.ts";
+import type { Listing } from "./listing.ts";
+
+const SIDE = 32;
+const PLANE = SIDE * SIDE;
+
+interface Format {
+  readonly train: RegExp;
+  readonly test: RegExp;
+  /** One class name a line. */
+  readonly names: string;
+  readonly classes: number;
+  readonly labelBytes: number;
+}
+
+const FORMATS: readonly Format[] = [
+  { train: /^data_batch_\d+\.bin$/, test: /^test_batch\.bin$/, names: "batches.meta.txt", classes: 10, labelBytes: 1 },
+  { train: /^train\.bin$/, test: /^test\.bin$/, names: "fine_label_names.txt", classes: 100, labelBytes: 2 },
+];
+
+/** The two parts when the files are those of CIFAR, else undefined. @throws DataError when they are damaged. */
+export async function openCifar(listing: Listing): Promise<{ train: Dataset; val: Dataset } | undefined> {
+  const files = listing.paths.map((path, index) => ({ path, index, name: path.split("/").at(-1)! }));
+  if (files.some(({ name }) => name === "data_batch_1")) {
+    throw new DataError(`${listing.name} holds CIFAR-10 for Python: take "CIFAR-10 binary version" from the same page`);
+  }
+  for (const format of FORMATS) {
+    const train = files.filter(({ name }) => format.train.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
+    const test = files.filter(({ name }) => format.test.test(name));
+    if (train.length === 0 || test.length === 0) continue;
+    const names = files.find(({ name }) => name === format.names);
+    const lines = names
+      ? Buffer.from(await listing.read(names.index))
+          .toString("utf8")
+          .split(/\r?\n/)
+      : [];
+    const given = lines.filter((line) => line !== "");
+    const classes = given.length === format.classes ? given : Array.from({ length: format.classes }, (_, i) => `${i}`);
+    const part = async (parts: typeof files) =>
+      records(
+        listing,
+        format,
+        classes,
+        await Promise.all(parts.map(async (f) => ({ ...f, bytes: await listing.read(f.index) }))),
+      );
+    return { train: await part(train), val: await part(test) };
+  }
+  return undefined;
+}
+
+interface LoadedFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+}
+
+function records(listing: Listing, { labelBytes }: Format, classes: string[], files: readonly LoadedFile[]): Dataset {
+  const record = labelBytes + 3 * PLANE;
+  const where: { file: LoadedFile; at: number }[] = [];
+  for (const file of files) {
+    const { bytes, path } = file;
+    if (bytes.length === 0 || bytes.length % record !== 0) {
+      const size = `${bytes.length} bytes, no multiple of ${record}`;
+      throw new DataError(`${listing.name}/${path} is damaged: ${size}: download it again`);
+    }
+    for (let at = 0; at < bytes.length; at += record) {
+      const label = bytes[at + labelBytes - 1]!;
+      if (label >= classes.length)
+        throw new DataError(`${listing.name}/${path} is damaged: label ${label} at byte ${at}: download it again`);
+      where.push({ file, at });
+    }
+  }
+  return {
+    name: `${listing.name} (${files.map(({ path }) => path.split("/").at(-1)).join(", ")})`,
+    classes,
+    length: where.length,
+    imageSize: SIDE,
+    ignored: 0,
+    label: (i) => where[i]!.file.bytes[where[i]!.at + labelBytes - 1]!,
+    nameOf: (i) => `${listing.name}/${where[i]!.file.path} record ${where[i]!.at / record}`,
+    async read(i) {
+      const { file, at } = where[i]!;
+      const planes = file.bytes.subarray(at + labelBytes, at + record);
+      const pixels = new Uint8Array(3 * PLANE);
+      for (let p = 0, to = 0; p < PLANE; p++, to += 3) {
+        pixels[to] = planes[p]!;
+        pixels[to + 1] = planes[PLANE + p]!;
+        pixels[to + 2] = planes[2 * PLANE + p]!;
+      }
+      return { kind: "pixels", pixels, width: SIDE, height: SIDE };
+    },
+    close: () => listing.close(),
+  };
+}

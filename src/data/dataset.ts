@@ -1,0 +1,82 @@
+/**
+ * What a set of images is to everything else: numbered samples with a class each. Where they come from (folders,
+ * archives, binary files, a drawing) is known only to the file that made the set.
+ */
+import { Purpose, Random } from "../random.ts";
+
+/** An image file's bytes: JPEG, PNG or WebP. */
+export interface Encoded {
+  readonly kind: "encoded";
+  readonly bytes: Uint8Array;
+}
+
+/** An image as it is: interleaved RGB, row after row, one byte a channel. */
+export interface Pixels {
+  readonly kind: "pixels";
+  readonly pixels: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Dataset {
+  /** For people, e.g. the path. */
+  readonly name: string;
+  /** Class names in the order of their numbers. */
+  readonly classes: readonly string[];
+  /** How many images. */
+  readonly length: number;
+  /** Side in pixels where all images are squares of one size (CIFAR, the built-in set); else undefined. */
+  readonly imageSize?: number;
+  /** Files that were passed over because they are no images. */
+  readonly ignored: number;
+  /** The class of image i. */
+  label(i: number): number;
+  /** Where image i comes from, for messages. */
+  nameOf(i: number): string;
+  /** The image. Rejects when it can't be read; what was read may still turn out not to be an image. */
+  read(i: number): Promise<Encoded | Pixels>;
+  /** Closes the files that it holds open. */
+  close(): Promise<void>;
+}
+
+/** The images of `dataset` that `indices` names, in that order. It shares the files of the whole. */
+export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.name): Dataset {
+  return {
+    name,
+    classes: dataset.classes,
+    length: indices.length,
+    imageSize: dataset.imageSize,
+    ignored: dataset.ignored,
+    label: (i) => dataset.label(indices[i]!),
+    nameOf: (i) => dataset.nameOf(indices[i]!),
+    read: (i) => dataset.read(indices[i]!),
+    close: () => dataset.close(),
+  };
+}
+
+/**
+ * Splits off `share` of every class, chosen by `seed`; at least one image of a class that has two, and never all of
+ * them. Both parts keep the order of the whole.
+ */
+export function holdOut(dataset: Dataset, share: number, seed: number): { train: Dataset; val: Dataset } {
+  const byClass: number[][] = dataset.classes.map(() => []);
+  for (let i = 0; i < dataset.length; i++) byClass[dataset.label(i)]!.push(i);
+  const held = new Uint8Array(dataset.length);
+  byClass.forEach((members, label) => {
+    const count = Math.min(members.length - 1, Math.max(1, Math.round(members.length * share)));
+    const order = new Random(seed, Purpose.split, label).permutation(members.length);
+    for (let k = 0; k < count; k++) held[members[order[k]!]!] = 1;
+  });
+  const indices = Uint32Array.from({ length: dataset.length }, (_, i) => i);
+  return {
+    train: subset(
+      dataset,
+      indices.filter((i) => held[i] === 0),
+    ),
+    val: subset(
+      dataset,
+      indices.filter((i) => held[i] === 1),
+      `${dataset.name} (held out)`,
+    ),
+  };
+}

@@ -1,0 +1,44 @@
+/** The files below a folder, links followed. */
+import { open, readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DataError } from "../errors.ts";
+import type { Listing } from "./listing.ts";
+
+/** Deeper than any class folder; ends the walk where a link leads back up. */
+const MAX_DEPTH = 8;
+
+/** @throws DataError when a folder can't be read. */
+export async function openFolder(root: string): Promise<Listing> {
+  const paths: string[] = [];
+  await walk(root, "", 0, paths);
+  return {
+    name: root,
+    paths,
+    read: (i) => readFile(join(root, paths[i]!)),
+    async head(i, length) {
+      const file = await open(join(root, paths[i]!));
+      try {
+        const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, 0);
+        return buffer.subarray(0, bytesRead);
+      } finally {
+        await file.close();
+      }
+    },
+    close: async () => {},
+  };
+}
+
+async function walk(root: string, below: string, depth: number, paths: string[]): Promise<void> {
+  const entries = await readdir(join(root, below), { withFileTypes: true }).catch((error: Error) => {
+    throw new DataError(`can't read the folder ${join(root, below)}: ${error.message}`, { cause: error });
+  });
+  for (const entry of entries) {
+    // Hidden files and folders (.DS_Store, .ipynb_checkpoints) are no part of a data set.
+    if (entry.name.startsWith(".")) continue;
+    const path = below === "" ? entry.name : `${below}/${entry.name}`;
+    // A link to nowhere is left to be named when its image can't be read.
+    const target = entry.isSymbolicLink() ? await stat(join(root, path)).catch(() => undefined) : entry;
+    if (!target?.isDirectory()) paths.push(path);
+    else if (depth < MAX_DEPTH) await walk(root, path, depth + 1, paths);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * A .tar read in place: the headers are visited once, seeking from one to the next, and images are read where they
+ * lie. Nothing is extracted, so that a path in it, however odd, is only a name. POSIX.1-1988 (ustar) with GNU long
+ * names and POSIX.1-2001 (pax) paths and sizes.
+ */
+import { open, type FileHandle } from "node:fs/promises";
+import { DataError } from "../errors.ts";
+import type { Listing } from "./listing.ts";
+
+const BLOCK = 512;
+/** Names longer than this are taken for damage. */
+const MAX_NAME_BYTES = 64 * 1024;
+/** How much is read at once where members are small, so that many headers come with one read. */
+const WINDOW = 256 * 1024;
+
+/** @throws DataError when the file can't be opened, is no tar, or is cut short or damaged. */
+export async function openTar(path: string): Promise<Listing> {
+  const file = await open(path).catch((error: Error) => {
+    throw new DataError(`can't open ${path}: ${error.message}`, { cause: error });
+  });
+  try {
+    const { size } = await file.stat();
+    const { paths, starts, sizes } = await readIndex(new Window(file, size), path, size);
+    const read = async (i: number, length: number) => {
+      const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, starts[i]!);
+      if (bytesRead !== length)
+        throw new DataError(`${path}: ${bytesRead} of ${length} bytes at ${starts[i]}: the file has shrunk`);
+      return buffer;
+    };
+    return {
+      name: path,
+      paths,
+      read: (i) => read(i, sizes[i]!),
+      head: (i, length) => read(i, Math.min(length, sizes[i]!)),
+      close: () => file.close(),
+    };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+interface Index {
+  readonly paths: string[];
+  /** Where in the archive a member's bytes begin, and how many there are. */
+  readonly starts: number[];
+  readonly sizes: number[];
+}
+
+async function readIndex(window: Window, name: string, fileSize: number): Promise<Index> {
+  const index: Index = { paths: [], starts: [], sizes: [] };
+  let longName: string | undefined;
+  let pax: Pax = {};
+  for (let at = 0; at < fileSize;) {
+    const header = await window.read(at, BLOCK);
+    if (header.length < BLOCK) throw cutShort(name, fileSize, `a header at byte ${at}`, at + BLOCK);
+    if (header.every((byte) => byte === 0)) break;
+    if (!checksumFits(header)) {
+      const advice = at === 0 ? "it is no tar archive" : "it is damaged: make or download it again";
+      throw new DataError(`${name}: no tar header at byte ${at}: ${advice}`);
+    }
+    const type = String.fromCharCode(header[156]!);
+    const isMember = type === "0" || type === "\0" || type === "7";
+    const size = (isMember ? pax.size : undefined) ?? number(header, 124, 12);
+    const path = pax.path ?? longName ?? headerPath(header);
+    const start = at + BLOCK;
+    if (!(size >= 0 && size <= Number.MAX_SAFE_INTEGER - start - BLOCK)) {
+      throw new DataError(`${name}: the header at byte ${at} gives no valid size for ${path}: the archive is damaged`);
+    }
+    if (start + size > fileSize) throw cutShort(name, fileSize, path, start + size);
+    if (type === "L" || type === "x") {
+      if (size > MAX_NAME_BYTES)
+        throw new DataError(`${name}: a file name of ${size} bytes at byte ${at}: the archive is damaged`);
+      const body = await window.read(start, size);
+      if (type === "L") longName = text(body, 0, size);
+      else pax = parsePax(body);
+    } else if (type !== "K" && type !== "g") {
+      // Folders, links and devices only end what was said of them.
+      if (isMember && !path.endsWith("/")) {
+        index.paths.push(
+          path
+            .split("/")
+            .filter((part) => part !== "" && part !== ".")
+            .join("/"),
+        );
+        index.starts.push(start);
+        index.sizes.push(size);
+      }
+      longName = undefined;
+      pax = {};
+    }
+    at = start + Math.ceil(size / BLOCK) * BLOCK;
+  }
+  return index;
+}
+
+function cutShort(name: string, fileSize: number, what: string, end: number): DataError {
+  return new DataError(
+    `${name} is cut short: it ends at byte ${fileSize}, but ${what} goes on to byte ${end}: copy or download it again`,
+  );
+}
+
+/** Reads ahead while members are small. */
+class Window {
+  readonly #file: FileHandle;
+  readonly #fileSize: number;
+  #start = 0;
+  #bytes: Uint8Array = new Uint8Array(0);
+
+  constructor(file: FileHandle, fileSize: number) {
+    this.#file = file;
+    this.#fileSize = fileSize;
+  }
+
+  /** `length` bytes from `at`, fewer at the end of the file; valid until the next call. */
+  async read(at: number, length: number): Promise<Uint8Array> {
+    const end = Math.min(at + length, this.#fileSize);
+    if (at < this.#start || end > this.#start + this.#bytes.length) {
+      const jump = at - (this.#start + this.#bytes.length);
+      const ahead = jump < WINDOW / 8 ? WINDOW : BLOCK;
+      const wanted = Math.min(Math.max(end - at, ahead), this.#fileSize - at);
+      const { buffer, bytesRead } = await this.#file.read(new Uint8Array(wanted), 0, wanted, at);
+      [this.#start, this.#bytes] = [at, buffer.subarray(0, bytesRead)];
+    }
+    return this.#bytes.subarray(at - this.#start, end - this.#start);
+  }
+}
+
+interface Pax {
+  path?: string;
+  size?: number;
+}
+
+/** Records "LENGTH KEY=VALUE\n", where LENGTH counts all of the record. */
+function parsePax(body: Uint8Array): Pax {
+  const found: Pax = {};
+  for (let at = 0; at < body.length;) {
+    const space = body.indexOf(0x20, at);
+    const length = space < 0 ? NaN : Number(text(body, at, space - at));
+    if (!(length > 0 && at + length <= body.length)) break;
+    const record = text(body, space + 1, at + length - 1 - (space + 1));
+    const equals = record.indexOf("=");
+    if (record.slice(0, equals) === "path") found.path = record.slice(equals + 1);
+    if (record.slice(0, equals) === "size") found.size = Number(record.slice(equals + 1));
+    at += length;
+  }
+  return found;
+}
+
+function headerPath(header: Uint8Array): string {
+  const name = text(header, 0, 100);
+  // GNU's own format has other things where ustar's prefix is; its magic goes on with a space.
+  const prefix = text(header, 257, 6) === "ustar" && header[262] === 0 ? text(header, 345, 155) : "";
+  return prefix === "" ? name : `${prefix}/${name}`;
+}
+
+/** The sum of the header's bytes, its own field taken as spaces. */
+function checksumFits(header: Uint8Array): boolean {
+  let sum = 8 * 0x20;
+  for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += header[i]!;
+  return sum === number(header, 148, 8);
+}
+
+/** Octal digits, or, when the top bit is set, a big-endian binary number. */
+function number(header: Uint8Array, at: number, length: number): number {
+  if (header[at]! & 0x80) {
+    let value = header[at]! & 0x7f;
+    for (let i = 1; i < length; i++) value = value * 256 + header[at + i]!;
+    return value;
+  }
+  const digits = text(header, at, length).trim();
+  return /^[0-7]*$/.test(digits) ? parseInt(digits || "0", 8) : NaN;
+}
+
+/** UTF-8 up to the first zero byte. */
+function text(bytes: Uint8Array, at: number, length: number): string {
+  const part = bytes.subarray(at, at + length);
+  const end = part.indexOf(0);
+  return Buffer.from(part.buffer, part.byteOffset, end < 0 ? part.length : end).toString("utf8");
+}
