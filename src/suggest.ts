@@ -2,7 +2,7 @@
 export function suggest(typed: string, names: readonly string[]): string {
   const near = names
     .map((name) => ({ name, distance: distance(typed, name) }))
-    .filter(({ name, distance }) => distance <= Math.max(1, Math.floor(name.length / 3)))
+    .filter(({ name, distance }) => distance <= (name.length >= 5 ? 2 : 1))
     .sort((a, b) => a.distance - b.distance)[0];
   return near ? `; did you mean "${near.name}"?` : "";
 }

@@ -1,4 +1,5 @@
 /** The training loop: epochs of steps, validation, checkpoints. */
+import { existsSync } from "node:fs";
 import type { Tensor } from "../autograd/tensor.ts";
 import { drawViews } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -214,8 +215,9 @@ async function save(
 
 function diverged({ run, state, config }: Session, what: string): DivergedError {
   const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
+  const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
   return new DivergedError(
     `the ${what} became ${state.scores.loss === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${state.step + 1}, ` +
-      `at a learning rate of ${rate}: train with a lower --rate. The checkpoints in ${run.path} are of before`,
+      `at a learning rate of ${rate}: train with a lower --rate. ${saved}`,
   );
 }

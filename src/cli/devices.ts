@@ -1,0 +1,41 @@
+import { availableParallelism } from "node:os";
+import { findBlas } from "../native/libraries.ts";
+import { findAdapters } from "../tasks/device.ts";
+import { dim, print, printJson, table } from "./terminal.ts";
+import { verb } from "./verb.ts";
+
+export default verb({
+  name: "devices",
+  description: "List what there is to compute on",
+  args: {},
+  async run(args) {
+    const { adapters, problem } = await findAdapters();
+    const blas = await findBlas();
+    const best = adapters.findIndex(({ kind }) => kind !== "software");
+    const threads = availableParallelism();
+    if (args.json) {
+      adapters.forEach((adapter, i) => printJson({ device: `gpu:${i}`, default: i === best, ...adapter }));
+      printJson({ device: "cpu", default: best < 0, threads, blas: blas?.path ?? null });
+      return 0;
+    }
+    const rows = adapters.map(({ name, kind, api, driver, limits }, i) => [
+      `gpu:${i}`,
+      name,
+      kind,
+      `${api} ${driver}`.trim(),
+      `binds ${Math.round(limits.bindingBytes / 2 ** 20)} MiB`,
+      i === best ? "default" : "",
+    ]);
+    rows.push([
+      "cpu",
+      `${threads} threads`,
+      blas ? blas.kind : "no BLAS",
+      "WebAssembly SIMD",
+      "",
+      best < 0 ? "default" : "",
+    ]);
+    print(table(rows));
+    if (problem) print(dim(`no GPU was looked for: ${problem}`));
+    return 0;
+  },
+});

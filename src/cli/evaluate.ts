@@ -1,0 +1,63 @@
+import { evaluate } from "../tasks/evaluate.ts";
+import { means } from "../tasks/scores.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
+import { bar, bold, count, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
+import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
+
+const BAR = 20;
+
+export default verb({
+  name: "evaluate",
+  description: "Measure loss and errors of a trained model, over all images and class by class",
+  args: {
+    data: {
+      type: "positional",
+      required: false,
+      description: "A folder or .tar of class folders; without it what the run was validated with",
+    },
+    model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
+    views: {
+      type: "string",
+      description: "1: the centre of each image; 10: corners, centre, mirror images (1)",
+      valueHint: "1|10",
+    },
+    batch: { type: "string", description: "Images at once", valueHint: "N" },
+    ...deviceArgs,
+  },
+  async run(args) {
+    const line = new ProgressLine();
+    const options = given({
+      data: args.data,
+      model: args.model,
+      views: number("views", args.views),
+      batch: number("batch", args.batch),
+    });
+    const result = await evaluate(
+      { ...options, ...deviceOptions(args) },
+      (done, total) => line.update(`evaluating: ${count(done)} of ${count(total)}`),
+      stopOnCtrlC(),
+    );
+    line.clear();
+    const { total, classes, ...rest } = result;
+    if (args.json) {
+      const byClass = classes.map(({ name, scores }) => ({ name, images: scores.images, ...means(scores) }));
+      printJson({ ...rest, images: total.images, ...means(total), classes: byClass });
+      return 0;
+    }
+    for (const bad of result.bad.slice(0, 10)) say.warn(`skipped ${bad}`);
+    const { loss, top1, top5 } = means(total);
+    print(`${bold(result.network)} (${result.weights}) on ${result.data}`);
+    print(
+      `${count(total.images)} images, ${result.views === 10 ? "ten views each" : "centre crops"}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
+    );
+    print(`loss ${loss.toFixed(4)}, top-1 error ${bold(percent(top1))}, top-5 error ${bold(percent(top5))}`);
+    const rows = classes
+      .filter(({ scores }) => scores.images > 0)
+      .map(({ name, scores }) => {
+        const right = 1 - scores.wrong1 / scores.images;
+        return [name, bar(right, BAR), percent(right), `of ${count(scores.images)}`];
+      });
+    print(`right, by class:\n${table(rows, [2, 3])}`);
+    return 0;
+  },
+});

@@ -1,0 +1,27 @@
+/** `bun src/cli/main.ts VERB …`; package.json's scripts call it. */
+import type { ArgsDef, CommandDef } from "citty";
+import { suggest } from "../suggest.ts";
+import { say } from "./terminal.ts";
+import { runVerb } from "./verb.ts";
+
+/** Each verb is loaded only when it is asked for: `models` needs no GPU library. */
+const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
+  train: () => import("./train.ts"),
+  evaluate: () => import("./evaluate.ts"),
+  predict: () => import("./predict.ts"),
+  models: () => import("./models.ts"),
+  devices: () => import("./devices.ts"),
+};
+
+const [name = "", ...rawArgs] = process.argv.slice(2);
+const load = verbs[name];
+if (!load) {
+  const names = Object.keys(verbs);
+  say.error(`no command is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
+  process.exit(2);
+}
+const { default: command } = await load();
+// "--resume" alone means the newest run.
+const bare = rawArgs.findIndex((arg, i) => arg === "--resume" && (rawArgs[i + 1] ?? "--").startsWith("--"));
+if (bare >= 0) rawArgs[bare] = "--resume=latest";
+await runVerb(command as CommandDef<ArgsDef>, rawArgs);

@@ -1,0 +1,117 @@
+/** Text for people. Results go to standard output; progress, notes and errors to standard error. */
+import { createConsola } from "consola";
+
+/** Text without its colours, where they would only be noise. */
+export function plain(text: string): string {
+  return coloured(process.stdout) ? text : Bun.stripANSI(text);
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+export function printJson(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined && process.env.TERM !== "dumb";
+
+const paint = (code: number) => (text: string) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
+export const [bold, dim, green, cyan] = [1, 2, 32, 36].map(paint) as [Paint, Paint, Paint, Paint];
+type Paint = (text: string) => string;
+
+/** Whether the text on this stream may be coloured. */
+function coloured(stream: NodeJS.WriteStream): boolean {
+  return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
+}
+
+const LABELS: Readonly<Record<string, string>> = { error: "error: ", warn: "warning: " };
+
+/** Notes, warnings and errors: each one line on standard error. */
+export const say = createConsola({
+  reporters: [
+    {
+      log({ type, args }) {
+        const label = LABELS[type] ?? "";
+        const painted =
+          coloured(process.stderr) && label ? `\x1b[${type === "error" ? 31 : 33}m${label}\x1b[0m` : label;
+        process.stderr.write(`${painted}${args.join(" ")}\n`);
+      },
+    },
+  ],
+});
+
+/** Without a terminal a line of progress comes this often. */
+const PIPED_MS = 10_000;
+const TERMINAL_MS = 100;
+
+/** A line that is written over; without a terminal, a line now and then. */
+export class ProgressLine {
+  #last = 0;
+  #shown = false;
+  readonly #live = process.stderr.isTTY === true && process.env.TERM !== "dumb";
+
+  constructor() {
+    // A terminal shows the first at once; a log needs none for work that is over soon.
+    if (!this.#live) this.#last = performance.now();
+  }
+
+  update(text: string): void {
+    const now = performance.now();
+    if (now - this.#last < (this.#live ? TERMINAL_MS : PIPED_MS)) return;
+    this.#last = now;
+    if (this.#live) process.stderr.write(`\r\x1b[2K${fit(text, (process.stderr.columns ?? 80) - 1)}`);
+    else process.stderr.write(`${text}\n`);
+    this.#shown = true;
+  }
+
+  /** Takes the line away, before something else is written. */
+  clear(): void {
+    if (this.#live && this.#shown) process.stderr.write("\r\x1b[2K");
+    this.#shown = false;
+  }
+}
+
+function fit(text: string, columns: number): string {
+  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
+}
+
+/** Eighths of a character make a bar smooth. */
+const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+/** A bar of `share` (0 … 1) of `width` characters, padded to that width. */
+export function bar(share: number, width: number): string {
+  const eighths = Math.round(Math.min(1, Math.max(0, share)) * width * 8);
+  const text = "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
+  return text.padEnd(width);
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+/** 1 h 05 min, 3 min 20 s, 12 s. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
+  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+}
+
+export function count(n: number): string {
+  return n.toLocaleString("en-US");
+}
+
+/** Rows with columns side by side; numbers to the right. */
+export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+        .join("  ")
+        .trimEnd(),
+    )
+    .join("\n");
+}

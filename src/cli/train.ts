@@ -1,0 +1,66 @@
+import { train } from "../tasks/train.ts";
+import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
+import { jsonReporter, peopleReporter } from "./train_reporters.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
+
+export default verb({
+  name: "train",
+  description: "Train an image classifier: on your photos, or without data on a set that the program draws itself",
+  args: {
+    data: {
+      type: "positional",
+      required: false,
+      description:
+        "A folder or .tar with a folder of images for each class (or train/ and val/ of such), or CIFAR-10's binary files",
+    },
+    val: { type: "string", description: "Another folder or .tar to validate with", valueHint: "PATH" },
+    "hold-out": {
+      type: "string",
+      description: "Share held out for validation if there is no val (0.1)",
+      valueHint: "SHARE",
+    },
+    model: { type: "string", description: "What `bun run models` lists", valueHint: "NAME" },
+    epochs: { type: "string", description: "How often every image is seen", valueHint: "N" },
+    batch: { type: "string", description: "Images a step", valueHint: "N" },
+    rate: { type: "string", description: "Learning rate at the start", valueHint: "RATE" },
+    schedule: {
+      type: "string",
+      description:
+        "constant, cosine, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
+      valueHint: "HOW",
+    },
+    momentum: { type: "string", description: "Momentum", valueHint: "M" },
+    decay: { type: "string", description: "Weight decay", valueHint: "D" },
+    augment: { type: "string", description: "none, or some of crop,mirror,colour", valueHint: "WHAT" },
+    seed: { type: "string", description: "The same seed on the same device gives the same bytes (0)", valueHint: "N" },
+    ...deviceArgs,
+    out: { type: "string", description: "Folder for the run (runs/MODEL-1, -2, …)", valueHint: "FOLDER" },
+    resume: {
+      type: "string",
+      description: "Go on with a run: its folder, or nothing for the newest",
+      valueHint: "RUN",
+    },
+  },
+  async run(args) {
+    const signal = stopOnCtrlC();
+    const options = given({
+      data: args.data,
+      val: args.val,
+      holdOut: number("hold-out", args["hold-out"]),
+      model: args.model,
+      epochs: number("epochs", args.epochs),
+      batch: number("batch", args.batch),
+      rate: number("rate", args.rate),
+      schedule: args.schedule,
+      momentum: number("momentum", args.momentum),
+      decay: number("decay", args.decay),
+      augment: args.augment,
+      seed: number("seed", args.seed),
+      out: args.out,
+      resume: args.resume,
+    });
+    const report = args.json ? jsonReporter() : peopleReporter();
+    const { interrupted } = await train({ ...options, ...deviceOptions(args) }, report, signal);
+    return interrupted ? 1 : 0;
+  },
+});

@@ -1,0 +1,115 @@
+/** What a model says of images: the most probable classes of each. */
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { centreView, tenViews } from "../data/augmentation.ts";
+import type { Encoded } from "../data/dataset.ts";
+import { BadImage, decodeRecord } from "../data/decode.ts";
+import { readImage } from "../data/open.ts";
+import { AlexNetError, DataError, UsageError } from "../errors.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
+import { Model } from "../model/model.ts";
+import { findNetwork } from "../model/networks.ts";
+import { openDevice, type DeviceOptions } from "./device.ts";
+import { probabilities, uploadMean } from "./passes.ts";
+import { findWeights } from "./weights.ts";
+
+export interface PredictOptions extends DeviceOptions {
+  /** Image files, folders of them, or "-" for an image on standard input. */
+  readonly images: readonly string[];
+  /** A run or a checkpoint file; the newest run if not given. */
+  readonly model?: string;
+  readonly views?: number;
+  /** How many classes to name. */
+  readonly top?: number;
+}
+
+export type Prediction =
+  | { readonly image: string; readonly classes: readonly { readonly name: string; readonly probability: number }[] }
+  | { readonly image: string; readonly error: string };
+
+export interface Predictions {
+  readonly network: string;
+  readonly weights: string;
+  readonly device: string;
+}
+
+/** This many images go through the network at once. */
+const BATCH = 32;
+const IMAGE_ENDING = /\.(jpe?g|png|webp)$/i;
+
+/**
+ * Predicts image after image, in the order given; one that can't be used is reported as such and the rest go on.
+ * @param found is told of each prediction
+ * @throws UsageError, CheckpointError or DeviceError
+ */
+export async function predict(options: PredictOptions, found: (prediction: Prediction) => void): Promise<Predictions> {
+  const { views = 1, top = 5 } = options;
+  if (views !== 1 && views !== 10) throw new UsageError(`--views ${views}: must be 1 or 10`);
+  if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
+  const names = await listImages(options.images);
+  const weights = findWeights(options.model);
+  const checkpoint = openCheckpoint(weights.path);
+  try {
+    const network = findNetwork(checkpoint.network);
+    const backend = await openDevice(options);
+    try {
+      const model = new Model(network, backend, checkpoint.classes.length);
+      checkpoint.loadInto(model);
+      const mean = uploadMean(backend, network.record, checkpoint.mean);
+      const { record, crop } = network;
+      for (let start = 0; start < names.length; start += BATCH) {
+        const batch = names.slice(start, start + BATCH);
+        const pixels = new Uint8Array(batch.length * record * record * 3);
+        const errors = await Promise.all(
+          batch.map((name, n) =>
+            decode(name, record, pixels.subarray(n * record * record * 3, (n + 1) * record * record * 3)),
+          ),
+        );
+        const viewsOfBatch =
+          views === 10 ? tenViews(batch.length, record, crop) : [centreView(batch.length, record, crop)];
+        const p = await probabilities(model, mean, pixels, viewsOfBatch);
+        batch.forEach((image, n) => {
+          const error = errors[n];
+          if (error !== undefined) return found({ image, error });
+          const column = checkpoint.classes.map((name, k) => ({ name, probability: p[k * batch.length + n]! }));
+          column.sort((a, b) => b.probability - a.probability);
+          found({ image, classes: column.slice(0, top) });
+        });
+      }
+      return { network: network.name, weights: weights.path, device: backend.description };
+    } finally {
+      await backend.close();
+    }
+  } finally {
+    checkpoint.close();
+  }
+}
+
+/** Decodes an image into its record. @returns why it can't be used, or undefined */
+async function decode(name: string, side: number, record: Uint8Array): Promise<string | undefined> {
+  try {
+    const image: Encoded = name === "-" ? { kind: "encoded", bytes: await Bun.stdin.bytes() } : await readImage(name);
+    await decodeRecord(image, side, record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BadImage || error instanceof AlexNetError) return error.message;
+    throw error;
+  }
+}
+
+/** The images that were named, and those in the folders that were, in order. */
+async function listImages(named: readonly string[]): Promise<string[]> {
+  if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
+  const images: string[] = [];
+  for (const name of named) {
+    const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
+    if (!found?.isDirectory()) {
+      images.push(name);
+      continue;
+    }
+    const files = (await readdir(name, { recursive: true })).filter((file) => IMAGE_ENDING.test(file)).sort();
+    if (files.length === 0) throw new DataError(`there is no JPEG, PNG or WebP image in the folder ${name}`);
+    images.push(...files.map((file) => join(name, file)));
+  }
+  return images;
+}
