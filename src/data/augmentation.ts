@@ -48,7 +48,7 @@ export function drawViews(
   for (let n = 0; n < images.length; n++) {
     const random = new Random(seed, Purpose.augment, epoch, images[n]);
     const own = [random.integer(free), random.integer(free)] as const;
-    // A group that began in the batch before can't be: batches of the paper are multiples of 32; elsewhere it restarts.
+    // Batches are multiples of the group in the recipe that has groups; with others, a batch begins a new one.
     if (n === 0 || (at + n) % sharedCrop === 0) [y, x] = own;
     if (crop) views.set([y, x], n * VIEW_LENGTH);
     if (random.uniform() < 0.5 && mirror) views[n * VIEW_LENGTH + 2] = 1;

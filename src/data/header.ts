@@ -34,10 +34,14 @@ export function readHeader(bytes: Uint8Array): ImageHeader | string {
   if (found === undefined) return `its ${format} header is damaged or cut short`;
   if (found.width === 0 || found.height === 0)
     return `its ${format} header says ${found.width} × ${found.height} pixels`;
-  return { format, orientation: 1, ...found };
+  return { format, width: found.width, height: found.height, orientation: found.orientation ?? 1 };
 }
 
-type Found = Omit<ImageHeader, "format" | "orientation"> & { readonly orientation?: number };
+interface Found {
+  readonly width: number;
+  readonly height: number;
+  readonly orientation?: number | undefined;
+}
 
 const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
 

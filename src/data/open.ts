@@ -46,6 +46,12 @@ export async function openDataset(path: string, { val, holdOut = 0.1, seed = 0 }
         `${parts.train.name} has a single class (${parts.train.classes[0]}): there is nothing to tell apart: ${LAYOUT}`,
       );
     }
+    if (parts.val.length === 0) {
+      throw new DataError(
+        `${parts.train.name} has a single image of every class, so that none can be held out for validation: ` +
+          `add images, or name others with --val`,
+      );
+    }
     return parts;
   } catch (error) {
     for (const contents of opened) await ("all" in contents ? contents.all : contents.train).close();

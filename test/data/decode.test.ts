@@ -1,0 +1,153 @@
+import { describe, expect, test } from "bun:test";
+import { Transformer } from "@napi-rs/image";
+import { BadImage, decodeRecord } from "../../src/data/decode.ts";
+import { readHeader } from "../../src/data/header.ts";
+import { drawn, plain, withOrientation } from "./fixtures.ts";
+
+async function record(bytes: Uint8Array, side: number): Promise<Uint8Array> {
+  const target = new Uint8Array(side * side * 3);
+  await decodeRecord({ kind: "encoded", bytes }, side, target);
+  return target;
+}
+
+const at = (pixels: Uint8Array, side: number, x: number, y: number) => [
+  ...pixels.subarray(3 * (y * side + x), 3 * (y * side + x) + 3),
+];
+
+async function complaint(bytes: Uint8Array, side = 32): Promise<string> {
+  try {
+    await record(bytes, side);
+  } catch (error) {
+    if (error instanceof BadImage) return error.message;
+    throw error;
+  }
+  return "no complaint";
+}
+
+/** 64 × 32: red grows to the right, green downwards. */
+const slope = drawn(64, 32, (x, y) => [4 * x, 8 * y, 0]);
+
+describe("formats", () => {
+  test.each([
+    ["PNG", () => slope.png()],
+    ["WebP", () => slope.webpLossless()],
+    ["WebP", () => slope.webp(90)],
+    ["JPEG", () => slope.jpeg(90)],
+  ] as const)("%s: header and pixels", async (format, encode) => {
+    const bytes = await encode();
+    expect(readHeader(bytes)).toEqual({ format, width: 64, height: 32, orientation: 1 });
+    const pixels = await record(bytes, 32);
+    // The centre: columns 16 to 47.
+    const [left, right] = [at(pixels, 32, 0, 16), at(pixels, 32, 31, 16)];
+    expect(Math.abs(left[0]! - 64)).toBeLessThan(8);
+    expect(Math.abs(right[0]! - 188)).toBeLessThan(8);
+    expect(Math.abs(left[1]! - 128)).toBeLessThan(8);
+  });
+
+  test("an image of the right size comes through unchanged", async () => {
+    const pixels = await record(await drawn(32, 32, (x, y) => [x, y, x ^ y]).png(), 32);
+    for (const [x, y] of [
+      [0, 0],
+      [31, 0],
+      [7, 19],
+    ] as const)
+      expect(at(pixels, 32, x, y)).toEqual([x, y, x ^ y]);
+  });
+
+  test("greyscale becomes three equal channels, at the record's size and at another", async () => {
+    const grey = await new Transformer(await plain(90, 90, 90, 32)).grayscale().png();
+    expect(at(await record(grey, 32), 32, 5, 5)).toEqual([90, 90, 90]);
+    expect(at(await record(grey, 16), 16, 5, 5)).toEqual([90, 90, 90]);
+  });
+
+  test("transparency lies on white", async () => {
+    const half = await drawn(32, 32, (x) => [200, 100, 0, x < 16 ? 0 : 128]).png();
+    const pixels = await record(half, 32);
+    expect(at(pixels, 32, 2, 2)).toEqual([255, 255, 255]);
+    for (const [c, expected] of [227, 177, 127].entries()) {
+      expect(Math.abs(at(pixels, 32, 30, 2)[c]! - expected)).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test("16 bits become 8", async () => {
+    // 16 × 16 greyscale of 40,000 of 65,535, written by Pillow.
+    const png =
+      "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQEAAAAABqCHz+AAAAFklEQVR4nGOc48CAFzDhlx5VMLwUAADnwwD8O2PsBAAAAABJRU5ErkJggg==";
+    for (const side of [16, 8])
+      expect(at(await record(Buffer.from(png, "base64"), side), side, 3, 3)).toEqual([156, 156, 156]);
+  });
+
+  test("a CMYK JPEG has its colours", async () => {
+    const [r, g, b] = at(await record(Buffer.from(CMYK, "base64"), 16), 16, 8, 8);
+    expect([Math.abs(r! - 200) < 6, Math.abs(g! - 60) < 6, Math.abs(b! - 30) < 6]).toEqual([true, true, true]);
+  });
+});
+
+describe("orientation", () => {
+  // Where the stored image's top left corner (black) and its top right one (red) belong.
+  const corners: Record<number, [red: string, black: string]> = {
+    1: ["right top", "left top"],
+    2: ["left top", "right top"],
+    3: ["left bottom", "right bottom"],
+    4: ["right bottom", "left bottom"],
+    5: ["left bottom", "left top"],
+    6: ["right bottom", "right top"],
+    7: ["right top", "right bottom"],
+    8: ["left top", "left bottom"],
+  };
+  test.each([1, 2, 3, 4, 5, 6, 7, 8])("EXIF orientation %i is applied", async (orientation) => {
+    const square = await drawn(64, 64, (x, y) => [x < 32 ? 0 : 255, y < 32 ? 0 : 255, 0]).jpeg(95);
+    for (const little of [false, true]) {
+      const turned = withOrientation(square, orientation, little);
+      expect(readHeader(turned)).toMatchObject({ orientation });
+      for (const side of [64, 32]) {
+        const pixels = await record(turned, side);
+        const place = (x: string, y: string) =>
+          at(pixels, side, x === "left" ? 4 : side - 5, y === "top" ? 4 : side - 5).map((v) => (v > 127 ? 255 : 0));
+        const find = (colour: string) =>
+          ["left top", "right top", "left bottom", "right bottom"].filter((p) => {
+            const [x, y] = p.split(" ") as [string, string];
+            return place(x, y).join() === colour;
+          });
+        expect([find("255,0,0"), find("0,0,0")]).toEqual([[corners[orientation]![0]], [corners[orientation]![1]]]);
+      }
+    }
+  });
+
+  test("of a wide image, the sides are swapped before the centre is cut out", async () => {
+    const wide = withOrientation(await slope.jpeg(95), 6);
+    const pixels = await record(wide, 32);
+    // Turned right: red, which grew to the right, grows downwards.
+    expect(at(pixels, 32, 16, 31)[0]! - at(pixels, 32, 16, 0)[0]!).toBeGreaterThan(100);
+    expect(Math.abs(at(pixels, 32, 31, 16)[0]! - at(pixels, 32, 0, 16)[0]!)).toBeLessThan(12);
+  });
+});
+
+describe("bad images say what is wrong", () => {
+  test("empty, text, cut short, too large, too thin", async () => {
+    const photo = await drawn(64, 64, (x, y) => [(x * 37) % 256, (y * 91) % 256, (x * y) % 256]).jpeg(90);
+    const png = await plain(3, 3, 3, 64);
+    expect(await complaint(new Uint8Array(0))).toBe("the file is empty");
+    expect(await complaint(Buffer.from("hello, this is text"))).toBe("it is no JPEG, PNG or WebP image");
+    expect(await complaint(photo.subarray(0, photo.length / 2))).toBe("its JPEG header is damaged or cut short");
+    expect(await complaint(photo.subarray(0, 30))).toBe("its JPEG header is damaged or cut short");
+    expect(await complaint(png.subarray(0, png.length - 20))).toStartWith("it can't be decoded: ");
+    expect(await complaint((await slope.webp(80)).subarray(0, 60))).toStartWith("it can't be decoded: ");
+    const huge = Buffer.from(png);
+    huge.writeUInt32BE(60_000, 16);
+    expect(await complaint(huge)).not.toBe("no complaint");
+    huge.writeUInt32BE(60_000, 20);
+    expect(await complaint(huge)).toBe("60000 × 60000 are more than 100 megapixels");
+    expect(await complaint(await drawn(4000, 1, () => [1, 2, 3]).png(), 227)).toBe("4000 × 1 is too long and thin");
+  });
+
+  test("headers cut at any byte are refused or read, never more", async () => {
+    for (const bytes of [withOrientation(await slope.jpeg(80), 6), await slope.png(), await slope.webp(80)]) {
+      for (let length = 0; length < Math.min(bytes.length, 200); length++) readHeader(bytes.subarray(0, length));
+    }
+  });
+});
+
+/** 16 × 16, RGB (200, 60, 30) as CMYK, written by Pillow. */
+const CMYK =
+  "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoKCgYICwwLCgwJCgoK/8AAFAgAEAAQBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIBAwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwD9IK/O+vx3r9/KKKKKKKKKKKKK/9k=";

@@ -1,0 +1,268 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { openDataset, readImage } from "../../src/data/open.ts";
+import { DataError } from "../../src/errors.ts";
+import { gnuLongName, pax, plain, tar, temporaryFolder, writeFiles, type Files, type Member } from "./fixtures.ts";
+
+const { path: root, remove } = temporaryFolder();
+afterAll(remove);
+
+let image: Uint8Array;
+beforeAll(async () => {
+  image = await plain(200, 10, 10);
+});
+
+let made = 0;
+async function folder(files: Files): Promise<string> {
+  const path = join(root, `set${made++}`);
+  await writeFiles(path, files);
+  return path;
+}
+async function archive(...members: Member[]): Promise<string> {
+  const path = join(root, `set${made++}.tar`);
+  await writeFile(path, tar(...members));
+  return path;
+}
+
+async function complaint(opening: Promise<unknown>): Promise<string> {
+  try {
+    await opening;
+  } catch (error) {
+    if (error instanceof DataError) return error.message;
+    throw error;
+  }
+  return "no complaint";
+}
+
+/** "class: path below the set" of every image. */
+const list = (set: Dataset, base: string) =>
+  Array.from({ length: set.length }, (_, i) => `${set.classes[set.label(i)]}: ${set.nameOf(i).slice(base.length + 1)}`);
+
+const numbered = (count: number, name: string) =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`${name}/${i}.png`, image]));
+
+describe("folders", () => {
+  test("classes are sorted by bytes; hidden files are left out, others that are no images counted", async () => {
+    const path = await folder({
+      "b/2.png": image,
+      "b/1.JPEG": image,
+      "b/deeper/3.webp": image,
+      "b/unnamed": image,
+      "b/notes.txt": "no image",
+      "b/.hidden.png": image,
+      "Ä/1.png": image,
+      "Z/1.png": image,
+      ".git/x.png": image,
+      "readme.md": "text",
+    });
+    const { train } = await openDataset(path, { holdOut: 0 });
+    expect(train.classes).toEqual(["Z", "b", "Ä"]);
+    expect(list(train, path)).toEqual([
+      "Z: Z/1.png",
+      "b: b/1.JPEG",
+      "b: b/2.png",
+      "b: b/deeper/3.webp",
+      "b: b/unnamed",
+      "Ä: Ä/1.png",
+    ]);
+    expect(train.ignored).toBe(2);
+    expect(await train.read(0)).toMatchObject({ kind: "encoded", bytes: Buffer.from(image) });
+  });
+
+  test("a share of every class is held out, by seed", async () => {
+    const path = await folder({ ...numbered(30, "cat"), ...numbered(10, "dog"), "one/1.png": image });
+    const { train, val } = await openDataset(path, { holdOut: 0.2, seed: 1 });
+    const count = (set: Dataset) =>
+      set.classes.map((_, k) => list(set, path).filter((_, i) => set.label(i) === k).length);
+    expect([count(train), count(val)]).toEqual([
+      [24, 8, 1],
+      [6, 2, 0],
+    ]);
+    expect(new Set([...list(train, path), ...list(val, path)]).size).toBe(41);
+    const again = async (seed: number) => list((await openDataset(path, { holdOut: 0.2, seed })).val, path);
+    expect(await again(1)).toEqual(list(val, path));
+    expect(await again(2)).not.toEqual(list(val, path));
+  });
+
+  test("train/ and val/, and a second folder", async () => {
+    const path = await folder({
+      ...numbered(3, "train/a"),
+      ...numbered(2, "train/b"),
+      ...numbered(1, "val/a"),
+      ...numbered(1, "val/b"),
+    });
+    const { train, val } = await openDataset(path);
+    expect([train.length, val.length, train.classes]).toEqual([5, 2, ["a", "b"]]);
+    const other = await folder({ ...numbered(4, "a"), ...numbered(4, "b") });
+    expect((await openDataset(path, { val: other })).val.length).toBe(8);
+    expect((await openDataset(other, { val: path })).val.length).toBe(2);
+  });
+
+  test.skipIf(process.platform === "win32")("links are followed, and one that leads back up ends", async () => {
+    const path = await folder({ "a/1.png": image, "b/1.png": image });
+    await symlink(join(path, "a"), join(path, "c"));
+    await symlink(path, join(path, "a", "up"));
+    expect((await openDataset(path, { holdOut: 0 })).train.classes).toEqual(["a", "b", "c"]);
+  });
+
+  test("what can't be used is refused with a reason", async () => {
+    const [nothing, single] = [await folder({ "readme/.x": "" }), await folder(numbered(3, "cat"))];
+    expect(await complaint(openDataset(join(root, "nowhere")))).toStartWith(
+      `there is no ${join(root, "nowhere")}: expected a folder`,
+    );
+    expect(await complaint(openDataset(nothing))).toStartWith(`${nothing} is empty: `);
+    expect(await complaint(openDataset(single))).toStartWith(`${single} has a single class (cat)`);
+    const texts = await folder({ "a/1.txt": "x", "b/1.txt": "y" });
+    expect(await complaint(openDataset(texts))).toStartWith(
+      `${texts} holds 2 files but no class folder with JPEG, PNG or WebP`,
+    );
+    const singles = await folder({ "a/1.png": image, "b/1.png": image });
+    expect(await complaint(openDataset(singles))).toContain("none can be held out for validation");
+    const mismatch = await folder({
+      ...numbered(1, "train/a"),
+      ...numbered(1, "train/b"),
+      ...numbered(1, "val/a"),
+      ...numbered(1, "val/c"),
+    });
+    const message = await complaint(openDataset(mismatch));
+    expect(message).toContain(`${mismatch}/val lacks "b"`);
+    expect(message).toContain(`${mismatch}/train lacks "c"`);
+    expect(await complaint(readImage(join(root, "nowhere.jpg")))).toStartWith("can't read the image");
+  });
+});
+
+describe("tar", () => {
+  test("reads what a folder would give, in the same order", async () => {
+    const path = await archive(
+      { path: "set/b/2.png", contents: image },
+      { path: "set/", type: "5" },
+      { path: "set/b/1.png", contents: await plain(7) },
+      { path: "./set/a/1.png", contents: image },
+      { path: "set/b/notes.txt", contents: "text" },
+      { path: "set/b/link.png", type: "2" },
+    );
+    const { train } = await openDataset(path, { holdOut: 0 });
+    expect(list(train, path)).toEqual(["a: set/a/1.png", "b: set/b/1.png", "b: set/b/2.png"]);
+    expect(train.ignored).toBe(1);
+    expect(await train.read(1)).toEqual({ kind: "encoded", bytes: new Uint8Array(await plain(7)) });
+    await train.close();
+  });
+
+  test("long names: ustar prefix, GNU, pax", async () => {
+    const long = `${"x".repeat(120)}.png`;
+    const path = await archive(
+      { path: "1.png", prefix: "set/a", contents: image },
+      gnuLongName(`set/b/${long}`),
+      { path: "cut.png", contents: image },
+      pax({ comment: "none", path: `set/ü/${long}` }),
+      { path: "cut.png", contents: image },
+      { path: "set/ü/2.png", contents: image },
+    );
+    const { train } = await openDataset(path, { holdOut: 0 });
+    expect(list(train, path)).toEqual(["a: set/a/1.png", `b: set/b/${long}`, "ü: set/ü/2.png", `ü: set/ü/${long}`]);
+    await train.close();
+  });
+
+  test("paths that lead elsewhere are only left out", async () => {
+    const path = await archive(
+      { path: "../../etc/1.png", contents: image },
+      { path: "/a/1.png", contents: image },
+      { path: "b/../../x.png", contents: image },
+      { path: "b/1.png", contents: image },
+    );
+    const { train } = await openDataset(path, { holdOut: 0 });
+    expect(list(train, path)).toEqual(["a: a/1.png", "b: b/1.png"]);
+    await train.close();
+  });
+
+  test("damage is named with its place", async () => {
+    const whole = tar({ path: "a/1.png", contents: new Uint8Array(3000) }, { path: "b/1.png", contents: image });
+    const write = async (bytes: Uint8Array) => {
+      const path = join(root, `broken${made++}.tar`);
+      await writeFile(path, bytes);
+      return path;
+    };
+    const short = await write(whole.subarray(0, 2000));
+    expect(await complaint(openDataset(short))).toBe(
+      `${short} is cut short: it ends at byte 2000, but a/1.png goes on to byte 3512: copy or download it again`,
+    );
+    const shorter = await write(whole.subarray(0, 3584 + 100));
+    expect(await complaint(openDataset(shorter))).toContain("but a header at byte 3584 goes on to byte 4096");
+    const flipped = Buffer.from(whole);
+    flipped[3590]! ^= 1;
+    expect(await complaint(openDataset(await write(flipped)))).toContain("no tar header at byte 3584: it is damaged");
+    const large = Buffer.from(tar({ ...gnuLongName("n".repeat(70_000)) }));
+    expect(await complaint(openDataset(await write(large)))).toContain("a file name of 70001 bytes");
+    expect(await complaint(openDataset(await write(Buffer.from("a text file".repeat(100)))))).toContain(
+      "it is no tar archive",
+    );
+    expect(await complaint(openDataset(await write(Bun.gzipSync(Buffer.from(whole)))))).toContain(
+      "is compressed (gzip)",
+    );
+    expect(await complaint(openDataset(await write(new Uint8Array(0))))).toContain("is empty");
+  });
+});
+
+describe("CIFAR, binary", () => {
+  const batch = (labels: readonly number[], labelBytes = 1) =>
+    Buffer.concat(
+      labels.map((label) =>
+        Buffer.concat([
+          Buffer.alloc(labelBytes - 1),
+          Buffer.from([label]),
+          Buffer.alloc(1024, 10),
+          Buffer.alloc(1024, 20),
+          Buffer.alloc(1024, label),
+        ]),
+      ),
+    );
+  const names = "plane\ncar\nbird\ncat\ndeer\ndog\nfrog\nhorse\nship\ntruck\n\n";
+
+  test("CIFAR-10 in a folder and in a tar", async () => {
+    const files = {
+      "data_batch_1.bin": batch([3, 9]),
+      "data_batch_2.bin": batch([0]),
+      "test_batch.bin": batch([5]),
+      "batches.meta.txt": names,
+    };
+    const inTar = await archive(
+      ...Object.entries(files).map(([path, contents]) => ({ path: `cifar-10-batches-bin/${path}`, contents })),
+    );
+    for (const path of [await folder(files), inTar]) {
+      const { train, val } = await openDataset(path);
+      expect([train.length, val.length, train.classes[9], train.imageSize]).toEqual([3, 1, "truck", 32]);
+      expect([0, 1, 2].map((i) => train.label(i))).toEqual([3, 9, 0]);
+      const sample = await train.read(1);
+      if (sample.kind !== "pixels") throw new Error("expected pixels");
+      expect([sample.pixels.length, ...sample.pixels.subarray(3069)]).toEqual([3072, 10, 20, 9]);
+      await train.close();
+    }
+  });
+
+  test("CIFAR-100 by its fine labels; damage", async () => {
+    const path = await folder({ "train.bin": batch([99, 4], 2), "test.bin": batch([7], 2) });
+    const { train } = await openDataset(path);
+    expect([train.classes.length, train.label(0), train.label(1)]).toEqual([100, 99, 4]);
+    const damaged = await folder({ "data_batch_1.bin": batch([1]).subarray(1), "test_batch.bin": batch([1]) });
+    expect(await complaint(openDataset(damaged))).toContain("3072 bytes, no multiple of 3073");
+    const wrong = await folder({ "data_batch_1.bin": batch([10]), "test_batch.bin": batch([1]) });
+    expect(await complaint(openDataset(wrong))).toContain("label 10 at byte 0");
+    expect(await complaint(openDataset(await folder({ data_batch_1: "pickle" })))).toContain("binary version");
+  });
+});
+
+const DATA = process.env["TEST_DATA"];
+describe.skipIf(!DATA)("real sets (TEST_DATA)", () => {
+  test("ants and bees", async () => {
+    const { train, val } = await openDataset(join(DATA!, "ants-bees"));
+    expect([train.classes, train.length, val.length, train.ignored]).toEqual([["ants", "bees"], 244, 153, 1]);
+  });
+
+  test("CIFAR-10 in a tar", async () => {
+    const { train, val } = await openDataset(join(DATA!, "cifar10-test.tar"));
+    expect([train.length, val.length, train.classes.length, train.classes[0]]).toEqual([9000, 1000, 10, "airplane"]);
+    await train.close();
+  });
+});
