@@ -39,11 +39,12 @@ interface Golden {
 }
 
 /**
- * Relative errors allowed. PyTorch in float32 strays from its float64 by 3e-7 to 8e-7 (logits), 3e-8 (loss), 8e-6
- * (norms of gradients) and, after ten steps, 1e-5 (losses). Of 64 samples of a gradient the distance is 1e-6, but 4e-4 in
- * conv1, where a maximum of overlapping windows that is decided by the last bit sends a gradient to another pixel.
+ * Relative errors allowed. PyTorch in float32 strays from its float64 by 8e-7 (logits), 3e-8 (loss), 8e-6 (norms of
+ * gradients). Of 64 samples of a gradient the distance is 1e-6, but 4e-4 in conv1 once a maximum of overlapping windows
+ * is decided by the last bit and sends its gradient to another pixel. Such a turn also makes the losses part: by 1e-7
+ * in the first step, 2e-6 in the fourth, 5e-5 in the tenth.
  */
-const TOLERANCE = { logits: 5e-6, loss: 1e-6, losses: 1e-4, norm: 1e-4, samples: 2e-3 };
+const TOLERANCE = { logits: 5e-6, loss: 1e-6, losses: (step: number) => 2e-6 * 2 ** step, norm: 5e-5, samples: 2e-3 };
 
 const SAMPLES = 64;
 
@@ -128,7 +129,7 @@ function testNetwork(name: keyof typeof STEPS_ON_SOFTWARE, golden: Golden, open:
       const actual = (await loss.read())[0]!;
       tape.release();
       const error = Math.abs(actual / expected - 1);
-      expectWithin(`loss of step ${step} is ${actual}, expected ${expected}`, error, TOLERANCE.losses);
+      expectWithin(`loss of step ${step} is ${actual}, expected ${expected}`, error, TOLERANCE.losses(step));
     }
     optimiser.free();
     model.free();
