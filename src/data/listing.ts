@@ -32,9 +32,11 @@ export async function arrange(listing: Listing): Promise<Contents> {
     .map((path, index) => ({ parts: path.split("/"), index }))
     .filter(({ parts }) => !parts.some((part) => part.startsWith(".") || part === "__MACOSX"));
   if (files.length === 0) throw new DataError(`${listing.name} is empty: ${LAYOUT}`);
-  // Archives often hold everything below one more folder.
+  // Archives often hold everything below one more folder, with a text or two beside it.
+  const images = files.filter(({ parts }) => IMAGE_ENDING.test(parts.at(-1)!));
+  const first = images[0]?.parts;
   let depth = 0;
-  while (files.every(({ parts }) => parts.length > depth + 2 && parts[depth] === files[0]!.parts[depth])) depth++;
+  while (first && images.every(({ parts }) => parts.length > depth + 2 && parts[depth] === first[depth])) depth++;
   const folders = new Set(files.filter(({ parts }) => parts.length > depth + 1).map(({ parts }) => parts[depth]));
   const val = VALIDATION.find((name) => folders.has(name));
   if (!folders.has(TRAIN) || val === undefined) return { all: await byClass(listing, files, depth, listing.name) };

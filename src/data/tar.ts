@@ -21,6 +21,7 @@ export async function openTar(path: string): Promise<Listing> {
   try {
     const { size } = await file.stat();
     const { paths, starts, sizes } = await readIndex(new Window(file, size), path, size);
+    let closing: Promise<void> | undefined;
     const read = async (i: number, length: number) => {
       const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, starts[i]!);
       if (bytesRead !== length)
@@ -32,7 +33,8 @@ export async function openTar(path: string): Promise<Listing> {
       paths,
       read: (i) => read(i, sizes[i]!),
       head: (i, length) => read(i, Math.min(length, sizes[i]!)),
-      close: () => file.close(),
+      // Both parts of a set close what they share.
+      close: () => (closing ??= file.close()),
     };
   } catch (error) {
     await file.close();

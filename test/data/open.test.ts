@@ -150,6 +150,22 @@ describe("tar", () => {
     await train.close();
   });
 
+  test("train/ and val/ below one more folder, with texts beside them", async () => {
+    const path = await archive(
+      { path: "readme.txt", contents: "text" },
+      { path: "set/list.csv", contents: "text" },
+      ...["train/a", "train/b", "val/a", "val/b"].map((name) => ({ path: `set/${name}/1.png`, contents: image })),
+    );
+    const { train, val } = await openDataset(path);
+    expect([list(train, path), list(val, path)]).toEqual([
+      ["a: set/train/a/1.png", "b: set/train/b/1.png"],
+      ["a: set/val/a/1.png", "b: set/val/b/1.png"],
+    ]);
+    await train.close();
+    await val.close();
+    await expect(train.read(0)).rejects.toThrow();
+  });
+
   test("long names: ustar prefix, GNU, pax", async () => {
     const long = `${"x".repeat(120)}.png`;
     const path = await archive(
