@@ -104,7 +104,7 @@ function testNetwork(name: keyof typeof STEPS_ON_SOFTWARE, golden: Golden, open:
     model = new Model(findNetwork(name), backend, classes);
     setParameters(model, golden.config);
     x = uniform(3 * side * side * batch, pixels, new Random(seed, Purpose.drawing));
-  });
+  }, TIMEOUT_MS);
 
   const logitsAndLoss = async () => {
     const tape = new Tape(backend, { record: false });
