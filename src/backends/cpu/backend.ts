@@ -25,6 +25,9 @@ interface CpuBuffer extends Buffer {
   readonly address: number;
 }
 
+/** Room for the tables that the compiler puts at the start of the memory. */
+const STATIC_BYTES = 65_536;
+
 const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
 /** @throws DeviceError when the kernels don't compile or a worker does not start; UsageError for a wrong number of threads */
@@ -35,8 +38,8 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   }
   const blas = options.blas === false ? undefined : await findBlas();
   const module = await loadKernels();
-  const memory = new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
-  const heap = new Heap(memory, 65_536);
+  const heap = new Heap(reserveMemory(), STATIC_BYTES);
+  const { memory } = heap;
   const { workers, ring } = await startWorkers({ threads, module, heap, blas });
   const queue = new Queue(heap, ring, threads);
   for (const [index, worker] of workers.entries()) {
@@ -48,8 +51,18 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   /** A window on the memory as large as it is now. */
   const elements = (type: ElementType, address: number, length: number): HostArray =>
     new VIEWS[type](memory.buffer, address, length);
-  const addressOf = ({ buffer, offset }: BufferView): number =>
-    (buffer as CpuBuffer).address + offset * ELEMENT_BYTES[buffer.type];
+  /** @throws DeviceError for what would read or write another buffer's memory */
+  const addressOf = ({ buffer, offset, length }: BufferView): number => {
+    queue.assertOpen();
+    if (!live.has(buffer))
+      throw new DeviceError(`cpu: a buffer of ${buffer.length} elements is used after it was freed`);
+    if (offset < 0 || offset + length > buffer.length) {
+      throw new DeviceError(
+        `cpu: elements ${offset} to ${offset + length} of a buffer that has ${buffer.length} can't be read or written`,
+      );
+    }
+    return (buffer as CpuBuffer).address + offset * ELEMENT_BYTES[buffer.type];
+  };
 
   return {
     kind: "cpu",
@@ -134,4 +147,18 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       live.clear();
     },
   };
+}
+
+/** The address space of 4 GiB; memory itself is taken as it is needed. */
+function reserveMemory(): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
+  } catch (cause) {
+    throw new DeviceError(
+      "cpu: 4 GiB of address space can't be reserved: is there a limit on virtual memory (ulimit -v)?",
+      {
+        cause,
+      },
+    );
+  }
 }

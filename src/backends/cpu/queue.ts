@@ -137,6 +137,11 @@ export class Queue {
     await this.done();
   }
 
+  /** @throws DeviceError when nothing more can be run */
+  assertOpen(): void {
+    if (this.#ended) throw this.#ended;
+  }
+
   /** A worker is gone: what it has not done will never be done. */
   abandon(reason: DeviceError): void {
     this.#ended = reason;
@@ -184,7 +189,7 @@ export class Queue {
   }
 
   #add(command: Command): void {
-    if (this.#ended) throw this.#ended;
+    this.assertOpen();
     this.#queued = (this.#queued + 1) | 0;
     this.#waiting.push(command);
     this.#submit();

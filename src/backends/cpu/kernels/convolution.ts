@@ -123,6 +123,9 @@ const backwardX: CpuKernel = {
   },
 };
 
+/** Bytes that partial sums of dw may take. */
+const SUMS_BYTES = 256 << 20;
+
 /**
  * dw = dy · colᵀ: an item is a range of columns of dw, that is of rows of the column matrix, and sums over a chunk of the
  * columns, in order. The sums of the first chunk go to dw, those of the others to the workspace and are added afterwards.
@@ -135,9 +138,10 @@ const backwardW: CpuKernel = {
     const rows = Math.ceil(k / parts / 16) * 16;
     const size = blockColumns(columns, rows);
     const blocks = Math.ceil(columns / size);
-    const chunkBlocks = Math.ceil(blocks / Math.ceil((4 * threads) / (groups * parts)));
-    const chunks = Math.ceil(blocks / chunkBlocks);
     const weights = groups * o * k;
+    const wanted = Math.min(Math.ceil((4 * threads) / (groups * parts)), 1 + Math.floor(SUMS_BYTES / (4 * weights)));
+    const chunkBlocks = Math.ceil(blocks / wanted);
+    const chunks = Math.ceil(blocks / chunkBlocks);
     const stages: Stage[] = [
       {
         items: groups * parts * chunks,
