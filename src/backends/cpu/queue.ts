@@ -28,8 +28,6 @@ const COPY: Declared = {
 /** Each worker's scratch starts on its own page, and grows by doubling, so that it is seldom allocated anew. */
 const roundUp = (bytes: number): number => 2 ** Math.ceil(Math.log2(Math.max(bytes, 65_536)));
 
-const CLOSED = new DeviceError("cpu: the backend is closed");
-
 export class Queue {
   readonly #heap: Heap;
   readonly #ring: Ring;
@@ -45,9 +43,9 @@ export class Queue {
   readonly #released: { address: number; after: number }[] = [];
   #scratch = { address: 0, bytes: 0 };
   #shared = { address: 0, bytes: 0 };
-
-  /** Why nothing more can be run: closed, or a worker is lost. */
-  #ended: DeviceError | undefined;
+  #closed = false;
+  /** Why nothing more will be completed. */
+  #lost: DeviceError | undefined;
 
   constructor(heap: Heap, ring: Ring, threads: number) {
     this.#heap = heap;
@@ -108,7 +106,7 @@ export class Queue {
   async done(): Promise<void> {
     const target = this.#queued;
     for (let done = this.#ring.completed; ((target - done) | 0) > 0; done = this.#ring.completed) {
-      if (this.#ended && this.#ended !== CLOSED) throw this.#ended;
+      if (this.#lost) throw this.#lost;
       await this.#ring.progress(done);
     }
     this.check();
@@ -122,7 +120,7 @@ export class Queue {
 
   /** Ends the workers' loops, after what is queued. */
   async close(): Promise<void> {
-    if (this.#ended) return;
+    if (this.#closed || this.#lost) return;
     this.#add({
       kernel: CLOSE,
       stage: 0,
@@ -133,18 +131,19 @@ export class Queue {
       lengths: [],
       uniforms: [],
     });
-    this.#ended = CLOSED;
+    this.#closed = true;
     await this.done();
   }
 
   /** @throws DeviceError when nothing more can be run */
   assertOpen(): void {
-    if (this.#ended) throw this.#ended;
+    if (this.#lost) throw this.#lost;
+    if (this.#closed) throw new DeviceError("cpu: the backend is closed");
   }
 
   /** A worker is gone: what it has not done will never be done. */
   abandon(reason: DeviceError): void {
-    this.#ended = reason;
+    this.#lost = reason;
     this.#ring.wake();
   }
 
@@ -163,8 +162,6 @@ export class Queue {
       );
     }
     const number = FIRST_KERNEL + this.#numbers.size;
-    this.#numbers.set(kernel, number);
-    this.#names[number] = name;
     const text = new TextEncoder().encode(JSON.stringify(declaration));
     const address = this.allocate(text.length);
     new Uint8Array(this.#heap.memory.buffer, address, text.length).set(text);
@@ -179,6 +176,8 @@ export class Queue {
       uniforms: [],
     });
     this.free(address);
+    this.#numbers.set(kernel, number);
+    this.#names[number] = name;
     return number;
   }
 
@@ -209,7 +208,7 @@ export class Queue {
 
   async #pump(): Promise<void> {
     this.#pumping = true;
-    while (this.#waiting.length > 0 && !(this.#ended && this.#ended !== CLOSED)) {
+    while (this.#waiting.length > 0 && !this.#lost) {
       await this.#ring.progress(this.#ring.completed);
       this.#submit();
     }
