@@ -6,11 +6,9 @@
  *
  * A draw depends on (seed, epoch, image) alone: not on the batch, the device or what was drawn before.
  */
+import { VIEW_LENGTH } from "../ops/augment.ts";
 import { Purpose, Random } from "../random.ts";
 import type { ColourAxes } from "./statistics.ts";
-
-/** How many numbers describe the view of one image. */
-export const VIEW_LENGTH = 8;
 
 export interface AugmentationOptions {
   /** Side of the records and of the crop taken from them, in pixels. */
@@ -19,7 +17,12 @@ export interface AugmentationOptions {
   /** Crops lie anywhere instead of in the centre. */
   readonly crop: boolean;
   readonly mirror: boolean;
-  /** σ of the factors of the colour axes, 0.1 in the paper; 0 switches the shift off. */
+  /**
+   * Colour noise along each principal axis, in units of the set's own standard deviation along it; 0.1 in the paper, 0
+   * for none. The paper multiplies α ~ N(0, 0.1²) with the eigenvalue of the covariance; of pixels from 0 to 255 that
+   * is a variance, up to 14,000 squared levels, and the noise would drown the image. Its square root has the right
+   * unit, and is what is multiplied here.
+   */
   readonly colour: number;
   /** How many consecutive images of an epoch lie under the same crop; 32 in the program of 2012, else 1. */
   readonly sharedCrop?: number;
@@ -54,7 +57,7 @@ export function drawViews(
     if (random.uniform() < 0.5 && mirror) views[n * VIEW_LENGTH + 2] = 1;
     if (colour === 0 || !axes) continue;
     for (let k = 0; k < 3; k++) {
-      const along = colour * random.normal() * axes.values[k]!;
+      const along = colour * random.normal() * Math.sqrt(axes.values[k]!);
       for (let c = 0; c < 3; c++) views[n * VIEW_LENGTH + 4 + c]! += along * axes.vectors[k]![c]!;
     }
   }

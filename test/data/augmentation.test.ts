@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { centreView, drawViews, tenViews, VIEW_LENGTH, type AugmentationOptions } from "../../src/data/augmentation.ts";
+import { centreView, drawViews, tenViews, type AugmentationOptions } from "../../src/data/augmentation.ts";
+import { VIEW_LENGTH } from "../../src/ops/augment.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { measureStatistics, principalAxes } from "../../src/data/statistics.ts";
 import { Purpose, Random } from "../../src/random.ts";
@@ -7,7 +8,7 @@ import { expectClose } from "../helpers/data.ts";
 
 const all: AugmentationOptions = { record: 36, size: 32, crop: true, mirror: true, colour: 0.1 };
 const axes = {
-  values: [100, 10, 1],
+  values: [10_000, 100, 1],
   vectors: [
     [1, 0, 0],
     [0, 0.6, 0.8],
@@ -29,7 +30,7 @@ describe("training views", () => {
     expect(Math.abs(mean(column(views, 2)) - 0.5)).toBeLessThan(0.03);
     expect(new Set(column(views, 3))).toEqual(new Set([1]));
     const [r, g, b] = [4, 5, 6].map((k) => column(views, k)) as [number[], number[], number[]];
-    // Along an axis: variance (0.1 λ)². Green and blue are mixtures of the second and the third.
+    // Along an axis: variance 0.1² λ. Green and blue are mixtures of the second and the third.
     const variance = (values: number[]) => mean(values.map((v) => v * v));
     expect(variance(r)).toBeWithin(90, 110);
     expect(variance(g.map((value, n) => 0.6 * value + 0.8 * b[n]!))).toBeWithin(0.9, 1.1);
