@@ -7,7 +7,7 @@ export { gemm } from "./gemm";
 export { col2im, im2col } from "./im2col";
 export { lrnBackward, lrnForward } from "./lrn";
 export { mapNormBackward, mapNormForward } from "./map_norm";
-export { addFloats, clearFloats, copyBytes, copyFloats, fillFloats } from "./move";
+export { addFloats, clearFloats, copyBytes, fillFloats } from "./move";
 export { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "./pool";
 export { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation";
 export { rowSum } from "./row_sum";

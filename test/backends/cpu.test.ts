@@ -4,6 +4,7 @@ import type { Buffer } from "../../src/backends/backend.ts";
 import { openCpu } from "../../src/backends/cpu/backend.ts";
 import { addKernel } from "../../src/autograd/tape.ts";
 import { conv2dBackwardW, conv2dForward } from "../../src/ops/conv2d.ts";
+import { linearForward } from "../../src/ops/linear.ts";
 import { lrnForward } from "../../src/ops/lrn.ts";
 import { DeviceError, UsageError } from "../../src/errors.ts";
 import { failing, missing, nowhere, scale, slow } from "./cpu_fixture.ts";
@@ -148,6 +149,11 @@ test("addresses beyond 2 GiB, and memory that is full", async () => {
   const part = { buffer: low, offset: 549_999_998, length: 2 };
   own.run(addKernel, { x: part, y: { buffer: s, offset: 0, length: 2 } }, { size: 2 });
   expect([...(await own.read(s, 0, 3))]).toEqual([10, 11, 9]);
+  // by BLAS if there is one, which was told where the memory is before it grew
+  const u = { outputs: 2, inputs: 1, images: 3 };
+  own.write(x, Float32Array.of(1, 2, 3, 4, 5, 6));
+  own.run(linearForward, { w: part, x, b: part, y }, u);
+  expect([...(await own.read(y, 0, 6))]).toEqual([2, 3, 4, 4, 6, 8]);
   expect(() => own.allocate("f32", 550_000_000)).toThrow("cpu: no memory for 2200000000 more bytes");
   own.free(low);
   own.free(own.allocate("f32", 550_000_000));

@@ -8,7 +8,6 @@ import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type
 import type { ElementType, Kernel } from "../kernel.ts";
 import { loadKernels } from "./build.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
-import type { PlanContext } from "./kernel.ts";
 import { cpuKernels } from "./kernels/index.ts";
 import { Queue } from "./queue.ts";
 import { startWorkers } from "./workers.ts";
@@ -45,7 +44,6 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   for (const [index, worker] of workers.entries()) {
     worker.onerror = ({ message }) => queue.abandon(new DeviceError(`cpu: worker ${index} ended: ${message}`));
   }
-  const context: PlanContext = { threads, blas: blas !== undefined };
   const live = new Set<Buffer>();
 
   /** A window on the memory as large as it is now. */
@@ -104,7 +102,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     ) {
       const views = (Object.keys(kernel.buffers) as B[]).map((name) => asView(buffers[name]));
       const values = (Object.keys(kernel.uniforms) as U[]).map((name) => uniforms[name]);
-      const plan = cpuKernels.get(kernel.name)?.plan(uniforms, context) ?? { stages: [{ items: 1 }] };
+      const plan = cpuKernels.get(kernel.name)?.plan(uniforms, threads) ?? { stages: [{ items: 1 }] };
       queue.run(
         kernel,
         plan,

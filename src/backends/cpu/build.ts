@@ -65,7 +65,11 @@ function builtFrom(): string | undefined {
 }
 
 async function compile(): Promise<Uint8Array> {
-  const { default: asc } = await import("assemblyscript/asc");
+  const { default: asc } = await import("assemblyscript/asc").catch((cause: unknown) => {
+    throw new DeviceError("the CPU kernels must be compiled, and the compiler is not there: run bun install", {
+      cause,
+    });
+  });
   let binary: Uint8Array | undefined;
   let messages = "";
   const collect = { write: (text: string | Uint8Array) => ((messages += String(text)), true) };

@@ -31,20 +31,17 @@ export interface Stage {
 /** Stages run one after the other; all items of one are done before the next begins. */
 export interface Plan {
   readonly stages: readonly Stage[];
+  /** Bytes of workspace that all workers see and that lasts from stage to stage. */
   readonly shared?: number;
+  /** Bytes of workspace for each worker. */
   readonly scratch?: number;
-}
-
-export interface PlanContext {
-  readonly threads: number;
-  /** Whether `gemm` is the machine's BLAS. */
-  readonly blas: boolean;
 }
 
 export interface CpuKernel {
   /** The name of the `Kernel` that this computes. */
   readonly name: string;
-  plan(uniforms: Uniforms, context: PlanContext): Plan;
+  /** How to do it with so many threads. Called on the main thread and in every worker, which must come to the same. */
+  plan(uniforms: Uniforms, threads: number): Plan;
 }
 
 /** Items of `size` elements cut from `total`: the usual way to spread a loop. */

@@ -23,7 +23,6 @@ export interface WasmKernels {
   ): void;
 
   copyBytes(to: Address, from: Address, count: Count): void;
-  copyFloats(to: Address, from: Address, count: Count): void;
   clearFloats(to: Address, count: Count): void;
   fillFloats(to: Address, value: number, count: Count): void;
   addFloats(to: Address, from: Address, count: Count): void;

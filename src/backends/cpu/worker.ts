@@ -3,7 +3,7 @@ import type { BlasLibrary } from "../../native/libraries.ts";
 import { elementType, type Elements, type ElementType, type Kernel } from "../kernel.ts";
 import { openBlas } from "./blas.ts";
 import { wasmGemm } from "./gemm.ts";
-import type { CpuKernel, Plan, PlanContext } from "./kernel.ts";
+import type { CpuKernel, Plan } from "./kernel.ts";
 import { cpuKernels } from "./kernels/index.ts";
 import { CLOSE, DECLARE, Ring, type Command } from "./ring.ts";
 import { instantiate } from "./wasm.ts";
@@ -68,7 +68,6 @@ function prepare({
   const ring = new Ring(ringMemory);
   const wasm = instantiate(module, memory);
   const gemm = blas ? openBlas(blas, memory) : wasmGemm(wasm, packing);
-  const context: PlanContext = { threads, blas: blas !== undefined };
   const kernels = new Map<number, Known>();
 
   function compute(sequence: number, known: Known, command: Command): void {
@@ -81,7 +80,7 @@ function prepare({
       shared: command.shared,
       scratch: command.scratch + index * command.scratchBytes,
     };
-    const plan: Plan = known.plan(named(known.uniforms, command.uniforms), context);
+    const plan: Plan = known.plan(named(known.uniforms, command.uniforms), threads);
     const stage = plan.stages[command.stage]!;
     for (let item = ring.take(sequence); item < stage.items; item = ring.take(sequence)) stage.item(item, at, machine);
   }

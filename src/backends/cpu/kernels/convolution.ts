@@ -44,7 +44,7 @@ function blockColumns(total: number, rows: number): number {
 /** y = w · col + b: an item is a block of columns. */
 const forward: CpuKernel = {
   name: "conv2d_forward",
-  plan(u, { threads }) {
+  plan(u, threads) {
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const size = Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
     const blocks = Math.ceil(columns / size);
@@ -91,7 +91,7 @@ const ROWS = 288;
 /** dx = col2im(wᵀ · dy): an item is some maps of dx, which it alone writes. */
 const backwardX: CpuKernel = {
   name: "conv2d_backward_x",
-  plan(u, { threads }) {
+  plan(u, threads) {
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const taps = u.kh! * u.kw!;
     const maps = Math.max(1, Math.min(Math.ceil(ROWS / taps), Math.floor((c * groups) / (4 * threads))));
@@ -132,7 +132,7 @@ const SUMS_BYTES = 256 << 20;
  */
 const backwardW: CpuKernel = {
   name: "conv2d_backward_w",
-  plan(u, { threads }) {
+  plan(u, threads) {
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const parts = Math.ceil(k / (2 * ROWS));
     const rows = Math.ceil(k / parts / 16) * 16;

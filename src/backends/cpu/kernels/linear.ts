@@ -1,17 +1,17 @@
 /** Fully connected layers: matrix products cut into blocks of rows or columns of the result; and sums of rows. */
-import { pieces, type CpuKernel, type PlanContext } from "../kernel.ts";
+import { pieces, type CpuKernel } from "../kernel.ts";
 
 /** The side of a block, a few for each thread, and a multiple of 16 so that only the last has a ragged edge. */
-function block(total: number, { threads }: PlanContext): number {
+function block(total: number, threads: number): number {
   return Math.max(16, Math.ceil(total / (4 * threads) / 16) * 16);
 }
 
 /** y = w · x + b, by rows of y. */
 const forward: CpuKernel = {
   name: "linear_forward",
-  plan: ({ outputs, inputs, images }, context) => ({
+  plan: ({ outputs, inputs, images }, threads) => ({
     stages: [
-      pieces(outputs!, block(outputs!, context), (first, count, { w, x, b, y }, { gemm, wasm, memory }) => {
+      pieces(outputs!, block(outputs!, threads), (first, count, { w, x, b, y }, { gemm, wasm, memory }) => {
         const rows = y! + first * images! * 4;
         const bias = new Float32Array(memory.buffer, b! + first * 4, count);
         for (let i = 0; i < count; i++) wasm.fillFloats(rows + i * images! * 4, bias[i]!, images!);
@@ -25,9 +25,9 @@ const forward: CpuKernel = {
 /** dx = wᵀ · dy, by rows of dx. */
 const backwardX: CpuKernel = {
   name: "linear_backward_x",
-  plan: ({ outputs, inputs, images, accumulate }, context) => ({
+  plan: ({ outputs, inputs, images, accumulate }, threads) => ({
     stages: [
-      pieces(inputs!, block(inputs!, context), (first, count, { w, dy, dx }, { gemm }) => {
+      pieces(inputs!, block(inputs!, threads), (first, count, { w, dy, dx }, { gemm }) => {
         const rows = dx! + first * images! * 4;
         const columns = w! + first * 4;
         gemm(true, false, count, images!, outputs!, columns, inputs!, dy!, images!, accumulate !== 0, rows, images!);
@@ -39,9 +39,9 @@ const backwardX: CpuKernel = {
 /** dw = dy · xᵀ, by rows of dw. */
 const backwardW: CpuKernel = {
   name: "linear_backward_w",
-  plan: ({ outputs, inputs, images }, context) => ({
+  plan: ({ outputs, inputs, images }, threads) => ({
     stages: [
-      pieces(outputs!, block(outputs!, context), (first, count, { x, dy, dw }, { gemm }) => {
+      pieces(outputs!, block(outputs!, threads), (first, count, { x, dy, dw }, { gemm }) => {
         const [gradients, weights] = [dy! + first * images! * 4, dw! + first * inputs! * 4];
         gemm(false, true, count, inputs!, images!, gradients, images!, x!, images!, false, weights, inputs!);
       }),
