@@ -170,11 +170,12 @@ OWT_SHAPES = {
 
 # `pixels`: images are uniform in +-pixels; large enough that the normalisations' sums count beside their k.
 # `gain`: what the weights from the third layer on are multiplied by, so that the softmax is not saturated.
-# `bias_rate`, `bias_decay`: factors of the biases' learning rate and decay.
-PAPER = dict(side=227, pixels=128, gain=0.5, rate=2e-5, bias_rate=1, bias_decay=1)
+# `bias_rate`, `bias_decay`: factors of the biases' learning rate and decay. Their gradients are a hundred times smaller
+# here than the weights', so that it takes a large factor to see them in the losses.
+PAPER = dict(side=227, pixels=128, gain=0.5, rate=2e-5, bias_rate=200, bias_decay=1)
 NETWORKS = {
     "alexnet": dict(forward=alexnet, shapes=PAPER_SHAPES, **PAPER),
-    "alexnet-2012": dict(forward=alexnet_2012, shapes=PAPER_SHAPES, **PAPER | dict(bias_rate=2, bias_decay=0)),
+    "alexnet-2012": dict(forward=alexnet_2012, shapes=PAPER_SHAPES, **PAPER | dict(bias_rate=400, bias_decay=0)),
     "alexnet-owt": dict(forward=alexnet_owt, shapes=OWT_SHAPES, **PAPER | dict(side=224, pixels=2, rate=2e-4)),
 }
 
