@@ -32,7 +32,7 @@ export function verb<A extends ArgsDef>({ name, description, args, run }: Verb<A
         checkOptions(rawArgs, all);
         return run(parsed);
       });
-      process.exit(code);
+      await end(code);
     },
   });
   return command;
@@ -42,7 +42,7 @@ export function verb<A extends ArgsDef>({ name, description, args, run }: Verb<A
 export async function runVerb(command: CommandDef<ArgsDef>, rawArgs: string[]): Promise<void> {
   if (rawArgs.includes("--help") || rawArgs.includes("-h")) {
     print(plain(await renderUsage(command)));
-    process.exit(0);
+    return end(0);
   }
   const code = await guarded(rawArgs.includes("--debug"), async () => {
     try {
@@ -54,7 +54,12 @@ export async function runVerb(command: CommandDef<ArgsDef>, rawArgs: string[]): 
     }
     return 0;
   });
-  process.exit(code);
+  return end(code);
+}
+
+/** Ends the process once everything that was printed has reached whoever reads it. */
+function end(code: number): Promise<never> {
+  return new Promise(() => process.stdout.write("", () => process.exit(code)));
 }
 
 async function guarded(debug: boolean, work: () => Promise<number>): Promise<number> {
