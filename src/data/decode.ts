@@ -29,20 +29,22 @@ export async function decodeRecord(image: Encoded | Pixels, side: number, record
   }
   const header = readHeader(image.bytes);
   if (typeof header === "string") throw new BadImage(header);
-  const { width, height, orientation } = header;
+  const { width, height, orientation, transparent } = header;
   if (width * height > MAX_PIXELS)
     throw new BadImage(`${width} × ${height} are more than ${MAX_PIXELS / 1e6} megapixels`);
-  const transformer = () => {
-    const made = new Transformer(image.bytes);
-    return orientation === 1 ? made : made.rotate(orientation as Orientation);
-  };
   try {
+    // The library's resampling weighs pixels by alpha squared, so that transparency has to go first.
+    const flat = transparent ? await onWhite(image.bytes, width, height) : undefined;
+    const transformer = () => {
+      const made = flat ? Transformer.fromRgbaPixels(flat, width, height) : new Transformer(image.bytes);
+      return orientation === 1 ? made : made.rotate(orientation as Orientation);
+    };
     if (width === side && height === side) {
       const pixels = await transformer().rawPixels();
       if (pixels.length === 3 * side * side) return record.set(pixels);
       if (pixels.length === side * side) return copyGrey(pixels, record);
     }
-    // The library's resampling turns every other kind of pixel into 8-bit RGBA, also when the size stays.
+    // The library's resampling turns every kind of pixel into 8-bit RGBA, also when the size stays.
     const turned = orientation >= 5;
     copyRgb(await scaled(transformer(), turned ? height : width, turned ? width : height, side), record);
   } catch (error) {
@@ -68,18 +70,20 @@ function copyGrey(grey: Uint8Array, record: Uint8Array): void {
   for (let i = 0, to = 0; i < grey.length; i++, to += 3) record[to] = record[to + 1] = record[to + 2] = grey[i]!;
 }
 
-/** RGBA on white. */
 function copyRgb(rgba: Uint8Array, record: Uint8Array): void {
   for (let from = 0, to = 0; to < record.length; from += 4, to += 3) {
-    const alpha = rgba[from + 3]!;
-    if (alpha === 255) {
-      record[to] = rgba[from]!;
-      record[to + 1] = rgba[from + 1]!;
-      record[to + 2] = rgba[from + 2]!;
-      continue;
-    }
-    for (let c = 0; c < 3; c++) record[to + c] = Math.round((rgba[from + c]! * alpha + 255 * (255 - alpha)) / 255);
+    record[to] = rgba[from]!;
+    record[to + 1] = rgba[from + 1]!;
+    record[to + 2] = rgba[from + 2]!;
   }
+}
+
+/** The image drawn over white, as RGBA. */
+async function onWhite(bytes: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+  const white = new Uint8Array(width * height * 4).fill(255);
+  const rgba = await Transformer.fromRgbaPixels(white, width, height).overlay(bytes, 0, 0).rawPixels();
+  for (let at = 3; at < rgba.length; at += 4) rgba[at] = 255; // 254 here and there, by rounding
+  return rgba;
 }
 
 function fromRgb({ pixels, width, height }: Pixels): Transformer {

@@ -1,7 +1,7 @@
 /**
  * What the first bytes of an image file say about it, without decoding: the format by content, whatever the file is
- * called, the size, and how the camera was held (EXIF tag 0x0112). JPEG: ITU T.81 §B; PNG: W3C PNG §11.2 and eXIf;
- * WebP: RFC 9649.
+ * called, the size, how the camera was held (EXIF tag 0x0112), and whether there is transparency. JPEG: ITU T.81 §B;
+ * PNG: W3C PNG §11.2, tRNS and eXIf; WebP: RFC 9649.
  */
 
 export interface ImageHeader {
@@ -11,6 +11,8 @@ export interface ImageHeader {
   readonly height: number;
   /** EXIF orientation, 1 (upright) to 8; 5 to 8 swap width and height. */
   readonly orientation: number;
+  /** Whether some pixels may be transparent. */
+  readonly transparent: boolean;
 }
 
 /** How many bytes `formatOf` needs. */
@@ -32,20 +34,17 @@ export function readHeader(bytes: Uint8Array): ImageHeader | string {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const found = { JPEG: jpegHeader, PNG: pngHeader, WebP: webpHeader }[format](view, bytes);
   if (found === undefined) return `its ${format} header is damaged or cut short`;
+  if (found === "no end") return `its ${format} data are cut short: the end marker is missing`;
   if (found.width === 0 || found.height === 0)
     return `its ${format} header says ${found.width} × ${found.height} pixels`;
-  return { format, width: found.width, height: found.height, orientation: found.orientation ?? 1 };
+  return { format, ...found, orientation: found.orientation ?? 1 };
 }
 
-interface Found {
-  readonly width: number;
-  readonly height: number;
-  readonly orientation?: number | undefined;
-}
+type Found = Omit<ImageHeader, "format" | "orientation"> & { readonly orientation?: number | undefined };
 
 const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
 
-function jpegHeader(view: DataView, bytes: Uint8Array): Found | undefined {
+function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undefined {
   let orientation: number | undefined;
   // Segments follow one another: 0xFF, a marker, a length that counts itself.
   for (let at = 2; at + 9 <= bytes.length;) {
@@ -61,9 +60,9 @@ function jpegHeader(view: DataView, bytes: Uint8Array): Found | undefined {
     }
     // A frame: SOF0 … SOF15 without DHT, JPG and DAC, which share the range.
     if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
-      // A file that was cut off has no end marker; the decoder would fill the rest with grey.
-      if (bytesOf(bytes).lastIndexOf(END_OF_IMAGE) < at) return undefined;
-      return { height: view.getUint16(at + 5), width: view.getUint16(at + 7), orientation };
+      // The decoder would fill what is missing with grey and say nothing.
+      if (bytesOf(bytes).lastIndexOf(END_OF_IMAGE) < at) return "no end";
+      return { height: view.getUint16(at + 5), width: view.getUint16(at + 7), orientation, transparent: false };
     }
     at += 2 + length;
   }
@@ -73,21 +72,28 @@ function jpegHeader(view: DataView, bytes: Uint8Array): Found | undefined {
 function pngHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   if (bytes.length < 33 || text(bytes, 12, 4) !== "IHDR") return undefined;
   let orientation: number | undefined;
+  // Colour types 4 and 6 have an alpha channel; in others tRNS names a transparent colour.
+  let transparent = (bytes[25]! & 4) !== 0;
   for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     const name = text(bytes, at + 4, 4);
     if (name === "eXIf") orientation = exifOrientation(bytes.subarray(at + 8, at + 8 + view.getUint32(at)));
+    if (name === "tRNS") transparent = true;
     if (name === "IEND") break;
   }
-  return { width: view.getUint32(16), height: view.getUint32(20), orientation };
+  return { width: view.getUint32(16), height: view.getUint32(20), orientation, transparent };
 }
 
 function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   if (bytes.length < 30) return undefined;
   const chunk = text(bytes, 12, 4);
-  if (chunk === "VP8 ") return { width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff };
+  if (chunk === "VP8 ") {
+    const [width, height] = [view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff];
+    return { width, height, transparent: false };
+  }
   if (chunk === "VP8L") {
     const bits = view.getUint32(21, true);
-    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
+    const transparent = (bits & (1 << 28)) !== 0;
+    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1, transparent };
   }
   if (chunk !== "VP8X") return undefined;
   let orientation: number | undefined;
@@ -97,7 +103,7 @@ function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
     at += 8 + length + (length % 2);
   }
   const uint24 = (at: number) => view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
-  return { width: uint24(24) + 1, height: uint24(27) + 1, orientation };
+  return { width: uint24(24) + 1, height: uint24(27) + 1, orientation, transparent: (bytes[20]! & 0x10) !== 0 };
 }
 
 /** The orientation in a TIFF structure, or undefined when there is none that makes sense. */

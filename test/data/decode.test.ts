@@ -35,7 +35,7 @@ describe("formats", () => {
     ["JPEG", () => slope.jpeg(90)],
   ] as const)("%s: header and pixels", async (format, encode) => {
     const bytes = await encode();
-    expect(readHeader(bytes)).toEqual({ format, width: 64, height: 32, orientation: 1 });
+    expect(readHeader(bytes)).toMatchObject({ format, width: 64, height: 32, orientation: 1 });
     const pixels = await record(bytes, 32);
     // The centre: columns 16 to 47.
     const [left, right] = [at(pixels, 32, 0, 16), at(pixels, 32, 31, 16)];
@@ -66,6 +66,23 @@ describe("formats", () => {
     expect(at(pixels, 32, 2, 2)).toEqual([255, 255, 255]);
     for (const [c, expected] of [227, 177, 127].entries()) {
       expect(Math.abs(at(pixels, 32, 30, 2)[c]! - expected)).toBeLessThanOrEqual(2);
+    }
+  });
+
+  test("of half transparent places the colours are weighed by alpha once", async () => {
+    // Every other column hidden, with a green that must not show: half of (100, 50, 20), half white.
+    const columns = drawn(64, 64, (x) => (x % 2 ? [100, 50, 20] : [0, 255, 0, 0]));
+    // The same at 16 × 16 by a palette whose first colour is hidden (tRNS).
+    const palette =
+      "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQAQMAAAAlPW0iAAAABlBMVEUA/wBkMhTXd52zAAAAAXRSTlMAQObYZgAAAA5JREFUeNpjCA1lIAUBAP8w" +
+      "CqEC5szVAAAAAElFTkSuQmCC";
+    const images = [columns.png(), columns.webpLossless(), columns.webp(95), Buffer.from(palette, "base64")];
+    for (const bytes of await Promise.all(images)) {
+      expect(readHeader(bytes)).toMatchObject({ transparent: true });
+      const pixel = at(await record(bytes, 8), 8, 4, 4);
+      for (const [c, expected] of [177.5, 152.5, 137.5].entries()) {
+        expect(Math.abs(pixel[c]! - expected)).toBeLessThan(8);
+      }
     }
   });
 
@@ -129,8 +146,10 @@ describe("bad images say what is wrong", () => {
     const png = await plain(3, 3, 3, 64);
     expect(await complaint(new Uint8Array(0))).toBe("the file is empty");
     expect(await complaint(Buffer.from("hello, this is text"))).toBe("it is no JPEG, PNG or WebP image");
-    expect(await complaint(photo.subarray(0, photo.length / 2))).toBe("its JPEG header is damaged or cut short");
-    expect(await complaint(photo.subarray(0, 30))).toBe("its JPEG header is damaged or cut short");
+    expect(await complaint(photo.subarray(0, photo.length / 2))).toBe(
+      "its JPEG data are cut short: the end marker is missing",
+    );
+    expect(await complaint(photo.subarray(0, 24))).toBe("its JPEG header is damaged or cut short");
     expect(await complaint(png.subarray(0, png.length - 20))).toStartWith("it can't be decoded: ");
     expect(await complaint((await slope.webp(80)).subarray(0, 60))).toStartWith("it can't be decoded: ");
     const huge = Buffer.from(png);
