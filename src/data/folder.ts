@@ -1,16 +1,13 @@
 /** The files below a folder, links followed. */
-import { open, readdir, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Listing } from "./listing.ts";
 
-/** Deeper than any class folder; ends the walk where a link leads back up. */
-const MAX_DEPTH = 8;
-
 /** @throws DataError when a folder can't be read. */
 export async function openFolder(root: string): Promise<Listing> {
   const paths: string[] = [];
-  await walk(root, "", 0, paths);
+  await walk(root, "", [], paths);
   return {
     name: root,
     paths,
@@ -28,10 +25,14 @@ export async function openFolder(root: string): Promise<Listing> {
   };
 }
 
-async function walk(root: string, below: string, depth: number, paths: string[]): Promise<void> {
-  const entries = await readdir(join(root, below), { withFileTypes: true }).catch((error: Error) => {
+/** @param above the real paths of the folders that this one is in, to end where a link leads back up */
+async function walk(root: string, below: string, above: readonly string[], paths: string[]): Promise<void> {
+  const unreadable = (error: Error) => {
     throw new DataError(`can't read the folder ${join(root, below)}: ${error.message}`, { cause: error });
-  });
+  };
+  const here = await realpath(join(root, below)).catch(unreadable);
+  if (above.includes(here)) return;
+  const entries = await readdir(here, { withFileTypes: true }).catch(unreadable);
   for (const entry of entries) {
     // Hidden files and folders (.DS_Store, .ipynb_checkpoints) are no part of a data set.
     if (entry.name.startsWith(".")) continue;
@@ -39,6 +40,6 @@ async function walk(root: string, below: string, depth: number, paths: string[])
     // A link to nowhere is left to be named when its image can't be read.
     const target = entry.isSymbolicLink() ? await stat(join(root, path)).catch(() => undefined) : entry;
     if (!target?.isDirectory()) paths.push(path);
-    else if (depth < MAX_DEPTH) await walk(root, path, depth + 1, paths);
+    else await walk(root, path, [...above, here], paths);
   }
 }

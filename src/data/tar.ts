@@ -10,6 +10,8 @@ import type { Listing } from "./listing.ts";
 const BLOCK = 512;
 /** Names longer than this are taken for damage. */
 const MAX_NAME_BYTES = 64 * 1024;
+/** Symbolic links, devices, folders and pipes: whatever size they state, no bytes follow (POSIX.1-2001, pax). */
+const NO_BODY = "23456";
 /** How much is read at once where members are small, so that many headers come with one read. */
 const WINDOW = 256 * 1024;
 
@@ -53,9 +55,12 @@ async function readIndex(window: Window, name: string, fileSize: number): Promis
   const index: Index = { paths: [], starts: [], sizes: [] };
   let longName: string | undefined;
   let pax: Pax = {};
-  for (let at = 0; at < fileSize;) {
+  if (fileSize === 0) return index;
+  for (let at = 0; ;) {
+    // An archive ends with empty blocks; one that breaks off between two members has none.
+    if (at >= fileSize) throw cutShort(name, fileSize, "the empty block at its end", at + BLOCK);
     const header = await window.read(at, BLOCK);
-    if (header.length < BLOCK) throw cutShort(name, fileSize, `a header at byte ${at}`, at + BLOCK);
+    if (header.length < BLOCK && at > 0) throw cutShort(name, fileSize, `a header at byte ${at}`, at + BLOCK);
     if (header.every((byte) => byte === 0)) break;
     if (!checksumFits(header)) {
       const advice = at === 0 ? "it is no tar archive" : "it is damaged: make or download it again";
@@ -63,10 +68,10 @@ async function readIndex(window: Window, name: string, fileSize: number): Promis
     }
     const type = String.fromCharCode(header[156]!);
     const isMember = type === "0" || type === "\0" || type === "7";
-    const size = (isMember ? pax.size : undefined) ?? number(header, 124, 12);
+    const size = NO_BODY.includes(type) ? 0 : ((isMember ? pax.size : undefined) ?? number(header, 124, 12));
     const path = pax.path ?? longName ?? headerPath(header);
     const start = at + BLOCK;
-    if (!(size >= 0 && size <= Number.MAX_SAFE_INTEGER - start - BLOCK)) {
+    if (!(Number.isInteger(size) && size >= 0 && size <= Number.MAX_SAFE_INTEGER - start - BLOCK)) {
       throw new DataError(`${name}: the header at byte ${at} gives no valid size for ${path}: the archive is damaged`);
     }
     if (start + size > fileSize) throw cutShort(name, fileSize, path, start + size);

@@ -46,6 +46,8 @@ export interface Member {
   readonly contents?: Uint8Array | string;
   readonly type?: string;
   readonly prefix?: string;
+  /** What the header says, if not the length of the contents. */
+  readonly size?: number;
 }
 
 /** A tar of these members and the two empty blocks at its end. */
@@ -53,12 +55,12 @@ export function tar(...members: Member[]): Uint8Array {
   return Buffer.concat([...members.flatMap(member), Buffer.alloc(1024)]);
 }
 
-function member({ path, contents = "", type = "0", prefix = "" }: Member): Buffer[] {
+function member({ path, contents = "", type = "0", prefix = "", size }: Member): Buffer[] {
   const body = Buffer.from(contents as Uint8Array);
   const header = Buffer.alloc(512);
   header.write(path, 0, 100);
   header.write("0000644\x000000000\x000000000\x00", 100);
-  header.write(`${body.length.toString(8).padStart(11, "0")}\0`, 124);
+  header.write(`${(size ?? body.length).toString(8).padStart(11, "0")}\0`, 124);
   header.write("00000000000\0        ", 136);
   header.write(type, 156);
   header.write("ustar\x0000", 257);
