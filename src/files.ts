@@ -49,6 +49,7 @@ export function reason(error: unknown): string {
     EACCES: "permission denied",
     ENOENT: "no such file or folder",
     ENOSPC: "the disk is full",
+    EEXIST: "there is a file of that name",
     ENOTDIR: "part of the path is a file",
     EISDIR: "it is a folder",
     EROFS: "the disk is read-only",

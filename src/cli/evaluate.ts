@@ -32,12 +32,17 @@ export default verb({
       views: number("views", args.views),
       batch: number("batch", args.batch),
     });
+    const signal = stopOnCtrlC();
     const result = await evaluate(
       { ...options, ...deviceOptions(args) },
       (done, total) => line.update(`evaluating: ${count(done)} of ${count(total)}`),
-      stopOnCtrlC(),
-    );
+      signal,
+    ).catch((error: unknown) => {
+      if (signal.aborted && error === signal.reason) return undefined;
+      throw error;
+    });
     line.clear();
+    if (!result) return 1;
     const { total, classes, ...rest } = result;
     if (args.json) {
       const byClass = classes.map(({ name, scores }) => ({ name, images: scores.images, ...means(scores) }));

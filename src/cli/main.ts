@@ -1,7 +1,7 @@
 /** `bun src/cli/main.ts VERB …`; package.json's scripts call it. */
 import type { ArgsDef, CommandDef } from "citty";
 import { suggest } from "../suggest.ts";
-import { say } from "./terminal.ts";
+import { print, say } from "./terminal.ts";
 import { runVerb } from "./verb.ts";
 
 /** Each verb is loaded only when it is asked for: `models` needs no GPU library. */
@@ -14,9 +14,17 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
 };
 
 const [name = "", ...rawArgs] = process.argv.slice(2);
-const load = verbs[name];
+const load = Object.hasOwn(verbs, name) ? verbs[name] : undefined;
 if (!load) {
   const names = Object.keys(verbs);
+  if (["--help", "-h", "help"].includes(name)) {
+    for (const verb of names) print(`bun run ${verb} --help`);
+    process.exit(0);
+  }
+  if (name === "") {
+    say.error(`a command is missing: ${names.join(", ")}`);
+    process.exit(2);
+  }
   say.error(`no command is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
   process.exit(2);
 }

@@ -18,6 +18,7 @@ export default verb({
     top: { type: "string", description: "How many classes to name (5)", valueHint: "N" },
     ...deviceArgs,
   },
+  many: true,
   async run(args) {
     let failures = 0;
     const show = (prediction: Prediction) => {

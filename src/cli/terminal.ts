@@ -1,10 +1,5 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
-import { createConsola } from "consola";
-
-/** Text without its colours, where they would only be noise. */
-export function plain(text: string): string {
-  return coloured(process.stdout) ? text : Bun.stripANSI(text);
-}
+import { createConsola, LogLevels } from "consola";
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -14,28 +9,38 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
-const colours = process.stdout.isTTY === true && process.env.NO_COLOR === undefined && process.env.TERM !== "dumb";
-
-const paint = (code: number) => (text: string) => (colours ? `\x1b[${code}m${text}\x1b[0m` : text);
-export const [bold, dim, green, cyan] = [1, 2, 32, 36].map(paint) as [Paint, Paint, Paint, Paint];
-type Paint = (text: string) => string;
-
-/** Whether the text on this stream may be coloured. */
+/** Whether the text on this stream may be coloured (no-color.org). */
 function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
+
+/** Text without its colours, where they would only be noise. */
+export function plain(text: string): string {
+  return coloured(process.stdout) ? text : Bun.stripANSI(text);
+}
+
+const paint = (code: number) => (text: string) => (coloured(process.stdout) ? `\x1b[${code}m${text}\x1b[0m` : text);
+export const [bold, dim, green, cyan] = [1, 2, 32, 36].map(paint) as [Paint, Paint, Paint, Paint];
+type Paint = (text: string) => string;
 
 const LABELS: Readonly<Record<string, string>> = { error: "error: ", warn: "warning: " };
 
 /** Notes, warnings and errors: each one line on standard error. */
 export const say = createConsola({
+  // Else it says less where NODE_ENV is test.
+  level: LogLevels.info,
   reporters: [
     {
       log({ type, args }) {
         const label = LABELS[type] ?? "";
         const painted =
           coloured(process.stderr) && label ? `\x1b[${type === "error" ? 31 : 33}m${label}\x1b[0m` : label;
-        process.stderr.write(`${painted}${args.join(" ")}\n`);
+        // A driver's text may have several lines.
+        const text = args
+          .join(" ")
+          .trim()
+          .replace(/\s*\n\s*/g, " ");
+        process.stderr.write(`${painted}${text}\n`);
       },
     },
   ],

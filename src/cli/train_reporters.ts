@@ -67,7 +67,8 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
     `${event.data}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes${ignored}`,
     `${event.epochs} epochs, batches of ${event.batch}; run folder ${here(event.run)}`,
   ];
-  if (event.from) lines.push(`going on with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
+  if (event.from && event.from.epoch < event.epochs)
+    lines.push(`going on with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
   return lines;
 }
 

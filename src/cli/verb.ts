@@ -17,19 +17,27 @@ export interface Verb<A extends ArgsDef> {
   readonly name: string;
   readonly description: string;
   readonly args: A;
+  /** Whether any number of words may follow, such as images. */
+  readonly many?: boolean;
   /** Resolves to the exit code. */
   run(args: ParsedArgs<A & Common>): Promise<number>;
 }
 
 /** Makes a command that ends the process itself. */
-export function verb<A extends ArgsDef>({ name, description, args, run }: Verb<A>): CommandDef<A & Common> {
+export function verb<A extends ArgsDef>({
+  name,
+  description,
+  args,
+  many = false,
+  run,
+}: Verb<A>): CommandDef<A & Common> {
   const all = { ...args, ...common };
   const command: CommandDef<A & Common> = defineCommand({
     meta: { name: `bun run ${name}`, description },
     args: all,
     async run({ args: parsed, rawArgs }) {
       const code = await guarded(rawArgs.includes("--debug"), async () => {
-        checkOptions(rawArgs, all);
+        checkOptions(rawArgs, all, many);
         return run(parsed);
       });
       await end(code);
@@ -76,14 +84,19 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
   }
 }
 
-/** @throws UsageError for an option that the command does not have, or a value that is missing */
-function checkOptions(rawArgs: readonly string[], args: ArgsDef): void {
+/** @throws UsageError for an option that the command does not have, a value that is missing, or a word too many */
+function checkOptions(rawArgs: readonly string[], args: ArgsDef, many: boolean): void {
   const options = Object.entries(args).filter(([, { type }]) => type !== "positional");
   const names = new Map(options.map(([name, { type }]) => [name, type]));
+  const places = Object.entries(args).filter(([, { type }]) => type === "positional");
+  let words = 0;
   for (let i = 0; i < rawArgs.length; i++) {
     const argument = rawArgs[i]!;
     if (argument === "--") return;
-    if (!argument.startsWith("-") || argument === "-" || /^-\d/.test(argument)) continue;
+    if (!argument.startsWith("-") || argument === "-") {
+      if (++words > places.length && !many) throw new UsageError(`"${argument}" is one word too many; see --help`);
+      continue;
+    }
     const [name = "", value] = argument.replace(/^--?/, "").split("=", 2);
     const plain = names.has(name) ? name : name.replace(/^no-/, "");
     const type = names.get(plain);

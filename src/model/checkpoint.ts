@@ -7,7 +7,13 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { format } from "../autograd/tensor.ts";
 import { CheckpointError } from "../errors.ts";
 import type { Model } from "./model.ts";
-import { openSafetensors, writeSafetensors, type Safetensors, type TensorSource } from "./safetensors.ts";
+import {
+  openSafetensors,
+  writeSafetensors,
+  type Safetensors,
+  type TensorEntry,
+  type TensorSource,
+} from "./safetensors.ts";
 
 const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
@@ -49,7 +55,6 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents)
 
 export interface Checkpoint {
   readonly path: string;
-  /** The network's name. */
   readonly network: string;
   readonly classes: readonly string[];
   readonly state: unknown;
@@ -81,29 +86,30 @@ function read(path: string, file: Safetensors): Checkpoint {
       `${path}: a safetensors file, but not a checkpoint of this program (format ${kind ?? "unnamed"})`,
     );
   }
-  const entry = (name: string, shape?: readonly number[]): Float32Array => {
+  const entry = (name: string, shape?: readonly number[]): TensorEntry => {
     const found = file.tensors.get(name);
     if (!found) throw new CheckpointError(`${path}: ${name} is missing`);
     if (shape && found.shape.join() !== shape.join()) {
       throw new CheckpointError(`${path}: ${name} is ${format(found.shape)}, the model's is ${format(shape)}`);
     }
-    return found.read();
+    return found;
   };
   return {
     path,
     network,
     classes: parseClasses(path, classes),
     state: parseJson(path, "state", state),
-    mean: entry(MEAN),
+    mean: entry(MEAN).read(),
     loadInto(model, velocities) {
       if (model.network.name !== network) {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
       }
+      entry(MEAN, [model.network.record, model.network.record, 3]);
       for (const parameter of model.parameters) {
-        parameter.backend.write(parameter.buffer, entry(parameter.name, parameter.shape));
+        parameter.backend.write(parameter.buffer, entry(parameter.name, parameter.shape).read());
       }
       velocities?.forEach((velocity, i) => {
-        velocity.backend.write(velocity.buffer, entry(VELOCITY + model.parameters[i]!.name, velocity.shape));
+        velocity.backend.write(velocity.buffer, entry(VELOCITY + model.parameters[i]!.name, velocity.shape).read());
       });
     },
     close: file.close,
@@ -112,8 +118,8 @@ function read(path: string, file: Safetensors): Checkpoint {
 
 function parseClasses(path: string, text: string): readonly string[] {
   const classes = parseJson(path, "classes", text);
-  if (!Array.isArray(classes) || classes.some((name) => typeof name !== "string")) {
-    throw new CheckpointError(`${path}: its class names are not a list of names`);
+  if (!Array.isArray(classes) || classes.length < 2 || classes.some((name) => typeof name !== "string")) {
+    throw new CheckpointError(`${path}: its class names are not a list of two names or more`);
   }
   return classes;
 }

@@ -2,14 +2,14 @@ import type { Phase, Schedule } from "../model/networks.ts";
 
 /** What a schedule remembers between epochs; stored in the checkpoint. */
 export interface ScheduleState {
-  /** The lowest validation error so far. */
-  best: number;
+  /** The lowest validation error so far; null before the first. (JSON has no Infinity.) */
+  best: number | null;
   /** Epochs since then, or since the last drop. */
   waited: number;
   drops: number;
 }
 
-export const freshSchedule = (): ScheduleState => ({ best: Infinity, waited: 0, drops: 0 });
+export const freshSchedule = (): ScheduleState => ({ best: null, waited: 0, drops: 0 });
 
 /**
  * The learning rate of a layer.
@@ -38,7 +38,7 @@ export function colourAt(schedule: Schedule, progress: number): boolean {
 
 /** The state after an epoch that ended with this validation error. */
 export function afterEpoch(schedule: Schedule, state: ScheduleState, error: number): ScheduleState {
-  if (error < state.best) return { ...state, best: error, waited: 0 };
+  if (state.best === null || error < state.best) return { ...state, best: error, waited: 0 };
   const waited = state.waited + 1;
   const drops = schedule.kind === "plateau" && waited >= schedule.patience && state.drops < schedule.drops;
   return drops ? { ...state, waited: 0, drops: state.drops + 1 } : { ...state, waited };

@@ -70,8 +70,8 @@ export function makeConfig(
     blas: options.blas ?? null,
     threads: options.threads ?? null,
   };
-  check("--epochs", config.epochs, Number.isInteger(config.epochs) && config.epochs > 0, "a whole number above 0");
-  check("--batch", config.batch, Number.isInteger(config.batch) && config.batch > 0, "a whole number above 0");
+  checkCount("--epochs", config.epochs);
+  checkCount("--batch", config.batch);
   check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
   check("--decay", config.decay, config.decay >= 0, "at least 0");
   check("--hold-out", config.holdOut, config.holdOut > 0 && config.holdOut < 1, "between 0 and 1");
@@ -87,6 +87,7 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
       `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --device, --blas and --threads can`,
     );
   }
+  if (epochs !== undefined) checkCount("--epochs", epochs);
   return {
     ...config,
     epochs: epochs ?? config.epochs,
@@ -147,6 +148,11 @@ function makeAugmentation(recipe: Augmentation, augment: string | undefined): Au
     mirror: parts.includes("mirror"),
     colour: parts.includes("colour") || parts.includes("color") ? recipe.colour || 0.1 : 0,
   };
+}
+
+/** @throws UsageError unless it counts something */
+export function checkCount(option: string, value: number): void {
+  check(option, value, Number.isInteger(value) && value > 0, "a whole number above 0");
 }
 
 function check(option: string, value: number, right: boolean, must: string): void {

@@ -4,14 +4,14 @@ import { centreView, tenViews } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, RecordCache } from "../data/loader.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
-import { Model } from "../model/model.ts";
-import { findNetwork } from "../model/networks.ts";
-import { openSets } from "./sets.ts";
+import { Model, place } from "../model/model.ts";
+import { checkCount } from "./config.ts";
+import { checkFit } from "./fit.ts";
+import { closeSets, openSets } from "./sets.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
 import { probabilities, uploadMean } from "./passes.ts";
 import { addScores, noScores, type Scores } from "./scores.ts";
-import { findWeights } from "./weights.ts";
+import { findWeights, openWeights } from "./weights.ts";
 
 export interface EvaluateOptions extends DeviceOptions {
   /** A folder or archive; the validation part of what the run was trained on if not given. */
@@ -37,7 +37,10 @@ export interface Evaluation {
   readonly imagesPerSecond: number;
 }
 
-/** @throws UsageError, DataError, CheckpointError or DeviceError */
+/**
+ * @param signal stops it: it then rejects with the signal's reason
+ * @throws UsageError, DataError, CheckpointError or DeviceError
+ */
 export async function evaluate(
   options: EvaluateOptions,
   progress: (done: number, total: number) => void = () => {},
@@ -45,37 +48,43 @@ export async function evaluate(
 ): Promise<Evaluation> {
   const views = options.views ?? 1;
   if (views !== 1 && views !== 10) throw new UsageError(`--views ${views}: must be 1 or 10`);
+  if (options.batch !== undefined) checkCount("--batch", options.batch);
   const weights = findWeights(options.model);
-  const checkpoint = openCheckpoint(weights.path);
+  const { checkpoint, network } = openWeights(weights.path);
   try {
-    const network = findNetwork(checkpoint.network);
-    const { val: dataset } = await (options.data === undefined
+    const sets = await (options.data === undefined
       ? openSets(weights.config())
       : openSets({ data: options.data, val: null, holdOut: 0, seed: 0 }));
-    requireClasses(dataset, checkpoint.classes, weights.path);
-    const backend = await openDevice(options);
     try {
-      const model = new Model(network, backend, checkpoint.classes.length);
-      checkpoint.loadInto(model);
-      const start = performance.now();
-      const result = await evaluateModel(model, uploadMean(backend, network.record, checkpoint.mean), dataset, {
-        batch: Math.min(options.batch ?? network.recipe.batch, dataset.length),
-        views,
-        progress,
-        ...(signal ? { signal } : {}),
-      });
-      return {
-        network: network.name,
-        weights: weights.path,
-        data: dataset.name,
-        views,
-        device: backend.description,
-        ...result,
-        imagesPerSecond: (1000 * result.total.images) / (performance.now() - start),
-      };
+      const dataset = sets.val;
+      requireClasses(dataset, checkpoint.classes, weights.path);
+      const backend = await openDevice(options);
+      try {
+        const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+        checkFit(network.name, place(network, checkpoint.classes.length), batch, backend, "evaluating");
+        const model = new Model(network, backend, checkpoint.classes.length);
+        checkpoint.loadInto(model);
+        const start = performance.now();
+        const result = await evaluateModel(model, uploadMean(backend, network.record, checkpoint.mean), dataset, {
+          batch,
+          views,
+          progress,
+          ...(signal ? { signal } : {}),
+        });
+        return {
+          network: network.name,
+          weights: weights.path,
+          data: dataset.name,
+          views,
+          device: backend.description,
+          ...result,
+          imagesPerSecond: (1000 * result.total.images) / (performance.now() - start),
+        };
+      } finally {
+        await backend.close();
+      }
     } finally {
-      await backend.close();
-      await dataset.close();
+      await closeSets(sets);
     }
   } finally {
     checkpoint.close();
@@ -88,6 +97,8 @@ export interface Pass {
   /** Records that are kept from one evaluation to the next. */
   readonly cache?: RecordCache;
   readonly progress?: (done: number, total: number) => void;
+  /** Told of each image that can't be used, once for each cache. */
+  readonly onBad?: (name: string, reason: string) => void;
   readonly signal?: AbortSignal;
 }
 
@@ -96,13 +107,13 @@ export async function evaluateModel(
   model: Model,
   mean: Tensor,
   dataset: Dataset,
-  { batch, views = 1, cache, progress = () => {}, signal }: Pass,
+  { batch, views = 1, cache, progress = () => {}, onBad, signal }: Pass,
 ): Promise<Pick<Evaluation, "total" | "classes" | "bad">> {
   const { record, crop } = model.network;
   const viewsOfBatch = views === 10 ? tenViews(batch, record, crop) : [centreView(batch, record, crop)];
   const total = noScores();
   const classes = dataset.classes.map((name) => ({ name, scores: noScores() }));
-  const loader = createLoader(dataset, { batch, recordSize: record, ...(cache ? { cache } : {}) });
+  const loader = createLoader(dataset, { batch, recordSize: record, ...(cache && { cache }), ...(onBad && { onBad }) });
   for await (const { pixels, labels, valid } of loader) {
     signal?.throwIfAborted();
     const p = await probabilities(model, mean, pixels, viewsOfBatch);

@@ -6,10 +6,17 @@ import type { PlacedLayer } from "../model/model.ts";
  * Says before any work begins whether a batch fits the device.
  * @throws DeviceError with the largest batch that does
  */
-export function checkFit(name: string, layers: readonly PlacedLayer[], batch: number, backend: Backend): void {
+export function checkFit(
+  name: string,
+  layers: readonly PlacedLayer[],
+  batch: number,
+  backend: Backend,
+  work: "training" | "evaluating" = "training",
+): void {
+  const bytesOf = work === "training" ? trainingBytes : evaluationBytes;
   const { bindingBytes, totalBytes } = backend.limits;
   const fits = (images: number) =>
-    largestTensorBytes(layers, images) <= bindingBytes && trainingBytes(layers, images) <= totalBytes;
+    largestTensorBytes(layers, images) <= bindingBytes && bytesOf(layers, images) <= totalBytes;
   if (fits(batch)) return;
   let [below, above] = [0, batch];
   while (above - below > 1) {
@@ -20,7 +27,7 @@ export function checkFit(name: string, layers: readonly PlacedLayer[], batch: nu
   const overBinding = largestTensorBytes(layers, batch) > bindingBytes;
   const [needs, has] = overBinding
     ? [`a tensor of ${megabytes(largestTensorBytes(layers, batch))}`, `binds at most ${megabytes(bindingBytes)}`]
-    : [megabytes(trainingBytes(layers, batch)), `has ${megabytes(totalBytes)}`];
+    : [megabytes(bytesOf(layers, batch)), `has ${megabytes(totalBytes)}`];
   throw new DeviceError(
     `${name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}: ` +
       (below > 0 ? `use --batch ${below} or less` : `use another device`),
@@ -33,13 +40,27 @@ export function largestTensorBytes(layers: readonly PlacedLayer[], batch: number
   return 4 * batch * Math.max(...sizes);
 }
 
+/** What a forward pass holds at most: weights, and activations, which are all kept until its end. */
+function evaluationBytes(layers: readonly PlacedLayer[], batch: number): number {
+  const [parameters, activations] = [parameterCount(layers), activationCount(layers)];
+  return 4 * (parameters + batch * activations);
+}
+
 /** What a training step holds at most: weights, gradients and velocities, activations, and gradients of activations. */
 export function trainingBytes(layers: readonly PlacedLayer[], batch: number): number {
-  const parameters = layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + elements(shape), 0);
-  const activations = layers.reduce((sum, { layer, output }) => sum + elements(output) * (1 + layer.kept), 0);
+  const [parameters, activations] = [parameterCount(layers), activationCount(layers)];
   // Gradients live only from one layer to the one before; the pool keeps two of the largest sizes.
   const gradients = 2 * Math.max(...layers.map(({ output }) => elements(output)));
   return 4 * (3 * parameters + batch * (activations + gradients));
+}
+
+function parameterCount(layers: readonly PlacedLayer[]): number {
+  return layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + elements(shape), 0);
+}
+
+/** Of one image; what the layers keep for the backward pass included. */
+function activationCount(layers: readonly PlacedLayer[]): number {
+  return layers.reduce((sum, { layer, output }) => sum + elements(output) * (1 + layer.kept), 0);
 }
 
 function elements(shape: readonly number[]): number {

@@ -1,17 +1,14 @@
 /** What a model says of images: the most probable classes of each. */
-import { readdir, stat } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { centreView, tenViews } from "../data/augmentation.ts";
-import type { Encoded } from "../data/dataset.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
-import { readImage } from "../data/open.ts";
-import { AlexNetError, DataError, UsageError } from "../errors.ts";
-import { openCheckpoint } from "../model/checkpoint.ts";
+import { DataError, UsageError } from "../errors.ts";
+import { reason } from "../files.ts";
 import { Model } from "../model/model.ts";
-import { findNetwork } from "../model/networks.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
 import { probabilities, uploadMean } from "./passes.ts";
-import { findWeights } from "./weights.ts";
+import { findWeights, openWeights } from "./weights.ts";
 
 export interface PredictOptions extends DeviceOptions {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -48,9 +45,8 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
   const names = await listImages(options.images);
   const weights = findWeights(options.model);
-  const checkpoint = openCheckpoint(weights.path);
+  const { checkpoint, network } = openWeights(weights.path);
   try {
-    const network = findNetwork(checkpoint.network);
     const backend = await openDevice(options);
     try {
       const model = new Model(network, backend, checkpoint.classes.length);
@@ -88,11 +84,12 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
 /** Decodes an image into its record. @returns why it can't be used, or undefined */
 async function decode(name: string, side: number, record: Uint8Array): Promise<string | undefined> {
   try {
-    const image: Encoded = name === "-" ? { kind: "encoded", bytes: await Bun.stdin.bytes() } : await readImage(name);
-    await decodeRecord(image, side, record);
+    const bytes = name === "-" ? await Bun.stdin.bytes() : await readFile(name);
+    await decodeRecord({ kind: "encoded", bytes }, side, record);
     return undefined;
   } catch (error) {
-    if (error instanceof BadImage || error instanceof AlexNetError) return error.message;
+    if (error instanceof BadImage) return error.message;
+    if (error instanceof Error && "syscall" in error) return `can't be read: ${reason(error)}`;
     throw error;
   }
 }

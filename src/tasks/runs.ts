@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSyn
 import { basename, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
+import type { TrainConfig } from "./config.ts";
 
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";
@@ -40,18 +41,20 @@ export class Run {
   }
 
   /** Writes config.json. @throws AlexNetError when the folder can't be written to. */
-  async writeConfig(config: unknown): Promise<void> {
+  async writeConfig(config: TrainConfig): Promise<void> {
     await replaceFile(this.#config, (append) =>
       append(new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`)),
     );
   }
 
-  /** @throws CheckpointError when there is none. */
-  readConfig(): unknown {
+  /** @throws CheckpointError when there is none, or it is damaged. */
+  readConfig(): TrainConfig {
     try {
-      return JSON.parse(readFileSync(this.#config, "utf8"));
+      const config = JSON.parse(readFileSync(this.#config, "utf8")) as Partial<TrainConfig> | null;
+      if (typeof config?.network !== "string" || typeof config.schedule !== "object") throw new Error("it is damaged");
+      return config as TrainConfig;
     } catch (error) {
-      throw new CheckpointError(`${this.path} is not a run that can be resumed: config.json: ${reason(error)}`, {
+      throw new CheckpointError(`${this.path} is not a run that can be used: config.json: ${reason(error)}`, {
         cause: error,
       });
     }
@@ -66,27 +69,33 @@ export class Run {
     }
   }
 
-  /** Makes the folder what it was at a step: forgets what was logged after it, and files that were being written. */
-  async rewind(step: number): Promise<void> {
+  /**
+   * Makes the folder what it was when so many steps and epochs were done: forgets what was logged after it, and files
+   * that were being written.
+   */
+  async rewind({ step, epoch }: { readonly step: number; readonly epoch: number }): Promise<void> {
     for (const file of readdirSync(this.path)) {
       if (file.endsWith(".tmp")) rmSync(join(this.path, file), { force: true });
     }
     if (!existsSync(this.#log)) return;
     const kept = readFileSync(this.#log, "utf8")
       .split("\n")
-      .filter((line) => stepOf(line) <= step);
+      .filter((line) => isBefore(line, step, epoch));
     const text = kept.map((line) => `${line}\n`).join("");
     await replaceFile(this.#log, (append) => append(new TextEncoder().encode(text)));
   }
 }
 
-/** The step of a log line; Infinity for a line that a kill cut short. */
-function stepOf(line: string): number {
+/**
+ * Whether a log line is of work that was done; a line that a kill cut short is not. After the last step of an epoch its
+ * validation may still be missing.
+ */
+function isBefore(line: string, step: number, epoch: number): boolean {
   try {
-    const { step } = JSON.parse(line) as { step?: unknown };
-    return typeof step === "number" ? step : Infinity;
+    const entry = JSON.parse(line) as { step?: unknown; epoch?: unknown; val?: unknown };
+    return Number(entry.step) <= step && (entry.val === undefined || Number(entry.epoch) <= epoch);
   } catch {
-    return Infinity;
+    return false;
   }
 }
 
@@ -128,7 +137,12 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
   if (name !== "latest") {
     const path = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, file)));
     if (path) return new Run(path);
-    throw new UsageError(`no run in ${name}: there is no ${join(name, file)}`);
+    const begun = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, "config.json")));
+    throw new UsageError(
+      begun
+        ? `${begun} has no ${file} yet: its first epoch is not done; go on with --resume ${begun}`
+        : `no run in ${name}: there is no ${join(name, file)}`,
+    );
   }
   const runs = existsSync(RUNS) ? readdirSync(RUNS).map((entry) => join(RUNS, entry)) : [];
   const newest = runs
@@ -136,5 +150,5 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
     .map((path) => ({ path, time: statSync(join(path, file)).mtimeMs }))
     .sort((a, b) => b.time - a.time)[0];
   if (newest) return new Run(newest.path);
-  throw new UsageError(`there is no run in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+  throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
 }

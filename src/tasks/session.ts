@@ -27,7 +27,8 @@ export interface State {
   schedule: ScheduleState;
   /** Of the epoch so far. */
   scores: Scores;
-  bestError: number;
+  /** The lowest validation error so far; null before the first. */
+  bestError: number | null;
   axes: ColourAxes;
 }
 
@@ -37,9 +38,21 @@ export const freshState = (axes: ColourAxes): State => ({
   step: 0,
   schedule: freshSchedule(),
   scores: noScores(),
-  bestError: Infinity,
+  bestError: null,
   axes,
 });
+
+/** Whether something read from a file can be a state. */
+export function isState(value: unknown): value is State {
+  const { epoch, batch, step, bestError, schedule, scores, axes } = (value ?? {}) as Partial<State>;
+  const counts = [epoch, batch, step, scores?.images, schedule?.waited, schedule?.drops];
+  return (
+    counts.every((count) => Number.isSafeInteger(count) && count! >= 0) &&
+    [bestError, schedule!.best].every((error) => error === null || typeof error === "number") &&
+    Array.isArray(axes?.values) &&
+    Array.isArray(axes.vectors)
+  );
+}
 
 export interface Session {
   readonly run: Run;
@@ -155,7 +168,7 @@ async function trainBatch(session: Session, batch: Batch, batches: number): Prom
     step: state.step,
   });
   addScores(state.scores, losses, ranks, valid);
-  if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss");
+  if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss);
   state.batch++;
   state.step++;
 }
@@ -167,6 +180,7 @@ async function validate({ model, deviceMean, val, config, report, signal }: Sess
       cache: val.cache,
       batch: Math.min(config.batch, val.dataset.length),
       progress: (done, total) => report({ type: "validate", done, total }),
+      onBad: (name, reason) => report({ type: "bad", name, reason }),
       ...(signal ? { signal } : {}),
     });
     return means(total);
@@ -178,7 +192,7 @@ async function validate({ model, deviceMean, val, config, report, signal }: Sess
 
 async function endEpoch(session: Session, val: Means, { images, seconds, waitedSeconds }: Timing): Promise<void> {
   const { config, state, run, report } = session;
-  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss");
+  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss);
   const record: EpochRecord = {
     step: state.step,
     epoch: state.epoch + 1,
@@ -193,12 +207,12 @@ async function endEpoch(session: Session, val: Means, { images, seconds, waitedS
   state.epoch++;
   state.batch = 0;
   state.scores = noScores();
-  const isBest = val.top1 < state.bestError;
+  const isBest = state.bestError === null || val.top1 < state.bestError;
   if (isBest) state.bestError = val.top1;
-  // The best first: killed between the two, a resumed run comes by here again.
+  // "last" at the end: killed before, a resumed run comes by here again.
   if (isBest) await save(session, "best");
-  await save(session);
   run.log(record);
+  await save(session);
   report({ type: "epoch", isBest, ...record });
 }
 
@@ -213,11 +227,11 @@ async function save(
   report({ type: "saved", path: run[which] });
 }
 
-function diverged({ run, state, config }: Session, what: string): DivergedError {
+function diverged({ run, state, config }: Session, what: string, value: number): DivergedError {
   const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
   const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
   return new DivergedError(
-    `the ${what} became ${state.scores.loss === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${state.step + 1}, ` +
+    `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${state.step + 1}, ` +
       `at a learning rate of ${rate}: train with a lower --rate. ${saved}`,
   );
 }

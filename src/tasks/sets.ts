@@ -11,6 +11,12 @@ export interface Source {
   readonly seed: number;
 }
 
+/** Closes the files of both; they may share them. */
+export async function closeSets({ train, val }: Opened): Promise<void> {
+  await train.close();
+  await val.close();
+}
+
 /** The sets to train on and to validate with. @throws DataError */
 export async function openSets({ data, val, holdOut, seed }: Source): Promise<Opened> {
   if (data === null) return shapes();

@@ -1,9 +1,11 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
+import type { Opened } from "../data/open.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { CheckpointError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
@@ -15,10 +17,10 @@ import { openDevice } from "./device.ts";
 import type { Report } from "./events.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
-import { openSets } from "./sets.ts";
+import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
-import { freshState, runEpochs, type Records, type State } from "./session.ts";
+import { freshState, isState, runEpochs, type Records, type State } from "./session.ts";
 
 export interface TrainResult {
   readonly run: string;
@@ -38,73 +40,122 @@ export async function train(
   signal?: AbortSignal,
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
-  const config = resumed ? changeConfig(resumed.readConfig() as TrainConfig, options) : await chooseConfig(options);
+  const config = resumed ? changeConfig(resumed.readConfig(), options) : await chooseConfig(options);
   const sets = await openSets(config);
-  const network = findNetwork(config.network);
-  const layers = place(network, sets.train.classes.length);
-  // A batch larger than the set would be padding for the most part.
-  const batch = Math.min(config.batch, sets.train.length);
-  const backend = await openDevice({
-    device: config.device,
-    ...(config.blas === null ? {} : { blas: config.blas }),
-    ...(config.threads === null ? {} : { threads: config.threads }),
-  });
-  const checkpoint = resumed && existsSync(resumed.last) ? openCheckpoint(resumed.last) : undefined;
   try {
-    checkFit(network.name, layers, batch, backend);
-    if (checkpoint) requireSame(checkpoint, config, sets.train.classes);
-    const run = resumed ?? openRun(options.out, config);
-    await run.writeConfig(config);
-    const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
-    const [trainRecords, valRecords] = [records(sets.train), records(sets.val)];
-    const model = new Model(network, backend, sets.train.classes.length);
-    const sgd = new Sgd(model, config);
-    const from = checkpoint?.state as State | undefined;
-    await run.rewind(from?.step ?? 0);
-    report({
-      type: "start",
-      run: run.path,
-      network: network.name,
-      parameters: model.parameters.reduce((sum, { size }) => sum + size, 0),
-      device: backend.description,
-      data: sets.train.name,
-      train: sets.train.length,
-      val: sets.val.length,
-      classes: sets.train.classes.length,
-      ignored: sets.train.ignored,
-      batch,
-      epochs: config.epochs,
-      ...(from ? { from: { epoch: from.epoch, batch: from.batch } } : {}),
+    const backend = await openDevice({
+      device: config.device,
+      ...(config.blas === null ? {} : { blas: config.blas }),
+      ...(config.threads === null ? {} : { threads: config.threads }),
     });
-    const { mean, state } =
-      checkpoint && from
-        ? { mean: checkpoint.mean, state: from }
-        : await start(trainRecords, network.record, config.seed, report);
-    if (checkpoint) checkpoint.loadInto(model, sgd.velocities);
-    else model.initialise(config.seed);
-    const deviceMean = uploadMean(backend, network.record, mean);
-    const session = { run, config: { ...config, batch }, model, sgd, mean, deviceMean, state, report };
-    const result = await runEpochs({
-      ...session,
-      train: trainRecords,
-      val: valRecords,
-      ...(signal ? { signal } : {}),
-    });
-    report({ type: "end", run: run.path, ...result });
-    return { run: run.path, ...result };
+    try {
+      const task = { config, sets, backend, resumed, out: options.out, report, ...(signal && { signal }) };
+      return await trainOn(task);
+    } finally {
+      await backend.close();
+    }
   } finally {
-    checkpoint?.close();
-    await backend.close();
-    await sets.train.close();
-    await sets.val.close();
+    await closeSets(sets);
   }
 }
 
-/** What there is before the first step. */
-async function start({ dataset, cache }: Records, recordSize: number, seed: number, report: Report) {
-  const onProgress = (done: number, total: number) => report({ type: "measure", done, total });
-  const { mean, axes } = await measureStatistics(dataset, { recordSize, seed, cache, onProgress });
-  return { mean, state: freshState(axes) };
+interface Task {
+  readonly config: TrainConfig;
+  readonly sets: Opened;
+  readonly backend: Backend;
+  readonly resumed: Run | undefined;
+  readonly out: string | undefined;
+  readonly report: Report;
+  readonly signal?: AbortSignal;
+}
+
+async function trainOn({ config, sets, backend, resumed, out, report, signal }: Task): Promise<TrainResult> {
+  const network = findNetwork(config.network);
+  const { classes } = sets.train;
+  // A batch larger than the set would be padding for the most part.
+  const batch = Math.min(config.batch, sets.train.length);
+  checkFit(network.name, place(network, classes.length), batch, backend);
+  const model = new Model(network, backend, classes.length);
+  const sgd = new Sgd(model, config);
+  // Nothing in a run's folder is changed before all of it was found to be right.
+  const from = resumed && restore(resumed, config, classes, model, sgd);
+  const run = resumed ?? openRun(out, config);
+  await run.writeConfig(config);
+  await run.rewind(from?.state ?? { step: 0, epoch: 0 });
+  report({
+    type: "start",
+    run: run.path,
+    network: network.name,
+    parameters: model.parameters.reduce((sum, { size }) => sum + size, 0),
+    device: backend.description,
+    data: sets.train.name,
+    train: sets.train.length,
+    val: sets.val.length,
+    classes: classes.length,
+    ignored: sets.train.ignored,
+    batch,
+    epochs: config.epochs,
+    ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
+  });
+  const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
+  const [train, val] = [records(sets.train), records(sets.val)];
+  if (!from) model.initialise(config.seed);
+  const begun = from ?? (await start(train, network.record, config.seed, report, signal));
+  let result: Omit<TrainResult, "run"> = { interrupted: true };
+  if (begun) {
+    const { mean, state } = begun;
+    const deviceMean = uploadMean(backend, network.record, mean);
+    const session = { run, config: { ...config, batch }, model, sgd, mean, deviceMean, state, report, train, val };
+    result = await runEpochs({ ...session, ...(signal && { signal }) });
+  }
+  report({ type: "end", run: run.path, ...result });
+  return { run: run.path, ...result };
+}
+
+/** What there is before the first step; undefined when it was stopped. */
+async function start(
+  { dataset, cache }: Records,
+  recordSize: number,
+  seed: number,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<Start | undefined> {
+  const onProgress = (done: number, total: number) => {
+    signal?.throwIfAborted();
+    report({ type: "measure", done, total });
+  };
+  try {
+    const { mean, axes } = await measureStatistics(dataset, { recordSize, seed, cache, onProgress });
+    for (const [i, reason] of cache.bad) report({ type: "bad", name: dataset.nameOf(i), reason });
+    return { mean, state: freshState(axes) };
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
+  }
+}
+
+interface Start {
+  readonly mean: Float32Array;
+  readonly state: State;
+}
+
+/**
+ * Loads what a run saved last; undefined when it has saved nothing yet.
+ * @throws CheckpointError when that is damaged, or of other data or another model than the run's config.json says
+ */
+function restore(run: Run, config: TrainConfig, classes: readonly string[], model: Model, sgd: Sgd): Start | undefined {
+  if (!existsSync(run.last)) return undefined;
+  const checkpoint = openCheckpoint(run.last);
+  try {
+    requireSame(checkpoint, config, classes);
+    const { mean, state } = checkpoint;
+    if (!isState(state)) throw new CheckpointError(`${run.last}: what it says of the training makes no sense`);
+    checkpoint.loadInto(model, sgd.velocities);
+    return { mean, state };
+  } finally {
+    // Closed before the training replaces it, which Windows refuses for open files.
+    checkpoint.close();
+  }
 }
 
 function openRun(out: string | undefined, config: TrainConfig): Run {
@@ -131,12 +182,10 @@ async function suitedModel(data: string | null, val: string | null): Promise<str
     if (typeof size === "string") return "alexnet";
     return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : "alexnet";
   } finally {
-    await set.close();
-    await other.close();
+    await closeSets({ train: set, val: other });
   }
 }
 
-/** @throws CheckpointError when a run's checkpoint is of other data or another model than its config.json says */
 function requireSame(checkpoint: Checkpoint, config: TrainConfig, classes: readonly string[]): void {
   if (checkpoint.network !== config.network) {
     throw new CheckpointError(

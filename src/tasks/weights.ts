@@ -1,5 +1,7 @@
 import { statSync } from "node:fs";
-import { UsageError } from "../errors.ts";
+import { CheckpointError, UsageError } from "../errors.ts";
+import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
+import { networks, type Network } from "../model/networks.ts";
 import type { TrainConfig } from "./config.ts";
 import { findRun, Run } from "./runs.ts";
 
@@ -10,9 +12,18 @@ export interface Weights {
   config(): TrainConfig;
 }
 
+/** Opens a checkpoint of one of this program's networks. @throws CheckpointError */
+export function openWeights(path: string): { checkpoint: Checkpoint; network: Network } {
+  const checkpoint = openCheckpoint(path);
+  const network = networks.find(({ name }) => name === checkpoint.network);
+  if (network) return { checkpoint, network };
+  checkpoint.close();
+  throw new CheckpointError(`${path}: a checkpoint of "${checkpoint.network}", a network that this program lacks`);
+}
+
 /** The weights to use: a file, or the best of a run; of the newest run if nothing is named. @throws UsageError */
 export function findWeights(name = "latest"): Weights {
-  if (name.endsWith(".safetensors") && statSync(name, { throwIfNoEntry: false })?.isFile()) {
+  if (name.endsWith(".safetensors") && !statSync(name, { throwIfNoEntry: false })?.isDirectory()) {
     return {
       path: name,
       config: () => {
@@ -21,5 +32,5 @@ export function findWeights(name = "latest"): Weights {
     };
   }
   const run: Run = findRun(name, "best.safetensors");
-  return { path: run.best, config: () => run.readConfig() as TrainConfig };
+  return { path: run.best, config: () => run.readConfig() };
 }
