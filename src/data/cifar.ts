@@ -33,7 +33,13 @@ export async function openCifar(listing: Listing): Promise<{ train: Dataset; val
   for (const format of FORMATS) {
     const train = files.filter(({ name }) => format.train.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
     const test = files.filter(({ name }) => format.test.test(name));
-    if (train.length === 0 || test.length === 0) continue;
+    if (train.length === 0 && test.length === 0) continue;
+    if (train.length === 0 || test.length === 0) {
+      // Others may well call a file train.bin.
+      if (format.classes !== 10) continue;
+      const lacking = train.length === 0 ? "data_batch_1.bin to data_batch_5.bin" : "test_batch.bin";
+      throw new DataError(`${listing.name} holds a part of CIFAR-10, but no ${lacking}: unpack all of the archive`);
+    }
     const names = files.find(({ name }) => name === format.names);
     const lines = names
       ? Buffer.from(await listing.read(names.index))

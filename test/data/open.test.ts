@@ -273,6 +273,10 @@ describe("CIFAR, binary", () => {
     const wrong = await folder({ "data_batch_1.bin": batch([10]), "test_batch.bin": batch([1]) });
     expect(await complaint(openDataset(wrong))).toContain("label 10 at byte 0");
     expect(await complaint(openDataset(await folder({ data_batch_1: "pickle" })))).toContain("binary version");
+    const part = await folder({ "data_batch_1.bin": batch([1]) });
+    expect(await complaint(openDataset(part))).toBe(
+      `${part} holds a part of CIFAR-10, but no test_batch.bin: unpack all of the archive`,
+    );
   });
 });
 
