@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { DataError } from "../errors.ts";
 import type { Listing } from "./listing.ts";
 
-/** @throws DataError when a folder can't be read. */
+/** @throws DataError when a folder can't be read. `head` throws it for a file that can't. */
 export async function openFolder(root: string): Promise<Listing> {
   const paths: string[] = [];
   await walk(root, "", [], paths);
@@ -13,7 +13,10 @@ export async function openFolder(root: string): Promise<Listing> {
     paths,
     read: (i) => readFile(join(root, paths[i]!)),
     async head(i, length) {
-      const file = await open(join(root, paths[i]!));
+      const path = join(root, paths[i]!);
+      const file = await open(path).catch((error: Error) => {
+        throw new DataError(`can't read ${path}: ${error.message}: repair or remove it`, { cause: error });
+      });
       try {
         const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, 0);
         return buffer.subarray(0, bytesRead);
@@ -39,7 +42,8 @@ async function walk(root: string, below: string, above: readonly string[], paths
     const path = below === "" ? entry.name : `${below}/${entry.name}`;
     // A link to nowhere is left to be named when its image can't be read.
     const target = entry.isSymbolicLink() ? await stat(join(root, path)).catch(() => undefined) : entry;
-    if (!target?.isDirectory()) paths.push(path);
-    else await walk(root, path, [...above, here], paths);
+    if (target?.isDirectory()) await walk(root, path, [...above, here], paths);
+    // Opening a pipe would wait for somebody to write to it.
+    else if (!target || target.isFile()) paths.push(path);
   }
 }

@@ -106,6 +106,19 @@ describe("folders", () => {
     await symlink(path, join(path, "a", "up"));
     const { train } = await openDataset(path, { holdOut: 0 });
     expect(list(train, path)).toEqual(["a: a/1.png", "b: b/1.png", "c: c/1.png"]);
+    // To nowhere: an image is missed when it is read, anything else at once.
+    await symlink(join(path, "nowhere"), join(path, "b", "2.png"));
+    const { train: more } = await openDataset(path, { holdOut: 0 });
+    expect(more.nameOf(2)).toBe(`${path}/b/2.png`);
+    await expect(more.read(2)).rejects.toThrow("ENOENT");
+    await symlink(join(path, "nowhere"), join(path, "b", "text"));
+    expect(await complaint(openDataset(path))).toMatch(/^can't read .*text: ENOENT.*: repair or remove it$/);
+  });
+
+  test.skipIf(process.platform === "win32")("pipes are passed by", async () => {
+    const path = await folder({ "a/1.png": image, "b/1.png": image });
+    expect(Bun.spawnSync(["mkfifo", join(path, "a", "pipe")]).exitCode).toBe(0);
+    expect((await openDataset(path, { holdOut: 0 })).train.length).toBe(2);
   });
 
   test("what can't be used is refused with a reason", async () => {
