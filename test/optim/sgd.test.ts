@@ -1,0 +1,70 @@
+/** The optimiser's arithmetic on two parameters, with steps worked out by hand in float64. */
+import { expect, test } from "bun:test";
+import { openReference } from "../../src/backends/reference.ts";
+import { Tensor } from "../../src/autograd/tensor.ts";
+import { fc, relu, type Layer } from "../../src/model/layers.ts";
+import { Model } from "../../src/model/model.ts";
+import { small, type Network } from "../../src/model/networks.ts";
+import { Sgd, type SgdSettings } from "../../src/optim/sgd.ts";
+
+const network = (layers: readonly Layer[]): Network => ({
+  ...small,
+  name: "two layers",
+  crop: 1,
+  layers: () => layers,
+});
+
+/** All weights 1, all gradients 2, all velocities as they start; one step for each rate. */
+async function step(settings: SgdSettings, rateOf: (layer: string) => number, steps = 1) {
+  const backend = openReference("f64");
+  const layers = [fc("first", 2, { sigma: 1, decay: 0.5 }), relu(), fc("second", 2, { sigma: 1 })];
+  const model = new Model(network(layers), backend, 2);
+  for (const { buffer, size } of model.parameters) backend.write(buffer, new Float64Array(size).fill(1));
+  const sgd = new Sgd(model, settings);
+  for (let i = 0; i < steps; i++) {
+    for (const parameter of model.parameters) {
+      parameter.grad = new Tensor(backend, parameter.shape, backend.allocate("f32", parameter.size));
+      backend.write(parameter.grad.buffer, new Float64Array(parameter.size).fill(2));
+    }
+    sgd.step(rateOf);
+    expect(model.parameters.every(({ grad }) => grad === undefined)).toBe(true);
+  }
+  const first: Record<string, number> = {};
+  for (const parameter of model.parameters) {
+    const values = await parameter.read();
+    // Every element was treated alike.
+    expect(new Set(values).size).toBe(1);
+    first[parameter.name] = values[0]!;
+  }
+  return first;
+}
+
+const settings: SgdSettings = { momentum: 0.9, decay: 0.1, biasRate: 2, biasDecay: false };
+
+test("a step: decay of the layer or of all, biases faster and without decay", async () => {
+  const weights = await step(settings, () => 0.01);
+  // v = −decay · rate · 1 − rate · 2
+  expect(weights["first.weight"]).toBeCloseTo(1 - 0.5 * 0.01 - 0.02, 12);
+  expect(weights["second.weight"]).toBeCloseTo(1 - 0.1 * 0.01 - 0.02, 12);
+  expect(weights["first.bias"]).toBeCloseTo(1 - 0.04, 12);
+  expect(weights["second.bias"]).toBeCloseTo(1 - 0.04, 12);
+});
+
+test("biases decay too where the recipe says so, at their own rate", async () => {
+  const weights = await step({ ...settings, biasDecay: true }, () => 0.01);
+  expect(weights["second.bias"]).toBeCloseTo(1 - 0.1 * 0.02 - 0.04, 12);
+});
+
+test("a second step has momentum", async () => {
+  const weights = await step(settings, () => 0.01, 2);
+  // v₁ = −0.021, w₁ = 0.979; v₂ = 0.9 v₁ − 0.1 · 0.01 · w₁ − 0.02
+  expect(weights["second.weight"]).toBeCloseTo(0.979 + 0.9 * -0.021 - 0.001 * 0.979 - 0.02, 12);
+  expect(weights["second.bias"]).toBeCloseTo(0.96 + 0.9 * -0.04 - 0.04, 12);
+});
+
+test("a layer with the rate 0 is frozen, weights and biases, momentum or not", async () => {
+  const weights = await step(settings, (layer) => (layer === "first" ? 0 : 0.01), 2);
+  expect(weights["first.weight"]).toBe(1);
+  expect(weights["first.bias"]).toBe(1);
+  expect(weights["second.bias"]).toBeLessThan(1);
+});
