@@ -2,7 +2,7 @@
  * The built-in set: ten kinds of figure, drawn as they are asked for, so that a first training needs no download.
  * Position, size, angle, colours, pattern, light, things in front and noise all vary, and a figure is as often lighter
  * as it is darker than what lies behind it, so that no single pixel says anything: of the 2,000 validation images a
- * linear classifier gets 21% right at best, a small conv net 98% after three epochs. Image i of a seed is always the
+ * linear classifier gets 23% right at best, a small conv net 98% after three epochs. Image i of a seed is always the
  * same image.
  */
 import { Purpose, Random } from "../random.ts";
