@@ -44,8 +44,9 @@ export interface StepResult {
 /** Forward, backward, update. Resolves when the device has done it. */
 export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);
-  const x = input(tape, model, mean, step);
+  // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
   const labels = tape.input([step.labels.length], step.labels);
+  const x = input(tape, model, mean, step);
   const logits = model.forward(x, {
     training: true,
     dropoutKey: (layer) => streamKey(step.seed, Purpose.dropout, step.step, layer),
