@@ -72,12 +72,12 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   return lines;
 }
 
-function closing({ interrupted, run, val }: Extract<TrainEvent, { type: "end" }>): string[] {
+function closing({ interrupted, run, samples, val }: Extract<TrainEvent, { type: "end" }>): string[] {
   if (interrupted) return [`Stopped, and saved. Go on with  bun run train --resume ${here(run)}`];
   const result = val
     ? `Done: ${percent(1 - val.top1)} of the validation images are classified right.`
     : "Nothing was left to do.";
-  return [`${result} Try it on an image:  bun run predict IMAGE`];
+  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}`];
 }
 
 function rate(imagesPerSecond: number): string {

@@ -36,7 +36,13 @@ export type TrainEvent =
   | ({ readonly type: "epoch"; readonly isBest: boolean } & EpochRecord)
   | { readonly type: "bad"; readonly name: string; readonly reason: string }
   | { readonly type: "saved"; readonly path: string }
-  | { readonly type: "end"; readonly interrupted: boolean; readonly run: string; readonly val?: Means };
+  | {
+      readonly type: "end";
+      readonly interrupted: boolean;
+      readonly run: string;
+      readonly samples?: string;
+      readonly val?: Means;
+    };
 
 /** A line of log.jsonl. Epochs and steps are counted from 1; errors are fractions. */
 export interface EpochRecord {

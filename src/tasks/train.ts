@@ -1,11 +1,12 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
 import type { Opened } from "../data/open.ts";
+import { writeSamples } from "../data/samples.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { CheckpointError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
@@ -108,7 +109,10 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
     const session = { run, config: { ...config, batch }, model, sgd, mean, deviceMean, state, report, train, val };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
   }
-  report({ type: "end", run: run.path, ...result });
+  // The built-in set is in no file that could be named to `predict`.
+  const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
+  if (samples) await writeSamples(sets.val, samples);
+  report({ type: "end", run: run.path, ...(samples && { samples }), ...result });
   return { run: run.path, ...result };
 }
 

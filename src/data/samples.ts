@@ -1,0 +1,18 @@
+import { join } from "node:path";
+import { Transformer } from "@napi-rs/image";
+import { replaceFile } from "../files.ts";
+import type { Dataset } from "./dataset.ts";
+
+/** Writes the first image of each class of a set of pixels as FOLDER/CLASS.png: something to try a model on. */
+export async function writeSamples(dataset: Dataset, folder: string): Promise<void> {
+  for (const [label, name] of dataset.classes.entries()) {
+    const index = Array.from({ length: dataset.length }, (_, i) => i).find((i) => dataset.label(i) === label);
+    const image = index === undefined ? undefined : await dataset.read(index);
+    if (image?.kind !== "pixels") continue;
+    const { pixels, width, height } = image;
+    const rgba = new Uint8Array(width * height * 4).fill(255);
+    for (let i = 0; i < width * height; i++) rgba.set(pixels.subarray(3 * i, 3 * i + 3), 4 * i);
+    const png = await Transformer.fromRgbaPixels(rgba, width, height).png();
+    await replaceFile(join(folder, `${name}.png`), (append) => append(png));
+  }
+}
