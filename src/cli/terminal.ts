@@ -14,6 +14,12 @@ function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
+// Whoever read the output may have seen enough, as `head` does: that is no error.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code === "EPIPE") process.exit(0);
+  throw error;
+});
+
 /** Text without its colours, where they would only be noise. */
 export function plain(text: string): string {
   return coloured(process.stdout) ? text : Bun.stripANSI(text);

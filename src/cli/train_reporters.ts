@@ -1,6 +1,7 @@
 /** A training for people, and for programs. */
-import { relative } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import type { Report, TrainEvent } from "../tasks/events.ts";
+import { RUNS } from "../tasks/runs.ts";
 import { bold, count, dim, duration, percent, print, printJson, ProgressLine, say } from "./terminal.ts";
 
 export function jsonReporter(): Report {
@@ -77,7 +78,9 @@ function closing({ interrupted, run, samples, val }: Extract<TrainEvent, { type:
   const result = val
     ? `Done: ${percent(1 - val.top1)} of the validation images are classified right.`
     : "Nothing was left to do.";
-  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}`];
+  // The newest run in runs/ is found without being named.
+  const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
+  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
 }
 
 function rate(imagesPerSecond: number): string {
