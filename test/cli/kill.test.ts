@@ -1,0 +1,111 @@
+/** A training that is killed again and again, at any moment, ends with the same bytes as one that is left alone. */
+import { afterAll, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { cli, epochsOf, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../helpers/cli.ts";
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const options = { cwd: folder.path };
+/** More than are done between all the kills. */
+const EPOCHS = 30;
+const KILLS = 20;
+const TIMEOUT_MS = 300_000;
+
+/** Kills are spread over what a training does: after these events, and after some time from the start. */
+const MOMENTS = ["time", "start", "step", "validate", "saved", "epoch"] as const;
+
+/** Waits for an event on a training's standard output, then for some milliseconds, and kills it. */
+async function killAfter(args: readonly string[], moment: string, count: number, ms: number) {
+  const child = startCli(args, options);
+  const errors = new Response(child.stderr).text();
+  let text = "";
+  let seen = 0;
+  const kill = async (after: number) => {
+    await Bun.sleep(after);
+    child.kill("SIGKILL");
+  };
+  if (moment === "time") void kill(ms * 20);
+  for await (const chunk of child.stdout as ReadableStream<Uint8Array>) {
+    const before = text.lastIndexOf("\n") + 1;
+    text += new TextDecoder().decode(chunk);
+    const lines = text.slice(before, text.lastIndexOf("\n") + 1);
+    const events = lines.split("\n").filter((line) => line.includes(`"type":"${moment}"`)).length;
+    if (seen < count && seen + events >= count) void kill(ms);
+    seen += events;
+  }
+  await child.exited;
+  return { text, errors: await errors, killed: child.signalCode === "SIGKILL" };
+}
+
+test(
+  `SIGKILL ${KILLS} times`,
+  async () => {
+    // Two steps an epoch: much of the time is spent on saving.
+    await makePhotos(join(folder.path, "photos"), 2, 18);
+    const train = ["train", "photos", ...TINY, "--epochs", `${EPOCHS}`, "--augment", "mirror,colour", "--json"];
+    const whole = await cli([...train, "--out", "whole"], options);
+    expect(whole.stderr).toBe("");
+    expect(whole.code).toBe(0);
+
+    const run = join(folder.path, "killed");
+    const seed = Date.now() % 1e6;
+    // Any numbers do; the seed is named so that a failure can be repeated.
+    let state = seed;
+    const random = () => (state = (state * 48271 + 11) % 2147483647) / 2147483647;
+    const story: string[] = [];
+    for (let kills = 0; kills < KILLS; kills++) {
+      const began = existsSync(join(run, "config.json"));
+      const moment = MOMENTS[kills % MOMENTS.length]!;
+      // It starts once; of the others the first or the second is waited for.
+      const [count, ms] = [moment !== "start" && random() < 0.3 ? 2 : 1, 30 * random() ** 2];
+      const args = began ? ["train", "--resume", "killed", "--json"] : [...train, "--out", "killed"];
+      const { text, errors, killed } = await killAfter(args, moment, count, ms);
+      const { epoch, batch } =
+        jsonLines(text.slice(0, text.lastIndexOf("\n") + 1)).find(({ from }) => from)?.from ?? {};
+      story.push(`${moment} ${count} + ${ms.toFixed(1)} ms, from epoch ${epoch ?? "-"}, batch ${batch ?? "-"}`);
+      const context = `seed ${seed}: ${story.join("; ")}`;
+      expect(errors, context).toBe("");
+      // Otherwise it was done before, and more epochs are needed.
+      expect(killed, context).toBe(true);
+    }
+    const args = existsSync(join(run, "config.json")) ? ["train", "--resume", "killed"] : [...train, "--out", "killed"];
+    const last = await cli(args, options);
+    const context = `seed ${seed}: ${story.join("; ")}`;
+    expect(last.stderr, context).toBe("");
+    expect(last.code, context).toBe(0);
+    for (const file of ["last", "best"]) {
+      const [a, b] = ["killed", "whole"].map((name) => readFileSync(join(folder.path, name, `${file}.safetensors`)));
+      expect(a!.equals(b!), `${file}.safetensors, ${context}`).toBe(true);
+    }
+    expect(epochsOf(run), context).toEqual(epochsOf(join(folder.path, "whole")));
+    expect(readdirSync(run).sort(), context).toEqual(readdirSync(join(folder.path, "whole")).sort());
+  },
+  TIMEOUT_MS,
+);
+
+test("SIGINT stops after the step, saves, says how to go on; resumed, the bytes are the same", async () => {
+  await makePhotos(join(folder.path, "photos"), 3, 30);
+  const train = ["train", "photos", ...TINY, "--epochs", "3", "--json"];
+  expect((await cli([...train, "--out", "all"], options)).code).toBe(0);
+  const child = startCli(["train", "photos", ...TINY, "--epochs", "3", "--out", "stopped"], options);
+  const errors = new Response(child.stderr).text();
+  let text = "";
+  for await (const chunk of child.stdout as ReadableStream<Uint8Array>) {
+    text += new TextDecoder().decode(chunk);
+    // The first epoch is done and the second one begun.
+    if (text.includes("epoch   1") && !child.killed) child.kill("SIGINT");
+  }
+  await child.exited;
+  expect(child.exitCode).toBe(1);
+  expect(await errors).toBe("stopping after this step; once more to stop at once\n");
+  expect(text).toContain("Stopped, and saved. Go on with  bun run train --resume stopped\n");
+  const resumed = await cli(["train", "--resume", "stopped"], options);
+  expect(resumed.stdout).toMatch(/going on with epoch \d, batch \d/);
+  expect(resumed.code).toBe(0);
+  for (const file of ["last.safetensors", "best.safetensors"]) {
+    const [a, b] = ["stopped", "all"].map((name) => readFileSync(join(folder.path, name, file)));
+    expect(a!.equals(b!), file).toBe(true);
+  }
+  expect(epochsOf(join(folder.path, "stopped"))).toEqual(epochsOf(join(folder.path, "all")));
+}, 60_000);

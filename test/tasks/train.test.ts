@@ -1,0 +1,258 @@
+/** Training through `train()`: repeats, interruptions, resumed runs, losses that are no numbers. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFile, cp, mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError, DataError, DivergedError, UsageError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import type { TrainOptions } from "../../src/tasks/config.ts";
+import { evaluate } from "../../src/tasks/evaluate.ts";
+import type { TrainEvent } from "../../src/tasks/events.ts";
+import { train } from "../../src/tasks/train.ts";
+import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const data = join(folder.path, "photos");
+/** Three epochs in one go, of 81 images in batches of 16. */
+const whole = join(folder.path, "whole");
+const [EPOCHS, STEPS] = [3, 6];
+/** The noise of every kind, so that resuming must draw the same. */
+const options = { ...tiny, data, epochs: EPOCHS, augment: "mirror,colour" };
+
+beforeAll(async () => {
+  await makePhotos(data, 3, 30);
+  await train({ ...options, out: whole });
+});
+
+const bytes = (run: string, file: "last" | "best" = "last") => readFileSync(join(run, `${file}.safetensors`));
+const run = (name: string) => join(folder.path, name);
+
+function expectSame(actual: string, expected = whole): void {
+  expect(bytes(actual).equals(bytes(expected))).toBe(true);
+  expect(bytes(actual, "best").equals(bytes(expected, "best"))).toBe(true);
+  expect(epochsOf(actual)).toEqual(epochsOf(expected));
+  expect(readdirSync(actual).sort()).toEqual(["best.safetensors", "config.json", "last.safetensors", "log.jsonl"]);
+}
+
+/** Trains until `stop` says so of an event, then goes on until the end, as often as it takes. */
+async function interrupted(name: string, stop: (event: TrainEvent) => boolean, changes: TrainOptions = {}) {
+  let options_: TrainOptions = { ...options, ...changes, out: run(name) };
+  for (let interruptions = 0; ; interruptions++) {
+    const controller = new AbortController();
+    const report = (event: TrainEvent) => void (stop(event) && controller.abort());
+    const result = await train(options_, report, controller.signal);
+    if (!result.interrupted) return interruptions;
+    expect(result.val).toBeUndefined();
+    options_ = { resume: run(name) };
+  }
+}
+
+describe("the same bytes", () => {
+  test("for the same seed", async () => {
+    await train({ ...options, out: run("again") });
+    expectSame(run("again"));
+  });
+
+  test("not for another", async () => {
+    await train({ ...options, seed: 1, out: run("other"), epochs: 1 });
+    expect(openCheckpoint(join(run("other"), "last.safetensors")).mean).not.toEqual(new Float32Array(3072));
+    expect(epochsOf(run("other"))[0]!.train).not.toEqual(epochsOf(whole)[0]!.train);
+  });
+});
+
+describe("interrupted and resumed, a run ends with the same bytes", () => {
+  test("stopped in the middle of the second epoch", async () => {
+    let stopped = false;
+    const times = await interrupted("middle", (event) => {
+      if (stopped || event.type !== "step" || event.epoch !== 2 || event.batch !== 2) return false;
+      return (stopped = true);
+    });
+    expect(times).toBe(1);
+    expectSame(run("middle"));
+  });
+
+  test("stopped after every step", async () => {
+    // Each call does one step, since the signal is looked at before the next.
+    const times = await interrupted("steps", (event) => event.type === "step");
+    expect(times).toBe(EPOCHS * STEPS);
+    expectSame(run("steps"));
+  });
+
+  test("stopped in the middle of a validation, which then starts again", async () => {
+    const changes = { batch: 4, epochs: 1 };
+    await train({ ...options, ...changes, out: run("validation-whole") });
+    let stopped = false;
+    const times = await interrupted(
+      "validation",
+      (event) => !stopped && event.type === "validate" && (stopped = event.done < event.total),
+      changes,
+    );
+    expect(times).toBe(1);
+    expectSame(run("validation"), run("validation-whole"));
+  });
+
+  test("stopped while the mean image is measured: nothing but config.json is there, and that is enough", async () => {
+    const controller = new AbortController();
+    const stop = (event: TrainEvent) => void (event.type === "measure" && controller.abort());
+    const result = await train({ ...options, out: run("measure") }, stop, controller.signal);
+    expect(result).toEqual({ run: run("measure"), interrupted: true });
+    expect(readdirSync(run("measure"))).toEqual(["config.json"]);
+    await train({ resume: run("measure") });
+    expectSame(run("measure"));
+  });
+
+  test("with a schedule that depends on the errors so far", async () => {
+    const changes = { schedule: "plateau", epochs: 2 };
+    await train({ ...options, ...changes, out: run("plateau-whole") });
+    await interrupted("plateau", (event) => event.type === "step", changes);
+    expectSame(run("plateau"), run("plateau-whole"));
+    const { state } = openCheckpoint(join(run("plateau"), "last.safetensors"));
+    expect((state as { schedule: { best: number } }).schedule.best).toBeNumber();
+  });
+
+  test("for more epochs than was said at first", async () => {
+    await train({ ...options, schedule: "constant", epochs: 1, out: run("longer") });
+    await train({ resume: run("longer"), epochs: EPOCHS });
+    await train({ ...options, schedule: "constant", out: run("longer-whole") });
+    expectSame(run("longer"), run("longer-whole"));
+  });
+
+  test("a run that is done says so, and stays as it is", async () => {
+    const before = bytes(whole);
+    expect(await train({ resume: whole })).toEqual({ run: whole, interrupted: false });
+    expect(bytes(whole).equals(before)).toBe(true);
+    expectSame(whole);
+  });
+
+  test("what a kill left half-written is taken away", async () => {
+    await cp(whole, run("killed"), { recursive: true });
+    writeFileSync(join(run("killed"), "last.safetensors.4711.tmp"), "half");
+    writeFileSync(join(run("killed"), "log.jsonl"), `${readFileSync(join(whole, "log.jsonl"), "utf8")}{"step":16,"ep`);
+    await train({ resume: run("killed") });
+    expectSame(run("killed"));
+  });
+});
+
+describe("a run that can't be resumed says why, and nothing of it changes", () => {
+  /** Copies the run, changes something, and expects an error. */
+  async function refused(name: string, spoil: (run: string) => void, error: Function, message: RegExp) {
+    await cp(whole, run(name), { recursive: true });
+    spoil(run(name));
+    const contents = () =>
+      readdirSync(run(name)).map((file) => [file, readFileSync(join(run(name), file)).toString("hex")]);
+    const before = contents();
+    const failure = await train({ resume: run(name) }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(error);
+    expect((failure as Error).message).toMatch(message);
+    expect((failure as Error).message).not.toContain("\n");
+    expect(contents()).toEqual(before);
+  }
+
+  test("its checkpoint is cut short", () =>
+    refused(
+      "cut",
+      (run) => writeFileSync(join(run, "last.safetensors"), bytes(run).subarray(0, -4)),
+      CheckpointError,
+      /cut short/,
+    ));
+
+  test("its checkpoint is of another network", async () => {
+    await train({ ...options, model: "small", epochs: 1, out: run("small") });
+    const spoil = (to: string) => writeFileSync(join(to, "last.safetensors"), bytes(run("small")));
+    await refused("network", spoil, CheckpointError, /a checkpoint of small, the run is of relu-or-tanh/);
+  });
+
+  test("its checkpoint has no velocities", () =>
+    refused(
+      "velocities",
+      (run) => writeFileSync(join(run, "last.safetensors"), bytes(run, "best")),
+      CheckpointError,
+      /velocity\.conv1\.weight is missing/,
+    ));
+
+  test("its config.json is damaged", () =>
+    refused(
+      "config",
+      (run) => writeFileSync(join(run, "config.json"), "{}"),
+      CheckpointError,
+      /config\.json: it is damaged/,
+    ));
+
+  test("the data have other classes", async () => {
+    const moved = join(folder.path, "moved");
+    await cp(data, moved, { recursive: true });
+    await train({ ...options, data: moved, epochs: 1, out: run("moved-run") });
+    await mkdir(join(moved, "c9"));
+    for (const name of ["a.png", "b.png"]) await copyFile(join(data, "c0", "000.png"), join(moved, "c9", name));
+    const before = bytes(run("moved-run"));
+    const failure = await train({ resume: run("moved-run") }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(CheckpointError);
+    expect((failure as Error).message).toMatch(/trained on 3 classes, the data now has 4/);
+    expect(bytes(run("moved-run")).equals(before)).toBe(true);
+  });
+
+  test("another setting is asked for, or none that make sense", async () => {
+    await expect(train({ resume: whole, rate: 1 })).rejects.toThrow(/--rate can't be changed/);
+    await expect(train({ resume: whole, holdOut: 0.5 })).rejects.toThrow(/--hold-out can't be changed/);
+    await expect(train({ resume: whole, epochs: 1.5 })).rejects.toThrow(UsageError);
+    await expect(train({ resume: run("nowhere") })).rejects.toThrow(UsageError);
+    expectSame(whole);
+  });
+});
+
+describe("a loss that is no number", () => {
+  test("before anything was saved", async () => {
+    const failure = await train({ ...options, rate: 1e9, out: run("diverged") }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(DivergedError);
+    expect((failure as Error).message).toMatch(
+      /epoch 1, step \d+, at a learning rate of 1000000000.*Nothing had been saved/,
+    );
+    expect(readdirSync(run("diverged"))).toEqual(["config.json"]);
+  });
+
+  test("later: what was saved last is good", async () => {
+    // From a tiny rate to one ten million times as high, at the start of the second epoch.
+    const out = run("later");
+    await train({ ...options, out, epochs: 1 });
+    const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
+    writeFileSync(join(out, "config.json"), JSON.stringify({ ...config, schedule: { kind: "constant", rate: 1e9 } }));
+    const before = bytes(out);
+    const failure = await train({ resume: out, epochs: 2 }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(DivergedError);
+    expect((failure as Error).message).toContain(`What was saved last is good: ${join(out, "last.safetensors")}`);
+    expect(bytes(out).equals(before)).toBe(true);
+    const { total } = await evaluate({ model: out, device: "cpu", threads: 1 });
+    expect(total.images).toBe(9);
+    expect(total.loss).toBeFinite();
+  });
+});
+
+describe("images that can't be used", () => {
+  test("a few are left out, counted once and named, in training and in validation", async () => {
+    const spoiled = join(folder.path, "spoiled");
+    await cp(data, join(spoiled, "train"), { recursive: true });
+    await cp(data, join(spoiled, "val"), { recursive: true });
+    const png = readFileSync(join(data, "c0", "003.png"));
+    writeFileSync(join(spoiled, "train", "c0", "003.png"), png.subarray(0, png.length / 2));
+    writeFileSync(join(spoiled, "train", "c1", "004.jpg"), "not an image");
+    writeFileSync(join(spoiled, "val", "c2", "005.png"), "");
+    const events: TrainEvent[] = [];
+    await train({ ...options, data: spoiled, out: run("spoiled") }, (event) => events.push(event));
+    const bad = events.filter((event) => event.type === "bad").map(({ name }) => name.slice(spoiled.length));
+    expect(bad.sort()).toEqual(["/train/c0/003.png", "/train/c1/004.jpg", "/val/c2/005.png"]);
+    expect(epochsOf(run("spoiled")).length).toBe(EPOCHS);
+  });
+
+  test("too many are an error that names one", async () => {
+    const spoiled = join(folder.path, "ruined");
+    await cp(data, spoiled, { recursive: true });
+    for (let i = 0; i < 15; i++) writeFileSync(join(spoiled, "c0", `${String(i).padStart(3, "0")}.png`), "no");
+    const failure = await train({ ...options, data: spoiled, out: run("ruined-run") }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(DataError);
+    expect((failure as Error).message).toMatch(
+      /1\d of the 81 images of .* can't be used, first .*ruined\/c0\/0\d\d\.png/,
+    );
+    expect(existsSync(join(run("ruined-run"), "last.safetensors"))).toBe(false);
+  });
+});
