@@ -69,6 +69,14 @@ export class Run {
     }
   }
 
+  #readLog(): string {
+    try {
+      return readFileSync(this.#log, "utf8");
+    } catch (error) {
+      throw new AlexNetError(`can't read ${this.#log}: ${reason(error)}`, { cause: error });
+    }
+  }
+
   /**
    * Makes the folder what it was when so many steps and epochs were done: forgets what was logged after it, and files
    * that were being written.
@@ -78,7 +86,7 @@ export class Run {
       if (file.endsWith(".tmp")) rmSync(join(this.path, file), { force: true });
     }
     if (!existsSync(this.#log)) return;
-    const kept = readFileSync(this.#log, "utf8")
+    const kept = this.#readLog()
       .split("\n")
       .filter((line) => isBefore(line, step, epoch));
     const text = kept.map((line) => `${line}\n`).join("");

@@ -1,5 +1,5 @@
 /** Training through `train()`: repeats, interruptions, resumed runs, losses that are no numbers. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,6 +10,9 @@ import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import { train } from "../../src/tasks/train.ts";
 import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+
+// Far more than it takes, for busy machines.
+setDefaultTimeout(120_000);
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -1,0 +1,281 @@
+/** The commands as a person or a program uses them: what they print, and their exit codes. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import packageJson from "../../package.json";
+import { cli, figurePng, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../helpers/cli.ts";
+
+// Processes take their time on a busy machine.
+setDefaultTimeout(120_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const at = (...names: string[]) => join(folder.path, ...names);
+const CPU = ["--device", "cpu", "--threads", "1"];
+const VERBS = ["train", "evaluate", "predict", "models", "devices"];
+
+/** Runs a command that must succeed without a word on standard error. */
+async function output(args: readonly string[], env: Record<string, string> = {}, stdin?: Uint8Array): Promise<string> {
+  const { code, stdout, stderr } = await cli(args, { cwd: folder.path, env, ...(stdin && { stdin }) });
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  return stdout;
+}
+
+let trained: string;
+
+beforeAll(async () => {
+  await makePhotos(at("photos"), 3, 20);
+  trained = await output(["train", "photos", ...TINY, "--epochs", "2"]);
+});
+
+test("package.json's scripts run the setup, then the command", () => {
+  const { train, evaluate, predict, models, devices } = packageJson.scripts;
+  for (const [i, script] of [train, evaluate, predict, models, devices].entries()) {
+    expect(script).toBe(`bun src/setup.ts && bun src/cli/main.ts ${VERBS[i]}`);
+  }
+});
+
+describe("train", () => {
+  test("for people: what, on what, an epoch a line, how to go on; without colours in a pipe", () => {
+    const lines = trained.trimEnd().split("\n");
+    expect(lines[0]).toMatch(/^relu-or-tanh, [\d,]+ parameters, on 1 thread, /);
+    expect(lines[1]).toMatch(/photos: 54 images to train on, 6 to validate with, 3 classes$/);
+    expect(lines[2]).toBe("2 epochs, batches of 16; run folder runs/relu-or-tanh-1");
+    expect(lines[3]).toMatch(
+      /^epoch   1  train loss \d+\.\d{3} error +\d+\.\d%   val loss \d+\.\d{3} error +\d+\.\d% \*  /,
+    );
+    expect(lines[4]).toMatch(/^epoch   2  /);
+    expect(lines[5]).toMatch(
+      /^Done: \d+\.\d% of the validation images are classified right\. Try it on an image:  bun run predict IMAGE$/,
+    );
+    expect(lines.length).toBe(6);
+    expect(trained).not.toContain("\x1b");
+  });
+
+  test("for programs: events as JSON lines, in order", async () => {
+    const events = jsonLines(await output(["train", "photos", ...TINY, "--epochs", "1", "--json", "--out", "json"]));
+    expect(events.map(({ type }) => type)).toEqual([
+      ...["start", "measure", "step", "step", "step", "step", "validate", "saved", "saved", "epoch", "end"],
+    ]);
+    expect(events[0]).toMatchObject({ network: "relu-or-tanh", train: 54, val: 6, classes: 3, batch: 16, epochs: 1 });
+    expect(events[5]).toMatchObject({ epoch: 1, epochs: 1, batch: 4, batches: 4, secondsLeft: 0 });
+    expect(events.at(-1)).toMatchObject({ interrupted: false, run: at("json"), val: events.at(-2)!.val });
+    // What was said of the epoch is what the log holds.
+    const { type: _, isBest: __, ...epoch } = events.at(-2)!;
+    expect(jsonLines(readFileSync(at("json", "log.jsonl"), "utf8"))).toEqual([epoch]);
+  });
+
+  test("the next run gets the next number, and --resume alone is the newest", async () => {
+    await output(["train", "photos", ...TINY, "--epochs", "1"]);
+    expect(existsSync(at("runs", "relu-or-tanh-2", "best.safetensors"))).toBe(true);
+    const resumed = await output(["train", "--epochs", "2", "--resume"]);
+    expect(resumed).toContain("run folder runs/relu-or-tanh-2\ngoing on with epoch 2, batch 1\nepoch   2  ");
+    expect(await output(["train", "--resume", "relu-or-tanh-2"])).toContain("Nothing was left to do.");
+  });
+
+  test("other files are counted", async () => {
+    await makePhotos(at("mixed"), 2, 10);
+    writeFileSync(at("mixed", "c0", "notes.txt"), "notes");
+    const text = await output(["train", "mixed", ...TINY, "--epochs", "1", "--out", "mixed-run"]);
+    expect(text).toContain("18 images to train on, 2 to validate with, 2 classes, 1 other files passed over\n");
+  });
+});
+
+describe("evaluate", () => {
+  const run = ["--model", "relu-or-tanh-1"];
+
+  test("for people, class by class", async () => {
+    const text = await output(["evaluate", ...run, ...CPU]);
+    expect(text).toMatch(/^relu-or-tanh \(.*best\.safetensors\) on .*photos \(held out\)\n6 images, centre crops, /);
+    expect(text).toMatch(/\nloss \d+\.\d{4}, top-1 error \d+\.\d%, top-5 error 0\.0%\nright, by class:\n/);
+    for (const label of ["c0", "c1", "c2"]) expect(text).toMatch(new RegExp(`\\n${label} .* +\\d+\\.\\d%  of 2\\n`));
+    expect(text).not.toContain("\x1b");
+  });
+
+  test("for programs, what the training measured", async () => {
+    const [result] = jsonLines(await output(["evaluate", ...run, ...CPU, "--json"]));
+    const [first, second] = jsonLines(readFileSync(at("runs", "relu-or-tanh-1", "log.jsonl"), "utf8"));
+    const best = second!.val.top1 < first!.val.top1 ? second! : first!;
+    expect(result).toMatchObject({ network: "relu-or-tanh", images: 6, views: 1, bad: [] });
+    expect({ loss: result!.loss, top1: result!.top1, top5: result!.top5 }).toEqual(best.val);
+    expect(result!.classes.map(({ name, images }: any) => [name, images])).toEqual([
+      ["c0", 2],
+      ["c1", 2],
+      ["c2", 2],
+    ]);
+    const mean = result!.classes.reduce((sum: number, { loss }: any) => sum + loss / 3, 0);
+    expect(mean).toBeCloseTo(result!.loss, 6);
+  });
+
+  test("on other images, with ten views, in other batches", async () => {
+    const evaluate = async (...more: string[]) =>
+      jsonLines(await output(["evaluate", "photos", ...run, ...CPU, "--json", ...more]))[0]!;
+    const [one, small, ten] = [await evaluate(), await evaluate("--batch", "7"), await evaluate("--views", "10")];
+    expect(one.images).toBe(60);
+    expect(small.loss).toBeCloseTo(one.loss, 5);
+    expect(ten.views).toBe(10);
+    // Records and crops are both 32 × 32, so ten views are the image and its mirror image: near, but not the same.
+    expect(ten.loss).not.toBe(one.loss);
+    expect(Math.abs(ten.loss / one.loss - 1)).toBeLessThan(0.5);
+  });
+
+  test("bad images are named and left out", async () => {
+    await makePhotos(at("holes"), 3, 5);
+    writeFileSync(at("holes", "c1", "003.png"), "no image");
+    const { code, stdout, stderr } = await cli(["evaluate", "holes", ...run, ...CPU], { cwd: folder.path });
+    expect(stderr).toMatch(/^warning: skipped .*holes\/c1\/003\.png: .*\n$/);
+    expect(stdout).toContain("\n14 images, ");
+    expect(code).toBe(0);
+  });
+});
+
+describe("predict", () => {
+  const run = ["--model", "relu-or-tanh-1", ...CPU];
+  const images = [0, 1, 2].map((label) => join("photos", `c${label}`, "000.png"));
+
+  test("several images, for people: the most probable class first", async () => {
+    const text = await output(["predict", ...images, ...run, "--top", "2"]);
+    const blocks = text.split(/^(?=photos)/m);
+    expect(blocks.length).toBe(3);
+    for (const [i, block] of blocks.entries()) {
+      const [name, first, second] = block.split("\n");
+      expect(name).toBe(images[i]!);
+      const share = (line: string) => Number(/(\d+\.\d)%$/.exec(line)![1]);
+      expect(share(first!)).toBeGreaterThanOrEqual(share(second!));
+    }
+    expect(text).toMatch(/\nby relu-or-tanh, .*best\.safetensors\n$/);
+    expect(text).not.toContain("\x1b");
+  });
+
+  test("for programs: probabilities of all classes, which add up to 1", async () => {
+    const lines = jsonLines(await output(["predict", ...images, ...run, "--json"]));
+    expect(lines.map(({ image }) => image)).toEqual(images);
+    for (const { classes } of lines) {
+      expect(classes.map(({ name }: any) => name).sort()).toEqual(["c0", "c1", "c2"]);
+      expect(classes.reduce((sum: number, { probability }: any) => sum + probability, 0)).toBeCloseTo(1, 6);
+    }
+    expect(jsonLines(await output(["predict", images[0]!, ...run, "--json", "--top", "1"]))[0]!.classes.length).toBe(1);
+  });
+
+  test("a folder, one batch or several; the same as one by one, near enough", async () => {
+    const all = jsonLines(await output(["predict", join("photos", "c0"), join("photos", "c1"), ...run, "--json"]));
+    expect(all.map(({ image }) => image)).toEqual(
+      Array.from({ length: 40 }, (_, i) =>
+        join("photos", `c${i < 20 ? 0 : 1}`, `${String(i % 20).padStart(3, "0")}.png`),
+      ),
+    );
+    const [one] = jsonLines(await output(["predict", all[35]!.image, ...run, "--json"]));
+    expect(one!.classes[0].name).toBe(all[35]!.classes[0].name);
+    expect(one!.classes[0].probability).toBeCloseTo(all[35]!.classes[0].probability, 4);
+  });
+
+  test("an image on standard input", async () => {
+    const [piped] = jsonLines(await output(["predict", "-", ...run, "--json"], {}, readFileSync(at(images[1]!))));
+    const [named] = jsonLines(await output(["predict", images[1]!, ...run, "--json"]));
+    expect(piped).toEqual({ ...named!, image: "-" });
+  });
+
+  test("ten views", async () => {
+    const [ten] = jsonLines(await output(["predict", images[0]!, ...run, "--json", "--views", "10"]));
+    expect(ten!.classes.length).toBe(3);
+  });
+
+  test("bad ones among good ones: the rest is answered, and the exit code says so", async () => {
+    writeFileSync(at("bad.jpg"), "no image");
+    const args = ["predict", images[0]!, "bad.jpg", "gone.png", "-", images[2]!, ...run];
+    const people = await cli(args, { cwd: folder.path });
+    expect(people.code).toBe(1);
+    const errors = people.stderr.trimEnd().split("\n");
+    expect(errors.length).toBe(3);
+    for (const [i, name] of ["bad\\.jpg", "gone\\.png", "-"].entries())
+      expect(errors[i]).toMatch(new RegExp(`^error: ${name}: .`));
+    expect(people.stdout).toContain(images[0]!);
+    expect(people.stdout).toContain(images[2]!);
+    const programs = await cli([...args, "--json"], { cwd: folder.path });
+    expect(programs.code).toBe(1);
+    expect(programs.stderr).toBe("");
+    expect(jsonLines(programs.stdout).map((line) => "error" in line)).toEqual([false, true, true, true, false]);
+  });
+
+  test("more output than a pipe holds reaches a slow reader whole; one that goes away is no error", async () => {
+    mkdirSync(at("many"));
+    const png = figurePng(0, 0);
+    for (let i = 0; i < 700; i++) writeFileSync(at("many", `${"long-name-".repeat(8)}${i}.png`), png);
+    const child = startCli(["predict", "many", ...run, "--json"], { cwd: folder.path });
+    await Bun.sleep(1500);
+    const text = await new Response(child.stdout).text();
+    expect(text.length).toBeGreaterThan(2 * 65_536);
+    expect(jsonLines(text).length).toBe(700);
+    expect(await child.exited).toBe(0);
+
+    const left = startCli(["predict", "many", ...run, "--json"], { cwd: folder.path });
+    const reader = left.stdout.getReader();
+    await reader.read();
+    await reader.cancel();
+    await left.exited;
+    expect(await new Response(left.stderr).text()).not.toMatch(/mistake of this program|\n\s+at /);
+  });
+});
+
+describe("models", () => {
+  test("all of them", async () => {
+    const text = await output(["models"]);
+    expect(text).toMatch(/^model +input +parameters +multiply-adds\n/);
+    expect(text).toMatch(/\nalexnet +227×227 +60,965,224 +724\.4 M  the network as the paper states it\n/);
+    expect(text).toMatch(/\nalexnet-owt +224×224 +61,100,840 /);
+    expect(jsonLines(await output(["models", "--json"])).find(({ name }) => name === "alexnet")).toMatchObject({
+      ...{ input: 227, classes: 1000, parameters: 60_965_224, multiplyAdds: 724_406_816 },
+    });
+  });
+
+  test("one, layer by layer", async () => {
+    const text = await output(["models", "alexnet"]);
+    expect(text).toMatch(/\nconv1 +conv +96 of 11×11, stride 4 +96×55×55 +34,944 +105\.4 M\n/);
+    expect(text).toMatch(/\n +sum +60,965,224 +724\.4 M\n$/);
+    const lines = jsonLines(await output(["models", "alexnet", "--json", "--classes", "10"]));
+    expect(lines.find(({ name }) => name === "fc8")).toMatchObject({
+      kind: "fc",
+      output: [10, 1, 1],
+      parameters: 40_970,
+    });
+    expect(lines.at(-1)).toMatchObject({ network: "alexnet", classes: 10, parameters: 60_965_224 - 990 * 4097 });
+  });
+});
+
+describe("devices", () => {
+  test("the cpu is always there, and exactly one is the default", async () => {
+    expect(await output(["devices"])).toMatch(/(^|\n)cpu +\d+ threads?  /);
+    const lines = jsonLines(await output(["devices", "--json"]));
+    expect(lines.at(-1)).toMatchObject({ device: "cpu" });
+    expect(lines.filter((line) => line.default).length).toBe(1);
+  });
+
+  test("without the GPU library: why", async () => {
+    const text = await output(["devices"], { WGPU_LIB_PATH: at("nothing.so") });
+    expect(text).toMatch(/^cpu .*default\nno GPU was looked for: WGPU_LIB_PATH is .*nothing\.so, which does not exist/);
+  });
+});
+
+describe("help", () => {
+  for (const verb of VERBS) {
+    test(verb, async () => {
+      const text = await output([verb, "--help"], { NO_COLOR: "1" });
+      expect(text).toContain(`bun run ${verb}`);
+      for (const option of ["--json", "--debug"]) expect(text).toContain(option);
+      expect(text).not.toContain("\x1b");
+      expect(await output([verb, "-h"])).toBe(text);
+    });
+  }
+
+  test("of all", async () => {
+    expect(await output(["--help"])).toBe(VERBS.map((verb) => `bun run ${verb} --help\n`).join(""));
+  });
+});
+
+test("--debug shows where an error comes from", async () => {
+  const { code, stderr } = await cli(["train", "nowhere", "--debug"], { cwd: folder.path });
+  expect(stderr).toMatch(/DataError: there is no .*nowhere/);
+  expect(stderr).toMatch(/\n\s+at .*open\.ts/);
+  expect(code).toBe(1);
+});
