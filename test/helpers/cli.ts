@@ -15,11 +15,15 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 
-/** A PNG of figure `label` of the built-in set. */
-export function figurePng(label: number, number: number, side = 32): Uint8Array {
+/** A PNG of figure `label` of the built-in set, 32 × 32. */
+export function figurePng(label: number, number: number, { mirror = false } = {}): Uint8Array {
+  const side = 32;
   const rgb = drawFigure(label, side, new Random(1, Purpose.drawing, 9, 1000 * label + number));
   const rgba = new Uint8Array(4 * side * side).fill(255);
-  for (let i = 0; i < side * side; i++) rgba.set(rgb.subarray(3 * i, 3 * i + 3), 4 * i);
+  for (let i = 0; i < side * side; i++) {
+    const from = mirror ? i - (i % side) + side - 1 - (i % side) : i;
+    rgba.set(rgb.subarray(3 * from, 3 * from + 3), 4 * i);
+  }
   return Transformer.fromRgbaPixels(rgba, side, side).pngSync();
 }
 
