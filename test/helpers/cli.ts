@@ -16,14 +16,11 @@ export function temporaryFolder(): { readonly path: string; remove(): void } {
 }
 
 /** A PNG of figure `label` of the built-in set, 32 × 32. */
-export function figurePng(label: number, number: number, { mirror = false } = {}): Uint8Array {
+export function figurePng(label: number, number: number): Uint8Array {
   const side = 32;
   const rgb = drawFigure(label, side, new Random(1, Purpose.drawing, 9, 1000 * label + number));
   const rgba = new Uint8Array(4 * side * side).fill(255);
-  for (let i = 0; i < side * side; i++) {
-    const from = mirror ? i - (i % side) + side - 1 - (i % side) : i;
-    rgba.set(rgb.subarray(3 * from, 3 * from + 3), 4 * i);
-  }
+  for (let i = 0; i < side * side; i++) rgba.set(rgb.subarray(3 * i, 3 * i + 3), 4 * i);
   return Transformer.fromRgbaPixels(rgba, side, side).pngSync();
 }
 
