@@ -16,7 +16,9 @@ import { kernel } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import forwardWgsl from "../../kernels/wgsl/linear_forward.wgsl" with { type: "text" };
+import forwardNarrowWgsl from "../../kernels/wgsl/linear_forward_narrow.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/linear_backward_x.wgsl" with { type: "text" };
+import backwardXNarrowWgsl from "../../kernels/wgsl/linear_backward_x_narrow.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/linear_backward_w.wgsl" with { type: "text" };
 
 /** @throws ShapeError when the shapes don't fit. */
@@ -33,6 +35,10 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   const tape = tapeOf(x, w, b);
   const y = tape.allocate([outputs, images]);
   const { backend } = x;
+  const narrow = images <= NARROW;
+  const [forwardKernel, backwardXKernel] = narrow
+    ? [linearForwardNarrow, linearBackwardXNarrow]
+    : [linearForward, linearBackwardX];
   /** Runs of rows of w, each with the same rows of b, y and dy: 64 rows at a time, so that each starts aligned. */
   const parts = pieces(w, inputs * 64).map(([offset, length]) => {
     const [row, rows] = [offset / inputs, length / inputs];
@@ -45,7 +51,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
     };
   });
   for (const { ofW, ofB, ofY, uniforms } of parts) {
-    backend.run(linearForward, { w: ofW(w), x: x.buffer, b: ofB, y: ofY(y) }, uniforms);
+    backend.run(forwardKernel, { w: ofW(w), x: x.buffer, b: ofB, y: ofY(y) }, uniforms);
   }
   tape.record({
     inputs: [x, w, b],
@@ -61,7 +67,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
       tape.accumulate(x, (dx) => {
         for (const { ofW, ofY, uniforms, first } of parts) {
           const accumulate = first ? 0 : 1;
-          backend.run(linearBackwardX, { w: ofW(w), dy: ofY(dy), dx: dx.buffer }, { ...uniforms, accumulate });
+          backend.run(backwardXKernel, { w: ofW(w), dy: ofY(dy), dx: dx.buffer }, { ...uniforms, accumulate });
         }
       });
     },
@@ -73,6 +79,8 @@ const uniforms = { outputs: "u32", inputs: "u32", images: "u32" } as const;
 
 /** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
 const TILE = 64;
+/** Up to so many images most of such a tile is empty, and kernels that do no more than read w are faster. */
+const NARROW = 16;
 
 export const linearForward = kernel({
   name: "linear_forward",
@@ -92,6 +100,13 @@ export const linearForward = kernel({
   },
 });
 
+export const linearForwardNarrow = kernel({
+  ...linearForward,
+  name: "linear_forward_narrow",
+  wgsl: forwardNarrowWgsl,
+  workgroups: ({ outputs, images }) => [Math.ceil(images / 4), Math.ceil(outputs / 4), 1],
+});
+
 export const linearBackwardX = kernel({
   name: "linear_backward_x",
   module: import.meta.url,
@@ -109,6 +124,13 @@ export const linearBackwardX = kernel({
       }
     }
   },
+});
+
+export const linearBackwardXNarrow = kernel({
+  ...linearBackwardX,
+  name: "linear_backward_x_narrow",
+  wgsl: backwardXNarrowWgsl,
+  workgroups: ({ inputs, images }) => [Math.ceil(images / 4), Math.ceil(inputs / 64), 1],
 });
 
 export const linearBackwardW = kernel({

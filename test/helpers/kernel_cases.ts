@@ -6,7 +6,13 @@ import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../src/
 import { augmentKernel } from "../../src/ops/augment.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
 import { dropoutKernel } from "../../src/ops/dropout.ts";
-import { linearBackwardW, linearBackwardX, linearForward } from "../../src/ops/linear.ts";
+import {
+  linearBackwardW,
+  linearBackwardX,
+  linearBackwardXNarrow,
+  linearForward,
+  linearForwardNarrow,
+} from "../../src/ops/linear.ts";
 import { local2dBackwardW, local2dBackwardX, local2dForward } from "../../src/ops/local2d.ts";
 import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
 import { mapNormBackward, mapNormForward } from "../../src/ops/map_norm.ts";
@@ -218,14 +224,21 @@ for (const [outputs, inputs, images] of [
   [128, 64, 128],
   [3, 1500, 2],
   [64, 16, 130],
+  [5, 1031, 4],
+  [130, 67, 16],
+  [1031, 64, 5],
 ] as const) {
   const uniforms = { outputs, inputs, images };
-  const [w, x, dy] = [random(outputs * inputs), random(inputs * images), random(outputs * images)];
-  add(linearForward, SUM, uniforms, { w, x, b: random(outputs), y: outputs * images });
+  const [w, x, dy, b] = [random(outputs * inputs), random(inputs * images), random(outputs * images), random(outputs)];
+  for (const forward of [linearForward, linearForwardNarrow]) {
+    add(forward, SUM, uniforms, { w, x, b, y: outputs * images });
+  }
   add(linearBackwardW, SUM, uniforms, { x, dy, dw: outputs * inputs });
   for (const accumulate of [0, 1]) {
     const dx = accumulate ? random(inputs * images) : new Float32Array(inputs * images).fill(NaN);
-    add(linearBackwardX, SUM, { ...uniforms, accumulate }, { w, dy, dx });
+    for (const backwardX of [linearBackwardX, linearBackwardXNarrow]) {
+      add(backwardX, SUM, { ...uniforms, accumulate }, { w, dy, dx });
+    }
   }
 }
 

@@ -51,7 +51,7 @@ test("weights larger than a binding are worked on in pieces, with the same resul
     ...openReference("f64"),
     limits: { bindingBytes: 2000, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 256 },
     run(kernel, buffers, uniforms) {
-      if (kernel.name === "linear_forward") views.push((uniforms as { outputs: number }).outputs);
+      if (kernel.name === "linear_forward_narrow") views.push((uniforms as { outputs: number }).outputs);
       whole.run(kernel, buffers, uniforms);
     },
   };

@@ -60,4 +60,11 @@ const rowSum: CpuKernel = {
   }),
 };
 
-export const linearKernels: readonly CpuKernel[] = [forward, backwardX, backwardW, rowSum];
+export const linearKernels: readonly CpuKernel[] = [
+  forward,
+  { ...forward, name: "linear_forward_narrow" },
+  backwardX,
+  { ...backwardX, name: "linear_backward_x_narrow" },
+  backwardW,
+  rowSum,
+];
