@@ -1,0 +1,115 @@
+/** Steps and passes on real backends: nothing leaks, a batch can be learned by heart. */
+import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import type { Backend } from "../../src/backends/backend.ts";
+import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
+import { centreView, tenViews } from "../../src/data/augmentation.ts";
+import { conv, fc, maxPool, relu } from "../../src/model/layers.ts";
+import { cifar13, small, type Network } from "../../src/model/networks.ts";
+import { probabilities } from "../../src/tasks/passes.ts";
+import { describeBackends } from "../helpers/backends.ts";
+import { expectClose } from "../helpers/data.ts";
+import { drawn, firstBatches, trainer, type Data } from "../helpers/training.ts";
+
+// Far more than it takes, for busy machines.
+setDefaultTimeout(300_000);
+
+/** A net of two layers for 8 × 8 images. */
+const tinyNetwork: Network = {
+  ...small,
+  ...{ name: "tiny", crop: 8, record: 8, classes: 4 },
+  layers: (classes) => [
+    ...[conv("conv1", 4, 3, { pad: 1, sigma: 0.01 }), relu(), maxPool(2, 2)],
+    fc("fc2", classes, { sigma: 0.05 }),
+  ],
+};
+
+describeBackends("a training step", ({ open }) => {
+  let backend: Backend;
+  let data: Data;
+  beforeAll(async () => {
+    backend = await open();
+    data = await drawn(8, 40);
+  });
+
+  test("holds as much after the twelfth step as after the second", async () => {
+    const held = backend.statistics();
+    const { step, free } = trainer(tinyNetwork, backend, data, 10);
+    const [batch] = await firstBatches(data.dataset, 8, 8, 1);
+    const statistics = [];
+    for (let i = 1; i <= 12; i++) {
+      await step(batch!);
+      statistics.push(backend.statistics());
+    }
+    expect(statistics[0]!.buffers).toBeGreaterThan(held.buffers);
+    for (const later of statistics.slice(2)) expect(later).toEqual(statistics[1]!);
+    free();
+    // The gradient of the loss with respect to itself, a single number, stays for the next training.
+    expect(backend.statistics().buffers - held.buffers).toBeLessThanOrEqual(1);
+  });
+
+  test("a batch can be learned by heart: its loss falls below 0.05", async () => {
+    const { step, free } = trainer(tinyNetwork, backend, data, 10);
+    const [batch] = await firstBatches(data.dataset, 8, 8, 1);
+    const first = await step(batch!, 1e-3);
+    expect(first).toBeGreaterThan(1);
+    let last = first;
+    let steps = 1;
+    while (last >= 0.05 && steps < 300) {
+      last = await step(batch!, 1e-3);
+      steps++;
+    }
+    expect(last).toBeLessThan(0.05);
+    free();
+  });
+});
+
+describeBackends(
+  "a thousand steps",
+  ({ open }) => {
+    test("the library holds as many objects of every kind as after the first few", async () => {
+      const backend = (await open()) as WgpuBackend;
+      const data = await drawn(8, 40);
+      const { step, free } = trainer(tinyNetwork, backend, data, 10);
+      const [batch] = await firstBatches(data.dataset, 2, 8, 1);
+      for (let i = 0; i < 2; i++) await step(batch!);
+      const { buffers } = backend.counts();
+      // Which of two buffers of a size a kernel gets is settled by the fourth step, and bind groups are kept.
+      for (let i = 2; i < 4; i++) await step(batch!);
+      const counts = backend.counts();
+      expect(counts.buffers).toBe(buffers);
+      for (let i = 4; i < 1000; i++) await step(batch!);
+      expect(backend.counts()).toEqual(counts);
+      free();
+    });
+  },
+  ["wgpu"],
+);
+
+describeBackends(
+  "probabilities",
+  ({ open }) => {
+    test("of ten views are the mean of those of each", async () => {
+      const backend = await open();
+      const data = await drawn(32, 20);
+      const { model, deviceMean, free } = trainer(cifar13, backend, data);
+      const [{ pixels } = {}] = await firstBatches(data.dataset, 3, 32, 1);
+      const views = tenViews(3, 32, 24);
+      const all = await probabilities(model, deviceMean, pixels!, views);
+      const sums = new Float64Array(all.length);
+      for (const view of views) {
+        (await probabilities(model, deviceMean, pixels!, [view])).forEach((p, i) => (sums[i]! += p / 10));
+      }
+      expectClose("mean", all, sums, 1e-12);
+      for (let n = 0; n < 3; n++) expect(all[n]! + sumFrom(all, n + 3)).toBeCloseTo(1, 12);
+      const centre = await probabilities(model, deviceMean, pixels!, [centreView(3, 32, 24)]);
+      expect(centre).not.toEqual(all);
+      free();
+    });
+  },
+  ["cpu"],
+);
+
+/** Of every third number from i on. */
+function sumFrom(values: Float64Array, i: number): number {
+  return i < values.length ? values[i]! + sumFrom(values, i + 3) : 0;
+}
