@@ -50,6 +50,12 @@ export function makeConfig(
   val: string | null,
 ): TrainConfig {
   const { recipe } = findNetwork(network);
+  if (data === null && (val !== null || options.holdOut !== undefined)) {
+    throw new UsageError(
+      `--${val === null ? "hold-out" : "val"} is for images of your own, and the built-in set has a part to validate ` +
+        `with: name a folder to train on`,
+    );
+  }
   const seed = options.seed ?? 0;
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed ${seed}: must be a whole number from 0 on`);
   const config: TrainConfig = {

@@ -102,7 +102,7 @@ export interface Pass {
   readonly signal?: AbortSignal;
 }
 
-/** Runs a model over every image of a set, in order. */
+/** Runs a model over every image of a set, in order. @throws DataError when none, or too few, can be used */
 export async function evaluateModel(
   model: Model,
   mean: Tensor,
@@ -124,6 +124,9 @@ export async function evaluateModel(
       for (const scores of [total, classes[label]!.scores]) addScores(scores, [loss], [rank], 1);
     }
     progress(total.images, dataset.length);
+  }
+  if (total.images === 0) {
+    throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${loader.bad[0]}`);
   }
   return { total, classes, bad: loader.bad };
 }

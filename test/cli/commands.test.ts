@@ -74,6 +74,20 @@ describe("train", () => {
     expect(await output(["train", "--resume", "relu-or-tanh-2"])).toContain("Nothing was left to do.");
   });
 
+  test("without data: the built-in set is learned in an epoch, and leaves images to try", async () => {
+    const args = ["train", "--epochs", "1", "--device", "cpu", "--json", "--out", "built-in"];
+    const events = jsonLines(await output(args));
+    expect(events[0]).toMatchObject({ network: "small", data: "shapes", classes: 10 });
+    const { val, samples } = events.at(-1)!;
+    // Nine of ten are wrong by chance, and six of ten of the best linear classifier.
+    expect(val.top1).toBeLessThan(0.4);
+    const predictions = jsonLines(
+      await output(["predict", samples, "--model", "built-in", "--device", "cpu", "--json"]),
+    );
+    expect(predictions.length).toBe(10);
+    expect(predictions.every(({ classes }) => classes.length === 5)).toBe(true);
+  });
+
   test("other files are counted", async () => {
     await makePhotos(at("mixed"), 2, 10);
     writeFileSync(at("mixed", "c0", "notes.txt"), "notes");

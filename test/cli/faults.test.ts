@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, wri
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "../../src/model/safetensors.ts";
 import { tar } from "../data/fixtures.ts";
-import { cli, figurePng, makePhotos, temporaryFolder, TINY, type Ended } from "../helpers/cli.ts";
+import { cli, figurePng, jsonLines, makePhotos, temporaryFolder, TINY, type Ended } from "../helpers/cli.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);
@@ -320,6 +320,14 @@ describe("devices", () => {
       1,
       /BLAS_LIB_PATH is .*fake\.so, which can't be loaded/,
     );
+  });
+
+  test("a software GPU only when it is asked for", async () => {
+    const lines = jsonLines((await run(["devices", "--json"])).stdout);
+    const gpus = lines.filter(({ device }) => device !== "cpu");
+    if (gpus.some(({ kind }) => kind !== "software")) return;
+    expectFault(await device("gpu"), 1, /no GPU.*found/);
+    expect(lines.at(-1)).toMatchObject({ device: "cpu", default: true });
   });
 
   test("options of the cpu for a GPU", async () => {

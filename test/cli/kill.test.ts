@@ -87,6 +87,26 @@ test(
   TIMEOUT_MS,
 );
 
+test("a second SIGINT ends at once, and what was saved stays", async () => {
+  await makePhotos(join(folder.path, "photos"), 3, 30);
+  const child = startCli(["train", "photos", ...TINY, "--epochs", "500", "--out", "twice"], options);
+  let text = "";
+  const errors = new Response(child.stderr).text();
+  for await (const chunk of child.stdout as ReadableStream<Uint8Array>) {
+    text += new TextDecoder().decode(chunk);
+    if (!text.includes("epoch   1") || child.killed) continue;
+    child.kill("SIGTERM");
+    child.kill("SIGINT");
+  }
+  await child.exited;
+  // Two at nearly the same time may reach it between two steps; either way it ends in order.
+  expect(child.exitCode).toBe(1);
+  expect(await errors).toStartWith("stopping after this step; once more to stop at once\n");
+  const { code } = await cli(["train", "--resume", "twice", "--epochs", "2"], options);
+  expect(code).toBe(0);
+  expect(epochsOf(join(folder.path, "twice")).length).toBeGreaterThanOrEqual(2);
+});
+
 test("SIGINT stops after the step, saves, says how to go on; resumed, the bytes are the same", async () => {
   await makePhotos(join(folder.path, "photos"), 3, 30);
   const train = ["train", "photos", ...TINY, "--epochs", "3", "--json"];

@@ -20,7 +20,7 @@ let model: Model;
 let sgd: Sgd;
 
 beforeAll(async () => {
-  model = new Model(small, backend, 3);
+  model = new Model(reluOrTanh, backend, 3);
   model.initialise(1);
   sgd = new Sgd(model, { momentum: 0.9, decay: 0, biasRate: 1, biasDecay: true });
   for (const [i, { buffer, size }] of sgd.velocities.entries()) {
@@ -31,11 +31,11 @@ beforeAll(async () => {
 
 test("weights, velocities, mean, classes and state come back", async () => {
   const checkpoint = openCheckpoint(path);
-  expect(checkpoint.network).toBe("small");
+  expect(checkpoint.network).toBe("relu-or-tanh");
   expect(checkpoint.classes).toEqual(classes);
   expect(checkpoint.state).toEqual({ step: 3 });
   expect(checkpoint.mean).toEqual(mean);
-  const other = new Model(small, backend, 3);
+  const other = new Model(reluOrTanh, backend, 3);
   const otherSgd = new Sgd(other, sgd.settings);
   checkpoint.loadInto(other, otherSgd.velocities);
   checkpoint.close();
@@ -95,12 +95,12 @@ describe("a checkpoint that does not fit", () => {
   };
 
   test("of another network", () => {
-    refused(loading(path, new Model(reluOrTanh, backend, 3)), /a checkpoint of small, not of relu-or-tanh/);
-    refused(loading(path, new Model(cifar18, backend, 3)), /a checkpoint of small, not of cifar10-18pct/);
+    refused(loading(path, new Model(small, backend, 3)), /a checkpoint of relu-or-tanh, not of small/);
+    refused(loading(path, new Model(cifar18, backend, 3)), /a checkpoint of relu-or-tanh, not of cifar10-18pct/);
   });
 
   test("with another number of classes", () => {
-    refused(loading(path, new Model(small, backend, 4)), /fc4\.weight is 3 × 1024, the model's is 4 × 1024/);
+    refused(loading(path, new Model(reluOrTanh, backend, 4)), /fc4\.weight is 3 × 1024, the model's is 4 × 1024/);
   });
 
   test("with a tensor missing", async () => {

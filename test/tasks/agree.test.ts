@@ -1,6 +1,6 @@
 /**
  * A GPU and the cpu train alike: the losses of the first steps of cifar10-18pct with its own recipe. On a software GPU
- * a step takes most of a second, so that there only some are done; for all 50:
+ * a step takes seconds, so that only a few are done; for 50:
  *
  *   AGREE_STEPS=50 bun test test/tasks/agree.test.ts
  *
@@ -18,11 +18,17 @@ import { drawn, firstBatches, measured, trainer, type Data } from "../helpers/tr
 
 setDefaultTimeout(600_000);
 
-const STEPS = Number(process.env.AGREE_STEPS ?? 4);
+/** After so many the velocities are compared. */
+const FEW = 4;
+const STEPS = Number(process.env.AGREE_STEPS ?? FEW);
 const BATCH = 16;
 /** Of the loss, relative. */
 const LOSS_TOLERANCE = 1e-3;
-/** Of the largest velocity of a parameter. Rounding decides some signs and maxima; a gradient then goes another way. */
+/**
+ * Of the largest velocity of a parameter. Rounding decides some signs and maxima, and a gradient then goes another way:
+ * after 50 steps conv1's velocities are 8% apart, with or without a GPU (the cpu's own with BLAS and without), the losses
+ * still less than 0.1%.
+ */
 const VELOCITY_TOLERANCE = 1e-2;
 
 const cifar = join(process.env.TEST_DATA ?? "", "cifar10-test.tar");
@@ -33,14 +39,16 @@ async function data(): Promise<Data> {
   return measured((await openDataset(cifar, { holdOut: 0 })).train, 32);
 }
 
-/** The losses of the steps, and the velocities after the last: 0.9 of them are older than that. */
+/** The losses of the steps, and the velocities after the fourth. */
 async function trained(backend: Backend, source: Data) {
   const { step, sgd, model, free } = trainer(cifar18, backend, source);
   const losses: number[] = [];
-  for (const batch of await firstBatches(source.dataset, BATCH, 32, STEPS)) losses.push(await step(batch));
   const velocities = new Map<string, Numbers>();
-  for (const [i, velocity] of sgd.velocities.entries()) {
-    velocities.set(model.parameters[i]!.name, await velocity.read());
+  for (const batch of await firstBatches(source.dataset, BATCH, 32, STEPS)) {
+    if (losses.push(await step(batch)) !== FEW) continue;
+    for (const [i, velocity] of sgd.velocities.entries()) {
+      velocities.set(model.parameters[i]!.name, await velocity.read());
+    }
   }
   free();
   return { losses, velocities };
@@ -49,12 +57,13 @@ async function trained(backend: Backend, source: Data) {
 describeBackends(
   `${STEPS} steps of cifar10-18pct`,
   ({ open }) => {
-    test("have the losses of the cpu without BLAS, and end with its velocities", async () => {
+    test("have the losses of the cpu without BLAS, and at first its velocities", async () => {
       const source = await data();
       const expected = await trained(await cpu.open(), source);
       const actual = await trained(await open(), source);
       await source.dataset.close();
       expect(expected.losses.length).toBe(STEPS);
+      expect(expected.velocities.size).toBe(8);
       // Before any training: ten classes, equally probable.
       expect(expected.losses[0]).toBeCloseTo(Math.log(10), 3);
       const worst = Math.max(...expected.losses.map((loss, i) => Math.abs(actual.losses[i]! - loss) / loss));

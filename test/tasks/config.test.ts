@@ -13,6 +13,12 @@ test("nothing said: the recipe as it stands", () => {
   expect(make({})).toMatchObject({ seed: 0, holdOut: 0.1, device: "auto", blas: null, threads: null });
 });
 
+test("the built-in set has a part of its own to validate with", () => {
+  expect(() => makeConfig({ holdOut: 0.2 }, "small", null, null)).toThrow(UsageError);
+  expect(() => makeConfig({}, "small", null, "/val")).toThrow(/--val is for images of your own/);
+  expect(makeConfig({}, "small", null, null)).toMatchObject({ data: null, val: null });
+});
+
 test("config.json holds all of it", () => {
   const config = make({ device: "cpu", blas: false, threads: 3, seed: 7, rate: 0.1 }, "alexnet-2012");
   expect(JSON.parse(JSON.stringify(config))).toEqual(config);

@@ -47,6 +47,19 @@ describeBackends("a training step", ({ open }) => {
     expect(backend.statistics().buffers - held.buffers).toBeLessThanOrEqual(1);
   });
 
+  test("the same steps give the same bits", async () => {
+    const [a, b] = await firstBatches(data.dataset, 8, 8, 2);
+    const weights = [];
+    for (let time = 0; time < 2; time++) {
+      const { step, model, free } = trainer(tinyNetwork, backend, data, 10);
+      const losses = [await step(a!, 1e-3), await step(b!, 1e-3), await step(a!, 1e-3)];
+      const parameters = await Promise.all(model.parameters.map((parameter) => parameter.read()));
+      weights.push({ losses, parameters: parameters.map((values) => [...values]) });
+      free();
+    }
+    expect(weights[1]).toEqual(weights[0]!);
+  });
+
   test("a batch can be learned by heart: its loss falls below 0.05", async () => {
     const { step, free } = trainer(tinyNetwork, backend, data, 10);
     const [batch] = await firstBatches(data.dataset, 8, 8, 1);

@@ -231,6 +231,13 @@ describe("a loss that is no number", () => {
   });
 });
 
+test("the smallest set there can be: two images of each of two classes", async () => {
+  await makePhotos(join(folder.path, "smallest"), 2, 2);
+  const { val } = await train({ ...options, data: join(folder.path, "smallest"), out: run("smallest-run") });
+  expect(val!.loss).toBeFinite();
+  expect(epochsOf(run("smallest-run")).map(({ step }) => step)).toEqual([1, 2, 3]);
+});
+
 describe("images that can't be used", () => {
   test("a few are left out, counted once and named, in training and in validation", async () => {
     const spoiled = join(folder.path, "spoiled");
@@ -245,6 +252,18 @@ describe("images that can't be used", () => {
     const bad = events.filter((event) => event.type === "bad").map(({ name }) => name.slice(spoiled.length));
     expect(bad.sort()).toEqual(["/train/c0/003.png", "/train/c1/004.jpg", "/val/c2/005.png"]);
     expect(epochsOf(run("spoiled")).length).toBe(EPOCHS);
+  });
+
+  test("a validation part with nothing else is an error, not a loss that is no number", async () => {
+    const blind = join(folder.path, "blind");
+    await cp(data, join(blind, "train"), { recursive: true });
+    for (const label of ["c0", "c1", "c2"]) {
+      await mkdir(join(blind, "val", label), { recursive: true });
+      writeFileSync(join(blind, "val", label, "a.png"), "no");
+    }
+    const failure = await train({ ...options, data: blind, out: run("blind-run") }).catch((error: unknown) => error);
+    expect(failure).toBeInstanceOf(DataError);
+    expect((failure as Error).message).toMatch(/val: none of its 3 images can be used, first .*\/val\/c\d\/a\.png: /);
   });
 
   test("too many are an error that names one", async () => {

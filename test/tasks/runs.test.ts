@@ -1,0 +1,79 @@
+/** Run folders: their names, which is the newest, and what is forgotten when a run goes back to what was saved. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { CheckpointError, UsageError } from "../../src/errors.ts";
+import { makeConfig } from "../../src/tasks/config.ts";
+import { namedRun, newRun, Run } from "../../src/tasks/runs.ts";
+import { temporaryFolder } from "../helpers/cli.ts";
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const config = makeConfig({}, "small", null, null);
+
+test("new runs are numbered from 1 on; a number that is taken is passed over", () => {
+  const runs = join(folder.path, "runs");
+  mkdirSync(join(runs, "small-2"), { recursive: true });
+  expect([1, 2, 3].map(() => newRun("small", runs).name)).toEqual(["small-1", "small-3", "small-4"]);
+  expect(newRun("alexnet", runs).name).toBe("alexnet-1");
+});
+
+test("a folder that is there can be named, unless it holds a run", async () => {
+  const run = namedRun(folder.path);
+  expect(namedRun(folder.path).path).toBe(run.path);
+  const own = namedRun(join(folder.path, "a", "b"));
+  await own.writeConfig(config);
+  expect(() => namedRun(own.path)).toThrow(UsageError);
+  expect(own.readConfig()).toEqual(config);
+});
+
+test("config.json that is missing, cut short or something else", () => {
+  const run = namedRun(join(folder.path, "broken"));
+  expect(() => run.readConfig()).toThrow(/broken is not a run that can be used: config\.json: no such file or folder/);
+  for (const text of ["", '{"network":', "null", "[]", '{"network": 1}', '{"network": "small"}']) {
+    writeFileSync(join(run.path, "config.json"), text);
+    expect(() => run.readConfig()).toThrow(CheckpointError);
+  }
+});
+
+describe("going back", () => {
+  const step = (step: number, epoch: number) => ({ step, epoch, loss: 1 });
+  const epoch = (step: number, epoch: number) => ({ step, epoch, val: { loss: 1 } });
+  const lines = [step(50, 1), step(100, 1), epoch(120, 1), step(150, 2), epoch(240, 2)];
+
+  async function after(state: { step: number; epoch: number }, log: string): Promise<unknown[]> {
+    const run = new Run(folder.path);
+    writeFileSync(join(run.path, "log.jsonl"), log);
+    await run.rewind(state);
+    const text = readFileSync(join(run.path, "log.jsonl"), "utf8");
+    expect(text === "" || text.endsWith("\n")).toBe(true);
+    return text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+  }
+  const text = lines.map((line) => `${JSON.stringify(line)}\n`).join("");
+
+  test("keeps what was logged up to the step that was saved", async () => {
+    expect(await after({ step: 240, epoch: 2 }, text)).toEqual(lines);
+    expect(await after({ step: 130, epoch: 1 }, text)).toEqual(lines.slice(0, 3));
+    expect(await after({ step: 120, epoch: 1 }, text)).toEqual(lines.slice(0, 3));
+    expect(await after({ step: 99, epoch: 0 }, text)).toEqual(lines.slice(0, 1));
+    expect(await after({ step: 0, epoch: 0 }, text)).toEqual([]);
+  });
+
+  test("forgets the record of an epoch that was saved before its validation", async () => {
+    expect(await after({ step: 120, epoch: 0 }, text)).toEqual(lines.slice(0, 2));
+  });
+
+  test("forgets a line that a kill cut short", async () => {
+    expect(await after({ step: 240, epoch: 2 }, text.slice(0, -9))).toEqual(lines.slice(0, 4));
+  });
+
+  test("takes away files that were being written, of any process", async () => {
+    writeFileSync(join(folder.path, "last.safetensors.1.tmp"), "");
+    writeFileSync(join(folder.path, "config.json.999999.tmp"), "");
+    await new Run(folder.path).rewind({ step: 0, epoch: 0 });
+    expect(readdirSync(folder.path).filter((file) => file.endsWith(".tmp"))).toEqual([]);
+  });
+});
