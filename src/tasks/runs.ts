@@ -126,7 +126,7 @@ export function newRun(prefix: string, folder = RUNS): Run {
 /** The folder --out named. @throws UsageError when it holds a run already. */
 export function namedRun(path: string): Run {
   const run = new Run(path);
-  if (existsSync(join(run.path, "config.json"))) {
+  if (["config.json", "last.safetensors", "best.safetensors"].some((file) => existsSync(join(run.path, file)))) {
     throw new UsageError(`${path} holds a run already: resume it with --resume ${path}, or name another --out`);
   }
   try {

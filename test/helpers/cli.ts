@@ -3,11 +3,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { Transformer } from "@napi-rs/image";
 import { drawFigure } from "../../src/data/shapes.ts";
 import { Purpose, Random } from "../../src/random.ts";
 
-const MAIN = new URL("../../src/cli/main.ts", import.meta.url).pathname;
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 /** A folder that `remove` deletes again. */
 export function temporaryFolder(): { readonly path: string; remove(): void } {
@@ -82,6 +83,20 @@ export async function cli(args: readonly string[], options: CliOptions): Promise
   const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   await child.exited;
   return { code: child.exitCode, stdout, stderr };
+}
+
+/** Runs a command at a terminal of 60 columns, and returns all that was written to it. */
+export async function cliAtTerminal(args: readonly string[], { cwd, env = {} }: CliOptions): Promise<string> {
+  let text = "";
+  const decoder = new TextDecoder();
+  const child = Bun.spawn([process.execPath, MAIN, ...args], {
+    cwd,
+    env: { ...process.env, TERM: "xterm-256color", ...env },
+    terminal: { cols: 60, rows: 20, data: (_, bytes) => void (text += decoder.decode(bytes, { stream: true })) },
+  });
+  await child.exited;
+  child.terminal?.close();
+  return text;
 }
 
 /** The JSON lines of a text. */

@@ -25,6 +25,10 @@ test("a folder that is there can be named, unless it holds a run", async () => {
   await own.writeConfig(config);
   expect(() => namedRun(own.path)).toThrow(UsageError);
   expect(own.readConfig()).toEqual(config);
+  const old = join(folder.path, "old");
+  mkdirSync(old);
+  writeFileSync(join(old, "best.safetensors"), "of a run whose config.json is lost");
+  expect(() => namedRun(old)).toThrow(UsageError);
 });
 
 test("config.json that is missing, cut short or something else", () => {
