@@ -41,15 +41,21 @@ var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
 @compute @workgroup_size(64)
-fn conv2d_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+fn conv2d_backward_x(
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) tile: vec3u,
+  @builtin(num_workgroups) tiles: vec3u,
+) {
+  let group = tile.z % u.groups;
   let groupMaps = u.c / u.groups;
   let groupFilters = u.o / u.groups;
   let window = u.kh * u.kw;
   let taps = groupFilters * window;
   let columns = u.h * u.w * u.images;
-  let firstFilter = tile.z * groupFilters;
+  let firstFilter = group * groupFilters;
   let firstRow = tile.y * 64u;
-  let firstColumn = tile.x * 64u;
+  // The line of columns, if it is too long for x, goes on at z + G.
+  let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 64u;
 
   // What this thread loads of dy: four columns, ...
   let quartet = thread % 16u;
@@ -133,14 +139,14 @@ fn conv2d_backward_x(@builtin(local_invocation_index) thread: u32, @builtin(work
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
   let row = firstRow + ty;
-  store(tile.z, row, firstColumn + tx, sums[0], sums[1]);
-  store(tile.z, row + 8u, firstColumn + tx, sums[2], sums[3]);
-  store(tile.z, row + 16u, firstColumn + tx, sums[4], sums[5]);
-  store(tile.z, row + 24u, firstColumn + tx, sums[6], sums[7]);
-  store(tile.z, row + 32u, firstColumn + tx, sums[8], sums[9]);
-  store(tile.z, row + 40u, firstColumn + tx, sums[10], sums[11]);
-  store(tile.z, row + 48u, firstColumn + tx, sums[12], sums[13]);
-  store(tile.z, row + 56u, firstColumn + tx, sums[14], sums[15]);
+  store(group, row, firstColumn + tx, sums[0], sums[1]);
+  store(group, row + 8u, firstColumn + tx, sums[2], sums[3]);
+  store(group, row + 16u, firstColumn + tx, sums[4], sums[5]);
+  store(group, row + 24u, firstColumn + tx, sums[6], sums[7]);
+  store(group, row + 32u, firstColumn + tx, sums[8], sums[9]);
+  store(group, row + 40u, firstColumn + tx, sums[10], sums[11]);
+  store(group, row + 48u, firstColumn + tx, sums[12], sums[13]);
+  store(group, row + 56u, firstColumn + tx, sums[14], sums[15]);
 }
 
 // A tap's number as (o, i, j), and the sum of two such.

@@ -43,14 +43,20 @@ var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
 @compute @workgroup_size(64)
-fn conv2d_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+fn conv2d_forward(
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) tile: vec3u,
+  @builtin(num_workgroups) tiles: vec3u,
+) {
+  let group = tile.z % u.groups;
   let groupMaps = u.c / u.groups;
   let groupFilters = u.o / u.groups;
   let taps = groupMaps * u.kh * u.kw;
   let columns = u.oh * u.ow * u.images;
-  let firstFilter = tile.z * groupFilters;
+  let firstFilter = group * groupFilters;
   let firstRow = tile.y * 64u;
-  let firstColumn = tile.x * 64u;
+  // The line of columns, if it is too long for x, goes on at z + G.
+  let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 64u;
 
   // What this thread loads of x: four columns, whose windows begin at (top, left), maybe outside the image, ...
   let quartet = thread % 16u;
@@ -86,7 +92,7 @@ fn conv2d_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgro
       let t = firstTap + s;
       let row = top + i32(tap.y);
       let column = left + i32(tap.z);
-      let at = corner + i32((((tile.z * groupMaps + tap.x) * u.h + tap.y) * u.w + tap.z) * u.images);
+      let at = corner + i32((((group * groupMaps + tap.x) * u.h + tap.y) * u.w + tap.z) * u.images);
       // Below zero, a row or column turns into a number that is too large.
       let inside = (vec4u(row) < vec4u(u.h)) & (vec4u(column) < vec4u(u.w)) & vec4<bool>(k + t < taps);
       let safe = select(vec4i(), at, inside);
@@ -121,14 +127,14 @@ fn conv2d_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgro
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
   let row = firstRow + ty;
-  store(tile.z, row, firstColumn + tx, sums[0], sums[1]);
-  store(tile.z, row + 8u, firstColumn + tx, sums[2], sums[3]);
-  store(tile.z, row + 16u, firstColumn + tx, sums[4], sums[5]);
-  store(tile.z, row + 24u, firstColumn + tx, sums[6], sums[7]);
-  store(tile.z, row + 32u, firstColumn + tx, sums[8], sums[9]);
-  store(tile.z, row + 40u, firstColumn + tx, sums[10], sums[11]);
-  store(tile.z, row + 48u, firstColumn + tx, sums[12], sums[13]);
-  store(tile.z, row + 56u, firstColumn + tx, sums[14], sums[15]);
+  store(group, row, firstColumn + tx, sums[0], sums[1]);
+  store(group, row + 8u, firstColumn + tx, sums[2], sums[3]);
+  store(group, row + 16u, firstColumn + tx, sums[4], sums[5]);
+  store(group, row + 24u, firstColumn + tx, sums[6], sums[7]);
+  store(group, row + 32u, firstColumn + tx, sums[8], sums[9]);
+  store(group, row + 40u, firstColumn + tx, sums[10], sums[11]);
+  store(group, row + 48u, firstColumn + tx, sums[12], sums[13]);
+  store(group, row + 56u, firstColumn + tx, sums[14], sums[15]);
 }
 
 // A tap's number as (c, i, j), and the sum of two such.

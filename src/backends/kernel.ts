@@ -41,13 +41,13 @@ export function kernel<B extends string, U extends string>(declaration: Kernel<B
 const MAX_WORKGROUPS = 65_535;
 
 /**
- * Workgroups for `total` threads in one line, `size` a workgroup, folded into y where x is full.
+ * Workgroups for `total` threads in one line, `size` a workgroup, folded into as many y as one x is too short for.
  * A kernel finds its thread as `id.x + id.y * groups.x * SIZE` (`groups`: builtin num_workgroups).
  */
 export function line(total: number, size = 64): Workgroups {
   const groups = Math.max(1, Math.ceil(total / size));
-  const x = Math.min(groups, MAX_WORKGROUPS);
-  return [x, Math.ceil(groups / x), 1];
+  const y = Math.ceil(groups / MAX_WORKGROUPS);
+  return [Math.ceil(groups / y), y, 1];
 }
 
 export function elementType(spec: BufferSpec): ElementType {

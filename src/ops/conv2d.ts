@@ -13,7 +13,7 @@
  */
 import { tapeOf } from "../autograd/tape.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
-import { kernel } from "../backends/kernel.ts";
+import { kernel, line, type Workgroups } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
@@ -80,17 +80,19 @@ const uniforms = {
 /** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
 const TILE = 64;
 
+/** A workgroup for each tile of each group's rows × columns. The line of columns, if folded, goes on at z + groups. */
+function tiles(rows: number, columns: number, groups: number): Workgroups {
+  const [x, folds] = line(columns, TILE);
+  return [x, Math.ceil(rows / TILE), groups * folds];
+}
+
 export const conv2dForward = kernel({
   name: "conv2d_forward",
   module: import.meta.url,
   wgsl: forwardWgsl,
   buffers: { x: "read", w: "read", b: "read", y: "write" },
   uniforms,
-  workgroups: ({ images, o, oh, ow, groups }) => [
-    Math.ceil((oh * ow * images) / TILE),
-    Math.ceil(o / groups / TILE),
-    groups,
-  ],
+  workgroups: ({ images, o, oh, ow, groups }) => tiles(o / groups, oh * ow * images, groups),
   reference({ x, w, b, y }, u) {
     for (let at = 0, o = 0; o < u.o; o++) {
       for (let p = 0; p < u.oh; p++) {
@@ -112,11 +114,7 @@ export const conv2dBackwardX = kernel({
   wgsl: backwardXWgsl,
   buffers: { w: "read", dy: "read", dx: "write" },
   uniforms,
-  workgroups: ({ images, c, h, w, groups }) => [
-    Math.ceil((h * w * images) / TILE),
-    Math.ceil(c / groups / TILE),
-    groups,
-  ],
+  workgroups: ({ images, c, h, w, groups }) => tiles(c / groups, h * w * images, groups),
   reference({ w, dy, dx }, u) {
     for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
     for (let at = 0, o = 0; o < u.o; o++) {
@@ -138,11 +136,7 @@ export const conv2dBackwardW = kernel({
   wgsl: backwardWWgsl,
   buffers: { x: "read", dy: "read", dw: "write" },
   uniforms,
-  workgroups: ({ c, o, kh, kw, groups }) => [
-    Math.ceil(((c / groups) * kh * kw) / TILE),
-    Math.ceil(o / groups / TILE),
-    groups,
-  ],
+  workgroups: ({ c, o, kh, kw, groups }) => tiles(o / groups, (c / groups) * kh * kw, groups),
   reference({ x, dy, dw }, u) {
     for (let i = 0; i < u.o * (u.c / u.groups) * u.kh * u.kw; i++) dw[i] = 0;
     for (let at = 0, o = 0; o < u.o; o++) {

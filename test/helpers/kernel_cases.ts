@@ -1,7 +1,7 @@
 /** For every kernel, the sizes and inputs that it is tested with. */
 import { addKernel } from "../../src/autograd/tape.ts";
 import type { HostArray } from "../../src/backends/backend.ts";
-import type { Kernel } from "../../src/backends/kernel.ts";
+import type { Kernel, Workgroups } from "../../src/backends/kernel.ts";
 import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../src/ops/activation.ts";
 import { augmentKernel } from "../../src/ops/augment.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
@@ -269,6 +269,15 @@ for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
   add(local2dForward, SUM, uniforms, { x, w: own, b: random(o * oh * ow), y: dy.length });
   add(local2dBackwardX, SUM, uniforms, { w: own, dy, dx: x.length });
   add(local2dBackwardW, SUM, uniforms, { x, dy, dw: own.length });
+}
+
+// The tiles of the columns folded into three lines, as a dispatch has to when one would be too long.
+{
+  const uniforms = { images: 33, c: 4, h: 5, w: 3, o: 6, oh: 5, ow: 3, kh: 3, kw: 3, stride: 1, pad: 1, groups: 2 };
+  const folded = { workgroups: (): Workgroups => [Math.ceil((33 * 5 * 3) / 64 / 3), 1, 3 * 2] };
+  const [x, dy, w] = [random(33 * 4 * 5 * 3), random(33 * 6 * 5 * 3), random(6 * 2 * 3 * 3)];
+  add({ ...conv2dForward, ...folded }, SUM, uniforms, { x, w, b: random(6), y: dy.length });
+  add({ ...conv2dBackwardX, ...folded }, SUM, uniforms, { w, dy, dx: x.length });
 }
 
 export const kernelCases: readonly KernelCase[] = cases;

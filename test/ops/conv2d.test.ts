@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Tape } from "../../src/autograd/tape.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { ShapeError } from "../../src/errors.ts";
-import { conv2d, type Conv2dOptions } from "../../src/ops/conv2d.ts";
+import { conv2d, conv2dBackwardX, conv2dForward, type Conv2dOptions } from "../../src/ops/conv2d.ts";
 import { randomArray } from "../helpers/data.ts";
 import { testOnBackends, testOp, type OpCase } from "../helpers/gradcheck.ts";
 
@@ -75,6 +75,16 @@ test("a convolution with two groups is two convolutions", async () => {
     const y = await conv2d(...inputs, tape.input([2], part(b, half))).read();
     expect(y).toEqual(both.slice(half * y.length, (half + 1) * y.length));
   }
+});
+
+test("a dispatch has at most 65,535 workgroups in x", () => {
+  const conv1 = { c: 3, h: 227, w: 227, o: 96, oh: 55, ow: 55, kh: 11, kw: 11, stride: 4, pad: 0, groups: 1 };
+  const forward = (images: number) => conv2dForward.workgroups({ ...conv1, images });
+  const backwardX = (images: number) => conv2dBackwardX.workgroups({ ...conv1, images });
+  expect(forward(128)).toEqual([6050, 2, 1]);
+  expect(forward(1386)).toEqual([65_511, 2, 1]);
+  expect(forward(1387)).toEqual([32_779, 2, 2]);
+  expect(backwardX(128)).toEqual([51_529, 1, 2]);
 });
 
 test("conv2d refuses shapes that don't fit", () => {
