@@ -209,9 +209,10 @@ describe("runs", () => {
   test("files of a run that are folders", async () => {
     mkdirSync(at("odd", "log.jsonl"), { recursive: true });
     expectFault(await train("photos", "--out", "odd"), 1, /odd.log\.jsonl: it is a folder/);
-    mkdirSync(at("odder", "last.safetensors", "x"), { recursive: true });
-    expectFault(await train("photos", "--out", "odder"), 1, /can't write .*odder.last\.safetensors: /);
-    expect(readdirSync(at("odder")).filter((file) => file.endsWith(".tmp"))).toEqual([]);
+    mkdirSync(at("odder", "best.safetensors", "x"), { recursive: true });
+    cpSync(at("runs", "relu-or-tanh-1", "config.json"), at("odder", "config.json"));
+    expectFault(await run(["train", "--resume", "odder"]), 1, /can't write .*odder.best\.safetensors: /);
+    expect(readdirSync(at("odder")).sort()).toEqual(["best.safetensors", "config.json"]);
   });
 
   test("a loss that becomes no number", async () => {

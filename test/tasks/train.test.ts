@@ -105,6 +105,20 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expectSame(run("measure"));
   });
 
+  test("broken off between the files that the end of an epoch writes", async () => {
+    for (const saves of [1, 2, 3, 4]) {
+      let seen = 0;
+      // As a kill would, without a save.
+      const breakOff = ({ type }: TrainEvent) => {
+        if (type === "saved" && ++seen === saves) throw new Error("broken off");
+      };
+      const out = run(`broken-${saves}`);
+      await expect(train({ ...options, out }, breakOff)).rejects.toThrow("broken off");
+      await train({ resume: out });
+      expectSame(out);
+    }
+  });
+
   test("with a schedule that depends on the errors so far", async () => {
     const changes = { schedule: "plateau", epochs: 2 };
     await train({ ...options, ...changes, out: run("plateau-whole") });
