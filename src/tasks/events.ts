@@ -16,6 +16,8 @@ export type TrainEvent =
       readonly ignored: number;
       readonly batch: number;
       readonly epochs: number;
+      /** The learning rate it begins with. */
+      readonly rate: number;
       /** Where a resumed training goes on, counted from 0. */
       readonly from?: { readonly epoch: number; readonly batch: number };
     }

@@ -12,8 +12,9 @@ import { CheckpointError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
 import { Model, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
+import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
-import { changeConfig, makeConfig, type TrainConfig, type TrainOptions } from "./config.ts";
+import { changeConfig, makeConfig, rateForClasses, type TrainConfig, type TrainOptions } from "./config.ts";
 import { openDevice } from "./device.ts";
 import type { Report } from "./events.ts";
 import { checkFit } from "./fit.ts";
@@ -41,9 +42,11 @@ export async function train(
   signal?: AbortSignal,
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
-  const config = resumed ? changeConfig(resumed.readConfig(), options) : await chooseConfig(options);
-  const sets = await openSets(config);
+  const chosen = resumed ? changeConfig(resumed.readConfig(), options) : await chooseConfig(options);
+  const sets = await openSets(chosen);
   try {
+    const isOwnRate = resumed !== undefined || options.rate !== undefined;
+    const config = isOwnRate ? chosen : rateForClasses(chosen, sets.train.classes.length);
     const backend = await openDevice({
       device: config.device,
       ...(config.blas === null ? {} : { blas: config.blas }),
@@ -96,6 +99,7 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
     ignored: sets.train.ignored,
     batch,
     epochs: config.epochs,
+    rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
   });
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
