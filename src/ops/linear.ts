@@ -35,10 +35,8 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   const tape = tapeOf(x, w, b);
   const y = tape.allocate([outputs, images]);
   const { backend } = x;
-  const narrow = images <= NARROW;
-  const [forwardKernel, backwardXKernel] = narrow
-    ? [linearForwardNarrow, linearBackwardXNarrow]
-    : [linearForward, linearBackwardX];
+  const [forwardKernel, backwardXKernel] =
+    images <= NARROW ? [linearForwardNarrow, linearBackwardXNarrow] : [linearForward, linearBackwardX];
   /** Runs of rows of w, each with the same rows of b, y and dy: 64 rows at a time, so that each starts aligned. */
   const parts = pieces(w, inputs * 64).map(([offset, length]) => {
     const [row, rows] = [offset / inputs, length / inputs];
