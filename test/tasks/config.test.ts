@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { UsageError } from "../../src/errors.ts";
 import { alexnet2012, findNetwork } from "../../src/model/networks.ts";
 import { rateAt, freshSchedule } from "../../src/optim/schedule.ts";
-import { changeConfig, makeConfig, type TrainOptions } from "../../src/tasks/config.ts";
+import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/tasks/config.ts";
 
 const make = (options: TrainOptions, network = "alexnet") => makeConfig(options, network, "/data", null);
 
@@ -53,6 +53,15 @@ describe("rates and schedules", () => {
       patience: 5,
       drops: 3,
     });
+  });
+
+  test("fewer classes than the network was published with: the rate times the root of their share", () => {
+    const rate = (network: string, classes: number) =>
+      rateAt(rateForClasses(make({}, network), classes).schedule, freshSchedule(), 51, 90, "fc8");
+    // 0.01 √(2/1000) = 0.000447…, to two digits; in the third phase a hundredth of it.
+    expect(rate("alexnet", 2)).toBe(0.00045);
+    expect(rate("alexnet-2012", 2)).toBeCloseTo(0.0000045, 12);
+    expect([1000, 2000].map((classes) => rate("alexnet", classes))).toEqual([0.01, 0.01]);
   });
 
   test("the recipe's schedule from another rate", () => {

@@ -5,6 +5,8 @@ import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, DataError, DivergedError, UsageError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { findNetwork } from "../../src/model/networks.ts";
+import { freshSchedule, rateAt } from "../../src/optim/schedule.ts";
 import type { TrainOptions } from "../../src/tasks/config.ts";
 import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
@@ -243,6 +245,18 @@ describe("a loss that is no number", () => {
     expect(total.images).toBe(9);
     expect(total.loss).toBeFinite();
   });
+});
+
+test("a rate that was chosen for few classes is kept when the run goes on", async () => {
+  const { rate: _, ...others } = options;
+  const rates: number[] = [];
+  const report = (event: TrainEvent) => void (event.type === "start" && rates.push(event.rate));
+  await train({ ...others, epochs: 1, out: run("rate") }, report);
+  await train({ resume: run("rate"), epochs: 2 }, report);
+  const { schedule } = findNetwork(tiny.model).recipe;
+  expect(rates[0]).toBeLessThan(rateAt(schedule, freshSchedule(), 0, 1));
+  expect(rates[1]).toBe(rates[0]!);
+  expect(epochsOf(run("rate")).map(({ rate }) => rate)).toEqual(rates);
 });
 
 test("the smallest set there can be: two images of each of two classes", async () => {
