@@ -66,7 +66,7 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   const lines = [
     `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
     `${event.data}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes${ignored}`,
-    `${event.epochs} epochs, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
+    `${event.epochs} ${event.epochs === 1 ? "epoch" : "epochs"}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)
     lines.push(`going on with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);

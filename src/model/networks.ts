@@ -255,10 +255,10 @@ export const cifar13: Network = {
 /** The four layers of [P Fig. 1], whose sizes the paper does not give: those of cifar10-18pct without its norms. */
 function fourLayers(classes: number, activation: () => Layer): Layer[] {
   return [
-    ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.01 }), activation(), maxPool(3, 2)],
-    ...[conv("conv2", 32, 5, { pad: 2, sigma: 0.05 }), activation(), maxPool(3, 2)],
-    ...[conv("conv3", 64, 5, { pad: 2, sigma: 0.05 }), activation(), maxPool(3, 2)],
-    fc("fc4", classes, { sigma: 0.05 }),
+    ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.005 }), activation(), maxPool(3, 2)],
+    ...[conv("conv2", 32, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
+    ...[conv("conv3", 64, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
+    fc("fc4", classes, { sigma: 0.01 }),
   ];
 }
 
@@ -266,14 +266,18 @@ const figure1 = {
   crop: 32,
   record: 32,
   classes: 10,
-  // No regularisation; one rate each, "chosen to make training as fast as possible".
-  recipe: { ...CIFAR_RECIPE, epochs: 40, schedule: { kind: "constant", rate: 0.005 }, decay: 0 },
 } as const;
+
+/** No regularisation, and "the learning rates for each network were chosen independently" [P Fig. 1]. */
+function figure1Recipe(rate: number): Recipe {
+  return { ...CIFAR_RECIPE, epochs: 40, schedule: { kind: "constant", rate }, decay: 0 };
+}
 
 export const reluOrTanh: Network = {
   ...figure1,
   name: "relu-or-tanh",
   about: "Figure 1: four layers on CIFAR-10 with ReLU, to race against …",
+  recipe: figure1Recipe(0.001),
   layers: (classes) => fourLayers(classes, relu),
 };
 
@@ -281,6 +285,7 @@ export const reluOrTanhTanh: Network = {
   ...figure1,
   name: "relu-or-tanh-tanh",
   about: "Figure 1: … the same four layers with tanh",
+  recipe: figure1Recipe(0.005),
   layers: (classes) => fourLayers(classes, tanh),
 };
 

@@ -120,7 +120,7 @@ export async function evaluateModel(
     for (let n = 0; n < valid; n++) {
       const label = labels[n]!;
       const column = Float64Array.from({ length: model.classes }, (_, k) => p[k * batch + n]!);
-      const [loss, rank] = [-Math.log(column[label]!), rankOf(column, label)];
+      const [loss, rank] = [-Math.log(Math.max(column[label]!, Number.MIN_VALUE)), rankOf(column, label)];
       for (const scores of [total, classes[label]!.scores]) addScores(scores, [loss], [rank], 1);
     }
     progress(total.images, dataset.length);
