@@ -86,27 +86,23 @@ export function maxPoolBackward(
     const lastQ = min(column / stride, ow - 1);
     const index = row * w + column;
     const here = dx + pixel * index;
-    let n: usize = 0;
-    for (; n < vectors; n += 16) {
-      let sum = f32x4.splat(0);
-      for (let p = firstP; p <= lastP; p++) {
-        for (let q = firstQ; q <= lastQ; q++) {
-          const from = pixel * (p * ow + q) + n;
-          const won = i32x4.eq(v128.load(argmax + from), i32x4.splat(index));
-          sum = f32x4.add(sum, v128.and(v128.load(dy + from), won));
+    const wanted = i32x4.splat(index);
+    memory.fill(here, 0, pixel);
+    // Window by window, so that the inner loop runs over images; the pixel's sums stay in the cache.
+    for (let p = firstP; p <= lastP; p++) {
+      for (let q = firstQ; q <= lastQ; q++) {
+        const from = pixel * (p * ow + q);
+        let n: usize = 0;
+        for (; n < vectors; n += 16) {
+          const won = i32x4.eq(v128.load(argmax + from + n), wanted);
+          v128.store(here + n, f32x4.add(v128.load(here + n), v128.and(v128.load(dy + from + n), won)));
+        }
+        for (; n < pixel; n += 4) {
+          if (load<i32>(argmax + from + n) == index) {
+            store<f32>(here + n, load<f32>(here + n) + load<f32>(dy + from + n));
+          }
         }
       }
-      v128.store(here + n, sum);
-    }
-    for (; n < pixel; n += 4) {
-      let sum: f32 = 0;
-      for (let p = firstP; p <= lastP; p++) {
-        for (let q = firstQ; q <= lastQ; q++) {
-          const from = pixel * (p * ow + q) + n;
-          if (load<i32>(argmax + from) == index) sum += load<f32>(dy + from);
-        }
-      }
-      store<f32>(here + n, sum);
     }
   }
 }
@@ -171,27 +167,19 @@ export function averagePoolBackward(
     const firstQ = firstWindow(column, window, stride);
     const lastQ = min(column / stride, ow - 1);
     const here = dx + pixel * (row * w + column);
-    let n: usize = 0;
-    for (; n < vectors; n += 16) {
-      let sum = f32x4.splat(0);
-      for (let p = firstP; p <= lastP; p++) {
-        const high = min(window, h - p * stride);
-        for (let q = firstQ; q <= lastQ; q++) {
-          const inside = <f32>(high * min(window, w - q * stride));
-          sum = f32x4.add(sum, f32x4.div(v128.load(dy + pixel * (p * ow + q) + n), f32x4.splat(inside)));
+    memory.fill(here, 0, pixel);
+    for (let p = firstP; p <= lastP; p++) {
+      const high = min(window, h - p * stride);
+      for (let q = firstQ; q <= lastQ; q++) {
+        const share: f32 = 1 / <f32>(high * min(window, w - q * stride));
+        const shares = f32x4.splat(share);
+        const from = dy + pixel * (p * ow + q);
+        let n: usize = 0;
+        for (; n < vectors; n += 16) {
+          v128.store(here + n, f32x4.add(v128.load(here + n), f32x4.mul(v128.load(from + n), shares)));
         }
+        for (; n < pixel; n += 4) store<f32>(here + n, load<f32>(here + n) + load<f32>(from + n) * share);
       }
-      v128.store(here + n, sum);
-    }
-    for (; n < pixel; n += 4) {
-      let sum: f32 = 0;
-      for (let p = firstP; p <= lastP; p++) {
-        const high = min(window, h - p * stride);
-        for (let q = firstQ; q <= lastQ; q++) {
-          sum += load<f32>(dy + pixel * (p * ow + q) + n) / <f32>(high * min(window, w - q * stride));
-        }
-      }
-      store<f32>(here + n, sum);
     }
   }
 }

@@ -35,9 +35,12 @@ function sizes(u: Uniforms): Sizes {
 /** Bytes of a block of the column matrix: about the second-level cache of a core. */
 const BLOCK_BYTES = 512 << 10;
 
+/** Longer blocks, where a column has few rows, would push the product's other operands out of that cache. */
+const BLOCK_COLUMNS = 640;
+
 /** How many of `total` columns make a block with `rows` rows: what fits, a multiple of 16. */
 function blockColumns(total: number, rows: number): number {
-  const fits = Math.max(64, Math.floor(BLOCK_BYTES / (4 * rows) / 16) * 16);
+  const fits = Math.min(BLOCK_COLUMNS, Math.max(64, Math.floor(BLOCK_BYTES / (4 * rows) / 16) * 16));
   return Math.min(fits, Math.ceil(total / 16) * 16);
 }
 
