@@ -96,7 +96,15 @@ export class Ring {
   /** Main thread: resolves when `completed` is no longer `seen`. Never blocks. */
   async progress(seen: number): Promise<void> {
     const waiting = Atomics.waitAsync(this.#words, COMPLETED, seen);
-    if (waiting.async) await waiting.value;
+    if (!waiting.async) return;
+    // Bun's event loop sleeps only while something it knows of may still happen. Neither waitAsync nor a worker without
+    // a reference counts; without the timer the main thread would turn over at full speed, and take a core for itself.
+    const alive = setInterval(() => {}, 2 ** 30);
+    try {
+      await waiting.value;
+    } finally {
+      clearInterval(alive);
+    }
   }
 
   /** Main thread: ends `progress` though nothing was completed. */
