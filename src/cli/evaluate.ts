@@ -1,7 +1,7 @@
 import { evaluate } from "../tasks/evaluate.ts";
 import { means } from "../tasks/scores.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
-import { bar, bold, count, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
+import { bar, bold, count, here, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 const BAR = 20;
@@ -51,7 +51,7 @@ export default verb({
     }
     for (const bad of result.bad.slice(0, 10)) say.warn(`skipped ${bad}`);
     const { loss, top1, top5 } = means(total);
-    print(`${bold(result.network)} (${result.weights}) on ${result.data}`);
+    print(`${bold(result.network)} (${here(result.weights)}) on ${result.data}`);
     print(
       `${count(total.images)} images, ${result.views === 10 ? "ten views each" : "centre crops"}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
     );

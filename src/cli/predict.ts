@@ -1,5 +1,5 @@
 import { predict, type Prediction } from "../tasks/predict.ts";
-import { bar, bold, cyan, dim, percent, print, printJson, say } from "./terminal.ts";
+import { bar, bold, cyan, dim, here, percent, print, printJson, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 const BAR = 24;
@@ -29,7 +29,7 @@ export default verb({
     };
     const options = given({ model: args.model, views: number("views", args.views), top: number("top", args.top) });
     const { network, weights } = await predict({ images: args._, ...options, ...deviceOptions(args) }, show);
-    if (!args.json) print(dim(`by ${network}, ${weights}`));
+    if (!args.json) print(dim(`by ${network}, ${here(weights)}`));
     return failures > 0 ? 1 : 0;
   },
 });

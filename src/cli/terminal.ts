@@ -1,4 +1,5 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
+import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
 
 export function print(text: string): void {
@@ -108,6 +109,12 @@ export function duration(seconds: number): string {
   if (s < 60) return `${s} s`;
   if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
   return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+}
+
+/** A path as one would type it here. */
+export function here(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
 }
 
 export function count(n: number): string {

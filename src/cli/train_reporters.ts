@@ -1,8 +1,8 @@
 /** A training for people, and for programs. */
-import { dirname, relative, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { Report, TrainEvent } from "../tasks/events.ts";
 import { RUNS } from "../tasks/runs.ts";
-import { bold, count, dim, duration, percent, print, printJson, ProgressLine, say } from "./terminal.ts";
+import { bold, count, dim, duration, here, percent, print, printJson, ProgressLine, say } from "./terminal.ts";
 
 export function jsonReporter(): Report {
   return printJson;
@@ -85,10 +85,4 @@ function closing({ interrupted, run, samples, val }: Extract<TrainEvent, { type:
 
 function rate(imagesPerSecond: number): string {
   return `${imagesPerSecond >= 100 ? count(Math.round(imagesPerSecond)) : imagesPerSecond.toFixed(1)} images/s`;
-}
-
-/** A path as one would type it here. */
-function here(path: string): string {
-  const short = relative(process.cwd(), path);
-  return short.startsWith("..") ? path : short;
 }
