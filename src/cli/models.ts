@@ -1,3 +1,4 @@
+import { size } from "../autograd/tensor.ts";
 import { place, type PlacedLayer } from "../model/model.ts";
 import { findNetwork, networks, type Network } from "../model/networks.ts";
 import { bold, count, print, printJson, table } from "./terminal.ts";
@@ -24,7 +25,7 @@ interface Sums {
 }
 
 function parametersOf({ parameters }: PlacedLayer): number {
-  return parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  return parameters.reduce((sum, { shape }) => sum + size(shape), 0);
 }
 
 function sumsOf(layers: readonly PlacedLayer[]): Sums {

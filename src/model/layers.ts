@@ -3,7 +3,7 @@
  * multiply-adds that takes, and how to compute itself from ops; a network is a list of them (networks.ts).
  */
 import type { Parameter } from "../autograd/parameter.ts";
-import type { Tensor } from "../autograd/tensor.ts";
+import { size as sizeOf, type Tensor } from "../autograd/tensor.ts";
 import { relu as reluOp, tanh as tanhOp } from "../ops/activation.ts";
 import { conv2d } from "../ops/conv2d.ts";
 import { dropout as dropoutOp } from "../ops/dropout.ts";
@@ -84,7 +84,7 @@ export function conv(name: string, filters: number, size: number, options: ConvO
     outputShape,
     parameters: ([c]) => weightAndBias(name, [filters, c / groups, size, size], [filters], options),
     kept: 0,
-    multiplyAdds: (input) => product(outputShape(input)) * (input[0] / groups) * size * size,
+    multiplyAdds: (input) => sizeOf(outputShape(input)) * (input[0] / groups) * size * size,
     forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
   };
 }
@@ -115,9 +115,9 @@ export function fc(name: string, outputs: number, options: Start): Layer {
     name,
     settings: `${outputs} units`,
     outputShape: () => [outputs, 1, 1],
-    parameters: (input) => weightAndBias(name, [outputs, product(input)], [outputs], options),
+    parameters: (input) => weightAndBias(name, [outputs, sizeOf(input)], [outputs], options),
     kept: 0,
-    multiplyAdds: (input) => outputs * product(input),
+    multiplyAdds: (input) => outputs * sizeOf(input),
     forward: (x, [w, b]) => linear(x, w!, b!),
   };
 }
@@ -192,7 +192,7 @@ function weightAndBias(
   { sigma, bias: constant = 0, decay }: Start,
 ): readonly ParameterSpec[] {
   // The inputs of one output: what remains of the weights' shape without the outputs'.
-  const bound = 1 / Math.sqrt(product(weight) / product(bias));
+  const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
   const [ofWeight, ofBias]: [Initial, Initial] =
     sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant }];
   const common = decay === undefined ? {} : { decay };
@@ -200,10 +200,6 @@ function weightAndBias(
     { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common },
     { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" },
   ];
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
 }
 
 /** The settings that differ from what is usual: ", stride 4". */

@@ -3,6 +3,7 @@
  * JSON, then the numbers. A file is hostile until parsed: every length and offset is checked before it is used.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { size } from "../autograd/tensor.ts";
 import { CheckpointError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 
@@ -26,7 +27,7 @@ export async function writeSafetensors(
   let end = 0;
   for (const { name, shape } of tensors) {
     const start = end;
-    end += 4 * shape.reduce((a, b) => a * b, 1);
+    end += 4 * size(shape);
     header[name] = { dtype: "F32", shape, data_offsets: [start, end] };
   }
   const json = JSON.stringify(header);
@@ -128,7 +129,7 @@ function parseHeader(bytes: Uint8Array, fail: (what: string) => never): Header {
     if (dtype !== "F32") fail(`${name} is of type ${String(dtype)}; only F32 can be read`);
     if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) fail(`${name} has no sensible shape or place`);
     const [from, to] = offsets as [number, number];
-    const bytesNeeded = 4 * shape.reduce((a, b) => a * b, 1);
+    const bytesNeeded = 4 * size(shape);
     if (to - from !== bytesNeeded)
       fail(`${name} of shape ${shape.join("×")} needs ${bytesNeeded} bytes, has ${to - from}`);
     header.tensors.set(name, { shape, offsets: [from, to] });

@@ -1,7 +1,7 @@
 /** Sums of rows, y[i] = Σ_j x[i, j]: the gradient of a bias that was added to every element of its row. */
 import type { Tape } from "../autograd/tape.ts";
 import type { Tensor } from "../autograd/tensor.ts";
-import { kernel } from "../backends/kernel.ts";
+import { kernel, line } from "../backends/kernel.ts";
 import wgsl from "../../kernels/wgsl/row_sum.wgsl" with { type: "text" };
 
 /** Adds to the gradient of bias b (one number a row) the sums of the rows of dy. */
@@ -16,8 +16,8 @@ export const rowSum = kernel({
   wgsl,
   buffers: { x: "read", y: "write" },
   uniforms: { rows: "u32", columns: "u32" },
-  // One workgroup a row, folded as line() folds threads.
-  workgroups: ({ rows }) => [Math.min(rows, 65_535), Math.ceil(rows / 65_535), 1],
+  // One workgroup a row.
+  workgroups: ({ rows }) => line(rows, 1),
   reference({ x, y }, { rows, columns }) {
     for (let i = 0; i < rows; i++) {
       let sum = 0;

@@ -1,3 +1,4 @@
+import { size } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
 import { DeviceError } from "../errors.ts";
 import type { PlacedLayer } from "../model/model.ts";
@@ -36,7 +37,7 @@ export function checkFit(
 
 /** The largest activation. Weights don't count: those over the limit are bound in parts. */
 export function largestTensorBytes(layers: readonly PlacedLayer[], batch: number): number {
-  const sizes = layers.flatMap(({ input, output }) => [elements(input), elements(output)]);
+  const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
   return 4 * batch * Math.max(...sizes);
 }
 
@@ -50,21 +51,17 @@ function evaluationBytes(layers: readonly PlacedLayer[], batch: number): number 
 export function trainingBytes(layers: readonly PlacedLayer[], batch: number): number {
   const [parameters, activations] = [parameterCount(layers), activationCount(layers)];
   // Gradients live only from one layer to the one before; the pool keeps two of the largest sizes.
-  const gradients = 2 * Math.max(...layers.map(({ output }) => elements(output)));
+  const gradients = 2 * Math.max(...layers.map(({ output }) => size(output)));
   return 4 * (3 * parameters + batch * (activations + gradients));
 }
 
 function parameterCount(layers: readonly PlacedLayer[]): number {
-  return layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + elements(shape), 0);
+  return layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + size(shape), 0);
 }
 
 /** Of one image; what the layers keep for the backward pass included. */
 function activationCount(layers: readonly PlacedLayer[]): number {
-  return layers.reduce((sum, { layer, output }) => sum + elements(output) * (1 + layer.kept), 0);
-}
-
-function elements(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
+  return layers.reduce((sum, { layer, output }) => sum + size(output) * (1 + layer.kept), 0);
 }
 
 function megabytes(bytes: number): string {
