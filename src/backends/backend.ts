@@ -20,6 +20,14 @@ export interface BufferView {
 
 export type HostArray = Float32Array | Float64Array | Uint32Array | Uint8Array;
 
+/** How long a kernel took. */
+export interface KernelTime {
+  /** Its name, or that of the variant that was chosen. */
+  readonly kernel: string;
+  /** On the device's own clock, where it has one. */
+  readonly ms: number;
+}
+
 export interface Backend {
   readonly kind: "wgpu" | "cpu" | "reference";
   /** For people: the adapter and its driver; or the number of threads and the BLAS. */
@@ -34,6 +42,11 @@ export interface Backend {
     /** A view's offset must be a multiple of this many bytes. */
     readonly viewAlignment: number;
   };
+  /**
+   * How many workgroups keep the device busy: an op with fewer may split its work further. 1 where that gains nothing,
+   * as on the cpu, which cuts its work by itself.
+   */
+  readonly parallelWorkgroups: number;
 
   /** New memory, its contents undefined. @throws DeviceError when there is not enough. */
   allocate(type: ElementType, length: number): Buffer;
@@ -53,6 +66,8 @@ export interface Backend {
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
   /** Resolves when everything queued so far is done. @throws DeviceError */
   synchronize(): Promise<void>;
+  /** Times each kernel that `work` queues, in order. They run as usual, one after the other. @throws DeviceError */
+  profile(work: () => void): Promise<KernelTime[]>;
   /** How much is held now; equal after step 2 and step 12 of a training. */
   statistics(): { buffers: number; bytes: number };
   /** Frees everything; the backend can't be used afterwards. */

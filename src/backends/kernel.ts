@@ -28,8 +28,18 @@ export interface Kernel<B extends string = string, U extends string = string> {
   /** In the order of the fields of WGSL's `struct Uniforms`, each 4 bytes. */
   readonly uniforms: Readonly<Record<U, "u32" | "f32">>;
   workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
+  /** Other WGSL for the same: a device takes whichever it runs fastest. Same buffers, same uniforms, same order of sums. */
+  readonly variants?: readonly Variant<U>[];
   /** The specification. Works on any elements; f32 buffers may be Float64Array. */
   reference(buffers: Readonly<Record<B, Elements>>, uniforms: Readonly<Record<U, number>>): void;
+}
+
+/** Other WGSL with a kernel's bindings and uniforms, such as larger tiles for larger GPUs. */
+export interface Variant<U extends string = string> {
+  /** The name of its file in kernels/wgsl. */
+  readonly name: string;
+  readonly wgsl: string;
+  workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
 }
 
 /** Declares a kernel; the argument's types are inferred, so that a call with a missing buffer does not compile. */

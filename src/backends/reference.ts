@@ -1,5 +1,13 @@
 /** Runs every kernel's `reference` loop at once, on the main thread: the oracle of the tests. */
-import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "./backend.ts";
+import {
+  asView,
+  ELEMENT_BYTES,
+  type Backend,
+  type Buffer,
+  type BufferView,
+  type HostArray,
+  type KernelTime,
+} from "./backend.ts";
 import type { Elements, ElementType, Kernel } from "./kernel.ts";
 
 interface ReferenceBuffer extends Buffer {
@@ -10,6 +18,7 @@ interface ReferenceBuffer extends Buffer {
 export function openReference(precision: "f32" | "f64" = "f32"): Backend {
   const Float = precision === "f64" ? Float64Array : Float32Array;
   const live = new Set<Buffer>();
+  let times: KernelTime[] | undefined;
   const create = (type: ElementType, length: number): HostArray =>
     type === "f32" ? new Float(length).fill(NaN) : type === "u32" ? new Uint32Array(length) : new Uint8Array(length);
 
@@ -17,6 +26,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     kind: "reference",
     description: `plain loops, ${precision}`,
     limits: { bindingBytes: Infinity, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 1 },
+    parallelWorkgroups: 1,
     allocate(type, length) {
       const buffer: ReferenceBuffer = { type, length, data: create(type, length) };
       live.add(buffer);
@@ -34,12 +44,23 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
         const { buffer, offset, length } = asView(buffers[name]);
         elements[name] = (buffer as ReferenceBuffer).data.subarray(offset, offset + length);
       }
+      const start = performance.now();
       kernel.reference(elements, uniforms);
+      times?.push({ kernel: kernel.name, ms: performance.now() - start });
     },
     flush() {},
     read: async (buffer, offset = 0, length = buffer.length - offset) =>
       (buffer as ReferenceBuffer).data.slice(offset, offset + length),
     async synchronize() {},
+    async profile(work) {
+      const taken: KernelTime[] = (times = []);
+      try {
+        work();
+      } finally {
+        times = undefined;
+      }
+      return taken;
+    },
     statistics: () => ({
       buffers: live.size,
       bytes: [...live].reduce((sum, b) => sum + b.length * ELEMENT_BYTES[b.type], 0),

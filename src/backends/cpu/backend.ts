@@ -71,6 +71,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       totalBytes: MAX_PAGES * 65_536,
       viewAlignment: 4,
     },
+    parallelWorkgroups: 1,
 
     allocate(type, length) {
       const buffer: CpuBuffer = { type, length, address: queue.allocate(length * ELEMENT_BYTES[type]) };
@@ -133,6 +134,8 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     },
 
     synchronize: () => queue.done(),
+
+    profile: (work) => queue.profile(work),
 
     statistics: () => ({
       buffers: live.size,

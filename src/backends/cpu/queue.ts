@@ -1,7 +1,18 @@
 /** The main thread's end of the ring: numbers the kernels, holds back what does not fit, and gives memory back in time. */
 import { DeviceError } from "../../errors.ts";
+import type { KernelTime } from "../backend.ts";
 import type { Heap } from "./heap.ts";
-import { CLOSE, DECLARE, FIRST_KERNEL, MAX_BUFFERS, MAX_UNIFORMS, SLOTS, type Command, type Ring } from "./ring.ts";
+import {
+  CLOSE,
+  DECLARE,
+  FIRST_KERNEL,
+  MAX_BUFFERS,
+  MAX_UNIFORMS,
+  SLOTS,
+  TIMED,
+  type Command,
+  type Ring,
+} from "./ring.ts";
 import type { Declaration } from "./worker.ts";
 
 /** What the workers must know of a kernel. */
@@ -46,6 +57,8 @@ export class Queue {
   #closed = false;
   /** Why nothing more will be completed. */
   #lost: DeviceError | undefined;
+  /** What `profile` is to time: the kernels' names, and the numbers of their stages' commands. */
+  #profiled: { kernel: string; sequences: number[] }[] | undefined;
 
   constructor(heap: Heap, ring: Ring, threads: number) {
     this.#heap = heap;
@@ -84,7 +97,10 @@ export class Queue {
     if (plan.shared) this.#shared = this.#atLeast(this.#shared, plan.shared);
     const scratchBytes = plan.scratch ? roundUp(plan.scratch) : 0;
     if (plan.scratch) this.#scratch = this.#atLeast(this.#scratch, scratchBytes * this.#threads);
+    const sequences: number[] = [];
+    if (kernel !== COPY) this.#profiled?.push({ kernel: kernel.name, sequences });
     for (let stage = 0; stage < plan.stages.length; stage++) {
+      sequences.push(this.#queued);
       this.#add({
         kernel: number,
         stage,
@@ -96,6 +112,25 @@ export class Queue {
         uniforms,
       });
     }
+  }
+
+  /** @throws DeviceError if a kernel failed, or there are more than can be timed */
+  async profile(work: () => void): Promise<KernelTime[]> {
+    await this.done();
+    const first = this.#queued;
+    const kernels = (this.#profiled = [] as { kernel: string; sequences: number[] }[]);
+    try {
+      work();
+    } finally {
+      this.#profiled = undefined;
+    }
+    const commands = (this.#queued - first) | 0;
+    await this.done();
+    if (commands > TIMED) throw new DeviceError(`cpu: ${commands} commands can't be timed at once; at most ${TIMED}`);
+    return kernels.map(({ kernel, sequences }) => ({
+      kernel,
+      ms: sequences.reduce((sum, sequence) => sum + this.#ring.duration(sequence), 0),
+    }));
   }
 
   copy(from: number, to: number, bytes: number): void {

@@ -15,6 +15,9 @@ const SLOT_WORDS = 96;
 const SLOTS_AT = 64;
 const ERROR_AT = SLOTS_AT + SLOTS * SLOT_WORDS;
 const ERROR_BYTES = 4096;
+/** Commands of which it is known when they began and ended: for `profile`. */
+export const TIMED = 4096;
+const TIMES_AT = ERROR_AT * 4 + ERROR_BYTES;
 
 const SUBMITTED = 0;
 const COMPLETED = 16;
@@ -54,7 +57,7 @@ export interface Command {
 }
 
 export function createRing(): SharedArrayBuffer {
-  return new SharedArrayBuffer(ERROR_AT * 4 + ERROR_BYTES);
+  return new SharedArrayBuffer(TIMES_AT + TIMED * 16);
 }
 
 /** A thread's view of the ring. Sequence numbers are 32-bit and may wrap. */
@@ -62,11 +65,13 @@ export class Ring {
   readonly #words: Int32Array;
   readonly #doubles: Float64Array;
   readonly #error: Uint8Array;
+  readonly #times: Float64Array;
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory, 0, ERROR_AT);
     this.#doubles = new Float64Array(memory, 0, ERROR_AT / 2);
     this.#error = new Uint8Array(memory, ERROR_AT * 4, ERROR_BYTES);
+    this.#times = new Float64Array(memory, TIMES_AT, TIMED * 2);
   }
 
   get completed(): number {
@@ -112,6 +117,12 @@ export class Ring {
     Atomics.notify(this.#words, COMPLETED);
   }
 
+  /** Main thread: how long a completed command took, from its first item to its last, in ms. */
+  duration(sequence: number): number {
+    const at = timed(sequence);
+    return this.#times[at + 1]! - this.#times[at]!;
+  }
+
   /** Main thread: the first error since the last call. */
   takeError(): { kernel: number; text: string } | undefined {
     const failed = Atomics.load(this.#words, FAILED);
@@ -150,7 +161,9 @@ export class Ring {
 
   /** Worker: takes the next item. */
   take(sequence: number): number {
-    return Atomics.add(this.#words, slot(sequence) + NEXT_ITEM, 1);
+    const item = Atomics.add(this.#words, slot(sequence) + NEXT_ITEM, 1);
+    if (item === 0) this.#times[timed(sequence)] = now();
+    return item;
   }
 
   /** Worker: meets the other workers; returns when all have done their items. */
@@ -158,6 +171,7 @@ export class Ring {
     const at = slot(sequence);
     const words = this.#words;
     if (Atomics.add(words, at + ARRIVED, 1) === workers - 1) {
+      this.#times[timed(sequence) + 1] = now();
       words[at + NEXT_ITEM] = 0;
       words[at + ARRIVED] = 0;
       Atomics.store(words, COMPLETED, (sequence + 1) | 0);
@@ -175,6 +189,15 @@ export class Ring {
     this.#words[ERROR_LENGTH] = written;
     Atomics.store(this.#words, FAILED, kernel + 1);
   }
+}
+
+function timed(sequence: number): number {
+  return ((sequence >>> 0) % TIMED) * 2;
+}
+
+/** In ms, the same clock in every thread. */
+function now(): number {
+  return performance.timeOrigin + performance.now();
 }
 
 function slot(sequence: number): number {

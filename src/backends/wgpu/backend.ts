@@ -41,6 +41,7 @@ export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): P
       totalBytes: Infinity,
       viewAlignment: device.limits.storageAlignment,
     },
+    parallelWorkgroups: 1,
     allocate(type: ElementType, length: number): Buffer {
       device.check();
       return buffers.allocate(type, length, Usage.storage | Usage.copySource | Usage.copyTarget);
