@@ -1,0 +1,192 @@
+/** What a benchmark leaves behind: one JSON document a run, written by this harness and by bench/peers alike. */
+import { readFileSync } from "node:fs";
+import { UsageError } from "../src/errors.ts";
+import { reason, replaceFile } from "../src/files.ts";
+
+/** Changes when a reader of older files would misunderstand newer ones. */
+export const FORMAT = 1;
+
+export interface Results {
+  readonly format: typeof FORMAT;
+  readonly machine: Machine;
+  /** What was computed on, once each. */
+  readonly devices: readonly Device[];
+  readonly rows: readonly Row[];
+  /** What was asked for and not timed. */
+  readonly skipped: readonly Skipped[];
+}
+
+export interface Machine {
+  /** "2 × AMD EPYC": logical cores and what the processor calls itself. */
+  readonly processor: string;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  /** "linux x64, 6.1.0". */
+  readonly os: string;
+  readonly bun: string;
+  /** Of this repository; "" where there is none. */
+  readonly commit: string;
+  /** Whether files differed from that commit. */
+  readonly dirty: boolean;
+  /** ISO 8601, UTC, to the second. */
+  readonly date: string;
+}
+
+export interface Device {
+  /** As it is written after --device: "cpu:wasm", "cpu:blas", "gpu:0". */
+  readonly device: string;
+  /** For people: threads and BLAS, or adapter and driver. */
+  readonly description: string;
+  /** Of a GPU. */
+  readonly adapter?: string;
+  readonly driver?: string;
+  readonly roof?: Roof;
+}
+
+/** The most that this device reached in this run with nothing else to do. */
+export interface Roof {
+  readonly flopsPerSecond: number;
+  /** Bytes read and bytes written, both counted. */
+  readonly bytesPerSecond: number;
+  /** How the first of them was measured. */
+  readonly how: string;
+}
+
+/** One contestant at one piece of work. suite, name, contestant and device together occur once in a document. */
+export interface Row {
+  /** "matmul", "step", … */
+  readonly suite: string;
+  /** The piece of work, in the same words for everyone who does it: "conv2 forward, batch 128", "alexnet training, batch 128". */
+  readonly name: string;
+  /** Who does it: a kernel, a rung, "alexnet.ts", or a peer with its version: "PyTorch 2.15.0". */
+  readonly contestant: string;
+  /** A `Device.device`. */
+  readonly device: string;
+  readonly work: Work;
+  readonly ms: Times;
+  /** The device's own clock (timestamps, a worker's clock), or the wall clock around a call that waits for the result. */
+  readonly clock: "device" | "wall";
+  /** Share of the roof that the best time reaches; absent where the work is neither arithmetic nor memory traffic. */
+  readonly ofRoof?: number;
+  /** How the result that was timed was found to be right, in a few words. */
+  readonly check: string;
+}
+
+/** What one measurement gets done. */
+export interface Work {
+  /** flop: a multiply-add counts 2. byte: read plus written. */
+  readonly unit: "flop" | "byte" | "image";
+  readonly amount: number;
+}
+
+/** All measurements of a row, without the warm-up. */
+export interface Times {
+  readonly best: number;
+  readonly median: number;
+  readonly count: number;
+  /** In the order they were taken. */
+  readonly samples: readonly number[];
+}
+
+export interface Skipped {
+  readonly suite: string;
+  readonly name: string;
+  readonly contestant: string;
+  readonly device: string;
+  readonly reason: string;
+}
+
+/** @throws RangeError when there are no samples */
+export function times(samples: readonly number[]): Times {
+  if (samples.length === 0) throw new RangeError("no samples");
+  const sorted = samples.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const median = (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2;
+  return { best: sorted[0]!, median, count: samples.length, samples };
+}
+
+/** Work a second at so many milliseconds each. */
+export function rate({ amount }: Work, ms: number): number {
+  return (1000 * amount) / ms;
+}
+
+export async function writeResults(path: string, results: Results): Promise<void> {
+  // A row a line: readable, and small differences stay small.
+  const lines = (items: readonly unknown[]) =>
+    `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(",\n")}\n  ]`;
+  const { format, machine, devices, rows, skipped } = results;
+  const text =
+    `{\n  "format": ${format},\n  "machine": ${JSON.stringify(machine)},\n  "devices": ${lines(devices)},\n` +
+    `  "rows": ${lines(rows)},\n  "skipped": ${lines(skipped)}\n}\n`;
+  await replaceFile(path, (append) => append(new TextEncoder().encode(text)));
+}
+
+/** @throws UsageError when the file is missing, damaged, or of another format */
+export function readResults(path: string): Results {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`can't read the results ${path}: ${reason(error)}`, { cause: error });
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${path} is no results file: ${(error as Error).message}`, { cause: error });
+  }
+  const found = value as Partial<Results> | null;
+  if (typeof found === "object" && found && typeof found.format === "number" && found.format !== FORMAT) {
+    throw new UsageError(`${path} has format ${found.format}, this program reads ${FORMAT}: measure anew`);
+  }
+  if (!isResults(value))
+    throw new UsageError(`${path} is no results file: it lacks machine, devices, rows or their parts`);
+  return value;
+}
+
+/** Whether all that this program reads of results is there. */
+export function isResults(value: unknown): value is Results {
+  if (!isObject(value) || value.format !== FORMAT || !isObject(value.machine)) return false;
+  const { machine, devices, rows, skipped } = value;
+  return (
+    has(machine, {
+      processor: "string",
+      cores: "number",
+      os: "string",
+      bun: "string",
+      commit: "string",
+      date: "string",
+    }) &&
+    isList(devices, (device) => has(device, { device: "string", description: "string" })) &&
+    isList(rows, isRow) &&
+    isList(skipped, (item) => has(item, { suite: "string", name: "string", contestant: "string", reason: "string" }))
+  );
+}
+
+function isRow(row: Fields): boolean {
+  const { work, ms } = row;
+  return (
+    has(row, { suite: "string", name: "string", contestant: "string", device: "string", check: "string" }) &&
+    isObject(work) &&
+    has(work, { unit: "string", amount: "number" }) &&
+    isObject(ms) &&
+    has(ms, { best: "number", median: "number", count: "number" }) &&
+    Array.isArray(ms.samples) &&
+    ms.samples.length > 0 &&
+    ms.samples.every((sample) => typeof sample === "number" && sample > 0)
+  );
+}
+
+type Fields = Record<string, unknown>;
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isList(value: unknown, isItem: (item: Fields) => boolean): boolean {
+  return Array.isArray(value) && value.every((item) => isObject(item) && isItem(item));
+}
+
+function has(object: Fields, fields: Readonly<Record<string, "string" | "number">>): boolean {
+  return Object.entries(fields).every(([name, type]) => typeof object[name] === type);
+}
