@@ -221,6 +221,59 @@ describeBackends(
       expect(gpu.statistics()).toEqual(held);
     });
 
+    test.each([true, false])("profile times every kernel in order, timestamps: %p", async (timestamps) => {
+      const gpu = await openWgpu({ adapter: 0, checks: true, timestamps });
+      const size = 1 << 18;
+      const [x, y] = [upload(gpu, normal(size, 1)), upload(gpu, normal(size, 2))];
+      const [lx, ly, s] = [upload(gpu, normal(1000)), gpu.allocate("f32", 1000), gpu.allocate("f32", 1000)];
+      const uniforms = { maps: 10, plane: 100, groupMaps: 10, reach: 2, k: 2, alpha: 0.1, beta: 0.75 };
+      const start = performance.now();
+      const times = await gpu.profile(() => {
+        gpu.run(add, { x, y }, { size });
+        gpu.run(lrnForward, { x: lx, y: ly, s }, uniforms);
+        gpu.write(lx, normal(1000, 9));
+        gpu.run(add, { x, y }, { size });
+      });
+      const wall = performance.now() - start;
+      expect(times.map(({ kernel }) => kernel)).toEqual(["add", "lrn_forward", "add"]);
+      for (const { ms } of times) expect(ms).toBeGreaterThan(0);
+      expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeLessThanOrEqual(wall);
+      const [first, second] = [normal(size, 1), normal(size, 2)];
+      const expected = second.map((value, i) => {
+        for (let run = 0; run < 2; run++) value = Math.fround(value + first[i]!);
+        return value;
+      });
+      expect(Buffer.compare(bytesOf((await gpu.read(y)) as Float32Array), bytesOf(expected))).toBe(0);
+      expect(await gpu.profile(() => {})).toEqual([]);
+      await gpu.close();
+    });
+
+    test("more kernels are timed than one set of timestamps holds", async () => {
+      const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      const times = await gpu.profile(() => {
+        for (let i = 0; i < 2500; i++) gpu.run(add, { x, y }, { size: 1 });
+      });
+      expect(times.length).toBe(2500);
+      expect(times.every(({ kernel, ms }) => kernel === "add" && ms >= 0 && ms < 1000)).toBe(true);
+      expect((await gpu.read(y))[0]).toBe(2500);
+    });
+
+    test("profiling leaves nothing behind, also when an error comes through it", async () => {
+      const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      gpu.run(add, { x, y }, { size: 1 });
+      await gpu.read(y);
+      const objects = gpu.counts();
+      const profiled = gpu.profile(() => {
+        gpu.run(add, { x, y }, { size: 1 });
+        throw new Error("on purpose");
+      });
+      await expect(profiled).rejects.toThrow("on purpose");
+      gpu.run(add, { x, y }, { size: 1 });
+      expect((await gpu.read(y))[0]).toBe(3);
+      expect(gpu.counts()).toEqual(objects);
+      expect((await gpu.profile(() => gpu.run(add, { x, y }, { size: 1 }))).length).toBe(1);
+    });
+
     test("closing frees everything, and later use is an error", async () => {
       const before = gpu.counts();
       const other = await openWgpu({ adapter: 0 });

@@ -150,11 +150,11 @@ function readText(at: Address): string {
 }
 
 /** WebGPU's and wgpu's features that are switched on where the GPU has them. */
-const FEATURES = { timestamps: 0x9, f16: 0xb, subgroups: 0x12 } as const;
+export const FEATURES = { timestamps: 0x9, f16: 0xb, subgroups: 0x12 } as const;
 export type Feature = keyof typeof FEATURES;
 
-/** The features of FEATURES that an adapter has, and their values in the order of C. */
-export function featuresOf(wgpu: Wgpu, adapter: Handle): { names: Feature[]; values: number[] } {
+/** The features of FEATURES that an adapter has. */
+export function featuresOf(wgpu: Wgpu, adapter: Handle): Feature[] {
   begin();
   // struct WGPUSupportedFeatures { size_t featureCount; uint32_t const *features; };  // 16 bytes
   const supported = room(16);
@@ -162,6 +162,5 @@ export function featuresOf(wgpu: Wgpu, adapter: Handle): { names: Feature[]; val
   const [count, list] = [getU64(supported), getU64(supported + 8) as Pointer];
   const all = new Set(Array.from({ length: count }, (_, i) => read.u32(list, 4 * i)));
   loadShim().free_features(addressOf(wgpu, "wgpuSupportedFeaturesFreeMembers"), supported);
-  const names = (Object.keys(FEATURES) as Feature[]).filter((name) => all.has(FEATURES[name]));
-  return { names, values: names.map((name) => FEATURES[name]) };
+  return (Object.keys(FEATURES) as Feature[]).filter((name) => all.has(FEATURES[name]));
 }

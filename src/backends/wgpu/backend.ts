@@ -9,6 +9,7 @@ import { Queue } from "./queue.ts";
 import { countObjects, type Counts } from "./report.ts";
 import { Staging } from "./staging.ts";
 import { Usage } from "./structs.ts";
+import { createTimer } from "./timers.ts";
 
 export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
 
@@ -17,6 +18,8 @@ export interface WgpuOptions {
   readonly adapter?: string | number;
   /** Whether accesses outside of a buffer are held back: for tests. */
   readonly checks?: boolean;
+  /** false: does without the GPU's clock, as where it has none. */
+  readonly timestamps?: boolean;
 }
 
 export interface WgpuBackend extends Backend {
@@ -25,8 +28,8 @@ export interface WgpuBackend extends Backend {
 }
 
 /** @throws DeviceError when there is no such adapter, or its driver fails. */
-export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): Promise<WgpuBackend> {
-  const device = await Device.open(adapter);
+export async function openWgpu({ adapter, checks = false, timestamps = true }: WgpuOptions = {}): Promise<WgpuBackend> {
+  const device = await Device.open(adapter, timestamps ? [] : ["timestamps"]);
   const queue = new Queue(device);
   const pipelines = new Pipelines(device, checks);
   const buffers = new Buffers(device, queue.uniformBuffer);
@@ -94,6 +97,22 @@ export async function openWgpu({ adapter, checks = false }: WgpuOptions = {}): P
       device.check();
       queue.flush();
       await device.workDone();
+    },
+    async profile(work) {
+      queue.flush();
+      await device.workDone();
+      const timer = createTimer(device, queue, staging);
+      try {
+        queue.timer = timer;
+        try {
+          work();
+        } finally {
+          queue.timer = undefined;
+        }
+        return await timer.read();
+      } finally {
+        timer.close();
+      }
     },
     statistics: () => buffers.statistics(),
     counts: () => countObjects(device),

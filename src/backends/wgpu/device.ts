@@ -1,6 +1,14 @@
 /** A device and its queue; and how its errors, which C reports to callbacks, become exceptions here. */
 import { DeviceError } from "../../errors.ts";
-import { chooseAdapter, featuresOf, openAdapters, releaseAdapters, type Adapter, type Feature } from "./adapters.ts";
+import {
+  chooseAdapter,
+  FEATURES,
+  featuresOf,
+  openAdapters,
+  releaseAdapters,
+  type Adapter,
+  type Feature,
+} from "./adapters.ts";
 import { begin, room, setU32 } from "./arguments.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim, Outcome, type Shim } from "./shim.ts";
@@ -31,22 +39,25 @@ export class Device {
   readonly #scope = new Outcome();
   #closed = false;
 
-  /** @throws DeviceError when there is no such adapter, or its driver gives no device. */
-  static async open(wanted?: string | number): Promise<Device> {
+  /**
+   * @param without features that are not to be used
+   * @throws DeviceError when there is no such adapter, or its driver gives no device.
+   */
+  static async open(wanted?: string | number, without: readonly Feature[] = []): Promise<Device> {
     const wgpu = await loadWgpu();
     const adapters = openAdapters(wgpu);
     try {
-      return new Device(wgpu, chooseAdapter(adapters, wanted));
+      return new Device(wgpu, chooseAdapter(adapters, wanted), without);
     } finally {
       releaseAdapters(wgpu, adapters);
     }
   }
 
-  private constructor(wgpu: Wgpu, adapter: Adapter) {
-    const features = featuresOf(wgpu, adapter.handle);
+  private constructor(wgpu: Wgpu, adapter: Adapter, without: readonly Feature[]) {
+    const features = featuresOf(wgpu, adapter.handle).filter((name) => !without.includes(name));
     begin();
-    const list = room(4 * features.values.length);
-    features.values.forEach((value, i) => setU32(list + 4 * i, value));
+    const list = room(4 * features.length);
+    features.forEach((name, i) => setU32(list + 4 * i, FEATURES[name]));
     // Limits that are not asked for stay at WebGPU's small defaults, so all of the adapter's are asked for.
     const limits = room(LIMITS_BYTES);
     wgpu.wgpuAdapterGetLimits(adapter.handle, limits);
@@ -55,7 +66,7 @@ export class Device {
     this.#shim.request_device(
       addressOf(wgpu, "wgpuAdapterRequestDevice"),
       adapter.handle,
-      features.values.length,
+      features.length,
       list,
       limits,
       requested.memory,
@@ -72,7 +83,7 @@ export class Device {
     this.name = adapter.name;
     this.description = `${adapter.name} (${[adapter.api, adapter.driver].filter(Boolean).join(", ")})`;
     this.limits = adapter.limits;
-    this.features = new Set(features.names);
+    this.features = new Set(features);
     this.#lost = lost;
     this.#uncaptured = uncaptured;
   }
@@ -135,6 +146,12 @@ export class Device {
       this.#uncaptured.reset();
       throw new DeviceError(`${this.name}: ${text}`);
     }
+  }
+
+  /** Blocks until the work submitted so far is done: only where kernels are timed. @throws DeviceError */
+  wait(): void {
+    this.wgpu.wgpuDevicePoll(this.handle, 1, 0);
+    this.check();
   }
 
   /** Resolves when the work submitted so far is done. @throws DeviceError */

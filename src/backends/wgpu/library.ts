@@ -32,11 +32,13 @@ const functions = {
   wgpuDeviceCreateComputePipeline: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuDeviceCreateBindGroup: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuDeviceCreateCommandEncoder: { args: ["ptr", "u64"], returns: "ptr" },
+  wgpuDeviceCreateQuerySet: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuDeviceDestroy: { args: ["ptr"], returns: "void" },
   wgpuDeviceRelease: { args: ["ptr"], returns: "void" },
 
   wgpuCommandEncoderBeginComputePass: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuCommandEncoderCopyBufferToBuffer: { args: ["ptr", "ptr", "u64", "ptr", "u64", "u64"], returns: "void" },
+  wgpuCommandEncoderResolveQuerySet: { args: ["ptr", "ptr", "u32", "u32", "ptr", "u64"], returns: "void" },
   wgpuCommandEncoderFinish: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuCommandEncoderRelease: { args: ["ptr"], returns: "void" },
   wgpuCommandBufferRelease: { args: ["ptr"], returns: "void" },
@@ -48,6 +50,7 @@ const functions = {
 
   wgpuQueueSubmit: { args: ["ptr", "u64", "u64"], returns: "void" },
   wgpuQueueWriteBuffer: { args: ["ptr", "ptr", "u64", "ptr", "u64"], returns: "void" },
+  wgpuQueueGetTimestampPeriod: { args: ["ptr"], returns: "f32" },
   wgpuQueueOnSubmittedWorkDone: { args: [], returns: "void" },
   wgpuQueueRelease: { args: ["ptr"], returns: "void" },
 
@@ -56,6 +59,7 @@ const functions = {
   wgpuBufferUnmap: { args: ["ptr"], returns: "void" },
   wgpuBufferDestroy: { args: ["ptr"], returns: "void" },
   wgpuBufferRelease: { args: ["ptr"], returns: "void" },
+  wgpuQuerySetRelease: { args: ["ptr"], returns: "void" },
   wgpuBindGroupRelease: { args: ["ptr"], returns: "void" },
   wgpuBindGroupLayoutRelease: { args: ["ptr"], returns: "void" },
   wgpuPipelineLayoutRelease: { args: ["ptr"], returns: "void" },

@@ -2,12 +2,13 @@
 import { ptr } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
 import type { Kernel } from "../kernel.ts";
-import { begin, room, setU32 } from "./arguments.ts";
+import { begin, room, setU32, type Address } from "./arguments.ts";
 import { createBuffer, roundUp, uniformRoom } from "./buffers.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
 import type { Pipeline } from "./pipelines.ts";
 import { pointers, Usage } from "./structs.ts";
+import type { Timer } from "./timers.ts";
 
 /** Room for the uniforms of one submission: 4,096 kernels at the largest alignment that there is (256). */
 const UNIFORM_BYTES = 1 << 20;
@@ -17,6 +18,8 @@ const WRITTEN_BYTES = 1 << 26;
 
 export class Queue {
   readonly uniformBuffer: Handle;
+  /** Times each kernel that is added while it is set. */
+  timer: Timer | undefined;
   readonly #device: Device;
   readonly #uniforms = new ArrayBuffer(UNIFORM_BYTES);
   readonly #view = new DataView(this.#uniforms);
@@ -50,6 +53,7 @@ export class Queue {
     this.#uniformsUsed += bytes;
 
     const { wgpu } = this.#device;
+    if (this.timer) this.#openTimedPass(this.timer, kernel.name);
     const pass = this.#openPass();
     if (this.#pipeline !== pipeline.handle) {
       wgpu.wgpuComputePassEncoderSetPipeline(pass, pipeline.handle);
@@ -60,12 +64,22 @@ export class Queue {
     setU32(dynamicOffset, offset);
     wgpu.wgpuComputePassEncoderSetBindGroup(pass, 0, group, 1, dynamicOffset);
     wgpu.wgpuComputePassEncoderDispatchWorkgroups(pass, x, y, z);
+    if (this.timer) {
+      this.#closePass();
+      this.timer.after();
+    }
   }
 
   /** Adds a copy to `target`, which begins at its byte 0. */
   copy(source: Handle, offset: number, target: Handle, bytes: number): void {
     this.#closePass();
     this.#device.wgpu.wgpuCommandEncoderCopyBufferToBuffer(this.#openEncoder(), source, offset, target, 0, bytes);
+  }
+
+  /** Adds a copy of the first queries of a set to `target`. */
+  resolve(querySet: Handle, count: number, target: Handle): void {
+    this.#closePass();
+    this.#device.wgpu.wgpuCommandEncoderResolveQuerySet(this.#openEncoder(), querySet, 0, count, target, 0);
   }
 
   /** Submits what is queued. @throws DeviceError when a kernel can't be run as it was asked for. */
@@ -131,10 +145,17 @@ export class Queue {
   }
 
   #openPass(): Handle {
-    return (this.#pass ??= this.#device.made(
-      "compute pass",
-      this.#device.wgpu.wgpuCommandEncoderBeginComputePass(this.#openEncoder(), 0),
-    ));
+    return (this.#pass ??= this.#beginPass(0));
+  }
+
+  #openTimedPass(timer: Timer, kernel: string): void {
+    this.#closePass();
+    this.#pass = this.#beginPass(timer.before(kernel));
+  }
+
+  #beginPass(descriptor: Address): Handle {
+    const { wgpu } = this.#device;
+    return this.#device.made("compute pass", wgpu.wgpuCommandEncoderBeginComputePass(this.#openEncoder(), descriptor));
   }
 
   #closePass(): void {

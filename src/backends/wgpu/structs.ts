@@ -6,7 +6,14 @@ import { getU32, getU64, room, setNoText, setText, setU32, setU64, type Address 
 import type { Handle } from "./library.ts";
 
 /** Flags of WGPUBufferUsage. */
-export const Usage = { mapRead: 0x1, copySource: 0x4, copyTarget: 0x8, uniform: 0x40, storage: 0x80 } as const;
+export const Usage = {
+  mapRead: 0x1,
+  copySource: 0x4,
+  copyTarget: 0x8,
+  uniform: 0x40,
+  storage: 0x80,
+  queryResolve: 0x200,
+} as const;
 
 /** Values of WGPUBufferBindingType. */
 export const Binding = { uniform: 2, storage: 3, readOnlyStorage: 4 } as const;
@@ -189,6 +196,46 @@ export function computePipelineDescriptor(label: string, layout: Handle, module:
   setU64(descriptor + 24, layout);
   setU64(descriptor + 40, module);
   setNoText(descriptor + 48);
+  return descriptor;
+}
+
+/**
+ * struct WGPUQuerySetDescriptor {    // 32 bytes
+ *   WGPUChainedStruct *nextInChain;  //  0
+ *   WGPUStringView label;            //  8
+ *   WGPUQueryType type;              // 24: 2, timestamps
+ *   uint32_t count;                  // 28
+ * };
+ */
+export function querySetDescriptor(count: number): Address {
+  const descriptor = room(32);
+  setU32(descriptor + 24, 2);
+  setU32(descriptor + 28, count);
+  return descriptor;
+}
+
+/**
+ * A compute pass whose start and end are written to the queries `first` and `first` + 1 of a set.
+ *
+ * struct WGPUComputePassDescriptor { // 32 bytes
+ *   WGPUChainedStruct *nextInChain;  //  0
+ *   WGPUStringView label;            //  8
+ *   WGPUPassTimestampWrites const *timestampWrites; // 24
+ * };
+ * struct WGPUPassTimestampWrites {       // 24 bytes
+ *   WGPUChainedStruct *nextInChain;      //  0
+ *   WGPUQuerySet querySet;               //  8
+ *   uint32_t beginningOfPassWriteIndex;  // 16
+ *   uint32_t endOfPassWriteIndex;        // 20
+ * };
+ */
+export function timedPassDescriptor(querySet: Handle, first: number): Address {
+  const writes = room(24);
+  setU64(writes + 8, querySet);
+  setU32(writes + 16, first);
+  setU32(writes + 20, first + 1);
+  const descriptor = room(32);
+  setU64(descriptor + 24, writes);
   return descriptor;
 }
 

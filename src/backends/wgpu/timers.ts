@@ -1,0 +1,126 @@
+/** What times kernels: each runs in a compute pass of its own, between two readings of a clock. */
+import type { KernelTime } from "../backend.ts";
+import { begin, type Address } from "./arguments.ts";
+import { createBuffer } from "./buffers.ts";
+import type { Device } from "./device.ts";
+import type { Handle } from "./library.ts";
+import type { Queue } from "./queue.ts";
+import type { Staging } from "./staging.ts";
+import { querySetDescriptor, timedPassDescriptor, Usage } from "./structs.ts";
+
+export interface Timer {
+  /** Called before each kernel; returns the descriptor of its pass, or 0. @throws DeviceError */
+  before(kernel: string): Address;
+  /** Called when the kernel's pass is closed. @throws DeviceError */
+  after(): void;
+  /** The times of the kernels so far, in order. @throws DeviceError */
+  read(): Promise<KernelTime[]>;
+  close(): void;
+}
+
+/** By the device's clock where it can be read, else by the host's. */
+export function createTimer(device: Device, queue: Queue, staging: Staging): Timer {
+  return device.features.has("timestamps") ? new DeviceTimer(device, queue, staging) : new HostTimer(device, queue);
+}
+
+/** WebGPU's limit on the queries of a set; a kernel takes two. */
+const SET_QUERIES = 4096;
+const SET_BYTES = 8 * SET_QUERIES;
+
+/** Reads the device's clock at the start and at the end of each pass. */
+export class DeviceTimer implements Timer {
+  readonly #device: Device;
+  readonly #queue: Queue;
+  readonly #staging: Staging;
+  readonly #kernels: string[] = [];
+  readonly #sets: Handle[] = [];
+
+  constructor(device: Device, queue: Queue, staging: Staging) {
+    this.#device = device;
+    this.#queue = queue;
+    this.#staging = staging;
+  }
+
+  before(kernel: string): Address {
+    const first = (2 * this.#kernels.length) % SET_QUERIES;
+    if (first === 0) this.#sets.push(this.#createSet());
+    this.#kernels.push(kernel);
+    begin();
+    return timedPassDescriptor(this.#sets.at(-1)!, first);
+  }
+
+  after(): void {}
+
+  async read(): Promise<KernelTime[]> {
+    const { wgpu, queue } = this.#device;
+    const nanoseconds = wgpu.wgpuQueueGetTimestampPeriod(queue);
+    const times: KernelTime[] = [];
+    for (const set of this.#sets) {
+      const kernels = this.#kernels.slice(times.length, times.length + SET_QUERIES / 2);
+      const bytes = 16 * kernels.length;
+      const ticks = createBuffer(this.#device, SET_BYTES, Usage.queryResolve | Usage.copySource, "room for timestamps");
+      try {
+        this.#queue.resolve(set, 2 * kernels.length, ticks);
+        const readings = new BigUint64Array(await this.#staging.read(this.#queue, ticks, 0, bytes));
+        for (const [i, kernel] of kernels.entries()) {
+          times.push({ kernel, ms: (elapsed(readings[2 * i]!, readings[2 * i + 1]!) * nanoseconds) / 1e6 });
+        }
+      } finally {
+        wgpu.wgpuBufferRelease(ticks);
+      }
+    }
+    return times;
+  }
+
+  close(): void {
+    for (const set of this.#sets.splice(0)) this.#device.wgpu.wgpuQuerySetRelease(set);
+  }
+
+  #createSet(): Handle {
+    const { wgpu, handle } = this.#device;
+    begin();
+    return this.#device.create(
+      "a set of timestamps",
+      () => wgpu.wgpuDeviceCreateQuerySet(handle, querySetDescriptor(SET_QUERIES)),
+      wgpu.wgpuQuerySetRelease,
+    );
+  }
+}
+
+/** Ticks between two readings of a clock that may have as few as 36 bits (Vulkan's least), and so may begin anew. */
+function elapsed(start: bigint, end: bigint): number {
+  const ticks = BigInt.asIntN(36, end - start);
+  return ticks > 0n ? Number(ticks) : 0;
+}
+
+/** Waits for each kernel and reads the host's clock, so that handing it over counts too. */
+export class HostTimer implements Timer {
+  readonly #device: Device;
+  readonly #queue: Queue;
+  readonly #times: KernelTime[] = [];
+  #kernel = "";
+  #start = 0;
+
+  constructor(device: Device, queue: Queue) {
+    this.#device = device;
+    this.#queue = queue;
+  }
+
+  before(kernel: string): Address {
+    this.#kernel = kernel;
+    this.#start = performance.now();
+    return 0;
+  }
+
+  after(): void {
+    this.#queue.flush();
+    this.#device.wait();
+    this.#times.push({ kernel: this.#kernel, ms: performance.now() - this.#start });
+  }
+
+  read(): Promise<KernelTime[]> {
+    return Promise.resolve([...this.#times]);
+  }
+
+  close(): void {}
+}
