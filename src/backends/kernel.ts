@@ -39,6 +39,8 @@ export interface Variant<U extends string = string> {
   /** The name of its file in kernels/wgsl. */
   readonly name: string;
   readonly wgsl: string;
+  /** Whether it computes these shapes, such as those whose rows are whole vec4s; all if not given. */
+  fits?(uniforms: Readonly<Record<U, number>>): boolean;
   workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
 }
 
