@@ -5,12 +5,11 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import type { Backend, HostArray } from "../src/backends/backend.ts";
 import { access, elementType, type Kernel } from "../src/backends/kernel.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { describeBackends } from "./helpers/backends.ts";
 import { expectClose } from "./helpers/data.ts";
-import { kernelCases, type KernelCase } from "./helpers/kernel_cases.ts";
+import { kernelCases, runCase } from "./helpers/kernel_cases.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
 const source = new URL("../src/", import.meta.url);
@@ -91,34 +90,12 @@ describe("kernel limits", () => {
   );
 });
 
-/** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
-async function run(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Map<string, HostArray>> {
-  const made = Object.fromEntries(
-    Object.entries(kernel.buffers).map(([name, spec]) => {
-      const given = buffers[name]!;
-      const length = typeof given === "number" ? given : given.length;
-      const buffer = backend.allocate(elementType(spec), length);
-      const unwritten =
-        elementType(spec) === "u32" ? new Uint32Array(length).fill(~0) : new Float32Array(length).fill(NaN);
-      backend.write(buffer, typeof given === "number" ? unwritten : given);
-      return [name, buffer] as const;
-    }),
-  );
-  backend.run(kernel, made, uniforms);
-  const results = new Map<string, HostArray>();
-  for (const [name, spec] of Object.entries(kernel.buffers)) {
-    if (access(spec) !== "read") results.set(name, await backend.read(made[name]!));
-  }
-  for (const buffer of Object.values(made)) backend.free(buffer);
-  return results;
-}
-
 describeBackends("kernels", ({ open }) => {
   const cases = kernelCases.map((each) => [each.kernel.name, each.title, each] as const);
 
   test.each(cases)("%s %s", async (_name, _title, each) => {
-    const expected = await run(openReference("f64"), each);
-    const actual = await run(await open(), each);
+    const expected = await runCase(openReference("f64"), each);
+    const actual = await runCase(await open(), each);
     for (const [name, numbers] of expected) {
       const got = actual.get(name)!;
       if (each.tolerance === 0 || numbers instanceof Uint32Array) expect(Array.from(got)).toEqual(Array.from(numbers));
@@ -129,7 +106,7 @@ describeBackends("kernels", ({ open }) => {
   const last = new Map(kernelCases.map((each) => [each.kernel.name, each]));
   test.each([...last])("%s gives the same bits again", async (_name, each) => {
     const backend = await open();
-    const bytes = async () => [...(await run(backend, each)).values()].map(({ buffer }) => new Uint8Array(buffer));
+    const bytes = async () => [...(await runCase(backend, each)).values()].map(({ buffer }) => new Uint8Array(buffer));
     expect(await bytes()).toEqual(await bytes());
   });
 });

@@ -1,7 +1,7 @@
 /** For every kernel, the sizes and inputs that it is tested with. */
 import { addKernel } from "../../src/autograd/tape.ts";
-import type { HostArray } from "../../src/backends/backend.ts";
-import type { Kernel, Workgroups } from "../../src/backends/kernel.ts";
+import type { Backend, HostArray } from "../../src/backends/backend.ts";
+import { access, elementType, type Kernel, type Workgroups } from "../../src/backends/kernel.ts";
 import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../src/ops/activation.ts";
 import { augmentKernel } from "../../src/ops/augment.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
@@ -32,6 +32,31 @@ export interface KernelCase {
   readonly uniforms: Readonly<Record<string, number>>;
   /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
   readonly tolerance: number;
+}
+
+/** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
+export async function runCase(
+  backend: Backend,
+  { kernel, buffers, uniforms }: KernelCase,
+): Promise<Map<string, HostArray>> {
+  const made = Object.fromEntries(
+    Object.entries(kernel.buffers).map(([name, spec]) => {
+      const given = buffers[name]!;
+      const length = typeof given === "number" ? given : given.length;
+      const buffer = backend.allocate(elementType(spec), length);
+      const unwritten =
+        elementType(spec) === "u32" ? new Uint32Array(length).fill(~0) : new Float32Array(length).fill(NaN);
+      backend.write(buffer, typeof given === "number" ? unwritten : given);
+      return [name, buffer] as const;
+    }),
+  );
+  backend.run(kernel, made, uniforms);
+  const results = new Map<string, HostArray>();
+  for (const [name, spec] of Object.entries(kernel.buffers)) {
+    if (access(spec) !== "read") results.set(name, await backend.read(made[name]!));
+  }
+  for (const buffer of Object.values(made)) backend.free(buffer);
+  return results;
 }
 
 /**
