@@ -9,7 +9,7 @@ import { access, elementType, type Kernel } from "../src/backends/kernel.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { describeBackends } from "./helpers/backends.ts";
 import { expectClose } from "./helpers/data.ts";
-import { kernelCases, runCase } from "./helpers/kernel_cases.ts";
+import { casesOf, kernelCases, runCase } from "./helpers/kernel_cases.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
 const source = new URL("../src/", import.meta.url);
@@ -67,6 +67,9 @@ describe("kernel files", () => {
   );
 });
 
+/** What an element of an array takes. */
+const WORKGROUP_BYTES: Readonly<Record<string, number>> = { f32: 4, vec2f: 8, vec3i: 16, vec4f: 16 };
+
 describe("kernel limits", () => {
   test.each(kernels.map((kernel) => [kernel.name, kernel.wgsl] as const))(
     "%s keeps WebGPU's defaults",
@@ -82,16 +85,16 @@ describe("kernel limits", () => {
 
       const threads = /@workgroup_size\((\w+)\)/.exec(text)![1]!;
       expect(evaluate(threads)).toBeWithin(1, 256 + 1);
-      const arrays = [...text.matchAll(/var<workgroup> \w+: array<(f32|vec4f), ([\w* ]+)>/g)];
+      const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), ([\w* ]+)>/g)];
       expect(arrays).toHaveLength(text.match(/var<workgroup>/g)?.length ?? 0);
-      const bytes = arrays.reduce((sum, [, type, length]) => sum + (type === "f32" ? 4 : 16) * evaluate(length!), 0);
+      const bytes = arrays.reduce((sum, [, type, length]) => sum + WORKGROUP_BYTES[type!]! * evaluate(length!), 0);
       expect(bytes).toBeWithin(0, 16_384 + 1);
     },
   );
 });
 
-describeBackends("kernels", ({ open }) => {
-  const cases = kernelCases.map((each) => [each.kernel.name, each.title, each] as const);
+describeBackends("kernels", ({ name, open }) => {
+  const cases = casesOf(name).map((each) => [each.kernel.name, each.title, each] as const);
 
   test.each(cases)("%s %s", async (_name, _title, each) => {
     const expected = await runCase(openReference("f64"), each);
@@ -103,7 +106,7 @@ describeBackends("kernels", ({ open }) => {
     }
   });
 
-  const last = new Map(kernelCases.map((each) => [each.kernel.name, each]));
+  const last = new Map(casesOf(name).map((each) => [each.kernel.name, each]));
   test.each([...last])("%s gives the same bits again", async (_name, each) => {
     const backend = await open();
     const bytes = async () => [...(await runCase(backend, each)).values()].map(({ buffer }) => new Uint8Array(buffer));

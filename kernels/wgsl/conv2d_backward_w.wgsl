@@ -4,12 +4,12 @@
 //
 // where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N;
 // dw: O × C/G × KH × KW. A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms
-// the outputs (p, q, n); the matrix of columns is never stored.
+// the outputs (p, q, n); the matrix of columns is never stored. With `splits` above 1 the terms are cut into so many
+// runs (z again), and dw holds that many such arrays, whose sum is the result.
 //
-// A workgroup computes a tile of 64 × 64 results. There are few tiles and many terms, so four teams of 64 threads share
-// the terms and add their sums at the end; in each, a thread has 8 × 8 results in registers: rows ty + 8m, columns
-// tx + 8m. 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are
-// 16 apart, so that neighbouring threads load and store neighbouring addresses.
+// A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
+// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
+// apart, so that neighbouring threads load and store neighbouring addresses.
 
 // Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
 // over the memory banks.
@@ -17,8 +17,6 @@ const TERMS = 16u;
 const PITCH = 17u;
 // The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
-// Where the columns' tile begins, after the rows'.
-const COLUMN_TILE = TERMS * PITCH;
 
 struct Uniforms {
   images: u32,
@@ -33,6 +31,7 @@ struct Uniforms {
   stride: u32,
   pad: u32,
   groups: u32,
+  splits: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -40,58 +39,69 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
 
-// Both tiles; at the end, the sums that the teams add.
-var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
+var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
+var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
+// What the columns are: i - pad and j - pad of the tap, and where its pixel for the output (0, 0, 0) would be.
+var<workgroup> tapOf: array<vec3i, 64>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+  let group = tile.z % u.groups;
+  let split = tile.z / u.groups;
   let groupMaps = u.c / u.groups;
   let groupFilters = u.o / u.groups;
   let taps = groupMaps * u.kh * u.kw;
   let terms = u.oh * u.ow * u.images;
+  let firstRow = tile.y * 64u;
+  let firstColumn = tile.x * 64u;
+  // The terms of this split: whole slices.
+  let perSplit = (terms + TERMS * u.splits - 1u) / (TERMS * u.splits) * TERMS;
+  let first = split * perSplit;
+  let end = min(first + perSplit, terms);
 
-  // What this thread loads: one term of a quartet of rows and of a quartet of columns.
   // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  let tap = min(firstColumn + thread, taps - 1u);
+  let map = i32(group * groupMaps + tap / (u.kh * u.kw));
+  let i = i32(tap / u.kw % u.kh) - i32(u.pad);
+  let j = i32(tap % u.kw) - i32(u.pad);
+  tapOf[thread] = vec3i(i, j, ((map * i32(u.h) + i) * i32(u.w) + j) * i32(u.images));
+  // What this thread loads: one term of four quartets of rows and of columns.
   let term = thread % TERMS;
   let quartet = thread / TERMS;
-  let rows = (tile.z * groupFilters + min(tile.y * 64u + quartet + APART, vec4u(groupFilters - 1u))) * terms;
-  let tap = min(tile.x * 64u + quartet + APART, vec4u(taps - 1u));
-  let i = vec4i(tap / u.kw % u.kh) - i32(u.pad);
-  let j = vec4i(tap % u.kw) - i32(u.pad);
-  let map = vec4i(tile.z * groupMaps + tap / (u.kh * u.kw));
-  let corner = ((map * i32(u.h) + i) * i32(u.w) + j) * i32(u.images);
-  var output = digits(term);
+  var output = digits(first + term);
   let nextSlice = digits(TERMS);
-  // What it computes: the terms of its team, for these rows and columns.
-  let team = thread / 64u;
+  // What it computes.
   let tx = thread % 8u;
-  let ty = thread % 64u / 8u;
+  let ty = thread / 8u;
   var sums: array<vec4f, 16>;
-  for (var k = 0u; k < terms; k += TERMS) {
-    let valid = k + term < terms;
-    var ofDy = vec4f();
-    if (valid) {
-      let at = rows + k + term;
-      ofDy = vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
-    }
-    let top = i32(output.x * u.stride);
-    let left = i32(output.y * u.stride);
-    let at = corner + (top * i32(u.w) + left) * i32(u.images) + i32(output.z);
-    // Below zero, a row or column turns into a number that is too large.
-    let inside = (vec4u(i + top) < vec4u(u.h)) & (vec4u(j + left) < vec4u(u.w)) & vec4<bool>(valid);
-    let safe = select(vec4i(), at, inside);
-    let ofX = vec4f(x[safe.x], x[safe.y], x[safe.z], x[safe.w]);
+  for (var k = first; k < end; k += TERMS) {
+    let valid = k + term < end;
+    let corner = vec2i(output.xy * u.stride);
+    let shift = (corner.x * i32(u.w) + corner.y) * i32(u.images) + i32(output.z);
     workgroupBarrier();
-    memory[term * PITCH + quartet] = ofDy;
-    memory[COLUMN_TILE + term * PITCH + quartet] = select(vec4f(), ofX, inside);
+    for (var s = 0u; s < 4u; s++) {
+      let column = quartet + s * 4u;
+      let rows = group * groupFilters + min(firstRow + column + APART, vec4u(groupFilters - 1u));
+      var ofDy = vec4f();
+      var ofX = vec4f();
+      if (valid) {
+        let at = rows * terms + k + term;
+        ofDy = vec4f(dy[at.x], dy[at.y], dy[at.z], dy[at.w]);
+        ofX.x = pixel(tapOf[column], corner, shift);
+        ofX.y = pixel(tapOf[column + 16u], corner, shift);
+        ofX.z = pixel(tapOf[column + 32u], corner, shift);
+        ofX.w = pixel(tapOf[column + 48u], corner, shift);
+      }
+      rowTile[term * PITCH + column] = ofDy;
+      columnTile[term * PITCH + column] = ofX;
+    }
     workgroupBarrier();
     output = add_digits(output, nextSlice);
-    for (var s = 0u; s < 4u; s++) {
-      let t = team * 4u + s;
-      let rows0 = memory[t * PITCH + ty];
-      let rows1 = memory[t * PITCH + ty + 8u];
-      let columns0 = memory[COLUMN_TILE + t * PITCH + tx];
-      let columns1 = memory[COLUMN_TILE + t * PITCH + tx + 8u];
+    for (var t = 0u; t < TERMS; t++) {
+      let rows0 = rowTile[t * PITCH + ty];
+      let rows1 = rowTile[t * PITCH + ty + 8u];
+      let columns0 = columnTile[t * PITCH + tx];
+      let columns1 = columnTile[t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;
@@ -111,30 +121,26 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
     }
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
-  finish(thread, tile, 0u, sums[0], sums[1]);
-  finish(thread, tile, 8u, sums[2], sums[3]);
-  finish(thread, tile, 16u, sums[4], sums[5]);
-  finish(thread, tile, 24u, sums[6], sums[7]);
-  finish(thread, tile, 32u, sums[8], sums[9]);
-  finish(thread, tile, 40u, sums[10], sums[11]);
-  finish(thread, tile, 48u, sums[12], sums[13]);
-  finish(thread, tile, 56u, sums[14], sums[15]);
+  let row = firstRow + ty;
+  let column = firstColumn + tx;
+  store(tile.z, row, column, sums[0], sums[1]);
+  store(tile.z, row + 8u, column, sums[2], sums[3]);
+  store(tile.z, row + 16u, column, sums[4], sums[5]);
+  store(tile.z, row + 24u, column, sums[6], sums[7]);
+  store(tile.z, row + 32u, column, sums[8], sums[9]);
+  store(tile.z, row + 40u, column, sums[10], sums[11]);
+  store(tile.z, row + 48u, column, sums[12], sums[13]);
+  store(tile.z, row + 56u, column, sums[14], sums[15]);
 }
 
-// Adds the four teams' sums of one row per thread, and stores them: 64 threads those of the even quartets of columns,
-// 64 those of the odd ones.
-fn finish(thread: u32, tile: vec3u, row: u32, even: vec4f, odd: vec4f) {
-  workgroupBarrier();
-  memory[thread] = even;
-  memory[256u + thread] = odd;
-  workgroupBarrier();
-  if (thread < 128u) {
-    let half = thread / 64u;
-    let member = thread % 64u;
-    let at = half * 256u + member;
-    let sum = memory[at] + memory[at + 64u] + memory[at + 128u] + memory[at + 192u];
-    store_quartet(tile.z, tile.y * 64u + row + member / 8u, tile.x * 64u + member % 8u + half * 8u, sum);
+// The pixel under a tap for the output whose window begins at `corner`, `shift` numbers from the first output's.
+fn pixel(tap: vec3i, corner: vec2i, shift: i32) -> f32 {
+  // Below zero, a row or column turns into a number that is too large.
+  let at = vec2u(tap.xy + corner);
+  if (at.x < u.h && at.y < u.w) {
+    return x[tap.z + shift];
   }
+  return 0.0;
 }
 
 // An output's number as (p, q, n), and the sum of two such.
@@ -155,13 +161,20 @@ fn add_digits(a: vec3u, b: vec3u) -> vec3u {
   return sum;
 }
 
-fn store_quartet(group: u32, row: u32, column: u32, values: vec4f) {
+fn store(z: u32, row: u32, column: u32, even: vec4f, odd: vec4f) {
   let rows = u.o / u.groups;
   let columns = u.c / u.groups * u.kh * u.kw;
   if (row >= rows) {
     return;
   }
-  let at = (group * rows + row) * columns + column;
+  // Split after split, and in each, group after group.
+  let at = (z * rows + row) * columns;
+  store_quartet(at, column, columns, even);
+  store_quartet(at, column + 8u, columns, odd);
+}
+
+fn store_quartet(first: u32, column: u32, columns: u32, values: vec4f) {
+  let at = first + column;
   if (column < columns) {
     dw[at] = values.x;
   }

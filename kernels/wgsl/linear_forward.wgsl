@@ -2,12 +2,12 @@
 //
 //   y[o, n] = b[o] + sum over i of w[o, i] * x[i, n]
 //
-// w: O × I, x: I × N, b: O, y: O × N. A matrix product: rows o, columns n, terms i.
+// w: O × I, x: I × N, b: O, y: O × N. A matrix product: rows o, columns n, terms i. With `splits` above 1 the terms are
+// cut into so many runs (z), and y holds that many such arrays, whose sum is the result; the first one has the bias.
 //
-// A workgroup computes a tile of 64 × 64 results. There are few tiles and many terms, so four teams of 64 threads share
-// the terms and add their sums at the end; in each, a thread has 8 × 8 results in registers: rows ty + 8m, columns
-// tx + 8m. 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are
-// 16 apart, so that neighbouring threads load and store neighbouring addresses.
+// A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
+// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
+// apart, so that neighbouring threads load and store neighbouring addresses.
 
 // Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
 // over the memory banks.
@@ -15,13 +15,12 @@ const TERMS = 16u;
 const PITCH = 17u;
 // The rows (or columns) of a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
-// Where the columns' tile begins, after the rows'.
-const COLUMN_TILE = TERMS * PITCH;
 
 struct Uniforms {
   outputs: u32,
   inputs: u32,
   images: u32,
+  splits: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -30,43 +29,49 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> b: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// Both tiles; at the end, the sums that the teams add.
-var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
+var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
+var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
-@compute @workgroup_size(256)
+@compute @workgroup_size(64)
 fn linear_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
-  // What this thread loads: one term of a quartet of rows, and one of a quartet of columns, both along the memory.
-  // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  let firstRow = tile.y * 64u;
+  let firstColumn = tile.x * 64u;
+  // The terms of this split: whole slices.
+  let perSplit = (u.inputs + TERMS * u.splits - 1u) / (TERMS * u.splits) * TERMS;
+  let first = tile.z * perSplit;
+  let end = min(first + perSplit, u.inputs);
+  // What this thread loads: one term of four quartets of rows, and four terms of a quartet of columns, both along the
+  // memory. Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
   let fast = thread % 16u;
   let slow = thread / 16u;
-  let rows = min(tile.y * 64u + slow + APART, vec4u(u.outputs - 1u)) * u.inputs;
-  let columns = min(tile.x * 64u + fast + APART, vec4u(u.images - 1u));
-  // What it computes: the terms of its team, for these rows and columns.
-  let team = thread / 64u;
+  let columns = min(firstColumn + fast + APART, vec4u(u.images - 1u));
+  // What it computes.
   let tx = thread % 8u;
-  let ty = thread % 64u / 8u;
+  let ty = thread / 8u;
   var sums: array<vec4f, 16>;
-  for (var k = 0u; k < u.inputs; k += TERMS) {
-    var ofW = vec4f();
-    if (k + fast < u.inputs) {
-      let at = rows + k + fast;
-      ofW = vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
-    }
-    var ofX = vec4f();
-    if (k + slow < u.inputs) {
-      let at = columns + (k + slow) * u.images;
-      ofX = vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
-    }
-    workgroupBarrier();
-    memory[fast * PITCH + slow] = ofW;
-    memory[COLUMN_TILE + slow * PITCH + fast] = ofX;
+  for (var k = first; k < end; k += TERMS) {
     workgroupBarrier();
     for (var s = 0u; s < 4u; s++) {
-      let t = team * 4u + s;
-      let rows0 = memory[t * PITCH + ty];
-      let rows1 = memory[t * PITCH + ty + 8u];
-      let columns0 = memory[COLUMN_TILE + t * PITCH + tx];
-      let columns1 = memory[COLUMN_TILE + t * PITCH + tx + 8u];
+      let i = slow + s * 4u;
+      var ofW = vec4f();
+      if (k + fast < end) {
+        let at = min(firstRow + i + APART, vec4u(u.outputs - 1u)) * u.inputs + k + fast;
+        ofW = vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
+      }
+      var ofX = vec4f();
+      if (k + i < end) {
+        let at = columns + (k + i) * u.images;
+        ofX = vec4f(x[at.x], x[at.y], x[at.z], x[at.w]);
+      }
+      rowTile[fast * PITCH + i] = ofW;
+      columnTile[i * PITCH + fast] = ofX;
+    }
+    workgroupBarrier();
+    for (var t = 0u; t < TERMS; t++) {
+      let rows0 = rowTile[t * PITCH + ty];
+      let rows1 = rowTile[t * PITCH + ty + 8u];
+      let columns0 = columnTile[t * PITCH + tx];
+      let columns1 = columnTile[t * PITCH + tx + 8u];
       sums[0] += rows0.x * columns0;
       sums[1] += rows0.x * columns1;
       sums[2] += rows1.x * columns0;
@@ -86,48 +91,40 @@ fn linear_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgro
     }
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
-  finish(thread, tile, 0u, sums[0], sums[1]);
-  finish(thread, tile, 8u, sums[2], sums[3]);
-  finish(thread, tile, 16u, sums[4], sums[5]);
-  finish(thread, tile, 24u, sums[6], sums[7]);
-  finish(thread, tile, 32u, sums[8], sums[9]);
-  finish(thread, tile, 40u, sums[10], sums[11]);
-  finish(thread, tile, 48u, sums[12], sums[13]);
-  finish(thread, tile, 56u, sums[14], sums[15]);
+  let row = firstRow + ty;
+  let column = firstColumn + tx;
+  store(tile.z, row, column, sums[0], sums[1]);
+  store(tile.z, row + 8u, column, sums[2], sums[3]);
+  store(tile.z, row + 16u, column, sums[4], sums[5]);
+  store(tile.z, row + 24u, column, sums[6], sums[7]);
+  store(tile.z, row + 32u, column, sums[8], sums[9]);
+  store(tile.z, row + 40u, column, sums[10], sums[11]);
+  store(tile.z, row + 48u, column, sums[12], sums[13]);
+  store(tile.z, row + 56u, column, sums[14], sums[15]);
 }
 
-// Adds the four teams' sums of one row per thread, and stores them: 64 threads those of the even quartets of columns,
-// 64 those of the odd ones.
-fn finish(thread: u32, tile: vec3u, row: u32, even: vec4f, odd: vec4f) {
-  workgroupBarrier();
-  memory[thread] = even;
-  memory[256u + thread] = odd;
-  workgroupBarrier();
-  if (thread < 128u) {
-    let half = thread / 64u;
-    let member = thread % 64u;
-    let at = half * 256u + member;
-    let sum = memory[at] + memory[at + 64u] + memory[at + 128u] + memory[at + 192u];
-    store_quartet(tile.y * 64u + row + member / 8u, tile.x * 64u + member % 8u + half * 8u, sum);
-  }
-}
-
-fn store_quartet(row: u32, column: u32, values: vec4f) {
+fn store(split: u32, row: u32, column: u32, even: vec4f, odd: vec4f) {
   if (row >= u.outputs) {
     return;
   }
-  let at = row * u.images + column;
-  let biased = values + b[row];
+  let bias = select(0.0, b[row], split == 0u);
+  let at = (split * u.outputs + row) * u.images;
+  store_quartet(at, column, even + bias);
+  store_quartet(at, column + 8u, odd + bias);
+}
+
+fn store_quartet(first: u32, column: u32, values: vec4f) {
+  let at = first + column;
   if (column < u.images) {
-    y[at] = biased.x;
+    y[at] = values.x;
   }
   if (column + 16u < u.images) {
-    y[at + 16u] = biased.y;
+    y[at + 16u] = values.y;
   }
   if (column + 32u < u.images) {
-    y[at + 32u] = biased.z;
+    y[at + 32u] = values.z;
   }
   if (column + 48u < u.images) {
-    y[at + 48u] = biased.w;
+    y[at + 48u] = values.w;
   }
 }

@@ -17,6 +17,7 @@ import { kernel, line, type Workgroups } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
+import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import forwardWgsl from "../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
@@ -54,7 +55,12 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
     output: y,
     saved: [],
     backward(dy) {
-      tape.accumulate(w, (dw) => backend.run(conv2dBackwardW, { x: x.buffer, dy: dy.buffer, dw: dw.buffer }, uniforms));
+      tape.accumulate(w, (dw) => {
+        const splits = chooseSplits(backend, o / groups, groupMaps * kh * kw, groups, oh * ow * images);
+        runSplit(backend, splits, dw.buffer, (into) =>
+          backend.run(conv2dBackwardW, { x: x.buffer, dy: dy.buffer, dw: into }, { ...uniforms, splits }),
+        );
+      });
       accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms));
     },
@@ -135,16 +141,20 @@ export const conv2dBackwardW = kernel({
   module: import.meta.url,
   wgsl: backwardWWgsl,
   buffers: { x: "read", dy: "read", dw: "write" },
-  uniforms,
-  workgroups: ({ c, o, kh, kw, groups }) => tiles(o / groups, (c / groups) * kh * kw, groups),
+  // splits: dw holds that many arrays, whose sum is the result; see split.ts.
+  uniforms: { ...uniforms, splits: "u32" },
+  workgroups: ({ c, o, kh, kw, groups, splits }) => tiles(o / groups, (c / groups) * kh * kw, groups * splits),
   reference({ x, dy, dw }, u) {
-    for (let i = 0; i < u.o * (u.c / u.groups) * u.kh * u.kw; i++) dw[i] = 0;
+    const weights = u.o * (u.c / u.groups) * u.kh * u.kw;
+    const terms = termsPerSplit(u.oh * u.ow * u.images, u.splits);
+    for (let i = 0; i < u.splits * weights; i++) dw[i] = 0;
     for (let at = 0, o = 0; o < u.o; o++) {
-      for (let p = 0; p < u.oh; p++) {
+      for (let term = 0, p = 0; p < u.oh; p++) {
         for (let q = 0; q < u.ow; q++) {
-          for (let n = 0; n < u.images; n++, at++) {
+          for (let n = 0; n < u.images; n++, at++, term++) {
             const gradient = dy[at]!;
-            eachTap(u, o, p, q, (weight, pixel) => (dw[weight]! += x[pixel * u.images + n]! * gradient));
+            const first = Math.floor(term / terms) * weights;
+            eachTap(u, o, p, q, (weight, pixel) => (dw[first + weight]! += x[pixel * u.images + n]! * gradient));
           }
         }
       }

@@ -11,10 +11,11 @@
  */
 import { pieces, tapeOf } from "../autograd/tape.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
-import { view } from "../backends/backend.ts";
+import { view, type Buffer, type BufferView } from "../backends/backend.ts";
 import { kernel } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
+import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import forwardWgsl from "../../kernels/wgsl/linear_forward.wgsl" with { type: "text" };
 import forwardNarrowWgsl from "../../kernels/wgsl/linear_forward_narrow.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/linear_backward_x.wgsl" with { type: "text" };
@@ -35,8 +36,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   const tape = tapeOf(x, w, b);
   const y = tape.allocate([outputs, images]);
   const { backend } = x;
-  const [forwardKernel, backwardXKernel] =
-    images <= NARROW ? [linearForwardNarrow, linearBackwardXNarrow] : [linearForward, linearBackwardX];
+  const narrow = images <= NARROW;
   /** Runs of rows of w, each with the same rows of b, y and dy: 64 rows at a time, so that each starts aligned. */
   const parts = pieces(w, inputs * 64).map(([offset, length]) => {
     const [row, rows] = [offset / inputs, length / inputs];
@@ -49,7 +49,15 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
     };
   });
   for (const { ofW, ofB, ofY, uniforms } of parts) {
-    backend.run(forwardKernel, { w: ofW(w), x: x.buffer, b: ofB, y: ofY(y) }, uniforms);
+    const given = { w: ofW(w), x: x.buffer, b: ofB };
+    if (narrow) {
+      backend.run(linearForwardNarrow, { ...given, y: ofY(y) }, uniforms);
+      continue;
+    }
+    const splits = chooseSplits(backend, uniforms.outputs, images, 1, inputs);
+    runSplit(backend, splits, ofY(y), (into) =>
+      backend.run(linearForward, { ...given, y: into }, { ...uniforms, splits }),
+    );
   }
   tape.record({
     inputs: [x, w, b],
@@ -64,8 +72,16 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
       accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => {
         for (const { ofW, ofY, uniforms, first } of parts) {
+          const given = { w: ofW(w), dy: ofY(dy) };
           const accumulate = first ? 0 : 1;
-          backend.run(backwardXKernel, { w: ofW(w), dy: ofY(dy), dx: dx.buffer }, { ...uniforms, accumulate });
+          if (narrow) {
+            backend.run(linearBackwardXNarrow, { ...given, dx: dx.buffer }, { ...uniforms, accumulate });
+            continue;
+          }
+          const splits = chooseSplits(backend, inputs, images, 1, uniforms.outputs);
+          const run = (into: Buffer | BufferView, accumulate: 0 | 1) =>
+            backend.run(linearBackwardX, { ...given, dx: into }, { ...uniforms, accumulate, splits });
+          runSplit(backend, splits, dx.buffer, run, accumulate);
         }
       });
     },
@@ -85,24 +101,33 @@ export const linearForward = kernel({
   module: import.meta.url,
   wgsl: forwardWgsl,
   buffers: { w: "read", x: "read", b: "read", y: "write" },
-  uniforms,
-  workgroups: ({ outputs, images }) => [Math.ceil(images / TILE), Math.ceil(outputs / TILE), 1],
-  reference({ w, x, b, y }, { outputs, inputs, images }) {
-    for (let o = 0; o < outputs; o++) {
-      for (let n = 0; n < images; n++) {
-        let sum = b[o]!;
-        for (let i = 0; i < inputs; i++) sum += w[o * inputs + i]! * x[i * images + n]!;
-        y[o * images + n] = sum;
+  // splits: y holds that many arrays, whose sum is the result; see split.ts.
+  uniforms: { ...uniforms, splits: "u32" },
+  workgroups: ({ outputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(outputs / TILE), splits],
+  reference({ w, x, b, y }, { outputs, inputs, images, splits }) {
+    const terms = termsPerSplit(inputs, splits);
+    for (let at = 0, s = 0; s < splits; s++) {
+      for (let o = 0; o < outputs; o++) {
+        for (let n = 0; n < images; n++, at++) {
+          let sum = s === 0 ? b[o]! : 0;
+          for (let i = s * terms; i < Math.min((s + 1) * terms, inputs); i++) {
+            sum += w[o * inputs + i]! * x[i * images + n]!;
+          }
+          y[at] = sum;
+        }
       }
     }
   },
 });
 
 export const linearForwardNarrow = kernel({
-  ...linearForward,
   name: "linear_forward_narrow",
+  module: import.meta.url,
   wgsl: forwardNarrowWgsl,
+  buffers: linearForward.buffers,
+  uniforms,
   workgroups: ({ outputs, images }) => [Math.ceil(images / 4), Math.ceil(outputs / 4), 1],
+  reference: (buffers, uniforms) => linearForward.reference(buffers, { ...uniforms, splits: 1 }),
 });
 
 export const linearBackwardX = kernel({
@@ -110,25 +135,34 @@ export const linearBackwardX = kernel({
   module: import.meta.url,
   wgsl: backwardXWgsl,
   // accumulate: 1 adds to dx, which holds the sum over earlier rows of w; 0 overwrites it.
+  // splits: dx holds that many arrays, whose sum is the result; see split.ts.
   buffers: { w: "read", dy: "read", dx: "update" },
-  uniforms: { ...uniforms, accumulate: "u32" },
-  workgroups: ({ inputs, images }) => [Math.ceil(images / TILE), Math.ceil(inputs / TILE), 1],
-  reference({ w, dy, dx }, { outputs, inputs, images, accumulate }) {
-    for (let i = 0; i < inputs; i++) {
-      for (let n = 0; n < images; n++) {
-        let sum = accumulate ? dx[i * images + n]! : 0;
-        for (let o = 0; o < outputs; o++) sum += w[o * inputs + i]! * dy[o * images + n]!;
-        dx[i * images + n] = sum;
+  uniforms: { ...uniforms, accumulate: "u32", splits: "u32" },
+  workgroups: ({ inputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(inputs / TILE), splits],
+  reference({ w, dy, dx }, { outputs, inputs, images, accumulate, splits }) {
+    const terms = termsPerSplit(outputs, splits);
+    for (let at = 0, s = 0; s < splits; s++) {
+      for (let i = 0; i < inputs; i++) {
+        for (let n = 0; n < images; n++, at++) {
+          let sum = accumulate ? dx[at]! : 0;
+          for (let o = s * terms; o < Math.min((s + 1) * terms, outputs); o++) {
+            sum += w[o * inputs + i]! * dy[o * images + n]!;
+          }
+          dx[at] = sum;
+        }
       }
     }
   },
 });
 
 export const linearBackwardXNarrow = kernel({
-  ...linearBackwardX,
   name: "linear_backward_x_narrow",
+  module: import.meta.url,
   wgsl: backwardXNarrowWgsl,
+  buffers: linearBackwardX.buffers,
+  uniforms: { ...uniforms, accumulate: "u32" },
   workgroups: ({ inputs, images }) => [Math.ceil(images / 4), Math.ceil(inputs / 64), 1],
+  reference: (buffers, uniforms) => linearBackwardX.reference(buffers, { ...uniforms, splits: 1 }),
 });
 
 export const linearBackwardW = kernel({

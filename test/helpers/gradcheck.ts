@@ -69,9 +69,11 @@ export function drawInputs({ inputs, values = randomArray }: OpCase): Record<str
 const STEP = 1e-5;
 const GRADIENT_TOLERANCE = 1e-8;
 
-/** @throws an error that names the input, the index and both values where a gradient is wrong. */
-export async function checkGradients(opCase: OpCase): Promise<void> {
-  const backend = openReference("f64");
+/**
+ * @param backend one that computes in float64
+ * @throws an error that names the input, the index and both values where a gradient is wrong
+ */
+export async function checkGradients(opCase: OpCase, backend: Backend = openReference("f64")): Promise<void> {
   const data = Object.fromEntries(
     Object.entries(drawInputs(opCase)).map(([name, array]) => [name, Float64Array.from(array)]),
   );

@@ -20,6 +20,7 @@ import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForwar
 import { rowSum } from "../../src/ops/row_sum.ts";
 import { sgdKernel } from "../../src/ops/sgd.ts";
 import { positions } from "../../src/ops/shapes.ts";
+import { sumParts } from "../../src/ops/split.ts";
 import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../src/ops/softmax_cross_entropy.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { randomArray } from "./data.ts";
@@ -142,6 +143,14 @@ for (const [rows, columns] of [
   add(rowSum, SUM, { rows, columns }, { x: random(rows * columns), y: rows });
 }
 
+for (const [size, count, accumulate] of [
+  [1, 1, 0],
+  [65, 2, 1],
+  [1009, 7, 0],
+] as const) {
+  add(sumParts, ELEMENT, { size, count, accumulate }, { parts: random(count * size), y: random(size) });
+}
+
 for (const [images, side, crop] of [
   [1, 1, 1],
   [1, 5, 5],
@@ -255,15 +264,18 @@ for (const [outputs, inputs, images] of [
 ] as const) {
   const uniforms = { outputs, inputs, images };
   const [w, x, dy, b] = [random(outputs * inputs), random(inputs * images), random(outputs * images), random(outputs)];
-  for (const forward of [linearForward, linearForwardNarrow]) {
-    add(forward, SUM, uniforms, { w, x, b, y: outputs * images });
-  }
+  add(linearForwardNarrow, SUM, uniforms, { w, x, b, y: outputs * images });
+  // The last of several splits has fewer terms, or none.
+  for (const splits of [1, 2, 7])
+    add(linearForward, SUM, { ...uniforms, splits }, { w, x, b, y: splits * outputs * images });
   add(linearBackwardW, SUM, uniforms, { x, dy, dw: outputs * inputs });
   for (const accumulate of [0, 1]) {
     const dx = accumulate ? random(inputs * images) : new Float32Array(inputs * images).fill(NaN);
-    for (const backwardX of [linearBackwardX, linearBackwardXNarrow]) {
-      add(backwardX, SUM, { ...uniforms, accumulate }, { w, dy, dx });
-    }
+    add(linearBackwardXNarrow, SUM, { ...uniforms, accumulate }, { w, dy, dx });
+    add(linearBackwardX, SUM, { ...uniforms, accumulate, splits: 1 }, { w, dy, dx });
+  }
+  for (const splits of [2, 7]) {
+    add(linearBackwardX, SUM, { ...uniforms, accumulate: 0, splits }, { w, dy, dx: splits * inputs * images });
   }
 }
 
@@ -288,7 +300,9 @@ for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
   const [x, dy, weights] = [random(c * h * w * images), random(o * oh * ow * images), random(o * taps)];
   add(conv2dForward, SUM, uniforms, { x, w: weights, b: random(o), y: dy.length });
   add(conv2dBackwardX, SUM, uniforms, { w: weights, dy, dx: x.length });
-  add(conv2dBackwardW, SUM, uniforms, { x, dy, dw: weights.length });
+  for (const splits of [1, 2, 5]) {
+    add(conv2dBackwardW, SUM, { ...uniforms, splits }, { x, dy, dw: splits * weights.length });
+  }
   if (groups > 1 || c > 50) continue;
   const own = random(o * oh * ow * taps);
   add(local2dForward, SUM, uniforms, { x, w: own, b: random(o * oh * ow), y: dy.length });
@@ -306,3 +320,8 @@ for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
 }
 
 export const kernelCases: readonly KernelCase[] = cases;
+
+/** What a backend is tried at: all, but that the cpu never splits sums, since its `parallelWorkgroups` is 1. */
+export function casesOf(backend: string): readonly KernelCase[] {
+  return backend === "wgpu" ? cases : cases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
+}

@@ -1,0 +1,30 @@
+// y_i = sum over s of parts[s, i], added to what y holds if `accumulate` is 1: puts together a sum that was computed in
+// parts, always in the same order.
+//
+// parts: count × size, y: size. One thread computes one element.
+
+struct Uniforms {
+  size: u32,
+  count: u32,
+  accumulate: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> parts: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn sum_parts(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * 64u;
+  if (i >= u.size) {
+    return;
+  }
+  var sum = 0.0;
+  if (u.accumulate == 1u) {
+    sum = y[i];
+  }
+  for (var s = 0u; s < u.count; s++) {
+    sum += parts[s * u.size + i];
+  }
+  y[i] = sum;
+}
