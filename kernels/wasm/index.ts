@@ -12,3 +12,4 @@ export { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForwar
 export { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation";
 export { rowSum } from "./row_sum";
 export { sgd } from "./sgd";
+export { winogradGradient, winogradInput, winogradOutput, winogradWeightGradient, winogradWeights } from "./winograd";

@@ -47,6 +47,12 @@ const cases: KernelCase[] = [
   ...convolution({ images: 5, c: 3, h: 23, w: 19, o: 7, kh: 11, kw: 11, stride: 4, pad: 0, groups: 1 }),
   ...convolution({ images: 1, c: 2, h: 3, w: 3, o: 5, kh: 5, kw: 5, stride: 1, pad: 4, groups: 1 }),
   ...convolution({ images: 2, c: 2, h: 9, w: 8, o: 2, kh: 2, kw: 1, stride: 3, pad: 0, groups: 2 }),
+  // by Winograd's minimal filtering: several blocks of tiles and of images, tiles that reach beyond the border, groups
+  ...convolution({ images: 16, c: 16, h: 13, w: 13, o: 20, kh: 3, kw: 3, stride: 1, pad: 1, groups: 1 }),
+  ...convolution({ images: 20, c: 34, h: 5, w: 10, o: 36, kh: 3, kw: 3, stride: 1, pad: 0, groups: 2 }),
+  ...convolution({ images: 132, c: 17, h: 6, w: 3, o: 16, kh: 3, kw: 3, stride: 1, pad: 2, groups: 1 }),
+  ...convolution({ images: 16, c: 32, h: 7, w: 6, o: 38, kh: 5, kw: 5, stride: 1, pad: 2, groups: 2 }),
+  ...convolution({ images: 140, c: 16, h: 5, w: 3, o: 18, kh: 5, kw: 5, stride: 1, pad: 4, groups: 1 }),
   // not the two that take the reference loops seconds
   ...casesOf("cpu").filter(({ buffers }) => Object.values(buffers).every((given) => length(given) < 1_000_000)),
 ];

@@ -146,6 +146,61 @@ export interface WasmKernels {
     stride: number,
   ): void;
 
+  winogradInput(
+    side: Count,
+    x: Address,
+    h: Count,
+    w: Count,
+    images: Count,
+    top: number,
+    left: number,
+    maps: Count,
+    count: Count,
+    to: Address,
+    columns: Count,
+    work: Address,
+  ): void;
+  winogradGradient(
+    side: Count,
+    dy: Address,
+    oh: Count,
+    ow: Count,
+    images: Count,
+    top: number,
+    left: number,
+    maps: Count,
+    count: Count,
+    to: Address,
+    columns: Count,
+    work: Address,
+  ): void;
+  winogradOutput(
+    side: Count,
+    products: Address,
+    columns: Count,
+    bias: Address,
+    y: Address,
+    oh: Count,
+    ow: Count,
+    images: Count,
+    top: number,
+    left: number,
+    maps: Count,
+    count: Count,
+    work: Address,
+  ): void;
+  winogradWeights(
+    k: Count,
+    w: Address,
+    windowStep: Count,
+    flip: number,
+    count: Count,
+    to: Address,
+    positionStep: Count,
+    work: Address,
+  ): void;
+  winogradWeightGradient(k: Count, u: Address, positionStep: Count, count: Count, dw: Address, work: Address): void;
+
   im2col: ColumnMatrix;
   col2im: ColumnMatrix;
 

@@ -5,6 +5,7 @@
  */
 import { pieces, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
 import type { WasmKernels } from "../wasm.ts";
+import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
 /** Sizes of one group of a convolution. */
 interface Sizes {
@@ -48,6 +49,7 @@ function blockColumns(total: number, rows: number): number {
 const forward: CpuKernel = {
   name: "conv2d_forward",
   plan(u, threads) {
+    if (suitsWinograd(u)) return winogradForward(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const size = Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
     const blocks = Math.ceil(columns / size);
@@ -95,6 +97,7 @@ const ROWS = 288;
 const backwardX: CpuKernel = {
   name: "conv2d_backward_x",
   plan(u, threads) {
+    if (suitsWinograd(u)) return winogradBackwardX(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const taps = u.kh! * u.kw!;
     const maps = Math.max(1, Math.min(Math.ceil(ROWS / taps), Math.floor((c * groups) / (4 * threads))));
@@ -136,6 +139,7 @@ const SUMS_BYTES = 256 << 20;
 const backwardW: CpuKernel = {
   name: "conv2d_backward_w",
   plan(u, threads) {
+    if (suitsWinograd(u)) return winogradBackwardW(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const parts = Math.ceil(k / (2 * ROWS));
     const rows = Math.ceil(k / parts / 16) * 16;

@@ -1,0 +1,249 @@
+/**
+ * Convolution by Winograd's minimal filtering (kernels/wasm/winograd.ts has the formulas): patches of x and the weights
+ * are transformed, 36 or 64 matrix products follow, and their results are transformed back to tiles of 4 × 4 outputs.
+ * Tiles at the border reach beyond it, so on maps of 13 × 13 a window of 3 × 3 takes 38% of the multiplications of the
+ * direct form; one of 5 × 5 on maps of 27 × 27 takes 17%.
+ *
+ * A block of columns is some tiles of some images: the transformed patches never exist as a whole.
+ */
+import { pieces, type Addresses, type Machine, type Plan, type Stage, type Uniforms } from "../kernel.ts";
+
+/** Outputs in the side of a tile. */
+const TILE = 4;
+/** Columns of a block: enough for the products to be efficient. */
+const COLUMNS = 512;
+/** The most images of a block: a patch of so many stays in the nearest caches while it is transformed. */
+const IMAGES = 128;
+/** What the transforms need for themselves, in bytes: 2 runs and a patch of 8 × 8. */
+const WORK_BYTES = 66 * IMAGES * 4;
+/** Bytes that partial sums of the weights' gradient may take. */
+const SUMS_BYTES = 256 << 20;
+
+/**
+ * Whether this convolution is done so: the window must be one of the two, there must be maps enough for the products to
+ * outweigh the transforms, and images come in vectors of four.
+ */
+export function suitsWinograd({ kh, kw, stride, c, o, groups, images }: Uniforms): boolean {
+  const square = kh === kw && (kh === 3 || kh === 5) && stride === 1;
+  return square && Math.min(c!, o!) / groups! >= 16 && images! % 4 === 0 && images! >= 16;
+}
+
+/** Sizes of one group, as it is convolved: for the gradient of x, x and y are exchanged. */
+interface Sizes {
+  readonly images: number;
+  readonly groups: number;
+  /** Maps that come in and go out, in a group. */
+  readonly from: number;
+  readonly to: number;
+  /** Of the maps that come in; and of those that go out. */
+  readonly h: number;
+  readonly w: number;
+  readonly oh: number;
+  readonly ow: number;
+  readonly k: number;
+  readonly pad: number;
+  /** Of a patch, in pixels; it has side² positions. */
+  readonly side: number;
+}
+
+function sizes(u: Uniforms): Sizes {
+  const { images, groups, h, w, oh, ow, pad } = u as Record<string, number> & Sizes;
+  const k = u.kh!;
+  return { images, groups, from: u.c! / groups, to: u.o! / groups, h, w, oh, ow, k, pad, side: k + TILE - 1 };
+}
+
+/** The convolution that leads from dy to dx: with the weights turned round. */
+function transposed({ images, groups, from, to, h, w, oh, ow, k, pad, side }: Sizes): Sizes {
+  return { images, groups, from: to, to: from, h: oh, w: ow, oh: h, ow: w, k, pad: k - 1 - pad, side };
+}
+
+/** How tiles and images are cut into blocks. */
+interface Blocks {
+  readonly count: number;
+  /** The most columns a block has. */
+  readonly columns: number;
+  /** Calls `visit` for each tile of a block, with its place, its first image, how many, and its first column. */
+  each(
+    block: number,
+    visit: (top: number, left: number, image: number, images: number, column: number) => void,
+  ): number;
+}
+
+function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
+  const wide = Math.ceil(ow / TILE);
+  const tiles = Math.ceil(oh / TILE) * wide;
+  // so that there are a few blocks for each thread
+  const fair = Math.ceil((tiles * images * groups) / (4 * threads));
+  const columns = Math.max(128, Math.min(COLUMNS, fair));
+  const blockImages = Math.min(images, IMAGES);
+  const imageParts = Math.ceil(images / blockImages);
+  const blockTiles = Math.max(1, Math.floor(columns / blockImages));
+  return {
+    count: Math.ceil(tiles / blockTiles) * imageParts,
+    columns: blockTiles * blockImages,
+    each(block, visit) {
+      const image = (block % imageParts) * blockImages;
+      const count = Math.min(blockImages, images - image);
+      const first = Math.floor(block / imageParts) * blockTiles;
+      const last = Math.min(tiles, first + blockTiles);
+      for (let tile = first; tile < last; tile++) {
+        visit(Math.floor(tile / wide) * TILE, (tile % wide) * TILE, image, count, (tile - first) * count);
+      }
+      return (last - first) * count;
+    },
+  };
+}
+
+/** y = conv(x, w) + b */
+export function winogradForward(u: Uniforms, threads: number): Plan {
+  const s = sizes(u);
+  const rows = s.groups * s.to;
+  const transform = pieces(rows, 8, (first, count, at, { wasm, shared, scratch }) => {
+    for (let row = first; row < first + count; row++) {
+      const w = at.w! + row * s.from * s.k * s.k * 4;
+      wasm.winogradWeights(s.k, w, s.k * s.k, 0, s.from, shared + row * s.from * 4, rows * s.from, scratch);
+    }
+  });
+  return convolve(s, threads, transform, (at) => ({ x: at.x!, y: at.y!, b: at.b! }));
+}
+
+/** dx = conv(dy, w turned round, from filters to maps) */
+export function winogradBackwardX(u: Uniforms, threads: number): Plan {
+  const s = transposed(sizes(u));
+  const taps = s.k * s.k;
+  const rows = s.groups * s.to;
+  const transform = pieces(rows, 8, (first, count, at, { wasm, shared, scratch }) => {
+    for (let row = first; row < first + count; row++) {
+      const group = Math.floor(row / s.to);
+      const w = at.w! + (group * s.from * s.to + (row % s.to)) * taps * 4;
+      wasm.winogradWeights(s.k, w, s.to * taps, 1, s.from, shared + row * s.from * 4, rows * s.from, scratch);
+    }
+  });
+  return convolve(s, threads, transform, (at) => ({ x: at.dy!, y: at.dx!, b: 0 }));
+}
+
+/** Transformed weights, side² × groups · to × from, are in the shared workspace once `transform` is done. */
+function convolve(
+  s: Sizes,
+  threads: number,
+  transform: Stage,
+  buffers: (at: Addresses) => { x: number; y: number; b: number },
+): Plan {
+  const blocks = cut(s, threads);
+  const { images, groups, from, to, h, w, oh, ow, pad, side } = s;
+  const weights = groups * to * from;
+  const patchBytes = side * side * from * blocks.columns * 4;
+  const multiply: Stage = {
+    items: groups * blocks.count,
+    item(index, at, { wasm, gemm, shared, scratch }) {
+      const group = Math.floor(index / blocks.count);
+      const block = index % blocks.count;
+      const { x, y, b } = buffers(at);
+      const source = x + group * from * h * w * images * 4;
+      const target = y + group * to * oh * ow * images * 4;
+      const bias = b === 0 ? 0 : b + group * to * 4;
+      const patches = scratch + WORK_BYTES;
+      const products = patches + patchBytes;
+      const columns = blocks.each(block, () => {});
+      blocks.each(block, (top, left, image, count, column) => {
+        const at = source + image * 4;
+        const into = patches + column * 4;
+        wasm.winogradInput(side, at, h, w, images, top - pad, left - pad, from, count, into, columns, scratch);
+      });
+      for (let position = 0; position < side * side; position++) {
+        const a = shared + (position * weights + group * to * from) * 4;
+        const patch = patches + position * from * columns * 4;
+        const product = products + position * to * columns * 4;
+        gemm(false, false, to, columns, from, a, from, patch, columns, false, product, columns);
+      }
+      blocks.each(block, (top, left, image, count, column) => {
+        const tiles = products + column * 4;
+        const out = target + image * 4;
+        wasm.winogradOutput(side, tiles, columns, bias, out, oh, ow, images, top, left, to, count, scratch);
+      });
+    },
+  };
+  return {
+    scratch: WORK_BYTES + patchBytes + side * side * to * blocks.columns * 4,
+    shared: side * side * weights * 4,
+    stages: [transform, multiply],
+  };
+}
+
+/** dw: an item is a group and a chunk of the blocks; sums of chunks are added in order, and transformed back. */
+export function winogradBackwardW(u: Uniforms, threads: number): Plan {
+  const s = sizes(u);
+  const { images, groups, from, to, h, w, oh, ow, k, pad, side } = s;
+  const blocks = cut(s, threads);
+  const weights = groups * to * from;
+  const numbers = side * side * weights;
+  const wanted = Math.min(Math.ceil((2 * threads) / groups), Math.max(1, Math.floor(SUMS_BYTES / (4 * numbers))));
+  const chunkBlocks = Math.ceil(blocks.count / wanted);
+  const chunks = Math.ceil(blocks.count / chunkBlocks);
+  const patchBytes = side * side * from * blocks.columns * 4;
+
+  const addBlock = (block: number, x: number, dy: number, sums: number, add: boolean, machine: Machine): void => {
+    const { wasm, gemm, scratch } = machine;
+    const patches = scratch + WORK_BYTES;
+    const gradients = patches + patchBytes;
+    const columns = blocks.each(block, () => {});
+    blocks.each(block, (top, left, image, count, column) => {
+      const [intoX, intoDy] = [patches + column * 4, gradients + column * 4];
+      wasm.winogradInput(
+        side,
+        x + image * 4,
+        h,
+        w,
+        images,
+        top - pad,
+        left - pad,
+        from,
+        count,
+        intoX,
+        columns,
+        scratch,
+      );
+      wasm.winogradGradient(side, dy + image * 4, oh, ow, images, top, left, to, count, intoDy, columns, scratch);
+    });
+    for (let position = 0; position < side * side; position++) {
+      const patch = patches + position * from * columns * 4;
+      const gradient = gradients + position * to * columns * 4;
+      gemm(false, true, to, from, columns, gradient, columns, patch, columns, add, sums + position * weights * 4, from);
+    }
+  };
+
+  return {
+    scratch: WORK_BYTES + patchBytes + side * side * to * blocks.columns * 4,
+    shared: chunks * numbers * 4,
+    stages: [
+      {
+        items: groups * chunks,
+        item(index, at, machine) {
+          const group = Math.floor(index / chunks);
+          const chunk = index % chunks;
+          const x = at.x! + group * from * h * w * images * 4;
+          const dy = at.dy! + group * to * oh * ow * images * 4;
+          const sums = machine.shared + (chunk * numbers + group * to * from) * 4;
+          const first = chunk * chunkBlocks;
+          const last = Math.min(blocks.count, first + chunkBlocks);
+          for (let block = first; block < last; block++) addBlock(block, x, dy, sums, block > first, machine);
+        },
+      },
+      ...(chunks > 1
+        ? [
+            pieces(numbers, 16_384, (first, count, _, { wasm, shared }) => {
+              for (let chunk = 1; chunk < chunks; chunk++) {
+                wasm.addFloats(shared + first * 4, shared + (chunk * numbers + first) * 4, count);
+              }
+            }),
+          ]
+        : []),
+      pieces(groups * to, 8, (first, count, at, { wasm, shared, scratch }) => {
+        for (let row = first; row < first + count; row++) {
+          const dw = at.dw! + row * from * k * k * 4;
+          wasm.winogradWeightGradient(k, shared + row * from * 4, weights, from, dw, scratch);
+        }
+      }),
+    ],
+  };
+}
