@@ -1,0 +1,71 @@
+"""What the contestants in Python share."""
+
+import json
+import platform
+import sys
+import time
+
+import numpy
+
+# What is measured at least, however long it takes.
+LEAST_RUNS = 2
+
+
+def read_job():
+    """The job that this process was started with: see job.ts."""
+    return json.loads(sys.argv[1])
+
+
+def answer(library, results):
+    """Prints the outcome."""
+    print(json.dumps({"version": f"{library}, Python {platform.python_version()}", "results": results}))
+
+
+def measure(run, seconds):
+    """Runs again and again; times in ms. The first run, which compiles and allocates, is left out."""
+    run()
+    samples = []
+    end = time.perf_counter() + seconds
+    while len(samples) < LEAST_RUNS or time.perf_counter() < end:
+        start = time.perf_counter()
+        run()
+        samples.append(1000 * (time.perf_counter() - start))
+    return samples
+
+
+def uniform(size):
+    """A square matrix of numbers drawn from -1 to 1."""
+    return numpy.random.uniform(-1, 1, (size, size)).astype(numpy.float32)
+
+
+def product_error(a, b, c):
+    """The largest |c - c'| / sum of |a b| among 64 entries of c = a b, computed again in float64."""
+    size = a.shape[0]
+    rows, columns = numpy.random.randint(0, size, (2, 64))
+    terms = a[rows].astype(numpy.float64) * b[:, columns].T.astype(numpy.float64)
+    error = numpy.abs(terms.sum(1) - c[rows, columns]) / numpy.abs(terms).sum(1)
+    return finite(error.max())
+
+
+def logits_error(got, wanted):
+    """The largest difference between logits, relative to the largest of those wanted."""
+    return finite(numpy.abs(got[: len(wanted)] - wanted).max() / numpy.abs(wanted).max())
+
+
+def finite(error):
+    """NaN is as wrong as it gets, and JSON has no word for it."""
+    return float(error) if numpy.isfinite(error) else sys.float_info.max
+
+
+def read_step(job):
+    """Weights by their names, a batch of images N x C x H x W, its labels, and the logits of its first images."""
+    from safetensors.numpy import load_file
+
+    weights = load_file(job["weights"])
+    weights.pop("preprocessing.mean")
+    check = load_file(job["check"])
+    images, classes = check["input"], check["logits"].shape[1]
+    repeats = -(-job["batch"] // len(images))
+    batch = numpy.concatenate([images] * repeats)[: job["batch"]]
+    labels = numpy.arange(job["batch"]) % classes
+    return weights, batch, labels, check["logits"]

@@ -1,0 +1,112 @@
+/**
+ * What all contestants compute on: the same initial weights, the same pixels, the logits that belong to both, and a
+ * photo. Made once, in the folder of the peers.
+ */
+import { existsSync, mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { Transformer } from "@napi-rs/image";
+import { openCpu } from "../../src/backends/cpu/backend.ts";
+import { openReference } from "../../src/backends/reference.ts";
+import { Tape } from "../../src/autograd/tape.ts";
+import { centreView } from "../../src/data/augmentation.ts";
+import { replaceFile } from "../../src/files.ts";
+import { openCheckpoint, saveCheckpoint } from "../../src/model/checkpoint.ts";
+import { Model } from "../../src/model/model.ts";
+import { findNetwork } from "../../src/model/networks.ts";
+import { writeSafetensors } from "../../src/model/safetensors.ts";
+import { augment } from "../../src/ops/augment.ts";
+import { Purpose, Random } from "../../src/random.ts";
+import { uploadMean } from "../../src/tasks/passes.ts";
+
+/** So many images are drawn; a batch repeats them. */
+const IMAGES = 2;
+const GREY = 127.5;
+
+/** Bytes of `images` records: the same two by turns. */
+export function drawPixels(side: number, images: number): Uint8Array {
+  const random = new Random(0, Purpose.drawing);
+  const drawn = Uint8Array.from({ length: IMAGES * side * side * 3 }, () => random.word() & 255);
+  const pixels = new Uint8Array(images * side * side * 3);
+  for (let at = 0; at < pixels.length; at += drawn.length) pixels.set(drawn.subarray(0, pixels.length - at), at);
+  return pixels;
+}
+
+export interface Fixtures {
+  /** A checkpoint with initial weights. */
+  readonly weights: string;
+  /** `input` and `logits`, as StepJob says. */
+  readonly check: string;
+}
+
+export async function fixtures(folder: string, model: string): Promise<Fixtures> {
+  mkdirSync(folder, { recursive: true });
+  const found = { weights: join(folder, `${model}.safetensors`), check: join(folder, `${model}.check.safetensors`) };
+  if (!existsSync(found.weights)) await saveInitial(found.weights, model);
+  if (!existsSync(found.check)) await saveCheck(found.check, found.weights, model);
+  return found;
+}
+
+async function saveInitial(path: string, name: string): Promise<void> {
+  const network = findNetwork(name);
+  const device = await openCpu({ blas: false });
+  const model = new Model(network, device);
+  model.initialise(0);
+  const classes = Array.from({ length: network.classes }, (_, k) => `class ${k}`);
+  const mean = new Float32Array(network.record * network.record * 3).fill(GREY);
+  await saveCheckpoint(path, { model, classes, mean, state: {} });
+  await device.close();
+}
+
+/** The logits come from the plain loops of the reference, in float64. */
+async function saveCheck(path: string, weights: string, name: string): Promise<void> {
+  const network = findNetwork(name);
+  const { record, crop, classes } = network;
+  const device = openReference("f64");
+  const model = new Model(network, device);
+  const checkpoint = openCheckpoint(weights);
+  checkpoint.loadInto(model);
+  const tape = new Tape(device, { record: false });
+  const x = augment(
+    tape.input([IMAGES, record, record, 3], drawPixels(record, IMAGES)),
+    tape.input([IMAGES, 8], centreView(IMAGES, record, crop)),
+    uploadMean(device, record, checkpoint.mean),
+    crop,
+  );
+  const input = imagesFirst(await x.read(), IMAGES);
+  const logits = imagesFirst(await model.forward(x).read(), IMAGES);
+  checkpoint.close();
+  await writeSafetensors(
+    path,
+    [
+      { name: "input", shape: [IMAGES, 3, crop, crop], read: async () => input },
+      { name: "logits", shape: [IMAGES, classes], read: async () => logits },
+    ],
+    {},
+  );
+  await device.close();
+}
+
+/** From … × N, as this project has it, to N × …, as the peers do. */
+function imagesFirst(values: ArrayLike<number>, images: number): Float32Array {
+  const each = values.length / images;
+  return Float32Array.from({ length: values.length }, (_, i) => values[(i % each) * images + Math.floor(i / each)]!);
+}
+
+/** A JPEG of the usual size of a photo on the web, 500 × 375, with colours that change slowly and some noise. */
+export async function photo(folder: string): Promise<string> {
+  mkdirSync(folder, { recursive: true });
+  const path = join(folder, "photo.jpg");
+  if (existsSync(path)) return path;
+  const [width, height] = [500, 375];
+  const random = new Random(0, Purpose.drawing);
+  const rgba = new Uint8Array(width * height * 4).fill(255);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const waves = [Math.sin(x / 40), Math.cos(y / 30), Math.sin((x + y) / 50)];
+      waves.forEach((wave, c) => (rgba[4 * (y * width + x) + c] = 128 + 90 * wave + (random.word() & 31)));
+    }
+  }
+  const bytes = await Transformer.fromRgbaPixels(rgba, width, height).jpeg(90);
+  await replaceFile(path, (append) => append(bytes));
+  return path;
+}

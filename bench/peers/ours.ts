@@ -1,0 +1,116 @@
+/**
+ * This project as a contestant: `bun bench/peers/ours.ts JOB [--no-blas]`. Steps go through the functions that
+ * training itself uses, so handing over the pixels, augmentation and the losses' way back are part of what is timed.
+ */
+import { readFileSync } from "node:fs";
+import { centreView } from "../../src/data/augmentation.ts";
+import { Tape } from "../../src/autograd/tape.ts";
+import { Tensor } from "../../src/autograd/tensor.ts";
+import type { Backend, Buffer, HostArray } from "../../src/backends/backend.ts";
+import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { Model, place } from "../../src/model/model.ts";
+import { findNetwork } from "../../src/model/networks.ts";
+import { linear } from "../../src/ops/linear.ts";
+import { Sgd } from "../../src/optim/sgd.ts";
+import { openDevice } from "../../src/tasks/device.ts";
+import { probabilities, trainingStep, uploadMean } from "../../src/tasks/passes.ts";
+import { answer, logitsError, measure, productError, readJob, readTensors, uniform } from "./contestant.ts";
+import { drawPixels } from "./fixtures.ts";
+import type { Job, MatmulJob, Measured, StepJob } from "./job.ts";
+
+const blas = !process.argv.includes("--no-blas");
+const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+answer(`alexnet.ts ${version}`, await results(readJob()));
+
+async function results(job: Job): Promise<Measured[]> {
+  if (job.task === "parameters") {
+    const shapes = place(findNetwork(job.model)).flatMap(({ parameters }) => parameters.map(({ shape }) => shape));
+    const parameters = shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
+    return [{ name: job.model, samples: [], parameters }];
+  }
+  const device = await openDevice(
+    job.device === "cpu" ? { device: "cpu", threads: job.threads, blas } : { device: "gpu" },
+  );
+  try {
+    return job.task === "matmul" ? await matmul(job, device) : await step(job, device);
+  } finally {
+    await device.close();
+  }
+}
+
+/** `linear` is a product of two matrices with a vector added to it: here one of zeros. */
+async function matmul({ sizes, seconds }: MatmulJob, device: Backend): Promise<Measured[]> {
+  const results: Measured[] = [];
+  for (const size of sizes) {
+    const [a, b] = [uniform(size * size), uniform(size * size)];
+    const [w, x, zero] = [a, b, new Float32Array(size)].map((values) => {
+      const buffer = device.allocate("f32", values.length);
+      device.write(buffer, values);
+      return buffer;
+    });
+    let product: HostArray = new Float32Array();
+    const run = async (read = false) => {
+      const tape = new Tape(device, { record: false });
+      const tensor = (shape: readonly number[], buffer: Buffer) => new Tensor(device, shape, buffer, tape);
+      const y = linear(tensor([size, size], x!), tensor([size, size], w!), tensor([size], zero!));
+      await device.synchronize();
+      if (read) product = await y.read();
+      tape.release();
+    };
+    const samples = await measure(() => run(), seconds);
+    await run(true);
+    results.push({ name: String(size), samples, error: productError(a, b, product as Float32Array, size) });
+    for (const buffer of [w!, x!, zero!]) device.free(buffer);
+  }
+  return results;
+}
+
+/** Forward first: training changes the weights. */
+async function step(job: StepJob, device: Backend): Promise<Measured[]> {
+  const network = findNetwork(job.model);
+  const { record, crop, recipe, classes } = network;
+  const { batch } = job;
+  const model = new Model(network, device);
+  const checkpoint = openCheckpoint(job.weights);
+  checkpoint.loadInto(model);
+  const mean = uploadMean(device, record, checkpoint.mean);
+  checkpoint.close();
+  const pixels = drawPixels(record, batch);
+  const views = centreView(batch, record, crop);
+
+  let p: Float64Array = new Float64Array();
+  const forward = await measure(async () => void (p = await probabilities(model, mean, pixels, [views])), job.seconds);
+  const error = softmaxError(p, readTensors(job.check).get("logits")!.data, classes, batch);
+
+  const optimiser = new Sgd(model, { ...recipe, momentum: job.momentum, decay: job.decay });
+  const labels = Uint32Array.from({ length: batch }, (_, n) => n % classes);
+  const losses: number[] = [];
+  const training = await measure(async () => {
+    const result = await trainingStep(model, optimiser, mean, {
+      ...{ pixels, views, labels, valid: batch, step: losses.length, seed: 0, rateOf: () => job.rate },
+    });
+    losses.push(result.losses.reduce((sum, loss) => sum + loss, 0) / batch);
+  }, job.seconds);
+  return [
+    { name: "training", samples: training, losses },
+    { name: "forward", samples: forward, error },
+  ];
+}
+
+/**
+ * `probabilities` gives away the softmax only. Its logarithms are the logits but for a number an image, so both sides are
+ * compared with the mean of each image taken off.
+ */
+function softmaxError(p: Float64Array, logits: Float32Array, classes: number, batch: number): number {
+  const got = Float64Array.from(logits, (_, i) => Math.log(p[(i % classes) * batch + Math.floor(i / classes)]!));
+  return logitsError(centred(got, classes), centred(logits, classes));
+}
+
+function centred(values: Float32Array | Float64Array, classes: number): Float64Array {
+  const means = Array.from({ length: values.length / classes }, (_, n) => {
+    let sum = 0;
+    for (let k = 0; k < classes; k++) sum += values[n * classes + k]!;
+    return sum / classes;
+  });
+  return Float64Array.from(values, (value, i) => value - means[Math.floor(i / classes)]!);
+}

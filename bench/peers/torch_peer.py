@@ -1,0 +1,89 @@
+"""PyTorch in eager mode, float32, on the CPU or, with "device": "gpu", on CUDA with TF32 off."""
+
+import torch
+from torch.nn.functional import cross_entropy
+
+import torch_nets
+from common import answer, logits_error, measure, product_error, read_job, read_step, uniform
+
+
+def main():
+    job = read_job()
+    version = f"PyTorch {torch.__version__}"
+    if job["task"] == "parameters":
+        count = sum(parameter.numel() for parameter in torch_nets.NETS[job["model"]]().parameters())
+        return answer(version, [{"name": job["model"], "samples": [], "parameters": count}])
+    work = {"matmul": matmul, "step": step}[job["task"]]
+    if job["device"] == "gpu":
+        if not torch.cuda.is_available():
+            names = job.get("sizes", ["training", "forward"])
+            return answer(version, [{"name": str(name), "cannot": "this PyTorch finds no CUDA device"} for name in names])
+        torch.backends.cuda.matmul.allow_tf32 = False
+        torch.backends.cudnn.allow_tf32 = False
+        # cuDNN tries its algorithms in the first run, which is not measured, and keeps the fastest.
+        torch.backends.cudnn.benchmark = True
+        version += f", {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+        answer(version, work(job, torch.device("cuda"), torch.cuda.synchronize))
+    else:
+        torch.set_num_threads(job["threads"])
+        answer(version, work(job, torch.device("cpu"), lambda: None))
+
+
+def matmul(job, device, synchronize):
+    results = []
+    for size in job["sizes"]:
+        a, b = uniform(size), uniform(size)
+        x, y = torch.as_tensor(a, device=device), torch.as_tensor(b, device=device)
+        product = torch.empty_like(x)
+
+        def run():
+            torch.matmul(x, y, out=product)
+            synchronize()
+
+        samples = measure(run, job["seconds"])
+        results.append({"name": str(size), "samples": samples, "error": product_error(a, b, product.cpu().numpy())})
+    return results
+
+
+def step(job, device, synchronize):
+    weights, images, classes, logits = read_step(job)
+    net = torch_nets.NETS[job["model"]]()
+    torch_nets.load(net, weights)
+    net.to(device)
+    x, labels = torch.as_tensor(images, device=device), torch.as_tensor(classes, device=device)
+    out = None
+    losses = []
+
+    # Forward first: training changes the weights.
+    def forward():
+        nonlocal out
+        out = net(x)
+        out.softmax(1)
+        synchronize()
+
+    net.eval()
+    with torch.inference_mode():
+        forward_samples = measure(forward, job["seconds"])
+        error = logits_error(out.cpu().numpy(), logits)
+
+    net.train()
+    settings = {"momentum": job["momentum"], "weight_decay": job["decay"]}
+    optimiser = torch.optim.SGD(net.parameters(), lr=job["rate"], **settings)
+
+    def train():
+        optimiser.zero_grad()
+        loss = cross_entropy(net(x), labels)
+        loss.backward()
+        optimiser.step()
+        # Reading the loss does not wait for the update.
+        losses.append(loss.item())
+        synchronize()
+
+    training_samples = measure(train, job["seconds"])
+    return [
+        {"name": "training", "samples": training_samples, "losses": losses},
+        {"name": "forward", "samples": forward_samples, "error": error},
+    ]
+
+
+main()
