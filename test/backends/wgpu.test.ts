@@ -165,6 +165,10 @@ describeBackends(
 
     test("wrong WGSL is an error with its line, and leaves nothing behind", async () => {
       const y = gpu.allocate("f32", 4);
+      const right =
+        "@group(0) @binding(1) var<storage, read_write> y: array<f32>;\n@compute @workgroup_size(1) fn main() {";
+      gpu.run(broken("right", `${right} y[0] = 1.0; }`), { y }, {});
+      await gpu.synchronize();
       const before = gpu.counts();
       const typo = broken("typo", "@compute @workgroup_size(1)\nfn main() {\n  y[0] = x;\n}\n");
       expect(() => gpu.run(typo, { y }, {})).toThrow(/kernel typo: WGSL[^]*wgsl:3:/);

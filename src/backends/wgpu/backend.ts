@@ -78,9 +78,9 @@ export async function openWgpu({ adapter, checks = false, timestamps = true }: W
       uniforms: Readonly<Record<U, number>>,
     ) {
       device.check();
-      const pipeline = pipelines.of(kernel as unknown as Kernel);
-      const group = buffers.group(kernel as unknown as Kernel, pipeline, given);
-      queue.dispatch(kernel as unknown as Kernel, pipeline, group, uniforms);
+      const program = pipelines.program(kernel as unknown as Kernel);
+      const pipeline = pipelines.pipeline(program, program.kernel);
+      queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
     },
     flush: () => queue.flush(),
     async read(buffer, offset = 0, length = buffer.length - offset) {
@@ -91,12 +91,14 @@ export async function openWgpu({ adapter, checks = false, timestamps = true }: W
       const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
       const first = start - (start % 4);
       const copy = await staging.read(queue, handle, first, roundUp(end, 4) - first);
+      queue.idle();
       return new ARRAYS[type](copy, start - first, length);
     },
     async synchronize() {
       device.check();
       queue.flush();
       await device.workDone();
+      queue.idle();
     },
     async profile(work) {
       queue.flush();

@@ -1,11 +1,11 @@
 /** Buffers on the device, and the bind groups that give them to kernels. */
 import { DeviceError } from "../../errors.ts";
 import { ELEMENT_BYTES, type Buffer, type BufferView } from "../backend.ts";
-import { access, type ElementType, type Kernel } from "../kernel.ts";
+import { access, type ElementType } from "../kernel.ts";
 import { begin } from "./arguments.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
-import type { Pipeline } from "./pipelines.ts";
+import type { Program } from "./pipelines.ts";
 import { bindGroupDescriptor, bufferDescriptor, type BoundRange } from "./structs.ts";
 
 export interface WgpuBuffer extends Buffer {
@@ -14,17 +14,24 @@ export interface WgpuBuffer extends Buffer {
   readonly bytes: number;
   /** Distinguishes buffers in the keys of bind groups; an address can come again. */
   readonly id: number;
-  /** The keys of the bind groups that it is in. */
-  readonly groups: Set<string>;
+  readonly groups: Set<Group>;
   /** Of the backend that made it. */
   readonly owner: Buffers;
+}
+
+/** A bind group: the buffers that a kernel is run with. */
+export interface Group {
+  readonly handle: Handle;
+  readonly program: Program;
+  /** In the program's groups. */
+  readonly key: string;
+  readonly buffers: readonly WgpuBuffer[];
 }
 
 export class Buffers {
   readonly #device: Device;
   readonly #uniforms: Handle;
   readonly #live = new Set<WgpuBuffer>();
-  readonly #groups = new Map<string, Handle>();
   #bytes = 0;
   #ids = 0;
 
@@ -47,7 +54,7 @@ export class Buffers {
       usage,
       `a buffer of ${size(bytes)} (${size(this.#bytes)} are held already)`,
     );
-    const buffer = { type, length, handle, bytes, id: this.#ids++, groups: new Set<string>(), owner: this };
+    const buffer = { type, length, handle, bytes, id: this.#ids++, groups: new Set<Group>(), owner: this };
     this.#live.add(buffer);
     this.#bytes += bytes;
     return buffer;
@@ -57,10 +64,10 @@ export class Buffers {
   free(buffer: WgpuBuffer): void {
     if (!this.#live.delete(buffer)) throw new DeviceError("wgpu: a buffer was freed twice");
     this.#bytes -= buffer.bytes;
-    for (const key of buffer.groups) {
-      const group = this.#groups.get(key);
-      if (group) this.#device.wgpu.wgpuBindGroupRelease(group);
-      this.#groups.delete(key);
+    for (const group of buffer.groups) {
+      this.#device.wgpu.wgpuBindGroupRelease(group.handle);
+      group.program.groups.delete(group.key);
+      for (const other of group.buffers) other.groups.delete(group);
     }
     this.#device.wgpu.wgpuBufferRelease(buffer.handle);
   }
@@ -74,30 +81,25 @@ export class Buffers {
   }
 
   /** The bind group that gives `buffers` to a kernel. They come in the same order every step, so that it is kept. */
-  group(kernel: Kernel, pipeline: Pipeline, buffers: Readonly<Record<string, Buffer | BufferView>>): Handle {
-    let key = kernel.name;
-    for (const name in kernel.buffers) {
+  group(program: Program, buffers: Readonly<Record<string, Buffer | BufferView>>): Handle {
+    let key = "";
+    for (const name of program.buffers) {
       const given = buffers[name];
-      if (!given) throw new DeviceError(`kernel ${kernel.name}: no buffer ${name} given`);
-      const buffer = "buffer" in given ? given.buffer : given;
-      key += ` ${this.own(buffer, `kernel ${kernel.name}, buffer ${name}`).id}`;
-      if ("buffer" in given) key += `:${given.offset}:${given.length}`;
+      if (!given) throw new DeviceError(`kernel ${program.kernel.name}: no buffer ${name} given`);
+      const buffer = bufferOf(given);
+      if (buffer.owner !== this || !this.#live.has(buffer)) this.own(buffer, place(program, name));
+      key += "buffer" in given ? `${buffer.id}:${given.offset}:${given.length} ` : `${buffer.id} `;
     }
-    return this.#groups.get(key) ?? this.#createGroup(key, kernel, pipeline, buffers);
+    return (program.groups.get(key) ?? this.#createGroup(key, program, buffers)).handle;
   }
 
-  #createGroup(
-    key: string,
-    kernel: Kernel,
-    pipeline: Pipeline,
-    buffers: Readonly<Record<string, Buffer | BufferView>>,
-  ): Handle {
-    const { wgpu, handle: device } = this.#device;
-    const ranges = [{ buffer: this.#uniforms, offset: 0, size: uniformRoom(pipeline) }];
+  #createGroup(key: string, program: Program, buffers: Readonly<Record<string, Buffer | BufferView>>): Group {
+    const { wgpu } = this.#device;
+    const { kernel, layout, uniformBytes } = program;
+    const ranges = [{ buffer: this.#uniforms, offset: 0, size: uniformBytes }];
     const accesses = new Map<WgpuBuffer, string>();
-    const names = Object.keys(kernel.buffers);
-    for (const name of names) {
-      const where = `kernel ${kernel.name}, buffer ${name}`;
+    for (const name of program.buffers) {
+      const where = place(program, name);
       ranges.push(this.#range(where, buffers[name]!));
       const buffer = bufferOf(buffers[name]!);
       const kind = access(kernel.buffers[name]!) === "read" ? "read" : "written";
@@ -108,13 +110,14 @@ export class Buffers {
       accesses.set(buffer, kind);
     }
     begin();
-    const group = this.#device.create(
+    const handle = this.#device.create(
       `kernel ${kernel.name}: binding its buffers`,
-      () => wgpu.wgpuDeviceCreateBindGroup(device, bindGroupDescriptor(pipeline.bindGroupLayout, ranges)),
+      () => wgpu.wgpuDeviceCreateBindGroup(this.#device.handle, bindGroupDescriptor(layout.bindGroups, ranges)),
       wgpu.wgpuBindGroupRelease,
     );
-    this.#groups.set(key, group);
-    for (const name of names) bufferOf(buffers[name]!).groups.add(key);
+    const group = { handle, program, key, buffers: [...accesses.keys()] };
+    program.groups.set(key, group);
+    for (const buffer of group.buffers) buffer.groups.add(group);
     return group;
   }
 
@@ -146,11 +149,6 @@ export class Buffers {
   }
 }
 
-/** How many bytes of the uniform buffer a kernel's binding 0 spans. */
-export function uniformRoom(pipeline: Pipeline): number {
-  return Math.max(16, roundUp(pipeline.uniformBytes, 16));
-}
-
 export function createBuffer(device: Device, bytes: number, usage: number, what: string): Handle {
   begin();
   return device.create(
@@ -175,4 +173,9 @@ export function size(bytes: number): string {
 
 function bufferOf(given: Buffer | BufferView): WgpuBuffer {
   return ("buffer" in given ? given.buffer : given) as WgpuBuffer;
+}
+
+/** For errors. */
+function place(program: Program, buffer: string): string {
+  return `kernel ${program.kernel.name}, buffer ${buffer}`;
 }

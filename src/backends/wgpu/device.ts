@@ -37,6 +37,8 @@ export class Device {
   readonly #lost: Outcome;
   readonly #uncaptured: Outcome;
   readonly #scope = new Outcome();
+  /** How long it took the last time, in ms. */
+  #lastWait = 0;
   #closed = false;
 
   /**
@@ -169,22 +171,27 @@ export class Device {
   }
 
   /**
-   * Polls until a callback came, and lets the event loop run in between: a step takes milliseconds on a GPU, but seconds
-   * on a software adapter. Short waits are polled often, long ones every millisecond.
+   * Polls until a callback came, and lets the event loop run in between. The device waits for who waits for it, so what
+   * is likely to come soon is polled all the time: from four fifths of the last wait until its double, and for two
+   * milliseconds. Else it is polled every millisecond, which leaves the core to whoever prepares the data.
    */
   async #settle(what: string, outcome: Outcome): Promise<void> {
+    const start = performance.now();
     try {
-      for (let polls = 0; ; polls++) {
+      for (;;) {
         this.check();
         this.wgpu.wgpuDevicePoll(this.handle, 0, 0);
         if (outcome.done) break;
-        await (polls < 100 ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(1));
+        const waited = performance.now() - start;
+        const isSoon = waited > 0.8 * this.#lastWait - 1 && waited < 2 * this.#lastWait + 2;
+        await (isSoon ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(1));
       }
     } catch (error) {
       // The callback may still come, when the device goes.
       immortal.push(outcome);
       throw error;
     }
+    this.#lastWait = performance.now() - start;
     this.check();
     if (outcome.status !== SUCCESS) throw new DeviceError(`${this.name}: ${what}: ${outcome.text}`);
   }

@@ -1,17 +1,22 @@
 /** What is queued: kernels encoded into one compute pass, and their uniforms, until they are submitted together. */
 import { ptr } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
-import type { Kernel } from "../kernel.ts";
-import { begin, room, setU32, type Address } from "./arguments.ts";
-import { createBuffer, roundUp, uniformRoom } from "./buffers.ts";
+import { begin, type Address } from "./arguments.ts";
+import { createBuffer, roundUp } from "./buffers.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
-import type { Pipeline } from "./pipelines.ts";
+import type { Pipeline, Program } from "./pipelines.ts";
 import { pointers, Usage } from "./structs.ts";
 import type { Timer } from "./timers.ts";
 
 /** Room for the uniforms of one submission: 4,096 kernels at the largest alignment that there is (256). */
 const UNIFORM_BYTES = 1 << 20;
+
+/**
+ * A device that has nothing to do gets its next kernels in submissions of 8, then 32, then 128: it begins while the rest
+ * of a step is still being encoded.
+ */
+const FIRST_KERNELS = 8;
 
 /** How much may be written before a submission. */
 const WRITTEN_BYTES = 1 << 26;
@@ -24,7 +29,12 @@ export class Queue {
   readonly #uniforms = new ArrayBuffer(UNIFORM_BYTES);
   readonly #view = new DataView(this.#uniforms);
   readonly #uniformsAddress = ptr(this.#uniforms);
+  readonly #dynamicOffset = new Uint32Array(1);
+  readonly #dynamicOffsetAddress = ptr(this.#dynamicOffset);
   #uniformsUsed = 0;
+  /** Kernels since the last submission, and how many of them make the next one by themselves. */
+  #kernels = 0;
+  #ahead = FIRST_KERNELS;
   #written = 0;
   #encoder: Handle | undefined;
   #pass: Handle | undefined;
@@ -35,39 +45,46 @@ export class Queue {
     this.uniformBuffer = createBuffer(device, UNIFORM_BYTES, Usage.uniform | Usage.copyTarget, "the uniform buffer");
   }
 
-  /** Adds a kernel. */
-  dispatch(kernel: Kernel, pipeline: Pipeline, group: Handle, uniforms: Readonly<Record<string, number>>): void {
-    const bytes = roundUp(uniformRoom(pipeline), this.#device.limits.uniformAlignment);
+  /** Adds a kernel, which may be submitted at once. */
+  dispatch(program: Program, pipeline: Pipeline, group: Handle, uniforms: Readonly<Record<string, number>>): void {
+    const { wgpu, limits } = this.#device;
+    const bytes = roundUp(program.uniformBytes, limits.uniformAlignment);
     if (this.#uniformsUsed + bytes > UNIFORM_BYTES) this.flush();
     const offset = this.#uniformsUsed;
-    this.#pack(kernel, uniforms, offset);
+    this.#pack(program, uniforms, offset);
 
-    const [x, y, z] = kernel.workgroups(uniforms);
+    const [x, y, z] = pipeline.workgroups(uniforms);
     if (x === 0 || y === 0 || z === 0) return;
-    const most = this.#device.limits.workgroupsPerDimension;
+    const most = limits.workgroupsPerDimension;
     if (!(x <= most && y <= most && z <= most)) {
       throw new DeviceError(
-        `kernel ${kernel.name}: ${x} × ${y} × ${z} workgroups; ${this.#device.name} starts at most ${most} per dimension`,
+        `kernel ${pipeline.name}: ${x} × ${y} × ${z} workgroups; ${this.#device.name} starts at most ${most} per dimension`,
       );
     }
     this.#uniformsUsed += bytes;
 
-    const { wgpu } = this.#device;
-    if (this.timer) this.#openTimedPass(this.timer, kernel.name);
+    if (this.timer) this.#openTimedPass(this.timer, pipeline.name);
     const pass = this.#openPass();
     if (this.#pipeline !== pipeline.handle) {
       wgpu.wgpuComputePassEncoderSetPipeline(pass, pipeline.handle);
       this.#pipeline = pipeline.handle;
     }
-    begin();
-    const dynamicOffset = room(4);
-    setU32(dynamicOffset, offset);
-    wgpu.wgpuComputePassEncoderSetBindGroup(pass, 0, group, 1, dynamicOffset);
+    this.#dynamicOffset[0] = offset;
+    wgpu.wgpuComputePassEncoderSetBindGroup(pass, 0, group, 1, this.#dynamicOffsetAddress);
     wgpu.wgpuComputePassEncoderDispatchWorkgroups(pass, x, y, z);
     if (this.timer) {
       this.#closePass();
       this.timer.after();
     }
+    if (++this.#kernels === this.#ahead) {
+      this.flush();
+      this.#ahead *= 4;
+    }
+  }
+
+  /** The device has done all that was submitted, so that the next kernels are to reach it soon. */
+  idle(): void {
+    this.#ahead = FIRST_KERNELS;
   }
 
   /** Adds a copy to `target`, which begins at its byte 0. */
@@ -85,6 +102,7 @@ export class Queue {
   /** Submits what is queued. @throws DeviceError when a kernel can't be run as it was asked for. */
   flush(): void {
     if (!this.#encoder) return;
+    this.#kernels = 0;
     const { wgpu, queue } = this.#device;
     let commands: Handle;
     try {
@@ -126,12 +144,12 @@ export class Queue {
     }
   }
 
-  #pack(kernel: Kernel, uniforms: Readonly<Record<string, number>>, offset: number): void {
+  #pack(program: Program, uniforms: Readonly<Record<string, number>>, offset: number): void {
     let at = offset;
-    for (const name in kernel.uniforms) {
+    for (const { name, isFloat } of program.uniforms) {
       const value = uniforms[name];
-      if (value === undefined) throw new DeviceError(`kernel ${kernel.name}: no uniform ${name} given`);
-      if (kernel.uniforms[name] === "f32") this.#view.setFloat32(at, value, true);
+      if (value === undefined) throw new DeviceError(`kernel ${program.kernel.name}: no uniform ${name} given`);
+      if (isFloat) this.#view.setFloat32(at, value, true);
       else this.#view.setUint32(at, value, true);
       at += 4;
     }
