@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
+import type { HostArray } from "../src/backends/backend.ts";
 import { access, elementType, type Kernel } from "../src/backends/kernel.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { describeBackends } from "./helpers/backends.ts";
@@ -25,11 +26,16 @@ async function declaredKernels(): Promise<Kernel[]> {
 }
 
 const kernels = await declaredKernels();
+/** And their variants, as kernels. */
+const all = kernels.flatMap((kernel) => [
+  kernel,
+  ...(kernel.variants ?? []).map((variant) => ({ ...kernel, ...variant })),
+]);
 
 describe("kernel files", () => {
   test("each belongs to one descriptor of its name", () => {
     const files = readdirSync(folder).map((file) => basename(file, ".wgsl"));
-    expect(kernels.map((kernel) => kernel.name).sort()).toEqual(files.sort());
+    expect(all.map((kernel) => kernel.name).sort()).toEqual(files.sort());
   });
 
   test("each has cases", () => {
@@ -37,60 +43,55 @@ describe("kernel files", () => {
     expect(kernels.map((kernel) => kernel.name).filter((name) => !tested.has(name))).toEqual([]);
   });
 
-  test.each(kernels.map((kernel) => [kernel.name, kernel] as const))(
-    "%s has its descriptor's layout",
-    (name, kernel) => {
-      const text = readFileSync(new URL(`${name}.wgsl`, folder), "utf8");
-      expect(kernel.wgsl).toBe(text);
-      expect([...text.matchAll(/@compute\b[^{]*?\bfn\s+(\w+)/g)].map((match) => match[1]!)).toEqual([name]);
+  test.each(all.map((kernel) => [kernel.name, kernel] as const))("%s has its descriptor's layout", (name, kernel) => {
+    const text = readFileSync(new URL(`${name}.wgsl`, folder), "utf8");
+    expect(kernel.wgsl).toBe(text);
+    expect([...text.matchAll(/@compute\b[^{]*?\bfn\s+(\w+)/g)].map((match) => match[1]!)).toEqual([name]);
 
-      const fields = /struct Uniforms \{([^}]*)\}/.exec(text)?.[1] ?? "";
-      expect([...fields.matchAll(/(\w+): (\w+),/g)].map((match) => [match[1]!, match[2]!])).toEqual(
-        Object.entries(kernel.uniforms),
-      );
+    const fields = /struct Uniforms \{([^}]*)\}/.exec(text)?.[1] ?? "";
+    expect([...fields.matchAll(/(\w+): (\w+),/g)].map((match) => [match[1]!, match[2]!])).toEqual(
+      Object.entries(kernel.uniforms),
+    );
 
-      const bindings = text.matchAll(/@group\((\d)\) @binding\((\d)\) var<([\w, ]+)> (\w+): ([\w<>]+);/g);
-      expect([...bindings].map((match) => match.slice(1))).toEqual([
-        ["0", "0", "uniform", "u", "Uniforms"],
-        ...Object.entries(kernel.buffers).map(([buffer, spec], i) => [
-          "0",
-          String(i + 1),
-          access(spec) === "read" ? "storage, read" : "storage, read_write",
-          buffer,
-          // Four bytes a word.
-          elementType(spec) === "u8" ? "array<u32>" : `array<${elementType(spec)}>`,
-        ]),
-      ]);
-      // A binding in any other form would have escaped the comparison.
-      expect(text.match(/@binding/g)).toHaveLength(Object.keys(kernel.buffers).length + 1);
-    },
-  );
+    const bindings = text.matchAll(/@group\((\d)\) @binding\((\d)\) var<([\w, ]+)> (\w+): ([\w<>]+);/g);
+    const types: Record<string, string> = kernels.includes(kernel) ? {} : { "array<vec4f>": "array<f32>" };
+    expect([...bindings].map((match) => match.slice(1).map((word) => types[word] ?? word))).toEqual([
+      ["0", "0", "uniform", "u", "Uniforms"],
+      ...Object.entries(kernel.buffers).map(([buffer, spec], i) => [
+        "0",
+        String(i + 1),
+        access(spec) === "read" ? "storage, read" : "storage, read_write",
+        buffer,
+        // Four bytes a word. A variant may read f32 as whole vec4s.
+        elementType(spec) === "u8" ? "array<u32>" : `array<${elementType(spec)}>`,
+      ]),
+    ]);
+    // A binding in any other form would have escaped the comparison.
+    expect(text.match(/@binding/g)).toHaveLength(Object.keys(kernel.buffers).length + 1);
+  });
 });
 
 /** What an element of an array takes. */
 const WORKGROUP_BYTES: Readonly<Record<string, number>> = { f32: 4, vec2f: 8, vec3i: 16, vec4f: 16 };
 
 describe("kernel limits", () => {
-  test.each(kernels.map((kernel) => [kernel.name, kernel.wgsl] as const))(
-    "%s keeps WebGPU's defaults",
-    (_name, text) => {
-      const constants = new Map<string, number>();
-      /** A product of numbers and constants. */
-      const evaluate = (expression: string): number =>
-        expression.split("*").reduce((product, factor) => {
-          const word = factor.trim();
-          return product * (constants.get(word) ?? Number.parseInt(word));
-        }, 1);
-      for (const [, name, value] of text.matchAll(/const (\w+) = ([\w* ]+);/g)) constants.set(name!, evaluate(value!));
+  test.each(all.map((kernel) => [kernel.name, kernel.wgsl] as const))("%s keeps WebGPU's defaults", (_name, text) => {
+    const constants = new Map<string, number>();
+    /** A product of numbers and constants. */
+    const evaluate = (expression: string): number =>
+      expression.split("*").reduce((product, factor) => {
+        const word = factor.trim();
+        return product * (constants.get(word) ?? Number.parseInt(word));
+      }, 1);
+    for (const [, name, value] of text.matchAll(/const (\w+) = ([\w* ]+);/g)) constants.set(name!, evaluate(value!));
 
-      const threads = /@workgroup_size\((\w+)\)/.exec(text)![1]!;
-      expect(evaluate(threads)).toBeWithin(1, 256 + 1);
-      const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), ([\w* ]+)>/g)];
-      expect(arrays).toHaveLength(text.match(/var<workgroup>/g)?.length ?? 0);
-      const bytes = arrays.reduce((sum, [, type, length]) => sum + WORKGROUP_BYTES[type!]! * evaluate(length!), 0);
-      expect(bytes).toBeWithin(0, 16_384 + 1);
-    },
-  );
+    const threads = /@workgroup_size\((\w+)\)/.exec(text)![1]!;
+    expect(evaluate(threads)).toBeWithin(1, 256 + 1);
+    const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), ([\w* ]+)>/g)];
+    expect(arrays).toHaveLength(text.match(/var<workgroup>/g)?.length ?? 0);
+    const bytes = arrays.reduce((sum, [, type, length]) => sum + WORKGROUP_BYTES[type!]! * evaluate(length!), 0);
+    expect(bytes).toBeWithin(0, 16_384 + 1);
+  });
 });
 
 describeBackends("kernels", ({ name, open }) => {
@@ -113,3 +114,35 @@ describeBackends("kernels", ({ name, open }) => {
     expect(await bytes()).toEqual(await bytes());
   });
 });
+
+/** A variant may be taken instead of its kernel, on any run: it has to compute the same to the last bit. */
+describeBackends(
+  "variants",
+  ({ open }) => {
+    const cases = kernelCases.flatMap((each) =>
+      (each.kernel.variants ?? [])
+        .filter(({ fits }) => fits?.(each.uniforms) ?? true)
+        .map((variant) => [variant.name, each.title, each, { ...each.kernel, ...variant }] as const),
+    );
+
+    test("each has cases", () => {
+      const names = kernels.flatMap(({ variants = [] }) => variants.map(({ name }) => name));
+      expect([...new Set(cases.map(([name]) => name))].sort()).toEqual(names.sort());
+    });
+
+    test.each(cases)("%s %s", async (_name, _title, each, variant) => {
+      const backend = await open();
+      const base = await runCase(backend, { ...each, kernel: { ...each.kernel, variants: [] } });
+      const actual = await runCase(backend, { ...each, kernel: { ...variant, variants: [] } });
+      for (const [name, numbers] of base) expect(firstDifference(actual.get(name)!, numbers)).toBeUndefined();
+    });
+  },
+  ["wgpu"],
+);
+
+/** The first index at which two arrays differ, and both numbers there. */
+function firstDifference(actual: HostArray, expected: HostArray): string | undefined {
+  expect(actual.length).toBe(expected.length);
+  const index = expected.findIndex((value, i) => !Object.is(actual[i], value));
+  return index < 0 ? undefined : `${actual[index]} instead of ${expected[index]} at ${index}`;
+}

@@ -29,7 +29,7 @@ export interface Kernel<B extends string = string, U extends string = string> {
   readonly uniforms: Readonly<Record<U, "u32" | "f32">>;
   workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
   /** Other WGSL for the same: a device takes whichever it runs fastest. Same buffers, same uniforms, same order of sums. */
-  readonly variants?: readonly Variant<U>[];
+  readonly variants?: readonly Variant<NoInfer<U>>[];
   /** The specification. Works on any elements; f32 buffers may be Float64Array. */
   reference(buffers: Readonly<Record<B, Elements>>, uniforms: Readonly<Record<U, number>>): void;
 }

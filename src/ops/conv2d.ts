@@ -21,6 +21,12 @@ import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import forwardWgsl from "../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
+import forward128Wgsl from "../../kernels/wgsl/conv2d_forward_128x128.wgsl" with { type: "text" };
+import forward48Wgsl from "../../kernels/wgsl/conv2d_forward_48x128.wgsl" with { type: "text" };
+import backwardX128Wgsl from "../../kernels/wgsl/conv2d_backward_x_128x128.wgsl" with { type: "text" };
+import backwardX48Wgsl from "../../kernels/wgsl/conv2d_backward_x_48x128.wgsl" with { type: "text" };
+import backwardW128Wgsl from "../../kernels/wgsl/conv2d_backward_w_128x128.wgsl" with { type: "text" };
+import backwardW96Wgsl from "../../kernels/wgsl/conv2d_backward_w_96x128.wgsl" with { type: "text" };
 
 export interface Conv2dOptions {
   readonly stride?: number;
@@ -83,13 +89,28 @@ const uniforms = {
   groups: "u32",
 } as const;
 
-/** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
-const TILE = 64;
+/** Height and width of the tile of results that a workgroup computes; the same numbers in the WGSL files. */
+type Tile = readonly [rows: number, columns: number];
+const TILE: Tile = [64, 64];
 
 /** A workgroup for each tile of each group's rows × columns. The line of columns, if folded, goes on at z + groups. */
-function tiles(rows: number, columns: number, groups: number): Workgroups {
-  const [x, folds] = line(columns, TILE);
-  return [x, Math.ceil(rows / TILE), groups * folds];
+function tiles(tile: Tile, rows: number, columns: number, groups: number): Workgroups {
+  const [x, folds] = line(columns, tile[1]);
+  return [x, Math.ceil(rows / tile[0]), groups * folds];
+}
+
+type Sizes = Readonly<Record<keyof typeof uniforms, number>>;
+
+const forwardTiles = ({ images, o, oh, ow, groups }: Sizes, tile: Tile) =>
+  tiles(tile, o / groups, oh * ow * images, groups);
+const backwardXTiles = ({ images, c, h, w, groups }: Sizes, tile: Tile) =>
+  tiles(tile, c / groups, h * w * images, groups);
+const backwardWTiles = ({ c, o, kh, kw, groups, splits }: Sizes & { readonly splits: number }, tile: Tile) =>
+  tiles(tile, o / groups, (c / groups) * kh * kw, groups * splits);
+
+/** A variant with other tiles, for large GPUs. They load four images at once. */
+function variant<S extends Sizes>(name: string, wgsl: string, tilesOf: (u: S, tile: Tile) => Workgroups, tile: Tile) {
+  return { name, wgsl, fits: ({ images }: S) => images % 4 === 0, workgroups: (u: S) => tilesOf(u, tile) };
 }
 
 export const conv2dForward = kernel({
@@ -98,7 +119,11 @@ export const conv2dForward = kernel({
   wgsl: forwardWgsl,
   buffers: { x: "read", w: "read", b: "read", y: "write" },
   uniforms,
-  workgroups: ({ images, o, oh, ow, groups }) => tiles(o / groups, oh * ow * images, groups),
+  workgroups: (u) => forwardTiles(u, TILE),
+  variants: [
+    variant("conv2d_forward_128x128", forward128Wgsl, forwardTiles, [128, 128]),
+    variant("conv2d_forward_48x128", forward48Wgsl, forwardTiles, [48, 128]),
+  ],
   reference({ x, w, b, y }, u) {
     for (let at = 0, o = 0; o < u.o; o++) {
       for (let p = 0; p < u.oh; p++) {
@@ -120,7 +145,11 @@ export const conv2dBackwardX = kernel({
   wgsl: backwardXWgsl,
   buffers: { w: "read", dy: "read", dx: "write" },
   uniforms,
-  workgroups: ({ images, c, h, w, groups }) => tiles(c / groups, h * w * images, groups),
+  workgroups: (u) => backwardXTiles(u, TILE),
+  variants: [
+    variant("conv2d_backward_x_128x128", backwardX128Wgsl, backwardXTiles, [128, 128]),
+    variant("conv2d_backward_x_48x128", backwardX48Wgsl, backwardXTiles, [48, 128]),
+  ],
   reference({ w, dy, dx }, u) {
     for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
     for (let at = 0, o = 0; o < u.o; o++) {
@@ -143,7 +172,11 @@ export const conv2dBackwardW = kernel({
   buffers: { x: "read", dy: "read", dw: "write" },
   // splits: dw holds that many arrays, whose sum is the result; see split.ts.
   uniforms: { ...uniforms, splits: "u32" },
-  workgroups: ({ c, o, kh, kw, groups, splits }) => tiles(o / groups, (c / groups) * kh * kw, groups * splits),
+  workgroups: (u) => backwardWTiles(u, TILE),
+  variants: [
+    variant("conv2d_backward_w_128x128", backwardW128Wgsl, backwardWTiles, [128, 128]),
+    variant("conv2d_backward_w_96x128", backwardW96Wgsl, backwardWTiles, [96, 128]),
+  ],
   reference({ x, dy, dw }, u) {
     const weights = u.o * (u.c / u.groups) * u.kh * u.kw;
     const terms = termsPerSplit(u.oh * u.ow * u.images, u.splits);
@@ -163,13 +196,7 @@ export const conv2dBackwardW = kernel({
 });
 
 /** The index in w, and the pixel of x (in units of N), of each product that makes up y[o, p, q]. */
-function eachTap(
-  u: Readonly<Record<keyof typeof uniforms, number>>,
-  o: number,
-  p: number,
-  q: number,
-  visit: (weight: number, pixel: number) => void,
-): void {
+function eachTap(u: Sizes, o: number, p: number, q: number, visit: (weight: number, pixel: number) => void): void {
   const groupMaps = u.c / u.groups;
   const firstMap = Math.floor(o / (u.o / u.groups)) * groupMaps;
   for (let c = 0; c < groupMaps; c++) {

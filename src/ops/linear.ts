@@ -21,6 +21,9 @@ import forwardNarrowWgsl from "../../kernels/wgsl/linear_forward_narrow.wgsl" wi
 import backwardXWgsl from "../../kernels/wgsl/linear_backward_x.wgsl" with { type: "text" };
 import backwardXNarrowWgsl from "../../kernels/wgsl/linear_backward_x_narrow.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/linear_backward_w.wgsl" with { type: "text" };
+import forwardLargeWgsl from "../../kernels/wgsl/linear_forward_128x128.wgsl" with { type: "text" };
+import backwardXLargeWgsl from "../../kernels/wgsl/linear_backward_x_128x128.wgsl" with { type: "text" };
+import backwardWLargeWgsl from "../../kernels/wgsl/linear_backward_w_128x128.wgsl" with { type: "text" };
 
 /** @throws ShapeError when the shapes don't fit. */
 export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
@@ -93,6 +96,8 @@ const uniforms = { outputs: "u32", inputs: "u32", images: "u32" } as const;
 
 /** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
 const TILE = 64;
+/** That of the variants. */
+const LARGE_TILE = 128;
 /** Up to so many images most of such a tile is empty, and kernels that do no more than read w are faster. */
 const NARROW = 16;
 
@@ -104,6 +109,18 @@ export const linearForward = kernel({
   // splits: y holds that many arrays, whose sum is the result; see split.ts.
   uniforms: { ...uniforms, splits: "u32" },
   workgroups: ({ outputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(outputs / TILE), splits],
+  variants: [
+    {
+      name: "linear_forward_128x128",
+      wgsl: forwardLargeWgsl,
+      fits: ({ images }) => images % 4 === 0,
+      workgroups: ({ outputs, images, splits }) => [
+        Math.ceil(images / LARGE_TILE),
+        Math.ceil(outputs / LARGE_TILE),
+        splits,
+      ],
+    },
+  ],
   reference({ w, x, b, y }, { outputs, inputs, images, splits }) {
     const terms = termsPerSplit(inputs, splits);
     for (let at = 0, s = 0; s < splits; s++) {
@@ -139,6 +156,18 @@ export const linearBackwardX = kernel({
   buffers: { w: "read", dy: "read", dx: "update" },
   uniforms: { ...uniforms, accumulate: "u32", splits: "u32" },
   workgroups: ({ inputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(inputs / TILE), splits],
+  variants: [
+    {
+      name: "linear_backward_x_128x128",
+      wgsl: backwardXLargeWgsl,
+      fits: ({ inputs, images }) => inputs % 4 === 0 && images % 4 === 0,
+      workgroups: ({ inputs, images, splits }) => [
+        Math.ceil(images / LARGE_TILE),
+        Math.ceil(inputs / LARGE_TILE),
+        splits,
+      ],
+    },
+  ],
   reference({ w, dy, dx }, { outputs, inputs, images, accumulate, splits }) {
     const terms = termsPerSplit(outputs, splits);
     for (let at = 0, s = 0; s < splits; s++) {
@@ -172,6 +201,14 @@ export const linearBackwardW = kernel({
   buffers: { x: "read", dy: "read", dw: "write" },
   uniforms,
   workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / TILE), Math.ceil(outputs / TILE), 1],
+  variants: [
+    {
+      name: "linear_backward_w_128x128",
+      wgsl: backwardWLargeWgsl,
+      fits: ({ inputs, images }) => inputs % 4 === 0 && images % 4 === 0,
+      workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / LARGE_TILE), Math.ceil(outputs / LARGE_TILE), 1],
+    },
+  ],
   reference({ x, dy, dw }, { outputs, inputs, images }) {
     for (let o = 0; o < outputs; o++) {
       for (let i = 0; i < inputs; i++) {

@@ -261,6 +261,11 @@ for (const [outputs, inputs, images] of [
   [5, 1031, 4],
   [130, 67, 16],
   [1031, 64, 5],
+  // For the variants: multiples of 4, but not of a tile.
+  [1, 4, 4],
+  [5, 12, 4],
+  [130, 268, 132],
+  [131, 263, 20],
 ] as const) {
   const uniforms = { outputs, inputs, images };
   const [w, x, dy, b] = [random(outputs * inputs), random(inputs * images), random(outputs * images), random(outputs)];
@@ -293,6 +298,15 @@ for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
   [2, 2, 3, 25, 3, 1, 19, 1, 2, 1],
   [129, 1, 6, 8, 2, 3, 3, 2, 0, 1], // the last row and column are left over
   [1, 4, 14, 13, 8, 7, 5, 4, 2, 2],
+  // For the variants, which take four images at once: more than a tile of filters, of maps, of outputs; each of a kind.
+  [4, 1, 1, 1, 1, 1, 1, 1, 0, 1],
+  [4, 3, 23, 27, 5, 11, 11, 4, 0, 1],
+  [12, 6, 7, 5, 10, 5, 5, 1, 2, 2],
+  [4, 130, 4, 5, 133, 3, 3, 1, 1, 1],
+  [20, 98, 3, 2, 106, 3, 1, 1, 1, 2],
+  [8, 5, 8, 11, 3, 2, 2, 3, 0, 1],
+  [132, 3, 3, 4, 7, 3, 3, 2, 1, 1],
+  [4, 17, 3, 5, 19, 1, 1, 1, 0, 1],
 ] as const) {
   const [oh, ow] = [positions(h, kh, stride, pad, "down"), positions(w, kw, stride, pad, "down")];
   const uniforms = { images, c, h, w, o, oh, ow, kh, kw, stride, pad, groups };
@@ -315,8 +329,8 @@ for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
   const uniforms = { images: 33, c: 4, h: 5, w: 3, o: 6, oh: 5, ow: 3, kh: 3, kw: 3, stride: 1, pad: 1, groups: 2 };
   const folded = { workgroups: (): Workgroups => [Math.ceil((33 * 5 * 3) / 64 / 3), 1, 3 * 2] };
   const [x, dy, w] = [random(33 * 4 * 5 * 3), random(33 * 6 * 5 * 3), random(6 * 2 * 3 * 3)];
-  add({ ...conv2dForward, ...folded }, SUM, uniforms, { x, w, b: random(6), y: dy.length });
-  add({ ...conv2dBackwardX, ...folded }, SUM, uniforms, { w, dy, dx: x.length });
+  add({ ...conv2dForward, ...folded, variants: [] }, SUM, uniforms, { x, w, b: random(6), y: dy.length });
+  add({ ...conv2dBackwardX, ...folded, variants: [] }, SUM, uniforms, { w, dy, dx: x.length });
 }
 
 export const kernelCases: readonly KernelCase[] = cases;

@@ -1,0 +1,199 @@
+// Convolution with stride, padding and groups, gradient with respect to its input (paper §3.5).
+//
+//   dx[g * C/G + c, row, column, n] = sum over o in group g, i, j of w[o, c, i, j] * dy[o, p, q, n]
+//
+// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW; dy: O × OH × OW × N;
+// dx: C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n),
+// terms the taps (o, i, j); the matrix of columns is never stored.
+//
+// For large GPUs, where N is a multiple of 4 and rows don't fill tiles of 128: a workgroup of 128 threads computes a tile
+// of 48 × 128 results, a thread 6 × 8 of them in registers: rows 4ty … 4ty + 3 and 32 + 2ty, 33 + 2ty, columns
+// 4tx … 4tx + 3 and those 64 to the right. 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet",
+// 4 neighbouring rows or columns; the next 8 are loaded into registers while these are computed. Columns are loaded and
+// stored as vec4s.
+
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which spreads
+// the terms over the memory banks.
+const TERMS = 8u;
+const ROW_PITCH = 13u;
+const PITCH = 33u;
+
+struct Uniforms {
+  images: u32,
+  c: u32,
+  h: u32,
+  w: u32,
+  o: u32,
+  oh: u32,
+  ow: u32,
+  kh: u32,
+  kw: u32,
+  stride: u32,
+  pad: u32,
+  groups: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+
+var<workgroup> rowTile: array<vec4f, TERMS * ROW_PITCH>;
+var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
+
+@compute @workgroup_size(128)
+fn conv2d_backward_x_48x128(
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) tile: vec3u,
+  @builtin(num_workgroups) tiles: vec3u,
+) {
+  let group = tile.z % u.groups;
+  let groupMaps = u.c / u.groups;
+  let groupFilters = u.o / u.groups;
+  let window = u.kh * u.kw;
+  let taps = groupFilters * window;
+  let firstFilter = group * groupFilters;
+  let firstRow = tile.y * 48u;
+  // From here on columns are counted in vec4s. Their line, if it is too long for x, goes on at z + G.
+  let quads = u.images / 4u;
+  let columns = u.h * u.w * quads;
+  let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 32u;
+
+  // What this thread loads of w: one tap of four rows, its filter and its place in the window counted up. Rows and
+  // columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  let term = thread % 8u;
+  let quartet = thread / 8u;
+  let rows = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupMaps - 1u)) * window;
+  var place = vec2u(term / window, term % window);
+  // Of dy, two taps, four apart, of four columns.
+  let dyTerm = thread / 32u;
+  let column4 = thread % 32u;
+  let pixel = min(firstColumn + column4, columns - 1u);
+  let bottomRight = vec2u(pixel / quads / u.w, pixel / quads % u.w) + u.pad;
+  let n = pixel % quads;
+  var tap = digits(dyTerm);
+  let nextTap = digits(4u);
+  // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
+  let tx = thread / 32u % 2u * 8u + thread % 8u;
+  let ty = thread / 64u * 4u + thread / 8u % 4u;
+  var sums: array<vec4f, 12>;
+  // 12 quartets of 8 terms are for 96 of the threads.
+  let loadsW = thread < 96u;
+  var ofW = weights(firstFilter, place, rows, loadsW && term < taps);
+  var ofDy0 = gradients(firstFilter, tap, bottomRight, n, dyTerm < taps);
+  tap = add_digits(tap, nextTap);
+  var ofDy1 = gradients(firstFilter, tap, bottomRight, n, dyTerm + 4u < taps);
+  for (var k = 0u; k < taps; k += TERMS) {
+    workgroupBarrier();
+    if (loadsW) {
+      rowTile[term * ROW_PITCH + quartet] = ofW;
+    }
+    columnTile[dyTerm * PITCH + column4] = ofDy0;
+    columnTile[(dyTerm + 4u) * PITCH + column4] = ofDy1;
+    workgroupBarrier();
+    let next = k + TERMS;
+    if (next < taps) {
+      place = next_place(place, window);
+      ofW = weights(firstFilter, place, rows, loadsW && next + term < taps);
+      tap = add_digits(tap, nextTap);
+      ofDy0 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm < taps);
+      tap = add_digits(tap, nextTap);
+      ofDy1 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm + 4u < taps);
+    }
+    for (var t = 0u; t < TERMS; t++) {
+      let rows0 = rowTile[t * ROW_PITCH + ty];
+      let half = rowTile[t * ROW_PITCH + ty / 2u + 8u];
+      let rows1 = select(half.xy, half.zw, ty % 2u == 1u);
+      let columns0 = columnTile[t * PITCH + tx];
+      let columns1 = columnTile[t * PITCH + tx + 16u];
+      sums[0] += rows0.x * columns0;
+      sums[1] += rows0.x * columns1;
+      sums[2] += rows0.y * columns0;
+      sums[3] += rows0.y * columns1;
+      sums[4] += rows0.z * columns0;
+      sums[5] += rows0.z * columns1;
+      sums[6] += rows0.w * columns0;
+      sums[7] += rows0.w * columns1;
+      sums[8] += rows1.x * columns0;
+      sums[9] += rows1.x * columns1;
+      sums[10] += rows1.y * columns0;
+      sums[11] += rows1.y * columns1;
+    }
+  }
+  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  let column = firstColumn + tx;
+  var row = firstRow + ty * 4u;
+  store(group, row, column, sums[0], sums[1]);
+  store(group, row + 1u, column, sums[2], sums[3]);
+  store(group, row + 2u, column, sums[4], sums[5]);
+  store(group, row + 3u, column, sums[6], sums[7]);
+  row = firstRow + 32u + ty * 2u;
+  store(group, row, column, sums[8], sums[9]);
+  store(group, row + 1u, column, sums[10], sums[11]);
+}
+
+// Of four maps, the weight at a place (filter, position in the window).
+fn weights(firstFilter: u32, place: vec2u, rows: vec4u, valid: bool) -> vec4f {
+  if (!valid) {
+    return vec4f();
+  }
+  let at = (firstFilter + place.x) * (u.c / u.groups) * u.kh * u.kw + place.y + rows;
+  return vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
+}
+
+// The place 8 terms further on.
+fn next_place(place: vec2u, window: u32) -> vec2u {
+  let next = place + vec2u(TERMS / window, TERMS % window);
+  return select(next, vec2u(next.x + 1u, next.y - window), next.y >= window);
+}
+
+// The gradient of the output that a pixel reaches through a tap, for four images; 0 where there is no such output.
+fn gradients(firstFilter: u32, tap: vec3u, bottomRight: vec2u, n: u32, valid: bool) -> vec4f {
+  // Below zero, p or q turns into a number that is too large.
+  var output = bottomRight - tap.yz;
+  var whole = true;
+  if (u.stride > 1u) {
+    // Of numbers below zero, only that they are too large must be kept.
+    let negative = bottomRight < tap.yz;
+    whole = all(output % u.stride == vec2u());
+    output = select(output / u.stride, vec2u(u.oh, u.ow), negative);
+  }
+  if (!valid || !whole || output.x >= u.oh || output.y >= u.ow) {
+    return vec4f();
+  }
+  let at = (((firstFilter + tap.x) * u.oh + output.x) * u.ow + output.y) * (u.images / 4u);
+  return dy[at + n];
+}
+
+// A tap's number as (o, i, j), and the sum of two such.
+fn digits(tap: u32) -> vec3u {
+  return vec3u(tap / (u.kh * u.kw), tap / u.kw % u.kh, tap % u.kw);
+}
+
+fn add_digits(a: vec3u, b: vec3u) -> vec3u {
+  var sum = a + b;
+  if (sum.z >= u.kw) {
+    sum.z -= u.kw;
+    sum.y++;
+  }
+  if (sum.y >= u.kh) {
+    sum.y -= u.kh;
+    sum.x++;
+  }
+  return sum;
+}
+
+fn store(group: u32, row: u32, column: u32, left: vec4f, right: vec4f) {
+  let rows = u.c / u.groups;
+  let columns = u.h * u.w * (u.images / 4u);
+  if (row >= rows) {
+    return;
+  }
+  let at = (group * rows + row) * columns + column;
+  if (column < columns) {
+    dx[at] = left;
+  }
+  if (column + 16u < columns) {
+    dx[at + 16u] = right;
+  }
+}
