@@ -20,6 +20,6 @@ export interface CpuProduct {
   /** Computes the product of what was loaded last: all of it, from the operands as they lie in memory. Timed. */
   multiply(): Promise<void>;
   /** A copy of c. Not timed. */
-  result(): Float32Array;
+  result(): Promise<Float32Array>;
   close(): Promise<void>;
 }

@@ -35,7 +35,7 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
   const hash = sourceHash();
   if (builtFrom() === hash) return;
   say("Compiling the CPU kernels (kernels/wasm)");
-  const binary = await compile();
+  const binary = await compile(`${SOURCES}/index.ts`);
   write(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
 }
 
@@ -64,20 +64,24 @@ function builtFrom(): string | undefined {
   return binary.subarray(-64).toString("latin1");
 }
 
-async function compile(): Promise<Uint8Array> {
+/**
+ * @param entry an AssemblyScript file, as seen from the project's folder
+ * @throws DeviceError with the compiler's words when it does not compile
+ */
+export async function compile(entry: string): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = await import("assemblyscript/asc").catch((cause: unknown) => {
     throw new DeviceError("the CPU kernels must be compiled, and the compiler is not there: run bun install", {
       cause,
     });
   });
-  let binary: Uint8Array | undefined;
+  let binary: Uint8Array<ArrayBuffer> | undefined;
   let messages = "";
   const collect = { write: (text: string | Uint8Array) => ((messages += String(text)), true) };
-  const { error } = await asc.main([`${SOURCES}/index.ts`, "--baseDir", ROOT, "--outFile", "kernels.wasm", ...FLAGS], {
+  const { error } = await asc.main([entry, "--baseDir", ROOT, "--outFile", "kernels.wasm", ...FLAGS], {
     stdout: collect,
     stderr: collect,
     writeFile: (_name: string, contents: string | Uint8Array) => {
-      if (typeof contents !== "string") binary = contents;
+      if (typeof contents !== "string") binary = new Uint8Array(contents);
     },
   });
   if (error || !binary) throw new DeviceError(`the CPU kernels don't compile: ${messages || error}`);
