@@ -4,7 +4,12 @@
 //   losses_n = -log p[label n, n], 0 from image `valid` on
 //   ranks_n  = number of classes more probable than the right one; of those tied with it, the ones before it count
 //
-// z, p: K × N; labels, losses, ranks: N. One thread computes one image, so that neighbours read neighbouring addresses.
+// z, p: K × N; labels, losses, ranks: N. A workgroup computes 8 images, so that neighbours read neighbouring addresses.
+// 32 teams share the classes; what they find is put together in pairs, always in the same order.
+
+const IMAGES = 8u;
+const TEAMS = 32u;
+const THREADS = 256u;
 
 struct Uniforms {
   classes: u32,
@@ -19,36 +24,72 @@ struct Uniforms {
 @group(0) @binding(4) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(5) var<storage, read_write> ranks: array<f32>;
 
-@compute @workgroup_size(64)
+// Each thread's largest logit and rank, then its sum.
+var<workgroup> found: array<vec2f, THREADS>;
+
+@compute @workgroup_size(THREADS)
 fn softmax_cross_entropy_forward(
-  @builtin(global_invocation_id) id: vec3u,
+  @builtin(local_invocation_index) thread: u32,
+  @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  let n = id.x + id.y * groups.x * 64u;
-  if (n >= u.images) {
-    return;
-  }
+  let team = thread / IMAGES;
+  let wanted = (id.x + id.y * groups.x) * IMAGES + thread % IMAGES;
+  // Images beyond the last are computed like the last and not stored.
+  let stores = wanted < u.images;
+  let n = min(wanted, u.images - 1u);
   // A label that is no class must not reach memory outside z: nothing else would stop it where checks are off.
   let right = min(labels[n], u.classes - 1u);
   let rightLogit = z[right * u.images + n];
-  var largest = z[n];
-  var rank = 0u;
-  for (var k = 0u; k < u.classes; k++) {
+
+  var largest = rightLogit;
+  var rank = 0.0;
+  for (var k = team; k < u.classes; k += TEAMS) {
     let logit = z[k * u.images + n];
     largest = max(largest, logit);
     if (logit > rightLogit || (logit == rightLogit && k < right)) {
-      rank++;
+      rank += 1.0;
     }
   }
+  found[thread] = vec2f(largest, rank);
+  for (var half = THREADS / 2u; half >= IMAGES; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) {
+      let other = found[thread + half];
+      found[thread] = vec2f(max(found[thread].x, other.x), found[thread].y + other.y);
+    }
+  }
+  workgroupBarrier();
+  largest = found[thread % IMAGES].x;
+  rank = found[thread % IMAGES].y;
+  workgroupBarrier();
+
   var sum = 0.0;
-  for (var k = 0u; k < u.classes; k++) {
+  for (var k = team; k < u.classes; k += TEAMS) {
     let e = exp(z[k * u.images + n] - largest);
-    p[k * u.images + n] = e;
+    if (stores) {
+      p[k * u.images + n] = e;
+    }
     sum += e;
   }
-  for (var k = 0u; k < u.classes; k++) {
+  found[thread].x = sum;
+  for (var half = THREADS / 2u; half >= IMAGES; half /= 2u) {
+    workgroupBarrier();
+    if (thread < half) {
+      found[thread].x += found[thread + half].x;
+    }
+  }
+  workgroupBarrier();
+  sum = found[thread % IMAGES].x;
+
+  if (!stores) {
+    return;
+  }
+  for (var k = team; k < u.classes; k += TEAMS) {
     p[k * u.images + n] /= sum;
   }
-  losses[n] = select(0.0, log(sum) + largest - rightLogit, n < u.valid);
-  ranks[n] = f32(rank);
+  if (team == 0u) {
+    losses[n] = select(0.0, log(sum) + largest - rightLogit, n < u.valid);
+    ranks[n] = rank;
+  }
 }

@@ -78,7 +78,8 @@ export const crossEntropyForward = kernel({
   wgsl: forwardWgsl,
   buffers: { z: "read", labels: "read u32", p: "write", losses: "write", ranks: "write" },
   uniforms,
-  workgroups: ({ images }) => line(images),
+  // Eight images a workgroup.
+  workgroups: ({ images }) => line(images, 8),
   reference({ z, labels, p, losses, ranks }, { classes, images, valid }) {
     for (let n = 0; n < images; n++) {
       const right = labels[n]!;

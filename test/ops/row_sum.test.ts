@@ -1,7 +1,8 @@
-import { beforeAll, test } from "bun:test";
+import { beforeAll, expect, test } from "bun:test";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Backend } from "../../src/backends/backend.ts";
-import { rowSum } from "../../src/ops/row_sum.ts";
+import { openReference } from "../../src/backends/reference.ts";
+import { accumulateRowSums, chooseCuts, rowSum } from "../../src/ops/row_sum.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";
 
@@ -33,4 +34,33 @@ describeBackends("rowSum", ({ open }) => {
       tape.release();
     });
   }
+
+  test("long rows in several parts", async () => {
+    const wide: Backend = { ...backend, parallelWorkgroups: 4 };
+    const tape = new Tape(wide);
+    const x = randomArray([3, 5 * 4096], 1);
+    const dy = tape.input([3, 5 * 4096], x);
+    const b = tape.input([3], new Float32Array(3), { requiresGrad: true });
+    const rows: number[] = [];
+    wide.run = (kernel, buffers, uniforms) => {
+      rows.push((uniforms as { rows: number }).rows);
+      backend.run(kernel, buffers, uniforms);
+    };
+    accumulateRowSums(tape, b, dy);
+    expect(rows).toEqual([15, 3]);
+    const expected = [0, 1, 2].map((i) => x.slice(i * 5 * 4096, (i + 1) * 5 * 4096).reduce((sum, v) => sum + v, 0));
+    expectClose("db", await b.grad!.read(), expected, 1e-5);
+    tape.release();
+  });
+});
+
+test("rows are cut into equal parts, as many as keep the device busy", () => {
+  const cuts = (parallelWorkgroups: number, rows: number, columns: number) =>
+    chooseCuts({ ...openReference(), parallelWorkgroups }, rows, columns);
+  expect(cuts(1, 96, 387_200)).toBe(1);
+  expect(cuts(264, 96, 387_200)).toBe(11);
+  // No fewer than 4,096 columns each; a prime number of columns can't be cut.
+  expect(cuts(264, 96, 8192)).toBe(2);
+  expect(cuts(264, 96, 8191)).toBe(1);
+  expect(cuts(264, 1, 99_991)).toBe(1);
 });
