@@ -70,6 +70,10 @@ export interface Row {
   readonly ofRoof?: number;
   /** How the result that was timed was found to be right, in a few words. */
   readonly check: string;
+  /** The kernels that ran, in order, each by its name or that of the variant the device chose. */
+  readonly kernels?: readonly string[];
+  /** Of a part of a step: its share of the time of the whole. */
+  readonly share?: number;
 }
 
 /** What one measurement gets done. */

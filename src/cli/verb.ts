@@ -4,13 +4,13 @@ import { AlexNetError, UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import { plain, print, say } from "./terminal.ts";
 
-/** Options that every command has. */
+/** Options that every command has, unless it has its own of that name. */
 const common = {
   json: { type: "boolean", description: "Print JSON, a line for each thing, instead of text" },
   debug: { type: "boolean", description: "Show where an error comes from" },
 } as const satisfies ArgsDef;
 
-type Common = typeof common;
+type All<A extends ArgsDef> = A & Omit<typeof common, keyof A>;
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage. */
 export interface Verb<A extends ArgsDef> {
@@ -20,19 +20,14 @@ export interface Verb<A extends ArgsDef> {
   /** Whether any number of words may follow, such as images. */
   readonly many?: boolean;
   /** Resolves to the exit code. */
-  run(args: ParsedArgs<A & Common>): Promise<number>;
+  run(args: ParsedArgs<All<A>>): Promise<number>;
 }
 
 /** Makes a command that ends the process itself. */
-export function verb<A extends ArgsDef>({
-  name,
-  description,
-  args,
-  many = false,
-  run,
-}: Verb<A>): CommandDef<A & Common> {
-  const all = { ...args, ...common };
-  const command: CommandDef<A & Common> = defineCommand({
+export function verb<A extends ArgsDef>({ name, description, args, many = false, run }: Verb<A>): CommandDef<All<A>> {
+  // In the order of the help: those of all commands come last.
+  const all: All<A> = { ...args, ...common, ...args };
+  const command: CommandDef<All<A>> = defineCommand({
     meta: { name: `bun run ${name}`, description },
     args: all,
     async run({ args: parsed, rawArgs }) {

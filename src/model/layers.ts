@@ -5,7 +5,7 @@
 import type { Parameter } from "../autograd/parameter.ts";
 import { size as sizeOf, type Tensor } from "../autograd/tensor.ts";
 import { relu as reluOp, tanh as tanhOp } from "../ops/activation.ts";
-import { conv2d } from "../ops/conv2d.ts";
+import { conv2d, type Conv2dOptions } from "../ops/conv2d.ts";
 import { dropout as dropoutOp } from "../ops/dropout.ts";
 import { linear } from "../ops/linear.ts";
 import { local2d } from "../ops/local2d.ts";
@@ -52,6 +52,8 @@ export interface Layer {
   readonly kept: number;
   /** Multiply-adds of the products of a forward pass on one image. */
   multiplyAdds(input: ImageShape): number;
+  /** How the windows of a convolution lie. */
+  readonly windows?: Required<Conv2dOptions>;
   forward(x: Tensor, parameters: readonly Parameter[], pass: Pass): Tensor;
 }
 
@@ -85,6 +87,7 @@ export function conv(name: string, filters: number, size: number, options: ConvO
     parameters: ([c]) => weightAndBias(name, [filters, c / groups, size, size], [filters], options),
     kept: 0,
     multiplyAdds: (input) => sizeOf(outputShape(input)) * (input[0] / groups) * size * size,
+    windows: { stride, pad, groups },
     forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
   };
 }

@@ -1,0 +1,186 @@
+/** One run of the benchmark: pieces of work, for each the contestants that do it, and what came of it. */
+import { AlexNetError } from "../src/errors.ts";
+import { WrongResult } from "./check.ts";
+import type { BenchDevice } from "./devices.ts";
+import { alternate, type Budget, type Run } from "./measure.ts";
+import { rate, times, type Row, type Skipped, type Work } from "./results.ts";
+
+/** A piece of work that several contestants do. */
+export interface Piece {
+  readonly suite: string;
+  readonly name: string;
+  readonly work: Work;
+  readonly entrants: readonly Entrant[];
+}
+
+export interface Entrant {
+  readonly contestant: string;
+  readonly device: BenchDevice;
+  readonly clock: Row["clock"];
+  /** Why it is not even tried, such as a size over the device's limits. */
+  readonly unfit?: string | undefined;
+  /** Brings the operands to the device. @throws AlexNetError when that can't be done: then it is skipped */
+  open(): Promise<Opened>;
+  /** The same on less work, which tells how long all of it will take. */
+  readonly trial?: { readonly work: Work; open(): Promise<Opened> };
+}
+
+export interface Opened {
+  readonly run: Run;
+  /** Computes the result once more and compares it; says how. @throws WrongResult */
+  check(): Promise<string>;
+  /** Called after the measurements, where only they show whether the work was done. @throws WrongResult */
+  confirm?(): Promise<void>;
+  close(): Promise<void>;
+  /** Which kernels ran, once something did. */
+  kernels?(): readonly string[];
+}
+
+export interface Limits extends Budget {
+  /** Work expected to take longer than this is skipped. */
+  readonly passMs: number;
+}
+
+/** Told of what goes on. */
+export interface Listener {
+  /** A piece begins. */
+  working(piece: string): void;
+  row(row: Row): void;
+  skipped(skipped: Skipped): void;
+}
+
+/** Of a kernel nothing is known of, and that can't be tried on less. */
+const UNKNOWN_SHARE = 0.02;
+
+export class Bench {
+  readonly devices: readonly BenchDevice[];
+  readonly limits: Limits;
+  readonly rows: Row[] = [];
+  readonly skipped: Skipped[] = [];
+  /** What was computed wrongly. */
+  readonly wrong: Skipped[] = [];
+  readonly #listener: Listener;
+  /** The last rate of a contestant on a device, in its unit of work a second; sizes grow, and rates fall with them. */
+  readonly #rates = new Map<string, number>();
+
+  constructor(devices: readonly BenchDevice[], limits: Limits, listener: Listener) {
+    this.devices = devices;
+    this.limits = limits;
+    this.#listener = listener;
+  }
+
+  /** Opens, checks and measures the contestants at a piece of work, turn by turn. Those that can't are skipped by name. */
+  async contest(piece: Piece): Promise<void> {
+    this.#listener.working(`${piece.suite}: ${piece.name}`);
+    const ready: { entrant: Entrant; opened: Opened; check: string }[] = [];
+    try {
+      for (const entrant of piece.entrants) {
+        const reason = entrant.unfit ?? (await this.#tooLong(piece, entrant));
+        if (reason !== undefined) this.skip(piece, entrant, reason);
+        else await this.#open(piece, entrant, (opened, check) => ready.push({ entrant, opened, check }));
+      }
+      const samples = await alternate(
+        ready.map(({ opened }) => opened.run),
+        this.limits,
+      );
+      for (const [i, { entrant, opened, check }] of ready.entries()) {
+        if (!(await this.#confirm(piece, entrant, opened))) continue;
+        const { suite, name, work } = piece;
+        const { contestant, device, clock } = entrant;
+        const ms = times(samples[i]!);
+        const roof = { flop: device.roof.flopsPerSecond, byte: device.roof.bytesPerSecond, image: undefined }[
+          work.unit
+        ];
+        const kernels = opened.kernels?.() ?? [];
+        this.add({
+          ...{ suite, name, contestant, device: device.device, work, ms, clock, check },
+          ...(roof && { ofRoof: rate(work, ms.best) / roof }),
+          ...(kernels.length > 0 && { kernels }),
+        });
+        this.#learn(entrant, work, ms.best);
+      }
+    } finally {
+      for (const { opened } of ready) await opened.close();
+    }
+  }
+
+  add(row: Row): void {
+    this.rows.push(row);
+    this.#listener.row(row);
+  }
+
+  skip({ suite, name }: Named, { contestant, device }: Who, reason: string): void {
+    const skipped = { suite, name, contestant, device: device.device, reason };
+    this.skipped.push(skipped);
+    this.#listener.skipped(skipped);
+  }
+
+  /** Opens and checks. */
+  async #open(piece: Piece, entrant: Entrant, take: (opened: Opened, check: string) => void): Promise<void> {
+    let opened: Opened | undefined;
+    try {
+      opened = await entrant.open();
+      take(opened, await opened.check());
+    } catch (error) {
+      await opened?.close();
+      if (error instanceof WrongResult) this.refuse(piece, entrant, error);
+      else if (error instanceof AlexNetError) this.skip(piece, entrant, error.message);
+      else throw error;
+    }
+  }
+
+  async #confirm(piece: Piece, entrant: Entrant, opened: Opened): Promise<boolean> {
+    try {
+      await opened.confirm?.();
+      return true;
+    } catch (error) {
+      if (!(error instanceof WrongResult)) throw error;
+      this.refuse(piece, entrant, error);
+      return false;
+    }
+  }
+
+  /** What was computed wrongly has no time. */
+  refuse(piece: Named, who: Who, { message }: WrongResult): void {
+    this.skip(piece, who, `WRONG: ${message}`);
+    this.wrong.push(this.skipped.at(-1)!);
+  }
+
+  /** Why the work would take too long, judged by what this contestant reached before. */
+  async #tooLong({ work }: Piece, entrant: Entrant): Promise<string | undefined> {
+    const { device, trial } = entrant;
+    const key = keyOf(entrant, work);
+    if (!this.#rates.has(key) && trial) {
+      const opened = await trial.open().catch(() => undefined);
+      if (opened) {
+        await opened.run(1);
+        this.#learn(entrant, trial.work, Math.min(...(await opened.run(1))));
+        await opened.close();
+      }
+    }
+    const roof = work.unit === "byte" ? device.roof.bytesPerSecond : device.roof.flopsPerSecond;
+    const known = this.#rates.get(key) ?? (work.unit === "image" ? Infinity : UNKNOWN_SHARE * roof);
+    return this.overLong((1000 * work.amount) / known);
+  }
+
+  /** Why work of so many ms is not done; undefined when it is. */
+  overLong(ms: number): string | undefined {
+    if (ms <= this.limits.passMs) return undefined;
+    return `would take some ${Math.round(ms / 1000)} s, over the ${this.limits.passMs / 1000} s that --longest allows`;
+  }
+
+  #learn(entrant: Entrant, work: Work, ms: number): void {
+    this.#rates.set(keyOf(entrant, work), rate(work, ms));
+  }
+
+  async close(): Promise<void> {
+    for (const { backend } of this.devices) await backend.close();
+  }
+}
+
+type Named = Pick<Piece, "suite" | "name">;
+type Who = Pick<Entrant, "contestant" | "device">;
+
+function keyOf({ contestant, device }: Who, { unit }: Work): string {
+  return `${contestant} ${device.device} ${unit}`;
+}

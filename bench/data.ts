@@ -1,0 +1,32 @@
+/** Numbers to compute with: quickly made, and the same for the same seed. */
+
+/** `length` numbers in ±1 (xorshift32; src/random.ts takes ten times as long). */
+export function numbers(length: number, seed: number): Float32Array {
+  const values = new Float32Array(length);
+  let state = (seed * 0x9e3779b9) | 1;
+  for (let i = 0; i < length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    values[i] = state / 2 ** 31;
+  }
+  return values;
+}
+
+export function bytes(length: number, seed: number): Uint8Array {
+  return Uint8Array.from(numbers(length, seed), (value) => 128 + 127.9 * value);
+}
+
+/** The columns `picked` of a matrix with so many columns: some images of a batch. */
+export function columnsOf<T extends Float32Array | Float64Array>(
+  matrix: T,
+  columns: number,
+  picked: readonly number[],
+): T {
+  const rows = matrix.length / columns;
+  const part = new (matrix.constructor as new (length: number) => T)(rows * picked.length);
+  for (let row = 0; row < rows; row++) {
+    for (let k = 0; k < picked.length; k++) part[row * picked.length + k] = matrix[row * columns + picked[k]!]!;
+  }
+  return part;
+}

@@ -1,0 +1,89 @@
+/** The devices of a run: chosen by name, opened, their roofs measured. */
+import { availableParallelism } from "node:os";
+import type { Backend } from "../src/backends/backend.ts";
+import { AlexNetError, UsageError } from "../src/errors.ts";
+import { findBlas, type BlasLibrary } from "../src/native/libraries.ts";
+import { suggest } from "../src/suggest.ts";
+import { chooseAdapter, findAdapters, openDevice } from "../src/tasks/device.ts";
+import type { Device, Roof } from "./results.ts";
+import { cpuRoof, gpuRoof } from "./roof.ts";
+
+export interface DeviceChoice {
+  /** Names with commas between: auto, cpu, cpu:blas, cpu:wasm, gpu, gpu:0, gpu:NAME. */
+  readonly names: string;
+  /** Which half of "cpu" is meant; both if not given. */
+  readonly blas?: boolean;
+  readonly threads?: number;
+}
+
+export interface BenchDevice extends Device {
+  readonly backend: Backend;
+  readonly roof: Roof;
+  /** Of the cpu. */
+  readonly threads?: number;
+  /** Whether it is a GPU in name only. */
+  readonly isSoftware: boolean;
+}
+
+const NAMES = ["auto", "cpu", "cpu:blas", "cpu:wasm", "gpu"];
+
+/**
+ * The names one by one: "cpu" becomes cpu:blas and cpu:wasm, the first only where there is a BLAS; "auto" the best GPU,
+ * or the cpu. @throws UsageError for a name that means nothing here
+ */
+export async function chooseDevices({ names, blas }: DeviceChoice): Promise<string[]> {
+  const chosen: string[] = [];
+  for (const name of names.split(",").map((word) => word.trim().toLowerCase()))
+    chosen.push(...(await choose(name, blas)));
+  const unique = [...new Set(chosen)];
+  if (blas !== undefined && !unique.some((name) => name.startsWith("cpu:"))) {
+    throw new UsageError(`--blas is for the cpu, and the device is ${unique.join(", ")}`);
+  }
+  return unique;
+}
+
+async function choose(name: string, blas: boolean | undefined): Promise<string[]> {
+  if (name === "cpu:blas" || name === "cpu:wasm") return [name];
+  if (name === "cpu") {
+    const hasBlas = (await findBlas()) !== undefined;
+    if (blas === true && !hasBlas) throw new UsageError("--blas on: no BLAS was found; BLAS_LIB_PATH can name one");
+    return [...(hasBlas && blas !== false ? ["cpu:blas"] : []), ...(blas !== true ? ["cpu:wasm"] : [])];
+  }
+  const { adapters, problem } = await findAdapters();
+  if (name === "auto") {
+    const best = adapters.findIndex(({ kind }) => kind !== "software");
+    return best < 0 ? choose("cpu", blas) : [`gpu:${best}`];
+  }
+  if (!/^gpu(:|$)/.test(name)) {
+    throw new UsageError(
+      `no device is called "${name}"${suggest(name, NAMES)}; there are ${NAMES.join(", ")} and gpu:NAME`,
+    );
+  }
+  if (problem !== undefined) throw new UsageError(`--device ${name}: ${problem}`);
+  try {
+    return [`gpu:${adapters.indexOf(chooseAdapter(adapters, name.slice("gpu:".length) || undefined))}`];
+  } catch (error) {
+    throw error instanceof AlexNetError ? new UsageError(`--device ${name}: ${error.message}`) : error;
+  }
+}
+
+/** Opens a device that `chooseDevices` named, and measures its roof. @throws DeviceError */
+export async function openBenchDevice(name: string, threads = availableParallelism()): Promise<BenchDevice> {
+  if (name.startsWith("gpu:")) {
+    const backend = await openDevice({ device: name });
+    const { adapters } = await findAdapters();
+    const { name: adapter, api, driver, kind } = chooseAdapter(adapters, Number(name.slice("gpu:".length)));
+    const about = { device: name, description: backend.description, adapter, driver: `${api} ${driver}`.trim() };
+    return { ...about, backend, roof: await gpuRoof(backend), isSoftware: kind === "software" };
+  }
+  const blas = name === "cpu:blas" ? await requireBlas() : undefined;
+  const roof = await cpuRoof(threads, blas);
+  const backend = await openDevice({ device: "cpu", blas: blas !== undefined, threads });
+  return { device: name, description: backend.description, backend, roof, threads, isSoftware: false };
+}
+
+async function requireBlas(): Promise<BlasLibrary> {
+  const blas = await findBlas();
+  if (blas) return blas;
+  throw new UsageError("cpu:blas: no BLAS was found; BLAS_LIB_PATH can name one, or use cpu:wasm");
+}

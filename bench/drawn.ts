@@ -1,0 +1,46 @@
+/** What whole networks compute on here: drawn pixels and weights, since neither changes how long a step takes. */
+import { poolOf } from "../src/backends/pool.ts";
+import type { Backend } from "../src/backends/backend.ts";
+import type { Tensor } from "../src/autograd/tensor.ts";
+import { centreView } from "../src/data/augmentation.ts";
+import type { Model } from "../src/model/model.ts";
+import type { Network } from "../src/model/networks.ts";
+import { freshSchedule, rateAt } from "../src/optim/schedule.ts";
+import { uploadMean } from "../src/tasks/passes.ts";
+import { bytes, numbers } from "./data.ts";
+
+/** A batch of noise, seen through the centre crop, and a grey mean image. */
+export function drawnInput({ record, crop, classes }: Network, backend: Backend, images: number) {
+  return {
+    pixels: bytes(images * record * record * 3, 1),
+    labels: Uint32Array.from({ length: images }, (_, n) => n % classes),
+    views: centreView(images, record, crop),
+    mean: uploadMean(backend, record, new Float32Array(record * record * 3).fill(127.5)),
+  };
+}
+
+/** Weights as the network starts with, but evenly distributed, which takes a tenth of the time to draw. */
+export function drawWeights({ parameters, specs }: Model): void {
+  parameters.forEach(({ backend, buffer, size }, i) => {
+    const { initial } = specs[i]!;
+    if ("constant" in initial) return backend.write(buffer, new Float32Array(size).fill(initial.constant));
+    const bound = "normal" in initial ? Math.sqrt(3) * initial.normal : initial.uniform;
+    backend.write(
+      buffer,
+      numbers(size, i + 1).map((value) => bound * value),
+    );
+  });
+}
+
+/** A tenth of the recipe's rate, at which the loss falls from the first step on. */
+export function slowRate({ recipe }: Network): (layer: string) => number {
+  return (layer) => rateAt(recipe.schedule, freshSchedule(), 0, recipe.epochs, layer) / 10;
+}
+
+/** Gives all memory back, that of the steps included. */
+export function release(model: Model, mean: Tensor): void {
+  const { backend } = mean;
+  model.free();
+  backend.free(mean.detach()!);
+  poolOf(backend).trim();
+}

@@ -1,0 +1,40 @@
+/** One kernel alone, such as a rung of a ladder, on inputs from the host. */
+import type { Backend, Buffer, HostArray } from "../src/backends/backend.ts";
+import { elementType, type Kernel } from "../src/backends/kernel.ts";
+import type { LayerPass } from "./pass.ts";
+
+/**
+ * Brings the inputs to the device; the one buffer not among them is the result, of `length` f32.
+ * @throws DeviceError when there is no memory for it
+ */
+export function loadKernel<B extends string, U extends string>(
+  backend: Backend,
+  kernel: Kernel<B, U>,
+  inputs: Readonly<Partial<Record<B, HostArray>>>,
+  length: number,
+  uniforms: Readonly<Record<U, number>>,
+): LayerPass {
+  const buffers = {} as Record<B, Buffer>;
+  const free = () => Object.values<Buffer>(buffers).forEach((buffer) => backend.free(buffer));
+  try {
+    for (const name in kernel.buffers) {
+      const data = inputs[name];
+      buffers[name] = backend.allocate(elementType(kernel.buffers[name]), data?.length ?? length);
+      if (data) backend.write(buffers[name], data);
+    }
+  } catch (error) {
+    free();
+    throw error;
+  }
+  const result = buffers[(Object.keys(buffers) as B[]).find((name) => !(name in inputs))!];
+  const queue = () => backend.run(kernel, buffers, uniforms);
+  return {
+    queue,
+    async compute() {
+      backend.write(result, new Float32Array(length).fill(NaN));
+      queue();
+      return backend.read(result);
+    },
+    free,
+  };
+}

@@ -1,0 +1,170 @@
+/** Passes of layers as pieces of work: who computes them, how much work they are, and how their results are checked. */
+import { size } from "../src/autograd/tensor.ts";
+import type { Backend, HostArray } from "../src/backends/backend.ts";
+import { openReference } from "../src/backends/reference.ts";
+import { place, type PlacedLayer } from "../src/model/model.ts";
+import type { Network } from "../src/model/networks.ts";
+import { largestTensorBytes } from "../src/tasks/fit.ts";
+import type { Entrant, Opened, Piece } from "./bench.ts";
+import { checkAll, checkSamples, requireFinite } from "./check.ts";
+import { columnsOf } from "./data.ts";
+import type { BenchDevice } from "./devices.ts";
+import { exactConv, exactLinear, type Exact, type Operands } from "./exact.ts";
+import { loadPass, operandsOf, profileRepeats, type LayerPass, type PassName } from "./pass.ts";
+import type { Work } from "./results.ts";
+
+/** A layer, and what it is called in tables. */
+export interface NamedLayer extends PlacedLayer {
+  readonly label: string;
+}
+
+/** A network's layers; those without a name are called after the last that has one: "relu after conv1". */
+export function namedLayers(network: Network): NamedLayer[] {
+  let last = "input";
+  return place(network).map((placed) => {
+    const { kind, name } = placed.layer;
+    if (name) last = name;
+    return { ...placed, label: name || `${kind} after ${last}` };
+  });
+}
+
+/** What the contestants share: made when the first of them needs it. */
+export interface Task {
+  readonly layer: NamedLayer;
+  readonly pass: PassName;
+  readonly images: number;
+  readonly operands: () => Operands;
+}
+
+export interface PieceOptions {
+  /** Others who do the same on a device, such as the rungs of a ladder. */
+  readonly others?: (task: Task, device: BenchDevice) => Entrant[];
+  readonly name?: string;
+  readonly zeroBias?: boolean;
+}
+
+export function layerPiece(
+  suite: string,
+  layer: NamedLayer,
+  pass: PassName,
+  images: number,
+  devices: readonly BenchDevice[],
+  { others = () => [], zeroBias = false, name = `${layer.label} ${pass}, batch ${images}` }: PieceOptions = {},
+): Piece {
+  const taskOf = (count: number): Task => {
+    let operands: Operands | undefined;
+    return { layer, pass, images: count, operands: () => (operands ??= operandsOf(layer, count, zeroBias)) };
+  };
+  const task = taskOf(images);
+  const less = Math.max(1, Math.floor(images / 32));
+  const small = taskOf(less);
+  const entrants = devices.flatMap((device): Entrant[] => [
+    ...others(task, device),
+    {
+      contestant: layer.layer.kind === "fc" ? "linear" : layer.layer.kind === "conv" ? "conv2d" : layer.layer.kind,
+      ...{ device, clock: "device", unfit: unfit(layer, images, device) },
+      open: async () => openPass(task, device.backend, load(task, device.backend)),
+      ...(less < images && {
+        trial: {
+          work: workOf(layer, pass, less),
+          open: async () => openPass(small, device.backend, load(small, device.backend)),
+        },
+      }),
+    },
+  ]);
+  return { suite, name, work: workOf(layer, pass, images), entrants };
+}
+
+function load({ layer, pass, operands }: Task, backend: Backend): LayerPass {
+  return loadPass(backend, layer, pass, operands());
+}
+
+/** A pass, or a kernel that computes the same, as a contestant. */
+export function openPass(task: Task, backend: Backend, pass: LayerPass): Opened {
+  let names: readonly string[] = [];
+  return {
+    async run(repeats) {
+      const { samples, kernels } = await profileRepeats(backend, () => pass.queue(), repeats);
+      names = kernels.map(({ kernel }) => kernel);
+      return samples;
+    },
+    check: async () => checkPass(task, await pass.compute()),
+    kernels: () => names,
+    close: async () => pass.free(),
+  };
+}
+
+/** Layers whose ops cut what is too large to bind. */
+const CUT = ["fc", "relu", "tanh"];
+
+export function unfit(layer: PlacedLayer, images: number, { backend, device }: BenchDevice): string | undefined {
+  const bytes = largestTensorBytes([layer], images);
+  const { bindingBytes } = backend.limits;
+  if (bytes <= bindingBytes || CUT.includes(layer.layer.kind)) return undefined;
+  const megabytes = (n: number) => `${Math.ceil(n / 1e6)} MB`;
+  return `a tensor of ${megabytes(bytes)}: ${device} binds at most ${megabytes(bindingBytes)}`;
+}
+
+/**
+ * Products: two flop a multiply-add, those with padding included, in each of the three passes. All others: the bytes
+ * that must be read and written, each once; README.md has the list.
+ */
+export function workOf({ layer, input, output, multiplyAdds }: PlacedLayer, pass: PassName, images: number): Work {
+  const [inputs, outputs] = [size(input) * images, size(output) * images];
+  if (pass === "bias gradient") return { unit: "byte", amount: 4 * outputs };
+  if (multiplyAdds > 0) return { unit: "flop", amount: 2 * multiplyAdds * images };
+  // In numbers of 4 bytes, for the forward and the backward pass.
+  const traffic: Readonly<Record<string, readonly [forward: number, backward: number]>> = {
+    relu: [2 * inputs, 3 * inputs], //                           x → y;            y, dy → dx
+    tanh: [2 * inputs, 3 * inputs],
+    dropout: [2 * inputs, 2 * inputs], //                        x → y;            dy → dx
+    lrn: [3 * inputs, 4 * inputs], //                            x → y, s;         x, s, dy → dx
+    "map-norm": [3 * inputs, 4 * inputs],
+    "max-pool": [inputs + 2 * outputs, inputs + 2 * outputs], // x → y, argmax;    dy, argmax → dx
+    "average-pool": [inputs + outputs, inputs + outputs], //     x → y;            dy → dx
+  };
+  const [forward, backward] = traffic[layer.kind]!;
+  return { unit: "byte", amount: 4 * (pass === "forward" ? forward : backward) };
+}
+
+/** @throws WrongResult */
+async function checkPass({ layer, pass, images, operands }: Task, found: HostArray): Promise<string> {
+  if (pass === "bias gradient") return checkSamples(found, (row) => rowSum(operands().dy, found.length, row));
+  const exact = exactOf(layer, images, operands);
+  if (exact) {
+    return checkSamples(found, { forward: exact.y, "input gradient": exact.dx, "weight gradient": exact.dw }[pass]);
+  }
+  const all = operands();
+  // Dropout's mask depends on where an element lies, and locally connected layers are small.
+  const whole = layer.layer.kind === "dropout" || layer.layer.kind === "local" || images <= 2;
+  const picked = whole ? undefined : [0, images - 1];
+  const part = picked ? { ...all, x: columnsOf(all.x, images, picked), dy: columnsOf(all.dy, images, picked) } : all;
+  const expected = await loadPass(openReference("f64"), layer, pass, part).compute();
+  requireFinite(found);
+  return picked
+    ? checkAll(
+        columnsOf(found as Float32Array, images, picked),
+        expected,
+        "all of two images by the plain loops in float64, the rest finite",
+      )
+    : checkAll(found, expected, "all of it by the plain loops in float64");
+}
+
+/** For layers that are products. */
+function exactOf(
+  { layer, input, output, parameters }: PlacedLayer,
+  images: number,
+  operands: () => Operands,
+): Exact | undefined {
+  if (layer.kind === "fc") return exactLinear(operands(), size(input), size(output), images);
+  if (!layer.windows) return undefined;
+  const filter = parameters[0]!.shape[2]!;
+  return exactConv(operands(), { ...layer.windows, input, output, size: filter, images });
+}
+
+function rowSum(x: Float32Array, rows: number, row: number): number {
+  const columns = x.length / rows;
+  let sum = 0;
+  for (let i = row * columns; i < (row + 1) * columns; i++) sum += x[i]!;
+  return sum;
+}

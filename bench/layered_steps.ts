@@ -1,0 +1,148 @@
+/** Training steps whose kernels are timed one by one and added up by the layer that queued them. */
+import { Tape } from "../src/autograd/tape.ts";
+import type { Backend } from "../src/backends/backend.ts";
+import { Model } from "../src/model/model.ts";
+import type { Network } from "../src/model/networks.ts";
+import { augment, VIEW_LENGTH } from "../src/ops/augment.ts";
+import { softmaxCrossEntropy } from "../src/ops/softmax_cross_entropy.ts";
+import { Sgd } from "../src/optim/sgd.ts";
+import { Purpose, streamKey } from "../src/random.ts";
+import { WrongResult } from "./check.ts";
+import { drawnInput, drawWeights, release, slowRate } from "./drawn.ts";
+import { namedLayers } from "./layer_piece.ts";
+
+/** A part of a step: "conv1 forward", "loss backward", "update". */
+type Part = string;
+
+export class LayeredSteps {
+  /** The ms of each part in every step, in the order of the first step. */
+  readonly parts = new Map<Part, number[]>();
+  readonly losses: number[] = [];
+  readonly #model: Model;
+  readonly #optimiser: Sgd;
+  readonly #input: ReturnType<typeof drawnInput>;
+  readonly #labels: readonly string[];
+  /** Where in the order of the kernels each part begins. */
+  #marks: { part: Part; from: number }[] = [];
+  #queued = 0;
+
+  constructor(network: Network, backend: Backend, images: number) {
+    const counting = this.#counting(backend);
+    this.#model = new Model(network, counting);
+    drawWeights(this.#model);
+    this.#optimiser = new Sgd(this.#model, network.recipe);
+    this.#input = drawnInput(network, counting, images);
+    this.#labels = namedLayers(network).map(({ label }) => label);
+  }
+
+  /** One step. @returns the ms of all its kernels. @throws DeviceError, WrongResult when the loss makes no sense */
+  async run(): Promise<number> {
+    const { pixels, views, labels, mean } = this.#input;
+    const { network } = this.#model;
+    const backend = mean.backend;
+    const images = labels.length;
+    const tape = new MarkedTape(backend, (part) => this.#mark(part));
+    const on = {
+      pixels: tape.input([images, network.record, network.record, 3], pixels),
+      views: tape.input([images, VIEW_LENGTH], views),
+      labels: tape.input([images], labels),
+    };
+    this.#marks = [];
+    this.#queued = 0;
+    let losses: ReturnType<typeof softmaxCrossEntropy>["losses"] | undefined;
+    const times = await backend.profile(() => {
+      this.#mark("augment");
+      let x = augment(on.pixels, on.views, mean, network.crop);
+      const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, this.losses.length, i) };
+      let parameter = 0;
+      this.#model.layers.forEach(({ layer, parameters }, i) => {
+        tape.label = this.#labels[i]!;
+        this.#mark(`${tape.label} forward`);
+        const own = this.#model.parameters.slice(parameter, (parameter += parameters.length));
+        x = layer.forward(x, own, pass);
+      });
+      tape.label = "loss";
+      this.#mark("loss forward");
+      const outcome = softmaxCrossEntropy(x, on.labels);
+      losses = outcome.losses;
+      tape.backward(outcome.loss);
+      this.#mark("update");
+      this.#optimiser.step(slowRate(network));
+    });
+    if (times.length !== this.#queued) throw new WrongResult(`${times.length} kernels timed of ${this.#queued} queued`);
+    const values = (await losses!.read()) as Float32Array;
+    tape.release();
+    this.losses.push(values.reduce((sum, loss) => sum + loss, 0) / images);
+    return this.#addUp(times.map(({ ms }) => ms));
+  }
+
+  /** Forgets the steps so far, which were to warm up; their losses stay. */
+  forget(): void {
+    this.parts.clear();
+  }
+
+  /** Every step trains on the same batch. @throws WrongResult when the loss did not fall */
+  confirm(): void {
+    const [first, ...rest] = this.losses;
+    if (!(Math.min(...rest) < first!)) throw new WrongResult(`the loss did not fall: ${this.losses.join(", ")}`);
+  }
+
+  free(): void {
+    this.#optimiser.free();
+    release(this.#model, this.#input.mean);
+  }
+
+  #mark(part: Part): void {
+    this.#marks.push({ part, from: this.#queued });
+  }
+
+  #addUp(ms: readonly number[]): number {
+    const sums = new Map<Part, number>();
+    this.#marks.forEach(({ part, from }, i) => {
+      const own = ms.slice(from, this.#marks[i + 1]?.from ?? ms.length);
+      sums.set(
+        part,
+        own.reduce((sum, time) => sum + time, sums.get(part) ?? 0),
+      );
+    });
+    for (const [part, sum] of sums) {
+      const samples = this.parts.get(part);
+      if (samples) samples.push(sum);
+      else this.parts.set(part, [sum]);
+    }
+    return ms.reduce((sum, time) => sum + time, 0);
+  }
+
+  /** The same device, for one who wants to know how many kernels were queued. */
+  #counting(backend: Backend): Backend {
+    return {
+      ...backend,
+      run: (...kernel) => {
+        this.#queued++;
+        backend.run(...kernel);
+      },
+    };
+  }
+}
+
+/** A tape that says when it comes to the backward pass of what was recorded under a label. */
+class MarkedTape extends Tape {
+  label = "";
+  readonly #mark: (part: Part) => void;
+
+  constructor(backend: Backend, mark: (part: Part) => void) {
+    super(backend);
+    this.#mark = mark;
+  }
+
+  override record(entry: Parameters<Tape["record"]>[0]): void {
+    const { label } = this;
+    super.record({
+      ...entry,
+      backward: (dy) => {
+        this.#mark(`${label} backward`);
+        entry.backward(dy);
+      },
+    });
+  }
+}

@@ -1,0 +1,30 @@
+/** What a run was made on. */
+import { cpus, platform, arch, release, totalmem, availableParallelism } from "node:os";
+import { fileURLToPath } from "node:url";
+import type { Machine } from "./results.ts";
+
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
+
+export function machine(): Machine {
+  const cores = availableParallelism();
+  return {
+    processor: `${cores} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`,
+    cores,
+    memoryBytes: totalmem(),
+    os: `${platform()} ${arch()}, ${release()}`,
+    bun: Bun.version,
+    commit: git("rev-parse", "--short", "HEAD"),
+    dirty: git("status", "--porcelain") !== "",
+    date: new Date().toISOString().replace(/\.\d+/, ""),
+  };
+}
+
+/** What git says, or "" where there is no git or no repository. */
+function git(...args: string[]): string {
+  try {
+    const { success, stdout } = Bun.spawnSync(["git", ...args], { cwd: ROOT, stderr: "ignore" });
+    return success ? stdout.toString().trim() : "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,142 @@
+/** `bun run bench [SUITE]`: times kernels, layers and whole steps on the devices of this machine. See README.md. */
+import type { ArgsDef, CommandDef } from "citty";
+import { UsageError } from "../src/errors.ts";
+import { findNetwork } from "../src/model/networks.ts";
+import { suggest } from "../src/suggest.ts";
+import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
+import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";
+import { Bench, type Limits, type Listener } from "./bench.ts";
+import { writeChart } from "./chart.ts";
+import { compare, comparisonText } from "./compare.ts";
+import { chooseDevices, openBenchDevice, type BenchDevice } from "./devices.ts";
+import { machine } from "./machine.ts";
+import { deviceText, rowsText, skippedText } from "./report.ts";
+import { FORMAT, readResults, writeResults, type Results } from "./results.ts";
+import { augment } from "./suites/augment.ts";
+import { conv } from "./suites/conv.ts";
+import { lrn, pointwise, pool } from "./suites/elementwise.ts";
+import { layers } from "./suites/layers.ts";
+import { loader } from "./suites/loader.ts";
+import { matmul } from "./suites/matmul.ts";
+import { predict } from "./suites/predict.ts";
+import { step } from "./suites/step.ts";
+import type { Suite } from "./suites/suite.ts";
+
+const suites: readonly Suite[] = [matmul, conv, pool, lrn, pointwise, augment, loader, layers, step, predict];
+
+const FULL: Limits = { rowMs: 1000, least: 5, most: 50, passMs: 10_000 };
+const TOUR: Limits = { rowMs: 100, least: 3, most: 20, passMs: 500 };
+const BATCH = 128;
+
+const command = verb({
+  name: "bench",
+  description: "Time what this project computes: a tour of two minutes, or one suite in full",
+  args: {
+    suite: { type: "positional", required: false, description: suites.map(({ name }) => name).join(", ") },
+    ...deviceArgs,
+    device: {
+      type: "string",
+      description: "One or several, side by side: auto, cpu (with and without BLAS), cpu:blas, cpu:wasm, gpu, gpu:0",
+      valueHint: "A,B",
+    },
+    model: { type: "string", description: "The network whose layers and steps are timed (alexnet)", valueHint: "NAME" },
+    batch: { type: "string", description: `Images at a time, one or several numbers (${BATCH})`, valueHint: "N,M" },
+    data: { type: "string", description: "Images for the loader: a folder or archive (drawn ones)", valueHint: "PATH" },
+    quick: { type: "boolean", description: "Fewer sizes and measurements, as in the tour" },
+    longest: { type: "string", description: "Skip what takes longer than so many seconds a time (10)", valueHint: "S" },
+    json: { type: "string", description: "Write all measurements to a file", valueHint: "FILE" },
+    compare: { type: "string", description: "Say what changed against an earlier --json file", valueHint: "FILE" },
+    chart: { type: "string", description: "Draw a bar chart of each suite: FILE-SUITE.svg", valueHint: "FILE.svg" },
+  },
+  async run(args) {
+    const chosen = args.suite === undefined ? suites : [findSuite(args.suite)];
+    const isTour = args.suite === undefined || args.quick === true;
+    const network = findNetwork(args.model ?? "alexnet");
+    const batches = args.batch?.split(",").map(batchSize);
+    const longest = number("longest", args.longest);
+    if (longest !== undefined && !(longest > 0)) throw new UsageError(`--longest ${longest}: must be above 0`);
+    if (args.chart !== undefined && !/.\.svg$/.test(args.chart))
+      throw new UsageError(`--chart ${args.chart}: must end in .svg`);
+    const before = args.compare === undefined ? undefined : readResults(args.compare);
+    const { device: names = "auto", ...cpu } = deviceOptions(args);
+    const opened: BenchDevice[] = [];
+    try {
+      for (const name of await chooseDevices({ names, ...cpu })) opened.push(await openBenchDevice(name, cpu.threads));
+      print(opened.map((device) => dim(deviceText(device))).join("\n"));
+      const limits = isTour ? TOUR : FULL;
+      const bench = new Bench(opened, { ...limits, ...given({ passMs: longest && 1000 * longest }) }, new Screen());
+      const about = machine();
+      const results = (): Results => ({
+        ...{ format: FORMAT, machine: about, rows: bench.rows, skipped: bench.skipped },
+        devices: opened.map(({ device, description, adapter, driver, roof }) => ({
+          ...{ device, description, roof },
+          ...given({ adapter, driver }),
+        })),
+      });
+      for (const suite of chosen) {
+        const options = {
+          network,
+          quick: isTour,
+          batches: batches?.toSorted((a, b) => a - b) ?? [isTour ? tourBatch(opened) : BATCH],
+        };
+        const first = { rows: bench.rows.length, skipped: bench.skipped.length };
+        await suite.run(bench, { ...options, ...given({ data: args.data }) });
+        show(suite, bench, first);
+        // After each suite, so that a run that is broken off has left what it measured.
+        if (args.json !== undefined) await writeResults(args.json, results());
+        if (args.chart !== undefined) await writeChart(args.chart, suite.name, results());
+      }
+      if (before) print(`\n${comparisonText(compare(results(), before), here(args.compare!))}`);
+      for (const { name, contestant, device, reason } of bench.wrong)
+        say.error(`${name}, ${contestant} on ${device}: ${reason}`);
+      return bench.wrong.length > 0 ? 1 : 0;
+    } finally {
+      for (const { backend } of opened) await backend.close();
+    }
+  },
+});
+
+/** @throws UsageError when there is no suite of this name */
+function findSuite(name: string): Suite {
+  const suite = suites.find((candidate) => candidate.name === name);
+  if (suite) return suite;
+  const names = suites.map((candidate) => candidate.name);
+  throw new UsageError(`no suite is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
+}
+
+function batchSize(text: string): number {
+  const size = number("batch", text)!;
+  if (!Number.isInteger(size) || size < 1) throw new UsageError(`--batch ${text}: must be whole numbers above 0`);
+  return size;
+}
+
+/** As many images as let the tour end in two minutes. */
+function tourBatch(devices: readonly BenchDevice[]): number {
+  if (devices.some(({ isSoftware }) => isSoftware)) return 1;
+  return devices.some(({ backend }) => backend.kind === "cpu") ? 16 : BATCH;
+}
+
+function show(suite: Suite, { rows, skipped }: Bench, first: { rows: number; skipped: number }): void {
+  print(`\n${bold(suite.name)}  ${dim(suite.about)}`);
+  const own = rows.slice(first.rows);
+  if (own.length > 0) print(rowsText(own, process.stdout.isTTY ? process.stdout.columns : Infinity));
+  const notes = skippedText(skipped.slice(first.skipped));
+  if (notes) print(dim(notes));
+  if (own.length === 0 && !notes) print(dim("the network has no such layers"));
+}
+
+/** What is being measured stands on a line that goes away. */
+class Screen implements Listener {
+  readonly #line = new ProgressLine();
+  working(piece: string): void {
+    this.#line.update(piece);
+  }
+  row(): void {
+    this.#line.clear();
+  }
+  skipped(): void {
+    this.#line.clear();
+  }
+}
+
+await runVerb(command as CommandDef<ArgsDef>, process.argv.slice(2));

@@ -1,0 +1,75 @@
+/** Results as text for people. */
+import { table } from "../src/cli/terminal.ts";
+import { rate, type Device, type Row, type Skipped, type Work } from "./results.ts";
+
+/** Three digits that count, with the unit that suits. */
+export function milliseconds(ms: number): string {
+  if (ms < 0.1) return `${digits(1000 * ms)} µs`;
+  return ms < 1000 ? `${digits(ms)} ms` : `${digits(ms / 1000)} s`;
+}
+
+/** Work a second: GFLOP/s, GB/s or images/s. */
+export function perSecond(work: Work, ms: number): string {
+  const value = rate(work, ms);
+  return work.unit === "image"
+    ? `${digits(value)} images/s`
+    : `${digits(value / 1e9)} ${work.unit === "flop" ? "GFLOP/s" : "GB/s"}`;
+}
+
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
+}
+
+function digits(value: number): string {
+  if (value >= 1000) return Math.round(value).toLocaleString("en-US");
+  return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
+}
+
+/** A device and its roof, a line or two. */
+export function deviceText({ device, description, roof }: Device): string {
+  const first = `${device}: ${description}`;
+  if (!roof) return first;
+  const { flopsPerSecond, bytesPerSecond, how } = roof;
+  return `${first}\n  roof: ${digits(flopsPerSecond / 1e9)} GFLOP/s (${how}), ${digits(bytesPerSecond / 1e9)} GB/s copied`;
+}
+
+/**
+ * The rows of a suite side by side, or where the line has less than `columns` characters, one below the other under the
+ * name of the piece of work.
+ */
+export function rowsText(rows: readonly Row[], columns = Infinity): string {
+  const hasShare = rows.some(({ share }) => share !== undefined);
+  const head = ["", "", "", "best", "median", "of", "", "roof", ...(hasShare ? ["share"] : [])];
+  const cells = rows.map((row) => [
+    row.name,
+    row.contestant,
+    row.device,
+    milliseconds(row.ms.best),
+    milliseconds(row.ms.median),
+    String(row.ms.count),
+    perSecond(row.work, row.ms.best),
+    row.ofRoof === undefined ? "" : percent(row.ofRoof),
+    ...(hasShare ? [row.share === undefined ? "" : percent(row.share)] : []),
+  ]);
+  const isRepeated = (i: number) => rows[i - 1]?.name === rows[i]!.name;
+  const wide = table(
+    [head, ...cells.map(([name, ...rest], i) => [isRepeated(i) ? "" : name!, ...rest])],
+    [3, 4, 5, 6, 7, 8],
+  );
+  if (Math.max(...wide.split("\n").map((line) => line.length)) <= columns) return wide;
+  // Without the count and the median.
+  const narrow = table(
+    cells.map(([, who, device, best, , , speed, ...rest]) => [who!, device!, best!, speed!, ...rest]),
+    [2, 3, 4, 5],
+  );
+  return narrow
+    .split("\n")
+    .map((line, i) => (isRepeated(i) ? `  ${line}` : `${rows[i]!.name}\n  ${line}`))
+    .join("\n");
+}
+
+export function skippedText(skipped: readonly Skipped[]): string {
+  return skipped
+    .map(({ name, contestant, device, reason }) => `not timed: ${name}, ${contestant} on ${device}: ${reason}`)
+    .join("\n");
+}

@@ -1,0 +1,177 @@
+/**
+ * A device's roof: the most arithmetic and the most memory traffic it gets done with nothing else to do. GPU: two kernels
+ * in roof/*.wgsl. CPU: all threads at once, each on its own memory (roof/cpu_worker.ts); its arithmetic is a loop of SIMD
+ * multiplications and additions in registers for WebAssembly, and for BLAS a large product, since a loop that shows what
+ * the processor itself could do can't be written in WebAssembly.
+ */
+import type { Backend } from "../src/backends/backend.ts";
+import { kernel, line } from "../src/backends/kernel.ts";
+import { DeviceError } from "../src/errors.ts";
+import type { BlasLibrary } from "../src/native/libraries.ts";
+import type { Roof } from "./results.ts";
+import type { RoofReply, RoofTask } from "./roof/cpu_worker.ts";
+import copyWgsl from "./roof/copy.wgsl" with { type: "text" };
+import fmaWgsl from "./roof/fma.wgsl" with { type: "text" };
+
+/** Each measurement is made so often, and the best counts. */
+const ROUNDS = 5;
+
+export const roofFma = kernel({
+  name: "roof_fma",
+  module: import.meta.url,
+  wgsl: fmaWgsl,
+  buffers: { x: "read", sums: "write" },
+  uniforms: { threads: "u32", rounds: "u32" },
+  workgroups: ({ threads }) => line(threads, 256),
+  reference({ x, sums }, { threads, rounds }) {
+    for (let thread = 0; thread < threads; thread++) {
+      sums[thread] = 0;
+      for (let chain = 0; chain < 8; chain++) {
+        let a = (thread & 7) + chain;
+        for (let step = 0; step < 8 * rounds; step++) a = a * x[0]! + x[1]!;
+        sums[thread]! += 4 * a;
+      }
+    }
+  },
+});
+const FLOP_PER_ROUND = 8 * 8 * 4 * 2;
+
+export const roofCopy = kernel({
+  name: "roof_copy",
+  module: import.meta.url,
+  wgsl: copyWgsl,
+  buffers: { x: "read", y: "write" },
+  uniforms: { vectors: "u32" },
+  workgroups: ({ vectors }) => line(vectors, 256),
+  reference({ x, y }, { vectors }) {
+    for (let i = 0; i < 4 * vectors; i++) y[i] = x[i]!;
+  },
+});
+
+/** Many more threads than any GPU runs at once. */
+const THREADS = 2 ** 20;
+/** A kernel that takes this long is measured well. */
+const LONG_MS = 30;
+/** More than the caches of a GPU hold. */
+const COPY_BYTES = 2 ** 28;
+
+/** @throws DeviceError when a result is wrong: then no time of this device means anything */
+export async function gpuRoof(backend: Backend): Promise<Roof> {
+  return {
+    flopsPerSecond: await gpuFlops(backend),
+    bytesPerSecond: await gpuBytes(backend),
+    how: "a kernel of multiply-adds in registers",
+  };
+}
+
+async function gpuFlops(backend: Backend): Promise<number> {
+  const [x, sums] = [backend.allocate("f32", 2), backend.allocate("f32", THREADS)];
+  try {
+    // a ← 1 − a, so that every step is exact, and an even number of them changes nothing.
+    backend.write(x, Float32Array.of(-1, 1));
+    let rounds = 4;
+    const run = () => best(backend, () => backend.run(roofFma, { x, sums }, { threads: THREADS, rounds }));
+    for (let ms = await run(); ms < LONG_MS && rounds < 2 ** 16; ms = await run()) rounds *= 2;
+    const expected = Float32Array.from({ length: 16 }, (_, thread) => 4 * (8 * (thread & 7) + 28));
+    requireEqual(backend, "roof_fma", await backend.read(sums, 0, 16), expected);
+    const ms = Math.min(...(await repeat(ROUNDS, run)));
+    return (1000 * THREADS * rounds * FLOP_PER_ROUND) / ms;
+  } finally {
+    backend.free(x);
+    backend.free(sums);
+  }
+}
+
+async function gpuBytes(backend: Backend): Promise<number> {
+  const bytes = Math.min(COPY_BYTES, backend.limits.bindingBytes, backend.limits.bufferBytes);
+  const vectors = Math.floor(bytes / 16);
+  const [x, y] = [backend.allocate("f32", 4 * vectors), backend.allocate("f32", 4 * vectors)];
+  try {
+    const data = Float32Array.from({ length: 4 * vectors }, (_, i) => i);
+    backend.write(x, data);
+    const copy = () => best(backend, () => backend.run(roofCopy, { x, y }, { vectors }));
+    await copy();
+    for (const at of [0, 4 * vectors - 16]) {
+      requireEqual(backend, "roof_copy", await backend.read(y, at, 16), data.subarray(at, at + 16));
+    }
+    const ms = Math.min(...(await repeat(ROUNDS, copy)));
+    return (1000 * 32 * vectors) / ms;
+  } finally {
+    backend.free(x);
+    backend.free(y);
+  }
+}
+
+async function best(backend: Backend, work: () => void): Promise<number> {
+  return (await backend.profile(work))[0]!.ms;
+}
+
+async function repeat(times: number, measure: () => Promise<number>): Promise<number[]> {
+  const all: number[] = [];
+  for (let i = 0; i < times; i++) all.push(await measure());
+  return all;
+}
+
+function requireEqual(
+  { description }: Backend,
+  kernel: string,
+  found: ArrayLike<number>,
+  expected: Float32Array,
+): void {
+  const wrong = expected.findIndex((value, i) => found[i] !== value);
+  if (wrong < 0) return;
+  throw new DeviceError(
+    `${kernel} on ${description}: number ${wrong} is ${found[wrong]}, not ${expected[wrong]}: nothing it computes is to be trusted`,
+  );
+}
+
+/** Numbers of independent sums to try: which one suits depends on the processor and the compiler. */
+const CHAINS = [8, 10, 12];
+/** Of each thread's copies: more than its share of the caches. */
+const CPU_COPY_BYTES = 2 ** 26;
+/** Side of each thread's products. */
+const BLAS_SIDE = 1024;
+
+/** @param blas whose products are the roof of arithmetic; WebAssembly's if there is none */
+export async function cpuRoof(threads: number, blas: BlasLibrary | undefined): Promise<Roof> {
+  const workers = Array.from(
+    { length: threads },
+    () => new Worker(new URL("./roof/cpu_worker.ts", import.meta.url).href),
+  );
+  try {
+    const measure = async (task: Task) => Math.max(...(await repeat(ROUNDS, () => together(workers, task))));
+    const ofWasm = async () => {
+      let flops = 0;
+      for (const chains of CHAINS) flops = Math.max(flops, await measure({ kind: "fma", chains, rounds: 10 }));
+      return flops;
+    };
+    return {
+      flopsPerSecond: blas ? await measure({ kind: "blas", blas, side: BLAS_SIDE, rounds: 2 }) : await ofWasm(),
+      bytesPerSecond: await measure({ kind: "copy", bytes: CPU_COPY_BYTES, rounds: 2 }),
+      how: blas
+        ? `products of ${BLAS_SIDE}² matrices by ${blas.kind}, one on each thread`
+        : "WebAssembly SIMD multiplications and additions in registers, all threads",
+    };
+  } finally {
+    for (const worker of workers) worker.terminate();
+  }
+}
+
+type Task = RoofTask extends infer T ? (T extends RoofTask ? Omit<T, "gate" | "threads"> : never) : never;
+
+/** All threads do the same at the same time. @returns flop or bytes a second, of all of them together */
+async function together(workers: readonly Worker[], task: Task): Promise<number> {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const replies = await Promise.all(
+    workers.map((worker) => {
+      const { promise, resolve, reject } = Promise.withResolvers<Exclude<RoofReply, { error: string }>>();
+      const fail = (text: string) => reject(new DeviceError(`cpu: the roof could not be measured: ${text}`));
+      worker.onmessage = ({ data }: MessageEvent<RoofReply>) => ("error" in data ? fail(data.error) : resolve(data));
+      worker.onerror = ({ message }) => fail(message);
+      worker.postMessage({ ...task, gate, threads: workers.length } as RoofTask);
+      return promise;
+    }),
+  );
+  const ms = Math.max(...replies.map(({ end }) => end)) - Math.min(...replies.map(({ begin }) => begin));
+  return (1000 * replies.reduce((sum, { amount }) => sum + amount, 0)) / ms;
+}

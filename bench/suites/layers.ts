@@ -1,0 +1,105 @@
+/** A whole training step, layer by layer: how long each takes forward and backward, and its share. */
+import { size } from "../../src/autograd/tensor.ts";
+import { AlexNetError } from "../../src/errors.ts";
+import { place } from "../../src/model/model.ts";
+import type { Network } from "../../src/model/networks.ts";
+import { checkFit } from "../../src/tasks/fit.ts";
+import type { Bench } from "../bench.ts";
+import type { BenchDevice } from "../devices.ts";
+import { namedLayers, workOf } from "../layer_piece.ts";
+import { LayeredSteps } from "../layered_steps.ts";
+import { WrongResult } from "../check.ts";
+import { rate, times, type Work } from "../results.ts";
+import type { Suite } from "./suite.ts";
+
+export const layers: Suite = {
+  name: "layers",
+  about: "a training step layer by layer, forward and backward, with shares of the whole",
+  async run(bench, { network, batches }) {
+    for (const images of batches) {
+      for (const device of bench.devices) await measure(bench, device, network, images);
+    }
+  },
+};
+
+async function measure(bench: Bench, device: BenchDevice, network: Network, images: number): Promise<void> {
+  const piece = { suite: "layers", name: `${network.name} step, batch ${images}` };
+  const who = { contestant: "alexnet.ts", device };
+  try {
+    checkFit(network.name, place(network), images, device.backend);
+    const less = Math.max(1, Math.floor(images / 32));
+    const expected = less < images ? (images / less) * (await stepMs(network, device, less)) : 0;
+    const reason = bench.overLong(expected);
+    if (reason !== undefined) return bench.skip(piece, who, reason);
+    const steps = new LayeredSteps(network, device.backend, images);
+    try {
+      await steps.run();
+      steps.forget();
+      const { least, most, rowMs } = bench.limits;
+      for (let count = 0, ms = 0; count < least || (count < most && ms < rowMs); count++) ms += await steps.run();
+      steps.confirm();
+      report(bench, device, network, images, steps);
+    } finally {
+      steps.free();
+    }
+  } catch (error) {
+    if (error instanceof WrongResult) bench.refuse(piece, who, error);
+    else if (error instanceof AlexNetError) bench.skip(piece, who, error.message);
+    else throw error;
+  }
+}
+
+/** How long a step on fewer images takes. */
+async function stepMs(network: Network, { backend }: BenchDevice, images: number): Promise<number> {
+  const steps = new LayeredSteps(network, backend, images);
+  try {
+    await steps.run();
+    return await steps.run();
+  } finally {
+    steps.free();
+  }
+}
+
+/** A row for each part, and one for the whole. */
+function report(bench: Bench, device: BenchDevice, network: Network, images: number, { parts }: LayeredSteps): void {
+  const count = parts.get("update")!.length;
+  const wholes = Array.from({ length: count }, (_, i) => [...parts.values()].reduce((sum, part) => sum + part[i]!, 0));
+  const whole = times(wholes);
+  const add = (part: string, samples: readonly number[], work: Work) => {
+    const ms = times(samples);
+    const roof = { flop: device.roof.flopsPerSecond, byte: device.roof.bytesPerSecond, image: undefined }[work.unit];
+    bench.add({
+      ...{ suite: "layers", name: `${network.name} ${part}, batch ${images}`, contestant: "alexnet.ts" },
+      ...{ device: device.device, work, ms, clock: "device", share: ms.median / whole.median },
+      ...(roof && ms.best > 0 && { ofRoof: rate(work, ms.best) / roof }),
+      check: "the loss falls from step to step on one batch",
+    });
+  };
+  const works = worksOf(network, images);
+  for (const [part, samples] of parts) add(part, samples, works.get(part)!);
+  add("whole step", wholes, { unit: "image", amount: images });
+}
+
+/** What each part gets done: the products of a layer, else the bytes that must be read and written. */
+function worksOf(network: Network, images: number): Map<string, Work> {
+  const layers = namedLayers(network);
+  const works = new Map<string, Work>();
+  layers.forEach((layer, i) => {
+    const passes =
+      layer.parameters.length > 0 ? (["input gradient", "weight gradient"] as const) : (["input gradient"] as const);
+    // Nobody wants the gradient of the images.
+    const backward = passes.slice(i === 0 ? 1 : 0).map((pass) => workOf(layer, pass, images));
+    works.set(`${layer.label} forward`, workOf(layer, "forward", images));
+    works.set(`${layer.label} backward`, {
+      unit: backward[0]!.unit,
+      amount: backward.reduce((sum, work) => sum + work.amount, 0),
+    });
+  });
+  const parameters = layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + size(shape), 0);
+  const logits = size(layers.at(-1)!.output) * images;
+  works.set("augment", { unit: "byte", amount: 15 * network.crop ** 2 * images });
+  works.set("loss forward", { unit: "byte", amount: 8 * logits });
+  works.set("loss backward", { unit: "byte", amount: 8 * logits });
+  works.set("update", { unit: "byte", amount: 20 * parameters });
+  return works;
+}
