@@ -137,13 +137,14 @@ export const deviceArgs = {
   },
   blas: { type: "string", description: "on or off: whether the cpu uses the machine's BLAS", valueHint: "on|off" },
   threads: { type: "string", description: "How many threads the cpu uses (all cores)", valueHint: "N" },
+  tune: { type: "string", description: "on or off: whether a GPU measures its fastest kernels", valueHint: "on|off" },
 } as const satisfies ArgsDef;
 
 /** What `deviceArgs` say. */
-export function deviceOptions(args: { device?: string; blas?: string; threads?: string }) {
+export function deviceOptions(args: { device?: string; blas?: string; threads?: string; tune?: string }) {
   const threads = number("threads", args.threads);
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 1024)) {
     throw new UsageError(`--threads ${threads}: must be a whole number from 1 to 1024`);
   }
-  return given({ device: args.device, blas: onOff("blas", args.blas), threads });
+  return given({ device: args.device, blas: onOff("blas", args.blas), threads, tune: onOff("tune", args.tune) });
 }

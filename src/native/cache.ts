@@ -1,4 +1,4 @@
-/** The folder of native libraries that were fetched, and of notes on those that could not be. */
+/** The folder of what is kept between runs: native libraries that were fetched, and notes on those that could not be. */
 import {
   closeSync,
   existsSync,
@@ -15,13 +15,14 @@ import { fileURLToPath } from "node:url";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-function folder(): string {
-  return join(process.env.ALEXNET_CACHE ?? fileURLToPath(new URL("../../.cache", import.meta.url)), "native");
+/** The folder of one kind of things that can be had again. */
+export function cacheFolder(kind: string): string {
+  return join(process.env.ALEXNET_CACHE ?? fileURLToPath(new URL("../../.cache", import.meta.url)), kind);
 }
 
 /** Where a file of a library is kept. */
 export function cached(library: string, file: string): string {
-  return join(folder(), library, file);
+  return join(cacheFolder("native"), library, file);
 }
 
 /** Writes a file so that it is either whole or not there, also when several processes do it at once. */

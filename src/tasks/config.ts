@@ -36,6 +36,7 @@ export interface TrainConfig extends Recipe {
   readonly device: string;
   readonly blas: boolean | null;
   readonly threads: number | null;
+  readonly tune: boolean | null;
 }
 
 /**
@@ -75,6 +76,7 @@ export function makeConfig(
     device: options.device ?? "auto",
     blas: options.blas ?? null,
     threads: options.threads ?? null,
+    tune: options.tune ?? null,
   };
   checkCount("--epochs", config.epochs);
   checkCount("--batch", config.batch);
@@ -86,11 +88,12 @@ export function makeConfig(
 
 /** What may be said together with --resume: it changes no step that was done. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
-  const { resume: _, epochs, device, blas, threads, ...others } = options;
+  const { resume: _, epochs, device, blas, threads, tune, ...others } = options;
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(
-      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --device, --blas and --threads can`,
+      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --device, --blas, --threads ` +
+        `and --tune can`,
     );
   }
   if (epochs !== undefined) checkCount("--epochs", epochs);
@@ -98,9 +101,10 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     ...config,
     epochs: epochs ?? config.epochs,
     // Another device has other options.
-    ...(device === undefined ? {} : { device, blas: null, threads: null }),
+    ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
     ...(blas === undefined ? {} : { blas }),
     ...(threads === undefined ? {} : { threads }),
+    ...(tune === undefined ? {} : { tune }),
   };
 }
 

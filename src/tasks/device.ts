@@ -13,19 +13,22 @@ export interface DeviceOptions {
   readonly blas?: boolean;
   /** How many threads the cpu computes with. */
   readonly threads?: number;
+  /** Whether a GPU measures which kernels are the fastest; as src/backends/wgpu says if not given. */
+  readonly tune?: boolean;
 }
 
 /** @throws DeviceError when there is no such device; UsageError when an option makes no sense with it. */
-export async function openDevice({ device = "auto", blas, threads }: DeviceOptions = {}): Promise<Backend> {
+export async function openDevice({ device = "auto", blas, threads, tune }: DeviceOptions = {}): Promise<Backend> {
   const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
   if (wanted.toLowerCase() === "cpu") {
+    if (tune !== undefined) throw new UsageError("--tune is for GPUs, and the device is the cpu: leave it out");
     return openCpu({ ...(blas === undefined ? {} : { blas }), ...(threads === undefined ? {} : { threads }) });
   }
   if (blas !== undefined || threads !== undefined) {
     throw new UsageError(`--blas and --threads are for the cpu, and the device is "${wanted}": add --device cpu`);
   }
   const adapter = wanted.replace(/^gpu:?/i, "");
-  return openWgpu(adapter === "" ? {} : { adapter });
+  return openWgpu({ ...(adapter !== "" && { adapter }), ...(tune !== undefined && { tune }) });
 }
 
 /** "cpu", or the place of the best GPU. */

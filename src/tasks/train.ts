@@ -51,6 +51,8 @@ export async function train(
       device: config.device,
       ...(config.blas === null ? {} : { blas: config.blas }),
       ...(config.threads === null ? {} : { threads: config.threads }),
+      // A run that was begun before there was this setting has none.
+      ...(typeof config.tune === "boolean" && { tune: config.tune }),
     });
     try {
       const task = { config, sets, backend, resumed, out: options.out, report, ...(signal && { signal }) };

@@ -1,21 +1,35 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError, UsageError } from "../../errors.ts";
+import { cacheFolder } from "../../native/cache.ts";
 import { ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
 import type { ElementType, Kernel } from "../kernel.ts";
 import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
+import { versionOf } from "./library.ts";
+import { Measurements } from "./measurements.ts";
+import { parallelWorkgroups } from "./parallel.ts";
 import { Pipelines } from "./pipelines.ts";
 import { Queue } from "./queue.ts";
 import { countObjects, type Counts } from "./report.ts";
 import { Staging } from "./staging.ts";
-import { Usage } from "./structs.ts";
 import { createTimer } from "./timers.ts";
+import { Tuner } from "./tuner.ts";
 
 export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
 
 export interface WgpuOptions {
   /** Part of an adapter's name, its kind, or its place in `listAdapters`; without it the best GPU, never a software one. */
   readonly adapter?: string | number;
+  /**
+   * Whether it is measured which of a kernel's variants is the fastest, and how many workgroups run at once; else kernels
+   * run their own WGSL. If not given, the environment variable ALEXNET_TUNE says on or off; else it is on, except on
+   * software adapters, where a kernel takes seconds.
+   */
+  readonly tune?: boolean;
+  /** The folder of what was measured: .cache/tuning if not given. */
+  readonly tuningFolder?: string;
+  /** Is told what is no reason to stop, such as a damaged file of measurements; a line on standard error if not given. */
+  readonly warn?: (message: string) => void;
   /** Whether accesses outside of a buffer are held back: for tests. */
   readonly checks?: boolean;
   /** false: does without the GPU's clock, as where it has none. */
@@ -27,13 +41,20 @@ export interface WgpuBackend extends Backend {
   counts(): Counts;
 }
 
-/** @throws DeviceError when there is no such adapter, or its driver fails. */
-export async function openWgpu({ adapter, checks = false, timestamps = true }: WgpuOptions = {}): Promise<WgpuBackend> {
-  const device = await Device.open(adapter, timestamps ? [] : ["timestamps"]);
+/** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for a wrong ALEXNET_TUNE */
+export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> {
+  const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = cacheFolder("tuning") } = options;
+  const wanted = options.tune ?? tuneFromEnvironment();
+  const device = await Device.open(options.adapter, timestamps ? [] : ["timestamps"]);
   const queue = new Queue(device);
   const pipelines = new Pipelines(device, checks);
   const buffers = new Buffers(device, queue.uniformBuffer);
-  const staging = new Staging(device);
+  const staging = new Staging(device, queue);
+  const parts = { device, queue, pipelines, buffers, staging };
+  const isTuned = wanted ?? device.kind !== "software";
+  const key = `${device.description}, wgpu ${versionOf(device.wgpu)}${checks ? ", with checks" : ""}`;
+  const measurements = isTuned ? new Measurements(tuningFolder, key, warn) : undefined;
+  const tuner = new Tuner(parts, measurements);
 
   return {
     kind: "wgpu",
@@ -44,10 +65,10 @@ export async function openWgpu({ adapter, checks = false, timestamps = true }: W
       totalBytes: Infinity,
       viewAlignment: device.limits.storageAlignment,
     },
-    parallelWorkgroups: 1,
+    parallelWorkgroups: parallelWorkgroups(parts, measurements, warn),
     allocate(type: ElementType, length: number): Buffer {
       device.check();
-      return buffers.allocate(type, length, Usage.storage | Usage.copySource | Usage.copyTarget);
+      return buffers.allocate(type, length);
     },
     free: (buffer) => buffers.free(buffers.own(buffer, "free")),
     write(buffer, data, offset = 0) {
@@ -79,7 +100,7 @@ export async function openWgpu({ adapter, checks = false, timestamps = true }: W
     ) {
       device.check();
       const program = pipelines.program(kernel as unknown as Kernel);
-      const pipeline = pipelines.pipeline(program, program.kernel);
+      const pipeline = tuner.choose(program, given, uniforms);
       queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
     },
     flush: () => queue.flush(),
@@ -90,7 +111,7 @@ export async function openWgpu({ adapter, checks = false, timestamps = true }: W
       if (length === 0) return new ARRAYS[type](0);
       const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
       const first = start - (start % 4);
-      const copy = await staging.read(queue, handle, first, roundUp(end, 4) - first);
+      const copy = await staging.read({ handle, offset: first, bytes: roundUp(end, 4) - first });
       queue.idle();
       return new ARRAYS[type](copy, start - first, length);
     },
@@ -125,8 +146,21 @@ export async function openWgpu({ adapter, checks = false, timestamps = true }: W
       queue.close();
       pipelines.close();
       device.close();
+      await measurements?.close();
     },
   };
+}
+
+/** @throws UsageError */
+function tuneFromEnvironment(): boolean | undefined {
+  const value = process.env.ALEXNET_TUNE;
+  if (value === undefined || value === "") return undefined;
+  if (value !== "on" && value !== "off") throw new UsageError(`ALEXNET_TUNE is "${value}": must be on or off`);
+  return value === "on";
+}
+
+function warnOnStderr(message: string): void {
+  process.stderr.write(`warning: ${message}\n`);
 }
 
 const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;

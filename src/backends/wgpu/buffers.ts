@@ -6,7 +6,7 @@ import { begin } from "./arguments.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
 import type { Program } from "./pipelines.ts";
-import { bindGroupDescriptor, bufferDescriptor, type BoundRange } from "./structs.ts";
+import { bindGroupDescriptor, bufferDescriptor, Usage, type BoundRange } from "./structs.ts";
 
 export interface WgpuBuffer extends Buffer {
   readonly handle: Handle;
@@ -41,7 +41,7 @@ export class Buffers {
     this.#uniforms = uniforms;
   }
 
-  allocate(type: ElementType, length: number, usage: number): WgpuBuffer {
+  allocate(type: ElementType, length: number): WgpuBuffer {
     const bytes = Math.max(4, roundUp(length * ELEMENT_BYTES[type], 4));
     if (bytes > this.#device.limits.bufferBytes) {
       throw new DeviceError(
@@ -51,7 +51,7 @@ export class Buffers {
     const handle = createBuffer(
       this.#device,
       bytes,
-      usage,
+      Usage.storage | Usage.copySource | Usage.copyTarget,
       `a buffer of ${size(bytes)} (${size(this.#bytes)} are held already)`,
     );
     const buffer = { type, length, handle, bytes, id: this.#ids++, groups: new Set<Group>(), owner: this };

@@ -7,6 +7,7 @@ import {
   openAdapters,
   releaseAdapters,
   type Adapter,
+  type AdapterKind,
   type Feature,
 } from "./adapters.ts";
 import { begin, room, setU32 } from "./arguments.ts";
@@ -30,6 +31,7 @@ export class Device {
   readonly queue: Handle;
   readonly instance: Handle;
   readonly name: string;
+  readonly kind: AdapterKind;
   readonly description: string;
   readonly limits: Limits;
   readonly features: ReadonlySet<Feature>;
@@ -83,6 +85,7 @@ export class Device {
     this.queue = this.made("queue", wgpu.wgpuDeviceGetQueue(this.handle));
     this.instance = adapter.instance;
     this.name = adapter.name;
+    this.kind = adapter.kind;
     this.description = `${adapter.name} (${[adapter.api, adapter.driver].filter(Boolean).join(", ")})`;
     this.limits = adapter.limits;
     this.features = new Set(features);
@@ -168,6 +171,15 @@ export class Device {
     const outcome = new Outcome();
     this.#shim.map_to_read(addressOf(this.wgpu, "wgpuBufferMapAsync"), buffer, bytes, outcome.memory);
     await this.#settle("reading from the GPU", outcome);
+  }
+
+  /** The same, and blocks until then. @throws DeviceError */
+  mapNow(buffer: Handle, bytes: number): void {
+    const outcome = new Outcome();
+    this.#shim.map_to_read(addressOf(this.wgpu, "wgpuBufferMapAsync"), buffer, bytes, outcome.memory);
+    this.wait();
+    if (!outcome.done) immortal.push(outcome);
+    if (outcome.status !== SUCCESS) throw new DeviceError(`${this.name}: reading from the GPU: ${outcome.text}`);
   }
 
   /**

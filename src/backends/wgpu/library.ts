@@ -100,6 +100,11 @@ async function load(): Promise<Wgpu> {
   return wgpu;
 }
 
+/** The version of the loaded library, as 29.0.1.1. */
+export function versionOf(wgpu: Wgpu): string {
+  return format(wgpu.wgpuGetVersion());
+}
+
 function format(version: number): string {
   return [24, 16, 8, 0].map((shift) => (version >>> shift) & 255).join(".");
 }

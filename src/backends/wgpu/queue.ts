@@ -93,10 +93,10 @@ export class Queue {
     this.#device.wgpu.wgpuCommandEncoderCopyBufferToBuffer(this.#openEncoder(), source, offset, target, 0, bytes);
   }
 
-  /** Adds a copy of the first queries of a set to `target`. */
-  resolve(querySet: Handle, count: number, target: Handle): void {
+  /** Adds a copy of the first `count` queries of a set to `target`. */
+  resolve(querySet: Handle, count: number, target: Handle, offset: number): void {
     this.#closePass();
-    this.#device.wgpu.wgpuCommandEncoderResolveQuerySet(this.#openEncoder(), querySet, 0, count, target, 0);
+    this.#device.wgpu.wgpuCommandEncoderResolveQuerySet(this.#openEncoder(), querySet, 0, count, target, offset);
   }
 
   /** Submits what is queued. @throws DeviceError when a kernel can't be run as it was asked for. */

@@ -9,40 +9,71 @@ import { Usage } from "./structs.ts";
 /** Losses and counts are read often; weights, which are large, only for a checkpoint. */
 const KEPT_BYTES = 1 << 20;
 
+/** Bytes of a buffer, as they are after everything queued so far. */
+export interface Source {
+  readonly handle: Handle;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 export class Staging {
   readonly #device: Device;
+  readonly #queue: Queue;
   readonly #idle: Handle[] = [];
 
-  constructor(device: Device) {
+  constructor(device: Device, queue: Queue) {
     this.#device = device;
+    this.#queue = queue;
   }
 
-  /** A copy of bytes of a buffer, as they are after everything queued so far. @throws DeviceError */
-  async read(queue: Queue, source: Handle, offset: number, bytes: number): Promise<ArrayBuffer> {
-    const { wgpu } = this.#device;
-    const kept = bytes <= KEPT_BYTES;
-    const staging =
-      (kept ? this.#idle.pop() : undefined) ??
-      createBuffer(
-        this.#device,
-        kept ? KEPT_BYTES : bytes,
-        Usage.mapRead | Usage.copyTarget,
-        `${size(bytes)} to read into`,
-      );
-    let reusable = false;
+  /** @throws DeviceError */
+  async read(source: Source): Promise<ArrayBuffer> {
+    const staging = this.#take(source.bytes);
+    let copy: ArrayBuffer | undefined;
     try {
-      queue.copy(source, offset, staging, bytes);
-      queue.flush();
-      await this.#device.mapped(staging, bytes);
-      const address = this.#device.made("mapped memory", wgpu.wgpuBufferGetConstMappedRange(staging, 0, bytes));
-      const copy = toArrayBuffer(address, 0, bytes).slice(0);
-      wgpu.wgpuBufferUnmap(staging);
-      reusable = true;
-      return copy;
+      this.#copy(source, staging);
+      await this.#device.mapped(staging, source.bytes);
+      return (copy = this.#unmap(staging, source.bytes));
     } finally {
-      if (kept && reusable) this.#idle.push(staging);
-      else wgpu.wgpuBufferRelease(staging);
+      this.#giveBack(staging, source.bytes, copy !== undefined);
     }
+  }
+
+  /** The same, and blocks until it is there: for a few numbers where kernels are timed. @throws DeviceError */
+  readNow(source: Source): ArrayBuffer {
+    const staging = this.#take(source.bytes);
+    let copy: ArrayBuffer | undefined;
+    try {
+      this.#copy(source, staging);
+      this.#device.mapNow(staging, source.bytes);
+      return (copy = this.#unmap(staging, source.bytes));
+    } finally {
+      this.#giveBack(staging, source.bytes, copy !== undefined);
+    }
+  }
+
+  #take(bytes: number): Handle {
+    const kept = bytes <= KEPT_BYTES ? this.#idle.pop() : undefined;
+    const usage = Usage.mapRead | Usage.copyTarget;
+    return kept ?? createBuffer(this.#device, Math.max(bytes, KEPT_BYTES), usage, `${size(bytes)} to read into`);
+  }
+
+  #copy({ handle, offset, bytes }: Source, staging: Handle): void {
+    this.#queue.copy(handle, offset, staging, bytes);
+    this.#queue.flush();
+  }
+
+  #unmap(staging: Handle, bytes: number): ArrayBuffer {
+    const { wgpu } = this.#device;
+    const address = this.#device.made("mapped memory", wgpu.wgpuBufferGetConstMappedRange(staging, 0, bytes));
+    const copy = toArrayBuffer(address, 0, bytes).slice(0);
+    wgpu.wgpuBufferUnmap(staging);
+    return copy;
+  }
+
+  #giveBack(staging: Handle, bytes: number, isReusable: boolean): void {
+    if (isReusable && bytes <= KEPT_BYTES) this.#idle.push(staging);
+    else this.#device.wgpu.wgpuBufferRelease(staging);
   }
 
   close(): void {

@@ -5,7 +5,7 @@ import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
 import type { Queue } from "./queue.ts";
-import type { Staging } from "./staging.ts";
+import type { Source, Staging } from "./staging.ts";
 import { querySetDescriptor, timedPassDescriptor, Usage } from "./structs.ts";
 
 export interface Timer {
@@ -13,8 +13,10 @@ export interface Timer {
   before(kernel: string): Address;
   /** Called when the kernel's pass is closed. @throws DeviceError */
   after(): void;
-  /** The times of the kernels so far, in order. @throws DeviceError */
+  /** The times of all kernels, in order. @throws DeviceError */
   read(): Promise<KernelTime[]>;
+  /** The same, and blocks until they are known. @throws DeviceError */
+  readNow(): KernelTime[];
   close(): void;
 }
 
@@ -28,12 +30,13 @@ const SET_QUERIES = 4096;
 const SET_BYTES = 8 * SET_QUERIES;
 
 /** Reads the device's clock at the start and at the end of each pass. */
-export class DeviceTimer implements Timer {
+class DeviceTimer implements Timer {
   readonly #device: Device;
   readonly #queue: Queue;
   readonly #staging: Staging;
   readonly #kernels: string[] = [];
   readonly #sets: Handle[] = [];
+  #ticks: Handle | undefined;
 
   constructor(device: Device, queue: Queue, staging: Staging) {
     this.#device = device;
@@ -52,28 +55,18 @@ export class DeviceTimer implements Timer {
   after(): void {}
 
   async read(): Promise<KernelTime[]> {
-    const { wgpu, queue } = this.#device;
-    const nanoseconds = wgpu.wgpuQueueGetTimestampPeriod(queue);
-    const times: KernelTime[] = [];
-    for (const set of this.#sets) {
-      const kernels = this.#kernels.slice(times.length, times.length + SET_QUERIES / 2);
-      const bytes = 16 * kernels.length;
-      const ticks = createBuffer(this.#device, SET_BYTES, Usage.queryResolve | Usage.copySource, "room for timestamps");
-      try {
-        this.#queue.resolve(set, 2 * kernels.length, ticks);
-        const readings = new BigUint64Array(await this.#staging.read(this.#queue, ticks, 0, bytes));
-        for (const [i, kernel] of kernels.entries()) {
-          times.push({ kernel, ms: (elapsed(readings[2 * i]!, readings[2 * i + 1]!) * nanoseconds) / 1e6 });
-        }
-      } finally {
-        wgpu.wgpuBufferRelease(ticks);
-      }
-    }
-    return times;
+    return this.#kernels.length === 0 ? [] : this.#times(await this.#staging.read(this.#resolve()));
+  }
+
+  readNow(): KernelTime[] {
+    return this.#kernels.length === 0 ? [] : this.#times(this.#staging.readNow(this.#resolve()));
   }
 
   close(): void {
-    for (const set of this.#sets.splice(0)) this.#device.wgpu.wgpuQuerySetRelease(set);
+    const { wgpu } = this.#device;
+    for (const set of this.#sets.splice(0)) wgpu.wgpuQuerySetRelease(set);
+    if (this.#ticks) wgpu.wgpuBufferRelease(this.#ticks);
+    this.#ticks = undefined;
   }
 
   #createSet(): Handle {
@@ -85,6 +78,30 @@ export class DeviceTimer implements Timer {
       wgpu.wgpuQuerySetRelease,
     );
   }
+
+  /** Queues the copy of all sets, one after the other, to a buffer. */
+  #resolve(): Source {
+    this.#ticks = createBuffer(
+      this.#device,
+      this.#sets.length * SET_BYTES,
+      Usage.queryResolve | Usage.copySource,
+      `${this.#kernels.length} pairs of timestamps`,
+    );
+    const queries = 2 * this.#kernels.length;
+    for (const [i, set] of this.#sets.entries()) {
+      this.#queue.resolve(set, Math.min(SET_QUERIES, queries - i * SET_QUERIES), this.#ticks, i * SET_BYTES);
+    }
+    return { handle: this.#ticks, offset: 0, bytes: 8 * queries };
+  }
+
+  #times(data: ArrayBuffer): KernelTime[] {
+    const readings = new BigUint64Array(data);
+    const nanoseconds = this.#device.wgpu.wgpuQueueGetTimestampPeriod(this.#device.queue);
+    return this.#kernels.map((kernel, i) => ({
+      kernel,
+      ms: (elapsed(readings[2 * i]!, readings[2 * i + 1]!) * nanoseconds) / 1e6,
+    }));
+  }
 }
 
 /** Ticks between two readings of a clock that may have as few as 36 bits (Vulkan's least), and so may begin anew. */
@@ -94,7 +111,7 @@ function elapsed(start: bigint, end: bigint): number {
 }
 
 /** Waits for each kernel and reads the host's clock, so that handing it over counts too. */
-export class HostTimer implements Timer {
+class HostTimer implements Timer {
   readonly #device: Device;
   readonly #queue: Queue;
   readonly #times: KernelTime[] = [];
@@ -119,7 +136,11 @@ export class HostTimer implements Timer {
   }
 
   read(): Promise<KernelTime[]> {
-    return Promise.resolve([...this.#times]);
+    return Promise.resolve(this.readNow());
+  }
+
+  readNow(): KernelTime[] {
+    return [...this.#times];
   }
 
   close(): void {}

@@ -1,0 +1,153 @@
+/**
+ * Which WGSL computes a kernel: its own or a variant's. The first time that a kernel is run with a shape, those that fit
+ * are timed on the buffers at hand, which blocks for some milliseconds; the fastest is remembered for this device.
+ *
+ * It does not change results as long as a driver fuses multiplications and additions in all of them or in none: variants
+ * sum in the same order. Where that must be certain, tuning is switched off, and the kernel's own WGSL runs.
+ */
+import { DeviceError } from "../../errors.ts";
+import { asView, type Buffer, type BufferView } from "../backend.ts";
+import { access, type Variant } from "../kernel.ts";
+import type { Measurements } from "./measurements.ts";
+import type { Parts } from "./parts.ts";
+import type { Pipeline, Program } from "./pipelines.ts";
+import { createTimer } from "./timers.ts";
+
+/** A process measures for so long, then takes what it knows. All shapes of a network take less. */
+const BUDGET_MS = 5000;
+/** Each candidate is timed in so many rounds, so that a clock that speeds up in the meantime favours none. */
+const ROUNDS = 4;
+/** How long a round of a candidate is to take, at least; and how often it runs, at most. */
+const ROUND_MS = 1;
+const ROUND_RUNS = 16;
+/** A candidate that is so many times slower than the fastest is not timed again. */
+const FAR = 1.5;
+/** A variant must be faster by this factor than those before it: less may be noise. */
+const GAIN = 1.02;
+
+type Given = Readonly<Record<string, Buffer | BufferView>>;
+type Uniforms = Readonly<Record<string, number>>;
+
+export class Tuner {
+  readonly #parts: Parts;
+  readonly #measurements: Measurements | undefined;
+  #spentMs = 0;
+
+  /** @param measurements what is known of the device; undefined: nothing is timed, kernels run their own WGSL */
+  constructor(parts: Parts, measurements: Measurements | undefined) {
+    this.#parts = parts;
+    this.#measurements = measurements;
+  }
+
+  /** What is to run. @throws DeviceError when the kernel's own WGSL does not compile or run */
+  choose(program: Program, given: Given, uniforms: Uniforms): Pipeline {
+    const { kernel, chosen } = program;
+    const { pipelines } = this.#parts;
+    if (!this.#measurements || !kernel.variants) return pipelines.pipeline(program, kernel);
+    const shape = shapeOf(program, uniforms);
+    let pipeline = chosen.get(shape);
+    if (!pipeline) {
+      pipeline = pipelines.pipeline(program, this.#decide(this.#measurements, program, shape, given, uniforms));
+      chosen.set(shape, pipeline);
+    }
+    return pipeline;
+  }
+
+  #decide(measurements: Measurements, program: Program, shape: string, given: Given, uniforms: Uniforms): Variant {
+    const { kernel } = program;
+    const candidates = [kernel, ...kernel.variants!.filter(({ fits }) => !fits || fits(uniforms))];
+    const known = measurements.choice(kernel, shape)?.fastest;
+    const chosen = candidates.find(({ name }) => name === known);
+    if (chosen) return chosen;
+    if (candidates.length === 1 || this.#spentMs > BUDGET_MS) return kernel;
+    const start = performance.now();
+    const times = this.#time(program, candidates, given, uniforms);
+    this.#spentMs += performance.now() - start;
+    if (!times) return kernel;
+    let fastest: Variant = kernel;
+    for (const [candidate, ms] of times) if (ms * GAIN < times.get(fastest)!) fastest = candidate;
+    const ms = Object.fromEntries([...times].map(([{ name }, ms]) => [name, Number(ms.toPrecision(4))]));
+    measurements.add(kernel, shape, { fastest: fastest.name, ms });
+    return fastest;
+  }
+
+  /** The best time of each candidate that runs, in ms; undefined where there is no memory for it. */
+  #time(
+    program: Program,
+    candidates: readonly Variant[],
+    given: Given,
+    uniforms: Uniforms,
+  ): Map<Variant, number> | undefined {
+    const { queue, device, buffers } = this.#parts;
+    queue.flush();
+    device.wait();
+    const scratch = this.#scratch(program, given);
+    if (!scratch) return undefined;
+    const best = new Map<Variant, number>();
+    try {
+      let left = [...candidates];
+      for (let round = 0; round < ROUNDS && left.length > 1; round++) {
+        left = left.filter((candidate) => {
+          const runs = Math.ceil(ROUND_MS / (best.get(candidate) ?? ROUND_MS)) + 1;
+          const ms = this.#round(program, candidate, { ...given, ...scratch }, uniforms, Math.min(runs, ROUND_RUNS));
+          if (ms !== undefined) best.set(candidate, Math.min(ms, best.get(candidate) ?? Infinity));
+          return ms !== undefined;
+        });
+        const fastest = Math.min(...best.values());
+        left = left.filter((candidate) => best.get(candidate)! <= FAR * fastest);
+      }
+    } finally {
+      for (const buffer of Object.values(scratch)) buffers.free(buffers.own(buffer, "free"));
+    }
+    return best;
+  }
+
+  /**
+   * Memory in place of what the kernel updates, which must change only once. What it overwrites is as good as memory of
+   * its own. Undefined when there is not enough.
+   */
+  #scratch({ kernel }: Program, given: Given): Record<string, Buffer> | undefined {
+    const { buffers } = this.#parts;
+    const scratch: Record<string, Buffer> = {};
+    try {
+      for (const [name, spec] of Object.entries(kernel.buffers)) {
+        if (access(spec) !== "update") continue;
+        const { buffer, length } = asView(given[name]!);
+        scratch[name] = buffers.allocate(buffer.type, length);
+      }
+      return scratch;
+    } catch (error) {
+      for (const buffer of Object.values(scratch)) buffers.free(buffers.own(buffer, "free"));
+      if (error instanceof DeviceError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The best time of some runs, in ms; undefined for a variant that this device does not run. */
+  #round(program: Program, candidate: Variant, given: Given, uniforms: Uniforms, runs: number): number | undefined {
+    const { device, queue, pipelines, buffers, staging } = this.#parts;
+    const outer = queue.timer;
+    const timer = createTimer(device, queue, staging);
+    try {
+      const pipeline = pipelines.pipeline(program, candidate);
+      const group = buffers.group(program, given);
+      queue.timer = timer;
+      for (let run = 0; run < runs; run++) queue.dispatch(program, pipeline, group, uniforms);
+      return Math.min(...timer.readNow().map(({ ms }) => ms));
+    } catch (error) {
+      // Larger tiles may want more threads or workgroups than this device has.
+      if (error instanceof DeviceError && candidate !== program.kernel) return undefined;
+      throw error;
+    } finally {
+      queue.timer = outer;
+      timer.close();
+    }
+  }
+}
+
+/** What of the uniforms decides how long a kernel takes: sizes, which are whole numbers. */
+function shapeOf({ uniforms: specs }: Program, uniforms: Uniforms): string {
+  let shape = "";
+  for (const { name, isFloat } of specs) if (!isFloat) shape += `${name}=${uniforms[name]} `;
+  return shape.trimEnd();
+}

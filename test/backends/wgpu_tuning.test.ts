@@ -1,0 +1,302 @@
+import { afterAll, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { kernel, line, type Kernel, type Variant } from "../../src/backends/kernel.ts";
+import { openReference } from "../../src/backends/reference.ts";
+import { openWgpu, type WgpuBackend, type WgpuOptions } from "../../src/backends/wgpu/backend.ts";
+import { Buffers } from "../../src/backends/wgpu/buffers.ts";
+import { Device } from "../../src/backends/wgpu/device.ts";
+import { Measurements } from "../../src/backends/wgpu/measurements.ts";
+import { busy, parallelWorkgroups } from "../../src/backends/wgpu/parallel.ts";
+import { Pipelines } from "../../src/backends/wgpu/pipelines.ts";
+import { Queue } from "../../src/backends/wgpu/queue.ts";
+import { Staging } from "../../src/backends/wgpu/staging.ts";
+import { UsageError } from "../../src/errors.ts";
+import { describeBackends } from "../helpers/backends.ts";
+
+/**
+ * WGSL that adds `mark` to y, or sets it, after `work` rounds of a loop that no compiler leaves out. Real variants
+ * compute the same; these differ in what they write, so that it shows which one ran.
+ */
+function marking(name: string, mark: number, work: number, operator = "="): Omit<Variant<"size">, "workgroups"> {
+  return {
+    name,
+    wgsl: `
+struct Uniforms { size: u32, scale: f32, }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64)
+fn ${name}(@builtin(global_invocation_id) id: vec3<u32>) {
+  if (id.x >= u.size) { return; }
+  var v = x[id.x];
+  for (var i = 0u; i < ${work}u; i++) { v = fract(v * 1.5 + 0.1); }
+  y[id.x] ${operator} ${mark}.0 + select(0.0, 1.0, v > 2.0);
+}`,
+  };
+}
+
+const SLOW = 20_000;
+const FAST = 10;
+const workgroups = ({ size }: { readonly size: number }) => line(size);
+
+function marked(name: string, variants: readonly Variant<"size" | "scale">[], work = SLOW, mark = 1) {
+  return kernel({
+    ...marking(name, mark, work),
+    module: import.meta.url,
+    buffers: { x: "read", y: "write" },
+    uniforms: { size: "u32", scale: "f32" },
+    workgroups,
+    variants,
+    reference() {},
+  });
+}
+
+const fast = { ...marking("fast", 2, FAST), workgroups };
+const choosing = marked("choosing", [{ ...marking("slower", 3, 2 * SLOW), workgroups }, fast]);
+const SIZE = 256;
+
+const folder = mkdtempSync(join(tmpdir(), "tuning-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+let folders = 0;
+const newFolder = () => join(folder, String(folders++));
+
+/** Opens the GPU, lets `body` work with it, and closes it. @returns the warnings that came */
+async function withGpu(options: WgpuOptions, body: (gpu: WgpuBackend) => Promise<void>): Promise<string[]> {
+  const warnings: string[] = [];
+  const gpu = await openWgpu({ adapter: 0, checks: true, warn: (message) => warnings.push(message), ...options });
+  try {
+    await body(gpu);
+  } finally {
+    await gpu.close();
+  }
+  return warnings;
+}
+
+/** The mark that a kernel leaves. */
+async function markOf(gpu: WgpuBackend, run: Kernel<"x" | "y", "size" | "scale">, size = SIZE, scale = 1) {
+  const [x, y] = [gpu.allocate("f32", size), gpu.allocate("f32", size)];
+  gpu.write(x, new Float32Array(size));
+  gpu.write(y, new Float32Array(size));
+  gpu.run(run, { x, y }, { size, scale });
+  const marks = new Set(await gpu.read(y));
+  for (const buffer of [x, y]) gpu.free(buffer);
+  expect(marks.size).toBe(1);
+  return [...marks][0];
+}
+
+/** The one file of measurements in a folder. */
+function fileIn(tuningFolder: string): { path: string; contents: any } {
+  const names = readdirSync(tuningFolder);
+  expect(names.length).toBe(1);
+  const path = join(tuningFolder, names[0]!);
+  return { path, contents: JSON.parse(readFileSync(path, "utf8")) };
+}
+
+describeBackends(
+  "tuning",
+  () => {
+    test.each([true, false])("the fastest variant of a shape runs, with timestamps: %p", async (timestamps) => {
+      const tuningFolder = newFolder();
+      const warnings = await withGpu({ tune: true, tuningFolder, timestamps }, async (gpu) => {
+        expect(await markOf(gpu, choosing)).toBe(2);
+        const [x, y] = [gpu.allocate("f32", SIZE), gpu.allocate("f32", SIZE)];
+        // Another shape is measured while kernels are timed, and is not among them.
+        const times = await gpu.profile(() => {
+          gpu.run(choosing, { x, y }, { size: SIZE, scale: 1 });
+          gpu.run(choosing, { x, y }, { size: SIZE / 2, scale: 1 });
+        });
+        expect(times.map((time) => time.kernel)).toEqual(["fast", "fast"]);
+        const objects = gpu.counts();
+        expect(await markOf(gpu, choosing)).toBe(2);
+        await gpu.synchronize();
+        expect(gpu.counts()).toEqual(objects);
+      });
+      expect(warnings).toEqual([]);
+      const { choosing: stored } = fileIn(tuningFolder).contents.kernels;
+      expect(Object.keys(stored.shapes)).toEqual([`size=${SIZE}`, `size=${SIZE / 2}`]);
+      for (const { fastest, ms } of Object.values<any>(stored.shapes)) {
+        expect(fastest).toBe("fast");
+        expect(Object.keys(ms)).toEqual(["choosing", "slower", "fast"]);
+        expect(ms.fast).toBeGreaterThan(0);
+        expect(ms.fast).toBeLessThan(ms.choosing);
+        expect(ms.choosing).toBeLessThan(ms.slower);
+      }
+    });
+
+    test("what the file says is taken without measuring, for the WGSL that was measured", async () => {
+      const tuningFolder = newFolder();
+      await withGpu({ tune: true, tuningFolder }, async (gpu) => {
+        expect(await markOf(gpu, choosing)).toBe(2);
+      });
+      const { path, contents } = fileIn(tuningFolder);
+      contents.kernels.choosing.shapes[`size=${SIZE}`].fastest = "slower";
+      writeFileSync(path, JSON.stringify(contents));
+      const warnings = await withGpu({ tune: true, tuningFolder }, async (gpu) => {
+        expect(await markOf(gpu, choosing)).toBe(3);
+        // A float among the uniforms is no other shape, a size is.
+        expect(await markOf(gpu, choosing, SIZE, 0.5)).toBe(3);
+        expect(await markOf(gpu, choosing, SIZE + 1)).toBe(2);
+      });
+      await withGpu({ tune: true, tuningFolder }, async (gpu) => {
+        expect(await markOf(gpu, marked("choosing", choosing.variants!, SLOW + 1))).toBe(2);
+      });
+      expect(warnings).toEqual([]);
+      expect(Object.keys(fileIn(tuningFolder).contents.kernels.choosing.shapes)).toEqual([`size=${SIZE}`]);
+    });
+
+    test.each([
+      { what: "damaged", change: (text: string) => text.slice(0, text.length / 2), problem: /is ignored.*is damaged/ },
+      { what: "of another form", change: () => `{"format": 1, "device": "x"}`, problem: /none of this version/ },
+      {
+        what: "of another device",
+        change: (text: string) => text.replace(/"device": "/, '"device": "another '),
+        problem: /is ignored, and measured anew: it is of another .*, this is /,
+      },
+    ])("a file that is $what is ignored with one warning, and replaced", async ({ change, problem }) => {
+      const tuningFolder = newFolder();
+      const open = async () => {
+        const warnings = await withGpu({ tune: true, tuningFolder }, async (gpu) => {
+          expect(await markOf(gpu, choosing)).toBe(2);
+        });
+        return warnings;
+      };
+      expect(await open()).toEqual([]);
+      const { path, contents } = fileIn(tuningFolder);
+      contents.kernels.choosing.shapes[`size=${SIZE}`].fastest = "slower";
+      writeFileSync(path, change(JSON.stringify(contents, undefined, 2)));
+      const warnings = await open();
+      expect(warnings.length).toBe(1);
+      expect(warnings[0]).toContain(path);
+      expect(warnings[0]).toMatch(problem);
+      expect(await open()).toEqual([]);
+    });
+
+    test("a folder that can't be written is a warning", async () => {
+      const tuningFolder = newFolder();
+      writeFileSync(tuningFolder, "a file");
+      const warnings = await withGpu({ tune: true, tuningFolder }, async (gpu) => {
+        expect(await markOf(gpu, choosing)).toBe(2);
+      });
+      expect(warnings.some((warning) => /what was measured on the GPU is not kept/.test(warning))).toBe(true);
+    });
+
+    test("switched off, as on software adapters, a kernel's own WGSL runs and nothing is written", async () => {
+      const tuningFolder = newFolder();
+      const before = process.env.ALEXNET_TUNE;
+      const marks = async (options: WgpuOptions, environment?: string) => {
+        if (environment === undefined) delete process.env.ALEXNET_TUNE;
+        else process.env.ALEXNET_TUNE = environment;
+        let mark: number | undefined;
+        await withGpu({ tuningFolder, ...options }, async (gpu) => void (mark = await markOf(gpu, choosing)));
+        return mark;
+      };
+      try {
+        expect(await marks({ tune: false }, "on")).toBe(1);
+        expect(await marks({}, "off")).toBe(1);
+        expect(await marks({})).toBe(1);
+        expect(() => readdirSync(tuningFolder)).toThrow();
+        expect(await marks({}, "on")).toBe(2);
+        expect(readdirSync(tuningFolder).length).toBe(1);
+        await expect(marks({}, "maybe")).rejects.toThrow(UsageError);
+      } finally {
+        if (before === undefined) delete process.env.ALEXNET_TUNE;
+        else process.env.ALEXNET_TUNE = before;
+      }
+    });
+
+    test("what a kernel updates changes once, however often it was timed", async () => {
+      const adding = kernel({
+        ...marked("adding", [{ ...marking("adding_fast", 2, FAST, "+="), workgroups }]),
+        ...marking("adding", 1, SLOW, "+="),
+        buffers: { x: "read", y: "update" },
+      });
+      await withGpu({ tune: true, tuningFolder: newFolder() }, async (gpu) => {
+        const held = gpu.statistics();
+        expect(await markOf(gpu, adding)).toBe(2);
+        expect(gpu.statistics()).toEqual(held);
+      });
+    });
+
+    test("a variant that does not fit the shape or the device is left out", async () => {
+      const large = fast.wgsl.replace("fn fast", "fn large").replace("workgroup_size(64)", "workgroup_size(100000)");
+      const picky = marked("picky", [
+        { ...marking("even", 4, FAST), workgroups, fits: ({ size }) => size % 2 === 0 },
+        { name: "large", wgsl: large, workgroups },
+        { ...marking("many", 5, FAST), workgroups: () => [70_000, 1, 1] },
+      ]);
+      await withGpu({ tune: true, tuningFolder: newFolder() }, async (gpu) => {
+        const objects = gpu.counts();
+        expect(await markOf(gpu, picky, 255)).toBe(1);
+        expect(await markOf(gpu, picky, 256)).toBe(4);
+        expect(gpu.counts().shaderModules).toBe(objects.shaderModules);
+      });
+    });
+
+    test("inputs that are still queued are there when variants are timed", async () => {
+      await withGpu({ tune: true, tuningFolder: newFolder() }, async (gpu) => {
+        const [x, y, z] = [0, 1, 2].map(() => gpu.allocate("f32", SIZE)) as [any, any, any];
+        gpu.write(x, new Float32Array(SIZE));
+        gpu.run(marked("first", [], FAST, 7), { x, y }, { size: SIZE, scale: 1 });
+        const copy = kernel({
+          ...marked("copy", [{ ...fast, name: "copy_fast" }]),
+          ...marking("copy", 1, SLOW),
+          variants: [{ name: "copy_fast", wgsl: fast.wgsl.replace(/y\[id.x\] =.*/, "y[id.x] = x[id.x];"), workgroups }],
+        });
+        gpu.run(copy, { x: y, y: z }, { size: SIZE, scale: 1 });
+        gpu.write(x, new Float32Array(SIZE).fill(9));
+        expect([...new Set(await gpu.read(z))]).toEqual([7]);
+      });
+    });
+
+    test("the number of workgroups at once is measured once, and kept", async () => {
+      const software = await Device.open(0);
+      // As if it were a GPU: of a software adapter nothing is measured.
+      const device = new Proxy(software, {
+        get(target, name) {
+          const value: unknown = name === "kind" ? "discrete" : Reflect.get(target, name, target);
+          return typeof value === "function" ? value.bind(target) : value;
+        },
+      });
+      const queue = new Queue(device);
+      const buffers = new Buffers(device, queue.uniformBuffer);
+      const parts = {
+        device,
+        queue,
+        pipelines: new Pipelines(device, true),
+        buffers,
+        staging: new Staging(device, queue),
+      };
+      const warnings: string[] = [];
+      const warn = (message: string) => warnings.push(message);
+      const tuningFolder = newFolder();
+      const first = new Measurements(tuningFolder, "this device", warn);
+      const count = parallelWorkgroups(parts, first, warn);
+      expect(Number.isInteger(Math.log2(count))).toBe(true);
+      expect(first.parallelWorkgroups).toBe(count);
+      await first.close();
+      const { path, contents } = fileIn(tuningFolder);
+      writeFileSync(path, JSON.stringify({ ...contents, parallelWorkgroups: 77 }));
+      expect(parallelWorkgroups(parts, new Measurements(tuningFolder, "this device", warn), warn)).toBe(77);
+      expect(parallelWorkgroups(parts, undefined, warn)).toBe(512);
+      expect(parallelWorkgroups({ ...parts, device: software }, first, warn)).toBe(navigator.hardwareConcurrency);
+      expect(warnings).toEqual([]);
+      for (const part of [buffers, parts.staging, queue, parts.pipelines, software]) part.close();
+    });
+
+    test("the kernel that keeps workgroups busy computes what it says", async () => {
+      const size = 3 * 256;
+      await withGpu({}, async (gpu) => {
+        const results: Float32Array[] = [];
+        for (const backend of [gpu, openReference()]) {
+          const y = backend.allocate("f32", size);
+          backend.run(busy, { y }, { groups: 3, steps: 64 });
+          results.push((await backend.read(y)) as Float32Array);
+        }
+        for (const [i, value] of results[0]!.entries()) expect(value).toBeCloseTo(results[1]![i]!, 2);
+      });
+    });
+  },
+  ["wgpu"],
+);
