@@ -18,6 +18,7 @@ import { ShapeError } from "../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
+import { runWinograd, suitsWinograd } from "./winograd.ts";
 import forwardWgsl from "../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
@@ -55,7 +56,13 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   const y = tape.allocate([o, oh, ow, images]);
   const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad, groups };
   const { backend } = x;
-  backend.run(conv2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);
+  const winograd = suitsWinograd(backend, uniforms);
+  if (winograd) {
+    const given = { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer };
+    runWinograd(backend, conv2dBackwardX, { ...uniforms, turned: false }, given);
+  } else {
+    backend.run(conv2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);
+  }
   tape.record({
     inputs: [x, w, b],
     output: y,
@@ -68,7 +75,14 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
         );
       });
       accumulateRowSums(tape, b, dy);
-      tape.accumulate(x, (dx) => backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms));
+      tape.accumulate(x, (dx) => {
+        if (winograd) {
+          const sizes = { images, groups, c: o, h: oh, w: ow, o: c, oh: h, ow: width, pad: kh - 1 - pad, turned: true };
+          runWinograd(backend, conv2dBackwardX, sizes, { x: dy.buffer, w: w.buffer, y: dx.buffer });
+        } else {
+          backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms);
+        }
+      });
     },
   });
   return y;

@@ -22,6 +22,7 @@ import { sgdKernel } from "../../src/ops/sgd.ts";
 import { positions } from "../../src/ops/shapes.ts";
 import { sumParts } from "../../src/ops/split.ts";
 import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../src/ops/softmax_cross_entropy.ts";
+import { winogradInput, winogradOutput, winogradWeights } from "../../src/ops/winograd.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { randomArray } from "./data.ts";
 
@@ -322,6 +323,28 @@ for (const [images, c, h, w, o, kh, kw, stride, pad, groups] of [
   add(local2dForward, SUM, uniforms, { x, w: own, b: random(o * oh * ow), y: dy.length });
   add(local2dBackwardX, SUM, uniforms, { w: own, dy, dx: x.length });
   add(local2dBackwardW, SUM, uniforms, { x, dy, dw: own.length });
+}
+
+for (const [images, maps, h, w, pad, groups, other] of [
+  [1, 1, 1, 1, 1, 1, 1],
+  [3, 4, 7, 10, 0, 2, 3],
+  [65, 2, 4, 5, 2, 1, 5],
+] as const) {
+  const [oh, ow] = [h + 2 * pad - 2, w + 2 * pad - 2];
+  const [th, tw] = [Math.ceil(oh / 4), Math.ceil(ow / 4)];
+  const size = maps * th * tw * images;
+  const x = random(maps * h * w * images);
+  add(winogradInput, SUM, { images, c: maps, h, w, pad, th, tw }, { x, patches: 36 * size });
+  for (const biased of [0, 1]) {
+    const y = maps * oh * ow * images;
+    const products = random(36 * size);
+    add(winogradOutput, SUM, { images, o: maps, oh, ow, th, tw, biased }, { products, b: random(maps), y });
+  }
+  for (const turned of [0, 1]) {
+    const [terms, windows] = [maps / groups, maps * other];
+    const uniforms = { groups, terms, rows: other, turned };
+    add(winogradWeights, ELEMENT, uniforms, { w: random(9 * windows), filters: 36 * windows });
+  }
 }
 
 // The tiles of the columns folded into three lines, as a dispatch has to when one would be too long.
