@@ -1,0 +1,114 @@
+/** Who takes part: how each is started, what it can do, and why it can't where it can't. */
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Job } from "./job.ts";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+/** Where setup.ts installs, and everything that is made lies. */
+export const FOLDER = join(ROOT, ".cache", "peers");
+export const PYTHON =
+  process.env.PEERS_PYTHON ??
+  join(FOLDER, "venv", ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
+
+export interface Contestant {
+  /** As it is written after --peers. */
+  readonly id: string;
+  readonly name: string;
+  /** In results: "cpu:wasm" computes in WebAssembly, "cpu:blas" and "cpu" in native code. */
+  readonly device: "cpu:wasm" | "cpu:blas" | "cpu" | "gpu" | "cuda";
+  readonly ours: boolean;
+  readonly does: readonly Job["task"][];
+  /** Uses so many threads at most. */
+  readonly threads?: number;
+  /** Runtime, file and options. The job goes behind the file. */
+  command(): Promise<string[]>;
+  /** Added to the environment. */
+  environment?(job: Job): Record<string, string>;
+  /** Why it can't take part, or undefined. */
+  missing(): string | undefined;
+}
+
+export function contestants(device: "cpu" | "gpu"): Contestant[] {
+  return device === "cpu" ? [...ours, ...inJavaScript, torch, jax, numpy] : [oursOnGpu, { ...torch, device: "cuda" }];
+}
+
+function own(id: string, device: Contestant["device"], ...options: string[]): Contestant {
+  return {
+    ...{ id, name: "alexnet.ts", device, ours: true, does: ["matmul", "step", "parameters"] },
+    command: async () => [process.execPath, join(HERE, "ours.ts"), ...options],
+    missing: () => undefined,
+  };
+}
+
+const ours = [own("blas", "cpu:blas"), own("wasm", "cpu:wasm", "--no-blas")];
+const oursOnGpu = own("gpu", "gpu");
+
+/** Bun runs TypeScript as it is; for Node it is bundled first. */
+function javaScript(id: string, name: string, file: string, runtime: "bun" | "node", packages: string[]): Contestant {
+  return {
+    ...{ id, name, device: "cpu:wasm", ours: false, does: ["matmul", "step"] },
+    async command() {
+      if (runtime === "bun") return [process.execPath, join(HERE, file)];
+      const built = await Bun.build({
+        ...{ entrypoints: [join(HERE, file)], target: "node", outdir: join(FOLDER, "build") },
+        naming: "[name].mjs",
+      });
+      return ["node", built.outputs[0]!.path];
+    },
+    missing() {
+      if (runtime === "node" && !Bun.which("node")) return "node is not installed";
+      const lacking = packages.filter((each) => !existsSync(join(FOLDER, "node_modules", each, "package.json")));
+      return lacking.length > 0 ? `${lacking.join(" and ")} not installed: bun bench/peers/setup.ts` : undefined;
+    },
+  };
+}
+
+const tfjsPackages = ["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"];
+/** Each where it is fastest: jax-js has threads only in Bun, TensorFlow.js is faster in Node, onnxruntime depends. */
+const inJavaScript = [
+  javaScript("jax-js", "jax-js", "jaxjs_peer.ts", "bun", ["@jax-js/jax"]),
+  javaScript("ort-bun", "onnxruntime-web in Bun", "onnxruntime_peer.ts", "bun", ["onnxruntime-web"]),
+  javaScript("ort-node", "onnxruntime-web in Node", "onnxruntime_peer.ts", "node", ["onnxruntime-web"]),
+  { ...javaScript("tfjs", "TensorFlow.js", "tfjs_peer.ts", "node", tfjsPackages), threads: 1 },
+];
+
+function python(id: string, name: string, file: string, does: Job["task"][], packages: string[]): Contestant {
+  return {
+    ...{ id, name, device: "cpu", ours: false, does },
+    command: async () => [PYTHON, join(HERE, file)],
+    environment: (job) => ("threads" in job ? threadLimits(job.threads) : {}),
+    missing: () => missingInPython(packages),
+  };
+}
+
+/** Most libraries read these only while they start. */
+function threadLimits(threads: number): Record<string, string> {
+  const names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"];
+  return Object.fromEntries(names.map((name) => [name, String(threads)]));
+}
+
+const torch = python(
+  "torch",
+  "PyTorch",
+  "torch_peer.py",
+  ["matmul", "step", "parameters"],
+  ["torch", "numpy", "safetensors"],
+);
+const jax = python("jax", "JAX", "jax_peer.py", ["step"], ["jax", "numpy", "safetensors"]);
+const numpy = python("numpy", "NumPy", "numpy_peer.py", ["matmul"], ["numpy"]);
+
+/** What Python lacks of these packages, or undefined. */
+export function missingInPython(packages: readonly string[]): string | undefined {
+  if (!Bun.which(PYTHON)) return `there is no Python at ${PYTHON}: bun bench/peers/setup.ts, or set PEERS_PYTHON`;
+  const code = "import importlib.util, sys; print(*[p for p in sys.argv[1:] if importlib.util.find_spec(p) is None])";
+  const found = Bun.spawnSync([PYTHON, "-c", code, ...packages]);
+  if (!found.success) return `${PYTHON} does not run: ${found.stderr.toString().trim().split("\n").at(-1)}`;
+  const lacking = found.stdout.toString().trim();
+  return lacking === "" ? undefined : `${lacking.replaceAll(" ", " and ")} not installed: bun bench/peers/setup.ts`;
+}
+
+/** All cores; every contestant gets as many. */
+export const THREADS = availableParallelism();

@@ -1,0 +1,243 @@
+/**
+ * Our program beside its rivals, on this machine, in turns:
+ *
+ *   bun bench/peers/main.ts [matmul] [alexnet] [alexnet-owt] [cifar10-18pct] [predict]
+ *     [--peers torch,jax-js,…] [--device cpu|gpu] [--rounds 2] [--seconds N] [--batch 128] [--save] [--install]
+ *
+ * Each contestant is a process of its own and runs alone. In every round all take their turn, so that what else the
+ * machine does hits them alike. --save writes bench/results/peers-NAME.json.
+ */
+import { parseArgs } from "node:util";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { AlexNetError, UsageError } from "../../src/errors.ts";
+import { findNetwork } from "../../src/model/networks.ts";
+import { suggest } from "../../src/suggest.ts";
+import { machine } from "../machine.ts";
+import { FORMAT, writeResults, type Device } from "../results.ts";
+import { contestants, FOLDER, missingInPython, PYTHON, THREADS, type Contestant } from "./contestants.ts";
+import { fixtures, photo } from "./fixtures.ts";
+import type { Job } from "./job.ts";
+import { losses, Rows, table, type Piece } from "./rows.ts";
+import { runContestant, runProcess } from "./run.ts";
+import { installPeers } from "./setup.ts";
+
+const SUITES = ["matmul", "alexnet", "alexnet-owt", "cifar10-18pct", "predict"] as const;
+type Suite = (typeof SUITES)[number];
+
+export interface PeersOptions {
+  readonly suites: readonly Suite[];
+  /** The only rivals to take part; all if not given. */
+  readonly peers?: readonly string[] | undefined;
+  readonly device: "cpu" | "gpu";
+  readonly rounds: number;
+  /** For how long each thing is measured in each round; the suite's own if not given. */
+  readonly seconds?: number | undefined;
+  readonly batch: number;
+  readonly save: boolean;
+  readonly say: (line: string) => void;
+}
+
+/** Runs the suites one after the other and shows a table for each. @throws UsageError */
+export async function runPeers(options: PeersOptions): Promise<void> {
+  const { device, peers, save, say, suites } = options;
+  const all = contestants(device);
+  const unknown = peers?.find((id) => !all.some((each) => each.id === id));
+  if (unknown !== undefined) {
+    const ids = all.filter(({ ours }) => !ours).map(({ id }) => id);
+    throw new UsageError(
+      `no peer is called "${unknown}"${suggest(unknown, ids)}; on ${device} there are ${ids.join(", ")}`,
+    );
+  }
+  const chosen = all.filter(({ ours, id }) => ours || !peers || peers.includes(id));
+  for (const suite of suites) {
+    const rows = new Rows();
+    if (suite === "predict") await predict(options, rows);
+    else if (suite === "matmul") await matmul(options, chosen, rows);
+    else await step(suite, options, chosen, rows);
+    say(`\n${table(rows.rows, rows.skipped)}\n`);
+    losses(rows.rows).forEach((line) => say(`We lose at ${line}.`));
+    if (!save) continue;
+    const path = fileURLToPath(
+      new URL(`../results/peers-${device === "gpu" ? "gpu-" : ""}${suite}.json`, import.meta.url),
+    );
+    const devices = DEVICES.filter((each) => rows.rows.some((row) => row.device === each.device));
+    await writeResults(path, { format: FORMAT, machine: machine(), devices, rows: rows.rows, skipped: rows.skipped });
+    say(`\nSaved as ${path}`);
+  }
+}
+
+const DEVICES: readonly Device[] = [
+  { device: "cpu:wasm", description: `WebAssembly on ${THREADS} threads or fewer` },
+  { device: "cpu:blas", description: `WebAssembly with the machine's BLAS on ${THREADS} threads` },
+  { device: "cpu", description: `native code on ${THREADS} threads or fewer` },
+  { device: "gpu", description: "the best GPU through wgpu" },
+  { device: "cuda", description: "the first GPU through CUDA" },
+];
+
+async function matmul(options: PeersOptions, chosen: readonly Contestant[], rows: Rows): Promise<void> {
+  const { device, seconds = 1 } = options;
+  const sizes = device === "gpu" ? [1024, 2048, 4096] : [256, 512, 1024, 2048];
+  for (const threads of device === "gpu" ? [THREADS] : [...new Set([1, THREADS])]) {
+    const suffix = device === "gpu" ? "" : threads === 1 ? ", 1 thread" : `, ${threads} threads`;
+    const pieces = sizes.map((size): Piece => {
+      const name = `${size} × ${size} × ${size}${suffix}`;
+      return { task: "matmul", name, result: String(size), work: { unit: "flop", amount: 2 * size ** 3 } };
+    });
+    await contest(options, chosen, rows, pieces, { task: "matmul", sizes, threads, device, seconds });
+  }
+}
+
+async function step(model: string, options: PeersOptions, chosen: readonly Contestant[], rows: Rows): Promise<void> {
+  const { batch, device, say, seconds = model === "cifar10-18pct" ? 4 : 8 } = options;
+  say(`${model}: weights and what they make of two images, in float64`);
+  const files = await fixtures(join(FOLDER, "fixtures"), model);
+  const { recipe } = findNetwork(model);
+  const pieces = ["training", "forward"].map((result): Piece => {
+    return { task: "step", name: `${model} ${result}, batch ${batch}`, result, work: { unit: "image", amount: batch } };
+  });
+  const settings = { rate: 0.001, momentum: recipe.momentum, decay: 0.0005 };
+  await contest(options, chosen, rows, pieces, {
+    ...{ task: "step", model, batch, threads: THREADS, device, seconds, ...settings, ...files },
+  });
+}
+
+/** Who takes this long in a round is not asked again: its times hardly vary, and nobody has all day. */
+const SLOW_MS = 60_000;
+
+async function contest(
+  { rounds, say }: PeersOptions,
+  chosen: readonly Contestant[],
+  rows: Rows,
+  pieces: readonly Piece[],
+  job: Extract<Job, { threads: number }>,
+): Promise<void> {
+  const skip = (contestant: Contestant, reason: string) => {
+    for (const { task, name } of pieces) rows.skip(contestant, task, name, reason);
+  };
+  let playing = chosen.filter(({ does }) => does.includes(job.task));
+  for (let round = 1; round <= rounds; round++) {
+    const again: Contestant[] = [];
+    for (const contestant of playing) {
+      const threads = Math.min(job.threads, contestant.threads ?? job.threads);
+      const missing = contestant.missing();
+      if (missing !== undefined) skip(contestant, missing);
+      else {
+        say(`${pieces[0]!.name} …: ${contestant.name} (${contestant.device}), round ${round}`);
+        const ran = await runContestant(contestant, { ...job, threads });
+        if (typeof ran === "string") skip(contestant, ran);
+        else {
+          rows.add(contestant, pieces, ran.outcome);
+          if (ran.ms < SLOW_MS) again.push(contestant);
+        }
+      }
+    }
+    playing = again;
+  }
+}
+
+/** Whole processes, from the command to its end. Five turns: a process is short. */
+async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
+  const folder = join(FOLDER, "fixtures");
+  const { weights } = await fixtures(folder, "alexnet");
+  const image = await photo(folder);
+  const piece = { suite: "predict", name: "alexnet predict, one image, cold start" };
+  const program = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+  const python = fileURLToPath(new URL("torch_predict.py", import.meta.url));
+  const own = [process.execPath, program, "predict", image, "--model", weights, "--device", "cpu", "--json"];
+  const entrants = [
+    { name: "alexnet.ts", device: "cpu:blas", command: own } as const,
+    { name: "alexnet.ts", device: "cpu:wasm", command: [...own, "--blas", "off"] } as const,
+    { name: "PyTorch", device: "cpu", command: [PYTHON, python, image, weights] } as const,
+  ];
+  const missing = missingInPython(["torch", "PIL", "numpy", "safetensors"]);
+  const expected: string[] = [];
+  for (let turn = 0; turn <= 5; turn++) {
+    for (const { name, device, command } of entrants) {
+      const who = { name, device };
+      if (device === "cpu" && missing !== undefined) {
+        rows.skip(who, piece.suite, piece.name, missing);
+        continue;
+      }
+      say(`${piece.name}: ${name} (${device}), turn ${turn}`);
+      const { output, ms, error } = await runProcess(command);
+      const found = error === undefined ? topFive(output) : [];
+      if (expected.length === 0) expected.push(...found);
+      const wrong = found.join() === expected.join() ? undefined : `it says ${found}, the first said ${expected}`;
+      if (error !== undefined || found.length === 0 || wrong !== undefined) {
+        rows.skip(who, piece.suite, piece.name, error ?? wrong ?? "it names no classes");
+      } else if (turn > 0) {
+        // The first turn fills the cache of the file system.
+        const work = { unit: "image", amount: 1 } as const;
+        rows.measured(who, { ...piece, contestant: name, work, check: "the same five classes in the same order" }, [
+          ms,
+        ]);
+      }
+    }
+  }
+}
+
+/** Both print a line of JSON with the classes, ours as objects. */
+function topFive(output: string): string[] {
+  const { classes }: { classes: (string | { name: string })[] } = JSON.parse(output);
+  return classes.map((each) => (typeof each === "string" ? each : each.name));
+}
+
+/** @throws UsageError for what makes no sense */
+export function parsePeersArguments(words: string[]): PeersOptions & { install: boolean } {
+  const options = {
+    peers: { type: "string" },
+    device: { type: "string", default: "cpu" },
+    rounds: { type: "string", default: "2" },
+    seconds: { type: "string" },
+    batch: { type: "string", default: "128" },
+    save: { type: "boolean", default: false },
+    install: { type: "boolean", default: false },
+  } as const;
+  let parsed;
+  try {
+    parsed = parseArgs({ args: words, options, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  const { values, positionals } = parsed;
+  const unknown = positionals.find((name) => !(SUITES as readonly string[]).includes(name));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `nothing to compare is called "${unknown}"${suggest(unknown, SUITES)}; there are ${SUITES.join(", ")}`,
+    );
+  }
+  const device = values.device === "cuda" ? "gpu" : values.device;
+  if (device !== "cpu" && device !== "gpu") throw new UsageError(`--device ${device}: must be cpu, gpu or cuda`);
+  const positive = (name: string, text: string, isRight: (value: number) => boolean) => {
+    const value = Number(text);
+    if (isRight(value) && value > 0) return value;
+    throw new UsageError(`--${name} ${text}: must be a number above 0`);
+  };
+  return {
+    suites:
+      positionals.length > 0
+        ? (positionals as Suite[])
+        : SUITES.filter((name) => device === "cpu" || name !== "predict"),
+    peers: values.peers?.split(",").map((id) => id.trim()),
+    device,
+    rounds: positive("rounds", values.rounds, Number.isInteger),
+    seconds: values.seconds === undefined ? undefined : positive("seconds", values.seconds, Number.isFinite),
+    batch: positive("batch", values.batch, Number.isInteger),
+    save: values.save,
+    install: values.install,
+    say: (line) => void process.stdout.write(`${line}\n`),
+  };
+}
+
+if (import.meta.main) {
+  try {
+    const options = parsePeersArguments(process.argv.slice(2));
+    if (options.install) await installPeers();
+    await runPeers(options);
+  } catch (error) {
+    if (!(error instanceof AlexNetError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = error.exitCode;
+  }
+}
