@@ -21,8 +21,13 @@ export interface Entrant {
   readonly unfit?: string | undefined;
   /** Brings the operands to the device. @throws AlexNetError when that can't be done: then it is skipped */
   open(): Promise<Opened>;
-  /** The same on less work, which tells how long all of it will take. */
-  readonly trial?: { readonly work: Work; open(): Promise<Opened> };
+  /** The same on less work, once or twice, which tells how long all of it will take. */
+  readonly trials?: readonly Trial[];
+}
+
+export interface Trial {
+  readonly work: Work;
+  open(): Promise<Opened>;
 }
 
 export interface Opened {
@@ -97,7 +102,7 @@ export class Bench {
           ...(roof && { ofRoof: rate(work, ms.best) / roof }),
           ...(kernels.length > 0 && { kernels }),
         });
-        this.#learn(entrant, work, ms.best);
+        this.#rates.set(keyOf(piece, entrant), rate(work, ms.best));
       }
     } finally {
       for (const { opened } of ready) await opened.close();
@@ -146,21 +151,20 @@ export class Bench {
     this.wrong.push(this.skipped.at(-1)!);
   }
 
-  /** Why the work would take too long, judged by what this contestant reached before. */
-  async #tooLong({ work }: Piece, entrant: Entrant): Promise<string | undefined> {
-    const { device, trial } = entrant;
-    const key = keyOf(entrant, work);
-    if (!this.#rates.has(key) && trial) {
-      const opened = await trial.open().catch(() => undefined);
-      if (opened) {
-        await opened.run(1);
-        this.#learn(entrant, trial.work, Math.min(...(await opened.run(1))));
-        await opened.close();
-      }
+  /** Why the work would take too long, judged by what this contestant reached before, or by trials. */
+  async #tooLong(piece: Piece, entrant: Entrant): Promise<string | undefined> {
+    const { work } = piece;
+    const known = this.#rates.get(keyOf(piece, entrant));
+    if (known !== undefined) return this.overLong((1000 * work.amount) / known);
+    if (entrant.trials) {
+      const tried: Tried[] = [];
+      for (const trial of entrant.trials) tried.push({ amount: trial.work.amount, ms: await tryOut(trial) });
+      return this.overLong(extrapolate(tried, work.amount));
     }
-    const roof = work.unit === "byte" ? device.roof.bytesPerSecond : device.roof.flopsPerSecond;
-    const known = this.#rates.get(key) ?? (work.unit === "image" ? Infinity : UNKNOWN_SHARE * roof);
-    return this.overLong((1000 * work.amount) / known);
+    if (work.unit === "image") return undefined;
+    const { flopsPerSecond, bytesPerSecond } = entrant.device.roof;
+    const roof = work.unit === "byte" ? bytesPerSecond : flopsPerSecond;
+    return this.overLong((1000 * work.amount) / (UNKNOWN_SHARE * roof));
   }
 
   /** Why work of so many ms is not done; undefined when it is. */
@@ -168,19 +172,39 @@ export class Bench {
     if (ms <= this.limits.passMs) return undefined;
     return `would take some ${Math.round(ms / 1000)} s, over the ${this.limits.passMs / 1000} s that --longest allows`;
   }
-
-  #learn(entrant: Entrant, work: Work, ms: number): void {
-    this.#rates.set(keyOf(entrant, work), rate(work, ms));
-  }
-
-  async close(): Promise<void> {
-    for (const { backend } of this.devices) await backend.close();
-  }
 }
 
 type Named = Pick<Piece, "suite" | "name">;
 type Who = Pick<Entrant, "contestant" | "device">;
 
-function keyOf({ contestant, device }: Who, { unit }: Work): string {
-  return `${contestant} ${device.device} ${unit}`;
+/** Kernels are expected to go on as fast as they went, whatever they compute; networks differ too much for that. */
+function keyOf({ name, work }: Piece, { contestant, device }: Who): string {
+  return `${contestant} ${device.device} ${work.unit === "image" ? name : work.unit}`;
+}
+
+interface Tried {
+  readonly amount: number;
+  readonly ms: number;
+}
+
+/** The second time, or no time where it fails: then the work itself will say why. */
+async function tryOut({ open }: Trial): Promise<number> {
+  let opened: Opened | undefined;
+  try {
+    opened = await open();
+    await opened.run(1);
+    return Math.min(...(await opened.run(1)));
+  } catch (error) {
+    if (error instanceof AlexNetError) return 0;
+    throw error;
+  } finally {
+    await opened?.close();
+  }
+}
+
+/** In proportion to one trial; along the line through two, where much of the time is the same for any amount. */
+export function extrapolate([first, second]: readonly Tried[], amount: number): number {
+  if (!second) return (first!.ms * amount) / first!.amount;
+  const slope = Math.max(0, (second.ms - first!.ms) / (second.amount - first!.amount));
+  return second.ms + slope * (amount - second.amount);
 }

@@ -11,7 +11,10 @@ const FONT = 12;
 /** No letter of a sans-serif font is wider on average, as a part of its size. */
 const LETTER = 0.62;
 /** Okabe and Ito's colours, which the colour-blind can tell apart. */
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#999999", "#b8a900"];
+const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#b8a900"];
+/** The lower rungs of a ladder are there to lead up to what is used. */
+const RUNG = /_\d_/;
+const RUNG_COLOUR = "#b4b4b4";
 
 /** Writes FILE-SUITE.svg for FILE.svg; nothing when the suite has no rows. */
 export async function writeChart(path: string, suite: string, results: Results): Promise<void> {
@@ -23,11 +26,11 @@ export async function writeChart(path: string, suite: string, results: Results):
 
 export function chart(title: string, rows: readonly Row[], { machine, devices }: Results): string {
   const groups = [...Map.groupBy(rows, ({ name }) => name)];
-  const contestants = [...new Set(rows.map(whoOf))];
-  const labels = widthOf(contestants);
+  const used = [...new Set(rows.filter(({ contestant }) => !RUNG.test(contestant)).map(whoOf))];
+  const labels = widthOf(rows.map(whoOf));
   const values = widthOf(rows.map(valueOf));
   const [left, room] = [MARGIN + labels + 8, WIDTH - 2 * MARGIN - labels - values - 16];
-  const colourOf = (row: Row) => COLOURS[contestants.indexOf(whoOf(row)) % COLOURS.length]!;
+  const colourOf = (row: Row) => COLOURS[used.indexOf(whoOf(row)) % COLOURS.length] ?? RUNG_COLOUR;
   const parts: string[] = [];
   let y = MARGIN;
   const write = (text: string, style = "") => {
@@ -42,8 +45,8 @@ export function chart(title: string, rows: readonly Row[], { machine, devices }:
     `${machine.processor}, ${machine.date.slice(0, 10)}${commit}; best time of each, percent of the device's roof`,
     GREY,
   );
-  const used = devices.filter(({ device }) => rows.some((row) => row.device === device));
-  for (const { device, description } of used) write(`${device}: ${description}`, GREY);
+  const present = devices.filter(({ device }) => rows.some((row) => row.device === device));
+  for (const { device, description } of present) write(`${device}: ${description}`, GREY);
   for (const [name, group] of groups) {
     y += GAP;
     write(name, ` font-weight="bold"`);

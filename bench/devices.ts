@@ -77,8 +77,8 @@ export async function openBenchDevice(name: string, threads = availableParalleli
     return { ...about, backend, roof: await gpuRoof(backend), isSoftware: kind === "software" };
   }
   const blas = name === "cpu:blas" ? await requireBlas() : undefined;
-  const roof = await cpuRoof(threads, blas);
   const backend = await openDevice({ device: "cpu", blas: blas !== undefined, threads });
+  const roof = await cpuRoof(backend, threads, blas);
   return { device: name, description: backend.description, backend, roof, threads, isSoftware: false };
 }
 

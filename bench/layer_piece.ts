@@ -43,13 +43,16 @@ export interface PieceOptions {
   readonly zeroBias?: boolean;
 }
 
+/** Where the function of src/ops is not called like the kind of layer. */
+const OPS: Readonly<Record<string, string>> = { fc: "linear", conv: "conv2d", local: "local2d" };
+
 export function layerPiece(
   suite: string,
   layer: NamedLayer,
   pass: PassName,
   images: number,
   devices: readonly BenchDevice[],
-  { others = () => [], zeroBias = false, name = `${layer.label} ${pass}, batch ${images}` }: PieceOptions = {},
+  { others = () => [], zeroBias = false, name }: PieceOptions = {},
 ): Piece {
   const taskOf = (count: number): Task => {
     let operands: Operands | undefined;
@@ -61,18 +64,22 @@ export function layerPiece(
   const entrants = devices.flatMap((device): Entrant[] => [
     ...others(task, device),
     {
-      contestant: layer.layer.kind === "fc" ? "linear" : layer.layer.kind === "conv" ? "conv2d" : layer.layer.kind,
+      contestant: pass === "bias gradient" ? "row_sum" : (OPS[layer.layer.kind] ?? layer.layer.kind),
       ...{ device, clock: "device", unfit: unfit(layer, images, device) },
       open: async () => openPass(task, device.backend, load(task, device.backend)),
       ...(less < images && {
-        trial: {
-          work: workOf(layer, pass, less),
-          open: async () => openPass(small, device.backend, load(small, device.backend)),
-        },
+        trials: [
+          {
+            work: workOf(layer, pass, less),
+            open: async () => openPass(small, device.backend, load(small, device.backend)),
+          },
+        ],
       }),
     },
   ]);
-  return { suite, name, work: workOf(layer, pass, images), entrants };
+  const title = layer.parameters.length === 0 && pass === "input gradient" ? "backward" : pass;
+  const work = workOf(layer, pass, images);
+  return { suite, name: name ?? `${layer.label} ${title}, batch ${images}`, work, entrants };
 }
 
 function load({ layer, pass, operands }: Task, backend: Backend): LayerPass {

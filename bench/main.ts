@@ -10,7 +10,7 @@ import { writeChart } from "./chart.ts";
 import { compare, comparisonText } from "./compare.ts";
 import { chooseDevices, openBenchDevice, type BenchDevice } from "./devices.ts";
 import { machine } from "./machine.ts";
-import { deviceText, rowsText, skippedText } from "./report.ts";
+import { deviceText, layersText, rowsText, skippedText } from "./report.ts";
 import { FORMAT, readResults, writeResults, type Results } from "./results.ts";
 import { augment } from "./suites/augment.ts";
 import { conv } from "./suites/conv.ts";
@@ -25,7 +25,7 @@ import type { Suite } from "./suites/suite.ts";
 const suites: readonly Suite[] = [matmul, conv, pool, lrn, pointwise, augment, loader, layers, step, predict];
 
 const FULL: Limits = { rowMs: 1000, least: 5, most: 50, passMs: 10_000 };
-const TOUR: Limits = { rowMs: 100, least: 3, most: 20, passMs: 500 };
+const TOUR: Limits = { rowMs: 100, least: 3, most: 20, passMs: 3000 };
 const BATCH = 128;
 
 const command = verb({
@@ -119,7 +119,8 @@ function tourBatch(devices: readonly BenchDevice[]): number {
 function show(suite: Suite, { rows, skipped }: Bench, first: { rows: number; skipped: number }): void {
   print(`\n${bold(suite.name)}  ${dim(suite.about)}`);
   const own = rows.slice(first.rows);
-  if (own.length > 0) print(rowsText(own, process.stdout.isTTY ? process.stdout.columns : Infinity));
+  if (own.length > 0 && suite === layers) print(layersText(own));
+  else if (own.length > 0) print(rowsText(own, process.stdout.isTTY ? process.stdout.columns : Infinity));
   const notes = skippedText(skipped.slice(first.skipped));
   if (notes) print(dim(notes));
   if (own.length === 0 && !notes) print(dim("the network has no such layers"));

@@ -30,7 +30,7 @@ export function deviceText({ device, description, roof }: Device): string {
   const first = `${device}: ${description}`;
   if (!roof) return first;
   const { flopsPerSecond, bytesPerSecond, how } = roof;
-  return `${first}\n  roof: ${digits(flopsPerSecond / 1e9)} GFLOP/s (${how}), ${digits(bytesPerSecond / 1e9)} GB/s copied`;
+  return `${first}\n  roof: ${digits(flopsPerSecond / 1e9)} GFLOP/s (${how}), ${digits(bytesPerSecond / 1e9)} GB/s moved`;
 }
 
 /**
@@ -67,6 +67,32 @@ export function rowsText(rows: readonly Row[], columns = Infinity): string {
     .map((line, i) => (isRepeated(i) ? `  ${line}` : `${rows[i]!.name}\n  ${line}`))
     .join("\n");
 }
+
+/** A line a layer with the best time forward and backward on each device, and its share of the step. */
+export function layersText(rows: readonly Row[]): string {
+  return [...Map.groupBy(rows, ({ name }) => PART.exec(name)!.groups!.images)]
+    .map(([images, own]) => {
+      const devices = [...new Set(own.map(({ device }) => device))];
+      const parts = own.map((row) => ({ ...row, ...(PART.exec(row.name)!.groups as { part: string; pass?: string }) }));
+      const of = (device: string, part: string, pass?: string) =>
+        parts.find((row) => row.device === device && row.part === part && row.pass === pass);
+      const time = (row: Row | undefined) => (row ? milliseconds(row.ms.best) : "");
+      const head = [`batch ${images}`, ...devices.flatMap((device) => [device, "forward", "backward", "share"])];
+      const lines = [...new Set(parts.map(({ part }) => part))].map((part) => [
+        part,
+        ...devices.flatMap((device) => {
+          const [only, forward, backward] = [undefined, "forward", "backward"].map((pass) => of(device, part, pass));
+          const shares = [only, forward, backward].map((row) => row?.share ?? 0);
+          return [time(only), time(forward), time(backward), percent(shares.reduce((sum, share) => sum + share))];
+        }),
+      ]);
+      return table([head, ...lines], Array.from({ length: head.length }, (_, i) => i).slice(1));
+    })
+    .join("\n\n");
+}
+
+/** The names that suites/layers.ts gives: network, part, pass where there are two, batch. */
+const PART = /^\S+ (?<part>.+?)(?: (?<pass>forward|backward))?, batch (?<images>\d+)$/;
 
 export function skippedText(skipped: readonly Skipped[]): string {
   return skipped

@@ -1,9 +1,12 @@
 /**
- * A device's roof: the most arithmetic and the most memory traffic it gets done with nothing else to do. GPU: two kernels
- * in roof/*.wgsl. CPU: all threads at once, each on its own memory (roof/cpu_worker.ts); its arithmetic is a loop of SIMD
- * multiplications and additions in registers for WebAssembly, and for BLAS a large product, since a loop that shows what
- * the processor itself could do can't be written in WebAssembly.
+ * A device's roof: the most arithmetic and the most memory traffic it gets done with nothing else to do.
+ *
+ * GPU: two kernels in roof/*.wgsl. CPU: all threads at once, each on its own memory (roof/cpu_worker.ts). Its arithmetic is
+ * a loop of SIMD multiplications and additions in registers for WebAssembly, and for BLAS a large product, since a loop
+ * that shows what the processor itself could do can't be written in WebAssembly. Its memory traffic is that of copies, or
+ * of y ← x + y if that is more: a processor fetches what a copy is about to overwrite, which nobody counts.
  */
+import { addKernel } from "../src/autograd/tape.ts";
 import type { Backend } from "../src/backends/backend.ts";
 import { kernel, line } from "../src/backends/kernel.ts";
 import { DeviceError } from "../src/errors.ts";
@@ -127,13 +130,17 @@ function requireEqual(
 
 /** Numbers of independent sums to try: which one suits depends on the processor and the compiler. */
 const CHAINS = [8, 10, 12];
-/** Of each thread's copies: more than its share of the caches. */
+/** Of each thread's copies: more than its share of the caches. Large pieces may be copied in another way than small ones. */
 const CPU_COPY_BYTES = 2 ** 26;
+const PIECES = [2 ** 26, 2 ** 18];
 /** Side of each thread's products. */
 const BLAS_SIDE = 1024;
 
-/** @param blas whose products are the roof of arithmetic; WebAssembly's if there is none */
-export async function cpuRoof(threads: number, blas: BlasLibrary | undefined): Promise<Roof> {
+/**
+ * @param backend the cpu with so many threads
+ * @param blas whose products are the roof of arithmetic; WebAssembly's if there is none
+ */
+export async function cpuRoof(backend: Backend, threads: number, blas: BlasLibrary | undefined): Promise<Roof> {
   const workers = Array.from(
     { length: threads },
     () => new Worker(new URL("./roof/cpu_worker.ts", import.meta.url).href),
@@ -145,9 +152,16 @@ export async function cpuRoof(threads: number, blas: BlasLibrary | undefined): P
       for (const chains of CHAINS) flops = Math.max(flops, await measure({ kind: "fma", chains, rounds: 10 }));
       return flops;
     };
+    const ofCopies = async () => {
+      let bytes = 0;
+      for (const piece of PIECES) {
+        bytes = Math.max(bytes, await measure({ kind: "copy", bytes: CPU_COPY_BYTES, piece, rounds: 2 }));
+      }
+      return bytes;
+    };
     return {
       flopsPerSecond: blas ? await measure({ kind: "blas", blas, side: BLAS_SIDE, rounds: 2 }) : await ofWasm(),
-      bytesPerSecond: await measure({ kind: "copy", bytes: CPU_COPY_BYTES, rounds: 2 }),
+      bytesPerSecond: Math.max(await ofCopies(), await addedBytes(backend)),
       how: blas
         ? `products of ${BLAS_SIDE}² matrices by ${blas.kind}, one on each thread`
         : "WebAssembly SIMD multiplications and additions in registers, all threads",
@@ -155,6 +169,17 @@ export async function cpuRoof(threads: number, blas: BlasLibrary | undefined): P
   } finally {
     for (const worker of workers) worker.terminate();
   }
+}
+
+/** y ← x + y: 8 bytes read and 4 written a number. */
+async function addedBytes(backend: Backend): Promise<number> {
+  const size = CPU_COPY_BYTES / 4;
+  const [x, y] = [backend.allocate("f32", size), backend.allocate("f32", size)];
+  for (const buffer of [x, y]) backend.write(buffer, new Float32Array(size).fill(1));
+  const ms = Math.min(...(await repeat(ROUNDS, () => best(backend, () => backend.run(addKernel, { x, y }, { size })))));
+  requireEqual(backend, "add", await backend.read(y, 0, 1), Float32Array.of(1 + ROUNDS));
+  for (const buffer of [x, y]) backend.free(buffer);
+  return (1000 * 12 * size) / ms;
 }
 
 type Task = RoofTask extends infer T ? (T extends RoofTask ? Omit<T, "gate" | "threads"> : never) : never;

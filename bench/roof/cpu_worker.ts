@@ -14,7 +14,7 @@ export type RoofTask = {
   readonly threads: number;
 } & (
   | { readonly kind: "fma"; readonly chains: number; readonly rounds: number }
-  | { readonly kind: "copy"; readonly bytes: number; readonly rounds: number }
+  | { readonly kind: "copy"; readonly bytes: number; readonly piece: number; readonly rounds: number }
   | { readonly kind: "blas"; readonly blas: BlasLibrary; readonly side: number; readonly rounds: number }
 );
 
@@ -48,7 +48,10 @@ function prepare(task: RoofTask): { work: () => void; amount: number } {
     case "copy": {
       const from = new Uint8Array(task.bytes).fill(7);
       const to = new Uint8Array(task.bytes);
-      return { work: () => to.set(from), amount: 2 * task.bytes };
+      const work = () => {
+        for (let at = 0; at < task.bytes; at += task.piece) to.set(from.subarray(at, at + task.piece), at);
+      };
+      return { work, amount: 2 * task.bytes };
     }
     case "blas": {
       const { side } = task;

@@ -4,12 +4,13 @@ import { AlexNetError } from "../../src/errors.ts";
 import { place } from "../../src/model/model.ts";
 import type { Network } from "../../src/model/networks.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
-import type { Bench } from "../bench.ts";
+import { extrapolate, type Bench } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
 import { namedLayers, workOf } from "../layer_piece.ts";
 import { LayeredSteps } from "../layered_steps.ts";
 import { WrongResult } from "../check.ts";
 import { rate, times, type Work } from "../results.ts";
+import { TRIALS } from "./step.ts";
 import type { Suite } from "./suite.ts";
 
 export const layers: Suite = {
@@ -27,9 +28,11 @@ async function measure(bench: Bench, device: BenchDevice, network: Network, imag
   const who = { contestant: "alexnet.ts", device };
   try {
     checkFit(network.name, place(network), images, device.backend);
-    const less = Math.max(1, Math.floor(images / 32));
-    const expected = less < images ? (images / less) * (await stepMs(network, device, less)) : 0;
-    const reason = bench.overLong(expected);
+    const tried: { amount: number; ms: number }[] = [];
+    for (const amount of TRIALS) {
+      if (amount < images) tried.push({ amount, ms: await stepMs(network, device, amount) });
+    }
+    const reason = tried.length > 0 ? bench.overLong(extrapolate(tried, images)) : undefined;
     if (reason !== undefined) return bench.skip(piece, who, reason);
     const steps = new LayeredSteps(network, device.backend, images);
     try {

@@ -1,0 +1,123 @@
+/**
+ * What a training step costs the host when a GPU computes: the time to encode and submit its kernels.
+ *
+ *   bun bench/encoding.ts [MODEL] [--batch 64] [--steps 300] [--device gpu:0] [--json FILE]
+ *
+ * Every kernel is started with no workgroups, so that only the host works: what is computed is meaningless, and a
+ * software GPU, which computes inside of the submission, does not hide what is measured. The times are those of the same
+ * calls as in a real step, in ms:
+ *
+ * - `upload`: handing over pixels, labels and views, which a step with its data on the device already does not have
+ * - `first`: from then until the first kernels are submitted. So long a GPU waits that had nothing to do
+ * - `rest`: the remaining kernels, which are encoded while the GPU computes
+ * - `end`: from the results being there to the caller having them
+ */
+import { parseArgs } from "node:util";
+import { loadWgpu } from "../src/backends/wgpu/library.ts";
+import { centreView } from "../src/data/augmentation.ts";
+import { replaceFile } from "../src/files.ts";
+import { Model } from "../src/model/model.ts";
+import { findNetwork } from "../src/model/networks.ts";
+import { Sgd } from "../src/optim/sgd.ts";
+import { openDevice } from "../src/tasks/device.ts";
+import { trainingStep, uploadMean } from "../src/tasks/passes.ts";
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    batch: { type: "string", default: "64" },
+    steps: { type: "string", default: "300" },
+    device: { type: "string", default: "gpu:0" },
+    json: { type: "string" },
+  },
+});
+const network = findNetwork(positionals[0] ?? "alexnet");
+const [batch, steps] = [Number(values.batch), Number(values.steps)];
+
+/** When things happened in the step under way. */
+const at = { written: 0, submitted: 0, mapped: 0 };
+let kernels = 0;
+let submissions = 0;
+
+type Calls = Record<string, ((...args: unknown[]) => unknown) & { ptr?: unknown }>;
+const wgpu = (await loadWgpu()) as unknown as Calls;
+function instead(name: string, call: (original: (...args: unknown[]) => unknown, args: unknown[]) => unknown): void {
+  const original = wgpu[name]!;
+  wgpu[name] = Object.assign((...args: unknown[]) => call(original, args), { ptr: original.ptr });
+}
+instead("wgpuComputePassEncoderDispatchWorkgroups", (original, [pass]) => {
+  kernels++;
+  return original(pass, 0, 1, 1);
+});
+instead("wgpuQueueSubmit", (original, args) => {
+  const result = original(...args);
+  submissions++;
+  if (kernels > 0) at.submitted ||= performance.now();
+  return result;
+});
+instead("wgpuBufferGetConstMappedRange", (original, args) => {
+  at.mapped ||= performance.now();
+  return original(...args);
+});
+
+const device = await openDevice({ device: values.device });
+if (device.kind !== "wgpu") throw new Error(`${values.device} is no GPU`);
+const write = device.write.bind(device);
+device.write = (...args) => {
+  write(...args);
+  at.written = performance.now();
+};
+
+const model = new Model(network, device);
+model.initialise(0);
+const optimiser = new Sgd(model, network.recipe);
+const { record, crop, classes } = network;
+const mean = uploadMean(device, record, new Float32Array(record * record * 3));
+const given = {
+  pixels: new Uint8Array(batch * record * record * 3),
+  views: centreView(batch, record, crop),
+  labels: Uint32Array.from({ length: batch }, (_, n) => n % classes),
+  valid: batch,
+  seed: 0,
+  rateOf: () => 0.01,
+};
+
+const times = { upload: [] as number[], first: [] as number[], rest: [] as number[], end: [] as number[] };
+for (let step = 0; step < steps; step++) {
+  Object.assign(at, { written: 0, submitted: 0, mapped: 0 });
+  kernels = submissions = 0;
+  const start = performance.now();
+  const result = trainingStep(model, optimiser, mean, { ...given, step });
+  const queued = performance.now();
+  await result;
+  const end = performance.now();
+  // The first steps compile and allocate; the next ones run in Bun's interpreter.
+  if (step < steps / 3) continue;
+  times.upload.push(at.written - start);
+  times.first.push(at.submitted - at.written);
+  times.rest.push(queued - at.submitted);
+  times.end.push(end - at.mapped);
+}
+
+const summary = (all: number[]) => {
+  const sorted = all.toSorted((a, b) => a - b);
+  return { best: round(sorted[0]!), median: round(sorted[sorted.length >> 1]!) };
+};
+const round = (ms: number) => Number(ms.toFixed(3));
+const result = {
+  model: network.name,
+  batch,
+  device: device.description,
+  kernels,
+  submissions,
+  ms: Object.fromEntries(Object.entries(times).map(([name, all]) => [name, summary(all)])),
+  commit: Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"]).stdout.toString().trim(),
+  date: new Date().toISOString().slice(0, 10),
+};
+console.log(JSON.stringify(result, undefined, 2));
+if (values.json) {
+  const text = `${JSON.stringify(result, undefined, 2)}\n`;
+  await replaceFile(values.json, (append) => append(new TextEncoder().encode(text)));
+}
+await device.close();
+process.exit(0);
