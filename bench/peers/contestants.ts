@@ -1,5 +1,5 @@
 /** Who takes part: how each is started, what it can do, and why it can't where it can't. */
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,6 +12,10 @@ export const FOLDER = join(ROOT, ".cache", "peers");
 export const PYTHON =
   process.env.PEERS_PYTHON ??
   join(FOLDER, "venv", ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
+
+const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+/** This project, as its rows name it. */
+export const OURS = `alexnet.ts ${version}`;
 
 export interface Contestant {
   /** As it is written after --peers. */
@@ -60,8 +64,7 @@ function javaScript(id: string, name: string, file: string, runtime: "bun" | "no
     },
     missing() {
       if (runtime === "node" && !Bun.which("node")) return "node is not installed";
-      const lacking = packages.filter((each) => !existsSync(join(FOLDER, "node_modules", each, "package.json")));
-      return lacking.length > 0 ? `${lacking.join(" and ")} not installed: bun bench/peers/setup.ts` : undefined;
+      return missingInJavaScript(packages);
     },
   };
 }
@@ -74,6 +77,12 @@ const inJavaScript = [
   javaScript("ort-node", "onnxruntime-web in Node", "onnxruntime_peer.ts", "node", ["onnxruntime-web"]),
   { ...javaScript("tfjs", "TensorFlow.js", "tfjs_peer.ts", "node", tfjsPackages), threads: 1 },
 ];
+
+/** What is not installed of these packages, or undefined. */
+export function missingInJavaScript(packages: readonly string[], folder = FOLDER): string | undefined {
+  const lacking = packages.filter((each) => !existsSync(join(folder, "node_modules", each, "package.json")));
+  return lacking.length > 0 ? `${lacking.join(" and ")} not installed: bun bench/peers/setup.ts` : undefined;
+}
 
 function python(id: string, name: string, file: string, does: Job["task"][], packages: string[]): Contestant {
   return {
@@ -100,12 +109,12 @@ const torch = python(
 const jax = python("jax", "JAX", "jax_peer.py", ["step"], ["jax", "numpy", "safetensors"]);
 const numpy = python("numpy", "NumPy", "numpy_peer.py", ["matmul"], ["numpy"]);
 
-/** What Python lacks of these packages, or undefined. */
-export function missingInPython(packages: readonly string[]): string | undefined {
-  if (!Bun.which(PYTHON)) return `there is no Python at ${PYTHON}: bun bench/peers/setup.ts, or set PEERS_PYTHON`;
+/** What this Python lacks of these packages, or undefined. */
+export function missingInPython(packages: readonly string[], python = PYTHON): string | undefined {
+  if (!Bun.which(python)) return `there is no Python at ${python}: bun bench/peers/setup.ts, or set PEERS_PYTHON`;
   const code = "import importlib.util, sys; print(*[p for p in sys.argv[1:] if importlib.util.find_spec(p) is None])";
-  const found = Bun.spawnSync([PYTHON, "-c", code, ...packages]);
-  if (!found.success) return `${PYTHON} does not run: ${found.stderr.toString().trim().split("\n").at(-1)}`;
+  const found = Bun.spawnSync([python, "-c", code, ...packages]);
+  if (!found.success) return `${python} does not run: ${found.stderr.toString().trim().split("\n").at(-1)}`;
   const lacking = found.stdout.toString().trim();
   return lacking === "" ? undefined : `${lacking.replaceAll(" ", " and ")} not installed: bun bench/peers/setup.ts`;
 }

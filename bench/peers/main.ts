@@ -15,7 +15,7 @@ import { findNetwork } from "../../src/model/networks.ts";
 import { suggest } from "../../src/suggest.ts";
 import { machine } from "../machine.ts";
 import { FORMAT, writeResults, type Device } from "../results.ts";
-import { contestants, FOLDER, missingInPython, PYTHON, THREADS, type Contestant } from "./contestants.ts";
+import { contestants, FOLDER, missingInPython, OURS, PYTHON, THREADS, type Contestant } from "./contestants.ts";
 import { fixtures, photo } from "./fixtures.ts";
 import type { Job } from "./job.ts";
 import { losses, Rows, table, type Piece } from "./rows.ts";
@@ -161,15 +161,15 @@ async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
       }
       say(`${piece.name}: ${name} (${device}), turn ${turn}`);
       const { output, ms, error } = await runProcess(command);
-      const found = error === undefined ? topFive(output) : [];
+      const { classes: found, version } = error === undefined ? readPrediction(output) : { classes: [] };
       if (expected.length === 0) expected.push(...found);
-      const wrong = found.join() === expected.join() ? undefined : `it says ${found}, the first said ${expected}`;
-      if (error !== undefined || found.length === 0 || wrong !== undefined) {
+      const wrong = found.join() === expected.join() ? undefined : `it says ${found}, the first one ${expected}`;
+      if (version === undefined || found.length === 0 || wrong !== undefined) {
         rows.skip(who, piece.suite, piece.name, error ?? wrong ?? "it names no classes");
       } else if (turn > 0) {
         // The first turn fills the cache of the file system.
         const work = { unit: "image", amount: 1 } as const;
-        rows.measured(who, { ...piece, contestant: name, work, check: "the same five classes in the same order" }, [
+        rows.measured(who, { ...piece, contestant: version, work, check: "the same five classes in the same order" }, [
           ms,
         ]);
       }
@@ -177,10 +177,13 @@ async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
   }
 }
 
-/** Both print a line of JSON with the classes, ours as objects. */
-function topFive(output: string): string[] {
-  const { classes }: { classes: (string | { name: string })[] } = JSON.parse(output);
-  return classes.map((each) => (typeof each === "string" ? each : each.name));
+/** Both print a line of JSON with the classes, ours as objects; theirs says what it is. */
+function readPrediction(output: string): { classes: string[]; version: string } {
+  const { classes, version = `${OURS}, Bun ${Bun.version}` } = JSON.parse(output);
+  return {
+    classes: classes.map((each: string | { name: string }) => (typeof each === "string" ? each : each.name)),
+    version,
+  };
 }
 
 /** @throws UsageError for what makes no sense */

@@ -2,7 +2,6 @@
  * This project as a contestant: `bun bench/peers/ours.ts JOB [--no-blas]`. Steps go through the functions that
  * training itself uses, so handing over the pixels, augmentation and the losses' way back are part of what is timed.
  */
-import { readFileSync } from "node:fs";
 import { centreView } from "../../src/data/augmentation.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { Tensor } from "../../src/autograd/tensor.ts";
@@ -15,12 +14,12 @@ import { Sgd } from "../../src/optim/sgd.ts";
 import { openDevice } from "../../src/tasks/device.ts";
 import { probabilities, trainingStep, uploadMean } from "../../src/tasks/passes.ts";
 import { answer, logitsError, measure, productError, readJob, readTensors, uniform } from "./contestant.ts";
+import { OURS } from "./contestants.ts";
 import { drawPixels } from "./fixtures.ts";
 import type { Job, MatmulJob, Measured, StepJob } from "./job.ts";
 
 const blas = !process.argv.includes("--no-blas");
-const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
-answer(`alexnet.ts ${version}`, await results(readJob()));
+answer(OURS, await results(readJob()));
 
 async function results(job: Job): Promise<Measured[]> {
   if (job.task === "parameters") {

@@ -4,6 +4,7 @@ As lean as PyTorch can do it: Pillow instead of torchvision, no initial weights 
 """
 
 import json
+import platform
 import sys
 
 import numpy
@@ -33,4 +34,5 @@ edge = (RECORD - CROP) // 2
 x = pixels[edge : edge + CROP, edge : edge + CROP].permute(2, 0, 1)[None].contiguous()
 with torch.inference_mode():
     probabilities, classes = net(x).softmax(1)[0].topk(5)
-print(json.dumps({"classes": [f"class {k}" for k in classes.tolist()], "probabilities": probabilities.tolist()}))
+found = {"classes": [f"class {k}" for k in classes.tolist()], "probabilities": probabilities.tolist()}
+print(json.dumps({"version": f"PyTorch {torch.__version__}, Python {platform.python_version()}", **found}))
