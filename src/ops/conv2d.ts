@@ -77,7 +77,19 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
       accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => {
         if (winograd) {
-          const sizes = { images, groups, c: o, h: oh, w: ow, o: c, oh: h, ow: width, pad: kh - 1 - pad, turned: true };
+          const sizes = {
+            images,
+            groups,
+            c: o,
+            h: oh,
+            w: ow,
+            o: c,
+            oh: h,
+            ow: width,
+            kh,
+            pad: kh - 1 - pad,
+            turned: true,
+          };
           runWinograd(backend, conv2dBackwardX, sizes, { x: dy.buffer, w: w.buffer, y: dx.buffer });
         } else {
           backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms);

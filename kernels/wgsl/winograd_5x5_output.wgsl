@@ -1,0 +1,91 @@
+// Winograd's minimal filtering F(4 × 4, 5 × 5), last step: products, transformed back to outputs.
+//
+//   y[o, 4p + i, 4q + j, n] = (A^T m A)[i, j] + b[o],  m[i, j] = products[i, j, o, p * TW + q, n]
+//
+// products: 8 × 8 × O × (TH · TW) × N; b: O, not read if `biased` is 0; y: O × OH × OW × N. One thread computes the 4 × 4
+// outputs of a tile, those inside the image, for one image; neighbours take neighbouring images.
+
+struct Uniforms {
+  images: u32,
+  o: u32,
+  oh: u32,
+  ow: u32,
+  th: u32,
+  tw: u32,
+  biased: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> products: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(64)
+fn winograd_5x5_output(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let tiles = u.th * u.tw;
+  let size = u.o * tiles * u.images;
+  let at = id.x + id.y * groups.x * 64u;
+  if (at >= size) {
+    return;
+  }
+  let tile = at / u.images % tiles;
+  let o = at / u.images / tiles;
+  let place = vec4u(o, tile / u.tw * 4u, tile % u.tw * 4u, at % u.images);
+  var bias = 0.0;
+  if (u.biased == 1u) {
+    bias = b[o];
+  }
+  let m0 = row(0u, at, size);
+  let m1 = row(1u, at, size);
+  let m2 = row(2u, at, size);
+  let m3 = row(3u, at, size);
+  let m4 = row(4u, at, size);
+  let m5 = row(5u, at, size);
+  let m6 = row(6u, at, size);
+  let m7 = row(7u, at, size);
+  // Points come in pairs p and -p: their sums serve even powers, their differences odd ones.
+  let sum1 = m1 + m2;
+  let difference1 = m1 - m2;
+  let sum2 = m3 + m4;
+  let difference2 = m3 - m4;
+  let sum3 = m5 + m6;
+  let difference3 = m5 - m6;
+  store(place, 0u, m0 + sum1 + sum2 + sum3, bias);
+  store(place, 1u, difference1 + 2.0 * difference2 + 0.5 * difference3, bias);
+  store(place, 2u, sum1 + 4.0 * sum2 + 0.25 * sum3, bias);
+  store(place, 3u, difference1 + 8.0 * difference2 + 0.125 * difference3 + m7, bias);
+}
+
+fn row(i: u32, at: u32, size: u32) -> mat2x4f {
+  let first = i * 8u * size + at;
+  return mat2x4f(
+    products[first], products[first + size], products[first + 2u * size], products[first + 3u * size],
+    products[first + 4u * size], products[first + 5u * size], products[first + 6u * size],
+    products[first + 7u * size],
+  );
+}
+
+// Transforms a row of a tile, and stores it. `place`: map, first row, first column, image.
+fn store(place: vec4u, i: u32, m: mat2x4f, bias: f32) {
+  let p = place.y + i;
+  if (p >= u.oh) {
+    return;
+  }
+  let sum1 = m[0].y + m[0].z;
+  let difference1 = m[0].y - m[0].z;
+  let sum2 = m[0].w + m[1].x;
+  let difference2 = m[0].w - m[1].x;
+  let sum3 = m[1].y + m[1].z;
+  let difference3 = m[1].y - m[1].z;
+  let first = (place.x * u.oh + p) * u.ow;
+  store_one(first, place.z, place.w, bias + m[0].x + sum1 + sum2 + sum3);
+  store_one(first, place.z + 1u, place.w, bias + difference1 + 2.0 * difference2 + 0.5 * difference3);
+  store_one(first, place.z + 2u, place.w, bias + sum1 + 4.0 * sum2 + 0.25 * sum3);
+  store_one(first, place.z + 3u, place.w, bias + difference1 + 8.0 * difference2 + 0.125 * difference3 + m[1].w);
+}
+
+fn store_one(first: u32, q: u32, n: u32, value: f32) {
+  if (q < u.ow) {
+    y[(first + q) * u.images + n] = value;
+  }
+}
