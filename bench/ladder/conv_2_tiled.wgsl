@@ -6,11 +6,11 @@
 // where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O;
 // y: O × OH × OW × N.
 //
-// New: seen as a matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms the taps
-// (c, i, j). The matrix that holds x[tap, output] would be KH · KW times as large as x and is never stored: tiles of it
-// are gathered straight into workgroup memory. A workgroup computes 16 × 16 results, a thread one of them; 16 terms at
-// a time, each thread loads one weight and one pixel, and reads what 16 threads need. A sixteenth of rung 1's traffic,
-// and of its arithmetic on addresses.
+// New: seen as a matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms the
+// taps (c, i, j). The matrix that holds x[tap, output] would be KH · KW times as large as x and is never stored: tiles
+// of it are gathered straight into workgroup memory. A workgroup computes 16 × 16 results, a thread one of them; 16
+// terms at a time, each thread loads one weight and one pixel, and reads what 16 threads need. A sixteenth of rung 1's
+// traffic, and of its arithmetic on addresses.
 
 const TILE = 16u;
 

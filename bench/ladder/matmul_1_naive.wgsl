@@ -2,8 +2,8 @@
 //
 //   c[i, j] = sum over t of a[i, t] * b[t, j]
 //
-// a: M × K, b: K × N, c: M × N, all row-major. A thread computes one result; neighbours in x compute neighbours in a row,
-// so that they read neighbouring numbers of b and the same number of a.
+// a: M × K, b: K × N, c: M × N, all row-major. A thread computes one result; neighbours in x compute neighbours in a
+// row, so that they read neighbouring numbers of b and the same number of a.
 //
 // Each multiply-add needs two loads from memory. Caches save it from the worst, but it is the loads that take the time.
 

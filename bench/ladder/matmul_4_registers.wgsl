@@ -6,8 +6,8 @@
 // 8 × 8 of them: rows ty + 8m, columns tx + 8m.
 //
 // New: a thread keeps 64 sums in registers. For each term it reads 8 numbers of a and 8 of b from workgroup memory, as
-// 4 vec4s, and has work for 64 multiply-adds: 16 for each load, where it were 2. The larger tile also needs a quarter of
-// the traffic from memory. For that, a vec4 in workgroup memory holds a "quartet", 4 rows (or columns) that are 16
+// 4 vec4s, and has work for 64 multiply-adds: 16 for each load, where it were 2. The larger tile also needs a quarter
+// of the traffic from memory. For that, a vec4 in workgroup memory holds a "quartet", 4 rows (or columns) that are 16
 // apart: neighbouring threads then load and store neighbouring addresses.
 //
 // The rung after this one is in kernels/wgsl: linear_forward.wgsl, the same with a bias, and

@@ -7,11 +7,11 @@
 // the outputs (p, q, n); the matrix of columns is never stored. With `splits` above 1 the terms are cut into so many
 // runs (z again), and dw holds that many such arrays, whose sum is the result.
 //
-// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a
-// thread 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and
-// those 64 to the right. 16 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring
-// rows or columns; the next 16 are loaded into registers while these are computed. Both matrices lie along the terms in
-// memory, so a thread loads a block of 4 × 4, a vec4 of terms for each row (or column) of a quartet, and turns it round.
+// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a thread
+// 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the right.
+// 16 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the
+// next 16 are loaded into registers while these are computed. Both matrices lie along the terms in memory, so a thread
+// loads a block of 4 × 4, a vec4 of terms for each row (or column) of a quartet, and turns it round.
 
 // Terms held in workgroup memory, and the distance from one to the next in vec4s. Threads that store four terms each at
 // once would meet in the same memory bank; so where a quartet lies depends on the term, see `spread`.

@@ -8,12 +8,12 @@
 // the taps (c, i, j); the matrix of columns is never stored.
 //
 // For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a thread
-// 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the right.
-// 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next
+// 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the right. 8
+// terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next
 // 8 are loaded into registers while these are computed. Columns are loaded and stored as vec4s.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which spreads
-// the terms over the memory banks.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which
+// spreads the terms over the memory banks.
 const TERMS = 8u;
 const PITCH = 33u;
 

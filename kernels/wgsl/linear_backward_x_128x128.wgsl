@@ -5,11 +5,10 @@
 // w: O × I, dy: O × N, dx: I × N. A matrix product: rows i, columns n, terms o. With `splits` above 1 the terms are cut
 // into so many runs (z), and dx holds that many such arrays, whose sum is the result.
 //
-// For large GPUs, where N and I are multiples of 4: a workgroup of 256 threads computes a tile of 128 × 128 results,
-// a thread 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the
+// For large GPUs, where N and I are multiples of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a
+// thread 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the
 // right. 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns;
-// the next 8 are loaded into registers while these are computed. Both matrices are loaded, and dx is
-// stored, as vec4s.
+// the next 8 are loaded into registers while these are computed. Both matrices are loaded, and dx is stored, as vec4s.
 
 // Terms held in workgroup memory, and the distance from one to the next in vec4s.
 const TERMS = 8u;

@@ -1,9 +1,9 @@
-// Winograd's minimal filtering F(4 × 4, 3 × 3), last step: products, transformed back to outputs.
+// Winograd's minimal filtering F(4 × 4, 3 × 3): products, transformed back to outputs.
 //
 //   y[o, 4p + i, 4q + j, n] = (A^T m A)[i, j] + b[o],  m[i, j] = products[i, j, o, p * TW + q, n]
 //
-// products: 6 × 6 × O × (TH · TW) × N; b: O, not read if `biased` is 0; y: O × OH × OW × N. One thread computes the 4 × 4
-// outputs of a tile, those inside the image, for one image; neighbours take neighbouring images.
+// products: 6 × 6 × O × (TH · TW) × N; b: O, not read if `biased` is 0; y: O × OH × OW × N. One thread computes the 4 ×
+// 4 outputs of a tile, those inside the image, for one image; neighbours take neighbouring images.
 
 struct Uniforms {
   images: u32,

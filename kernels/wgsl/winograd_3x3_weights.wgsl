@@ -1,4 +1,4 @@
-// Winograd's minimal filtering F(4 × 4, 3 × 3), first step: the weights, transformed.
+// Winograd's minimal filtering F(4 × 4, 3 × 3): the weights, transformed.
 //
 //   filters[i, j, g, t, r] = (G k G^T)[i, j],  k the window that leads from map t to map r of group g
 //

@@ -1,10 +1,10 @@
-// Winograd's minimal filtering F(4 × 4, 5 × 5), first step: patches of the input, transformed.
+// Winograd's minimal filtering F(4 × 4, 5 × 5): patches of the input, transformed.
 //
 //   patches[i, j, c, tile, n] = (B^T d B)[i, j],  d the 8 × 8 pixels of map c from row 4p - pad, column 4q - pad on
 //
 // where tile = p * TW + q is the one whose 4 × 4 outputs need that patch. x: C × H × W × N, zero outside the image;
-// patches: 8 × 8 × C × (TH · TW) × N. B^T is for the points 0, 1, -1, 2, -2, 1/2, -1/2 (Lavin and Gray, arXiv:1509.09308). One thread
-// computes a patch of one image; neighbours take neighbouring images.
+// patches: 8 × 8 × C × (TH · TW) × N. B^T is for the points 0, 1, -1, 2, -2, 1/2, -1/2 (Lavin and Gray,
+// arXiv:1509.09308). One thread computes a patch of one image; neighbours take neighbouring images.
 
 struct Uniforms {
   images: u32,
