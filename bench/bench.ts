@@ -77,15 +77,18 @@ export class Bench {
   /** Opens, checks and measures the contestants at a piece of work, turn by turn. Those that can't are skipped by name. */
   async contest(piece: Piece): Promise<void> {
     this.#listener.working(`${piece.suite}: ${piece.name}`);
-    const ready: { entrant: Entrant; opened: Opened; check: string }[] = [];
+    const ready: Ready[] = [];
     try {
       for (const entrant of piece.entrants) {
         const reason = entrant.unfit ?? (await this.#tooLong(piece, entrant));
         if (reason !== undefined) this.skip(piece, entrant, reason);
-        else await this.#open(piece, entrant, (opened, check) => ready.push({ entrant, opened, check }));
+        else {
+          const one = await this.#prepare(piece, entrant);
+          if (one) ready.push(one);
+        }
       }
       const samples = await alternate(
-        ready.map(({ opened }) => opened.run),
+        ready.map(({ opened, ms }) => ({ run: opened.run, ms })),
         this.limits,
       );
       for (const [i, { entrant, opened, check }] of ready.entries()) {
@@ -120,17 +123,28 @@ export class Bench {
     this.#listener.skipped(skipped);
   }
 
-  /** Opens and checks. */
-  async #open(piece: Piece, entrant: Entrant, take: (opened: Opened, check: string) => void): Promise<void> {
+  /** Opens, checks and warms up; undefined when it is skipped. */
+  async #prepare(piece: Piece, entrant: Entrant): Promise<Ready | undefined> {
     let opened: Opened | undefined;
+    let isReady = false;
     try {
       opened = await entrant.open();
-      take(opened, await opened.check());
+      const check = await opened.check();
+      const ms = Math.min(...(await opened.run(1)));
+      const reason = this.overLong(ms);
+      if (reason !== undefined) {
+        this.skip(piece, entrant, reason);
+        return undefined;
+      }
+      isReady = true;
+      return { entrant, opened, check, ms };
     } catch (error) {
-      await opened?.close();
       if (error instanceof WrongResult) this.refuse(piece, entrant, error);
       else if (error instanceof AlexNetError) this.skip(piece, entrant, error.message);
       else throw error;
+      return undefined;
+    } finally {
+      if (!isReady) await opened?.close();
     }
   }
 
@@ -170,12 +184,21 @@ export class Bench {
   /** Why work of so many ms is not done; undefined when it is. */
   overLong(ms: number): string | undefined {
     if (ms <= this.limits.passMs) return undefined;
-    return `would take some ${Math.round(ms / 1000)} s, over the ${this.limits.passMs / 1000} s that --longest allows`;
+    return `takes some ${Math.round(ms / 1000)} s, over the ${this.limits.passMs / 1000} s that --longest allows`;
   }
 }
 
 type Named = Pick<Piece, "suite" | "name">;
 type Who = Pick<Entrant, "contestant" | "device">;
+
+/** A contestant that can be measured: its result was right. */
+interface Ready {
+  readonly entrant: Entrant;
+  readonly opened: Opened;
+  readonly check: string;
+  /** How long the work takes. */
+  readonly ms: number;
+}
 
 /** Kernels are expected to go on as fast as they went, whatever they compute; networks differ too much for that. */
 function keyOf({ name, work }: Piece, { contestant, device }: Who): string {

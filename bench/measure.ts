@@ -14,13 +14,18 @@ export interface Budget {
 /** Work shorter than this is repeated within a turn: each turn costs a round trip to the device. */
 const TURN_MS = 20;
 
-/** Measures every contestant: a turn to warm up, which does not count, then turn after turn. */
-export async function alternate(runs: readonly Run[], { rowMs, least, most }: Budget): Promise<number[][]> {
-  const contestants = runs.map((run) => ({ run, samples: [] as number[], repeats: 1, spentMs: 0 }));
-  for (const contestant of contestants) {
-    const ms = Math.min(...(await contestant.run(1)));
-    contestant.repeats = Math.max(1, Math.min(most, Math.floor(TURN_MS / ms)));
-  }
+export interface Warm {
+  readonly run: Run;
+  /** How long the work takes, measured once before. */
+  readonly ms: number;
+}
+
+/** Measures every contestant, all of them already warm, turn after turn. @returns the samples of each */
+export async function alternate(warm: readonly Warm[], { rowMs, least, most }: Budget): Promise<number[][]> {
+  const contestants = warm.map(({ run, ms }) => {
+    const repeats = Math.max(1, Math.min(most, Math.floor(TURN_MS / ms)));
+    return { run, repeats, samples: [] as number[], spentMs: 0 };
+  });
   const isDone = ({ samples, spentMs }: (typeof contestants)[number]) =>
     samples.length >= most || (samples.length >= least && spentMs >= rowMs);
   while (!contestants.every(isDone)) {

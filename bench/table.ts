@@ -1,0 +1,115 @@
+/**
+ * `bun bench/table.ts`: writes the README's performance tables from bench/results/*.json, between the lines
+ * `<!-- bench:begin -->` and `<!-- bench:end -->`.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { AlexNetError } from "../src/errors.ts";
+import { replaceFile } from "../src/files.ts";
+import { milliseconds, perSecond } from "./report.ts";
+import { rate, readResults, type Machine, type Results, type Row } from "./results.ts";
+
+const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
+const README = fileURLToPath(new URL("../README.md", import.meta.url));
+const BEGIN = "<!-- bench:begin -->";
+const END = "<!-- bench:end -->";
+
+/** The suites that are shown, and what a number in them is. */
+const SHOWN: Readonly<Record<string, string>> = {
+  step: "Images a second, best of a run (and median)",
+  matmul: "Matrix products, GFLOP/s, best of a run (and median)",
+  predict: "One photo, best of a run (and median)",
+};
+
+/** The README with new tables. @throws AlexNetError when it has no place for them */
+export function withTables(readme: string, files: ReadonlyMap<string, Results>): string {
+  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
+  if (begin < 0 || end < begin) throw new AlexNetError(`README.md: the lines ${BEGIN} and ${END} are missing`);
+  return `${readme.slice(0, begin + BEGIN.length)}\n\n${tables(files)}\n\n${readme.slice(end)}`;
+}
+
+/** All of bench/results, by file name. */
+export function allResults(folder = RESULTS): Map<string, Results> {
+  if (!existsSync(folder)) return new Map();
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith(".json"))
+    .sort();
+  return new Map(names.map((name) => [name, readResults(`${folder}/${name}`)]));
+}
+
+/** A table for each suite of each file, Markdown as `bun fmt` leaves it. */
+export function tables(files: ReadonlyMap<string, Results>): string {
+  const parts = [...files].flatMap(([file, { machine, rows }]) =>
+    Object.entries(SHOWN).flatMap(([suite, title]) => {
+      const own = rows.filter((row) => row.suite === suite && !isRung(row));
+      return own.length === 0 ? [] : [`${title}. ${about(machine)}; \`bench/results/${file}\`:`, pivot(own)];
+    }),
+  );
+  return parts.length > 0 ? parts.join("\n\n") : "No results yet.";
+}
+
+/** The lower rungs of a ladder say nothing of what is used. */
+function isRung({ contestant }: Row): boolean {
+  return /_\d_/.test(contestant);
+}
+
+function about({ processor, os, bun, commit, dirty, date }: Machine): string {
+  const version = commit ? `, commit ${commit}${dirty ? " with changes" : ""}` : "";
+  return `${processor}, ${os}, Bun ${bun}, ${date.slice(0, 10)}${version}`;
+}
+
+/** A line for each piece of work, a column for each contestant; in those of others also how many times as fast ours is. */
+function pivot(rows: readonly Row[]): string {
+  const whoOf = ({ contestant, device }: Row) => `${contestant}, ${device}`;
+  const columns = [...new Set(rows.map(whoOf))];
+  const lines = [...Map.groupBy(rows, ({ name }) => name)].map(([name, group]) => {
+    const cells = columns.map((column) => {
+      const row = group.find((other) => whoOf(other) === column);
+      if (!row) return "";
+      const value = `${shown(row, row.ms.best)} (${shown(row, row.ms.median)})`;
+      const ours = isOurs(row) ? undefined : rivalOf(row, group);
+      return ours === undefined ? value : `${value}; ours ${(ours / speedOf(row)).toFixed(2)}×`;
+    });
+    return [name, ...cells];
+  });
+  return markdown([["", ...columns], ...lines]);
+}
+
+/** Our speed with the same means, such as WebAssembly alone; the best that we have where a peer's are its own. */
+function rivalOf(row: Row, group: readonly Row[]): number | undefined {
+  const ours = group.filter(isOurs);
+  const alike = ours.filter(({ device }) => device === row.device);
+  const speeds = (alike.length > 0 ? alike : ours).map(speedOf);
+  return speeds.length > 0 ? Math.max(...speeds) : undefined;
+}
+
+function isOurs({ contestant }: Row): boolean {
+  return contestant.startsWith("alexnet.ts") || contestant === "linear";
+}
+
+function speedOf({ work, ms }: Row): number {
+  return rate(work, ms.best);
+}
+
+/** Without the unit where the title says it. */
+function shown({ suite, work }: Row, ms: number): string {
+  return suite === "predict" ? milliseconds(ms) : perSecond(work, ms).replace(/ .*/, "");
+}
+
+function markdown(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
+  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
+  const [head, ...body] = rows as [readonly string[], ...(readonly string[])[]];
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
+}
+
+if (import.meta.main) {
+  try {
+    const readme = withTables(readFileSync(README, "utf8"), allResults());
+    await replaceFile(README, (append) => append(new TextEncoder().encode(readme)));
+  } catch (error) {
+    if (!(error instanceof AlexNetError)) throw error;
+    process.stderr.write(`error: ${error.message}\n`);
+    process.exitCode = error.exitCode;
+  }
+}

@@ -1,0 +1,47 @@
+/** The README's performance tables. */
+import { expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { allResults, tables, withTables } from "../../bench/table.ts";
+import { results, row } from "./toy.ts";
+
+const images = (contestant: string, device: string, ms: readonly number[], name = "alexnet training, batch 128") =>
+  row(ms, { suite: "step", name, contestant, device, work: { unit: "image", amount: 128 } });
+
+const file = results([
+  images("alexnet.ts", "cpu:blas", [4000, 5000, 6000]),
+  images("alexnet.ts", "cpu:wasm", [8000]),
+  images("PyTorch 2.15.0", "cpu", [8000, 10_000]),
+  // Against ours in WebAssembly, not against ours with BLAS.
+  images("peer", "cpu:wasm", [16_000]),
+  images("alexnet.ts", "cpu:blas", [1000], "alexnet forward, batch 128"),
+  row([1], { suite: "matmul", name: "512×512×512", contestant: "matmul_1_naive" }),
+]);
+
+test("a line for each piece of work, a column for each contestant, and how many times as fast ours is", () => {
+  expect(tables(new Map([["a.json", file]]))).toBe(
+    [
+      "Images a second, best of a run (and median). 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234; `bench/results/a.json`:",
+      "",
+      "|                             | alexnet.ts, cpu:blas | alexnet.ts, cpu:wasm | PyTorch 2.15.0, cpu     | peer, cpu:wasm          |",
+      "| --------------------------- | -------------------- | -------------------- | ----------------------- | ----------------------- |",
+      "| alexnet training, batch 128 | 32.0 (25.6)          | 16.0 (16.0)          | 16.0 (14.2); ours 2.00× | 8.00 (8.00); ours 2.00× |",
+      "| alexnet forward, batch 128  | 128 (128)            |                      |                         |                         |",
+    ].join("\n"),
+  );
+  expect(tables(new Map())).toBe("No results yet.");
+});
+
+test("only what stands between the marks changes", () => {
+  const readme = "before\n\n<!-- bench:begin -->\nold\n<!-- bench:end -->\n\nafter\n";
+  const changed = withTables(readme, new Map());
+  expect(changed).toBe("before\n\n<!-- bench:begin -->\n\nNo results yet.\n\n<!-- bench:end -->\n\nafter\n");
+  expect(withTables(changed, new Map())).toBe(changed);
+  expect(() => withTables("none", new Map())).toThrow(
+    "the lines <!-- bench:begin --> and <!-- bench:end --> are missing",
+  );
+});
+
+test("README.md is up to date with bench/results: else run bun bench/table.ts", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  expect(withTables(readme, allResults())).toBe(readme);
+});
