@@ -60,7 +60,10 @@ export interface Backend {
     buffers: Readonly<Record<B, Buffer | BufferView>>,
     uniforms: Readonly<Record<U, number>>,
   ): void;
-  /** Starts what is queued; `read` and `synchronize` imply it. A training step calls it once, at its end. */
+  /**
+   * Starts what is queued, as far as the device has not begun by itself; `read` and `synchronize` imply it. A training
+   * step calls it once, at its end.
+   */
   flush(): void;
   /** The contents after everything queued so far: Float32Array, Uint32Array or Uint8Array. @throws DeviceError */
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;

@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { view, type Backend } from "../../src/backends/backend.ts";
 import { kernel, line } from "../../src/backends/kernel.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { openWgpu, type WgpuBackend } from "../../src/backends/wgpu/backend.ts";
+import { loadWgpu } from "../../src/backends/wgpu/library.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
 import { Purpose, Random } from "../../src/random.ts";
@@ -120,6 +121,22 @@ describeBackends(
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
       for (let i = 0; i < 40_000; i++) gpu.run(add, { x, y }, { size: 1 });
       expect((await gpu.read(y))[0]).toBe(40_000);
+    });
+
+    test("a device with nothing to do gets its first kernels while more are queued", async () => {
+      const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
+      const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      for (let step = 0; step < 2; step++) {
+        await gpu.synchronize();
+        submit.mockClear();
+        for (let i = 0; i < 10; i++) gpu.run(add, { x, y }, { size: 1 });
+        expect(submit).toHaveBeenCalledTimes(1);
+        for (let i = 0; i < 90; i++) gpu.run(add, { x, y }, { size: 1 });
+        // Few in all: each costs the host time.
+        expect(submit).toHaveBeenCalledTimes(2);
+      }
+      submit.mockRestore();
+      expect((await gpu.read(y))[0]).toBe(200);
     });
 
     test("a part of an array is written to a part of a buffer", async () => {

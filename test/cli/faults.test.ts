@@ -134,6 +134,7 @@ describe("options", () => {
     [["--seed", "0.5"], /--seed 0\.5: must be a whole number from 0 on/],
     [["--threads", "0"], /--threads 0: must be a whole number from 1 to 1024/],
     [["--blas", "maybe"], /--blas maybe: must be on or off/],
+    [["--tune", "maybe"], /--tune maybe: must be on or off/],
     [["--model", "alexnt"], /no model is called "alexnt"; did you mean "alexnet"\?/],
     [["--epocs", "3"], /unknown option --epocs; did you mean "--epochs"\?; --help lists them/],
     [["-e", "3"], /unknown option -e; --help lists them/],
@@ -334,6 +335,11 @@ describe("devices", () => {
   test("options of the cpu for a GPU", async () => {
     const message = /--blas and --threads are for the cpu, and the device is "gpu": add --device cpu/;
     expectFault(await run(["train", "photos", "--device", "gpu", "--threads", "2"]), 2, message);
+  });
+
+  test("an option of GPUs for the cpu", async () => {
+    const message = /--tune is for GPUs, and the device is the cpu: leave it out/;
+    expectFault(await run(["train", "photos", "--device", "cpu", "--tune", "on"]), 2, message);
   });
 
   test("a name that no GPU has", async () => {

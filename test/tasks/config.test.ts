@@ -102,6 +102,10 @@ describe("a resumed run", () => {
     const cpu = make({ device: "cpu", threads: 2, blas: false });
     expect(changeConfig(cpu, { device: "gpu" })).toMatchObject({ device: "gpu", threads: null, blas: null });
     expect(changeConfig(cpu, { blas: true })).toMatchObject({ device: "cpu", threads: 2, blas: true });
+    const gpu = make({ device: "gpu", tune: false });
+    expect(changeConfig(gpu, { epochs: 3 })).toMatchObject({ device: "gpu", tune: false });
+    expect(changeConfig(gpu, { tune: true })).toMatchObject({ device: "gpu", tune: true });
+    expect(changeConfig(gpu, { device: "cpu" })).toMatchObject({ device: "cpu", tune: null });
   });
 
   test("refuses the rest", () => {

@@ -17,6 +17,8 @@ import { createTimer } from "./timers.ts";
 const BUDGET_MS = 5000;
 /** Each candidate is timed in so many rounds, so that a clock that speeds up in the meantime favours none. */
 const ROUNDS = 4;
+/** No further round begins after so long: on a slow GPU one is enough, and noise a smaller part. */
+const SHAPE_MS = 200;
 /** How long a round of a candidate is to take, at least; and how often it runs, at most. */
 const ROUND_MS = 1;
 const ROUND_RUNS = 16;
@@ -84,9 +86,11 @@ export class Tuner {
     const scratch = this.#scratch(program, given);
     if (!scratch) return undefined;
     const best = new Map<Variant, number>();
+    const start = performance.now();
+    const isTimeLeft = () => performance.now() - start < SHAPE_MS;
     try {
       let left = [...candidates];
-      for (let round = 0; round < ROUNDS && left.length > 1; round++) {
+      for (let round = 0; left.length > 1 && round < ROUNDS && (round === 0 || isTimeLeft()); round++) {
         left = left.filter((candidate) => {
           const runs = Math.ceil(ROUND_MS / (best.get(candidate) ?? ROUND_MS)) + 1;
           const ms = this.#round(program, candidate, { ...given, ...scratch }, uniforms, Math.min(runs, ROUND_RUNS));
