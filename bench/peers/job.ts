@@ -34,10 +34,10 @@ export interface StepJob {
   readonly check: string;
 }
 
-/** How many numbers a network learns. The one result, "parameters", is named by the model. */
+/** How many numbers each network learns. Results are named by the model. */
 export interface ParametersJob {
   readonly task: "parameters";
-  readonly model: string;
+  readonly models: readonly string[];
 }
 
 export interface Outcome {

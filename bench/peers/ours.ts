@@ -4,7 +4,7 @@
  */
 import { centreView } from "../../src/data/augmentation.ts";
 import { Tape } from "../../src/autograd/tape.ts";
-import { Tensor } from "../../src/autograd/tensor.ts";
+import { size, Tensor } from "../../src/autograd/tensor.ts";
 import type { Backend, Buffer, HostArray } from "../../src/backends/backend.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model, place } from "../../src/model/model.ts";
@@ -23,9 +23,10 @@ answer(OURS, await results(readJob()));
 
 async function results(job: Job): Promise<Measured[]> {
   if (job.task === "parameters") {
-    const shapes = place(findNetwork(job.model)).flatMap(({ parameters }) => parameters.map(({ shape }) => shape));
-    const parameters = shapes.reduce((sum, shape) => sum + shape.reduce((a, b) => a * b, 1), 0);
-    return [{ name: job.model, samples: [], parameters }];
+    return job.models.map((name) => {
+      const shapes = place(findNetwork(name)).flatMap(({ parameters }) => parameters.map(({ shape }) => shape));
+      return { name, samples: [], parameters: shapes.reduce((sum, shape) => sum + size(shape), 0) };
+    });
   }
   const device = await openDevice(
     job.device === "cpu" ? { device: "cpu", threads: job.threads, blas } : { device: "gpu" },
@@ -40,9 +41,9 @@ async function results(job: Job): Promise<Measured[]> {
 /** `linear` is a product of two matrices with a vector added to it: here one of zeros. */
 async function matmul({ sizes, seconds }: MatmulJob, device: Backend): Promise<Measured[]> {
   const results: Measured[] = [];
-  for (const size of sizes) {
-    const [a, b] = [uniform(size * size), uniform(size * size)];
-    const [w, x, zero] = [a, b, new Float32Array(size)].map((values) => {
+  for (const side of sizes) {
+    const [a, b] = [uniform(side * side), uniform(side * side)];
+    const [w, x, zero] = [a, b, new Float32Array(side)].map((values) => {
       const buffer = device.allocate("f32", values.length);
       device.write(buffer, values);
       return buffer;
@@ -51,14 +52,14 @@ async function matmul({ sizes, seconds }: MatmulJob, device: Backend): Promise<M
     const run = async (read = false) => {
       const tape = new Tape(device, { record: false });
       const tensor = (shape: readonly number[], buffer: Buffer) => new Tensor(device, shape, buffer, tape);
-      const y = linear(tensor([size, size], x!), tensor([size, size], w!), tensor([size], zero!));
+      const y = linear(tensor([side, side], x!), tensor([side, side], w!), tensor([side], zero!));
       await device.synchronize();
       if (read) product = await y.read();
       tape.release();
     };
     const samples = await measure(() => run(), seconds);
     await run(true);
-    results.push({ name: String(size), samples, error: productError(a, b, product as Float32Array, size) });
+    results.push({ name: String(side), samples, error: productError(a, b, product as Float32Array, side) });
     for (const buffer of [w!, x!, zero!]) device.free(buffer);
   }
   return results;

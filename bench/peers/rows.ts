@@ -98,8 +98,10 @@ export function table(rows: readonly Row[], skipped: readonly Skipped[]): string
   const devices = [...new Set(rows.filter(isOurs).map(({ device }) => device))];
   const head = ["", "they", "theirs", ...devices.flatMap((device) => [`ours, ${device}`, "ours ÷ theirs"])];
   const comparisons = compare(rows);
+  const pieces = [...new Set(rows.map(({ name }) => name))];
   const lines = rows
     .filter((row) => !isOurs(row))
+    .toSorted((a, b) => pieces.indexOf(a.name) - pieces.indexOf(b.name))
     .map((their) => [
       ...[their.name, their.contestant, shown(their, their.ms.best)],
       ...devices.flatMap((device) => {

@@ -11,8 +11,10 @@ def main():
     job = read_job()
     version = f"PyTorch {torch.__version__}"
     if job["task"] == "parameters":
-        count = sum(parameter.numel() for parameter in torch_nets.NETS[job["model"]]().parameters())
-        return answer(version, [{"name": job["model"], "samples": [], "parameters": count}])
+        with torch.device("meta"):
+            nets = {name: torch_nets.NETS[name]() for name in job["models"]}
+        counts = {name: sum(parameter.numel() for parameter in net.parameters()) for name, net in nets.items()}
+        return answer(version, [{"name": name, "samples": [], "parameters": count} for name, count in counts.items()])
     work = {"matmul": matmul, "step": step}[job["task"]]
     if job["device"] == "gpu":
         if not torch.cuda.is_available():
