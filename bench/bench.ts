@@ -76,7 +76,7 @@ export class Bench {
 
   /** Opens, checks and measures the contestants at a piece of work, turn by turn. Those that can't are skipped by name. */
   async contest(piece: Piece): Promise<void> {
-    this.#listener.working(`${piece.suite}: ${piece.name}`);
+    this.working(piece);
     const ready: Ready[] = [];
     try {
       for (const entrant of piece.entrants) {
@@ -110,6 +110,10 @@ export class Bench {
     } finally {
       for (const { opened } of ready) await opened.close();
     }
+  }
+
+  working({ suite, name }: Named): void {
+    this.#listener.working(`${suite}: ${name}`);
   }
 
   add(row: Row): void {

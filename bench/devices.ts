@@ -31,13 +31,15 @@ const NAMES = ["auto", "cpu", "cpu:blas", "cpu:wasm", "gpu"];
  * The names one by one: "cpu" becomes cpu:blas and cpu:wasm, the first only where there is a BLAS; "auto" the best GPU,
  * or the cpu. @throws UsageError for a name that means nothing here
  */
-export async function chooseDevices({ names, blas }: DeviceChoice): Promise<string[]> {
+export async function chooseDevices({ names, blas, threads }: DeviceChoice): Promise<string[]> {
   const chosen: string[] = [];
   for (const name of names.split(",").map((word) => word.trim().toLowerCase()))
     chosen.push(...(await choose(name, blas)));
   const unique = [...new Set(chosen)];
-  if (blas !== undefined && !unique.some((name) => name.startsWith("cpu:"))) {
-    throw new UsageError(`--blas is for the cpu, and the device is ${unique.join(", ")}`);
+  if ((blas !== undefined || threads !== undefined) && !unique.some((name) => name.startsWith("cpu:"))) {
+    throw new UsageError(
+      `--blas and --threads are for the cpu, and the device is ${unique.join(", ")}: add --device cpu`,
+    );
   }
   return unique;
 }

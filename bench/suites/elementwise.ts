@@ -34,7 +34,7 @@ export const pointwise: Suite = {
         await bench.contest(layerPiece("pointwise", layer, "bias gradient", images, devices));
       }
     }
-    await bench.contest(update(options.quick ? 2 ** 20 : 2 ** 24, devices));
+    await bench.contest(update(options.quick ? 2 ** 22 : 2 ** 24, devices));
   },
 };
 

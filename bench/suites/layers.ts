@@ -26,6 +26,7 @@ export const layers: Suite = {
 async function measure(bench: Bench, device: BenchDevice, network: Network, images: number): Promise<void> {
   const piece = { suite: "layers", name: `${network.name} step, batch ${images}` };
   const who = { contestant: "alexnet.ts", device };
+  bench.working(piece);
   try {
     checkFit(network.name, place(network), images, device.backend);
     const tried: { amount: number; ms: number }[] = [];
