@@ -1,5 +1,6 @@
 /**
- * What a training step costs the host when a GPU computes: the time to encode and submit its kernels.
+ * What a training costs the host when a GPU computes: to compile its kernels once, and to encode and submit them in
+ * every step.
  *
  *   bun bench/encoding.ts [MODEL] [--batch 64] [--steps 300] [--device gpu:0] [--json FILE]
  *
@@ -11,6 +12,9 @@
  * - `first`: from then until the first kernels are submitted. So long a GPU waits that had nothing to do
  * - `rest`: the remaining kernels, which are encoded while the GPU computes
  * - `end`: from the results being there to the caller having them
+ *
+ * `compiled` is what the first step compiled, with what the driver's own cache had of it: the WGSL's translation and its
+ * check (`modules`), and the rest (`pipelines`).
  */
 import { parseArgs } from "node:util";
 import { loadWgpu } from "../src/backends/wgpu/library.ts";
@@ -55,6 +59,19 @@ instead("wgpuQueueSubmit", (original, args) => {
   if (kernels > 0) at.submitted ||= performance.now();
   return result;
 });
+const compiled = { count: 0, modules: 0, pipelines: 0 };
+for (const [name, part] of [
+  ["wgpuDeviceCreateShaderModuleTrusted", "modules"],
+  ["wgpuDeviceCreateComputePipeline", "pipelines"],
+] as const) {
+  instead(name, (original, args) => {
+    const start = performance.now();
+    const result = original(...args);
+    compiled[part] += performance.now() - start;
+    if (part === "pipelines") compiled.count++;
+    return result;
+  });
+}
 instead("wgpuBufferGetConstMappedRange", (original, args) => {
   at.mapped ||= performance.now();
   return original(...args);
@@ -99,17 +116,18 @@ for (let step = 0; step < steps; step++) {
   times.end.push(end - at.mapped);
 }
 
+const round = (ms: number) => Number(ms.toFixed(3));
 const summary = (all: number[]) => {
   const sorted = all.toSorted((a, b) => a - b);
   return { best: round(sorted[0]!), median: round(sorted[sorted.length >> 1]!) };
 };
-const round = (ms: number) => Number(ms.toFixed(3));
 const result = {
   model: network.name,
   batch,
   device: device.description,
   kernels,
   submissions,
+  compiled: { count: compiled.count, modules: round(compiled.modules), pipelines: round(compiled.pipelines) },
   ms: Object.fromEntries(Object.entries(times).map(([name, all]) => [name, summary(all)])),
   commit: Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"]).stdout.toString().trim(),
   date: new Date().toISOString().slice(0, 10),
