@@ -96,6 +96,10 @@ export class Bench {
         const { suite, name, work } = piece;
         const { contestant, device, clock } = entrant;
         const ms = times(samples[i]!);
+        if (ms.best <= 0) {
+          this.skip(piece, entrant, "takes less time than the device's clock can tell");
+          continue;
+        }
         const roof = { flop: device.roof.flopsPerSecond, byte: device.roof.bytesPerSecond, image: undefined }[
           work.unit
         ];

@@ -38,7 +38,9 @@ export function compare(now: Results, before: Results): Comparison {
   const earlier = new Map(before.rows.map((row) => [keyOf(row), row]));
   const found = now.rows.flatMap((row) => {
     const same = earlier.get(keyOf(row));
-    return same && same.work.amount === row.work.amount ? [{ now: row, before: same }] : [];
+    // Parts of a step may take less time than a clock can tell.
+    const isComparable = same && same.work.amount === row.work.amount && row.ms.best > 0 && same.ms.best > 0;
+    return isComparable ? [{ now: row, before: same }] : [];
   });
   const floors = found.map((pair) => Math.max(noiseFloor(pair.now.ms.samples), noiseFloor(pair.before.ms.samples)));
   const changes = found.map((pair, i): Change => {

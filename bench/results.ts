@@ -177,7 +177,7 @@ function isRow(row: Fields): boolean {
     has(ms, { best: "number", median: "number", count: "number" }) &&
     Array.isArray(ms.samples) &&
     ms.samples.length > 0 &&
-    ms.samples.every((sample) => typeof sample === "number" && sample > 0)
+    ms.samples.every((sample) => typeof sample === "number" && sample >= 0)
   );
 }
 

@@ -154,6 +154,16 @@ describe("what can't be done is skipped by name", () => {
     ]);
   });
 
+  test("what takes no time by the device's clock", async () => {
+    const quick = referenceDevice(({ profile }) => ({
+      profile: async (work) => (await profile(work)).map((time) => ({ ...time, ms: 0 })),
+    }));
+    const bench = benchOn([quick]);
+    await bench.contest(layerPiece("conv", first!, "forward", 3, [quick]));
+    expect(bench.skipped.map(({ reason }) => reason)).toEqual(["takes less time than the device's clock can tell"]);
+    expect(bench.rows).toEqual([]);
+  });
+
   test("what would take too long, found out on fewer images", async () => {
     const slow = referenceDevice(({ profile }) => ({
       profile: async (work) => (await profile(work)).map((time) => ({ ...time, ms: 60_000 })),
