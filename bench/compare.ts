@@ -91,9 +91,7 @@ function keyOf({ suite, name, contestant, device }: Row): string {
 
 function notesOf(now: Results, before: Results): string[] {
   const words: Readonly<Partial<Record<keyof Machine, string>>> = {
-    processor: "machine",
-    os: "system",
-    bun: "version of Bun",
+    ...{ processor: "machine", os: "system", bun: "version of Bun", commit: "commit" },
   };
   const notes = Object.entries(words).flatMap(([field, word]) => {
     const [old, current] = [before.machine[field as keyof Machine], now.machine[field as keyof Machine]];
@@ -101,14 +99,15 @@ function notesOf(now: Results, before: Results): string[] {
   });
   for (const { device, description } of now.devices) {
     const old = before.devices.find((other) => other.device === device);
-    if (old && old.description !== description)
-      notes.push(`${device} was another device: ${old.description}, now ${description}`);
+    if (old && old.description !== description) {
+      notes.push(`of another ${device}: ${old.description}, now ${description}`);
+    }
   }
   return notes;
 }
 
 export function comparisonText({ changes, missing, notes }: Comparison, file: string): string {
-  const lines = notes.map((note) => `${file} is ${note}; what it has in common with this run is compared all the same`);
+  const lines = notes.length > 0 ? [`${file} is ${notes.join("; ")}: what both have is compared all the same`] : [];
   if (changes.length === 0) return [...lines, `${file} has nothing in common with this run`].join("\n");
   const head = [`against ${file}`, "", "", "before", "now", "ratio", "noise", ""];
   const rows = changes.map(({ now, before, ratio, floor, verdict }) => [
