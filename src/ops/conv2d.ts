@@ -18,7 +18,7 @@ import { ShapeError } from "../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
-import { runWinograd, suitsWinograd } from "./winograd.ts";
+import { backwards, runWinograd, suitsWinograd } from "./winograd.ts";
 import forwardWgsl from "../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
@@ -77,20 +77,8 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
       accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => {
         if (winograd) {
-          const sizes = {
-            images,
-            groups,
-            c: o,
-            h: oh,
-            w: ow,
-            o: c,
-            oh: h,
-            ow: width,
-            kh,
-            pad: kh - 1 - pad,
-            turned: true,
-          };
-          runWinograd(backend, conv2dBackwardX, sizes, { x: dy.buffer, w: w.buffer, y: dx.buffer });
+          const given = { x: dy.buffer, w: w.buffer, y: dx.buffer };
+          runWinograd(backend, conv2dBackwardX, backwards(uniforms), given);
         } else {
           backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms);
         }

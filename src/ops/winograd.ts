@@ -80,6 +80,11 @@ export function suitsWinograd(
 
 const tilesOf = (pixels: number) => Math.ceil(pixels / TILE);
 
+/** The convolution that leads from dy to dx. */
+export function backwards({ images, groups, c, h, w, o, oh, ow, kh, pad }: Omit<Filtering, "turned">): Filtering {
+  return { images, groups, c: o, h: oh, w: ow, o: c, oh: h, ow: w, kh, pad: kh - 1 - pad, turned: true };
+}
+
 /** Queues it. `b` is added if there is one. */
 export function runWinograd(
   backend: Backend,
