@@ -219,6 +219,17 @@ describeBackends(
       });
     });
 
+    test("misuse is the same error as without variants", async () => {
+      const adding = kernel({ ...choosing, name: "misused", buffers: { x: "read", y: "update" } });
+      await withGpu({ tune: true, tuningFolder: newFolder() }, async (gpu) => {
+        const [x, y] = [gpu.allocate("f32", SIZE), gpu.allocate("f32", SIZE)];
+        const uniforms = { size: SIZE, scale: 1 };
+        expect(() => gpu.run(adding, { x } as { x: typeof x; y: typeof y }, uniforms)).toThrow(/misused: no buffer y/);
+        expect(() => gpu.run(adding, { x, y: x }, uniforms)).toThrow(/buffer y: the same buffer/);
+        expect(() => gpu.run(adding, { x, y }, {} as typeof uniforms)).toThrow(/kernel misused: no uniform size/);
+      });
+    });
+
     test("a variant that does not fit the shape or the device is left out", async () => {
       const large = fast.wgsl.replace("fn fast", "fn large").replace("workgroup_size(64)", "workgroup_size(100000)");
       const picky = marked("picky", [

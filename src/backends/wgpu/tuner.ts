@@ -81,6 +81,8 @@ export class Tuner {
     uniforms: Uniforms,
   ): Map<Variant, number> | undefined {
     const { queue, device, buffers } = this.#parts;
+    // Finds what is wrong with the buffers before anything is made of them.
+    buffers.group(program, given);
     queue.flush();
     device.wait();
     const scratch = this.#scratch(program, given);
