@@ -178,7 +178,7 @@ export class Bench {
     const { work } = piece;
     const known = this.#rates.get(keyOf(piece, entrant));
     if (known !== undefined) return this.overLong((1000 * work.amount) / known);
-    if (entrant.trials) {
+    if (entrant.trials && entrant.trials.length > 0) {
       const tried: Tried[] = [];
       for (const trial of entrant.trials) tried.push({ amount: trial.work.amount, ms: await tryOut(trial) });
       return this.overLong(extrapolate(tried, work.amount));

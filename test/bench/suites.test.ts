@@ -65,6 +65,12 @@ describe("on the cpu", () => {
     }
   });
 
+  test("one image: nothing smaller can be tried first", async () => {
+    const bench = benchOn([cpu]);
+    for (const suite of [conv, layers, step]) await suite.run(bench, { ...options, batches: [1] });
+    expectAll(bench);
+  });
+
   test("matmul: the CPU's ladder and a layer", async () => {
     const bench = benchOn([cpu], { ...ONCE, least: 1, most: 1, passMs: 3000 });
     await matmul.run(bench, { ...options, quick: true });
