@@ -2,19 +2,23 @@
 //
 //   op(A): m × k, op(B): k × n, C: m × n; lda, ldb, ldc are distances between rows as they lie in memory, in floats.
 //
-// The scheme of GotoBLAS: a block of B (KC × NC) is copied into panels of 8 columns, a block of A (MC × KC) into panels
-// of 4 rows, both with k outermost, so that the innermost loop reads memory in order. It multiplies a panel of A by a
-// panel of B in 8 vector registers: 4 rows × 8 columns. With 16 registers in x86-64, more accumulators would spill, and
-// one load of four rows' values of A with four shuffles is faster than four loads that splat.
+// The scheme of GotoBLAS: a block of B (KC × NC) is copied into panels of 20 columns, k outermost, a block of A (MC × KC)
+// into rows, so that the innermost loop reads memory in order. It multiplies 2 rows of A by a panel of B in 10 vector
+// registers. Of the 16 that x86-64 has, that leaves room for the operands; more sums would be spilled. Per step it takes 5
+// loads of B and 2 that spread a number of A over a vector, which cost nothing beside 20 multiplications and additions,
+// while shuffles that pick numbers out of a vector of A would compete with them. Such a load is one instruction only
+// where the address needs no offset, hence a pointer for each row. Unrolled by hand it is slower: the compiler puts the
+// two steps of a sum next to each other, and spills what waits.
 
-const KC: i32 = 256; // a panel of B, 8 KB, stays in the first-level cache
+const KC: i32 = 256; // a panel of B, 20 KB, stays in the first-level cache
 const MC: i32 = 128; // the block of A, 128 KB, in the second-level cache
-const NC: i32 = 1024; // the block of B, 1 MB, in the last-level cache
+const NC: i32 = 1000; // the block of B, 1 MB, in the last-level cache
 
-/** Floats of the packed block of A, which stands before that of B in the workspace. */
-const PACKED_A: i32 = MC * KC;
+const WIDE: i32 = 20;
+/** The last panel, if so few columns are left: 4 rows at a time then. */
+const NARROW: i32 = 8;
 
-/** workspace: (MC + NC) · KC + 32 floats. */
+/** workspace: (MC + NC) · KC + 40 floats. */
 export function gemm(
   transA: bool,
   transB: bool,
@@ -31,7 +35,7 @@ export function gemm(
   workspace: usize,
 ): void {
   const packedA = workspace;
-  const packedB = workspace + ((<usize>PACKED_A) << 2);
+  const packedB = packedA + ((<usize>(MC * KC)) << 2);
   const tile = packedB + ((<usize>(NC * KC)) << 2);
   if (k == 0 && !accumulate) {
     for (let i = 0; i < m; i++) memory.fill(c + ((<usize>i * ldc) << 2), 0, (<usize>n) << 2);
@@ -41,20 +45,25 @@ export function gemm(
     for (let depth = 0; depth < k; depth += KC) {
       const depths = min(KC, k - depth);
       const add = accumulate || depth > 0;
-      if (transB) packTransposed8(b + ((<usize>column * ldb + depth) << 2), ldb, columns, depths, packedB);
-      else packRows8(b + ((<usize>depth * ldb + column) << 2), ldb, columns, depths, packedB);
+      if (transB) packColumns(b + ((<usize>column * ldb + depth) << 2), ldb, columns, depths, packedB);
+      else packRows(b + ((<usize>depth * ldb + column) << 2), ldb, columns, depths, packedB);
       for (let row = 0; row < m; row += MC) {
         const rows = min(MC, m - row);
-        if (transA) packRows4(a + ((<usize>depth * lda + row) << 2), lda, rows, depths, packedA);
-        else packTransposed4(a + ((<usize>row * lda + depth) << 2), lda, rows, depths, packedA);
+        if (transA) transposeRows(a + ((<usize>depth * lda + row) << 2), lda, rows, depths, packedA);
+        else copyRows(a + ((<usize>row * lda + depth) << 2), lda, rows, depths, packedA);
         multiplyBlocks(rows, columns, depths, packedA, packedB, add, c + ((<usize>row * ldc + column) << 2), ldc, tile);
       }
     }
   }
 }
 
+/** How wide the panel is that begins with `left` columns to go. */
+function panelWidth(left: i32): i32 {
+  return left > NARROW ? WIDE : NARROW;
+}
+
 /** All tiles of a block of C. */
-export function multiplyBlocks(
+function multiplyBlocks(
   rows: i32,
   columns: i32,
   depths: i32,
@@ -66,122 +75,206 @@ export function multiplyBlocks(
   tile: usize,
 ): void {
   const rowBytes = (<usize>ldc) << 2;
-  for (let j = 0; j < columns; j += 8) {
-    const panelB = packedB + ((<usize>j * depths) << 2);
-    for (let i = 0; i < rows; i += 4) {
-      const panelA = packedA + ((<usize>i * depths) << 2);
+  const rowOfA = packedRow(depths);
+  let panel = packedB;
+  for (let j = 0; j < columns;) {
+    const width = panelWidth(columns - j);
+    const high = width == WIDE ? 2 : 4;
+    const wide = min(width, columns - j);
+    for (let i = 0; i < rows; i += high) {
+      // rows beyond the last are computed as the last, and not stored
+      const last = rows - 1 - i;
+      const a0 = packedA + <usize>i * rowOfA;
+      const a1 = a0 + <usize>min(1, last) * rowOfA;
       const to = c + <usize>i * rowBytes + ((<usize>j) << 2);
-      if (i + 4 <= rows && j + 8 <= columns) {
-        multiplyTile(depths, panelA, panelB, add, to, rowBytes);
+      const whole = last >= high - 1 && wide == width;
+      const into = whole ? to : tile;
+      const step = whole ? rowBytes : (<usize>width) << 2;
+      if (width == WIDE) {
+        multiply2x20(depths, a0, a1, panel, add && whole, into, into + step);
       } else {
-        multiplyTile(depths, panelA, panelB, false, tile, 32);
-        const high = min(4, rows - i);
-        const wide = min(8, columns - j);
-        for (let r = 0; r < high; r++) {
-          for (let s = 0; s < wide; s++) {
-            const at = to + <usize>r * rowBytes + ((<usize>s) << 2);
-            const value = load<f32>(tile + ((<usize>(r * 8 + s)) << 2));
-            store<f32>(at, add ? load<f32>(at) + value : value);
-          }
-        }
+        const a2 = a0 + <usize>min(2, last) * rowOfA;
+        const a3 = a0 + <usize>min(3, last) * rowOfA;
+        multiply4x8(depths, a0, a1, a2, a3, panel, add && whole, into, step);
       }
+      if (!whole) storePart(tile, width, min(high, last + 1), wide, add, to, rowBytes);
     }
+    panel += (<usize>(width * depths)) << 2;
+    j += width;
   }
 }
 
-/** 4 × 8 elements of C from a panel of A (depths × 4) and one of B (depths × 8). */
-function multiplyTile(depths: i32, a: usize, b: usize, add: bool, c: usize, rowBytes: usize): void {
-  let c00 = f32x4.splat(0);
-  let c01 = c00;
-  let c10 = c00;
-  let c11 = c00;
-  let c20 = c00;
-  let c21 = c00;
-  let c30 = c00;
-  let c31 = c00;
-  const end = a + ((<usize>depths) << 4);
-  while (a < end) {
-    const rows = v128.load(a);
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let splat = v128.shuffle<f32>(rows, rows, 0, 0, 0, 0);
-    c00 = f32x4.add(c00, f32x4.mul(splat, b0));
-    c01 = f32x4.add(c01, f32x4.mul(splat, b1));
-    splat = v128.shuffle<f32>(rows, rows, 1, 1, 1, 1);
-    c10 = f32x4.add(c10, f32x4.mul(splat, b0));
-    c11 = f32x4.add(c11, f32x4.mul(splat, b1));
-    splat = v128.shuffle<f32>(rows, rows, 2, 2, 2, 2);
-    c20 = f32x4.add(c20, f32x4.mul(splat, b0));
-    c21 = f32x4.add(c21, f32x4.mul(splat, b1));
-    splat = v128.shuffle<f32>(rows, rows, 3, 3, 3, 3);
-    c30 = f32x4.add(c30, f32x4.mul(splat, b0));
-    c31 = f32x4.add(c31, f32x4.mul(splat, b1));
-    a += 16;
+/** 2 × 20 elements of C from two rows of A and a panel of B. */
+function multiply2x20(depths: i32, a0: usize, a1: usize, b: usize, add: bool, c0: usize, c1: usize): void {
+  let s00 = f32x4.splat(0);
+  let s01 = s00;
+  let s02 = s00;
+  let s03 = s00;
+  let s04 = s00;
+  let s10 = s00;
+  let s11 = s00;
+  let s12 = s00;
+  let s13 = s00;
+  let s14 = s00;
+  const end = a0 + ((<usize>depths) << 2);
+  do {
+    const x0 = v128.load32_splat(a0);
+    const x1 = v128.load32_splat(a1);
+    let y = v128.load(b);
+    s00 = f32x4.add(s00, f32x4.mul(x0, y));
+    s10 = f32x4.add(s10, f32x4.mul(x1, y));
+    y = v128.load(b, 16);
+    s01 = f32x4.add(s01, f32x4.mul(x0, y));
+    s11 = f32x4.add(s11, f32x4.mul(x1, y));
+    y = v128.load(b, 32);
+    s02 = f32x4.add(s02, f32x4.mul(x0, y));
+    s12 = f32x4.add(s12, f32x4.mul(x1, y));
+    y = v128.load(b, 48);
+    s03 = f32x4.add(s03, f32x4.mul(x0, y));
+    s13 = f32x4.add(s13, f32x4.mul(x1, y));
+    y = v128.load(b, 64);
+    s04 = f32x4.add(s04, f32x4.mul(x0, y));
+    s14 = f32x4.add(s14, f32x4.mul(x1, y));
+    a0 += 4;
+    a1 += 4;
+    b += 80;
+  } while (a0 < end);
+  storeVector(c0, s00, add);
+  storeVector(c0 + 16, s01, add);
+  storeVector(c0 + 32, s02, add);
+  storeVector(c0 + 48, s03, add);
+  storeVector(c0 + 64, s04, add);
+  storeVector(c1, s10, add);
+  storeVector(c1 + 16, s11, add);
+  storeVector(c1 + 32, s12, add);
+  storeVector(c1 + 48, s13, add);
+  storeVector(c1 + 64, s14, add);
+}
+
+/** 4 × 8 elements of C from four rows of A and a panel of B; rows of C are `step` bytes apart. */
+function multiply4x8(
+  depths: i32,
+  a0: usize,
+  a1: usize,
+  a2: usize,
+  a3: usize,
+  b: usize,
+  add: bool,
+  c: usize,
+  step: usize,
+): void {
+  let s00 = f32x4.splat(0);
+  let s01 = s00;
+  let s10 = s00;
+  let s11 = s00;
+  let s20 = s00;
+  let s21 = s00;
+  let s30 = s00;
+  let s31 = s00;
+  const end = a0 + ((<usize>depths) << 2);
+  do {
+    const left = v128.load(b);
+    const right = v128.load(b, 16);
+    let x = v128.load32_splat(a0);
+    s00 = f32x4.add(s00, f32x4.mul(x, left));
+    s01 = f32x4.add(s01, f32x4.mul(x, right));
+    x = v128.load32_splat(a1);
+    s10 = f32x4.add(s10, f32x4.mul(x, left));
+    s11 = f32x4.add(s11, f32x4.mul(x, right));
+    x = v128.load32_splat(a2);
+    s20 = f32x4.add(s20, f32x4.mul(x, left));
+    s21 = f32x4.add(s21, f32x4.mul(x, right));
+    x = v128.load32_splat(a3);
+    s30 = f32x4.add(s30, f32x4.mul(x, left));
+    s31 = f32x4.add(s31, f32x4.mul(x, right));
+    a0 += 4;
+    a1 += 4;
+    a2 += 4;
+    a3 += 4;
     b += 32;
-  }
-  storeRow(c, c00, c01, add);
-  storeRow(c + rowBytes, c10, c11, add);
-  storeRow(c + 2 * rowBytes, c20, c21, add);
-  storeRow(c + 3 * rowBytes, c30, c31, add);
+  } while (a0 < end);
+  storeVector(c, s00, add);
+  storeVector(c + 16, s01, add);
+  storeVector(c + step, s10, add);
+  storeVector(c + step + 16, s11, add);
+  storeVector(c + 2 * step, s20, add);
+  storeVector(c + 2 * step + 16, s21, add);
+  storeVector(c + 3 * step, s30, add);
+  storeVector(c + 3 * step + 16, s31, add);
 }
 
-function storeRow(c: usize, left: v128, right: v128, add: bool): void {
-  if (add) {
-    v128.store(c, f32x4.add(v128.load(c), left));
-    v128.store(c, f32x4.add(v128.load(c, 16), right), 16);
-  } else {
-    v128.store(c, left);
-    v128.store(c, right, 16);
-  }
+function storeVector(to: usize, value: v128, add: bool): void {
+  v128.store(to, add ? f32x4.add(v128.load(to), value) : value);
 }
 
-/** Panels of 4 from a matrix whose rows are the depths: from[d, i] → to[i / 4, d, i % 4], padded with 0. */
-function packRows4(from: usize, rowLength: i32, width: i32, depths: i32, to: usize): void {
-  const rowBytes = (<usize>rowLength) << 2;
-  for (let i = 0; i < width; i += 4) {
-    let source = from + ((<usize>i) << 2);
-    if (i + 4 <= width) {
-      for (let d = 0; d < depths; d++, source += rowBytes, to += 16) v128.store(to, v128.load(source));
-    } else {
-      for (let d = 0; d < depths; d++, source += rowBytes, to += 16) storePartial(to, source, width - i);
+/** The part of a tile that lies inside of C. */
+function storePart(tile: usize, width: i32, high: i32, wide: i32, add: bool, to: usize, rowBytes: usize): void {
+  for (let r = 0; r < high; r++) {
+    for (let s = 0; s < wide; s++) {
+      const at = to + <usize>r * rowBytes + ((<usize>s) << 2);
+      const value = load<f32>(tile + ((<usize>(r * width + s)) << 2));
+      store<f32>(at, add ? load<f32>(at) + value : value);
     }
   }
 }
 
-/** Panels of 8: from[d, j] → to[j / 8, d, j % 8], padded with 0. */
-function packRows8(from: usize, rowLength: i32, width: i32, depths: i32, to: usize): void {
+/** Bytes from one row of the packed block of A to the next: whole vectors. */
+function packedRow(depths: i32): usize {
+  return (<usize>((depths + 3) & ~3)) << 2;
+}
+
+/** A block of A as it is. */
+function copyRows(from: usize, rowLength: i32, rows: i32, depths: i32, to: usize): void {
+  const step = packedRow(depths);
+  for (let i = 0; i < rows; i++) {
+    memory.copy(to + <usize>i * step, from + ((<usize>i * rowLength) << 2), (<usize>depths) << 2);
+  }
+}
+
+/** A block of A whose columns lie in rows: from[d, i] → to[i, d]. */
+function transposeRows(from: usize, rowLength: i32, rows: i32, depths: i32, to: usize): void {
+  const step = packedRow(depths);
+  for (let d = 0; d < depths; d += 4) {
+    const source = from + ((<usize>d * rowLength) << 2);
+    transpose(source, rowLength, min(4, depths - d), rows, to + ((<usize>d) << 2), step);
+  }
+}
+
+/** Panels of B whose columns lie in rows: from[j, d] → to[panel, d, j], padded with 0. */
+function packColumns(from: usize, rowLength: i32, columns: i32, depths: i32, to: usize): void {
+  for (let j = 0; j < columns;) {
+    const width = panelWidth(columns - j);
+    for (let i = 0; i < width; i += 4) {
+      const rows = max(0, min(4, columns - j - i));
+      transpose(
+        from + ((<usize>(j + i) * rowLength) << 2),
+        rowLength,
+        rows,
+        depths,
+        to + ((<usize>i) << 2),
+        (<usize>width) << 2,
+      );
+    }
+    to += (<usize>(width * depths)) << 2;
+    j += width;
+  }
+}
+
+/** Panels of B: from[d, j] → to[panel, d, j], padded with 0. */
+function packRows(from: usize, rowLength: i32, columns: i32, depths: i32, to: usize): void {
   const rowBytes = (<usize>rowLength) << 2;
-  for (let j = 0; j < width; j += 8) {
+  for (let j = 0; j < columns;) {
+    const width = panelWidth(columns - j);
+    const wide = min(width, columns - j);
     let source = from + ((<usize>j) << 2);
-    if (j + 8 <= width) {
-      for (let d = 0; d < depths; d++, source += rowBytes, to += 32) {
-        v128.store(to, v128.load(source));
-        v128.store(to, v128.load(source, 16), 16);
-      }
-    } else {
-      const wide = width - j;
-      for (let d = 0; d < depths; d++, source += rowBytes, to += 32) {
-        storePartial(to, source, min(4, wide));
-        storePartial(to + 16, source + 16, wide - 4);
+    for (let d = 0; d < depths; d++, source += rowBytes) {
+      for (let s = 0; s < width; s += 4, to += 16) {
+        const at = source + ((<usize>s) << 2);
+        if (s + 4 <= wide) v128.store(to, v128.load(at));
+        else storePartial(to, at, wide - s);
       }
     }
-  }
-}
-
-/** Panels of 4 from a matrix whose columns are the depths: from[i, d] → to[i / 4, d, i % 4], padded with 0. */
-function packTransposed4(from: usize, rowLength: i32, width: i32, depths: i32, to: usize): void {
-  const panel = (<usize>depths) << 4;
-  for (let i = 0; i < width; i += 4, to += panel) {
-    transpose(from + ((<usize>i * rowLength) << 2), rowLength, min(4, width - i), depths, to, 16);
-  }
-}
-
-/** Panels of 8: from[j, d] → to[j / 8, d, j % 8], padded with 0. */
-function packTransposed8(from: usize, rowLength: i32, width: i32, depths: i32, to: usize): void {
-  const panel = (<usize>depths) << 5;
-  for (let j = 0; j < width; j += 8, to += panel) {
-    transpose(from + ((<usize>j * rowLength) << 2), rowLength, min(4, width - j), depths, to, 32);
-    transpose(from + ((<usize>(j + 4) * rowLength) << 2), rowLength, min(4, width - j - 4), depths, to + 16, 32);
+    j += width;
   }
 }
 

@@ -24,7 +24,7 @@ export type Gemm = (
 ) => void;
 
 /** Bytes of workspace that `wasmGemm` needs for its packed panels: see kernels/wasm/gemm.ts. */
-export const PACK_BYTES = (128 + 1024) * 256 * 4 + 128;
+export const PACK_BYTES = ((128 + 1000) * 256 + 40) * 4;
 
 /** The product in WebAssembly, for machines without a BLAS. */
 export function wasmGemm(wasm: WasmKernels, workspace: number): Gemm {
