@@ -3,6 +3,7 @@ import { AlexNetError } from "../src/errors.ts";
 import { WrongResult } from "./check.ts";
 import type { BenchDevice } from "./devices.ts";
 import { alternate, type Budget, type Run } from "./measure.ts";
+import { milliseconds } from "./report.ts";
 import { rate, times, type Row, type Skipped, type Work } from "./results.ts";
 
 /** A piece of work that several contestants do. */
@@ -54,8 +55,8 @@ export interface Listener {
   skipped(skipped: Skipped): void;
 }
 
-/** Of a kernel nothing is known of, and that can't be tried on less. */
-const UNKNOWN_SHARE = 0.02;
+/** The share of the roof that is expected of a kernel of which nothing is known, and that can't be tried on less. */
+const UNKNOWN_SHARE = { flop: 0.02, byte: 0.1 };
 
 export class Bench {
   readonly devices: readonly BenchDevice[];
@@ -186,13 +187,13 @@ export class Bench {
     if (work.unit === "image") return undefined;
     const { flopsPerSecond, bytesPerSecond } = entrant.device.roof;
     const roof = work.unit === "byte" ? bytesPerSecond : flopsPerSecond;
-    return this.overLong((1000 * work.amount) / (UNKNOWN_SHARE * roof));
+    return this.overLong((1000 * work.amount) / (UNKNOWN_SHARE[work.unit] * roof));
   }
 
   /** Why work of so many ms is not done; undefined when it is. */
   overLong(ms: number): string | undefined {
     if (ms <= this.limits.passMs) return undefined;
-    return `takes some ${Math.round(ms / 1000)} s, over the ${this.limits.passMs / 1000} s that --longest allows`;
+    return `takes some ${milliseconds(ms)}, over the ${this.limits.passMs / 1000} s that --longest allows`;
   }
 }
 

@@ -53,7 +53,8 @@ export class LayeredSteps {
     const times = await backend.profile(() => {
       this.#mark("augment");
       let x = augment(on.pixels, on.views, mean, network.crop);
-      const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, this.losses.length, i) };
+      // The same dropout masks in every step: then the loss has to fall, however small the batch.
+      const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, 0, i) };
       let parameter = 0;
       this.#model.layers.forEach(({ layer, parameters }, i) => {
         tape.label = this.#labels[i]!;

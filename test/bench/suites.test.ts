@@ -178,7 +178,7 @@ describe("what can't be done is skipped by name", () => {
     // 2 images are tried and take a minute: so 64 take 32.
     await bench.contest(layerPiece("conv", first!, "forward", 64, [slow]));
     expect(bench.skipped.map(({ reason }) => reason)).toEqual([
-      "takes some 1920 s, over the 600 s that --longest allows",
+      "takes some 1,920 s, over the 600 s that --longest allows",
     ]);
     expect(bench.rows).toEqual([]);
   });
