@@ -11,7 +11,8 @@ export function machine(): Machine {
     processor: `${cores} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`,
     cores,
     memoryBytes: totalmem(),
-    os: `${platform()} ${arch()}, ${release()}`,
+    // without what a distribution or a host has added to the number
+    os: `${platform()} ${arch()}, ${release().split("-")[0]}`,
     bun: Bun.version,
     commit: git("rev-parse", "--short", "HEAD"),
     dirty: git("status", "--porcelain") !== "",

@@ -88,7 +88,7 @@ export interface Times {
   readonly best: number;
   readonly median: number;
   readonly count: number;
-  /** In the order they were taken. */
+  /** In the order they were taken; a file keeps at most KEPT of them, evenly chosen. */
   readonly samples: readonly number[];
 }
 
@@ -114,6 +114,18 @@ export function rate({ amount }: Work, ms: number): number {
   return (1000 * amount) / ms;
 }
 
+/** Samples of a row that a file keeps: enough to see the noise. */
+const KEPT = 100;
+
+/** Times as they are kept, to five digits. */
+function kept({ best, median, count, samples }: Times): Times {
+  const short = (ms: number) => Number(ms.toPrecision(5));
+  const chosen = Array.from({ length: Math.min(KEPT, samples.length) }, (_, i) => {
+    return short(samples[Math.floor((i * samples.length) / Math.min(KEPT, samples.length))]!);
+  });
+  return { best: short(best), median: short(median), count, samples: chosen };
+}
+
 export async function writeResults(path: string, results: Results): Promise<void> {
   // A row a line: readable, and small differences stay small.
   const lines = (items: readonly unknown[]) =>
@@ -121,7 +133,7 @@ export async function writeResults(path: string, results: Results): Promise<void
   const { format, machine, devices, rows, skipped } = results;
   const text =
     `{\n  "format": ${format},\n  "machine": ${JSON.stringify(machine)},\n  "devices": ${lines(devices)},\n` +
-    `  "rows": ${lines(rows)},\n  "skipped": ${lines(skipped)}\n}\n`;
+    `  "rows": ${lines(rows.map((row) => ({ ...row, ms: kept(row.ms) })))},\n  "skipped": ${lines(skipped)}\n}\n`;
   await replaceFile(path, (append) => append(new TextEncoder().encode(text)));
 }
 

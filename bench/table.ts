@@ -37,15 +37,27 @@ export function allResults(folder = RESULTS): Map<string, Results> {
   return new Map(names.map((name) => [name, readResults(`${folder}/${name}`)]));
 }
 
-/** A table for each suite of each file, Markdown as `bun fmt` leaves it. */
+/** A table for each kind of work, over all files, Markdown as `bun fmt` leaves it. */
 export function tables(files: ReadonlyMap<string, Results>): string {
-  const parts = [...files].flatMap(([file, { machine, rows }]) =>
-    Object.entries(SHOWN).flatMap(([suite, title]) => {
-      const own = rows.filter((row) => row.suite === suite && !isRung(row));
-      return own.length === 0 ? [] : [`${title}. ${about(machine)}; \`bench/results/${file}\`:`, pivot(own)];
-    }),
-  );
-  return parts.length > 0 ? parts.join("\n\n") : "No results yet.";
+  const parts = Object.entries(SHOWN).flatMap(([suite, title]) => {
+    const own = [...files.values()].flatMap(({ rows }) => rows.filter((row) => row.suite === suite && !isRung(row)));
+    return [...Map.groupBy(own, (row) => placeOf(row).table)].flatMap(([table, rows]) => [
+      `${title}${table}:`,
+      pivot(rows),
+    ]);
+  });
+  if (parts.length === 0) return "No results yet.";
+  const sources = [...files].map(([file, { machine }]) => `- \`bench/results/${file}\`: ${about(machine)}`);
+  return [...parts, sources.join("\n")].join("\n\n");
+}
+
+/** In which table of its suite a row stands, and in which column of it. */
+function placeOf({ name }: Row): { table: string; column: string } {
+  const [, work, rest] = /^(.+?) (training|forward)(?=, batch)/.exec(name) ?? [];
+  if (work) return { table: `; ${rest}${name.slice(work.length + 1 + rest!.length)}`, column: work };
+  const [, product, threads] = /^(.+), (\d+ threads?)$/.exec(name) ?? [];
+  if (product) return { table: `; ${threads}`, column: product };
+  return { table: "", column: name };
 }
 
 /** The lower rungs of a ladder say nothing of what is used. */
@@ -58,19 +70,25 @@ function about({ processor, os, bun, commit, dirty, date }: Machine): string {
   return `${processor}, ${os}, Bun ${bun}, ${date.slice(0, 10)}${version}`;
 }
 
-/** A line for each piece of work, a column for each contestant; in those of others also how many times as fast ours is. */
+/** A line for each contestant, ours first; in those of others also how many times as fast ours is. */
 function pivot(rows: readonly Row[]): string {
   const whoOf = ({ contestant, device }: Row) => `${contestant}, ${device}`;
-  const columns = [...new Set(rows.map(whoOf))];
-  const lines = [...Map.groupBy(rows, ({ name }) => name)].map(([name, group]) => {
+  const columns = [...new Set(rows.map((row) => placeOf(row).column))];
+  const contestants = [...Map.groupBy(rows, whoOf)].toSorted(([, [a]], [, [b]]) => +isOurs(b!) - +isOurs(a!));
+  const lines = contestants.map(([who, own]) => {
     const cells = columns.map((column) => {
-      const row = group.find((other) => whoOf(other) === column);
+      const row = own.find((each) => placeOf(each).column === column);
       if (!row) return "";
       const value = `${shown(row, row.ms.best)} (${shown(row, row.ms.median)})`;
-      const ours = isOurs(row) ? undefined : rivalOf(row, group);
+      const ours = isOurs(row)
+        ? undefined
+        : rivalOf(
+            row,
+            rows.filter(({ name }) => name === row.name),
+          );
       return ours === undefined ? value : `${value}; ours ${(ours / speedOf(row)).toFixed(2)}×`;
     });
-    return [name, ...cells];
+    return [who, ...cells];
   });
   return markdown([["", ...columns], ...lines]);
 }

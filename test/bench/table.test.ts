@@ -17,15 +17,42 @@ const file = results([
   row([1], { suite: "matmul", name: "512×512×512", contestant: "matmul_1_naive" }),
 ]);
 
-test("a line for each piece of work, a column for each contestant, and how many times as fast ours is", () => {
-  expect(tables(new Map([["a.json", file]]))).toBe(
+test("a line for each contestant, ours first, and how many times as fast ours is", () => {
+  const { machine } = file;
+  const more = results([
+    images("PyTorch 2.15.0", "cpu", [200], "alexnet-owt training, batch 128"),
+    images("alexnet.ts", "cpu:blas", [100], "alexnet-owt training, batch 128"),
+    row([500], { suite: "predict", name: "a photo", contestant: "alexnet.ts", device: "cpu:blas" }),
+  ]);
+  const files = new Map([
+    ["a.json", file],
+    ["b.json", { ...more, machine: { ...machine, dirty: true } }],
+  ]);
+  expect(tables(files)).toBe(
     [
-      "Images a second, best of a run (and median). 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234; `bench/results/a.json`:",
+      "Images a second, best of a run (and median); training, batch 128:",
       "",
-      "|                             | alexnet.ts, cpu:blas | alexnet.ts, cpu:wasm | PyTorch 2.15.0, cpu     | peer, cpu:wasm          |",
-      "| --------------------------- | -------------------- | -------------------- | ----------------------- | ----------------------- |",
-      "| alexnet training, batch 128 | 32.0 (25.6)          | 16.0 (16.0)          | 16.0 (14.2); ours 2.00× | 8.00 (8.00); ours 2.00× |",
-      "| alexnet forward, batch 128  | 128 (128)            |                      |                         |                         |",
+      "|                      | alexnet                 | alexnet-owt           |",
+      "| -------------------- | ----------------------- | --------------------- |",
+      "| alexnet.ts, cpu:blas | 32.0 (25.6)             | 1,280 (1,280)         |",
+      "| alexnet.ts, cpu:wasm | 16.0 (16.0)             |                       |",
+      "| PyTorch 2.15.0, cpu  | 16.0 (14.2); ours 2.00× | 640 (640); ours 2.00× |",
+      "| peer, cpu:wasm       | 8.00 (8.00); ours 2.00× |                       |",
+      "",
+      "Images a second, best of a run (and median); forward, batch 128:",
+      "",
+      "|                      | alexnet   |",
+      "| -------------------- | --------- |",
+      "| alexnet.ts, cpu:blas | 128 (128) |",
+      "",
+      "One photo, best of a run (and median):",
+      "",
+      "|                      | a photo         |",
+      "| -------------------- | --------------- |",
+      "| alexnet.ts, cpu:blas | 500 ms (500 ms) |",
+      "",
+      "- `bench/results/a.json`: 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234",
+      "- `bench/results/b.json`: 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234 with changes",
     ].join("\n"),
   );
   expect(tables(new Map())).toBe("No results yet.");
