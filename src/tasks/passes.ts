@@ -41,7 +41,10 @@ export interface StepResult {
   readonly ranks: Float32Array;
 }
 
-/** Forward, backward, update. Resolves when the device has done it. */
+/**
+ * Forward, backward, update. All of it is queued when this returns, so that the next step can be queued behind it;
+ * resolves when the device has done it.
+ */
 export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);
   // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
@@ -54,8 +57,9 @@ export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: S
   const { loss, losses, ranks } = softmaxCrossEntropy(logits, labels, step.valid);
   tape.backward(loss);
   sgd.step(step.rateOf);
-  const [lossValues, rankValues] = await Promise.all([losses.read(), ranks.read()]);
+  const results = Promise.all([losses.read(), ranks.read()]);
   tape.release();
+  const [lossValues, rankValues] = await results;
   return { losses: lossValues as Float32Array, ranks: rankValues as Float32Array };
 }
 

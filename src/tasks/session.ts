@@ -13,7 +13,7 @@ import type { Sgd } from "../optim/sgd.ts";
 import type { TrainConfig } from "./config.ts";
 import { evaluateModel } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
-import { trainingStep } from "./passes.ts";
+import { trainingStep, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
 
@@ -107,7 +107,19 @@ interface Timing {
   readonly waitedSeconds: number;
 }
 
-/** The steps of an epoch that remain, until the signal says stop. */
+/** A step that the device is at. */
+interface Pending {
+  readonly result: Promise<StepResult>;
+  readonly valid: number;
+  /** Batches and steps that are done when it is. */
+  readonly batch: number;
+  readonly step: number;
+}
+
+/**
+ * The steps of an epoch that remain, until the signal says stop. While the device is at one step the next is queued, so
+ * that it never waits for the pixels; nothing is saved while a step is under way.
+ */
 async function trainEpoch(session: Session): Promise<Timing> {
   const { config, state, train, signal, report } = session;
   const loader = createLoader(train.dataset, {
@@ -124,15 +136,16 @@ async function trainEpoch(session: Session): Promise<Timing> {
   let images = 0;
   let waitedMs = 0;
   const seconds = () => (performance.now() - start) / 1000;
-  for await (const batch of loader) {
-    if (signal?.aborted) break;
-    waitedMs += batch.waitedMs;
-    await trainBatch(session, batch, batches);
-    images += batch.valid;
+
+  const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
+    const { losses, ranks } = await result;
+    addScores(state.scores, losses, ranks, valid);
+    if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
+    images += valid;
     const { loss, top1 } = means(state.scores);
     const rate = images / seconds();
-    const imagesLeft = (config.epochs - state.epoch) * train.dataset.length - state.batch * config.batch;
-    const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch: state.batch, batches };
+    const imagesLeft = (config.epochs - state.epoch) * train.dataset.length - batch * config.batch;
+    const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch, batches };
     report({
       type: "step",
       ...progress,
@@ -141,19 +154,32 @@ async function trainEpoch(session: Session): Promise<Timing> {
       imagesPerSecond: rate,
       secondsLeft: Math.max(0, imagesLeft) / rate,
     });
-    if (state.step % LOG_EVERY_STEPS === 0) {
+    if (step % LOG_EVERY_STEPS === 0) {
       const dataWait = waitedMs / 1000 / seconds();
-      session.run.log({ step: state.step, epoch: state.epoch + 1, loss, top1, imagesPerSecond: rate, dataWait });
+      session.run.log({ step, epoch: state.epoch + 1, loss, top1, imagesPerSecond: rate, dataWait });
     }
+  };
+
+  let pending: Pending | undefined;
+  for await (const batch of loader) {
+    if (signal?.aborted) break;
+    waitedMs += batch.waitedMs;
+    const next = startBatch(session, batch, batches);
+    if (pending) await finish(pending);
+    pending = next;
     if (performance.now() - lastSave > SAVE_EVERY_MS) {
+      await finish(pending);
+      pending = undefined;
       await save(session);
       lastSave = performance.now();
     }
   }
+  if (pending) await finish(pending);
   return { images, seconds: seconds(), waitedSeconds: waitedMs / 1000 };
 }
 
-async function trainBatch(session: Session, batch: Batch, batches: number): Promise<void> {
+/** Queues a step. */
+function startBatch(session: Session, batch: Batch, batches: number): Pending {
   const { config, state, model, sgd, deviceMean } = session;
   const { epochs, seed, augmentation, schedule } = config;
   const progress = state.epoch + state.batch / batches;
@@ -163,14 +189,13 @@ async function trainBatch(session: Session, batch: Batch, batches: number): Prom
   const views = drawViews(variation, state.axes, seed, state.epoch, batch.indices, batch.position);
   const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
   const { pixels, labels, valid } = batch;
-  const { losses, ranks } = await trainingStep(model, sgd, deviceMean, {
+  const result = trainingStep(model, sgd, deviceMean, {
     ...{ pixels, views, labels, valid, seed, rateOf },
     step: state.step,
   });
-  addScores(state.scores, losses, ranks, valid);
-  if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss);
-  state.batch++;
-  state.step++;
+  // If the step before fails, nobody waits for this one, and its own failure is no news.
+  result.catch(() => {});
+  return { result, valid, batch: ++state.batch, step: ++state.step };
 }
 
 /** Undefined when it was stopped. */
@@ -192,7 +217,7 @@ async function validate({ model, deviceMean, val, config, report, signal }: Sess
 
 async function endEpoch(session: Session, val: Means, { images, seconds, waitedSeconds }: Timing): Promise<void> {
   const { config, state, run, report } = session;
-  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss);
+  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss, state.step);
   const record: EpochRecord = {
     step: state.step,
     epoch: state.epoch + 1,
@@ -227,11 +252,11 @@ async function save(
   report({ type: "saved", path: run[which] });
 }
 
-function diverged({ run, state, config }: Session, what: string, value: number): DivergedError {
+function diverged({ run, state, config }: Session, what: string, value: number, step: number): DivergedError {
   const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
   const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
   return new DivergedError(
-    `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${state.step + 1}, ` +
+    `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
       `at a learning rate of ${rate}: train with a lower --rate. ${saved}`,
   );
 }
