@@ -130,7 +130,7 @@ def main():
 
     def run_training():
         nonlocal parameters, velocities
-        parameters, velocities, loss = train(parameters, velocities, x, labels, jax.random.key(len(losses)))
+        parameters, velocities, loss = train(parameters, velocities, x, labels, jax.random.key(0))
         jax.block_until_ready(parameters)
         losses.append(loss.item())
 

@@ -87,7 +87,7 @@ async function step(job: StepJob, device: Backend): Promise<Measured[]> {
   const losses: number[] = [];
   const training = await measure(async () => {
     const result = await trainingStep(model, optimiser, mean, {
-      ...{ pixels, views, labels, valid: batch, step: losses.length, seed: 0, rateOf: () => job.rate },
+      ...{ pixels, views, labels, valid: batch, step: 0, seed: 0, rateOf: () => job.rate },
     });
     losses.push(result.losses.reduce((sum, loss) => sum + loss, 0) / batch);
   }, job.seconds);

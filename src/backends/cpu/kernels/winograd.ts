@@ -47,14 +47,25 @@ interface Sizes {
 }
 
 function sizes(u: Uniforms): Sizes {
-  const { images, groups, h, w, oh, ow, pad } = u as Record<string, number> & Sizes;
-  const k = u.kh!;
-  return { images, groups, from: u.c! / groups, to: u.o! / groups, h, w, oh, ow, k, pad, side: k + TILE - 1 };
+  const [groups, k] = [u.groups!, u.kh!];
+  const image = { images: u.images!, h: u.h!, w: u.w!, oh: u.oh!, ow: u.ow!, pad: u.pad! };
+  return { ...image, groups, from: u.c! / groups, to: u.o! / groups, k, side: k + TILE - 1 };
 }
 
 /** The convolution that leads from dy to dx: with the weights turned round. */
-function transposed({ images, groups, from, to, h, w, oh, ow, k, pad, side }: Sizes): Sizes {
-  return { images, groups, from: to, to: from, h: oh, w: ow, oh: h, ow: w, k, pad: k - 1 - pad, side };
+function transposed(s: Sizes): Sizes {
+  return { ...s, from: s.to, to: s.from, h: s.oh, w: s.ow, oh: s.h, ow: s.w, pad: s.k - 1 - s.pad };
+}
+
+/** A tile of outputs in some images. */
+interface Tile {
+  readonly top: number;
+  readonly left: number;
+  /** The first image, and how many. */
+  readonly image: number;
+  readonly images: number;
+  /** Where its images begin in the block. */
+  readonly column: number;
 }
 
 /** How tiles and images are cut into blocks. */
@@ -62,11 +73,7 @@ interface Blocks {
   readonly count: number;
   /** The most columns a block has. */
   readonly columns: number;
-  /** Calls `visit` for each tile of a block, with its place, its first image, how many, and its first column. */
-  each(
-    block: number,
-    visit: (top: number, left: number, image: number, images: number, column: number) => void,
-  ): number;
+  of(block: number): { readonly columns: number; readonly tiles: readonly Tile[] };
 }
 
 function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
@@ -81,15 +88,19 @@ function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
   return {
     count: Math.ceil(tiles / blockTiles) * imageParts,
     columns: blockTiles * blockImages,
-    each(block, visit) {
+    of(block) {
       const image = (block % imageParts) * blockImages;
       const count = Math.min(blockImages, images - image);
       const first = Math.floor(block / imageParts) * blockTiles;
-      const last = Math.min(tiles, first + blockTiles);
-      for (let tile = first; tile < last; tile++) {
-        visit(Math.floor(tile / wide) * TILE, (tile % wide) * TILE, image, count, (tile - first) * count);
-      }
-      return (last - first) * count;
+      const length = Math.min(tiles - first, blockTiles);
+      return {
+        columns: length * count,
+        tiles: Array.from({ length }, (_, i) => {
+          const tile = first + i;
+          const [top, left] = [Math.floor(tile / wide) * TILE, (tile % wide) * TILE];
+          return { top, left, image, images: count, column: i * count };
+        }),
+      };
     },
   };
 }
@@ -144,23 +155,23 @@ function convolve(
       const bias = b === 0 ? 0 : b + group * to * 4;
       const patches = scratch + WORK_BYTES;
       const products = patches + patchBytes;
-      const columns = blocks.each(block, () => {});
-      blocks.each(block, (top, left, image, count, column) => {
+      const { columns, tiles } = blocks.of(block);
+      for (const { top, left, image, images: count, column } of tiles) {
         const at = source + image * 4;
         const into = patches + column * 4;
         wasm.winogradInput(side, at, h, w, images, top - pad, left - pad, from, count, into, columns, scratch);
-      });
+      }
       for (let position = 0; position < side * side; position++) {
         const a = shared + (position * weights + group * to * from) * 4;
         const patch = patches + position * from * columns * 4;
         const product = products + position * to * columns * 4;
         gemm(false, false, to, columns, from, a, from, patch, columns, false, product, columns);
       }
-      blocks.each(block, (top, left, image, count, column) => {
-        const tiles = products + column * 4;
+      for (const { top, left, image, images: count, column } of tiles) {
+        const sums = products + column * 4;
         const out = target + image * 4;
-        wasm.winogradOutput(side, tiles, columns, bias, out, oh, ow, images, top, left, to, count, scratch);
-      });
+        wasm.winogradOutput(side, sums, columns, bias, out, oh, ow, images, top, left, to, count, scratch);
+      }
     },
   };
   return {
@@ -186,25 +197,13 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
     const { wasm, gemm, scratch } = machine;
     const patches = scratch + WORK_BYTES;
     const gradients = patches + patchBytes;
-    const columns = blocks.each(block, () => {});
-    blocks.each(block, (top, left, image, count, column) => {
+    const { columns, tiles } = blocks.of(block);
+    for (const { top, left, image, images: count, column } of tiles) {
+      const [atX, atDy] = [x + image * 4, dy + image * 4];
       const [intoX, intoDy] = [patches + column * 4, gradients + column * 4];
-      wasm.winogradInput(
-        side,
-        x + image * 4,
-        h,
-        w,
-        images,
-        top - pad,
-        left - pad,
-        from,
-        count,
-        intoX,
-        columns,
-        scratch,
-      );
-      wasm.winogradGradient(side, dy + image * 4, oh, ow, images, top, left, to, count, intoDy, columns, scratch);
-    });
+      wasm.winogradInput(side, atX, h, w, images, top - pad, left - pad, from, count, intoX, columns, scratch);
+      wasm.winogradGradient(side, atDy, oh, ow, images, top, left, to, count, intoDy, columns, scratch);
+    }
     for (let position = 0; position < side * side; position++) {
       const patch = patches + position * from * columns * 4;
       const gradient = gradients + position * to * columns * 4;
