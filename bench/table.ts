@@ -1,5 +1,5 @@
 /**
- * `bun bench/table.ts`: writes the README's performance tables from bench/results/*.json, between the lines
+ * `bun bench/table.ts`: writes the README's performance tables from bench/results/peers-*.json, between the lines
  * `<!-- bench:begin -->` and `<!-- bench:end -->`.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -28,11 +28,11 @@ export function withTables(readme: string, files: ReadonlyMap<string, Results>):
   return `${readme.slice(0, begin + BEGIN.length)}\n\n${tables(files)}\n\n${readme.slice(end)}`;
 }
 
-/** All of bench/results, by file name. */
-export function allResults(folder = RESULTS): Map<string, Results> {
+/** What bench/peers has left in bench/results, by file name. */
+export function peerResults(folder = RESULTS): Map<string, Results> {
   if (!existsSync(folder)) return new Map();
   const names = readdirSync(folder)
-    .filter((name) => name.endsWith(".json"))
+    .filter((name) => /^peers-.*\.json$/.test(name))
     .sort();
   return new Map(names.map((name) => [name, readResults(`${folder}/${name}`)]));
 }
@@ -123,7 +123,7 @@ function markdown(rows: readonly (readonly string[])[]): string {
 
 if (import.meta.main) {
   try {
-    const readme = withTables(readFileSync(README, "utf8"), allResults());
+    const readme = withTables(readFileSync(README, "utf8"), peerResults());
     await replaceFile(README, (append) => append(new TextEncoder().encode(readme)));
   } catch (error) {
     if (!(error instanceof AlexNetError)) throw error;
