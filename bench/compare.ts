@@ -32,7 +32,7 @@ export interface Comparison {
 const DEALS = 400;
 const CONFIDENCE = 0.95;
 /** An A/A run within one process does not see what differs from process to process, such as where memory comes to lie. */
-const LEAST_FLOOR = 0.02;
+const LEAST_FLOOR = 0.05;
 
 export function compare(now: Results, before: Results): Comparison {
   const earlier = new Map(before.rows.map((row) => [keyOf(row), row]));

@@ -17,6 +17,12 @@ const SLICE = 16;
 /** A split of fewer terms takes longer to begin and to add up than to compute. */
 const LEAST_TERMS = 256;
 
+/**
+ * A split never has more terms than this: Mesa's software driver ends a thread, without a word, after 65,535 rounds of all
+ * its loops together, and some 17 of them take 16 terms.
+ */
+const MOST_TERMS = 32_768;
+
 /** Side of the square tiles in which workgroups are counted: that of the largest variants. */
 const TILE = 128;
 
@@ -37,16 +43,15 @@ export function chooseSplits(
   groups: number,
   terms: number,
 ): number {
+  if (parallelWorkgroups === 1) return 1;
   const tiles = Math.ceil(rows / TILE) * Math.ceil(columns / TILE) * groups;
-  const most = Math.min(
-    Math.floor(terms / LEAST_TERMS),
-    Math.ceil((4 * parallelWorkgroups) / tiles),
-    Math.floor(limits.bindingBytes / (4 * rows * columns * groups)),
-  );
+  const bindable = Math.max(1, Math.floor(limits.bindingBytes / (4 * rows * columns * groups)));
+  const least = Math.min(bindable, Math.ceil(terms / MOST_TERMS));
+  const most = Math.min(bindable, Math.floor(terms / LEAST_TERMS), Math.ceil((4 * parallelWorkgroups) / tiles));
   const time = (splits: number) => Math.ceil((tiles * splits) / parallelWorkgroups) / splits;
-  let best = 1;
+  let best = least;
   // More partial sums cost something: they must gain a twentieth.
-  for (let splits = 2; splits <= most; splits++) if (time(splits) < 0.95 * time(best)) best = splits;
+  for (let splits = least + 1; splits <= most; splits++) if (time(splits) < 0.95 * time(best)) best = splits;
   return best;
 }
 

@@ -33,7 +33,9 @@ test("as many splits as keep the device busy", () => {
   // Rows, columns, groups and terms of the gradient of conv1's weights at batch 128: three tiles.
   const conv1 = [96, 363, 1, 387_200] as [number, number, number, number];
   expect(splits(1, conv1)).toBe(1);
-  expect(splits(8, conv1)).toBe(8);
+  expect(splits(8, [96, 363, 1, 30_000])).toBe(8);
+  // More than the device has places for, so that no thread sums up more than 32,768 terms.
+  expect(splits(8, conv1)).toBe(12);
   expect(splits(264, conv1)).toBeWithin(84, 88 + 1);
   // No fewer than 256 terms each.
   expect(splits(264, [96, 363, 1, 255])).toBe(1);
@@ -66,6 +68,13 @@ const fullyConnected: OpCase = {
   op: ({ x, w, b }) => linear(x!, w!, b!),
 };
 
+/** As many terms as conv1's weight gradient has at batch 128; a thread of a software GPU gives up before. */
+const manyTerms: OpCase = {
+  title: "many terms",
+  inputs: { x: [1, 55, 55, 128], w: [1, 1, 1, 1], b: [1] },
+  op: ({ x, w, b }) => conv2d(x!, w!, b!),
+};
+
 test("gradients, in float64", async () => {
   const small: OpCase = { ...convolution, inputs: { x: [2, 9, 8, 8], w: [2, 1, 2, 2], b: [2] } };
   const { backend, runs } = wide(openReference("f64"), 64);
@@ -76,6 +85,14 @@ test("gradients, in float64", async () => {
 describeBackends(
   "split sums",
   ({ open }) => {
+    test("of more terms than one thread may sum", async () => {
+      const data = drawInputs(manyTerms);
+      const expected = await forwardAndBackward(openReference("f64"), manyTerms, data);
+      const actual = await forwardAndBackward(await open(), manyTerms, data);
+      expectClose("dw", actual.gradients.w!, expected.gradients.w!, 1e-4);
+      expectClose("db", actual.gradients.b!, expected.gradients.b!, 1e-4);
+    });
+
     test.each([
       ["convolution", convolution, ["conv2d_backward_w"]],
       ["fully connected", fullyConnected, ["linear_forward", "linear_backward_x"]],

@@ -51,9 +51,9 @@ export function parallelWorkgroups(
   }
 }
 
-/** A software adapter's workgroups are shared out among the processor's threads. */
+/** A software adapter's workgroups are shared out among the processor's threads. 1 would mean that ops need not split. */
 function usualParallelWorkgroups(kind: AdapterKind): number {
-  return { discrete: 512, integrated: 64, other: 64, software: navigator.hardwareConcurrency }[kind];
+  return { discrete: 512, integrated: 64, other: 64, software: Math.max(2, navigator.hardwareConcurrency) }[kind];
 }
 
 export const busy = kernel({
