@@ -16,6 +16,11 @@ export function perSecond(work: Work, ms: number): string {
     : `${digits(value / 1e9)} ${work.unit === "flop" ? "GFLOP/s" : "GB/s"}`;
 }
 
+/** A time as its suite shows it: of single photos the time itself, of all else what is done in a second. */
+export function shown({ suite, work }: Pick<Row, "suite" | "work">, ms: number): string {
+  return suite === "predict" ? milliseconds(ms) : perSecond(work, ms);
+}
+
 export function percent(share: number): string {
   return `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)}%`;
 }

@@ -114,6 +114,11 @@ export function rate({ amount }: Work, ms: number): number {
   return (1000 * amount) / ms;
 }
 
+/** Whether a row of bench/peers is this project's. */
+export function isOurs({ contestant }: Row): boolean {
+  return contestant.startsWith("alexnet.ts");
+}
+
 /** Samples of a row that a file keeps: enough to see the noise. */
 const KEPT = 100;
 

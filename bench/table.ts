@@ -6,8 +6,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../src/errors.ts";
 import { replaceFile } from "../src/files.ts";
-import { milliseconds, perSecond } from "./report.ts";
-import { rate, readResults, type Machine, type Results, type Row } from "./results.ts";
+import { shown } from "./report.ts";
+import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
 
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 const README = fileURLToPath(new URL("../README.md", import.meta.url));
@@ -79,7 +79,8 @@ function pivot(rows: readonly Row[]): string {
     const cells = columns.map((column) => {
       const row = own.find((each) => placeOf(each).column === column);
       if (!row) return "";
-      const value = `${shown(row, row.ms.best)} (${shown(row, row.ms.median)})`;
+      const [best, median] = [row.ms.best, row.ms.median].map((ms) => withoutRate(shown(row, ms)));
+      const value = `${best} (${median})`;
       const ours = isOurs(row)
         ? undefined
         : rivalOf(
@@ -101,17 +102,13 @@ function rivalOf(row: Row, group: readonly Row[]): number | undefined {
   return speeds.length > 0 ? Math.max(...speeds) : undefined;
 }
 
-function isOurs({ contestant }: Row): boolean {
-  return contestant.startsWith("alexnet.ts") || contestant === "linear";
+/** The title says what it is of. */
+function withoutRate(text: string): string {
+  return text.replace(/ \S+\/s$/, "");
 }
 
 function speedOf({ work, ms }: Row): number {
   return rate(work, ms.best);
-}
-
-/** Without the unit where the title says it. */
-function shown({ suite, work }: Row, ms: number): string {
-  return suite === "predict" ? milliseconds(ms) : perSecond(work, ms).replace(/ .*/, "");
 }
 
 function markdown(rows: readonly (readonly string[])[]): string {

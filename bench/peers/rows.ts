@@ -1,5 +1,6 @@
 /** From outcomes to rows of a results file, and what is read off them. */
-import { times, type Row, type Skipped, type Work } from "../results.ts";
+import { shown } from "../report.ts";
+import { isOurs, times, type Row, type Skipped, type Work } from "../results.ts";
 import type { Contestant } from "./contestants.ts";
 import { verify, type Outcome } from "./job.ts";
 
@@ -71,8 +72,6 @@ export interface Comparison {
   readonly ratio: number;
 }
 
-export const isOurs = ({ contestant }: Row): boolean => contestant.startsWith("alexnet.ts");
-
 /** Every row of ours against every row of theirs at the same piece of work. */
 export function compare(rows: readonly Row[]): Comparison[] {
   const theirs = rows.filter((row) => !isOurs(row));
@@ -83,14 +82,6 @@ export function compare(rows: readonly Row[]): Comparison[] {
         .filter(({ name, suite }) => name === our.name && suite === our.suite)
         .map((their) => ({ name: our.name, ours: our, theirs: their, ratio: their.ms.best / our.ms.best })),
     );
-}
-
-/** "31.6 images/s", "48.1 GFLOP/s", "0.81 s": what best and median times are shown as. */
-export function shown({ suite, work }: Row, ms: number): string {
-  if (suite === "predict") return `${(ms / 1000).toFixed(2)} s`;
-  const perSecond = (1000 * work.amount) / ms;
-  const [value, unit] = work.unit === "flop" ? [perSecond / 1e9, "GFLOP/s"] : [perSecond, "images/s"];
-  return `${value >= 100 ? Math.round(value).toLocaleString("en") : value.toFixed(1)} ${unit}`;
 }
 
 /** A table in Markdown: a line for each of theirs, with each of ours beside it. */

@@ -55,3 +55,20 @@ export function pieces(
     item: (index, at, machine) => run(index * size, Math.min(size, total - index * size), at, machine),
   };
 }
+
+/** Bytes that the partial sums of a gradient may take. */
+export const SUMS_BYTES = 256 << 20;
+
+/** Adds arrays of `length` floats, `count` of them behind each other from address `from` on, to that at `to`, in order. */
+export function addParts(
+  length: number,
+  count: number,
+  addresses: (at: Addresses, machine: Machine) => { to: number; from: number },
+): Stage {
+  return pieces(length, 16_384, (first, floats, at, machine) => {
+    const { to, from } = addresses(at, machine);
+    for (let part = 0; part < count; part++) {
+      machine.wasm.addFloats(to + first * 4, from + (part * length + first) * 4, floats);
+    }
+  });
+}

@@ -3,7 +3,7 @@
  * whole. With images innermost, columns (p, q, n) are in the order in which the output lies in memory: any run of them is
  * a block of the output with rows oh · ow · N apart, and the product writes its result in place.
  */
-import { pieces, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
+import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
 import type { WasmKernels } from "../wasm.ts";
 import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
@@ -129,9 +129,6 @@ const backwardX: CpuKernel = {
   },
 };
 
-/** Bytes that partial sums of dw may take. */
-const SUMS_BYTES = 256 << 20;
-
 /**
  * dw = dy · colᵀ: an item is a range of columns of dw, that is of rows of the column matrix, and sums over a chunk of the
  * columns, in order. The sums of the first chunk go to dw, those of the others to the workspace and are added afterwards.
@@ -173,13 +170,7 @@ const backwardW: CpuKernel = {
       },
     ];
     if (chunks > 1) {
-      stages.push(
-        pieces(weights, 16_384, (first, count, at, { wasm, shared }) => {
-          for (let chunk = 1; chunk < chunks; chunk++) {
-            wasm.addFloats(at.dw! + first * 4, shared + ((chunk - 1) * weights + first) * 4, count);
-          }
-        }),
-      );
+      stages.push(addParts(weights, chunks - 1, (at, { shared }) => ({ to: at.dw!, from: shared })));
     }
     return { scratch: rows * size * 4, shared: (chunks - 1) * weights * 4, stages };
   },

@@ -6,7 +6,16 @@
  *
  * A block of columns is some tiles of some images: the transformed patches never exist as a whole.
  */
-import { pieces, type Addresses, type Machine, type Plan, type Stage, type Uniforms } from "../kernel.ts";
+import {
+  addParts,
+  pieces,
+  SUMS_BYTES,
+  type Addresses,
+  type Machine,
+  type Plan,
+  type Stage,
+  type Uniforms,
+} from "../kernel.ts";
 
 /** Outputs in the side of a tile. */
 const TILE = 4;
@@ -16,8 +25,6 @@ const COLUMNS = 512;
 const IMAGES = 128;
 /** What the transforms need for themselves, in bytes: 2 runs and a patch of 8 × 8. */
 const WORK_BYTES = 66 * IMAGES * 4;
-/** Bytes that partial sums of the weights' gradient may take. */
-const SUMS_BYTES = 256 << 20;
 
 /**
  * Whether this convolution is done so: the window must be one of the two, there must be maps enough for the products to
@@ -229,13 +236,7 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
         },
       },
       ...(chunks > 1
-        ? [
-            pieces(numbers, 16_384, (first, count, _, { wasm, shared }) => {
-              for (let chunk = 1; chunk < chunks; chunk++) {
-                wasm.addFloats(shared + first * 4, shared + (chunk * numbers + first) * 4, count);
-              }
-            }),
-          ]
+        ? [addParts(numbers, chunks - 1, (_, { shared }) => ({ to: shared, from: shared + numbers * 4 }))]
         : []),
       pieces(groups * to, 8, (first, count, at, { wasm, shared, scratch }) => {
         for (let row = first; row < first + count; row++) {
