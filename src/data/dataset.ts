@@ -18,6 +18,18 @@ export interface Pixels {
   readonly height: number;
 }
 
+/**
+ * Where an image file lies, so that a worker can read it by itself. Without `length` it is all of the file `path`, else
+ * so many bytes of it from `offset` on.
+ */
+export interface Place {
+  readonly path: string;
+  readonly offset: number;
+  readonly length?: number;
+  /** Set where the bytes are no file but pixels as they are: a square of that side, interleaved RGB. */
+  readonly rawSide?: number;
+}
+
 export interface Dataset {
   /** For people, e.g. the path. */
   readonly name: string;
@@ -35,6 +47,8 @@ export interface Dataset {
   nameOf(i: number): string;
   /** The image. Rejects when it can't be read; what was read may still turn out not to be an image. */
   read(i: number): Promise<Encoded | Pixels>;
+  /** Where image i lies on disk; absent where images are in memory. */
+  place?(i: number): Place;
   /** Closes the files that it holds open. */
   close(): Promise<void>;
 }
@@ -50,6 +64,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.na
     label: (i) => dataset.label(indices[i]!),
     nameOf: (i) => dataset.nameOf(indices[i]!),
     read: (i) => dataset.read(indices[i]!),
+    ...(dataset.place && { place: (i) => dataset.place!(indices[i]!) }),
     close: () => dataset.close(),
   };
 }

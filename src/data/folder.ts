@@ -24,6 +24,7 @@ export async function openFolder(root: string): Promise<Listing> {
         await file.close();
       }
     },
+    place: (i) => ({ path: join(root, paths[i]!), offset: 0 }),
     close: async () => {},
   };
 }

@@ -3,7 +3,7 @@
  * val/ with class folders below.
  */
 import { DataError } from "../errors.ts";
-import type { Dataset } from "./dataset.ts";
+import type { Dataset, Place } from "./dataset.ts";
 import { formatOf, SIGNATURE_BYTES } from "./header.ts";
 
 /** Files by number. Paths are relative, divided by "/", without "." and empty parts. */
@@ -15,6 +15,8 @@ export interface Listing {
   read(i: number): Promise<Uint8Array>;
   /** Its first `length` bytes, fewer when it is shorter. */
   head(i: number, length: number): Promise<Uint8Array>;
+  /** Where file i lies on disk; absent where the files are in memory. */
+  place?(i: number): Place;
   close(): Promise<void>;
 }
 
@@ -97,6 +99,7 @@ async function byClass(listing: Listing, files: readonly Path[], depth: number, 
     label: (i) => labels[i]!,
     nameOf: (i) => `${listing.name}/${listing.paths[indices[i]!]}`,
     read: async (i) => ({ kind: "encoded", bytes: await listing.read(indices[i]!) }),
+    ...(listing.place && { place: (i) => listing.place!(indices[i]!) }),
     close: () => listing.close(),
   };
 }

@@ -35,6 +35,7 @@ export async function openTar(path: string): Promise<Listing> {
       paths,
       read: (i) => read(i, sizes[i]!),
       head: (i, length) => read(i, Math.min(length, sizes[i]!)),
+      place: (i) => ({ path, offset: starts[i]!, length: sizes[i]! }),
       // Both parts of a set close what they share.
       close: () => (closing ??= file.close()),
     };
