@@ -33,7 +33,7 @@ export { rateAt } from "./optim/schedule.ts";
 export { openDataset } from "./data/open.ts";
 export { shapes } from "./data/shapes.ts";
 export { createLoader } from "./data/loader.ts";
-export { centreView, drawViews, tenViews } from "./data/augmentation.ts";
+export { centreView, drawViews, mixedLabels, testViews } from "./data/augmentation.ts";
 
 export { train, type TrainResult } from "./tasks/train.ts";
 export type { TrainOptions } from "./tasks/config.ts";

@@ -5,7 +5,10 @@
  */
 
 /** What a random number is for: numbers drawn for one purpose never meet those of another. */
-export const Purpose = { weights: 1, shuffle: 2, augment: 3, dropout: 4, drawing: 5, split: 6 } as const;
+export const Purpose = {
+  ...{ weights: 1, shuffle: 2, augment: 3, dropout: 4, drawing: 5, split: 6 },
+  ...{ resizedCrop: 7, jitter: 8, erase: 9, mix: 10, mixBatch: 11 },
+} as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 const PARITY = 0x1bd11bda;
@@ -94,6 +97,33 @@ export class Random {
     const angle = 2 * Math.PI * this.uniform();
     this.#spareNormal = radius * Math.sin(angle);
     return radius * Math.cos(angle);
+  }
+
+  /** Uniform between two numbers. */
+  between(from: number, to: number): number {
+    return from + (to - from) * this.uniform();
+  }
+
+  /**
+   * Beta(α, α) for any α above 0: x / (x + y) of two gamma variates. In logarithms, since those of a small α are numbers
+   * like 1e-400.
+   */
+  beta(alpha: number): number {
+    const x = this.#logGamma(alpha);
+    return 1 / (1 + Math.exp(this.#logGamma(alpha) - x));
+  }
+
+  /** The logarithm of a gamma variate (Marsaglia and Tsang 2000); that of α is that of α + 1 times U^(1/α). */
+  #logGamma(alpha: number): number {
+    const d = alpha + 1 - 1 / 3;
+    const c = 1 / Math.sqrt(9 * d);
+    for (;;) {
+      const normal = this.normal();
+      const v = (1 + c * normal) ** 3;
+      const u = (this.word() + 0.5) / 2 ** 32;
+      if (v <= 0 || Math.log(u) >= normal ** 2 / 2 + d - d * v + d * Math.log(v)) continue;
+      return Math.log(d * v) + Math.log((this.word() + 0.5) / 2 ** 32) / alpha;
+    }
   }
 
   /** A permutation of 0 … n−1 (Fisher and Yates). */

@@ -1,10 +1,31 @@
-// From decoded pixels to a network's input (paper §2 and §4.1): crop, mirror, subtract the mean, shift the colours.
+// From decoded pixels to a network's input (paper §2 and §4.1): a crop or its mirror image, less the mean image.
 //
 //   x[c, i, j, n] = (pixels[n, top + i, left + j', c] − mean[top + i, left + j', c] + shift[c]) · scale
 //
-// j' = crop − 1 − j if image n is mirrored, else j. views[n] = [top, left, mirror, scale, shift × 3, unused].
-// pixels: N × side × side × 3 bytes, mean: side × side × 3, x: 3 × crop × crop × N. A call computes row i of x. Images
-// are taken 16 at a time: what they write lies in the same cache lines.
+// j' = crop − 1 − j if image n is mirrored, else j. If its view is extended, p and m are pixels and mean image at the same
+// place of the source box, sampled bilinearly, and
+//
+//   own[c, i, j, n] = 0 in the erased box, else (matrix[c] · p + shift[c] − m[c]) · scale
+//   x[c, i, j, n]   = own(partner) in the cut box, else share · own(n) + (1 − share) · own(partner)
+//
+// views[n] = [top, left, mirror, scale, shift × 3, extended, height, width, matrix × 9, erased box × 4, partner, share,
+// cut box × 4, unused × 3], a box as top, left, bottom, right. pixels: N × side × side × 3 bytes, mean: side × side × 3,
+// x: 3 × crop × crop × N. A call computes row i of x. Images are taken 16 at a time: what they write lies in the same
+// cache lines.
+
+/** Where the numbers of a view are, in bytes. */
+const LEFT: usize = 4;
+const MIRROR: usize = 8;
+const SCALE: usize = 12;
+const SHIFT: usize = 16;
+const EXTENDED: usize = 28;
+const HEIGHT: usize = 32;
+const WIDTH: usize = 36;
+const MATRIX: usize = 40;
+const ERASE: usize = 76;
+const PARTNER: usize = 92;
+const SHARE: usize = 96;
+const CUT: usize = 100;
 
 export function augmentRow(
   pixels: usize,
@@ -22,23 +43,140 @@ export function augmentRow(
   for (let first = 0; first < images; first += 16) {
     const end = min(first + 16, images);
     for (let n = first; n < end; n++) {
-      const view = views + ((<usize>n) << 5);
-      const start = ((<i32>load<f32>(view) + i) * side + <i32>load<f32>(view, 4)) * 3;
-      const mirror = load<f32>(view, 8) != 0;
-      const scale = load<f32>(view, 12);
-      const red = load<f32>(view, 16);
-      const green = load<f32>(view, 20);
-      const blue = load<f32>(view, 24);
-      const image = pixels + <usize>n * side * side * 3;
-      let to = row + ((<usize>n) << 2);
-      for (let j = 0; j < crop; j++, to += pixel) {
-        const at = <usize>(start + (mirror ? crop - 1 - j : j) * 3);
-        const byte = image + at;
-        const average = mean + (at << 2);
-        store<f32>(to, (<f32>load<u8>(byte) - load<f32>(average) + red) * scale);
-        store<f32>(to + plane, (<f32>load<u8>(byte, 1) - load<f32>(average, 4) + green) * scale);
-        store<f32>(to + 2 * plane, (<f32>load<u8>(byte, 2) - load<f32>(average, 8) + blue) * scale);
+      const view = views + ((<usize>n) << 7);
+      const to = row + ((<usize>n) << 2);
+      if (load<f32>(view, EXTENDED) == 0) {
+        usualRow(pixels + <usize>n * side * side * 3, view, mean, to, i, side, crop, pixel, plane);
+      } else {
+        extendedRow(pixels, views, mean, to, i, n, side, crop, pixel, plane);
       }
     }
   }
+}
+
+function usualRow(
+  image: usize,
+  view: usize,
+  mean: usize,
+  to: usize,
+  i: i32,
+  side: i32,
+  crop: i32,
+  pixel: usize,
+  plane: usize,
+): void {
+  const start = ((<i32>load<f32>(view) + i) * side + <i32>load<f32>(view, LEFT)) * 3;
+  const mirror = load<f32>(view, MIRROR) != 0;
+  const scale = load<f32>(view, SCALE);
+  const red = load<f32>(view, SHIFT);
+  const green = load<f32>(view, SHIFT + 4);
+  const blue = load<f32>(view, SHIFT + 8);
+  for (let j = 0; j < crop; j++, to += pixel) {
+    const at = <usize>(start + (mirror ? crop - 1 - j : j) * 3);
+    const byte = image + at;
+    const average = mean + (at << 2);
+    store<f32>(to, (<f32>load<u8>(byte) - load<f32>(average) + red) * scale);
+    store<f32>(to + plane, (<f32>load<u8>(byte, 1) - load<f32>(average, 4) + green) * scale);
+    store<f32>(to + 2 * plane, (<f32>load<u8>(byte, 2) - load<f32>(average, 8) + blue) * scale);
+  }
+}
+
+function extendedRow(
+  pixels: usize,
+  views: usize,
+  mean: usize,
+  to: usize,
+  i: i32,
+  n: i32,
+  side: i32,
+  crop: i32,
+  pixel: usize,
+  plane: usize,
+): void {
+  const view = views + ((<usize>n) << 7);
+  const partner = <i32>load<f32>(view, PARTNER);
+  const other = views + ((<usize>partner) << 7);
+  const bytes = <usize>side * side * 3;
+  const own = pixels + <usize>n * bytes;
+  const theirs = pixels + <usize>partner * bytes;
+  for (let j = 0; j < crop; j++, to += pixel) {
+    const share = isInside(view + CUT, i, j) ? <f32>0 : load<f32>(view, SHARE);
+    let colour = f32x4.splat(0);
+    if (share != 0) colour = f32x4.mul(f32x4.splat(share), colourAt(own, view, mean, i, j, side, crop));
+    if (share != 1) {
+      const rest = f32x4.splat(1 - share);
+      colour = f32x4.add(colour, f32x4.mul(rest, colourAt(theirs, other, mean, i, j, side, crop)));
+    }
+    store<f32>(to, f32x4.extract_lane(colour, 0));
+    store<f32>(to + plane, f32x4.extract_lane(colour, 1));
+    store<f32>(to + 2 * plane, f32x4.extract_lane(colour, 2));
+  }
+}
+
+/** Red, green and blue of one pixel of one image, before it is mixed with another. */
+function colourAt(image: usize, view: usize, mean: usize, i: i32, j: i32, side: i32, crop: i32): v128 {
+  const column = load<f32>(view, MIRROR) != 0 ? crop - 1 - j : j;
+  const scale = f32x4.splat(load<f32>(view, SCALE));
+  if (load<f32>(view, EXTENDED) == 0) {
+    const at = <usize>(((<i32>load<f32>(view) + i) * side + <i32>load<f32>(view, LEFT) + column) * 3);
+    const difference = f32x4.sub(pixelAt(image + at), three(mean + (at << 2)));
+    return f32x4.mul(f32x4.add(difference, three(view + SHIFT)), scale);
+  }
+  if (isInside(view + ERASE, i, j)) return f32x4.splat(0);
+  // The two pixels between which the place lies in each direction, and the weight of the second, as 2 · crop parts.
+  const height = <i32>load<f32>(view, HEIGHT);
+  const width = <i32>load<f32>(view, WIDTH);
+  const parts = 2 * crop;
+  const down = max(0, (2 * i + 1) * height - crop);
+  const right = max(0, (2 * column + 1) * width - crop);
+  const y = min(down / parts, height - 1);
+  const x = min(right / parts, width - 1);
+  const weightY = f32x4.splat(<f32>(down % parts) / <f32>parts);
+  const weightX = f32x4.splat(<f32>(right % parts) / <f32>parts);
+  const upperLeft = <usize>(((<i32>load<f32>(view) + y) * side + <i32>load<f32>(view, LEFT) + x) * 3);
+  const upperRight = upperLeft + (x + 1 < width ? 3 : 0);
+  const below = <usize>(y + 1 < height ? side * 3 : 0);
+  const p = mix(
+    mix(pixelAt(image + upperLeft), pixelAt(image + upperRight), weightX),
+    mix(pixelAt(image + upperLeft + below), pixelAt(image + upperRight + below), weightX),
+    weightY,
+  );
+  const m = mix(
+    mix(three(mean + (upperLeft << 2)), three(mean + (upperRight << 2)), weightX),
+    mix(three(mean + ((upperLeft + below) << 2)), three(mean + ((upperRight + below) << 2)), weightX),
+    weightY,
+  );
+  const turned = f32x4(dot(view + MATRIX, p), dot(view + MATRIX + 12, p), dot(view + MATRIX + 24, p), 0);
+  return f32x4.mul(f32x4.sub(f32x4.add(turned, three(view + SHIFT)), m), scale);
+}
+
+/** Whether pixel (i, j) lies in a box. */
+function isInside(box: usize, i: i32, j: i32): bool {
+  const y = <f32>i;
+  const x = <f32>j;
+  return y >= load<f32>(box) && x >= load<f32>(box, 4) && y < load<f32>(box, 8) && x < load<f32>(box, 12);
+}
+
+/** Three bytes as floats, and a 0. No fourth byte is read: it may lie beyond the memory. */
+function pixelAt(byte: usize): v128 {
+  const word = (<i32>load<u16>(byte)) | ((<i32>load<u8>(byte, 2)) << 16);
+  const words = i16x8.extend_low_i8x16_u(i32x4.splat(word));
+  return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(words));
+}
+
+/** Three floats, and a 0. */
+function three(at: usize): v128 {
+  return f32x4(load<f32>(at), load<f32>(at, 4), load<f32>(at, 8), 0);
+}
+
+function mix(a: v128, b: v128, weight: v128): v128 {
+  return f32x4.add(a, f32x4.mul(weight, f32x4.sub(b, a)));
+}
+
+function dot(row: usize, p: v128): f32 {
+  return (
+    load<f32>(row) * f32x4.extract_lane(p, 0) +
+    load<f32>(row, 4) * f32x4.extract_lane(p, 1) +
+    load<f32>(row, 8) * f32x4.extract_lane(p, 2)
+  );
 }

@@ -1,20 +1,24 @@
 // Softmax and cross-entropy, backward (paper §3.5).
 //
-//   dz[k, n] = (p[k, n] - [k = label n]) * dloss / valid, 0 from image `valid` on
+//   t[k, n]  = (1 - smoothing) * (share * [k = label n] + (1 - share) * [k = other n]) + smoothing / K
+//   dz[k, n] = (p[k, n] - t[k, n]) * dloss / valid, 0 from image `valid` on
 //
-// p, dz: K × N; labels: N; dloss: 1. One thread computes one element.
+// p, dz: K × N; labels, others, shares: N; dloss: 1. Where other and label are the same the share is not looked at. One thread computes one element.
 
 struct Uniforms {
   classes: u32,
   images: u32,
   valid: u32,
+  smoothing: f32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> p: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read> dloss: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dz: array<f32>;
+@group(0) @binding(3) var<storage, read> others: array<u32>;
+@group(0) @binding(4) var<storage, read> shares: array<f32>;
+@group(0) @binding(5) var<storage, read> dloss: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dz: array<f32>;
 
 @compute @workgroup_size(64)
 fn softmax_cross_entropy_backward(
@@ -27,6 +31,12 @@ fn softmax_cross_entropy_backward(
   }
   let k = i / u.images;
   let n = i % u.images;
-  let wanted = select(0.0, 1.0, k == labels[n]);
-  dz[i] = select(0.0, (p[i] - wanted) * dloss[0] / f32(u.valid), n < u.valid);
+  let isLabel = k == labels[n];
+  let isOther = k == others[n];
+  var wanted = select(0.0, 1.0, isLabel);
+  if (isLabel != isOther) {
+    wanted = select(1.0 - shares[n], shares[n], isLabel);
+  }
+  let expected = (1.0 - u.smoothing) * wanted + u.smoothing / f32(u.classes);
+  dz[i] = select(0.0, (p[i] - expected) * dloss[0] / f32(u.valid), n < u.valid);
 }

@@ -1,10 +1,11 @@
 // Softmax, cross-entropy and rank of the right class, forward (paper §3.5).
 //
 //   p[k, n]  = exp(z[k, n] - max z) / sum over j of exp(z[j, n] - max z)
-//   losses_n = -log p[label n, n], 0 from image `valid` on
-//   ranks_n  = number of classes more probable than the right one; of those tied with it, the ones before it count
+//   t[k, n]  = (1 - smoothing) * (share * [k = label n] + (1 - share) * [k = other n]) + smoothing / K
+//   losses_n = -sum over k of t[k, n] * log p[k, n], 0 from image `valid` on
+//   ranks_n  = number of classes more probable than the label; of those tied with it, the ones before it count
 //
-// z, p: K × N; labels, losses, ranks: N. A workgroup computes 8 images, so that neighbours read neighbouring addresses.
+// z, p: K × N; labels, others, shares, losses, ranks: N. Where other and label are the same the share is not looked at. A workgroup computes 8 images, so that neighbours read neighbouring addresses.
 // 32 teams share the classes; what they find is put together in pairs, always in the same order.
 
 const IMAGES = 8u;
@@ -15,16 +16,19 @@ struct Uniforms {
   classes: u32,
   images: u32,
   valid: u32,
+  smoothing: f32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> z: array<f32>;
 @group(0) @binding(2) var<storage, read> labels: array<u32>;
-@group(0) @binding(3) var<storage, read_write> p: array<f32>;
-@group(0) @binding(4) var<storage, read_write> losses: array<f32>;
-@group(0) @binding(5) var<storage, read_write> ranks: array<f32>;
+@group(0) @binding(3) var<storage, read> others: array<u32>;
+@group(0) @binding(4) var<storage, read> shares: array<f32>;
+@group(0) @binding(5) var<storage, read_write> p: array<f32>;
+@group(0) @binding(6) var<storage, read_write> losses: array<f32>;
+@group(0) @binding(7) var<storage, read_write> ranks: array<f32>;
 
-// Each thread's largest logit and rank, then its sum.
+// Each thread's largest logit and rank, then its sum of exponentials and that of its logits.
 var<workgroup> found: array<vec2f, THREADS>;
 
 @compute @workgroup_size(THREADS)
@@ -65,22 +69,26 @@ fn softmax_cross_entropy_forward(
   workgroupBarrier();
 
   var sum = 0.0;
+  var below = 0.0;
   for (var k = team; k < u.classes; k += TEAMS) {
-    let e = exp(z[k * u.images + n] - largest);
+    let logit = z[k * u.images + n] - largest;
+    let e = exp(logit);
+    below += logit;
     if (stores) {
       p[k * u.images + n] = e;
     }
     sum += e;
   }
-  found[thread].x = sum;
+  found[thread] = vec2f(sum, below);
   for (var half = THREADS / 2u; half >= IMAGES; half /= 2u) {
     workgroupBarrier();
     if (thread < half) {
-      found[thread].x += found[thread + half].x;
+      found[thread] += found[thread + half];
     }
   }
   workgroupBarrier();
   sum = found[thread % IMAGES].x;
+  below = found[thread % IMAGES].y;
 
   if (!stores) {
     return;
@@ -89,7 +97,13 @@ fn softmax_cross_entropy_forward(
     p[k * u.images + n] /= sum;
   }
   if (team == 0u) {
-    losses[n] = select(0.0, log(sum) + largest - rightLogit, n < u.valid);
+    let other = min(others[n], u.classes - 1u);
+    var wanted = rightLogit;
+    if (other != right) {
+      wanted = shares[n] * rightLogit + (1.0 - shares[n]) * z[other * u.images + n];
+    }
+    let loss = log(sum) - (1.0 - u.smoothing) * (wanted - largest) - u.smoothing / f32(u.classes) * below;
+    losses[n] = select(0.0, loss, n < u.valid);
     ranks[n] = rank;
   }
 }

@@ -5,6 +5,7 @@ import { bar, bold, count, here, percent, print, printJson, ProgressLine, say, t
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 const BAR = 20;
+const VIEWS = { 1: "centre crops", 2: "centre crops and their mirror images", 10: "ten views each" };
 
 export default verb({
   name: "evaluate",
@@ -18,8 +19,8 @@ export default verb({
     model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
     views: {
       type: "string",
-      description: "1: the centre of each image; 10: corners, centre, mirror images (1)",
-      valueHint: "1|10",
+      description: "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
+      valueHint: "1|2|10",
     },
     batch: { type: "string", description: "Images at once", valueHint: "N" },
     ...deviceArgs,
@@ -53,7 +54,7 @@ export default verb({
     const { loss, top1, top5 } = means(total);
     print(`${bold(result.network)} (${here(result.weights)}) on ${result.data}`);
     print(
-      `${count(total.images)} images, ${result.views === 10 ? "ten views each" : "centre crops"}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
+      `${count(total.images)} images, ${VIEWS[result.views]}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
     );
     print(`loss ${loss.toFixed(4)}, top-1 error ${bold(percent(top1))}, top-5 error ${bold(percent(top5))}`);
     const rows = classes

@@ -12,8 +12,8 @@ export default verb({
     model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
     views: {
       type: "string",
-      description: "1: the centre of each image; 10: corners, centre, mirror images (1)",
-      valueHint: "1|10",
+      description: "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
+      valueHint: "1|2|10",
     },
     top: { type: "string", description: "How many classes to name (5)", valueHint: "N" },
     ...deviceArgs,

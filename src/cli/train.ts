@@ -31,7 +31,12 @@ export default verb({
     },
     momentum: { type: "string", description: "Momentum", valueHint: "M" },
     decay: { type: "string", description: "Weight decay", valueHint: "D" },
-    augment: { type: "string", description: "none, or some of crop,mirror,colour", valueHint: "WHAT" },
+    augment: {
+      type: "string",
+      description:
+        "paper, modern or none, and parts with values that change it: crop, mirror, colour, resized-crop, jitter, erase, mixup, cutmix, smooth (paper,colour=0.05)",
+      valueHint: "WHAT",
+    },
     seed: { type: "string", description: "The same seed on the same device gives the same bytes (0)", valueHint: "N" },
     ...deviceArgs,
     out: { type: "string", description: "Folder for the run (runs/MODEL-1, -2, …)", valueHint: "FOLDER" },

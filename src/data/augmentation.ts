@@ -1,13 +1,15 @@
 /**
  * What of each image a network sees: where the crop lies, whether it is mirrored, how its colours are shifted (paper
- * §4.1). Drawn here, a few numbers an image; the pixels are touched on the device (src/ops/augment.ts), which wants
+ * §4.1), and what else images are varied by today. Drawn here, a few numbers an image; the pixels are touched on the
+ * device, by src/ops/augment.ts, which says what the numbers of a view are.
  *
- *   views[n] = [y, x, mirror (0 or 1), scale, shift red, shift green, shift blue, 0]
- *
- * A draw depends on (seed, epoch, image) alone: not on the batch, the device or what was drawn before.
+ * A draw depends on (seed, epoch, image) alone: not on the device or what was drawn before. Each part has a stream of
+ * its own, so that one that is switched on or off leaves the others as they are. Only which images are mixed with each
+ * other, and whether by mixup or cutmix, depends on the batch too.
  */
-import { VIEW_LENGTH } from "../ops/augment.ts";
+import { VIEW, VIEW_LENGTH } from "../ops/augment.ts";
 import { Purpose, Random } from "../random.ts";
+import { jitterMatrix } from "./jitter.ts";
 import type { ColourAxes } from "./statistics.ts";
 
 export interface AugmentationOptions {
@@ -28,10 +30,32 @@ export interface AugmentationOptions {
   readonly sharedCrop?: number;
   /** The image is divided by this once the colours are shifted; 1.1 in the program of 2012, else 1. */
   readonly divideBy?: number;
+  /**
+   * Instead of `crop`: a part of the record, at least this share of its area and from 3:4 to 4:3, stretched over the crop
+   * (Szegedy et al. 2014); usually 0.08, 0 for none.
+   */
+  readonly resizedCrop?: number;
+  /**
+   * The factors of brightness, contrast and saturation are uniform in 1 ± this, and hues are turned by up to a quarter of
+   * it, in turns, either way: the proportions of SimCLR (Chen et al. 2020, A). Usually 0.4, 0 for none.
+   */
+  readonly jitter?: number;
+  /** The probability that a rectangle becomes the mean image (Zhong et al. 2017); usually 0.25, 0 for never. */
+  readonly erase?: number;
+  /**
+   * α of λ ~ Beta(α, α): an image becomes λ of itself and 1 − λ of the next one of the batch (Zhang et al. 2017); usually
+   * 0.2, 0 for not.
+   */
+  readonly mixup?: number;
+  /**
+   * Likewise, but the next image lies in a box of 1 − λ of the area (Yun et al. 2019); usually 1, 0 for not. With both, a
+   * batch has the one or the other, equally often.
+   */
+  readonly cutmix?: number;
 }
 
 /**
- * The views of one training batch.
+ * The views of one training batch, N × `VIEW_LENGTH`.
  * @param axes of the training set's colours; needed where `colour` is not 0
  * @param images the numbers of the batch's images in the data set
  * @param at the position in the epoch of the first of them
@@ -44,46 +68,166 @@ export function drawViews(
   images: Uint32Array,
   at: number,
 ): Float32Array {
-  const { record, size, crop, mirror, colour, sharedCrop = 1, divideBy = 1 } = options;
-  const free = record - size + 1;
+  const { record, size, divideBy = 1, mixup = 0, cutmix = 0 } = options;
   const views = centreView(images.length, record, size, divideBy);
+  drawPaper(views, options, axes, seed, epoch, images, at);
+  const cuts = cutmix > 0 && (mixup === 0 || new Random(seed, Purpose.mixBatch, epoch, at).uniform() < 0.5);
+  for (let n = 0; n < images.length; n++) {
+    const view = views.subarray(n * VIEW_LENGTH, (n + 1) * VIEW_LENGTH);
+    const random = (purpose: Purpose) => new Random(seed, purpose, epoch, images[n]);
+    if (options.resizedCrop) drawSource(view, options.resizedCrop, record, random(Purpose.resizedCrop));
+    if (options.jitter) drawJitter(view, options.jitter, random(Purpose.jitter));
+    if (options.erase) drawErased(view, options.erase, size, random(Purpose.erase));
+    if (cuts) drawCut(view, cutmix, size, random(Purpose.mix));
+    else if (mixup > 0) drawShare(view, mixup, random(Purpose.mix));
+    view[VIEW.partner] = (n + 1) % images.length;
+  }
+  return views;
+}
+
+/** Crop, mirror and colour noise, in the order in which they have always been drawn from their one stream. */
+function drawPaper(
+  views: Float32Array,
+  options: AugmentationOptions,
+  axes: ColourAxes | undefined,
+  seed: number,
+  epoch: number,
+  images: Uint32Array,
+  at: number,
+): void {
+  const { record, size, crop, mirror, colour, sharedCrop = 1 } = options;
+  const free = record - size + 1;
   let [y, x] = [0, 0];
   for (let n = 0; n < images.length; n++) {
     const random = new Random(seed, Purpose.augment, epoch, images[n]);
     const own = [random.integer(free), random.integer(free)] as const;
     // Batches are multiples of the group in the recipe that has groups; with others, a batch begins a new one.
     if (n === 0 || (at + n) % sharedCrop === 0) [y, x] = own;
-    if (crop) views.set([y, x], n * VIEW_LENGTH);
-    if (random.uniform() < 0.5 && mirror) views[n * VIEW_LENGTH + 2] = 1;
+    if (crop) views.set([y, x], n * VIEW_LENGTH + VIEW.top);
+    if (random.uniform() < 0.5 && mirror) views[n * VIEW_LENGTH + VIEW.mirror] = 1;
     if (colour === 0 || !axes) continue;
     for (let k = 0; k < 3; k++) {
       const along = colour * random.normal() * Math.sqrt(axes.values[k]!);
-      for (let c = 0; c < 3; c++) views[n * VIEW_LENGTH + 4 + c]! += along * axes.vectors[k]![c]!;
+      for (let c = 0; c < 3; c++) views[n * VIEW_LENGTH + VIEW.shift + c]! += along * axes.vectors[k]![c]!;
     }
   }
-  return views;
+}
+
+/** The part of the record that is seen, 3:4 to 4:3; when none fits ten times, the whole record, as torchvision has it. */
+function drawSource(view: Float32Array, least: number, record: number, random: Random): void {
+  const [height, width] = drawBox(random, record, least, 1, 3 / 4) ?? [record, record];
+  const [top, left] = [random.integer(record - height + 1), random.integer(record - width + 1)];
+  view.set([top, left], VIEW.top);
+  view.set([height, width], VIEW.height);
+  view[VIEW.extended] = 1;
+}
+
+/** Contrast about the mean image is a factor of what the network sees; the rest is a matrix. */
+function drawJitter(view: Float32Array, strength: number, random: Random): void {
+  const factor = () => random.between(1 - strength, 1 + strength);
+  const [brightness, contrast, saturation] = [factor(), factor(), factor()];
+  const turn = random.between(-strength / 4, strength / 4);
+  view.set(jitterMatrix(brightness, saturation, turn), VIEW.matrix);
+  view[VIEW.scale]! *= contrast;
+  view[VIEW.extended] = 1;
+}
+
+/** 2% to 33% of the crop, 3:10 to 10:3, as torchvision has it. */
+function drawErased(view: Float32Array, probability: number, size: number, random: Random): void {
+  if (random.uniform() >= probability) return;
+  const box = drawBox(random, size, 0.02, 0.33, 0.3);
+  if (!box) return;
+  const [top, left] = [random.integer(size - box[0] + 1), random.integer(size - box[1] + 1)];
+  view.set([top, left, top + box[0], left + box[1]], VIEW.erase);
+  view[VIEW.extended] = 1;
+}
+
+function drawShare(view: Float32Array, alpha: number, random: Random): void {
+  view[VIEW.share] = random.beta(alpha);
+  view[VIEW.extended] = 1;
+}
+
+/** A box of 1 − λ of the area around any pixel; what reaches beyond the border is cut off. */
+function drawCut(view: Float32Array, alpha: number, size: number, random: Random): void {
+  const half = Math.floor((size * Math.sqrt(1 - random.beta(alpha))) / 2);
+  const [y, x] = [random.integer(size), random.integer(size)];
+  const within = (edge: number) => Math.min(Math.max(edge, 0), size);
+  view.set([y - half, x - half, y + half, x + half].map(within), VIEW.cut);
+  view[VIEW.extended] = 1;
+}
+
+/**
+ * Height and width of a box in a square of `side`: its share of the area uniform, the logarithm of its aspect too;
+ * undefined if ten boxes in a row are too long for the square.
+ */
+function drawBox(
+  random: Random,
+  side: number,
+  least: number,
+  most: number,
+  aspect: number,
+): readonly [height: number, width: number] | undefined {
+  for (let time = 0; time < 10; time++) {
+    const area = side * side * random.between(least, most);
+    const ratio = Math.exp(random.between(Math.log(aspect), -Math.log(aspect)));
+    const [height, width] = [Math.round(Math.sqrt(area / ratio)), Math.round(Math.sqrt(area * ratio))];
+    if (height >= 1 && width >= 1 && height <= side && width <= side) return [height, width];
+  }
+  return undefined;
+}
+
+/** Second labels of mixed images. */
+export interface MixedLabels {
+  /** The class of the image that each is mixed with, N. */
+  readonly others: Uint32Array;
+  /** How much of each image is its own: the share of its own label, N. */
+  readonly shares: Float32Array;
+}
+
+/** The labels that go with the views of a batch; undefined if no image is mixed. */
+export function mixedLabels(views: Float32Array, labels: Uint32Array, size: number): MixedLabels | undefined {
+  const shares = Float32Array.from(labels, (_, n) => {
+    const view = views.subarray(n * VIEW_LENGTH, (n + 1) * VIEW_LENGTH);
+    const [top, left, bottom, right] = view.subarray(VIEW.cut) as unknown as [number, number, number, number];
+    return view[VIEW.share]! * (1 - ((bottom - top) * (right - left)) / (size * size));
+  });
+  if (shares.every((share) => share === 1)) return undefined;
+  return { others: labels.map((_, n) => labels[views[n * VIEW_LENGTH + VIEW.partner]!]!), shares };
 }
 
 /** The centre of each of `images` images, as it is. */
 export function centreView(images: number, record: number, size: number, divideBy = 1): Float32Array {
   const middle = Math.floor((record - size) / 2);
-  return repeat(images, [middle, middle, 0, 1 / divideBy]);
+  return repeat(images, size, [middle, middle, 0, 1 / divideBy]);
 }
 
-/** Ten views of each image: the centre and the four corners, and their mirror images [P §4.1]. */
-export function tenViews(images: number, record: number, size: number, divideBy = 1): Float32Array[] {
+/** How many views a model can be tested with. */
+export type ViewCount = 1 | 2 | 10;
+
+/**
+ * The views of each image that a model is tested with: the centre; or the centre and its mirror image; or the centre and
+ * the four corners, and their mirror images [P §4.1].
+ */
+export function testViews(count: ViewCount, images: number, record: number, size: number): Float32Array[] {
   const [middle, end] = [Math.floor((record - size) / 2), record - size];
-  const places = [
-    [middle, middle],
+  const centre = [[middle, middle]] as const;
+  const corners = [
     [0, 0],
     [0, end],
     [end, 0],
     [end, end],
   ] as const;
-  return [0, 1].flatMap((mirror) => places.map(([y, x]) => repeat(images, [y, x, mirror, 1 / divideBy])));
+  const places = count === 10 ? [...centre, ...corners] : centre;
+  const mirrors = count === 1 ? [0] : [0, 1];
+  return mirrors.flatMap((mirror) => places.map(([y, x]) => repeat(images, size, [y, x, mirror, 1])));
 }
 
-function repeat(images: number, view: readonly number[]): Float32Array {
+function repeat(images: number, size: number, usual: readonly number[]): Float32Array {
+  const view = new Float32Array(VIEW_LENGTH);
+  view.set(usual);
+  view.set([size, size], VIEW.height);
+  view.set([1, 0, 0, 0, 1, 0, 0, 0, 1], VIEW.matrix);
+  view[VIEW.share] = 1;
   const views = new Float32Array(images * VIEW_LENGTH);
   for (let n = 0; n < images; n++) views.set(view, n * VIEW_LENGTH);
   return views;

@@ -33,7 +33,7 @@ export interface Recipe {
   readonly augmentation: Augmentation;
 }
 
-/** How training images are varied. */
+/** How training images are varied. The numbers are explained where they are drawn, in src/data/augmentation.ts. */
 export interface Augmentation {
   /** Random crops; otherwise the centre. */
   readonly crop: boolean;
@@ -44,6 +44,17 @@ export interface Augmentation {
   readonly sharedCrop: number;
   /** The image is divided by this after the noise has been added. */
   readonly divideBy: number;
+  /** The smallest share of the image's area that is cut out and resized, in place of `crop`; 0 for no such crops. */
+  readonly resizedCrop: number;
+  /** How far brightness, contrast and saturation go from 1, and four times how far hues turn; 0 for no jitter. */
+  readonly jitter: number;
+  /** The probability that a rectangle is erased. */
+  readonly erase: number;
+  /** α of the Beta distribution by which two images are mixed, or one gets a box of another; 0 for not. */
+  readonly mixup: number;
+  readonly cutmix: number;
+  /** ε, the part of a label that is spread over all classes. */
+  readonly smooth: number;
 }
 
 /**
@@ -65,10 +76,19 @@ export interface Phase {
   readonly colour?: false;
 }
 
-const NO_AUGMENTATION: Augmentation = { crop: false, mirror: false, colour: 0, sharedCrop: 1, divideBy: 1 };
+export const NO_AUGMENTATION: Augmentation = {
+  ...{ crop: false, mirror: false, colour: 0, sharedCrop: 1, divideBy: 1 },
+  ...{ resizedCrop: 0, jitter: 0, erase: 0, mixup: 0, cutmix: 0, smooth: 0 },
+};
 
 /** Crop, mirror and colour noise of [P §4.1]. */
-const PAPER_AUGMENTATION: Augmentation = { crop: true, mirror: true, colour: 0.1, sharedCrop: 1, divideBy: 1 };
+export const PAPER_AUGMENTATION: Augmentation = { ...NO_AUGMENTATION, crop: true, mirror: true, colour: 0.1 };
+
+/** What image classifiers have been trained with since; the numbers are those that torchvision's and timm's recipes use. */
+export const MODERN_AUGMENTATION: Augmentation = {
+  ...NO_AUGMENTATION,
+  ...{ mirror: true, resizedCrop: 0.08, jitter: 0.4, erase: 0.25, mixup: 0.2, cutmix: 1, smooth: 0.1 },
+};
 
 /** [P §5] */
 const PAPER_RECIPE: Recipe = {

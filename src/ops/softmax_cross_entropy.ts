@@ -2,13 +2,16 @@
  * Softmax and cross-entropy, the loss of paper §3.5, averaged over the valid images of a batch:
  *
  *   p[k, n]   = exp(z[k, n] − max z) / Σ_j exp(z[j, n] − max z)
- *   losses[n] = −log p[label n, n], 0 from image `valid` on (the last batch of an epoch is padded)
+ *   t[k, n]   = (1 − smoothing) · (share · [k = label n] + (1 − share) · [k = other n]) + smoothing / K
+ *   losses[n] = −Σ_k t[k, n] · log p[k, n], 0 from image `valid` on (the last batch of an epoch is padded)
  *   loss      = Σ_n losses[n] / valid
- *   dz[k, n]  = (p[k, n] − [k = label n]) · dloss / valid, 0 from image `valid` on
- *   ranks[n]  = how many classes are more probable than the right one: below 1 is top-1 correct, below 5 top-5
+ *   dz[k, n]  = (p[k, n] − t[k, n]) · dloss / valid, 0 from image `valid` on
+ *   ranks[n]  = how many classes are more probable than label n: below 1 is top-1 correct, below 5 top-5
  *
- * z, p: K × N; labels, losses, ranks: N; loss: 1. Classes tied with the right one count as more probable if they come
- * before it, so that a net that says the same of all classes is right by chance only.
+ * z, p: K × N; labels, others, shares, losses, ranks: N; loss: 1. In the paper t is 1 for the label and 0 for the rest;
+ * smoothing is that of Szegedy et al. 2015, and others are the second labels of images that are mixed (Zhang et al. 2017).
+ * Where other and label are the same, the share is not looked at. Classes tied with the right one count as more probable
+ * if they come before it, so that a net that says the same of all classes is right by chance only.
  */
 import { tapeOf } from "../autograd/tape.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
@@ -27,13 +30,26 @@ export interface CrossEntropy {
   readonly ranks: Tensor;
 }
 
+export interface Targets {
+  /** The part of each label that is spread over all classes, 0 … 1. */
+  readonly smoothing?: number;
+  /** Second labels, N of type u32, and the share of each first one, N, 0 … 1. */
+  readonly mix?: { readonly others: Tensor; readonly shares: Tensor };
+}
+
 /**
  * @param logits K × N (or any shape whose last side is N)
  * @param labels N class indices below K, of type u32
  * @param valid how many of the images count
+ * @param targets what else than the labels themselves is to be learned
  * @throws ShapeError when the shapes don't fit
  */
-export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, valid?: number): CrossEntropy {
+export function softmaxCrossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  valid?: number,
+  { smoothing = 0, mix }: Targets = {},
+): CrossEntropy {
   const images = logits.shape.at(-1) ?? 0;
   if (labels.size !== images || labels.buffer.type !== "u32") {
     throw new ShapeError(
@@ -41,16 +57,28 @@ export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, valid?: numb
         `${labels.buffer.type}: need one u32 label for each of the ${images} images`,
     );
   }
-  const tape = tapeOf(logits, labels);
+  if (mix && (mix.others.size !== images || mix.others.buffer.type !== "u32" || mix.shares.size !== images)) {
+    throw new ShapeError(
+      `softmaxCrossEntropy: logits ${format(logits.shape)}, other labels ${format(mix.others.shape)} of type ` +
+        `${mix.others.buffer.type}, shares ${format(mix.shares.shape)}: need one of each for each of the ${images} images`,
+    );
+  }
+  const tape = mix ? tapeOf(logits, labels, mix.others, mix.shares) : tapeOf(logits, labels);
   const p = tape.allocate(logits.shape);
   const losses = tape.allocate([images]).keep();
   const ranks = tape.allocate([images]).keep();
   const loss = tape.allocate([1]);
   const { backend } = logits;
-  const uniforms = { classes: logits.size / images, images, valid: valid ?? images };
+  const uniforms = { classes: logits.size / images, images, valid: valid ?? images, smoothing };
+  const targets = {
+    labels: labels.buffer,
+    others: (mix?.others ?? labels).buffer,
+    // Without mixed images nobody reads a share, but something must be bound.
+    shares: (mix?.shares ?? logits).buffer,
+  };
   backend.run(
     crossEntropyForward,
-    { z: logits.buffer, labels: labels.buffer, p: p.buffer, losses: losses.buffer, ranks: ranks.buffer },
+    { z: logits.buffer, ...targets, p: p.buffer, losses: losses.buffer, ranks: ranks.buffer },
     uniforms,
   );
   backend.run(crossEntropyMean, { losses: losses.buffer, loss: loss.buffer }, { images, valid: uniforms.valid });
@@ -60,29 +88,33 @@ export function softmaxCrossEntropy(logits: Tensor, labels: Tensor, valid?: numb
     saved: [p],
     backward: (dloss) =>
       tape.accumulate(logits, (dz) =>
-        backend.run(
-          crossEntropyBackward,
-          { p: p.buffer, labels: labels.buffer, dloss: dloss.buffer, dz: dz.buffer },
-          uniforms,
-        ),
+        backend.run(crossEntropyBackward, { p: p.buffer, ...targets, dloss: dloss.buffer, dz: dz.buffer }, uniforms),
       ),
   });
   return { loss, losses, ranks };
 }
 
-const uniforms = { classes: "u32", images: "u32", valid: "u32" } as const;
+const uniforms = { classes: "u32", images: "u32", valid: "u32", smoothing: "f32" } as const;
 
 export const crossEntropyForward = kernel({
   name: "softmax_cross_entropy_forward",
   module: import.meta.url,
   wgsl: forwardWgsl,
-  buffers: { z: "read", labels: "read u32", p: "write", losses: "write", ranks: "write" },
+  buffers: {
+    z: "read",
+    labels: "read u32",
+    others: "read u32",
+    shares: "read",
+    p: "write",
+    losses: "write",
+    ranks: "write",
+  },
   uniforms,
   // Eight images a workgroup.
   workgroups: ({ images }) => line(images, 8),
-  reference({ z, labels, p, losses, ranks }, { classes, images, valid }) {
+  reference({ z, labels, others, shares, p, losses, ranks }, { classes, images, valid, smoothing }) {
     for (let n = 0; n < images; n++) {
-      const right = labels[n]!;
+      const [right, other] = [labels[n]!, others[n]!];
       const rightLogit = z[right * images + n]!;
       let max = -Infinity;
       let rank = 0;
@@ -91,10 +123,17 @@ export const crossEntropyForward = kernel({
         max = Math.max(max, logit);
         if (logit > rightLogit || (logit === rightLogit && k < right)) rank++;
       }
-      let sum = 0;
-      for (let k = 0; k < classes; k++) sum += Math.exp(z[k * images + n]! - max);
+      let [sum, below] = [0, 0];
+      for (let k = 0; k < classes; k++) {
+        const logit = z[k * images + n]! - max;
+        sum += Math.exp(logit);
+        below += logit;
+      }
       for (let k = 0; k < classes; k++) p[k * images + n] = Math.exp(z[k * images + n]! - max) / sum;
-      losses[n] = n < valid ? Math.log(sum) + max - rightLogit : 0;
+      const otherLogit = z[other * images + n]!;
+      const wanted = other === right ? rightLogit : shares[n]! * rightLogit + (1 - shares[n]!) * otherLogit;
+      const loss = Math.log(sum) - (1 - smoothing) * (wanted - max) - (smoothing / classes) * below;
+      losses[n] = n < valid ? loss : 0;
       ranks[n] = rank;
     }
   },
@@ -118,13 +157,15 @@ export const crossEntropyBackward = kernel({
   name: "softmax_cross_entropy_backward",
   module: import.meta.url,
   wgsl: backwardWgsl,
-  buffers: { p: "read", labels: "read u32", dloss: "read", dz: "write" },
+  buffers: { p: "read", labels: "read u32", others: "read u32", shares: "read", dloss: "read", dz: "write" },
   uniforms,
   workgroups: ({ classes, images }) => line(classes * images),
-  reference({ p, labels, dloss, dz }, { classes, images, valid }) {
+  reference({ p, labels, others, shares, dloss, dz }, { classes, images, valid, smoothing }) {
     for (let k = 0; k < classes; k++) {
       for (let n = 0; n < images; n++) {
-        const target = labels[n] === k ? 1 : 0;
+        const [isLabel, isOther] = [labels[n] === k, others[n] === k];
+        const wanted = isLabel && isOther ? 1 : isLabel ? shares[n]! : isOther ? 1 - shares[n]! : 0;
+        const target = (1 - smoothing) * wanted + smoothing / classes;
         dz[k * images + n] = n < valid ? ((p[k * images + n]! - target) * dloss[0]!) / valid : 0;
       }
     }

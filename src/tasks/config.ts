@@ -1,7 +1,11 @@
 /** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
+import type { ViewCount } from "../data/augmentation.ts";
 import { UsageError } from "../errors.ts";
-import { findNetwork, type Augmentation, type Recipe, type Schedule } from "../model/networks.ts";
+import { findNetwork, NO_AUGMENTATION, type Recipe, type Schedule } from "../model/networks.ts";
+import { makeAugmentation } from "./augment_option.ts";
 import type { DeviceOptions } from "./device.ts";
+
+export { makeAugmentation } from "./augment_option.ts";
 
 /** What a person can say; all of it can be left out. */
 export interface TrainOptions extends DeviceOptions {
@@ -18,7 +22,7 @@ export interface TrainOptions extends DeviceOptions {
   readonly schedule?: string;
   readonly momentum?: number;
   readonly decay?: number;
-  /** "none", or some of crop, mirror and colour, separated by commas. */
+  /** "paper", "modern" or "none", and parts with their values, separated by commas: see src/tasks/augment_option.ts. */
   readonly augment?: string;
   readonly seed?: number;
   readonly out?: string;
@@ -99,6 +103,8 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
   if (epochs !== undefined) checkCount("--epochs", epochs);
   return {
     ...config,
+    // A run that was begun before there were all these parts names some of them only.
+    augmentation: { ...NO_AUGMENTATION, ...config.augmentation },
     epochs: epochs ?? config.epochs,
     // Another device has other options.
     ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
@@ -157,24 +163,15 @@ function withRate(schedule: Schedule, rate: number): Schedule {
   };
 }
 
-function makeAugmentation(recipe: Augmentation, augment: string | undefined): Augmentation {
-  if (augment === undefined) return recipe;
-  const parts = augment === "none" ? [] : augment.split(",");
-  const unknown = parts.find((part) => !["crop", "mirror", "colour", "color"].includes(part));
-  if (unknown !== undefined) {
-    throw new UsageError(`--augment ${augment}: "${unknown}" is unknown; say none, or some of crop, mirror and colour`);
-  }
-  return {
-    ...recipe,
-    crop: parts.includes("crop"),
-    mirror: parts.includes("mirror"),
-    colour: parts.includes("colour") || parts.includes("color") ? recipe.colour || 0.1 : 0,
-  };
-}
-
 /** @throws UsageError unless it counts something */
 export function checkCount(option: string, value: number): void {
   check(option, value, Number.isInteger(value) && value > 0, "a whole number above 0");
+}
+
+/** @throws UsageError unless a model can be tested with so many views of an image */
+export function checkViews(value: number): ViewCount {
+  if (value === 1 || value === 2 || value === 10) return value;
+  throw new UsageError(`--views ${value}: must be 1, 2 or 10`);
 }
 
 function check(option: string, value: number, right: boolean, must: string): void {

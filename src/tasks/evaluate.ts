@@ -1,11 +1,11 @@
-/** Evaluation: loss and errors of a model on a set of images, with one view of each or ten [P §4.1]. */
+/** Evaluation: loss and errors of a model on a set of images, with one view of each, two or ten [P §4.1]. */
 import type { Tensor } from "../autograd/tensor.ts";
-import { centreView, tenViews } from "../data/augmentation.ts";
+import { testViews, type ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, RecordCache } from "../data/loader.ts";
-import { DataError, UsageError } from "../errors.ts";
+import { DataError } from "../errors.ts";
 import { Model, place } from "../model/model.ts";
-import { checkCount } from "./config.ts";
+import { checkCount, checkViews } from "./config.ts";
 import { checkFit } from "./fit.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
@@ -19,7 +19,7 @@ export interface EvaluateOptions extends DeviceOptions {
   /** A run or a checkpoint file; the newest run if not given. */
   readonly model?: string;
   readonly batch?: number;
-  /** 1: the centre; 10: corners and centre, and their mirror images. */
+  /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images. */
   readonly views?: number;
 }
 
@@ -27,7 +27,7 @@ export interface Evaluation {
   readonly network: string;
   readonly weights: string;
   readonly data: string;
-  readonly views: number;
+  readonly views: ViewCount;
   readonly device: string;
   readonly total: Scores;
   /** For each class its name and scores. */
@@ -46,8 +46,7 @@ export async function evaluate(
   progress: (done: number, total: number) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Evaluation> {
-  const views = options.views ?? 1;
-  if (views !== 1 && views !== 10) throw new UsageError(`--views ${views}: must be 1 or 10`);
+  const views = checkViews(options.views ?? 1);
   if (options.batch !== undefined) checkCount("--batch", options.batch);
   const weights = findWeights(options.model);
   const { checkpoint, network } = openWeights(weights.path);
@@ -93,7 +92,7 @@ export async function evaluate(
 
 export interface Pass {
   readonly batch: number;
-  readonly views?: 1 | 10;
+  readonly views?: ViewCount;
   /** Records that are kept from one evaluation to the next. */
   readonly cache?: RecordCache;
   readonly progress?: (done: number, total: number) => void;
@@ -110,7 +109,7 @@ export async function evaluateModel(
   { batch, views = 1, cache, progress = () => {}, onBad, signal }: Pass,
 ): Promise<Pick<Evaluation, "total" | "classes" | "bad">> {
   const { record, crop } = model.network;
-  const viewsOfBatch = views === 10 ? tenViews(batch, record, crop) : [centreView(batch, record, crop)];
+  const viewsOfBatch = testViews(views, batch, record, crop);
   const total = noScores();
   const classes = dataset.classes.map((name) => ({ name, scores: noScores() }));
   const loader = createLoader(dataset, { batch, recordSize: record, ...(cache && { cache }), ...(onBad && { onBad }) });

@@ -2,6 +2,7 @@
 import { Tape } from "../autograd/tape.ts";
 import { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
+import type { MixedLabels } from "../data/augmentation.ts";
 import type { Model } from "../model/model.ts";
 import { augment, VIEW_LENGTH } from "../ops/augment.ts";
 import { softmaxCrossEntropy } from "../ops/softmax_cross_entropy.ts";
@@ -12,7 +13,7 @@ import { Purpose, streamKey } from "../random.ts";
 export interface Images {
   /** N × S × S × 3 bytes. */
   readonly pixels: Uint8Array;
-  /** N × 8: what of each image is to be seen, as src/ops/augment.ts says. */
+  /** N × `VIEW_LENGTH`: what of each image is to be seen, as src/ops/augment.ts says. */
   readonly views: Float32Array;
 }
 
@@ -26,6 +27,10 @@ export function uploadMean(backend: Backend, side: number, mean: Float32Array): 
 export interface Step extends Images {
   /** N class numbers. */
   readonly labels: Uint32Array;
+  /** The second labels of images that are mixed with others. */
+  readonly mixed?: MixedLabels;
+  /** The part of each label that is spread over all classes. */
+  readonly smoothing?: number;
   /** How many of the N images count; the rest fill up the last batch. */
   readonly valid: number;
   /** Steps done before this one, which the dropout masks depend on. */
@@ -36,7 +41,10 @@ export interface Step extends Images {
 }
 
 export interface StepResult {
-  /** Of each image, N: its loss, and how many classes were more probable than the right one. */
+  /**
+   * Of each image, N: its loss, and how many classes were more probable than the right one. Of mixed images the loss is
+   * that of both labels, and the right class is that of the first.
+   */
   readonly losses: Float32Array;
   readonly ranks: Float32Array;
 }
@@ -49,12 +57,20 @@ export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: S
   const tape = new Tape(mean.backend);
   // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
   const labels = tape.input([step.labels.length], step.labels);
+  const { mixed } = step;
+  const mix = mixed && {
+    others: tape.input([mixed.others.length], mixed.others),
+    shares: tape.input([mixed.shares.length], mixed.shares),
+  };
   const x = input(tape, model, mean, step);
   const logits = model.forward(x, {
     training: true,
     dropoutKey: (layer) => streamKey(step.seed, Purpose.dropout, step.step, layer),
   });
-  const { loss, losses, ranks } = softmaxCrossEntropy(logits, labels, step.valid);
+  const { loss, losses, ranks } = softmaxCrossEntropy(logits, labels, step.valid, {
+    ...(mix && { mix }),
+    ...(step.smoothing !== undefined && { smoothing: step.smoothing }),
+  });
   tape.backward(loss);
   sgd.step(step.rateOf);
   const results = Promise.all([losses.read(), ranks.read()]);

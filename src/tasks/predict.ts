@@ -1,11 +1,12 @@
 /** What a model says of images: the most probable classes of each. */
 import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { centreView, tenViews } from "../data/augmentation.ts";
+import { testViews } from "../data/augmentation.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
 import { Model } from "../model/model.ts";
+import { checkViews } from "./config.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
 import { probabilities, uploadMean } from "./passes.ts";
 import { findWeights, openWeights } from "./weights.ts";
@@ -15,6 +16,7 @@ export interface PredictOptions extends DeviceOptions {
   readonly images: readonly string[];
   /** A run or a checkpoint file; the newest run if not given. */
   readonly model?: string;
+  /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images. */
   readonly views?: number;
   /** How many classes to name. */
   readonly top?: number;
@@ -40,8 +42,8 @@ const IMAGE_ENDING = /\.(jpe?g|png|webp)$/i;
  * @throws UsageError, CheckpointError or DeviceError
  */
 export async function predict(options: PredictOptions, found: (prediction: Prediction) => void): Promise<Predictions> {
-  const { views = 1, top = 5 } = options;
-  if (views !== 1 && views !== 10) throw new UsageError(`--views ${views}: must be 1 or 10`);
+  const { top = 5 } = options;
+  const views = checkViews(options.views ?? 1);
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
   const names = await listImages(options.images);
   const weights = findWeights(options.model);
@@ -61,8 +63,7 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
             decode(name, record, pixels.subarray(n * record * record * 3, (n + 1) * record * record * 3)),
           ),
         );
-        const viewsOfBatch =
-          views === 10 ? tenViews(batch.length, record, crop) : [centreView(batch.length, record, crop)];
+        const viewsOfBatch = testViews(views, batch.length, record, crop);
         const p = await probabilities(model, mean, pixels, viewsOfBatch);
         batch.forEach((image, n) => {
           const error = errors[n];

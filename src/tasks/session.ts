@@ -1,7 +1,7 @@
 /** The training loop: epochs of steps, validation, checkpoints. */
 import { existsSync } from "node:fs";
 import type { Tensor } from "../autograd/tensor.ts";
-import { drawViews } from "../data/augmentation.ts";
+import { drawViews, mixedLabels } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import type { ColourAxes } from "../data/statistics.ts";
@@ -189,8 +189,11 @@ function startBatch(session: Session, batch: Batch, batches: number): Pending {
   const views = drawViews(variation, state.axes, seed, state.epoch, batch.indices, batch.position);
   const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
   const { pixels, labels, valid } = batch;
+  const mixed = mixedLabels(views, labels, size);
   const result = trainingStep(model, sgd, deviceMean, {
     ...{ pixels, views, labels, valid, seed, rateOf },
+    ...(mixed && { mixed }),
+    smoothing: augmentation.smooth,
     step: state.step,
   });
   // If the step before fails, nobody waits for this one, and its own failure is no news.

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { centreView, drawViews, tenViews, type AugmentationOptions } from "../../src/data/augmentation.ts";
-import { VIEW_LENGTH } from "../../src/ops/augment.ts";
+import { centreView, drawViews, testViews, type AugmentationOptions } from "../../src/data/augmentation.ts";
+import { VIEW, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { measureStatistics, principalAxes } from "../../src/data/statistics.ts";
 import { Purpose, Random } from "../../src/random.ts";
@@ -40,7 +40,7 @@ describe("training views", () => {
 
   test("depend on seed, epoch and image, not on the batch", () => {
     const views = drawViews(all, axes, 1, 2, numbers(20), 0);
-    expect(drawViews(all, axes, 1, 2, numbers(5, 10), 10)).toEqual(views.slice(80, 120));
+    expect(drawViews(all, axes, 1, 2, numbers(5, 10), 10)).toEqual(views.slice(10 * VIEW_LENGTH, 15 * VIEW_LENGTH));
     expect(drawViews(all, axes, 2, 2, numbers(20), 0)).not.toEqual(views);
     expect(drawViews(all, axes, 1, 3, numbers(20), 0)).not.toEqual(views);
     // What is switched off leaves the other draws as they are.
@@ -66,9 +66,17 @@ describe("training views", () => {
   });
 });
 
-test("test views: the centre; the centre, the corners and their mirror images", () => {
-  expect([...centreView(2, 256, 227)]).toEqual([14, 14, 0, 1, 0, 0, 0, 0, 14, 14, 0, 1, 0, 0, 0, 0]);
-  const ten = tenViews(1, 256, 227).map((view) => [...view.slice(0, 3)].join());
+test("test views: the centre; its mirror image too; the centre, the corners and their mirror images", () => {
+  const centre = [14, 14, 0, 1, 0, 0, 0, 0];
+  const views = centreView(2, 256, 227);
+  expect(views.length).toBe(2 * VIEW_LENGTH);
+  for (const n of [0, 1]) expect([...views.slice(n * VIEW_LENGTH, n * VIEW_LENGTH + 8)]).toEqual(centre);
+  expect(testViews(1, 2, 256, 227)).toEqual([views]);
+  const [first, second, ...others] = testViews(2, 2, 256, 227);
+  expect([first, others]).toEqual([views, []]);
+  expect(column(second!, VIEW.mirror)).toEqual([1, 1]);
+  expect(second!.map((value, i) => (i % VIEW_LENGTH === VIEW.mirror ? 0 : value))).toEqual(views);
+  const ten = testViews(10, 1, 256, 227).map((view) => [...view.slice(0, 3)].join());
   expect(ten).toEqual([
     "14,14,0",
     "0,0,0",

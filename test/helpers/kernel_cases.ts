@@ -3,7 +3,7 @@ import { addKernel } from "../../src/autograd/tape.ts";
 import type { Backend, HostArray } from "../../src/backends/backend.ts";
 import { access, elementType, type Kernel, type Workgroups } from "../../src/backends/kernel.ts";
 import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../src/ops/activation.ts";
-import { augmentKernel } from "../../src/ops/augment.ts";
+import { augmentKernel, VIEW, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
 import { dropoutKernel } from "../../src/ops/dropout.ts";
 import {
@@ -165,22 +165,39 @@ for (const [images, side, crop] of [
   [3, 9, 7],
   [65, 6, 5],
 ] as const) {
+  const uniforms = { images, side, crop };
   const stream = new Random(++seed, Purpose.drawing);
-  const views = Array.from({ length: images }, () => [
+  /** From where to where: two whole numbers in order, at least one apart. */
+  const range = (end: number) => {
+    const start = stream.integer(end);
+    return [start, start + 1 + stream.integer(end - start)] as const;
+  };
+  const box = () => {
+    const [[top, bottom], [left, right]] = [range(crop), range(crop)];
+    return [top, left, bottom, right];
+  };
+  const usual = () => [
     ...[stream.integer(side - crop + 1), stream.integer(side - crop + 1), stream.integer(2), 1 / 128],
-    ...[...random(3, 9), NaN],
-  ]);
-  add(
-    augmentKernel,
-    ELEMENT,
-    { images, side, crop },
-    {
+    ...random(3, 9),
+  ];
+  const rest = new Array<number>(VIEW_LENGTH - VIEW.extended - 1).fill(NaN);
+  const extended = () => {
+    const [[top, bottom], [left, right]] = [range(side), range(side)];
+    return [
+      ...[top, left, stream.integer(2), 1 / 128, ...random(3, 9), 1, bottom - top, right - left, ...random(9, 2)],
+      ...[...box(), stream.integer(images), [0, 0.3, 1][stream.integer(3)]!, ...box(), NaN, NaN, NaN],
+    ];
+  };
+  // Usual views, extended ones, and those of a batch that has both.
+  const kinds = [() => [...usual(), 0, ...rest], extended];
+  for (const kind of [(_: number) => 0, () => 1, (n: number) => n % 2]) {
+    add(augmentKernel, ELEMENT, uniforms, {
       pixels: Uint8Array.from(integers(images * side * side * 3, 256)),
-      views: Float32Array.from(views.flat()),
+      views: Float32Array.from(Array.from({ length: images }, (_, n) => kinds[kind(n)]!()).flat()),
       mean: random(side * side * 3, 20).map((v) => v + 110),
       x: 3 * crop * crop * images,
-    },
-  );
+    });
+  }
 }
 
 // maps, plane, groupMaps, reach
@@ -238,14 +255,21 @@ for (const [classes, images, valid, scale] of [
   [10, 65, 64, 200],
   [1000, 5, 5, 8],
 ] as const) {
-  const uniforms = { classes, images, valid };
   const size = classes * images;
   const labels = integers(images, classes);
   // Every number several times, for the ranks of ties.
   const z = Float32Array.from(integers(size, 7), (v) => ((v - 3) / 3) * scale);
-  add(crossEntropyForward, ELEMENT, uniforms, { z, labels, p: size, losses: images, ranks: images });
   const p = random(size).map((v) => Math.abs(v));
-  add(crossEntropyBackward, ELEMENT, uniforms, { p, labels, dloss: Float32Array.of(0.7), dz: size });
+  // As in the paper, then with smoothed labels of images of which one in three is mixed with another of its class.
+  for (const smoothing of [0, 0.1]) {
+    const uniforms = { classes, images, valid, smoothing };
+    const mixed = {
+      others: smoothing === 0 ? labels : labels.map((label, n) => (n % 3 === 0 ? label : (label + n) % classes)),
+      shares: random(images).map((v) => (smoothing === 0 ? NaN : Math.abs(v))),
+    };
+    add(crossEntropyForward, ELEMENT, uniforms, { z, labels, ...mixed, p: size, losses: images, ranks: images });
+    add(crossEntropyBackward, ELEMENT, uniforms, { p, labels, ...mixed, dloss: Float32Array.of(0.7), dz: size });
+  }
 }
 for (const [images, valid] of [
   [1, 1],

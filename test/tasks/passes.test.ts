@@ -2,7 +2,7 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Backend } from "../../src/backends/backend.ts";
 import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
-import { centreView, tenViews } from "../../src/data/augmentation.ts";
+import { centreView, testViews } from "../../src/data/augmentation.ts";
 import { conv, fc, maxPool, relu } from "../../src/model/layers.ts";
 import { cifar13, small, type Network } from "../../src/model/networks.ts";
 import { probabilities } from "../../src/tasks/passes.ts";
@@ -106,7 +106,7 @@ describeBackends(
       const data = await drawn(32, 20);
       const { model, deviceMean, free } = trainer(cifar13, backend, data);
       const [{ pixels } = {}] = await firstBatches(data.dataset, 3, 32, 1);
-      const views = tenViews(3, 32, 24);
+      const views = testViews(10, 3, 32, 24);
       const all = await probabilities(model, deviceMean, pixels!, views);
       const sums = new Float64Array(all.length);
       for (const view of views) {
