@@ -2,15 +2,23 @@
 import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
+import { openFile, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
 
 /** @throws DataError when a folder can't be read. `head` throws it for a file that can't. */
 export async function openFolder(root: string): Promise<Listing> {
   const paths: string[] = [];
   await walk(root, "", [], paths);
+  return filesBelow(root, paths);
+}
+
+/** Some files below a folder, by their paths. Whether they are there shows when they are read. */
+export function filesBelow(root: string, paths: readonly string[]): Listing {
+  const opened: Bytes[] = [];
   return {
     name: root,
     paths,
+    depth: 0,
     read: (i) => readFile(join(root, paths[i]!)),
     async head(i, length) {
       const path = join(root, paths[i]!);
@@ -24,9 +32,23 @@ export async function openFolder(root: string): Promise<Listing> {
         await file.close();
       }
     },
+    async open(i) {
+      const file = await openFile(join(root, paths[i]!));
+      opened.push(file);
+      return file;
+    },
     place: (i) => ({ path: join(root, paths[i]!), offset: 0 }),
-    close: async () => {},
+    beside: (path) => openIfThere(join(root, "..", path)),
+    close: async () => {
+      for (const file of opened) await file.close();
+    },
   };
+}
+
+/** A file, or undefined where there is none. */
+export async function openIfThere(path: string): Promise<Bytes | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() ? openFile(path) : undefined;
 }
 
 /** @param above the real paths of the folders that this one is in, to end where a link leads back up */

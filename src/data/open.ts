@@ -1,11 +1,24 @@
 /** From a path to a data set to train on and one to validate with. */
-import { open, readFile, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { DataError } from "../errors.ts";
-import { openCifar } from "./cifar.ts";
+import { reason } from "../files.ts";
+import { openArchive } from "./archive.ts";
+import { openFile } from "./bytes.ts";
 import { holdOut as split, type Dataset, type Encoded } from "./dataset.ts";
-import { openFolder } from "./folder.ts";
-import { arrange, LAYOUT, type Contents, type Listing } from "./listing.ts";
-import { openTar } from "./tar.ts";
+import { openFolder, openIfThere } from "./folder.ts";
+import type { Contents, Listing } from "./listing.ts";
+import { cifar } from "./sources/cifar.ts";
+import { classFolders, LAYOUT } from "./sources/class_folders.ts";
+import { ilsvrc } from "./sources/ilsvrc.ts";
+import { kaggle } from "./sources/kaggle.ts";
+import { list } from "./sources/list.ts";
+import type { Progress, Source } from "./sources/source.ts";
+import { webdataset } from "./sources/webdataset.ts";
+
+/** In the order in which they are asked. Class folders are what nothing else is. */
+const SOURCES: readonly Source[] = [cifar, list, kaggle, ilsvrc, webdataset, classFolders];
 
 export interface OpenOptions {
   /** A second folder or archive to validate with. */
@@ -17,6 +30,8 @@ export interface OpenOptions {
   readonly holdOut?: number;
   /** Chooses what is held out. */
   readonly seed?: number;
+  /** Told what takes its time: downloads, and indexes of large archives. */
+  readonly onProgress?: Progress;
 }
 
 export interface Opened {
@@ -25,17 +40,21 @@ export interface Opened {
 }
 
 /**
- * Opens a folder, a .tar or the binary files of CIFAR.
+ * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set with a name: of class folders, ImageNet as it is
+ * distributed, WebDataset's shards, or CIFAR's binary files (`SOURCES`).
  * @throws DataError when there is no such thing, nothing in it, a single class, or the two parts differ in classes.
  */
-export async function openDataset(path: string, { val, holdOut = 0.1, seed = 0 }: OpenOptions = {}): Promise<Opened> {
+export async function openDataset(
+  path: string,
+  { val, holdOut = 0.1, seed = 0, onProgress = () => {} }: OpenOptions = {},
+): Promise<Opened> {
   const opened: Contents[] = [];
   try {
-    const contents = await openPath(path);
+    const contents = await openPath(path, onProgress);
     opened.push(contents);
     let parts: Opened;
     if (val !== undefined) {
-      const other = await openPath(val);
+      const other = await openPath(val, onProgress);
       opened.push(other);
       parts = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
     } else if (!("all" in contents)) parts = contents;
@@ -59,6 +78,12 @@ export async function openDataset(path: string, { val, holdOut = 0.1, seed = 0 }
   }
 }
 
+/** How a set is remembered: by its absolute path, or by its name when it goes by one and there is no such path. */
+export function locate(data: string): string {
+  const isName = SOURCES.some((source) => source.names?.includes(data)) && !existsSync(data);
+  return isName ? data : resolve(data);
+}
+
 /** The bytes of one image file. @throws DataError when it can't be read. */
 export async function readImage(path: string): Promise<Encoded> {
   try {
@@ -68,32 +93,41 @@ export async function readImage(path: string): Promise<Encoded> {
   }
 }
 
-async function openPath(path: string): Promise<Contents> {
-  const found = await stat(path).catch((error: Error) => {
-    throw new DataError(`there is no ${path}: ${LAYOUT}`, { cause: error });
+async function openPath(path: string, progress: Progress): Promise<Contents> {
+  const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw new DataError(`can't read ${path}: ${reason(error)}`, { cause: error });
   });
-  const listing = found.isDirectory() ? await openFolder(path) : await openArchive(path);
+  if (!found) {
+    for (const source of SOURCES) {
+      if (source.names?.includes(path)) return openPath(await source.fetch!(path, progress), progress);
+    }
+    const names = SOURCES.flatMap((source) => source.names ?? []);
+    throw new DataError(`there is no ${path}: ${LAYOUT}, or the name of a set (${names.join(", ")})`);
+  }
+  if (!found.isDirectory()) {
+    for (const source of SOURCES) {
+      const contents = await source.openFile?.(path);
+      if (contents) return contents;
+    }
+  }
+  const listing = found.isDirectory() ? await openFolder(path) : await openAlone(path);
   try {
-    return (await openCifar(listing)) ?? (await arrange(listing));
+    for (const source of SOURCES) {
+      const contents = await source.openListing?.(listing, progress);
+      if (contents) return contents;
+    }
+    throw new DataError(`${path} is no set of images: ${LAYOUT}`);
   } catch (error) {
     await listing.close();
     throw error;
   }
 }
 
-async function openArchive(path: string): Promise<Listing> {
-  const file = await open(path).catch((error: Error) => {
-    throw new DataError(`can't open ${path}: ${error.message}`, { cause: error });
-  });
-  const { buffer } = await file.read(new Uint8Array(4), 0, 4, 0);
-  await file.close();
-  const packed =
-    buffer[0] === 0x1f && buffer[1] === 0x8b ? "gzip" : buffer[0] === 0x50 && buffer[1] === 0x4b ? "zip" : undefined;
-  if (packed !== undefined)
-    throw new DataError(
-      `${path} is compressed (${packed}) and can't be read in place: unpack it, and give the folder or .tar`,
-    );
-  return openTar(path);
+/** An archive, and what lies in the same folder. */
+async function openAlone(path: string): Promise<Listing> {
+  const listing = await openArchive(await openFile(path));
+  return { ...listing, beside: (name) => openIfThere(join(dirname(path), name)) };
 }
 
 function requireSameClasses({ train, val }: Opened): void {
@@ -103,6 +137,6 @@ function requireSameClasses({ train, val }: Opened): void {
   const difference = [missing && `${val.name} lacks "${missing}"`, unknown && `${train.name} lacks "${unknown}"`];
   throw new DataError(
     `${train.name} has ${train.classes.length} classes and ${val.name} ${val.classes.length}: ` +
-      `${difference.filter(Boolean).join(", ")}: both need the same class folders`,
+      `${difference.filter(Boolean).join(", ")}: both need the same classes`,
   );
 }

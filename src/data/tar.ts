@@ -3,8 +3,8 @@
  * lie. Nothing is extracted, so that a path in it, however odd, is only a name. POSIX.1-1988 (ustar) with GNU long
  * names and POSIX.1-2001 (pax) paths and sizes.
  */
-import { open, type FileHandle } from "node:fs/promises";
 import { DataError } from "../errors.ts";
+import { part, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
 
 const BLOCK = 512;
@@ -15,34 +15,24 @@ const NO_BODY = "23456";
 /** How much is read at once where members are small, so that many headers come with one read. */
 const WINDOW = 256 * 1024;
 
-/** @throws DataError when the file can't be opened, is no tar, or is cut short or damaged. */
-export async function openTar(path: string): Promise<Listing> {
-  const file = await open(path).catch((error: Error) => {
-    throw new DataError(`can't open ${path}: ${error.message}`, { cause: error });
-  });
-  try {
-    const { size } = await file.stat();
-    const { paths, starts, sizes } = await readIndex(new Window(file, size), path, size);
-    let closing: Promise<void> | undefined;
-    const read = async (i: number, length: number) => {
-      const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, starts[i]!);
-      if (bytesRead !== length)
-        throw new DataError(`${path}: ${bytesRead} of ${length} bytes at ${starts[i]}: the file has shrunk`);
-      return buffer;
-    };
-    return {
-      name: path,
-      paths,
-      read: (i) => read(i, sizes[i]!),
-      head: (i, length) => read(i, Math.min(length, sizes[i]!)),
-      place: (i) => ({ path, offset: starts[i]!, length: sizes[i]! }),
-      // Both parts of a set close what they share.
-      close: () => (closing ??= file.close()),
-    };
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
+/**
+ * The files in a .tar. It closes `archive` when it is closed itself.
+ * @param depth how many archives the files lie in: 1, or 2 for a .tar in a .tar
+ * @throws DataError when it is no tar, or is cut short or damaged
+ */
+export async function tarListing(archive: Bytes, depth: number): Promise<Listing> {
+  const { name, size } = archive;
+  const { paths, starts, sizes } = await readIndex(new Window(archive), name, size);
+  return {
+    name,
+    paths,
+    depth,
+    read: (i) => archive.read(starts[i]!, sizes[i]!),
+    head: (i, length) => archive.read(starts[i]!, Math.min(length, sizes[i]!)),
+    open: async (i) => part(archive, `${name}/${paths[i]}`, starts[i]!, sizes[i]!),
+    ...(archive.place && { place: (i) => archive.place!(starts[i]!, sizes[i]!) }),
+    close: () => archive.close(),
+  };
 }
 
 interface Index {
@@ -110,27 +100,26 @@ function cutShort(name: string, fileSize: number, what: string, end: number): Da
 
 /** Reads ahead while members are small. */
 class Window {
-  readonly #file: FileHandle;
-  readonly #fileSize: number;
+  readonly #bytes: Bytes;
   #start = 0;
-  #bytes: Uint8Array = new Uint8Array(0);
+  #window: Uint8Array = new Uint8Array(0);
 
-  constructor(file: FileHandle, fileSize: number) {
-    this.#file = file;
-    this.#fileSize = fileSize;
+  constructor(bytes: Bytes) {
+    this.#bytes = bytes;
   }
 
   /** `length` bytes from `at`, fewer at the end of the file; valid until the next call. */
   async read(at: number, length: number): Promise<Uint8Array> {
-    const end = Math.min(at + length, this.#fileSize);
-    if (at < this.#start || end > this.#start + this.#bytes.length) {
-      const jump = at - (this.#start + this.#bytes.length);
-      const ahead = jump < WINDOW / 8 ? WINDOW : BLOCK;
-      const wanted = Math.min(Math.max(end - at, ahead), this.#fileSize - at);
-      const { buffer, bytesRead } = await this.#file.read(new Uint8Array(wanted), 0, wanted, at);
-      [this.#start, this.#bytes] = [at, buffer.subarray(0, bytesRead)];
+    const { size } = this.#bytes;
+    const end = Math.min(at + length, size);
+    const windowEnd = this.#start + this.#window.length;
+    if (at < this.#start || end > windowEnd) {
+      const ahead = at - windowEnd < WINDOW / 8 ? WINDOW : BLOCK;
+      const wanted = Math.min(Math.max(end - at, ahead), size - at);
+      this.#window = await this.#bytes.read(at, wanted);
+      this.#start = at;
     }
-    return this.#bytes.subarray(at - this.#start, end - this.#start);
+    return this.#window.subarray(at - this.#start, end - this.#start);
   }
 }
 

@@ -234,9 +234,7 @@ describe("tar", () => {
     expect(await complaint(openDataset(await write(Buffer.from("a text file".repeat(100)))))).toContain(
       "it is no tar archive",
     );
-    expect(await complaint(openDataset(await write(Bun.gzipSync(Buffer.from(whole)))))).toContain(
-      "is compressed (gzip)",
-    );
+    expect(await complaint(openDataset(await write(Buffer.from("PK\x03\x04"))))).toContain("is compressed (zip)");
     expect(await complaint(openDataset(await write(new Uint8Array(0))))).toContain("is empty");
   });
 });

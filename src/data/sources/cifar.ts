@@ -1,11 +1,44 @@
 /**
  * CIFAR-10 and CIFAR-100 in their binary version: records of one label byte (CIFAR-100: a coarse and a fine one) and
  * 32 × 32 pixels, all red, then all green, then all blue. A. Krizhevsky, "Learning Multiple Layers of Features from
- * Tiny Images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html
+ * Tiny Images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html. Also by name, from there.
  */
-import { DataError } from "../errors.ts";
-import type { Dataset } from "./dataset.ts";
-import type { Listing } from "./listing.ts";
+import { join } from "node:path";
+import { DataError } from "../../errors.ts";
+import { cacheFolder } from "../../native/cache.ts";
+import type { Dataset } from "../dataset.ts";
+import type { Listing } from "../listing.ts";
+import { download } from "./download.ts";
+import type { Progress, Source } from "./source.ts";
+
+/** Names, files at the address, and the MD5 that the page states. */
+const ADDRESS = "https://www.cs.toronto.edu/~kriz/";
+const ARCHIVES: Readonly<Record<string, { readonly file: string; readonly md5: string }>> = {
+  cifar10: { file: "cifar-10-binary.tar.gz", md5: "c32a1d4ab5d03f1284b67883e8d87530" },
+  cifar100: { file: "cifar-100-binary.tar.gz", md5: "03b5dce01913d631647c71ecec9e9cb8" },
+};
+
+export const cifar: Source = {
+  names: Object.keys(ARCHIVES),
+  fetch: (name, progress) => fetchCifar(name, { progress }),
+  openListing: openCifar,
+};
+
+export interface FetchOptions {
+  readonly progress: Progress;
+  readonly address?: string;
+  readonly archives?: typeof ARCHIVES;
+  readonly folder?: string;
+}
+
+/** The path of an archive in the cache folder, where it is downloaded to when it isn't there. @throws DataError */
+export async function fetchCifar(
+  name: string,
+  { progress, address = ADDRESS, archives = ARCHIVES, folder = cacheFolder("data") }: FetchOptions,
+): Promise<string> {
+  const { file, md5 } = archives[name]!;
+  return download({ url: address + file, path: join(folder, file), md5, progress });
+}
 
 const SIDE = 32;
 const PLANE = SIDE * SIDE;
@@ -25,7 +58,7 @@ const FORMATS: readonly Format[] = [
 ];
 
 /** The two parts when the files are those of CIFAR, else undefined. @throws DataError when they are damaged. */
-export async function openCifar(listing: Listing): Promise<{ train: Dataset; val: Dataset } | undefined> {
+async function openCifar(listing: Listing): Promise<{ train: Dataset; val: Dataset } | undefined> {
   const files = listing.paths.map((path, index) => ({ path, index, name: path.split("/").at(-1)! }));
   if (files.some(({ name }) => name === "data_batch_1")) {
     throw new DataError(`${listing.name} holds CIFAR-10 for Python: take "CIFAR-10 binary version" from the same page`);

@@ -1,0 +1,113 @@
+/** Fetches a large file once: what has come is kept, and the next try goes on from there. */
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  createReadStream,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { basename, dirname } from "node:path";
+import { DataError } from "../../errors.ts";
+import { reason } from "../../files.ts";
+import type { Progress } from "./source.ts";
+
+/** How long nothing may come. */
+const STALL_MS = 20_000;
+const PROGRESS_MS = 2_000;
+const MB = 1e6;
+
+export interface Download {
+  readonly url: string;
+  /** Where it is to lie. What has come of it so far lies beside it, with .part behind the name. */
+  readonly path: string;
+  /** In hexadecimal digits. */
+  readonly md5: string;
+  readonly progress: Progress;
+  readonly stallMs?: number;
+}
+
+/**
+ * The path of the file, complete and checked. @throws DataError when the server can't be reached or has no such file,
+ * when it falls silent, or when the file is another than expected
+ */
+export async function download({ url, path, md5, progress, stallMs = STALL_MS }: Download): Promise<string> {
+  if (sizeOf(path) !== undefined) return path;
+  const part = `${path}.part`;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    await receive(url, part, progress, stallMs);
+    const found = await hash(part);
+    if (found !== md5) {
+      rmSync(part, { force: true });
+      throw new DataError(`${url} came with the MD5 ${found} instead of ${md5}: try again`);
+    }
+    renameSync(part, path);
+    return path;
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    const had = sizeOf(part) ?? 0;
+    const kept = had > 0 ? ` (the first ${(had / MB).toFixed(1)} MB are kept)` : "";
+    const advice = `try again${kept}, or download it yourself and give its path`;
+    throw new DataError(`can't download ${url}: ${reason(error)}: ${advice}`, { cause: error });
+  }
+}
+
+/** Appends to `part` what it lacks. */
+async function receive(url: string, part: string, progress: Progress, stallMs: number): Promise<void> {
+  const had = sizeOf(part) ?? 0;
+  const stalled = new AbortController();
+  const stall = () => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`));
+  let timer = setTimeout(stall, stallMs);
+  try {
+    const headers: Record<string, string> = had > 0 ? { range: `bytes=${had}-` } : {};
+    const response = await fetch(url, { headers, signal: stalled.signal });
+    // It has no more than is here: either this is all of it, or it is of another file, which the MD5 tells.
+    if (response.status === 416) return;
+    if (!response.ok || !response.body) throw new Error(`the server answers ${response.status}`);
+    // A server that can't go on in the middle sends all of it again.
+    const goesOn = response.status === 206;
+    let done = goesOn ? had : 0;
+    const total = done + Number(response.headers.get("content-length") ?? NaN);
+    const say = () => {
+      const of = Number.isFinite(total) ? ` of ${(total / MB).toFixed(0)}` : "";
+      progress(`Downloading ${basename(url)}: ${(done / MB).toFixed(0)}${of} MB`);
+    };
+    say();
+    let said = Date.now();
+    const file = openSync(part, goesOn ? "a" : "w");
+    try {
+      for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+        clearTimeout(timer);
+        timer = setTimeout(stall, stallMs);
+        for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
+        done += chunk.length;
+        if (Date.now() - said < PROGRESS_MS) continue;
+        said = Date.now();
+        say();
+      }
+      if (done < total) throw new Error(`the connection broke off at ${done} of ${total} bytes`);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    throw stalled.signal.aborted ? stalled.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function hash(path: string): Promise<string> {
+  const md5 = createHash("md5");
+  for await (const chunk of createReadStream(path)) md5.update(chunk as Uint8Array);
+  return md5.digest("hex");
+}
+
+function sizeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size;
+}

@@ -1,0 +1,127 @@
+/**
+ * ILSVRC-2012 and ILSVRC-2010 as they are distributed, read without unpacking: the training images as a .tar of a .tar
+ * for each synset, those to validate with in one .tar, labelled by the devkit. Either may be unpacked, or alone.
+ */
+import { DataError } from "../../errors.ts";
+import { descend } from "../archive.ts";
+import type { Dataset } from "../dataset.ts";
+import { HIDDEN, IMAGE_ENDING, imagesOf, joined, type Contents, type Listing } from "../listing.ts";
+import { add, inOrder } from "./classes.ts";
+import { findDevkit, wanted, type Devkit, type Year } from "./devkit.ts";
+import type { Progress, Source } from "./source.ts";
+import { classNames } from "./synsets.ts";
+
+const TRAIN_ARCHIVE = /(?:^|\/)ILSVRC(2012|2010)_(?:img|images)_train\.tar$/;
+const VAL_ARCHIVE = /(?:^|\/)ILSVRC(2012|2010)_(?:img|images)_val\.tar$/;
+const SYNSET_ARCHIVE = /(?:^|\/)(n\d{8})\.tar$/;
+const SYNSET_IMAGE = /(?:^|\/)(n\d{8})\/[^/]+$/;
+const VAL_IMAGE = /(?:^|\/)ILSVRC(2012|2010)_val_(\d{8})\.jpe?g$/i;
+/** Parts that are no training images, when all is unpacked below one folder. */
+const OTHER_PART = /(?:^|\/)(?:val|test)\//;
+/** Archives whose headers are read at once: most of the time one only waits for the disk. */
+const AT_ONCE = 16;
+
+export const ilsvrc: Source = {
+  async openListing(listing, progress) {
+    const { paths } = listing;
+    const archives = [TRAIN_ARCHIVE, VAL_ARCHIVE].map((name) => paths.findIndex((path) => name.test(path)));
+    const [trainArchive, valArchive] = archives as [number, number];
+    const isTrain = trainArchive >= 0 || paths.some((path) => SYNSET_ARCHIVE.test(path));
+    const isVal = valArchive >= 0 || paths.some((path) => VAL_IMAGE.test(path) && !SYNSET_IMAGE.test(path));
+    if (!isTrain && !isVal) return undefined;
+    const train = trainArchive >= 0 ? await descend(listing, trainArchive) : listing;
+    const classFiles = isTrain ? await synsetArchives(train, progress) : synsetFolders(train);
+    const val = valArchive >= 0 ? await descend(listing, valArchive) : listing;
+    return arrangeSynsets(listing, classFiles, isVal ? await valImages(val, listing) : synsetFolders(val, true));
+  },
+};
+
+/** Images by synset. */
+export interface SynsetFiles {
+  readonly listing: Listing;
+  readonly files: ReadonlyMap<string, readonly number[]>;
+  /** The synsets that it may have, when they are known to be more than those it has. */
+  readonly wnids?: readonly string[];
+  readonly words?: ReadonlyMap<string, string>;
+}
+
+/** The images in folders that are named after synsets: those to train on, or those below val/. */
+export function synsetFolders(listing: Listing, below = false): SynsetFiles {
+  const files = new Map<string, number[]>();
+  listing.paths.forEach((path, i) => {
+    const wnid = SYNSET_IMAGE.exec(path)?.[1];
+    const fits = below ? /(?:^|\/)val\//.test(path) : !OTHER_PART.test(path);
+    if (wnid && fits && IMAGE_ENDING.test(path) && !HIDDEN.test(path)) add(files, wnid, i);
+  });
+  return { listing, files };
+}
+
+/** The images in archives that are named after synsets. */
+async function synsetArchives(listing: Listing, progress: Progress): Promise<SynsetFiles> {
+  const found = new Map<string, number>();
+  listing.paths.forEach((path, i) => {
+    const wnid = SYNSET_ARCHIVE.exec(path)?.[1];
+    if (wnid) found.set(wnid, i);
+  });
+  if (found.size === 0) throw new DataError(`${listing.name} has no .tar of a synset (n01440764.tar) in it`);
+  const wnids = [...found.keys()].sort();
+  const inner = new Map<string, Listing>();
+  let [next, done] = [0, 0];
+  const work = async () => {
+    while (next < wnids.length) {
+      const wnid = wnids[next++]!;
+      inner.set(wnid, await descend(listing, found.get(wnid)!));
+      if (++done % 100 === 0) progress(`Reading the index of ${listing.name}: ${done} of ${wnids.length} archives`);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const all = joined(
+    listing,
+    wnids.map((wnid) => [wnid, inner.get(wnid)!]),
+  );
+  return { ...synsetFolders(all), wnids };
+}
+
+/** Images with a number, in the order of their numbers, each in the class that the devkit states. */
+async function valImages(listing: Listing, outer: Listing): Promise<SynsetFiles> {
+  const images = new Map<number, number>();
+  let year: Year | undefined;
+  listing.paths.forEach((path, i) => {
+    const [, its, number] = SYNSET_IMAGE.test(path) ? [] : (VAL_IMAGE.exec(path) ?? []);
+    if (its === undefined) return;
+    year ??= its as Year;
+    images.set(Number(number), i);
+  });
+  if (year === undefined) throw new DataError(`${listing.name} has no image ILSVRC2012_val_00000001.JPEG or the like`);
+  const devkit: Devkit | undefined = await findDevkit(outer, year);
+  if (!devkit) throw new DataError(`${outer.name} has images of ILSVRC-${year} to validate with, but ${wanted(year)}`);
+  const files = new Map<string, number[]>();
+  for (const [number, i] of images) add(files, devkit.synsetOf(number), i);
+  return { listing, files, wnids: devkit.wnids, words: devkit.words };
+}
+
+/**
+ * Both parts with the same classes: the synsets of the training images, or, without those, all that the challenge has.
+ * @throws DataError when there are images to validate with of a synset that there are none to train on
+ */
+export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFiles): Contents {
+  const words = new Map([...(train.words ?? []), ...(val.words ?? [])]);
+  const part = ({ listing, files }: SynsetFiles, wnids: readonly string[], name: string): Dataset => {
+    const { labels, indices } = inOrder(listing, files, wnids);
+    const images = imagesOf(listing, { name, classes: classNames(wnids, words), labels, indices });
+    return { ...images, close: () => outer.close() };
+  };
+  const all = (files: SynsetFiles) => part(files, files.wnids ?? [...files.files.keys()].sort(), outer.name);
+  if (train.files.size === 0) return { all: all(val) };
+  if (val.files.size === 0) return { all: all(train) };
+  const wnids = train.wnids ?? [...train.files.keys()].sort();
+  const known = new Set(wnids);
+  const unknown = [...val.files.keys()].find((wnid) => !known.has(wnid));
+  if (unknown !== undefined) {
+    const whose = `${classNames([unknown], words)[0]}, ${unknown}`;
+    throw new DataError(`${val.listing.name} has images of "${whose}", and ${train.listing.name} none to train on`);
+  }
+  const nameOf = ({ listing }: SynsetFiles, its: string) =>
+    train.listing === val.listing ? `${listing.name} (${its})` : listing.name;
+  return { train: part(train, wnids, nameOf(train, "train")), val: part(val, wnids, nameOf(val, "val")) };
+}

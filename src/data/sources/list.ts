@@ -1,0 +1,142 @@
+/**
+ * A list of images with their classes: a .csv (`path,label` and, if there are parts, `split`; with or without a line of
+ * column names) or a .jsonl (an object a line, with the same names). Paths are relative to the list's folder.
+ */
+import { dirname } from "node:path";
+import { DataError } from "../../errors.ts";
+import { openFile, readText } from "../bytes.ts";
+import { filesBelow } from "../folder.ts";
+import { IMAGE_ENDING } from "../listing.ts";
+import { byBytes, inParts, PARTS, type Part } from "./classes.ts";
+import { csvRows, MAX_ROW_LENGTH } from "./csv.ts";
+import type { Source } from "./source.ts";
+import { classNames } from "./synsets.ts";
+
+/** A list of ImageNet's 1.3 million images has about 70 MB. */
+const MAX_LIST_BYTES = 512 * 2 ** 20;
+
+/** What people call the columns, in small letters. */
+const COLUMNS = {
+  path: ["path", "file", "filename", "file_name", "filepath", "image", "image_path"],
+  label: ["label", "class", "category", "class_name"],
+  split: ["split", "part", "set", "subset"],
+} as const;
+type Column = keyof typeof COLUMNS;
+
+interface Item {
+  readonly line: number;
+  readonly path: string;
+  readonly label: string;
+  readonly split: string | undefined;
+}
+
+export const list: Source = {
+  async openFile(path) {
+    const read = /\.csv$/i.test(path) ? csvItems : /\.(jsonl|ndjson)$/i.test(path) ? jsonItems : undefined;
+    if (!read) return undefined;
+    const file = await openFile(path);
+    const text = await readText(file, MAX_LIST_BYTES).finally(() => file.close());
+    const [paths, keys, parts]: [string[], string[], (Part | undefined)[]] = [[], [], []];
+    for (const { line, path: own, label, split } of read(text, path)) {
+      paths.push(relative(own, `${path}, line ${line}`));
+      if (label === "") throw new DataError(`${path}, line ${line}: no label for ${own}`);
+      keys.push(label);
+      const part = split === undefined ? undefined : PARTS[split.trim().toLowerCase()];
+      if (split !== undefined && part === undefined)
+        throw new DataError(`${path}, line ${line}: the split is "${split}": expected train, val or test`);
+      parts.push(part);
+    }
+    if (paths.length === 0) throw new DataError(`${path} lists no images: expected a line with path,label for each`);
+    const sorted = [...new Set(keys)].sort(sorter(keys));
+    const numbers = new Map(sorted.map((key, label) => [key, label]));
+    return inParts(filesBelow(dirname(path), paths), {
+      name: path,
+      classes: classNames(sorted),
+      labels: keys.map((key) => numbers.get(key)!),
+      indices: Array.from(paths.keys()),
+      parts,
+      ignored: 0,
+    });
+  },
+};
+
+/** Numbers in the order of numbers, where all labels are some. */
+function sorter(keys: readonly string[]): (a: string, b: string) => number {
+  return keys.every((key) => /^\d{1,9}$/.test(key)) ? (a, b) => Number(a) - Number(b) || byBytes(a, b) : byBytes;
+}
+
+/** A path below the list's folder, divided by "/". @throws DataError when it leads elsewhere */
+function relative(path: string, where: string): string {
+  const refused = (why: string) => new DataError(`${where}: "${path}" ${why}: give paths below the list's folder`);
+  // Lists that were made on Windows.
+  const parts = path.trim().replaceAll("\\", "/").split("/");
+  if (path.includes("\0")) throw refused("holds a zero byte");
+  if (parts[0] === "" || /^[a-z]:/i.test(parts[0]!)) throw refused(path.trim() === "" ? "is no path" : "is absolute");
+  const kept: string[] = [];
+  for (const part of parts) {
+    if (part === "..") {
+      if (kept.pop() === undefined) throw refused("leads out of the folder");
+    } else if (part !== "" && part !== ".") kept.push(part);
+  }
+  if (kept.length === 0) throw refused("is no file");
+  return kept.join("/");
+}
+
+function* csvItems(text: string, name: string): Generator<Item> {
+  let columns: Readonly<Record<Column, number>> | undefined;
+  for (const { line, cells } of csvRows(text, name)) {
+    if (columns === undefined) {
+      const named = find((names) => cells.findIndex((cell) => names.includes(cell.trim().toLowerCase())));
+      columns = named.path >= 0 && named.label >= 0 ? named : { path: 0, label: 1, split: 2 };
+      if (columns === named) continue;
+      if (!IMAGE_ENDING.test(cells[0]!.trim()))
+        throw new DataError(
+          `${name}, line ${line}: "${cells.join(",").slice(0, 80)}" names no columns (path,label,split) and no image`,
+        );
+    }
+    const [path, label, split] = [cells[columns.path], cells[columns.label], cells[columns.split]];
+    if (path === undefined || label === undefined)
+      throw new DataError(`${name}, line ${line}: ${cells.length} cells, too few for a path and a label`);
+    yield { line, path, label: label.trim(), split: split?.trim() === "" ? undefined : split };
+  }
+}
+
+function* jsonItems(text: string, name: string): Generator<Item> {
+  let line = 0;
+  for (let at = 0; at < text.length;) {
+    const newline = text.indexOf("\n", at);
+    const end = newline < 0 ? text.length : newline;
+    line++;
+    if (end - at > MAX_ROW_LENGTH)
+      throw new DataError(`${name}, line ${line}: more than ${MAX_ROW_LENGTH} characters: it is no list`);
+    const json = text.slice(at, end).trim();
+    at = end + 1;
+    if (json === "") continue;
+    const values = parse(json, `${name}, line ${line}`);
+    const get = find((names) => names.find((key) => Object.hasOwn(values, key)));
+    const [path, label, split] = [get.path, get.label, get.split].map((key) => key && values[key]);
+    if (typeof path !== "string" || (typeof label !== "string" && !Number.isInteger(label)))
+      throw new DataError(`${name}, line ${line}: expected {"path": "…", "label": a text or a whole number}`);
+    yield {
+      line,
+      path,
+      label: String(label),
+      split: split === undefined || split === null ? undefined : String(split),
+    };
+  }
+}
+
+function parse(json: string, where: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(json);
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
+  } catch (error) {
+    throw new DataError(`${where}: no JSON (${(error as Error).message})`, { cause: error });
+  }
+  throw new DataError(`${where}: no JSON object`);
+}
+
+/** What is found for each column by its names. */
+function find<T>(look: (names: readonly string[]) => T): Record<Column, T> {
+  return { path: look(COLUMNS.path), label: look(COLUMNS.label), split: look(COLUMNS.split) };
+}

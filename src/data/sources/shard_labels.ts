@@ -1,0 +1,106 @@
+/** The labels in a WebDataset: numbers, names, or both, and names of numbers beside the shards. */
+import { DataError } from "../../errors.ts";
+import { readText } from "../bytes.ts";
+import type { Listing } from "../listing.ts";
+import { byBytes } from "./classes.ts";
+import { classNames, unlike } from "./synsets.ts";
+
+/** A class by its number, its name, or both. */
+export interface Label {
+  readonly number?: number;
+  readonly name?: string;
+}
+
+/** ImageNet as a whole has 21,841 classes; a number above this is none, and would cost memory for each below it. */
+const MAX_CLASSES = 100_000;
+const MAX_NAMES_BYTES = 16 * 2 ** 20;
+const NUMBERS = ["label", "cls", "class", "class_id", "label_id", "category"];
+const NAMES = ["class_name", "label_name", "classname", "class", "label", "category", "name"];
+
+/** What KEY.cls or KEY.json says. Undefined for JSON without any of the names. @throws DataError when it is no JSON */
+export function parseLabel(text: string, name: string): Label | undefined {
+  if (!name.endsWith(".json")) return labelOf(text.trim());
+  const value = parseJson(text, name);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  const fields = new Map(Object.entries(value));
+  const number = NUMBERS.map((key) => fields.get(key)).find(isClassNumber);
+  const said = NAMES.map((key) => fields.get(key)).find((own) => typeof own === "string" && own !== "");
+  if (number === undefined) return said === undefined ? undefined : { name: said as string };
+  return said === undefined ? { number } : { number, name: said as string };
+}
+
+const isClassNumber = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
+
+function labelOf(text: string): Label | undefined {
+  if (text === "") return undefined;
+  return /^\d{1,9}$/.test(text) ? { number: Number(text) } : { name: text };
+}
+
+function parseJson(text: string, name: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new DataError(`${name}: no JSON (${(error as Error).message})`, { cause: error });
+  }
+}
+
+/** The classes' names in the order of their numbers: classes.txt (one a line) or classes.json (a list) at the shards. */
+export async function namesBeside(listing: Listing): Promise<readonly string[] | undefined> {
+  for (const file of ["classes.txt", "classes.json"]) {
+    const i = listing.paths.findIndex((path) => path === file || path.endsWith(`/${file}`));
+    const bytes = i >= 0 ? await listing.open(i) : await listing.beside?.(file);
+    if (!bytes) continue;
+    const text = await readText(bytes, MAX_NAMES_BYTES).finally(() => bytes.close());
+    const names = file.endsWith(".txt") ? text.trimEnd().split(/\r?\n/) : parseJson(text, bytes.name);
+    if (Array.isArray(names) && names.length <= MAX_CLASSES && names.every((name) => typeof name === "string"))
+      return names;
+    throw new DataError(`${bytes.name} is no list of up to ${MAX_CLASSES} names: ["first class", "second class", …]`);
+  }
+  return undefined;
+}
+
+/**
+ * Numbers classes: as their numbers say, else in the order of their names. @param where sample k's label lies
+ * @throws DataError when a number has two names or none, or only some labels have a number
+ */
+export function numberLabels(
+  labels: readonly Label[],
+  names: readonly string[] | undefined,
+  where: (k: number) => string,
+): { readonly classes: readonly string[]; readonly labels: readonly number[] } {
+  const isNumber = labels[0]!.number !== undefined;
+  const odd = labels.findIndex(({ number }) => (number !== undefined) !== isNumber);
+  if (odd >= 0) {
+    const [number, name] = isNumber ? [0, odd] : [odd, 0];
+    throw new DataError(
+      `${where(number)} gives the class as number ${labels[number]!.number}, and ${where(name)} as "${labels[name]!.name}"`,
+    );
+  }
+  if (!isNumber) {
+    const keys = names ?? [...new Set(labels.map(({ name }) => name!))].sort(byBytes);
+    const numbers = new Map(keys.map((key, number) => [key, number]));
+    const unknown = labels.findIndex(({ name }) => !numbers.has(name!));
+    if (unknown >= 0)
+      throw new DataError(`${where(unknown)}: "${labels[unknown]!.name}" is none of the ${keys.length} classes listed`);
+    return { classes: named(keys), labels: labels.map(({ name }) => numbers.get(name!)!) };
+  }
+  const limit = names?.length ?? MAX_CLASSES;
+  const own = new Map<number, string>();
+  let count = names?.length ?? 0;
+  labels.forEach(({ number, name }, k) => {
+    if (number! >= limit) throw new DataError(`${where(k)}: class ${number}, of up to ${limit} (from 0)`);
+    count = Math.max(count, number! + 1);
+    const before = own.get(number!) ?? name;
+    if (name !== undefined && before !== name)
+      throw new DataError(`${where(k)}: class ${number} is called "${name}", and before "${before}"`);
+    if (name !== undefined) own.set(number!, name);
+  });
+  const numbers = Array.from({ length: count }, (_, number) => number);
+  const classes = named(names ?? numbers.map((number) => own.get(number) ?? `${number}`));
+  return { classes, labels: labels.map(({ number }) => number!) };
+}
+
+/** Names that two classes share get the number appended. */
+function named(names: readonly string[]): readonly string[] {
+  return unlike(classNames(names), Array.from(names.keys()));
+}
