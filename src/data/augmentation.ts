@@ -78,9 +78,11 @@ export function drawViews(
     if (options.resizedCrop) drawSource(view, options.resizedCrop, record, random(Purpose.resizedCrop));
     if (options.jitter) drawJitter(view, options.jitter, random(Purpose.jitter));
     if (options.erase) drawErased(view, options.erase, size, random(Purpose.erase));
+    if (!cuts && mixup === 0) continue;
     if (cuts) drawCut(view, cutmix, size, random(Purpose.mix));
-    else if (mixup > 0) drawShare(view, mixup, random(Purpose.mix));
+    else view[VIEW.share] = random(Purpose.mix).beta(mixup);
     view[VIEW.partner] = (n + 1) % images.length;
+    view[VIEW.extended] = 1;
   }
   return views;
 }
@@ -142,18 +144,12 @@ function drawErased(view: Float32Array, probability: number, size: number, rando
   view[VIEW.extended] = 1;
 }
 
-function drawShare(view: Float32Array, alpha: number, random: Random): void {
-  view[VIEW.share] = random.beta(alpha);
-  view[VIEW.extended] = 1;
-}
-
 /** A box of 1 − λ of the area around any pixel; what reaches beyond the border is cut off. */
 function drawCut(view: Float32Array, alpha: number, size: number, random: Random): void {
   const half = Math.floor((size * Math.sqrt(1 - random.beta(alpha))) / 2);
   const [y, x] = [random.integer(size), random.integer(size)];
   const within = (edge: number) => Math.min(Math.max(edge, 0), size);
   view.set([y - half, x - half, y + half, x + half].map(within), VIEW.cut);
-  view[VIEW.extended] = 1;
 }
 
 /**
