@@ -1,7 +1,7 @@
-/** From decoded images on the device to the input of a network: crop, mirror, mean, colour. */
-import type { Network } from "../../src/model/networks.ts";
-import { drawViews } from "../../src/data/augmentation.ts";
-import { augmentKernel, VIEW_LENGTH } from "../../src/ops/augment.ts";
+/** From decoded images on the device to the input of a network. */
+import { drawViews, type AugmentationOptions } from "../../src/data/augmentation.ts";
+import { MODERN_AUGMENTATION } from "../../src/model/networks.ts";
+import { augmentKernel, VIEW } from "../../src/ops/augment.ts";
 import type { Piece } from "../bench.ts";
 import { checkAll, requireFinite } from "../check.ts";
 import { bytes, columnsOf, numbers } from "../data.ts";
@@ -12,17 +12,24 @@ import { distinct, type Suite } from "./suite.ts";
 
 export const augment: Suite = {
   name: "augment",
-  about: "crop, mirror image, mean image and colour noise, on the device",
+  about: "pixels to a network's input, on the device: a crop or all that --augment modern does",
   async run(bench, { network, batches }) {
-    for (const images of batches) await bench.contest(piece(network, images, distinct(bench.devices)));
+    const { record, crop: size } = network;
+    const usual = { record, size, crop: true, mirror: true, colour: 0 };
+    for (const images of batches) {
+      await bench.contest(piece("crop and mirror", usual, images, distinct(bench.devices)));
+      await bench.contest(piece("modern", { ...MODERN_AUGMENTATION, record, size }, images, distinct(bench.devices)));
+    }
   },
 };
 
 /** Of each image 3 · crop² bytes are read and as many numbers written. */
-function piece({ record: side, crop }: Network, images: number, devices: readonly BenchDevice[]): Piece {
+function piece(name: string, options: AugmentationOptions, images: number, devices: readonly BenchDevice[]): Piece {
+  const { record: side, size: crop } = options;
   const size = 3 * crop * crop * images;
   return {
-    ...{ suite: "augment", name: `${side}² to ${crop}², batch ${images}`, work: { unit: "byte", amount: 5 * size } },
+    ...{ suite: "augment", name: `${side}² to ${crop}², batch ${images}, ${name}` },
+    work: { unit: "byte", amount: 5 * size },
     entrants: devices.map((device) => ({
       ...{ contestant: "augment", device, clock: "device" },
       async open() {
@@ -30,8 +37,7 @@ function piece({ record: side, crop }: Network, images: number, devices: readonl
         const pixels = bytes(images * side * side * 3, 1);
         const mean = numbers(side * side * 3, 2).map((value) => 120 + 20 * value);
         const indices = Uint32Array.from({ length: images }, (_, n) => n);
-        const settings = { record: side, size: crop, crop: true, mirror: true, colour: 0 };
-        const views = drawViews(settings, undefined, 0, 0, indices, 0);
+        const views = drawViews(options, undefined, 0, 0, indices, 0);
         const uniforms = { images, side, crop };
         const loaded = loadKernel(backend, augmentKernel, { pixels, views, mean }, size, uniforms);
         return {
@@ -39,20 +45,18 @@ function piece({ record: side, crop }: Network, images: number, devices: readonl
           async check() {
             const found = (await loaded.compute()) as Float32Array;
             requireFinite(found);
+            // The last image is mixed with the first, if at all.
             const last = images - 1;
-            const expected = new Float64Array(3 * crop * crop);
-            augmentKernel.reference(
-              {
-                pixels: pixels.subarray(last * side * side * 3),
-                views: views.subarray(last * VIEW_LENGTH),
-                mean,
-                x: expected,
-              },
-              { ...uniforms, images: 1 },
-            );
+            const pair = {
+              pixels: Uint8Array.from([...row(pixels, last, images), ...row(pixels, 0, images)]),
+              views: Float32Array.from([...row(views, last, images), ...row(views, 0, images)]),
+            };
+            pair.views[VIEW.partner] = 1;
+            const expected = new Float64Array(2 * 3 * crop * crop);
+            augmentKernel.reference({ ...pair, mean, x: expected }, { ...uniforms, images: 2 });
             return checkAll(
               columnsOf(found, images, [last]),
-              expected,
+              columnsOf(expected, 2, [0]),
               "all of an image by the plain loop in float64, the rest finite",
             );
           },
@@ -61,4 +65,10 @@ function piece({ record: side, crop }: Network, images: number, devices: readonl
       },
     })),
   };
+}
+
+/** Row n of `rows` rows. */
+function row<A extends Uint8Array | Float32Array>(array: A, n: number, rows: number): A {
+  const length = array.length / rows;
+  return array.subarray(n * length, (n + 1) * length) as A;
 }

@@ -94,60 +94,84 @@ function extendedRow(
   plane: usize,
 ): void {
   const view = views + ((<usize>n) << 7);
-  const partner = <i32>load<f32>(view, PARTNER);
-  const other = views + ((<usize>partner) << 7);
   const bytes = <usize>side * side * 3;
-  const own = pixels + <usize>n * bytes;
-  const theirs = pixels + <usize>partner * bytes;
-  for (let j = 0; j < crop; j++, to += pixel) {
-    const share = isInside(view + CUT, i, j) ? <f32>0 : load<f32>(view, SHARE);
-    let colour = f32x4.splat(0);
-    if (share != 0) colour = f32x4.mul(f32x4.splat(share), colourAt(own, view, mean, i, j, side, crop));
-    if (share != 1) {
-      const rest = f32x4.splat(1 - share);
-      colour = f32x4.add(colour, f32x4.mul(rest, colourAt(theirs, other, mean, i, j, side, crop)));
-    }
-    store<f32>(to, f32x4.extract_lane(colour, 0));
-    store<f32>(to + plane, f32x4.extract_lane(colour, 1));
-    store<f32>(to + 2 * plane, f32x4.extract_lane(colour, 2));
-  }
+  const share = load<f32>(view, SHARE);
+  const cut = view + CUT;
+  addRow(pixels + <usize>n * bytes, view, mean, cut, 0, share, true, to, i, side, crop, pixel, plane);
+  if (share == 1 && load<f32>(cut) == load<f32>(cut, 8)) return;
+  const partner = <usize>load<f32>(view, PARTNER);
+  const other = views + (partner << 7);
+  addRow(pixels + partner * bytes, other, mean, cut, 1, 1 - share, false, to, i, side, crop, pixel, plane);
 }
 
-/** Red, green and blue of one pixel of one image, before it is mixed with another. */
-function colourAt(image: usize, view: usize, mean: usize, i: i32, j: i32, side: i32, crop: i32): v128 {
-  const column = load<f32>(view, MIRROR) != 0 ? crop - 1 - j : j;
+/** Stores (`first`) or adds a row of own times `inside` or `outside`, as a pixel lies in the cut box or not. */
+function addRow(
+  image: usize,
+  view: usize,
+  mean: usize,
+  cut: usize,
+  inside: f32,
+  outside: f32,
+  first: bool,
+  to: usize,
+  i: i32,
+  side: i32,
+  crop: i32,
+  pixel: usize,
+  plane: usize,
+): void {
+  const extended = load<f32>(view, EXTENDED) != 0;
+  const mirror = load<f32>(view, MIRROR) != 0;
+  const height = extended ? <i32>load<f32>(view, HEIGHT) : crop;
+  const width = extended ? <i32>load<f32>(view, WIDTH) : crop;
+  const red = extended ? column(view + MATRIX) : f32x4(1, 0, 0, 0);
+  const green = extended ? column(view + MATRIX + 4) : f32x4(0, 1, 0, 0);
+  const blue = extended ? column(view + MATRIX + 8) : f32x4(0, 0, 1, 0);
+  const shift = three(view + SHIFT);
   const scale = f32x4.splat(load<f32>(view, SCALE));
-  if (load<f32>(view, EXTENDED) == 0) {
-    const at = <usize>(((<i32>load<f32>(view) + i) * side + <i32>load<f32>(view, LEFT) + column) * 3);
-    const difference = f32x4.sub(pixelAt(image + at), three(mean + (at << 2)));
-    return f32x4.mul(f32x4.add(difference, three(view + SHIFT)), scale);
-  }
-  if (isInside(view + ERASE, i, j)) return f32x4.splat(0);
-  // The two pixels between which the place lies in each direction, and the weight of the second, as 2 · crop parts.
-  const height = <i32>load<f32>(view, HEIGHT);
-  const width = <i32>load<f32>(view, WIDTH);
+  // The two pixels between which a place lies in each direction, and the weight of the second, as 2 · crop parts.
   const parts = 2 * crop;
   const down = max(0, (2 * i + 1) * height - crop);
-  const right = max(0, (2 * column + 1) * width - crop);
   const y = min(down / parts, height - 1);
-  const x = min(right / parts, width - 1);
   const weightY = f32x4.splat(<f32>(down % parts) / <f32>parts);
-  const weightX = f32x4.splat(<f32>(right % parts) / <f32>parts);
-  const upperLeft = <usize>(((<i32>load<f32>(view) + y) * side + <i32>load<f32>(view, LEFT) + x) * 3);
-  const upperRight = upperLeft + (x + 1 < width ? 3 : 0);
+  const start = (<i32>load<f32>(view) + y) * side + <i32>load<f32>(view, LEFT);
   const below = <usize>(y + 1 < height ? side * 3 : 0);
-  const p = mix(
-    mix(pixelAt(image + upperLeft), pixelAt(image + upperRight), weightX),
-    mix(pixelAt(image + upperLeft + below), pixelAt(image + upperRight + below), weightX),
-    weightY,
-  );
-  const m = mix(
-    mix(three(mean + (upperLeft << 2)), three(mean + (upperRight << 2)), weightX),
-    mix(three(mean + ((upperLeft + below) << 2)), three(mean + ((upperRight + below) << 2)), weightX),
-    weightY,
-  );
-  const turned = f32x4(dot(view + MATRIX, p), dot(view + MATRIX + 12, p), dot(view + MATRIX + 24, p), 0);
-  return f32x4.mul(f32x4.sub(f32x4.add(turned, three(view + SHIFT)), m), scale);
+  for (let j = 0; j < crop; j++, to += pixel) {
+    const weight = isInside(cut, i, j) ? inside : outside;
+    let colour = f32x4.splat(0);
+    if (weight != 0 && !(extended && isInside(view + ERASE, i, j))) {
+      const right = max(0, (2 * (mirror ? crop - 1 - j : j) + 1) * width - crop);
+      const whole = right / parts;
+      const weightX = f32x4.splat(<f32>(right - whole * parts) / <f32>parts);
+      const x = min(whole, width - 1);
+      const at = <usize>((start + x) * 3);
+      const next = at + (x + 1 < width ? 3 : 0);
+      const p = mix(
+        mix(bytes3(image + at), bytes3(image + next), weightX),
+        mix(bytes3(image + at + below), bytes3(image + next + below), weightX),
+        weightY,
+      );
+      const m = mix(
+        mix(three(mean + (at << 2)), three(mean + (next << 2)), weightX),
+        mix(three(mean + ((at + below) << 2)), three(mean + ((next + below) << 2)), weightX),
+        weightY,
+      );
+      colour = f32x4.mul(red, v128.shuffle<f32>(p, p, 0, 0, 0, 0));
+      colour = f32x4.add(colour, f32x4.mul(green, v128.shuffle<f32>(p, p, 1, 1, 1, 1)));
+      colour = f32x4.add(colour, f32x4.mul(blue, v128.shuffle<f32>(p, p, 2, 2, 2, 2)));
+      colour = f32x4.mul(f32x4.sub(f32x4.add(colour, shift), m), scale);
+      colour = f32x4.mul(f32x4.splat(weight), colour);
+    }
+    if (first) {
+      store<f32>(to, f32x4.extract_lane(colour, 0));
+      store<f32>(to + plane, f32x4.extract_lane(colour, 1));
+      store<f32>(to + 2 * plane, f32x4.extract_lane(colour, 2));
+    } else {
+      store<f32>(to, load<f32>(to) + f32x4.extract_lane(colour, 0));
+      store<f32>(to + plane, load<f32>(to + plane) + f32x4.extract_lane(colour, 1));
+      store<f32>(to + 2 * plane, load<f32>(to + 2 * plane) + f32x4.extract_lane(colour, 2));
+    }
+  }
 }
 
 /** Whether pixel (i, j) lies in a box. */
@@ -158,25 +182,22 @@ function isInside(box: usize, i: i32, j: i32): bool {
 }
 
 /** Three bytes as floats, and a 0. No fourth byte is read: it may lie beyond the memory. */
-function pixelAt(byte: usize): v128 {
-  const word = (<i32>load<u16>(byte)) | ((<i32>load<u8>(byte, 2)) << 16);
+function bytes3(at: usize): v128 {
+  const word = (<i32>load<u16>(at)) | ((<i32>load<u8>(at, 2)) << 16);
   const words = i16x8.extend_low_i8x16_u(i32x4.splat(word));
   return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(words));
 }
 
 /** Three floats, and a 0. */
 function three(at: usize): v128 {
-  return f32x4(load<f32>(at), load<f32>(at, 4), load<f32>(at, 8), 0);
+  return v128.load_lane<f32>(at + 8, v128.load64_zero(at), 2);
+}
+
+/** A column of a 3 × 3 matrix, and a 0. */
+function column(at: usize): v128 {
+  return f32x4(load<f32>(at), load<f32>(at, 12), load<f32>(at, 24), 0);
 }
 
 function mix(a: v128, b: v128, weight: v128): v128 {
   return f32x4.add(a, f32x4.mul(weight, f32x4.sub(b, a)));
-}
-
-function dot(row: usize, p: v128): f32 {
-  return (
-    load<f32>(row) * f32x4.extract_lane(p, 0) +
-    load<f32>(row, 4) * f32x4.extract_lane(p, 1) +
-    load<f32>(row, 8) * f32x4.extract_lane(p, 2)
-  );
 }
