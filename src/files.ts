@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
 import { dirname } from "node:path";
 import { AlexNetError } from "./errors.ts";
 
@@ -25,7 +25,7 @@ export async function replaceFile(path: string, write: (append: Append) => void 
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    if (existsSync(temporary)) rmSync(temporary);
     if (error instanceof AlexNetError) throw error;
     throw new AlexNetError(`can't write ${path}: ${reason(error)}`, { cause: error });
   }

@@ -1,4 +1,4 @@
-/** cli → tasks → {data, optim, model} → ops → autograd → backends → native: imports in src only point right. */
+/** cli → tasks → {data, optim, model, pictures} → ops → autograd → backends → native: imports in src only point right. */
 import { expect, test } from "bun:test";
 import { dirname, join, resolve } from "node:path";
 
@@ -11,6 +11,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   data: 5,
   optim: 5,
   model: 5,
+  pictures: 5,
   ops: 4,
   autograd: 3,
   backends: 2,

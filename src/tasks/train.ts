@@ -175,25 +175,29 @@ function openRun(out: string | undefined, config: TrainConfig): Run {
 async function chooseConfig(options: TrainOptions): Promise<TrainConfig> {
   const data = options.data === undefined ? null : resolve(options.data);
   const val = options.val === undefined ? null : resolve(options.val);
-  const model = options.model ?? (await suitedModel(data, val));
+  const model = options.model ?? (await chooseModel(data, val));
   return makeConfig(options, findNetwork(model).name, data, val);
+}
+
+async function chooseModel(data: string | null, val: string | null): Promise<string> {
+  const sets = await openSets({ data, val, holdOut: 0.1, seed: 0 });
+  try {
+    return await suitedModel(data, sets.train);
+  } finally {
+    await closeSets(sets);
+  }
 }
 
 /** Images of at most this side are taken for small ones, as CIFAR's. */
 const SMALL_SIDE = 64;
 
 /** The model for data of which nothing else was said: the paper's for photos, the 2012 CIFAR network for small images. */
-async function suitedModel(data: string | null, val: string | null): Promise<string> {
+export async function suitedModel(data: string | null, set: Dataset): Promise<string> {
   if (data === null) return "small";
-  const { train: set, val: other } = await openSets({ data, val, holdOut: 0.1, seed: 0 });
-  try {
-    const image = await set.read(0);
-    const size = image.kind === "pixels" ? image : readHeader(image.bytes);
-    if (typeof size === "string") return "alexnet";
-    return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : "alexnet";
-  } finally {
-    await closeSets({ train: set, val: other });
-  }
+  const image = await set.read(0);
+  const size = image.kind === "pixels" ? image : readHeader(image.bytes);
+  if (typeof size === "string") return "alexnet";
+  return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : "alexnet";
 }
 
 function requireSame(checkpoint: Checkpoint, config: TrainConfig, classes: readonly string[]): void {

@@ -12,7 +12,7 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = ["--device", "cpu", "--threads", "1"];
-const VERBS = ["train", "evaluate", "predict", "models", "devices"];
+const VERBS = ["train", "evaluate", "predict", "look", "models", "devices"];
 
 /** Runs a command that must succeed without a word on standard error. */
 async function output(args: readonly string[], env: Record<string, string> = {}, stdin?: Uint8Array): Promise<string> {
@@ -30,8 +30,8 @@ beforeAll(async () => {
 });
 
 test("package.json's scripts run the setup, then the command", () => {
-  const { train, evaluate, predict, models, devices } = packageJson.scripts;
-  for (const [i, script] of [train, evaluate, predict, models, devices].entries()) {
+  const { train, evaluate, predict, look, models, devices } = packageJson.scripts;
+  for (const [i, script] of [train, evaluate, predict, look, models, devices].entries()) {
     expect(script).toBe(`bun src/setup.ts && bun src/cli/main.ts ${VERBS[i]}`);
   }
 });

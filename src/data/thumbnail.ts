@@ -1,0 +1,38 @@
+/** Images as people look at them: whole, upright, and small. */
+import { FastResizeFilter, type Orientation, ResizeFit, Transformer } from "@napi-rs/image";
+import type { Encoded, Pixels } from "./dataset.ts";
+import { BadImage } from "./decode.ts";
+import { readHeader } from "./header.ts";
+
+/**
+ * The whole image, reduced until it fits into maxWidth × maxHeight; a smaller one stays as it is. Transparency lies on
+ * white. The image must be one that `decodeRecord` took: nothing is checked here once more.
+ * @throws BadImage when it can't be decoded
+ */
+export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHeight: number): Promise<Pixels> {
+  if (image.kind === "pixels") return image;
+  const header = readHeader(image.bytes);
+  if (typeof header === "string") throw new BadImage(header);
+  const { orientation } = header;
+  const [upWidth, upHeight] = orientation >= 5 ? [header.height, header.width] : [header.width, header.height];
+  const scale = Math.min(1, maxWidth / upWidth, maxHeight / upHeight);
+  const [width, height] = [Math.max(1, Math.round(upWidth * scale)), Math.max(1, Math.round(upHeight * scale))];
+  try {
+    const rgba = await new Transformer(image.bytes)
+      .rotate(orientation as Orientation)
+      .fastResize({ width, height, filter: FastResizeFilter.Bilinear, fit: ResizeFit.Fill })
+      .rawPixels();
+    return { kind: "pixels", pixels: onWhite(rgba), width, height };
+  } catch (error) {
+    throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
+  }
+}
+
+function onWhite(rgba: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    const alpha = rgba[from + 3]! / 255;
+    for (let c = 0; c < 3; c++) rgb[to + c] = Math.round(255 + (rgba[from + c]! - 255) * alpha);
+  }
+  return rgb;
+}

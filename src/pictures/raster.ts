@@ -1,0 +1,61 @@
+/** Pixels on a picture: they lie on its own grid, each as it is, so that nothing is smoothed on the way. */
+import { FastResizeFilter, ResizeFit, Transformer } from "@napi-rs/image";
+
+/** Interleaved RGB, row after row, one byte a channel. */
+export interface Raster {
+  readonly pixels: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The element for an image whose upper left corner lies at x, y. */
+export async function image(x: number, y: number, { pixels, width, height }: Raster): Promise<string> {
+  const png = await Transformer.fromRgbaPixels(withAlpha(pixels), width, height).png();
+  const data = Buffer.from(png).toString("base64");
+  return `<image x="${x}" y="${y}" width="${width}" height="${height}" href="data:image/png;base64,${data}"/>`;
+}
+
+/**
+ * As large as fits into maxWidth × maxHeight: a small image is enlarged by a whole factor, each pixel becoming a
+ * square; a large one is reduced, averaging over what becomes one pixel.
+ */
+export async function fit(raster: Raster, maxWidth: number, maxHeight: number): Promise<Raster> {
+  const room = Math.min(maxWidth / raster.width, maxHeight / raster.height);
+  if (room >= 1) return enlarge(raster, Math.floor(room));
+  const [width, height] = [raster.width, raster.height].map((side) => Math.max(1, Math.round(side * room))) as [
+    number,
+    number,
+  ];
+  const rgba = await Transformer.fromRgbaPixels(withAlpha(raster.pixels), raster.width, raster.height)
+    .fastResize({ width, height, filter: FastResizeFilter.Bilinear, fit: ResizeFit.Fill })
+    .rawPixels();
+  return { pixels: withoutAlpha(rgba), width, height };
+}
+
+function enlarge({ pixels, width, height }: Raster, factor: number): Raster {
+  const large = new Uint8Array(pixels.length * factor * factor);
+  const row = width * factor;
+  for (let y = 0, to = 0; y < height * factor; y++) {
+    for (let x = 0; x < row; x++, to += 3) {
+      const from = (Math.floor(y / factor) * width + Math.floor(x / factor)) * 3;
+      for (let c = 0; c < 3; c++) large[to + c] = pixels[from + c]!;
+    }
+  }
+  return { pixels: large, width: row, height: height * factor };
+}
+
+function withAlpha(rgb: Uint8Array): Uint8Array {
+  const rgba = new Uint8Array((rgb.length / 3) * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    for (let c = 0; c < 3; c++) rgba[to + c] = rgb[from + c]!;
+  }
+  return rgba;
+}
+
+function withoutAlpha(rgba: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array((rgba.length / 4) * 3);
+  for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
+    for (let c = 0; c < 3; c++) rgb[to + c] = rgba[from + c]!;
+  }
+  return rgb;
+}

@@ -1,0 +1,123 @@
+/**
+ * Pictures for people are written as SVG, which is text, and rendered to PNG in the font that comes along, so that they
+ * look the same on every machine. Names of classes and files are strangers' text and go through `text` alone.
+ */
+import { fileURLToPath } from "node:url";
+import { renderAsync, Resvg } from "@resvg/resvg-js";
+
+export const FAMILY = "DejaVu Sans";
+const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) =>
+  fileURLToPath(import.meta.resolve(`dejavu-fonts-ttf/ttf/${name}`)),
+);
+
+export interface TextStyle {
+  /** In pixels. */
+  readonly size: number;
+  readonly bold?: boolean;
+  /** As in CSS; black if not given. */
+  readonly colour?: string;
+  /** Which point of the text lies at x. */
+  readonly anchor?: "start" | "middle" | "end";
+}
+
+/** A line of text whose baseline lies at y. It may say anything: no markup comes of it, and no second line. */
+export function text(x: number, y: number, words: string, style: TextStyle): string {
+  const { size, bold = false, colour = "#000000", anchor = "start" } = style;
+  return (
+    `<text x="${x}" y="${y}" font-size="${size}" font-weight="${bold ? "bold" : "normal"}" fill="${colour}" ` +
+    `text-anchor="${anchor}">${escapeMarkup(cleanText(words))}</text>`
+  );
+}
+
+export function rectangle(x: number, y: number, width: number, height: number, colour: string): string {
+  return `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${colour}"/>`;
+}
+
+/**
+ * Text on one line: runs of white space are one space; what no font draws is gone, and so are marks that turn the
+ * direction of what follows. Joiners stay: emoji and many scripts need them.
+ */
+export function cleanText(words: string): string {
+  return words
+    .toWellFormed()
+    .replace(/\s+/gu, " ")
+    .replace(/[\p{Cc}\p{Co}\p{Cn}]|(?![\u200c\u200d])\p{Cf}/gu, "")
+    .trim();
+}
+
+function escapeMarkup(words: string): string {
+  return words.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+/** The width of a line in pixels; an estimate, on the wide side, for characters that the font lacks. */
+export function widthOf(words: string, { size, bold = false }: Pick<TextStyle, "size" | "bold">): number {
+  return [...cleanText(words)].reduce((sum, character) => sum + advanceOf(character, bold), 0) * size;
+}
+
+const advances = new Map<string, number>();
+
+/** How far a character moves the next one, as a part of the font's size. */
+function advanceOf(character: string, bold: boolean): number {
+  const columns = Bun.stringWidth(character);
+  // East Asian characters and pictures are squares, and in none of our files.
+  if (columns !== 1) return columns === 0 ? 0 : 1.1;
+  const key = bold ? `bold ${character}` : character;
+  let advance = advances.get(key);
+  if (advance === undefined) {
+    // A box says where ink is, so that a space must stand between two letters.
+    advance = (inkWidth(`|${character}|`, bold) - inkWidth("||", bold)) / MEASURED_SIZE;
+    advances.set(key, advance);
+  }
+  return advance;
+}
+
+const MEASURED_SIZE = 100;
+
+function inkWidth(words: string, bold: boolean): number {
+  const svg = document(1, 1, [text(0, 0, words, { size: MEASURED_SIZE, bold })]);
+  return new Resvg(svg, { font: { loadSystemFonts: false, fontFiles: FONT_FILES } }).getBBox()?.width ?? 0;
+}
+
+/** The text if it is no wider than `width` pixels, else its beginning, or its beginning and end, around an ellipsis. */
+export function shorten(words: string, width: number, style: TextStyle, keep: "start" | "both" = "start"): string {
+  const clean = cleanText(words);
+  if (widthOf(clean, style) <= width) return clean;
+  // Letters with their accents, and families of emoji, stay whole.
+  const letters = [...new Intl.Segmenter().segment(clean)].map(({ segment }) => segment);
+  for (let count = letters.length - 1; count > 0; count--) {
+    const head = keep === "start" ? count : Math.ceil(count / 2);
+    const short = `${letters.slice(0, head).join("").trimEnd()}…${letters.slice(letters.length - count + head).join("")}`;
+    if (widthOf(short, style) <= width) return short;
+  }
+  return "…";
+}
+
+/** At most `count` lines that are no wider than `width` pixels, broken between words; the last is shortened. */
+export function wrap(words: string, width: number, count: number, style: TextStyle): string[] {
+  const lines: string[] = [];
+  let rest = cleanText(words).split(" ");
+  while (rest.length > 0 && lines.length < count - 1) {
+    let used = 1;
+    while (used < rest.length && widthOf(rest.slice(0, used + 1).join(" "), style) <= width) used++;
+    lines.push(shorten(rest.slice(0, used).join(" "), width, style));
+    rest = rest.slice(used);
+  }
+  if (rest.length > 0) lines.push(shorten(rest.join(" "), width, style));
+  return lines;
+}
+
+/** The whole SVG, on white. */
+export function document(width: number, height: number, parts: readonly string[]): string {
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="${FAMILY}">`,
+    rectangle(0, 0, width, height, "#ffffff"),
+    ...parts,
+    "</svg>",
+  ].join("\n");
+}
+
+/** An SVG as a PNG file. Scripts that our font lacks are drawn in one of the system's, where it has one. */
+export async function renderPng(svg: string): Promise<Uint8Array> {
+  const font = { loadSystemFonts: true, fontFiles: FONT_FILES, defaultFontFamily: FAMILY };
+  return (await renderAsync(svg, { font })).asPng();
+}
