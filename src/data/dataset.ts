@@ -3,6 +3,7 @@
  * archives, binary files, a drawing) is known only to the file that made the set.
  */
 import { Purpose, Random } from "../random.ts";
+import type { Statistics } from "./statistics.ts";
 
 /** An image file's bytes: JPEG, PNG or WebP. */
 export interface Encoded {
@@ -28,6 +29,8 @@ export interface Place {
   readonly length?: number;
   /** Set where the bytes are no file but pixels as they are: a square of that side, interleaved RGB. */
   readonly rawSide?: number;
+  /** XXH3 (64 bits) of the bytes, where it is known. */
+  readonly hash?: bigint;
 }
 
 export interface Dataset {
@@ -41,6 +44,8 @@ export interface Dataset {
   readonly imageSize?: number;
   /** Files that were passed over because they are no images. */
   readonly ignored: number;
+  /** What was measured over all of its images, for records of one size. */
+  readonly statistics?: Statistics;
   /** The class of image i. */
   label(i: number): number;
   /** Where image i comes from, for messages. */

@@ -1,98 +1,261 @@
 /**
  * From an image file to a record: S × S pixels, upright, interleaved RGB, one byte a channel (paper §2: the shorter
- * side is rescaled to S and the central S × S cut out). Decoding runs in @napi-rs/image on libuv's threads, not on the
- * main one.
+ * side is rescaled to S and the central S × S cut out). JPEG by libjpeg-turbo where there is one, everything else by
+ * @napi-rs/image; then the pixels are those of Pillow and torchvision (Resize and CenterCrop), to the last bit.
+ *
+ * Every thread has a decoder of its own. Nothing here waits: worker threads decode, several images at once.
  */
-import { FastResizeFilter, type Orientation, ResizeFit, Transformer } from "@napi-rs/image";
+import { FastResizeFilter, ResizeFit, Transformer } from "@napi-rs/image";
+import { loadKernels } from "../backends/cpu/build.ts";
+import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
-import { readHeader } from "./header.ts";
+import { readHeader, type ImageHeader } from "./header.ts";
+import { BadImage } from "./image.ts";
+import { openJpeg, type JpegCodec } from "./jpeg.ts";
+import { bilinearWeights, type Weights } from "./resample.ts";
 
-/** An image that can't be used. The loader counts it, names it and goes on. */
-export class BadImage extends Error {
-  override readonly name = "BadImage";
-}
+export { BadImage } from "./image.ts";
 
 /** Larger images are refused by their header, before any memory is taken. */
 const MAX_PIXELS = 100e6;
-/** The rescaled image before the crop: a strip 1 pixel high would become gigabytes. */
+/** The rescaled image before the crop: of a strip 1 pixel high nothing but a smear would be left. */
 const MAX_RESCALED_PIXELS = 25e6;
+const PAGE = 65_536;
+/** The kernels' own memory. */
+const RESERVED = PAGE;
+/** Vector loads reach beyond the last pixel. */
+const SLACK = 16;
+/** More memory than this is not kept after an image that needed it. */
+const KEEP_BYTES = 64 * 2 ** 20;
+/** Photos of a set have a few sizes. */
+const KEEP_WEIGHTS = 64;
 
-/**
- * Decodes `image` and writes its record to `record` (S · S · 3 bytes).
- * Greyscale becomes three equal channels, transparency lies on white, 16 bits become 8, EXIF orientation is applied.
- * @throws BadImage saying what is wrong with it.
- */
-export async function decodeRecord(image: Encoded | Pixels, side: number, record: Uint8Array): Promise<void> {
-  if (image.kind === "pixels") {
-    if (image.width === side && image.height === side) return record.set(image.pixels);
-    return copyRgb(await scaled(fromRgb(image), image.width, image.height, side), record);
+/** @throws DeviceError when the kernels can't be loaded, or TURBOJPEG_LIB_PATH is wrong */
+export async function openDecoder(): Promise<Decoder> {
+  return new Decoder(await loadKernels(), openJpeg());
+}
+
+let own: Promise<Decoder> | undefined;
+
+/** Decodes on this thread, for those who have an image or two; see `Decoder.record`. @throws BadImage, DeviceError */
+export async function decodeRecord(
+  image: Encoded | Pixels,
+  side: number,
+  record: Uint8Array,
+): Promise<string | undefined> {
+  own ??= openDecoder();
+  return (await own).record(image, side, record);
+}
+
+export class Decoder {
+  readonly #module: WebAssembly.Module;
+  readonly #jpeg: JpegCodec | undefined;
+  readonly #weights = new Map<string, Weights>();
+  #memory!: WebAssembly.Memory;
+  #wasm!: WasmKernels;
+
+  constructor(module: WebAssembly.Module, jpeg: JpegCodec | undefined) {
+    this.#module = module;
+    this.#jpeg = jpeg;
+    this.#start();
   }
-  const header = readHeader(image.bytes);
-  if (typeof header === "string") throw new BadImage(header);
-  const { width, height, orientation, transparent } = header;
-  if (width * height > MAX_PIXELS)
-    throw new BadImage(`${width} × ${height} are more than ${MAX_PIXELS / 1e6} megapixels`);
-  try {
-    // The library's resampling weighs pixels by alpha squared, so that transparency has to go first.
-    const flat = transparent ? await onWhite(image.bytes, width, height) : undefined;
-    const transformer = () => {
-      const made = flat ? Transformer.fromRgbaPixels(flat, width, height) : new Transformer(image.bytes);
-      return orientation === 1 ? made : made.rotate(orientation as Orientation);
-    };
-    if (width === side && height === side) {
-      const pixels = await transformer().rawPixels();
-      if (pixels.length === 3 * side * side) return record.set(pixels);
-      if (pixels.length === side * side) return copyGrey(pixels, record);
+
+  #start(): void {
+    this.#memory = new WebAssembly.Memory({ initial: 1, maximum: PAGE, shared: true });
+    this.#wasm = instantiate(this.#module, this.#memory);
+  }
+
+  /**
+   * Decodes `image` and writes its record to `record` (side · side · 3 bytes). The shorter side is first rescaled to
+   * `shorter` pixels, at least `side`.
+   * Greyscale becomes three equal channels, transparency lies on white, 16 bits become 8, EXIF orientation is applied.
+   * @returns what is odd about an image that can be used all the same
+   * @throws BadImage saying what is wrong with it
+   */
+  record(image: Encoded | Pixels, side: number, record: Uint8Array, shorter = side): string | undefined {
+    if (this.#memory.buffer.byteLength > KEEP_BYTES) this.#start();
+    if (image.kind === "pixels") {
+      const { pixels, width, height } = image;
+      if (width === side && height === side && shorter === side) record.set(pixels);
+      else this.#cut(this.#put(pixels), { width, height, orientation: 1 }, side, record, shorter);
+      return undefined;
     }
-    // The library's resampling turns every kind of pixel into 8-bit RGBA, also when the size stays.
-    const turned = orientation >= 5;
-    copyRgb(await scaled(transformer(), turned ? height : width, turned ? width : height, side), record);
-  } catch (error) {
-    if (error instanceof BadImage) throw error;
-    throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
+    const header = readHeader(image.bytes);
+    if (typeof header === "string") throw new BadImage(header);
+    const { width, height } = header;
+    if (width * height > MAX_PIXELS)
+      throw new BadImage(`${width} × ${height} are more than ${MAX_PIXELS / 1e6} megapixels`);
+    if (rescaled(width, height, shorter) > MAX_RESCALED_PIXELS)
+      throw new BadImage(`${width} × ${height} is too long and thin`);
+    if (header.format !== "JPEG" || !this.#jpeg) {
+      this.#decodeOther(image.bytes, header);
+      this.#cut(RESERVED, header, side, record, shorter);
+      return undefined;
+    }
+    // A JPEG that is a record already is decoded where it belongs.
+    const isRecord = width === side && height === side && shorter === side && header.orientation === 1;
+    let direct = false;
+    const remark = this.#jpeg.decode(image.bytes, width, height, (bytes) => {
+      direct = isRecord && bytes === record.length;
+      return direct ? record : this.#view(bytes);
+    });
+    if (!direct) this.#cut(RESERVED, header, side, record, shorter);
+    return remark;
+  }
+
+  /** A record as a JPEG file. @param quality 1 to 100 */
+  encode(record: Uint8Array, side: number, quality: number): Uint8Array {
+    if (this.#jpeg) return this.#jpeg.encode(record, side, side, quality);
+    const rgba = new Uint8Array(4 * side * side);
+    for (let from = 0, to = 0; from < record.length; from += 3, to += 4) {
+      rgba.set([record[from]!, record[from + 1]!, record[from + 2]!, 255], to);
+    }
+    return Transformer.fromRgbaPixels(rgba, side, side).jpegSync(quality);
+  }
+
+  /** Where pixels are put, grown to `bytes`. */
+  #view(bytes: number, at = RESERVED): Uint8Array {
+    const pages = Math.ceil((at + bytes + SLACK - this.#memory.buffer.byteLength) / PAGE);
+    if (pages > 0) this.#memory.grow(pages);
+    return new Uint8Array(this.#memory.buffer, at, bytes);
+  }
+
+  /** @returns the address of the pixels */
+  #put(pixels: Uint8Array): number {
+    this.#view(pixels.length).set(pixels);
+    return RESERVED;
+  }
+
+  #decodeOther(bytes: Uint8Array, { width, height, transparent }: ImageHeader): undefined {
+    const pixels = width * height;
+    try {
+      // The library's resampling weighs pixels by alpha squared, so that transparency has to go first.
+      let found = transparent ? onWhite(bytes, width, height) : new Transformer(bytes).rawPixelsSync();
+      // Its resampling turns every kind of pixel into 8-bit RGBA, also when the size stays.
+      if (![pixels, 3 * pixels, 4 * pixels].includes(found.length) || (!transparent && found.length === 4 * pixels)) {
+        const same = { width, height, filter: FastResizeFilter.Box, fit: ResizeFit.Fill };
+        found = new Transformer(bytes).fastResize(same).rawPixelsSync();
+      }
+      if (found.length === 3 * pixels) this.#put(found);
+      else if (found.length === 4 * pixels) this.#wasm.dropAlpha(this.#put(found), RESERVED, pixels);
+      else this.#view(3 * pixels).set(found.length === pixels ? spread(found) : unexpected(found.length));
+    } catch (error) {
+      if (error instanceof BadImage) throw error;
+      throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
+    }
+  }
+
+  /** Rescales the width × height pixels at `from`, cuts out the centre and turns it upright. */
+  #cut(from: number, { width, height, orientation }: Place, side: number, record: Uint8Array, shorter: number): void {
+    const turn = TURNS[orientation - 1]!;
+    const [newWidth, newHeight] = newSize(width, height, shorter);
+    // The crop is chosen in the upright image; a turned axis counts from its other end.
+    const start = (size: number, reversed: boolean) => {
+      const before = halfToEven(size - side);
+      return reversed ? size - side - before : before;
+    };
+    const across = this.#axis(width, newWidth, start(newWidth, turn.flipX), side);
+    const down = this.#axis(height, newHeight, start(newHeight, turn.flipY), side);
+    const rows = down.to - down.from;
+    const pitch = 3 * side + SLACK;
+    const alignment = 16;
+    const tables = Math.ceil((from + 3 * width * height + SLACK) / alignment) * alignment;
+    const downTable = tables + 4 * across.table.length;
+    const narrow = downTable + 4 * down.table.length;
+    const out = narrow + pitch * rows;
+    const bytes = 3 * side * side;
+    this.#view(bytes, out);
+    const integers = new Int32Array(this.#memory.buffer, tables, across.table.length + down.table.length);
+    integers.set(across.table);
+    // Rows above the first one that counts are not computed.
+    integers.set(relative(down), across.table.length);
+    this.#wasm.resizeRows(from + 3 * width * down.from, 3 * width, rows, tables, across.taps, side, narrow, pitch);
+    this.#wasm.resizeColumns(narrow, pitch, 3 * side, downTable, down.taps, side, out, 3 * side);
+    const cut = new Uint8Array(this.#memory.buffer, out, bytes);
+    if (orientation === 1) record.set(cut);
+    else turnUpright(cut, side, turn, record);
+  }
+
+  #axis(size: number, newSize: number, start: number, count: number): Weights {
+    const key = `${size} ${newSize} ${start} ${count}`;
+    let weights = this.#weights.get(key);
+    if (!weights) {
+      if (this.#weights.size >= KEEP_WEIGHTS) this.#weights.clear();
+      this.#weights.set(key, (weights = bilinearWeights(size, newSize, start, count)));
+    }
+    return weights;
   }
 }
 
-/**
- * Rescaled so that the shorter side is `side`, then the centre, as RGBA. Bilinear over the whole footprint of a pixel
- * (what Pillow and torchvision call bilinear with antialiasing) is within 5% of the cost of no filter at all.
- * The library's own `ResizeFit.Cover` cuts off one end instead of both, hence `Fill` and `crop`.
- */
-function scaled(image: Transformer, width: number, height: number, side: number): Promise<Uint8Array> {
-  const scale = side / Math.min(width, height);
-  const [w, h] = [Math.max(side, Math.round(width * scale)), Math.max(side, Math.round(height * scale))];
-  if (w * h > MAX_RESCALED_PIXELS) throw new BadImage(`${width} × ${height} is too long and thin`);
-  const resized = image.fastResize({ width: w, height: h, filter: FastResizeFilter.Bilinear, fit: ResizeFit.Fill });
-  return resized.crop(Math.floor((w - side) / 2), Math.floor((h - side) / 2), side, side).rawPixels();
+type Place = Pick<ImageHeader, "width" | "height" | "orientation">;
+
+/** The shorter side becomes `shorter`, the longer one is cut off to a whole number, as torchvision does. */
+function newSize(width: number, height: number, shorter: number): [width: number, height: number] {
+  const longer = Math.max(shorter, Math.trunc((shorter * Math.max(width, height)) / Math.min(width, height)));
+  return width < height ? [shorter, longer] : [longer, shorter];
 }
 
-function copyGrey(grey: Uint8Array, record: Uint8Array): void {
-  for (let i = 0, to = 0; i < grey.length; i++, to += 3) record[to] = record[to + 1] = record[to + 2] = grey[i]!;
+function rescaled(width: number, height: number, shorter: number): number {
+  const [w, h] = newSize(width, height, shorter);
+  return w * h;
 }
 
-function copyRgb(rgba: Uint8Array, record: Uint8Array): void {
-  for (let from = 0, to = 0; to < record.length; from += 4, to += 3) {
-    record[to] = rgba[from]!;
-    record[to + 1] = rgba[from + 1]!;
-    record[to + 2] = rgba[from + 2]!;
+/** n / 2, halves to the even number: Python's round, by which torchvision places its crop. */
+function halfToEven(n: number): number {
+  const half = Math.floor(n / 2);
+  return n % 2 === 1 && half % 2 === 1 ? half + 1 : half;
+}
+
+function relative({ table, taps, from }: Weights): Int32Array {
+  const moved = table.slice();
+  for (let i = 0; i < moved.length; i += taps + 2) moved[i]! -= from;
+  return moved;
+}
+
+/** How a stored image is turned upright: first its axes are reversed, then they are exchanged. */
+interface Turn {
+  readonly flipX: boolean;
+  readonly flipY: boolean;
+  readonly swap: boolean;
+}
+
+/** EXIF orientations 1 to 8 (CIPA DC-008, tag 0x0112). */
+const TURNS: readonly Turn[] = [
+  { flipX: false, flipY: false, swap: false },
+  { flipX: true, flipY: false, swap: false },
+  { flipX: true, flipY: true, swap: false },
+  { flipX: false, flipY: true, swap: false },
+  { flipX: false, flipY: false, swap: true },
+  { flipX: false, flipY: true, swap: true },
+  { flipX: true, flipY: true, swap: true },
+  { flipX: true, flipY: false, swap: true },
+];
+
+function turnUpright(from: Uint8Array, side: number, { flipX, flipY, swap }: Turn, to: Uint8Array): void {
+  for (let y = 0; y < side; y++) {
+    for (let x = 0; x < side; x++) {
+      const [column, row] = swap ? [y, x] : [x, y];
+      const at = 3 * ((flipY ? side - 1 - row : row) * side + (flipX ? side - 1 - column : column));
+      const target = 3 * (y * side + x);
+      to[target] = from[at]!;
+      to[target + 1] = from[at + 1]!;
+      to[target + 2] = from[at + 2]!;
+    }
   }
+}
+
+function spread(grey: Uint8Array): Uint8Array {
+  const rgb = new Uint8Array(3 * grey.length);
+  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, 3 * i, 3 * i + 3);
+  return rgb;
+}
+
+function unexpected(bytes: number): never {
+  throw new BadImage(`it can't be decoded: its pixels take ${bytes} bytes`);
 }
 
 /** The image drawn over white, as RGBA. */
-async function onWhite(bytes: Uint8Array, width: number, height: number): Promise<Uint8Array> {
+function onWhite(bytes: Uint8Array, width: number, height: number): Buffer {
   const white = new Uint8Array(width * height * 4).fill(255);
-  const rgba = await Transformer.fromRgbaPixels(white, width, height).overlay(bytes, 0, 0).rawPixels();
-  for (let at = 3; at < rgba.length; at += 4) rgba[at] = 255; // 254 here and there, by rounding
-  return rgba;
-}
-
-function fromRgb({ pixels, width, height }: Pixels): Transformer {
-  const rgba = new Uint8Array(width * height * 4);
-  for (let from = 0, to = 0; from < pixels.length; from += 3, to += 4) {
-    rgba[to] = pixels[from]!;
-    rgba[to + 1] = pixels[from + 1]!;
-    rgba[to + 2] = pixels[from + 2]!;
-    rgba[to + 3] = 255;
-  }
-  return Transformer.fromRgbaPixels(rgba, width, height);
+  return Transformer.fromRgbaPixels(white, width, height).overlay(bytes, 0, 0).rawPixelsSync();
 }

@@ -1,14 +1,14 @@
 /**
- * Batches of decoded images, in an order that only seed and epoch decide, made while the device works on those before:
- * several images are decoded at once on libuv's threads, and a few batches are kept ahead. The main thread only copies
- * records.
+ * Batches of decoded images, in an order that only seed and epoch decide, made while the device works on those before.
+ * Worker threads read and decode straight into the memory of a batch; the main thread hands out rows, and copies records
+ * that are kept. A few batches are made ahead, in memory that is used in turn.
  */
 import { availableParallelism } from "node:os";
 import { DataError, ShapeError } from "../errors.ts";
 import { Purpose, Random } from "../random.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
-import { BadImage, decodeRecord } from "./decode.ts";
+import { decodeRows, type Row } from "./decoding.ts";
 
 export { RecordCache } from "./cache.ts";
 
@@ -25,7 +25,7 @@ export interface LoaderOptions {
   readonly from?: number;
   /** How many batches are made ahead. */
   readonly prefetch?: number;
-  /** How many images are decoded at once. */
+  /** How many images are read at once, where the data set reads them itself. */
   readonly inFlight?: number;
   /** Records kept from epoch to epoch. Without it every image is decoded. */
   readonly cache?: RecordCache;
@@ -84,26 +84,35 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     ? new Random(shuffle.seed, Purpose.shuffle, shuffle.epoch).permutation(samples.length).map((k) => samples[k]!)
     : samples;
   const batches = Math.ceil(order.length / batch);
-  const decoding = new Slots(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
+  const reading = new Slots(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
+  // Pixels that can be copied from a file as they are need no other memory: the system keeps what was read lately.
+  const isRaw = dataset.length > 0 && dataset.place?.(0).rawSide === recordSize;
   let stopped = false;
 
-  /** Puts the record of image i at `target`, or says that it can't be had. */
-  async function load(i: number, target: Uint8Array): Promise<boolean> {
-    if (cache.bad.has(i)) return false;
-    if (cache.copy(i, target)) return true;
-    await decoding.take();
+  /** The image of one row, ready for a worker; undefined when its record is there already, or can't be had. */
+  async function find({ slot, n, i }: Wanted): Promise<Row | undefined> {
+    const target = slot.pixels.subarray(n * recordBytes, (n + 1) * recordBytes);
+    if (cache.copy(i, target)) {
+      slot.good[n] = 1;
+      return undefined;
+    }
+    if (dataset.place) return { row: n, image: dataset.place(i) };
+    await reading.take();
     try {
-      if (stopped) return false;
-      await decodeRecord(await dataset.read(i), recordSize, target);
+      if (stopped) return undefined;
+      const image = await dataset.read(i);
+      if (image.kind !== "pixels" || image.width !== recordSize || image.height !== recordSize)
+        return { row: n, image };
+      target.set(image.pixels);
       cache.keep(i, target);
-      return true;
+      slot.good[n] = 1;
     } catch (error) {
       if (!isBad(error)) throw error;
       reject(i, error.message);
-      return false;
     } finally {
-      decoding.give();
+      reading.give();
     }
+    return undefined;
   }
 
   function reject(i: number, reason: string): void {
@@ -115,24 +124,48 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     throw tooManyBad(dataset, cache);
   }
 
-  /** Fills row n with the image at a position of the order, or the next good one. */
-  async function fillRow(slot: Slot, n: number, position: number): Promise<void> {
-    const target = slot.pixels.subarray(n * recordBytes, (n + 1) * recordBytes);
-    for (let step = 0; step < (shuffle ? order.length : 1) && !stopped; step++) {
-      const i = order[(position + step) % order.length]!;
-      if (!(await load(i, target))) continue;
-      slot.labels[n] = dataset.label(i);
-      slot.indices[n] = i;
-      slot.good[n] = 1;
-      return;
-    }
-    if (shuffle && !stopped) throw tooManyBad(dataset, cache);
+  /** Loads images into rows of a batch, several at once; `good` tells which came. */
+  async function load(slot: Slot, wanted: readonly Wanted[]): Promise<void> {
+    const rows = await Promise.all(wanted.map(find));
+    const images = new Map(wanted.map(({ n, i }) => [n, i]));
+    const decode = async (part: readonly Row[]) => {
+      const reasons = await decodeRows(slot.memory, recordSize, part, () => !stopped);
+      reasons?.forEach((reason, k) => {
+        const { row } = part[k]!;
+        const i = images.get(row)!;
+        if (reason !== undefined) return reject(i, reason);
+        slot.good[row] = 1;
+        if (!isRaw) cache.keep(i, slot.pixels.subarray(row * recordBytes, (row + 1) * recordBytes));
+      });
+    };
+    await Promise.all(parts(rows.filter((row) => row !== undefined)).map(decode));
   }
 
   async function fill(slot: Slot, number: number): Promise<Slot> {
     const rows = Math.min(batch, order.length - number * batch);
+    const first = number * batch;
     slot.good.fill(0);
-    await Promise.all(Array.from({ length: rows }, (_, n) => fillRow(slot, n, number * batch + n)));
+    // The first image after each row's position that is not known to be bad.
+    const tried = new Uint32Array(rows);
+    for (;;) {
+      const wanted: Wanted[] = [];
+      for (let n = 0; n < rows; n++) {
+        if (slot.good[n] || stopped) continue;
+        const limit = shuffle ? order.length : 1;
+        const at = (k: number) => order[(first + n + k) % order.length]!;
+        while (tried[n]! < limit && cache.bad.has(at(tried[n]!))) tried[n]!++;
+        if (tried[n] === limit) {
+          if (shuffle) throw tooManyBad(dataset, cache);
+          continue;
+        }
+        const i = at(tried[n]!);
+        slot.labels[n] = dataset.label(i);
+        slot.indices[n] = i;
+        wanted.push({ slot, n, i });
+      }
+      if (wanted.length === 0) break;
+      await load(slot, wanted);
+    }
     slot.valid = closeUp(slot, recordBytes);
     return slot;
   }
@@ -172,8 +205,26 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   };
 }
 
+/** Image i of the data set, for row n of a batch. */
+interface Wanted {
+  readonly slot: Slot;
+  readonly n: number;
+  readonly i: number;
+}
+
+/** So many images go to a worker at once: few, so that all workers are at the batch that is waited for. */
+const ROWS_A_JOB = 8;
+
+function parts(rows: readonly Row[]): (readonly Row[])[] {
+  return Array.from({ length: Math.ceil(rows.length / ROWS_A_JOB) }, (_, k) =>
+    rows.slice(k * ROWS_A_JOB, (k + 1) * ROWS_A_JOB),
+  );
+}
+
 /** The memory of a batch. */
 interface Slot {
+  /** What `pixels` shows, shared with the workers. */
+  readonly memory: SharedArrayBuffer;
   readonly pixels: Uint8Array;
   readonly labels: Uint32Array;
   readonly indices: Uint32Array;
@@ -183,8 +234,10 @@ interface Slot {
 }
 
 function newSlot(batch: number, recordBytes: number): Slot {
+  const memory = new SharedArrayBuffer(batch * recordBytes);
   return {
-    pixels: new Uint8Array(batch * recordBytes),
+    memory,
+    pixels: new Uint8Array(memory),
     labels: new Uint32Array(batch),
     indices: new Uint32Array(batch),
     good: new Uint8Array(batch),
@@ -206,9 +259,9 @@ function closeUp({ pixels, labels, indices, good }: Slot, recordBytes: number): 
   return valid;
 }
 
-/** Errors of the image or of its file, not of this program. */
+/** Errors of the image's file, not of this program. */
 function isBad(error: unknown): error is Error {
-  return error instanceof BadImage || error instanceof DataError || (error instanceof Error && "syscall" in error);
+  return error instanceof DataError || (error instanceof Error && "syscall" in error);
 }
 
 function tooManyBad(dataset: Dataset, { bad }: RecordCache): DataError {

@@ -1,5 +1,7 @@
 /** What is measured once over a training set: the mean image (paper §2) and the axes of its colours (§4.1). */
 import { Purpose, Random } from "../random.ts";
+import { loadKernels } from "../backends/cpu/build.ts";
+import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
 import { DataError } from "../errors.ts";
 import type { Dataset } from "./dataset.ts";
 import { createLoader, type RecordCache } from "./loader.ts";
@@ -41,61 +43,119 @@ export async function measureStatistics(dataset: Dataset, options: MeasureOption
   const count = Math.min(dataset.length, sample);
   const order = new Random(seed, Purpose.split, dataset.classes.length).permutation(dataset.length);
   const subset = count < dataset.length ? order.subarray(0, count).sort() : undefined;
-  // Integer sums are exact: 50,000 images of 255 stay far below 2³².
-  const sums = new Uint32Array(recordSize * recordSize * 3);
-  const products = new Float64Array(6);
+  const sums = await RecordSums.open(recordSize);
+  const total = new TotalSums(recordSize);
   const loader = createLoader(dataset, {
     batch: Math.min(64, count),
     recordSize,
     ...(subset && { samples: subset }),
     ...(cache && { cache }),
   });
+  const bytes = recordSize * recordSize * 3;
   let images = 0;
   for await (const { pixels, valid } of loader) {
-    for (let n = 0; n < valid; n++) addRecord(pixels.subarray(n * sums.length, (n + 1) * sums.length), sums, products);
+    for (let n = 0; n < valid; n++) sums.add(pixels.subarray(n * bytes, (n + 1) * bytes));
     images += valid;
     onProgress?.(images, count);
   }
   if (images === 0) throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used`);
-  return summarise(sums, products, images);
+  total.add(sums.take());
+  return total.statistics();
 }
 
-function addRecord(record: Uint8Array, sums: Uint32Array, products: Float64Array): void {
-  let [rr, rg, rb, gg, gb, bb] = [0, 0, 0, 0, 0, 0];
-  for (let i = 0; i < record.length; i += 3) {
-    const r = record[i]!;
-    const g = record[i + 1]!;
-    const b = record[i + 2]!;
-    sums[i]! += r;
-    sums[i + 1]! += g;
-    sums[i + 2]! += b;
-    rr += r * r;
-    rg += r * g;
-    rb += r * b;
-    gg += g * g;
-    gb += g * b;
-    bb += b * b;
+/** Sums over records, exact, so that it does not matter in which order or by whom they are made. */
+export interface Sums {
+  readonly images: number;
+  /** Of every place of a record, S × S × 3, in 32 bits: 16 million images are too many. */
+  readonly places: Uint32Array;
+  /** Over all pixels: rr, gg, bb, rg, gb, br. */
+  readonly products: readonly bigint[];
+}
+
+/** The kernels have so much memory for themselves. */
+const RESERVED = 65_536;
+
+/** Adds up records. Each thread has its own, and `addSums` adds up theirs. */
+export class RecordSums {
+  readonly #wasm: WasmKernels;
+  readonly #record: Uint8Array;
+  readonly #places: Uint32Array;
+  readonly #products: BigUint64Array;
+  #images = 0;
+
+  /** @throws DeviceError when the kernels can't be loaded */
+  static async open(side: number): Promise<RecordSums> {
+    return new RecordSums(await loadKernels(), side);
   }
-  [rr, rg, rb, gg, gb, bb].forEach((value, k) => (products[k]! += value));
+
+  private constructor(module: WebAssembly.Module, side: number) {
+    const values = side * side * 3;
+    const [sums, record] = [RESERVED + 64, RESERVED + 64 + 4 * values];
+    const pages = Math.ceil((record + values + 16) / 65_536);
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: 65_536, shared: true });
+    this.#wasm = instantiate(module, memory);
+    this.#products = new BigUint64Array(memory.buffer, RESERVED, 6);
+    this.#places = new Uint32Array(memory.buffer, sums, values);
+    this.#record = new Uint8Array(memory.buffer, record, values);
+  }
+
+  add(record: Uint8Array): void {
+    this.#record.set(record);
+    const { byteOffset, length } = this.#record;
+    this.#wasm.addRecord(byteOffset, length / 3, this.#places.byteOffset, this.#products.byteOffset);
+    this.#images++;
+  }
+
+  /** What was added since the last time. */
+  take(): Sums {
+    const sums = { images: this.#images, places: this.#places.slice(), products: [...this.#products] };
+    this.#images = 0;
+    this.#places.fill(0);
+    this.#products.fill(0n);
+    return sums;
+  }
 }
 
-function summarise(sums: Uint32Array, products: Float64Array, images: number): Statistics {
+/** Sums over more images than 32 bits hold. */
+export class TotalSums {
+  readonly #places: Float64Array;
+  readonly #products = new Array<bigint>(6).fill(0n);
+  #images = 0;
+
+  constructor(side: number) {
+    this.#places = new Float64Array(side * side * 3);
+  }
+
+  add({ images, places, products }: Sums): void {
+    for (let i = 0; i < places.length; i++) this.#places[i]! += places[i]!;
+    products.forEach((value, k) => (this.#products[k]! += value));
+    this.#images += images;
+  }
+
+  statistics(): Statistics {
+    return summarise(this.#places, this.#products.map(Number), this.#images);
+  }
+}
+
+function summarise(places: Float64Array, products: readonly number[], images: number): Statistics {
   const channelMean = [0, 0, 0];
-  for (let i = 0; i < sums.length; i++) channelMean[i % 3]! += sums[i]!;
-  const pixels = (images * sums.length) / 3;
+  for (let i = 0; i < places.length; i++) channelMean[i % 3]! += places[i]!;
+  const pixels = (images * places.length) / 3;
   for (let c = 0; c < 3; c++) channelMean[c]! /= pixels;
-  const [rr, rg, rb, gg, gb, bb] = products as unknown as [number, number, number, number, number, number];
-  const covariance = [rr, rg, rb, rg, gg, gb, rb, gb, bb].map(
+  const [rr, gg, bb, rg, gb, br] = products as Six;
+  const covariance = [rr, rg, br, rg, gg, gb, br, gb, bb].map(
     (product, k) => product / pixels - channelMean[Math.floor(k / 3)]! * channelMean[k % 3]!,
   );
   return {
-    mean: Float32Array.from(sums, (sum) => sum / images),
+    mean: Float32Array.from(places, (sum) => sum / images),
     channelMean,
     covariance,
     axes: principalAxes(covariance),
     images,
   };
 }
+
+type Six = [number, number, number, number, number, number];
 
 /** Eigenvalues and eigenvectors of a symmetric 3 × 3 matrix by Jacobi's rotations, the largest first. */
 export function principalAxes(matrix: readonly number[]): ColourAxes {

@@ -26,6 +26,28 @@ export interface WasmKernels {
   clearFloats(to: Address, count: Count): void;
   fillFloats(to: Address, value: number, count: Count): void;
   addFloats(to: Address, from: Address, count: Count): void;
+  resizeRows(
+    x: Address,
+    pitch: number,
+    rows: Count,
+    table: Address,
+    taps: Count,
+    columns: Count,
+    y: Address,
+    yPitch: number,
+  ): void;
+  resizeColumns(
+    x: Address,
+    pitch: number,
+    bytes: Count,
+    table: Address,
+    taps: Count,
+    rows: Count,
+    y: Address,
+    yPitch: number,
+  ): void;
+  dropAlpha(from: Address, to: Address, pixels: Count): void;
+  addRecord(record: Address, pixels: Count, sums: Address, products: Address): void;
   rowSum(x: Address, y: Address, rows: Count, columns: Count): void;
 
   reluForward(x: Address, y: Address, count: Count): void;

@@ -1,0 +1,43 @@
+/** A worker thread that reads and decodes images into memory that it shares with the main thread. */
+import type { Encoded, Pixels, Place } from "./dataset.ts";
+import { BadImage, openDecoder } from "./decode.ts";
+import { Reader, verify } from "./reading.ts";
+import { answer } from "./threads.ts";
+
+export interface DecodeJob {
+  /** Where records go, `side` · `side` · 3 bytes each. */
+  readonly records: SharedArrayBuffer;
+  readonly side: number;
+  readonly rows: readonly {
+    /** Which record it becomes. */
+    readonly row: number;
+    readonly image: Place | Encoded | Pixels;
+  }[];
+}
+
+/** Of each row what is wrong with its image; undefined where its record was written. */
+export type DecodeResult = (string | undefined)[];
+
+const decoder = openDecoder();
+// Awaited by the jobs: until there is one, nobody listens.
+decoder.catch(() => {});
+const reader = new Reader();
+
+answer<DecodeJob, DecodeResult>(async ({ records, side, rows }) => {
+  const decode = await decoder;
+  const bytes = side * side * 3;
+  return rows.map(({ row, image }) => {
+    const record = new Uint8Array(records, row * bytes, bytes);
+    try {
+      if ("kind" in image) decode.record(image, side, record);
+      else if (image.rawSide === side && image.length === bytes) {
+        reader.readInto(image, record);
+        if (image.hash !== undefined) verify(record, image.hash);
+      } else decode.record(reader.read(image), side, record);
+      return undefined;
+    } catch (error) {
+      if (error instanceof BadImage) return error.message;
+      throw error;
+    }
+  });
+});

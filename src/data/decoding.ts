@@ -1,0 +1,22 @@
+/** The process's decoding threads: one a core, started when they are first needed. */
+import type { DecodeJob, DecodeResult } from "./decode_worker.ts";
+import { Threads } from "./threads.ts";
+
+export type Row = DecodeJob["rows"][number];
+
+let threads: Threads<DecodeJob, DecodeResult> | undefined;
+
+/**
+ * Decodes images into rows of `records`, each `side` · `side` · 3 bytes.
+ * @returns of each row what is wrong with its image, undefined if nothing; undefined altogether when it was not wanted
+ * any more
+ */
+export function decodeRows(
+  records: SharedArrayBuffer,
+  side: number,
+  rows: readonly Row[],
+  isWanted?: () => boolean,
+): Promise<DecodeResult | undefined> {
+  threads ??= new Threads(new URL("./decode_worker.ts", import.meta.url));
+  return threads.run({ records, side, rows }, isWanted);
+}

@@ -1,0 +1,112 @@
+/** Worker threads that take jobs in order, each one at a time, with a second one waiting at its door. */
+import { availableParallelism } from "node:os";
+import { DataError } from "../errors.ts";
+
+/** What a worker answers to a job. */
+export type Answer<R> = { readonly result: R } | { readonly error: string };
+
+interface Task<J, R> {
+  readonly job: J;
+  readonly isWanted: () => boolean;
+  readonly resolve: (result: R | undefined) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Thread<J, R> {
+  readonly worker: Worker;
+  /** Sent and not answered, the oldest first. */
+  readonly sent: Task<J, R>[];
+}
+
+/** So that no worker waits for the main thread between two jobs. */
+const AT_ONCE = 2;
+
+export class Threads<J, R> {
+  readonly #threads: Thread<J, R>[];
+  readonly #queue: Task<J, R>[] = [];
+
+  /** @param url of the worker's file */
+  constructor(url: URL, count = availableParallelism()) {
+    this.#threads = Array.from({ length: count }, () => this.#start(url));
+  }
+
+  get count(): number {
+    return this.#threads.length;
+  }
+
+  /**
+   * Resolves to the worker's result, or to undefined if it was not wanted any more when its turn came. Memory that
+   * `job` shares is not copied.
+   */
+  run(job: J, isWanted: () => boolean = () => true): Promise<R | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<R | undefined>();
+    this.#queue.push({ job, isWanted, resolve, reject });
+    this.#send();
+    return promise;
+  }
+
+  /** Ends the workers, whatever they are at. */
+  close(): void {
+    for (const { worker } of this.#threads) worker.terminate();
+  }
+
+  #start(url: URL): Thread<J, R> {
+    const thread: Thread<J, R> = { worker: new Worker(url.href), sent: [] };
+    const { worker, sent } = thread;
+    // A process that has nothing else to do may end.
+    worker.unref();
+    worker.onmessage = ({ data }: MessageEvent<Answer<R>>) => {
+      const task = sent.shift()!;
+      if (sent.length === 0) worker.unref();
+      if ("result" in data) task.resolve(data.result);
+      else task.reject(new Error(data.error));
+      this.#send();
+    };
+    worker.onerror = ({ message }) => {
+      const error = new DataError(`a worker thread failed: ${message}`);
+      for (const { reject } of sent.splice(0)) reject(error);
+      for (const { reject } of this.#queue.splice(0)) reject(error);
+    };
+    return thread;
+  }
+
+  #send(): void {
+    for (let depth = 0; depth < AT_ONCE; depth++) {
+      for (const { worker, sent } of this.#threads) {
+        if (sent.length > depth) continue;
+        const task = this.#next();
+        if (!task) return;
+        if (sent.length === 0) worker.ref();
+        sent.push(task);
+        worker.postMessage(task.job);
+      }
+    }
+  }
+
+  #next(): Task<J, R> | undefined {
+    for (let task = this.#queue.shift(); task; task = this.#queue.shift()) {
+      if (task.isWanted()) return task;
+      task.resolve(undefined);
+    }
+    return undefined;
+  }
+}
+
+declare const self: {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  postMessage(message: Answer<unknown>): void;
+};
+
+/** The other side: what a worker's file calls. Jobs are done in the order in which they come. */
+export function answer<J, R>(work: (job: J) => R | Promise<R>): void {
+  let last: Promise<void> = Promise.resolve();
+  self.onmessage = ({ data }) => {
+    last = last.then(async () => {
+      try {
+        self.postMessage({ result: await work(data as J) });
+      } catch (error) {
+        self.postMessage({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+      }
+    });
+  };
+}
