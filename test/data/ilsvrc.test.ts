@@ -112,8 +112,8 @@ describe("ILSVRC-2012 as distributed", () => {
     expect(await complaint(openDataset(lacking))).toBe(
       `${lacking}/${VAL} has images of "tench, Tinca tinca, n01440764", and ${lacking}/${TRAIN} none to train on`,
     );
-    const cut = await folder({ ...archives, [TRAIN!]: archives[TRAIN!]!.subarray(0, 40_000) });
-    expect(await complaint(openDataset(cut))).toContain("is cut short: it ends at byte 40000");
+    const cut = await folder({ ...archives, [TRAIN!]: archives[TRAIN!]!.subarray(0, 1536) });
+    expect(await complaint(openDataset(cut))).toContain("is cut short: it ends at byte 1536");
     const broken = Buffer.from(archives[TRAIN!]!);
     broken[512 + 5]! ^= 1;
     const damaged = await folder({ ...archives, [TRAIN!]: broken });

@@ -3,7 +3,7 @@
  * for each synset, those to validate with in one .tar, labelled by the devkit. Either may be unpacked, or alone.
  */
 import { DataError } from "../../errors.ts";
-import { descend } from "../archive.ts";
+import { descend, descendAll } from "../archive.ts";
 import type { Dataset } from "../dataset.ts";
 import { HIDDEN, IMAGE_ENDING, imagesOf, joined, type Contents, type Listing } from "../listing.ts";
 import { add, inOrder } from "./classes.ts";
@@ -18,8 +18,6 @@ const SYNSET_IMAGE = /(?:^|\/)(n\d{8})\/[^/]+$/;
 const VAL_IMAGE = /(?:^|\/)ILSVRC(2012|2010)_val_(\d{8})\.jpe?g$/i;
 /** Parts that are no training images, when all is unpacked below one folder. */
 const OTHER_PART = /(?:^|\/)(?:val|test)\//;
-/** Archives whose headers are read at once: most of the time one only waits for the disk. */
-const AT_ONCE = 16;
 
 export const ilsvrc: Source = {
   async openListing(listing, progress) {
@@ -65,19 +63,11 @@ async function synsetArchives(listing: Listing, progress: Progress): Promise<Syn
   });
   if (found.size === 0) throw new DataError(`${listing.name} has no .tar of a synset (n01440764.tar) in it`);
   const wnids = [...found.keys()].sort();
-  const inner = new Map<string, Listing>();
-  let [next, done] = [0, 0];
-  const work = async () => {
-    while (next < wnids.length) {
-      const wnid = wnids[next++]!;
-      inner.set(wnid, await descend(listing, found.get(wnid)!));
-      if (++done % 100 === 0) progress(`Reading the index of ${listing.name}: ${done} of ${wnids.length} archives`);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  const archives = wnids.map((wnid) => found.get(wnid)!);
+  const inner = await descendAll(listing, archives, progress);
   const all = joined(
     listing,
-    wnids.map((wnid) => [wnid, inner.get(wnid)!]),
+    inner.map((files, k) => [wnids[k]!, files]),
   );
   return { ...synsetFolders(all), wnids };
 }

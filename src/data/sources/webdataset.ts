@@ -4,9 +4,9 @@
  * https://github.com/webdataset/webdataset
  */
 import { DataError } from "../../errors.ts";
-import { descend } from "../archive.ts";
+import { descend, descendAll } from "../archive.ts";
 import { HIDDEN, IMAGE_ENDING, joined, type Contents, type Listing } from "../listing.ts";
-import { inParts, PARTS, type Part } from "./classes.ts";
+import { byBytes, inParts, PARTS, type Part } from "./classes.ts";
 import { namesBeside, numberLabels, parseLabel, type Label } from "./shard_labels.ts";
 import type { Source } from "./source.ts";
 
@@ -20,14 +20,9 @@ export const webdataset: Source = {
     if (await isShard(listing)) return arrangeShards(listing, listing, () => undefined);
     const shards = Array.from(paths.keys()).filter((i) => paths[i]!.endsWith(".tar") && !HIDDEN.test(paths[i]!));
     if (shards.length === 0 || paths.some((path) => IMAGE_ENDING.test(path))) return undefined;
-    const first = await descend(listing, shards[0]!);
-    if (!(await isShard(first))) return undefined;
-    const inner: [string, Listing][] = [[paths[shards[0]!]!, first]];
-    for (const i of shards.slice(1)) {
-      inner.push([paths[i]!, await descend(listing, i)]);
-      if (inner.length % 100 === 0)
-        progress(`Reading the index of ${listing.name}: ${inner.length} of ${shards.length} shards`);
-    }
+    shards.sort((a, b) => byBytes(paths[a]!, paths[b]!));
+    if (!(await isShard(await descend(listing, shards[0]!)))) return undefined;
+    const inner = (await descendAll(listing, shards, progress)).map((files, k) => [paths[shards[k]!]!, files] as const);
     return arrangeShards(listing, joined(listing, inner), partOf);
   },
 };

@@ -1,0 +1,99 @@
+/** What `bun run pack` wrote. */
+import { DataError } from "../../errors.ts";
+import { part as partOf, readText, readWhole, type Bytes } from "../bytes.ts";
+import type { Dataset, Encoded, Pixels, Place } from "../dataset.ts";
+import type { Listing } from "../listing.ts";
+import { fromNpy } from "../npy.ts";
+import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, type Pack, type Part } from "../pack.ts";
+import { verify } from "../reading.ts";
+import { readShardIndex, type ShardIndex } from "../shard.ts";
+import type { Statistics } from "../statistics.ts";
+import type { Source } from "./source.ts";
+
+export const packed: Source = {
+  async openListing(listing) {
+    const at = listing.paths.indexOf(PACK_FILE);
+    if (at < 0) return undefined;
+    const pack = parsePack(await readText(await listing.open(at), MAX_PACK_FILE_BYTES), `${listing.name}/${PACK_FILE}`);
+    const statistics = await readStatistics(listing, pack);
+    const train = { ...(await openPart(listing, pack, "train")), statistics };
+    return pack.parts.val === null ? { all: train } : { train, val: await openPart(listing, pack, "val") };
+  },
+};
+
+async function readStatistics(listing: Listing, { side, statistics }: Pack): Promise<Statistics> {
+  const at = find(listing, MEAN_FILE);
+  const bytes = await readWhole(await listing.open(at), 4 * side * side * 3 + 1024);
+  return { ...statistics, mean: fromNpy(bytes, [side, side, 3], `${listing.name}/${MEAN_FILE}`) };
+}
+
+function find({ name, paths }: Listing, file: string): number {
+  const at = paths.indexOf(file);
+  if (at < 0) throw new DataError(`${name} lacks ${file}, which ${PACK_FILE} names: run \`bun run pack\` again`);
+  return at;
+}
+
+/** A shard, its index, and the number of its first image in the part. */
+interface Opened {
+  readonly file: Bytes;
+  readonly index: ShardIndex;
+  readonly first: number;
+}
+
+async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Dataset> {
+  const { side, classes, encoding } = pack;
+  const { images, shards } = pack.parts[name]!;
+  const opened: Opened[] = [];
+  const labels = new Uint32Array(images);
+  let first = 0;
+  for (const { file: path, images: count } of shards) {
+    const file = await listing.open(find(listing, path));
+    const index = await readShardIndex(file);
+    if (index.images !== count || index.side !== side || index.encoding !== encoding) {
+      throw new DataError(`${listing.name}/${path} is of another pack than ${PACK_FILE}: run \`bun run pack\` again`);
+    }
+    const unknown = index.labels.find((label) => label >= classes.length);
+    if (unknown !== undefined) throw new DataError(`${listing.name}/${path}: class ${unknown} of ${classes.length}`);
+    labels.set(index.labels, first);
+    opened.push({ file, index, first });
+    first += count;
+  }
+  const locate = (i: number) => {
+    let [low, high] = [0, opened.length];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      if (opened[middle]!.first <= i) low = middle;
+      else high = middle;
+    }
+    const shard = opened[low]!;
+    return { ...shard, k: i - shard.first };
+  };
+  const place = (i: number): Place => {
+    const { file, index, k } = locate(i);
+    const place = file.place!(index.offsets[k]!, index.lengths[k]!);
+    return { ...place, hash: index.hashes[k]!, ...(encoding === "raw" && { rawSide: side }) };
+  };
+  const onDisk = opened.every(({ file }) => file.place);
+  return {
+    name: `${listing.name}${pack.parts.val === null ? "" : ` (${name})`}`,
+    classes,
+    length: images,
+    ...(encoding === "raw" && { imageSize: side }),
+    ignored: 0,
+    label: (i) => labels[i]!,
+    nameOf(i) {
+      const { index, k } = locate(i);
+      return index.names()[k] ?? `image ${i}`;
+    },
+    async read(i): Promise<Encoded | Pixels> {
+      const { file, index, k } = locate(i);
+      const bytes = await partOf(file, file.name, index.offsets[k]!, index.lengths[k]!).read(0, index.lengths[k]!);
+      verify(bytes, index.hashes[k]!);
+      return encoding === "raw"
+        ? { kind: "pixels", pixels: bytes, width: side, height: side }
+        : { kind: "encoded", bytes };
+    },
+    ...(onDisk && { place }),
+    close: () => listing.close(),
+  };
+}

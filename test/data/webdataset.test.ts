@@ -1,0 +1,128 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { openDataset } from "../../src/data/open.ts";
+import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
+import { bytesOf, complaint, list, maker } from "./sets.ts";
+
+const { path: root, remove } = temporaryFolder();
+afterAll(remove);
+const { folder, file } = maker(root);
+
+let images: Uint8Array[];
+beforeAll(async () => {
+  images = await Promise.all([10, 20, 30, 40].map((grey) => plain(grey)));
+});
+
+const shard = (files: Files) => tar(...Object.entries(files).map(([path, contents]) => ({ path, contents })));
+const whole = { holdOut: 0 };
+
+test("one shard: numbers in .cls; names beside it", async () => {
+  const bytes = shard({
+    "a.1.cls": "2",
+    "a.1.jpg": "no sample of its own: the key is a",
+    "b/x.cls": "0\n",
+    "b/x.png": images[0]!,
+    "b/y.seg.webp": images[1]!,
+    "b/y.cls": "10",
+    "lonely.jpg": images[2]!,
+  });
+  const { train } = await openDataset(file(bytes), whole);
+  expect([train.length, train.ignored, train.classes.length, train.classes[10]]).toEqual([3, 1, 11, "10"]);
+  expect([0, 1, 2].map((i) => train.label(i))).toEqual([2, 0, 10]);
+  expect((await bytesOf(train, 2)).equals(images[1]!)).toBe(true);
+  await train.close();
+
+  const twelve = Array.from({ length: 12 }, (_, k) => `class ${k % 11}`);
+  const lists: Files[] = [{ "classes.txt": twelve.join("\r\n") }, { "classes.json": JSON.stringify(twelve) }];
+  for (const names of lists) {
+    const path = await folder({ "set.tar": bytes, ...names });
+    for (const given of [path, join(path, "set.tar")]) {
+      const { train: named } = await openDataset(given, whole);
+      expect([named.classes.length, named.classes[10], named.classes[11]]).toEqual([12, "class 10", "class 0 (11)"]);
+      await named.close();
+    }
+  }
+});
+
+test("JSON: a number, a name, or both", async () => {
+  const read = async (...labels: unknown[]) => {
+    const entries = labels.flatMap((label, k) => [
+      [`${k}.jpg`, images[k % 4]!] as const,
+      [`${k}.json`, JSON.stringify(label)] as const,
+    ]);
+    const { train } = await openDataset(file(shard(Object.fromEntries(entries))), whole);
+    await train.close();
+    return Array.from({ length: train.length }, (_, i) => train.classes[train.label(i)]);
+  };
+  expect(await read({ label: 1 }, { cls: 0 }, { label: 1, width: 5 })).toEqual(["1", "0", "1"]);
+  expect(await read({ label: "dog" }, { class: "cat" }, { class_name: "Ä" })).toEqual(["dog", "cat", "Ä"]);
+  expect(await read({ label: 1, class_name: "dog" }, { label: 0, class_name: "cat" })).toEqual(["dog", "cat"]);
+  expect(await read({ label: "n01440764" }, { label: "n01443537" })).toEqual([
+    "tench, Tinca tinca",
+    "goldfish, Carassius auratus",
+  ]);
+  expect(await complaint(read({ label: 1, class_name: "dog" }, { label: 1, class_name: "cat" }))).toMatch(
+    /1\.json: class 1 is called "cat", and before "dog"$/,
+  );
+  expect(await complaint(read({ label: 1 }, { label: "cat" }))).toMatch(
+    /0\.json gives the class as number 1, and .*1\.json as "cat"$/,
+  );
+  expect(await complaint(read({ label: 1 }, { label: 4_000_000_000 }))).toMatch(
+    /1\.json: class 4000000000, of up to 100000 \(from 0\)$/,
+  );
+  expect(await complaint(read({ label: 1 }, { size: 5 }))).toMatch(/1\.json has no "label", "cls" or "class"/);
+  // Without a label in the first it is something else, and so class folders are looked for.
+  expect(await complaint(read({ size: 5 }, { label: 1 }))).toContain("no class folder");
+});
+
+test("a number in .cls and its name in .json", async () => {
+  const files = {
+    "1.cls": "1",
+    "1.json": '{"class_name": "dog"}',
+    "1.jpg": images[0]!,
+    "0.cls": "0",
+    "0.jpg": images[1]!,
+  };
+  const { train } = await openDataset(file(shard(files)), whole);
+  expect(train.classes).toEqual(["0", "dog"]);
+  await train.close();
+});
+
+test("parts by the shards' names or folders, read in the order of the shards", async () => {
+  const one = (key: string, cls: number, k: number) => ({ [`${key}.cls`]: `${cls}`, [`${key}.png`]: images[k]! });
+  const contents = {
+    a: shard({ ...one("k2", 1, 0), ...one("k1", 0, 1) }),
+    b: shard(one("k1", 1, 2)),
+    c: shard({ ...one("k9", 1, 3), ...one("k8", 0, 2) }),
+  };
+  const layouts = [
+    ["set-train-000000.tar", "set-train-000001.tar", "set-val-000000.tar", "notes.txt"],
+    ["train/00.tar", "train/01.tar", "validation/00.tar", "README"],
+    ["imagenet_train-0.tar", "imagenet_train-1.tar", "imagenet_test-0.tar", "classes"],
+  ] as const;
+  for (const [a, b, c, other] of layouts) {
+    const path = await folder({ [a]: contents.a, [b]: contents.b, [c]: contents.c, [other]: "text" });
+    const { train, val } = await openDataset(path);
+    expect(list(train, path)).toEqual([`1: ${a}/k2.png`, `0: ${a}/k1.png`, `1: ${b}/k1.png`]);
+    expect(list(val, path)).toEqual([`1: ${c}/k9.png`, `0: ${c}/k8.png`]);
+    expect((await bytesOf(train, 2)).equals(images[2]!)).toBe(true);
+    expect((await bytesOf(val, 0)).equals(images[3]!)).toBe(true);
+    await train.close();
+    await val.close();
+    await expect(train.read(0)).rejects.toThrow();
+  }
+  const path = await folder({ "train-0.tar": contents.a, "other.tar": contents.b });
+  expect(await complaint(openDataset(path))).toBe(
+    `${path}/other.tar/k1.png is in no part, and others are: name its shard train-… or val-…, or move it there`,
+  );
+});
+
+test("what is no shard is left to others; what is large is no label", async () => {
+  const plainTar = tar({ path: "a/1.png", contents: images[0]! });
+  const path = await folder({ "a/1.png": images[0]!, "b/1.png": images[1]!, "old.tar": plainTar });
+  expect((await openDataset(path, whole)).train.classes).toEqual(["a", "b"]);
+  const large = file(shard({ "1.cls": "1".repeat(70_000), "1.jpg": images[0]! }));
+  expect(await complaint(openDataset(large, whole))).toEndWith("1.cls has more than 65536 bytes: it is no label");
+  const bad = await folder({ "set.tar": shard({ "1.cls": "7", "1.jpg": images[0]! }), "classes.txt": "one\ntwo\n" });
+  expect(await complaint(openDataset(bad, whole))).toEndWith("set.tar/1.cls: class 7, of up to 2 (from 0)");
+});
