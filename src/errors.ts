@@ -16,7 +16,11 @@ export class UsageError extends AlexNetError {
 }
 
 /** Images, folders or archives that can't be used. */
-export class DataError extends AlexNetError {}
+export class DataError extends AlexNetError {
+  constructor(message: string, options?: ErrorOptions) {
+    super(oneLine(message), options);
+  }
+}
 
 /** Tensors whose shapes don't fit together: a mistake in a model or in code that uses the library. */
 export class ShapeError extends AlexNetError {}
@@ -29,3 +33,8 @@ export class CheckpointError extends AlexNetError {}
 
 /** A loss that is no longer a number. */
 export class DivergedError extends AlexNetError {}
+
+/** Text without control characters: names in archives may hold line ends, and codes that a terminal obeys. */
+export function oneLine(text: string): string {
+  return text.replace(/[\0-\x1f\x7f-\x9f]+/g, " ");
+}

@@ -20,6 +20,9 @@ export function peopleReporter(): Report {
   };
   return (event: TrainEvent) => {
     switch (event.type) {
+      case "note":
+        line.update(event.line);
+        break;
       case "start":
         for (const text of opening(event)) write(text);
         break;

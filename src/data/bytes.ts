@@ -83,6 +83,11 @@ export async function readText(bytes: Bytes, limit: number): Promise<string> {
   }
 }
 
+/** The beginning of a text of somebody else's that may be long, for a message. */
+export function excerpt(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 99)}…` : text;
+}
+
 function requireWithin(name: string, size: number, at: number, length: number): void {
   if (at >= 0 && length >= 0 && at + length <= size) return;
   throw new DataError(`${name} has ${size} bytes, and ${length} from byte ${at} on were asked for`);

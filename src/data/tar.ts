@@ -3,8 +3,8 @@
  * lie. Nothing is extracted, so that a path in it, however odd, is only a name. POSIX.1-1988 (ustar) with GNU long
  * names and POSIX.1-2001 (pax) paths and sizes.
  */
-import { DataError } from "../errors.ts";
-import { part, type Bytes } from "./bytes.ts";
+import { DataError, oneLine } from "../errors.ts";
+import { excerpt, part, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
 
 const BLOCK = 512;
@@ -60,12 +60,14 @@ async function readIndex(window: Window, name: string, fileSize: number): Promis
     const type = String.fromCharCode(header[156]!);
     const isMember = type === "0" || type === "\0" || type === "7";
     const size = NO_BODY.includes(type) ? 0 : ((isMember ? pax.size : undefined) ?? number(header, 124, 12));
-    const path = pax.path ?? longName ?? headerPath(header);
+    const path = oneLine(pax.path ?? longName ?? headerPath(header));
     const start = at + BLOCK;
     if (!(Number.isInteger(size) && size >= 0 && size <= Number.MAX_SAFE_INTEGER - start - BLOCK)) {
-      throw new DataError(`${name}: the header at byte ${at} gives no valid size for ${path}: the archive is damaged`);
+      throw new DataError(
+        `${name}: the header at byte ${at} gives no valid size for ${excerpt(path)}: the archive is damaged`,
+      );
     }
-    if (start + size > fileSize) throw cutShort(name, fileSize, path, start + size);
+    if (start + size > fileSize) throw cutShort(name, fileSize, excerpt(path), start + size);
     if (type === "L" || type === "x") {
       if (size > MAX_NAME_BYTES)
         throw new DataError(`${name}: a file name of ${size} bytes at byte ${at}: the archive is damaged`);

@@ -2,6 +2,8 @@
 import type { Means } from "./scores.ts";
 
 export type TrainEvent =
+  /** What takes its time before the start. */
+  | { readonly type: "note"; readonly line: string }
   | {
       readonly type: "start";
       readonly run: string;

@@ -2,7 +2,7 @@ import { openDataset, type Opened } from "../data/open.ts";
 import { shapes } from "../data/shapes.ts";
 
 export interface Source {
-  /** A folder or archive; the built-in set if null. */
+  /** A folder, archive, list, or the name of a set; the built-in set if null. */
   readonly data: string | null;
   /** Another one to validate with. */
   readonly val: string | null;
@@ -17,8 +17,14 @@ export async function closeSets({ train, val }: Opened): Promise<void> {
   await val.close();
 }
 
-/** The sets to train on and to validate with. @throws DataError */
-export async function openSets({ data, val, holdOut, seed }: Source): Promise<Opened> {
+/**
+ * The sets to train on and to validate with. @throws DataError
+ * @param onProgress told what takes its time, a line at a time: downloads, and indexes of large archives
+ */
+export async function openSets(
+  { data, val, holdOut, seed }: Source,
+  onProgress: (line: string) => void = () => {},
+): Promise<Opened> {
   if (data === null) return shapes();
-  return openDataset(data, { holdOut, seed, ...(val === null ? {} : { val }) });
+  return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
 }

@@ -1,11 +1,11 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
-import type { Opened } from "../data/open.ts";
+import { locate, type Opened } from "../data/open.ts";
 import { writeSamples } from "../data/samples.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { CheckpointError } from "../errors.ts";
@@ -42,8 +42,9 @@ export async function train(
   signal?: AbortSignal,
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
-  const chosen = resumed ? changeConfig(resumed.readConfig(), options) : await chooseConfig(options);
-  const sets = await openSets(chosen);
+  const note = (line: string) => report({ type: "note", line });
+  const chosen = resumed ? changeConfig(resumed.readConfig(), options) : await chooseConfig(options, note);
+  const sets = await openSets(chosen, note);
   try {
     const isOwnRate = resumed !== undefined || options.rate !== undefined;
     const config = isOwnRate ? chosen : rateForClasses(chosen, sets.train.classes.length);
@@ -172,15 +173,15 @@ function openRun(out: string | undefined, config: TrainConfig): Run {
   return out === undefined ? newRun(config.network) : namedRun(out);
 }
 
-async function chooseConfig(options: TrainOptions): Promise<TrainConfig> {
-  const data = options.data === undefined ? null : resolve(options.data);
-  const val = options.val === undefined ? null : resolve(options.val);
-  const model = options.model ?? (await chooseModel(data, val));
+async function chooseConfig(options: TrainOptions, note: (line: string) => void): Promise<TrainConfig> {
+  const data = options.data === undefined ? null : locate(options.data);
+  const val = options.val === undefined ? null : locate(options.val);
+  const model = options.model ?? (await chooseModel(data, val, note));
   return makeConfig(options, findNetwork(model).name, data, val);
 }
 
-async function chooseModel(data: string | null, val: string | null): Promise<string> {
-  const sets = await openSets({ data, val, holdOut: 0.1, seed: 0 });
+async function chooseModel(data: string | null, val: string | null, note: (line: string) => void): Promise<string> {
+  const sets = await openSets({ data, val, holdOut: 0.1, seed: 0 }, note);
   try {
     return await suitedModel(data, sets.train);
   } finally {

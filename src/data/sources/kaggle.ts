@@ -3,7 +3,7 @@
  * val/, whose labels are in LOC_val_solution.csv. That and LOC_synset_mapping.txt may also lie above the folder given.
  */
 import { DataError } from "../../errors.ts";
-import { readText } from "../bytes.ts";
+import { excerpt, readText } from "../bytes.ts";
 import type { Listing } from "../listing.ts";
 import { add } from "./classes.ts";
 import { csvRows } from "./csv.ts";
@@ -59,7 +59,9 @@ function valImages(listing: Listing, { name, text }: Text): SynsetFiles {
     if (line === 1 && image === "ImageId") continue;
     const wnid = /^(n\d{8}) /.exec(objects)?.[1];
     if (wnid === undefined)
-      throw new DataError(`${name}, line ${line}: expected an image and "n01440764 …", found "${cells.join(",")}"`);
+      throw new DataError(
+        `${name}, line ${line}: expected an image and "n01440764 …", found "${excerpt(cells.join(","))}"`,
+      );
     synsets.set(image, wnid);
   }
   const files = new Map<string, number[]>();

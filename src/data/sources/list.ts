@@ -3,8 +3,8 @@
  * column names) or a .jsonl (an object a line, with the same names). Paths are relative to the list's folder.
  */
 import { dirname } from "node:path";
-import { DataError } from "../../errors.ts";
-import { openFile, readText } from "../bytes.ts";
+import { DataError, oneLine } from "../../errors.ts";
+import { excerpt, openFile, readText } from "../bytes.ts";
 import { filesBelow } from "../folder.ts";
 import { IMAGE_ENDING } from "../listing.ts";
 import { byBytes, inParts, PARTS, type Part } from "./classes.ts";
@@ -39,11 +39,11 @@ export const list: Source = {
     const [paths, keys, parts]: [string[], string[], (Part | undefined)[]] = [[], [], []];
     for (const { line, path: own, label, split } of read(text, path)) {
       paths.push(relative(own, `${path}, line ${line}`));
-      if (label === "") throw new DataError(`${path}, line ${line}: no label for ${own}`);
-      keys.push(label);
+      if (label === "") throw new DataError(`${path}, line ${line}: no label for ${excerpt(own)}`);
+      keys.push(oneLine(label));
       const part = split === undefined ? undefined : PARTS[split.trim().toLowerCase()];
       if (split !== undefined && part === undefined)
-        throw new DataError(`${path}, line ${line}: the split is "${split}": expected train, val or test`);
+        throw new DataError(`${path}, line ${line}: the split is "${excerpt(split)}": expected train, val or test`);
       parts.push(part);
     }
     if (paths.length === 0) throw new DataError(`${path} lists no images: expected a line with path,label for each`);
@@ -67,7 +67,8 @@ function sorter(keys: readonly string[]): (a: string, b: string) => number {
 
 /** A path below the list's folder, divided by "/". @throws DataError when it leads elsewhere */
 function relative(path: string, where: string): string {
-  const refused = (why: string) => new DataError(`${where}: "${path}" ${why}: give paths below the list's folder`);
+  const refused = (why: string) =>
+    new DataError(`${where}: "${excerpt(path)}" ${why}: give paths below the list's folder`);
   // Lists that were made on Windows.
   const parts = path.trim().replaceAll("\\", "/").split("/");
   if (path.includes("\0")) throw refused("holds a zero byte");
@@ -91,7 +92,7 @@ function* csvItems(text: string, name: string): Generator<Item> {
       if (columns === named) continue;
       if (!IMAGE_ENDING.test(cells[0]!.trim()))
         throw new DataError(
-          `${name}, line ${line}: "${cells.join(",").slice(0, 80)}" names no columns (path,label,split) and no image`,
+          `${name}, line ${line}: "${excerpt(cells.join(","))}" names no columns (path,label,split) and no image`,
         );
     }
     const [path, label, split] = [cells[columns.path], cells[columns.label], cells[columns.split]];

@@ -1,6 +1,6 @@
 /** The labels in a WebDataset: numbers, names, or both, and names of numbers beside the shards. */
-import { DataError } from "../../errors.ts";
-import { readText } from "../bytes.ts";
+import { DataError, oneLine } from "../../errors.ts";
+import { excerpt, readText } from "../bytes.ts";
 import type { Listing } from "../listing.ts";
 import { byBytes } from "./classes.ts";
 import { classNames, unlike } from "./synsets.ts";
@@ -25,15 +25,15 @@ export function parseLabel(text: string, name: string): Label | undefined {
   const fields = new Map(Object.entries(value));
   const number = NUMBERS.map((key) => fields.get(key)).find(isClassNumber);
   const said = NAMES.map((key) => fields.get(key)).find((own) => typeof own === "string" && own !== "");
-  if (number === undefined) return said === undefined ? undefined : { name: said as string };
-  return said === undefined ? { number } : { number, name: said as string };
+  if (number === undefined && said === undefined) return undefined;
+  return { ...(number !== undefined && { number }), ...(said !== undefined && { name: oneLine(said as string) }) };
 }
 
 const isClassNumber = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0;
 
 function labelOf(text: string): Label | undefined {
   if (text === "") return undefined;
-  return /^\d{1,9}$/.test(text) ? { number: Number(text) } : { name: text };
+  return /^\d{1,9}$/.test(text) ? { number: Number(text) } : { name: oneLine(text) };
 }
 
 function parseJson(text: string, name: string): unknown {
@@ -73,7 +73,7 @@ export function numberLabels(
   if (odd >= 0) {
     const [number, name] = isNumber ? [0, odd] : [odd, 0];
     throw new DataError(
-      `${where(number)} gives the class as number ${labels[number]!.number}, and ${where(name)} as "${labels[name]!.name}"`,
+      `${where(number)} gives the class as number ${labels[number]!.number}, and ${where(name)} as "${excerpt(labels[name]!.name!)}"`,
     );
   }
   if (!isNumber) {
@@ -81,7 +81,9 @@ export function numberLabels(
     const numbers = new Map(keys.map((key, number) => [key, number]));
     const unknown = labels.findIndex(({ name }) => !numbers.has(name!));
     if (unknown >= 0)
-      throw new DataError(`${where(unknown)}: "${labels[unknown]!.name}" is none of the ${keys.length} classes listed`);
+      throw new DataError(
+        `${where(unknown)}: "${excerpt(labels[unknown]!.name!)}" is none of the ${keys.length} classes listed`,
+      );
     return { classes: named(keys), labels: labels.map(({ name }) => numbers.get(name!)!) };
   }
   const limit = names?.length ?? MAX_CLASSES;
@@ -92,7 +94,9 @@ export function numberLabels(
     count = Math.max(count, number! + 1);
     const before = own.get(number!) ?? name;
     if (name !== undefined && before !== name)
-      throw new DataError(`${where(k)}: class ${number} is called "${name}", and before "${before}"`);
+      throw new DataError(
+        `${where(k)}: class ${number} is called "${excerpt(name)}", and before "${excerpt(before!)}"`,
+      );
     if (name !== undefined) own.set(number!, name);
   });
   const numbers = Array.from({ length: count }, (_, number) => number);
