@@ -40,3 +40,4 @@ export type { TrainOptions } from "./tasks/config.ts";
 export type { Report, TrainEvent } from "./tasks/events.ts";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./tasks/evaluate.ts";
 export { predict, type Prediction, type PredictOptions } from "./tasks/predict.ts";
+export { look, type Look, type LookOptions } from "./tasks/look.ts";

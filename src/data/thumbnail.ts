@@ -1,8 +1,9 @@
 /** Images as people look at them: whole, upright, and small. */
 import { FastResizeFilter, type Orientation, ResizeFit, Transformer } from "@napi-rs/image";
 import type { Encoded, Pixels } from "./dataset.ts";
-import { BadImage } from "./decode.ts";
-import { readHeader } from "./header.ts";
+import { readHeader, type ImageHeader } from "./header.ts";
+import { BadImage } from "./image.ts";
+import { openJpeg, type JpegCodec } from "./jpeg.ts";
 
 /**
  * The whole image, reduced until it fits into maxWidth × maxHeight; a smaller one stays as it is. Transparency lies on
@@ -18,14 +19,35 @@ export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHe
   const scale = Math.min(1, maxWidth / upWidth, maxHeight / upHeight);
   const [width, height] = [Math.max(1, Math.round(upWidth * scale)), Math.max(1, Math.round(upHeight * scale))];
   try {
-    const rgba = await new Transformer(image.bytes)
+    const rgba = await open(image.bytes, header)
       .rotate(orientation as Orientation)
       .fastResize({ width, height, filter: FastResizeFilter.Bilinear, fit: ResizeFit.Fill })
       .rawPixels();
     return { kind: "pixels", pixels: onWhite(rgba), width, height };
   } catch (error) {
+    if (error instanceof BadImage) throw error;
     throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
   }
+}
+
+/** JPEGs are decoded as they are for a record: by libjpeg-turbo where there is one, which knows more of their kinds. */
+function open(bytes: Uint8Array, { format, width, height }: ImageHeader): Transformer {
+  jpeg ??= openJpeg();
+  if (format !== "JPEG" || !jpeg) return new Transformer(bytes);
+  let pixels = new Uint8Array(0);
+  // A CMYK image asks for more, and what it needs no longer stays behind its pixels.
+  jpeg.decode(bytes, width, height, (size) => (pixels = new Uint8Array(size)));
+  return Transformer.fromRgbaPixels(opaque(pixels.subarray(0, 3 * width * height)), width, height);
+}
+
+let jpeg: JpegCodec | undefined;
+
+function opaque(rgb: Uint8Array): Uint8Array {
+  const rgba = new Uint8Array((rgb.length / 3) * 4).fill(255);
+  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
+    for (let c = 0; c < 3; c++) rgba[to + c] = rgb[from + c]!;
+  }
+  return rgba;
 }
 
 function onWhite(rgba: Uint8Array): Uint8Array {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Transformer } from "@napi-rs/image";
 import { BadImage, decodeRecord } from "../../src/data/decode.ts";
 import { readHeader } from "../../src/data/header.ts";
-import { drawn, plain, withOrientation } from "./fixtures.ts";
+import { CMYK, drawn, plain, withOrientation } from "./fixtures.ts";
 
 async function record(bytes: Uint8Array, side: number): Promise<Uint8Array> {
   const target = new Uint8Array(side * side * 3);
@@ -95,7 +95,7 @@ describe("formats", () => {
   });
 
   test("a CMYK JPEG has its colours", async () => {
-    const [r, g, b] = at(await record(Buffer.from(CMYK, "base64"), 16), 16, 8, 8);
+    const [r, g, b] = at(await record(CMYK, 16), 16, 8, 8);
     expect([Math.abs(r! - 200) < 6, Math.abs(g! - 60) < 6, Math.abs(b! - 30) < 6]).toEqual([true, true, true]);
   });
 });
@@ -166,7 +166,3 @@ describe("bad images say what is wrong", () => {
     }
   });
 });
-
-/** 16 × 16, RGB (200, 60, 30) as CMYK, written by Pillow. */
-const CMYK =
-  "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwACAQEBAQECAQEBAgICAgIEAwICAgIFBAQDBAYFBgYGBQYGBgcJCAYHCQcGBggLCAkKCgoKCgYICwwLCgwJCgoK/8AAFAgAEAAQBEMRAE0RAFkRAEsRAP/EAB8AAAEFAQEBAQEBAAAAAAAAAAABAgMEBQYHCAkKC//EALUQAAIBAwMCBAMFBQQEAAABfQECAwAEEQUSITFBBhNRYQcicRQygZGhCCNCscEVUtHwJDNicoIJChYXGBkaJSYnKCkqNDU2Nzg5OkNERUZHSElKU1RVVldYWVpjZGVmZ2hpanN0dXZ3eHl6g4SFhoeIiYqSk5SVlpeYmZqio6Slpqeoqaqys7S1tre4ubrCw8TFxsfIycrS09TV1tfY2drh4uPk5ebn6Onq8fLz9PX29/j5+v/aAA4EQwBNAFkASwAAPwD9IK/O+vx3r9/KKKKKKKKKKKKK/9k=";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { BadImage } from "../../src/data/decode.ts";
 import { thumbnail } from "../../src/data/thumbnail.ts";
-import { drawn, withOrientation } from "./fixtures.ts";
+import { CMYK, drawn, withOrientation } from "./fixtures.ts";
 
 const encoded = (bytes: Uint8Array) => ({ kind: "encoded", bytes }) as const;
 
@@ -33,6 +33,11 @@ test("transparency lies on white", async () => {
   const png = await drawn(4, 4, () => [0, 0, 200, 128]).png();
   const { pixels } = await thumbnail(encoded(png), 16, 16);
   expect(pixels[0]).toBeWithin(126, 129);
+});
+
+test("a CMYK JPEG has its colours", async () => {
+  const { pixels } = await thumbnail(encoded(CMYK), 8, 8);
+  [200, 60, 30].forEach((value, c) => expect(Math.abs(pixels[3 * 36 + c]! - value)).toBeLessThan(4));
 });
 
 test("what is no image is refused", async () => {
