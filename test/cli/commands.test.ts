@@ -122,14 +122,18 @@ describe("evaluate", () => {
     expect(mean).toBeCloseTo(result!.loss, 6);
   });
 
-  test("on other images, with ten views, in other batches", async () => {
+  test("on other images, with two and ten views, in other batches", async () => {
     const evaluate = async (...more: string[]) =>
       jsonLines(await output(["evaluate", "photos", ...run, ...CPU, "--json", ...more]))[0]!;
     const [one, small, ten] = [await evaluate(), await evaluate("--batch", "7"), await evaluate("--views", "10")];
+    const two = await evaluate("--views", "2");
     expect(one.images).toBe(60);
     expect(small.loss).toBeCloseTo(one.loss, 5);
     expect(ten.views).toBe(10);
     expect(ten.loss).not.toBe(one.loss);
+    // Its images are as large as the crop: corners and centre are one place.
+    expect(two.views).toBe(2);
+    expect(two.loss).toBeCloseTo(ten.loss, 5);
   });
 
   test("bad images are named and left out", async () => {

@@ -1,7 +1,7 @@
 /** Training steps on a given device, without commands and files. */
 import type { Backend } from "../../src/backends/backend.ts";
 import { poolOf } from "../../src/backends/pool.ts";
-import { drawViews } from "../../src/data/augmentation.ts";
+import { drawViews, mixedLabels } from "../../src/data/augmentation.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
@@ -41,9 +41,12 @@ export function trainer(network: Network, backend: Backend, { dataset, mean }: D
     async step(batch: Batch, rate = rateAt(network.recipe.schedule, freshSchedule(), 0, network.recipe.epochs)) {
       const { record, crop: size } = network;
       const { pixels, labels, valid, indices, position } = batch;
-      const views = drawViews({ ...network.recipe.augmentation, record, size }, undefined, 0, 0, indices, position);
+      const { augmentation } = network.recipe;
+      const views = drawViews({ ...augmentation, record, size }, undefined, 0, 0, indices, position);
+      const mixed = mixedLabels(views, labels, size);
       const { losses } = await trainingStep(model, sgd, deviceMean, {
         ...{ pixels, views, labels, valid, step: step++, seed: 0, rateOf: () => rate },
+        ...{ smoothing: augmentation.smooth, ...(mixed && { mixed }) },
       });
       return losses.subarray(0, valid).reduce((sum, loss) => sum + loss, 0) / valid;
     },

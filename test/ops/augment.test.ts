@@ -219,7 +219,14 @@ describeBackends("augment", ({ open }) => {
           mean: randomArray([side, side, 3], 2).map((v) => 128 + 20 * v),
         };
         const settings = { record: side, size: crop, crop: false, mirror: false, colour: 0, ...options };
-        const rows = drawViews(settings, axes, 3, 0, Uint32Array.from({ length: images }, (_, n) => n), 0); // prettier-ignore
+        const rows = drawViews(
+          settings,
+          axes,
+          3,
+          0,
+          Uint32Array.from({ length: images }, (_, n) => n),
+          0,
+        );
         const actual = await runRows(backend, data, crop, rows);
         const expected = await runRows(openReference("f64"), data, crop, rows);
         // Of the largest number, which is about half of the full scale.

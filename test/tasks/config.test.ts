@@ -1,7 +1,13 @@
 /** What is made of the options, and what of the network's recipe. */
 import { describe, expect, test } from "bun:test";
 import { UsageError } from "../../src/errors.ts";
-import { alexnet2012, findNetwork } from "../../src/model/networks.ts";
+import {
+  alexnet2012,
+  findNetwork,
+  MODERN_AUGMENTATION,
+  NO_AUGMENTATION,
+  PAPER_AUGMENTATION,
+} from "../../src/model/networks.ts";
 import { rateAt, freshSchedule } from "../../src/optim/schedule.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/tasks/config.ts";
 
@@ -73,20 +79,65 @@ describe("rates and schedules", () => {
 describe("augmentation", () => {
   const augmentation = (augment: string, network?: string) => make({ augment }, network).augmentation;
 
-  test("none, or some", () => {
-    expect(augmentation("none")).toMatchObject({ crop: false, mirror: false, colour: 0 });
-    expect(augmentation("mirror")).toMatchObject({ crop: false, mirror: true, colour: 0 });
-    expect(augmentation("crop,color")).toMatchObject({ crop: true, mirror: false, colour: 0.1 });
-    expect(augmentation("colour", "cifar10-18pct")).toMatchObject({ crop: false, mirror: false, colour: 0.1 });
+  test("presets", () => {
+    expect(augmentation("none")).toEqual(NO_AUGMENTATION);
+    expect(augmentation("paper", "cifar10-18pct")).toEqual(PAPER_AUGMENTATION);
+    expect(augmentation("modern")).toEqual(MODERN_AUGMENTATION);
+    expect(make({}).augmentation).toEqual(PAPER_AUGMENTATION);
+    // The program of 2012 keeps its own ways with crops and noise.
+    expect(augmentation("paper", "alexnet-2012")).toEqual({ ...PAPER_AUGMENTATION, sharedCrop: 32, divideBy: 1.1 });
+    expect(augmentation("crop", "alexnet-2012")).toMatchObject({ colour: 0, sharedCrop: 32, divideBy: 1.1 });
   });
 
-  test("unknown ones", () => {
-    for (const augment of ["foo", "", "crop,", "crop, mirror"]) expect(() => augmentation(augment)).toThrow(UsageError);
+  test("parts, in place of the recipe's", () => {
+    expect(augmentation("mirror")).toEqual({ ...NO_AUGMENTATION, mirror: true });
+    expect(augmentation("crop,color")).toEqual({ ...NO_AUGMENTATION, crop: true, colour: 0.1 });
+    expect(augmentation("crop,mirror,colour=0.3", "cifar10-18pct")).toEqual({ ...PAPER_AUGMENTATION, colour: 0.3 });
+    expect(augmentation("resized-crop,mirror,jitter,erase,mixup,cutmix,smooth")).toEqual(MODERN_AUGMENTATION);
+  });
+
+  test("presets with parts changed", () => {
+    expect(augmentation("paper,mirror=0")).toEqual({ ...PAPER_AUGMENTATION, mirror: false });
+    expect(augmentation("modern,mixup=0.4,erase=0")).toEqual({ ...MODERN_AUGMENTATION, mixup: 0.4, erase: 0 });
+    expect(augmentation("none,jitter=.5,crop=1")).toEqual({ ...NO_AUGMENTATION, crop: true, jitter: 0.5 });
+  });
+
+  test("what there is not, or makes no sense", () => {
+    const wrong = (augment: string, message: string) => {
+      expect(() => augmentation(augment)).toThrow(UsageError);
+      expect(() => augmentation(augment)).toThrow(`--augment ${augment}: ${message}`);
+    };
+    for (const [augment, part] of [
+      ["foo", "foo"],
+      ["", ""],
+      ["crop,", ""],
+      ["crop, mirror", " mirror"],
+    ]) {
+      wrong(augment!, `"${part}" is unknown`);
+    }
+    wrong("mirorr", '"mirorr" is unknown; did you mean "mirror"?; say paper, modern, none, or some of crop, mirror,');
+    wrong("toString", '"toString" is unknown');
+    wrong("crop,paper", '"paper" must come first, before parts that change it');
+    wrong("paper=1", '"paper" must come first, before parts that change it');
+    wrong("mirror=0.5", 'mirror must be 0 or 1, not "0.5"');
+    wrong("erase=1.5", 'erase must be a probability from 0 to 1, not "1.5"');
+    wrong("jitter=-0.1", 'jitter must be a strength from 0 to 1, not "-0.1"');
+    wrong("mixup=", 'mixup must be the α of a Beta distribution, from 0 to 100, not ""');
+    wrong("cutmix=many", 'cutmix must be the α of a Beta distribution, from 0 to 100, not "many"');
+    wrong("colour=NaN", 'colour must be a standard deviation from 0 to 10, not "NaN"');
+    wrong("smooth=1", 'smooth must be a share of the label from 0 to 0.9, not "1"');
+    wrong("crop=1=2", 'crop must be 0 or 1, not "1=2"');
   });
 });
 
 describe("a resumed run", () => {
   const config = make({ device: "gpu:1", seed: 3 });
+
+  test("from before there were resized crops and the like goes on without them", () => {
+    const before = { crop: true, mirror: false, colour: 0.1, sharedCrop: 1, divideBy: 1 } as typeof config.augmentation;
+    const { augmentation } = changeConfig({ ...config, augmentation: before }, { resume: "x" });
+    expect(augmentation).toEqual({ ...PAPER_AUGMENTATION, mirror: false });
+  });
 
   test("keeps what is not said, and takes epochs and device", () => {
     expect(changeConfig(config, { resume: "x" })).toEqual(config);

@@ -1,10 +1,11 @@
 /** Steps and passes on real backends: nothing leaks, a batch can be learned by heart. */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Backend } from "../../src/backends/backend.ts";
+import { openReference } from "../../src/backends/reference.ts";
 import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
 import { centreView, testViews } from "../../src/data/augmentation.ts";
 import { conv, fc, maxPool, relu } from "../../src/model/layers.ts";
-import { cifar13, small, type Network } from "../../src/model/networks.ts";
+import { cifar13, MODERN_AUGMENTATION, small, type Network } from "../../src/model/networks.ts";
 import { probabilities } from "../../src/tasks/passes.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose } from "../helpers/data.ts";
@@ -21,6 +22,12 @@ const tinyNetwork: Network = {
     ...[conv("conv1", 4, 3, { pad: 1, sigma: 0.01 }), relu(), maxPool(2, 2)],
     fc("fc2", classes, { sigma: 0.05 }),
   ],
+};
+
+/** The training of today, each image mixed with another, some by half. */
+const modern = (cutmix: number): Network => {
+  const augmentation = { ...MODERN_AUGMENTATION, mixup: 1, cutmix };
+  return { ...tinyNetwork, recipe: { ...tinyNetwork.recipe, augmentation } };
 };
 
 describeBackends("a training step", ({ open }) => {
@@ -73,6 +80,28 @@ describeBackends("a training step", ({ open }) => {
     }
     expect(last).toBeLessThan(0.05);
     free();
+  });
+});
+
+describeBackends("a step with resized, jittered, erased and mixed images and smoothed labels", ({ open }) => {
+  test.each([
+    ["mixup", 0],
+    ["mixup or cutmix, by batch", 1],
+  ])("%s: losses as the plain loops have them, and they fall", async (_, cutmix) => {
+    const data = await drawn(8, 40);
+    const batches = await firstBatches(data.dataset, 7, 8, 4);
+    const losses = async (backend: Backend) => {
+      const { step, free } = trainer(modern(cutmix), backend, data, 10);
+      const found: number[] = [];
+      for (let i = 0; i < 40; i++) found.push(await step(batches[i % 4]!, 1e-4));
+      free();
+      return found;
+    };
+    const [actual, expected] = [await losses(await open()), await losses(openReference("f64"))];
+    // Forty steps make more of each rounding.
+    expectClose("losses", actual, expected, 1e-4);
+    const round = (from: number) => actual.slice(from, from + 4).reduce((sum, loss) => sum + loss / 4, 0);
+    expect(round(36)).toBeLessThan(0.9 * round(0));
   });
 });
 

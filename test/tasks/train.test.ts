@@ -130,6 +130,28 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expect((state as { schedule: { best: number } }).schedule.best).toBeNumber();
   });
 
+  test("with images that are mixed, boxes of others, and smoothed labels", async () => {
+    const changes = { augment: "modern", epochs: 2 };
+    await train({ ...options, ...changes, out: run("modern-whole") });
+    await interrupted("modern", (event) => event.type === "step", changes);
+    expectSame(run("modern"), run("modern-whole"));
+    expect(epochsOf(run("modern"))[0]!.train).not.toEqual(epochsOf(whole)[0]!.train);
+  });
+
+  test("begun before there were resized crops and the like", async () => {
+    const out = run("before");
+    const stop = ({ type }: TrainEvent) => {
+      if (type === "epoch") throw new Error("broken off");
+    };
+    await expect(train({ ...options, out }, stop)).rejects.toThrow("broken off");
+    const path = join(out, "config.json");
+    const config = JSON.parse(readFileSync(path, "utf8"));
+    const { crop, mirror, colour, sharedCrop, divideBy } = config.augmentation;
+    writeFileSync(path, JSON.stringify({ ...config, augmentation: { crop, mirror, colour, sharedCrop, divideBy } }));
+    await train({ resume: out });
+    expectSame(out);
+  });
+
   test("for more epochs than was said at first", async () => {
     await train({ ...options, schedule: "constant", epochs: 1, out: run("longer") });
     await train({ resume: run("longer"), epochs: EPOCHS });
