@@ -9,6 +9,7 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   train: () => import("./train.ts"),
   evaluate: () => import("./evaluate.ts"),
   predict: () => import("./predict.ts"),
+  pack: () => import("./pack.ts"),
   look: () => import("./look.ts"),
   models: () => import("./models.ts"),
   devices: () => import("./devices.ts"),

@@ -1,6 +1,6 @@
 /** What `bun run pack` wrote. */
 import { DataError } from "../../errors.ts";
-import { part as partOf, readText, readWhole, type Bytes } from "../bytes.ts";
+import { readText, readWhole, type Bytes } from "../bytes.ts";
 import type { Dataset, Encoded, Pixels, Place } from "../dataset.ts";
 import type { Listing } from "../listing.ts";
 import { fromNpy } from "../npy.ts";
@@ -33,9 +33,9 @@ function find({ name, paths }: Listing, file: string): number {
   return at;
 }
 
-/** A shard, its index, and the number of its first image in the part. */
+/** A shard, which file it is, its index, and the number of its first image in the part. */
 interface Opened {
-  readonly file: Bytes;
+  readonly at: number;
   readonly index: ShardIndex;
   readonly first: number;
 }
@@ -47,15 +47,15 @@ async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Datas
   const labels = new Uint32Array(images);
   let first = 0;
   for (const { file: path, images: count } of shards) {
-    const file = await listing.open(find(listing, path));
-    const index = await readShardIndex(file);
+    const at = find(listing, path);
+    const index = await withFile(listing, at, readShardIndex);
     if (index.images !== count || index.side !== side || index.encoding !== encoding) {
       throw new DataError(`${listing.name}/${path} is of another pack than ${PACK_FILE}: run \`bun run pack\` again`);
     }
     const unknown = index.labels.find((label) => label >= classes.length);
     if (unknown !== undefined) throw new DataError(`${listing.name}/${path}: class ${unknown} of ${classes.length}`);
     labels.set(index.labels, first);
-    opened.push({ file, index, first });
+    opened.push({ at, index, first });
     first += count;
   }
   const locate = (i: number) => {
@@ -69,11 +69,13 @@ async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Datas
     return { ...shard, k: i - shard.first };
   };
   const place = (i: number): Place => {
-    const { file, index, k } = locate(i);
-    const place = file.place!(index.offsets[k]!, index.lengths[k]!);
-    return { ...place, hash: index.hashes[k]!, ...(encoding === "raw" && { rawSide: side }) };
+    const { at, index, k } = locate(i);
+    const { path, offset } = listing.place!(at);
+    return {
+      ...{ path, offset: offset + index.offsets[k]!, length: index.lengths[k]!, hash: index.hashes[k]! },
+      ...(encoding === "raw" && { rawSide: side }),
+    };
   };
-  const onDisk = opened.every(({ file }) => file.place);
   return {
     name: `${listing.name}${pack.parts.val === null ? "" : ` (${name})`}`,
     classes,
@@ -86,14 +88,24 @@ async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Datas
       return index.names()[k] ?? `image ${i}`;
     },
     async read(i): Promise<Encoded | Pixels> {
-      const { file, index, k } = locate(i);
-      const bytes = await partOf(file, file.name, index.offsets[k]!, index.lengths[k]!).read(0, index.lengths[k]!);
+      const { at, index, k } = locate(i);
+      const bytes = await withFile(listing, at, (file) => file.read(index.offsets[k]!, index.lengths[k]!));
       verify(bytes, index.hashes[k]!);
       return encoding === "raw"
         ? { kind: "pixels", pixels: bytes, width: side, height: side }
         : { kind: "encoded", bytes };
     },
-    ...(onDisk && { place }),
+    ...(listing.place && { place }),
     close: () => listing.close(),
   };
+}
+
+/** A pack has more shards than a process may hold open. */
+async function withFile<T>(listing: Listing, at: number, use: (file: Bytes) => Promise<T>): Promise<T> {
+  const file = await listing.open(at);
+  try {
+    return await use(file);
+  } finally {
+    await file.close();
+  }
 }

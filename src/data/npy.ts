@@ -1,0 +1,29 @@
+/** NumPy's format for one array, version 1.0, as far as float32 in C order: numpy.lib.format, NEP 1. */
+import { DataError } from "../errors.ts";
+
+const MAGIC = "\x93NUMPY\x01\x00";
+
+/** @param shape of `values` */
+export function toNpy(values: Float32Array, shape: readonly number[]): Uint8Array {
+  const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
+  // Magic, length and dictionary together fill a multiple of 64 bytes, and end with a new line.
+  const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64 - 10;
+  const header = Buffer.alloc(10 + length, " ");
+  header.write(MAGIC, 0, "latin1");
+  header.writeUInt16LE(length, 8);
+  header.write(dictionary, 10, "latin1");
+  header.write("\n", header.length - 1, "latin1");
+  return Buffer.concat([header, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]);
+}
+
+/** The numbers of an array that `toNpy` wrote. @throws DataError when it is none, or of another shape */
+export function fromNpy(bytes: Uint8Array, shape: readonly number[], name: string): Float32Array {
+  const size = shape.reduce((product, n) => product * n, 1);
+  const expected = Buffer.from(toNpy(new Float32Array(0), shape));
+  const header = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, expected.length));
+  if (!header.equals(expected)) throw new DataError(`${name} is no float32 array of ${shape.join(" × ")}: pack again`);
+  if (bytes.length !== expected.length + 4 * size) {
+    throw new DataError(`${name} has ${bytes.length} bytes, ${expected.length + 4 * size} belong to it: pack again`);
+  }
+  return new Float32Array(bytes.slice(expected.length).buffer);
+}

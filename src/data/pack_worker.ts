@@ -1,0 +1,74 @@
+/** A worker thread that writes whole shards: reads, decodes, encodes, and sums up what the statistics are made of. */
+import { extname } from "node:path";
+import { replaceFile } from "../files.ts";
+import type { Encoded, Pixels, Place } from "./dataset.ts";
+import { BadImage, openDecoder } from "./decode.ts";
+import { formatOf } from "./header.ts";
+import { writePartial, type Problem } from "./partial.ts";
+import { Reader } from "./reading.ts";
+import { ShardWriter, type Encoding } from "./shard.ts";
+import { RecordSums } from "./statistics.ts";
+import { answer } from "./threads.ts";
+
+export interface PackJob {
+  /** The shard's path; beside it goes what is known of it, until the pack is done. */
+  readonly path: string;
+  readonly side: number;
+  readonly shorter: number;
+  readonly encoding: Encoding;
+  /** Of JPEG, 1 to 100. */
+  readonly quality: number;
+  readonly images: readonly {
+    readonly image: Place | Encoded | Pixels;
+    readonly label: number;
+    readonly name: string;
+  }[];
+}
+
+const decoder = openDecoder();
+// Awaited by the jobs: until there is one, nobody listens.
+decoder.catch(() => {});
+const reader = new Reader();
+let sums: RecordSums | undefined;
+
+answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images }) => {
+  const decode = await decoder;
+  sums ??= await RecordSums.open(side);
+  const record = new Uint8Array(side * side * 3);
+  const problems: Problem[] = [];
+  const summed = sums;
+  const write = (append: (bytes: Uint8Array) => void): void => {
+    const shard = new ShardWriter(append, side, encoding);
+    for (const { image, label, name } of images) {
+      try {
+        const read = "kind" in image ? image : reader.read(image);
+        const remark = decode.record(read, side, record, shorter) ?? misnamed(read, name);
+        if (remark !== undefined) problems.push({ name, problem: remark, used: true });
+      } catch (error) {
+        if (!(error instanceof BadImage)) throw error;
+        problems.push({ name, problem: error.message, used: false });
+        continue;
+      }
+      summed.add(record);
+      shard.add({ bytes: encoding === "raw" ? record : decode.encode(record, side, quality), label, name });
+    }
+    shard.end();
+  };
+  summed.take();
+  // The sums come first: where there is a shard, there are its sums.
+  await replaceFile(path, async (append) => {
+    write(append);
+    await writePartial(path, { ...summed.take(), problems });
+  });
+  return null;
+});
+
+const ENDINGS: Readonly<Record<string, string>> = { ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP" };
+
+/** A file that is named like another kind of image. */
+function misnamed(image: Encoded | Pixels, name: string): string | undefined {
+  const expected = ENDINGS[extname(name).toLowerCase()];
+  if (image.kind === "pixels" || expected === undefined) return undefined;
+  const format = formatOf(image.bytes);
+  return format === undefined || format === expected ? undefined : `it is named as ${expected}, and is ${format}`;
+}

@@ -1,0 +1,162 @@
+/** The end of packing: what is known of each shard becomes the pack's own files. */
+import { readFileSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { openFile } from "../data/bytes.ts";
+import { toNpy } from "../data/npy.ts";
+import {
+  FORMAT,
+  MEAN_FILE,
+  PACK_FILE,
+  parsePack,
+  REPORT_FILE,
+  type Pack,
+  type PackedPart,
+  type PackedShard,
+  type Part,
+} from "../data/pack.ts";
+import { partialPath, readPartial, type Problem } from "../data/partial.ts";
+import { readShardIndex, type ShardIndex } from "../data/shard.ts";
+import { TotalSums } from "../data/statistics.ts";
+import { DataError } from "../errors.ts";
+import { reason, replaceFile } from "../files.ts";
+import type { Parts, Settings } from "./pack.ts";
+
+/** A shard that is to be there in the end: images `from` to `to` − 1 of a part. */
+export interface Planned {
+  readonly part: Part;
+  readonly file: string;
+  readonly path: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Fewer bad images than this are never too many. */
+const TOLERATED_BAD = 10;
+const TOLERATED_BAD_SHARE = 0.05;
+
+/**
+ * Writes report.csv, the mean image and, when nothing else is left to do, pack.json.
+ * @returns what is in the report
+ * @throws DataError when too many images can't be used; the report then tells which
+ */
+export async function assemble(
+  out: string,
+  parts: Parts,
+  { side, shorter, encoding, quality }: Settings,
+  shards: readonly Planned[],
+): Promise<Problem[]> {
+  const { classes, name: source } = parts.train;
+  const sums = new TotalSums(side);
+  const pictures = new Pictures(classes);
+  const problems: Problem[] = [];
+  const made = { train: new PartCounts(classes.length), val: new PartCounts(classes.length) };
+  for (const { part, path, file } of shards) {
+    const index = await indexOf(path);
+    const partial = readPartial(path, side);
+    if (part === "train") sums.add(partial);
+    problems.push(...partial.problems, ...pictures.add(index));
+    made[part].add(file, index);
+  }
+  // Unused ones first; within them the order of the set stays.
+  problems.sort((a, b) => Number(a.used) - Number(b.used));
+  await replaceFile(join(out, REPORT_FILE), (append) => append(Buffer.from(csv(problems))));
+  requireMostly(out, problems, parts.train.length + (parts.val?.length ?? 0));
+  const { mean, ...statistics } = sums.statistics();
+  await replaceFile(join(out, MEAN_FILE), (append) => append(toNpy(mean, [side, side, 3])));
+  const pack: Pack = {
+    ...{ format: FORMAT, source, side, shorter, encoding, quality: encoding === "jpeg" ? quality : null, classes },
+    parts: { train: made.train.part(), val: parts.val ? made.val.part() : null },
+    statistics,
+  };
+  await replaceFile(join(out, PACK_FILE), (append) => append(Buffer.from(`${JSON.stringify(pack, undefined, 1)}\n`)));
+  for (const { path } of shards) rmSync(partialPath(path), { force: true });
+  return problems;
+}
+
+class PartCounts {
+  readonly #shards: PackedShard[] = [];
+  readonly #classCounts: number[];
+
+  constructor(classes: number) {
+    this.#classCounts = new Array<number>(classes).fill(0);
+  }
+
+  add(file: string, { images, labels }: ShardIndex): void {
+    this.#shards.push({ file, images });
+    for (const label of labels) this.#classCounts[label]!++;
+  }
+
+  part(): PackedPart {
+    const images = this.#shards.reduce((sum, shard) => sum + shard.images, 0);
+    return { images, classCounts: this.#classCounts, shards: this.#shards };
+  }
+}
+
+/** Finds pictures that are there twice under different classes: one of them is mislabelled. */
+class Pictures {
+  readonly #classes: readonly string[];
+  readonly #seen = new Map<bigint, { readonly name: string; readonly label: number }>();
+
+  constructor(classes: readonly string[]) {
+    this.#classes = classes;
+  }
+
+  add({ hashes, labels, names }: ShardIndex): Problem[] {
+    const problems: Problem[] = [];
+    names().forEach((name, k) => {
+      const [hash, label] = [hashes[k]!, labels[k]!];
+      const other = this.#seen.get(hash);
+      if (!other) this.#seen.set(hash, { name, label });
+      else if (other.label !== label) {
+        const [here, there] = [this.#classes[label], this.#classes[other.label]];
+        problems.push({
+          name,
+          problem: `the picture of class "${here}" is also ${other.name} of class "${there}"`,
+          used: true,
+        });
+      }
+    });
+    return problems;
+  }
+}
+
+async function indexOf(path: string): Promise<ShardIndex> {
+  const file = await openFile(path);
+  try {
+    return await readShardIndex(file);
+  } finally {
+    await file.close();
+  }
+}
+
+function requireMostly(out: string, problems: readonly Problem[], images: number): void {
+  const bad = problems.filter(({ used }) => !used);
+  if (bad.length < images && bad.length <= Math.max(TOLERATED_BAD, TOLERATED_BAD_SHARE * images)) return;
+  throw new DataError(
+    `${bad.length} of ${images} images can't be used, first ${bad[0]!.name}: ${bad[0]!.problem}: ` +
+      `repair or remove them (at most ${100 * TOLERATED_BAD_SHARE}% are passed over); all are in ${join(out, REPORT_FILE)}`,
+  );
+}
+
+function csv(problems: readonly Problem[]): string {
+  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const rows = problems.map(({ name, problem, used }) => [name, used ? "yes" : "no", problem].map(cell).join(","));
+  return `${["file,packed,problem", ...rows].join("\n")}\n`;
+}
+
+/** @throws DataError when there is none or it is damaged */
+export async function readPack(out: string): Promise<Pack> {
+  const path = join(out, PACK_FILE);
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    throw new DataError(`can't read ${path}: ${reason(error)}`, { cause: error });
+  }
+  return parsePack(text, path);
+}
+
+/** Bytes of all shards. */
+export function packSize(out: string, { train, val }: Pack["parts"]): number {
+  return [...train.shards, ...(val?.shards ?? [])].reduce((sum, { file }) => sum + statSync(join(out, file)).size, 0);
+}
