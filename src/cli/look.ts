@@ -36,11 +36,12 @@ export default verb({
       out: args.out,
     });
     const signal = stopOnCtrlC();
-    const progress = (done: number, total: number) => line.update(`looking: ${count(done)} of ${count(total)} images`);
-    const result = await look({ ...options, ...deviceOptions(args) }, progress, signal).catch((error: unknown) => {
-      if (signal.aborted && error === signal.reason) return undefined;
-      throw error;
-    });
+    const result = await look({ ...options, ...deviceOptions(args) }, (text) => line.update(text), signal).catch(
+      (error: unknown) => {
+        if (signal.aborted && error === signal.reason) return undefined;
+        throw error;
+      },
+    );
     line.clear();
     if (!result) return 1;
     if (args.json) {

@@ -33,12 +33,17 @@ export function rectangle(x: number, y: number, width: number, height: number, c
   return `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${colour}"/>`;
 }
 
+/** Nobody reads more of a line; a file can be named by a megabyte. */
+const MAX_LENGTH = 1000;
+
 /**
  * Text on one line: runs of white space are one space; what no font draws is gone, and so are marks that turn the
  * direction of what follows. Joiners stay: emoji and many scripts need them.
  */
 export function cleanText(words: string): string {
-  return words
+  const half = MAX_LENGTH / 2;
+  const bounded = words.length > MAX_LENGTH ? `${words.slice(0, half)}…${words.slice(-half)}` : words;
+  return bounded
     .toWellFormed()
     .replace(/\s+/gu, " ")
     .replace(/[\p{Cc}\p{Co}\p{Cn}]|(?![\u200c\u200d])\p{Cf}/gu, "")

@@ -1,14 +1,14 @@
 /** What a network will see of a data set, as a picture: some images beside the crops of them, and the set's statistics. */
 import { dirname, relative, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
+import { oneLine, UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
 import { findNetwork, type Augmentation, type Network } from "../model/networks.ts";
 import { drawSheet, WIDTH } from "../pictures/contact_sheet.ts";
 import { renderPng } from "../pictures/svg.ts";
-import { UsageError } from "../errors.ts";
+import { inWords } from "./augment_words.ts";
 import { checkCount, makeConfig } from "./config.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
-import { inWords } from "./augment_words.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { fileOf, showImages } from "./showing.ts";
 import { survey, type Survey } from "./survey.ts";
@@ -63,19 +63,20 @@ const MAX_WARNINGS = 3;
 
 /**
  * Writes a contact sheet of a data set as PNG.
+ * @param progress told what takes its time, a line at a time
  * @param signal stops it: it then rejects with the signal's reason, and nothing is written
  * @throws UsageError, DataError or DeviceError
  */
 export async function look(
   options: LookOptions,
-  progress: (done: number, total: number) => void = () => {},
+  progress: (line: string) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Look> {
   const { images = IMAGES, augment, seed: chosenSeed } = options;
   checkCount("--images", images);
   if (images > MAX_IMAGES) throw new UsageError(`--images ${images}: must be at most ${MAX_IMAGES}`);
   const [data = null, val = null] = [options.data, options.val];
-  const sets = await openSets({ data, val, holdOut: 0, seed: 0 });
+  const sets = await openSets({ data, val, holdOut: 0, seed: 0 }, progress);
   try {
     const network = findNetwork(options.model ?? (await suitedModel(data, sets.train)));
     const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network.name, data, val);
@@ -83,7 +84,7 @@ export async function look(
     try {
       const onProgress = (done: number, total: number) => {
         signal?.throwIfAborted();
-        progress(done, total);
+        progress(`looking: ${count(done)} of ${count(total)} images`);
       };
       const surveyed = await survey(sets.train, { recordSize: network.record, seed, sample: SAMPLE, onProgress });
       const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
@@ -213,5 +214,5 @@ function warningsOf(surveyed: Survey): string[] {
         ]
       : []),
     ...[...bad].map(([i, reason]) => `${dataset.nameOf(i)} can't be used: ${reason}`),
-  ];
+  ].map(oneLine);
 }

@@ -169,7 +169,9 @@ describe("sets that are not as they should be", () => {
     expect(result).toMatchObject({ images: 3, measured: 1, ignored: 1, classes: 2 });
     expect(result.bad.length).toBe(2);
     expect(result.bad[0]).toStartWith(`${at("odd")}/broken/1.png: `);
-    expect(result.warnings[0]).toBe(`2 classes have fewer than 10 images; the smallest, "${odd}", has 1`);
+    expect(result.warnings[0]).toBe(
+      `2 classes have fewer than 10 images; the smallest, "<b>bold & "quoted" \u202e", has 1`,
+    );
     expect(picture.squares(COLOURS.amber!).filter(({ width }) => width === SHOWN).length).toBeGreaterThanOrEqual(
       COLUMNS,
     );
@@ -178,9 +180,28 @@ describe("sets that are not as they should be", () => {
   test("nothing is written when no image can be used", async () => {
     await writeFiles(at("none"), { "a/1.jpg": "no JPEG" });
     const out = at("none.png");
-    expect(look({ data: at("none"), model: "small", threads: 1, out })).rejects.toThrow(/none|can't be used/);
+    const drawing = look({ data: at("none"), model: "small", threads: 1, out });
+    await drawing.then(
+      () => expect.unreachable(),
+      (error: Error) => expect(error.message).toContain("none of its 1 images can be used"),
+    );
     expect(existsSync(out)).toBe(false);
   });
+});
+
+test("stopped in the middle, it rejects with the signal's reason and writes nothing", async () => {
+  const out = at("stopped.png");
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  const lines: string[] = [];
+  const stop = (line: string) => {
+    lines.push(line);
+    controller.abort(reason);
+  };
+  const error = await look({ threads: 1, out }, stop, controller.signal).catch((error: unknown) => error);
+  expect(error).toBe(reason);
+  expect(lines[0]).toBe("looking: 64 of 2,000 images");
+  expect(existsSync(out)).toBe(false);
 });
 
 describe("the command", () => {
