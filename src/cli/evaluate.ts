@@ -14,7 +14,7 @@ export default verb({
     data: {
       type: "positional",
       required: false,
-      description: "A folder or .tar of class folders; without it what the run was validated with",
+      description: "A set of images as `train` takes it; without it what the run was validated with",
     },
     model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
     views: {

@@ -1,9 +1,10 @@
 /** From a path to a data set to train on and one to validate with. */
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { DataError } from "../errors.ts";
 import { reason } from "../files.ts";
+import { suggest } from "../suggest.ts";
 import { openArchive } from "./archive.ts";
 import { openFile } from "./bytes.ts";
 import { holdOut as split, type Dataset, type Encoded } from "./dataset.ts";
@@ -104,7 +105,8 @@ async function openPath(path: string, progress: Progress): Promise<Contents> {
       if (source.names?.includes(path)) return openPath(await source.fetch!(path, progress), progress);
     }
     const names = SOURCES.flatMap((source) => source.names ?? []);
-    throw new DataError(`there is no ${path}: ${LAYOUT}, or the name of a set (${names.join(", ")})`);
+    const near = suggest(basename(path), names);
+    throw new DataError(`there is no ${path}: ${LAYOUT}, or the name of a set (${names.join(", ")})${near}`);
   }
   if (!found.isDirectory()) {
     for (const source of SOURCES) {

@@ -71,6 +71,11 @@ describe("ILSVRC-2012 as distributed", () => {
     await expectAll(await openDataset(await folder(files)));
   });
 
+  test("one part in its archive, the other unpacked to class folders", async () => {
+    const val = Object.fromEntries(own.map(({ wnid, bytes }) => [`val/${wnid}/${valName(7)}`, bytes]));
+    await expectAll(await openDataset(await folder({ ...pick(TRAIN!), ...val })));
+  });
+
   test("the training archive alone, with names though there is no devkit", async () => {
     const path = file(archives[TRAIN!]!);
     const { train, val } = await openDataset(path, { holdOut: 0 });

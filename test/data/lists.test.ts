@@ -76,6 +76,9 @@ describe(".csv", () => {
     expect(await refused(text.replace("valid", "vla"))).toBe(
       ', line 4: the split is "vla": expected train, val or test',
     );
+    expect(await refused(text.replace("valid", ""))).toBe(
+      ": of lines 2 and 4 only one has a split: give one to all, or none",
+    );
   });
 
   test("paths stay below the list's folder", async () => {

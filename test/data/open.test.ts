@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { symlink, writeFile } from "node:fs/promises";
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset, readImage } from "../../src/data/open.ts";
-import { DataError } from "../../src/errors.ts";
-import { gnuLongName, pax, plain, tar, temporaryFolder, writeFiles, type Files, type Member } from "./fixtures.ts";
+import { gnuLongName, pax, plain, tar, temporaryFolder, type Member } from "./fixtures.ts";
+import { complaint, list, maker } from "./sets.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -14,31 +14,8 @@ beforeAll(async () => {
   image = await plain(200, 10, 10);
 });
 
-let made = 0;
-async function folder(files: Files): Promise<string> {
-  const path = join(root, `set${made++}`);
-  await writeFiles(path, files);
-  return path;
-}
-async function archive(...members: Member[]): Promise<string> {
-  const path = join(root, `set${made++}.tar`);
-  await writeFile(path, tar(...members));
-  return path;
-}
-
-async function complaint(opening: Promise<unknown>): Promise<string> {
-  try {
-    await opening;
-  } catch (error) {
-    if (error instanceof DataError) return error.message;
-    throw error;
-  }
-  return "no complaint";
-}
-
-/** "class: path below the set" of every image. */
-const list = (set: Dataset, base: string) =>
-  Array.from({ length: set.length }, (_, i) => `${set.classes[set.label(i)]}: ${set.nameOf(i).slice(base.length + 1)}`);
+const { folder, file } = maker(root);
+const archive = async (...members: Member[]) => file(tar(...members));
 
 const numbered = (count: number, name: string) =>
   Object.fromEntries(Array.from({ length: count }, (_, i) => [`${name}/${i}.png`, image]));
@@ -209,11 +186,7 @@ describe("tar", () => {
 
   test("damage is named with its place", async () => {
     const whole = tar({ path: "a/1.png", contents: new Uint8Array(3000) }, { path: "b/1.png", contents: image });
-    const write = async (bytes: Uint8Array) => {
-      const path = join(root, `broken${made++}.tar`);
-      await writeFile(path, bytes);
-      return path;
-    };
+    const write = async (bytes: Uint8Array) => file(bytes);
     const short = await write(whole.subarray(0, 2000));
     expect(await complaint(openDataset(short))).toBe(
       `${short} is cut short: it ends at byte 2000, but a/1.png goes on to byte 3512: copy or download it again`,

@@ -12,7 +12,6 @@ import { SYNSET } from "./synsets.ts";
 const MAX_META_BYTES = 64 * 2 ** 20;
 
 export interface Devkit {
-  readonly name: string;
   /** The synsets that have images: those without others below them. */
   readonly wnids: readonly string[];
   readonly words: ReadonlyMap<string, string>;
@@ -92,7 +91,6 @@ async function parse(meta: Bytes, truth: Bytes, year: Year): Promise<Devkit> {
   }
   const labels = (await readText(truth, MAX_META_BYTES)).trimEnd().split(/\r?\n/);
   return {
-    name: meta.name,
     wnids: [...byNumber.values()].sort(),
     words,
     synsetOf(image) {

@@ -7,12 +7,12 @@ import { descend, descendAll } from "../archive.ts";
 import type { Dataset } from "../dataset.ts";
 import { HIDDEN, IMAGE_ENDING, imagesOf, joined, type Contents, type Listing } from "../listing.ts";
 import { add, inOrder } from "./classes.ts";
-import { findDevkit, wanted, type Devkit, type Year } from "./devkit.ts";
+import { findDevkit, wanted, type Year } from "./devkit.ts";
 import type { Progress, Source } from "./source.ts";
 import { classNames } from "./synsets.ts";
 
-const TRAIN_ARCHIVE = /(?:^|\/)ILSVRC(2012|2010)_(?:img|images)_train\.tar$/;
-const VAL_ARCHIVE = /(?:^|\/)ILSVRC(2012|2010)_(?:img|images)_val\.tar$/;
+const TRAIN_ARCHIVE = /(?:^|\/)ILSVRC(?:2012|2010)_(?:img|images)_train\.tar$/;
+const VAL_ARCHIVE = /(?:^|\/)ILSVRC(?:2012|2010)_(?:img|images)_val\.tar$/;
 const SYNSET_ARCHIVE = /(?:^|\/)(n\d{8})\.tar$/;
 const SYNSET_IMAGE = /(?:^|\/)(n\d{8})\/[^/]+$/;
 const VAL_IMAGE = /(?:^|\/)ILSVRC(2012|2010)_val_(\d{8})\.jpe?g$/i;
@@ -22,8 +22,8 @@ const OTHER_PART = /(?:^|\/)(?:val|test)\//;
 export const ilsvrc: Source = {
   async openListing(listing, progress) {
     const { paths } = listing;
-    const archives = [TRAIN_ARCHIVE, VAL_ARCHIVE].map((name) => paths.findIndex((path) => name.test(path)));
-    const [trainArchive, valArchive] = archives as [number, number];
+    const trainArchive = paths.findIndex((path) => TRAIN_ARCHIVE.test(path));
+    const valArchive = paths.findIndex((path) => VAL_ARCHIVE.test(path));
     const isTrain = trainArchive >= 0 || paths.some((path) => SYNSET_ARCHIVE.test(path));
     const isVal = valArchive >= 0 || paths.some((path) => VAL_IMAGE.test(path) && !SYNSET_IMAGE.test(path));
     if (!isTrain && !isVal) return undefined;
@@ -83,7 +83,7 @@ async function valImages(listing: Listing, outer: Listing): Promise<SynsetFiles>
     images.set(Number(number), i);
   });
   if (year === undefined) throw new DataError(`${listing.name} has no image ILSVRC2012_val_00000001.JPEG or the like`);
-  const devkit: Devkit | undefined = await findDevkit(outer, year);
+  const devkit = await findDevkit(outer, year);
   if (!devkit) throw new DataError(`${outer.name} has images of ILSVRC-${year} to validate with, but ${wanted(year)}`);
   const files = new Map<string, number[]>();
   for (const [number, i] of images) add(files, devkit.synsetOf(number), i);

@@ -37,7 +37,14 @@ export const list: Source = {
     const file = await openFile(path);
     const text = await readText(file, MAX_LIST_BYTES).finally(() => file.close());
     const [paths, keys, parts]: [string[], string[], (Part | undefined)[]] = [[], [], []];
-    for (const { line, path: own, label, split } of read(text, path)) {
+    let first: Item | undefined;
+    for (const item of read(text, path)) {
+      const { line, path: own, label, split } = item;
+      first ??= item;
+      if ((split === undefined) !== (first.split === undefined))
+        throw new DataError(
+          `${path}: of lines ${first.line} and ${line} only one has a split: give one to all, or none`,
+        );
       paths.push(relative(own, `${path}, line ${line}`));
       if (label === "") throw new DataError(`${path}, line ${line}: no label for ${excerpt(own)}`);
       keys.push(oneLine(label));

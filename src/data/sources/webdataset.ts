@@ -21,9 +21,11 @@ export const webdataset: Source = {
     const shards = Array.from(paths.keys()).filter((i) => paths[i]!.endsWith(".tar") && !HIDDEN.test(paths[i]!));
     if (shards.length === 0 || paths.some((path) => IMAGE_ENDING.test(path))) return undefined;
     shards.sort((a, b) => byBytes(paths[a]!, paths[b]!));
-    if (!(await isShard(await descend(listing, shards[0]!)))) return undefined;
-    const inner = (await descendAll(listing, shards, progress)).map((files, k) => [paths[shards[k]!]!, files] as const);
-    return arrangeShards(listing, joined(listing, inner), partOf);
+    const first = await descend(listing, shards[0]!);
+    if (!(await isShard(first))) return undefined;
+    const all = [first, ...(await descendAll(listing, shards.slice(1), progress))];
+    const named = all.map((files, k) => [paths[shards[k]!]!, files] as const);
+    return arrangeShards(listing, joined(listing, named), partOf);
   },
 };
 
