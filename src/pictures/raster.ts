@@ -44,7 +44,8 @@ function enlarge({ pixels, width, height }: Raster, factor: number): Raster {
   return { pixels: large, width: row, height: height * factor };
 }
 
-function withAlpha(rgb: Uint8Array): Uint8Array {
+/** Opaque RGBA. */
+export function withAlpha(rgb: Uint8Array): Uint8Array {
   const rgba = new Uint8Array((rgb.length / 3) * 4).fill(255);
   for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
     for (let c = 0; c < 3; c++) rgba[to + c] = rgb[from + c]!;

@@ -5,7 +5,7 @@
 import { fileURLToPath } from "node:url";
 import { renderAsync, Resvg } from "@resvg/resvg-js";
 
-export const FAMILY = "DejaVu Sans";
+const FAMILY = "DejaVu Sans";
 const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) =>
   fileURLToPath(import.meta.resolve(`dejavu-fonts-ttf/ttf/${name}`)),
 );

@@ -1,16 +1,17 @@
 /** Images as people look at them: whole, upright, and small. */
 import { FastResizeFilter, type Orientation, ResizeFit, Transformer } from "@napi-rs/image";
-import type { Encoded, Pixels } from "./dataset.ts";
-import { readHeader, type ImageHeader } from "./header.ts";
-import { BadImage } from "./image.ts";
-import { openJpeg, type JpegCodec } from "./jpeg.ts";
+import type { Encoded, Pixels } from "../data/dataset.ts";
+import { readHeader, type ImageHeader } from "../data/header.ts";
+import { BadImage } from "../data/image.ts";
+import { openJpeg, type JpegCodec } from "../data/jpeg.ts";
+import { withAlpha, type Raster } from "./raster.ts";
 
 /**
  * The whole image, reduced until it fits into maxWidth × maxHeight; a smaller one stays as it is. Transparency lies on
  * white. The image must be one that `decodeRecord` took: nothing is checked here once more.
  * @throws BadImage when it can't be decoded
  */
-export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHeight: number): Promise<Pixels> {
+export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHeight: number): Promise<Raster> {
   if (image.kind === "pixels") return image;
   const header = readHeader(image.bytes);
   if (typeof header === "string") throw new BadImage(header);
@@ -23,7 +24,7 @@ export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHe
       .rotate(orientation as Orientation)
       .fastResize({ width, height, filter: FastResizeFilter.Bilinear, fit: ResizeFit.Fill })
       .rawPixels();
-    return { kind: "pixels", pixels: onWhite(rgba), width, height };
+    return { pixels: onWhite(rgba), width, height };
   } catch (error) {
     if (error instanceof BadImage) throw error;
     throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
@@ -37,18 +38,10 @@ function open(bytes: Uint8Array, { format, width, height }: ImageHeader): Transf
   let pixels = new Uint8Array(0);
   // A CMYK image asks for more, and what it needs no longer stays behind its pixels.
   jpeg.decode(bytes, width, height, (size) => (pixels = new Uint8Array(size)));
-  return Transformer.fromRgbaPixels(opaque(pixels.subarray(0, 3 * width * height)), width, height);
+  return Transformer.fromRgbaPixels(withAlpha(pixels.subarray(0, 3 * width * height)), width, height);
 }
 
 let jpeg: JpegCodec | undefined;
-
-function opaque(rgb: Uint8Array): Uint8Array {
-  const rgba = new Uint8Array((rgb.length / 3) * 4).fill(255);
-  for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {
-    for (let c = 0; c < 3; c++) rgba[to + c] = rgb[from + c]!;
-  }
-  return rgba;
-}
 
 function onWhite(rgba: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((rgba.length / 4) * 3);

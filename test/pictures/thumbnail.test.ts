@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { BadImage } from "../../src/data/decode.ts";
-import { thumbnail } from "../../src/data/thumbnail.ts";
-import { CMYK, drawn, withOrientation } from "./fixtures.ts";
+import { thumbnail } from "../../src/pictures/thumbnail.ts";
+import { CMYK, drawn, withOrientation } from "../data/fixtures.ts";
 
 const encoded = (bytes: Uint8Array) => ({ kind: "encoded", bytes }) as const;
 
@@ -41,5 +41,7 @@ test("a CMYK JPEG has its colours", async () => {
 });
 
 test("what is no image is refused", async () => {
-  expect(thumbnail(encoded(Buffer.from("text")), 9, 9)).rejects.toThrow(BadImage);
+  const error = await thumbnail(encoded(Buffer.from("text")), 9, 9).catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(BadImage);
+  expect((error as BadImage).message).toBe("it is no JPEG, PNG or WebP image");
 });
