@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import { UsageError } from "../errors.ts";
+import { reason } from "../files.ts";
 import { train } from "../tasks/train.ts";
 import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
 import { jsonReporter, peopleReporter } from "./train_reporters.ts";
@@ -11,13 +14,25 @@ export default verb({
       type: "positional",
       required: false,
       description:
-        "A folder or .tar with a folder of images for each class (or train/ and val/ of such), or CIFAR-10's binary files",
+        "A folder, .tar or .tar.gz with a folder of images for each class (or train/ and val/ of such), ImageNet's archives, WebDataset's shards, a .csv or .jsonl list, cifar10 or cifar100",
     },
-    val: { type: "string", description: "Another folder or .tar to validate with", valueHint: "PATH" },
+    val: { type: "string", description: "Another set to validate with", valueHint: "PATH" },
     "hold-out": {
       type: "string",
       description: "Share held out for validation if there is no val (0.1)",
       valueHint: "SHARE",
+    },
+    fraction: { type: "string", description: "Only this share of each class, of both parts (1)", valueHint: "SHARE" },
+    limit: { type: "string", description: "At most so many images of each part", valueHint: "N" },
+    balance: {
+      type: "string",
+      description: "0: every image once an epoch; 1: every class equally often; or between them (0)",
+      valueHint: "B",
+    },
+    weights: {
+      type: "string",
+      description: 'A JSON file: how much more often the images of a class are seen, {"cat": 2}',
+      valueHint: "FILE",
     },
     model: { type: "string", description: "What `bun run models` lists", valueHint: "NAME" },
     epochs: { type: "string", description: "How often every image is seen", valueHint: "N" },
@@ -52,6 +67,10 @@ export default verb({
       data: args.data,
       val: args.val,
       holdOut: number("hold-out", args["hold-out"]),
+      fraction: number("fraction", args.fraction),
+      limit: number("limit", args.limit),
+      balance: number("balance", args.balance),
+      weights: args.weights === undefined ? undefined : readWeights(args.weights),
       model: args.model,
       epochs: number("epochs", args.epochs),
       batch: number("batch", args.batch),
@@ -69,3 +88,17 @@ export default verb({
     return interrupted ? 1 : 0;
   },
 });
+
+/** @throws UsageError when it is no JSON object */
+function readWeights(path: string): Record<string, number> {
+  let weights: unknown;
+  try {
+    weights = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new UsageError(`--weights ${path}: ${reason(error)}`, { cause: error });
+  }
+  if (typeof weights !== "object" || weights === null || Array.isArray(weights)) {
+    throw new UsageError(`--weights ${path}: must hold class names and numbers, as in {"cat": 2}`);
+  }
+  return weights as Record<string, number>;
+}

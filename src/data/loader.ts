@@ -5,10 +5,10 @@
  */
 import { availableParallelism } from "node:os";
 import { DataError, ShapeError } from "../errors.ts";
-import { Purpose, Random } from "../random.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
 import { decodeRows, type Row } from "./decoding.ts";
+import { epochOrder, type Shuffle } from "./sampling.ts";
 
 export { RecordCache } from "./cache.ts";
 
@@ -18,7 +18,7 @@ export interface LoaderOptions {
   /** Side of the records in pixels. */
   readonly recordSize: number;
   /** Training: the images of an epoch in random order. Without it they come in their own order. */
-  readonly shuffle?: { readonly seed: number; readonly epoch: number };
+  readonly shuffle?: Shuffle;
   /** Only these images, instead of all. */
   readonly samples?: Uint32Array;
   /** The batch to start with, where an epoch was broken off. */
@@ -80,9 +80,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       `loader: the cache has records of ${cache.recordBytes} bytes, ${recordSize} × ${recordSize} images need ${recordBytes}`,
     );
   }
-  const order = shuffle
-    ? new Random(shuffle.seed, Purpose.shuffle, shuffle.epoch).permutation(samples.length).map((k) => samples[k]!)
-    : samples;
+  const order = shuffle ? epochOrder(dataset, samples, shuffle) : samples;
   const batches = Math.ceil(order.length / batch);
   const reading = new Slots(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
   // Pixels that can be copied from a file as they are need no other memory: the system keeps what was read lately.

@@ -44,7 +44,7 @@ export class Reader {
         if (length === undefined) this.#close(path);
       }
     } catch (error) {
-      throw error instanceof BadImage ? error : new BadImage(`it can't be read: ${reason(error)}`);
+      throw error instanceof BadImage ? error : new BadImage(`can't be read: ${reason(error)}`);
     }
   }
 
@@ -57,7 +57,7 @@ export class Reader {
       const { size } = fstatSync(this.#open(path));
       return size;
     } catch (error) {
-      throw new BadImage(`it can't be read: ${reason(error)}`);
+      throw new BadImage(`can't be read: ${reason(error)}`);
     }
   }
 

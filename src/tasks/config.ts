@@ -14,6 +14,13 @@ export interface TrainOptions extends DeviceOptions {
   readonly val?: string;
   /** Share of the images held out for validation where the data has no val/. */
   readonly holdOut?: number;
+  /** Only this share of each class, and so many images at most of each part. */
+  readonly fraction?: number;
+  readonly limit?: number;
+  /** From 0, every image once an epoch, to 1, every class equally often. */
+  readonly balance?: number;
+  /** How much more often than others the images of a class are seen, by its name; 1 for those that are not named. */
+  readonly weights?: Readonly<Record<string, number>>;
   readonly model?: string;
   readonly epochs?: number;
   readonly batch?: number;
@@ -36,6 +43,10 @@ export interface TrainConfig extends Recipe {
   readonly data: string | null;
   readonly val: string | null;
   readonly holdOut: number;
+  readonly fraction: number;
+  readonly limit: number | null;
+  readonly balance: number;
+  readonly weights: Readonly<Record<string, number>> | null;
   readonly seed: number;
   readonly device: string;
   readonly blas: boolean | null;
@@ -68,6 +79,10 @@ export function makeConfig(
     data,
     val,
     holdOut: options.holdOut ?? 0.1,
+    fraction: options.fraction ?? 1,
+    limit: options.limit ?? null,
+    balance: options.balance ?? 0,
+    weights: options.weights ?? null,
     epochs: options.epochs ?? recipe.epochs,
     batch: options.batch ?? recipe.batch,
     schedule: makeSchedule(recipe.schedule, options),
@@ -86,6 +101,14 @@ export function makeConfig(
   checkCount("--batch", config.batch);
   check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
   check("--decay", config.decay, config.decay >= 0, "at least 0");
+  check("--fraction", config.fraction, config.fraction > 0 && config.fraction <= 1, "above 0 and at most 1");
+  if (config.limit !== null) checkCount("--limit", config.limit);
+  check("--balance", config.balance, config.balance >= 0 && config.balance <= 1, "from 0 to 1");
+  for (const [name, weight] of Object.entries(config.weights ?? {})) {
+    const isWeight = typeof weight === "number" && weight >= 0 && weight < Infinity;
+    if (!isWeight)
+      throw new UsageError(`--weights: "${name}" has ${JSON.stringify(weight)}: must be a number from 0 on`);
+  }
   check("--hold-out", config.holdOut, config.holdOut > 0 && config.holdOut < 1, "between 0 and 1");
   return config;
 }
@@ -103,7 +126,9 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
   if (epochs !== undefined) checkCount("--epochs", epochs);
   return {
     ...config,
-    // A run that was begun before there were all these parts names some of them only.
+    // A run that was begun before there were all these settings names some of them only.
+    ...{ fraction: config.fraction ?? 1, limit: config.limit ?? null },
+    ...{ balance: config.balance ?? 0, weights: config.weights ?? null },
     augmentation: { ...NO_AUGMENTATION, ...config.augmentation },
     epochs: epochs ?? config.epochs,
     // Another device has other options.

@@ -1,10 +1,13 @@
 /** What a model says of images: the most probable classes of each. */
-import { readdir, readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import { testViews } from "../data/augmentation.ts";
+import type { Encoded, Place } from "../data/dataset.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
+import type { DecodeResult } from "../data/decode_worker.ts";
+import { decodeRows } from "../data/decoding.ts";
+import { Reader } from "../data/reading.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { reason } from "../files.ts";
 import { Model } from "../model/model.ts";
 import { checkViews } from "./config.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
@@ -57,12 +60,9 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
       const { record, crop } = network;
       for (let start = 0; start < names.length; start += BATCH) {
         const batch = names.slice(start, start + BATCH);
-        const pixels = new Uint8Array(batch.length * record * record * 3);
-        const errors = await Promise.all(
-          batch.map((name, n) =>
-            decode(name, record, pixels.subarray(n * record * record * 3, (n + 1) * record * record * 3)),
-          ),
-        );
+        const memory = new SharedArrayBuffer(batch.length * record * record * 3);
+        const pixels = new Uint8Array(memory);
+        const errors = await decodeAll(batch, record, memory);
         const viewsOfBatch = testViews(views, batch.length, record, crop);
         const p = await probabilities(model, mean, pixels, viewsOfBatch);
         batch.forEach((image, n) => {
@@ -82,15 +82,31 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
   }
 }
 
-/** Decodes an image into its record. @returns why it can't be used, or undefined */
-async function decode(name: string, side: number, record: Uint8Array): Promise<string | undefined> {
+/** Decodes images into their records. @returns of each why it can't be used, or undefined */
+async function decodeAll(names: readonly string[], side: number, records: SharedArrayBuffer): Promise<DecodeResult> {
+  const files = await Promise.all(
+    names.map(async (name) =>
+      name === "-"
+        ? ({ kind: "encoded", bytes: await Bun.stdin.bytes() } as const)
+        : { path: resolve(name), offset: 0 },
+    ),
+  );
+  // Starting threads takes longer than decoding an image.
+  if (files.length === 1) return [await decodeAlone(files[0]!, side, new Uint8Array(records))];
+  return (await decodeRows(
+    records,
+    side,
+    files.map((image, row) => ({ row, image })),
+  ))!;
+}
+
+async function decodeAlone(file: Place | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
+  const reader = new Reader();
   try {
-    const bytes = name === "-" ? await Bun.stdin.bytes() : await readFile(name);
-    await decodeRecord({ kind: "encoded", bytes }, side, record);
+    await decodeRecord("kind" in file ? file : reader.read(file), side, record);
     return undefined;
   } catch (error) {
     if (error instanceof BadImage) return error.message;
-    if (error instanceof Error && "syscall" in error) return `can't be read: ${reason(error)}`;
     throw error;
   }
 }

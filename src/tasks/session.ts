@@ -64,6 +64,8 @@ export interface Session {
   readonly deviceMean: Tensor;
   readonly train: Records;
   readonly val: Records;
+  /** For each class how much more often than others its images are seen; every image once an epoch if absent. */
+  readonly weights?: readonly number[];
   readonly state: State;
   readonly report: Report;
   readonly signal?: AbortSignal;
@@ -125,7 +127,7 @@ async function trainEpoch(session: Session): Promise<Timing> {
   const loader = createLoader(train.dataset, {
     batch: config.batch,
     recordSize: session.model.network.record,
-    shuffle: { seed: config.seed, epoch: state.epoch },
+    shuffle: { seed: config.seed, epoch: state.epoch, ...(session.weights && { weights: session.weights }) },
     from: state.batch,
     cache: train.cache,
     onBad: (name, reason) => report({ type: "bad", name, reason }),

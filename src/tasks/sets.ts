@@ -1,4 +1,5 @@
 import { openDataset, type Opened } from "../data/open.ts";
+import { reduce } from "../data/sampling.ts";
 import { shapes } from "../data/shapes.ts";
 
 export interface Source {
@@ -9,6 +10,9 @@ export interface Source {
   /** The share held out for validation where neither says what to validate with. */
   readonly holdOut: number;
   readonly seed: number;
+  /** Of each class of both parts only this share, and of each part so many images at most; all of them if absent. */
+  readonly fraction?: number;
+  readonly limit?: number | null;
 }
 
 /** Closes the files of both; they may share them. */
@@ -21,10 +25,15 @@ export async function closeSets({ train, val }: Opened): Promise<void> {
  * The sets to train on and to validate with. @throws DataError
  * @param onProgress told what takes its time, a line at a time: downloads, and indexes of large archives
  */
-export async function openSets(
-  { data, val, holdOut, seed }: Source,
-  onProgress: (line: string) => void = () => {},
-): Promise<Opened> {
+export async function openSets(source: Source, onProgress: (line: string) => void = () => {}): Promise<Opened> {
+  const { fraction = 1, seed } = source;
+  const limit = source.limit ?? Infinity;
+  const whole = await openWhole(source, onProgress);
+  const train = reduce(whole.train, fraction, limit, seed);
+  return { train, val: whole.val === whole.train ? train : reduce(whole.val, fraction, limit, seed) };
+}
+
+async function openWhole({ data, val, holdOut, seed }: Source, onProgress: (line: string) => void): Promise<Opened> {
   if (data === null) return shapes();
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
 }

@@ -6,6 +6,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
 import { locate, type Opened } from "../data/open.ts";
+import { balancedWeights, namedWeights } from "../data/sampling.ts";
 import { writeSamples } from "../data/samples.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { CheckpointError } from "../errors.ts";
@@ -22,7 +23,7 @@ import { uploadMean } from "./passes.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
-import { freshState, isState, runEpochs, type Records, type State } from "./session.ts";
+import { freshState, isState, runEpochs, type Records, type Session, type State } from "./session.ts";
 
 export interface TrainResult {
   readonly run: string;
@@ -43,11 +44,10 @@ export async function train(
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
   const note = (line: string) => report({ type: "note", line });
-  const chosen = resumed ? changeConfig(resumed.readConfig(), options) : await chooseConfig(options, note);
-  const sets = await openSets(chosen, note);
+  const given = resumed ? changeConfig(resumed.readConfig(), options) : firstConfig(options);
+  const sets = await openSets(given, note);
   try {
-    const isOwnRate = resumed !== undefined || options.rate !== undefined;
-    const config = isOwnRate ? chosen : rateForClasses(chosen, sets.train.classes.length);
+    const config = resumed ? given : await suitedConfig(options, given, sets.train);
     const backend = await openDevice({
       device: config.device,
       ...(config.blas === null ? {} : { blas: config.blas }),
@@ -113,7 +113,19 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
   if (begun) {
     const { mean, state } = begun;
     const deviceMean = uploadMean(backend, network.record, mean);
-    const session = { run, config: { ...config, batch }, model, sgd, mean, deviceMean, state, report, train, val };
+    const session = {
+      run,
+      config: { ...config, batch },
+      model,
+      sgd,
+      mean,
+      deviceMean,
+      state,
+      report,
+      train,
+      val,
+      ...classWeights(config, sets.train),
+    };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
   }
   // The built-in set is in no file that could be named to `predict`.
@@ -121,6 +133,12 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
   if (samples) await writeSamples(sets.val, samples);
   report({ type: "end", run: run.path, ...(samples && { samples }), ...result });
   return { run: run.path, ...result };
+}
+
+function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Session, "weights"> {
+  if (balance === 0 && weights === null) return {};
+  const named = namedWeights(set, weights ?? {});
+  return { weights: balancedWeights(set, balance).map((weight, label) => weight * named[label]!) };
 }
 
 /** What there is before the first step; undefined when it was stopped. */
@@ -135,6 +153,8 @@ async function start(
     signal?.throwIfAborted();
     report({ type: "measure", done, total });
   };
+  const known = dataset.statistics;
+  if (known?.mean.length === recordSize * recordSize * 3) return { mean: known.mean, state: freshState(known.axes) };
   try {
     const { mean, axes } = await measureStatistics(dataset, { recordSize, seed, cache, onProgress });
     for (const [i, reason] of cache.bad) report({ type: "bad", name: dataset.nameOf(i), reason });
@@ -173,20 +193,18 @@ function openRun(out: string | undefined, config: TrainConfig): Run {
   return out === undefined ? newRun(config.network) : namedRun(out);
 }
 
-async function chooseConfig(options: TrainOptions, note: (line: string) => void): Promise<TrainConfig> {
+/** What can be said before the data are seen, and is wrong or right already: with any network, if none was named. */
+function firstConfig(options: TrainOptions): TrainConfig {
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
-  const model = options.model ?? (await chooseModel(data, val, note));
-  return makeConfig(options, findNetwork(model).name, data, val);
+  return makeConfig(options, findNetwork(options.model ?? "alexnet").name, data, val);
 }
 
-async function chooseModel(data: string | null, val: string | null, note: (line: string) => void): Promise<string> {
-  const sets = await openSets({ data, val, holdOut: 0.1, seed: 0 }, note);
-  try {
-    return await suitedModel(data, sets.train);
-  } finally {
-    await closeSets(sets);
-  }
+/** What was not said, chosen for the data: the network, and the rate for their number of classes. */
+async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Dataset): Promise<TrainConfig> {
+  const model = options.model ?? (await suitedModel(given.data, set));
+  const config = makeConfig(options, findNetwork(model).name, given.data, given.val);
+  return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 
 /** Images of at most this side are taken for small ones, as CIFAR's. */

@@ -1,0 +1,90 @@
+/** Which images an epoch sees, and in what order. */
+import { DataError } from "../errors.ts";
+import { Purpose, Random } from "../random.ts";
+import { subset, type Dataset } from "./dataset.ts";
+
+export interface Shuffle {
+  readonly seed: number;
+  readonly epoch: number;
+  /**
+   * For each class how much more often than others its images are seen; without it every image is seen once. An epoch
+   * has as many images either way.
+   */
+  readonly weights?: readonly number[];
+}
+
+/**
+ * The order of an epoch. Of a class with weight w and n images, a share of w · n / Σ w · n of the epoch is seen: its
+ * images one after the other in random order, all of them as often as the share goes round, give or take one.
+ * @param samples the images to choose from, by their numbers in the data set
+ */
+export function epochOrder(dataset: Dataset, samples: Uint32Array, { seed, epoch, weights }: Shuffle): Uint32Array {
+  const chosen = weights ? weighted(dataset, samples, weights, seed, epoch) : samples;
+  return new Random(seed, Purpose.shuffle, epoch).permutation(chosen.length).map((k) => chosen[k]!);
+}
+
+function weighted(
+  dataset: Dataset,
+  samples: Uint32Array,
+  weights: readonly number[],
+  seed: number,
+  epoch: number,
+): Uint32Array {
+  const members: number[][] = dataset.classes.map(() => []);
+  for (const i of samples) members[dataset.label(i)]!.push(i);
+  const shares = members.map(({ length }, label) => length * weights[label]!);
+  const chosen = new Uint32Array(samples.length);
+  let at = 0;
+  quotas(shares, samples.length).forEach((quota, label) => {
+    const own = members[label]!;
+    // Class 0 has another stream than the epoch's own order.
+    const random = new Random(seed, Purpose.shuffle, epoch, label + 1);
+    for (let left = quota; left > 0; left -= own.length) {
+      for (const k of random.permutation(own.length).subarray(0, left)) chosen[at++] = own[k]!;
+    }
+  });
+  return chosen;
+}
+
+/** Whole numbers in proportion to `shares` that add up to `total`: the largest remainders are rounded up. */
+function quotas(shares: readonly number[], total: number): number[] {
+  const sum = shares.reduce((a, b) => a + b, 0);
+  const exact = shares.map((share) => (share / sum) * total);
+  const whole = exact.map(Math.floor);
+  const remainders = exact.map((value, k) => ({ k, remainder: value - whole[k]! }));
+  remainders.sort((a, b) => b.remainder - a.remainder || a.k - b.k);
+  const missing = total - whole.reduce((a, b) => a + b, 0);
+  for (const { k } of remainders.slice(0, missing)) whole[k]!++;
+  return whole;
+}
+
+/**
+ * Weights by which classes are seen more evenly: with 1 all equally often, with 0 as often as they have images, between
+ * them n^(1 − balance).
+ */
+export function balancedWeights(dataset: Dataset, balance: number): number[] {
+  const counts = new Float64Array(dataset.classes.length);
+  for (let i = 0; i < dataset.length; i++) counts[dataset.label(i)]!++;
+  return Array.from(counts, (n) => (n === 0 ? 0 : n ** -balance));
+}
+
+/** Weights by class name. Classes that are not named have 1. @throws DataError for a name that is none of the set's */
+export function namedWeights({ name, classes }: Dataset, weights: Readonly<Record<string, number>>): number[] {
+  const unknown = Object.keys(weights).find((key) => !classes.includes(key));
+  if (unknown !== undefined) throw new DataError(`--weights names "${unknown}", which is no class of ${name}`);
+  const found = classes.map((key) => (Object.hasOwn(weights, key) ? weights[key]! : 1));
+  if (found.every((weight) => weight === 0)) throw new DataError(`--weights leaves nothing of ${name}: all are 0`);
+  return found;
+}
+
+/** A part of a set, chosen by `seed`: `fraction` of each class, one image at least, and at most `limit` images. */
+export function reduce(dataset: Dataset, fraction: number, limit: number, seed: number): Dataset {
+  if (fraction === 1 && limit >= dataset.length) return dataset;
+  const order = new Random(seed, Purpose.split, 0, 1).permutation(dataset.length);
+  const left = new Float64Array(dataset.classes.length);
+  for (let i = 0; i < dataset.length; i++) left[dataset.label(i)]!++;
+  for (const [label, count] of left.entries())
+    left[label] = count === 0 ? 0 : Math.max(1, Math.round(count * fraction));
+  const chosen = order.filter((i) => left[dataset.label(i)]!-- > 0).subarray(0, limit);
+  return subset(dataset, chosen.sort());
+}
