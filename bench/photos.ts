@@ -7,8 +7,8 @@ import { FIGURES } from "../src/data/figures.ts";
 import { drawFigure } from "../src/data/shapes.ts";
 import { Purpose, Random } from "../src/random.ts";
 
-/** About the number of pixels of ImageNet's photos, and as many bytes: some 100 KB. */
-export const SIDE = 432;
+/** The usual size of ImageNet's photos, and about as many bytes: some 100 KB. */
+export const [WIDTH, HEIGHT] = [500, 375];
 const QUALITY = 90;
 /** Drawing takes longer than decoding: so many are drawn, and each is there several times. */
 const DRAWN = 20;
@@ -44,8 +44,9 @@ export async function drawPhotos(count: number): Promise<Photos> {
 }
 
 async function drawJpeg(i: number): Promise<Uint8Array> {
-  const rgb = drawFigure(i % FIGURES.length, SIDE, new Random(3, Purpose.drawing, i));
-  const rgba = new Uint8Array(4 * SIDE * SIDE).fill(255);
-  for (let at = 0; at < SIDE * SIDE; at++) rgba.set(rgb.subarray(3 * at, 3 * at + 3), 4 * at);
-  return Transformer.fromRgbaPixels(rgba, SIDE, SIDE).jpeg(QUALITY);
+  // The upper part of a square.
+  const rgb = drawFigure(i % FIGURES.length, WIDTH, new Random(3, Purpose.drawing, i));
+  const rgba = new Uint8Array(4 * WIDTH * HEIGHT).fill(255);
+  for (let at = 0; at < WIDTH * HEIGHT; at++) rgba.set(rgb.subarray(3 * at, 3 * at + 3), 4 * at);
+  return Transformer.fromRgbaPixels(rgba, WIDTH, HEIGHT).jpeg(QUALITY);
 }

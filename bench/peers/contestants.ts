@@ -36,7 +36,9 @@ export interface Contestant {
 }
 
 export function contestants(device: "cpu" | "gpu"): Contestant[] {
-  return device === "cpu" ? [...ours, ...inJavaScript, torch, jax, numpy] : [oursOnGpu, { ...torch, device: "cuda" }];
+  return device === "cpu"
+    ? [...ours, photos, ...inJavaScript, torch, jax, numpy, pillow]
+    : [oursOnGpu, { ...torch, device: "cuda" }];
 }
 
 function own(id: string, device: Contestant["device"], ...options: string[]): Contestant {
@@ -49,6 +51,11 @@ function own(id: string, device: Contestant["device"], ...options: string[]): Co
 
 const ours = [own("blas", "cpu:blas"), own("wasm", "cpu:wasm", "--no-blas")];
 const oursOnGpu = own("gpu", "gpu");
+const photos: Contestant = {
+  ...own("photos", "cpu"),
+  does: ["photos"],
+  command: async () => [process.execPath, join(HERE, "ours_photos.ts")],
+};
 
 /** Bun runs TypeScript as it is; for Node it is bundled first. */
 function javaScript(id: string, name: string, file: string, runtime: "bun" | "node", packages: string[]): Contestant {
@@ -108,6 +115,8 @@ const torch = python(
 );
 const jax = python("jax", "JAX", "jax_peer.py", ["step"], ["jax", "numpy", "safetensors"]);
 const numpy = python("numpy", "NumPy", "numpy_peer.py", ["matmul"], ["numpy"]);
+
+const pillow = python("pillow", "Pillow", "pillow_peer.py", ["photos"], ["PIL", "numpy"]);
 
 /** What this Python lacks of these packages, or undefined. */
 export function missingInPython(packages: readonly string[], python = PYTHON): string | undefined {

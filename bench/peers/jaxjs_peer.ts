@@ -52,7 +52,7 @@ const jax = load<Jax>("@jax-js/jax");
 const { numpy: np, lax, nn } = jax;
 
 async function results(job: Job): Promise<Result[]> {
-  if (job.task === "parameters") throw new Error("this contestant is not asked for parameters");
+  if (job.task !== "matmul" && job.task !== "step") throw new Error(`this contestant is not asked for ${job.task}`);
   await jax.init("wasm");
   jax.defaultDevice("wasm");
   return job.task === "matmul" ? matmul(job) : step(job);

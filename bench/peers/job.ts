@@ -4,7 +4,7 @@
  */
 import { UsageError } from "../../src/errors.ts";
 
-export type Job = MatmulJob | StepJob | ParametersJob;
+export type Job = MatmulJob | StepJob | PhotosJob | ParametersJob;
 
 /** Products of two square matrices of float32, drawn uniformly from −1 to 1. Results are named by the size. */
 export interface MatmulJob {
@@ -34,6 +34,25 @@ export interface StepJob {
   readonly check: string;
 }
 
+/**
+ * JPEG files to records of `side` × `side` × 3 bytes: the shorter side rescaled, bilinear and antialiased, and the centre
+ * cut out. "read": all records once through the memory of the process, in order; "pack": all written as JPEG, one file
+ * behind the other. A run is all photos.
+ */
+export interface PhotosJob {
+  readonly task: "photos";
+  /** Holds the files, in folders by class; their order is that of their paths. */
+  readonly folder: string;
+  readonly side: number;
+  /** Of the JPEG that is written. */
+  readonly quality: number;
+  readonly threads: number;
+  readonly device: "cpu" | "gpu";
+  readonly seconds: number;
+  /** CRC-32 of all records in order, as this project's decoder makes them one after the other. */
+  readonly crc: number;
+}
+
 /** How many numbers each network learns. Results are named by the model. */
 export interface ParametersJob {
   readonly task: "parameters";
@@ -54,7 +73,8 @@ export interface Measured {
   readonly samples: readonly number[];
   /**
    * How far the result is from the right one. matmul: the largest |c − c'| / Σ |a·b| among 64 entries computed again in
-   * float64; forward: the largest difference from the logits in `check`, relative to the largest of those.
+   * float64; forward: the largest difference from the logits in `check`, relative to the largest of those; read: 0 if all
+   * bytes of all records are right, else 1; pack: the mean difference of an image's pixels from its record, of 255.
    */
   readonly error?: number;
   /** Of each training step, the warm-up first. All steps see the same batch. */
@@ -69,7 +89,7 @@ export interface Impossible {
 }
 
 /** Rounding leaves a product some 1e-7 of the sum of its terms' sizes off, and a forward pass about 1e-5. */
-const LARGEST_ERROR = { matmul: 1e-5, step: 1e-3 } as const;
+const LARGEST_ERROR = { matmul: 1e-5, step: 1e-3, photos: 0.05 } as const;
 
 /** Finds the outcome in what a contestant printed. @throws UsageError when there is none */
 export function parseOutcome(output: string): Outcome {
@@ -101,7 +121,7 @@ function isResult(value: unknown): value is Result {
  * How a result was found to be right, in a few words.
  * @throws RangeError saying what is wrong with it: then it must not be reported
  */
-export function verify(task: "matmul" | "step", { name, samples, error, losses }: Measured): string {
+export function verify(task: keyof typeof LARGEST_ERROR, { name, samples, error, losses }: Measured): string {
   if (samples.length === 0) throw new RangeError(`${name}: nothing was measured`);
   if (losses) {
     const [first = NaN, ...rest] = losses;
@@ -113,6 +133,8 @@ export function verify(task: "matmul" | "step", { name, samples, error, losses }
   if (error === undefined || !(error <= limit)) {
     throw new RangeError(`${name}: wrong by ${error ?? "an unknown amount"}, allowed is ${limit}`);
   }
+  if (task === "photos")
+    return name === "read" ? "every byte of every record" : `pixels within ${error.toExponential(0)}`;
   return task === "matmul"
     ? `64 entries within ${error.toExponential(0)} of float64`
     : `logits within ${error.toExponential(0)} of the reference`;

@@ -1,19 +1,22 @@
 /**
  * Our program beside its rivals, on this machine, in turns:
  *
- *   bun bench/peers/main.ts [matmul] [alexnet] [alexnet-owt] [cifar10-18pct] [predict]
+ *   bun bench/peers/main.ts [matmul] [alexnet] [alexnet-owt] [cifar10-18pct] [photos] [predict]
  *     [--peers torch,jax-js,…] [--device cpu|gpu] [--rounds 2] [--seconds N] [--batch 128] [--save] [--install]
  *
  * Each contestant is a process of its own and runs alone. In every round all take their turn, so that what else the
  * machine does hits them alike. --save writes bench/results/peers-NAME.json.
  */
+import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { decodeRecord } from "../../src/data/decode.ts";
 import { AlexNetError, UsageError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/model/networks.ts";
 import { suggest } from "../../src/suggest.ts";
 import { machine } from "../machine.ts";
+import { drawPhotos, HEIGHT, WIDTH } from "../photos.ts";
 import { FORMAT, writeResults, type Device } from "../results.ts";
 import { contestants, FOLDER, missingInPython, OURS, PYTHON, THREADS, type Contestant } from "./contestants.ts";
 import { fixtures, photo } from "./fixtures.ts";
@@ -22,7 +25,7 @@ import { losses, Rows, table, type Piece } from "./rows.ts";
 import { runContestant, runProcess } from "./run.ts";
 import { installPeers } from "./setup.ts";
 
-const SUITES = ["matmul", "alexnet", "alexnet-owt", "cifar10-18pct", "predict"] as const;
+const SUITES = ["matmul", "alexnet", "alexnet-owt", "cifar10-18pct", "photos", "predict"] as const;
 type Suite = (typeof SUITES)[number];
 
 export interface PeersOptions {
@@ -54,6 +57,7 @@ export async function runPeers(options: PeersOptions): Promise<void> {
     const rows = new Rows();
     if (suite === "predict") await predict(options, rows);
     else if (suite === "matmul") await matmul(options, chosen, rows);
+    else if (suite === "photos") await photos(options, chosen, rows);
     else await step(suite, options, chosen, rows);
     say(`\n${table(rows.rows, rows.skipped)}\n`);
     losses(rows.rows).forEach((line) => say(`We lose at ${line}.`));
@@ -100,6 +104,39 @@ async function step(model: string, options: PeersOptions, chosen: readonly Conte
   await contest(options, chosen, rows, pieces, {
     ...{ task: "step", model, batch, threads: THREADS, device, seconds, ...settings, ...files },
   });
+}
+
+const PHOTOS = 2000;
+const RECORD = 256;
+const QUALITY = 95;
+
+async function photos(options: PeersOptions, chosen: readonly Contestant[], rows: Rows): Promise<void> {
+  const { device, seconds = 8, say } = options;
+  say(`${PHOTOS} drawn photos, and their records, decoded one after the other`);
+  const drawn = await drawPhotos(PHOTOS);
+  try {
+    const files = new Bun.Glob("**/*.jpg").scanSync({ cwd: drawn.folder, absolute: true });
+    const pieces = ["read", "pack"].map((result): Piece => {
+      const name = `${PHOTOS.toLocaleString("en-US")} JPEGs of ${WIDTH} × ${HEIGHT} ${result === "read" ? "to records of" : "packed as JPEG of"} ${RECORD}²`;
+      return { task: "photos", name, result, work: { unit: "image", amount: PHOTOS } };
+    });
+    await contest(options, chosen, rows, pieces, {
+      ...{ task: "photos", folder: drawn.folder, side: RECORD, quality: QUALITY, threads: THREADS },
+      ...{ device, seconds, crc: await crcOf([...files].sort()) },
+    });
+  } finally {
+    drawn.remove();
+  }
+}
+
+async function crcOf(files: readonly string[]): Promise<number> {
+  const record = new Uint8Array(RECORD * RECORD * 3);
+  let crc = 0;
+  for (const file of files) {
+    await decodeRecord({ kind: "encoded", bytes: readFileSync(file) }, RECORD, record);
+    crc = Bun.hash.crc32(record, crc);
+  }
+  return crc;
 }
 
 /** Who takes this long in a round is not asked again: its times hardly vary, and nobody has all day. */
@@ -221,7 +258,7 @@ export function parsePeersArguments(words: string[]): PeersOptions & { install: 
     suites:
       positionals.length > 0
         ? (positionals as Suite[])
-        : SUITES.filter((name) => device === "cpu" || name !== "predict"),
+        : SUITES.filter((name) => device === "cpu" || !["photos", "predict"].includes(name)),
     peers: values.peers?.split(",").map((id) => id.trim()),
     device,
     rounds: positive("rounds", values.rounds, Number.isInteger),

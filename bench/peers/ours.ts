@@ -28,6 +28,7 @@ async function results(job: Job): Promise<Measured[]> {
       return { name, samples: [], parameters: shapes.reduce((sum, shape) => sum + size(shape), 0) };
     });
   }
+  if (job.task === "photos") throw new Error("photos are for ours_photos.ts");
   const device = await openDevice(
     job.device === "cpu" ? { device: "cpu", threads: job.threads, blas } : { device: "gpu" },
   );

@@ -6,7 +6,7 @@ import { verify, type Outcome } from "./job.ts";
 
 /** A piece of work as rows name it, with what a contestant calls its result. */
 export interface Piece {
-  readonly task: "matmul" | "step";
+  readonly task: "matmul" | "step" | "photos";
   readonly name: string;
   readonly result: string;
   readonly work: Work;

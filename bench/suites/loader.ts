@@ -1,4 +1,7 @@
-/** From image files to batches: decoded by the host, and then cropped and shifted by the device. */
+/** From image files, and from packs of them, to batches: decoded by the host, then cropped and shifted by the device. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Backend } from "../../src/backends/backend.ts";
 import { poolOf } from "../../src/backends/pool.ts";
@@ -9,28 +12,33 @@ import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
 import type { Network } from "../../src/model/networks.ts";
 import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
+import { pack } from "../../src/tasks/pack.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
 import type { Bench, Opened } from "../bench.ts";
 import { WrongResult } from "../check.ts";
 import { wallClock } from "../measure.ts";
-import { drawPhotos, SIDE } from "../photos.ts";
+import { drawPhotos, HEIGHT, WIDTH } from "../photos.ts";
 import { distinct, type Suite, type SuiteOptions } from "./suite.ts";
 
-const DRAWN_PHOTOS = 500;
+const DRAWN_PHOTOS = 2000;
 const QUICK_PHOTOS = 100;
 /** Images a batch; the loader keeps several batches ahead, so that it hardly matters. */
 const BATCH = 50;
 
 export const loader: Suite = {
   name: "loader",
-  about: "decoding image files into batches, and augmenting them on the device, images a second",
+  about: "image files and packs of them to batches, and augmented on the device; packing; images a second",
   async run(bench, options) {
-    if (options.data !== undefined) return measure(bench, options, options.data);
-    const photos = await drawPhotos(options.quick ? QUICK_PHOTOS : DRAWN_PHOTOS);
+    const scratch = mkdtempSync(join(tmpdir(), "alexnet-loader-"));
+    const photos =
+      options.data === undefined ? await drawPhotos(options.quick ? QUICK_PHOTOS : DRAWN_PHOTOS) : undefined;
     try {
-      await measure(bench, options, photos.folder, `drawn JPEGs of ${SIDE}²`);
+      const data = photos?.folder ?? options.data!;
+      const what = photos ? `drawn JPEGs of ${WIDTH} × ${HEIGHT}` : `images of ${data}`;
+      await measure(bench, options, data, scratch, what);
     } finally {
-      photos.remove();
+      photos?.remove();
+      rmSync(scratch, { recursive: true, force: true });
     }
   },
 };
@@ -38,19 +46,45 @@ export const loader: Suite = {
 async function measure(
   bench: Bench,
   { network }: SuiteOptions,
-  path: string,
-  what = `images of ${path}`,
+  data: string,
+  scratch: string,
+  what: string,
 ): Promise<void> {
-  const { train: dataset, val } = await openDataset(path, { holdOut: 0 });
-  try {
-    const side = network.record;
+  const side = network.record;
+  const images = await batches(bench, network, data, (count) => `${count} ${what} to ${side}²`);
+  for (const encoding of ["jpeg", "raw"] as const) {
+    const out = join(scratch, encoding);
+    const as = encoding === "jpeg" ? "JPEG" : "pixels";
     await bench.contest({
-      ...{ suite: "loader", name: `${dataset.length} ${what} to ${side}²` },
+      ...{ suite: "loader", name: `${images} ${what} packed as ${as} of ${side}²` },
+      work: { unit: "image", amount: images },
+      entrants: [
+        {
+          ...{ contestant: "pack", device: bench.devices[0]!, clock: "wall" },
+          open: async () => packing(data, out, side, encoding),
+        },
+      ],
+    });
+    await batches(bench, network, join(out, "0"), (count) => `${count} packed as ${as} of ${side}²`);
+  }
+}
+
+/** Batches of a set alone, and augmented on each device. @returns how many images it has */
+async function batches(
+  bench: Bench,
+  network: Network,
+  data: string,
+  nameOf: (images: string) => string,
+): Promise<number> {
+  const { train: dataset, val } = await openDataset(data, { holdOut: 0 });
+  try {
+    await bench.contest({
+      ...{ suite: "loader", name: nameOf(dataset.length.toLocaleString("en-US")) },
       work: { unit: "image", amount: dataset.length },
       entrants: [
         {
           ...{ contestant: "decode", device: bench.devices[0]!, clock: "wall" },
-          open: async () => epoch(dataset, side, async () => {}),
+          open: async () => epoch(dataset, network.record, async () => {}),
         },
         ...distinct(bench.devices).map((device) => ({
           ...{ contestant: "decode and augment", device, clock: "wall" as const },
@@ -58,10 +92,29 @@ async function measure(
         })),
       ],
     });
+    return dataset.length;
   } finally {
     await dataset.close();
     await val.close();
   }
+}
+
+/** Packs again and again, each time into a new folder. The one that was checked stays, to be read. */
+function packing(data: string, out: string, side: number, encoding: "jpeg" | "raw"): Opened {
+  let number = 0;
+  const once = (name: string) => pack({ data, out: join(out, name), side, encoding });
+  return {
+    run: wallClock(() => once(String(++number))),
+    async check() {
+      rmSync(out, { recursive: true, force: true });
+      const { train, problems } = await once("0");
+      if (problems.length > 0) throw new WrongResult(`${problems[0]!.name}: ${problems[0]!.problem}`);
+      return `${train} images in the pack`;
+    },
+    async close() {
+      for (let k = 1; k <= number; k++) rmSync(join(out, String(k)), { recursive: true, force: true });
+    },
+  };
 }
 
 /** A pass over the data set, nothing kept from the last one. */
