@@ -184,7 +184,7 @@ export interface MixedLabels {
 export function mixedLabels(views: Float32Array, labels: Uint32Array, size: number): MixedLabels | undefined {
   const shares = Float32Array.from(labels, (_, n) => {
     const view = views.subarray(n * VIEW_LENGTH, (n + 1) * VIEW_LENGTH);
-    const [top, left, bottom, right] = view.subarray(VIEW.cut) as unknown as [number, number, number, number];
+    const [top = 0, left = 0, bottom = 0, right = 0] = view.subarray(VIEW.cut);
     return view[VIEW.share]! * (1 - ((bottom - top) * (right - left)) / (size * size));
   });
   if (shares.every((share) => share === 1)) return undefined;

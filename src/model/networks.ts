@@ -50,7 +50,11 @@ export interface Augmentation {
   readonly jitter: number;
   /** The probability that a rectangle is erased. */
   readonly erase: number;
-  /** α of the Beta distribution by which two images are mixed, or one gets a box of another; 0 for not. */
+  /**
+   * α of the Beta distribution by which two images are mixed, or one gets a box of another; 0 for not. The loss that is
+   * reported of the training is then that of both labels, and its errors count each image's own label alone: both are
+   * far above those of the validation.
+   */
   readonly mixup: number;
   readonly cutmix: number;
   /** ε, the part of a label that is spread over all classes. */
