@@ -14,7 +14,7 @@ import { openCheckpoint, saveCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model } from "../../src/model/model.ts";
 import { findNetwork } from "../../src/model/networks.ts";
 import { writeSafetensors } from "../../src/model/safetensors.ts";
-import { augment } from "../../src/ops/augment.ts";
+import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
 
@@ -68,7 +68,7 @@ async function saveCheck(path: string, weights: string, name: string): Promise<v
   const tape = new Tape(device, { record: false });
   const x = augment(
     tape.input([IMAGES, record, record, 3], drawPixels(record, IMAGES)),
-    tape.input([IMAGES, 8], centreView(IMAGES, record, crop)),
+    tape.input([IMAGES, VIEW_LENGTH], centreView(IMAGES, record, crop)),
     uploadMean(device, record, checkpoint.mean),
     crop,
   );
