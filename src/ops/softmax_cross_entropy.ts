@@ -123,12 +123,10 @@ export const crossEntropyForward = kernel({
         max = Math.max(max, logit);
         if (logit > rightLogit || (logit === rightLogit && k < right)) rank++;
       }
-      let [sum, below] = [0, 0];
-      for (let k = 0; k < classes; k++) {
-        const logit = z[k * images + n]! - max;
-        sum += Math.exp(logit);
-        below += logit;
-      }
+      let sum = 0;
+      for (let k = 0; k < classes; k++) sum += Math.exp(z[k * images + n]! - max);
+      let below = 0;
+      if (smoothing > 0) for (let k = 0; k < classes; k++) below += z[k * images + n]! - max;
       for (let k = 0; k < classes; k++) p[k * images + n] = Math.exp(z[k * images + n]! - max) / sum;
       const otherLogit = z[other * images + n]!;
       const wanted = other === right ? rightLogit : shares[n]! * rightLogit + (1 - shares[n]!) * otherLogit;
@@ -163,9 +161,12 @@ export const crossEntropyBackward = kernel({
   reference({ p, labels, others, shares, dloss, dz }, { classes, images, valid, smoothing }) {
     for (let k = 0; k < classes; k++) {
       for (let n = 0; n < images; n++) {
-        const [isLabel, isOther] = [labels[n] === k, others[n] === k];
-        const wanted = isLabel && isOther ? 1 : isLabel ? shares[n]! : isOther ? 1 - shares[n]! : 0;
-        const target = (1 - smoothing) * wanted + smoothing / classes;
+        const isLabel = labels[n] === k;
+        let target = smoothing / classes;
+        if (isLabel || others[n] === k) {
+          const wanted = labels[n] === others[n] ? 1 : isLabel ? shares[n]! : 1 - shares[n]!;
+          target += (1 - smoothing) * wanted;
+        }
         dz[k * images + n] = n < valid ? ((p[k * images + n]! - target) * dloss[0]!) / valid : 0;
       }
     }
