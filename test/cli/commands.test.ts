@@ -30,8 +30,8 @@ beforeAll(async () => {
 });
 
 test("package.json's scripts run the setup, then the command", () => {
-  const { train, evaluate, predict, look, models, devices } = packageJson.scripts;
-  for (const [i, script] of [train, evaluate, predict, look, models, devices].entries()) {
+  const { train, evaluate, predict, pack, look, models, devices } = packageJson.scripts;
+  for (const [i, script] of [train, evaluate, predict, pack, look, models, devices].entries()) {
     expect(script).toBe(`bun src/setup.ts && bun src/cli/main.ts ${VERBS[i]}`);
   }
 });
