@@ -1,7 +1,8 @@
 /**
  * From an image file to a record: S × S pixels, upright, interleaved RGB, one byte a channel (paper §2: the shorter
  * side is rescaled to S and the central S × S cut out). JPEG by libjpeg-turbo where there is one, everything else by
- * @napi-rs/image; then the pixels are those of Pillow and torchvision (Resize and CenterCrop), to the last bit.
+ * @napi-rs/image; then the pixels are those of Pillow and torchvision (Resize and CenterCrop), to the last bit; from
+ * Pillow 13 on they differ by one at places of images more than twice as high as wide, and of few others.
  *
  * Every thread has a decoder of its own. Nothing here waits: worker threads decode, several images at once.
  */
@@ -156,24 +157,32 @@ export class Decoder {
     };
     const across = this.#axis(width, newWidth, start(newWidth, turn.flipX), side);
     const down = this.#axis(height, newHeight, start(newHeight, turn.flipY), side);
-    const rows = down.to - down.from;
-    const pitch = 3 * side + SLACK;
+    // Along the rows of the upright image first: its rows are columns of a stored one that lies on its side.
+    const columnsFirst = turn.swap;
+    const [columns, rows] = columnsFirst ? [across.to - across.from, side] : [side, down.to - down.from];
+    const pitch = 3 * columns + SLACK;
     const alignment = 16;
     const tables = Math.ceil((from + 3 * width * height + SLACK) / alignment) * alignment;
     const downTable = tables + 4 * across.table.length;
-    const narrow = downTable + 4 * down.table.length;
-    const out = narrow + pitch * rows;
-    const bytes = 3 * side * side;
-    this.#view(bytes, out);
+    const between = downTable + 4 * down.table.length;
+    const out = between + pitch * rows;
+    const outPitch = 3 * side + SLACK;
+    const cut = this.#view(outPitch * side, out);
+    // Rows and columns before the first one that counts are not computed.
     const integers = new Int32Array(this.#memory.buffer, tables, across.table.length + down.table.length);
-    integers.set(across.table);
-    // Rows above the first one that counts are not computed.
+    integers.set(columnsFirst ? relative(across) : across.table);
     integers.set(relative(down), across.table.length);
-    this.#wasm.resizeRows(from + 3 * width * down.from, 3 * width, rows, tables, across.taps, side, narrow, pitch);
-    this.#wasm.resizeColumns(narrow, pitch, 3 * side, downTable, down.taps, side, out, 3 * side);
-    const cut = new Uint8Array(this.#memory.buffer, out, bytes);
-    if (orientation === 1) record.set(cut);
-    else turnUpright(cut, side, turn, record);
+    const first = from + 3 * width * down.from;
+    const wasm = this.#wasm;
+    if (columnsFirst) {
+      const corner = first + 3 * across.from;
+      wasm.resizeColumns(corner, 3 * width, 3 * columns, downTable, down.taps, side, between, pitch);
+      wasm.resizeRows(between, pitch, side, tables, across.taps, side, out, outPitch);
+    } else {
+      wasm.resizeRows(first, 3 * width, rows, tables, across.taps, side, between, pitch);
+      wasm.resizeColumns(between, pitch, 3 * side, downTable, down.taps, side, out, outPitch);
+    }
+    turnUpright(cut, outPitch, side, turn, record);
   }
 
   #axis(size: number, newSize: number, start: number, count: number): Weights {
@@ -231,11 +240,16 @@ const TURNS: readonly Turn[] = [
   { flipX: true, flipY: false, swap: true },
 ];
 
-function turnUpright(from: Uint8Array, side: number, { flipX, flipY, swap }: Turn, to: Uint8Array): void {
+function turnUpright(from: Uint8Array, pitch: number, side: number, turn: Turn, to: Uint8Array): void {
+  const { flipX, flipY, swap } = turn;
   for (let y = 0; y < side; y++) {
+    if (!flipX && !flipY && !swap) {
+      to.set(from.subarray(pitch * y, pitch * y + 3 * side), 3 * side * y);
+      continue;
+    }
     for (let x = 0; x < side; x++) {
       const [column, row] = swap ? [y, x] : [x, y];
-      const at = 3 * ((flipY ? side - 1 - row : row) * side + (flipX ? side - 1 - column : column));
+      const at = pitch * (flipY ? side - 1 - row : row) + 3 * (flipX ? side - 1 - column : column);
       const target = 3 * (y * side + x);
       to[target] = from[at]!;
       to[target + 1] = from[at + 1]!;

@@ -7,6 +7,7 @@ const { i32, u64, cstring } = FFIType;
 const pointer = FFIType.ptr;
 const FUNCTIONS = {
   tj3Init: { args: [i32], returns: pointer },
+  tj3Destroy: { args: [pointer], returns: FFIType.void },
   tj3Set: { args: [pointer, i32, i32], returns: i32 },
   tj3Get: { args: [pointer, i32], returns: i32 },
   tj3DecompressHeader: { args: [pointer, pointer, u64], returns: i32 },
@@ -47,14 +48,24 @@ export function openJpeg(): JpegCodec | undefined {
   const path = findTurbojpeg();
   if (path === undefined) return undefined;
   const { symbols: tj } = dlopen(path, FUNCTIONS);
-  const decoder = handle(tj.tj3Init(DECOMPRESS));
-  tj.tj3Set(decoder, PARAM.scanLimit, SCAN_LIMIT);
+  const newDecoder = () => {
+    const made = handle(tj.tj3Init(DECOMPRESS));
+    tj.tj3Set(made, PARAM.scanLimit, SCAN_LIMIT);
+    return made;
+  };
+  let decoder = newDecoder();
   let encoder: Pointer | undefined;
 
   return {
     decode(file, width, height, to) {
       const address = ptr(file);
-      const failed = () => new BadImage(`it can't be decoded: ${tj.tj3GetErrorStr(decoder)}`);
+      const failed = () => {
+        const error = new BadImage(`it can't be decoded: ${tj.tj3GetErrorStr(decoder)}`);
+        // After an error in a header it would go on inside that header with the next file, and refuse it too.
+        tj.tj3Destroy(decoder);
+        decoder = newDecoder();
+        return error;
+      };
       if (tj.tj3DecompressHeader(decoder, address, file.length) !== 0 && tj.tj3GetErrorCode(decoder) !== 0) {
         throw failed();
       }

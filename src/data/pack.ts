@@ -19,6 +19,8 @@ export type Part = (typeof PARTS)[number];
 export interface PackedShard {
   readonly file: string;
   readonly images: number;
+  /** Of its index, as 16 hexadecimal digits. */
+  readonly checksum: string;
 }
 
 export interface PackedPart {
@@ -49,6 +51,9 @@ export interface Pack {
     readonly axes: ColourAxes;
   };
 }
+
+/** As a shard's checksum is written in pack.json. */
+export const toHex = (checksum: bigint): string => checksum.toString(16).padStart(16, "0");
 
 /** @param name of the file, for messages. @throws DataError when it is no pack.json or makes no sense */
 export function parsePack(text: string, name: string): Pack {
@@ -93,7 +98,12 @@ function isPart(part: unknown): part is PackedPart {
   return (
     isCount(images) &&
     Array.isArray(shards) &&
-    shards.every((shard) => SHARD_NAME.test(String(shard?.file)) && isCount(shard.images)) &&
+    shards.every(isShard) &&
     shards.reduce((sum, shard) => sum + shard.images, 0) === images
   );
+}
+
+function isShard(shard: unknown): boolean {
+  const { file, images, checksum } = (shard ?? {}) as Partial<PackedShard>;
+  return typeof file === "string" && SHARD_NAME.test(file) && isCount(images) && typeof checksum === "string";
 }

@@ -68,12 +68,18 @@ export function balancedWeights(dataset: Dataset, balance: number): number[] {
   return Array.from(counts, (n) => (n === 0 ? 0 : n ** -balance));
 }
 
-/** Weights by class name. Classes that are not named have 1. @throws DataError for a name that is none of the set's */
-export function namedWeights({ name, classes }: Dataset, weights: Readonly<Record<string, number>>): number[] {
+/**
+ * Weights by class name. Classes that are not named have 1.
+ * @throws DataError for a name that is none of the set's, and when no image is left
+ */
+export function namedWeights(dataset: Dataset, weights: Readonly<Record<string, number>>): number[] {
+  const { name, classes, length } = dataset;
   const unknown = Object.keys(weights).find((key) => !classes.includes(key));
   if (unknown !== undefined) throw new DataError(`--weights names "${unknown}", which is no class of ${name}`);
   const found = classes.map((key) => (Object.hasOwn(weights, key) ? weights[key]! : 1));
-  if (found.every((weight) => weight === 0)) throw new DataError(`--weights leaves nothing of ${name}: all are 0`);
+  // A class may have no image, of all or of those that --limit left.
+  const isSeen = Array.from({ length }, (_, i) => found[dataset.label(i)]! > 0).includes(true);
+  if (!isSeen) throw new DataError(`--weights leaves nothing of ${name}: all classes that have images have 0`);
   return found;
 }
 

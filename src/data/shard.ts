@@ -31,6 +31,8 @@ export interface ShardIndex {
   readonly side: number;
   readonly encoding: Encoding;
   readonly images: number;
+  /** Of index and trailer: another shard has another one. */
+  readonly checksum: bigint;
   /** Where each image begins, and its length in bytes. */
   readonly offsets: Float64Array;
   readonly lengths: Uint32Array;
@@ -112,11 +114,12 @@ export async function readShardIndex(file: ShardFile): Promise<ShardIndex> {
     throw damaged(`the trailer at byte ${size - TRAILER_BYTES} says ${images} images, index at byte ${indexAt}`);
   }
   const rest = view(await file.read(indexAt, size - indexAt));
-  if (Bun.hash.xxHash3(rest.subarray(0, -8)) !== rest.readBigUInt64LE(rest.length - 8)) {
+  const checksum = rest.readBigUInt64LE(rest.length - 8);
+  if (Bun.hash.xxHash3(rest.subarray(0, -8)) !== checksum) {
     throw damaged(`the checksum of its index at byte ${indexAt} differs`);
   }
   const index = {
-    ...{ side, images, encoding: ENCODINGS[encoding]! },
+    ...{ side, images, checksum, encoding: ENCODINGS[encoding]! },
     offsets: new Float64Array(images),
     lengths: new Uint32Array(images),
     labels: new Uint32Array(images),

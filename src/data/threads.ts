@@ -1,9 +1,16 @@
 /** Worker threads that take jobs in order, each one at a time, with a second one waiting at its door. */
 import { availableParallelism } from "node:os";
-import { DataError } from "../errors.ts";
+import { AlexNetError, DeviceError } from "../errors.ts";
 
-/** What a worker answers to a job. */
-export type Answer<R> = { readonly result: R } | { readonly error: string };
+/** What a worker answers to a job. Classes of errors don't reach the other side. */
+export type Answer<R> = { readonly result: R } | { readonly error: Failure };
+
+interface Failure {
+  readonly message: string;
+  readonly stack: string | undefined;
+  /** Whether a user can cause it: an AlexNetError. */
+  readonly expected: boolean;
+}
 
 interface Task<J, R> {
   readonly job: J;
@@ -24,6 +31,8 @@ const AT_ONCE = 2;
 export class Threads<J, R> {
   readonly #threads: Thread<J, R>[];
   readonly #queue: Task<J, R>[] = [];
+  /** Set when a thread has ended by itself: what it was sent would never be answered. */
+  #failure: Error | undefined;
 
   /** @param url of the worker's file */
   constructor(url: URL, count = availableParallelism()) {
@@ -36,9 +45,10 @@ export class Threads<J, R> {
 
   /**
    * Resolves to the worker's result, or to undefined if it was not wanted any more when its turn came. Memory that
-   * `job` shares is not copied.
+   * `job` shares is not copied. Rejects with an AlexNetError where the worker's error is one.
    */
   run(job: J, isWanted: () => boolean = () => true): Promise<R | undefined> {
+    if (this.#failure) return Promise.reject(this.#failure);
     const { promise, resolve, reject } = Promise.withResolvers<R | undefined>();
     this.#queue.push({ job, isWanted, resolve, reject });
     this.#send();
@@ -59,12 +69,12 @@ export class Threads<J, R> {
       const task = sent.shift()!;
       if (sent.length === 0) worker.unref();
       if ("result" in data) task.resolve(data.result);
-      else task.reject(new Error(data.error));
+      else task.reject(errorOf(data.error));
       this.#send();
     };
     worker.onerror = ({ message }) => {
-      const error = new DataError(`a worker thread failed: ${message}`);
-      for (const { reject } of sent.splice(0)) reject(error);
+      const error = (this.#failure = new DeviceError(`a worker thread failed: ${message}`));
+      for (const { reject } of this.#threads.flatMap((one) => one.sent.splice(0))) reject(error);
       for (const { reject } of this.#queue.splice(0)) reject(error);
     };
     return thread;
@@ -92,6 +102,13 @@ export class Threads<J, R> {
   }
 }
 
+function errorOf({ message, stack, expected }: Failure): Error {
+  const error = expected ? new AlexNetError(message) : new Error(message);
+  // Where it happened, not where it was told.
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}
+
 declare const self: {
   onmessage: ((event: { data: unknown }) => void) | null;
   postMessage(message: Answer<unknown>): void;
@@ -105,7 +122,8 @@ export function answer<J, R>(work: (job: J) => R | Promise<R>): void {
       try {
         self.postMessage({ result: await work(data as J) });
       } catch (error) {
-        self.postMessage({ error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+        const { message, stack } = error instanceof Error ? error : new Error(String(error));
+        self.postMessage({ error: { message, stack, expected: error instanceof AlexNetError } });
       }
     });
   };

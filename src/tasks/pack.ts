@@ -11,7 +11,7 @@ import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 import { checkCount } from "./config.ts";
-import { assemble, packSize, readPack, type Planned } from "./pack_assembly.ts";
+import { assemble, packSize, readPack, removePartials, type Planned } from "./pack_assembly.ts";
 import { closeSets, openSets } from "./sets.ts";
 
 export interface PackOptions {
@@ -123,7 +123,11 @@ async function packParts(
 ): Promise<PackResult> {
   const shards = PARTS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
   await claim(out, planOf(parts, settings));
-  if (existsSync(join(out, PACK_FILE))) return summarise(out, [], 0, 0);
+  if (existsSync(join(out, PACK_FILE))) {
+    // It may have been killed after its last step but one.
+    removePartials(shards);
+    return summarise(out, [], 0, 0);
+  }
   const missing = shards.filter(({ path }) => !(existsSync(path) && existsSync(partialPath(path))));
   const count = (some: readonly Planned[]) => some.reduce((sum, { from, to }) => sum + to - from, 0);
   const [total, before] = [count(shards), count(shards) - count(missing)];

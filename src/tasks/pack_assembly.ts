@@ -9,6 +9,7 @@ import {
   PACK_FILE,
   parsePack,
   REPORT_FILE,
+  toHex,
   type Pack,
   type PackedPart,
   type PackedShard,
@@ -60,7 +61,8 @@ export async function assemble(
   // Unused ones first; within them the order of the set stays.
   problems.sort((a, b) => Number(a.used) - Number(b.used));
   await replaceFile(join(out, REPORT_FILE), (append) => append(Buffer.from(csv(problems))));
-  requireMostly(out, problems, parts.train.length + (parts.val?.length ?? 0));
+  const images = parts.train.length + (parts.val?.length ?? 0);
+  requireMostly(out, problems, images, made.train.part().images);
   const { mean, ...statistics } = sums.statistics();
   await replaceFile(join(out, MEAN_FILE), (append) => append(toNpy(mean, [side, side, 3])));
   const pack: Pack = {
@@ -69,8 +71,13 @@ export async function assemble(
     statistics,
   };
   await replaceFile(join(out, PACK_FILE), (append) => append(Buffer.from(`${JSON.stringify(pack, undefined, 1)}\n`)));
-  for (const { path } of shards) rmSync(partialPath(path), { force: true });
+  removePartials(shards);
   return problems;
+}
+
+/** What only counts until a pack is complete. */
+export function removePartials(shards: readonly Planned[]): void {
+  for (const { path } of shards) rmSync(partialPath(path), { force: true });
 }
 
 class PartCounts {
@@ -81,8 +88,8 @@ class PartCounts {
     this.#classCounts = new Array<number>(classes).fill(0);
   }
 
-  add(file: string, { images, labels }: ShardIndex): void {
-    this.#shards.push({ file, images });
+  add(file: string, { images, labels, checksum }: ShardIndex): void {
+    this.#shards.push({ file, images, checksum: toHex(checksum) });
     for (const label of labels) this.#classCounts[label]!++;
   }
 
@@ -129,12 +136,14 @@ async function indexOf(path: string): Promise<ShardIndex> {
   }
 }
 
-function requireMostly(out: string, problems: readonly Problem[], images: number): void {
+function requireMostly(out: string, problems: readonly Problem[], images: number, trained: number): void {
   const bad = problems.filter(({ used }) => !used);
-  if (bad.length < images && bad.length <= Math.max(TOLERATED_BAD, TOLERATED_BAD_SHARE * images)) return;
+  // Without an image to train on there is no mean image.
+  if (trained > 0 && bad.length <= Math.max(TOLERATED_BAD, TOLERATED_BAD_SHARE * images)) return;
   throw new DataError(
     `${bad.length} of ${images} images can't be used, first ${bad[0]!.name}: ${bad[0]!.problem}: ` +
-      `repair or remove them (at most ${100 * TOLERATED_BAD_SHARE}% are passed over); all are in ${join(out, REPORT_FILE)}`,
+      `at most ${100 * TOLERATED_BAD_SHARE}% are passed over: repair or remove those that ${join(out, REPORT_FILE)} ` +
+      `names, delete ${out}, and pack again`,
   );
 }
 
@@ -156,7 +165,11 @@ export async function readPack(out: string): Promise<Pack> {
   return parsePack(text, path);
 }
 
-/** Bytes of all shards. */
+/** Bytes of all shards. @throws DataError when one is missing */
 export function packSize(out: string, { train, val }: Pack["parts"]): number {
-  return [...train.shards, ...(val?.shards ?? [])].reduce((sum, { file }) => sum + statSync(join(out, file)).size, 0);
+  return [...train.shards, ...(val?.shards ?? [])].reduce((sum, { file }) => {
+    const found = statSync(join(out, file), { throwIfNoEntry: false });
+    if (!found) throw new DataError(`${out} lacks ${file}, which ${PACK_FILE} names: delete ${out} and pack again`);
+    return sum + found.size;
+  }, 0);
 }

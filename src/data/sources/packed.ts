@@ -4,7 +4,7 @@ import { readText, readWhole, type Bytes } from "../bytes.ts";
 import type { Dataset, Encoded, Pixels, Place } from "../dataset.ts";
 import type { Listing } from "../listing.ts";
 import { fromNpy } from "../npy.ts";
-import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, type Pack, type Part } from "../pack.ts";
+import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, toHex, type Pack, type Part } from "../pack.ts";
 import { verify } from "../reading.ts";
 import { readShardIndex, type ShardIndex } from "../shard.ts";
 import type { Statistics } from "../statistics.ts";
@@ -14,7 +14,8 @@ export const packed: Source = {
   async openListing(listing) {
     const at = listing.paths.indexOf(PACK_FILE);
     if (at < 0) return undefined;
-    const pack = parsePack(await readText(await listing.open(at), MAX_PACK_FILE_BYTES), `${listing.name}/${PACK_FILE}`);
+    const text = await withFile(listing, at, (file) => readText(file, MAX_PACK_FILE_BYTES));
+    const pack = parsePack(text, `${listing.name}/${PACK_FILE}`);
     const statistics = await readStatistics(listing, pack);
     const train = { ...(await openPart(listing, pack, "train")), statistics };
     return pack.parts.val === null ? { all: train } : { train, val: await openPart(listing, pack, "val") };
@@ -23,7 +24,7 @@ export const packed: Source = {
 
 async function readStatistics(listing: Listing, { side, statistics }: Pack): Promise<Statistics> {
   const at = find(listing, MEAN_FILE);
-  const bytes = await readWhole(await listing.open(at), 4 * side * side * 3 + 1024);
+  const bytes = await withFile(listing, at, (file) => readWhole(file, 4 * side * side * 3 + 1024));
   return { ...statistics, mean: fromNpy(bytes, [side, side, 3], `${listing.name}/${MEAN_FILE}`) };
 }
 
@@ -42,22 +43,25 @@ interface Opened {
 
 async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Dataset> {
   const { side, classes, encoding } = pack;
-  const { images, shards } = pack.parts[name]!;
+  const { shards } = pack.parts[name]!;
   const opened: Opened[] = [];
-  const labels = new Uint32Array(images);
-  let first = 0;
-  for (const { file: path, images: count } of shards) {
+  let images = 0;
+  for (const { file: path, images: count, checksum } of shards) {
     const at = find(listing, path);
     const index = await withFile(listing, at, readShardIndex);
-    if (index.images !== count || index.side !== side || index.encoding !== encoding) {
-      throw new DataError(`${listing.name}/${path} is of another pack than ${PACK_FILE}: run \`bun run pack\` again`);
+    const isOwn = index.images === count && index.side === side && index.encoding === encoding;
+    if (!isOwn || toHex(index.checksum) !== checksum) {
+      throw new DataError(
+        `${listing.name}/${path} is not the shard that ${PACK_FILE} names so: run \`bun run pack\` again`,
+      );
     }
     const unknown = index.labels.find((label) => label >= classes.length);
     if (unknown !== undefined) throw new DataError(`${listing.name}/${path}: class ${unknown} of ${classes.length}`);
-    labels.set(index.labels, first);
-    opened.push({ at, index, first });
-    first += count;
+    opened.push({ at, index, first: images });
+    images += count;
   }
+  const labels = new Uint32Array(images);
+  for (const { index, first } of opened) labels.set(index.labels, first);
   const locate = (i: number) => {
     let [low, high] = [0, opened.length];
     while (high - low > 1) {

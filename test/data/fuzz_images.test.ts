@@ -1,0 +1,177 @@
+/**
+ * Damaged images, shards and packs. An image becomes a record or a BadImage, a pack can be opened or is a DataError;
+ * what is declared larger than it can be takes no memory. The same damage in every run; FUZZ in the environment says
+ * how much of it.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Dataset } from "../../src/data/dataset.ts";
+import { BadImage, openDecoder } from "../../src/data/decode.ts";
+import { openDataset } from "../../src/data/open.ts";
+import { DataError } from "../../src/errors.ts";
+import { pack } from "../../src/tasks/pack.ts";
+import { mutate, ROUNDS } from "../helpers/mutate.ts";
+import { drawn, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
+import { golden } from "./golden_pictures.ts";
+
+const { path: root, remove } = temporaryFolder();
+afterAll(remove);
+const TIMEOUT_MS = 20_000 + 20 * ROUNDS;
+
+const decoder = await openDecoder();
+const SIDE = 16;
+const record = new Uint8Array(SIDE * SIDE * 3);
+
+/** What is wrong with an image; undefined when it is a record now. */
+function complaint(bytes: Uint8Array): string | undefined {
+  try {
+    decoder.record({ kind: "encoded", bytes }, SIDE, record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BadImage) return error.message;
+    throw error;
+  }
+}
+
+const picture = drawn(40, 30, (x, y) => [6 * x, 8 * y, (x * y) % 256]);
+const alpha = drawn(24, 20, (x, y) => [9 * x, 9 * y, 40, 10 * x]);
+const file = (name: keyof typeof golden.files) => Buffer.from(golden.files[name].base64, "base64");
+const IMAGES: Readonly<Record<string, () => Uint8Array | Promise<Uint8Array>>> = {
+  "a JPEG": () => withOrientation(file("4:2:0"), 6),
+  "a progressive JPEG": () => file("progressive"),
+  "a PNG": () => picture.png(),
+  "a PNG with transparency": () => alpha.png(),
+  "a WebP": () => picture.webp(80),
+  "a lossless WebP": () => alpha.webpLossless(),
+};
+
+/** A message for each round that gave no record. @throws with the round's number whatever is no BadImage */
+function damage(whole: Uint8Array): string[] {
+  const complaints: string[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    try {
+      const found = complaint(mutate(whole, round));
+      if (found !== undefined) complaints.push(found);
+    } catch (error) {
+      throw new Error(`round ${round}`, { cause: error });
+    }
+  }
+  return complaints;
+}
+
+test.each(Object.keys(IMAGES))(
+  "%s: a record or a BadImage",
+  async (name) => {
+    const whole = await IMAGES[name]!();
+    expect(complaint(whole)).toBeUndefined();
+    const complaints = damage(whole);
+    expect(complaints.length).toBeGreaterThan(0);
+    for (const message of complaints) expect(message).not.toMatch(/[\n\r]/);
+    // The decoder is as good as before.
+    expect(complaint(whole)).toBeUndefined();
+  },
+  TIMEOUT_MS,
+);
+
+describe("what takes too much", () => {
+  const declared = async (): Promise<Readonly<Record<string, Uint8Array>>> => {
+    const jpeg = Buffer.from(file("4:2:0"));
+    const frame = jpeg.indexOf(Uint8Array.of(0xff, 0xc0));
+    jpeg.writeUInt16BE(60_000, frame + 5);
+    jpeg.writeUInt16BE(60_000, frame + 7);
+    const png = Buffer.from(await picture.png());
+    png.writeUInt32BE(60_000, 16);
+    png.writeUInt32BE(60_000, 20);
+    // A WebP's canvas can be that large, the picture on it 16,383 pixels at most.
+    const webp = Buffer.from(await alpha.webp(80));
+    expect(webp.toString("latin1", 12, 16)).toBe("VP8X");
+    webp.writeUIntLE(59_999, 24, 3);
+    webp.writeUIntLE(59_999, 27, 3);
+    return { jpeg, png, webp };
+  };
+
+  test("60,000 × 60,000 pixels are refused before there is memory for them", async () => {
+    const images = Object.values(await declared());
+    // What the first call needs for itself.
+    for (const bytes of images) complaint(bytes);
+    const before = process.memoryUsage().rss;
+    for (const bytes of images) expect(complaint(bytes)).toBe("60000 × 60000 are more than 100 megapixels");
+    expect(process.memoryUsage().rss - before).toBeLessThan(50e6);
+  });
+
+  test("a JPEG of a hundred megapixels in a few bytes, and thousands of scans, end soon", () => {
+    const progressive = file("progressive");
+    // The last scan again and again: DHT and SOS up to EOI.
+    const scan = progressive.subarray(progressive.lastIndexOf(Uint8Array.of(0xff, 0xc4)), -2);
+    const many = Buffer.concat([
+      progressive.subarray(0, -2),
+      ...Array<Uint8Array>(5000).fill(scan),
+      progressive.subarray(-2),
+    ]);
+    const start = performance.now();
+    complaint(many);
+    expect(performance.now() - start).toBeLessThan(2000);
+  });
+});
+
+/** Opens a pack and reads all there is. True when all of it could be used. */
+async function survives(path: string): Promise<boolean> {
+  let sets: { train: Dataset; val: Dataset };
+  try {
+    sets = await openDataset(path, { holdOut: 0 });
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    expect(error.message).not.toMatch(/[\n\r]/);
+    return false;
+  }
+  let good = true;
+  for (const set of [sets.train, sets.val]) {
+    for (let i = 0; i < set.length; i++) {
+      expect(set.label(i)).toBeLessThan(set.classes.length);
+      expect(set.nameOf(i)).toBeString();
+      await set.read(i).catch((error: unknown) => {
+        if (!(error instanceof BadImage) && !(error instanceof DataError)) throw error;
+        good = false;
+      });
+    }
+    await set.close();
+  }
+  return good;
+}
+
+describe("packs", () => {
+  const out = join(root, "packed");
+  beforeAll(async () => {
+    for (const part of ["train", "val"]) {
+      for (let i = 0; i < 6; i++) {
+        const bytes = await drawn(20, 20, (x, y) => [12 * x, 12 * y, 40 * i]).png();
+        await writeFiles(join(root, "photos"), { [`${part}/c${i % 2}/${i}.png`]: bytes });
+      }
+    }
+    await pack({ data: join(root, "photos"), out, side: 8, encoding: "raw", shard: 4, threads: 1 });
+  });
+
+  test.each(["train-00000.shard", "val-00001.shard", "pack.json", "mean.npy"])(
+    "%s: opened, or a DataError",
+    async (name) => {
+      const path = join(out, name);
+      expect(existsSync(path)).toBe(true);
+      const whole = readFileSync(path);
+      expect(await survives(out)).toBe(true);
+      let bad = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        writeFileSync(path, mutate(whole, round));
+        try {
+          if (!(await survives(out))) bad++;
+        } catch (error) {
+          throw new Error(`round ${round}`, { cause: error });
+        }
+      }
+      writeFileSync(path, whole);
+      expect(bad).toBeGreaterThan(0);
+      expect(await survives(out)).toBe(true);
+    },
+    TIMEOUT_MS,
+  );
+});
