@@ -1,6 +1,7 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
+import { oneLine } from "../errors.ts";
 
 export function print(text: string): void {
   process.stdout.write(`${text}\n`);
@@ -42,11 +43,13 @@ export const say = createConsola({
         const label = LABELS[type] ?? "";
         const painted =
           coloured(process.stderr) && label ? `\x1b[${type === "error" ? 31 : 33}m${label}\x1b[0m` : label;
-        // A driver's text may have several lines.
-        const text = args
-          .join(" ")
-          .trim()
-          .replace(/\s*\n\s*/g, " ");
+        // A driver's text may have several lines, a file's name codes that a terminal obeys.
+        const text = oneLine(
+          args
+            .join(" ")
+            .trim()
+            .replace(/\s*\n\s*/g, " "),
+        );
         process.stderr.write(`${painted}${text}\n`);
       },
     },
