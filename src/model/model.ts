@@ -67,7 +67,19 @@ export class Model {
 
   /** @param x 3 × crop × crop × N. @returns the logits, classes × N. */
   forward(x: Tensor, pass: Pass = EVALUATION): Tensor {
-    return this.layers.reduce((input, { layer }, i) => layer.forward(input, this.#byLayer[i]!, pass), x);
+    return this.outputs(x, pass).at(-1)!;
+  }
+
+  /**
+   * What comes out of each of the first `count` layers, C × H × W × N, or features × N behind a fully connected one. A
+   * tape that records gives back, in `backward`, those that are not kept.
+   */
+  outputs(x: Tensor, pass: Pass = EVALUATION, count = this.layers.length): Tensor[] {
+    const outputs: Tensor[] = [];
+    for (const [i, { layer }] of this.layers.slice(0, count).entries()) {
+      outputs.push(layer.forward(outputs.at(-1) ?? x, this.#byLayer[i]!, pass));
+    }
+    return outputs;
   }
 
   free(): void {
