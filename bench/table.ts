@@ -18,6 +18,7 @@ const END = "<!-- bench:end -->";
 const SHOWN: Readonly<Record<string, string>> = {
   step: "Images a second, best of a run (and median)",
   matmul: "Matrix products, GFLOP/s, best of a run (and median)",
+  photos: "Photos, images a second on all cores, best of a run (and median)",
   predict: "One photo, best of a run (and median)",
 };
 

@@ -68,7 +68,7 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   const ignored = event.ignored > 0 ? `, ${count(event.ignored)} other files passed over` : "";
   const lines = [
     `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
-    `${event.data}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes${ignored}`,
+    `${here(event.data)}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes${ignored}`,
     `${event.epochs} ${event.epochs === 1 ? "epoch" : "epochs"}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)
