@@ -73,7 +73,9 @@ export class Threads<J, R> {
       this.#send();
     };
     worker.onerror = ({ message }) => {
-      const error = (this.#failure = new DeviceError(`a worker thread failed: ${message}`));
+      // The message shows the source, and in one line what happened.
+      const what = /^\w*error: .*$/im.exec(message)?.[0] ?? message;
+      const error = (this.#failure = new DeviceError(`a worker thread failed: ${what}`));
       for (const { reject } of this.#threads.flatMap((one) => one.sent.splice(0))) reject(error);
       for (const { reject } of this.#queue.splice(0)) reject(error);
     };

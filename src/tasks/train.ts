@@ -17,13 +17,15 @@ import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainConfig, type TrainOptions } from "./config.ts";
 import { openDevice } from "./device.ts";
-import type { Report } from "./events.ts";
+import type { Report, StartEvent } from "./events.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
+import { Reporter } from "./reporter.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { freshState, isState, runEpochs, type Records, type Session, type State } from "./session.ts";
+import type { Watcher } from "./watcher.ts";
 
 export interface TrainResult {
   readonly run: string;
@@ -35,12 +37,14 @@ export interface TrainResult {
 /**
  * Trains a model, or goes on with a run.
  * @param signal stops it after the step under way; everything is saved
+ * @param watchers look on, between steps and after epochs
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError
  */
 export async function train(
   options: TrainOptions,
   report: Report = () => {},
   signal?: AbortSignal,
+  watchers: readonly Watcher[] = [],
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
   const note = (line: string) => report({ type: "note", line });
@@ -56,7 +60,7 @@ export async function train(
       ...(typeof config.tune === "boolean" && { tune: config.tune }),
     });
     try {
-      const task = { config, sets, backend, resumed, out: options.out, report, ...(signal && { signal }) };
+      const task = { config, sets, backend, resumed, out: options.out, report, watchers, ...(signal && { signal }) };
       return await trainOn(task);
     } finally {
       await backend.close();
@@ -73,10 +77,11 @@ interface Task {
   readonly resumed: Run | undefined;
   readonly out: string | undefined;
   readonly report: Report;
+  readonly watchers: readonly Watcher[];
   readonly signal?: AbortSignal;
 }
 
-async function trainOn({ config, sets, backend, resumed, out, report, signal }: Task): Promise<TrainResult> {
+async function trainOn({ config, sets, backend, resumed, out, report, watchers, signal }: Task): Promise<TrainResult> {
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   // A batch larger than the set would be padding for the most part.
@@ -86,10 +91,11 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
   const sgd = new Sgd(model, config);
   // Nothing in a run's folder is changed before all of it was found to be right.
   const from = resumed && restore(resumed, config, classes, model, sgd);
+  const weights = classWeights(config, sets.train);
   const run = resumed ?? openRun(out, config);
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
-  report({
+  const started: StartEvent = {
     type: "start",
     run: run.path,
     network: network.name,
@@ -104,7 +110,8 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
     epochs: config.epochs,
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
-  });
+  };
+  report(started);
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
   const [train, val] = [records(sets.train), records(sets.val)];
   if (!from) model.initialise(config.seed);
@@ -112,6 +119,8 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
+    await run.writeStart(started);
+    const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
     const session = {
       run,
@@ -124,9 +133,11 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
       report,
       train,
       val,
-      ...classWeights(config, sets.train),
+      watchers: [reporter, ...watchers],
+      ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
+    await reporter.end();
   }
   // The built-in set is in no file that could be named to `predict`.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
