@@ -17,15 +17,13 @@ import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainConfig, type TrainOptions } from "./config.ts";
 import { openDevice } from "./device.ts";
-import type { Report, StartEvent } from "./events.ts";
+import type { Report } from "./events.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
-import { Reporter } from "./reporter.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { freshState, isState, runEpochs, type Records, type Session, type State } from "./session.ts";
-import type { Watcher } from "./watcher.ts";
 
 export interface TrainResult {
   readonly run: string;
@@ -37,14 +35,12 @@ export interface TrainResult {
 /**
  * Trains a model, or goes on with a run.
  * @param signal stops it after the step under way; everything is saved
- * @param watchers look on, between steps and after epochs
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError
  */
 export async function train(
   options: TrainOptions,
   report: Report = () => {},
   signal?: AbortSignal,
-  watchers: readonly Watcher[] = [],
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
   const note = (line: string) => report({ type: "note", line });
@@ -60,7 +56,7 @@ export async function train(
       ...(typeof config.tune === "boolean" && { tune: config.tune }),
     });
     try {
-      const task = { config, sets, backend, resumed, out: options.out, report, watchers, ...(signal && { signal }) };
+      const task = { config, sets, backend, resumed, out: options.out, report, ...(signal && { signal }) };
       return await trainOn(task);
     } finally {
       await backend.close();
@@ -77,11 +73,10 @@ interface Task {
   readonly resumed: Run | undefined;
   readonly out: string | undefined;
   readonly report: Report;
-  readonly watchers: readonly Watcher[];
   readonly signal?: AbortSignal;
 }
 
-async function trainOn({ config, sets, backend, resumed, out, report, watchers, signal }: Task): Promise<TrainResult> {
+async function trainOn({ config, sets, backend, resumed, out, report, signal }: Task): Promise<TrainResult> {
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   // A batch larger than the set would be padding for the most part.
@@ -95,7 +90,7 @@ async function trainOn({ config, sets, backend, resumed, out, report, watchers, 
   const run = resumed ?? openRun(out, config);
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
-  const started: StartEvent = {
+  report({
     type: "start",
     run: run.path,
     network: network.name,
@@ -110,8 +105,7 @@ async function trainOn({ config, sets, backend, resumed, out, report, watchers, 
     epochs: config.epochs,
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
-  };
-  report(started);
+  });
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
   const [train, val] = [records(sets.train), records(sets.val)];
   if (!from) model.initialise(config.seed);
@@ -119,8 +113,6 @@ async function trainOn({ config, sets, backend, resumed, out, report, watchers, 
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
-    await run.writeStart(started);
-    const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
     const session = {
       run,
@@ -133,11 +125,9 @@ async function trainOn({ config, sets, backend, resumed, out, report, watchers, 
       report,
       train,
       val,
-      watchers: [reporter, ...watchers],
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
-    await reporter.end();
   }
   // The built-in set is in no file that could be named to `predict`.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
