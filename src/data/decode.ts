@@ -143,6 +143,9 @@ export class Decoder {
     } catch (error) {
       if (error instanceof BadImage) throw error;
       throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
+    } finally {
+      // Copies of several hundred megabytes would wait for the next collection, which may be many images away.
+      if (4 * pixels > KEEP_BYTES) Bun.gc(true);
     }
   }
 

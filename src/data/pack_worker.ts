@@ -1,5 +1,6 @@
 /** A worker thread that writes whole shards: reads, decodes, encodes, and sums up what the statistics are made of. */
 import { extname } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { replaceFile } from "../files.ts";
 import type { Encoded, Pixels, Place } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
@@ -37,9 +38,11 @@ answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images })
   const record = new Uint8Array(side * side * 3);
   const problems: Problem[] = [];
   const summed = sums;
-  const write = (append: (bytes: Uint8Array) => void): void => {
+  const write = async (append: (bytes: Uint8Array) => void): Promise<void> => {
     const shard = new ShardWriter(append, side, encoding);
     for (const { image, label, name } of images) {
+      // Between tasks only is the memory given back that @napi-rs/image took for an image: megabytes, a thousand times.
+      await setImmediate();
       try {
         const read = "kind" in image ? image : reader.read(image);
         const remark = decode.record(read, side, record, shorter) ?? misnamed(read, name);
@@ -57,7 +60,7 @@ answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images })
   summed.take();
   // The sums come first: where there is a shard, there are its sums.
   await replaceFile(path, async (append) => {
-    write(append);
+    await write(append);
     await writePartial(path, { ...summed.take(), problems });
   });
   return null;

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { drawn } from "../data/fixtures.ts";
 import { cli, cliAtTerminal, makePhotos, startCli, temporaryFolder } from "../helpers/cli.ts";
 
 // Processes take their time on a busy machine.
@@ -96,6 +98,25 @@ describe("what it prints", () => {
     const text = await cliAtTerminal(["pack", "photos", "terminal", "--side", "24"], options);
     expect(text).toMatch(/packing: 20 of 20 images, \d+ images\/s/);
   });
+});
+
+test("a shard of many large PNGs takes the memory of a few", async () => {
+  // 80 times 4 MB of pixels, and as much again for what becomes of them.
+  const png = drawn(1000, 1000, (x) => [x % 256, 0, 0]).pngSync();
+  for (const name of ["a", "b"]) {
+    mkdirSync(path("large", name), { recursive: true });
+    for (let i = 0; i < 40; i++) writeFileSync(path("large", name, `${i}.png`), png);
+  }
+  const task = fileURLToPath(new URL("../../src/tasks/pack.ts", import.meta.url));
+  const script = `
+    const { pack } = await import(${JSON.stringify(task)});
+    const { train } = await pack({ data: "large", out: "large-packed", side: 32, shard: 80, threads: 1 });
+    console.log(train, process.resourceUsage().maxRSS / 1024);
+  `;
+  const child = Bun.spawn([process.execPath, "-e", script], { cwd: folder.path, stdout: "pipe", stderr: "inherit" });
+  const [images, megabytes] = (await new Response(child.stdout).text()).split(" ").map(Number);
+  expect(images).toBe(80);
+  expect(megabytes).toBeLessThan(400);
 });
 
 describe("refused in one line", () => {
