@@ -1,6 +1,8 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
+
+export { count, duration, percent } from "../words.ts";
 import { oneLine } from "../errors.ts";
 
 export function print(text: string): void {
@@ -101,36 +103,29 @@ export function bar(share: number, width: number): string {
   return text.padEnd(width);
 }
 
-export function percent(share: number): string {
-  return `${(100 * share).toFixed(1)}%`;
-}
-
-/** 1 h 05 min, 3 min 20 s, 12 s. */
-export function duration(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "?";
-  const s = Math.round(seconds);
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
-  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
-}
-
 /** A path as one would type it here. */
 export function here(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith("..") ? path : short;
 }
 
-export function count(n: number): string {
-  return n.toLocaleString("en-US");
+/** A stranger's words, such as a class name, on one line: without codes that a terminal obeys. */
+export function label(words: string): string {
+  // Marks that turn the direction of what follows are not control characters; joiners belong to many scripts.
+  return oneLine(words)
+    .replace(/(?![\u200c\u200d])\p{Cf}/gu, "")
+    .trim();
 }
 
 /** Rows with columns side by side; numbers to the right. */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  // Many scripts have characters that take two columns, or none.
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => Bun.stringWidth(row[column]!))));
+  const space = (cell: string, column: number) => " ".repeat(widths[column]! - Bun.stringWidth(cell));
   return rows
     .map((row) =>
       row
-        .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+        .map((cell, column) => (right.includes(column) ? space(cell, column) + cell : cell + space(cell, column)))
         .join("  ")
         .trimEnd(),
     )

@@ -38,6 +38,8 @@ export interface Dataset {
   readonly name: string;
   /** Class names in the order of their numbers. */
   readonly classes: readonly string[];
+  /** The numbers, from 1, that the ImageNet challenge gives the classes, where its devkit came along. */
+  readonly challengeIds?: readonly number[];
   /** How many images. */
   readonly length: number;
   /** Side in pixels where all images are squares of one size (CIFAR, the built-in set); else undefined. */
@@ -63,6 +65,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.na
   return {
     name,
     classes: dataset.classes,
+    ...(dataset.challengeIds && { challengeIds: dataset.challengeIds }),
     length: indices.length,
     imageSize: dataset.imageSize,
     ignored: dataset.ignored,

@@ -1,43 +1,71 @@
-/** Evaluation: loss and errors of a model on a set of images, with one view of each, two or ten [P §4.1]. */
+/** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
 import type { Tensor } from "../autograd/tensor.ts";
-import { testViews, type ViewCount } from "../data/augmentation.ts";
+import type { ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
-import { createLoader, RecordCache } from "../data/loader.ts";
-import { DataError } from "../errors.ts";
-import { Model, place } from "../model/model.ts";
+import { DataError, UsageError } from "../errors.ts";
+import type { Model } from "../model/model.ts";
+import { Answers, interval95 } from "./answers.ts";
+import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
-import { checkFit } from "./fit.ts";
-import { closeSets, openSets } from "./sets.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
-import { probabilities, uploadMean } from "./passes.ts";
-import { addScores, noScores, type Scores } from "./scores.ts";
-import { findWeights, openWeights } from "./weights.ts";
+import { checkPaths, writeReports } from "./evaluation_files.ts";
+import type { Scores } from "./scores.ts";
+import { closeSets, openSets } from "./sets.ts";
+import { writeSubmission, type Submission } from "./submission.ts";
+import { openTrained, type Member, type Trained } from "./trained.ts";
 
 export interface EvaluateOptions extends DeviceOptions {
   /** A folder or archive; the validation part of what the run was trained on if not given. */
   readonly data?: string;
   /** A run or a checkpoint file; the newest run if not given. */
   readonly model?: string;
+  /** Several of them, whose predictions are averaged; in place of `model`. */
+  readonly models?: readonly string[];
   readonly batch?: number;
-  /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images. */
+  /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images [P §4.1]. */
   readonly views?: number;
+  /** The folder for the confusion matrix, the mistakes, and everything as CSV; nothing is written if not given. */
+  readonly out?: string;
+  /** The file for the predictions as the ImageNet challenge (ILSVRC) takes them. */
+  readonly submission?: string;
 }
+
+export interface ClassResult {
+  readonly name: string;
+  readonly scores: Scores;
+  /** How many images were taken for this class. */
+  readonly predicted: number;
+}
+
+/** [true class, predicted class, how many images], by number; only pairs that occurred. */
+export type ConfusionEntry = readonly [label: number, predicted: number, images: number];
 
 export interface Evaluation {
   readonly network: string;
   readonly weights: string;
+  /** Each of the models that were averaged; a single one otherwise. */
+  readonly models: readonly { readonly network: string; readonly weights: string }[];
   readonly data: string;
   readonly views: ViewCount;
   readonly device: string;
   readonly total: Scores;
-  /** For each class its name and scores. */
-  readonly classes: readonly { readonly name: string; readonly scores: Scores }[];
+  /** Between which errors the true ones lie, with 95% confidence. */
+  readonly interval1: readonly [low: number, high: number];
+  readonly interval5: readonly [low: number, high: number];
+  /** In the order of the models' outputs; some may have no images. */
+  readonly classes: readonly ClassResult[];
+  readonly confusion: readonly ConfusionEntry[];
   /** Files that could not be used. */
   readonly bad: readonly string[];
+  /** The files that were written. */
+  readonly files: readonly string[];
+  readonly submission?: Submission;
   readonly imagesPerSecond: number;
 }
 
 /**
+ * @param progress told of the images done
+ * @param note told what takes its time before, a line at a time: downloads, and indexes of large archives
  * @param signal stops it: it then rejects with the signal's reason
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
@@ -45,39 +73,52 @@ export async function evaluate(
   options: EvaluateOptions,
   progress: (done: number, total: number) => void = () => {},
   signal?: AbortSignal,
+  note: (line: string) => void = () => {},
 ): Promise<Evaluation> {
   const views = checkViews(options.views ?? 1);
   if (options.batch !== undefined) checkCount("--batch", options.batch);
-  const weights = findWeights(options.model);
-  const { checkpoint, network } = openWeights(weights.path);
+  const named = namedModels(options);
+  const { out, submission: submissionFile } = options;
+  const trained: Trained[] = [];
   try {
+    for (const name of named) trained.push(openTrained(name));
+    const [first] = trained as [Trained];
+    for (const other of trained) requireSameClasses(first, other);
     const sets = await (options.data === undefined
-      ? openSets(weights.config())
-      : openSets({ data: options.data, val: null, holdOut: 0, seed: 0 }));
+      ? openSets(first.weights.config(), note)
+      : openSets({ data: options.data, val: null, holdOut: 0, seed: 0 }, note));
     try {
       const dataset = sets.val;
-      requireClasses(dataset, checkpoint.classes, weights.path);
+      const classOf = classesOf(dataset, first);
+      checkPaths(out, submissionFile);
       const backend = await openDevice(options);
       try {
-        const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
-        checkFit(network.name, place(network, checkpoint.classes.length), batch, backend, "evaluating");
-        const model = new Model(network, backend, checkpoint.classes.length);
-        checkpoint.loadInto(model);
+        const recipe = Math.min(...trained.map(({ network }) => network.recipe.batch));
+        const batch = Math.min(options.batch ?? recipe, dataset.length);
+        const members = trained.map((each) => each.load(backend, batch));
         const start = performance.now();
-        const result = await evaluateModel(model, uploadMean(backend, network.record, checkpoint.mean), dataset, {
-          batch,
-          views,
-          progress,
-          ...(signal ? { signal } : {}),
-        });
-        return {
-          network: network.name,
-          weights: weights.path,
+        const pass = { batch, views, classOf, progress, ...(signal && { signal }) };
+        const { answers, bad } = await answerAll(members, dataset, pass);
+        const imagesPerSecond = (1000 * answers.length) / (performance.now() - start);
+        const { total, byClass, predicted } = answers.scores(first.classes.length);
+        const classes = first.classes.map((name, k) => ({ name, scores: byClass[k]!, predicted: predicted[k]! }));
+        const models = trained.map(({ network, weights }) => ({ network: network.name, weights: weights.path }));
+        const result = {
+          network: [...new Set(models.map(({ network }) => network))].join(" + "),
+          weights: models.map(({ weights }) => weights).join(", "),
+          ...{ models, views, total, classes, bad, imagesPerSecond },
           data: dataset.name,
-          views,
           device: backend.description,
+          interval1: interval95(total.wrong1, total.images),
+          interval5: interval95(total.wrong5, total.images),
+          confusion: confusionOf(answers, classes.length),
+        };
+        const files = out === undefined ? [] : await writeReports(out, { ...result, dataset, answers, note });
+        if (submissionFile === undefined) return { ...result, files };
+        return {
           ...result,
-          imagesPerSecond: (1000 * result.total.images) / (performance.now() - start),
+          files,
+          submission: await writeSubmission(submissionFile, dataset, answers, classOf, classes.length),
         };
       } finally {
         await backend.close();
@@ -86,70 +127,90 @@ export async function evaluate(
       await closeSets(sets);
     }
   } finally {
-    checkpoint.close();
+    for (const { close } of trained) close();
   }
 }
 
-export interface Pass {
-  readonly batch: number;
-  readonly views?: ViewCount;
-  /** Records that are kept from one evaluation to the next. */
-  readonly cache?: RecordCache;
-  readonly progress?: (done: number, total: number) => void;
-  /** Told of each image that can't be used, once for each cache. */
-  readonly onBad?: (name: string, reason: string) => void;
-  readonly signal?: AbortSignal;
+function namedModels({ model, models }: EvaluateOptions): readonly (string | undefined)[] {
+  if (models === undefined) return [model];
+  if (model !== undefined) throw new UsageError("--model and --models are two ways to name models: use one of them");
+  if (models.length === 0 || models.some((name) => name === "")) {
+    throw new UsageError("--models: needs names of runs or files with commas between: --models a,b,c");
+  }
+  const twice = models.find((name, i) => models.indexOf(name) < i);
+  if (twice !== undefined) throw new UsageError(`--models: "${twice}" is there twice: an average needs different ones`);
+  return models;
 }
 
-/** Runs a model over every image of a set, in order. @throws DataError when none, or too few, can be used */
+export interface Pass extends ClassifyOptions {
+  /** The model's number of each class of the set, where those differ. */
+  readonly classOf?: Uint32Array;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** Asks models about every image of a set, in order. @throws DataError when none, or too few, can be used */
+export async function answerAll(
+  members: readonly Member[],
+  dataset: Dataset,
+  { classOf, progress = () => {}, ...options }: Pass,
+): Promise<{ readonly answers: Answers; readonly bad: readonly string[] }> {
+  const { classes } = members[0]!.model;
+  const answers = new Answers(classes, dataset.length);
+  const column = new Float64Array(classes);
+  const bad = await classify(members, dataset, options, ({ labels, indices, valid, images, p }) => {
+    for (let n = 0; n < valid; n++) {
+      for (let k = 0; k < classes; k++) column[k] = p[k * images + n]!;
+      const label = labels[n]!;
+      answers.add(indices[n]!, classOf ? classOf[label]! : label, column);
+    }
+    progress(answers.length, dataset.length);
+  });
+  if (answers.length === 0) {
+    throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${bad[0]}`);
+  }
+  return { answers, bad };
+}
+
+/** Loss and errors of a model over every image of a set. @throws DataError when none, or too few, can be used */
 export async function evaluateModel(
   model: Model,
   mean: Tensor,
   dataset: Dataset,
-  { batch, views = 1, cache, progress = () => {}, onBad, signal }: Pass,
-): Promise<Pick<Evaluation, "total" | "classes" | "bad">> {
-  const { record, crop } = model.network;
-  const viewsOfBatch = testViews(views, batch, record, crop);
-  const total = noScores();
-  const classes = dataset.classes.map((name) => ({ name, scores: noScores() }));
-  const loader = createLoader(dataset, { batch, recordSize: record, ...(cache && { cache }), ...(onBad && { onBad }) });
-  for await (const { pixels, labels, valid } of loader) {
-    signal?.throwIfAborted();
-    const p = await probabilities(model, mean, pixels, viewsOfBatch);
-    for (let n = 0; n < valid; n++) {
-      const label = labels[n]!;
-      const column = Float64Array.from({ length: model.classes }, (_, k) => p[k * batch + n]!);
-      const [loss, rank] = [-Math.log(Math.max(column[label]!, Number.MIN_VALUE)), rankOf(column, label)];
-      for (const scores of [total, classes[label]!.scores]) addScores(scores, [loss], [rank], 1);
-    }
-    progress(total.images, dataset.length);
-  }
-  if (total.images === 0) {
-    throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${loader.bad[0]}`);
-  }
-  return { total, classes, bad: loader.bad };
+  pass: Pass,
+): Promise<{ readonly total: Scores }> {
+  const { answers } = await answerAll([{ model, mean }], dataset, pass);
+  return answers.scores(model.classes);
 }
 
-/** How many classes are more probable than the right one; ties as softmaxCrossEntropy breaks them. */
-function rankOf(p: Float64Array, label: number): number {
-  const right = p[label]!;
-  let rank = 0;
-  for (let k = 0; k < p.length; k++) if (p[k]! > right || (p[k] === right && k < label)) rank++;
-  return rank;
+function confusionOf(answers: Answers, classes: number): ConfusionEntry[] {
+  const counts = new Map<number, number>();
+  for (let i = 0; i < answers.length; i++) {
+    const pair = answers.label(i) * classes + answers.predicted(i);
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([pair, images]) => [Math.floor(pair / classes), pair % classes, images]);
 }
 
-function requireClasses(dataset: Dataset, expected: readonly string[], weights: string): void {
-  const { classes } = dataset;
-  if (classes.length === expected.length && classes.every((name, i) => name === expected[i])) return;
-  const unknown = classes.find((name) => !expected.includes(name));
-  const missing = expected.find((name) => !classes.includes(name));
+function requireSameClasses(first: Trained, other: Trained): void {
+  const [a, b] = [first.classes, other.classes];
+  const k = a.findIndex((name, i) => name !== b[i]);
+  if (k < 0 && a.length === b.length) return;
+  const difference = k < 0 ? "" : `; output ${k} is "${a[k]}" of one and "${b[k] ?? "missing"}" of the other`;
+  throw new UsageError(
+    `${first.weights.path} knows ${a.length} classes, ${other.weights.path} ${b.length}${difference}: ` +
+      `only predictions for the same classes in the same order can be averaged`,
+  );
+}
+
+/** The model's number of each class of the data, which may be some of those that it knows. @throws DataError */
+function classesOf({ name, classes }: Dataset, { classes: known, weights }: Trained): Uint32Array {
+  const numbers = new Map(known.map((each, k) => [each, k]));
+  const unknown = classes.find((each) => !numbers.has(each));
+  if (unknown === undefined) return Uint32Array.from(classes, (each) => numbers.get(each)!);
   throw new DataError(
-    `${dataset.name} has ${classes.length} classes, ${weights} knows ${expected.length}` +
-      (unknown !== undefined
-        ? `; "${unknown}" is unknown to it`
-        : missing !== undefined
-          ? `; "${missing}" is missing`
-          : "") +
-      `: evaluate on data with the classes it was trained on`,
+    `${name} has ${classes.length} classes, ${weights.path} knows ${known.length}; "${unknown}" is unknown to it: ` +
+      `evaluate on data with the classes it was trained on`,
   );
 }

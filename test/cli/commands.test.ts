@@ -12,7 +12,7 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = ["--device", "cpu", "--threads", "1"];
-const VERBS = ["train", "evaluate", "predict", "pack", "look", "models", "devices"];
+const VERBS = ["train", "evaluate", "predict", "pack", "look", "report", "models", "devices"];
 
 /** Runs a command that must succeed without a word on standard error. */
 async function output(args: readonly string[], env: Record<string, string> = {}, stdin?: Uint8Array): Promise<string> {
@@ -30,10 +30,8 @@ beforeAll(async () => {
 });
 
 test("package.json's scripts run the setup, then the command", () => {
-  const { train, evaluate, predict, pack, look, models, devices } = packageJson.scripts;
-  for (const [i, script] of [train, evaluate, predict, pack, look, models, devices].entries()) {
-    expect(script).toBe(`bun src/setup.ts && bun src/cli/main.ts ${VERBS[i]}`);
-  }
+  const scripts: Readonly<Record<string, string>> = packageJson.scripts;
+  for (const verb of VERBS) expect(scripts[verb]).toBe(`bun src/setup.ts && bun src/cli/main.ts ${verb}`);
 });
 
 describe("train", () => {
@@ -102,8 +100,12 @@ describe("evaluate", () => {
   test("for people, class by class", async () => {
     const text = await output(["evaluate", ...run, ...CPU]);
     expect(text).toMatch(/^relu-or-tanh \(.*best\.safetensors\) on .*photos \(held out\)\n6 images, centre crops, /);
-    expect(text).toMatch(/\nloss \d+\.\d{4}, top-1 error \d+\.\d%, top-5 error 0\.0%\nright, by class:\n/);
-    for (const label of ["c0", "c1", "c2"]) expect(text).toMatch(new RegExp(`\\n${label} .* +\\d+\\.\\d%  of 2\\n`));
+    expect(text).toMatch(
+      /\nloss \d+\.\d{4}, top-1 error \d+\.\d%, top-5 error 0\.0%\n95% confidence: .*\nright, by class:\n/,
+    );
+    for (const label of ["c0", "c1", "c2"]) {
+      expect(text).toMatch(new RegExp(`\\n${label} .* +\\d+\\.\\d%  of 2 +(\\d+\\.\\d%|never)\\n`));
+    }
     expect(text).not.toContain("\x1b");
   });
 

@@ -15,6 +15,8 @@ export interface Devkit {
   /** The synsets that have images: those without others below them. */
   readonly wnids: readonly string[];
   readonly words: ReadonlyMap<string, string>;
+  /** The challenge's number of each synset, from 1. */
+  readonly ids: ReadonlyMap<string, number>;
   /** The synset of validation image k, from 1. @throws DataError when there is none */
   synsetOf(image: number): string;
 }
@@ -93,6 +95,7 @@ async function parse(meta: Bytes, truth: Bytes, year: Year): Promise<Devkit> {
   return {
     wnids: [...byNumber.values()].sort(),
     words,
+    ids: new Map([...byNumber].map(([number, wnid]) => [wnid, number])),
     synsetOf(image) {
       const wnid = byNumber.get(Number(labels[image - 1]));
       if (wnid !== undefined) return wnid;

@@ -41,6 +41,8 @@ export interface SynsetFiles {
   /** The synsets that it may have, when they are known to be more than those it has. */
   readonly wnids?: readonly string[];
   readonly words?: ReadonlyMap<string, string>;
+  /** The challenge's numbers of synsets. */
+  readonly ids?: ReadonlyMap<string, number>;
 }
 
 /** The images in folders that are named after synsets: those to train on, or those below val/. */
@@ -87,7 +89,7 @@ async function valImages(listing: Listing, outer: Listing): Promise<SynsetFiles>
   if (!devkit) throw new DataError(`${outer.name} has images of ILSVRC-${year} to validate with, but ${wanted(year)}`);
   const files = new Map<string, number[]>();
   for (const [number, i] of images) add(files, devkit.synsetOf(number), i);
-  return { listing, files, wnids: devkit.wnids, words: devkit.words };
+  return { listing, files, wnids: devkit.wnids, words: devkit.words, ids: devkit.ids };
 }
 
 /**
@@ -99,7 +101,9 @@ export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFi
   const part = ({ listing, files }: SynsetFiles, wnids: readonly string[], name: string): Dataset => {
     const { labels, indices } = inOrder(listing, files, wnids);
     const images = imagesOf(listing, { name, classes: classNames(wnids, words), labels, indices });
-    return { ...images, close: () => outer.close() };
+    const challengeIds = wnids.flatMap((wnid) => val.ids?.get(wnid) ?? []);
+    const areKnown = challengeIds.length === wnids.length;
+    return { ...images, ...(areKnown && { challengeIds }), close: () => outer.close() };
   };
   const all = (files: SynsetFiles) => part(files, files.wnids ?? [...files.files.keys()].sort(), outer.name);
   if (train.files.size === 0) return { all: all(val) };

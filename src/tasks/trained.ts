@@ -1,0 +1,49 @@
+/** Trained networks, from the name of a run to something that can be computed with. */
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backends/backend.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
+import { Model, place } from "../model/model.ts";
+import type { Network } from "../model/networks.ts";
+import { checkFit } from "./fit.ts";
+import { uploadMean } from "./passes.ts";
+import { findWeights, openWeights, type Weights } from "./weights.ts";
+
+/** A network with its weights on a device, and what is subtracted from its images. */
+export interface Member {
+  readonly model: Model;
+  readonly mean: Tensor;
+}
+
+export interface Trained {
+  readonly weights: Weights;
+  readonly checkpoint: Checkpoint;
+  readonly network: Network;
+  /** Class names, in the order of the outputs. */
+  readonly classes: readonly string[];
+  /** @throws DeviceError when a batch of so many images does not fit the device; CheckpointError */
+  load(backend: Backend, batch: number): Member;
+  close(): void;
+}
+
+/**
+ * Opens the weights of a run or a file; of the newest run if nothing is named.
+ * @throws UsageError or CheckpointError
+ */
+export function openTrained(name?: string): Trained {
+  const weights = findWeights(name);
+  const { checkpoint, network } = openWeights(weights.path);
+  const { classes } = checkpoint;
+  return {
+    weights,
+    checkpoint,
+    network,
+    classes,
+    load(backend, batch) {
+      checkFit(network.name, place(network, classes.length), batch, backend, "evaluating");
+      const model = new Model(network, backend, classes.length);
+      checkpoint.loadInto(model);
+      return { model, mean: uploadMean(backend, network.record, checkpoint.mean) };
+    },
+    close: () => checkpoint.close(),
+  };
+}

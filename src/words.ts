@@ -1,0 +1,20 @@
+/** Numbers for people. */
+
+/** 12.3%. @param share 0 … 1 */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(1)}%`;
+}
+
+/** 1 h 05 min, 3 min 20 s, 12 s. */
+export function duration(seconds: number): string {
+  if (!Number.isFinite(seconds)) return "?";
+  const s = Math.round(seconds);
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
+  return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
+}
+
+/** 1,234. */
+export function count(n: number): string {
+  return n.toLocaleString("en-US");
+}
