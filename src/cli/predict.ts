@@ -1,5 +1,5 @@
 import { predict, type Prediction } from "../tasks/predict.ts";
-import { bar, bold, cyan, dim, here, percent, print, printJson, say } from "./terminal.ts";
+import { bar, bold, count, cyan, dim, here, label, percent, print, printJson, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 const BAR = 24;
@@ -16,6 +16,11 @@ export default verb({
       valueHint: "1|2|10",
     },
     top: { type: "string", description: "How many classes to name (5)", valueHint: "N" },
+    out: {
+      type: "string",
+      description: "Draw the images with their classes as bars; the right one is marked if the folder is named so",
+      valueHint: "FILE.png",
+    },
     ...deviceArgs,
   },
   many: true,
@@ -25,20 +30,30 @@ export default verb({
       if ("error" in prediction) failures++;
       if (args.json) printJson(prediction);
       else if ("error" in prediction) say.error(`${prediction.image}: ${prediction.error}`);
-      else print(picture(prediction));
+      else print(describe(prediction));
     };
-    const options = given({ model: args.model, views: number("views", args.views), top: number("top", args.top) });
-    const { network, weights } = await predict({ images: args._, ...options, ...deviceOptions(args) }, show);
-    if (!args.json) print(dim(`by ${network}, ${here(weights)}`));
+    const options = given({
+      model: args.model,
+      views: number("views", args.views),
+      top: number("top", args.top),
+      out: args.out,
+    });
+    const { network, weights, picture } = await predict({ images: args._, ...options, ...deviceOptions(args) }, show);
+    if (!args.json) {
+      print(dim(`by ${network}, ${here(weights)}`));
+      if (picture)
+        print(`${bold(here(picture.file))}: ${picture.images === 1 ? "one image" : `${count(picture.images)} images`}`);
+    }
     return failures > 0 ? 1 : 0;
   },
 });
 
-function picture({ image, classes }: Extract<Prediction, { classes: unknown }>): string {
-  const width = Math.max(...classes.map(({ name }) => name.length));
-  const rows = classes.map(({ name, probability }, i) => {
-    const text = `  ${name.padEnd(width)}  ${cyan(bar(probability, BAR))}  ${percent(probability).padStart(6)}`;
-    return i === 0 ? bold(text) : text;
-  });
-  return [image, ...rows].join("\n");
+function describe({ image, classes }: Extract<Prediction, { classes: unknown }>): string {
+  const rows = classes.map(({ name, probability }) => [
+    label(name),
+    cyan(bar(probability, BAR)),
+    percent(probability).padStart(6),
+  ]);
+  const [first, ...rest] = table(rows).split("\n");
+  return [label(image), bold(`  ${first}`), ...rest.map((row) => `  ${row}`)].join("\n");
 }

@@ -98,6 +98,22 @@ export async function probabilities(
   return sums.map((sum) => sum / views.length);
 }
 
+/**
+ * What comes out of the first `count` layers, image after image: N × all numbers of an image, in the order of channel,
+ * row and column.
+ */
+export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
+  const tape = new Tape(mean.backend, { record: false });
+  const x = input(tape, model, mean, images);
+  const values = (await (model.outputs(x, undefined, count).at(-1) ?? x).read()) as Float32Array;
+  tape.release();
+  const n = images.views.length / VIEW_LENGTH;
+  const each = values.length / n;
+  const rows = new Float32Array(values.length);
+  for (let i = 0; i < each; i++) for (let k = 0; k < n; k++) rows[k * each + i] = values[i * n + k]!;
+  return rows;
+}
+
 function input(tape: Tape, model: Model, mean: Tensor, { pixels, views }: Images): Tensor {
   const side = model.network.record;
   const images = views.length / VIEW_LENGTH;

@@ -1,18 +1,16 @@
 /** What a model says of images: the most probable classes of each. */
-import { readdir, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { testViews } from "../data/augmentation.ts";
-import type { Encoded, Place } from "../data/dataset.ts";
-import { BadImage, decodeRecord } from "../data/decode.ts";
-import type { DecodeResult } from "../data/decode_worker.ts";
-import { decodeRows } from "../data/decoding.ts";
-import { Reader } from "../data/reading.ts";
-import { DataError, UsageError } from "../errors.ts";
-import { Model } from "../model/model.ts";
+import { UsageError } from "../errors.ts";
+import { replaceFile } from "../files.ts";
+import { drawAnswers, type AnsweredImage } from "../pictures/answers.ts";
+import { renderPng } from "../pictures/svg.ts";
+import { mostProbable } from "./answers.ts";
 import { checkViews } from "./config.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
-import { probabilities, uploadMean } from "./passes.ts";
-import { findWeights, openWeights } from "./weights.ts";
+import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
+import { probabilities } from "./passes.ts";
+import { openTrained } from "./trained.ts";
 
 export interface PredictOptions extends DeviceOptions {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -23,6 +21,8 @@ export interface PredictOptions extends DeviceOptions {
   readonly views?: number;
   /** How many classes to name. */
   readonly top?: number;
+  /** The PNG file that shows the images with their classes; none is drawn if not given. */
+  readonly out?: string;
 }
 
 export type Prediction =
@@ -33,97 +33,73 @@ export interface Predictions {
   readonly network: string;
   readonly weights: string;
   readonly device: string;
+  /** The picture's absolute path, and how many images are on it, where one was asked for. */
+  readonly picture?: { readonly file: string; readonly images: number };
 }
 
-/** This many images go through the network at once. */
-const BATCH = 32;
-const IMAGE_ENDING = /\.(jpe?g|png|webp)$/i;
+/** More make a picture so large that viewers refuse it. */
+const MAX_DRAWN = 64;
 
 /**
  * Predicts image after image, in the order given; one that can't be used is reported as such and the rest go on.
  * @param found is told of each prediction
- * @throws UsageError, CheckpointError or DeviceError
+ * @throws UsageError, DataError, CheckpointError or DeviceError
  */
 export async function predict(options: PredictOptions, found: (prediction: Prediction) => void): Promise<Predictions> {
   const { top = 5 } = options;
   const views = checkViews(options.views ?? 1);
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
-  const names = await listImages(options.images);
-  const weights = findWeights(options.model);
-  const { checkpoint, network } = openWeights(weights.path);
+  const images = await findImages(options.images);
+  const trained = openTrained(options.model);
   try {
     const backend = await openDevice(options);
     try {
-      const model = new Model(network, backend, checkpoint.classes.length);
-      checkpoint.loadInto(model);
-      const mean = uploadMean(backend, network.record, checkpoint.mean);
-      const { record, crop } = network;
-      for (let start = 0; start < names.length; start += BATCH) {
-        const batch = names.slice(start, start + BATCH);
-        const memory = new SharedArrayBuffer(batch.length * record * record * 3);
-        const pixels = new Uint8Array(memory);
-        const errors = await decodeAll(batch, record, memory);
-        const viewsOfBatch = testViews(views, batch.length, record, crop);
-        const p = await probabilities(model, mean, pixels, viewsOfBatch);
-        batch.forEach((image, n) => {
+      const { model, mean } = trained.load(backend);
+      const { record, crop } = trained.network;
+      const cells: AnsweredImage[] = [];
+      for await (const { images: batch, pixels, errors } of decodeImages(images, record)) {
+        const p = await probabilities(model, mean, pixels, testViews(views, batch.length, record, crop));
+        for (const [n, image] of batch.entries()) {
           const error = errors[n];
-          if (error !== undefined) return found({ image, error });
-          const column = checkpoint.classes.map((name, k) => ({ name, probability: p[k * batch.length + n]! }));
-          column.sort((a, b) => b.probability - a.probability);
-          found({ image, classes: column.slice(0, top) });
-        });
+          if (error !== undefined) {
+            found({ image: image.name, error });
+            continue;
+          }
+          const column = Float64Array.from(trained.classes, (_, k) => p[k * batch.length + n]!);
+          const classes = mostProbable(column, top).map((k) => ({
+            name: trained.classes[k]!,
+            probability: column[k]!,
+          }));
+          found({ image: image.name, classes });
+          if (options.out !== undefined && cells.length < MAX_DRAWN) {
+            cells.push(await cellOf(image, classes, trained.classes));
+          }
+        }
       }
-      return { network: network.name, weights: weights.path, device: backend.description };
+      const [network, weights] = [trained.network.name, trained.weights.path];
+      const result = { network, weights, device: backend.description };
+      if (options.out === undefined || cells.length === 0) return result;
+      const file = resolve(options.out);
+      const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
+      const fact = `by ${weights}${first}; red: the class that the folder is named after`;
+      const png = await renderPng(await drawAnswers({ title: `What ${network} sees`, facts: [fact], cells }));
+      await replaceFile(file, (append) => append(png));
+      return { ...result, picture: { file, images: cells.length } };
     } finally {
       await backend.close();
     }
   } finally {
-    checkpoint.close();
+    trained.close();
   }
 }
 
-/** Decodes images into their records. @returns of each why it can't be used, or undefined */
-async function decodeAll(names: readonly string[], side: number, records: SharedArrayBuffer): Promise<DecodeResult> {
-  const files = await Promise.all(
-    names.map(async (name) =>
-      name === "-"
-        ? ({ kind: "encoded", bytes: await Bun.stdin.bytes() } as const)
-        : { path: resolve(name), offset: 0 },
-    ),
-  );
-  // Starting threads takes longer than decoding an image.
-  if (files.length === 1) return [await decodeAlone(files[0]!, side, new Uint8Array(records))];
-  return (await decodeRows(
-    records,
-    side,
-    files.map((image, row) => ({ row, image })),
-  ))!;
-}
-
-async function decodeAlone(file: Place | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
-  const reader = new Reader();
-  try {
-    await decodeRecord("kind" in file ? file : reader.read(file), side, record);
-    return undefined;
-  } catch (error) {
-    if (error instanceof BadImage) return error.message;
-    throw error;
-  }
-}
-
-/** The images that were named, and those in the folders that were, in order. */
-async function listImages(named: readonly string[]): Promise<string[]> {
-  if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
-  const images: string[] = [];
-  for (const name of named) {
-    const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
-    if (!found?.isDirectory()) {
-      images.push(name);
-      continue;
-    }
-    const files = (await readdir(name, { recursive: true })).filter((file) => IMAGE_ENDING.test(file)).sort();
-    if (files.length === 0) throw new DataError(`there is no JPEG, PNG or WebP image in the folder ${name}`);
-    images.push(...files.map((file) => join(name, file)));
-  }
-  return images;
+async function cellOf(
+  image: NamedImage,
+  classes: readonly { readonly name: string; readonly probability: number }[],
+  all: readonly string[],
+): Promise<AnsweredImage> {
+  const right = image.name === "-" ? undefined : classOfFolder(image.name, all);
+  const bars = classes.map((each) => ({ ...each, isRight: each.name === right }));
+  const known = right === undefined ? {} : { right };
+  return { image: await thumbnailOfNamed(image), name: image.name, bars, ...known };
 }

@@ -20,8 +20,8 @@ export interface Trained {
   readonly network: Network;
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];
-  /** @throws DeviceError when a batch of so many images does not fit the device; CheckpointError */
-  load(backend: Backend, batch: number): Member;
+  /** @throws DeviceError when a batch of so many images, if it is given, does not fit the device; CheckpointError */
+  load(backend: Backend, batch?: number): Member;
   close(): void;
 }
 
@@ -39,7 +39,7 @@ export function openTrained(name?: string): Trained {
     network,
     classes,
     load(backend, batch) {
-      checkFit(network.name, place(network, classes.length), batch, backend, "evaluating");
+      if (batch !== undefined) checkFit(network.name, place(network, classes.length), batch, backend, "evaluating");
       const model = new Model(network, backend, classes.length);
       checkpoint.loadInto(model);
       return { model, mean: uploadMean(backend, network.record, checkpoint.mean) };

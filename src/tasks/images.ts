@@ -1,0 +1,122 @@
+/** Images that are named on the command line: files, folders of them, and standard input. */
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Encoded, Place } from "../data/dataset.ts";
+import { BadImage, decodeRecord } from "../data/decode.ts";
+import type { DecodeResult } from "../data/decode_worker.ts";
+import { decodeRows } from "../data/decoding.ts";
+import { HIDDEN, IMAGE_ENDING } from "../data/listing.ts";
+import { readImage } from "../data/open.ts";
+import { Reader } from "../data/reading.ts";
+import { classNames } from "../data/sources/synsets.ts";
+import { DataError, UsageError } from "../errors.ts";
+import { reason } from "../files.ts";
+import type { Raster } from "../pictures/raster.ts";
+import { drawable } from "./thumbnails.ts";
+
+export interface NamedImage {
+  /** As it was named: a path, or "-" for standard input. */
+  readonly name: string;
+  readonly image: Place | Encoded;
+}
+
+/** This many images go through a network at once. */
+const BATCH = 32;
+/** What comes on standard input is no larger than a file may be. */
+const MAX_STDIN_BYTES = 512 * 2 ** 20;
+
+/**
+ * The images that were named, and those in the folders that were, in order; "-" is an image on standard input.
+ * @throws UsageError when nothing was named; DataError for a folder without images, or one that can't be read
+ */
+export async function findImages(named: readonly string[]): Promise<NamedImage[]> {
+  if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
+  const images: NamedImage[] = [];
+  for (const name of named) {
+    if (name === "-") {
+      images.push({ name, image: { kind: "encoded", bytes: await standardInput() } });
+      continue;
+    }
+    const found = await stat(name).catch(() => undefined);
+    const names = found?.isDirectory() ? await imagesIn(name) : [name];
+    for (const each of names) images.push({ name: each, image: { path: resolve(each), offset: 0 } });
+  }
+  return images;
+}
+
+async function imagesIn(folder: string): Promise<string[]> {
+  const all = await readdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw new DataError(`can't read the folder ${folder}: ${reason(error)}`, { cause: error });
+  });
+  const files = all.filter((file) => IMAGE_ENDING.test(file) && !HIDDEN.test(file.replaceAll("\\", "/"))).sort();
+  if (files.length === 0) throw new DataError(`there is no JPEG, PNG or WebP image in the folder ${folder}`);
+  return files.map((file) => join(folder, file));
+}
+
+async function standardInput(): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of Bun.stdin.stream()) {
+    length += chunk.length;
+    if (length > MAX_STDIN_BYTES) {
+      throw new DataError(`standard input has more than ${MAX_STDIN_BYTES} bytes, which no image has`);
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+export interface DecodedImages {
+  readonly images: readonly NamedImage[];
+  /** N × side × side × 3 bytes. */
+  readonly pixels: Uint8Array;
+  /** Of each image why it can't be used, or undefined. */
+  readonly errors: DecodeResult;
+}
+
+/** The records of images, batch by batch. */
+export async function* decodeImages(images: readonly NamedImage[], side: number): AsyncGenerator<DecodedImages> {
+  for (let start = 0; start < images.length; start += BATCH) {
+    const batch = images.slice(start, start + BATCH);
+    const memory = new SharedArrayBuffer(batch.length * side * side * 3);
+    yield { images: batch, pixels: new Uint8Array(memory), errors: await decodeAll(batch, side, memory) };
+  }
+}
+
+async function decodeAll(
+  images: readonly NamedImage[],
+  side: number,
+  records: SharedArrayBuffer,
+): Promise<DecodeResult> {
+  // Starting threads takes longer than decoding an image.
+  if (images.length === 1) return [await decodeAlone(images[0]!.image, side, new Uint8Array(records))];
+  return (await decodeRows(
+    records,
+    side,
+    images.map(({ image }, row) => ({ row, image })),
+  ))!;
+}
+
+async function decodeAlone(image: Place | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
+  const reader = new Reader();
+  try {
+    await decodeRecord("kind" in image ? image : reader.read(image), side, record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BadImage) return error.message;
+    throw error;
+  }
+}
+
+/** The image, small. @returns undefined when it can't be drawn */
+export function thumbnailOfNamed({ image }: NamedImage): Promise<Raster | undefined> {
+  return drawable(async () => ("kind" in image ? image : readImage(image.path)));
+}
+
+/** The class that an image's folder is called by, as ImageNet's and everybody's sets are sorted; undefined if none. */
+export function classOfFolder(name: string, classes: readonly string[]): string | undefined {
+  const folder = basename(dirname(resolve(name)));
+  const [words] = classNames([folder]);
+  // Words that two synsets share have the ID behind them.
+  return [folder, words!, `${words} (${folder})`].find((each) => classes.includes(each));
+}
