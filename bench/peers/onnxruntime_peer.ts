@@ -3,7 +3,7 @@ import { answer, load, logitsError, measure, productError, readJob, readTensors,
 import { uniform, versionOf, type HostTensor } from "./contestant.ts";
 import type { Job, MatmulJob, Measured, Result, StepJob } from "./job.ts";
 import { nets, type LayerSpec } from "./nets.ts";
-import { onnxModel, type Graph, type Node } from "./onnx.ts";
+import { onnxModel, type Graph, type Node } from "../../src/model/export/onnx.ts";
 
 interface Ort {
   readonly env: { readonly wasm: { numThreads: number } };
@@ -60,7 +60,7 @@ async function step(job: StepJob): Promise<Result[]> {
 async function open(graph: Graph, input: Float32Array) {
   const session = await ort.InferenceSession.create(onnxModel(graph));
   const [[name, shape] = ["", []]] = Object.entries(graph.inputs);
-  const inputs = { [name]: new ort.Tensor("float32", input, shape) };
+  const inputs = { [name]: new ort.Tensor("float32", input, shape.map(Number)) };
   let results: Awaited<ReturnType<Session["run"]>> = {};
   return {
     run: async () => void (results = await session.run(inputs)),

@@ -9,6 +9,8 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   train: () => import("./train.ts"),
   evaluate: () => import("./evaluate.ts"),
   predict: () => import("./predict.ts"),
+  import: () => import("./import.ts"),
+  export: () => import("./export.ts"),
   pack: () => import("./pack.ts"),
   look: () => import("./look.ts"),
   models: () => import("./models.ts"),

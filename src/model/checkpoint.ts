@@ -7,6 +7,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { format } from "../autograd/tensor.ts";
 import { CheckpointError } from "../errors.ts";
 import type { Model } from "./model.ts";
+import type { Network } from "./networks.ts";
 import {
   openSafetensors,
   writeSafetensors,
@@ -33,21 +34,40 @@ export interface CheckpointContents {
 
 /** Writes atomically; the same contents give the same bytes. @throws AlexNetError when it can't be written. */
 export async function saveCheckpoint(path: string, contents: CheckpointContents): Promise<void> {
-  const { model, classes, mean, velocities = [], state } = contents;
-  const side = model.network.record;
+  const { model, velocities = [] } = contents;
   const source = (name: string, tensor: Tensor): TensorSource => ({
     name,
     shape: tensor.shape,
     read: async () => (await tensor.read()) as Float32Array,
   });
+  await writeCheckpoint(path, {
+    ...contents,
+    network: model.network,
+    parameters: model.parameters.map((parameter) => source(parameter.name, parameter)),
+    velocities: velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
+  });
+}
+
+/** A checkpoint's contents where no model is on a device. */
+export interface Contents extends Omit<CheckpointContents, "model" | "velocities"> {
+  readonly network: Network;
+  /** In the order of the network's. */
+  readonly parameters: readonly TensorSource[];
+  readonly velocities?: readonly TensorSource[];
+}
+
+/** As `saveCheckpoint`. */
+export async function writeCheckpoint(path: string, contents: Contents): Promise<void> {
+  const { network, parameters, velocities = [], classes, mean, state } = contents;
+  const { record } = network;
   const tensors: TensorSource[] = [
-    ...model.parameters.map((parameter) => source(parameter.name, parameter)),
-    { name: MEAN, shape: [side, side, 3], read: async () => mean },
-    ...velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
+    ...parameters,
+    { name: MEAN, shape: [record, record, 3], read: async () => mean },
+    ...velocities,
   ];
   await writeSafetensors(path, tensors, {
     format: FORMAT,
-    network: model.network.name,
+    network: network.name,
     classes: JSON.stringify(classes),
     state: JSON.stringify(state),
   });
@@ -60,6 +80,8 @@ export interface Checkpoint {
   readonly state: unknown;
   /** S × S × 3. */
   readonly mean: Float32Array;
+  /** The numbers of a parameter. @throws CheckpointError when it is missing or of another shape */
+  parameter(name: string, shape: readonly number[]): Float32Array;
   /**
    * Puts the weights into a model, and the velocities where they are asked for.
    * @throws CheckpointError when the file belongs to another network or lacks something
@@ -100,6 +122,7 @@ function read(path: string, file: Safetensors): Checkpoint {
     classes: parseClasses(path, classes),
     state: parseJson(path, "state", state),
     mean: entry(MEAN).read(),
+    parameter: (name, shape) => entry(name, shape).read(),
     loadInto(model, velocities) {
       if (model.network.name !== network) {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);

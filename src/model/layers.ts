@@ -11,7 +11,7 @@ import { linear } from "../ops/linear.ts";
 import { local2d } from "../ops/local2d.ts";
 import { lrn as lrnOp, type LrnOptions } from "../ops/lrn.ts";
 import { mapNorm as mapNormOp, type MapNormOptions } from "../ops/map_norm.ts";
-import { averagePool as averagePoolOp, maxPool as maxPoolOp } from "../ops/pool.ts";
+import { averagePool as averagePoolOp, maxPool as maxPoolOp, type PoolOptions } from "../ops/pool.ts";
 import { positions } from "../ops/shapes.ts";
 
 /** Channels, height and width of one image; height and width are 1 behind a fully connected layer. */
@@ -52,8 +52,12 @@ export interface Layer {
   readonly kept: number;
   /** Multiply-adds of the products of a forward pass on one image. */
   multiplyAdds(input: ImageShape): number;
-  /** How the windows of a convolution lie. */
+  /** What its op is told: a convolution, a local layer, a pooling or a normalising one. */
   readonly windows?: Required<Conv2dOptions>;
+  readonly local?: { readonly stride: number; readonly pad: number };
+  readonly pool?: Required<PoolOptions>;
+  readonly lrn?: Required<LrnOptions>;
+  readonly mapNorm?: MapNormOptions;
   forward(x: Tensor, parameters: readonly Parameter[], pass: Pass): Tensor;
 }
 
@@ -107,6 +111,7 @@ export function local(name: string, filters: number, size: number, options: Conv
     },
     kept: 0,
     multiplyAdds,
+    local: { stride, pad },
     forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
   };
 }
@@ -143,6 +148,7 @@ function pool(kind: string, window: number, stride: number, settings: PoolSettin
   return {
     ...withoutParameters(kind, `${window}×${window}, stride ${stride}`, (x) => op(x, { window, stride, round })),
     outputShape: ([c, h, w]) => [c, positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)],
+    pool: { window, stride, round },
   };
 }
 
@@ -150,14 +156,18 @@ function pool(kind: string, window: number, stride: number, settings: PoolSettin
 export function lrn(options: LrnOptions): Layer {
   const { n, k, alpha, beta, groups = 1 } = options;
   const settings = `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${list({ groups: [groups, 1] })}`;
-  return { ...withoutParameters("lrn", settings, (x) => lrnOp(x, options)), kept: 1 };
+  return {
+    ...withoutParameters("lrn", settings, (x) => lrnOp(x, options)),
+    kept: 1,
+    lrn: { groups: 1, ...options },
+  };
 }
 
 /** Response normalisation inside each map. */
 export function mapNorm(options: MapNormOptions): Layer {
   const { size, k, alpha, beta } = options;
   const settings = `${size}×${size} inside a map, k ${k}, α ${Number(alpha.toPrecision(3))}, β ${beta}`;
-  return { ...withoutParameters("map-norm", settings, (x) => mapNormOp(x, options)), kept: 1 };
+  return { ...withoutParameters("map-norm", settings, (x) => mapNormOp(x, options)), kept: 1, mapNorm: options };
 }
 
 export function relu(): Layer {

@@ -200,6 +200,39 @@ export const alexnet2012: Network = {
   },
 };
 
+/** bvlc_alexnet/solver.prototxt: batches of 256, rates by steps of 100,000 iterations, 20 epochs. */
+const CAFFE_RECIPE: Recipe = {
+  ...PAPER_RECIPE,
+  batch: 256,
+  schedule: { kind: "phases", phases: [0, 20, 40, 60, 80].map((from, i) => ({ from, rate: 0.01 / 10 ** i })) },
+  biasRate: 2,
+  biasDecay: false,
+  augmentation: { ...NO_AUGMENTATION, crop: true, mirror: true },
+};
+
+export const caffeAlexnet: Network = {
+  ...large,
+  name: "caffe-alexnet",
+  about: "Caffe's bvlc_alexnet: LRN with k 1 and α divided by n, biases of 0.1 at the start",
+  recipe: CAFFE_RECIPE,
+  // github.com/BVLC/caffe/blob/master/models/bvlc_alexnet/train_val.prototxt
+  layers: (classes) => {
+    const norm = () => lrn({ n: 5, k: 1, alpha: 1e-4 / 5, beta: 0.75 });
+    const split = { groups: 2, sigma: 0.01, bias: 0.1 } as const;
+    const hidden = { sigma: 0.005, bias: 0.1 };
+    return [
+      ...[conv("conv1", 96, 11, { stride: 4, sigma: 0.01 }), relu(), norm(), maxPool(3, 2)],
+      ...[conv("conv2", 256, 5, { pad: 2, ...split }), relu(), norm(), maxPool(3, 2)],
+      ...[conv("conv3", 384, 3, { pad: 1, sigma: 0.01 }), relu()],
+      ...[conv("conv4", 384, 3, { pad: 1, ...split }), relu()],
+      ...[conv("conv5", 256, 3, { pad: 1, ...split }), relu(), maxPool(3, 2)],
+      ...[fc("fc6", 4096, hidden), relu(), dropout(0)],
+      ...[fc("fc7", 4096, hidden), relu(), dropout(1)],
+      fc("fc8", classes, { sigma: 0.01 }),
+    ];
+  },
+};
+
 export const alexnetOneGpu: Network = {
   ...large,
   name: "alexnet-one-gpu",
@@ -337,6 +370,7 @@ export const networks: readonly Network[] = [
   alexnetOneGpu,
   alexnet2009,
   alexnetOwt,
+  caffeAlexnet,
   cifar18,
   cifar13,
   reluOrTanh,

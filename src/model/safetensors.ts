@@ -6,6 +6,7 @@ import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { size } from "../autograd/tensor.ts";
 import { CheckpointError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
+import { BYTES, toFloat32, type NumberType } from "./import/numbers.ts";
 
 /** A tensor to be written; its numbers are fetched when their turn comes. */
 export interface TensorSource {
@@ -59,8 +60,17 @@ export interface Safetensors {
   close(): void;
 }
 
-/** Opens a file of float32 tensors. @throws CheckpointError when it is missing, cut short or malformed. */
-export function openSafetensors(path: string): Safetensors {
+/** The format's names of the types of numbers that can be read. */
+const TYPES: ReadonlyMap<unknown, NumberType> = new Map<unknown, NumberType>([
+  ...([["F32", "f32"], ["F16", "f16"], ["BF16", "bf16"], ["F64", "f64"], ["U8", "u8"], ["BOOL", "u8"]] as const), // prettier-ignore
+  ...([["I8", "i8"], ["I16", "i16"], ["I32", "i32"], ["I64", "i64"]] as const), // prettier-ignore
+]);
+
+/**
+ * Opens a file of float32 tensors, or, where it is somebody else's, of any numbers, which are read as float32.
+ * @throws CheckpointError when it is missing, cut short or malformed
+ */
+export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Safetensors {
   const fail = (what: string): never => {
     throw new CheckpointError(`${path}: ${what}`);
   };
@@ -87,13 +97,13 @@ export function openSafetensors(path: string): Safetensors {
     if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > stat.size) {
       fail(`not a safetensors file, or cut short: it announces a header of ${headerBytes} bytes, and has ${stat.size}`);
     }
-    const header = parseHeader(readAt(8, headerBytes), fail);
+    const header = parseHeader(readAt(8, headerBytes), types, fail);
     const start = 8 + headerBytes;
     const tensors = new Map<string, TensorEntry>();
-    for (const [name, { shape, offsets }] of header.tensors) {
+    for (const [name, { shape, type, offsets }] of header.tensors) {
       const [from, to] = offsets;
       if (start + to > stat.size) fail(`cut short: ${name} ends at byte ${start + to}, the file at ${stat.size}`);
-      tensors.set(name, { shape, read: () => new Float32Array(readAt(start + from, to - from).buffer) });
+      tensors.set(name, { shape, read: () => toFloat32(readAt(start + from, to - from), type) });
     }
     return { metadata: header.metadata, tensors, close: () => closeSync(file) };
   } catch (error) {
@@ -104,10 +114,10 @@ export function openSafetensors(path: string): Safetensors {
 
 interface Header {
   metadata: Record<string, string>;
-  tensors: Map<string, { shape: number[]; offsets: [number, number] }>;
+  tensors: Map<string, { shape: number[]; type: NumberType; offsets: [number, number] }>;
 }
 
-function parseHeader(bytes: Uint8Array, fail: (what: string) => never): Header {
+function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: string) => never): Header {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -126,13 +136,16 @@ function parseHeader(bytes: Uint8Array, fail: (what: string) => never): Header {
       continue;
     }
     const { dtype, shape, data_offsets: offsets } = entry;
-    if (dtype !== "F32") fail(`${name} is of type ${String(dtype)}; only F32 can be read`);
+    const type = TYPES.get(dtype);
+    if (!type || (types === "F32" && type !== "f32")) {
+      return fail(`${name} is of type ${String(dtype)}; only ${types === "F32" ? types : "plain numbers"} can be read`);
+    }
     if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) fail(`${name} has no sensible shape or place`);
     const [from, to] = offsets as [number, number];
-    const bytesNeeded = 4 * size(shape);
+    const bytesNeeded = BYTES[type] * size(shape);
     if (to - from !== bytesNeeded)
       fail(`${name} of shape ${shape.join("×")} needs ${bytesNeeded} bytes, has ${to - from}`);
-    header.tensors.set(name, { shape, offsets: [from, to] });
+    header.tensors.set(name, { shape, type, offsets: [from, to] });
   }
   return header;
 }

@@ -6,7 +6,7 @@ import { logitsError, productError, repeated } from "../../bench/peers/contestan
 import { parseOutcome, verify } from "../../bench/peers/job.ts";
 import { parsePeersArguments } from "../../bench/peers/main.ts";
 import { nets } from "../../bench/peers/nets.ts";
-import { onnxModel } from "../../bench/peers/onnx.ts";
+import { onnxModel } from "../../src/model/export/onnx.ts";
 import { compare, losses, Rows, table, type Piece } from "../../bench/peers/rows.ts";
 import { runContestant } from "../../bench/peers/run.ts";
 

@@ -25,8 +25,9 @@ export interface Download {
   readonly url: string;
   /** Where it is to lie. What has come of it so far lies beside it, with .part behind the name. */
   readonly path: string;
-  /** In hexadecimal digits. */
-  readonly md5: string;
+  /** In hexadecimal digits; of a SHA-256 the first ones will do. */
+  readonly md5?: string;
+  readonly sha256?: string;
   readonly progress: Progress;
   readonly stallMs?: number;
 }
@@ -35,16 +36,19 @@ export interface Download {
  * The path of the file, complete and checked. @throws DataError when the server can't be reached or has no such file,
  * when it falls silent, or when the file is another than expected
  */
-export async function download({ url, path, md5, progress, stallMs = STALL_MS }: Download): Promise<string> {
+export async function download(options: Download): Promise<string> {
+  const { url, path, md5, sha256, progress, stallMs = STALL_MS } = options;
   if (sizeOf(path) !== undefined) return path;
   const part = `${path}.part`;
   try {
     mkdirSync(dirname(path), { recursive: true });
     await receive(url, part, progress, stallMs);
-    const found = await hash(part);
-    if (found !== md5) {
+    const [name, expected] = md5 === undefined ? ["SHA-256", sha256 ?? ""] : ["MD5", md5];
+    const found = await hash(part, md5 === undefined ? "sha256" : "md5");
+    if (md5 === undefined ? !found.startsWith(expected) : found !== md5) {
       rmSync(part, { force: true });
-      throw new DataError(`${url} came with the MD5 ${found} instead of ${md5}: try again`);
+      const instead = md5 === undefined ? `one that begins with ${expected}` : expected;
+      throw new DataError(`${url} came with the ${name} ${found} instead of ${instead}: try again`);
     }
     renameSync(part, path);
     return path;
@@ -66,7 +70,7 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
   try {
     const headers: Record<string, string> = had > 0 ? { range: `bytes=${had}-` } : {};
     const response = await fetch(url, { headers, signal: stalled.signal });
-    // It has no more than is here: either this is all of it, or it is of another file, which the MD5 tells.
+    // It has no more than is here: either this is all of it, or it is of another file, which the hash tells.
     if (response.status === 416) return;
     if (!response.ok || !response.body) throw new Error(`the server answers ${response.status}`);
     // A server that can't go on in the middle sends all of it again.
@@ -102,10 +106,10 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
   }
 }
 
-async function hash(path: string): Promise<string> {
-  const md5 = createHash("md5");
-  for await (const chunk of createReadStream(path)) md5.update(chunk as Uint8Array);
-  return md5.digest("hex");
+async function hash(path: string, kind: "md5" | "sha256"): Promise<string> {
+  const sum = createHash(kind);
+  for await (const chunk of createReadStream(path)) sum.update(chunk as Uint8Array);
+  return sum.digest("hex");
 }
 
 function sizeOf(path: string): number | undefined {

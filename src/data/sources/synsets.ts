@@ -31,6 +31,11 @@ export function classNames(keys: readonly string[], words?: ReadonlyMap<string, 
   return unlike(names, keys);
 }
 
+/** What the 1,000 classes of ILSVRC-2012 are called, in the order of their IDs, by which nets everywhere number them. */
+export function ilsvrcClasses(): readonly string[] {
+  return classNames([...parseSynsets(TABLE).keys()]);
+}
+
 /** Names, with the key in parentheses behind those that occur more than once. */
 export function unlike(names: readonly string[], keys: readonly (string | number)[]): string[] {
   const counts = new Map<string, number>();

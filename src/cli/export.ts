@@ -1,0 +1,23 @@
+import { exportModel } from "../tasks/export.ts";
+import { bold, here, print, printJson } from "./terminal.ts";
+import { given, verb } from "./verb.ts";
+
+export default verb({
+  name: "export",
+  description: "Write a trained network for other programs, with its class names",
+  args: {
+    run: { type: "positional", required: false, description: "A run or a checkpoint file (the newest run)" },
+    as: { type: "string", required: true, description: "onnx or safetensors", valueHint: "KIND" },
+    out: { type: "string", description: "The file to write (MODEL.KIND)", valueHint: "FILE" },
+    logits: { type: "boolean", description: "ONNX without the softmax at the end" },
+  },
+  async run(args) {
+    const exported = await exportModel({
+      as: args.as,
+      ...given({ model: args.run, out: args.out, logits: args.logits }),
+    });
+    if (args.json) printJson(exported);
+    else print(`${bold(exported.network)}, ${exported.classes} classes: ${exported.files.map(here).join(", ")}`);
+    return 0;
+  },
+});

@@ -1,0 +1,53 @@
+/** Numbers as they lie in files, made float32. */
+
+export type NumberType = "f16" | "bf16" | "f32" | "f64" | "u8" | "i8" | "i16" | "i32" | "i64";
+
+export const BYTES: Readonly<Record<NumberType, number>> = {
+  ...{ f16: 2, bf16: 2, f32: 4, f64: 8 },
+  ...{ u8: 1, i8: 1, i16: 2, i32: 4, i64: 8 },
+};
+
+/** @param bytes a whole number of numbers; left as they are */
+export function toFloat32(bytes: Uint8Array, type: NumberType, littleEndian = true): Float32Array {
+  const size = BYTES[type];
+  // A copy: what was read may not be aligned.
+  const copy = Buffer.from(new Uint8Array(bytes).buffer);
+  if (!littleEndian && size === 2) copy.swap16();
+  if (!littleEndian && size === 4) copy.swap32();
+  if (!littleEndian && size === 8) copy.swap64();
+  const { buffer } = copy;
+  switch (type) {
+    case "f32":
+      return new Float32Array(buffer);
+    case "f64":
+      return Float32Array.from(new Float64Array(buffer));
+    case "f16":
+      return Float32Array.from(new Uint16Array(buffer), halfToNumber);
+    case "bf16": {
+      // The upper half of a float32.
+      const words = Uint32Array.from(new Uint16Array(buffer), (half) => half << 16);
+      return new Float32Array(words.buffer);
+    }
+    case "u8":
+      return Float32Array.from(new Uint8Array(buffer));
+    case "i8":
+      return Float32Array.from(new Int8Array(buffer));
+    case "i16":
+      return Float32Array.from(new Int16Array(buffer));
+    case "i32":
+      return Float32Array.from(new Int32Array(buffer));
+    case "i64": {
+      const whole = new BigInt64Array(buffer);
+      return Float32Array.from({ length: whole.length }, (_, i) => Number(whole[i]));
+    }
+  }
+}
+
+/** IEEE 754 binary16: a sign, five bits of exponent, ten of fraction. */
+function halfToNumber(half: number): number {
+  const sign = half & 0x8000 ? -1 : 1;
+  const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  return sign * (1024 + fraction) * 2 ** (exponent - 25);
+}

@@ -1,0 +1,400 @@
+/**
+ * Python's pickle format, protocols 0 to 5 (CPython's Lib/pickletools.py), read without running anything. A pickle is a
+ * program for a stack machine, and may name any function of Python to be called. Here a name must be in the vocabulary
+ * of the caller, who says what it makes of the arguments; any other, and any opcode that is not needed for numbers,
+ * texts, lists, dictionaries and such calls, ends the reading.
+ *
+ * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes a byte at least and makes one value at
+ * most, so that their number bounds the memory; long texts of bytes are views of the file.
+ */
+import { brief } from "./source.ts";
+
+/** A name of Python's that may stand in a pickle. */
+export interface Global {
+  /** What calling it makes of its arguments; absent where it may only be named. It may throw what it likes. */
+  readonly call?: (args: readonly unknown[]) => unknown;
+  /** What it stands for, for the vocabulary's own use. */
+  readonly value?: unknown;
+}
+
+export interface Vocabulary {
+  /** By "module.name". */
+  readonly globals: ReadonlyMap<string, Global>;
+  /** What stands outside of the pickle, by an ID. */
+  persistent?(id: unknown): unknown;
+}
+
+/** What an object needs so that a pickle may set its state; state that is set on a Map is left out. */
+export interface Stateful {
+  setState(state: unknown): void;
+}
+
+/** What is wrong with a pickle, without where it is. */
+export class PickleError extends Error {}
+
+const MAX_OPCODES = 2_000_000;
+/** Texts of names are far shorter. */
+const MAX_TEXT = 2 ** 20;
+/** Numbers are 64 bits at most, or the 80 that PyTorch's old files begin with; long ones take quadratic time to parse. */
+const MAX_INTEGER_BYTES = 16;
+const MAX_DIGITS = 40;
+
+const MARK = Symbol("mark");
+const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+
+/**
+ * Reads one pickle from `from` on.
+ * @returns what it makes, and the place behind its end
+ * @throws PickleError, or what the vocabulary throws
+ */
+export function unpickle(bytes: Uint8Array, from: number, vocabulary: Vocabulary): { value: unknown; end: number } {
+  const machine = new Machine(bytes, from, vocabulary);
+  return { value: machine.run(), end: machine.at };
+}
+
+class Machine {
+  at: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #vocabulary: Vocabulary;
+  readonly #stack: unknown[] = [];
+  readonly #memo = new Map<number, unknown>();
+
+  constructor(bytes: Uint8Array, from: number, vocabulary: Vocabulary) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#vocabulary = vocabulary;
+    this.at = from;
+  }
+
+  run(): unknown {
+    for (let count = 0; count < MAX_OPCODES; count++) {
+      const place = this.at;
+      const opcode = String.fromCharCode(this.#unsigned(1));
+      if (opcode === ".") return this.#pop();
+      const step = STEPS.get(opcode);
+      if (!step) {
+        const name = opcode >= "!" && opcode <= "~" ? `"${opcode}"` : `0x${opcode.charCodeAt(0).toString(16)}`;
+        throw new PickleError(`at byte ${place} of its pickle stands opcode ${name}, which weights don't need`);
+      }
+      this.#step(step);
+    }
+    throw new PickleError(`its pickle has more than ${MAX_OPCODES} steps, which weights don't need`);
+  }
+
+  #step([kind, parameter]: Step): void {
+    const stack = this.#stack;
+    switch (kind) {
+      case "skip":
+        this.#take(parameter);
+        return;
+      case "push":
+        stack.push(CONSTANTS[parameter]!());
+        return;
+      case "mark":
+        stack.push(MARK);
+        return;
+      case "pop":
+        this.#pop();
+        return;
+      case "pop mark":
+        this.#toMark();
+        return;
+      case "duplicate":
+        stack.push(this.#top());
+        return;
+      case "unsigned":
+        stack.push(this.#unsigned(parameter));
+        return;
+      case "int32":
+        stack.push(this.#view.getInt32(this.#reserve(4), true));
+        return;
+      case "double":
+        stack.push(this.#view.getFloat64(this.#reserve(8), false));
+        return;
+      case "long":
+        stack.push(this.#long(this.#unsigned(parameter)));
+        return;
+      case "digits":
+        stack.push(this.#digits());
+        return;
+      case "text": {
+        const length = this.#unsigned(parameter);
+        if (length > MAX_TEXT) throw new PickleError(`its pickle has a text of ${length} bytes`);
+        stack.push(new TextDecoder().decode(this.#take(length)));
+        return;
+      }
+      case "line":
+        stack.push(this.#line(MAX_TEXT));
+        return;
+      case "bytes":
+        stack.push(this.#take(this.#unsigned(parameter)));
+        return;
+      case "old string": {
+        // Python 2 has one type for names and for raw numbers.
+        const string = this.#take(this.#unsigned(parameter));
+        stack.push(string.length > 1000 ? string : latin1(string));
+        return;
+      }
+      case "tuple": {
+        const items = stack.length >= parameter ? stack.splice(stack.length - parameter) : [MARK];
+        if (items.includes(MARK)) throw new PickleError("its pickle takes more from the stack than there is");
+        stack.push(items);
+        return;
+      }
+      case "list from mark":
+        stack.push(this.#toMark());
+        return;
+      case "append":
+        this.#append([this.#pop()]);
+        return;
+      case "append many":
+        this.#append(this.#toMark());
+        return;
+      case "dictionary from mark": {
+        const items = this.#toMark();
+        stack.push(new Map());
+        this.#setItems(items);
+        return;
+      }
+      case "set item": {
+        const value = this.#pop();
+        this.#setItems([this.#pop(), value]);
+        return;
+      }
+      case "set items":
+        this.#setItems(this.#toMark());
+        return;
+      case "put":
+        this.#memo.set(parameter === 0 ? Number(this.#digits()) : this.#unsigned(parameter), this.#top());
+        return;
+      case "memoize":
+        this.#memo.set(this.#memo.size, this.#top());
+        return;
+      case "get": {
+        const index = parameter === 0 ? Number(this.#digits()) : this.#unsigned(parameter);
+        if (!this.#memo.has(index)) throw new PickleError(`its pickle uses value ${index}, which it has not kept`);
+        stack.push(this.#memo.get(index));
+        return;
+      }
+      case "global": {
+        const module = this.#line(MAX_TEXT);
+        stack.push(this.#global(module, this.#line(MAX_TEXT)));
+        return;
+      }
+      case "global from stack": {
+        const name = this.#pop();
+        stack.push(this.#global(this.#pop(), name));
+        return;
+      }
+      case "call":
+        this.#call();
+        return;
+      case "build":
+        this.#build();
+        return;
+      case "persistent": {
+        if (!this.#vocabulary.persistent) throw new PickleError("its pickle refers to something outside of it");
+        stack.push(this.#vocabulary.persistent(this.#pop()));
+        return;
+      }
+    }
+  }
+
+  #global(module: unknown, name: unknown): NamedGlobal {
+    const full =
+      typeof module === "string" && typeof name === "string" ? `${module}.${name}` : "a name that is no text";
+    const known = this.#vocabulary.globals.get(full);
+    if (known) return new NamedGlobal(full, known);
+    throw new PickleError(
+      `it names ${brief(full)}, which is not among what weights may be made of; nothing of it was run: ` +
+        "save the state_dict() alone, as tensors",
+    );
+  }
+
+  #call(): void {
+    const args = this.#pop();
+    const callee = this.#pop();
+    if (!(callee instanceof NamedGlobal) || !callee.global.call || !Array.isArray(args)) {
+      const what = callee instanceof NamedGlobal ? callee.name : "something that is no function";
+      throw new PickleError(`its pickle calls ${what}; nothing of it was run`);
+    }
+    this.#stack.push(callee.global.call(args));
+  }
+
+  #build(): void {
+    const state = this.#pop();
+    const object = this.#top();
+    if (isStateful(object)) object.setState(state);
+    else if (!(object instanceof Map)) throw new PickleError("its pickle sets the state of something that has none");
+  }
+
+  #append(items: readonly unknown[]): void {
+    const list = this.#top();
+    if (!Array.isArray(list)) throw new PickleError("its pickle appends to something that is no list");
+    for (const item of items) list.push(item);
+  }
+
+  #setItems(items: readonly unknown[]): void {
+    const dictionary = this.#top();
+    if (!(dictionary instanceof Map) || items.length % 2 !== 0) {
+      throw new PickleError("its pickle sets items of something that is no dictionary");
+    }
+    for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
+  }
+
+  #pop(): unknown {
+    const value = this.#top();
+    this.#stack.pop();
+    return value;
+  }
+
+  #top(): unknown {
+    const value = this.#stack.at(-1);
+    if (this.#stack.length === 0 || value === MARK) throw new PickleError("its pickle takes from an empty stack");
+    return value;
+  }
+
+  #toMark(): unknown[] {
+    const mark = this.#stack.lastIndexOf(MARK);
+    if (mark < 0) throw new PickleError("its pickle goes back to a mark that it has not set");
+    return this.#stack.splice(mark).slice(1);
+  }
+
+  #reserve(length: number): number {
+    const at = this.at;
+    if (!(length <= this.#bytes.length - at)) {
+      throw new PickleError(`its pickle ends too early: ${length} bytes wanted at byte ${at} of ${this.#bytes.length}`);
+    }
+    this.at += length;
+    return at;
+  }
+
+  #take(length: number): Uint8Array {
+    const at = this.#reserve(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  #unsigned(size: number): number {
+    const at = this.#reserve(size);
+    if (size === 1) return this.#view.getUint8(at);
+    if (size === 2) return this.#view.getUint16(at, true);
+    return size === 4 ? this.#view.getUint32(at, true) : Number(this.#view.getBigUint64(at, true));
+  }
+
+  /** Two's complement of any length, the lowest byte first. */
+  #long(length: number): number | bigint {
+    if (length > MAX_INTEGER_BYTES) throw new PickleError(`its pickle has a whole number of ${length} bytes`);
+    const bytes = this.#take(length);
+    let value = 0n;
+    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
+    return plainNumber(BigInt.asIntN(8 * length, value));
+  }
+
+  /** A number in digits; "01" and "00" are truth values, and an L may follow. */
+  #digits(): number | bigint | boolean {
+    const text = this.#line(MAX_DIGITS);
+    if (text === "00" || text === "01") return text === "01";
+    if (/^-?\d+L?$/.test(text)) return plainNumber(BigInt(text.replace("L", "")));
+    const value = Number(text);
+    if (text === "" || Number.isNaN(value)) throw new PickleError(`its pickle has the number "${brief(text)}"`);
+    return value;
+  }
+
+  #line(limit: number): string {
+    const end = this.#bytes.subarray(0, this.at + limit + 1).indexOf(0x0a, this.at);
+    if (end < 0) throw new PickleError(`its pickle has a line of more than ${limit} bytes, or ends in it`);
+    const line = this.#take(end - this.at);
+    this.at++;
+    return new TextDecoder().decode(line).replace(/\r$/, "");
+  }
+}
+
+class NamedGlobal {
+  readonly name: string;
+  readonly global: Global;
+  constructor(name: string, global: Global) {
+    this.name = name;
+    this.global = global;
+  }
+}
+
+/** What the vocabulary says that a name stands for; undefined if this is no name. */
+export function globalValue(value: unknown): unknown {
+  return value instanceof NamedGlobal ? value.global.value : undefined;
+}
+
+function isStateful(object: unknown): object is Stateful {
+  return typeof (object as Partial<Stateful> | null)?.setState === "function";
+}
+
+function plainNumber(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
+
+const CONSTANTS: readonly (() => unknown)[] = [() => null, () => true, () => false, () => [], () => new Map()];
+
+/** What an opcode does, and how many bytes, how many items or which constant it is about. */
+type Step = readonly [kind: StepKind, parameter: number];
+type StepKind =
+  | ("skip" | "push" | "mark" | "pop" | "pop mark" | "duplicate" | "unsigned" | "int32" | "double" | "long" | "digits")
+  | ("text" | "line" | "bytes" | "old string" | "tuple" | "list from mark" | "append" | "append many")
+  | ("dictionary from mark" | "set item" | "set items" | "put" | "memoize" | "get" | "global" | "global from stack")
+  | ("call" | "build" | "persistent");
+
+const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
+  // The protocol's number, and the length of a frame.
+  ["\x80", ["skip", 1]],
+  ["\x95", ["skip", 8]],
+  ["N", ["push", 0]],
+  ["\x88", ["push", 1]],
+  ["\x89", ["push", 2]],
+  ["]", ["push", 3]],
+  ["}", ["push", 4]],
+  ["(", ["mark", 0]],
+  ["0", ["pop", 0]],
+  ["1", ["pop mark", 0]],
+  ["2", ["duplicate", 0]],
+  ["K", ["unsigned", 1]],
+  ["M", ["unsigned", 2]],
+  ["J", ["int32", 4]],
+  ["G", ["double", 8]],
+  ["\x8a", ["long", 1]],
+  ["\x8b", ["long", 4]],
+  ["I", ["digits", 0]],
+  ["L", ["digits", 0]],
+  ["F", ["digits", 0]],
+  ["\x8c", ["text", 1]],
+  ["X", ["text", 4]],
+  ["\x8d", ["text", 8]],
+  ["V", ["line", 0]],
+  ["C", ["bytes", 1]],
+  ["B", ["bytes", 4]],
+  ["\x8e", ["bytes", 8]],
+  ["U", ["old string", 1]],
+  ["T", ["old string", 4]],
+  [")", ["tuple", 0]],
+  ["\x85", ["tuple", 1]],
+  ["\x86", ["tuple", 2]],
+  ["\x87", ["tuple", 3]],
+  ["t", ["list from mark", 0]],
+  ["l", ["list from mark", 0]],
+  ["a", ["append", 0]],
+  ["e", ["append many", 0]],
+  ["d", ["dictionary from mark", 0]],
+  ["s", ["set item", 0]],
+  ["u", ["set items", 0]],
+  ["p", ["put", 0]],
+  ["q", ["put", 1]],
+  ["r", ["put", 4]],
+  ["\x94", ["memoize", 0]],
+  ["g", ["get", 0]],
+  ["h", ["get", 1]],
+  ["j", ["get", 4]],
+  ["c", ["global", 0]],
+  ["\x93", ["global from stack", 0]],
+  ["R", ["call", 0]],
+  ["b", ["build", 0]],
+  ["Q", ["persistent", 0]],
+]);

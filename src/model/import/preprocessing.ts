@@ -1,0 +1,84 @@
+/**
+ * What is done to pixels before they go into a network belongs to its weights. Here pixels are red, green and blue from
+ * 0 to 255 with a mean image subtracted, and other habits are folded into that:
+ *
+ *   (x / s − m) / d = (x − s·m) / (s·d)
+ *
+ * so the mean image is s·m, and conv1's weights are divided by s·d, colour by colour; with blue first, conv1's input
+ * channels change places. Zeros that a convolution pads with remain what they were: the mean, in both forms.
+ */
+import { UsageError } from "../../errors.ts";
+
+export interface Preprocessing {
+  /** The order of the colours that conv1 was trained on, and of the numbers below. */
+  readonly order: "rgb" | "bgr";
+  /** What pixels of 0 … 255 are divided by first. */
+  readonly scale: number;
+  /** What is subtracted then, a number a colour, or channels × side × side. */
+  readonly mean: readonly number[] | Float32Array;
+  /** What they are divided by in the end. */
+  readonly deviation: readonly number[];
+}
+
+/** ImageNet's, as all of torchvision's networks have them: pytorch.org/vision/stable/models.html. */
+export const TORCHVISION: Preprocessing = {
+  order: "rgb",
+  scale: 255,
+  mean: [0.485, 0.456, 0.406],
+  deviation: [0.229, 0.224, 0.225],
+};
+
+/** The mean colours of ilsvrc_2012_mean.npy, which comes with Caffe and its reference networks. */
+export const CAFFE: Preprocessing = {
+  order: "bgr",
+  scale: 1,
+  mean: [104.0069879317889, 116.66876761696767, 122.6789143406786],
+  deviation: [1, 1, 1],
+};
+
+/** S × S × 3, red first, 0 … 255. @throws UsageError when a mean image has another size */
+export function meanImage({ order, scale, mean }: Preprocessing, side: number): Float32Array {
+  const pixels = side * side;
+  if (mean.length !== 3 && mean.length !== 3 * pixels) {
+    throw new UsageError(
+      `the mean has ${mean.length} numbers: needed are 3, one a colour, or ${3 * pixels}, 3×${side}×${side}`,
+    );
+  }
+  const isImage = mean.length > 3;
+  const image = new Float32Array(3 * pixels);
+  for (let i = 0; i < image.length; i++) {
+    const c = channel(order, i % 3);
+    image[i] = scale * mean[isImage ? c * pixels + Math.floor(i / 3) : c]!;
+  }
+  return image;
+}
+
+/** Folds into conv1's weights, outputs × 3 × …, what goes before them. */
+export function foldInto(weights: Float32Array, shape: readonly number[], { order, scale, deviation }: Preprocessing) {
+  const [outputs = 0, , ...window] = shape;
+  const size = window.reduce((product, side) => product * side, 1);
+  const folded = new Float32Array(weights.length);
+  for (let o = 0; o < outputs; o++) {
+    for (let colour = 0; colour < 3; colour++) {
+      const c = channel(order, colour);
+      const factor = scale * deviation[c]!;
+      const [to, from] = [(3 * o + colour) * size, (3 * o + c) * size];
+      for (let k = 0; k < size; k++) folded[to + k] = weights[from + k]! / factor;
+    }
+  }
+  return folded;
+}
+
+/** Where red, green or blue (0, 1, 2) stands. */
+const channel = (order: Preprocessing["order"], colour: number): number => (order === "bgr" ? 2 - colour : colour);
+
+/** In a line, for people: what was folded where. */
+export function describe({ order, scale, mean, deviation }: Preprocessing): string {
+  const round = (numbers: readonly number[]) => numbers.map((n) => Number(n.toPrecision(4))).join(", ");
+  const folded = [
+    ...(scale !== 1 || deviation.some((d) => d !== 1) ? [`conv1's weights divided by ${round(deviation.map((d) => scale * d))}`] : []), // prettier-ignore
+    ...(order === "bgr" ? ["conv1's input channels from blue, green, red to red, green, blue"] : []),
+  ];
+  const what = mean.length === 3 ? round([...mean].map((m) => scale * m)) : "a mean image";
+  return `pixels 0–255 minus ${what}${order === "bgr" ? " (blue first)" : ""}${folded.length > 0 ? `; folded in: ${folded.join("; ")}` : ""}`;
+}

@@ -1,0 +1,47 @@
+/** What the readers of this folder have in common: a file of somebody else's, as named tensors of float32. */
+import { CheckpointError, oneLine } from "../../errors.ts";
+
+export interface SourceTensor {
+  readonly shape: readonly number[];
+  /** Its numbers in row-major order. @throws CheckpointError or DataError when they can't be read */
+  read(): Promise<Float32Array>;
+}
+
+export interface WeightFile {
+  readonly path: string;
+  readonly format: "PyTorch" | "safetensors" | "Caffe" | "NumPy";
+  readonly tensors: ReadonlyMap<string, SourceTensor>;
+  /** What the file says of itself. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The layers of a Caffe net that have no weights, in order: it stores them, and they decide which network it is. */
+  readonly layers?: readonly SourceLayer[];
+  close(): Promise<void>;
+}
+
+export interface SourceLayer {
+  readonly kind: "lrn" | "pool";
+  readonly name: string;
+  /** LRN's n, k, α as Caffe means it, divided by n, and β. */
+  readonly lrn?: { readonly n: number; readonly k: number; readonly alpha: number; readonly beta: number };
+}
+
+/** The largest tensor that is read, in elements: seven times as many as fc6 of AlexNet has. */
+const MAX_ELEMENTS = 2 ** 28;
+/** The largest file that is read as a whole, in bytes. */
+export const MAX_FILE = 2 ** 30;
+
+/** Names in files of strangers may be of any length. */
+export const brief = (text: string): string => oneLine(text.length > 100 ? `${text.slice(0, 99)}…` : text);
+
+export function damaged(path: string, what: string, cause?: unknown): CheckpointError {
+  return new CheckpointError(oneLine(`${path}: ${what}`), cause === undefined ? {} : { cause });
+}
+
+/** The number of elements. @throws CheckpointError unless the shape is one, and not too large */
+export function elements(path: string, name: string, shape: readonly unknown[]): number {
+  const isShape = shape.length <= 8 && shape.every((side) => Number.isSafeInteger(side) && (side as number) >= 0);
+  const count = isShape ? (shape as readonly number[]).reduce((product, side) => product * side, 1) : NaN;
+  if (count <= MAX_ELEMENTS) return count;
+  const said = shape.slice(0, 8).map((side) => (typeof side === "number" ? side : "?"));
+  throw damaged(path, `"${brief(name)}" has the shape ${said.join("×")}, which no tensor of a network here has`);
+}
