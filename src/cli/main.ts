@@ -13,6 +13,7 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   export: () => import("./export.ts"),
   pack: () => import("./pack.ts"),
   look: () => import("./look.ts"),
+  report: () => import("./report.ts"),
   models: () => import("./models.ts"),
   devices: () => import("./devices.ts"),
 };

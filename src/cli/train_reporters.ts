@@ -23,6 +23,10 @@ export function peopleReporter(): Report {
       case "note":
         line.update(event.line);
         break;
+      case "warning":
+        line.clear();
+        say.warn(event.line);
+        break;
       case "start":
         for (const text of opening(event)) write(text);
         break;

@@ -6,7 +6,7 @@
 import type { Tensor } from "../autograd/tensor.ts";
 import { format } from "../autograd/tensor.ts";
 import { CheckpointError } from "../errors.ts";
-import type { Model } from "./model.ts";
+import { layerOf, type Model } from "./model.ts";
 import type { Network } from "./networks.ts";
 import {
   openSafetensors,
@@ -84,9 +84,10 @@ export interface Checkpoint {
   parameter(name: string, shape: readonly number[]): Float32Array;
   /**
    * Puts the weights into a model, and the velocities where they are asked for.
+   * @param except layers that are left as they are
    * @throws CheckpointError when the file belongs to another network or lacks something
    */
-  loadInto(model: Model, velocities?: readonly Tensor[]): void;
+  loadInto(model: Model, velocities?: readonly Tensor[], except?: readonly string[]): void;
   close(): void;
 }
 
@@ -123,12 +124,13 @@ function read(path: string, file: Safetensors): Checkpoint {
     state: parseJson(path, "state", state),
     mean: entry(MEAN).read(),
     parameter: (name, shape) => entry(name, shape).read(),
-    loadInto(model, velocities) {
+    loadInto(model, velocities, except = []) {
       if (model.network.name !== network) {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
       }
       entry(MEAN, [model.network.record, model.network.record, 3]);
       for (const parameter of model.parameters) {
+        if (except.includes(layerOf(parameter.name))) continue;
         parameter.backend.write(parameter.buffer, entry(parameter.name, parameter.shape).read());
       }
       velocities?.forEach((velocity, i) => {

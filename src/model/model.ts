@@ -65,6 +65,13 @@ export class Model {
     });
   }
 
+  /** Stops these layers from learning: neither their gradients nor those of what is below them are computed. */
+  freeze(layers: readonly string[]): void {
+    for (const parameter of this.parameters) {
+      if (layers.includes(layerOf(parameter.name))) parameter.requiresGrad = false;
+    }
+  }
+
   /** @param x 3 × crop × crop × N. @returns the logits, classes × N. */
   forward(x: Tensor, pass: Pass = EVALUATION): Tensor {
     return this.outputs(x, pass).at(-1)!;
@@ -85,6 +92,11 @@ export class Model {
   free(): void {
     for (const parameter of this.parameters) parameter.free();
   }
+}
+
+/** conv1 of conv1.weight. */
+export function layerOf(parameter: string): string {
+  return parameter.slice(0, parameter.lastIndexOf("."));
 }
 
 const EVALUATION: Pass = {

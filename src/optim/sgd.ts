@@ -1,5 +1,5 @@
 import { Tensor } from "../autograd/tensor.ts";
-import type { Model } from "../model/model.ts";
+import { layerOf, type Model } from "../model/model.ts";
 import { sgd } from "../ops/sgd.ts";
 
 export interface SgdSettings {
@@ -51,9 +51,4 @@ export class Sgd {
       if (buffer) velocity.backend.free(buffer);
     }
   }
-}
-
-/** conv1 of conv1.weight. */
-function layerOf(parameter: string): string {
-  return parameter.slice(0, parameter.lastIndexOf("."));
 }

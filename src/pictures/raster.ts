@@ -9,10 +9,15 @@ export interface Raster {
 }
 
 /** The element for an image whose upper left corner lies at x, y. */
-export async function image(x: number, y: number, { pixels, width, height }: Raster): Promise<string> {
+export async function image(x: number, y: number, raster: Raster): Promise<string> {
+  const { width, height } = raster;
+  return `<image x="${x}" y="${y}" width="${width}" height="${height}" href="${await dataUrl(raster)}"/>`;
+}
+
+/** The pixels as a PNG in an address. */
+export async function dataUrl({ pixels, width, height }: Raster): Promise<string> {
   const png = await Transformer.fromRgbaPixels(withAlpha(pixels), width, height).png();
-  const data = Buffer.from(png).toString("base64");
-  return `<image x="${x}" y="${y}" width="${width}" height="${height}" href="data:image/png;base64,${data}"/>`;
+  return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 }
 
 /**
@@ -32,7 +37,8 @@ export async function fit(raster: Raster, maxWidth: number, maxHeight: number): 
   return { pixels: withoutAlpha(rgba), width, height };
 }
 
-function enlarge({ pixels, width, height }: Raster, factor: number): Raster {
+/** Each pixel becomes a square. @param factor a whole number */
+export function enlarge({ pixels, width, height }: Raster, factor: number): Raster {
   const large = new Uint8Array(pixels.length * factor * factor);
   const row = width * factor;
   for (let y = 0, to = 0; y < height * factor; y++) {

@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import { findNetwork, NO_AUGMENTATION, type Recipe, type Schedule } from "../model/networks.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import type { DeviceOptions } from "./device.ts";
+import { layersNamed, learningLayers, ratesNamed } from "./fine_tune.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
 
@@ -22,6 +23,12 @@ export interface TrainOptions extends DeviceOptions {
   /** How much more often than others the images of a class are seen, by its name; 1 for those that are not named. */
   readonly weights?: Readonly<Record<string, number>>;
   readonly model?: string;
+  /** A run or checkpoint whose weights to begin with: its network, its mean image, and all layers but the last if the classes are others. */
+  readonly from?: string;
+  /** Layers that don't learn, as in "conv1,fc*". */
+  readonly freeze?: string;
+  /** Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10". */
+  readonly rates?: string;
   readonly epochs?: number;
   readonly batch?: number;
   readonly rate?: number;
@@ -39,6 +46,10 @@ export interface TrainOptions extends DeviceOptions {
 
 export interface TrainConfig extends Recipe {
   readonly network: string;
+  /** The checkpoint it began with; null for weights that were drawn. */
+  readonly from: string | null;
+  readonly freeze: readonly string[];
+  readonly layerRates: Readonly<Record<string, number>>;
   /** Absolute path; null for the built-in set. */
   readonly data: string | null;
   readonly val: string | null;
@@ -65,7 +76,8 @@ export function makeConfig(
   data: string | null,
   val: string | null,
 ): TrainConfig {
-  const { recipe } = findNetwork(network);
+  const own = findNetwork(network);
+  const { recipe } = own;
   if (data === null && (val !== null || options.holdOut !== undefined)) {
     throw new UsageError(
       `--${val === null ? "hold-out" : "val"} is for images of your own, and the built-in set has a part to validate ` +
@@ -76,6 +88,9 @@ export function makeConfig(
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed ${seed}: must be a whole number from 0 on`);
   const config: TrainConfig = {
     network,
+    from: options.from ?? null,
+    freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, own),
+    layerRates: options.rates === undefined ? {} : ratesNamed("--rates", options.rates, own),
     data,
     val,
     holdOut: options.holdOut ?? 0.1,
@@ -101,6 +116,9 @@ export function makeConfig(
   checkCount("--batch", config.batch);
   check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
   check("--decay", config.decay, config.decay >= 0, "at least 0");
+  if (config.freeze.length === learningLayers(own).length) {
+    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${network} that learns`);
+  }
   check("--fraction", config.fraction, config.fraction > 0 && config.fraction <= 1, "above 0 and at most 1");
   if (config.limit !== null) checkCount("--limit", config.limit);
   check("--balance", config.balance, config.balance >= 0 && config.balance <= 1, "from 0 to 1");
@@ -127,6 +145,7 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
   return {
     ...config,
     // A run that was begun before there were all these settings names some of them only.
+    ...{ from: config.from ?? null, freeze: config.freeze ?? [], layerRates: config.layerRates ?? {} },
     ...{ fraction: config.fraction ?? 1, limit: config.limit ?? null },
     ...{ balance: config.balance ?? 0, weights: config.weights ?? null },
     augmentation: { ...NO_AUGMENTATION, ...config.augmentation },
@@ -166,6 +185,11 @@ export function rateForClasses(config: TrainConfig, classes: number): TrainConfi
   if (classes >= published) return config;
   const rate = Number((startOf(config.schedule) * Math.sqrt(classes / published)).toPrecision(2));
   return { ...config, schedule: withRate(config.schedule, rate) };
+}
+
+/** The same course at `factor` times the rate. */
+export function scaleRate(config: TrainConfig, factor: number): TrainConfig {
+  return { ...config, schedule: withRate(config.schedule, Number((startOf(config.schedule) * factor).toPrecision(2))) };
 }
 
 function startOf(schedule: Schedule): number {

@@ -4,6 +4,8 @@ import type { Means } from "./scores.ts";
 export type TrainEvent =
   /** What takes its time before the start. */
   | { readonly type: "note"; readonly line: string }
+  /** What went wrong beside the training, which goes on. */
+  | { readonly type: "warning"; readonly line: string }
   | {
       readonly type: "start";
       readonly run: string;
@@ -47,6 +49,8 @@ export type TrainEvent =
       readonly samples?: string;
       readonly val?: Means;
     };
+
+export type StartEvent = Extract<TrainEvent, { type: "start" }>;
 
 /** A line of log.jsonl. Epochs and steps are counted from 1; errors are fractions. */
 export interface EpochRecord {

@@ -1,12 +1,13 @@
 /**
- * A run is a folder: config.json, log.jsonl, last.safetensors and best.safetensors. Whatever moment it is killed at, it
- * can be resumed and used.
+ * A run is a folder: config.json, start.json, log.jsonl, last.safetensors, best.safetensors, and report.html, which shows
+ * what is in the others. Whatever moment it is killed at, it can be resumed and used.
  */
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 import type { TrainConfig } from "./config.ts";
+import type { StartEvent } from "./events.ts";
 
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";
@@ -36,15 +37,29 @@ export class Run {
     return join(this.path, "config.json");
   }
 
-  get #log(): string {
+  /** A line for each epoch, and for some of the steps. */
+  get logFile(): string {
     return join(this.path, "log.jsonl");
+  }
+
+  /** What the training said when it began, or went on, the last time. */
+  get startFile(): string {
+    return join(this.path, "start.json");
+  }
+
+  /** All of it as a page. */
+  get reportFile(): string {
+    return join(this.path, "report.html");
   }
 
   /** Writes config.json. @throws AlexNetError when the folder can't be written to. */
   async writeConfig(config: TrainConfig): Promise<void> {
-    await replaceFile(this.#config, (append) =>
-      append(new TextEncoder().encode(`${JSON.stringify(config, undefined, 2)}\n`)),
-    );
+    await writeJson(this.#config, config);
+  }
+
+  /** Writes start.json. @throws AlexNetError when the folder can't be written to. */
+  async writeStart(start: StartEvent): Promise<void> {
+    await writeJson(this.startFile, start);
   }
 
   /** @throws CheckpointError when there is none, or it is damaged. */
@@ -60,20 +75,33 @@ export class Run {
     }
   }
 
+  /** What start.json says; undefined when there is none, as in a run whose first step was never done, or it is damaged. */
+  readStart(): StartEvent | undefined {
+    try {
+      const start = JSON.parse(readFileSync(this.startFile, "utf8")) as Partial<StartEvent> | null;
+      const counts = [start?.parameters, start?.train, start?.val, start?.classes, start?.batch, start?.epochs];
+      const words = [start?.network, start?.device, start?.data];
+      const whole = counts.every(Number.isFinite) && words.every((word) => typeof word === "string");
+      return whole ? (start as StartEvent) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
   /** Adds a line to log.jsonl. */
   log(entry: unknown): void {
     try {
-      appendFileSync(this.#log, `${JSON.stringify(entry)}\n`);
+      appendFileSync(this.logFile, `${JSON.stringify(entry)}\n`);
     } catch (error) {
-      throw new AlexNetError(`can't write ${this.#log}: ${reason(error)}`, { cause: error });
+      throw new AlexNetError(`can't write ${this.logFile}: ${reason(error)}`, { cause: error });
     }
   }
 
   #readLog(): string {
     try {
-      return readFileSync(this.#log, "utf8");
+      return readFileSync(this.logFile, "utf8");
     } catch (error) {
-      throw new AlexNetError(`can't read ${this.#log}: ${reason(error)}`, { cause: error });
+      throw new AlexNetError(`can't read ${this.logFile}: ${reason(error)}`, { cause: error });
     }
   }
 
@@ -85,13 +113,17 @@ export class Run {
     for (const file of readdirSync(this.path)) {
       if (file.endsWith(".tmp")) rmSync(join(this.path, file), { force: true });
     }
-    if (!existsSync(this.#log)) return;
+    if (!existsSync(this.logFile)) return;
     const kept = this.#readLog()
       .split("\n")
       .filter((line) => isBefore(line, step, epoch));
     const text = kept.map((line) => `${line}\n`).join("");
-    await replaceFile(this.#log, (append) => append(new TextEncoder().encode(text)));
+    await replaceFile(this.logFile, (append) => append(new TextEncoder().encode(text)));
   }
+}
+
+async function writeJson(path: string, value: unknown): Promise<void> {
+  await replaceFile(path, (append) => append(new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)));
 }
 
 /**

@@ -16,6 +16,7 @@ import type { EpochRecord, Report } from "./events.ts";
 import { trainingStep, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
+import type { Watcher } from "./watcher.ts";
 
 /** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
 export interface State {
@@ -68,6 +69,7 @@ export interface Session {
   readonly weights?: readonly number[];
   readonly state: State;
   readonly report: Report;
+  readonly watchers: readonly Watcher[];
   readonly signal?: AbortSignal;
 }
 
@@ -99,6 +101,7 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
     }
     val = validation;
     await endEpoch(session, val, timing);
+    for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   }
   return { interrupted: false, ...(val ? { val } : {}) };
 }
@@ -137,7 +140,9 @@ async function trainEpoch(session: Session): Promise<Timing> {
   let lastSave = start;
   let images = 0;
   let waitedMs = 0;
-  const seconds = () => (performance.now() - start) / 1000;
+  // What watchers take, such as a pause, is not the training's.
+  let watchedMs = 0;
+  const seconds = () => (performance.now() - start - watchedMs) / 1000;
 
   const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
     const { losses, ranks } = await result;
@@ -169,6 +174,9 @@ async function trainEpoch(session: Session): Promise<Timing> {
     const next = startBatch(session, batch, batches);
     if (pending) await finish(pending);
     pending = next;
+    const before = performance.now();
+    for (const watcher of session.watchers) await watcher.afterStep?.(session);
+    watchedMs += performance.now() - before;
     if (performance.now() - lastSave > SAVE_EVERY_MS) {
       await finish(pending);
       pending = undefined;
@@ -189,7 +197,8 @@ function startBatch(session: Session, batch: Batch, batches: number): Pending {
   const colour = colourAt(schedule, progress) ? augmentation.colour : 0;
   const variation = { ...augmentation, colour, record, size };
   const views = drawViews(variation, state.axes, seed, state.epoch, batch.indices, batch.position);
-  const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
+  const rateOf = (layer: string) =>
+    (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
   const { pixels, labels, valid } = batch;
   const mixed = mixedLabels(views, labels, size);
   const result = trainingStep(model, sgd, deviceMean, {

@@ -1,6 +1,6 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
@@ -9,21 +9,24 @@ import { locate, type Opened } from "../data/open.ts";
 import { balancedWeights, namedWeights } from "../data/sampling.ts";
 import { writeSamples } from "../data/samples.ts";
 import { measureStatistics } from "../data/statistics.ts";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, UsageError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
 import { Model, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
 import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
-import { changeConfig, makeConfig, rateForClasses, type TrainConfig, type TrainOptions } from "./config.ts";
+import { changeConfig, makeConfig, rateForClasses, scaleRate, type TrainConfig, type TrainOptions } from "./config.ts";
 import { openDevice } from "./device.ts";
-import type { Report } from "./events.ts";
+import type { Report, StartEvent } from "./events.ts";
+import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
+import { Reporter } from "./reporter.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { freshState, isState, runEpochs, type Records, type Session, type State } from "./session.ts";
+import type { Watcher } from "./watcher.ts";
 
 export interface TrainResult {
   readonly run: string;
@@ -35,12 +38,14 @@ export interface TrainResult {
 /**
  * Trains a model, or goes on with a run.
  * @param signal stops it after the step under way; everything is saved
+ * @param watchers look on, between steps and after epochs
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError
  */
 export async function train(
   options: TrainOptions,
   report: Report = () => {},
   signal?: AbortSignal,
+  watchers: readonly Watcher[] = [],
 ): Promise<TrainResult> {
   const resumed = options.resume === undefined ? undefined : findRun(options.resume);
   const note = (line: string) => report({ type: "note", line });
@@ -56,7 +61,7 @@ export async function train(
       ...(typeof config.tune === "boolean" && { tune: config.tune }),
     });
     try {
-      const task = { config, sets, backend, resumed, out: options.out, report, ...(signal && { signal }) };
+      const task = { config, sets, backend, resumed, out: options.out, report, watchers, ...(signal && { signal }) };
       return await trainOn(task);
     } finally {
       await backend.close();
@@ -73,10 +78,11 @@ interface Task {
   readonly resumed: Run | undefined;
   readonly out: string | undefined;
   readonly report: Report;
+  readonly watchers: readonly Watcher[];
   readonly signal?: AbortSignal;
 }
 
-async function trainOn({ config, sets, backend, resumed, out, report, signal }: Task): Promise<TrainResult> {
+async function trainOn({ config, sets, backend, resumed, out, report, watchers, signal }: Task): Promise<TrainResult> {
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   // A batch larger than the set would be padding for the most part.
@@ -90,7 +96,7 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
   const run = resumed ?? openRun(out, config);
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
-  report({
+  const started: StartEvent = {
     type: "start",
     run: run.path,
     network: network.name,
@@ -105,14 +111,24 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
     epochs: config.epochs,
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
-  });
+  };
+  report(started);
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
   const [train, val] = [records(sets.train), records(sets.val)];
-  if (!from) model.initialise(config.seed);
+  model.freeze(config.freeze);
+  let known: Float32Array | undefined;
+  if (!from) {
+    model.initialise(config.seed);
+    if (config.from !== null) known = beginWith(config.from, model, sets.train).mean;
+  }
   const begun = from ?? (await start(train, network.record, config.seed, report, signal));
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
-    const { mean, state } = begun;
+    const { state } = begun;
+    // Weights are used to the mean image that they were learnt with.
+    const mean = known ?? begun.mean;
+    await run.writeStart(started);
+    const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
     const session = {
       run,
@@ -125,9 +141,11 @@ async function trainOn({ config, sets, backend, resumed, out, report, signal }: 
       report,
       train,
       val,
+      watchers: [reporter, ...watchers],
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
+    await reporter.end();
   }
   // The built-in set is in no file that could be named to `predict`.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
@@ -198,14 +216,30 @@ function openRun(out: string | undefined, config: TrainConfig): Run {
 function firstConfig(options: TrainOptions): TrainConfig {
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
-  return makeConfig(options, findNetwork(options.model ?? "alexnet").name, data, val);
+  const source = options.from === undefined ? undefined : sourceOf(options.from);
+  if (source && options.model !== undefined && findNetwork(options.model).name !== source.network.name) {
+    throw new UsageError(
+      `--model ${options.model}: ${source.path} has weights of ${source.network.name}; leave one out`,
+    );
+  }
+  const model = source?.network.name ?? findNetwork(options.model ?? "alexnet").name;
+  return makeConfig({ ...options, ...(source && { from: resolve(source.path) }) }, model, data, val);
 }
 
 /** What was not said, chosen for the data: the network, and the rate for their number of classes. */
 async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Dataset): Promise<TrainConfig> {
+  if (given.from !== null) return fineTuning(options, given, set);
   const model = options.model ?? (await suitedModel(given.data, set));
   const config = makeConfig(options, findNetwork(model).name, given.data, given.val);
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
+}
+
+/** Weights that are good already move at a tenth of the rate; a last layer that is new, as fast as in a training from scratch. */
+function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
+  const { network, classes } = sourceOf(given.from!);
+  const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+  if (options.rates !== undefined || sameClasses(classes, set.classes)) return config;
+  return { ...config, layerRates: { [learningLayers(network).at(-1)!]: 10 } };
 }
 
 /** Images of at most this side are taken for small ones, as CIFAR's. */

@@ -45,9 +45,8 @@ beforeAll(async () => {
   expect(stderr).toBe("");
   expect(code).toBe(0);
   before = contents(at("runs"));
-  expect([...before.keys()].map((file) => file.replace("relu-or-tanh-1", "run"))).toEqual([
-    ...["run/best.safetensors", "run/config.json", "run/last.safetensors", "run/log.jsonl"],
-  ]);
+  const files = ["best.safetensors", "config.json", "last.safetensors", "log.jsonl", "report.html", "start.json"];
+  expect([...before.keys()]).toEqual(files.map((file) => `relu-or-tanh-1/${file}`));
 });
 
 describe("data", () => {
@@ -162,7 +161,7 @@ describe("options", () => {
   test("commands", async () => {
     expectFault(await run(["trian"]), 2, /no command is called "trian"; did you mean "train"\?/);
     expectFault(await run(["toString"]), 2, /no command is called "toString"/);
-    expectFault(await run([]), 2, /a command is missing: train, evaluate, predict, pack, look, models, devices/);
+    expectFault(await run([]), 2, /a command is missing: train, evaluate, predict, pack, look, report, models, devices/);
   });
 });
 
@@ -216,7 +215,7 @@ describe("runs", () => {
     mkdirSync(at("odder", "best.safetensors", "x"), { recursive: true });
     cpSync(at("runs", "relu-or-tanh-1", "config.json"), at("odder", "config.json"));
     expectFault(await run(["train", "--resume", "odder"]), 1, /can't write .*odder.best\.safetensors: /);
-    expect(readdirSync(at("odder")).sort()).toEqual(["best.safetensors", "config.json"]);
+    expect(readdirSync(at("odder")).sort()).toEqual(["best.safetensors", "config.json", "start.json"]);
   });
 
   test("a loss that becomes no number", async () => {

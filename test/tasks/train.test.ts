@@ -37,7 +37,8 @@ function expectSame(actual: string, expected = whole): void {
   expect(bytes(actual).equals(bytes(expected))).toBe(true);
   expect(bytes(actual, "best").equals(bytes(expected, "best"))).toBe(true);
   expect(epochsOf(actual)).toEqual(epochsOf(expected));
-  expect(readdirSync(actual).sort()).toEqual(["best.safetensors", "config.json", "last.safetensors", "log.jsonl"]);
+  const files = ["best.safetensors", "config.json", "last.safetensors", "log.jsonl", "report.html", "start.json"];
+  expect(readdirSync(actual).sort()).toEqual(files);
 }
 
 /** Trains until `stop` says so of an event, then goes on until the end, as often as it takes. */
@@ -249,7 +250,7 @@ describe("a loss that is no number", () => {
     expect((failure as Error).message).toMatch(
       /epoch 1, step \d+, at a learning rate of 1000000000.*Nothing had been saved/,
     );
-    expect(readdirSync(run("diverged"))).toEqual(["config.json"]);
+    expect(readdirSync(run("diverged")).sort()).toEqual(["config.json", "start.json"]);
   });
 
   test("later: what was saved last is good", async () => {

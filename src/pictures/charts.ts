@@ -1,0 +1,213 @@
+/**
+ * Curves of a training. Each chart is an ECharts option of plain data, so that the same serves where there is no browser,
+ * rendered to SVG here, and in a page, which gets it as JSON.
+ */
+import type { EChartsCoreOption } from "echarts/core";
+
+/** An epoch of a training. Errors are fractions, epochs are counted from 1. */
+export interface EpochPoint {
+  readonly epoch: number;
+  readonly train: { readonly loss: number; readonly top1: number };
+  readonly val: { readonly loss: number; readonly top1: number; readonly top5: number };
+  readonly rate: number;
+  readonly imagesPerSecond: number;
+}
+
+/** A moment within an epoch; loss and error are over the epoch so far. */
+export interface StepPoint {
+  /** Epochs done, with the part of the one under way. */
+  readonly at: number;
+  readonly loss: number;
+  readonly top1: number;
+  readonly imagesPerSecond: number;
+}
+
+export interface Curves {
+  readonly epochs: readonly EpochPoint[];
+  readonly steps: readonly StepPoint[];
+  /** With five classes or fewer there is no such thing as a top-5 error. */
+  readonly classes: number;
+}
+
+export interface Palette {
+  readonly ink: string;
+  readonly muted: string;
+  readonly grid: string;
+  readonly ground: string;
+  /** Training, validation, and what else is of the validation. */
+  readonly series: readonly [string, string, string];
+}
+
+export const LIGHT: Palette = {
+  ink: "#1c1c1d",
+  muted: "#6b6b70",
+  grid: "#e4e4e8",
+  ground: "#fefefe",
+  series: ["#2a6fc9", "#c8501e", "#8a5fb0"],
+};
+export const DARK: Palette = {
+  ink: "#ececee",
+  muted: "#a0a0a8",
+  grid: "#35353b",
+  ground: "#1b1b1f",
+  series: ["#6aa5f0", "#f08a55", "#bb94de"],
+};
+
+export interface Chart {
+  readonly name: string;
+  readonly option: EChartsCoreOption;
+}
+
+type Point = readonly [x: number, y: number];
+interface Line {
+  readonly name: string;
+  readonly colour: string;
+  readonly points: readonly Point[];
+  /** Thin, and without marks. */
+  readonly faint?: boolean;
+}
+
+/** More points than a chart has pixels are left out. */
+const MAX_POINTS = 1000;
+
+/** Loss, errors, learning rate and throughput over epochs. */
+export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): readonly Chart[] {
+  const [train, val, other] = palette.series;
+  const over = (value: (point: EpochPoint) => number) => epochs.map((point) => [point.epoch, value(point)] as const);
+  const within = (value: (point: StepPoint) => number) => thin(steps).map((point) => [point.at, value(point)] as const);
+  const percent = (fraction: number) => Number((100 * fraction).toPrecision(6));
+  const last = Math.max(1, epochs.at(-1)?.epoch ?? 0, Math.ceil(steps.at(-1)?.at ?? 0));
+  const chart = (name: string, unit: string, lines: readonly Line[], scale: object = {}): Chart => ({
+    name,
+    option: optionOf(unit, lines.filter(({ points }) => points.some(([, y]) => Number.isFinite(y))), last, scale, palette), // prettier-ignore
+  });
+  const rates = epochs.map(({ rate }) => rate);
+  // A rate that falls by tens is a line at the bottom on any other scale.
+  const logarithmic = rates.every((rate) => rate > 0) && rates.some((rate, i) => i > 0 && rate < rates[i - 1]! / 5);
+  return [
+    chart("Loss", "", [
+      { name: "training, within the epoch", colour: train, points: within(({ loss }) => loss), faint: true },
+      { name: "training", colour: train, points: over((point) => point.train.loss) },
+      { name: "validation", colour: val, points: over((point) => point.val.loss) },
+    ]),
+    chart("Error", "%", [
+      { name: "training", colour: train, points: over((point) => percent(point.train.top1)) },
+      { name: "validation", colour: val, points: over((point) => percent(point.val.top1)) },
+      ...(classes > 5
+        ? [{ name: "validation, top 5", colour: other, points: over((point) => percent(point.val.top5)) }]
+        : []),
+    ], { min: 0 }), // prettier-ignore
+    chart(
+      "Learning rate",
+      "",
+      [{ name: "learning rate", colour: train, points: over(({ rate }) => rate) }],
+      logarithmic ? { type: "log", min: 10 ** Math.floor(Math.log10(Math.min(...rates))) } : { min: 0 },
+    ),
+    chart("Images a second", "", [
+      { name: "within the epoch", colour: train, points: within((point) => point.imagesPerSecond), faint: true },
+      { name: "training", colour: train, points: over((point) => point.imagesPerSecond) },
+    ], { min: 0 }), // prettier-ignore
+  ];
+}
+
+function thin<T>(points: readonly T[]): readonly T[] {
+  const every = Math.ceil(points.length / MAX_POINTS);
+  return points.filter((_, i) => (points.length - 1 - i) % every === 0);
+}
+
+function optionOf(unit: string, lines: readonly Line[], last: number, scale: object, palette: Palette) {
+  const { ink, muted, grid, ground } = palette;
+  const text = { fontFamily: FONT, fontSize: 12, color: muted };
+  const axis = { axisLabel: text, nameTextStyle: text, axisTick: { show: false } };
+  return {
+    animation: false,
+    textStyle: text,
+    legend: {
+      show: lines.length > 1,
+      left: 4,
+      top: 0,
+      itemWidth: 18,
+      itemHeight: 7,
+      itemGap: 14,
+      textStyle: { ...text, color: ink },
+    },
+    tooltip: {
+      trigger: "axis",
+      backgroundColor: ground,
+      borderColor: grid,
+      textStyle: { ...text, color: ink },
+    },
+    grid: {
+      left: 8,
+      right: 16,
+      top: lines.length > 1 ? 34 : 14,
+      bottom: 8,
+      outerBoundsMode: "same",
+      outerBoundsContain: "axisLabel",
+    },
+    xAxis: {
+      ...axis,
+      type: "value",
+      min: lines.some(({ faint }) => faint) || last === 1 ? 0 : 1,
+      max: last,
+      minInterval: 1,
+      splitLine: { show: false },
+      axisLine: { lineStyle: { color: muted } },
+    },
+    yAxis: {
+      ...axis,
+      type: "value",
+      axisLabel: { ...text, ...(unit && { formatter: `{value} ${unit}` }) },
+      axisLine: { show: false },
+      splitLine: { lineStyle: { color: grid } },
+      ...scale,
+    },
+    series: lines.map(({ name, colour, points, faint = false }) => ({
+      type: "line",
+      name,
+      data: points,
+      color: colour,
+      // One epoch alone is a point.
+      showSymbol: !faint && points.length <= 40,
+      symbol: "circle",
+      symbolSize: 5,
+      itemStyle: { color: colour },
+      lineStyle: { width: faint ? 1 : 2, opacity: faint ? 0.45 : 1 },
+    })),
+  };
+}
+
+const FONT = "DejaVu Sans, system-ui, sans-serif";
+
+/**
+ * A chart as an SVG element, which holds no script and no style sheet.
+ * @param id what names inside of the element begin with: several may stand in one page
+ */
+export async function chartSvg({ option }: Chart, width: number, height: number, id: string): Promise<string> {
+  const { init } = await echarts();
+  const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
+  try {
+    const { tooltip: _, ...drawn } = option;
+    chart.setOption(drawn);
+    return chart
+      .renderToSVGString({ useViewBox: true })
+      .replace(/<style\b.*?<\/style>/gs, "")
+      .replace(/ (?:class|ecmeta_\w+)="[^"]*"/g, "")
+      .replace(/\bzr\d+-/g, `${id}-`);
+  } finally {
+    // Its timers would keep the process alive.
+    chart.dispose();
+  }
+}
+
+/** Only what is drawn here, and only when something is: it takes a moment to load. */
+async function echarts() {
+  const [core, charts, components, renderers] = await Promise.all([
+    import("echarts/core"),
+    import("echarts/charts"),
+    import("echarts/components"),
+    import("echarts/renderers"),
+  ]);
+  core.use([charts.LineChart, components.GridComponent, components.LegendComponent, renderers.SVGRenderer]);
+  return core;
+}

@@ -1,0 +1,62 @@
+/** The filters of a first layer as colours, as in the paper's figure 3. */
+import { ShapeError } from "../errors.ts";
+import { enlarge, type Raster } from "./raster.ts";
+
+/**
+ * A grid of filters with a pixel between them, each scaled by its own largest weight: no weight is mid-grey, so that the
+ * colour of a pixel is what the filter looks for.
+ * @param weights F × 3 × height × width
+ * @param columns about 3:2 if not given
+ * @param factor how many pixels wide and high a weight becomes
+ * @throws ShapeError unless the filters look at three channels
+ */
+export function filterGrid(
+  weights: Float32Array,
+  [filters = 0, channels = 0, height = 0, width = 0]: readonly number[],
+  { columns = gridColumns(filters), factor = 1 }: { readonly columns?: number; readonly factor?: number } = {},
+): Raster {
+  if (channels !== 3 || filters < 1 || weights.length !== filters * 3 * height * width) {
+    throw new ShapeError(
+      `filters of ${filters} × ${channels} × ${height} × ${width} and ${weights.length} weights: need F × 3 × H × W`,
+    );
+  }
+  const cells = Array.from({ length: filters }, (_, f) => {
+    const own = weights.subarray(f * 3 * height * width, (f + 1) * 3 * height * width);
+    const most = own.reduce((largest, weight) => Math.max(largest, Math.abs(weight)), 0) || 1;
+    const pixels = new Uint8Array(3 * height * width);
+    for (let c = 0; c < 3; c++) {
+      for (let i = 0; i < height * width; i++) {
+        pixels[3 * i + c] = Math.round(127.5 + (127.5 * own[c * height * width + i]!) / most);
+      }
+    }
+    return enlarge({ pixels, width, height }, factor);
+  });
+  return mosaic(cells, columns, Math.max(1, Math.round(factor / 4)));
+}
+
+/** A number of columns that fills the rows, if one makes a grid of 1:1 to 3:1; else 3:2. */
+export function gridColumns(count: number): number {
+  const whole = Array.from({ length: count }, (_, i) => i + 1).filter(
+    (columns) => count % columns === 0 && columns ** 2 >= count && columns ** 2 <= 3 * count,
+  );
+  const ideal = Math.sqrt(1.5 * count);
+  whole.sort((a, b) => Math.abs(a - ideal) - Math.abs(b - ideal));
+  return whole[0] ?? Math.ceil(ideal);
+}
+
+/** Pictures of one size, row after row, `gap` pixels apart on white. */
+export function mosaic(cells: readonly Raster[], columns: number, gap: number): Raster {
+  const { width: cellWidth, height: cellHeight } = cells[0]!;
+  const rows = Math.ceil(cells.length / columns);
+  const width = columns * (cellWidth + gap) - gap;
+  const height = rows * (cellHeight + gap) - gap;
+  const pixels = new Uint8Array(3 * width * height).fill(255);
+  cells.forEach((cell, i) => {
+    const left = (i % columns) * (cellWidth + gap);
+    const top = Math.floor(i / columns) * (cellHeight + gap);
+    for (let y = 0; y < cellHeight; y++) {
+      pixels.set(cell.pixels.subarray(3 * y * cellWidth, 3 * (y + 1) * cellWidth), 3 * ((top + y) * width + left));
+    }
+  });
+  return { pixels, width, height };
+}

@@ -1,0 +1,138 @@
+/**
+ * The page of a run: one file, which opens from disk. It holds no script and loads nothing, and its policy forbids both,
+ * so that a class named by a stranger could do nothing even if it got through as markup.
+ */
+import { Html, html, STYLE } from "./page.ts";
+
+export interface ReportPage {
+  readonly title: string;
+  readonly subtitle: string;
+  /** The few numbers that come first: name, value, and what is to be known of it. */
+  readonly tiles: readonly { readonly name: string; readonly value: string; readonly note: string }[];
+  /** SVG elements, made by `chartSvg`. */
+  readonly charts: readonly { readonly name: string; readonly svg: string }[];
+  readonly pictures: readonly PagePicture[];
+  readonly tables: readonly { readonly name: string; readonly rows: readonly (readonly [string, string])[] }[];
+  /** A line of names, and lines of numbers. */
+  readonly epochs: { readonly names: readonly string[]; readonly rows: readonly (readonly string[])[] };
+  /** Files in the folder of the page, and what they are. */
+  readonly files: readonly { readonly name: string; readonly about: string }[];
+}
+
+export interface PagePicture {
+  readonly name: string;
+  readonly note: string;
+  /** A data: address. */
+  readonly source: string;
+  /** Pixels of the page, where there is room for as many. */
+  readonly width: number;
+  /** Whether its pixels are to be seen as squares. */
+  readonly pixels: boolean;
+}
+
+export function reportPage(page: ReportPage): string {
+  const { title, subtitle, tiles, charts, pictures, tables, epochs, files } = page;
+  const body = html`<main>
+    <h1>${title}</h1>
+    <p class="note">${subtitle}</p>
+    <div class="tiles">
+      ${tiles.map(
+        ({ name, value, note }) =>
+          html`<div class="tile"><span>${name}</span><b>${value}</b><span>${note}</span></div>`,
+      )}
+    </div>
+    <div class="two">
+      ${charts.map(
+        ({ name, svg }) =>
+          html`<section class="card">
+            <h2>${name}</h2>
+            ${new Html(svg)}
+          </section>`,
+      )}
+    </div>
+    ${pictures.map(pictureCard)}
+    <div class="two">
+      ${tables.map(
+        ({ name, rows }) =>
+          html`<section class="card">
+            <h2>${name}</h2>
+            <table>
+              ${rows.map(
+                ([key, value]) =>
+                  html`<tr>
+                    <th scope="row">${key}</th>
+                    <td>${value}</td>
+                  </tr>`,
+              )}
+            </table>
+          </section>`,
+      )}
+    </div>
+    ${epochsCard(epochs)}
+    <section class="card">
+      <h2>Files</h2>
+      <table>
+        ${files.map(
+          ({ name, about }) =>
+            html`<tr>
+              <td><a href="${encodeURIComponent(name)}">${name}</a></td>
+              <td class="note">${about}</td>
+            </tr>`,
+        )}
+      </table>
+    </section>
+  </main>`;
+  const policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+  return html`<!doctype html>
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta http-equiv="Content-Security-Policy" content="${new Html(policy)}" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title}</title>
+        <style>
+          ${new Html(STYLE)}
+        </style>
+      </head>
+      <body>
+        ${body}
+      </body>
+    </html> `.markup;
+}
+
+function pictureCard({ name, note, source, width, pixels }: PagePicture): Html {
+  const style = html`<img
+    alt="${name}"
+    src="${new Html(source)}"
+    width="${width}"
+    class="${pixels ? "pixels" : "photo"}"
+  />`;
+  return html`<section class="card">
+    <h2>${name}</h2>
+    ${style}
+    <p class="note">${note}</p>
+  </section>`;
+}
+
+function epochsCard({ names, rows }: ReportPage["epochs"]): Html {
+  if (rows.length === 0) return html``;
+  return html`<section class="card">
+    <h2>Epochs</h2>
+    <details>
+      <summary>${rows.length} in numbers</summary>
+      <div class="scroll">
+        <table class="numbers">
+          <tr>
+            ${names.map((name) => html`<th scope="col">${name}</th>`)}
+          </tr>
+          ${rows.map(
+            (row) =>
+              html`<tr>
+                ${row.map((cell) => html`<td>${cell}</td>`)}
+              </tr>`,
+          )}
+        </table>
+      </div>
+    </details>
+  </section>`;
+}
