@@ -1,5 +1,5 @@
 /** Sums that are split over workgroups: how many ways, and that the ops come to the same results. */
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { Parameter } from "../../src/autograd/parameter.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -10,6 +10,9 @@ import { chooseSplits, termsPerSplit } from "../../src/ops/split.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";
 import { checkGradients, drawInputs, forwardAndBackward, seedGradient, type OpCase } from "../helpers/gradcheck.ts";
+
+// A software GPU on a busy machine takes its time for sums this long.
+setDefaultTimeout(120_000);
 
 /** A backend that would keep so many workgroups busy; and how often each kernel ran with how many splits. */
 function wide(backend: Backend, parallelWorkgroups: number, bindingBytes = backend.limits.bindingBytes) {
