@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
+import { withTensorboard } from "../tasks/tensorboard.ts";
 import { train } from "../tasks/train.ts";
 import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
 import { jsonReporter, peopleReporter } from "./train_reporters.ts";
@@ -65,6 +66,7 @@ export default verb({
     },
     seed: { type: "string", description: "The same seed on the same device gives the same bytes (0)", valueHint: "N" },
     ...deviceArgs,
+    tensorboard: { type: "boolean", description: "Write event files for TensorBoard into the run's folder" },
     out: { type: "string", description: "Folder for the run (runs/MODEL-1, -2, …)", valueHint: "FOLDER" },
     resume: {
       type: "string",
@@ -97,7 +99,8 @@ export default verb({
       out: args.out,
       resume: args.resume,
     });
-    const report = args.json ? jsonReporter() : peopleReporter();
+    const shown = args.json ? jsonReporter() : peopleReporter();
+    const report = args.tensorboard ? withTensorboard(shown) : shown;
     const { interrupted } = await train({ ...options, ...deviceOptions(args) }, report, signal);
     return interrupted ? 1 : 0;
   },
