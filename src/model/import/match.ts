@@ -36,7 +36,9 @@ export function matchNetwork(file: WeightFile, wanted?: string): Match {
   const tensors = plainNames(file);
   const candidates = wanted === undefined ? networks : [findNetwork(wanted)];
   const tries = candidates.map((network) => fit(network, tensors));
-  const byShape = tries.filter((attempt) => attempt.match !== undefined);
+  const byOrder = tries.filter((attempt) => attempt.match !== undefined);
+  const byName = byOrder.filter(({ hasNames }) => hasNames);
+  const byShape = byName.length > 0 ? byName : byOrder;
   const fits = byShape.filter(({ network }) => hasLayers(network, file));
   if (byShape.length > 0 && fits.length === 0) {
     const said = file.layers!.map(({ name, lrn }) => (lrn ? `${name} (${lrnText(lrn)})` : name)).join(", ");
@@ -96,6 +98,7 @@ const lrnText = ({ n, k, alpha, beta }: NonNullable<NonNullable<WeightFile["laye
 interface Attempt {
   readonly network: Network;
   readonly match?: Match;
+  readonly hasNames: boolean;
   /** How many parameters agreed before one did not, and how that one differs. */
   readonly agreed: number;
   readonly difference: string;
@@ -104,8 +107,8 @@ interface Attempt {
 function fit(network: Network, tensors: readonly Named[]): Attempt {
   const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   const usual = specsOf(place(network));
-  const haveNames = usual.every(({ spec }) => byName.has(spec.name));
-  const given = haveNames ? usual.map(({ spec }) => byName.get(spec.name)!) : tensors;
+  const hasNames = usual.every(({ spec }) => byName.has(spec.name));
+  const given = hasNames ? usual.map(({ spec }) => byName.get(spec.name)!) : tensors;
   const channelsLast = given.some(({ shape }, i) => shape.length === 4 && isTurned(shape, usual[i]?.spec.shape));
   // The biases of the last layer are as many as there are classes.
   const classes = given[usual.length - 1]?.shape.at(-1);
@@ -116,20 +119,20 @@ function fit(network: Network, tensors: readonly Named[]): Attempt {
     const layout = tensor && layoutOf(tensor.shape, spec.shape, channelsLast, image);
     if (layout) continue;
     const is = tensor ? `${brief(tensor.name)} is ${tensor.shape.join("×")}` : "there are no more tensors";
-    return { network, agreed: i, difference: `${is} and ${spec.name} should be ${spec.shape.join("×")}` };
+    return { network, hasNames, agreed: i, difference: `${is} and ${spec.name} should be ${spec.shape.join("×")}` };
   }
   if (tensors.length > specs.length) {
     const used = new Set(given.slice(0, specs.length));
     const extra = tensors.find((tensor) => !used.has(tensor))!;
     const difference = `${brief(extra.name)} of ${extra.shape.join("×")} is one tensor too many`;
-    return { network, agreed: specs.length, difference };
+    return { network, hasNames, agreed: specs.length, difference };
   }
   const parameters = specs.map(({ spec, image }, i) => {
     const { name, shape } = spec;
     const layout = layoutOf(given[i]!.shape, shape, channelsLast, image)!;
     return { name, shape, read: async () => layout(await given[i]!.read()) };
   });
-  return { network, agreed: specs.length, difference: "", match: { network, classes: classes!, parameters } };
+  return { network, hasNames, agreed: specs.length, difference: "", match: { network, classes: classes!, parameters } };
 }
 
 /** A parameter, and, of a fully connected layer behind images, what goes in. */

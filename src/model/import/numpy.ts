@@ -9,7 +9,7 @@ import { PickleError, unpickle, type Global, type Stateful } from "./pickle.ts";
 import { brief, damaged, elements, MAX_FILE, type SourceTensor, type WeightFile } from "./source.ts";
 import type { ZipEntry } from "./zip.ts";
 
-export const NPY_MAGIC = Buffer.from("\x93NUMPY", "latin1");
+export const NPY_MAGIC = "\x93NUMPY";
 const MAX_HEADER = 65_536;
 
 const TYPES: Readonly<Record<string, NumberType>> = {
@@ -31,7 +31,7 @@ async function readHeader(
   read: (at: number, length: number) => Promise<Uint8Array>,
 ): Promise<Header> {
   const head = Buffer.from(await read(0, Math.min(size, 12)));
-  if (head.length < 10 || !head.subarray(0, 6).equals(NPY_MAGIC)) throw damaged(path, "no array of NumPy's");
+  if (head.length < 10 || head.toString("latin1", 0, 6) !== NPY_MAGIC) throw damaged(path, "no array of NumPy's");
   const isFirst = head[6] === 1;
   const length = isFirst || head.length < 12 ? head.readUInt16LE(8) : head.readUInt32LE(8);
   const start = (isFirst ? 10 : 12) + length;

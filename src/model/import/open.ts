@@ -22,7 +22,7 @@ export async function openWeightFile(path: string): Promise<WeightFile> {
 
 async function identify(file: Bytes): Promise<WeightFile> {
   const head = Buffer.from(await file.read(0, Math.min(file.size, 32)));
-  const starts = (magic: Uint8Array | string) => head.subarray(0, magic.length).equals(Buffer.from(magic));
+  const starts = (magic: string) => head.toString("latin1", 0, magic.length) === magic;
   if (starts("PK\x03\x04")) {
     const entries = await openZip(file);
     const pickle = [...entries.keys()].find((name) => /^[^/]+\/data\.pkl$/.test(name));
@@ -41,8 +41,7 @@ async function identify(file: Bytes): Promise<WeightFile> {
   if (head.includes("././@LongLink") || file.name.endsWith(".tar"))
     throw damaged(file.name, `a .tar archive, as PyTorch wrote before 0.1.10: ${KINDS}`);
   // Protobuf has no magic number: a net begins with its name or with a layer.
-  if (head[0] === 0x0a || head[0] === 0x12 || head.subarray(0, 2).equals(Buffer.from([0xa2, 0x06])))
-    return openCaffe(file);
+  if (head[0] === 0x0a || head[0] === 0x12 || starts("\xa2\x06")) return openCaffe(file);
   // A pickle alone, of any protocol from 2 on.
   if (head[0] === 0x80) throw damaged(file.name, `a pickle, but not one of torch.save or np.save: ${KINDS}`);
   throw damaged(file.name, `no file of weights: ${KINDS}`);

@@ -11,7 +11,7 @@ import { named } from "./dictionary.ts";
 import type { ZipEntry } from "./zip.ts";
 
 /** 0x1950a86a20f9469cfc6c as a pickle of protocol 2 has it. */
-export const LEGACY_MAGIC = Buffer.from("80028a0a6cfc9c46f9206aa85019", "hex");
+export const LEGACY_MAGIC = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 /** The pickles of state dicts have some kilobytes. */
 const MAX_PICKLE = 16 * 2 ** 20;
 
