@@ -4,7 +4,7 @@
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { size } from "../autograd/tensor.ts";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, oneLine } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 import { BYTES, toFloat32, type NumberType } from "./import/numbers.ts";
 
@@ -72,7 +72,8 @@ const TYPES: ReadonlyMap<unknown, NumberType> = new Map<unknown, NumberType>([
  */
 export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Safetensors {
   const fail = (what: string): never => {
-    throw new CheckpointError(`${path}: ${what}`);
+    // Names in it may be of any length, and hold anything.
+    throw new CheckpointError(oneLine(`${path}: ${what.length > 300 ? `${what.slice(0, 299)}…` : what}`));
   };
   let file: number;
   try {

@@ -67,7 +67,7 @@ async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network,
     producer: "alexnet.ts",
     metadata: metadataOf(checkpoint, network, "The mean image is subtracted in the graph."),
   });
-  await replaceFile(path, (append) => pieces.forEach(append));
+  await replaceFile(path, (append) => pieces.forEach((piece) => append(piece)));
 }
 
 /** @returns the files written beside it */
