@@ -2,8 +2,8 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSy
 import { dirname } from "node:path";
 import { AlexNetError } from "./errors.ts";
 
-/** Writes some bytes at the end of a file being written. */
-export type Append = (bytes: Uint8Array) => void;
+/** Writes some bytes at the end of a file being written, or over those that are `at` a place. */
+export type Append = (bytes: Uint8Array, at?: number) => void;
 
 /**
  * Writes a file so that at every moment either the old or the new one is there whole: under a temporary name, flushed
@@ -15,8 +15,10 @@ export async function replaceFile(path: string, write: (append: Append) => void 
     mkdirSync(dirname(path), { recursive: true });
     const file = openSync(temporary, "w");
     try {
-      await write((bytes) => {
-        for (let done = 0; done < bytes.length;) done += writeSync(file, bytes, done);
+      await write((bytes, at) => {
+        for (let done = 0; done < bytes.length;) {
+          done += writeSync(file, bytes, done, bytes.length - done, at === undefined ? undefined : at + done);
+        }
       });
       fsyncSync(file);
     } finally {

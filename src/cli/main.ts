@@ -9,6 +9,8 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   train: () => import("./train.ts"),
   evaluate: () => import("./evaluate.ts"),
   predict: () => import("./predict.ts"),
+  features: () => import("./features.ts"),
+  similar: () => import("./similar.ts"),
   import: () => import("./import.ts"),
   export: () => import("./export.ts"),
   pack: () => import("./pack.ts"),
@@ -34,7 +36,9 @@ if (!load) {
   process.exit(2);
 }
 const { default: command } = await load();
-// "--resume" alone means the newest run.
-const bare = rawArgs.findIndex((arg, i) => arg === "--resume" && (rawArgs[i + 1] ?? "--").startsWith("--"));
-if (bare >= 0) rawArgs[bare] = "--resume=latest";
+// What these mean when they stand alone: the newest run, and a port that is free.
+for (const [option, value] of Object.entries({ "--resume": "latest", "--dashboard": "0" })) {
+  const bare = rawArgs.findIndex((arg, i) => arg === option && (rawArgs[i + 1] ?? "--").startsWith("--"));
+  if (bare >= 0) rawArgs[bare] = `${option}=${value}`;
+}
 await runVerb(command as CommandDef<ArgsDef>, rawArgs);

@@ -5,15 +5,24 @@ const MAGIC = "\x93NUMPY\x01\x00";
 
 /** @param shape of `values` */
 export function toNpy(values: Float32Array, shape: readonly number[]): Uint8Array {
+  return Buffer.concat([npyHeader(shape), new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]);
+}
+
+/**
+ * What stands before the numbers. With room for a larger shape it stays as long when the shape turns out to be smaller.
+ * @param room the shape that it must have room for
+ */
+export function npyHeader(shape: readonly number[], room: readonly number[] = shape): Uint8Array {
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
   // Magic, length and dictionary together fill a multiple of 64 bytes, and end with a new line.
-  const length = Math.ceil((10 + dictionary.length + 1) / 64) * 64 - 10;
+  const more = Math.max(0, room.join().length - shape.join().length);
+  const length = Math.ceil((10 + dictionary.length + more + 1) / 64) * 64 - 10;
   const header = Buffer.alloc(10 + length, " ");
   header.write(MAGIC, 0, "latin1");
   header.writeUInt16LE(length, 8);
   header.write(dictionary, 10, "latin1");
   header.write("\n", header.length - 1, "latin1");
-  return Buffer.concat([header, new Uint8Array(values.buffer, values.byteOffset, values.byteLength)]);
+  return header;
 }
 
 /** The numbers of an array that `toNpy` wrote. @throws DataError when it is none, or of another shape */
@@ -25,5 +34,6 @@ export function fromNpy(bytes: Uint8Array, shape: readonly number[], name: strin
   if (bytes.length !== expected.length + 4 * size) {
     throw new DataError(`${name} has ${bytes.length} bytes, ${expected.length + 4 * size} belong to it: pack again`);
   }
-  return new Float32Array(bytes.slice(expected.length).buffer);
+  // A copy, also of a Buffer, whose slice() is none.
+  return new Float32Array(new Uint8Array(bytes.subarray(expected.length)).buffer);
 }

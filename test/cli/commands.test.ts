@@ -12,7 +12,10 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = ["--device", "cpu", "--threads", "1"];
-const VERBS = ["train", "evaluate", "predict", "pack", "look", "report", "models", "devices"];
+const VERBS = [
+  ...["train", "evaluate", "predict", "features", "similar", "import", "export"],
+  ...["pack", "look", "report", "models", "devices"],
+];
 
 /** Runs a command that must succeed without a word on standard error. */
 async function output(args: readonly string[], env: Record<string, string> = {}, stdin?: Uint8Array): Promise<string> {
