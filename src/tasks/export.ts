@@ -76,7 +76,8 @@ async function writePlain(path: string, stem: string, checkpoint: Checkpoint, ne
   const colours = [mean[0]!, mean[1]!, mean[2]!];
   const isImage = mean.some((value, i) => value !== colours[i % 3]);
   const beside = `${stem}.mean.npy`;
-  const subtract = `Subtract ${isImage ? `the mean image in ${basename(beside)}, cropped likewise` : colours.join(", ")}.`;
+  const what = isImage ? `the mean image in ${basename(beside)}, cropped likewise` : colours.join(", ");
+  const subtract = `Subtract ${what}.`;
   const parameters = place(network, checkpoint.classes.length).flatMap((placed) => placed.parameters);
   await writeSafetensors(
     path,

@@ -223,7 +223,10 @@ async function classNames(
     const text = await readFile(path, "utf8").catch((error: unknown) => {
       throw new UsageError(`--classes ${path}: ${reason(error)}`, { cause: error });
     });
-    const lines = text.split(/\r?\n/).map((line) => oneLine(line).trim()).filter((line) => line !== ""); // prettier-ignore
+    const lines = text
+      .split(/\r?\n/)
+      .map((line) => oneLine(line).trim())
+      .filter((line) => line !== "");
     if (lines.length === count) return [unlike(lines, lines.keys().toArray()), basename(path)];
     throw new UsageError(`--classes ${path} has ${lines.length} names, and the network ${count} outputs`);
   }
@@ -237,7 +240,7 @@ async function classNames(
 function parseNames(text: string | undefined): readonly string[] | undefined {
   try {
     const names: unknown = JSON.parse(text ?? "");
-    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names : undefined;
+    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names.map(oneLine) : undefined;
   } catch {
     return undefined;
   }

@@ -19,13 +19,51 @@ afterAll(() => backend.close());
 
 const start = { sigma: 0.3, bias: 0.2 };
 const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
-  "groups, strides and padding": [L.conv("a", 8, 3, { ...start, stride: 2, pad: 1 }), L.relu(), L.conv("b", 6, 3, { ...start, pad: 2, groups: 2 }), L.tanh(), L.fc("c", CLASSES, start)], // prettier-ignore
-  "pooling, rounded up and down": [L.conv("a", 4, 3, { ...start, pad: 1 }), L.maxPool(3, 2), L.averagePool(3, 2), L.maxPool(3, 2, { round: "down" }), L.fc("b", CLASSES, start)], // prettier-ignore
-  "normalisation across maps": [L.conv("a", 9, 3, start), L.lrn({ n: 5, k: 2, alpha: 0.1, beta: 0.75 }), L.fc("b", CLASSES, start)], // prettier-ignore
-  "… in halves": [L.conv("a", 10, 3, start), L.lrn({ n: 5, k: 1.5, alpha: 0.2, beta: 0.6, groups: 2 }), L.fc("b", CLASSES, start)], // prettier-ignore
-  "normalisation inside a map": [L.conv("a", 3, 3, start), L.mapNorm({ size: 3, k: 1, alpha: 0.05, beta: 0.75 }), L.mapNorm({ size: 5, k: 1, alpha: 0.02, beta: 0.5 }), L.fc("b", CLASSES, start)], // prettier-ignore
-  "local layers": [L.conv("a", 3, 3, start), L.local("b", 4, 3, { ...start, pad: 1 }), L.relu(), L.local("c", 2, 3, { ...start, stride: 2 }), L.fc("d", CLASSES, start)], // prettier-ignore
-  "two hidden layers and dropout": [L.fc("a", 7, start), L.relu(), L.dropout(0), L.fc("b", 5, start), L.dropout(1), L.fc("c", CLASSES, start)], // prettier-ignore
+  "groups, strides and padding": [
+    L.conv("a", 8, 3, { ...start, stride: 2, pad: 1 }),
+    L.relu(),
+    L.conv("b", 6, 3, { ...start, pad: 2, groups: 2 }),
+    L.tanh(),
+    L.fc("c", CLASSES, start),
+  ],
+  "pooling, rounded up and down": [
+    L.conv("a", 4, 3, { ...start, pad: 1 }),
+    L.maxPool(3, 2),
+    L.averagePool(3, 2),
+    L.maxPool(3, 2, { round: "down" }),
+    L.fc("b", CLASSES, start),
+  ],
+  "normalisation across maps": [
+    L.conv("a", 9, 3, start),
+    L.lrn({ n: 5, k: 2, alpha: 0.1, beta: 0.75 }),
+    L.fc("b", CLASSES, start),
+  ],
+  "… in halves": [
+    L.conv("a", 10, 3, start),
+    L.lrn({ n: 5, k: 1.5, alpha: 0.2, beta: 0.6, groups: 2 }),
+    L.fc("b", CLASSES, start),
+  ],
+  "normalisation inside a map": [
+    L.conv("a", 3, 3, start),
+    L.mapNorm({ size: 3, k: 1, alpha: 0.05, beta: 0.75 }),
+    L.mapNorm({ size: 5, k: 1, alpha: 0.02, beta: 0.5 }),
+    L.fc("b", CLASSES, start),
+  ],
+  "local layers": [
+    L.conv("a", 3, 3, start),
+    L.local("b", 4, 3, { ...start, pad: 1 }),
+    L.relu(),
+    L.local("c", 2, 3, { ...start, stride: 2 }),
+    L.fc("d", CLASSES, start),
+  ],
+  "two hidden layers and dropout": [
+    L.fc("a", 7, start),
+    L.relu(),
+    L.dropout(0),
+    L.fc("b", 5, start),
+    L.dropout(1),
+    L.fc("c", CLASSES, start),
+  ],
 };
 
 const uniform = (length: number, index: number) => {
@@ -57,7 +95,10 @@ describe("what an ONNX graph computes", () => {
     const options = { layers: place(network, CLASSES), parameter: (name: string) => parameters.get(name)!, mean };
 
     const plain = readOnnx(onnxModel(networkGraph({ ...options, logits: true })));
-    expect([plain.input, plain.output]).toEqual([["N", 3, crop, crop], ["N", CLASSES]]); // prettier-ignore
+    expect([plain.input, plain.output]).toEqual([
+      ["N", 3, crop, crop],
+      ["N", CLASSES],
+    ]);
     const { shape, data } = plain.run({ shape: [IMAGES, 3, crop, crop], data: pixels });
     expect(shape).toEqual([IMAGES, CLASSES]);
     const scale = Math.max(...expected.map(Math.abs));

@@ -251,10 +251,14 @@ describe("what is no weights", () => {
 
 describe("zip archives", () => {
   const archive = async (file: ZipFile, large = false) =>
-    openWeightFile(written(zip([["w.npy", file]], large))).then((opened) => opened.tensors.get("w")!.read());
-  const npy = (text: string, numbers: number) =>
-    Buffer.concat([Buffer.from(`\x93NUMPY\x01\0${String.fromCharCode(text.length)}\0${text}`, "latin1"), new Uint8Array(new Float32Array(numbers).fill(2).buffer)]); // prettier-ignore
-  const contents = npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}", 3);
+    openWeightFile(written(zip([["w.npy", file]], large))).then((opened) =>
+      opened.tensors.get("w")!.read().finally(opened.close),
+    );
+  const header = "{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}";
+  const contents = Buffer.concat([
+    Buffer.from(`\x93NUMPY\x01\0${String.fromCharCode(header.length)}\0${header}`, "latin1"),
+    new Uint8Array(Float32Array.of(2, 2, 2).buffer),
+  ]);
 
   test("ZIP64, stored and deflated", async () => {
     for (const large of [false, true]) {

@@ -49,7 +49,12 @@ async function logits(weights: string): Promise<number[][]> {
   const pixels = Buffer.concat(LOGITS.map((_, k) => goldenPicture(32, 32, k)));
   const tape = new Tape(backend, { record: false });
   const views = tape.input([images, VIEW_LENGTH], centreView(images, 32, 32));
-  const x = augment(tape.input([images, 32, 32, 3], new Uint8Array(pixels)), views, uploadMean(backend, 32, checkpoint.mean), 32); // prettier-ignore
+  const x = augment(
+    tape.input([images, 32, 32, 3], new Uint8Array(pixels)),
+    views,
+    uploadMean(backend, 32, checkpoint.mean),
+    32,
+  );
   const values = await model.forward(x).read();
   return LOGITS.map((_, n) => Array.from({ length: model.classes }, (_, k) => values[k * images + n]!));
 }
@@ -65,7 +70,13 @@ beforeAll(async () => void (torch = await imported(goldenFile("zip.pth"))));
 
 describe("what belongs to the weights", () => {
   test("torchvision's mean and deviation, folded into mean image and conv1: PyTorch's logits", async () => {
-    expect(torch).toMatchObject({ network: "small", parameters: 34_602, format: "PyTorch", classes: 10, names: "their numbers" }); // prettier-ignore
+    expect(torch).toMatchObject({
+      network: "small",
+      parameters: 34_602,
+      format: "PyTorch",
+      classes: 10,
+      names: "their numbers",
+    });
     expect(torch.preprocessing).toBe(
       "pixels 0–255 minus 123.7, 116.3, 103.5; folded in: conv1's weights divided by 58.4, 57.12, 57.38",
     );
@@ -167,7 +178,10 @@ describe("what is exported", () => {
     const { files } = await exportModel({ model: torch.run, as: "onnx", out: at("net.onnx"), logits: true });
     expect(files).toEqual([at("net.onnx"), at("net.classes.txt")]);
     const model = readOnnx(readFileSync(at("net.onnx")));
-    expect([model.input, model.output]).toEqual([["N", 3, 32, 32], ["N", 10]]); // prettier-ignore
+    expect([model.input, model.output]).toEqual([
+      ["N", 3, 32, 32],
+      ["N", 10],
+    ]);
     const pictures = LOGITS.map((_, k) => goldenPicture(32, 32, k));
     const planes = pictures.map((pixels) =>
       Float32Array.from(pixels, (_, i) => pixels[3 * (i % 1024) + Math.floor(i / 1024)]!),

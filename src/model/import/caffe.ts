@@ -3,7 +3,7 @@
  * github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto.
  */
 import { readWhole, type Bytes } from "../../data/bytes.ts";
-import { toFloat32 } from "./numbers.ts";
+import { BYTES, toFloat32 } from "./numbers.ts";
 import { fieldsOf, floatOf, numbersOf, textOf, WireError, type Field } from "./protobuf.ts";
 import { brief, damaged, elements, MAX_FILE, type SourceLayer, type SourceTensor, type WeightFile } from "./source.ts";
 
@@ -17,6 +17,9 @@ const FORMS = {
 /** V1LayerParameter.LayerType. */
 const [V1_LRN, V1_POOLING] = [15, 17];
 const MAX_LAYERS = 10_000;
+/** No layer has more weights than a few, and no blob more sides. */
+const MAX_BLOBS = 100;
+const MAX_SIDES = 32;
 
 /** @throws CheckpointError or DataError when it is no net with weights or damaged */
 export async function openCaffe(file: Bytes): Promise<WeightFile> {
@@ -44,7 +47,8 @@ function readLayer(path: string, layer: Field, tensors: Map<string, SourceTensor
   for (const field of fieldsOf(layer.bytes)) {
     if (field.id === form.name) name = textOf(field);
     if (field.id === form.type) kind = field.wire === 0 ? (V1_KINDS[field.value] ?? "") : textOf(field);
-    if (field.id === form.blobs) blobs.push(field);
+    if (field.id === form.blobs && blobs.push(field) > MAX_BLOBS)
+      throw new WireError(`a layer of more than ${MAX_BLOBS} blobs`);
     if (field.id === form.lrn) lrn = field;
   }
   if (kind === "LRN") layers.push({ kind: "lrn", name, lrn: readLrn(lrn) });
@@ -74,15 +78,12 @@ function readLrn(field: Field | undefined): NonNullable<SourceLayer["lrn"]> {
 function readBlob(path: string, name: string, bytes: Uint8Array): SourceTensor {
   const old = [0, 0, 0, 0];
   let shape: number[] | undefined;
-  const runs: { readonly bytes: Uint8Array; readonly type: "f32" | "f64" }[] = [];
   let there = 0;
   for (const field of fieldsOf(bytes)) {
     if (field.id >= 1 && field.id <= 4 && field.wire === 0) old[field.id - 1] = field.value;
-    if (field.id === 7) shape = [...fieldsOf(field.bytes)].filter(({ id }) => id === 1).flatMap(numbersOf);
-    const type = field.id === 5 ? "f32" : field.id === 8 ? "f64" : undefined;
-    if (!type || field.wire === 0) continue;
-    runs.push({ bytes: field.bytes, type });
-    there += field.bytes.length / (type === "f32" ? 4 : 8);
+    if (field.id === 7) shape = sidesOf(field.bytes);
+    const type = dataType(field);
+    if (type) there += field.bytes.length / BYTES[type];
   }
   const sides = shape ?? squeezed(old);
   const count = elements(path, name, sides);
@@ -94,14 +95,32 @@ function readBlob(path: string, name: string, bytes: Uint8Array): SourceTensor {
     async read() {
       const values = new Float32Array(count);
       let at = 0;
-      for (const run of runs) {
-        const part = toFloat32(run.bytes, run.type);
+      for (const field of fieldsOf(bytes)) {
+        const type = dataType(field);
+        if (!type) continue;
+        const part = toFloat32(field.bytes, type);
         values.set(part, at);
         at += part.length;
       }
       return values;
     },
   };
+}
+
+/** Of which numbers a field of a blob is one or many; its differences, which training leaves there, are not read. */
+function dataType({ id, wire }: Field): "f32" | "f64" | undefined {
+  if (wire === 0) return undefined;
+  return id === 5 ? "f32" : id === 8 ? "f64" : undefined;
+}
+
+/** BlobShape */
+function sidesOf(bytes: Uint8Array): number[] {
+  const sides: number[] = [];
+  for (const field of fieldsOf(bytes)) {
+    if (field.id === 1) sides.push(...numbersOf(field).slice(0, MAX_SIDES));
+    if (sides.length > MAX_SIDES) throw new WireError(`a blob with more than ${MAX_SIDES} sides`);
+  }
+  return sides;
 }
 
 /** Old nets have four sides for everything: those of 1 in front say nothing. */

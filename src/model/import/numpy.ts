@@ -11,6 +11,7 @@ import type { ZipEntry } from "./zip.ts";
 
 export const NPY_MAGIC = "\x93NUMPY";
 const MAX_HEADER = 65_536;
+const MAX_ARRAYS = 10_000;
 
 const TYPES: Readonly<Record<string, NumberType>> = {
   ...{ f2: "f16", f4: "f32", f8: "f64", u1: "u8", b1: "u8", i1: "i8", i2: "i16", i4: "i32", i8: "i64" },
@@ -41,13 +42,14 @@ async function readHeader(
   const fortran = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
   const shape = /'shape':\s*\(([\d\sL,]*)\)/.exec(text)?.[1];
   if (!descr || !fortran || shape === undefined) throw damaged(path, `a header that is not understood: ${brief(text)}`);
-  const sides = shape.replaceAll("L", "").split(",").filter((side) => side.trim() !== "").map(Number); // prettier-ignore
+  const sides = (shape.match(/\d+/g) ?? []).map(Number);
   return { descr, fortran: fortran === "True", shape: sides, start };
 }
 
 /** @param entries of an archive whose files are arrays. @throws CheckpointError */
 export async function openNpz(file: Bytes, entries: ReadonlyMap<string, ZipEntry>): Promise<WeightFile> {
   const tensors = new Map<string, SourceTensor>();
+  if (entries.size > MAX_ARRAYS) throw damaged(file.name, `it has ${entries.size} arrays, more than ${MAX_ARRAYS}`);
   for (const [entryName, entry] of entries) {
     const name = entryName.replace(/\.npy$/, "");
     const path = `${file.name}/${brief(entryName)}`;

@@ -75,10 +75,11 @@ const channel = (order: Preprocessing["order"], colour: number): number => (orde
 /** In a line, for people: what was folded where. */
 export function describe({ order, scale, mean, deviation }: Preprocessing): string {
   const round = (numbers: readonly number[]) => numbers.map((n) => Number(n.toPrecision(4))).join(", ");
-  const folded = [
-    ...(scale !== 1 || deviation.some((d) => d !== 1) ? [`conv1's weights divided by ${round(deviation.map((d) => scale * d))}`] : []), // prettier-ignore
-    ...(order === "bgr" ? ["conv1's input channels from blue, green, red to red, green, blue"] : []),
-  ];
-  const what = mean.length === 3 ? round([...mean].map((m) => scale * m)) : "a mean image";
-  return `pixels 0–255 minus ${what}${order === "bgr" ? " (blue first)" : ""}${folded.length > 0 ? `; folded in: ${folded.join("; ")}` : ""}`;
+  const factors = deviation.map((d) => scale * d);
+  const folded: string[] = [];
+  if (factors.some((factor) => factor !== 1)) folded.push(`conv1's weights divided by ${round(factors)}`);
+  if (order === "bgr") folded.push("conv1's input channels from blue, green, red to red, green, blue");
+  const subtracted = mean.length === 3 ? round([...mean].map((m) => scale * m)) : "a mean image";
+  const first = order === "bgr" ? " (blue first)" : "";
+  return `pixels 0–255 minus ${subtracted}${first}${folded.length > 0 ? `; folded in: ${folded.join("; ")}` : ""}`;
 }

@@ -239,10 +239,13 @@ function openView(
   const size = BYTES[type];
   const span = count === 0 ? 0 : 1 + shape.reduce((sum, side, axis) => sum + (side - 1) * strides[axis]!, 0);
   const there = Math.floor(bytesOf(storage) / size);
+  // What lies between its elements is read too.
+  elements(path, name, [span]);
   if (offset + span > there || count > span) {
     throw damaged(
       path,
-      `"${brief(name)}" of shape ${shape.join("×")} takes ${count} elements, ${offset} to ${offset + span}, of a storage of ${there}`,
+      `"${brief(name)}" of shape ${shape.join("×")} takes ${count} elements, ${offset} to ${offset + span}, ` +
+        `of a storage of ${there}`,
     );
   }
   const read = find(storage);

@@ -38,7 +38,7 @@ export async function openZip(file: Bytes): Promise<ReadonlyMap<string, ZipEntry
   }
   const directory = viewOf(await file.read(at, size));
   const entries = new Map<string, ZipEntry>();
-  let place = 0;
+  let [place, unpacked] = [0, 0];
   for (let i = 0; i < count; i++) {
     if (place + 46 > size || directory.getUint32(place, true) !== ENTRY) {
       throw fail(`at byte ${at + place} entry ${i} of ${count} of the zip directory is missing`);
@@ -49,6 +49,9 @@ export async function openZip(file: Bytes): Promise<ReadonlyMap<string, ZipEntry
     const entry = readEntry(file, directory, place, nameBytes!, extraBytes!, fail);
     if (entries.has(entry.name)) throw fail(`"${brief(entry.name)}" is in the archive twice`);
     entries.set(entry.name, entry);
+    // Entries may share what they are packed in, and so be a thousand times as much as it seems.
+    if (!entry.stored) unpacked += entry.size;
+    if (unpacked > MAX_FILE) throw fail(`its deflated files have more than ${MAX_FILE} bytes`);
     place = end;
   }
   return entries;
