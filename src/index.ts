@@ -40,4 +40,6 @@ export type { TrainOptions } from "./tasks/config.ts";
 export type { Report, TrainEvent } from "./tasks/events.ts";
 export { evaluate, type EvaluateOptions, type Evaluation } from "./tasks/evaluate.ts";
 export { predict, type Prediction, type PredictOptions } from "./tasks/predict.ts";
+export { features, type Features, type FeaturesOptions } from "./tasks/features.ts";
+export { similar, type Similar, type SimilarOptions, type SimilarResult } from "./tasks/similar.ts";
 export { look, type Look, type LookOptions } from "./tasks/look.ts";

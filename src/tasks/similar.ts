@@ -1,21 +1,22 @@
 /** The images of a set that a network finds most like others: the nearest by the activations of a layer [P §6.1]. */
 import { resolve } from "node:path";
 import { centreView } from "../data/augmentation.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
 import { place } from "../model/model.ts";
-import { findTap } from "../model/tap.ts";
+import { findTap, type Tap } from "../model/tap.ts";
 import { drawNeighbours, type Neighbourhood } from "../pictures/neighbours.ts";
 import { renderPng } from "../pictures/svg.ts";
 import { checkCount } from "./config.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
-import { openIndex } from "./feature_index.ts";
-import { decodeImages, findImages, thumbnailOfNamed } from "./images.ts";
+import { openIndex, type FeatureIndex } from "./feature_index.ts";
+import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { nearest } from "./nearest.ts";
 import { activations } from "./passes.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { thumbnailOf } from "./thumbnails.ts";
-import { openTrained } from "./trained.ts";
+import { openTrained, type Member } from "./trained.ts";
 
 export interface SimilarOptions extends DeviceOptions {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -101,43 +102,8 @@ export async function similar(
           ...(signal && { signal }),
         });
         try {
-          const rows: Neighbourhood[] = [];
-          const { record, crop } = network;
-          for await (const { images, pixels, errors } of decodeImages(named, record)) {
-            signal?.throwIfAborted();
-            const views = centreView(images.length, record, crop);
-            const vectors = await activations(member.model, member.mean, { pixels, views }, tap.count);
-            for (const [n, image] of images.entries()) {
-              const error = errors[n];
-              if (error !== undefined) {
-                found({ image: image.name, error });
-                continue;
-              }
-              const query = vectors.subarray(n * tap.size, (n + 1) * tap.size);
-              const start = performance.now();
-              const { found: near, compared } = nearest(query, index.sketch, top, index.read);
-              const searchMs = performance.now() - start;
-              const neighbours = near.map(({ row, distance }) => {
-                const i = index.images[row]!;
-                return { i, image: dataset.nameOf(i), class: dataset.classes[dataset.label(i)]!, distance };
-              });
-              found({
-                image: image.name,
-                neighbours: neighbours.map(({ i: _, ...rest }) => rest),
-                ...{ compared, searchMs },
-              });
-              if (options.out === undefined || rows.length === MAX_DRAWN) continue;
-              const drawn = neighbours.map(async ({ i, image: name, class: label, distance }) => ({
-                ...{ name, label, distance },
-                image: await thumbnailOf(dataset, i),
-              }));
-              rows.push({
-                image: await thumbnailOfNamed(image),
-                name: image.name,
-                neighbours: await Promise.all(drawn),
-              });
-            }
-          }
+          const search = { index, dataset, member, tap, top, wantsPicture: options.out !== undefined };
+          const rows = await searchAll(named, { ...search, ...(signal && { signal }) }, found);
           const result = {
             ...{ network: network.name, weights: weights.path, layer: tap.name, data: dataset.name },
             ...{ images: index.images.length, index: index.folder, device: backend.description },
@@ -160,4 +126,57 @@ export async function similar(
   } finally {
     trained.close();
   }
+}
+
+interface Search {
+  readonly index: FeatureIndex;
+  readonly dataset: Dataset;
+  readonly member: Member;
+  readonly tap: Tap;
+  readonly top: number;
+  readonly wantsPicture: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** @returns what there is to draw, if it is wanted */
+async function searchAll(
+  named: readonly NamedImage[],
+  { index, dataset, member, tap, top, wantsPicture, signal }: Search,
+  found: (similar: Similar) => void,
+): Promise<Neighbourhood[]> {
+  const rows: Neighbourhood[] = [];
+  const { record, crop } = member.model.network;
+  for await (const { images, pixels, errors } of decodeImages(named, record)) {
+    signal?.throwIfAborted();
+    const views = centreView(images.length, record, crop);
+    const vectors = await activations(member.model, member.mean, { pixels, views }, tap.count);
+    for (const [n, image] of images.entries()) {
+      const error = errors[n];
+      if (error !== undefined) {
+        found({ image: image.name, error });
+        continue;
+      }
+      const query = vectors.subarray(n * tap.size, (n + 1) * tap.size);
+      const start = performance.now();
+      const { found: near, compared } = nearest(query, index.sketch, top, index.read);
+      const searchMs = performance.now() - start;
+      const numbers = near.map(({ row }) => index.images[row]!);
+      const neighbours = numbers.map((i, k) => ({
+        image: dataset.nameOf(i),
+        class: dataset.classes[dataset.label(i)]!,
+        distance: near[k]!.distance,
+      }));
+      found({ image: image.name, neighbours, compared, searchMs });
+      if (!wantsPicture || rows.length === MAX_DRAWN) continue;
+      const drawn = neighbours.map(async ({ image: name, class: label, distance }, k) => ({
+        ...{ name, label, distance },
+        image: await thumbnailOf(dataset, numbers[k]!),
+      }));
+      rows.push({
+        ...{ name: image.name, image: await thumbnailOfNamed(image) },
+        neighbours: await Promise.all(drawn),
+      });
+    }
+  }
+  return rows;
 }

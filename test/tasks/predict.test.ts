@@ -1,0 +1,134 @@
+/** Predictions of odd images and odd names, and the picture of them. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Transformer } from "@napi-rs/image";
+import { openReference } from "../../src/backends/reference.ts";
+import { saveCheckpoint } from "../../src/model/checkpoint.ts";
+import { Model } from "../../src/model/model.ts";
+import { small } from "../../src/model/networks.ts";
+import { drawAnswers } from "../../src/pictures/answers.ts";
+import { classOfFolder } from "../../src/tasks/images.ts";
+import { predict, type Prediction } from "../../src/tasks/predict.ts";
+import { drawn, plain, writeFiles } from "../data/fixtures.ts";
+import { cli, figurePng, temporaryFolder } from "../helpers/cli.ts";
+
+setDefaultTimeout(120_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const at = (...names: string[]) => join(folder.path, ...names);
+const CPU = { device: "cpu", threads: 1 } as const;
+/** Codes for a terminal, a mark that turns what follows around, markup. */
+const ODD = `\u001b[31m<b>&"red"\u202e\u0007\u009b1m`;
+const SHOWN = '[31m<b>&"red" 1m';
+
+beforeAll(async () => {
+  const model = new Model(small, openReference("f32"), 3);
+  model.initialise(1);
+  const mean = new Float32Array(small.record ** 2 * 3).fill(100);
+  await saveCheckpoint(at("model.safetensors"), { model, classes: ["bees", ODD, "ants"], mean, state: {} });
+});
+
+async function ask(images: readonly string[], out?: string) {
+  const found: Prediction[] = [];
+  const options = { ...CPU, model: at("model.safetensors"), images, ...(out === undefined ? {} : { out }) };
+  return { found, result: await predict(options, (prediction) => found.push(prediction)) };
+}
+
+describe("images", () => {
+  test("of any size and shape", async () => {
+    const grey = (width: number, height: number) => drawn(width, height, (x, y) => [x % 256, y % 256, 9]).png();
+    const sizes = [[1, 1], [2, 3000], [3000, 2], [31, 33], [1500, 1000]] as const; // prettier-ignore
+    for (const [w, h] of sizes) await writeFiles(at("sizes"), { [`${w}x${h}.png`]: await grey(w, h) });
+    const { found } = await ask([at("sizes")]);
+    expect(found.length).toBe(5);
+    expect(found.filter((each) => "error" in each)).toEqual([]);
+  });
+
+  test("a folder with broken files: each is answered or refused; hidden ones and other kinds are passed over", async () => {
+    const png = figurePng(0, 0);
+    await writeFiles(at("mixed"), {
+      ...{ "a.png": png, "b.png": png.subarray(0, 60), "c.jpg": "", "d/e.PNG": png, "notes.txt": "notes" },
+      ...{ "._a.png": "what macOS leaves", ".cache/f.png": png, "g.webp": "RIFF....WEBPVP8 " },
+    });
+    mkdirSync(at("mixed", "h.png"));
+    const { found } = await ask([at("mixed")]);
+    const said = found.map((each) => [each.image.slice(at("mixed").length + 1), "error" in each]);
+    expect(said).toEqual([
+      ["a.png", false],
+      ["b.png", true],
+      ["c.jpg", true],
+      [join("d", "e.PNG"), false],
+      ["g.webp", true],
+      ["h.png", true],
+    ]);
+  });
+});
+
+describe("the right class", () => {
+  test("is that of the folder's name, or of its synset", () => {
+    const known = ["ants", "tench, Tinca tinca", "crane (n02012849)", "crane (n03126707)"];
+    expect(classOfFolder("x/ants/1.jpg", known)).toBe("ants");
+    expect(classOfFolder("ants/bees/1.jpg", known)).toBeUndefined();
+    expect(classOfFolder("x/n01440764/1.jpg", known)).toBe("tench, Tinca tinca");
+    expect(classOfFolder("x/n03126707/1.jpg", known)).toBe("crane (n03126707)");
+  });
+
+  test("is marked in the picture, and no name becomes markup", async () => {
+    const bars = [
+      { name: ODD, probability: 0.75, isRight: false },
+      { name: "ants", probability: 0.25, isRight: true },
+    ];
+    const svg = await drawAnswers({ title: ODD, facts: [], cells: [{ image: undefined, name: ODD, right: "ants", bars }] }); // prettier-ignore
+    const fills = [...svg.matchAll(/<rect [^>]*height="17" fill="(#\w+)"/g)].map(([, fill]) => fill);
+    expect(fills.length).toBe(2);
+    expect(fills[0]).not.toBe(fills[1]!);
+    expect(svg).not.toContain("<b>");
+    expect(svg).not.toMatch(/[\u001b\u202e\u0007\u009b]/);
+  });
+});
+
+test("the picture has a cell for each image that could be used", async () => {
+  await writeFiles(at("named"), {
+    "ants/1.png": await plain(90),
+    "ants/2.png": "no image",
+    "bees/1.png": await plain(9),
+  });
+  const { found, result } = await ask([at("named")], at("deep", "named.png"));
+  expect(found.length).toBe(3);
+  expect(result.picture).toEqual({ file: at("deep", "named.png"), images: 2 });
+  const { width, height } = await new Transformer(readFileSync(result.picture!.file)).metadata();
+  expect([width > 600, height > 250]).toEqual([true, true]);
+});
+
+describe("the command", () => {
+  const run = (args: readonly string[], stdin?: Uint8Array) =>
+    cli(["predict", ...args, "--model", "model.safetensors", "--device", "cpu", "--threads", "1"], {
+      cwd: folder.path,
+      ...(stdin && { stdin }),
+    });
+
+  test("names are shown as text; the picture is named", async () => {
+    writeFileSync(at("photo.png"), figurePng(0, 0));
+    const { code, stdout, stderr } = await run(["photo.png", "--out", "photo-out.png"]);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toContain(`  ${SHOWN} `);
+    expect(stdout).not.toMatch(/[\u001b\u202e\u0007\u009b]/);
+    expect(stdout).toEndWith("\nphoto-out.png: one image\n");
+  });
+
+  test("nothing usable on standard input: exit code 1, and no picture", async () => {
+    const { code, stdout, stderr } = await run(["-", "--out", "none.png"], new TextEncoder().encode("no image"));
+    expect(code).toBe(1);
+    expect(stderr).toBe("error: -: it is no JPEG, PNG or WebP image\n");
+    expect(stdout).toBe("by small, model.safetensors\n");
+  });
+
+  test("a picture that can't be written: exit code 1", async () => {
+    writeFileSync(at("photo.png"), figurePng(0, 0));
+    const { code, stderr } = await run(["photo.png", "--out", join("photo.png", "x.png")]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^error: can't write .*x\.png: there is a file of that name\n$/);
+  });
+});
