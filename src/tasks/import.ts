@@ -1,4 +1,7 @@
-/** Makes a run folder of weights from elsewhere, so that they can be used like those trained here. */
+/**
+ * Makes a run folder of weights from elsewhere, so that they can be used like those trained here. It has no config.json:
+ * nothing can be resumed, only fine-tuned.
+ */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -25,7 +28,6 @@ import type { WeightFile } from "../model/import/source.ts";
 import { writeCheckpoint } from "../model/checkpoint.ts";
 import { cacheFolder } from "../native/cache.ts";
 import { suggest } from "../suggest.ts";
-import { makeConfig } from "./config.ts";
 import { namedRun, newRun, type Run } from "./runs.ts";
 
 export interface ImportOptions {
@@ -99,12 +101,10 @@ export async function importWeights(options: ImportOptions, progress: Progress =
     const preprocessing = await choosePreprocessing(options, file);
     const mean = meanImage(preprocessing, network.record);
     const [names, from] = await classNames(options.classes, classes, own?.["classes"]);
-    const config = makeConfig({}, network.name, null, null);
     progress(`Reading ${basename(path)}`);
     const parameters = await readParameters(match, file, preprocessing);
     const run = openRun(options.out, network.name);
     const said = describe(preprocessing);
-    await run.writeConfig(config);
     await writeCheckpoint(run.best, {
       ...{ network, parameters, mean, classes: names },
       state: { imported: { file: basename(path), format: file.format, preprocessing: said } },

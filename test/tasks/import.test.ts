@@ -16,8 +16,8 @@ import { exportModel } from "../../src/tasks/export.ts";
 import { fetchNamed, importWeights, type ImportOptions } from "../../src/tasks/import.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
 import { predict, type Prediction } from "../../src/tasks/predict.ts";
-import { Run } from "../../src/tasks/runs.ts";
-import { openWeights } from "../../src/tasks/weights.ts";
+import { train } from "../../src/tasks/train.ts";
+import { findWeights, openWeights } from "../../src/tasks/weights.ts";
 import { goldenPicture } from "../data/golden_pictures.ts";
 import { cli, figurePng, jsonLines, temporaryFolder } from "../helpers/cli.ts";
 import { readOnnx } from "../helpers/onnx.ts";
@@ -237,7 +237,9 @@ describe("an imported run", () => {
     );
     expect(found).toHaveLength(1);
     expect("classes" in found[0]! && found[0].classes).toHaveLength(5);
-    expect(new Run(torch.run).readConfig().network).toBe("small");
+    // It was not trained here: there is nothing to go on with, and no data that it belongs to.
+    expect(() => findWeights(torch.run).config()).toThrow(/does not say what it was trained on: name the data/);
+    await expect(train({ resume: torch.run })).rejects.toThrow(/no run in .*config.json/);
     await expect(importWeights({ file: at("weights0"), out: torch.run })).rejects.toThrow(/holds a run already/);
   });
 
