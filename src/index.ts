@@ -43,3 +43,5 @@ export { predict, type Prediction, type PredictOptions } from "./tasks/predict.t
 export { features, type Features, type FeaturesOptions } from "./tasks/features.ts";
 export { similar, type Similar, type SimilarOptions, type SimilarResult } from "./tasks/similar.ts";
 export { look, type Look, type LookOptions } from "./tasks/look.ts";
+export { exportModel, type Exported, type ExportOptions } from "./tasks/export.ts";
+export { importWeights, type Imported, type ImportOptions } from "./tasks/import.ts";
