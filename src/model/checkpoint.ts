@@ -16,7 +16,8 @@ import {
   type TensorSource,
 } from "./safetensors.ts";
 
-const FORMAT = "alexnet-1";
+/** What marks the files of this program. */
+export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
 const VELOCITY = "velocity.";
 

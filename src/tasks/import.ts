@@ -25,7 +25,7 @@ import {
   type Preprocessing,
 } from "../model/import/preprocessing.ts";
 import type { WeightFile } from "../model/import/source.ts";
-import { writeCheckpoint } from "../model/checkpoint.ts";
+import { FORMAT, writeCheckpoint } from "../model/checkpoint.ts";
 import { cacheFolder } from "../native/cache.ts";
 import { suggest } from "../suggest.ts";
 import { namedRun, newRun, type Run } from "./runs.ts";
@@ -95,6 +95,9 @@ export async function importWeights(options: ImportOptions, progress: Progress =
   const path = await locate(options.file, progress);
   const file = await openWeightFile(path);
   try {
+    if (file.metadata["format"] === FORMAT) {
+      throw new UsageError(`${path} is a checkpoint of this program: use it as it is, with --model ${path}`);
+    }
     const own = isOwn(file) ? file.metadata : undefined;
     const match = matchNetwork(file, options.model ?? own?.["network"]);
     const { network, classes } = match;

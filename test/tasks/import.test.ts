@@ -10,7 +10,7 @@ import { fromNpy, toNpy } from "../../src/data/npy.ts";
 import { AlexNetError, CheckpointError, DataError, UsageError } from "../../src/errors.ts";
 import { Model } from "../../src/model/model.ts";
 import { small } from "../../src/model/networks.ts";
-import { openSafetensors } from "../../src/model/safetensors.ts";
+import { openSafetensors, writeSafetensors } from "../../src/model/safetensors.ts";
 import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import { exportModel } from "../../src/tasks/export.ts";
 import { fetchNamed, importWeights, type ImportOptions } from "../../src/tasks/import.ts";
@@ -173,6 +173,21 @@ describe("class names", () => {
   });
 });
 
+test("1,000 outputs have ImageNet's names", async () => {
+  const tensors = Object.entries(SHAPES).map(([name, shape]) => {
+    const sides = name.startsWith("fc4") ? [1000, ...shape.slice(1)] : shape;
+    return { name, shape: sides, read: async () => new Float32Array(sides.reduce((a, b) => a * b, 1)) };
+  });
+  await writeSafetensors(at("thousand"), tensors, {});
+  const { names, weights, classes } = await imported(readFileSync(at("thousand")));
+  expect([names, classes]).toEqual(["ImageNet", 1000]);
+  const { checkpoint } = openWeights(weights);
+  checkpoint.close();
+  expect(checkpoint.classes[0]).toBe("tench, Tinca tinca");
+  expect(checkpoint.classes[999]).toStartWith("toilet tissue");
+  expect(new Set(checkpoint.classes).size).toBe(1000);
+});
+
 describe("what is exported", () => {
   test("ONNX: the same logits, the preprocessing in words, any number of images", async () => {
     const { files } = await exportModel({ model: torch.run, as: "onnx", out: at("net.onnx"), logits: true });
@@ -237,6 +252,9 @@ describe("an imported run", () => {
     );
     expect(found).toHaveLength(1);
     expect("classes" in found[0]! && found[0].classes).toHaveLength(5);
+    await expect(imported(readFileSync(torch.weights))).rejects.toThrow(
+      /is a checkpoint of this program: use it as it is/,
+    );
     // It was not trained here: there is nothing to go on with, and no data that it belongs to.
     expect(() => findWeights(torch.run).config()).toThrow(/does not say what it was trained on: name the data/);
     await expect(train({ resume: torch.run })).rejects.toThrow(/no run in .*config.json/);
