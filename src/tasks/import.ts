@@ -1,6 +1,6 @@
 /**
- * Makes a run folder of weights from elsewhere, so that they can be used like those trained here. It has no config.json:
- * nothing can be resumed, only fine-tuned.
+ * Makes a run folder of weights from elsewhere, so that they can be used like those trained here. It has no
+ * config.json: it can be fine-tuned, but there is nothing to resume.
  */
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";

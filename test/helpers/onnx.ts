@@ -69,7 +69,10 @@ export function readOnnx(bytes: Uint8Array): OnnxModel {
         if (!operator) throw new Error(`no operator ${node.op}`);
         const list = (name: string) => (node.attributes.get(name) as readonly number[] | undefined) ?? [];
         const one = (name: string, usual = 0) => (node.attributes.get(name) as number | undefined) ?? usual;
-        const results = operator(node.inputs.map((name) => values.get(name)!), { one, list }); // prettier-ignore
+        const results = operator(
+          node.inputs.map((name) => values.get(name)!),
+          { one, list },
+        );
         node.outputs.forEach((name, i) => values.set(name, results[i]!));
       }
       return values.get(text(all(graph, 12)[0]!.bytes, 1))!;
@@ -196,10 +199,13 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   },
   Transpose([x], { list }) {
     const order = list("perm");
-    return made(order.map((axis) => x!.shape[axis]!), (index) => {
-      const source = order.reduce<number[]>((of, axis, i) => ((of[axis] = index[i]!), of), []);
-      return x!.data[offset(x!.shape, source)]!;
-    }); // prettier-ignore
+    return made(
+      order.map((axis) => x!.shape[axis]!),
+      (index) => {
+        const source = order.reduce<number[]>((of, axis, i) => ((of[axis] = index[i]!), of), []);
+        return x!.data[offset(x!.shape, source)]!;
+      },
+    );
   },
   LRN([x], { one }) {
     const [size, alpha, beta, k] = [one("size"), one("alpha"), one("beta"), one("bias", 1)];

@@ -1,7 +1,7 @@
 /**
- * Which network a file's tensors belong to. Either the names are those of the network, or, in the order of the file, the
- * shapes are. The last layer may have any number of classes. Two orders of axes occur: outputs first, as PyTorch and
- * Caffe have them and this program too, and TensorFlow's, channels last, with inputs before outputs.
+ * Which network a file's tensors belong to: the one whose names and shapes they have, or else whose shapes, in the order
+ * of the file. The last layer may have any number of classes. Two orders of axes occur: outputs first, as PyTorch, Caffe
+ * and this program have them, and TensorFlow's, channels last, with inputs before outputs.
  */
 import { CheckpointError, UsageError } from "../../errors.ts";
 import { place, type PlacedLayer } from "../model.ts";
@@ -24,7 +24,7 @@ interface Named extends SourceTensor {
   readonly name: string;
 }
 
-/** What a network is told beside its weights: never learnt, or no longer needed. */
+/** What this program keeps beside a network's weights. */
 const ASIDE = /^(preprocessing|velocity)\./;
 
 /**
@@ -62,18 +62,22 @@ export function matchNetwork(file: WeightFile, wanted?: string): Match {
   throw new CheckpointError(`${damaged(file.path, `its tensors fit ${whom}`).message}${near}${nearest.difference}`);
 }
 
+/** More names within names are no prefix of any program's. */
+const MAX_PREFIXES = 8;
+
 /** Without what stands before all names, as "module." of parallel training, and without counters. */
 function plainNames({ tensors }: WeightFile): Named[] {
   const list = [...tensors]
     .filter(([name, { shape }]) => !ASIDE.test(name) && shape.length > 0)
     .map(([name, tensor]) => ({ name, shape: tensor.shape, read: () => tensor.read() }));
-  for (;;) {
+  for (let depth = 0; depth < MAX_PREFIXES; depth++) {
     const prefix = /^[^.]+\./.exec(list[0]?.name ?? "")?.[0];
     const isShared =
       prefix && list.every(({ name }) => name.startsWith(prefix) && name.indexOf(".", prefix.length) > 0);
-    if (!isShared) return list;
+    if (!isShared) break;
     for (const tensor of list) tensor.name = tensor.name.slice(prefix.length);
   }
+  return list;
 }
 
 /** Whether a network normalises and pools as a file says, if it says so. Caffe divides α by n. */

@@ -36,7 +36,7 @@ export class PickleError extends Error {}
 const MAX_OPCODES = 2_000_000;
 /** Texts of names are far shorter. */
 const MAX_TEXT = 2 ** 20;
-/** Numbers are 64 bits at most, or the 80 that PyTorch's old files begin with; long ones take quadratic time to parse. */
+/** Old files of PyTorch's begin with a number of 80 bits, all others have 64; long ones would take quadratic time. */
 const MAX_INTEGER_BYTES = 16;
 const MAX_DIGITS = 40;
 
