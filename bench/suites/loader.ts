@@ -56,7 +56,7 @@ async function measure(
     const out = join(scratch, encoding);
     const as = encoding === "jpeg" ? "JPEG" : "pixels";
     await bench.contest({
-      ...{ suite: "loader", name: `${images} ${what} packed as ${as} of ${side}²` },
+      ...{ suite: "loader", name: `${images.toLocaleString("en-US")} ${what} packed as ${as} of ${side}²` },
       work: { unit: "image", amount: images },
       entrants: [
         {
