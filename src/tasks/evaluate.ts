@@ -10,9 +10,9 @@ import { checkCount, checkViews } from "./config.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
 import type { Scores } from "./scores.ts";
-import { closeSets, openSets } from "./sets.ts";
+import { closeSets } from "./sets.ts";
 import { writeSubmission, type Submission } from "./submission.ts";
-import { openTrained, type Member, type Trained } from "./trained.ts";
+import { openTrained, setsFor, type Member, type Trained } from "./trained.ts";
 
 export interface EvaluateOptions extends DeviceOptions {
   /** A folder or archive; the validation part of what the run was trained on if not given. */
@@ -84,9 +84,7 @@ export async function evaluate(
     for (const name of named) trained.push(openTrained(name));
     const [first] = trained as [Trained];
     for (const other of trained) requireSameClasses(first, other);
-    const sets = await (options.data === undefined
-      ? openSets(first.weights.config(), note)
-      : openSets({ data: options.data, val: null, holdOut: 0, seed: 0 }, note));
+    const sets = await setsFor(options.data, first, note);
     try {
       const dataset = sets.val;
       const classOf = classesOf(dataset, first);

@@ -70,16 +70,16 @@ function load(folder: string, print: string, { size }: Tap, isKept: boolean): Fe
   try {
     if (opened.metadata.fingerprint !== print) return undefined;
     const tensor = (name: string) => opened.tensors.get(name)?.read() ?? new Float32Array(0);
-    const [basis, coordinates, rests, images] = ["basis", "coordinates", "rests", "images"].map(tensor) as [
-      ...[Float32Array, Float32Array, Float32Array, Float32Array],
-    ];
+    const [basis, coordinates] = [tensor("basis"), tensor("coordinates")];
+    const [lengths, rests, images] = [tensor("lengths"), tensor("rests"), tensor("images")];
     const [rows, directions] = [images.length, basis.length / size];
     const room = Number(opened.metadata.room);
     const start = vectorsStart(room, size);
-    const isWhole = rests.length === rows && coordinates.length === rows * directions && rows > 0;
+    const isWhole =
+      [lengths, rests].every(({ length }) => length === rows) && coordinates.length === rows * directions && rows > 0;
     if (!isWhole || statSync(file).size !== start + 4 * rows * size) return undefined;
     const read = rowReader(file, start, size);
-    return { folder, sketch: { directions, size, basis, coordinates, rests }, images, isKept, ...read };
+    return { folder, sketch: { directions, size, basis, coordinates, lengths, rests }, images, isKept, ...read };
   } finally {
     opened.close();
   }
@@ -103,13 +103,15 @@ async function build(folder: string, print: string, options: IndexOptions): Prom
     for (let k = 0; k < sampled; k++) sample.set(reader.read(Math.floor((k * rows) / sampled)), k * size);
     const basis = await principalDirections(backend, sample, size);
     const directions = basis.length / size;
-    const [coordinates, rests] = [new Float32Array(rows * directions), new Float32Array(rows)];
+    const coordinates = new Float32Array(rows * directions);
+    const [lengths, rests] = [new Float32Array(rows), new Float32Array(rows)];
     for (let first = 0; first < rows; first += ROWS) {
       signal?.throwIfAborted();
       const some = new Float32Array(Math.min(ROWS, rows - first) * size);
       for (let at = 0; at < some.length; at += size) some.set(reader.read(first + at / size), at);
       const part = await sketchRows(backend, some, basis, size);
       coordinates.set(part.coordinates, first * directions);
+      lengths.set(part.lengths, first);
       rests.set(part.rests, first);
       progress(`index: ${count(first)} of ${count(rows)} images`);
     }
@@ -120,6 +122,7 @@ async function build(folder: string, print: string, options: IndexOptions): Prom
     const tensors = [
       tensor("basis", [directions, size], basis),
       tensor("coordinates", [rows, directions], coordinates),
+      tensor("lengths", [rows], lengths),
       tensor("rests", [rows], rests),
       tensor("images", [rows], Float32Array.from(images)),
     ];

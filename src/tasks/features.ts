@@ -11,8 +11,8 @@ import { checkCount } from "./config.ts";
 import { csvLine } from "./csv.ts";
 import { openDevice, type DeviceOptions } from "./device.ts";
 import { activations } from "./passes.ts";
-import { closeSets, openSets } from "./sets.ts";
-import { openTrained, type Member } from "./trained.ts";
+import { closeSets } from "./sets.ts";
+import { openTrained, setsFor, type Member } from "./trained.ts";
 
 export interface FeaturesOptions extends DeviceOptions {
   /** A folder or archive; what the run was trained on if not given. */
@@ -64,8 +64,7 @@ export async function features(
   try {
     const { network, classes } = trained;
     const tap = findTap(place(network, classes.length), options.layer);
-    const source = { data: options.data!, val: null, holdOut: 0, seed: 0 };
-    const sets = await openSets(options.data === undefined ? trained.weights.config() : source, progress);
+    const sets = await setsFor(options.data, trained, progress);
     try {
       const dataset = sets[part];
       const backend = await openDevice(options);

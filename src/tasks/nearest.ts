@@ -23,7 +23,8 @@ export interface Sketch {
   readonly basis: Float32Array;
   /** Vectors × directions. */
   readonly coordinates: Float32Array;
-  /** Of each vector the length of what the directions leave. */
+  /** Of each vector its length, and the length of what the directions leave. */
+  readonly lengths: Float32Array;
   readonly rests: Float32Array;
 }
 
@@ -33,7 +34,7 @@ export interface Neighbour {
 }
 
 /** Of more directions the bound is tighter and the sketch larger. */
-export const DIRECTIONS = 128;
+export const DIRECTIONS = 256;
 const ROUNDS = 4;
 
 /** a (m × k) times b (k × n), on a device. */
@@ -66,16 +67,17 @@ export async function principalDirections(backend: Backend, sample: Float32Array
   return basis;
 }
 
-/** Coordinates of vectors (rows × size) along the basis, and the lengths of their rests. */
+/** Coordinates of vectors (rows × size) along the basis, their lengths, and those of their rests. */
 export async function sketchRows(backend: Backend, vectors: Float32Array, basis: Float32Array, size: number) {
   const [rows, directions] = [vectors.length / size, basis.length / size];
   const coordinates = await product(backend, vectors, transposed(basis, size), [rows, size, directions]);
-  const rests = new Float32Array(rows);
+  const [lengths, rests] = [new Float32Array(rows), new Float32Array(rows)];
   for (let row = 0; row < rows; row++) {
     const [all, along] = [squares(vectors, row, size), squares(coordinates, row, directions)];
+    lengths[row] = Math.sqrt(all);
     rests[row] = Math.sqrt(Math.max(0, all - along));
   }
-  return { coordinates, rests };
+  return { coordinates, lengths, rests };
 }
 
 /** Columns become rows. */
@@ -132,7 +134,7 @@ export function nearest(
   count: number,
   read: (row: number) => Float32Array,
 ): { readonly found: readonly Neighbour[]; readonly compared: number } {
-  const bounds = lowerBounds(query, sketch);
+  const { bounds, tighten } = lowerBounds(query, sketch);
   const best = new Best(count);
   let compared = 0;
   const compare = (row: number) => {
@@ -141,13 +143,15 @@ export function nearest(
   };
   // Those with the smallest bounds are likely among the nearest: after them most others are out.
   const first = new Best(Math.max(32, 2 * count));
-  bounds.forEach((bound, row) => first.offer(row, bound));
+  for (let row = 0; row < bounds.length; row++) first.offer(row, bounds[row]!);
   const tried = new Set(first.rows);
   for (const row of tried) compare(row);
   const left: number[] = [];
-  bounds.forEach((bound, row) => {
-    if (bound <= best.worst && !tried.has(row)) left.push(row);
-  });
+  for (let row = 0; row < bounds.length; row++) {
+    if (bounds[row]! > best.worst || tried.has(row)) continue;
+    tighten(row);
+    if (bounds[row]! <= best.worst) left.push(row);
+  }
   for (const row of left.sort((a, b) => bounds[a]! - bounds[b]! || a - b)) {
     if (bounds[row]! > best.worst) break;
     compare(row);
@@ -155,28 +159,39 @@ export function nearest(
   return { found: best.rows.map((row, k) => ({ row, distance: Math.sqrt(best.values[k]!) })), compared };
 }
 
-/** Of each vector what its squared distance from the query is at least. */
-function lowerBounds(query: Float32Array, { directions, size, basis, coordinates, rests }: Sketch): Float64Array {
+/** So many directions make the first bound; for most vectors it is enough. */
+const FIRST = 32;
+
+/**
+ * Of each vector what its squared distance from the query is at least, by the first directions; `tighten` makes one as
+ * large as all of them allow.
+ */
+function lowerBounds(query: Float32Array, { directions, size, basis, coordinates, lengths, rests }: Sketch) {
   const along = new Float64Array(directions);
   for (let d = 0; d < directions; d++) {
     for (let i = 0; i < size; i++) along[d]! += basis[d * size + i]! * query[i]!;
   }
   const own = squares(query, 0, size);
   const rest = Math.sqrt(Math.max(0, own - dot(along, along)));
-  const bounds = new Float64Array(rests.length);
-  for (let row = 0, at = 0; row < rests.length; row++) {
-    const r = rests[row]!;
-    let sum = (r - rest) * (r - rest);
-    let length = r * r;
-    for (let d = 0; d < directions; d++, at++) {
-      const coordinate = coordinates[at]!;
-      const difference = coordinate - along[d]!;
+  const between = (row: number, from: number, to: number) => {
+    let sum = 0;
+    for (let d = from, at = row * directions + from; d < to; d++, at++) {
+      const difference = coordinates[at]! - along[d]!;
       sum += difference * difference;
-      length += coordinate * coordinate;
     }
-    bounds[row] = sum - SLACK * (length + own);
+    return sum;
+  };
+  const few = Math.min(FIRST, directions);
+  const bounds = new Float64Array(rests.length);
+  for (let row = 0; row < bounds.length; row++) {
+    const length = lengths[row]!;
+    bounds[row] = between(row, 0, few) - SLACK * (length * length + own);
   }
-  return bounds;
+  const tighten = (row: number) => {
+    const difference = rests[row]! - rest;
+    bounds[row]! += between(row, few, directions) + difference * difference;
+  };
+  return { bounds, tighten };
 }
 
 /** So many numbers are added up before it is asked whether that is too much already. */

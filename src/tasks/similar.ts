@@ -14,9 +14,9 @@ import { openIndex, type FeatureIndex } from "./feature_index.ts";
 import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { nearest } from "./nearest.ts";
 import { activations } from "./passes.ts";
-import { closeSets, openSets } from "./sets.ts";
+import { closeSets } from "./sets.ts";
 import { thumbnailOf } from "./thumbnails.ts";
-import { openTrained, type Member } from "./trained.ts";
+import { openTrained, setsFor, type Member } from "./trained.ts";
 
 export interface SimilarOptions extends DeviceOptions {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -89,8 +89,7 @@ export async function similar(
   try {
     const { network, classes, weights } = trained;
     const tap = findTap(place(network, classes.length), options.layer);
-    const source = { data: options.data!, val: null, holdOut: 0, seed: 0 };
-    const sets = await openSets(options.data === undefined ? weights.config() : source, progress);
+    const sets = await setsFor(options.data, trained, progress);
     try {
       const dataset = sets.train;
       const backend = await openDevice(options);

@@ -6,6 +6,7 @@ import { Model, place } from "../model/model.ts";
 import type { Network } from "../model/networks.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
+import { openSets } from "./sets.ts";
 import { findWeights, openWeights, type Weights } from "./weights.ts";
 
 /** A network with its weights on a device, and what is subtracted from its images. */
@@ -23,6 +24,11 @@ export interface Trained {
   /** @throws DeviceError when a batch of so many images, if it is given, does not fit the device; CheckpointError */
   load(backend: Backend, batch?: number): Member;
   close(): void;
+}
+
+/** The sets of `data`; of what the model was trained on if nothing is named. @throws DataError or UsageError */
+export function setsFor(data: string | undefined, { weights }: Trained, onProgress: (line: string) => void) {
+  return openSets(data === undefined ? weights.config() : { data, val: null, holdOut: 0, seed: 0 }, onProgress);
 }
 
 /**
