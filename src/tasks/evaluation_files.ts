@@ -58,13 +58,8 @@ export async function writeReports(folder: string, reported: Reported): Promise<
   await writeCsv(at("mistakes.csv"), columns, [...worst].map(rowOf));
   note("drawing");
   const title = `${reported.network} on ${dataset.name}`;
-  const confusion = await drawConfusion({
-    title,
-    classes: names,
-    entries: reported.confusion,
-  });
-  const png = await renderPng(confusion);
-  await replaceFile(at("confusion.png"), (append) => append(png));
+  const confusion = await renderPng(await drawConfusion({ title, classes: names, entries: reported.confusion }));
+  await replaceFile(at("confusion.png"), (append) => append(confusion));
   const mistakes = await renderPng(await drawMistakes(title, worst, reported));
   await replaceFile(at("mistakes.png"), (append) => append(mistakes));
   return written;
