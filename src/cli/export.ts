@@ -7,14 +7,13 @@ export default verb({
   description: "Write a trained network for other programs, with its class names",
   args: {
     run: { type: "positional", required: false, description: "A run or a checkpoint file (the newest run)" },
-    as: { type: "string", required: true, description: "onnx or safetensors", valueHint: "KIND" },
+    as: { type: "string", description: "onnx or safetensors (as --out ends)", valueHint: "KIND" },
     out: { type: "string", description: "The file to write (MODEL.KIND)", valueHint: "FILE" },
     logits: { type: "boolean", description: "ONNX without the softmax at the end" },
   },
   async run(args) {
     const exported = await exportModel({
-      as: args.as,
-      ...given({ model: args.run, out: args.out, logits: args.logits }),
+      ...given({ model: args.run, as: args.as, out: args.out, logits: args.logits }),
     });
     if (args.json) printJson(exported);
     else print(`${bold(exported.network)}, ${exported.classes} classes: ${exported.files.map(here).join(", ")}`);

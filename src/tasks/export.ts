@@ -15,7 +15,8 @@ import { findWeights, openWeights } from "./weights.ts";
 export interface ExportOptions {
   /** A run or a checkpoint file; the newest run if not given. */
   readonly model?: string;
-  readonly as: string;
+  /** "onnx" or "safetensors"; else as `out` ends. */
+  readonly as?: string;
   /** The file to write; its ending need not be said. */
   readonly out?: string;
   /** ONNX ends with the last layer instead of with softmax. */
@@ -34,8 +35,9 @@ const KINDS = ["onnx", "safetensors"] as const;
 
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
 export async function exportModel({ model, as, out, logits = false }: ExportOptions): Promise<Exported> {
-  const kind = KINDS.find((name) => name === as);
-  if (!kind) throw new UsageError(`--as ${as}: must be ${KINDS.join(" or ")}`);
+  const said = as ?? extname(out ?? "").slice(1);
+  const kind = KINDS.find((name) => name === said);
+  if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.join(" or ")}`);
   if (logits && kind !== "onnx") throw new UsageError("--logits is for --as onnx; the others hold no operations");
   const weights = findWeights(model);
   const { checkpoint, network } = openWeights(weights.path);

@@ -228,7 +228,7 @@ describe("what is exported", () => {
     const image = Float32Array.from({ length: 3072 }, (_, i) => i % 251);
     writeFileSync(at("own.npy"), toNpy(image, [32, 32, 3]));
     const { run } = await imported(goldenFile("zip.pth"), { mean: at("own.npy"), pixels: 255 });
-    const { files } = await exportModel({ model: run, as: "safetensors", out: at("own.safetensors") });
+    const { files } = await exportModel({ model: run, out: at("own.safetensors") });
     expect(files).toContain(at("own.mean.npy"));
     expect(fromNpy(new Uint8Array(readFileSync(at("own.mean.npy"))), [32, 32, 3], "mean")).toEqual(image);
     const bytes = readFileSync(at("own.safetensors"));
@@ -239,6 +239,7 @@ describe("what is exported", () => {
 
   test("neither of these kinds", async () => {
     await expect(exportModel({ model: torch.run, as: "pth" })).rejects.toThrow(/--as pth: must be onnx or safetensors/);
+    await expect(exportModel({ model: torch.run })).rejects.toThrow(/--as is missing: must be onnx or safetensors/);
     await expect(exportModel({ model: torch.run, as: "safetensors", logits: true })).rejects.toThrow(UsageError);
   });
 });
