@@ -12,9 +12,8 @@ export default verb({
     logits: { type: "boolean", description: "ONNX without the softmax at the end" },
   },
   async run(args) {
-    const exported = await exportModel({
-      ...given({ model: args.run, as: args.as, out: args.out, logits: args.logits }),
-    });
+    const options = given({ model: args.run, as: args.as, out: args.out, logits: args.logits });
+    const exported = await exportModel(options);
     if (args.json) printJson(exported);
     else print(`${bold(exported.network)}, ${exported.classes} classes: ${exported.files.map(here).join(", ")}`);
     return 0;
