@@ -1,4 +1,5 @@
 /** The process's decoding threads: one a core, started when they are first needed. */
+import type { Encoded, Pixels } from "./dataset.ts";
 import type { DecodeJob, DecodeResult } from "./decode_worker.ts";
 import { Threads } from "./threads.ts";
 
@@ -19,4 +20,14 @@ export function decodeRows(
 ): Promise<DecodeResult | undefined> {
   threads ??= new Threads(new URL("./decode_worker.ts", import.meta.url));
   return threads.run({ records, side, rows }, isWanted);
+}
+
+/**
+ * The image with memory of its own, to be sent to a worker: of an array that shows a part of an archive in memory, the
+ * worker would be sent the whole archive. (`slice` would not do: that of a Buffer copies nothing.)
+ */
+export function alone(image: Encoded | Pixels): Encoded | Pixels {
+  return image.kind === "encoded"
+    ? { ...image, bytes: new Uint8Array(image.bytes) }
+    : { ...image, pixels: new Uint8Array(image.pixels) };
 }

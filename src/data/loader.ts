@@ -7,7 +7,7 @@ import { availableParallelism } from "node:os";
 import { DataError, ShapeError } from "../errors.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
-import { decodeRows, type Row } from "./decoding.ts";
+import { alone, decodeRows, type Row } from "./decoding.ts";
 import { epochOrder, type Shuffle } from "./sampling.ts";
 
 export { RecordCache } from "./cache.ts";
@@ -100,7 +100,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       if (stopped) return undefined;
       const image = await dataset.read(i);
       if (image.kind !== "pixels" || image.width !== recordSize || image.height !== recordSize)
-        return { row: n, image };
+        return { row: n, image: alone(image) };
       target.set(image.pixels);
       cache.keep(i, target);
       slot.good[n] = 1;

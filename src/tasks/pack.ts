@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:f
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
+import { alone } from "../data/decoding.ts";
 import { FORMAT, PACK_FILE, PARTS, type Part } from "../data/pack.ts";
 import type { PackJob } from "../data/pack_worker.ts";
 import { partialPath, type Problem } from "../data/partial.ts";
@@ -211,19 +212,13 @@ async function jobOf(set: Dataset, { path, from, to }: Planned, settings: Settin
   const numbers = Array.from({ length: to - from }, (_, k) => from + k);
   const images = await Promise.all(
     numbers.map(async (i) => ({
-      image: set.place?.(i) ?? (await own(set, i)),
+      image: set.place?.(i) ?? alone(await set.read(i)),
       label: set.label(i),
       name: set.nameOf(i),
     })),
   );
   const { side, shorter, encoding, quality } = settings;
   return { path, side, shorter, encoding, quality, images };
-}
-
-/** An image alone: of a part of larger memory, a worker would be sent all. */
-async function own(set: Dataset, i: number) {
-  const image = await set.read(i);
-  return image.kind === "encoded" ? { ...image, bytes: image.bytes.slice() } : image;
 }
 
 async function summarise(
