@@ -1,11 +1,15 @@
 import { readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
+import type { TrainOptions } from "../tasks/config.ts";
+import { openDashboard } from "../tasks/dashboard/server.ts";
+import type { Report } from "../tasks/events.ts";
 import { withTensorboard } from "../tasks/tensorboard.ts";
 import { train } from "../tasks/train.ts";
 import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
 import { jsonReporter, peopleReporter } from "./train_reporters.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
+import { say } from "./terminal.ts";
 
 export default verb({
   name: "train",
@@ -66,6 +70,11 @@ export default verb({
     },
     seed: { type: "string", description: "The same seed on the same device gives the same bytes (0)", valueHint: "N" },
     ...deviceArgs,
+    dashboard: {
+      type: "string",
+      description: "Show it live in a browser, on this machine: on a port, or on one that is free",
+      valueHint: "PORT",
+    },
     tensorboard: { type: "boolean", description: "Write event files for TensorBoard into the run's folder" },
     out: { type: "string", description: "Folder for the run (runs/MODEL-1, -2, …)", valueHint: "FOLDER" },
     resume: {
@@ -99,12 +108,28 @@ export default verb({
       out: args.out,
       resume: args.resume,
     });
+    const port = number("dashboard", args.dashboard);
     const shown = args.json ? jsonReporter() : peopleReporter();
     const report = args.tensorboard ? withTensorboard(shown) : shown;
-    const { interrupted } = await train({ ...options, ...deviceOptions(args) }, report, signal);
+    const full = { ...options, ...deviceOptions(args) };
+    const { interrupted } = await (port === undefined
+      ? train(full, report, signal)
+      : trainShown(port, full, report, signal));
     return interrupted ? 1 : 0;
   },
 });
+
+/** Trains while a page shows it. */
+async function trainShown(port: number, options: TrainOptions, report: Report, signal: AbortSignal) {
+  const dashboard = openDashboard(port);
+  try {
+    say.info(`dashboard: ${dashboard.url}`);
+    const either = AbortSignal.any([signal, dashboard.signal]);
+    return await train(options, dashboard.watch(report), either, [dashboard.watcher]);
+  } finally {
+    await dashboard.close();
+  }
+}
 
 /** @throws UsageError when it is no JSON object */
 function readWeights(path: string): Record<string, number> {

@@ -94,7 +94,7 @@ async function open({ dataset, bad }: Survey, index: number, side: number): Prom
 }
 
 /** What the network gets of each image, in pixels again: the mean image, which was subtracted, is put back. */
-async function seen(mean: Tensor, pixels: Uint8Array, views: Float32Array, crop: number): Promise<Raster[]> {
+export async function seen(mean: Tensor, pixels: Uint8Array, views: Float32Array, crop: number): Promise<Raster[]> {
   const images = views.length / VIEW_LENGTH;
   const inputs = await augmented(mean, pixels, views, crop);
   // Of black images the op leaves the mean image alone, cut and mixed in the same way, with its sign reversed.
