@@ -100,7 +100,8 @@ describe("what it prints", () => {
   });
 });
 
-test("a shard of many large PNGs takes the memory of a few", async () => {
+// Elsewhere a process's largest size begins with that of the one that started it.
+test.skipIf(process.platform !== "linux")("a shard of many large PNGs takes the memory of a few", async () => {
   // 80 times 4 MB of pixels, and as much again for what becomes of them.
   const png = drawn(1000, 1000, (x) => [x % 256, 0, 0]).pngSync();
   for (const name of ["a", "b"]) {
@@ -111,7 +112,8 @@ test("a shard of many large PNGs takes the memory of a few", async () => {
   const script = `
     const { pack } = await import(${JSON.stringify(task)});
     const { train } = await pack({ data: "large", out: "large-packed", side: 32, shard: 80, threads: 1 });
-    console.log(train, process.resourceUsage().maxRSS / 1024);
+    const status = await Bun.file("/proc/self/status").text();
+    console.log(train, Number(/VmHWM:\\s+(\\d+) kB/.exec(status)[1]) / 1024);
   `;
   const child = Bun.spawn([process.execPath, "-e", script], { cwd: folder.path, stdout: "pipe", stderr: "inherit" });
   const [images, megabytes] = (await new Response(child.stdout).text()).split(" ").map(Number);
