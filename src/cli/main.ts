@@ -16,6 +16,7 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   pack: () => import("./pack.ts"),
   look: () => import("./look.ts"),
   report: () => import("./report.ts"),
+  draw: () => import("./draw.ts"),
   models: () => import("./models.ts"),
   devices: () => import("./devices.ts"),
 };

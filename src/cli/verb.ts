@@ -44,7 +44,8 @@ export function verb<A extends ArgsDef>({ name, description, args, many = false,
 /** Runs a command with its arguments, or shows its help. */
 export async function runVerb(command: CommandDef<ArgsDef>, rawArgs: string[]): Promise<void> {
   if (rawArgs.includes("--help") || rawArgs.includes("-h")) {
-    print(plain(await renderUsage(command)));
+    // Columns are filled up with spaces, to the last.
+    print(plain(await renderUsage(command)).replace(/ +$/gm, ""));
     return end(0);
   }
   const code = await guarded(rawArgs.includes("--debug"), async () => {

@@ -67,14 +67,16 @@ interface Line {
   readonly faint?: boolean;
 }
 
-/** More points than a chart has pixels are left out. */
+/** More points than a chart has pixels are left out; with fewer within an epoch there is no line of them. */
 const MAX_POINTS = 1000;
+const MIN_PER_EPOCH = 5;
 
 /** Loss, errors, learning rate and throughput over epochs. */
 export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): readonly Chart[] {
   const [train, val, other] = palette.series;
   const over = (value: (point: EpochPoint) => number) => epochs.map((point) => [point.epoch, value(point)] as const);
-  const within = (value: (point: StepPoint) => number) => thin(steps).map((point) => [point.at, value(point)] as const);
+  const fine = steps.length >= MIN_PER_EPOCH * epochs.length ? thin(steps) : [];
+  const within = (value: (point: StepPoint) => number) => fine.map((point) => [point.at, value(point)] as const);
   const percent = (fraction: number) => Number((100 * fraction).toPrecision(6));
   const last = Math.max(1, epochs.at(-1)?.epoch ?? 0, Math.ceil(steps.at(-1)?.at ?? 0));
   const chart = (name: string, unit: string, lines: readonly Line[], scale: object = {}): Chart => ({
@@ -86,7 +88,7 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
   const logarithmic = rates.every((rate) => rate > 0) && rates.some((rate, i) => i > 0 && rate < rates[i - 1]! / 5);
   return [
     chart("Loss", "", [
-      { name: "training, within the epoch", colour: train, points: within(({ loss }) => loss), faint: true },
+      { name: "within the epoch", colour: train, points: within(({ loss }) => loss), faint: true },
       { name: "training", colour: train, points: over((point) => point.train.loss) },
       { name: "validation", colour: val, points: over((point) => point.val.loss) },
     ]),
@@ -128,7 +130,7 @@ function optionOf(unit: string, lines: readonly Line[], last: number, scale: obj
       top: 0,
       itemWidth: 18,
       itemHeight: 7,
-      itemGap: 14,
+      itemGap: 24,
       textStyle: { ...text, color: ink },
     },
     tooltip: {

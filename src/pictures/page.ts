@@ -72,7 +72,9 @@ tr:first-child>*{border-top:0}
 th{font-weight:400;color:var(--muted);white-space:nowrap}
 td{overflow-wrap:anywhere}
 .numbers td,.numbers th{text-align:right;white-space:nowrap}
-.pixels+.note{margin-top:8px}
+.photo{display:block;max-width:100%;height:auto;border-radius:4px}
+.photo+.note,.pixels+.note{margin-top:8px}
+.name{white-space:nowrap}
 .scroll{overflow-x:auto}
 summary{cursor:pointer;color:var(--accent)}
 a{color:var(--accent)}

@@ -75,7 +75,7 @@ export function reportPage(page: ReportPage): string {
         ${files.map(
           ({ name, about }) =>
             html`<tr>
-              <td><a href="${encodeURIComponent(name)}">${name}</a></td>
+              <td class="name"><a href="${encodeURIComponent(name)}">${name}</a></td>
               <td class="note">${about}</td>
             </tr>`,
         )}

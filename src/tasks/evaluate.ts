@@ -1,9 +1,7 @@
 /** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
-import type { Tensor } from "../autograd/tensor.ts";
 import type { ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { DataError, UsageError } from "../errors.ts";
-import type { Model } from "../model/model.ts";
 import { Answers, interval95 } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
@@ -169,18 +167,8 @@ export async function answerAll(
   return { answers, bad };
 }
 
-/** Loss and errors of a model over every image of a set. @throws DataError when none, or too few, can be used */
-export async function evaluateModel(
-  model: Model,
-  mean: Tensor,
-  dataset: Dataset,
-  pass: Pass,
-): Promise<{ readonly total: Scores }> {
-  const { answers } = await answerAll([{ model, mean }], dataset, pass);
-  return answers.scores(model.classes);
-}
-
-function confusionOf(answers: Answers, classes: number): ConfusionEntry[] {
+/** How often which class was taken for which. */
+export function confusionOf(answers: Answers, classes: number): ConfusionEntry[] {
   const counts = new Map<number, number>();
   for (let i = 0; i < answers.length; i++) {
     const pair = answers.label(i) * classes + answers.predicted(i);

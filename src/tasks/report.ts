@@ -1,5 +1,5 @@
 /** A run as one page: curves, filters, settings, where everything is. Drawn from the run's folder alone. */
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
@@ -7,6 +7,7 @@ import { place } from "../model/model.ts";
 import { findNetwork, type Network, type Schedule } from "../model/networks.ts";
 import { openSafetensors } from "../model/safetensors.ts";
 import { chartsOf, chartSvg, LIGHT, type Curves } from "../pictures/charts.ts";
+import { drawConfusion } from "../pictures/confusion.ts";
 import { filterGrid } from "../pictures/filters.ts";
 import { dataUrl } from "../pictures/raster.ts";
 import { reportPage, type PagePicture } from "../pictures/report_page.ts";
@@ -53,7 +54,7 @@ export async function writeReport(run: Run): Promise<string> {
     subtitle: [config.network, config.data ?? "the built-in set", start?.device].filter(Boolean).join(" · "),
     tiles: tilesOf(history, config, start),
     charts: history.epochs.length + history.steps.length > 0 ? await Promise.all(charts) : [],
-    pictures: await filtersOf(run, network),
+    pictures: [...(await filtersOf(run, network)), ...(await confusionOf(run)), ...mistakesOf(run)],
     tables: tablesOf(config, network, start),
     epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
     files: filesOf(run),
@@ -123,6 +124,28 @@ async function filtersOf(run: Run, network: Network): Promise<PagePicture[]> {
   }
 }
 
+async function confusionOf(run: Run): Promise<PagePicture[]> {
+  const confusion = run.readConfusion();
+  if (!confusion) return [];
+  const { epoch, classes, entries } = confusion;
+  const svg = await drawConfusion({ title: `Validation of epoch ${epoch}`, classes, entries });
+  const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
+  const width = Number(/ width="(\d+)"/.exec(svg)?.[1]);
+  return [{ name: "What was taken for what", note: "of the best epoch", source, width, pixels: false }];
+}
+
+/** Larger pictures would make the page slow. */
+const MAX_PICTURE_BYTES = 8 * 2 ** 20;
+
+/** What `evaluate --out` drew, where it drew it into the run's folder. */
+function mistakesOf(run: Run): PagePicture[] {
+  const path = join(run.path, "mistakes.png");
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? Infinity;
+  if (size > MAX_PICTURE_BYTES) return [];
+  const source = `data:image/png;base64,${readFileSync(path).toString("base64")}`;
+  return [{ name: "The worst mistakes", note: "of the last evaluation", source, width: 1140, pixels: false }];
+}
+
 function tablesOf(config: TrainConfig, network: Network, start: StartEvent | undefined) {
   const { data, val, epochs, batch, schedule, momentum, decay, augmentation, seed } = config;
   const training: (readonly [string, string])[] = [
@@ -190,6 +213,7 @@ const FILES: readonly (readonly [string, string])[] = [
   ["config.json", "every setting that decides the result"],
   ["start.json", "the device, and what there was to train on"],
   ["log.jsonl", "a line for each epoch, and every 50 steps"],
+  ["confusion.json", "what was taken for what in the best epoch"],
   ["log.csv", "the same as a table"],
 ];
 

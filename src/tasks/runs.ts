@@ -12,6 +12,13 @@ import type { StartEvent } from "./events.ts";
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";
 
+export interface Confusion {
+  readonly epoch: number;
+  readonly classes: readonly string[];
+  /** [true class, predicted class, how many images]. */
+  readonly entries: readonly (readonly [label: number, predicted: number, images: number])[];
+}
+
 export class Run {
   readonly path: string;
 
@@ -45,6 +52,11 @@ export class Run {
   /** What the training said when it began, or went on, the last time. */
   get startFile(): string {
     return join(this.path, "start.json");
+  }
+
+  /** What was taken for what in the validation of the best epoch. */
+  get confusionFile(): string {
+    return join(this.path, "confusion.json");
   }
 
   /** All of it as a page. */
@@ -83,6 +95,29 @@ export class Run {
       const words = [start?.network, start?.device, start?.data];
       const whole = counts.every(Number.isFinite) && words.every((word) => typeof word === "string");
       return whole ? (start as StartEvent) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Writes confusion.json. @throws AlexNetError when the folder can't be written to. */
+  async writeConfusion(confusion: Confusion): Promise<void> {
+    await replaceFile(this.confusionFile, (append) =>
+      append(new TextEncoder().encode(`${JSON.stringify(confusion)}\n`)),
+    );
+  }
+
+  /** What confusion.json says; undefined when there is none, or it is damaged. */
+  readConfusion(): Confusion | undefined {
+    try {
+      const confusion = JSON.parse(readFileSync(this.confusionFile, "utf8")) as Partial<Confusion> | null;
+      const { epoch, classes, entries } = confusion ?? {};
+      const isClass = (k: unknown) => Number.isInteger(k) && classes!.length > (k as number) && (k as number) >= 0;
+      const whole =
+        Number.isInteger(epoch) &&
+        classes!.every((name) => typeof name === "string") &&
+        entries!.every(([label, predicted, images]) => isClass(label) && isClass(predicted) && images > 0);
+      return whole ? (confusion as Confusion) : undefined;
     } catch {
       return undefined;
     }

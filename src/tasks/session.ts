@@ -10,8 +10,9 @@ import { saveCheckpoint } from "../model/checkpoint.ts";
 import type { Model } from "../model/model.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../optim/schedule.ts";
 import type { Sgd } from "../optim/sgd.ts";
+import type { Answers } from "./answers.ts";
 import type { TrainConfig } from "./config.ts";
-import { evaluateModel } from "./evaluate.ts";
+import { answerAll, confusionOf } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
 import { trainingStep, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
@@ -99,8 +100,8 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
       await save(session);
       return { interrupted: true };
     }
-    val = validation;
-    await endEpoch(session, val, timing);
+    val = validation.val;
+    await endEpoch(session, validation, timing);
     for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   }
   return { interrupted: false, ...(val ? { val } : {}) };
@@ -212,24 +213,32 @@ function startBatch(session: Session, batch: Batch, batches: number): Pending {
   return { result, valid, batch: ++state.batch, step: ++state.step };
 }
 
+interface Validation {
+  readonly val: Means;
+  /** What the model said of each image. */
+  readonly answers: Answers;
+}
+
 /** Undefined when it was stopped. */
-async function validate({ model, deviceMean, val, config, report, signal }: Session): Promise<Means | undefined> {
+async function validate(session: Session): Promise<Validation | undefined> {
+  const { model, deviceMean, val, config, report, signal } = session;
   try {
-    const { total } = await evaluateModel(model, deviceMean, val.dataset, {
+    const { answers } = await answerAll([{ model, mean: deviceMean }], val.dataset, {
       cache: val.cache,
       batch: Math.min(config.batch, val.dataset.length),
       progress: (done, total) => report({ type: "validate", done, total }),
       onBad: (name, reason) => report({ type: "bad", name, reason }),
       ...(signal ? { signal } : {}),
     });
-    return means(total);
+    return { val: means(answers.scores(model.classes).total), answers };
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
   }
 }
 
-async function endEpoch(session: Session, val: Means, { images, seconds, waitedSeconds }: Timing): Promise<void> {
+async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {
+  const { images, seconds, waitedSeconds } = timing;
   const { config, state, run, report } = session;
   if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss, state.step);
   const record: EpochRecord = {
@@ -249,7 +258,11 @@ async function endEpoch(session: Session, val: Means, { images, seconds, waitedS
   const isBest = state.bestError === null || val.top1 < state.bestError;
   if (isBest) state.bestError = val.top1;
   // "last" at the end: killed before, a resumed run comes by here again.
-  if (isBest) await save(session, "best");
+  if (isBest) {
+    await save(session, "best");
+    const { classes } = session.val.dataset;
+    await run.writeConfusion({ epoch: state.epoch, classes, entries: confusionOf(answers, classes.length) });
+  }
   run.log(record);
   await save(session);
   report({ type: "epoch", isBest, ...record });

@@ -45,7 +45,10 @@ beforeAll(async () => {
   expect(stderr).toBe("");
   expect(code).toBe(0);
   before = contents(at("runs"));
-  const files = ["best.safetensors", "config.json", "last.safetensors", "log.jsonl", "report.html", "start.json"];
+  const files = [
+    ...["best.safetensors", "config.json", "confusion.json", "last.safetensors", "log.jsonl"],
+    ...["report.html", "start.json"],
+  ];
   expect([...before.keys()]).toEqual(files.map((file) => `relu-or-tanh-1/${file}`));
 });
 

@@ -37,7 +37,10 @@ function expectSame(actual: string, expected = whole): void {
   expect(bytes(actual).equals(bytes(expected))).toBe(true);
   expect(bytes(actual, "best").equals(bytes(expected, "best"))).toBe(true);
   expect(epochsOf(actual)).toEqual(epochsOf(expected));
-  const files = ["best.safetensors", "config.json", "last.safetensors", "log.jsonl", "report.html", "start.json"];
+  const files = [
+    ...["best.safetensors", "config.json", "confusion.json", "last.safetensors", "log.jsonl"],
+    ...["report.html", "start.json"],
+  ];
   expect(readdirSync(actual).sort()).toEqual(files);
 }
 

@@ -1,0 +1,106 @@
+/** Which part of an image decides: a map of what covering each place changes, laid over the image in grey. */
+import { ShapeError } from "../errors.ts";
+import { enlarge, image, type Raster } from "./raster.ts";
+import { document, rectangle, shorten, text, type TextStyle } from "./svg.ts";
+
+export interface HeatPicture {
+  readonly title: string;
+  /** A line below the title. */
+  readonly fact: string;
+  /** What the network sees. */
+  readonly image: Raster;
+  /** Row after row, what the probability lost when the square lay there; negative where it gained. */
+  readonly losses: Float32Array;
+  /** How many positions there are along each side. */
+  readonly side: number;
+  /** Side of the square, in pixels of the image. */
+  readonly square: number;
+}
+
+const SIDE = 448;
+const MARGIN = 32;
+const GAP = 24;
+const HEAD = 92;
+const FOOT = 78;
+const TITLE: TextStyle = { size: 20, bold: true, colour: "#1c1c1c" };
+const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
+
+/** Where it lost much, and where it gained. */
+const LOST = [214, 39, 18] as const;
+const GAINED = [20, 84, 170] as const;
+
+/** Draws it as SVG. */
+export async function drawHeat({ title, fact, image: seen, losses, side, square }: HeatPicture): Promise<string> {
+  if (losses.length !== side * side) {
+    throw new ShapeError(`a map of ${side} × ${side} positions: it has ${losses.length} numbers`);
+  }
+  const factor = Math.max(1, Math.round(SIDE / seen.width));
+  const large = enlarge(seen, factor);
+  const most = losses.reduce((largest, loss) => Math.max(largest, Math.abs(loss)), 0);
+  const width = 2 * MARGIN + 2 * large.width + GAP;
+  const height = HEAD + large.height + FOOT;
+  const right = MARGIN + large.width + GAP;
+  const room = width - 2 * MARGIN;
+  const mark = square * factor;
+  return document(width, height, [
+    text(MARGIN, 46, shorten(title, room, TITLE, "both"), TITLE),
+    text(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
+    await image(MARGIN, HEAD, large),
+    await image(right, HEAD, overlay(large, losses, side, most)),
+    `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="#ffffff" stroke-width="3"/>`,
+    `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="#1c1c1c"/>`,
+    text(MARGIN, HEAD + large.height + 22, "what the network sees, and the size of the square", FACT),
+    ...legend(right, HEAD + large.height + 12, large.width, most),
+  ]);
+}
+
+/** The colours' meaning: from what was gained at most to what was lost at most, on one scale. */
+function legend(x: number, y: number, width: number, most: number): string[] {
+  const STEPS = 64;
+  const step = width / STEPS;
+  const cells = Array.from({ length: STEPS }, (_, i) => {
+    const colour = mix([190, 190, 190], (2 * (i + 0.5)) / STEPS - 1);
+    return rectangle(x + i * step, y, step + 0.5, 12, `rgb(${colour.map(Math.round).join(", ")})`);
+  });
+  const points = (value: number) => `${(100 * value).toFixed(1)} points`;
+  return [
+    ...cells,
+    text(x, y + 30, `+${points(most)}`, FACT),
+    text(x + width / 2, y + 30, "no change", { ...FACT, anchor: "middle" }),
+    text(x + width, y + 30, `−${points(most)}`, { ...FACT, anchor: "end" }),
+    text(x, y + 48, "change of the probability when the square lies there", FACT),
+  ];
+}
+
+/** @param strength −1 … 1 */
+function mix(grey: readonly number[], strength: number): number[] {
+  const target = strength >= 0 ? LOST : GAINED;
+  const share = 0.85 * Math.abs(strength) ** 0.7;
+  return grey.map((value, c) => value + share * (target[c]! - value));
+}
+
+function overlay({ pixels, width, height }: Raster, losses: Float32Array, side: number, most: number): Raster {
+  const out = new Uint8Array(pixels.length);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const at = 3 * (y * width + x);
+      const grey = 0.299 * pixels[at]! + 0.587 * pixels[at + 1]! + 0.114 * pixels[at + 2]!;
+      // Paler, so that colours stand out in dark places too.
+      const pale = 60 + 0.7 * grey;
+      const loss = between(losses, side, ((y + 0.5) * side) / height - 0.5, ((x + 0.5) * side) / width - 0.5);
+      const colour = mix([pale, pale, pale], most === 0 ? 0 : loss / most);
+      for (let c = 0; c < 3; c++) out[at + c] = Math.round(colour[c]!);
+    }
+  }
+  return { pixels: out, width, height };
+}
+
+/** Bilinear, and beyond the outer positions as at them. */
+function between(values: Float32Array, side: number, row: number, column: number): number {
+  const [y, x] = [Math.min(Math.max(row, 0), side - 1), Math.min(Math.max(column, 0), side - 1)];
+  const [top, left] = [Math.floor(y), Math.floor(x)];
+  const [bottom, right] = [Math.min(top + 1, side - 1), Math.min(left + 1, side - 1)];
+  const [down, across] = [y - top, x - left];
+  const line = (r: number) => values[r * side + left]! * (1 - across) + values[r * side + right]! * across;
+  return line(top) * (1 - down) + line(bottom) * down;
+}

@@ -1,0 +1,116 @@
+/** What comes out of the layers of a network for one image: a grid of maps for each layer, from the first on. */
+import { ShapeError } from "../errors.ts";
+import { mosaic } from "./filters.ts";
+import { fit, image, type Raster } from "./raster.ts";
+import { document, shorten, text, widthOf, type TextStyle } from "./svg.ts";
+
+export interface LayerMaps {
+  readonly name: string;
+  readonly maps: number;
+  readonly height: number;
+  readonly width: number;
+  /** Map after map, row after row. */
+  readonly values: Float32Array;
+}
+
+export interface MapsPicture {
+  readonly title: string;
+  /** A line below the title. */
+  readonly fact: string;
+  /** What the network sees. */
+  readonly image: Raster;
+  readonly layers: readonly LayerMaps[];
+}
+
+const MARGIN = 32;
+const GAP = 2;
+const IMAGE = 224;
+/** As wide as grids may be. */
+const WIDTH = 1200;
+/** A map is at most so wide; where a layer has more than MANY, at most half of it. */
+const CELL = 72;
+const MANY = 128;
+const TITLE: TextStyle = { size: 22, bold: true, colour: "#1c1c1c" };
+const HEADING: TextStyle = { size: 15, bold: true, colour: "#1c1c1c" };
+const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
+
+/** Draws it as SVG. */
+export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture): Promise<string> {
+  const cell = layers.some(({ maps }) => maps > MANY) ? CELL / 2 : CELL;
+  const width = 2 * MARGIN + WIDTH;
+  const shown = await fit(seen, IMAGE, IMAGE);
+  const parts = [
+    text(MARGIN, 50, shorten(title, WIDTH, TITLE, "both"), TITLE),
+    text(MARGIN, 76, shorten(fact, WIDTH, FACT, "both"), FACT),
+    await image(MARGIN, 96, shown),
+  ];
+  let y = 96 + shown.height + 40;
+  for (const layer of layers) {
+    const grid = await gridOf(layer, cell);
+    const silent = silentMaps(layer);
+    const size = `${layer.maps} maps of ${layer.height} × ${layer.width}`;
+    parts.push(
+      text(MARGIN, y, layer.name, HEADING),
+      text(
+        MARGIN + Math.ceil(widthOf(layer.name, HEADING)) + 14,
+        y,
+        silent > 0 ? `${size}, ${silent} of them nowhere active` : size,
+        FACT,
+      ),
+      await image(MARGIN, y + 12, grid),
+    );
+    y += 12 + grid.height + 36;
+  }
+  return document(width, y, parts);
+}
+
+function silentMaps({ maps, height, width, values }: LayerMaps): number {
+  const size = height * width;
+  return Array.from({ length: maps }, (_, k) => values.subarray(k * size, (k + 1) * size)).filter((map) =>
+    map.every((value) => value === 0),
+  ).length;
+}
+
+/** One scale for all maps of a layer, so that strong ones are seen to be; it ends where only a thousandth lies above. */
+async function gridOf({ maps, height, width, values }: LayerMaps, cell: number): Promise<Raster> {
+  if (values.length !== maps * height * width) {
+    throw new ShapeError(`${maps} maps of ${height} × ${width}: ${values.length} numbers were given`);
+  }
+  const magnitudes = values.map(Math.abs).sort();
+  const most = magnitudes[Math.floor(0.999 * (magnitudes.length - 1))] || magnitudes.at(-1) || 1;
+  const cells: Raster[] = [];
+  for (let k = 0; k < maps; k++) {
+    const pixels = new Uint8Array(3 * height * width);
+    for (let i = 0; i < height * width; i++) {
+      pixels.set(colourOf(values[k * height * width + i]! / most), 3 * i);
+    }
+    cells.push(await fit({ pixels, width, height }, cell, cell));
+  }
+  // As few rows as there is room for, and all about as long.
+  const rows = Math.ceil(maps / Math.floor((WIDTH + GAP) / (cells[0]!.width + GAP)));
+  return mosaic(cells, Math.ceil(maps / rows), GAP);
+}
+
+/** Nothing is nearly black, positive goes by orange to white, negative, where there is any, by blue. */
+const POSITIVE = [
+  [16, 16, 24],
+  [120, 28, 70],
+  [226, 92, 38],
+  [252, 190, 80],
+  [255, 250, 225],
+] as const;
+const NEGATIVE = [
+  [16, 16, 24],
+  [34, 60, 140],
+  [60, 130, 220],
+  [150, 205, 245],
+  [235, 248, 255],
+] as const;
+
+/** @param strength −1 … 1; beyond, it is as at the end */
+function colourOf(strength: number): number[] {
+  const stops = strength >= 0 ? POSITIVE : NEGATIVE;
+  const at = Math.min(1, Math.abs(strength)) * (stops.length - 1);
+  const lower = Math.min(Math.floor(at), stops.length - 2);
+  return stops[lower]!.map((value, c) => Math.round(value + (at - lower) * (stops[lower + 1]![c]! - value)));
+}
