@@ -1,6 +1,6 @@
 import { evaluate, type Evaluation } from "../tasks/evaluate.ts";
 import { means } from "../tasks/scores.ts";
-import { stopOnCtrlC } from "./interrupt.ts";
+import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
 import { bar, bold, count, dim, here, label, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -51,15 +51,15 @@ export default verb({
       submission: args.submission,
     });
     const signal = stopOnCtrlC("this batch");
-    const result = await evaluate(
-      { ...options, ...deviceOptions(args) },
-      (done, total) => line.update(`evaluating: ${count(done)} of ${count(total)}`),
+    const result = await unlessStopped(
       signal,
-      (text) => line.update(text),
-    ).catch((error: unknown) => {
-      if (signal.aborted && error === signal.reason) return undefined;
-      throw error;
-    });
+      evaluate(
+        { ...options, ...deviceOptions(args) },
+        (done, total) => line.update(`evaluating: ${count(done)} of ${count(total)}`),
+        signal,
+        (text) => line.update(text),
+      ),
+    );
     line.clear();
     if (!result) return 1;
     if (args.json) printJson(forPrograms(result));

@@ -1,5 +1,5 @@
 import { features } from "../tasks/features.ts";
-import { stopOnCtrlC } from "./interrupt.ts";
+import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -31,10 +31,10 @@ export default verb({
     });
     const signal = stopOnCtrlC("this batch");
     const asked = { ...options, ...deviceOptions(args) };
-    const result = await features(asked, (text) => line.update(text), signal).catch((error: unknown) => {
-      if (signal.aborted && error === signal.reason) return undefined;
-      throw error;
-    });
+    const result = await unlessStopped(
+      signal,
+      features(asked, (text) => line.update(text), signal),
+    );
     line.clear();
     if (!result) return 1;
     if (args.json) {

@@ -12,3 +12,11 @@ export function stopOnCtrlC(after = "this step"): AbortSignal {
   }
   return controller.signal;
 }
+
+/** What `work` resolves to; undefined when it rejected because the signal stopped it. */
+export function unlessStopped<T>(signal: AbortSignal, work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error: unknown) => {
+    if (signal.aborted && error === signal.reason) return undefined;
+    throw error;
+  });
+}

@@ -1,5 +1,5 @@
 import { look } from "../tasks/look.ts";
-import { stopOnCtrlC } from "./interrupt.ts";
+import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
 import { bold, count, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -36,11 +36,9 @@ export default verb({
       out: args.out,
     });
     const signal = stopOnCtrlC();
-    const result = await look({ ...options, ...deviceOptions(args) }, (text) => line.update(text), signal).catch(
-      (error: unknown) => {
-        if (signal.aborted && error === signal.reason) return undefined;
-        throw error;
-      },
+    const result = await unlessStopped(
+      signal,
+      look({ ...options, ...deviceOptions(args) }, (text) => line.update(text), signal),
     );
     line.clear();
     if (!result) return 1;

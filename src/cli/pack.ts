@@ -1,7 +1,7 @@
 import type { Encoding } from "../data/shard.ts";
 import { UsageError } from "../errors.ts";
 import { pack } from "../tasks/pack.ts";
-import { stopOnCtrlC } from "./interrupt.ts";
+import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
 import { bold, count, duration, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";
 
@@ -49,19 +49,19 @@ export default verb({
       shard: number("shard", args.shard),
       threads: number("threads", args.threads),
     });
-    const result = await pack(
-      { ...options, data, out: folder },
-      ({ done, total, imagesPerSecond }) => {
-        const left = duration((total - done) / imagesPerSecond);
-        line.update(
-          `packing: ${count(done)} of ${count(total)} images, ${imagesPerSecond.toFixed(0)} images/s, ${left} left`,
-        );
-      },
+    const result = await unlessStopped(
       signal,
-    ).catch((error: unknown) => {
-      if (signal.aborted && error === signal.reason) return undefined;
-      throw error;
-    });
+      pack(
+        { ...options, data, out: folder },
+        ({ done, total, imagesPerSecond }) => {
+          const left = duration((total - done) / imagesPerSecond);
+          line.update(
+            `packing: ${count(done)} of ${count(total)} images, ${imagesPerSecond.toFixed(0)} images/s, ${left} left`,
+          );
+        },
+        signal,
+      ),
+    );
     line.clear();
     if (!result) {
       say.info(`Stopped. Go on with the same command.`);

@@ -1,5 +1,5 @@
 import { similar, type Similar } from "../tasks/similar.ts";
-import { stopOnCtrlC } from "./interrupt.ts";
+import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -43,10 +43,7 @@ export default verb({
     const note = (text: string) => void (args.json || (line.clear(), say.info(text)));
     const update = (text: string) => line.update(text);
     const asked = { images: args._, ...options, ...deviceOptions(args) };
-    const result = await similar(asked, show, update, note, signal).catch((error: unknown) => {
-      if (signal.aborted && error === signal.reason) return undefined;
-      throw error;
-    });
+    const result = await unlessStopped(signal, similar(asked, show, update, note, signal));
     line.clear();
     if (!result) return 1;
     if (!args.json) {

@@ -67,13 +67,8 @@ export function joined(outer: Listing, inner: readonly (readonly [folder: string
     for (const path of files.paths) paths.push(`${folder}/${path}`);
   }
   const find = (i: number): [Listing, number] => {
-    let [low, high] = [0, firsts.length];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (firsts[middle]! <= i) low = middle;
-      else high = middle;
-    }
-    return [inner[low]![1], i - firsts[low]!];
+    const k = holderOf(firsts, i);
+    return [inner[k]![1], i - firsts[k]!];
   };
   const onDisk = inner.every(([, files]) => files.place);
   return {
@@ -101,4 +96,15 @@ export function joined(outer: Listing, inner: readonly (readonly [folder: string
     ...(outer.beside && { beside: outer.beside }),
     close: () => outer.close(),
   };
+}
+
+/** Which of several runs of numbers holds number i. @param firsts the first number of each, ascending */
+export function holderOf(firsts: readonly number[], i: number): number {
+  let [low, high] = [0, firsts.length];
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (firsts[middle]! <= i) low = middle;
+    else high = middle;
+  }
+  return low;
 }

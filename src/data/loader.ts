@@ -8,6 +8,7 @@ import { DataError, ShapeError } from "../errors.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
 import { alone, decodeRows, type Row } from "./decoding.ts";
+import { isTolerated, TOLERATED_BAD_SHARE } from "./image.ts";
 import { epochOrder, type Shuffle } from "./sampling.ts";
 
 export { RecordCache } from "./cache.ts";
@@ -56,10 +57,6 @@ export interface Loader extends AsyncIterable<Batch> {
   /** "name: what is wrong" of each image that could not be used so far. */
   readonly bad: readonly string[];
 }
-
-/** With fewer bad images than this nothing is said, however small the set. */
-const TOLERATED_BAD = 10;
-const TOLERATED_BAD_SHARE = 0.05;
 
 /**
  * One epoch of a data set.
@@ -118,7 +115,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     if (cache.bad.has(i)) return;
     cache.bad.set(i, reason);
     onBad?.(dataset.nameOf(i), reason);
-    if (cache.bad.size <= Math.max(TOLERATED_BAD, TOLERATED_BAD_SHARE * dataset.length)) return;
+    if (isTolerated(cache.bad.size, dataset.length)) return;
     throw tooManyBad(dataset, cache);
   }
 

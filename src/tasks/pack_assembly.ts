@@ -2,6 +2,7 @@
 import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { openFile } from "../data/bytes.ts";
+import { isTolerated, TOLERATED_BAD_SHARE } from "../data/image.ts";
 import { toNpy } from "../data/npy.ts";
 import {
   FORMAT,
@@ -30,10 +31,6 @@ export interface Planned {
   readonly from: number;
   readonly to: number;
 }
-
-/** Fewer bad images than this are never too many. */
-const TOLERATED_BAD = 10;
-const TOLERATED_BAD_SHARE = 0.05;
 
 /**
  * Writes report.csv, the mean image and, when nothing else is left to do, pack.json.
@@ -139,7 +136,7 @@ async function indexOf(path: string): Promise<ShardIndex> {
 function requireMostly(out: string, problems: readonly Problem[], images: number, trained: number): void {
   const bad = problems.filter(({ used }) => !used);
   // Without an image to train on there is no mean image.
-  if (trained > 0 && bad.length <= Math.max(TOLERATED_BAD, TOLERATED_BAD_SHARE * images)) return;
+  if (trained > 0 && isTolerated(bad.length, images)) return;
   throw new DataError(
     `${bad.length} of ${images} images can't be used, first ${bad[0]!.name}: ${bad[0]!.problem}: ` +
       `at most ${100 * TOLERATED_BAD_SHARE}% are passed over: repair or remove those that ${join(out, REPORT_FILE)} ` +

@@ -2,7 +2,7 @@
 import { DataError } from "../../errors.ts";
 import { readText, readWhole, type Bytes } from "../bytes.ts";
 import type { Dataset, Encoded, Pixels, Place } from "../dataset.ts";
-import type { Listing } from "../listing.ts";
+import { holderOf, type Listing } from "../listing.ts";
 import { fromNpy } from "../npy.ts";
 import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, toHex, type Pack, type Part } from "../pack.ts";
 import { verify } from "../reading.ts";
@@ -62,14 +62,9 @@ async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Datas
   }
   const labels = new Uint32Array(images);
   for (const { index, first } of opened) labels.set(index.labels, first);
+  const firsts = opened.map((shard) => shard.first);
   const locate = (i: number) => {
-    let [low, high] = [0, opened.length];
-    while (high - low > 1) {
-      const middle = (low + high) >> 1;
-      if (opened[middle]!.first <= i) low = middle;
-      else high = middle;
-    }
-    const shard = opened[low]!;
+    const shard = opened[holderOf(firsts, i)]!;
     return { ...shard, k: i - shard.first };
   };
   const place = (i: number): Place => {
