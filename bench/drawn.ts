@@ -4,7 +4,7 @@ import type { Backend } from "../src/backends/backend.ts";
 import type { Tensor } from "../src/autograd/tensor.ts";
 import { centreView } from "../src/data/augmentation.ts";
 import type { Model } from "../src/model/model.ts";
-import type { Network } from "../src/model/networks.ts";
+import type { Network } from "../src/model/recipe.ts";
 import { freshSchedule, rateAt } from "../src/optim/schedule.ts";
 import { uploadMean } from "../src/tasks/passes.ts";
 import { bytes, numbers } from "./data.ts";

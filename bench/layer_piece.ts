@@ -3,7 +3,7 @@ import { size } from "../src/autograd/tensor.ts";
 import type { Backend, HostArray } from "../src/backends/backend.ts";
 import { openReference } from "../src/backends/reference.ts";
 import { place, type PlacedLayer } from "../src/model/model.ts";
-import type { Network } from "../src/model/networks.ts";
+import type { Network } from "../src/model/recipe.ts";
 import { largestTensorBytes } from "../src/tasks/fit.ts";
 import type { Entrant, Opened, Piece } from "./bench.ts";
 import { checkAll, checkSamples, requireFinite } from "./check.ts";

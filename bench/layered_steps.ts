@@ -2,7 +2,7 @@
 import { Tape } from "../src/autograd/tape.ts";
 import type { Backend } from "../src/backends/backend.ts";
 import { Model } from "../src/model/model.ts";
-import type { Network } from "../src/model/networks.ts";
+import type { Network } from "../src/model/recipe.ts";
 import { augment, VIEW_LENGTH } from "../src/ops/augment.ts";
 import { softmaxCrossEntropy } from "../src/ops/softmax_cross_entropy.ts";
 import { Sgd } from "../src/optim/sgd.ts";

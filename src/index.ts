@@ -25,7 +25,8 @@ export { softmaxCrossEntropy, type CrossEntropy } from "./ops/softmax_cross_entr
 
 export * as layers from "./model/layers.ts";
 export { Model, place, type PlacedLayer } from "./model/model.ts";
-export { findNetwork, networks, type Network, type Recipe, type Schedule } from "./model/networks.ts";
+export { findNetwork, networks } from "./model/networks.ts";
+export type { Network, Recipe, Schedule } from "./model/recipe.ts";
 export { openCheckpoint, saveCheckpoint, type Checkpoint } from "./model/checkpoint.ts";
 export { Sgd } from "./optim/sgd.ts";
 export { rateAt } from "./optim/schedule.ts";

@@ -2,7 +2,7 @@
 import { size } from "../../src/autograd/tensor.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { place } from "../../src/model/model.ts";
-import type { Network } from "../../src/model/networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
 import { extrapolate, type Bench } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
@@ -88,12 +88,16 @@ function report(bench: Bench, device: BenchDevice, network: Network, images: num
 function worksOf(network: Network, images: number): Map<string, Work> {
   const layers = namedLayers(network);
   const works = new Map<string, Work>();
+  // Nobody wants the gradient of the images.
+  const firstToLearn = layers.findIndex(({ parameters }) => parameters.length > 0);
   layers.forEach((layer, i) => {
-    const passes =
-      layer.parameters.length > 0 ? (["input gradient", "weight gradient"] as const) : (["input gradient"] as const);
-    // Nobody wants the gradient of the images.
-    const backward = passes.slice(i === 0 ? 1 : 0).map((pass) => workOf(layer, pass, images));
+    const passes = [
+      ...(i > firstToLearn ? (["input gradient"] as const) : []),
+      ...(layer.parameters.length > 0 ? (["weight gradient"] as const) : []),
+    ];
     works.set(`${layer.label} forward`, workOf(layer, "forward", images));
+    if (passes.length === 0) return;
+    const backward = passes.map((pass) => workOf(layer, pass, images));
     works.set(`${layer.label} backward`, {
       unit: backward[0]!.unit,
       amount: backward.reduce((sum, work) => sum + work.amount, 0),

@@ -10,7 +10,7 @@ import type { Dataset } from "../../src/data/dataset.ts";
 import { decodeRecord } from "../../src/data/decode.ts";
 import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
-import type { Network } from "../../src/model/networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";

@@ -7,7 +7,7 @@ import { decodeRecord } from "../../src/data/decode.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { saveCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model } from "../../src/model/model.ts";
-import type { Network } from "../../src/model/networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { probabilities, uploadMean } from "../../src/tasks/passes.ts";
 import type { Opened } from "../bench.ts";
 import { WrongResult } from "../check.ts";

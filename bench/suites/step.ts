@@ -1,7 +1,7 @@
 /** Whole training steps and forward passes, by the wall clock: from handing over the pixels to having the result. */
 import type { Backend } from "../../src/backends/backend.ts";
 import { Model, place } from "../../src/model/model.ts";
-import type { Network } from "../../src/model/networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { Sgd } from "../../src/optim/sgd.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
 import { probabilities, trainingStep } from "../../src/tasks/passes.ts";

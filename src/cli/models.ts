@@ -1,6 +1,7 @@
 import { size } from "../autograd/tensor.ts";
 import { place, type PlacedLayer } from "../model/model.ts";
-import { findNetwork, networks, type Network } from "../model/networks.ts";
+import { findNetwork, networks } from "../model/networks.ts";
+import type { Network } from "../model/recipe.ts";
 import { bold, count, print, printJson, table } from "./terminal.ts";
 import { number, verb } from "./verb.ts";
 

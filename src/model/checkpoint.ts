@@ -7,7 +7,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { format } from "../autograd/tensor.ts";
 import { CheckpointError } from "../errors.ts";
 import { layerOf, type Model } from "./model.ts";
-import type { Network } from "./networks.ts";
+import type { Network } from "./recipe.ts";
 import {
   openSafetensors,
   writeSafetensors,

@@ -163,6 +163,12 @@ export function lrn(options: LrnOptions): Layer {
   };
 }
 
+/** Everything divided by one number, which brings pixels of ±128 to the size that weights are drawn for. */
+export function divide(by: number): Layer {
+  // Response normalisation across one map with α 0 leaves x / k^β.
+  return { ...lrn({ n: 1, k: by, alpha: 0, beta: 1 }), settings: `by ${by}` };
+}
+
 /** Response normalisation inside each map. */
 export function mapNorm(options: MapNormOptions): Layer {
   const { size, k, alpha, beta } = options;

@@ -4,7 +4,7 @@ import type { Backend } from "../backends/backend.ts";
 import { ShapeError, UsageError } from "../errors.ts";
 import { Purpose, Random } from "../random.ts";
 import type { ImageShape, Initial, Layer, ParameterSpec, Pass } from "./layers.ts";
-import type { Network } from "./networks.ts";
+import type { Network } from "./recipe.ts";
 
 /** A layer in its place: what goes in, what comes out, what it learns. */
 export interface PlacedLayer {

@@ -4,95 +4,18 @@
  */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import { averagePool, conv, dropout, fc, type Layer, local, lrn, mapNorm, maxPool, relu, tanh } from "./layers.ts";
-
-export interface Network {
-  readonly name: string;
-  /** One line for people. */
-  readonly about: string;
-  /** Side of the square images it sees. */
-  readonly crop: number;
-  /** Side of the square images that those are cut from. */
-  readonly record: number;
-  /** How many classes it has unless the data says otherwise. */
-  readonly classes: number;
-  readonly recipe: Recipe;
-  layers(classes: number): readonly Layer[];
-}
-
-export interface Recipe {
-  readonly batch: number;
-  readonly epochs: number;
-  readonly schedule: Schedule;
-  readonly momentum: number;
-  readonly decay: number;
-  /** Biases learn at this multiple of the rate. */
-  readonly biasRate: number;
-  /** Whether weight decay holds for biases too. */
-  readonly biasDecay: boolean;
-  readonly augmentation: Augmentation;
-}
-
-/** How training images are varied. The numbers are explained where they are drawn, in src/data/augmentation.ts. */
-export interface Augmentation {
-  /** Random crops; otherwise the centre. */
-  readonly crop: boolean;
-  readonly mirror: boolean;
-  /** Standard deviation of the PCA colour noise's factors [P §4.1], 0 for none. */
-  readonly colour: number;
-  /** How many consecutive images share one crop position. */
-  readonly sharedCrop: number;
-  /** The image is divided by this after the noise has been added. */
-  readonly divideBy: number;
-  /** The smallest share of the image's area that is cut out and resized, in place of `crop`; 0 for no such crops. */
-  readonly resizedCrop: number;
-  /** How far brightness, contrast and saturation go from 1, and four times how far hues turn; 0 for no jitter. */
-  readonly jitter: number;
-  /** The probability that a rectangle is erased. */
-  readonly erase: number;
-  /**
-   * α of the Beta distribution by which two images are mixed, or one gets a box of another; 0 for not. The loss that is
-   * reported of the training is then that of both labels, and its errors count each image's own label alone: both are
-   * far above those of the validation.
-   */
-  readonly mixup: number;
-  readonly cutmix: number;
-  /** ε, the part of a label that is spread over all classes. */
-  readonly smooth: number;
-}
-
-/**
- * How the learning rate goes: "plateau" divides it by ten when the validation error has not improved for `patience`
- * epochs, at most `drops` times [P §5]; "phases" says from which epoch (counted from 0) which rate holds; "cosine"
- * falls from the rate to nothing over the run.
- */
-export type Schedule =
-  | { readonly kind: "constant" | "cosine"; readonly rate: number }
-  | { readonly kind: "plateau"; readonly rate: number; readonly patience: number; readonly drops: number }
-  | { readonly kind: "phases"; readonly phases: readonly Phase[] };
-
-export interface Phase {
-  readonly from: number;
-  readonly rate: number;
-  /** Layers with a rate of their own; 0 is frozen. */
-  readonly rates?: Readonly<Record<string, number>>;
-  /** false: without colour noise from here on. */
-  readonly colour?: false;
-}
-
-export const NO_AUGMENTATION: Augmentation = {
-  ...{ crop: false, mirror: false, colour: 0, sharedCrop: 1, divideBy: 1 },
-  ...{ resizedCrop: 0, jitter: 0, erase: 0, mixup: 0, cutmix: 0, smooth: 0 },
-};
-
-/** Crop, mirror and colour noise of [P §4.1]. */
-export const PAPER_AUGMENTATION: Augmentation = { ...NO_AUGMENTATION, crop: true, mirror: true, colour: 0.1 };
-
-/** What image classifiers have been trained with since; the numbers are those that torchvision's and timm's recipes use. */
-export const MODERN_AUGMENTATION: Augmentation = {
-  ...NO_AUGMENTATION,
-  ...{ mirror: true, resizedCrop: 0.08, jitter: 0.4, erase: 0.25, mixup: 0.2, cutmix: 1, smooth: 0.1 },
-};
+import {
+  alexnetCifarAll,
+  alexnetCifarWithout,
+  cifar13,
+  cifar18,
+  cifarVgg,
+  reluOrTanh,
+  reluOrTanhTanh,
+  small,
+} from "./cifar_networks.ts";
+import { conv, dropout, fc, type Layer, lrn, mapNorm, maxPool, relu } from "./layers.ts";
+import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
 
 /** [P §5] */
 const PAPER_RECIPE: Recipe = {
@@ -125,28 +48,6 @@ const RECIPE_2012: Recipe = {
   biasDecay: false,
   augmentation: { ...PAPER_AUGMENTATION, sharedCrop: 32, divideBy: 1.1 },
 };
-
-/** [S] layers-18pct.cfg: rates fall after 120 epochs and again after 10 more. */
-const CIFAR_RECIPE: Recipe = {
-  batch: 128,
-  epochs: 140,
-  schedule: {
-    kind: "phases",
-    phases: [
-      { from: 0, rate: 0.001 },
-      { from: 120, rate: 0.0001 },
-      { from: 130, rate: 0.00001 },
-    ],
-  },
-  momentum: 0.9,
-  decay: 0.004,
-  biasRate: 2,
-  biasDecay: false,
-  augmentation: NO_AUGMENTATION,
-};
-
-/** [P §3.3] */
-const PAPER_LRN = { n: 5, k: 2, alpha: 1e-4, beta: 0.75 };
 
 /** The two hidden layers and the output that all the large networks end in [P §3.5, §4.2]. */
 function classifier(classes: number): Layer[] {
@@ -274,95 +175,6 @@ export const alexnetOwt: Network = {
   },
 };
 
-export const cifar18: Network = {
-  name: "cifar10-18pct",
-  about: "the 2012 program's CIFAR-10 network: 18% test error after 20 minutes of a GTX 580",
-  crop: 32,
-  record: 32,
-  classes: 10,
-  recipe: CIFAR_RECIPE,
-  layers: (classes) => {
-    const norm = () => mapNorm({ size: 3, k: 1, alpha: 5e-5 / 9, beta: 0.75 });
-    return [
-      ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.0001 }), maxPool(3, 2), relu(), norm()],
-      ...[conv("conv2", 32, 5, { pad: 2, sigma: 0.01 }), relu(), averagePool(3, 2), norm()],
-      ...[conv("conv3", 64, 5, { pad: 2, sigma: 0.01 }), relu(), averagePool(3, 2)],
-      fc("fc10", classes, { sigma: 0.01, decay: 1 }),
-    ];
-  },
-};
-
-export const cifar13: Network = {
-  name: "cifar10-13pct",
-  about: "the 2012 program's CIFAR-10 network with locally connected layers, on random 24×24 crops",
-  crop: 24,
-  record: 32,
-  classes: 10,
-  recipe: { ...CIFAR_RECIPE, augmentation: { ...NO_AUGMENTATION, crop: true, mirror: true } },
-  // Decay only behind the convolutions, and σ of the local layers: ours, where our sources state none.
-  layers: (classes) => [
-    ...[conv("conv1", 64, 5, { pad: 2, sigma: 0.0001, decay: 0 }), relu(), maxPool(3, 2)],
-    ...[conv("conv2", 64, 5, { pad: 2, sigma: 0.01, decay: 0 }), relu(), maxPool(3, 2)],
-    ...[local("local3", 32, 3, { pad: 1, sigma: 0.04 }), relu()],
-    ...[local("local4", 32, 3, { pad: 1, sigma: 0.04 }), relu()],
-    fc("fc10", classes, { sigma: 0.01, decay: 0.01 }),
-  ],
-};
-
-/** The four layers of [P Fig. 1], whose sizes the paper does not give: those of cifar10-18pct without its norms. */
-function fourLayers(classes: number, activation: () => Layer): Layer[] {
-  return [
-    ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.005 }), activation(), maxPool(3, 2)],
-    ...[conv("conv2", 32, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
-    ...[conv("conv3", 64, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
-    fc("fc4", classes, { sigma: 0.01 }),
-  ];
-}
-
-const figure1 = {
-  crop: 32,
-  record: 32,
-  classes: 10,
-} as const;
-
-/** No regularisation, and "the learning rates for each network were chosen independently" [P Fig. 1]. */
-function figure1Recipe(rate: number): Recipe {
-  return { ...CIFAR_RECIPE, epochs: 40, schedule: { kind: "constant", rate }, decay: 0 };
-}
-
-export const reluOrTanh: Network = {
-  ...figure1,
-  name: "relu-or-tanh",
-  about: "Figure 1: four layers on CIFAR-10 with ReLU, to race against …",
-  recipe: figure1Recipe(0.001),
-  layers: (classes) => fourLayers(classes, relu),
-};
-
-export const reluOrTanhTanh: Network = {
-  ...figure1,
-  name: "relu-or-tanh-tanh",
-  about: "Figure 1: … the same four layers with tanh",
-  recipe: figure1Recipe(0.005),
-  layers: (classes) => fourLayers(classes, tanh),
-};
-
-export const small: Network = {
-  name: "small",
-  about: "three conv layers for 32×32 images: what the built-in set is trained with",
-  crop: 32,
-  record: 32,
-  classes: 10,
-  // A lower rate than the 0.007 at which one seed in two fails.
-  recipe: { ...CIFAR_RECIPE, epochs: 3, schedule: { kind: "cosine", rate: 0.003 }, biasRate: 1, decay: 0.0005 },
-  // Each σ makes a layer's output about a third of its input, so that pixels of ±128 end as logits of ±1.
-  layers: (classes) => [
-    ...[conv("conv1", 16, 5, { pad: 2, sigma: 0.035 }), maxPool(3, 2), relu()],
-    ...[conv("conv2", 32, 3, { pad: 1, sigma: 0.03 }), maxPool(3, 2), relu()],
-    ...[conv("conv3", 64, 3, { pad: 1, sigma: 0.02 }), maxPool(3, 2), relu()],
-    fc("fc4", classes, { sigma: 0.01 }),
-  ],
-};
-
 export const networks: readonly Network[] = [
   small,
   alexnet,
@@ -373,8 +185,11 @@ export const networks: readonly Network[] = [
   caffeAlexnet,
   cifar18,
   cifar13,
+  cifarVgg,
   reluOrTanh,
   reluOrTanhTanh,
+  alexnetCifarAll,
+  ...alexnetCifarWithout,
 ];
 
 /** @throws UsageError when there is no network of this name. */

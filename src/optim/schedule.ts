@@ -1,4 +1,4 @@
-import type { Phase, Schedule } from "../model/networks.ts";
+import type { Phase, Schedule } from "../model/recipe.ts";
 
 /** What a schedule remembers between epochs; stored in the checkpoint. */
 export interface ScheduleState {

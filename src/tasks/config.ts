@@ -1,7 +1,8 @@
 /** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
 import type { ViewCount } from "../data/augmentation.ts";
 import { UsageError } from "../errors.ts";
-import { findNetwork, NO_AUGMENTATION, type Recipe, type Schedule } from "../model/networks.ts";
+import { findNetwork } from "../model/networks.ts";
+import { NO_AUGMENTATION, type Recipe, type Schedule } from "../model/recipe.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import type { DeviceOptions } from "./device.ts";
 import { layersNamed, learningLayers, ratesNamed } from "./fine_tune.ts";

@@ -8,7 +8,7 @@ import { networkGraph } from "../model/export/graph.ts";
 import { onnxMessage } from "../model/export/onnx.ts";
 import { EXPORT_FORMAT } from "../model/export/safetensors.ts";
 import { place } from "../model/model.ts";
-import type { Network } from "../model/networks.ts";
+import type { Network } from "../model/recipe.ts";
 import { writeSafetensors } from "../model/safetensors.ts";
 import { findWeights, openWeights } from "./weights.ts";
 

@@ -2,7 +2,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { layerOf, place, type Model } from "../model/model.ts";
-import type { Network } from "../model/networks.ts";
+import type { Network } from "../model/recipe.ts";
 import { suggest } from "../suggest.ts";
 import { findWeights, openWeights } from "./weights.ts";
 

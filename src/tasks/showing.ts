@@ -7,7 +7,7 @@ import type { Dataset, Encoded, Pixels } from "../data/dataset.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
 import { readHeader } from "../data/header.ts";
 import { DataError } from "../errors.ts";
-import type { Augmentation, Network } from "../model/networks.ts";
+import type { Augmentation, Network } from "../model/recipe.ts";
 import { augment, VIEW, VIEW_LENGTH } from "../ops/augment.ts";
 import { CELL, ORIGINAL_WIDTH, VERSIONS, type SheetRow } from "../pictures/contact_sheet.ts";
 import type { Raster } from "../pictures/raster.ts";

@@ -3,7 +3,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { Model, place } from "../model/model.ts";
-import type { Network } from "../model/networks.ts";
+import type { Network } from "../model/recipe.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
 import { openSets } from "./sets.ts";

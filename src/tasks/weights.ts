@@ -2,7 +2,8 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
-import { networks, type Network } from "../model/networks.ts";
+import { networks } from "../model/networks.ts";
+import type { Network } from "../model/recipe.ts";
 import type { TrainConfig } from "./config.ts";
 import { findRun, Run } from "./runs.ts";
 

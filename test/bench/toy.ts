@@ -2,7 +2,8 @@
 import type { Backend } from "../../src/backends/backend.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { averagePool, conv, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "../../src/model/layers.ts";
-import { small, type Network } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { Bench, type Limits } from "../../bench/bench.ts";
 import type { BenchDevice } from "../../bench/devices.ts";
 import { FORMAT, times, type Results, type Row } from "../../bench/results.ts";

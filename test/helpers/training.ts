@@ -7,7 +7,7 @@ import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
 import { Model } from "../../src/model/model.ts";
-import type { Network } from "../../src/model/networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { freshSchedule, rateAt } from "../../src/optim/schedule.ts";
 import { Sgd } from "../../src/optim/sgd.ts";
 import { trainingStep, uploadMean } from "../../src/tasks/passes.ts";

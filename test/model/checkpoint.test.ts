@@ -5,7 +5,7 @@ import { openReference } from "../../src/backends/reference.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model } from "../../src/model/model.ts";
-import { cifar18, reluOrTanh, small } from "../../src/model/networks.ts";
+import { cifar18, reluOrTanh, small } from "../../src/model/cifar_networks.ts";
 import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/model/safetensors.ts";
 import { Sgd } from "../../src/optim/sgd.ts";
 import { temporaryFolder } from "../helpers/cli.ts";

@@ -7,7 +7,8 @@ import { networkGraph } from "../../src/model/export/graph.ts";
 import { onnxModel } from "../../src/model/export/onnx.ts";
 import * as L from "../../src/model/layers.ts";
 import { Model, place } from "../../src/model/model.ts";
-import { small, type Network } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { readOnnx } from "../helpers/onnx.ts";
 

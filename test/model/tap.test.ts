@@ -4,7 +4,9 @@ import { Tape } from "../../src/autograd/tape.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { conv, dropout, fc, maxPool, relu } from "../../src/model/layers.ts";
 import { Model, place } from "../../src/model/model.ts";
-import { findNetwork, small, type Network } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
+import { findNetwork } from "../../src/model/networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { findTap } from "../../src/model/tap.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";
 

@@ -1,5 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { alexnet2012, cifar18, type Schedule } from "../../src/model/networks.ts";
+import { cifar18 } from "../../src/model/cifar_networks.ts";
+import { alexnet2012 } from "../../src/model/networks.ts";
+import type { Schedule } from "../../src/model/recipe.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt } from "../../src/optim/schedule.ts";
 
 const fresh = freshSchedule();

@@ -4,7 +4,8 @@ import { openReference } from "../../src/backends/reference.ts";
 import { Tensor } from "../../src/autograd/tensor.ts";
 import { fc, relu, type Layer } from "../../src/model/layers.ts";
 import { Model } from "../../src/model/model.ts";
-import { small, type Network } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
+import type { Network } from "../../src/model/recipe.ts";
 import { Sgd, type SgdSettings } from "../../src/optim/sgd.ts";
 
 const network = (layers: readonly Layer[]): Network => ({

@@ -11,7 +11,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
 import { openDataset } from "../../src/data/open.ts";
-import { cifar18 } from "../../src/model/networks.ts";
+import { cifar18 } from "../../src/model/cifar_networks.ts";
 import { backends, describeBackends } from "../helpers/backends.ts";
 import { largestError, type Numbers } from "../helpers/data.ts";
 import { drawn, firstBatches, measured, trainer, type Data } from "../helpers/training.ts";

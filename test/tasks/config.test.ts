@@ -1,13 +1,8 @@
 /** What is made of the options, and what of the network's recipe. */
 import { describe, expect, test } from "bun:test";
 import { UsageError } from "../../src/errors.ts";
-import {
-  alexnet2012,
-  findNetwork,
-  MODERN_AUGMENTATION,
-  NO_AUGMENTATION,
-  PAPER_AUGMENTATION,
-} from "../../src/model/networks.ts";
+import { alexnet2012, findNetwork } from "../../src/model/networks.ts";
+import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION } from "../../src/model/recipe.ts";
 import { rateAt, freshSchedule } from "../../src/optim/schedule.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/tasks/config.ts";
 

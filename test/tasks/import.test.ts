@@ -9,7 +9,7 @@ import { centreView } from "../../src/data/augmentation.ts";
 import { fromNpy, toNpy } from "../../src/data/npy.ts";
 import { AlexNetError, CheckpointError, DataError, UsageError } from "../../src/errors.ts";
 import { Model } from "../../src/model/model.ts";
-import { small } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
 import { openSafetensors, writeSafetensors } from "../../src/model/safetensors.ts";
 import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import { exportModel } from "../../src/tasks/export.ts";

@@ -6,7 +6,7 @@ import { Transformer } from "@napi-rs/image";
 import { openReference } from "../../src/backends/reference.ts";
 import { saveCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model } from "../../src/model/model.ts";
-import { small } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
 import { drawAnswers } from "../../src/pictures/answers.ts";
 import { classOfFolder } from "../../src/tasks/images.ts";
 import { predict, type Prediction } from "../../src/tasks/predict.ts";

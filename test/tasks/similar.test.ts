@@ -16,7 +16,7 @@ import { openReference } from "../../src/backends/reference.ts";
 import { fromNpy, npyHeader, toNpy } from "../../src/data/npy.ts";
 import { saveCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model } from "../../src/model/model.ts";
-import { small } from "../../src/model/networks.ts";
+import { small } from "../../src/model/cifar_networks.ts";
 import { findTap } from "../../src/model/tap.ts";
 import { Tape } from "../../src/autograd/tape.ts";
 import { centreView } from "../../src/data/augmentation.ts";

@@ -6,7 +6,8 @@
 import { CheckpointError, UsageError } from "../../errors.ts";
 import { place, type PlacedLayer } from "../model.ts";
 import type { ParameterSpec } from "../layers.ts";
-import { findNetwork, networks, type Network } from "../networks.ts";
+import { findNetwork, networks } from "../networks.ts";
+import type { Network } from "../recipe.ts";
 import { brief, damaged, type SourceTensor, type WeightFile } from "./source.ts";
 
 export interface Match {
