@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
 import { dirname } from "node:path";
 import { AlexNetError } from "./errors.ts";
 
@@ -7,9 +17,15 @@ export type Append = (bytes: Uint8Array, at?: number) => void;
 
 /**
  * Writes a file so that at every moment either the old or the new one is there whole: under a temporary name, flushed
- * to the disk, renamed. @throws AlexNetError when it can't be written; the old file is then as it was.
+ * to the disk, renamed.
+ * @param previous the name that the old one then has
+ * @throws AlexNetError when it can't be written; the old file is then as it was
  */
-export async function replaceFile(path: string, write: (append: Append) => void | Promise<void>): Promise<void> {
+export async function replaceFile(
+  path: string,
+  write: (append: Append) => void | Promise<void>,
+  previous?: string,
+): Promise<void> {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     mkdirSync(dirname(path), { recursive: true });
@@ -24,6 +40,7 @@ export async function replaceFile(path: string, write: (append: Append) => void 
     } finally {
       closeSync(file);
     }
+    if (previous !== undefined) keepAs(previous, path);
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
@@ -32,6 +49,26 @@ export async function replaceFile(path: string, write: (append: Append) => void 
     throw new AlexNetError(`can't write ${path}: ${reason(error)}`, { cause: error });
   }
 }
+
+/** Gives a file, if it is there, a second name, so that it is never without its first one. */
+function keepAs(name: string, path: string): void {
+  if (!existsSync(path)) return;
+  const link = `${name}.${process.pid}.tmp`;
+  try {
+    rmSync(link, { force: true });
+    linkSync(path, link);
+  } catch (error) {
+    // FAT and some network disks have no second names: for a moment there is only the old file, under the new name.
+    if (!NO_LINKS.includes((error as { code?: string }).code ?? "")) throw error;
+    renameSync(path, name);
+    return;
+  }
+  renameSync(link, name);
+  // Where both are names of one file already, that did nothing.
+  rmSync(link, { force: true });
+}
+
+const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL"];
 
 /** Makes a rename last through a power cut. Windows has no such call and needs none. */
 function syncFolder(path: string): void {

@@ -33,20 +33,23 @@ export interface CheckpointContents {
   readonly state: unknown;
 }
 
-/** Writes atomically; the same contents give the same bytes. @throws AlexNetError when it can't be written. */
-export async function saveCheckpoint(path: string, contents: CheckpointContents): Promise<void> {
+/**
+ * Writes atomically; the same contents give the same bytes.
+ * @param previous where the checkpoint that was there is kept
+ * @throws AlexNetError when it can't be written
+ */
+export async function saveCheckpoint(path: string, contents: CheckpointContents, previous?: string): Promise<void> {
   const { model, velocities = [] } = contents;
   const source = (name: string, tensor: Tensor): TensorSource => ({
     name,
     shape: tensor.shape,
     read: async () => (await tensor.read()) as Float32Array,
   });
-  await writeCheckpoint(path, {
-    ...contents,
-    network: model.network,
+  const tensors = {
     parameters: model.parameters.map((parameter) => source(parameter.name, parameter)),
     velocities: velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
-  });
+  };
+  await writeCheckpoint(path, { ...contents, network: model.network, ...tensors }, previous);
 }
 
 /** A checkpoint's contents where no model is on a device. */
@@ -58,7 +61,7 @@ export interface Contents extends Omit<CheckpointContents, "model" | "velocities
 }
 
 /** As `saveCheckpoint`. */
-export async function writeCheckpoint(path: string, contents: Contents): Promise<void> {
+export async function writeCheckpoint(path: string, contents: Contents, previous?: string): Promise<void> {
   const { network, parameters, velocities = [], classes, mean, state } = contents;
   const { record } = network;
   const tensors: TensorSource[] = [
@@ -66,12 +69,13 @@ export async function writeCheckpoint(path: string, contents: Contents): Promise
     { name: MEAN, shape: [record, record, 3], read: async () => mean },
     ...velocities,
   ];
-  await writeSafetensors(path, tensors, {
+  const metadata = {
     format: FORMAT,
     network: network.name,
     classes: JSON.stringify(classes),
     state: JSON.stringify(state),
-  });
+  };
+  await writeSafetensors(path, tensors, metadata, previous);
 }
 
 export interface Checkpoint {
@@ -90,6 +94,26 @@ export interface Checkpoint {
    */
   loadInto(model: Model, velocities?: readonly Tensor[], except?: readonly string[]): void;
   close(): void;
+}
+
+/**
+ * What is wrong with a checkpoint's file, all of which is read: that it is missing, cut short, or not what was written.
+ * Undefined when nothing is; files from before there were checksums can only be cut short.
+ */
+export function damageOf(path: string): string | undefined {
+  try {
+    const file = openSafetensors(path);
+    try {
+      read(path, file);
+      for (const tensor of file.tensors.values()) tensor.read();
+    } finally {
+      file.close();
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof CheckpointError) return error.message;
+    throw error;
+  }
 }
 
 /** @throws CheckpointError when there is none, or it is damaged or of another kind. */

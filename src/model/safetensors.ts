@@ -1,11 +1,15 @@
 /**
  * The safetensors format (github.com/huggingface/safetensors): 8 bytes with the length of the header, the header as
  * JSON, then the numbers. A file is hostile until parsed: every length and offset is checked before it is used.
+ *
+ * What is written here has checksums in its metadata, which other readers pass over: XXH3 of the header and of each
+ * tensor, in hexadecimal digits and in the order of the file. A disk that returns other bits than it was given, or a
+ * file of which a part was never written, is found when that part is read.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { size } from "../autograd/tensor.ts";
 import { CheckpointError, oneLine } from "../errors.ts";
-import { reason, replaceFile } from "../files.ts";
+import { reason, replaceFile, type Append } from "../files.ts";
 import { BYTES, toFloat32, type NumberType } from "./import/numbers.ts";
 
 /** A tensor to be written; its numbers are fetched when their turn comes. */
@@ -17,40 +21,67 @@ export interface TensorSource {
 
 /** The largest header that is believed. */
 const MAX_HEADER_BYTES = 16 * 2 ** 20;
+/** Where the checksums are in the metadata. */
+const CHECKSUMS = "alexnet.xxh3";
+const DIGITS = 16;
+const SUMS = /^[\da-f]{16}(?: [\da-f]{16})+$/;
 
-/** Writes tensors of float32 and some strings, atomically. Equal contents give equal bytes. */
+/**
+ * Writes tensors of float32 and some strings, atomically. Equal contents give equal bytes.
+ * @param previous where the file that was there is kept
+ */
 export async function writeSafetensors(
   path: string,
   tensors: readonly TensorSource[],
   metadata: Readonly<Record<string, string>>,
+  previous?: string,
 ): Promise<void> {
-  const header: Record<string, unknown> = { __metadata__: metadata };
+  // They are known when all is written, and then take the place of these zeros.
+  const none = zeros(1 + tensors.length);
+  const header: Record<string, unknown> = { __metadata__: { ...metadata, [CHECKSUMS]: none } };
   let end = 0;
   for (const { name, shape } of tensors) {
     const start = end;
     end += 4 * size(shape);
     header[name] = { dtype: "F32", shape, data_offsets: [start, end] };
   }
-  const json = JSON.stringify(header);
-  const text = new TextEncoder().encode(json);
+  const text = new TextEncoder().encode(JSON.stringify(header));
   // Padded with spaces, so that the numbers start at a multiple of 8.
   const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(0x20);
   padded.set(text);
   const length = new Uint8Array(8);
   new DataView(length.buffer).setBigUint64(0, BigInt(padded.length), true);
-  await replaceFile(path, async (append) => {
+  const write = async (append: Append) => {
     append(length);
     append(padded);
+    const sums = [checksum(padded)];
     for (const tensor of tensors) {
       const numbers = await tensor.read();
-      append(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength));
+      const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+      append(bytes);
+      sums.push(checksum(bytes));
     }
-  });
+    append(new TextEncoder().encode(sums.join(" ")), length.length + placeOf(none, padded));
+  };
+  await replaceFile(path, write, previous);
+}
+
+const zeros = (count: number) => Array.from({ length: count }, () => "0".repeat(DIGITS)).join(" ");
+
+/** Where in a header its checksums are. Quotes in names and in other metadata are escaped, so that there is one place. */
+function placeOf(sums: string, header: Uint8Array<ArrayBuffer>): number {
+  const key = `"${CHECKSUMS}":"`;
+  const at = Buffer.from(header.buffer).indexOf(key + sums);
+  return at < 0 ? at : at + key.length;
+}
+
+function checksum(bytes: Uint8Array): string {
+  return Bun.hash.xxHash3(bytes).toString(16).padStart(DIGITS, "0");
 }
 
 export interface TensorEntry {
   readonly shape: readonly number[];
-  /** Reads the numbers. @throws CheckpointError when the file can no longer be read. */
+  /** Reads the numbers. @throws CheckpointError when the file can no longer be read, or they are not those written. */
   read(): Float32Array;
 }
 
@@ -98,19 +129,53 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
     if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > stat.size) {
       fail(`not a safetensors file, or cut short: it announces a header of ${headerBytes} bytes, and has ${stat.size}`);
     }
-    const header = parseHeader(readAt(8, headerBytes), types, fail);
+    const headerText = readAt(8, headerBytes);
+    const header = parseHeader(headerText, types, fail);
     const start = 8 + headerBytes;
+    const check = (what: string, bytes: Uint8Array, at: number, expected: string | undefined): Uint8Array => {
+      const found = expected && checksum(bytes);
+      if (found === expected) return bytes;
+      const where = `bytes ${at} to ${at + bytes.length - 1}`;
+      return fail(`damaged: ${what}, ${where}, has the checksum ${found} instead of ${expected}`);
+    };
+    const sums = takeChecksums(header, headerText, fail);
+    check("its header", sums.header, 8, sums.of.shift());
     const tensors = new Map<string, TensorEntry>();
-    for (const [name, { shape, type, offsets }] of header.tensors) {
+    for (const [name, { shape, type, offsets }] of inOrder(header.tensors)) {
       const [from, to] = offsets;
       if (start + to > stat.size) fail(`cut short: ${name} ends at byte ${start + to}, the file at ${stat.size}`);
-      tensors.set(name, { shape, read: () => toFloat32(readAt(start + from, to - from), type) });
+      const sum = sums.of.shift();
+      const read = () => toFloat32(check(name, readAt(start + from, to - from), start + from, sum), type);
+      tensors.set(name, { shape, read });
     }
     return { metadata: header.metadata, tensors, close: () => closeSync(file) };
   } catch (error) {
     closeSync(file);
     throw error;
   }
+}
+
+/**
+ * Takes the checksums out of the metadata: `of` the header and each tensor, or nothing where the file has none, as those
+ * of other programs; and the header as it was when it was summed.
+ */
+function takeChecksums(
+  { metadata, tensors }: Header,
+  bytes: Uint8Array<ArrayBuffer>,
+  fail: (what: string) => never,
+): { of: string[]; header: Uint8Array } {
+  // Its own name may be what is damaged.
+  const text = metadata[CHECKSUMS] ?? Object.values(metadata).find((value) => SUMS.test(value));
+  if (text === undefined) return { of: [], header: bytes };
+  delete metadata[CHECKSUMS];
+  const at = placeOf(text, bytes);
+  const of = text.split(" ");
+  if (at < 0 || of.length !== 1 + tensors.size || of.some((sum) => sum.length !== DIGITS)) {
+    fail(`damaged: ${of.length} checksums for ${tensors.size} tensors`);
+  }
+  const header = bytes.slice();
+  header.set(new TextEncoder().encode(zeros(of.length)), at);
+  return { of, header };
 }
 
 interface Header {
@@ -149,6 +214,11 @@ function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: strin
     header.tensors.set(name, { shape, type, offsets: [from, to] });
   }
   return header;
+}
+
+/** By their places; a header may name them in any order. */
+function inOrder(tensors: Header["tensors"]): Header["tensors"] {
+  return new Map([...tensors].sort(([, a], [, b]) => a.offsets[0] - b.offsets[0]));
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -52,8 +52,14 @@ test("the bytes are those of the format: length, JSON padded to eight bytes, num
   const bytes = readFileSync(path);
   const length = Number(bytes.readBigUInt64LE(0));
   expect(length % 8).toBe(0);
-  expect(JSON.parse(bytes.subarray(8, 8 + length).toString())).toEqual({
-    __metadata__: { k: "v" },
+  const header = bytes.subarray(8, 8 + length);
+  const sums = JSON.parse(header.toString()).__metadata__["alexnet.xxh3"] as string;
+  const summed = Buffer.from(header.toString().replace(sums, sums.replace(/[^ ]/g, "0")));
+  const parts = [summed, bytes.subarray(8 + length, -4), bytes.subarray(-4)];
+  const hex = (part: Uint8Array) => Bun.hash.xxHash3(part).toString(16).padStart(16, "0");
+  expect(sums.split(" ")).toEqual(parts.map(hex));
+  expect(JSON.parse(header.toString())).toEqual({
+    __metadata__: { k: "v", "alexnet.xxh3": sums },
     w: { dtype: "F32", shape: [2], data_offsets: [0, 8] },
     b: { dtype: "F32", shape: [1], data_offsets: [8, 12] },
   });
@@ -71,6 +77,33 @@ test("a failing write leaves the old file and nothing else", async () => {
   expect(readFileSync(path).equals(before)).toBe(true);
   expect(readdirSync(own.path)).toEqual(["w.safetensors"]);
   own.remove();
+});
+
+test("a bit that is not what was written is found, wherever it is", async () => {
+  const path = join(folder.path, "bits.safetensors");
+  await writeSafetensors(path, [tensor("w", [3], [1, 2, 3]), tensor("b", [1], [-3])], { k: "vü", n: "x".repeat(9) });
+  const bytes = readFileSync(path);
+  const readAll = () => {
+    const opened = openSafetensors(path);
+    try {
+      for (const { read } of opened.tensors.values()) read();
+    } finally {
+      opened.close();
+    }
+  };
+  for (let bit = 0; bit < 8 * bytes.length; bit++) {
+    const flipped = Uint8Array.from(bytes);
+    flipped[bit >> 3]! ^= 1 << (bit & 7);
+    writeFileSync(path, flipped);
+    expect(readAll, `bit ${bit & 7} of byte ${bit >> 3} of ${bytes.length}`).toThrow(CheckpointError);
+  }
+  const zeroed = Uint8Array.from(bytes).fill(0, bytes.length - 8);
+  writeFileSync(path, zeroed);
+  expect(readAll).toThrow(
+    /bits\.safetensors: damaged: w, bytes \d+ to \d+, has the checksum [\da-f]{16} instead of [\da-f]{16}/,
+  );
+  writeFileSync(path, bytes);
+  readAll();
 });
 
 describe("a file that is damaged, or another kind of file", () => {
