@@ -16,6 +16,7 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   pack: () => import("./pack.ts"),
   look: () => import("./look.ts"),
   report: () => import("./report.ts"),
+  reproduce: () => import("./reproduce.ts"),
   draw: () => import("./draw.ts"),
   models: () => import("./models.ts"),
   devices: () => import("./devices.ts"),
@@ -36,10 +37,9 @@ if (!load) {
   say.error(`no command is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
   process.exit(2);
 }
-const { default: command } = await load();
 // What these mean when they stand alone: the newest run, and a port that is free.
 for (const [option, value] of Object.entries({ "--resume": "latest", "--dashboard": "0" })) {
   const bare = rawArgs.findIndex((arg, i) => arg === option && (rawArgs[i + 1] ?? "--").startsWith("--"));
   if (bare >= 0) rawArgs[bare] = `${option}=${value}`;
 }
-await runVerb(command as CommandDef<ArgsDef>, rawArgs);
+await runVerb(async () => (await load()).default as CommandDef<ArgsDef>, rawArgs);

@@ -9,7 +9,11 @@ export default verb({
   description: "Say what is on images: the most probable classes of each",
   args: {
     image: { type: "positional", required: true, description: "Image files, folders of them, or - for standard input" },
-    model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
+    model: {
+      type: "string",
+      description: "A run or a .safetensors file (the newest run; before there is one, the network in the box)",
+      valueHint: "RUN",
+    },
     views: {
       type: "string",
       description: "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
@@ -38,9 +42,18 @@ export default verb({
       top: number("top", args.top),
       out: args.out,
     });
-    const { network, weights, picture } = await predict({ images: args._, ...options, ...deviceOptions(args) }, show);
+    const { network, weights, boxed, picture } = await predict(
+      { images: args._, ...options, ...deviceOptions(args) },
+      show,
+    );
     if (!args.json) {
       print(dim(`by ${network}, ${here(weights)}`));
+      if (boxed) {
+        say.info(
+          `nothing was trained here yet, so this is the network in the box: it knows ${boxed.map(label).join(", ")}. ` +
+            `One for your photos:  bun run train FOLDER`,
+        );
+      }
       if (picture)
         print(`${bold(here(picture.file))}: ${picture.images === 1 ? "one image" : `${count(picture.images)} images`}`);
     }

@@ -32,6 +32,8 @@ export type Prediction =
 export interface Predictions {
   readonly network: string;
   readonly weights: string;
+  /** What it knows, where the network came with the program because no other was named or trained. */
+  readonly boxed?: readonly string[];
   readonly device: string;
   /** The picture's absolute path, and how many images are on it, where one was asked for. */
   readonly picture?: { readonly file: string; readonly images: number };
@@ -77,7 +79,8 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
         }
       }
       const [network, weights] = [trained.network.name, trained.weights.path];
-      const result = { network, weights, device: backend.description };
+      const boxed = options.model === undefined && trained.weights.isBoxed ? { boxed: trained.classes } : {};
+      const result = { network, weights, ...boxed, device: backend.description };
       if (options.out === undefined || cells.length === 0) return result;
       const file = resolve(options.out);
       const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;

@@ -219,11 +219,17 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
         : `no run in ${name}: there is no ${join(name, file)}`,
     );
   }
+  const newest = newestRun(file);
+  if (newest) return newest;
+  throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+}
+
+/** The run in runs/ whose file of this name is the newest. */
+export function newestRun(file: string): Run | undefined {
   const runs = existsSync(RUNS) ? readdirSync(RUNS).map((entry) => join(RUNS, entry)) : [];
   const newest = runs
     .filter((path) => existsSync(join(path, file)))
     .map((path) => ({ path, time: statSync(join(path, file)).mtimeMs }))
     .sort((a, b) => b.time - a.time)[0];
-  if (newest) return new Run(newest.path);
-  throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+  return newest && new Run(newest.path);
 }

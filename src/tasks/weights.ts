@@ -1,15 +1,18 @@
 import { existsSync, statSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
 import { networks } from "../model/networks.ts";
 import type { Network } from "../model/recipe.ts";
 import type { TrainConfig } from "./config.ts";
-import { findRun, Run } from "./runs.ts";
+import { findRun, newestRun, Run, RUNS } from "./runs.ts";
 
 export interface Weights {
   /** The checkpoint file. */
   readonly path: string;
+  /** Whether it came with the program, and nobody trained it here. */
+  readonly isBoxed: boolean;
   /** How it was trained. @throws UsageError when the file is not in a run, or was imported. */
   config(): TrainConfig;
 }
@@ -23,16 +26,39 @@ export function openWeights(path: string): { checkpoint: Checkpoint; network: Ne
   throw new CheckpointError(`${path}: a checkpoint of "${checkpoint.network}", a network that this program lacks`);
 }
 
-/** The weights to use: a file, or the best of a run; of the newest run if nothing is named. @throws UsageError */
-export function findWeights(name = "latest"): Weights {
-  const untold = (path: string) => () => {
+/** The networks that came with the program: models/NAME.safetensors. */
+const BOX = fileURLToPath(new URL("../../models/", import.meta.url));
+const IN_THE_BOX = "cifar10";
+
+/**
+ * The weights to use: a file, the best of a run, or what is in the box; the newest run's if nothing is named, and where
+ * there is none, those in the box.
+ * @throws UsageError
+ */
+export function findWeights(name?: string): Weights {
+  if (name === undefined && newestRun("best.safetensors") === undefined) return findNamed(IN_THE_BOX);
+  return findNamed(name ?? "latest");
+}
+
+function findNamed(name: string): Weights {
+  if (name.endsWith(".safetensors") && !statSync(name, { throwIfNoEntry: false })?.isDirectory()) {
+    return { path: name, isBoxed: false, config: configBeside(name) };
+  }
+  const boxed = join(BOX, `${name}.safetensors`);
+  const isRun = name === "latest" || [name, join(RUNS, name)].some((folder) => existsSync(folder));
+  if (!isRun && /^[\w-]+$/.test(name) && existsSync(boxed))
+    return { path: boxed, isBoxed: true, config: configBeside(boxed) };
+  const { best } = findRun(name, "best.safetensors");
+  return { path: best, isBoxed: false, config: configBeside(best) };
+}
+
+/** What was imported has no config.json beside it: it was not trained here, and can't be resumed. */
+function configBeside(path: string): () => TrainConfig {
+  const run = new Run(dirname(path));
+  if (existsSync(join(run.path, "config.json")) && [run.best, run.last].includes(resolve(path))) {
+    return () => run.readConfig();
+  }
+  return () => {
     throw new UsageError(`${path} does not say what it was trained on: name the data to evaluate it on`);
   };
-  if (name.endsWith(".safetensors") && !statSync(name, { throwIfNoEntry: false })?.isDirectory()) {
-    return { path: name, config: untold(name) };
-  }
-  const run: Run = findRun(name, "best.safetensors");
-  // What was imported has no config.json: it was not trained here, and can't be resumed.
-  const isTrained = existsSync(join(run.path, "config.json"));
-  return { path: run.best, config: isTrained ? () => run.readConfig() : untold(run.best) };
 }
