@@ -1,18 +1,17 @@
 /**
- * `bun bench/table.ts`: writes the README's performance tables from bench/results/peers-*.json, between the lines
- * `<!-- bench:begin -->` and `<!-- bench:end -->`.
+ * `bun bench/table.ts`: writes the README's tables from bench/results: those of performance from peers-*.json, between the
+ * lines `<!-- bench:begin -->` and `<!-- bench:end -->`, those of the paper's claims from reproduce.json.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../src/errors.ts";
 import { replaceFile } from "../src/files.ts";
+import { markdown, type Results as ClaimResults } from "../src/tasks/reproduce/results.ts";
 import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
 
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 const README = fileURLToPath(new URL("../README.md", import.meta.url));
-const BEGIN = "<!-- bench:begin -->";
-const END = "<!-- bench:end -->";
 
 /** The suites that are shown, and what a number in them is. */
 const SHOWN: Readonly<Record<string, string>> = {
@@ -23,10 +22,27 @@ const SHOWN: Readonly<Record<string, string>> = {
 };
 
 /** The README with new tables. @throws AlexNetError when it has no place for them */
-export function withTables(readme: string, files: ReadonlyMap<string, Results>): string {
-  const [begin, end] = [readme.indexOf(BEGIN), readme.indexOf(END)];
-  if (begin < 0 || end < begin) throw new AlexNetError(`README.md: the lines ${BEGIN} and ${END} are missing`);
-  return `${readme.slice(0, begin + BEGIN.length)}\n\n${tables(files)}\n\n${readme.slice(end)}`;
+export function withTables(readme: string, files: ReadonlyMap<string, Results>, claims?: ClaimResults): string {
+  return place(place(readme, "bench", tables(files)), "reproduce", claimsTable(claims));
+}
+
+function place(readme: string, name: string, text: string): string {
+  const [first, last] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
+  const [begin, end] = [readme.indexOf(first), readme.indexOf(last)];
+  if (begin < 0 || end < begin) throw new AlexNetError(`README.md: the lines ${first} and ${last} are missing`);
+  return `${readme.slice(0, begin + first.length)}\n\n${text}\n\n${readme.slice(end)}`;
+}
+
+/** What `reproduce` has left in bench/results, if anything. */
+export function claimResults(path = `${RESULTS}/reproduce.json`): ClaimResults | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ClaimResults) : undefined;
+}
+
+function claimsTable(results: ClaimResults | undefined): string {
+  if (!results) return "No results yet.";
+  const { data, processor, devices, bun, date } = results;
+  const source = `- \`bench/results/reproduce.json\`: ${data}, ${processor}, ${devices.join("; ")}, Bun ${bun}, ${date}`;
+  return `${markdown(results)}\n\n${source}`;
 }
 
 /** What bench/peers has left in bench/results, by file name. */
@@ -92,7 +108,7 @@ function pivot(rows: readonly Row[]): string {
     });
     return [who, ...cells];
   });
-  return markdown([["", ...columns], ...lines]);
+  return table([["", ...columns], ...lines]);
 }
 
 /** Our speed with the same means, such as WebAssembly alone; the best that we have where a peer's are its own. */
@@ -112,7 +128,7 @@ function speedOf({ work, ms }: Row): number {
   return rate(work, ms.best);
 }
 
-function markdown(rows: readonly (readonly string[])[]): string {
+function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
   const [head, ...body] = rows as [readonly string[], ...(readonly string[])[]];
@@ -121,7 +137,7 @@ function markdown(rows: readonly (readonly string[])[]): string {
 
 if (import.meta.main) {
   try {
-    const readme = withTables(readFileSync(README, "utf8"), peerResults());
+    const readme = withTables(readFileSync(README, "utf8"), peerResults(), claimResults());
     await replaceFile(README, (append) => append(new TextEncoder().encode(readme)));
   } catch (error) {
     if (!(error instanceof AlexNetError)) throw error;

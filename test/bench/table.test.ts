@@ -1,7 +1,7 @@
 /** The README's performance tables. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { peerResults, tables, withTables } from "../../bench/table.ts";
+import { claimResults, peerResults, tables, withTables } from "../../bench/table.ts";
 import { results, row } from "./toy.ts";
 
 const images = (contestant: string, device: string, ms: readonly number[], name = "alexnet training, batch 128") =>
@@ -59,9 +59,10 @@ test("a line for each contestant, ours first, and how many times as fast ours is
 });
 
 test("only what stands between the marks changes", () => {
-  const readme = "before\n\n<!-- bench:begin -->\nold\n<!-- bench:end -->\n\nafter\n";
-  const changed = withTables(readme, new Map());
-  expect(changed).toBe("before\n\n<!-- bench:begin -->\n\nNo results yet.\n\n<!-- bench:end -->\n\nafter\n");
+  const readme = (text: string) =>
+    `before\n\n<!-- reproduce:begin -->${text}<!-- reproduce:end -->\n\n<!-- bench:begin -->${text}<!-- bench:end -->\n\nafter\n`;
+  const changed = withTables(readme("\nold\n"), new Map());
+  expect(changed).toBe(readme("\n\nNo results yet.\n\n"));
   expect(withTables(changed, new Map())).toBe(changed);
   expect(() => withTables("none", new Map())).toThrow(
     "the lines <!-- bench:begin --> and <!-- bench:end --> are missing",
@@ -70,5 +71,5 @@ test("only what stands between the marks changes", () => {
 
 test("README.md is up to date with bench/results: else run bun bench/table.ts", () => {
   const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  expect(withTables(readme, peerResults())).toBe(readme);
+  expect(withTables(readme, peerResults(), claimResults())).toBe(readme);
 });
