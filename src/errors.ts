@@ -28,11 +28,30 @@ export class ShapeError extends AlexNetError {}
 /** A GPU, driver or native library that is missing, refuses or fails. */
 export class DeviceError extends AlexNetError {}
 
+/** A GPU that was there, and has gone with all that was on it; it may be opened again. */
+export class DeviceLostError extends DeviceError {}
+
+/** A GPU without enough memory for what it is asked to hold. */
+export class DeviceMemoryError extends DeviceError {}
+
+/** A native library on the disk that is not, or no longer, the file that was published. */
+export class ChangedLibraryError extends DeviceError {}
+
 /** A checkpoint that is missing, damaged, or belongs to another model. */
 export class CheckpointError extends AlexNetError {}
 
 /** A loss that is no longer a number. */
 export class DivergedError extends AlexNetError {}
+
+/** Another rank of the same training can't go on. */
+export class RankError extends AlexNetError {
+  /** Whether that rank, or rank 0, says so to the user. */
+  readonly said: boolean;
+  constructor(message: string, said: boolean) {
+    super(message);
+    this.said = said;
+  }
+}
 
 /** Text without control characters: names in archives may hold line ends, and codes that a terminal obeys. */
 export function oneLine(text: string): string {

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { FindOptions } from "./native/libraries.ts";
+import type { OnProgress } from "./native/libraries.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
@@ -43,14 +43,13 @@ async function buildKernels(): Promise<void> {
 }
 
 /** The network may be away, or the platform unknown to the library: the CPU works without, so that is only said. */
-async function fetchLibrary(find: (options: FindOptions) => Promise<unknown>, without: string): Promise<void> {
+async function fetchLibrary(provide: (onProgress: OnProgress) => Promise<void>, without: string): Promise<void> {
   let tried = false;
-  const onProgress = (line: string) => {
-    tried = true;
-    say(line);
-  };
   try {
-    await find({ download: true, onProgress });
+    await provide((line) => {
+      tried = true;
+      say(line);
+    });
   } catch (error) {
     // Said when it happens; later, the command that needs it says it.
     if (tried) say(`${without}: ${(error as Error).message}`);
@@ -60,9 +59,9 @@ async function fetchLibrary(find: (options: FindOptions) => Promise<unknown>, wi
 try {
   await installPackages();
   await buildKernels();
-  const { findWgpu, findBlas } = await import("./native/libraries.ts");
-  await fetchLibrary(findWgpu, "Going on without a GPU");
-  await fetchLibrary(findBlas, "Going on without a BLAS; the CPU will be slower");
+  const { provideWgpu, provideBlas } = await import("./native/libraries.ts");
+  await fetchLibrary(provideWgpu, "Going on without a GPU");
+  await fetchLibrary(provideBlas, "Going on without a BLAS; the CPU will be slower");
 } catch (error) {
   say((error as Error).message);
   process.exitCode = 1;

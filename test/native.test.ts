@@ -1,12 +1,17 @@
-import { afterAll, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import { afterAll, describe, expect, test } from "bun:test";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
+import packageJson from "../package.json";
 import { cached, failedLately, failureNote, writeAtomically } from "../src/native/cache.ts";
 import { fetchArchive } from "../src/native/download.ts";
-import { findBlas, findWgpu } from "../src/native/libraries.ts";
-import { OPENBLAS, WGPU } from "../src/native/table.ts";
+import { findBlas, findWgpu, provideBlas, provideWgpu } from "../src/native/libraries.ts";
+import { packagedFiles, PACKAGES, type PackageName } from "../src/native/packages.ts";
+import { requirePinned, requirePinnedNow, requireSha256, sha256Of, type Pinned } from "../src/native/pins.ts";
+import { OPENBLAS, WGPU, type NativeLibrary } from "../src/native/table.ts";
+import { findTurbojpeg } from "../src/native/turbojpeg.ts";
 import { unzip } from "../src/native/zip.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "native-"));
@@ -132,18 +137,141 @@ test("an environment variable that points nowhere is an error", async () => {
   });
 });
 
-test("wgpu-native is found where the environment variable points, or in the cache", async () => {
+/** Where a library of this platform is kept. */
+function keptAt({ name, version, sources }: NativeLibrary): string {
+  const platform = `${process.platform}-${process.arch}`;
+  return cached(`${name}-${version}-${platform}`, sources[platform]!.file);
+}
+
+test("wgpu-native is found where the environment variable points", async () => {
   await withEnvironment({ WGPU_LIB_PATH: import.meta.path }, async () => {
-    expect(await findWgpu()).toBe(import.meta.path);
+    expect(await findWgpu()).toEqual({ path: import.meta.path, origin: "variable" });
+    // It is there: nothing is fetched.
+    await provideWgpu((line) => expect().fail(line));
   });
-  const source = WGPU.sources[`${process.platform}-${process.arch}`];
-  await withEnvironment({ WGPU_LIB_PATH: undefined, ALEXNET_CACHE: folder }, async () => {
-    await expect(findWgpu({ download: false })).rejects.toThrow(/is not at .*put the file there, or set WGPU_LIB_PATH/);
-    const path = cached(`${WGPU.name}-${WGPU.version}-${process.platform}-${process.arch}`, source!.file);
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, "");
-    expect(await findWgpu({ download: false })).toBe(path);
-    rmSync(path);
+});
+
+describe("a library that was fetched", () => {
+  const elsewhere = { WGPU_LIB_PATH: undefined, BLAS_LIB_PATH: undefined, ALEXNET_CACHE: folder };
+
+  test("must be there", async () => {
+    await withEnvironment(elsewhere, async () => {
+      await expect(findWgpu({ download: false })).rejects.toThrow(
+        /^wgpu-native .* is not at .*put the file there, or set WGPU_LIB_PATH/,
+      );
+    });
+  });
+
+  test("must be the one that was published, at each load", async () => {
+    const own = await findWgpu({ download: false });
+    expect(own.origin).toBe("pinned");
+    const whole = readFileSync(own.path);
+    await withEnvironment(elsewhere, async () => {
+      const path = keptAt(WGPU);
+      writeAtomically(path, whole);
+      expect(await findWgpu({ download: false })).toEqual({ path, origin: "pinned" });
+      const flipped = Buffer.from(whole);
+      flipped[5_000_000]! ^= 1;
+      for (const [what, contents] of Object.entries({ flipped, cut: whole.subarray(0, -1), empty: "" })) {
+        writeFileSync(path, contents);
+        const error = await findWgpu({ download: false }).catch((error: unknown) => error);
+        expect(`${what}: ${error}`).toMatch(
+          new RegExp(
+            `^${what}: ChangedLibraryError: wgpu-native ${WGPU.version} is not the file that was published: the SHA-256 of ` +
+              `.*libwgpu_native.so is [0-9a-f]{64}, not [0-9a-f]{64}: delete it, and it is fetched again, or set WGPU_LIB_PATH`,
+          ),
+        );
+        // It is there, as far as set-up is concerned: nothing replaces a file behind its owner's back.
+        await provideWgpu((line) => expect().fail(line));
+      }
+      rmSync(path);
+    });
+  });
+
+  test.skipIf(OPENBLAS.sources[`${process.platform}-${process.arch}`] === undefined)(
+    "is used as BLAS only where the system has none, and only if it is the one",
+    async () => {
+      await withEnvironment(elsewhere, async () => {
+        const path = keptAt(OPENBLAS);
+        writeAtomically(path, "not a library");
+        await provideBlas((line) => expect().fail(line));
+        const found = await findBlas().catch((error: unknown) => error);
+        if ((found as { origin?: string }).origin !== "system") {
+          expect(String(found)).toMatch(
+            /^ChangedLibraryError: openblas .* is not the file that was published: .*BLAS_LIB_PATH/,
+          );
+        }
+        rmSync(path);
+      });
+    },
+  );
+});
+
+test("a pinned file is the one, is another, or can't be read", async () => {
+  const path = join(folder, "pinned");
+  writeFileSync(path, "a library");
+  // printf 'a library' | sha256sum
+  const sha256 = "31f109ab38348582abdc9e1c9942f74505c719e98c6d0ab6fbcfdccfd8c9935b";
+  const pinned = { what: "it", path, sha256, remedy: "do this" };
+  expect(await sha256Of(path)).toBe(sha256);
+  await requirePinned(pinned);
+  requirePinnedNow(pinned);
+  requireSha256("it", Buffer.from("a library"), sha256);
+  writeFileSync(path, "a librarY");
+  const another =
+    /^it is not the file that was published: the SHA-256 of .*pinned is [0-9a-f]{64}, not 31f1.*: do this$/;
+  await expect(requirePinned(pinned)).rejects.toThrow(another);
+  expect(() => requirePinnedNow(pinned)).toThrow(another);
+  expect(() => requireSha256("it", Buffer.from("a librarY"), sha256)).toThrow(/^it has the SHA-256 .*, not 31f1/);
+  const gone = { ...pinned, path: join(folder, "gone") };
+  await expect(requirePinned(gone)).rejects.toThrow(/gone can't be read: no such file/);
+  expect(() => requirePinnedNow(gone)).toThrow(/gone can't be read: no such file/);
+});
+
+test("the packages that are installed are those of the table, and so are their files", async () => {
+  for (const [name, { version, files }] of Object.entries(PACKAGES)) {
+    expect(packageJson.dependencies).toMatchObject({ [name]: version });
+    for (const hash of Object.values(files)) expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(new Set(Object.values(files)).size).toBe(Object.keys(files).length);
+    const here = packagedFiles(name as PackageName);
+    expect(here.length).toBeGreaterThan(0);
+    for (const { path, sha256 } of here) expect(await sha256Of(path)).toBe(sha256);
+  }
+});
+
+test("a package whose file was changed is not loaded", async () => {
+  const project = join(folder, "project");
+  const root = fileURLToPath(new URL("../src/", import.meta.url));
+  for (const file of ["errors.ts", "files.ts", "native/add_ons.ts", "native/packages.ts", "native/pins.ts"]) {
+    cpSync(join(root, file), join(project, "src", file));
+  }
+  const [{ path }] = packagedFiles("@napi-rs/image") as [Pinned];
+  const packageFolder = join(project, "node_modules/@napi-rs", basename(dirname(path)));
+  cpSync(dirname(path), packageFolder, { recursive: true, dereference: true });
+  const file = join(packageFolder, basename(path));
+  const bytes = readFileSync(file);
+  bytes[1_000_000]! ^= 1;
+  writeFileSync(file, bytes);
+  const child = Bun.spawn([process.execPath, "-e", `require("./src/native/add_ons.ts").loadImage()`], {
+    cwd: project,
+    stdout: "ignore",
+    stderr: "pipe",
+  });
+  expect(await new Response(child.stderr).text()).toMatch(
+    /ChangedLibraryError: @napi-rs\/image 1.15.0 is not the file that was published: .*: delete node_modules, run `bun pm cache rm`, and start again/,
+  );
+  expect(await child.exited).toBe(1);
+});
+
+test("libjpeg-turbo is the package's, unless the environment says otherwise", async () => {
+  await withEnvironment({ TURBOJPEG_LIB_PATH: undefined }, async () => {
+    const found = findTurbojpeg()!;
+    expect(found.origin).toBe("pinned");
+    expect(packagedFiles("@julusian/jpeg-turbo").map(({ path }) => path)).toContain(found.path);
+    process.env.TURBOJPEG_LIB_PATH = found.path;
+    expect(findTurbojpeg()).toEqual({ path: found.path, origin: "variable" });
+    process.env.TURBOJPEG_LIB_PATH = "off";
+    expect(findTurbojpeg()).toBeUndefined();
   });
 });
 
@@ -152,11 +280,7 @@ test("a download that failed is not tried again on the same day", async () => {
     const library = `${WGPU.name}-${WGPU.version}-${process.platform}-${process.arch}`;
     const note = failureNote(library);
     writeAtomically(note, "there was no network");
-    const said: string[] = [];
-    await expect(findWgpu({ onProgress: (line) => said.push(line) })).rejects.toThrow(
-      /there was no network.*to try again/,
-    );
-    expect(said).toEqual([]);
+    await expect(provideWgpu((line) => expect().fail(line))).rejects.toThrow(/there was no network.*to try again/);
     expect(failedLately(library)).toBe(true);
     const yesterday = Date.now() / 1000 - 25 * 60 * 60;
     utimesSync(note, yesterday, yesterday);

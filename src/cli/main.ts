@@ -37,9 +37,10 @@ if (!load) {
   say.error(`no command is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
   process.exit(2);
 }
+const { default: command } = await load();
 // What these mean when they stand alone: the newest run, and a port that is free.
 for (const [option, value] of Object.entries({ "--resume": "latest", "--dashboard": "0" })) {
   const bare = rawArgs.findIndex((arg, i) => arg === option && (rawArgs[i + 1] ?? "--").startsWith("--"));
   if (bare >= 0) rawArgs[bare] = `${option}=${value}`;
 }
-await runVerb(async () => (await load()).default as CommandDef<ArgsDef>, rawArgs);
+await runVerb(command as CommandDef<ArgsDef>, rawArgs);

@@ -6,9 +6,9 @@
  *
  * Every thread has a decoder of its own. Nothing here waits: worker threads decode, several images at once.
  */
-import { FastResizeFilter, ResizeFit, Transformer } from "@napi-rs/image";
 import { loadKernels } from "../backends/cpu/build.ts";
 import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
+import { loadImage } from "../native/add_ons.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { readHeader, type ImageHeader } from "./header.ts";
 import { BadImage } from "./image.ts";
@@ -111,7 +111,7 @@ export class Decoder {
     for (let from = 0, to = 0; from < record.length; from += 3, to += 4) {
       rgba.set([record[from]!, record[from + 1]!, record[from + 2]!, 255], to);
     }
-    return Transformer.fromRgbaPixels(rgba, side, side).jpegSync(quality);
+    return loadImage().Transformer.fromRgbaPixels(rgba, side, side).jpegSync(quality);
   }
 
   /** Where pixels are put, grown to `bytes`. */
@@ -129,6 +129,7 @@ export class Decoder {
 
   #decodeOther(bytes: Uint8Array, { width, height, transparent }: ImageHeader): undefined {
     const pixels = width * height;
+    const { FastResizeFilter, ResizeFit, Transformer } = loadImage();
     try {
       // The library's resampling weighs pixels by alpha squared, so that transparency has to go first.
       let found = transparent ? onWhite(bytes, width, height) : new Transformer(bytes).rawPixelsSync();
@@ -274,5 +275,5 @@ function unexpected(bytes: number): never {
 /** The image drawn over white, as RGBA. */
 function onWhite(bytes: Uint8Array, width: number, height: number): Buffer {
   const white = new Uint8Array(width * height * 4).fill(255);
-  return Transformer.fromRgbaPixels(white, width, height).overlay(bytes, 0, 0).rawPixelsSync();
+  return loadImage().Transformer.fromRgbaPixels(white, width, height).overlay(bytes, 0, 0).rawPixelsSync();
 }

@@ -45,9 +45,9 @@ export interface JpegCodec {
 
 /** Undefined where there is no TurboJPEG. @throws DeviceError when TURBOJPEG_LIB_PATH is wrong */
 export function openJpeg(): JpegCodec | undefined {
-  const path = findTurbojpeg();
-  if (path === undefined) return undefined;
-  const { symbols: tj } = dlopen(path, FUNCTIONS);
+  const library = findTurbojpeg();
+  if (!library) return undefined;
+  const { symbols: tj } = dlopen(library.path, FUNCTIONS);
   const newDecoder = () => {
     const made = handle(tj.tj3Init(DECOMPRESS));
     tj.tj3Set(made, PARAM.scanLimit, SCAN_LIMIT);

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import { Transformer } from "@napi-rs/image";
 import { replaceFile } from "../files.ts";
+import { loadImage } from "../native/add_ons.ts";
 import type { Dataset } from "./dataset.ts";
 
 /** Writes the first image of each class of a set of pixels as FOLDER/CLASS.png: something to try a model on. */
@@ -12,7 +12,7 @@ export async function writeSamples(dataset: Dataset, folder: string): Promise<vo
     const { pixels, width, height } = image;
     const rgba = new Uint8Array(width * height * 4).fill(255);
     for (let i = 0; i < width * height; i++) rgba.set(pixels.subarray(3 * i, 3 * i + 3), 4 * i);
-    const png = await Transformer.fromRgbaPixels(rgba, width, height).png();
+    const png = await loadImage().Transformer.fromRgbaPixels(rgba, width, height).png();
     await replaceFile(join(folder, `${name}.png`), (append) => append(png));
   }
 }

@@ -1,28 +1,30 @@
 /**
  * Finds native libraries: where an environment variable points, in the system (BLAS), in the project's cache folder, or
- * fetched on first need. What is fetched must have the SHA-256 of table.ts.
+ * fetched on first need. What is fetched must have the SHA-256 of table.ts, then and each time before it is loaded. What
+ * a variable names or the system has is its owner's to answer for.
  */
 import { dlopen, FFIType } from "bun:ffi";
-import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { DeviceError } from "../errors.ts";
 import { cached, failedLately, failureNote, writeAtomically } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
+import { requirePinned, requireSha256 } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Source } from "./table.ts";
 import { unzip } from "./zip.ts";
 
-export interface FindOptions {
-  /** Whether it may be fetched when it isn't there. */
-  readonly download?: boolean;
-  /** Told what is being fetched, a line each. */
-  readonly onProgress?: (line: string) => void;
+/** Told what is being fetched, a line each. */
+export type OnProgress = (line: string) => void;
+
+export interface FoundLibrary {
+  /** A path, or a name that the system's loader knows. */
+  readonly path: string;
+  /** Pinned: its SHA-256 was compared with the one that is known. Else an environment variable or the system named it. */
+  readonly origin: "pinned" | "variable" | "system";
 }
 
 /** A library that has `cblas_sgemm`. */
-export interface BlasLibrary {
-  /** A path, or a name that the system's loader knows. */
-  readonly path: string;
+export interface BlasLibrary extends FoundLibrary {
   /** What its symbols begin with: `scipy_` in SciPy's build of OpenBLAS, else nothing. */
   readonly prefix: string;
   /** For people: OpenBLAS, Accelerate, or the file's name. */
@@ -30,49 +32,64 @@ export interface BlasLibrary {
 }
 
 /**
- * The path of wgpu-native, fetched unless `download` is false.
- * @throws DeviceError that lists what was tried
+ * wgpu-native, fetched if it is not there.
+ * @throws DeviceError that lists what was tried; ChangedLibraryError when the file is not the one that was published
  */
-export async function findWgpu({ download = true, onProgress = () => {} }: FindOptions = {}): Promise<string> {
+export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> {
   const given = process.env.WGPU_LIB_PATH;
   if (given) {
     if (!existsSync(given))
       throw new DeviceError(`WGPU_LIB_PATH is ${given}, which does not exist: correct or unset it`);
-    return given;
+    return { path: given, origin: "variable" };
   }
-  return cachedPath(WGPU) ?? (await obtain(WGPU, "WGPU_LIB_PATH", download, onProgress));
+  const path = cachedPath(WGPU);
+  if (path === undefined && download) return { path: await obtain(WGPU), origin: "pinned" };
+  if (path === undefined) throw new DeviceError(missing(WGPU));
+  return checked(WGPU, path);
 }
 
 /**
- * A fast BLAS, fetched only if `download` is true; undefined when there is none.
- * @throws DeviceError when BLAS_LIB_PATH names a library that can't be used, or a download fails
+ * A fast BLAS; undefined when there is none.
+ * @throws DeviceError when BLAS_LIB_PATH names a library that can't be used; ChangedLibraryError when the file that was
+ * fetched is not the one that was published
  */
-export async function findBlas({ download = false, onProgress = () => {} }: FindOptions = {}): Promise<
-  BlasLibrary | undefined
-> {
+export async function findBlas(): Promise<BlasLibrary | undefined> {
   const given = process.env.BLAS_LIB_PATH;
   if (given) {
-    const library = probe(given, basename(given));
+    const library = probe({ path: given, origin: "variable" }, basename(given));
     if (library) return library;
     throw new DeviceError(
       `BLAS_LIB_PATH is ${given}, which can't be loaded or has no cblas_sgemm: correct or unset it`,
     );
   }
+  const path = cachedPath(OPENBLAS);
+  return systemBlas() ?? (path === undefined ? undefined : probe(await checked(OPENBLAS, path), "OpenBLAS"));
+}
+
+/** For set-up: fetches wgpu-native unless it is there. @throws DeviceError that lists what was tried */
+export async function provideWgpu(onProgress: OnProgress): Promise<void> {
+  if (!process.env.WGPU_LIB_PATH && !cachedPath(WGPU)) await obtain(WGPU, onProgress);
+}
+
+/** For set-up: fetches OpenBLAS unless it is there, or the system has a BLAS. @throws DeviceError that lists what was tried */
+export async function provideBlas(onProgress: OnProgress): Promise<void> {
+  if (!process.env.BLAS_LIB_PATH && !cachedPath(OPENBLAS) && !systemBlas()) await obtain(OPENBLAS, onProgress);
+}
+
+function systemBlas(): BlasLibrary | undefined {
   for (const { path, kind } of SYSTEM_BLAS[process.platform] ?? []) {
-    const library = probe(path, kind);
+    const library = probe({ path, origin: "system" }, kind);
     if (library) return library;
   }
-  const path =
-    cachedPath(OPENBLAS) ?? (download ? await obtain(OPENBLAS, "BLAS_LIB_PATH", true, onProgress) : undefined);
-  return path ? probe(path, "OpenBLAS") : undefined;
+  return undefined;
 }
 
 /** Whether a library could be loaded, and what its symbols begin with. */
-function probe(path: string, kind: string): BlasLibrary | undefined {
+function probe(library: FoundLibrary, kind: string): BlasLibrary | undefined {
   for (const prefix of ["", "scipy_"]) {
     try {
-      dlopen(path, { [`${prefix}cblas_sgemm`]: { args: [], returns: FFIType.void } });
-      return { path, prefix, kind };
+      dlopen(library.path, { [`${prefix}cblas_sgemm`]: { args: [], returns: FFIType.void } });
+      return { ...library, prefix, kind };
     } catch {
       // Not there, or without that symbol: the next one may be.
     }
@@ -88,30 +105,39 @@ function folderOf({ name, version }: NativeLibrary): string {
   return `${name}-${version}-${process.platform}-${process.arch}`;
 }
 
-/** Where it is kept, if it was fetched; it was checked then. */
+/** Where it is kept, if it was fetched. */
 function cachedPath(library: NativeLibrary): string | undefined {
-  const source = sourceOf(library);
-  const path = source && cached(folderOf(library), source.file);
-  return path && existsSync(path) ? path : undefined;
+  const path = keptAt(library);
+  return path !== undefined && existsSync(path) ? path : undefined;
 }
 
-async function obtain(
-  library: NativeLibrary,
-  variable: string,
-  download: boolean,
-  onProgress: (line: string) => void,
-): Promise<string> {
-  const { name, version } = library;
+/** Where it is kept once it is fetched; undefined when it is not published for this platform. */
+function keptAt(library: NativeLibrary): string | undefined {
   const source = sourceOf(library);
-  if (!source) {
-    throw new DeviceError(
-      `${name} ${version} is not published for ${process.platform} ${process.arch}: build it and set ${variable}`,
-    );
-  }
-  const path = cached(folderOf(library), source.file);
+  return source && cached(folderOf(library), source.file);
+}
+
+async function checked(library: NativeLibrary, path: string): Promise<FoundLibrary> {
+  const { name, version, variable } = library;
+  const remedy = `delete it, and it is fetched again, or set ${variable} to use another`;
+  await requirePinned({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
+  return { path, origin: "pinned" };
+}
+
+function missing(library: NativeLibrary): string {
+  const { name, version, variable } = library;
+  const path = keptAt(library);
+  return path === undefined
+    ? `${name} ${version} is not published for ${process.platform} ${process.arch}: build it and set ${variable}`
+    : `${name} ${version} is not at ${path}: put the file there, or set ${variable} to its path`;
+}
+
+/** Fetches a library, and returns where it is kept. @throws DeviceError that lists what was tried */
+async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {}): Promise<string> {
+  const { name, version, variable } = library;
+  const [source, path] = [sourceOf(library), keptAt(library)];
+  if (!source || path === undefined) throw new DeviceError(missing(library));
   const note = failureNote(folderOf(library));
-  const advice = `put the file there, or set ${variable} to its path`;
-  if (!download) throw new DeviceError(`${name} ${version} is not at ${path}: ${advice}`);
   if (failedLately(folderOf(library))) {
     throw new DeviceError(`${readFileSync(note, "utf8").trim()} (tried within a day; delete ${note} to try again)`);
   }
@@ -119,20 +145,18 @@ async function obtain(
   for (const [from, fetch] of archives(source)) {
     onProgress(`Fetching ${name} ${version} (${from})`);
     try {
-      writeAtomically(
-        path,
-        verified(
-          unzip(await fetch(), (inside) => source.inside.test(inside)),
-          source.sha256,
-        ),
-      );
+      const file = unzip(await fetch(), (inside) => source.inside.test(inside));
+      requireSha256(`the library from ${from}`, file, source.sha256);
+      writeAtomically(path, file);
       return path;
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
       tried.push(error.message);
     }
   }
-  const message = `${name} ${version} can't be had: ${tried.join("; ")}. To go on: ${advice} (${path})`;
+  const message =
+    `${name} ${version} can't be had: ${tried.join("; ")}. ` +
+    `To go on: put the file there, or set ${variable} to its path (${path})`;
   writeAtomically(note, message);
   throw new DeviceError(message);
 }
@@ -141,11 +165,4 @@ function archives({ url, wheel }: Source): [from: string, fetch: () => Promise<U
   const ways: [string, () => Promise<Uint8Array>][] = [["with pip", () => fetchWheel(wheel)]];
   if (url) ways.unshift([new URL(url).host, () => fetchArchive(url)]);
   return ways;
-}
-
-/** @throws DeviceError when the file is not the one that is known */
-function verified(data: Uint8Array, sha256: string): Uint8Array {
-  const found = createHash("sha256").update(data).digest("hex");
-  if (found !== sha256) throw new DeviceError(`SHA-256 is ${found}, not ${sha256}`);
-  return data;
 }

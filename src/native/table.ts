@@ -16,6 +16,8 @@ export interface Source {
 export interface NativeLibrary {
   readonly name: string;
   readonly version: string;
+  /** The environment variable that names another file to use instead. */
+  readonly variable: string;
   /** By `process.platform`-`process.arch`. */
   readonly sources: Readonly<Record<string, Source>>;
 }
@@ -36,6 +38,7 @@ function wgpu(file: string, release: string, platform: string, sha256: string): 
 export const WGPU: NativeLibrary = {
   name: "wgpu-native",
   version: WGPU_VERSION,
+  variable: "WGPU_LIB_PATH",
   sources: {
     "linux-x64": wgpu(
       "libwgpu_native.so",
@@ -91,6 +94,7 @@ function openblas(file: string, platform: string, sha256: string): Source {
 export const OPENBLAS: NativeLibrary = {
   name: "openblas",
   version: OPENBLAS_VERSION,
+  variable: "BLAS_LIB_PATH",
   sources: {
     "linux-x64": openblas(
       "libscipy_openblas.so",

@@ -1,5 +1,5 @@
 /** Pixels on a picture: they lie on its own grid, each as it is, so that nothing is smoothed on the way. */
-import { FastResizeFilter, ResizeFit, Transformer } from "@napi-rs/image";
+import { loadImage } from "../native/add_ons.ts";
 
 /** Interleaved RGB, row after row, one byte a channel. */
 export interface Raster {
@@ -16,7 +16,7 @@ export async function image(x: number, y: number, raster: Raster): Promise<strin
 
 /** The pixels as a PNG in an address. */
 export async function dataUrl({ pixels, width, height }: Raster): Promise<string> {
-  const png = await Transformer.fromRgbaPixels(withAlpha(pixels), width, height).png();
+  const png = await loadImage().Transformer.fromRgbaPixels(withAlpha(pixels), width, height).png();
   return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 }
 
@@ -31,6 +31,7 @@ export async function fit(raster: Raster, maxWidth: number, maxHeight: number): 
     number,
     number,
   ];
+  const { FastResizeFilter, ResizeFit, Transformer } = loadImage();
   const rgba = await Transformer.fromRgbaPixels(withAlpha(raster.pixels), raster.width, raster.height)
     .fastResize({ width, height, filter: FastResizeFilter.Bilinear, fit: ResizeFit.Fill })
     .rawPixels();

@@ -3,7 +3,7 @@
  * look the same on every machine. Names of classes and files are strangers' text and go through `text` alone.
  */
 import { fileURLToPath } from "node:url";
-import { renderAsync, Resvg } from "@resvg/resvg-js";
+import { loadResvg } from "../native/add_ons.ts";
 
 const FAMILY = "DejaVu Sans";
 const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) =>
@@ -80,6 +80,7 @@ const MEASURED_SIZE = 100;
 
 function inkWidth(words: string, bold: boolean): number {
   const svg = document(1, 1, [text(0, 0, words, { size: MEASURED_SIZE, bold })]);
+  const { Resvg } = loadResvg();
   return new Resvg(svg, { font: { loadSystemFonts: false, fontFiles: FONT_FILES } }).getBBox()?.width ?? 0;
 }
 
@@ -124,5 +125,5 @@ export function document(width: number, height: number, parts: readonly string[]
 /** An SVG as a PNG file. Scripts that our font lacks are drawn in one of the system's, where it has one. */
 export async function renderPng(svg: string): Promise<Uint8Array> {
   const font = { loadSystemFonts: true, fontFiles: FONT_FILES, defaultFontFamily: FAMILY };
-  return (await renderAsync(svg, { font })).asPng();
+  return (await loadResvg().renderAsync(svg, { font })).asPng();
 }

@@ -1,9 +1,10 @@
 /** Images as people look at them: whole, upright, and small. */
-import { FastResizeFilter, type Orientation, ResizeFit, Transformer } from "@napi-rs/image";
+import type { Orientation, Transformer } from "@napi-rs/image";
 import type { Encoded, Pixels } from "../data/dataset.ts";
 import { readHeader, type ImageHeader } from "../data/header.ts";
 import { BadImage } from "../data/image.ts";
 import { openJpeg, type JpegCodec } from "../data/jpeg.ts";
+import { loadImage } from "../native/add_ons.ts";
 import { withAlpha, type Raster } from "./raster.ts";
 
 /**
@@ -19,6 +20,7 @@ export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHe
   const [upWidth, upHeight] = orientation >= 5 ? [header.height, header.width] : [header.width, header.height];
   const scale = Math.min(1, maxWidth / upWidth, maxHeight / upHeight);
   const [width, height] = [Math.max(1, Math.round(upWidth * scale)), Math.max(1, Math.round(upHeight * scale))];
+  const { FastResizeFilter, ResizeFit } = loadImage();
   try {
     const rgba = await open(image.bytes, header)
       .rotate(orientation as Orientation)
@@ -33,6 +35,7 @@ export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHe
 
 /** JPEGs are decoded as they are for a record: by libjpeg-turbo where there is one, which knows more of their kinds. */
 function open(bytes: Uint8Array, { format, width, height }: ImageHeader): Transformer {
+  const { Transformer } = loadImage();
   jpeg ??= openJpeg();
   if (format !== "JPEG" || !jpeg) return new Transformer(bytes);
   let pixels = new Uint8Array(0);

@@ -1,7 +1,7 @@
 import type { Backend } from "../backends/backend.ts";
 import { openCpu } from "../backends/cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "../backends/wgpu/backend.ts";
-import { AlexNetError, UsageError } from "../errors.ts";
+import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
 
 export interface DeviceOptions {
   /**
@@ -44,12 +44,16 @@ export interface Adapters {
   readonly problem?: string;
 }
 
-/** The GPUs of this machine. A missing library is not an error here: the cpu does without. */
+/**
+ * The GPUs of this machine. A missing library is not an error here: the cpu does without.
+ * @throws ChangedLibraryError when the library is there, but is not the one that was published
+ */
 export async function findAdapters(): Promise<Adapters> {
   try {
     return { adapters: await listAdapters() };
   } catch (error) {
-    if (error instanceof AlexNetError) return { adapters: [], problem: error.message };
+    if (error instanceof AlexNetError && !(error instanceof ChangedLibraryError))
+      return { adapters: [], problem: error.message };
     throw error;
   }
 }

@@ -83,7 +83,7 @@ export function loadWgpu(): Promise<Wgpu> {
 }
 
 async function load(): Promise<Wgpu> {
-  const path = await findWgpu();
+  const { path } = await findWgpu();
   let wgpu: Wgpu;
   try {
     wgpu = dlopen(path, functions).symbols;
