@@ -10,6 +10,7 @@ const LAYERS: Readonly<Record<string, number>> = {
   tasks: 6,
   data: 5,
   optim: 5,
+  ranks: 5,
   model: 5,
   pictures: 5,
   ops: 4,

@@ -1,0 +1,157 @@
+/**
+ * The thread that makes all of a rank's MPI calls. MPI moves data only while it is called, so somebody must call it again
+ * and again; the main thread has other things to do, and must not wait. What the main thread orders is begun in the order
+ * in which it comes, which is the same on all ranks, and tested until it is done.
+ */
+import { DeviceError } from "../errors.ts";
+import { openMpi, type Launcher, type Memory, type Mpi, type Request } from "../native/mpi.ts";
+import { Peers } from "./peers.ts";
+
+/** Places in the memory that both threads see. */
+export const Pulse = {
+  /** Counted up by the main thread while it is alive. */
+  beats: 0,
+  /** Set by the main thread as it ends without having closed: all ranks are to end, with this exit code. */
+  abort: 1,
+  /** Whoever wants to wait for a moment waits here; nobody ever wakes him. */
+  never: 2,
+} as const;
+
+export interface Setup {
+  readonly launcher: Launcher;
+  readonly pulse: SharedArrayBuffer;
+}
+
+export type Order =
+  | { readonly type: "sum"; readonly id: number; readonly parts: readonly Memory[]; readonly of: "f32" | "f64" }
+  | { readonly type: "broadcast"; readonly id: number; readonly parts: readonly Memory[] }
+  | { readonly type: "gather"; readonly id: number; readonly from: Memory; readonly to: number }
+  /** This rank can't go on: the others are told why. */
+  | { readonly type: "fail"; readonly line: string }
+  | { readonly type: "close" };
+
+export type Answer =
+  | { readonly type: "ready"; readonly rank: number; readonly size: number; readonly mpi: string }
+  | { readonly type: "done"; readonly id: number }
+  /** Nothing more will be done. `said`: another rank says it to the user. */
+  | { readonly type: "failed"; readonly message: string; readonly said: boolean }
+  | { readonly type: "closed" };
+
+/** While something is under way, it is tested this often; after a while of waiting for another rank, less often. */
+const PAUSE_MS = 0.05;
+const LONG_PAUSE_MS = 1;
+const PATIENCE_MS = 100;
+/** While nothing is under way, the other ranks' signs of life are looked for this often. */
+const IDLE_MS = 20;
+
+declare const self: Worker;
+
+let mpi: Mpi;
+let peers: Peers;
+let pulse: Int32Array;
+/** In the order in which they were begun. */
+const underway: { readonly id: number; readonly requests: Request[] }[] = [];
+let lastOrder = 0;
+let closing = false;
+let failed = false;
+let wake = () => {};
+
+const answer = (message: Answer) => self.postMessage(message);
+
+self.onmessage = ({ data }: MessageEvent<Setup | Order>) => {
+  guarded(() => ("launcher" in data ? start(data) : obey(data)));
+  wake();
+};
+
+/** What goes wrong here ends the main thread's work, and by that the process. */
+function guarded(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    failed = true;
+    const message = error instanceof DeviceError ? error.message : String(error);
+    answer({ type: "failed", message, said: false });
+  }
+}
+
+function start(setup: Setup): void {
+  pulse = new Int32Array(setup.pulse);
+  mpi = openMpi(setup.launcher);
+  const { rank, size } = mpi.init();
+  if (setup.launcher.size !== undefined && setup.launcher.size !== size) {
+    throw new DeviceError(
+      `${setup.launcher.size} processes were started together, but MPI in ${mpi.path} knows of ${size}: it is not the ` +
+        `launcher's own; set MPI_LIB_PATH to the library that belongs to it`,
+    );
+  }
+  peers = new Peers(mpi, rank, size, () => Atomics.load(pulse, Pulse.beats));
+  answer({ type: "ready", rank, size, mpi: mpi.description });
+  void attend();
+}
+
+function obey(order: Order): void {
+  lastOrder = performance.now();
+  switch (order.type) {
+    case "sum":
+      underway.push({ id: order.id, requests: order.parts.map((part) => mpi.sum(part, order.of)) });
+      break;
+    case "broadcast":
+      underway.push({ id: order.id, requests: order.parts.map((part) => mpi.broadcast(part)) });
+      break;
+    case "gather":
+      underway.push({ id: order.id, requests: [mpi.gather(order.from, order.to)] });
+      break;
+    case "fail":
+      failed = true;
+      peers.tell(order.line);
+      break;
+    case "close":
+      closing = true;
+      peers.takeLeave();
+      break;
+  }
+}
+
+/** Goes on until the ranks have parted. */
+async function attend(): Promise<void> {
+  while (!(closing && underway.length === 0 && peers.parted)) {
+    const abort = Atomics.load(pulse, Pulse.abort);
+    if (abort !== 0) mpi.abort(abort);
+    guarded(look);
+    await rest();
+  }
+  guarded(() => {
+    mpi.finalize();
+    answer({ type: "closed" });
+  });
+}
+
+function look(): void {
+  const news = peers.listen();
+  if (news && !failed) {
+    failed = true;
+    answer({ type: "failed", ...news });
+  }
+  // After a failure nobody waits for these, and the others may never take part.
+  if (failed) underway.length = 0;
+  for (const { id, requests } of underway) {
+    while (requests[0] && mpi.test(requests[0])) requests.shift();
+    if (requests.length === 0) answer({ type: "done", id });
+  }
+  while (underway[0]?.requests.length === 0) underway.shift();
+}
+
+/** Lets the main thread's orders come in. */
+async function rest(): Promise<void> {
+  if (underway.length === 0) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, IDLE_MS);
+    wake = resolve;
+    await promise;
+    clearTimeout(timer);
+    return;
+  }
+  const isLong = performance.now() - lastOrder > PATIENCE_MS;
+  Atomics.wait(pulse, Pulse.never, 0, isLong ? LONG_PAUSE_MS : PAUSE_MS);
+  await new Promise<void>((resolve) => setImmediate(resolve));
+}
