@@ -5,12 +5,10 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import type { HostArray } from "../src/backends/backend.ts";
 import { access, elementType, type Kernel } from "../src/backends/kernel.ts";
-import { openReference } from "../src/backends/reference.ts";
+import { casesOf, kernelCases } from "../src/tasks/doctor/kernel_cases.ts";
+import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/tasks/doctor/kernel_check.ts";
 import { describeBackends } from "./helpers/backends.ts";
-import { expectClose } from "./helpers/data.ts";
-import { casesOf, kernelCases, runCase } from "./helpers/kernel_cases.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
 const source = new URL("../src/", import.meta.url);
@@ -95,19 +93,14 @@ describe("kernel limits", () => {
 });
 
 describeBackends("kernels", ({ name, open }) => {
-  const cases = casesOf(name).map((each) => [each.kernel.name, each.title, each] as const);
+  const kind = name === "wgpu" ? "wgpu" : "cpu";
+  const cases = casesOf(kind).map((each) => [each.kernel.name, each.title, each] as const);
 
   test.each(cases)("%s %s", async (_name, _title, each) => {
-    const expected = await runCase(openReference("f64"), each);
-    const actual = await runCase(await open(), each);
-    for (const [name, numbers] of expected) {
-      const got = actual.get(name)!;
-      if (each.tolerance === 0 || numbers instanceof Uint32Array) expect(Array.from(got)).toEqual(Array.from(numbers));
-      else expectClose(name, got, numbers, each.tolerance);
-    }
+    expect(await checkCase(await open(), each, await expectedOf(each))).toBeUndefined();
   });
 
-  const last = new Map(casesOf(name).map((each) => [each.kernel.name, each]));
+  const last = new Map(casesOf(kind).map((each) => [each.kernel.name, each]));
   test.each([...last])("%s gives the same bits again", async (_name, each) => {
     const backend = await open();
     const bytes = async () => [...(await runCase(backend, each)).values()].map(({ buffer }) => new Uint8Array(buffer));
@@ -115,14 +108,11 @@ describeBackends("kernels", ({ name, open }) => {
   });
 });
 
-/** A variant may be taken instead of its kernel, on any run: it has to compute the same to the last bit. */
 describeBackends(
   "variants",
   ({ open }) => {
     const cases = kernelCases.flatMap((each) =>
-      (each.kernel.variants ?? [])
-        .filter(({ fits }) => fits?.(each.uniforms) ?? true)
-        .map((variant) => [variant.name, each.title, each, { ...each.kernel, ...variant }] as const),
+      variantsOf(each).map((variant) => [variant.name, each.title, each, variant] as const),
     );
 
     test("each has cases", () => {
@@ -131,18 +121,8 @@ describeBackends(
     });
 
     test.each(cases)("%s %s", async (_name, _title, each, variant) => {
-      const backend = await open();
-      const base = await runCase(backend, { ...each, kernel: { ...each.kernel, variants: [] } });
-      const actual = await runCase(backend, { ...each, kernel: { ...variant, variants: [] } });
-      for (const [name, numbers] of base) expect(firstDifference(actual.get(name)!, numbers)).toBeUndefined();
+      expect(await checkVariant(await open(), each, variant)).toBeUndefined();
     });
   },
   ["wgpu"],
 );
-
-/** The first index at which two arrays differ, and both numbers there. */
-function firstDifference(actual: HostArray, expected: HostArray): string | undefined {
-  expect(actual.length).toBe(expected.length);
-  const index = expected.findIndex((value, i) => !Object.is(actual[i], value));
-  return index < 0 ? undefined : `${actual[index]} instead of ${expected[index]} at ${index}`;
-}

@@ -14,8 +14,9 @@ import { dropoutKernel } from "../../src/ops/dropout.ts";
 import { linearBackwardW, linearBackwardX, linearForward } from "../../src/ops/linear.ts";
 import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
 import { rowSum } from "../../src/ops/row_sum.ts";
+import { casesOf } from "../../src/tasks/doctor/kernel_cases.ts";
+import type { KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";
-import { casesOf, type KernelCase } from "../helpers/kernel_cases.ts";
 
 /** Sums of some thousand products. */
 const TOLERANCE = 1e-5;

@@ -5,9 +5,9 @@ import { matmulLadder } from "../../bench/ladder/matmul.ts";
 import type { Kernel } from "../../src/backends/kernel.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { positions } from "../../src/ops/shapes.ts";
+import { runCase, type KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";
-import { runCase, type KernelCase } from "../helpers/kernel_cases.ts";
 
 /** Sums of at most a few hundred products of numbers in ±1, in another order than the reference's. */
 const TOLERANCE = 4e-6;

@@ -1,27 +1,27 @@
-/** For every kernel, the sizes and inputs that it is tested with. */
-import { addKernel } from "../../src/autograd/tape.ts";
-import type { Backend, HostArray } from "../../src/backends/backend.ts";
-import { access, elementType, type Kernel, type Workgroups } from "../../src/backends/kernel.ts";
-import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../src/ops/activation.ts";
-import { augmentKernel, VIEW, VIEW_LENGTH } from "../../src/ops/augment.ts";
-import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
-import { dropoutKernel } from "../../src/ops/dropout.ts";
+/** For every kernel, the sizes and inputs that the tests and the doctor try it with: 1, primes, and no multiple of a tile. */
+import { addKernel } from "../../autograd/tape.ts";
+import type { Backend, HostArray } from "../../backends/backend.ts";
+import type { Kernel, Workgroups } from "../../backends/kernel.ts";
+import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../ops/activation.ts";
+import { augmentKernel, VIEW, VIEW_LENGTH } from "../../ops/augment.ts";
+import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../ops/conv2d.ts";
+import { dropoutKernel } from "../../ops/dropout.ts";
 import {
   linearBackwardW,
   linearBackwardX,
   linearBackwardXNarrow,
   linearForward,
   linearForwardNarrow,
-} from "../../src/ops/linear.ts";
-import { local2dBackwardW, local2dBackwardX, local2dForward } from "../../src/ops/local2d.ts";
-import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
-import { mapNormBackward, mapNormForward } from "../../src/ops/map_norm.ts";
-import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "../../src/ops/pool.ts";
-import { rowSum } from "../../src/ops/row_sum.ts";
-import { sgdKernel } from "../../src/ops/sgd.ts";
-import { positions } from "../../src/ops/shapes.ts";
-import { sumParts } from "../../src/ops/split.ts";
-import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../src/ops/softmax_cross_entropy.ts";
+} from "../../ops/linear.ts";
+import { local2dBackwardW, local2dBackwardX, local2dForward } from "../../ops/local2d.ts";
+import { lrnBackward, lrnForward } from "../../ops/lrn.ts";
+import { mapNormBackward, mapNormForward } from "../../ops/map_norm.ts";
+import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "../../ops/pool.ts";
+import { rowSum } from "../../ops/row_sum.ts";
+import { sgdKernel } from "../../ops/sgd.ts";
+import { positions } from "../../ops/shapes.ts";
+import { sumParts } from "../../ops/split.ts";
+import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../ops/softmax_cross_entropy.ts";
 import {
   winograd3Input,
   winograd3Output,
@@ -29,44 +29,10 @@ import {
   winograd5Input,
   winograd5Output,
   winograd5Weights,
-} from "../../src/ops/winograd.ts";
-import { Purpose, Random } from "../../src/random.ts";
-import { randomArray } from "./data.ts";
-
-export interface KernelCase {
-  readonly kernel: Kernel;
-  readonly title: string;
-  /** What inputs hold; of results the length. */
-  readonly buffers: Readonly<Record<string, HostArray | number>>;
-  readonly uniforms: Readonly<Record<string, number>>;
-  /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
-  readonly tolerance: number;
-}
-
-/** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
-export async function runCase(
-  backend: Backend,
-  { kernel, buffers, uniforms }: KernelCase,
-): Promise<Map<string, HostArray>> {
-  const made = Object.fromEntries(
-    Object.entries(kernel.buffers).map(([name, spec]) => {
-      const given = buffers[name]!;
-      const length = typeof given === "number" ? given : given.length;
-      const buffer = backend.allocate(elementType(spec), length);
-      const unwritten =
-        elementType(spec) === "u32" ? new Uint32Array(length).fill(~0) : new Float32Array(length).fill(NaN);
-      backend.write(buffer, typeof given === "number" ? unwritten : given);
-      return [name, buffer] as const;
-    }),
-  );
-  backend.run(kernel, made, uniforms);
-  const results = new Map<string, HostArray>();
-  for (const [name, spec] of Object.entries(kernel.buffers)) {
-    if (access(spec) !== "read") results.set(name, await backend.read(made[name]!));
-  }
-  for (const buffer of Object.values(made)) backend.free(buffer);
-  return results;
-}
+} from "../../ops/winograd.ts";
+import { Purpose, Random } from "../../random.ts";
+import type { KernelCase } from "./kernel_check.ts";
+import { randomArray } from "./numbers.ts";
 
 /**
  * Few roundings of 2⁻²⁴ = 6e-8 each: element by element, or sums of a window. exp, log, pow and tanh are worse in the
@@ -395,6 +361,6 @@ for (const [window, input, weights, output] of [
 export const kernelCases: readonly KernelCase[] = cases;
 
 /** What a backend is tried at: all, but that the cpu never splits sums, since its `parallelWorkgroups` is 1. */
-export function casesOf(backend: string): readonly KernelCase[] {
-  return backend === "wgpu" ? cases : cases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
+export function casesOf(kind: Backend["kind"]): readonly KernelCase[] {
+  return kind === "wgpu" ? cases : cases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
 }

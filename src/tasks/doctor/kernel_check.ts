@@ -1,0 +1,78 @@
+/** A kernel with inputs, run on a device and compared with its plain loop in float64. */
+import type { Backend, HostArray } from "../../backends/backend.ts";
+import { access, elementType, type Kernel, type Variant } from "../../backends/kernel.ts";
+import { openReference } from "../../backends/reference.ts";
+import { difference } from "./numbers.ts";
+
+export interface KernelCase {
+  readonly kernel: Kernel;
+  /** Its sizes. */
+  readonly title: string;
+  /** What inputs hold; of results the length. */
+  readonly buffers: Readonly<Record<string, HostArray | number>>;
+  readonly uniforms: Readonly<Record<string, number>>;
+  /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
+  readonly tolerance: number;
+}
+
+/** What a case wrote, by buffer. */
+export type Results = ReadonlyMap<string, HostArray>;
+
+/** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
+export async function runCase(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Results> {
+  const made = Object.fromEntries(
+    Object.entries(kernel.buffers).map(([name, spec]) => {
+      const given = buffers[name]!;
+      const length = typeof given === "number" ? given : given.length;
+      const buffer = backend.allocate(elementType(spec), length);
+      const unwritten =
+        elementType(spec) === "u32" ? new Uint32Array(length).fill(~0) : new Float32Array(length).fill(NaN);
+      backend.write(buffer, typeof given === "number" ? unwritten : given);
+      return [name, buffer] as const;
+    }),
+  );
+  backend.run(kernel, made, uniforms);
+  const results = new Map<string, HostArray>();
+  for (const [name, spec] of Object.entries(kernel.buffers)) {
+    if (access(spec) !== "read") results.set(name, await backend.read(made[name]!));
+  }
+  for (const buffer of Object.values(made)) backend.free(buffer);
+  return results;
+}
+
+/** What a case must write. */
+export function expectedOf(each: KernelCase): Promise<Results> {
+  return runCase(openReference("f64"), each);
+}
+
+/** Where a device is wrong, in words; undefined when it is right. @throws DeviceError */
+export async function checkCase(backend: Backend, each: KernelCase, expected: Results): Promise<string | undefined> {
+  const actual = await runCase(backend, withoutVariants(each));
+  return firstDifference(actual, expected, each.tolerance);
+}
+
+/** A variant may be taken instead of its kernel on any run: it must compute the same to the last bit. */
+export async function checkVariant(backend: Backend, each: KernelCase, variant: Variant): Promise<string | undefined> {
+  const base = await runCase(backend, withoutVariants(each));
+  const actual = await runCase(backend, withoutVariants({ ...each, kernel: { ...each.kernel, ...variant } }));
+  return firstDifference(actual, base, 0);
+}
+
+/** The variants of a case's kernel that can compute its sizes. */
+export function variantsOf({ kernel, uniforms }: KernelCase): readonly Variant[] {
+  return (kernel.variants ?? []).filter(({ fits }) => fits?.(uniforms) ?? true);
+}
+
+/** So that it is this WGSL that runs, whatever the device found to be faster. */
+function withoutVariants(each: KernelCase): KernelCase {
+  return { ...each, kernel: { ...each.kernel, variants: [] } };
+}
+
+function firstDifference(actual: Results, expected: Results, tolerance: number): string | undefined {
+  for (const [name, numbers] of expected) {
+    const allowed = numbers instanceof Uint32Array ? 0 : tolerance;
+    const wrong = difference(name, actual.get(name)!, numbers, allowed);
+    if (wrong) return wrong;
+  }
+  return undefined;
+}

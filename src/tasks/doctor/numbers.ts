@@ -1,0 +1,41 @@
+/** Random arrays, and how far one array is from another: for the doctor and the tests. */
+import { size } from "../../autograd/tensor.ts";
+import { Purpose, Random } from "../../random.ts";
+
+export type Numbers = ArrayLike<number>;
+
+/** `size(shape)` numbers uniform in ±1, that float32 and float64 both hold exactly; the same for the same seed. */
+export function randomArray(shape: readonly number[], seed: number): Float32Array {
+  const random = new Random(seed, Purpose.drawing);
+  return Float32Array.from({ length: size(shape) }, () => 2 * random.uniform() - 1);
+}
+
+/** The largest difference between two arrays, relative to the largest number of the second one. */
+export function largestError(actual: Numbers, expected: Numbers): { error: number; index: number; scale: number } {
+  let [difference, index, scale] = [0, 0, 0];
+  for (let i = 0; i < expected.length; i++) {
+    scale = Math.max(scale, Math.abs(expected[i]!));
+    const here = Math.abs(actual[i]! - expected[i]!);
+    if (!(here <= difference)) [difference, index] = [here, i];
+    if (Number.isNaN(difference)) break;
+  }
+  return { error: difference === 0 ? 0 : difference / (scale || 1), index, scale };
+}
+
+/**
+ * What is wrong, in words, unless every number lies within `tolerance` times the largest expected one of what is
+ * expected; with a tolerance of 0, unless all bits are the same.
+ */
+export function difference(what: string, actual: Numbers, expected: Numbers, tolerance: number): string | undefined {
+  if (actual.length !== expected.length) return `${what}: ${actual.length} numbers instead of ${expected.length}`;
+  if (tolerance === 0) {
+    const index = Array.prototype.findIndex.call(expected, (value, i) => !Object.is(actual[i], value));
+    return index < 0 ? undefined : `${what}[${index}] is ${actual[index]} instead of ${expected[index]}`;
+  }
+  const { error, index, scale } = largestError(actual, expected);
+  if (error <= tolerance) return undefined;
+  return (
+    `${what}[${index}] is ${actual[index]} instead of ${expected[index]}: ` +
+    `off by ${error.toExponential(2)} of the largest (${scale.toPrecision(4)}), allowed ${tolerance}`
+  );
+}
