@@ -35,6 +35,12 @@ export function checkFit(
   );
 }
 
+/** The largest batch, of `most` images at most, that a training step has memory for; 0 if none. */
+export function fittingBatch(layers: readonly PlacedLayer[], most: number, bytes: number): number {
+  const [none, one] = [trainingBytes(layers, 0), trainingBytes(layers, 1)];
+  return Math.max(0, Math.min(most, Math.floor((bytes - none) / (one - none))));
+}
+
 /** The largest activation. Weights don't count: those over the limit are bound in parts. */
 export function largestTensorBytes(layers: readonly PlacedLayer[], batch: number): number {
   const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);

@@ -211,6 +211,7 @@ const epochRow = (record: EpochRecord) => EPOCH_COLUMNS.map(([, cell]) => cell(r
 const FILES: readonly (readonly [string, string])[] = [
   ["best.safetensors", "weights of the epoch with the lowest validation error"],
   ["last.safetensors", "all that is needed to go on"],
+  ["last.previous.safetensors", "the same of the save before, used where the last is damaged"],
   ["config.json", "every setting that decides the result"],
   ["start.json", "the device, and what there was to train on"],
   ["log.jsonl", "a line for each epoch, and every 50 steps"],

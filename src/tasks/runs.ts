@@ -1,9 +1,19 @@
 /**
- * A run is a folder: config.json, start.json, log.jsonl, last.safetensors, best.safetensors, and report.html, which shows
- * what is in the others. Whatever moment it is killed at, it can be resumed and used.
+ * A run is a folder: config.json, start.json, log.jsonl, last.safetensors and the one before it, best.safetensors, and
+ * report.html, which shows what is in the others. Whatever moment it is killed at, it can be resumed and used.
  */
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+} from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 import type { TrainConfig } from "./config.ts";
@@ -35,6 +45,11 @@ export class Run {
     return join(this.path, "last.safetensors");
   }
 
+  /** What the save before it was: used where that is damaged. */
+  get previous(): string {
+    return join(this.path, "last.previous.safetensors");
+  }
+
   /** The weights with the lowest validation error. */
   get best(): string {
     return join(this.path, "best.safetensors");
@@ -64,9 +79,10 @@ export class Run {
     return join(this.path, "report.html");
   }
 
-  /** Writes config.json. @throws AlexNetError when the folder can't be written to. */
+  /** Writes config.json, which makes this the newest run. @throws AlexNetError when the folder can't be written to. */
   async writeConfig(config: TrainConfig): Promise<void> {
     await writeJson(this.#config, config);
+    makeNewest(this.path);
   }
 
   /** Writes start.json. @throws AlexNetError when the folder can't be written to. */
@@ -129,6 +145,15 @@ export class Run {
       appendFileSync(this.logFile, `${JSON.stringify(entry)}\n`);
     } catch (error) {
       throw new AlexNetError(`can't write ${this.logFile}: ${reason(error)}`, { cause: error });
+    }
+  }
+
+  /** The save before the last takes the last one's place, which is damaged. @throws AlexNetError when it can't */
+  putBack(): void {
+    try {
+      renameSync(this.previous, this.last);
+    } catch (error) {
+      throw new AlexNetError(`can't rename ${this.previous} to ${this.last}: ${reason(error)}`, { cause: error });
     }
   }
 
@@ -226,10 +251,39 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
 
 /** The run in runs/ whose file of this name is the newest. */
 export function newestRun(file: string): Run | undefined {
-  const runs = existsSync(RUNS) ? readdirSync(RUNS).map((entry) => join(RUNS, entry)) : [];
-  const newest = runs
-    .filter((path) => existsSync(join(path, file)))
-    .map((path) => ({ path, time: statSync(join(path, file)).mtimeMs }))
-    .sort((a, b) => b.time - a.time)[0];
-  return newest && new Run(newest.path);
+  const newest = newestIn(RUNS, (path) => existsSync(join(path, file)));
+  if (newest) return new Run(newest.path);
+  throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+}
+
+interface Dated {
+  readonly path: string;
+  /** When its training was begun or resumed the last time, or it was imported. */
+  readonly time: number;
+}
+
+/** The newest of the runs in a folder that are to be looked at. */
+function newestIn(folder: string, isWanted: (path: string) => boolean): Dated | undefined {
+  const paths = existsSync(folder) ? readdirSync(folder).map((entry) => join(folder, entry)) : [];
+  const dated = paths.filter(isWanted).map((path) => ({ path, time: dateOf(path)?.mtimeMs ?? 0 }));
+  return dated.sort((a, b) => b.time - a.time)[0];
+}
+
+/** What was imported has no config.json. */
+function dateOf(run: string) {
+  const [config, best] = ["config.json", "best.safetensors"].map((file) => join(run, file)) as [string, string];
+  return statSync(config, { throwIfNoEntry: false }) ?? statSync(best, { throwIfNoEntry: false });
+}
+
+/** FAT keeps times in steps of two seconds. */
+const LATER_MS = 2000;
+
+/** Dates a run after all others in runs/, also where the clock was set back since they were made. */
+function makeNewest(run: string): void {
+  if (dirname(run) !== resolve(RUNS)) return;
+  const own = dateOf(run)!.mtimeMs;
+  const other = newestIn(RUNS, (path) => resolve(path) !== run);
+  if (!other || other.time < own) return;
+  const time = (other.time + LATER_MS) / 1000;
+  utimesSync(join(run, "config.json"), time, time);
 }

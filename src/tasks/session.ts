@@ -275,7 +275,8 @@ async function save(
 ): Promise<void> {
   const { classes } = train.dataset;
   const contents = { model, classes, mean, state };
-  await saveCheckpoint(run[which], which === "last" ? { ...contents, velocities: sgd.velocities } : contents);
+  if (which === "last") await saveCheckpoint(run.last, { ...contents, velocities: sgd.velocities }, run.previous);
+  else await saveCheckpoint(run.best, contents);
   report({ type: "saved", path: run[which] });
 }
 

@@ -1,5 +1,4 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
-import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -9,8 +8,7 @@ import { locate, type Opened } from "../data/open.ts";
 import { balancedWeights, namedWeights } from "../data/sampling.ts";
 import { writeSamples } from "../data/samples.ts";
 import { measureStatistics } from "../data/statistics.ts";
-import { CheckpointError, UsageError } from "../errors.ts";
-import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
+import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../errors.ts";
 import { Model, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
 import { freshSchedule, rateAt } from "../optim/schedule.ts";
@@ -19,13 +17,15 @@ import { changeConfig, makeConfig, rateForClasses, scaleRate, type TrainConfig, 
 import { openDevice } from "./device.ts";
 import type { Report, StartEvent } from "./events.ts";
 import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
-import { checkFit } from "./fit.ts";
+import { checkFit, fittingBatch } from "./fit.ts";
+import { lockFolder, type Lock } from "./lock.ts";
 import { uploadMean } from "./passes.ts";
 import { Reporter } from "./reporter.ts";
+import { restore } from "./restore.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
-import { freshState, isState, runEpochs, type Records, type Session, type State } from "./session.ts";
+import { freshState, runEpochs, type Records, type Session, type State } from "./session.ts";
 import type { Watcher } from "./watcher.ts";
 
 export interface TrainResult {
@@ -36,10 +36,12 @@ export interface TrainResult {
 }
 
 /**
- * Trains a model, or goes on with a run.
+ * Trains a model, or goes on with a run. A GPU that is lost is opened once more, and the training goes on from what was
+ * saved last.
  * @param signal stops it after the step under way; everything is saved
  * @param watchers look on, between steps and after epochs
- * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError
+ * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process is at
+ * work in the folder
  */
 export async function train(
   options: TrainOptions,
@@ -47,53 +49,121 @@ export async function train(
   signal?: AbortSignal,
   watchers: readonly Watcher[] = [],
 ): Promise<TrainResult> {
-  const resumed = options.resume === undefined ? undefined : findRun(options.resume);
   const note = (line: string) => report({ type: "note", line });
-  const given = resumed ? changeConfig(resumed.readConfig(), options) : firstConfig(options);
-  const sets = await openSets(given, note);
+  const folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
   try {
-    const config = resumed ? given : await suitedConfig(options, given, sets.train);
-    const backend = await openDevice({
-      device: config.device,
-      ...(config.blas === null ? {} : { blas: config.blas }),
-      ...(config.threads === null ? {} : { threads: config.threads }),
-      // A run that was begun before there was this setting has none.
-      ...(typeof config.tune === "boolean" && { tune: config.tune }),
-    });
+    const resumed = options.resume === undefined ? undefined : folder.take(findRun(options.resume));
+    const given = resumed ? changeConfig(resumed.readConfig(), options) : firstConfig(options);
+    const sets = await openSets(given, note);
     try {
-      const task = { config, sets, backend, resumed, out: options.out, report, watchers, ...(signal && { signal }) };
-      return await trainOn(task);
+      const config = resumed ? given : await suitedConfig(options, given, sets.train);
+      return await trainOnDevices({ config, sets, folder, report, watchers, ...(signal && { signal }) });
     } finally {
-      await backend.close();
+      await closeSets(sets);
     }
   } finally {
-    await closeSets(sets);
+    folder.release();
   }
 }
 
 interface Task {
   readonly config: TrainConfig;
   readonly sets: Opened;
-  readonly backend: Backend;
-  readonly resumed: Run | undefined;
-  readonly out: string | undefined;
+  readonly folder: RunFolder;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
   readonly signal?: AbortSignal;
 }
 
-async function trainOn({ config, sets, backend, resumed, out, report, watchers, signal }: Task): Promise<TrainResult> {
+/** The folder of a run, once it is known; it is this training's alone from then on. */
+class RunFolder {
+  run: Run | undefined;
+  readonly warn: (line: string) => void;
+  readonly #out: string | undefined;
+  #lock: Lock | undefined;
+
+  constructor(out: string | undefined, warn: (line: string) => void) {
+    this.#out = out;
+    this.warn = warn;
+  }
+
+  /** @throws LockedError when another process is at work in it */
+  take(run: Run): Run {
+    this.#lock = lockFolder(run.path, this.warn);
+    return (this.run = run);
+  }
+
+  /** The run of a training that begins, its folder new or as --out names it. @throws as `take`; UsageError, AlexNetError */
+  begin(network: string): Run {
+    return this.take(this.#out === undefined ? newRun(network) : namedRun(this.#out));
+  }
+
+  release(): void {
+    this.#lock?.release();
+  }
+}
+
+/** Trains on a device and, where that is lost, on it or another one once more. */
+async function trainOnDevices(task: Task): Promise<TrainResult> {
+  const { config, folder } = task;
+  let lost: DeviceLostError | undefined;
+  for (;;) {
+    const backend = await open(config).catch((error: unknown) => {
+      if (!lost || !(error instanceof AlexNetError)) throw error;
+      throw new DeviceError(`${lost.message}, and can't be opened again: ${error.message}: ${goOn(folder.run!)}`);
+    });
+    try {
+      return await trainOn(task, backend);
+    } catch (error) {
+      if (error instanceof DeviceMemoryError) throw memoryError(error, task, backend);
+      if (!(error instanceof DeviceLostError) || !folder.run) throw error;
+      if (lost)
+        throw new DeviceLostError(`${error.message}, for the second time: ${goOn(folder.run)}`, { cause: error });
+      lost = error;
+      folder.warn(`${error.message}: it is opened again, and the training goes on from what was saved last`);
+    } finally {
+      await backend.close();
+    }
+  }
+}
+
+function open({ device, blas, threads, tune }: TrainConfig): Promise<Backend> {
+  return openDevice({
+    device,
+    ...(blas === null ? {} : { blas }),
+    ...(threads === null ? {} : { threads }),
+    // A run that was begun before there was this setting has none.
+    ...(typeof tune === "boolean" && { tune }),
+  });
+}
+
+/** Says which batch there would have been memory for. */
+function memoryError(error: DeviceMemoryError, { config, sets }: Task, backend: Backend): DeviceMemoryError {
+  const layers = place(findNetwork(config.network), sets.train.classes.length);
+  const batch = fittingBatch(layers, Math.min(config.batch, sets.train.length) - 1, backend.statistics().bytes);
+  const advice = batch > 0 ? `--batch ${batch} or less should fit` : `${config.network} needs another device`;
+  return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
+}
+
+function goOn({ path }: Run): string {
+  return `go on with --resume ${path}, on another device with --device`;
+}
+
+async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
+  const { config, sets, folder, report, watchers, signal } = task;
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   // A batch larger than the set would be padding for the most part.
   const batch = Math.min(config.batch, sets.train.length);
-  checkFit(network.name, place(network, classes.length), batch, backend);
+  const layers = place(network, classes.length);
+  checkFit(network.name, layers, batch, backend);
   const model = new Model(network, backend, classes.length);
   const sgd = new Sgd(model, config);
   // Nothing in a run's folder is changed before all of it was found to be right.
-  const from = resumed && restore(resumed, config, classes, model, sgd);
+  const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
   const weights = classWeights(config, sets.train);
-  const run = resumed ?? openRun(out, config);
+  const run = folder.run ?? folder.begin(config.network);
+  if (from?.isPrevious) run.putBack();
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
   const started: StartEvent = {
@@ -189,29 +259,6 @@ interface Start {
   readonly state: State;
 }
 
-/**
- * Loads what a run saved last; undefined when it has saved nothing yet.
- * @throws CheckpointError when that is damaged, or of other data or another model than the run's config.json says
- */
-function restore(run: Run, config: TrainConfig, classes: readonly string[], model: Model, sgd: Sgd): Start | undefined {
-  if (!existsSync(run.last)) return undefined;
-  const checkpoint = openCheckpoint(run.last);
-  try {
-    requireSame(checkpoint, config, classes);
-    const { mean, state } = checkpoint;
-    if (!isState(state)) throw new CheckpointError(`${run.last}: what it says of the training makes no sense`);
-    checkpoint.loadInto(model, sgd.velocities);
-    return { mean, state };
-  } finally {
-    // Closed before the training replaces it, which Windows refuses for open files.
-    checkpoint.close();
-  }
-}
-
-function openRun(out: string | undefined, config: TrainConfig): Run {
-  return out === undefined ? newRun(config.network) : namedRun(out);
-}
-
 /** What can be said before the data are seen, and is wrong or right already: with any network, if none was named. */
 function firstConfig(options: TrainOptions): TrainConfig {
   const data = options.data === undefined ? null : locate(options.data);
@@ -252,18 +299,4 @@ export async function suitedModel(data: string | null, set: Dataset): Promise<st
   const size = image.kind === "pixels" ? image : readHeader(image.bytes);
   if (typeof size === "string") return "alexnet";
   return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : "alexnet";
-}
-
-function requireSame(checkpoint: Checkpoint, config: TrainConfig, classes: readonly string[]): void {
-  if (checkpoint.network !== config.network) {
-    throw new CheckpointError(
-      `${checkpoint.path}: a checkpoint of ${checkpoint.network}, the run is of ${config.network}`,
-    );
-  }
-  if (checkpoint.classes.join("\n") !== classes.join("\n")) {
-    throw new CheckpointError(
-      `${checkpoint.path}: trained on ${checkpoint.classes.length} classes, the data now has ${classes.length} ` +
-        `or others: put the data back as it was, or start a new run`,
-    );
-  }
 }

@@ -1,10 +1,10 @@
 /** Run folders: their names, which is the newest, and what is forgotten when a run goes back to what was saved. */
-import { afterAll, describe, expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { afterAll, afterEach, describe, expect, test } from "bun:test";
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
 import { makeConfig } from "../../src/tasks/config.ts";
-import { namedRun, newRun, Run } from "../../src/tasks/runs.ts";
+import { findRun, namedRun, newRun, Run } from "../../src/tasks/runs.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
 
 const folder = temporaryFolder();
@@ -38,6 +38,44 @@ test("config.json that is missing, cut short or something else", () => {
     writeFileSync(join(run.path, "config.json"), text);
     expect(() => run.readConfig()).toThrow(CheckpointError);
   }
+});
+
+describe("the newest run", () => {
+  const back = process.cwd();
+  afterEach(() => process.chdir(back));
+
+  test("is the one that was begun or resumed last, whatever the clock says", async () => {
+    const own = join(folder.path, "clock");
+    mkdirSync(own);
+    process.chdir(own);
+    const [old, young] = [newRun("small"), newRun("small")];
+    await old.writeConfig(config);
+    // Made when the clock was a year ahead; since then it was set right.
+    const ahead = Date.now() / 1000 + 365 * 24 * 3600;
+    utimesSync(join(old.path, "config.json"), ahead, ahead);
+    expect(findRun("latest").path).toBe(old.path);
+    await young.writeConfig(config);
+    expect(findRun("latest").path).toBe(young.path);
+    await old.writeConfig(config);
+    expect(findRun("latest").path).toBe(old.path);
+    // An imported one has no config.json.
+    mkdirSync(join("runs", "imported"));
+    writeFileSync(join("runs", "imported", "best.safetensors"), "");
+    expect(findRun("latest", "best.safetensors").name).toBe("imported");
+    expect(findRun("latest").path).toBe(old.path);
+  });
+
+  test("keeps its own time where the clock is right", async () => {
+    const own = join(folder.path, "right");
+    mkdirSync(own);
+    process.chdir(own);
+    const [old, young] = [newRun("small"), newRun("small")];
+    await old.writeConfig(config);
+    utimesSync(join(old.path, "config.json"), 1000, 1000);
+    await young.writeConfig(config);
+    expect(Math.abs(statSync(join(young.path, "config.json")).mtimeMs - Date.now())).toBeLessThan(60_000);
+    expect(findRun("latest").path).toBe(young.path);
+  });
 });
 
 describe("going back", () => {

@@ -1,15 +1,17 @@
 /** Training through `train()`: repeats, interruptions, resumed runs, losses that are no numbers. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, DataError, DivergedError, UsageError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { openSafetensors } from "../../src/model/safetensors.ts";
 import { findNetwork } from "../../src/model/networks.ts";
 import { freshSchedule, rateAt } from "../../src/optim/schedule.ts";
 import type { TrainOptions } from "../../src/tasks/config.ts";
 import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
+import { LockedError } from "../../src/tasks/lock.ts";
 import { train } from "../../src/tasks/train.ts";
 import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
 
@@ -30,7 +32,8 @@ beforeAll(async () => {
   await train({ ...options, out: whole });
 });
 
-const bytes = (run: string, file: "last" | "best" = "last") => readFileSync(join(run, `${file}.safetensors`));
+const bytes = (run: string, file: "last" | "last.previous" | "best" = "last") =>
+  readFileSync(join(run, `${file}.safetensors`));
 const run = (name: string) => join(folder.path, name);
 
 function expectSame(actual: string, expected = whole): void {
@@ -38,8 +41,8 @@ function expectSame(actual: string, expected = whole): void {
   expect(bytes(actual, "best").equals(bytes(expected, "best"))).toBe(true);
   expect(epochsOf(actual)).toEqual(epochsOf(expected));
   const files = [
-    ...["best.safetensors", "config.json", "confusion.json", "last.safetensors", "log.jsonl"],
-    ...["report.html", "start.json"],
+    ...["best.safetensors", "config.json", "confusion.json", "last.previous.safetensors", "last.safetensors"],
+    ...["log.jsonl", "report.html", "start.json"],
   ];
   expect(readdirSync(actual).sort()).toEqual(files);
 }
@@ -179,6 +182,82 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   });
 });
 
+describe("a save that is damaged: the one before it is used, and the run ends as if nothing had been", () => {
+  const cases: Record<string, (bytes: Buffer) => Uint8Array | undefined> = {
+    missing: () => undefined,
+    empty: () => new Uint8Array(0),
+    "cut short": (bytes) => bytes.subarray(0, bytes.length / 2),
+    "zeros where the disk never wrote": (bytes) => Uint8Array.from(bytes).fill(0, bytes.length - 65536),
+    "a bit of a weight turned": (bytes) => turned(bytes, bytes.length - 100),
+    "a bit of the state turned": (bytes) => turned(bytes, bytes.indexOf('\\"epoch\\":3') + 10),
+    "a bit of its length turned": (bytes) => turned(bytes, 0),
+  };
+  const turned = (bytes: Buffer, at: number) => {
+    const copy = Uint8Array.from(bytes);
+    copy[at]! ^= 1;
+    return copy;
+  };
+  for (const [title, damage] of Object.entries(cases)) {
+    test(title, async () => {
+      const own = run(`damaged ${title}`);
+      await cp(whole, own, { recursive: true });
+      const damaged = damage(bytes(own));
+      if (damaged) writeFileSync(join(own, "last.safetensors"), damaged);
+      else rmSync(join(own, "last.safetensors"));
+      const events: TrainEvent[] = [];
+      await train({ resume: own }, (event) => events.push(event));
+      const warnings = events.filter((event) => event.type === "warning").map(({ line }) => line);
+      expect(warnings).toEqual([expect.stringMatching(/last\.safetensors: .*: going on from the save before it$/)]);
+      const start = events.find((event) => event.type === "start");
+      expect(start).toMatchObject({ from: { epoch: EPOCHS - 1, batch: 0 } });
+      expectSame(own);
+      expect(bytes(own, "last.previous").equals(bytes(whole, "last.previous"))).toBe(true);
+    });
+  }
+
+  test("a run from before there were checksums and earlier saves goes on", async () => {
+    const own = run("old");
+    await train({ ...options, schedule: "constant", epochs: 1, out: own });
+    const file = openSafetensors(join(own, "last.safetensors"));
+    const tensors = [...file.tensors].map(([name, { shape, read }]) => ({ name, shape, values: read() }));
+    file.close();
+    const sizes = tensors.map(({ values }) => values.byteLength);
+    const starts = sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0));
+    const entries = tensors.map(({ name, shape }, i) => [
+      name,
+      { dtype: "F32", shape, data_offsets: [starts[i]!, starts[i]! + sizes[i]!] },
+    ]);
+    const header = Buffer.from(JSON.stringify({ __metadata__: file.metadata, ...Object.fromEntries(entries) }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    const numbers = tensors.map(({ values }) => Buffer.from(values.buffer, values.byteOffset, values.byteLength));
+    writeFileSync(join(own, "last.safetensors"), Buffer.concat([length, header, ...numbers]));
+    await train({ resume: own, epochs: EPOCHS });
+    await train({ ...options, schedule: "constant", out: run("old-whole") });
+    expectSame(own, run("old-whole"));
+  });
+});
+
+describe("one training a folder", () => {
+  test("another is refused while it trains, and not after", async () => {
+    const own = run("locked");
+    let tried = 0;
+    const watcher = {
+      async afterStep() {
+        if (tried++ > 0) return;
+        await expect(train({ resume: own })).rejects.toThrow(LockedError);
+        await expect(train({ resume: own })).rejects.toThrow(
+          /locked is in use by process \d+ on .*, since .* UTC: wait for its end, or end it$/,
+        );
+      },
+    };
+    await train({ ...options, out: own }, undefined, undefined, [watcher]);
+    expect(tried).toBeGreaterThan(0);
+    expectSame(own);
+    expect(await train({ resume: own })).toMatchObject({ interrupted: false });
+  });
+});
+
 describe("a run that can't be resumed says why, and nothing of it changes", () => {
   /** Copies the run, changes something, and expects an error. */
   async function refused(name: string, spoil: (run: string) => void, error: Function, message: RegExp) {
@@ -194,12 +273,27 @@ describe("a run that can't be resumed says why, and nothing of it changes", () =
     expect(contents()).toEqual(before);
   }
 
-  test("its checkpoint is cut short", () =>
+  test("its checkpoint is cut short, and so is the one before", () =>
     refused(
       "cut",
-      (run) => writeFileSync(join(run, "last.safetensors"), bytes(run).subarray(0, -4)),
+      (run) => {
+        for (const file of ["last", "last.previous"] as const) {
+          writeFileSync(join(run, `${file}.safetensors`), bytes(run, file).subarray(0, -4));
+        }
+      },
       CheckpointError,
-      /cut short/,
+      /last\.safetensors: cut short: .*; .*last\.previous\.safetensors: cut short: .*: begin a new run, with --from /,
+    ));
+
+  test("its only checkpoint is damaged", () =>
+    refused(
+      "only",
+      (run) => {
+        rmSync(join(run, "last.previous.safetensors"));
+        writeFileSync(join(run, "last.safetensors"), Uint8Array.from(bytes(run)).fill(0, 9000, 9999));
+      },
+      CheckpointError,
+      /last\.safetensors: damaged: .*; there is no save before it: begin a new run/,
     ));
 
   test("its checkpoint is of another network", async () => {

@@ -2,7 +2,7 @@
  * Gives out pieces of one shared WebAssembly memory. Bookkeeping is on the main thread, outside the memory itself: a list
  * of free ranges by address, first fit, neighbours merged when given back.
  */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 
 const PAGE = 65536;
 /** WebAssembly's limit of 32-bit memories: 4 GiB. */
@@ -27,7 +27,7 @@ export class Heap {
     this.#free = [{ start: reserved, end: memory.buffer.byteLength }];
   }
 
-  /** @returns an address, a multiple of ALIGNMENT. @throws DeviceError when the memory is full */
+  /** @returns an address, a multiple of ALIGNMENT. @throws DeviceMemoryError when it is full */
   allocate(bytes: number): number {
     const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
     let range = this.#free.find(({ start, end }) => end - start >= size);
@@ -77,7 +77,7 @@ export class Heap {
     try {
       this.memory.grow(pages);
     } catch (cause) {
-      throw new DeviceError(
+      throw new DeviceMemoryError(
         `cpu: no memory for ${size} more bytes: ${end} bytes are held already, and the limit is ${MAX_PAGES * PAGE} ` +
           `or what the machine has; use a smaller batch`,
         { cause },

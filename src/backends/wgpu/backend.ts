@@ -39,6 +39,8 @@ export interface WgpuOptions {
 export interface WgpuBackend extends Backend {
   /** How many objects of each kind the library holds, over all devices. */
   counts(): Counts;
+  /** Loses the device, as a driver does that resets: for tests. What is done next throws a DeviceLostError. */
+  lose(): void;
 }
 
 /** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for a wrong ALEXNET_TUNE */
@@ -139,6 +141,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     },
     statistics: () => buffers.statistics(),
     counts: () => countObjects(device),
+    lose: () => device.lose(),
     async close() {
       if (device.closed) return;
       buffers.close();

@@ -1,5 +1,5 @@
 /** Buffers on the device, and the bind groups that give them to kernels. */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 import { ELEMENT_BYTES, type Buffer, type BufferView } from "../backend.ts";
 import { access, type ElementType } from "../kernel.ts";
 import { begin } from "./arguments.ts";
@@ -44,7 +44,7 @@ export class Buffers {
   allocate(type: ElementType, length: number): WgpuBuffer {
     const bytes = Math.max(4, roundUp(length * ELEMENT_BYTES[type], 4));
     if (bytes > this.#device.limits.bufferBytes) {
-      throw new DeviceError(
+      throw new DeviceMemoryError(
         `${this.#device.name}: a buffer of ${size(bytes)} is larger than the device allows (${size(this.#device.limits.bufferBytes)}): use a smaller batch`,
       );
     }

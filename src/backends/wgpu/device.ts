@@ -1,5 +1,5 @@
 /** A device and its queue; and how its errors, which C reports to callbacks, become exceptions here. */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import {
   chooseAdapter,
   FEATURES,
@@ -22,6 +22,9 @@ const NO_ERROR = 1;
 /** Of WGPUErrorType. */
 const OUT_OF_MEMORY = 3;
 
+/** What the library says instead of a device's name when it is lost. */
+const LOST = /\bdevice (?:is |was )?(?:lost|destroyed)\b/i;
+
 /** Outcomes of callbacks that C may call as long as the process lives. */
 const immortal: Outcome[] = [];
 
@@ -41,6 +44,8 @@ export class Device {
   readonly #scope = new Outcome();
   /** How long it took the last time, in ms. */
   #lastWait = 0;
+  /** What was said of its loss first. */
+  #loss: string | undefined;
   #closed = false;
 
   /**
@@ -111,11 +116,8 @@ export class Device {
         }
       }
     }
-    if (failure !== undefined) {
-      throw new DeviceError(
-        `${this.name}: ${what}: ${memory ? "out of memory" : failure || "failed without a reason"}`,
-      );
-    }
+    if (memory) throw new DeviceMemoryError(`${this.name}: ${what}: out of memory: use a smaller batch`);
+    if (failure !== undefined) throw this.#error(failure || "failed without a reason", what);
     this.check();
     return result;
   }
@@ -134,23 +136,42 @@ export class Device {
 
   /** An object that C returned, which is NULL only when the device is unusable. */
   made(what: string, handle: number | bigint | null): Handle {
-    if (!handle) throw new DeviceError(`${this.name}: ${what}: the driver returned nothing`);
+    if (!handle) throw this.#error("the driver returned nothing", what);
     return Number(handle) as Handle;
   }
 
   /** @throws DeviceError when the device is closed or lost, or an error came outside of every scope. */
   check(): void {
     if (this.#closed) throw new DeviceError(`${this.name}: used after it was closed`);
-    if (this.#lost.done) {
-      throw new DeviceError(
-        `${this.name}: the device is lost (driver reset, too long a kernel, or out of memory): ${this.#lost.text}`,
-      );
-    }
+    if (this.#lost.done) this.#loss ??= this.#lost.text;
+    if (this.#loss !== undefined) throw this.#error(this.#loss);
     if (this.#uncaptured.done) {
       const text = concise(this.#uncaptured.text);
       this.#uncaptured.reset();
-      throw new DeviceError(`${this.name}: ${text}`);
+      throw this.#error(text);
     }
+  }
+
+  /**
+   * A lost device does not say so until it is asked for something; but to submit work to it, or to read what it had
+   * mapped, ends the process. So this is called before. @throws DeviceLostError; DeviceError as `check`
+   */
+  requireAlive(): void {
+    const encoder = this.wgpu.wgpuDeviceCreateCommandEncoder(this.handle, 0);
+    if (encoder) this.wgpu.wgpuCommandEncoderRelease(Number(encoder) as Handle);
+    this.check();
+  }
+
+  /** What the library said, as an error of the right kind. */
+  #error(text: string, what?: string): DeviceError {
+    if (this.#loss === undefined && !this.#lost.done && !LOST.test(text)) {
+      return new DeviceError(`${this.name}: ${what === undefined ? text : `${what}: ${text}`}`);
+    }
+    this.#loss ??= text;
+    const more = /^(parent )?device (is )?lost$/i.test(this.#loss) ? "" : `: ${this.#loss}`;
+    return new DeviceLostError(
+      `${this.name}: the device is lost (driver reset, too long a kernel, or out of memory)${more}`,
+    );
   }
 
   /** Blocks until the work submitted so far is done: only where kernels are timed. @throws DeviceError */
@@ -179,7 +200,8 @@ export class Device {
     this.#shim.map_to_read(addressOf(this.wgpu, "wgpuBufferMapAsync"), buffer, bytes, outcome.memory);
     this.wait();
     if (!outcome.done) immortal.push(outcome);
-    if (outcome.status !== SUCCESS) throw new DeviceError(`${this.name}: reading from the GPU: ${outcome.text}`);
+    if (outcome.status !== SUCCESS) throw this.#error(outcome.text, "reading from the GPU");
+    this.requireAlive();
   }
 
   /**
@@ -196,7 +218,13 @@ export class Device {
         if (outcome.done) break;
         const waited = performance.now() - start;
         const isSoon = waited > 0.8 * this.#lastWait - 1 && waited < 2 * this.#lastWait + 2;
-        await (isSoon ? new Promise((resolve) => setImmediate(resolve)) : Bun.sleep(1));
+        if (isSoon) {
+          await new Promise((resolve) => setImmediate(resolve));
+        } else {
+          // Some callbacks never come from a device that is lost.
+          this.requireAlive();
+          await Bun.sleep(1);
+        }
       }
     } catch (error) {
       // The callback may still come, when the device goes.
@@ -204,8 +232,13 @@ export class Device {
       throw error;
     }
     this.#lastWait = performance.now() - start;
-    this.check();
-    if (outcome.status !== SUCCESS) throw new DeviceError(`${this.name}: ${what}: ${outcome.text}`);
+    if (outcome.status !== SUCCESS) throw this.#error(outcome.text, what);
+    this.requireAlive();
+  }
+
+  /** Loses it, as a driver does that resets: for tests. */
+  lose(): void {
+    this.wgpu.wgpuDeviceDestroy(this.handle);
   }
 
   get closed(): boolean {

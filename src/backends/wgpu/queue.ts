@@ -123,9 +123,13 @@ export class Queue {
       wgpu.wgpuQueueWriteBuffer(queue, this.uniformBuffer, 0, this.#uniformsAddress, this.#uniformsUsed);
       this.#uniformsUsed = 0;
     }
-    begin();
-    wgpu.wgpuQueueSubmit(queue, 1, pointers([commands]));
-    wgpu.wgpuCommandBufferRelease(commands);
+    try {
+      this.#device.requireAlive();
+      begin();
+      wgpu.wgpuQueueSubmit(queue, 1, pointers([commands]));
+    } finally {
+      wgpu.wgpuCommandBufferRelease(commands);
+    }
     this.#written = 0;
     this.#device.check();
   }
@@ -139,6 +143,7 @@ export class Queue {
     this.#written += bytes;
     // Its copies of the data live until a submission is done, which a load of weights would never come to.
     if (this.#written > WRITTEN_BYTES) {
+      this.#device.requireAlive();
       wgpu.wgpuQueueSubmit(queue, 0, 0);
       this.#written = 0;
     }

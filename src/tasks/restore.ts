@@ -1,0 +1,70 @@
+/** What a run saved, back on a device. */
+import { existsSync } from "node:fs";
+import { CheckpointError } from "../errors.ts";
+import { damageOf, openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
+import type { Model } from "../model/model.ts";
+import type { Sgd } from "../optim/sgd.ts";
+import type { TrainConfig } from "./config.ts";
+import type { Run } from "./runs.ts";
+import { isState, type State } from "./session.ts";
+
+export interface Restored {
+  readonly mean: Float32Array;
+  readonly state: State;
+  /** Whether it is from the save before the last, which is damaged. */
+  readonly isPrevious: boolean;
+}
+
+/**
+ * Loads what a run saved last, or before, if the last is damaged; undefined when it has saved nothing yet.
+ * @throws CheckpointError when both are damaged, or of other data or another model than the run's config.json says
+ */
+export function restore(
+  run: Run,
+  config: TrainConfig,
+  classes: readonly string[],
+  model: Model,
+  sgd: Sgd,
+  warn: (line: string) => void,
+): Restored | undefined {
+  const path = wholeSave(run, warn);
+  if (path === undefined) return undefined;
+  const checkpoint = openCheckpoint(path);
+  try {
+    requireSame(checkpoint, config, classes);
+    const { mean, state } = checkpoint;
+    if (!isState(state)) throw new CheckpointError(`${path}: what it says of the training makes no sense`);
+    checkpoint.loadInto(model, sgd.velocities);
+    return { mean, state, isPrevious: path === run.previous };
+  } finally {
+    // Closed before the training replaces it, which Windows refuses for open files.
+    checkpoint.close();
+  }
+}
+
+/** The newest save that is as it was written; undefined when there is none. @throws CheckpointError when all are damaged */
+function wholeSave({ last, previous, best }: Run, warn: (line: string) => void): string | undefined {
+  if (![last, previous].some((path) => existsSync(path))) return undefined;
+  const damage = damageOf(last);
+  if (damage === undefined) return last;
+  const before = existsSync(previous) ? damageOf(previous) : "there is no save before it";
+  if (before !== undefined) {
+    throw new CheckpointError(`${damage}; ${before}: begin a new run, with --from ${best} if that is good`);
+  }
+  warn(`${damage}: going on from the save before it`);
+  return previous;
+}
+
+function requireSame(checkpoint: Checkpoint, config: TrainConfig, classes: readonly string[]): void {
+  if (checkpoint.network !== config.network) {
+    throw new CheckpointError(
+      `${checkpoint.path}: a checkpoint of ${checkpoint.network}, the run is of ${config.network}`,
+    );
+  }
+  if (checkpoint.classes.join("\n") !== classes.join("\n")) {
+    throw new CheckpointError(
+      `${checkpoint.path}: trained on ${checkpoint.classes.length} classes, the data now has ${classes.length} ` +
+        `or others: put the data back as it was, or start a new run`,
+    );
+  }
+}
