@@ -1,0 +1,43 @@
+/**
+ * `bun test/faults/soak.ts [cpu|cpu-wasm|gpu:0] [steps] [trainings]`: 10,000 steps and 200 trainings in one process. It
+ * prints what is held as JSON, a line at a time, and fails when that grows.
+ */
+import { openCpu } from "../../src/backends/cpu/backend.ts";
+import { openWgpu } from "../../src/backends/wgpu/backend.ts";
+import { soakSteps, soakTrainings, type Held } from "../helpers/soak.ts";
+
+/** What the process may grow by after its first tenth: the heap's own housekeeping. */
+const MEGABYTES = 24;
+
+const [device = "cpu", stepsText = "10000", trainingsText = "200"] = process.argv.slice(2);
+const [steps, trainings] = [Number(stepsText), Number(trainingsText)];
+const gpu = /^gpu:(\d+)$/.exec(device)?.[1];
+const backend =
+  gpu === undefined ? await openCpu({ blas: device === "cpu" }) : await openWgpu({ adapter: Number(gpu) });
+console.log(JSON.stringify({ device, description: backend.description, date: new Date().toISOString().slice(0, 10) }));
+
+const print = (what: string) => (held: Held) => console.log(JSON.stringify({ what, ...held }));
+const tenths = (from: number, to: number) => [
+  from,
+  ...Array.from({ length: 10 }, (_, i) => Math.round(((i + 1) * to) / 10)),
+];
+const bySteps = await soakSteps(backend, steps, tenths(100, steps), print("steps"));
+await backend.close();
+const byTrainings = await soakTrainings(
+  gpu === undefined ? "cpu" : device,
+  trainings,
+  tenths(5, trainings),
+  print("trainings"),
+);
+
+const problems = [bySteps, byTrainings].flatMap((moments) => {
+  const [first, settled, last] = [moments[0]!, moments[1]!, moments.at(-1)!];
+  const grown = (["buffers", "bytes", "objects"] as const).filter((key) => last[key] > first[key]);
+  const megabytes = last.residentMegabytes - settled.residentMegabytes;
+  return [
+    ...grown.map((key) => `${key} grew from ${first[key]} to ${last[key]}`),
+    ...(megabytes > MEGABYTES ? [`resident memory grew by ${megabytes} MB`] : []),
+  ];
+});
+console.log(JSON.stringify({ problems }));
+process.exit(problems.length > 0 ? 1 : 0);

@@ -1,0 +1,76 @@
+/** What is held while thousands of steps, or hundreds of trainings, follow each other. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Backend } from "../../src/backends/backend.ts";
+import { small } from "../../src/model/cifar_networks.ts";
+import { train } from "../../src/tasks/train.ts";
+import { drawn, firstBatches, trainer } from "./training.ts";
+
+/** What a process and a backend hold at a moment. */
+export interface Held {
+  /** Steps, or trainings, done. */
+  readonly done: number;
+  readonly residentMegabytes: number;
+  readonly buffers: number;
+  readonly bytes: number;
+  /** Objects of the GPU library of all kinds together; 0 where there is none. */
+  readonly objects: number;
+}
+
+export function held(backend: Backend | undefined, done: number): Held {
+  Bun.gc(true);
+  const { buffers, bytes } = backend?.statistics() ?? { buffers: 0, bytes: 0 };
+  const counts = backend && "objects" in backend ? (backend as { objects(): Record<string, number> }).objects() : {};
+  const objects = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  return { done, residentMegabytes: Math.round(process.memoryUsage().rss / 2 ** 20), buffers, bytes, objects };
+}
+
+/** Trains `small` for so many steps, and looks at what is held at each of the moments. */
+export async function soakSteps(
+  backend: Backend,
+  steps: number,
+  moments: readonly number[],
+  seen: (held: Held) => void = () => {},
+): Promise<Held[]> {
+  const data = await drawn(small.record, 320);
+  const batches = await firstBatches(data.dataset, 32, small.record, 10);
+  const { step, free } = trainer(small, backend, data);
+  const found: Held[] = [];
+  for (let i = 1; i <= steps; i++) {
+    const loss = await step(batches[i % batches.length]!, 1e-3);
+    if (!Number.isFinite(loss)) throw new Error(`step ${i}: the loss is ${loss}`);
+    if (!moments.includes(i)) continue;
+    const now = held(backend, i);
+    seen(now);
+    found.push(now);
+  }
+  free();
+  return found;
+}
+
+/** Begins and ends so many trainings, each with a backend of its own. */
+export async function soakTrainings(
+  device: string,
+  trainings: number,
+  moments: readonly number[],
+  seen: (held: Held) => void = () => {},
+): Promise<Held[]> {
+  const folder = mkdtempSync(join(tmpdir(), "soak-"));
+  const found: Held[] = [];
+  try {
+    for (let i = 1; i <= trainings; i++) {
+      const out = join(folder, String(i));
+      const { val } = await train({ limit: 64, epochs: 1, device, out });
+      if (!val || !Number.isFinite(val.loss)) throw new Error(`training ${i} has no loss`);
+      rmSync(out, { recursive: true });
+      if (!moments.includes(i)) continue;
+      const now = held(undefined, i);
+      seen(now);
+      found.push(now);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+  return found;
+}
