@@ -60,6 +60,7 @@ export default verb({
           );
         },
         signal,
+        (warning) => say.warn(warning),
       ),
     );
     line.clear();

@@ -18,11 +18,19 @@ function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
-// Whoever read the output may have seen enough, as `head` does: that is no error.
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  // Whoever read the output may have seen enough, as `head` does: that is no error.
   if (error.code === "EPIPE") process.exit(0);
-  throw error;
+  if (!isGone(error)) throw error;
 });
+process.stderr.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE" && !isGone(error)) throw error;
+});
+
+/** The terminal was closed, and SIGHUP follows: what it would have shown is lost, what is still to be saved is not. */
+function isGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === "EIO" || code === "ERR_STREAM_DESTROYED";
+}
 
 /** Text without its colours, where they would only be noise. */
 export function plain(text: string): string {

@@ -12,6 +12,7 @@ import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 import { checkCount } from "./config.ts";
+import { LOCK_FILES, lockFolder } from "./lock.ts";
 import { assemble, packSize, readPack, removePartials, type Planned } from "./pack_assembly.ts";
 import { closeSets, openSets } from "./sets.ts";
 
@@ -79,12 +80,15 @@ interface Plan {
 /**
  * Packs both parts of a set. What an earlier call with the same settings has packed is kept.
  * @param signal stops it after the shards under way: it then rejects with the signal's reason
- * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written
+ * @param warn is told what is no reason to stop
+ * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written,
+ * LockedError when another process packs into the same folder
  */
 export async function pack(
   options: PackOptions,
   progress: (state: PackProgress) => void = () => {},
   signal?: AbortSignal,
+  warn: (line: string) => void = () => {},
 ): Promise<PackResult> {
   const given = check(options);
   const sets = await openSets({ data: options.data, val: options.val ?? null, holdOut: 0, seed: 0 });
@@ -92,7 +96,15 @@ export async function pack(
     // Where nothing says what to validate with, both parts are all images.
     const parts = sets.train === sets.val ? { train: sets.train } : sets;
     const shard = Math.min(SHARD_MAX, Math.max(SHARD_MIN, Math.ceil(parts.train.length * SHARD_SHARE)));
-    return await packParts(parts, { ...given, shard: given.shard ?? shard }, resolve(options.out), progress, signal);
+    const out = resolve(options.out);
+    makeFolder(out);
+    // Two that pack into one folder would take away what the other is writing.
+    const lock = lockFolder(out, warn);
+    try {
+      return await packParts(parts, { ...given, shard: given.shard ?? shard }, out, progress, signal);
+    } finally {
+      lock.release();
+    }
   } finally {
     await closeSets(sets);
   }
@@ -184,13 +196,21 @@ function basename(set: Dataset, i: number): string {
   return set.nameOf(i).split(/[/\\]/).at(-1)!;
 }
 
+/** @throws DataError */
+function makeFolder(out: string): void {
+  try {
+    mkdirSync(out, { recursive: true });
+  } catch (error) {
+    throw new DataError(`can't pack into ${out}: ${reason(error)}`, { cause: error });
+  }
+}
+
 /** Makes the folder this pack's own. @throws UsageError when it is another's */
 async function claim(out: string, plan: Plan): Promise<void> {
   const text = `${JSON.stringify(plan, undefined, 2)}\n`;
   const path = join(out, PLAN_FILE);
   try {
-    mkdirSync(out, { recursive: true });
-    const files = readdirSync(out);
+    const files = readdirSync(out).filter((file) => !LOCK_FILES.includes(file));
     if (!files.includes(PLAN_FILE)) {
       const foreign = files.find((file) => !file.endsWith(".tmp"));
       if (foreign !== undefined) throw new UsageError(`${out} is not empty (${foreign}): name a new folder`);

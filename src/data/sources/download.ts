@@ -82,7 +82,7 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
       progress(`Downloading ${basename(url)}: ${(done / MB).toFixed(0)}${of} MB`);
     };
     say();
-    let said = Date.now();
+    let said = performance.now();
     const file = openSync(part, goesOn ? "a" : "w");
     try {
       for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
@@ -90,8 +90,8 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
         timer = setTimeout(stall, stallMs);
         for (let at = 0; at < chunk.length;) at += writeSync(file, chunk, at);
         done += chunk.length;
-        if (Date.now() - said < PROGRESS_MS) continue;
-        said = Date.now();
+        if (performance.now() - said < PROGRESS_MS) continue;
+        said = performance.now();
         say();
       }
       if (done < total) throw new Error(`the connection broke off at ${done} of ${total} bytes`);
