@@ -1,12 +1,15 @@
 // Dropout in its inverted form, paper §4.2; forward, and backward with dy and dx in place of x and y.
 //
-//   y_i = x_i * scale where random(key, i) < threshold, else 0
+//   y_i = x_i * scale where random(key, index) < threshold, else 0
 //
 // x, y: `size` elements. One thread computes one element. The random word is the first one of Threefry-2x32 with 20
-// rounds (Salmon et al. 2011) at counter (i, 0), as in src/random.ts.
+// rounds (Salmon et al. 2011) at counter (index, 0), as in src/random.ts.
 
 struct Uniforms {
   size: u32,
+  images: u32,
+  first: u32,
+  whole: u32,
   key0: u32,
   key1: u32,
   threshold: u32,
@@ -23,7 +26,8 @@ fn dropout(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
   if (i >= u.size) {
     return;
   }
-  y[i] = select(0.0, x[i] * u.scale, threefry(vec2u(u.key0, u.key1), vec2u(i, 0u)).x < u.threshold);
+  let index = i / u.images * u.whole + u.first + i % u.images;
+  y[i] = select(0.0, x[i] * u.scale, threefry(vec2u(u.key0, u.key1), vec2u(index, 0u)).x < u.threshold);
 }
 
 fn threefry(key: vec2u, counter: vec2u) -> vec2u {

@@ -7,9 +7,30 @@ import { format, size, Tensor } from "./tensor.ts";
 import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
 
 interface Entry {
+  readonly inputs: readonly Tensor[];
   readonly output: Tensor;
   readonly saved: readonly Tensor[];
   readonly backward: (dy: Tensor) => void;
+}
+
+/** Which images of a batch a step has, where several devices share it: from `first` on, of `whole`. */
+export interface Part {
+  readonly first: number;
+  readonly whole: number;
+}
+
+export interface TapeOptions {
+  /** false: nothing is recorded. */
+  readonly record?: boolean;
+  /** All images of the batch if not given. */
+  readonly part?: Part;
+}
+
+export interface BackwardOptions {
+  /** What the loss counts for: its share of a sum that goes on elsewhere; 1 if not given. */
+  readonly weight?: number;
+  /** Told of each parameter once all that computes its gradient is queued. */
+  readonly onGradient?: (parameter: Parameter) => void;
 }
 
 /**
@@ -20,12 +41,16 @@ interface Entry {
 export class Tape {
   readonly backend: Backend;
   readonly recording: boolean;
+  readonly part: Part | undefined;
   readonly #entries: Entry[] = [];
   readonly #owned = new Set<Tensor>();
+  /** How many entries have yet to add to a parameter's gradient. */
+  readonly #uses = new Map<Parameter, number>();
 
-  constructor(backend: Backend, options: { record?: boolean } = {}) {
+  constructor(backend: Backend, { record = true, part }: TapeOptions = {}) {
     this.backend = backend;
-    this.recording = options.record ?? true;
+    this.recording = record;
+    this.part = part;
   }
 
   /** A tensor that lives until release(), or until backward() no longer needs it. Its contents are undefined. */
@@ -52,9 +77,10 @@ export class Tape {
    * Says how the gradient goes from `output` to `inputs`. `saved` are other tensors that `backward` reads; after it has
    * run, they and the output go back to the pool.
    */
-  record(entry: Entry & { readonly inputs: readonly Tensor[] }): void {
+  record(entry: Entry): void {
     if (!this.recording || !entry.inputs.some((input) => input.requiresGrad)) return;
     entry.output.requiresGrad = true;
+    for (const input of learning(entry)) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
     this.#entries.push(entry);
   }
 
@@ -76,7 +102,7 @@ export class Tape {
   }
 
   /** Computes the gradient of a scalar loss with respect to every tensor that requires one. */
-  backward(loss: Tensor): void {
+  backward(loss: Tensor, { weight = 1, onGradient }: BackwardOptions = {}): void {
     if (loss.size !== 1) {
       throw new ShapeError(`backward: the loss must be a scalar, its shape is ${format(loss.shape)}`);
     }
@@ -84,10 +110,15 @@ export class Tape {
       throw new ShapeError("backward: the loss depends on no tensor that requires a gradient");
     }
     loss.keep();
-    loss.grad = one(this.backend);
+    loss.grad = constant(this.backend, weight);
     for (let entry = this.#entries.pop(); entry; entry = this.#entries.pop()) {
       const { output, saved, backward } = entry;
       if (output.grad) backward(output.grad);
+      for (const parameter of learning(entry)) {
+        const left = this.#uses.get(parameter)! - 1;
+        this.#uses.set(parameter, left);
+        if (left === 0 && parameter.grad) onGradient?.(parameter);
+      }
       for (const tensor of saved) if (!tensor.kept) this.#giveBack(tensor);
       if (output.kept) continue;
       if (output.grad) this.#giveBack(output.grad);
@@ -100,6 +131,7 @@ export class Tape {
   release(): void {
     this.backend.flush();
     this.#entries.length = 0;
+    this.#uses.clear();
     for (const tensor of this.#owned) this.#giveBack(tensor);
   }
 
@@ -162,14 +194,21 @@ export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
   return runs;
 }
 
-const ones = new WeakMap<Backend, Buffer>();
+/** The parameters that an entry computes gradients of. */
+function learning({ inputs }: Entry): Parameter[] {
+  return inputs.filter((input): input is Parameter => input instanceof Parameter && input.requiresGrad);
+}
 
-/** The gradient of the loss with respect to itself. */
-function one(backend: Backend): Tensor {
-  let buffer = ones.get(backend);
+const constants = new WeakMap<Backend, Map<number, Buffer>>();
+
+/** The gradient of the loss with respect to itself, or its weight: there are one or two in a training. */
+function constant(backend: Backend, value: number): Tensor {
+  const known = constants.get(backend) ?? new Map<number, Buffer>();
+  constants.set(backend, known);
+  let buffer = known.get(value);
   if (!buffer) {
-    ones.set(backend, (buffer = backend.allocate("f32", 1)));
-    backend.write(buffer, new Float32Array([1]));
+    known.set(value, (buffer = backend.allocate("f32", 1)));
+    backend.write(buffer, new Float32Array([value]));
   }
   return new Tensor(backend, [1], buffer);
 }

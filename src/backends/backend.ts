@@ -67,6 +67,11 @@ export interface Backend {
   flush(): void;
   /** The contents after everything queued so far: Float32Array, Uint32Array or Uint8Array. @throws DeviceError */
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
+  /**
+   * A buffer's own memory, where this process can reach it, to be used while nothing that is queued touches it; absent
+   * where it lies on a device.
+   */
+  memoryOf?(buffer: Buffer): HostArray;
   /** Resolves when everything queued so far is done. @throws DeviceError */
   synchronize(): Promise<void>;
   /** Times each kernel that `work` queues, in order. They run as usual, one after the other. @throws DeviceError */

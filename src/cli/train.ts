@@ -3,6 +3,8 @@ import { UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
 import type { TrainOptions } from "../tasks/config.ts";
 import { openDashboard } from "../tasks/dashboard/server.ts";
+import { RankError } from "../errors.ts";
+import { openRanks, type Ranks } from "../ranks/ranks.ts";
 import type { Report } from "../tasks/events.ts";
 import { withTensorboard } from "../tasks/tensorboard.ts";
 import { train } from "../tasks/train.ts";
@@ -108,24 +110,39 @@ export default verb({
       out: args.out,
       resume: args.resume,
     });
-    const port = number("dashboard", args.dashboard);
+    const ranks = await openRanks();
+    const port = ranks.rank === 0 ? number("dashboard", args.dashboard) : undefined;
     const shown = args.json ? jsonReporter() : peopleReporter();
-    const report = args.tensorboard ? withTensorboard(shown) : shown;
     const full = { ...options, ...deviceOptions(args) };
-    const { interrupted } = await (port === undefined
-      ? train(full, report, signal)
-      : trainShown(port, full, report, signal));
-    return interrupted ? 1 : 0;
+    try {
+      // Of the other ranks only what goes wrong there is shown.
+      const report = ranks.rank !== 0 ? troubles(shown) : args.tensorboard ? withTensorboard(shown) : shown;
+      const { interrupted } = await (port === undefined
+        ? train(full, report, signal, [], ranks)
+        : trainShown(port, full, report, signal, ranks));
+      await ranks.close();
+      return interrupted ? 1 : 0;
+    } catch (error) {
+      const told = ranks.fail(error);
+      if (told instanceof RankError && told.said) return 1;
+      throw told;
+    }
   },
 });
 
+function troubles(report: Report): Report {
+  return (event) => {
+    if (event.type === "bad" || event.type === "warning") report(event);
+  };
+}
+
 /** Trains while a page shows it. */
-async function trainShown(port: number, options: TrainOptions, report: Report, signal: AbortSignal) {
+async function trainShown(port: number, options: TrainOptions, report: Report, signal: AbortSignal, ranks: Ranks) {
   const dashboard = openDashboard(port);
   try {
     say.info(`dashboard: ${dashboard.url}`);
     const either = AbortSignal.any([signal, dashboard.signal]);
-    return await train(options, dashboard.watch(report), either, [dashboard.watcher]);
+    return await train(options, dashboard.watch(report), either, [dashboard.watcher], ranks);
   } finally {
     await dashboard.close();
   }

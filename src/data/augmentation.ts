@@ -10,6 +10,7 @@
 import { VIEW, VIEW_LENGTH } from "../ops/augment.ts";
 import { Purpose, Random } from "../random.ts";
 import { jitterMatrix } from "./jitter.ts";
+import type { Share } from "./share.ts";
 import type { ColourAxes } from "./statistics.ts";
 
 export interface AugmentationOptions {
@@ -85,6 +86,26 @@ export function drawViews(
     view[VIEW.extended] = 1;
   }
   return views;
+}
+
+/**
+ * The views of a share of a batch. Who is mixed with the next image of the batch finds it behind himself, the last one
+ * too: a share of mixed images has one image more.
+ */
+export function viewsOfShare(views: Float32Array, { first, count }: Share): Float32Array {
+  const images = views.length / VIEW_LENGTH;
+  const own = new Float32Array(count * VIEW_LENGTH);
+  for (let n = 0; n < count; n++) {
+    const from = ((first + n) % images) * VIEW_LENGTH;
+    own.set(views.subarray(from, from + VIEW_LENGTH), n * VIEW_LENGTH);
+    own[n * VIEW_LENGTH + VIEW.partner] = Math.min(n + 1, count - 1);
+  }
+  return own;
+}
+
+/** Whether images are mixed with each other. */
+export function mixes({ mixup = 0, cutmix = 0 }: Pick<AugmentationOptions, "mixup" | "cutmix">): boolean {
+  return mixup > 0 || cutmix > 0;
 }
 
 /** Crop, mirror and colour noise, in the order in which they have always been drawn from their one stream. */

@@ -10,6 +10,7 @@ import type { Dataset } from "./dataset.ts";
 import { alone, decodeRows, type Row } from "./decoding.ts";
 import { isTolerated, TOLERATED_BAD_SHARE } from "./image.ts";
 import { epochOrder, type Shuffle } from "./sampling.ts";
+import type { Share } from "./share.ts";
 
 export { RecordCache } from "./cache.ts";
 
@@ -22,6 +23,11 @@ export interface LoaderOptions {
   readonly shuffle?: Shuffle;
   /** Only these images, instead of all. */
   readonly samples?: Uint32Array;
+  /**
+   * Of each batch of a shuffled epoch only these rows, where several share it; behind the last row of the batch comes the
+   * first one again.
+   */
+  readonly share?: Share;
   /** The batch to start with, where an epoch was broken off. */
   readonly from?: number;
   /** How many batches are made ahead. */
@@ -44,6 +50,8 @@ export interface Batch {
   readonly indices: Uint32Array;
   /** How many of the N count. The rest of the last batch repeats some of them. */
   readonly valid: number;
+  /** The numbers of all images of the batch, and how many of them count, where it is shared. */
+  readonly whole?: { readonly indices: Uint32Array; readonly valid: number };
   /** The number of this batch in the epoch, and the position of its first image. */
   readonly number: number;
   readonly position: number;
@@ -68,7 +76,7 @@ export interface Loader extends AsyncIterable<Batch> {
  * @throws DataError while iterating, when too many images can't be used
  */
 export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
-  const { batch, recordSize, shuffle, from = 0, prefetch = 3, onBad } = options;
+  const { batch, recordSize, shuffle, share, from = 0, prefetch = 3, onBad } = options;
   const { samples = Uint32Array.from({ length: dataset.length }, (_, i) => i) } = options;
   const recordBytes = recordSize * recordSize * 3;
   const cache = options.cache ?? new RecordCache(dataset, recordSize, 0);
@@ -79,6 +87,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   }
   const order = shuffle ? epochOrder(dataset, samples, shuffle) : samples;
   const batches = Math.ceil(order.length / batch);
+  if (share && !shuffle) throw new ShapeError("loader: only the batches of a shuffled epoch can be shared");
   const reading = new Slots(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
   // Pixels that can be copied from a file as they are need no other memory: the system keeps what was read lately.
   const isRaw = dataset.length > 0 && dataset.place?.(0).rawSide === recordSize;
@@ -136,9 +145,13 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     await Promise.all(parts(rows.filter((row) => row !== undefined)).map(decode));
   }
 
+  /** How many images of a batch count. */
+  const validOf = (number: number) => Math.min(batch, order.length - number * batch);
+  /** The position in the epoch of row n of a batch; what does not count repeats what does. */
+  const positionOf = (number: number, n: number) => number * batch + ((n % batch) % validOf(number));
+
   async function fill(slot: Slot, number: number): Promise<Slot> {
-    const rows = Math.min(batch, order.length - number * batch);
-    const first = number * batch;
+    const rows = share?.count ?? validOf(number);
     slot.good.fill(0);
     // The first image after each row's position that is not known to be bad.
     const tried = new Uint32Array(rows);
@@ -147,7 +160,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       for (let n = 0; n < rows; n++) {
         if (slot.good[n] || stopped) continue;
         const limit = shuffle ? order.length : 1;
-        const at = (k: number) => order[(first + n + k) % order.length]!;
+        const at = (k: number) => order[(positionOf(number, (share?.first ?? 0) + n) + k) % order.length]!;
         while (tried[n]! < limit && cache.bad.has(at(tried[n]!))) tried[n]!++;
         if (tried[n] === limit) {
           if (shuffle) throw tooManyBad(dataset, cache);
@@ -162,7 +175,22 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       await load(slot, wanted);
     }
     slot.valid = closeUp(slot, recordBytes);
+    if (share) slot.valid = Math.max(0, Math.min(share.count, validOf(number) - share.first));
     return slot;
+  }
+
+  /**
+   * All images of a batch of which this is a share. Those in place of bad ones are known of the own rows, and of others
+   * as far as this one has met them.
+   */
+  function wholeOf({ indices }: Slot, number: number, { first, count }: Share): Batch["whole"] {
+    const all = Uint32Array.from({ length: batch }, (_, n) => {
+      let at = positionOf(number, n);
+      for (let k = 0; k < order.length && cache.bad.has(order[at]!); k++) at = (at + 1) % order.length;
+      return order[at]!;
+    });
+    for (let n = 0; n < count; n++) all[(first + n) % batch] = indices[n]!;
+    return { indices: all, valid: validOf(number) };
   }
 
   return {
@@ -172,7 +200,9 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     },
     async *[Symbol.asyncIterator]() {
       stopped = false;
-      const idle = Array.from({ length: Math.min(prefetch, batches - from) }, () => newSlot(batch, recordBytes));
+      const idle = Array.from({ length: Math.min(prefetch, batches - from) }, () =>
+        newSlot(share?.count ?? batch, recordBytes),
+      );
       const ahead: Promise<Slot>[] = [];
       let next = from;
       const startFilling = () => {
@@ -190,7 +220,11 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
           const slot = await ahead.shift()!;
           const { pixels, labels, indices, valid } = slot;
           const waitedMs = performance.now() - start;
-          if (valid > 0) yield { pixels, labels, indices, valid, number, position: number * batch, waitedMs };
+          const whole = share && wholeOf(slot, number, share);
+          const position = number * batch;
+          if (valid > 0 || share) {
+            yield { pixels, labels, indices, valid, ...(whole && { whole }), number, position, waitedMs };
+          }
           idle.push(slot);
         }
       } finally {

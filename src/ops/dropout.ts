@@ -4,7 +4,9 @@
  *   y = x · m / keep,  dx = dy · m / keep,  m ∈ {0, 1}
  *
  * so that nothing need be done at test time. The mask is a function of the key and the element's index (Threefry-2x32),
- * so that the backward pass computes it again instead of storing it, and every backend has the same.
+ * so that the backward pass computes it again instead of storing it, and every backend has the same. Where a batch is
+ * shared out, the index is that in the whole of it: element (f, n) of features × `images`, image n being `first` + n of
+ * `whole`, has index f · whole + first + n.
  */
 import { tapeOf } from "../autograd/tape.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -25,8 +27,10 @@ export function dropout(x: Tensor, { keep, key }: DropoutOptions): Tensor {
   if (!(keep > 0 && keep < 1)) throw new ShapeError(`dropout: keep is ${keep}, must lie between 0 and 1`);
   const tape = tapeOf(x);
   const y = tape.allocate(x.shape);
+  const images = x.shape.at(-1) ?? 1;
+  const { first, whole } = tape.part ?? { first: 0, whole: images };
   const uniforms = {
-    size: x.size,
+    ...{ size: x.size, images, first, whole },
     key0: key[0],
     key1: key[1],
     threshold: Math.floor(keep * 2 ** 32),
@@ -48,11 +52,21 @@ export const dropoutKernel = kernel({
   module: import.meta.url,
   wgsl,
   buffers: { x: "read", y: "write" },
-  uniforms: { size: "u32", key0: "u32", key1: "u32", threshold: "u32", scale: "f32" },
+  uniforms: {
+    size: "u32",
+    images: "u32",
+    first: "u32",
+    whole: "u32",
+    key0: "u32",
+    key1: "u32",
+    threshold: "u32",
+    scale: "f32",
+  },
   workgroups: ({ size }) => line(size),
-  reference({ x, y }, { size, key0, key1, threshold, scale }) {
+  reference({ x, y }, { size, images, first, whole, key0, key1, threshold, scale }) {
     for (let i = 0; i < size; i++) {
-      y[i] = threefry(key0, key1, i, 0)[0] < threshold ? x[i]! * scale : 0;
+      const index = Math.floor(i / images) * whole + first + (i % images);
+      y[i] = threefry(key0, key1, index, 0)[0] < threshold ? x[i]! * scale : 0;
     }
   },
 });

@@ -55,6 +55,30 @@ export class Answers {
     });
   }
 
+  /** All of it in numbers, for another process. */
+  encode(): Float64Array {
+    const rows = Array.from({ length: this.#length }, (_, i) => {
+      const { index, label, rank, loss, best } = this.at(i);
+      return [index, label, rank, loss, ...best.map((each) => each.label), ...best.map((each) => each.probability)];
+    });
+    return Float64Array.from(rows.flat());
+  }
+
+  /** Adds what `encode` made. */
+  append(rows: Float64Array): void {
+    const width = 4 + 2 * this.kept;
+    for (let from = 0; from < rows.length; from += width) {
+      const at = this.#length++;
+      const [index, label, rank, loss] = rows.subarray(from) as unknown as [number, number, number, number];
+      this.#indices[at] = index;
+      this.#labels[at] = label;
+      this.#ranks[at] = rank;
+      this.#losses[at] = loss;
+      this.#best.set(rows.subarray(from + 4, from + 4 + this.kept), at * this.kept);
+      this.#shares.set(rows.subarray(from + 4 + this.kept, from + width), at * this.kept);
+    }
+  }
+
   at(i: number): Answer {
     const best = Array.from({ length: this.kept }, (_, k) => ({
       label: this.#best[i * this.kept + k]!,

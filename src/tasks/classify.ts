@@ -9,6 +9,8 @@ import type { Member } from "./trained.ts";
 export interface ClassifyOptions {
   readonly batch: number;
   readonly views?: ViewCount;
+  /** Only these images, instead of all. */
+  readonly samples?: Uint32Array;
   /** Records that are kept from one time to the next; only for models that all see records of its size. */
   readonly cache?: RecordCache;
   /** Told of each image that can't be used, once for each cache. */
@@ -32,13 +34,18 @@ export interface Classified extends Pick<Batch, "labels" | "indices" | "valid"> 
 export async function classify(
   members: readonly Member[],
   dataset: Dataset,
-  { batch, views = 1, cache, onBad, signal }: ClassifyOptions,
+  { batch, views = 1, samples, cache, onBad, signal }: ClassifyOptions,
   found: (batch: Classified) => void,
 ): Promise<readonly string[]> {
   // Models that see records of one size share their batches; others get the same images in another size.
   const sides = [...new Set(members.map(({ model }) => model.network.record))];
   const loaders = sides.map((recordSize, k) =>
-    createLoader(dataset, { batch, recordSize, ...(cache && { cache }), ...(k === 0 && onBad && { onBad }) }),
+    createLoader(dataset, {
+      ...{ batch, recordSize },
+      ...(samples && { samples }),
+      ...(cache && { cache }),
+      ...(k === 0 && onBad && { onBad }),
+    }),
   );
   const viewsOf = members.map(({ model: { network } }) => testViews(views, batch, network.record, network.crop));
   for await (const batches of inStep(loaders)) {

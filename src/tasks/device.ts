@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import type { Backend } from "../backends/backend.ts";
 import { openCpu } from "../backends/cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "../backends/wgpu/backend.ts";
@@ -29,6 +30,24 @@ export async function openDevice({ device = "auto", blas, threads, tune }: Devic
   }
   const adapter = wanted.replace(/^gpu:?/i, "");
   return openWgpu({ ...(adapter !== "" && { adapter }), ...(tune !== undefined && { tune }) });
+}
+
+/**
+ * The device of one of several processes on a machine: the n-th GPU for the n-th of them, going round, where no certain
+ * one is asked for; of the cpu its share of the cores.
+ */
+export async function deviceOfRank(
+  options: DeviceOptions,
+  { rank, size }: { readonly rank: number; readonly size: number },
+): Promise<DeviceOptions> {
+  const wanted = (options.device ?? "auto").toLowerCase();
+  if (wanted === "auto" || wanted === "gpu") {
+    const { adapters } = await findAdapters();
+    const places = adapters.flatMap(({ kind }, i) => (kind === "software" ? [] : [i]));
+    if (places.length > 0) return { ...options, device: `gpu:${places[rank % places.length]}` };
+  }
+  if (wanted !== "auto" && wanted !== "cpu") return options;
+  return { threads: Math.max(1, Math.floor(availableParallelism() / size)), ...options, device: "cpu" };
 }
 
 /** "cpu", or the place of the best GPU. */

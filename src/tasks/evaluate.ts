@@ -151,7 +151,8 @@ export async function answerAll(
   { classOf, progress = () => {}, ...options }: Pass,
 ): Promise<{ readonly answers: Answers; readonly bad: readonly string[] }> {
   const { classes } = members[0]!.model;
-  const answers = new Answers(classes, dataset.length);
+  const total = options.samples?.length ?? dataset.length;
+  const answers = new Answers(classes, total);
   const column = new Float64Array(classes);
   const bad = await classify(members, dataset, options, ({ labels, indices, valid, images, p }) => {
     for (let n = 0; n < valid; n++) {
@@ -159,7 +160,7 @@ export async function answerAll(
       const label = labels[n]!;
       answers.add(indices[n]!, classOf ? classOf[label]! : label, column);
     }
-    progress(answers.length, dataset.length);
+    progress(answers.length, total);
   });
   if (answers.length === 0) {
     throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${bad[0]}`);

@@ -1,13 +1,16 @@
 /** The two things that are done with a batch: a training step, and a forward pass. */
-import { Tape } from "../autograd/tape.ts";
+import { Tape, type BackwardOptions } from "../autograd/tape.ts";
 import { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
 import type { MixedLabels } from "../data/augmentation.ts";
+import type { Share } from "../data/share.ts";
 import type { Model } from "../model/model.ts";
 import { augment, VIEW_LENGTH } from "../ops/augment.ts";
 import { softmaxCrossEntropy } from "../ops/softmax_cross_entropy.ts";
 import type { Sgd } from "../optim/sgd.ts";
 import { Purpose, streamKey } from "../random.ts";
+import { Gradients } from "../ranks/gradients.ts";
+import type { Ranks } from "../ranks/ranks.ts";
 
 /** Decoded images on their way to the device. */
 export interface Images {
@@ -55,6 +58,71 @@ export interface StepResult {
  */
 export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);
+  const learnt = learn(tape, model, mean, step);
+  sgd.step(step.rateOf);
+  const results = read(learnt);
+  tape.release();
+  return results;
+}
+
+/** A step of which this rank has a share. */
+export interface SharedStep extends Step {
+  /** The images of the batch that are this rank's; of mixed ones there is one more, the neighbour of the last. */
+  readonly share: Share;
+  /** How many images the batch has, and how many of them count. */
+  readonly whole: { readonly images: number; readonly valid: number };
+  /** Whether this rank wants to stop. */
+  readonly stop: boolean;
+}
+
+export interface SharedResult extends StepResult {
+  /** Whether any rank wants to stop. */
+  readonly stop: boolean;
+}
+
+/**
+ * A step of all ranks: forward and backward over the own images, gradients summed over the ranks on the way, update. What
+ * it resolves to comes when the update is queued; `result`, that of the whole batch and the same on every rank, later.
+ */
+export async function sharedStep(
+  model: Model,
+  sgd: Sgd,
+  mean: Tensor,
+  step: SharedStep,
+  ranks: Ranks,
+): Promise<{ readonly result: Promise<SharedResult> }> {
+  const { share, whole, valid, stop } = step;
+  const gradients = new Gradients(ranks, mean.backend);
+  const tape = new Tape(mean.backend, { part: { first: share.first, whole: whole.images } });
+  const learnt = learn(tape, model, mean, step, {
+    weight: valid / whole.valid,
+    onGradient: (parameter) => gradients.add(parameter),
+  });
+  gradients.flush();
+  // Everyone adds his images to an array of zeros, so that the sum has them all as they are.
+  const all = new Float32Array(2 * whole.images + 1);
+  const filled = read(learnt).then(({ losses, ranks: places }) => {
+    all.set(losses.subarray(0, share.count), share.first);
+    all.set(places.subarray(0, share.count), whole.images + share.first);
+    all[2 * whole.images] = stop ? 1 : 0;
+    return [all];
+  });
+  const result = ranks.sum(filled).then(() => ({
+    losses: all.subarray(0, whole.images),
+    ranks: all.subarray(whole.images, 2 * whole.images),
+    stop: all[2 * whole.images]! > 0,
+  }));
+  // Whoever waits for the gradients hears of the same failure.
+  result.catch(() => {});
+  tape.release();
+  await gradients.done();
+  sgd.step(step.rateOf);
+  mean.backend.flush();
+  return { result };
+}
+
+/** Queues forward and backward pass. */
+function learn(tape: Tape, model: Model, mean: Tensor, step: Step, backward?: BackwardOptions): Learnt {
   // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
   const labels = tape.input([step.labels.length], step.labels);
   const { mixed } = step;
@@ -71,11 +139,15 @@ export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: S
     ...(mix && { mix }),
     ...(step.smoothing !== undefined && { smoothing: step.smoothing }),
   });
-  tape.backward(loss);
-  sgd.step(step.rateOf);
-  const results = Promise.all([losses.read(), ranks.read()]);
-  tape.release();
-  const [lossValues, rankValues] = await results;
+  tape.backward(loss, backward);
+  return { losses, ranks };
+}
+
+/** A step's result on the device. */
+type Learnt = Readonly<Record<keyof StepResult, Tensor>>;
+
+async function read({ losses, ranks }: Learnt): Promise<StepResult> {
+  const [lossValues, rankValues] = await Promise.all([losses.read(), ranks.read()]);
   return { losses: lossValues as Float32Array, ranks: rankValues as Float32Array };
 }
 

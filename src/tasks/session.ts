@@ -1,22 +1,25 @@
 /** The training loop: epochs of steps, validation, checkpoints. */
 import { existsSync } from "node:fs";
 import type { Tensor } from "../autograd/tensor.ts";
-import { drawViews, mixedLabels } from "../data/augmentation.ts";
+import { drawViews, mixedLabels, mixes, viewsOfShare } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
+import { shareOf, type Share } from "../data/share.ts";
 import type { ColourAxes } from "../data/statistics.ts";
-import { DivergedError } from "../errors.ts";
+import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
 import { saveCheckpoint } from "../model/checkpoint.ts";
 import type { Model } from "../model/model.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../optim/schedule.ts";
 import type { Sgd } from "../optim/sgd.ts";
-import type { Answers } from "./answers.ts";
+import type { Ranks } from "../ranks/ranks.ts";
+import { Answers } from "./answers.ts";
 import type { TrainConfig } from "./config.ts";
 import { answerAll, confusionOf } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
-import { trainingStep, type StepResult } from "./passes.ts";
+import { sharedStep, trainingStep, type SharedResult, type Step, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
+import { areAlike, gatherAnswers, makeAlike } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
@@ -71,6 +74,9 @@ export interface Session {
   readonly state: State;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
+  /** Who trains; each has its share of every batch. Rank 0 alone writes. */
+  readonly ranks: Ranks;
+  readonly share: Share;
   readonly signal?: AbortSignal;
 }
 
@@ -91,20 +97,34 @@ const LOG_EVERY_STEPS = 50;
  * @throws DivergedError when the loss is no longer a number; what was saved last stays
  */
 export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
-  const { config, state, signal } = session;
+  const { config, state } = session;
   let val: Means | undefined;
   while (state.epoch < config.epochs) {
-    const timing = await trainEpoch(session);
-    const validation = signal?.aborted ? undefined : await validate(session);
+    const { stopped, ...timing } = await trainEpoch(session);
+    const validation = stopped ? undefined : await validate(session);
     if (!validation) {
       await save(session);
       return { interrupted: true };
     }
     val = validation.val;
+    await stayAlike(session);
     await endEpoch(session, validation, timing);
     for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   }
   return { interrupted: false, ...(val ? { val } : {}) };
+}
+
+/**
+ * Devices of one kind compute the same updates, bit for bit; of several kinds they drift apart by rounding, and are set
+ * alike again before anything is saved.
+ */
+async function stayAlike({ ranks, model, sgd, report }: Session): Promise<void> {
+  if (await areAlike(ranks, model.parameters)) return;
+  await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+  report({
+    type: "warning",
+    line: "the ranks' weights differ, as from devices that round differently: set alike again",
+  });
 }
 
 interface Timing {
@@ -115,7 +135,7 @@ interface Timing {
 
 /** A step that the device is at. */
 interface Pending {
-  readonly result: Promise<StepResult>;
+  readonly result: Promise<StepResult | SharedResult>;
   readonly valid: number;
   /** Batches and steps that are done when it is. */
   readonly batch: number;
@@ -126,12 +146,16 @@ interface Pending {
  * The steps of an epoch that remain, until the signal says stop. While the device is at one step the next is queued, so
  * that it never waits for the pixels; nothing is saved while a step is under way.
  */
-async function trainEpoch(session: Session): Promise<Timing> {
-  const { config, state, train, signal, report } = session;
+async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
+  const { config, state, train, signal, report, ranks } = session;
+  const isShared = ranks.size > 1;
+  // All ranks see in the same step that the training is stopped.
+  let stopped = false;
   const loader = createLoader(train.dataset, {
     batch: config.batch,
     recordSize: session.model.network.record,
     shuffle: { seed: config.seed, epoch: state.epoch, ...(session.weights && { weights: session.weights }) },
+    ...(isShared && { share: neighboursIncluded(session) }),
     from: state.batch,
     cache: train.cache,
     onBad: (name, reason) => report({ type: "bad", name, reason }),
@@ -146,8 +170,9 @@ async function trainEpoch(session: Session): Promise<Timing> {
   const seconds = () => (performance.now() - start - watchedMs) / 1000;
 
   const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
-    const { losses, ranks } = await result;
-    addScores(state.scores, losses, ranks, valid);
+    const done = await result;
+    addScores(state.scores, done.losses, done.ranks, valid);
+    if ("stop" in done) stopped ||= done.stop;
     if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
     images += valid;
     const { loss, top1 } = means(state.scores);
@@ -170,47 +195,74 @@ async function trainEpoch(session: Session): Promise<Timing> {
 
   let pending: Pending | undefined;
   for await (const batch of loader) {
-    if (signal?.aborted) break;
+    stopped ||= !isShared && signal?.aborted === true;
+    if (stopped) break;
     waitedMs += batch.waitedMs;
-    const next = startBatch(session, batch, batches);
-    if (pending) await finish(pending);
-    pending = next;
+    if (isShared) await finish(await startShared(session, batch, batches));
+    else {
+      const next = startBatch(session, batch, batches);
+      if (pending) await finish(pending);
+      pending = next;
+    }
     const before = performance.now();
     for (const watcher of session.watchers) await watcher.afterStep?.(session);
     watchedMs += performance.now() - before;
     if (performance.now() - lastSave > SAVE_EVERY_MS) {
-      await finish(pending);
+      if (pending) await finish(pending);
       pending = undefined;
       await save(session);
       lastSave = performance.now();
     }
   }
   if (pending) await finish(pending);
-  return { images, seconds: seconds(), waitedSeconds: waitedMs / 1000 };
+  stopped ||= !isShared && signal?.aborted === true;
+  return { stopped, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 };
+}
+
+/** The images of a batch that this rank needs: its own, and the one that its last one may be mixed with. */
+function neighboursIncluded({ config, share: { first, count } }: Session): Share {
+  return { first, count: mixes(config.augmentation) ? count + 1 : count };
 }
 
 /** Queues a step. */
 function startBatch(session: Session, batch: Batch, batches: number): Pending {
-  const { config, state, model, sgd, deviceMean } = session;
+  const { state, model, sgd, deviceMean } = session;
+  const result = trainingStep(model, sgd, deviceMean, stepOf(session, batch, batches));
+  // If the step before fails, nobody waits for this one, and its own failure is no news.
+  result.catch(() => {});
+  return { result, valid: batch.valid, batch: ++state.batch, step: ++state.step };
+}
+
+/** Does a step with the other ranks; it is queued to its end when this resolves. */
+async function startShared(session: Session, batch: Batch, batches: number): Promise<Pending> {
+  const { config, state, model, sgd, deviceMean, ranks, share, signal } = session;
+  const valid = Math.min(batch.valid, share.count);
+  const whole = { images: config.batch, valid: batch.whole!.valid };
+  const step = { ...stepOf(session, batch, batches), valid, share, whole, stop: signal?.aborted === true };
+  const { result } = await sharedStep(model, sgd, deviceMean, step, ranks);
+  return { result, valid: whole.valid, batch: ++state.batch, step: ++state.step };
+}
+
+function stepOf(session: Session, batch: Batch, batches: number): Step {
+  const { config, state, model } = session;
   const { epochs, seed, augmentation, schedule } = config;
   const progress = state.epoch + state.batch / batches;
   const { record, crop: size } = model.network;
   const colour = colourAt(schedule, progress) ? augmentation.colour : 0;
   const variation = { ...augmentation, colour, record, size };
-  const views = drawViews(variation, state.axes, seed, state.epoch, batch.indices, batch.position);
+  const { indices } = batch.whole ?? batch;
+  const drawn = drawViews(variation, state.axes, seed, state.epoch, indices, batch.position);
+  const views = batch.whole ? viewsOfShare(drawn, neighboursIncluded(session)) : drawn;
   const rateOf = (layer: string) =>
     (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
   const { pixels, labels, valid } = batch;
   const mixed = mixedLabels(views, labels, size);
-  const result = trainingStep(model, sgd, deviceMean, {
+  return {
     ...{ pixels, views, labels, valid, seed, rateOf },
     ...(mixed && { mixed }),
     smoothing: augmentation.smooth,
     step: state.step,
-  });
-  // If the step before fails, nobody waits for this one, and its own failure is no news.
-  result.catch(() => {});
-  return { result, valid, batch: ++state.batch, step: ++state.step };
+  };
 }
 
 interface Validation {
@@ -221,16 +273,32 @@ interface Validation {
 
 /** Undefined when it was stopped. */
 async function validate(session: Session): Promise<Validation | undefined> {
+  const { model, val, ranks } = session;
+  const { length } = val.dataset;
+  let answers: Answers | undefined;
+  if (ranks.size === 1) answers = await answerShare(session, { first: 0, count: length });
+  else {
+    answers = new Answers(model.classes, length);
+    const own = await answerShare(session, shareOf(length, ranks.rank, ranks.size));
+    if (!(await gatherAnswers(ranks, own, answers))) return undefined;
+  }
+  return answers && { val: means(answers.scores(model.classes).total), answers };
+}
+
+/** What the model says of some of the images; undefined when it was stopped. */
+async function answerShare(session: Session, { first, count }: Share): Promise<Answers | undefined> {
   const { model, deviceMean, val, config, report, signal } = session;
+  if (count === 0) return new Answers(model.classes, 0);
   try {
     const { answers } = await answerAll([{ model, mean: deviceMean }], val.dataset, {
       cache: val.cache,
-      batch: Math.min(config.batch, val.dataset.length),
+      ...(count < val.dataset.length && { samples: Uint32Array.from({ length: count }, (_, i) => first + i) }),
+      batch: Math.min(config.batch, count),
       progress: (done, total) => report({ type: "validate", done, total }),
       onBad: (name, reason) => report({ type: "bad", name, reason }),
       ...(signal ? { signal } : {}),
     });
-    return { val: means(answers.scores(model.classes).total), answers };
+    return answers;
   } catch (error) {
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
@@ -270,9 +338,10 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
 
 /** "last" holds all that is needed to go on, "best" what is needed to use the model. */
 async function save(
-  { run, model, sgd, mean, train, state, report }: Session,
+  { run, model, sgd, mean, train, state, report, ranks }: Session,
   which: "last" | "best" = "last",
 ): Promise<void> {
+  if (ranks.rank !== 0) return;
   const { classes } = train.dataset;
   const contents = { model, classes, mean, state };
   if (which === "last") await saveCheckpoint(run.last, { ...contents, velocities: sgd.velocities }, run.previous);
@@ -280,11 +349,12 @@ async function save(
   report({ type: "saved", path: run[which] });
 }
 
-function diverged({ run, state, config }: Session, what: string, value: number, step: number): DivergedError {
+function diverged({ run, state, config, ranks }: Session, what: string, value: number, step: number): AlexNetError {
   const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
   const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
-  return new DivergedError(
+  const message =
     `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
-      `at a learning rate of ${rate}: train with a lower --rate. ${saved}`,
-  );
+    `at a learning rate of ${rate}: train with a lower --rate. ${saved}`;
+  // All ranks find it at once; one says so.
+  return ranks.rank === 0 ? new DivergedError(message) : new RankError(message, true);
 }

@@ -13,8 +13,9 @@ import { Model, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
 import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
+import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { changeConfig, makeConfig, rateForClasses, scaleRate, type TrainConfig, type TrainOptions } from "./config.ts";
-import { openDevice } from "./device.ts";
+import { deviceOfRank, openDevice } from "./device.ts";
 import type { Report, StartEvent } from "./events.ts";
 import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
 import { checkFit, fittingBatch } from "./fit.ts";
@@ -26,6 +27,7 @@ import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { freshState, runEpochs, type Records, type Session, type State } from "./session.ts";
+import { agree, fingerprint, makeAlike, RunElsewhere, settingsOf, shareOfBatch } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
 
 export interface TrainResult {
@@ -40,6 +42,7 @@ export interface TrainResult {
  * saved last.
  * @param signal stops it after the step under way; everything is saved
  * @param watchers look on, between steps and after epochs
+ * @param ranks who train together, each calling this with the same options; rank 0 alone writes files and is watched
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process is at
  * work in the folder
  */
@@ -48,16 +51,25 @@ export async function train(
   report: Report = () => {},
   signal?: AbortSignal,
   watchers: readonly Watcher[] = [],
+  ranks: Ranks = ALONE,
 ): Promise<TrainResult> {
   const note = (line: string) => report({ type: "note", line });
   const folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
   try {
-    const resumed = options.resume === undefined ? undefined : folder.take(findRun(options.resume));
-    const given = resumed ? changeConfig(resumed.readConfig(), options) : firstConfig(options);
+    await agree(ranks, () => settingsOf(options));
+    const given = await ranks.share(() => {
+      if (options.resume === undefined) return firstConfig(options);
+      return changeConfig(folder.take(findRun(options.resume)).readConfig(), options);
+    });
     const sets = await openSets(given, note);
     try {
-      const config = resumed ? given : await suitedConfig(options, given, sets.train);
-      return await trainOnDevices({ config, sets, folder, report, watchers, ...(signal && { signal }) });
+      await agree(ranks, async () => ({ train: await fingerprint(sets.train), val: await fingerprint(sets.val) }));
+      const config = await ranks.share(async () => {
+        const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
+        shareOfBatch(batchOf(suited, sets), ranks);
+        return suited;
+      });
+      return await trainOnDevices({ config, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
     } finally {
       await closeSets(sets);
     }
@@ -72,7 +84,13 @@ interface Task {
   readonly folder: RunFolder;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
+  readonly ranks: Ranks;
   readonly signal?: AbortSignal;
+}
+
+/** Images a step. A batch larger than the set would be padding for the most part. */
+function batchOf({ batch }: TrainConfig, { train }: Opened): number {
+  return Math.min(batch, train.length);
 }
 
 /** The folder of a run, once it is known; it is this training's alone from then on. */
@@ -105,10 +123,10 @@ class RunFolder {
 
 /** Trains on a device and, where that is lost, on it or another one once more. */
 async function trainOnDevices(task: Task): Promise<TrainResult> {
-  const { config, folder } = task;
+  const { config, folder, ranks } = task;
   let lost: DeviceLostError | undefined;
   for (;;) {
-    const backend = await open(config).catch((error: unknown) => {
+    const backend = await open(config, ranks).catch((error: unknown) => {
       if (!lost || !(error instanceof AlexNetError)) throw error;
       throw new DeviceError(`${lost.message}, and can't be opened again: ${error.message}: ${goOn(folder.run!)}`);
     });
@@ -116,7 +134,8 @@ async function trainOnDevices(task: Task): Promise<TrainResult> {
       return await trainOn(task, backend);
     } catch (error) {
       if (error instanceof DeviceMemoryError) throw memoryError(error, task, backend);
-      if (!(error instanceof DeviceLostError) || !folder.run) throw error;
+      // The others can't go back to what was saved: they end, and all are resumed.
+      if (!(error instanceof DeviceLostError) || !folder.run || ranks.size > 1) throw error;
       if (lost)
         throw new DeviceLostError(`${error.message}, for the second time: ${goOn(folder.run)}`, { cause: error });
       lost = error;
@@ -127,14 +146,15 @@ async function trainOnDevices(task: Task): Promise<TrainResult> {
   }
 }
 
-function open({ device, blas, threads, tune }: TrainConfig): Promise<Backend> {
-  return openDevice({
+async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks): Promise<Backend> {
+  const options = {
     device,
     ...(blas === null ? {} : { blas }),
     ...(threads === null ? {} : { threads }),
     // A run that was begun before there was this setting has none.
     ...(typeof tune === "boolean" && { tune }),
-  });
+  };
+  return openDevice(ranks.size === 1 ? options : await deviceOfRank(options, ranks.local));
 }
 
 /** Says which batch there would have been memory for. */
@@ -150,19 +170,20 @@ function goOn({ path }: Run): string {
 }
 
 async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
-  const { config, sets, folder, report, watchers, signal } = task;
+  const { config, sets, folder, report, watchers, ranks, signal } = task;
   const network = findNetwork(config.network);
   const { classes } = sets.train;
-  // A batch larger than the set would be padding for the most part.
-  const batch = Math.min(config.batch, sets.train.length);
+  const batch = batchOf(config, sets);
+  const share = shareOfBatch(batch, ranks);
   const layers = place(network, classes.length);
-  checkFit(network.name, layers, batch, backend);
+  checkFit(network.name, layers, share.count, backend);
   const model = new Model(network, backend, classes.length);
   const sgd = new Sgd(model, config);
   // Nothing in a run's folder is changed before all of it was found to be right.
   const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
   const weights = classWeights(config, sets.train);
-  const run = folder.run ?? folder.begin(config.network);
+  const path = await ranks.share(() => (folder.run ?? folder.begin(config.network)).path);
+  const run = folder.run ?? new RunElsewhere(path);
   if (from?.isPrevious) run.putBack();
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
@@ -171,7 +192,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
     run: run.path,
     network: network.name,
     parameters: model.parameters.reduce((sum, { size }) => sum + size, 0),
-    device: backend.description,
+    device: ranks.mpi ? `${ranks.size} ranks (${ranks.mpi}), each on ${backend.description}` : backend.description,
     data: sets.train.name,
     train: sets.train.length,
     val: sets.val.length,
@@ -186,17 +207,18 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
   const [train, val] = [records(sets.train), records(sets.val)];
   model.freeze(config.freeze);
-  let known: Float32Array | undefined;
-  if (!from) {
+  const begun = await startTogether(ranks, network.record, async () => {
+    if (from) return from;
     model.initialise(config.seed);
-    if (config.from !== null) known = beginWith(config.from, model, sets.train).mean;
-  }
-  const begun = from ?? (await start(train, network.record, config.seed, report, signal));
+    const known = config.from === null ? undefined : beginWith(config.from, model, sets.train).mean;
+    const measured = await start(train, network.record, config.seed, report, signal);
+    // Weights are used to the mean image that they were learnt with.
+    return measured && { ...measured, mean: known ?? measured.mean };
+  });
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
-    const { state } = begun;
-    // Weights are used to the mean image that they were learnt with.
-    const mean = known ?? begun.mean;
+    const { mean, state } = begun;
+    await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
@@ -211,15 +233,17 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
       report,
       train,
       val,
-      watchers: [reporter, ...watchers],
+      watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
+      ranks,
+      share,
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
-    await reporter.end();
+    if (ranks.rank === 0) await reporter.end();
   }
   // The built-in set is in no file that could be named to `predict`.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
-  if (samples) await writeSamples(sets.val, samples);
+  if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
   report({ type: "end", run: run.path, ...(samples && { samples }), ...result });
   return { run: run.path, ...result };
 }
@@ -252,6 +276,21 @@ async function start(
     if (signal?.aborted && error === signal.reason) return undefined;
     throw error;
   }
+}
+
+/** What rank 0 starts from, on every rank. */
+async function startTogether(
+  ranks: Ranks,
+  recordSize: number,
+  make: () => Promise<Start | undefined>,
+): Promise<Start | undefined> {
+  if (ranks.size === 1) return make();
+  const made = ranks.rank === 0 ? await make() : undefined;
+  const state = await ranks.share(() => made?.state ?? null);
+  if (!state) return undefined;
+  const mean = made?.mean ?? new Float32Array(recordSize * recordSize * 3);
+  await ranks.broadcast([mean]);
+  return { mean, state };
 }
 
 interface Start {

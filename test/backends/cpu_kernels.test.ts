@@ -26,7 +26,7 @@ const cases: KernelCase[] = [
   own(addKernel, { size: 40_001 }, { x: 40_001, y: 40_001 }),
   own(
     dropoutKernel,
-    { size: 40_001, key0: 0xdeadbeef, key1: 7, threshold: 0xb0000000, scale: 1.5 },
+    { size: 40_001, images: 1, first: 0, whole: 1, key0: 0xdeadbeef, key1: 7, threshold: 0xb0000000, scale: 1.5 },
     { x: 40_001, y: 40_001 },
   ),
   own(rowSum, { rows: 3, columns: 9_001 }, { x: 27_003, y: 3 }),

@@ -133,6 +133,11 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       }
     },
 
+    memoryOf: (buffer) => {
+      const { length } = buffer;
+      return elements(buffer.type, addressOf({ buffer, offset: 0, length }), length);
+    },
+
     synchronize: () => queue.done(),
 
     profile: (work) => queue.profile(work),

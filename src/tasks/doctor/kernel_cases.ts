@@ -93,12 +93,25 @@ for (const size of [1, 65, 1009]) {
   );
   // keep 0.5, so that the multiplication is exact and the mask must be.
   const [key0, key1, threshold] = [0xdeadbeef, size, 2 ** 31];
-  add(dropoutKernel, 0, { size, key0, key1, threshold, scale: 2 }, { x: random(size), y: size });
+  const all = { images: size, first: 0, whole: size };
+  add(dropoutKernel, 0, { size, ...all, key0, key1, threshold, scale: 2 }, { x: random(size), y: size });
+}
+// Some of the images of a batch; 61 × 299 elements are more than a worker takes at once.
+for (const [rows, images, first, whole] of [
+  [5, 3, 4, 11],
+  [61, 299, 299, 598],
+] as const) {
+  const size = rows * images;
+  const mask = { key0: 3, key1: 9, threshold: 2 ** 31, scale: 2 };
+  add(dropoutKernel, 0, { size, images, first, whole, ...mask }, { x: random(size), y: size });
 }
 add(
   dropoutKernel,
   ELEMENT,
-  { size: 5003, key0: 7, key1: 2 ** 32 - 1, threshold: 0.9 * 2 ** 32 - 0.4, scale: 1 / 0.9 },
+  {
+    ...{ size: 5003, images: 1, first: 0, whole: 1 },
+    ...{ key0: 7, key1: 2 ** 32 - 1, threshold: 0.9 * 2 ** 32 - 0.4, scale: 1 / 0.9 },
+  },
   {
     x: random(5003),
     y: 5003,

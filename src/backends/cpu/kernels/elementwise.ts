@@ -56,7 +56,16 @@ export const elementwiseKernels: readonly CpuKernel[] = [
   elementwise("sgd", (at, count, { wasm }, { rate, momentum, decay }) =>
     wasm.sgd(at("w"), at("v"), at("dw"), count, rate!, momentum!, decay! * rate!),
   ),
-  elementwise("dropout", (at, count, { wasm }, { key0, key1, threshold, scale }, first) =>
-    wasm.dropout(at("x"), at("y"), first, count, key0!, key1!, threshold!, scale!),
-  ),
+  elementwise("dropout", (at, count, { wasm }, { images, first, whole, key0, key1, threshold, scale }, start) => {
+    const [x, y] = [at("x"), at("y")];
+    // A run of elements whose indices follow each other: all of them, unless the images are a part of a batch.
+    const isWhole = first === 0 && whole === images;
+    for (let done = 0; done < count;) {
+      const i = start + done;
+      const index = Math.floor(i / images!) * whole! + first! + (i % images!);
+      const run = isWhole ? count : Math.min(count - done, images! - (i % images!));
+      wasm.dropout(x + 4 * done, y + 4 * done, index, run, key0!, key1!, threshold!, scale!);
+      done += run;
+    }
+  }),
 ];

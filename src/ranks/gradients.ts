@@ -1,0 +1,59 @@
+/**
+ * Sums the gradients of a step over all ranks while its backward pass still runs. The last layers' are there first, and
+ * are on their way while those of the first layers are computed.
+ */
+import type { Parameter } from "../autograd/parameter.ts";
+import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backends/backend.ts";
+import type { Ranks } from "./ranks.ts";
+
+/** So much is sent at once: the many small parameters of the last layers of a small net wait for each other. */
+const BUCKET_BYTES = 4 * 2 ** 20;
+
+export class Gradients {
+  readonly #ranks: Ranks;
+  readonly #backend: Backend;
+  readonly #sums: Promise<void>[] = [];
+  #bucket: Tensor[] = [];
+  #bytes = 0;
+
+  constructor(ranks: Ranks, backend: Backend) {
+    this.#ranks = ranks;
+    this.#backend = backend;
+  }
+
+  /** To be called when all that computes a parameter's gradient is queued. */
+  add(parameter: Parameter): void {
+    this.#bucket.push(parameter.grad!);
+    this.#bytes += 4 * parameter.size;
+    if (this.#bytes >= BUCKET_BYTES) this.flush();
+  }
+
+  /** Sends what has been added. */
+  flush(): void {
+    if (this.#bucket.length === 0) return;
+    const summed = this.#sum(this.#bucket);
+    // If an earlier one fails, nobody waits for this one.
+    summed.catch(() => {});
+    this.#sums.push(summed);
+    this.#bucket = [];
+    this.#bytes = 0;
+  }
+
+  /** Resolves when the device has the sums, or they are the next that is done there. */
+  async done(): Promise<void> {
+    this.flush();
+    await Promise.all(this.#sums);
+  }
+
+  async #sum(gradients: readonly Tensor[]): Promise<void> {
+    const backend = this.#backend;
+    if (backend.memoryOf) {
+      const inPlace = () => gradients.map(({ buffer }) => backend.memoryOf!(buffer) as Float32Array);
+      return this.#ranks.sum(backend.synchronize().then(inPlace));
+    }
+    const copies = Promise.all(gradients.map((gradient) => gradient.read() as Promise<Float32Array>));
+    await this.#ranks.sum(copies);
+    for (const [i, values] of (await copies).entries()) backend.write(gradients[i]!.buffer, values);
+  }
+}
