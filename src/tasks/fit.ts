@@ -35,10 +35,13 @@ export function checkFit(
   );
 }
 
-/** The largest batch, of `most` images at most, that a training step has memory for; 0 if none. */
+/**
+ * A batch, of `most` images at most, for which so many bytes are enough; 0 if there is none. The half of what a training
+ * step alone has room for: the validation between the steps, and what ops need on the way, have shapes of their own.
+ */
 export function fittingBatch(layers: readonly PlacedLayer[], most: number, bytes: number): number {
   const [none, one] = [trainingBytes(layers, 0), trainingBytes(layers, 1)];
-  return Math.max(0, Math.min(most, Math.floor((bytes - none) / (one - none))));
+  return Math.max(0, Math.min(most, Math.floor((bytes - none) / (one - none) / 2)));
 }
 
 /** The largest activation. Weights don't count: those over the limit are bound in parts. */

@@ -158,10 +158,11 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
 }
 
 /** Says which batch there would have been memory for. */
-function memoryError(error: DeviceMemoryError, { config, sets }: Task, backend: Backend): DeviceMemoryError {
+function memoryError(error: DeviceMemoryError, { config, sets, ranks }: Task, backend: Backend): DeviceMemoryError {
   const layers = place(findNetwork(config.network), sets.train.classes.length);
-  const batch = fittingBatch(layers, Math.min(config.batch, sets.train.length) - 1, backend.statistics().bytes);
-  const advice = batch > 0 ? `--batch ${batch} or less should fit` : `${config.network} needs another device`;
+  const most = Math.ceil(batchOf(config, sets) / ranks.size) - 1;
+  const batch = ranks.size * fittingBatch(layers, most, backend.statistics().bytes);
+  const advice = batch > 0 ? `try --batch ${batch}` : `${config.network} needs another device`;
   return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
 }
 

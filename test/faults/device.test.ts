@@ -1,0 +1,145 @@
+/** The device: lost in the middle of a step, of a checkpoint, or again and again; and without memory. */
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { cpSync } from "node:fs";
+import { join } from "node:path";
+import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
+import { Buffers } from "../../src/backends/wgpu/buffers.ts";
+import { DeviceLostError, DeviceMemoryError } from "../../src/errors.ts";
+import type { TrainOptions } from "../../src/tasks/config.ts";
+import type { TrainEvent } from "../../src/tasks/events.ts";
+import type { Session } from "../../src/tasks/session.ts";
+import { train } from "../../src/tasks/train.ts";
+import { backends } from "../helpers/backends.ts";
+import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { expectSameRun } from "./fixture.ts";
+
+// A software GPU on a busy machine.
+setDefaultTimeout(300_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const at = (name: string) => join(folder.path, name);
+const data = at("photos");
+const { missing } = backends.find(({ name }) => name === "wgpu")!;
+const skip = missing !== undefined && !(process.env.REQUIRE_BACKENDS ?? "").includes("wgpu");
+
+beforeAll(() => makePhotos(data, 2, 9));
+
+describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}`, () => {
+  const { threads: _, ...rest } = tiny;
+  const options = { ...rest, data, device: "gpu:0", tune: false, batch: 8, epochs: 3, augment: "mirror,colour" };
+
+  beforeAll(async () => {
+    await train({ ...options, out: at("whole") });
+  });
+
+  const lose = ({ model }: Pick<Session, "model">) => (model.parameters[0]!.backend as WgpuBackend).lose();
+
+  /** Trains while `isTime` says after which steps, counted from 1 over all devices, the device is lost. */
+  async function losing(name: string, isTime: (step: number) => boolean, more: TrainOptions = options) {
+    const events: TrainEvent[] = [];
+    let steps = 0;
+    const watcher = { afterStep: async (session: Session) => void (isTime(++steps) && lose(session)) };
+    const training = train({ ...more, out: at(name) }, (event) => void events.push(event), undefined, [watcher]);
+    const error = await training.then(
+      () => undefined,
+      (error: unknown) => error as Error,
+    );
+    return { error, warnings: events.filter((event) => event.type === "warning").map(({ line }) => line), events };
+  }
+
+  const LOST = /: the device is lost \(driver reset, .*\).*: it is opened again, .* goes on from what was saved last$/;
+
+  test("in the middle of the first step: it begins anew, and ends with the same bytes", async () => {
+    const { error, warnings } = await losing("first", (step) => step === 1);
+    expect(error).toBeUndefined();
+    expect(warnings).toEqual([expect.stringMatching(LOST)]);
+    expectSameRun(at("first"), at("whole"));
+  });
+
+  test("in the middle of a later one: it goes on from what was saved, and ends with the same bytes", async () => {
+    const { error, warnings, events } = await losing("later", (step) => step === 5);
+    expect(error).toBeUndefined();
+    expect(warnings).toEqual([expect.stringMatching(LOST)]);
+    const starts = events.filter((event) => event.type === "start");
+    expect(starts.map(({ from }) => from?.epoch)).toEqual([undefined, expect.any(Number)]);
+    expectSameRun(at("later"), at("whole"));
+  });
+
+  test("before the second save: the first is good", async () => {
+    let [validations, lost] = [0, false];
+    let session: Session | undefined;
+    const watcher = { afterStep: async (now: Session) => void (session = now) };
+    const warnings: string[] = [];
+    const report = (event: TrainEvent) => {
+      if (event.type === "warning") warnings.push(event.line);
+      // All is computed, and what comes next is that the weights are read, for the checkpoint.
+      if (lost || event.type !== "validate" || event.done < event.total || ++validations < 2) return;
+      lost = true;
+      lose(session!);
+    };
+    await train({ ...options, out: at("saving") }, report, undefined, [watcher]);
+    expect(warnings).toEqual([expect.stringMatching(LOST)]);
+    expectSameRun(at("saving"), at("whole"));
+  });
+
+  test("a second time: one line, and a run that goes on", async () => {
+    const { error, warnings } = await losing("twice", (step) => step >= 3);
+    expect(error).toBeInstanceOf(DeviceLostError);
+    expect(error).toMatchObject({ exitCode: 1 });
+    expect(error!.message).toMatch(
+      /device is lost .*, for the second time: go on with --resume .*twice, on another device/,
+    );
+    expect(error!.message).not.toContain("\n");
+    expect(warnings).toEqual([expect.stringMatching(LOST)]);
+    await train({ resume: at("twice") });
+    expectSameRun(at("twice"), at("whole"));
+  });
+});
+
+describe("a device without memory: the batch that is proposed is small enough", () => {
+  const restore: (() => void)[] = [];
+  afterEach(() => restore.splice(0).forEach((undo) => undo()));
+
+  async function proposed(options: TrainOptions): Promise<number> {
+    const error = await train(options).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(DeviceMemoryError);
+    const { message, exitCode } = error as DeviceMemoryError;
+    expect(exitCode).toBe(1);
+    expect(message).toMatch(/use a smaller batch: try --batch \d+$/);
+    expect(message).not.toContain("\n");
+    return Number(/try --batch (\d+)/.exec(message)![1]);
+  }
+
+  test("the cpu's memory that can't grow", async () => {
+    const grow = WebAssembly.Memory.prototype.grow;
+    const LIMIT = 24 * 2 ** 20;
+    WebAssembly.Memory.prototype.grow = function (pages) {
+      if (this.buffer.byteLength + pages * 65536 > LIMIT) throw new RangeError("Out of memory");
+      return grow.call(this, pages);
+    };
+    restore.push(() => (WebAssembly.Memory.prototype.grow = grow));
+    cpSync(data, at("many"), { recursive: true });
+    await makePhotos(at("many"), 2, 150);
+    const options = { ...tiny, data: at("many"), epochs: 1, batch: 270 };
+    const batch = await proposed({ ...options, out: at("cpu-large") });
+    expect(batch).toBeWithin(1, 270);
+    await train({ ...options, batch, out: at("cpu-small") });
+  });
+
+  test.skipIf(skip)(`a GPU that refuses${skip ? ` (skipped: ${missing})` : ""}`, async () => {
+    const allocate = Buffers.prototype.allocate;
+    const LIMIT = 8 * 2 ** 20;
+    Buffers.prototype.allocate = function (type, length) {
+      if (this.statistics().bytes + 4 * length > LIMIT)
+        throw new DeviceMemoryError("GPU: out of memory: use a smaller batch");
+      return allocate.call(this, type, length);
+    };
+    restore.push(() => (Buffers.prototype.allocate = allocate));
+    const { threads: _, ...rest } = tiny;
+    const options = { ...rest, data, device: "gpu:0", tune: false, epochs: 1, batch: 16 };
+    const batch = await proposed({ ...options, out: at("gpu-large") });
+    expect(batch).toBeWithin(1, 16);
+    await train({ ...options, batch, out: at("gpu-small") });
+  });
+});

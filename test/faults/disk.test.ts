@@ -1,0 +1,92 @@
+/** The disk: full, turned read-only, and without the data that were there. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { cli, epochsOf, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { canMount, during, expectOneLine, expectSameRun, mount, unmount } from "./fixture.ts";
+
+setDefaultTimeout(120_000);
+
+const folder = temporaryFolder();
+const disk = join(folder.path, "disk");
+mkdirSync(disk);
+const mounts = canMount(disk);
+const isRoot = process.getuid?.() === 0;
+afterAll(() => {
+  if (mounts) unmount(disk);
+  folder.remove();
+});
+
+const EPOCHS = 8;
+const at = (...names: string[]) => join(folder.path, ...names);
+const run = (args: readonly string[]) => cli(args, { cwd: folder.path });
+const train = ["train", at("photos"), ...TINY, "--epochs", `${EPOCHS}`, "--augment", "mirror,colour"];
+
+beforeAll(async () => {
+  await makePhotos(at("photos"), 2, 40);
+  const { code, stderr } = await run([...train, "--out", "whole"]);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+});
+
+const without = mounts ? "" : " (skipped: no disk can be mounted here)";
+
+test.skipIf(!mounts)(`a disk that is full${without}`, async () => {
+  const size = (file: string) => statSync(at("whole", file)).size;
+  // Room for the first epoch's files and half of the second's.
+  const bytes = size("best.safetensors") + 1.7 * size("last.safetensors") + 2 * size("report.html");
+  expect(mount(["-t", "tmpfs", "-o", `size=${Math.ceil(bytes)}`, "none", disk])).toBe(true);
+  const out = join(disk, "run");
+  const message = /can't write .*run.\w+\.safetensors: the disk is full$/;
+  expectOneLine(await run([...train, "--out", out]), message);
+  const saved = epochsOf(out).length;
+  expect(saved).toBeGreaterThanOrEqual(1);
+  expect(saved).toBeLessThan(EPOCHS);
+  // What was half written is gone, and so there is room again for as much.
+  expect(readdirSync(out).filter((file) => file.endsWith(".tmp"))).toEqual([]);
+  expectOneLine(await run(["train", "--resume", out]), message);
+  expect(mount(["-o", "remount,size=64m", disk])).toBe(true);
+  const resumed = await run(["train", "--resume", out]);
+  expect(resumed.stderr).toBe("");
+  expect(resumed.code).toBe(0);
+  expectSameRun(out, at("whole"));
+  unmount(disk);
+});
+
+test.skipIf(isRoot && !mounts)(`a folder that turns read-only${isRoot ? without : ""}`, async () => {
+  const out = isRoot ? join(disk, "run") : at("readonly");
+  // Root may write where nobody may, but not to a disk that takes nothing: one that is laid over the folder, since the
+  // training has its lock open.
+  if (isRoot) expect(mount(["-t", "tmpfs", "-o", "size=64m", "none", disk])).toBe(true);
+  const lock = () => (isRoot ? mount(["-t", "tmpfs", "-o", "ro", "none", out]) : (chmodSync(out, 0o555), true));
+  const unlock = () => (isRoot ? unmount(out) : chmodSync(out, 0o755));
+  const ended = await during([...train, "--out", out], folder.path, (event) => event.type === "epoch" && lock());
+  expectOneLine(ended, /can't write .*run.\w+\.(safetensors|jsonl|json): (the disk is read-only|permission denied)$/);
+  if (!isRoot) expectOneLine(await run(["train", "--resume", out]), /can't write to .*: permission denied$/);
+  unlock();
+  const resumed = await run(["train", "--resume", out]);
+  expect(resumed.stderr).toBe("");
+  expect(resumed.code).toBe(0);
+  expectSameRun(out, at("whole"));
+});
+
+test("data that are deleted while it trains", async () => {
+  expect(
+    (await run([...train.slice(0, -4), "--epochs", "1", "--augment", "mirror,colour", "--out", "gone"])).code,
+  ).toBe(0);
+  expect(existsSync(at("gone", "last.safetensors"))).toBe(true);
+  // A run that goes on has nothing in memory; and it reads only some batches ahead.
+  const resume = ["train", "--resume", "gone", "--epochs", `${EPOCHS}`];
+  const ended = await during(resume, folder.path, (event) => {
+    if (event.type !== "start") return false;
+    renameSync(at("photos"), at("hidden"));
+    return true;
+  });
+  expectOneLine(ended, /\d+ of the 72 images of .*photos can't be used, first .*\.png: .*no such file/);
+  expectOneLine(await run(resume), /there is no .*photos/);
+  renameSync(at("hidden"), at("photos"));
+  const resumed = await run(resume);
+  expect(resumed.stderr).toBe("");
+  expect(resumed.code).toBe(0);
+  expectSameRun(at("gone"), at("whole"));
+});

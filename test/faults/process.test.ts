@@ -1,0 +1,159 @@
+/** What happens to the process: signals, a terminal that is closed, a second one at the same folder, the clock. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cli, epochsOf, jsonLines, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { during, expectOneLine, expectSameRun } from "./fixture.ts";
+
+setDefaultTimeout(120_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const EPOCHS = 6;
+const at = (...names: string[]) => join(folder.path, ...names);
+const run = (args: readonly string[], env: Record<string, string> = {}) => cli(args, { cwd: folder.path, env });
+const train = ["train", "photos", ...TINY, "--epochs", `${EPOCHS}`, "--augment", "mirror,colour"];
+
+beforeAll(async () => {
+  await makePhotos(at("photos"), 2, 40);
+  const { code, stderr } = await run([...train, "--out", "whole"]);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+});
+
+/** Goes on with a run to its end, which is that of the run that nothing happened to. */
+async function expectResumable(name: string): Promise<void> {
+  expect(epochsOf(at(name)).length).toBeLessThan(EPOCHS);
+  const { code, stderr } = await run(["train", "--resume", name]);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  expectSameRun(at(name), at("whole"));
+  expect(readdirSync(at(name)).sort()).toEqual(readdirSync(at("whole")).sort());
+}
+
+const posix = process.platform !== "win32";
+
+for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) {
+  test.skipIf(!posix)(`${signal}: it stops after the step, and saves`, async () => {
+    const { code, stderr } = await during([...train, "--out", signal], folder.path, (event, child) => {
+      if (event.type === "epoch") child.kill(signal);
+      return event.type === "epoch";
+    });
+    expect(stderr).toBe("stopping after this step; once more to stop at once\n");
+    expect(code).toBe(1);
+    await expectResumable(signal);
+  });
+}
+
+test.skipIf(!posix)("a terminal that is closed: it stops after the step, and saves", async () => {
+  let text = "";
+  const child = Bun.spawn([process.execPath, MAIN, ...train, "--out", "hung-up"], {
+    cwd: folder.path,
+    env: { ...process.env, TERM: "xterm-256color" },
+    terminal: { cols: 80, rows: 20, data: (_, bytes) => void (text += new TextDecoder().decode(bytes)) },
+  });
+  while (!/epoch +1 /.test(text) && child.exitCode === null) await Bun.sleep(5);
+  child.terminal!.close();
+  await child.exited;
+  expect(child.signalCode).toBeNull();
+  expect(child.exitCode).toBe(1);
+  expect(existsSync(at("hung-up", "lock"))).toBe(false);
+  await expectResumable("hung-up");
+});
+
+test.skipIf(!posix)("SIGHUP under nohup: it goes on", async () => {
+  const command = ["nohup", process.execPath, MAIN, ...train, "--out", "nohup", "--json"];
+  const child = Bun.spawn(command, { cwd: folder.path, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
+  let text = "";
+  for await (const chunk of child.stdout as ReadableStream<Uint8Array>) {
+    if (!text.includes('"start"')) child.kill("SIGHUP");
+    text += new TextDecoder().decode(chunk);
+  }
+  await child.exited;
+  expect(child.exitCode).toBe(0);
+  expectSameRun(at("nohup"), at("whole"));
+});
+
+test("a second training, while the first is at work, killed, and gone", async () => {
+  let second: Promise<unknown> | undefined;
+  const { code, stderr } = await during(
+    [...train, "--epochs", "400", "--out", "shared"],
+    folder.path,
+    (event, child) => {
+      if (event.type !== "epoch") return false;
+      second ??= (async () => {
+        const message = new RegExp(
+          `shared is in use by process ${child.pid} on .*, since .* UTC: wait for its end, or end it$`,
+        );
+        try {
+          expectOneLine(await run(["train", "--resume", "shared"]), message);
+        } finally {
+          child.kill("SIGKILL");
+        }
+      })();
+      return true;
+    },
+  );
+  await second;
+  expect(stderr).toBe("");
+  expect(code).toBeNull();
+  expect(existsSync(at("shared", "lock.json"))).toBe(true);
+  const resumed = await run(["train", "--resume", "shared", "--epochs", "1"]);
+  expect(resumed.stderr).toBe("");
+  expect(resumed.code).toBe(0);
+  expect(existsSync(at("shared", "lock.json"))).toBe(false);
+});
+
+test("two that pack into one folder: one is refused, and the pack is that of one alone", async () => {
+  const pack = (out: string) => run(["pack", "photos", out, "--side", "32", "--shard", "4", "--threads", "1"]);
+  const ended = await Promise.all([pack("both"), pack("both"), pack("both")]);
+  const refused = ended.filter(({ code }) => code !== 0);
+  for (const one of refused)
+    expectOneLine(one, /both is in use by (another process|process \d+ on .*): wait for its end/);
+  // Whether they meet is chance; that one at least comes through, and that nothing is broken, is not.
+  expect(refused.length).toBeLessThan(3);
+  expect((await pack("alone")).code).toBe(0);
+  expect(readdirSync(at("both")).sort()).toEqual(readdirSync(at("alone")).sort());
+  const bytes = async (name: string) => {
+    const files = readdirSync(at(name)).sort();
+    return Promise.all(files.map(async (file) => Bun.hash(await Bun.file(at(name, file)).arrayBuffer())));
+  };
+  expect(await bytes("both")).toEqual(await bytes("alone"));
+});
+
+test("a clock that is set back all the time: times are what they were, and so are the bytes", async () => {
+  mkdirSync(at("clock"));
+  // Every look at it finds an hour less.
+  const backwards = `
+    const Now = Date;
+    let looks = 0;
+    const now = () => Now.now() - 3600_000 * ++looks;
+    globalThis.Date = class extends Now {
+      constructor(...given) {
+        if (given.length === 0) super(now());
+        else super(...given);
+      }
+      static now() { return now(); }
+    };`;
+  writeFileSync(at("clock", "backwards.ts"), backwards);
+  const env = { BUN_OPTIONS: `--preload ${at("clock", "backwards.ts")}` };
+  const { code, stdout, stderr } = await run([...train, "--tensorboard", "--json", "--out", "backwards"], env);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  expectSameRun(at("backwards"), at("whole"));
+  const events = jsonLines(stdout).filter(({ type }) => type === "step" || type === "epoch");
+  expect(events.length).toBeGreaterThan(EPOCHS);
+  for (const { imagesPerSecond, secondsLeft = 0, seconds = 1 } of events) {
+    expect(imagesPerSecond).toBeGreaterThan(0);
+    expect(secondsLeft).toBeWithin(0, 3600);
+    expect(seconds).toBeWithin(0, 3600);
+  }
+  // It was in force.
+  const probe = Bun.spawn([process.execPath, "-e", "console.log(Date.now() > Date.now())"], {
+    env: { ...process.env, ...env },
+    stdout: "pipe",
+  });
+  expect(await new Response(probe.stdout).text()).toBe("true\n");
+});
