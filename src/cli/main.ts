@@ -20,6 +20,7 @@ const verbs: Readonly<Record<string, () => Promise<{ default: unknown }>>> = {
   draw: () => import("./draw.ts"),
   models: () => import("./models.ts"),
   devices: () => import("./devices.ts"),
+  doctor: () => import("./doctor.ts"),
 };
 
 const [name = "", ...rawArgs] = process.argv.slice(2);

@@ -12,7 +12,7 @@ function adapter(name: string, kind: AdapterKind): AdapterDescription {
     workgroupThreads: 256,
     workgroupsPerDimension: 65_535,
   };
-  return { name, kind, api: "Vulkan", driver: "1.0", limits };
+  return { name, kind, api: "Vulkan", driver: "1.0", limits, features: [] };
 }
 
 const adapters = [

@@ -14,7 +14,7 @@ const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = ["--device", "cpu", "--threads", "1"];
 const VERBS = [
   ...["train", "evaluate", "predict", "features", "similar", "import", "export"],
-  ...["pack", "look", "report", "reproduce", "draw", "models", "devices"],
+  ...["pack", "look", "report", "reproduce", "draw", "models", "devices", "doctor"],
 ];
 
 /** Runs a command that must succeed without a word on standard error. */

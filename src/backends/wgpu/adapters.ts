@@ -15,6 +15,8 @@ export interface AdapterDescription {
   readonly api: string;
   readonly driver: string;
   readonly limits: Limits;
+  /** Those that are used here. */
+  readonly features: readonly Feature[];
 }
 
 /** An adapter, and where it comes from. `handle` is released by `releaseAdapters`. */
@@ -28,7 +30,7 @@ export async function listAdapters(): Promise<AdapterDescription[]> {
   const wgpu = await loadWgpu();
   const adapters = openAdapters(wgpu);
   releaseAdapters(wgpu, adapters);
-  return adapters.map(({ name, kind, api, driver, limits }) => ({ name, kind, api, driver, limits }));
+  return adapters.map(({ handle: _, instance: __, ...description }) => description);
 }
 
 /**
@@ -140,7 +142,7 @@ function describe(wgpu: Wgpu, handle: Handle): AdapterDescription {
     limits: readLimits(limits),
   };
   loadShim().free_adapter_info(addressOf(wgpu, "wgpuAdapterInfoFreeMembers"), info);
-  return description;
+  return { ...description, features: featuresOf(wgpu, handle) };
 }
 
 /** A WGPUStringView that C filled in. */

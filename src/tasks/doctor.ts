@@ -1,0 +1,127 @@
+/** Looks at everything that the other commands need: the machine, the libraries, the devices; and tries each of them. */
+import { describeMachine, machineProblems, type Machine } from "./doctor/machine.ts";
+import { findCandidates, missingGpu, type Candidate } from "./doctor/devices.ts";
+import type { KernelReport } from "./doctor/kernels.ts";
+import { describeLibraries, type Library } from "./doctor/libraries.ts";
+import { messageOf, type Problem } from "./doctor/problem.ts";
+import { LOSS_BOUND, trainShortly, type TrainingReport } from "./doctor/self_test.ts";
+import type { AdapterDescription } from "./device.ts";
+
+export type { KernelReport, Library, Machine, Problem, TrainingReport };
+export { LOSS_BOUND } from "./doctor/self_test.ts";
+
+/** What the doctor found, in this order; problems come when they are met, and "end" last. */
+export type Finding =
+  | ({ readonly type: "machine" } & Machine)
+  | ({ readonly type: "library" } & Library)
+  | {
+      readonly type: "device";
+      readonly device: string;
+      readonly description: string;
+      readonly adapter?: AdapterDescription;
+    }
+  | ({ readonly type: "kernels"; readonly device: string } & KernelReport)
+  | ({ readonly type: "training"; readonly device: string; readonly bound: number } & TrainingReport)
+  | ({ readonly type: "problem" } & Problem)
+  | { readonly type: "end"; readonly problems: number; readonly seconds: number };
+
+export interface DoctorOptions {
+  /** As `bun run devices` lists them; all if not given. "cpu" is with and without BLAS. */
+  readonly device?: string;
+}
+
+/**
+ * @param found is told each finding
+ * @param progress is told what is being done, many times a second
+ * @returns whether there is no problem
+ * @throws DeviceError when the device that was named is not there
+ */
+export async function doctor(
+  { device }: DoctorOptions,
+  found: (finding: Finding) => void,
+  progress: (line: string) => void = () => {},
+): Promise<boolean> {
+  const start = performance.now();
+  let problems = 0;
+  const report = (problem: Problem | undefined) => {
+    if (!problem) return;
+    problems++;
+    found({ type: "problem", ...problem });
+  };
+  const machine = describeMachine();
+  found({ type: "machine", ...machine });
+  for (const problem of machineProblems(machine)) report(problem);
+
+  progress("libraries");
+  const libraries = await describeLibraries();
+  for (const library of libraries) {
+    found({ type: "library", ...library });
+    report(library.problem);
+  }
+
+  const candidates = await findCandidates(device, libraries);
+  for (const { name, description, adapter } of candidates) {
+    found({ type: "device", device: name, description, ...(adapter && { adapter }) });
+  }
+  if (device === undefined) report(missingGpu(candidates.flatMap(({ adapter }) => adapter ?? [])));
+
+  for (const candidate of candidates) {
+    report(await tried(candidate, "kernels", () => tryKernels(candidate, found, report, progress)));
+    report(await tried(candidate, "training", () => tryTraining(candidate, found, report, progress)));
+  }
+  found({ type: "end", problems, seconds: (performance.now() - start) / 1000 });
+  return problems === 0;
+}
+
+/** The problem that ended a try, if one did: the next device gets its turn all the same. */
+async function tried({ name }: Candidate, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    return { what: `${name}: ${what} failed: ${messageOf(error)}`, remedy: REMEDY[remedyFor(name)] };
+  }
+}
+
+const REMEDY = {
+  gpu: "update the GPU's driver; until then, --device cpu does without it",
+  blas: "--blas off does without the BLAS; this is worth a report",
+  cpu: "this is worth a report, with all of this text",
+} as const;
+
+function remedyFor(device: string): keyof typeof REMEDY {
+  return device.startsWith("gpu") ? "gpu" : device === "cpu" ? "blas" : "cpu";
+}
+
+type Report = (problem: Problem | undefined) => void;
+type Progress = (line: string) => void;
+type Found = (finding: Finding) => void;
+
+async function tryKernels(candidate: Candidate, found: Found, report: Report, progress: Progress): Promise<void> {
+  const { name } = candidate;
+  // Its inputs are drawn when it is loaded, which takes a second.
+  const { checkKernels } = await import("./doctor/kernels.ts");
+  const backend = await candidate.open();
+  try {
+    const checked = await checkKernels(backend, (done, total) =>
+      progress(`${name}: kernels, ${done} of ${total} sizes`),
+    );
+    found({ type: "kernels", device: name, ...checked });
+    for (const { kernel, sizes, how } of checked.wrong) {
+      report({ what: `${name}: ${kernel} is wrong (${sizes}): ${how}`, remedy: REMEDY[remedyFor(name)] });
+    }
+  } finally {
+    await backend.close();
+  }
+}
+
+async function tryTraining(candidate: Candidate, found: Found, report: Report, progress: Progress): Promise<void> {
+  const { name, options } = candidate;
+  const trained = await trainShortly(options, (line) => progress(`${name}: training, ${line}`));
+  found({ type: "training", device: name, bound: LOSS_BOUND, ...trained });
+  if (trained.result !== "failed") return;
+  report({
+    what: `${name}: the loss went from ${trained.firstLoss.toFixed(2)} to ${trained.loss.toFixed(2)}, not below ${LOSS_BOUND}`,
+    remedy: REMEDY[remedyFor(name)],
+  });
+}

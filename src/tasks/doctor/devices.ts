@@ -1,0 +1,77 @@
+/** The devices that the doctor looks at. */
+import { existsSync, readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { openWgpu } from "../../backends/wgpu/backend.ts";
+import type { Backend } from "../../backends/backend.ts";
+import { chooseAdapter, findAdapters, openDevice, type AdapterDescription, type DeviceOptions } from "../device.ts";
+import { isUsable, type Library } from "./libraries.ts";
+import type { Problem } from "./problem.ts";
+
+export interface Candidate {
+  /** As `--device` takes it, with what else must be said: "gpu:0", "cpu", "cpu --blas off". */
+  readonly name: string;
+  readonly options: DeviceOptions;
+  /** Absent of the cpu. */
+  readonly adapter?: AdapterDescription;
+  /** For people. */
+  readonly description: string;
+  /** With every kernel as it is written: what the device found to be faster is compared on its own. */
+  open(): Promise<Backend>;
+}
+
+/**
+ * All devices, or those that `wanted` names: "cpu" is both ways to compute on it, with the BLAS and without. What needs a
+ * library that can't be used is left out.
+ * @throws DeviceError when there is no such device
+ */
+export async function findCandidates(wanted: string | undefined, libraries: readonly Library[]): Promise<Candidate[]> {
+  const library = (use: Library["use"]) => libraries.find((each) => each.use === use && isUsable(each));
+  const onlyCpu = wanted?.toLowerCase() === "cpu";
+  const { adapters } = onlyCpu || !library("GPUs") ? { adapters: [] } : await findAdapters();
+  const gpus = adapters.map((adapter, i) => gpu(adapter, i));
+  if (wanted !== undefined && !onlyCpu) {
+    const chosen = chooseAdapter(adapters, wanted.replace(/^gpu:?/i, "") || undefined);
+    return gpus.filter(({ adapter }) => adapter === chosen);
+  }
+  return [...gpus, ...cpus(library("matrix products on the cpu")?.name)];
+}
+
+function gpu(adapter: AdapterDescription, place: number): Candidate {
+  const name = `gpu:${place}`;
+  return {
+    name,
+    options: { device: name },
+    adapter,
+    description: [adapter.name, adapter.kind, `${adapter.api} ${adapter.driver}`.trim()].join(", "),
+    open: () => openWgpu({ adapter: place, tune: false }),
+  };
+}
+
+function cpus(blas: string | undefined): Candidate[] {
+  const threads = `${availableParallelism()} threads`;
+  const cpu = (name: string, how: string): Candidate => {
+    const options = { device: "cpu", blas: how === blas };
+    return { name, options, description: `${threads}, ${how}`, open: () => openDevice(options) };
+  };
+  const alone = "WebAssembly alone";
+  return blas ? [cpu("cpu", blas), cpu("cpu --blas off", alone)] : [cpu("cpu", alone)];
+}
+
+/** What a machine has whose GPU Vulkan does not show: its driver is there, or at least the device. */
+export function missingGpu(adapters: readonly AdapterDescription[]): Problem | undefined {
+  if (process.platform !== "linux" || adapters.some(({ kind }) => kind !== "software")) return undefined;
+  if (existsSync("/proc/driver/nvidia/gpus")) {
+    return {
+      what: "the NVIDIA driver is loaded, but its GPU is not among the devices",
+      remedy:
+        "install libvulkan1 and the driver's Vulkan part (libnvidia-gl on Debian); in a container, set " +
+        "NVIDIA_DRIVER_CAPABILITIES=all",
+    };
+  }
+  const nodes = existsSync("/dev/dri") ? readdirSync("/dev/dri").filter((name) => name.startsWith("renderD")) : [];
+  if (nodes.length === 0) return undefined;
+  return {
+    what: `there is a GPU (/dev/dri/${nodes[0]}), but it is not among the devices`,
+    remedy: "install its Vulkan driver (mesa-vulkan-drivers on Debian), and join the group render",
+  };
+}

@@ -1,0 +1,53 @@
+/** Every kernel on a device, against its plain loop in float64. */
+import type { Backend } from "../../backends/backend.ts";
+import { casesOf } from "./kernel_cases.ts";
+import { checkCase, checkVariant, expectedOf, variantsOf } from "./kernel_check.ts";
+
+export interface KernelReport {
+  /** How many kernels, their variants, and sizes of either were tried. */
+  readonly kernels: number;
+  readonly variants: number;
+  readonly cases: number;
+  /** The first size at which a kernel or variant is wrong, and how. */
+  readonly wrong: readonly { readonly kernel: string; readonly sizes: string; readonly how: string }[];
+  readonly seconds: number;
+}
+
+/**
+ * @param progress is told how many of how many sizes are done
+ * @throws DeviceError when the device fails
+ */
+export async function checkKernels(
+  backend: Backend,
+  progress: (done: number, total: number) => void,
+): Promise<KernelReport> {
+  const start = performance.now();
+  const cases = casesOf(backend.kind);
+  const names = { kernels: new Set<string>(), variants: new Set<string>() };
+  const wrong = new Map<string, KernelReport["wrong"][number]>();
+  const note = (kernel: string, sizes: string, how: string | undefined) => {
+    if (how !== undefined && !wrong.has(kernel)) wrong.set(kernel, { kernel, sizes, how });
+  };
+  let count = 0;
+  for (const [done, each] of cases.entries()) {
+    progress(done, cases.length);
+    names.kernels.add(each.kernel.name);
+    note(each.kernel.name, each.title, await checkCase(backend, each, await expectedOf(each)));
+    count++;
+    for (const variant of backend.kind === "wgpu" ? variantsOf(each) : []) {
+      names.variants.add(variant.name);
+      note(variant.name, each.title, await checkVariant(backend, each, variant));
+      count++;
+    }
+    // Plain loops don't wait: a key that is pressed, and the line of progress, get their turn.
+    await Bun.sleep(0);
+  }
+  const seconds = (performance.now() - start) / 1000;
+  return {
+    kernels: names.kernels.size,
+    variants: names.variants.size,
+    cases: count,
+    wrong: [...wrong.values()],
+    seconds,
+  };
+}

@@ -1,0 +1,115 @@
+/** What a person pastes into a report: whole, narrow, and without where their files lie. */
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { appendFileSync, cpSync, realpathSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { cacheFolder } from "../../src/native/cache.ts";
+import { OPENBLAS, WGPU, type NativeLibrary } from "../../src/native/table.ts";
+import { cli, jsonLines, temporaryFolder } from "../helpers/cli.ts";
+
+// Every kernel and two trainings, on a machine that may be busy.
+setDefaultTimeout(300_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const project = fileURLToPath(new URL("../../", import.meta.url)).replace(/[\\/]$/, "");
+const platform = `${process.platform}-${process.arch}`;
+const run = (args: readonly string[], env: Record<string, string> = {}) => cli(args, { cwd: folder.path, env });
+
+/** A cache folder in which the libraries that were fetched have a byte too many. */
+function changedCache(): string {
+  const cache = join(folder.path, "secret-place");
+  cpSync(cacheFolder("native"), join(cache, "native"), { recursive: true });
+  for (const { name, version, sources } of [WGPU, OPENBLAS] satisfies NativeLibrary[]) {
+    const source = sources[platform];
+    if (source) appendFileSync(join(cache, "native", `${name}-${version}-${platform}`, source.file), "x");
+  }
+  return cache;
+}
+
+test("as JSON: machine, libraries, devices, then what came of each trial; --verbose with paths", async () => {
+  const { code, stdout } = await run(["doctor", "--device", "cpu", "--json", "--verbose"]);
+  const findings = jsonLines(stdout);
+  const of = (type: string) => findings.filter((finding) => finding.type === type);
+  expect(of("problem")).toEqual([]);
+  expect(code).toBe(0);
+  expect(of("machine")).toMatchObject([{ bun: Bun.version, cores: navigator.hardwareConcurrency }]);
+  const [{ disks }] = of("machine") as [{ disks: { path: string }[] }];
+  expect(disks.map(({ path }) => path)).toEqual([realpathSync(folder.path), cacheFolder("native")]);
+  expect(of("library").map(({ use }) => use)).toEqual([
+    ...["GPUs", "matrix products on the cpu", "JPEG", "other images", "pictures", "trainings on several devices"],
+  ]);
+  // What is not pinned is told apart by its hash.
+  for (const { origin, sha256, path } of of("library")) {
+    if (origin === "pinned") expect(sha256).toBeUndefined();
+    else if (path?.startsWith("/")) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
+  }
+  const devices = of("device").map(({ device }) => device);
+  expect([["cpu"], ["cpu", "cpu --blas off"]]).toContainEqual(devices);
+  expect(of("kernels").map(({ device }) => device)).toEqual(devices);
+  for (const { kernels, cases, wrong } of of("kernels")) {
+    expect(wrong).toEqual([]);
+    expect(kernels).toBeGreaterThan(30);
+    expect(cases).toBeGreaterThan(300);
+  }
+  expect(of("training").map(({ device }) => device)).toEqual(devices);
+  for (const { firstLoss, loss, bound, result } of of("training")) {
+    expect(firstLoss).toBeGreaterThan(2);
+    expect(result).toBe("learned");
+    expect(loss).toBeLessThan(bound);
+  }
+  expect(findings.at(-1)).toMatchObject({ type: "end", problems: 0 });
+});
+
+describe("with libraries that were changed", () => {
+  const cache = changedCache();
+  const hasOpenBlas = OPENBLAS.sources[platform] !== undefined;
+
+  test("for people: what is wrong and what to do, in 80 columns, without a private path", async () => {
+    const env = { ALEXNET_CACHE: cache, NO_COLOR: "1" };
+    const { code, stdout } = await run(["doctor", "--device", "cpu"], env);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/^alexnet \d+\.\d+\.\d+/);
+    for (const line of stdout.split("\n")) expect(Bun.stringWidth(line)).toBeLessThanOrEqual(80);
+    expect(stdout).not.toContain("\x1b");
+    for (const path of [folder.path, project, homedir() + "/"]) expect(stdout).not.toContain(path);
+    const flowing = stdout.replace(/\s+/g, " ");
+    expect(flowing).toContain("environment ALEXNET_CACHE is set");
+    expect(flowing).toContain(`wgpu-native unusable`);
+    expect(flowing).toMatch(
+      new RegExp(
+        `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the file that was published: the SHA-256 of ` +
+          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} What to do: delete it, and it is fetched again`,
+      ),
+    );
+    // The rest is tried all the same.
+    expect(flowing).toMatch(/Trials cpu kernels right: .* cpu learns: loss/);
+  });
+
+  test("other commands refuse them with one line", async () => {
+    const env = { ALEXNET_CACHE: cache };
+    for (const [args, name] of [
+      [["devices"], "wgpu-native"],
+      [["train", "--device", "gpu", "--epochs", "1"], "wgpu-native"],
+      ...(hasOpenBlas && process.env.BLAS_LIB_PATH === undefined
+        ? [[["train", "--device", "cpu", "--epochs", "1"], "openblas"] as const]
+        : []),
+    ] as const) {
+      const { code, stderr } = await run(args, env);
+      // A system that has a BLAS of its own does not look at the one that was fetched.
+      if (name === "openblas" && code === 0) continue;
+      expect(stderr).toMatch(new RegExp(`^error: ${name} .* is not the file that was published: .*\\n$`));
+      expect(code).toBe(1);
+    }
+  });
+});
+
+test("a device that is not there, and a wrong option", async () => {
+  const absent = await run(["doctor", "--device", "gpu:nothing"]);
+  expect(absent.stderr).toMatch(/^error: no GPU /);
+  expect(absent.code).toBe(1);
+  const wrong = await run(["doctor", "--devise", "cpu"]);
+  expect(wrong.stderr).toMatch(/^error: unknown option --devise; did you mean "--device"\?/);
+  expect(wrong.code).toBe(2);
+});
