@@ -15,7 +15,7 @@ afterAll(folder.remove);
 const options = { cwd: folder.path };
 const KILLS = Number(process.env.KILLS ?? 20);
 /** More than are done between all the kills. */
-const EPOCHS = Math.ceil(1.5 * KILLS);
+const EPOCHS = 20 + Math.ceil(KILLS / 2);
 const TIMEOUT_MS = 60_000 + 12_000 * KILLS;
 
 /**
@@ -88,8 +88,8 @@ test(
       // Otherwise it was done before, and more epochs are needed.
       expect(killed, context).toBe(true);
     }
-    const args = existsSync(join(run, "config.json")) ? ["train", "--resume", "killed"] : [...train, "--out", "killed"];
-    const last = await cli(args, options);
+    const begun = existsSync(join(run, "config.json"));
+    const last = await cli(begun ? ["train", "--resume", "killed", "--json"] : [...train, "--out", "killed"], options);
     const context = `seed ${seed}: ${story.join("; ")}`;
     expect(last.stderr, context).toBe("");
     expect(last.code, context).toBe(0);
