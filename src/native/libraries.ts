@@ -63,7 +63,7 @@ export async function findBlas(): Promise<BlasLibrary | undefined> {
     );
   }
   const path = cachedPath(OPENBLAS);
-  return systemBlas() ?? (path === undefined ? undefined : probe(await checked(OPENBLAS, path), "OpenBLAS"));
+  return systemBlas() ?? (path === undefined ? undefined : probe(checked(OPENBLAS, path), "OpenBLAS"));
 }
 
 /** For set-up: fetches wgpu-native unless it is there. @throws DeviceError that lists what was tried */
@@ -117,10 +117,10 @@ function keptAt(library: NativeLibrary): string | undefined {
   return source && cached(folderOf(library), source.file);
 }
 
-async function checked(library: NativeLibrary, path: string): Promise<FoundLibrary> {
+function checked(library: NativeLibrary, path: string): FoundLibrary {
   const { name, version, variable } = library;
   const remedy = `delete it, and it is fetched again, or set ${variable} to use another`;
-  await requirePinned({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
+  requirePinned({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
   return { path, origin: "pinned" };
 }
 

@@ -8,7 +8,7 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { requirePinnedNow, type Pinned } from "./pins.ts";
+import { requirePinned, type Pinned } from "./pins.ts";
 
 export type PackageName = "@julusian/jpeg-turbo" | "@napi-rs/image" | "@resvg/resvg-js";
 
@@ -102,5 +102,5 @@ function locate(name: PackageName, file: string): string | undefined {
  * @throws ChangedLibraryError when one of its files is another than the one that was published
  */
 export function requirePackage(name: PackageName): void {
-  for (const file of packagedFiles(name)) requirePinnedNow(file);
+  for (const file of packagedFiles(name)) requirePinned(file);
 }

@@ -3,7 +3,7 @@ import { dlopen, FFIType } from "bun:ffi";
 import { DeviceError } from "../errors.ts";
 import type { FoundLibrary } from "./libraries.ts";
 import { packagedFiles } from "./packages.ts";
-import { requirePinnedNow } from "./pins.ts";
+import { requirePinned } from "./pins.ts";
 
 /** By `process.platform`, after the package's own build: what package managers and libjpeg-turbo's installer put there. */
 const SYSTEM: Readonly<Record<string, readonly string[]>> = {
@@ -33,7 +33,7 @@ export function findTurbojpeg(): FoundLibrary | undefined {
   // The package is a Node add-on. On Linux the library lies beside the add-on; elsewhere it is part of it, and can be
   // called where the add-on exports it.
   for (const file of packagedFiles("@julusian/jpeg-turbo")) {
-    requirePinnedNow(file);
+    requirePinned(file);
     if (works(file.path)) return { path: file.path, origin: "pinned" };
   }
   const path = (SYSTEM[process.platform] ?? []).find(works);

@@ -35,8 +35,8 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   if (!Number.isInteger(threads) || threads < 1) {
     throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 on`);
   }
-  // The library is hashed on another thread meanwhile.
-  const [blas, module] = await Promise.all([options.blas === false ? undefined : findBlas(), loadKernels()]);
+  const blas = options.blas === false ? undefined : await findBlas();
+  const module = await loadKernels();
   const heap = new Heap(reserveMemory(), STATIC_BYTES);
   const { memory } = heap;
   const { workers, ring } = await startWorkers({ threads, module, heap, blas });

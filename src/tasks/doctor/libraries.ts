@@ -61,7 +61,7 @@ async function described(name: string, use: Use, find: () => Promise<Found | und
     const found = await find();
     if (!found) return { name, use, origin: "none" };
     const path = found.origin === "pinned" ? found.path : fileOf(found.path);
-    const sha256 = found.origin !== "pinned" && isAbsolute(path) ? await sha256Of(path) : undefined;
+    const sha256 = found.origin !== "pinned" && isAbsolute(path) ? sha256Of(path) : undefined;
     return { name, use, ...found, path, ...(sha256 && { sha256 }) };
   } catch (error) {
     // "wgpu-native … is not at …: put the file there": what it is comes before the last colon, what to do behind it.
