@@ -4,9 +4,10 @@
  * (MPI 5.0 §20), that of MPICH and all that goes with it, and that of Open MPI, whose handles are addresses.
  */
 import { dlopen, ptr, type FFIFunction, type Library, type Pointer } from "bun:ffi";
-import { existsSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DeviceError } from "../errors.ts";
+import { ancestors, holdLine } from "./pmi.ts";
 
 /** How a person gets MPI. */
 export const HOW_TO_GET_MPI =
@@ -31,6 +32,8 @@ export function launcherOf(env: Environment = process.env): Launcher | undefined
   if (env.OMPI_COMM_WORLD_RANK !== undefined) return { family: "openmpi", size: count(env.OMPI_COMM_WORLD_SIZE) };
   // Hydra, Intel MPI, MS-MPI, and Slurm's pmi2.
   if (env.PMI_RANK !== undefined) return { family: "mpich", size: count(env.PMI_SIZE) };
+  // Hydra with -pmi-port.
+  if (env.PMI_ID !== undefined && env.PMI_PORT !== undefined) return { family: "mpich", size: undefined };
   if (env.PMIX_RANK !== undefined) return { family: "pmix", size: undefined };
   const tasks = count(env.SLURM_STEP_NUM_TASKS) ?? 1;
   // A batch script has Slurm's variables too, but is no step with tasks of its own.
@@ -90,7 +93,10 @@ export function openMpi({ family, size }: Launcher): Mpi {
 
 /** The folders of libraries that belong to the launcher: the programs above this process, and what the PATH names. */
 function launcherFolders(): string[] {
-  const programs = [...ancestors(), ...["mpiexec", "mpirun"].map((name) => Bun.which(name))];
+  const programs = [
+    ...ancestors().map(({ program }) => program),
+    ...["mpiexec", "mpirun"].map((name) => Bun.which(name)),
+  ];
   const isLauncher = /^(mpiexec|mpirun|hydra|orte|prte|ompi|pmi)/;
   const folders = programs.flatMap((program) => {
     if (!program) return [];
@@ -99,21 +105,6 @@ function launcherFolders(): string[] {
     return [dirname(dirname(program)), dirname(dirname(real))];
   });
   return [...new Set(folders)].flatMap((folder) => [join(folder, "lib"), join(folder, "lib64")]);
-}
-
-/** The programs that this process descends from, nearest first, where the system tells. */
-function ancestors(): string[] {
-  const found: string[] = [];
-  try {
-    for (let id = process.ppid; id > 1;) {
-      found.push(readlinkSync(`/proc/${id}/exe`));
-      // The name, in brackets, may hold anything; the parent is the second field behind it.
-      id = Number(readFileSync(`/proc/${id}/stat`, "utf8").split(")").at(-1)!.trim().split(" ")[1]);
-    }
-  } catch {
-    // Another system, or somebody else's process: the PATH has to do.
-  }
-  return found;
 }
 
 const functions = {
@@ -224,6 +215,7 @@ export class Mpi {
 
   /** Waits until all ranks have called it. @throws DeviceError */
   init(): { readonly rank: number; readonly size: number } {
+    holdLine();
     this.#check("MPI_Init_thread", this.#calls.MPI_Init_thread(null, null, this.#abi.funneled, ptr(this.#flag)));
     // So that errors come back as numbers instead of ending the process.
     this.#calls.MPI_Comm_set_errhandler(this.#abi.world, this.#abi.errorsReturn);
