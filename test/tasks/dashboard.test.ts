@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
+import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
 import { openDashboard, type Dashboard } from "../../src/tasks/dashboard/server.ts";
@@ -18,6 +18,15 @@ const at = (name: string) => join(folder.path, name);
 const options = { ...tiny, data: at("photos"), augment: "mirror,colour" };
 
 beforeAll(async () => void (await makePhotos(at("photos"), 6, 10)));
+
+/** The status of a GET with any Host header: `fetch` refuses to send some. */
+async function statusOf(port: number, path: string, host: string): Promise<number> {
+  const socket = connect(port, "127.0.0.1");
+  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
+  const [answer] = (await once(socket, "data")) as [Buffer];
+  socket.destroy();
+  return Number(answer.toString("latin1").split(" ")[1]);
+}
 
 /** Trains with a dashboard, and does something at each event. */
 async function trainShown(out: string, epochs: number, at_: (event: TrainEvent, dashboard: Dashboard) => void) {
@@ -59,6 +68,9 @@ test("only 127.0.0.1 listens, and only the token, our own name and the right met
     expect(await status(url, { headers: { host: other } })).toBe(403);
     expect(await status(`${url}stop`, { method: "POST", headers: { host: other } })).toBe(403);
   }
+  // Hosts that no address can have: with each, Bun knows of no address but the path.
+  for (const other of ["127.0.0.1:99999999", "a b", "["])
+    expect(await statusOf(Number(port), pathname, other)).toBe(403);
   expect(await status(url, { headers: { host: `localhost:${port}` } })).toBe(200);
   expect(dashboard.signal.aborted).toBe(false);
   await dashboard.close();

@@ -67,12 +67,13 @@ export function openDashboard(port = 0): Dashboard {
     stop: () => gate.stop(),
   };
   const answer = (request: Request): Response => {
-    const { host, pathname, searchParams } = new URL(request.url);
-    if (!isOwn(request.headers.get("host") ?? host, server.port!)) return refuse(403);
-    const [, given = "", name = "", ...rest] = pathname.split("/");
+    // With a Host header that no address can have, there is no address.
+    const url = URL.parse(request.url);
+    if (!url || !isOwn(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
+    const [, given = "", name = "", ...rest] = url.pathname.split("/");
     if (!isSame(given, token) || rest.length > 0) return refuse(404);
     if (Object.hasOwn(pages, name)) {
-      return request.method === "GET" ? pages[name]!(searchParams) : refuse(405, { allow: "GET" });
+      return request.method === "GET" ? pages[name]!(url.searchParams) : refuse(405, { allow: "GET" });
     }
     if (!Object.hasOwn(actions, name)) return refuse(404);
     if (request.method !== "POST") return refuse(405, { allow: "POST" });

@@ -1,0 +1,109 @@
+/** Damaged files of a run, and damaged requests to the dashboard: read as far as they go, refused with one line, or not there. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { AlexNetError } from "../../src/errors.ts";
+import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { changeConfig } from "../../src/tasks/config.ts";
+import { openDashboard } from "../../src/tasks/dashboard/server.ts";
+import { readHistory } from "../../src/tasks/history.ts";
+import { Run } from "../../src/tasks/runs.ts";
+import { train } from "../../src/tasks/train.ts";
+import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { mutate, ROUNDS } from "../helpers/mutate.ts";
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const path = join(folder.path, "run");
+const TIMEOUT_MS = 20_000 + 20 * ROUNDS;
+
+/** What is read of each file; true when it says something. */
+const READERS: Readonly<Record<string, (run: Run) => boolean>> = {
+  "config.json": (run) => changeConfig(run.readConfig(), {}).network !== "",
+  "start.json": (run) => run.readStart() !== undefined,
+  "confusion.json": (run) => run.readConfusion() !== undefined,
+  "log.jsonl": (run) => readHistory(run).epochs.length > 0,
+  "last.safetensors": (run) => {
+    openCheckpoint(run.last).close();
+    return true;
+  },
+};
+
+describe("a run", () => {
+  beforeAll(async () => {
+    const data = await makePhotos(join(folder.path, "photos"), 3, 10);
+    await train({ ...tiny, data, epochs: 2, out: path });
+  }, 60_000);
+
+  test.each(Object.keys(READERS))(
+    "%s",
+    (name) => {
+      const [file, run, read] = [join(path, name), new Run(path), READERS[name]!];
+      const whole = readFileSync(file);
+      expect(read(run)).toBe(true);
+      let good = 0;
+      for (let round = 0; round < ROUNDS; round++) {
+        writeFileSync(file, mutate(whole, round));
+        try {
+          if (read(run)) good++;
+        } catch (error) {
+          if (!(error instanceof AlexNetError)) throw new Error(`round ${round}: no AlexNetError`, { cause: error });
+          expect(error.message).not.toContain("\n");
+        }
+      }
+      writeFileSync(file, whole);
+      // Not all damage is found, nor none. A checkpoint has a sum over all of it.
+      expect(good).toBeLessThan(ROUNDS);
+    },
+    TIMEOUT_MS,
+  );
+});
+
+describe("the dashboard", () => {
+  const AT_ONCE = 20;
+  /** A request that lacks its end waits for it: so long. */
+  const PATIENCE_MS = 50;
+
+  /** Sends bytes, and returns the beginning of what is answered, if anything is. */
+  function send(port: number, bytes: Uint8Array, patienceMs = PATIENCE_MS): Promise<string> {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const socket = connect(port, "127.0.0.1", () => void socket.write(bytes));
+    const end = (answer: string) => {
+      clearTimeout(timer);
+      socket.destroy();
+      resolve(answer);
+    };
+    const timer = setTimeout(end, patienceMs, "");
+    socket.on("data", (data) => end(data.toString("latin1", 0, 32)));
+    socket.on("error", () => end(""));
+    socket.on("close", () => end(""));
+    return promise;
+  }
+
+  test(
+    "requests",
+    async () => {
+      const dashboard = openDashboard();
+      const { port, pathname } = new URL(dashboard.url);
+      const token = pathname.replaceAll("/", "");
+      const requests = [`GET /${token}/state?charts=1&dark=1`, `POST /${token}/pause`, `GET /${token}/`].map((line) =>
+        Buffer.from(`${line} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nContent-Length: 0\r\nAccept: */*\r\n\r\n`),
+      );
+      for (let round = 0; round < ROUNDS; round += AT_ONCE) {
+        const sent = Array.from({ length: AT_ONCE }, (_, i) => mutate(requests[(round + i) % 3]!, round + i));
+        const answers = await Promise.all(sent.map((bytes) => send(Number(port), bytes)));
+        for (const [i, answer] of answers.entries()) {
+          expect(answer).toMatch(/^$|^HTTP\/1\.1 (2\d\d|4\d\d|505) /);
+          // Nobody gets anything without the token.
+          if (/^HTTP\/1\.1 2/.test(answer)) expect(Buffer.from(sent[i]!).toString("latin1")).toContain(token);
+        }
+        // Nor does anything end the training, or the answers to who knows it.
+        expect(dashboard.signal.aborted).toBe(false);
+        expect(await send(Number(port), requests[0]!, 10_000)).toStartWith("HTTP/1.1 200 ");
+      }
+      await dashboard.close();
+    },
+    TIMEOUT_MS,
+  );
+});
