@@ -201,8 +201,9 @@ function alexnetCifar(name: string, about: string, change: Partial<Parts>): Netw
     classes: 10,
     recipe: {
       ...CIFAR_RECIPE,
+      batch: 64,
       epochs: 60,
-      schedule: { kind: "cosine", rate: 0.002 },
+      schedule: { kind: "cosine", rate: 0.003 },
       decay: 0.0005,
       biasRate: 1,
       augmentation: PAPER_AUGMENTATION,

@@ -252,8 +252,7 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
 /** The run in runs/ whose file of this name is the newest. */
 export function newestRun(file: string): Run | undefined {
   const newest = newestIn(RUNS, (path) => existsSync(join(path, file)));
-  if (newest) return new Run(newest.path);
-  throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+  return newest && new Run(newest.path);
 }
 
 interface Dated {

@@ -46,7 +46,7 @@ export type Claim = Comparison | Race;
 
 export const isRace = (claim: Claim): claim is Race => "seconds" in claim;
 
-const LENGTHS = { default: { epochs: 12, limit: 10_000 }, full: { epochs: 60 } };
+const LENGTHS = { default: { epochs: 10, limit: 10_000 }, full: { epochs: 60 } };
 
 /** What the parts of the paper's network are compared with; trained once for all of them. */
 const WHOLE: Arm = { name: "the whole network", model: "alexnet-cifar" };
@@ -61,7 +61,7 @@ export const CLAIMS: readonly Claim[] = [
       { name: "ReLU", model: "relu-or-tanh" },
       { name: "tanh", model: "relu-or-tanh-tanh" },
     ],
-    sizes: { default: { epochs: 40, limit: 10_000 }, full: { epochs: 60 } },
+    sizes: { default: { epochs: 40, limit: 5000 }, full: { epochs: 60 } },
   },
   {
     name: "lrn",
