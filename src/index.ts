@@ -47,6 +47,7 @@ export { look, type Look, type LookOptions } from "./tasks/look.ts";
 export { exportModel, type Exported, type ExportOptions } from "./tasks/export.ts";
 export { importWeights, type Imported, type ImportOptions } from "./tasks/import.ts";
 export { report, type ReportOptions } from "./tasks/report.ts";
+export { doctor, type DoctorOptions, type Finding } from "./tasks/doctor.ts";
 export { draw, type DrawOptions } from "./tasks/draw.ts";
 export { pack, type PackOptions, type PackResult } from "./tasks/pack.ts";
 export type { Watcher } from "./tasks/watcher.ts";

@@ -74,23 +74,19 @@ export async function doctor(
 }
 
 /** The problem that ended a try, if one did: the next device gets its turn all the same. */
-async function tried({ name }: Candidate, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
+async function tried(candidate: Candidate, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
   try {
     await work();
     return undefined;
   } catch (error) {
-    return { what: `${name}: ${what} failed: ${messageOf(error)}`, remedy: REMEDY[remedyFor(name)] };
+    return { what: `${candidate.name}: ${what} failed: ${messageOf(error)}`, remedy: remedyFor(candidate) };
   }
 }
 
-const REMEDY = {
-  gpu: "update the GPU's driver; until then, --device cpu does without it",
-  blas: "--blas off does without the BLAS; this is worth a report",
-  cpu: "this is worth a report, with all of this text",
-} as const;
-
-function remedyFor(device: string): keyof typeof REMEDY {
-  return device.startsWith("gpu") ? "gpu" : device === "cpu" ? "blas" : "cpu";
+function remedyFor({ adapter, options }: Candidate): string {
+  if (adapter) return "update the GPU's driver; until then, --device cpu does without it";
+  if (options.blas) return "use another BLAS (BLAS_LIB_PATH); until then, --blas off does without one";
+  return "this is worth a report, with all of this text";
 }
 
 type Report = (problem: Problem | undefined) => void;
@@ -100,16 +96,15 @@ type Found = (finding: Finding) => void;
 async function tryKernels(candidate: Candidate, found: Found, report: Report, progress: Progress): Promise<void> {
   const { name } = candidate;
   // Its inputs are drawn when it is loaded, which takes a second.
-  const { checkKernels } = await import("./doctor/kernels.ts");
+  const { checkKernels, wordsOf } = await import("./doctor/kernels.ts");
   const backend = await candidate.open();
   try {
     const checked = await checkKernels(backend, (done, total) =>
       progress(`${name}: kernels, ${done} of ${total} sizes`),
     );
     found({ type: "kernels", device: name, ...checked });
-    for (const { kernel, sizes, how } of checked.wrong) {
-      report({ what: `${name}: ${kernel} is wrong (${sizes}): ${how}`, remedy: REMEDY[remedyFor(name)] });
-    }
+    const what = wordsOf(checked);
+    if (what) report({ what: `${name}: ${what}`, remedy: remedyFor(candidate) });
   } finally {
     await backend.close();
   }
@@ -122,6 +117,6 @@ async function tryTraining(candidate: Candidate, found: Found, report: Report, p
   if (trained.result !== "failed") return;
   report({
     what: `${name}: the loss went from ${trained.firstLoss.toFixed(2)} to ${trained.loss.toFixed(2)}, not below ${LOSS_BOUND}`,
-    remedy: REMEDY[remedyFor(name)],
+    remedy: remedyFor(candidate),
   });
 }

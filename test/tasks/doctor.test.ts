@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReference } from "../../src/backends/reference.ts";
 import type { Backend } from "../../src/backends/backend.ts";
-import { checkKernels } from "../../src/tasks/doctor/kernels.ts";
+import { checkKernels, wordsOf } from "../../src/tasks/doctor/kernels.ts";
 import { describeMachine, machineProblems } from "../../src/tasks/doctor/machine.ts";
 import { difference } from "../../src/tasks/doctor/numbers.ts";
 import { PROJECT, privatePlaces, valueWithoutPlaces, withoutPlaces } from "../../src/tasks/doctor/private.ts";
@@ -31,6 +31,8 @@ describe("kernels", () => {
       how: expect.stringMatching(/^w\[0\] is -?0\.\d+ instead of -?0\.\d+: off by /),
     });
     expect(report.kernels).toBeGreaterThan(30);
+    expect(wordsOf(report)).toMatch(/^2 of \d+ kernels are wrong \((sgd, max_pool_forward|max_pool_forward, sgd)\): /);
+    expect(wordsOf({ ...report, wrong: [] })).toBeUndefined();
     expect(counts.length).toBe(report.cases);
   }, 60_000);
 

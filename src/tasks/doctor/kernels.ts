@@ -51,3 +51,14 @@ export async function checkKernels(
     seconds,
   };
 }
+
+/** What is wrong, in words; undefined when nothing is. */
+export function wordsOf({ wrong, kernels, variants }: KernelReport): string | undefined {
+  const [first] = wrong;
+  if (!first) return undefined;
+  const names = wrong.map(({ kernel }) => kernel).join(", ");
+  return (
+    `${wrong.length} of ${kernels + variants} kernels are wrong (${names}): ` +
+    `${first.kernel}, ${first.sizes}: ${first.how}`
+  );
+}
