@@ -8,7 +8,7 @@ import { Transformer } from "@napi-rs/image";
 import { drawFigure } from "../../src/data/shapes.ts";
 import { Purpose, Random } from "../../src/random.ts";
 
-const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 /** A folder that `remove` deletes again. */
 export function temporaryFolder(): { readonly path: string; remove(): void } {

@@ -1,0 +1,72 @@
+/** The launchers of MPI that this machine has. REQUIRE_BACKENDS with "mpi" in it makes their absence a failure, as in CI. */
+import { existsSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+export interface MpiLauncher {
+  readonly name: string;
+  readonly path: string;
+}
+
+const wheel = fileURLToPath(new URL("../../.cache/mpich/bin/mpiexec", import.meta.url));
+
+/** MPIEXEC names one; Debian has each under a name of its own; the wheel is where CI puts it. */
+const candidates: readonly [string, string | null][] = [
+  ["MPIEXEC", process.env.MPIEXEC ?? null],
+  ["Open MPI", Bun.which("mpiexec.openmpi")],
+  ["MPICH", Bun.which("mpiexec.mpich")],
+  ["MPICH's wheel", existsSync(wheel) ? wheel : null],
+  ["mpiexec", Bun.which("mpiexec")],
+];
+
+const found = candidates.flatMap(([name, path]) => (path ? [{ name, path }] : []));
+/** Plain `mpiexec` is one of the others, where there are others. */
+export const launchers: readonly MpiLauncher[] =
+  found.length > 1 ? found.filter(({ name }) => name !== "mpiexec") : found;
+
+const required = (process.env.REQUIRE_BACKENDS ?? "").split(",").includes("mpi");
+/** Why tests are skipped; undefined where they are not. */
+export const missing = launchers.length > 0 || required ? undefined : "there is no mpiexec";
+
+/**
+ * More ranks than cores, and a test that may run as root, are nothing that Open MPI allows by itself; and by itself it
+ * gives ranks a second between SIGTERM and SIGKILL.
+ */
+const ENVIRONMENT = {
+  OMPI_ALLOW_RUN_AS_ROOT: "1",
+  OMPI_ALLOW_RUN_AS_ROOT_CONFIRM: "1",
+  OMPI_MCA_rmaps_base_oversubscribe: "1",
+  OMPI_MCA_odls_base_sigkill_timeout: "60",
+};
+
+/** Starts a program on so many ranks; `others` are further ranks with other arguments. */
+export function startRanks(
+  size: number,
+  args: readonly string[],
+  cwd: string,
+  { launcher = launchers[0], others }: { readonly launcher?: MpiLauncher; readonly others?: readonly string[] } = {},
+) {
+  if (!launcher) throw new Error("mpi is required (REQUIRE_BACKENDS), but there is no mpiexec");
+  const ranks = (count: number, own: readonly string[]) => ["-n", `${count}`, process.execPath, ...own];
+  return Bun.spawn([launcher.path, ...ranks(size, args), ...(others ? [":", ...ranks(1, others)] : [])], {
+    cwd,
+    env: { ...process.env, ...ENVIRONMENT },
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+}
+
+export interface RanksEnded {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly seconds: number;
+}
+
+/** Waits for the end of all. */
+export async function ended(child: ReturnType<typeof startRanks>): Promise<RanksEnded> {
+  const start = performance.now();
+  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+  await child.exited;
+  return { code: child.exitCode, stdout, stderr, seconds: (performance.now() - start) / 1000 };
+}

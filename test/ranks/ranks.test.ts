@@ -1,0 +1,79 @@
+/** Ranks by each MPI that this machine has: what they do together, and how they end when one of them does. */
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { launcherOf, openMpi } from "../../src/native/mpi.ts";
+import { ALONE, openRanks } from "../../src/ranks/ranks.ts";
+import { jsonLines } from "../helpers/cli.ts";
+import { ended, launchers, missing, startRanks } from "../helpers/mpi.ts";
+
+setDefaultTimeout(120_000);
+const RANK = join(import.meta.dir, "rank.ts");
+
+describe("the launcher", () => {
+  test.each([
+    [{}, undefined],
+    [
+      { PMI_RANK: "1", PMI_SIZE: "4" },
+      { family: "mpich", size: 4 },
+    ],
+    [
+      { PMI_ID: "1", PMI_PORT: "host:1" },
+      { family: "mpich", size: undefined },
+    ],
+    [
+      { OMPI_COMM_WORLD_RANK: "0", OMPI_COMM_WORLD_SIZE: "2", PMIX_RANK: "0" },
+      { family: "openmpi", size: 2 },
+    ],
+    [{ PMIX_RANK: "0" }, { family: "pmix", size: undefined }],
+    // A batch script of Slurm, which is no step.
+    [{ SLURM_PROCID: "0", SLURM_NTASKS: "4" }, undefined],
+    [{ SLURM_STEP_NUM_TASKS: "1" }, undefined],
+  ])("%j", (environment, expected) => expect(launcherOf(environment)).toEqual(expected as never));
+
+  test("Slurm without MPI is said to be that", () => {
+    const text = "srun started 4 tasks without MPI: start them with srun --mpi=pmix or --mpi=pmi2";
+    expect(() => launcherOf({ SLURM_STEP_NUM_TASKS: "4" })).toThrow(text);
+  });
+
+  test("a process that was started alone needs no MPI", async () => {
+    expect(await openRanks()).toBe(ALONE);
+  });
+
+  test("a library that is none is said to be none", () => {
+    process.env.MPI_LIB_PATH = "/nowhere/libmpi.so";
+    const open = () => openMpi({ family: "mpich", size: 2 });
+    expect(open).toThrow("MPI_LIB_PATH is /nowhere/libmpi.so, which can't be loaded or is no MPI library");
+    delete process.env.MPI_LIB_PATH;
+  });
+});
+
+describe.skipIf(missing !== undefined)(`ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {
+  test.each(launchers.map((launcher) => [launcher.name, launcher] as const))("%s", async (_name, launcher) => {
+    const { stdout, stderr, code } = await ended(startRanks(3, [RANK, "all"], import.meta.dir, { launcher }));
+    expect(code, stderr).toBe(0);
+    const lines = jsonLines(stdout).sort((a, b) => a.rank - b.rank);
+    expect(lines.map(({ rank }) => rank)).toEqual([0, 1, 2]);
+    for (const { rank, ...line } of lines) {
+      expect(line).toEqual({
+        ...{ size: 3, small: [6, 6, 6], large: 6, texts: ["", "x", "xx"], shared: { by: 0 }, given: [7, 7, 7, 7, 7] },
+        local: { rank, size: 3 },
+      });
+    }
+  });
+
+  test("one that can't go on says so, and all end", async () => {
+    const { stderr, code, seconds } = await ended(startRanks(3, [RANK, "fail"], import.meta.dir));
+    expect(stderr).toMatch(/^rank 1 of 3 \(.+\): no more$/m);
+    expect(code).toBe(1);
+    expect(seconds).toBeLessThan(30);
+  });
+
+  test("one that hangs is named, and all end", async () => {
+    const { stdout, code, seconds } = await ended(startRanks(3, [RANK, "silent"], import.meta.dir));
+    const told = jsonLines(stdout);
+    expect(told.length).toBeGreaterThan(0);
+    expect(told[0]!.message).toStartWith("rank 1 of 3 has not been heard of for 15 s: it hangs");
+    expect(code).not.toBe(0);
+    expect(seconds).toBeLessThan(30);
+  });
+});

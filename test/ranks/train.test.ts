@@ -1,0 +1,143 @@
+/**
+ * Training on several ranks is training: the same losses as on one, the same bytes every time, resumed on any number of
+ * ranks, stopped in order, and ended when the ranks don't agree.
+ */
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { cli, epochsOf, jsonLines, MAIN, temporaryFolder } from "../helpers/cli.ts";
+import { ended, missing, startRanks } from "../helpers/mpi.ts";
+
+setDefaultTimeout(300_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const options = { cwd: folder.path };
+const cpu = ["--device", "cpu", "--threads", "1", "--json"];
+
+/** The losses of the single steps, out of the means that are told. */
+function losses(stdout: string): number[] {
+  const sums = jsonLines(stdout).flatMap(({ type, loss, batch }) => (type === "step" ? [loss * batch] : []));
+  return sums.map((sum, i) => sum - (sums[i - 1] ?? 0));
+}
+
+const train = (size: number, args: readonly string[]) => ended(startRanks(size, [MAIN, "train", ...args], folder.path));
+const bytes = (run: string) => readFileSync(join(folder.path, run, "last.safetensors"));
+
+describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {
+  // Crops, mirror images, colours, dropout, and images mixed across the borders of shares. The rate is low: what sums in
+  // another order differ by grows from step to step, as it does between two libraries of BLAS.
+  const step = ["--model", "alexnet-cifar", "--augment", "modern", "--rate", "0.000001", "--batch", "16", ...cpu];
+  const hundred = [...step, "--limit", "1600", "--epochs", "1"];
+
+  test("100 steps of 1, 2 and 4 ranks have the same losses", async () => {
+    const one = await cli(["train", ...hundred, "--out", "one"], options);
+    expect(one.code, one.stderr).toBe(0);
+    const expected = losses(one.stdout);
+    expect(expected.length).toBe(100);
+    // Something is learnt, many times more than what is allowed for.
+    expect(expected[0]! - Math.min(...expected)).toBeGreaterThan(0.1);
+    for (const size of [2, 4]) {
+      const { stdout, stderr, code } = await train(size, [...hundred, "--out", `of-${size}`]);
+      expect(code, stderr).toBe(0);
+      const found = losses(stdout);
+      expect(found.length).toBe(100);
+      const differences = found.map((loss, i) => Math.abs(loss - expected[i]!));
+      expect(Math.max(...differences), `${size} ranks`).toBeLessThan(1e-5);
+      // The validation is shared out too.
+      const [a, b] = [one.stdout, stdout].map((text) => jsonLines(text).find(({ type }) => type === "epoch")!.val);
+      expect(Math.abs(a.loss - b.loss)).toBeLessThan(1e-5);
+      expect(b.top1).toBeCloseTo(a.top1, 2);
+    }
+  });
+
+  test("the same number of ranks makes the same bytes; what one number saved, another goes on with", async () => {
+    // 100 images: the last batch of an epoch is not full, and the shares of the last ranks are empty.
+    const small = ["--model", "small", "--batch", "32", "--limit", "100", "--rate", "0.00001", ...cpu];
+    for (const run of ["a", "b"]) {
+      const { code, stderr } = await train(3, [...small, "--epochs", "2", "--out", run]);
+      expect(code, stderr).toBe(0);
+    }
+    expect(bytes("a").equals(bytes("b"))).toBe(true);
+    const more = ["--resume", "b", "--epochs", "4", "--json"];
+    const { code, stderr, stdout } = await train(2, more);
+    expect(code, stderr).toBe(0);
+    expect(jsonLines(stdout)[0]).toMatchObject({ type: "start", from: { epoch: 2, batch: 0 } });
+    expect((await cli(["train", ...small, "--epochs", "4", "--out", "alone"], options)).code).toBe(0);
+    const [found, expected] = ["b", "alone"].map((run) => epochsOf(join(folder.path, run)));
+    expect(found!.length).toBe(4);
+    for (const [i, { train, val }] of (found as any[]).entries()) {
+      expect(Math.abs(train.loss - (expected as any[])[i].train.loss)).toBeLessThan(1e-5);
+      expect(Math.abs(val.loss - (expected as any[])[i].val.loss)).toBeLessThan(1e-5);
+    }
+    expect((await cli(["train", "--resume", "b", "--epochs", "5"], options)).code).toBe(0);
+  });
+
+  test("a signal to mpiexec stops all after the step, saved", async () => {
+    const small = ["--model", "small", "--batch", "32", "--limit", "640", "--rate", "0.0001", ...cpu];
+    const child = startRanks(2, [MAIN, "train", ...small, "--epochs", "500", "--out", "stopped"], folder.path);
+    while (!existsSync(join(folder.path, "stopped", "last.safetensors"))) {
+      expect(child.exitCode).toBeNull();
+      await Bun.sleep(100);
+    }
+    child.kill("SIGINT");
+    const { code, stdout } = await ended(child);
+    expect(code).toBe(1);
+    expect(jsonLines(stdout.slice(stdout.indexOf("{"))).at(-1)).toMatchObject({ type: "end", interrupted: true });
+    const { code: resumed } = await train(2, ["--resume", "stopped", "--epochs", "3"]);
+    expect(resumed).toBe(0);
+  });
+
+  test("a rank that is killed ends all; what was saved last is good", async () => {
+    const small = ["--model", "small", "--batch", "32", "--limit", "640", "--rate", "0.0001", ...cpu];
+    const child = startRanks(3, [MAIN, "train", ...small, "--epochs", "500", "--out", "killed"], folder.path);
+    let victim: number | undefined;
+    while (!existsSync(join(folder.path, "killed", "last.safetensors")) || victim === undefined) {
+      expect(child.exitCode).toBeNull();
+      await Bun.sleep(100);
+      victim = lastDescendant(child.pid);
+    }
+    process.kill(victim, "SIGKILL");
+    const { code, seconds, stderr, stdout } = await ended(child);
+    expect(code).not.toBe(0);
+    expect(seconds).toBeLessThan(30);
+    // The launcher says it: it is the one who knows.
+    expect(stderr + stdout).toMatch(/[Kk]illed|signal 9|EXIT CODE: 9/);
+    expect((await train(2, ["--resume", "killed", "--epochs", "2"])).code).toBe(0);
+  });
+
+  test("ranks that were told different things don't begin", async () => {
+    const common = [MAIN, "train", "--model", "small", "--out", "never", ...cpu];
+    const child = startRanks(2, common, folder.path, { others: [...common, "--seed", "3"] });
+    const { code, stderr, seconds } = await ended(child);
+    expect(code).toBe(1);
+    expect(stderr).toContain(
+      "rank 2 of 3 differs from rank 0: seed is 3, and not given of rank 0: start all ranks alike",
+    );
+    expect(seconds).toBeLessThan(30);
+    expect(existsSync(join(folder.path, "never"))).toBe(false);
+  });
+
+  test("more ranks than images a step are too many", async () => {
+    const { code, stderr } = await train(3, ["--model", "small", "--batch", "2", "--out", "never", ...cpu]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--batch 2: 3 ranks need at least 3 images a step");
+  });
+});
+
+/** The youngest process that descends from one and has no children: a rank. */
+function lastDescendant(id: number): number | undefined {
+  const { stdout } = Bun.spawnSync(["ps", "-A", "-o", "pid=,ppid=,args="]);
+  const rows = stdout
+    .toString()
+    .trim()
+    .split("\n")
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line)!.slice(1));
+  const below = (parent: number): number[] =>
+    rows.flatMap(([pid, ppid]) => (Number(ppid) === parent ? [Number(pid), ...below(Number(pid))] : []));
+  const ours = new Set(below(id));
+  return rows
+    .filter(([pid, , args]) => ours.has(Number(pid)) && args!.startsWith(`${process.execPath} ${MAIN}`))
+    .map(([pid]) => Number(pid))
+    .at(-1);
+}
