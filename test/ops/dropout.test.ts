@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
+import { Tape, type TapeOptions } from "../../src/autograd/tape.ts";
 import { openReference } from "../../src/backends/reference.ts";
 import { ShapeError } from "../../src/errors.ts";
 import { dropout } from "../../src/ops/dropout.ts";
@@ -44,5 +44,26 @@ test("dropout refuses a probability outside of (0, 1)", () => {
   for (const keep of [0, 1, -0.5, 2, NaN]) {
     expect(() => dropout(x, { keep, key })).toThrow(ShapeError);
     expect(() => dropout(x, { keep, key })).toThrow(`keep is ${keep}`);
+  }
+});
+
+test("a part of a batch has its part of the mask", async () => {
+  const [rows, whole] = [7, 10];
+  const all = await masked([rows, whole], {});
+  for (const [first, images] of [
+    [0, 4],
+    [4, 6],
+  ] as const) {
+    const part = await masked([rows, images], { part: { first, whole } });
+    for (let row = 0; row < rows; row++) {
+      const expected = all.slice(row * whole + first, row * whole + first + images);
+      expect(part.slice(row * images, (row + 1) * images)).toEqual(expected);
+    }
+  }
+
+  async function masked(shape: readonly [number, number], options: TapeOptions): Promise<number[]> {
+    const tape = new Tape(openReference(), options);
+    const ones = new Float32Array(shape[0] * shape[1]).fill(1);
+    return [...(await dropout(tape.input(shape, ones), { keep: 0.5, key }).read())];
   }
 });
