@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import { findBlas } from "../native/libraries.ts";
+import { findLauncher, HOW_TO_GET_MPI } from "../native/mpi.ts";
 import { findAdapters } from "../tasks/device.ts";
 import { dim, print, printJson, table } from "./terminal.ts";
 import { verb } from "./verb.ts";
@@ -36,6 +37,11 @@ export default verb({
     ]);
     print(table(rows));
     if (problem) print(dim(`no GPU was looked for: ${problem}`));
+    const mpiexec = findLauncher();
+    const together = mpiexec
+      ? `several together, of one machine or many: ${mpiexec} -n N bun run train …`
+      : `several can train together with MPI. ${HOW_TO_GET_MPI}`;
+    print(dim(together));
     return 0;
   },
 });

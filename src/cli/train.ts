@@ -15,7 +15,9 @@ import { say } from "./terminal.ts";
 
 export default verb({
   name: "train",
-  description: "Train an image classifier: on your photos, or without data on a set that the program draws itself",
+  description:
+    "Train an image classifier: on your photos, or without data on a set that the program draws itself. " +
+    "mpiexec -n N bun run train … trains on N devices, of one machine or of several",
   args: {
     data: {
       type: "positional",

@@ -91,6 +91,11 @@ export function openMpi({ family, size }: Launcher): Mpi {
   );
 }
 
+/** The launcher that a person would call; undefined where there is none. */
+export function findLauncher(): string | undefined {
+  return ["mpiexec", "mpirun", "srun"].find((name) => Bun.which(name) !== null);
+}
+
 /** The folders of libraries that belong to the launcher: the programs above this process, and what the PATH names. */
 function launcherFolders(): string[] {
   const programs = [
