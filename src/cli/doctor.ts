@@ -1,4 +1,5 @@
 import { doctor, type Finding, type Library, type Machine } from "../tasks/doctor.ts";
+import { gigabytes } from "../tasks/doctor/machine.ts";
 import { privatePlaces, valueWithoutPlaces } from "../tasks/doctor/private.ts";
 import { bold, count, dim, duration, green, label, print, printJson, ProgressLine } from "./terminal.ts";
 import { given, verb } from "./verb.ts";
@@ -117,16 +118,16 @@ function machineRows({ version, commit, bun, system, ...machine }: Machine): str
   ];
 }
 
-const ORIGINS: Readonly<Record<Library["origin"], string>> = {
+const ORIGINS: Readonly<Record<Exclude<Library["origin"], "none">, string>> = {
   pinned: "as published",
   system: "of the system",
   variable: "of the environment",
-  none: "none",
   unusable: "unusable",
 };
 
-function libraryRows({ name, version, origin, path, sha256 }: Library): string[] {
-  const rows = row(name, [version, ORIGINS[origin]].filter(Boolean).join(", "));
+function libraryRows({ name, version, use, origin, path, sha256 }: Library): string[] {
+  const whose = origin === "none" ? `none (for ${use})` : ORIGINS[origin];
+  const rows = row(name, [version, whose].filter(Boolean).join(", "));
   return sha256 === undefined ? rows : [...rows, ...row("", label(path!)), ...row("", sha256)];
 }
 
@@ -162,10 +163,6 @@ function wrapped(text: string, indent: number): string[] {
     rest = " ".repeat(indent) + rest.slice(at + 1);
   }
   return [...lines, rest];
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }
 
 function mebibytes(bytes: number): string {

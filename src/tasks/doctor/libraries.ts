@@ -3,9 +3,10 @@ import { dlopen } from "bun:ffi";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { loadWgpu, versionOf } from "../../backends/wgpu/library.ts";
+import { loadImage, loadResvg } from "../../native/add_ons.ts";
 import { findBlas, findWgpu, type BlasLibrary, type FoundLibrary } from "../../native/libraries.ts";
 import { openMpi } from "../../native/mpi.ts";
-import { packagedFiles, PACKAGES, requirePackage, type PackageName } from "../../native/packages.ts";
+import { packagedFiles, PACKAGES, type PackageName } from "../../native/packages.ts";
 import { sha256Of } from "../../native/pins.ts";
 import { findTurbojpeg } from "../../native/turbojpeg.ts";
 import { messageOf, type Problem } from "./problem.ts";
@@ -48,8 +49,8 @@ export async function describeLibraries(): Promise<Library[]> {
         found && { ...found, ...(found.origin === "pinned" && { version: PACKAGES["@julusian/jpeg-turbo"].version }) }
       );
     }),
-    await described("@napi-rs/image", "other images", async () => addOn("@napi-rs/image")),
-    await described("@resvg/resvg-js", "pictures", async () => addOn("@resvg/resvg-js")),
+    await described("@napi-rs/image", "other images", async () => addOn("@napi-rs/image", loadImage)),
+    await described("@resvg/resvg-js", "pictures", async () => addOn("@resvg/resvg-js", loadResvg)),
     await described("MPI", "trainings on several devices", async () => mpi()),
   ];
 }
@@ -60,9 +61,10 @@ async function described(name: string, use: Use, find: () => Promise<Found | und
   try {
     const found = await find();
     if (!found) return { name, use, origin: "none" };
-    const path = found.origin === "pinned" ? found.path : fileOf(found.path);
-    const sha256 = found.origin !== "pinned" && isAbsolute(path) ? sha256Of(path) : undefined;
-    return { name, use, ...found, path, ...(sha256 && { sha256 }) };
+    const { origin, version } = found;
+    const path = origin === "pinned" ? found.path : fileOf(found.path);
+    const sha256 = origin !== "pinned" && isAbsolute(path) ? sha256Of(path) : undefined;
+    return { name: found.name ?? name, use, origin, path, ...(version && { version }), ...(sha256 && { sha256 }) };
   } catch (error) {
     // "wgpu-native … is not at …: put the file there": what it is comes before the last colon, what to do behind it.
     const message = messageOf(error);
@@ -75,24 +77,24 @@ async function described(name: string, use: Use, find: () => Promise<Found | und
   }
 }
 
-function addOn(name: PackageName): Found | undefined {
-  requirePackage(name);
+/** One that has no file in the table is of a platform that nobody tried. */
+function addOn(name: PackageName, load: () => unknown): Found {
+  load();
   const [file] = packagedFiles(name);
-  return file && { path: file.path, origin: "pinned", version: PACKAGES[name].version };
+  const { version } = PACKAGES[name];
+  return file ? { path: file.path, origin: "pinned", version } : { path: name, origin: "system", version };
 }
 
 /** MPI is optional, and without a launcher there is no telling which of several is meant: the first that works. */
 function mpi(): Found | undefined {
-  if (!process.env.MPI_LIB_PATH) {
-    try {
-      const { path, description } = openMpi({ family: "pmix", size: undefined });
-      return { path, origin: "system", version: description };
-    } catch {
-      return undefined;
-    }
+  const origin = process.env.MPI_LIB_PATH ? "variable" : "system";
+  try {
+    const { path, description } = openMpi({ family: "pmix", size: undefined });
+    return { path, origin, version: description };
+  } catch (error) {
+    if (origin === "variable") throw error;
+    return undefined;
   }
-  const { path, description } = openMpi({ family: "pmix", size: undefined });
-  return { path, origin: "variable", version: description };
 }
 
 /** OpenBLAS says it in its configuration: "OpenBLAS 0.3.21 DYNAMIC_ARCH …". */
