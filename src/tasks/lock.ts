@@ -56,8 +56,9 @@ export function lockFolder(folder: string, warn: (line: string) => void): Lock {
 const TRIES = 100;
 
 function acquire(folder: string, path: string): Database {
-  for (let tries = 1; ; tries++) {
+  for (let failures = 0; ;) {
     const before = fileNumber(path) ?? create(path);
+    if (before === undefined) continue;
     let database: Database | undefined;
     try {
       // Its errors say more than SQLite's.
@@ -73,7 +74,7 @@ function acquire(folder: string, path: string): Database {
       database?.close();
       if ((error as SQLiteError).code?.startsWith("SQLITE_BUSY")) throw new LockedError(inUse(folder));
       // The file may be gone again; what else fails, fails each time.
-      if (tries === TRIES) throw error;
+      if (++failures === TRIES) throw error;
     }
   }
 }
@@ -84,8 +85,8 @@ function fileNumber(path: string): bigint | undefined {
 }
 
 /**
- * An empty file. It is never opened by other means than SQLite's once it is there: on Unix a process loses its locks of
- * a file when it closes it anywhere.
+ * Makes an empty file; undefined where another made it, and has taken it away again. Once it is there it is opened by
+ * SQLite only: on Unix a process loses its locks of a file when it closes it anywhere.
  */
 function create(path: string): bigint | undefined {
   try {
