@@ -94,6 +94,12 @@ export class Model {
   }
 }
 
+/** The layer whose filters look at the colours of the image, if the network begins with a convolution. */
+export function firstConvolution(layers: readonly PlacedLayer[]): PlacedLayer | undefined {
+  const first = layers.find(({ parameters }) => parameters.length > 0);
+  return first?.layer.kind === "conv" ? first : undefined;
+}
+
 /** conv1 of conv1.weight. */
 export function layerOf(parameter: string): string {
   return parameter.slice(0, parameter.lastIndexOf("."));

@@ -3,6 +3,7 @@ import { basename, resolve } from "node:path";
 import { centreView } from "../data/augmentation.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
+import { firstConvolution } from "../model/model.ts";
 import { findTap } from "../model/tap.ts";
 import { chartsOf, chartSvg, LIGHT } from "../pictures/charts.ts";
 import { filterGrid } from "../pictures/filters.ts";
@@ -22,6 +23,7 @@ import { curvesOf } from "./report.ts";
 import { findRun } from "./runs.ts";
 import { seen } from "./showing.ts";
 import { openTrained, type Trained } from "./trained.ts";
+import { nameOf } from "./weights.ts";
 
 /** What can be drawn; the last two are of an image. */
 export const DRAWINGS = ["filters", "curves", "activations", "occlusion"] as const;
@@ -117,9 +119,9 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
   const backend = await openDevice({ ...options, device: options.device ?? "cpu" });
   try {
     const { model } = trained.load(backend);
-    const [first] = model.layers;
+    const first = firstConvolution(model.layers);
     const [weights] = model.parameters;
-    if (first?.layer.kind !== "conv" || !weights) {
+    if (!first || !weights) {
       throw new UsageError(`${trained.network.name} does not begin with a convolution: it has no filters to draw`);
     }
     const [count, , height, width] = weights.shape as [number, number, number, number];
@@ -127,7 +129,7 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
     const grid = filterGrid((await weights.read()) as Float32Array, weights.shape, { factor });
     const room = Math.max(grid.width, 480);
     const fact = `${count} filters of ${height} × ${width}; grey is no weight, each is scaled by its own largest`;
-    const of = `${first.layer.name} of ${trained.weights.path}`;
+    const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
     return document(room + 2 * MARGIN, 92 + grid.height + MARGIN, [
       text(MARGIN, 46, shorten(of, room, TITLE, "both"), TITLE),
       text(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
@@ -157,7 +159,7 @@ async function ofImage(
     const views = centreView(1, record, crop);
     const [shown] = await seen(mean, pixels, views, crop);
     const p = await probabilities(model, mean, pixels, [views]);
-    const by = `by ${trained.weights.path}`;
+    const by = `by ${nameOf(trained.weights.path)}`;
     if (what === "activations") {
       const layers: LayerMaps[] = [];
       for (const { layer, output } of model.layers) {

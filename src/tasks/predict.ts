@@ -11,6 +11,7 @@ import { openDevice, type DeviceOptions } from "./device.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { probabilities } from "./passes.ts";
 import { openTrained } from "./trained.ts";
+import { nameOf } from "./weights.ts";
 
 export interface PredictOptions extends DeviceOptions {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -84,7 +85,7 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
       if (options.out === undefined || cells.length === 0) return result;
       const file = resolve(options.out);
       const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
-      const fact = `by ${weights}${first}; red: the class that the folder is named after`;
+      const fact = `by ${nameOf(weights)}${first}; red: the class that the folder is named after`;
       const png = await renderPng(await drawAnswers({ title: `What ${network} sees`, facts: [fact], cells }));
       await replaceFile(file, (append) => append(png));
       return { ...result, picture: { file, images: cells.length } };

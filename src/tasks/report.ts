@@ -3,7 +3,7 @@ import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
-import { place } from "../model/model.ts";
+import { firstConvolution, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
 import type { Network, Schedule } from "../model/recipe.ts";
 import { openSafetensors } from "../model/safetensors.ts";
@@ -103,8 +103,8 @@ const FILTER_PIXELS = 44;
 /** The filters of the first layer, where it looks at colours and something was saved. */
 async function filtersOf(run: Run, network: Network): Promise<PagePicture[]> {
   const [path, of] = existsSync(run.best) ? [run.best, "the best epoch"] : [run.last, "the last save"];
-  const [first] = place(network);
-  if (!existsSync(path) || first?.layer.kind !== "conv") return [];
+  const first = firstConvolution(place(network));
+  if (!existsSync(path) || !first) return [];
   const file = openSafetensors(path);
   try {
     const weights = file.tensors.get(`${first.layer.name}.weight`);

@@ -17,6 +17,7 @@ import { activations } from "./passes.ts";
 import { closeSets } from "./sets.ts";
 import { thumbnailOf } from "./thumbnails.ts";
 import { openTrained, setsFor, type Member } from "./trained.ts";
+import { nameOf } from "./weights.ts";
 
 export interface SimilarOptions extends DeviceOptions {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -109,7 +110,7 @@ export async function similar(
           };
           if (options.out === undefined || rows.length === 0) return result;
           const picture = resolve(options.out);
-          const fact = `in ${dataset.name}, by ${tap.name} of ${network.name} (${weights.path})`;
+          const fact = `in ${dataset.name}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
           const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
           await replaceFile(picture, (append) => append(png));
           return { ...result, picture };

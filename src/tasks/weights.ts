@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError, UsageError } from "../errors.ts";
 import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
@@ -50,6 +50,11 @@ function findNamed(name: string): Weights {
     return { path: boxed, isBoxed: true, config: configBeside(boxed) };
   const { best } = findRun(name, "best.safetensors");
   return { path: best, isBoxed: false, config: configBeside(best) };
+}
+
+/** small-1/best.safetensors: what a picture that is shown elsewhere says of it. */
+export function nameOf(path: string): string {
+  return join(basename(dirname(resolve(path))), basename(path));
 }
 
 /** What was imported has no config.json beside it: it was not trained here, and can't be resumed. */

@@ -4,6 +4,7 @@ import { decodeRecord } from "../../data/decode.ts";
 import { filterGrid, mosaic } from "../../pictures/filters.ts";
 import { dataUrl, fit } from "../../pictures/raster.ts";
 import { colourAt } from "../../optim/schedule.ts";
+import { firstConvolution } from "../../model/model.ts";
 import type { Session } from "../session.ts";
 import { seen } from "../showing.ts";
 
@@ -49,9 +50,9 @@ export class Snapshots {
   }
 
   async #drawFilters({ model, state }: Session): Promise<void> {
-    const [first] = model.layers;
+    const first = firstConvolution(model.layers);
     const [weights] = model.parameters;
-    if (first?.layer.kind !== "conv" || !weights) return;
+    if (!first || !weights) return;
     const raster = filterGrid((await weights.read()) as Float32Array, weights.shape);
     this.filters = { source: await dataUrl(raster), note: `${first.layer.name} after ${state.step} steps` };
     this.versions.filters++;
