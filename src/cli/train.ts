@@ -126,17 +126,25 @@ export default verb({
       return interrupted ? 1 : 0;
     } catch (error) {
       const told = ranks.fail(error);
-      if (told instanceof RankError && told.said) return 1;
+      if (told instanceof RankError && told.said) {
+        // When this process ends, all do: whoever says it needs a moment.
+        await Bun.sleep(TELLING_MS);
+        return 1;
+      }
       throw told;
     }
   },
 });
 
+/** What of another rank's report concerns the user. */
 function troubles(report: Report): Report {
   return (event) => {
     if (event.type === "bad" || event.type === "warning") report(event);
   };
 }
+
+/** What has gone wrong is printed within this time by the rank that says it. */
+const TELLING_MS = 2000;
 
 /** Trains while a page shows it. */
 async function trainShown(port: number, options: TrainOptions, report: Report, signal: AbortSignal, ranks: Ranks) {

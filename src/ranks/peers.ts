@@ -8,7 +8,7 @@ import { ptr } from "bun:ffi";
 
 const BEAT_MS = 1000;
 /** Rank 0 speaks up first, since it knows of all. */
-const SILENCE_MS = { first: 15_000, others: 20_000 } as const;
+const SILENCE_MS = { first: 24_000, others: 27_000 } as const;
 
 /** What a message is: that a rank is alive, that it can't go on, that it will say no more. */
 const ALIVE = 0;
@@ -42,6 +42,7 @@ export class Peers {
   readonly #beats: () => number;
   readonly #peers: readonly Peer[];
   #beatAt = 0;
+  #leaving = false;
   #beaten = -1;
 
   /** @param beats counts up while this rank's main thread is alive */
@@ -76,6 +77,7 @@ export class Peers {
 
   /** The last word. */
   takeLeave(): void {
+    this.#leaving = true;
     this.#say(LEAVING, "");
   }
 
@@ -116,7 +118,7 @@ export class Peers {
 
   #beat(now: number): void {
     // A rank whose main thread does nothing any more is not alive.
-    if (now - this.#beatAt < BEAT_MS || this.#beats() === this.#beaten) return;
+    if (this.#leaving || now - this.#beatAt < BEAT_MS || this.#beats() === this.#beaten) return;
     this.#beatAt = now;
     this.#beaten = this.#beats();
     for (const peer of this.#peers) if (!peer.sending && peer.unsaid.length === 0) peer.unsaid.push(BEAT);

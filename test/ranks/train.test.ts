@@ -67,8 +67,8 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     const [found, expected] = ["b", "alone"].map((run) => epochsOf(join(folder.path, run)));
     expect(found!.length).toBe(4);
     for (const [i, { train, val }] of (found as any[]).entries()) {
-      expect(Math.abs(train.loss - (expected as any[])[i].train.loss)).toBeLessThan(1e-5);
-      expect(Math.abs(val.loss - (expected as any[])[i].val.loss)).toBeLessThan(1e-5);
+      expect(Math.abs(train.loss - (expected as any[])[i].train.loss)).toBeLessThan(1e-4);
+      expect(Math.abs(val.loss - (expected as any[])[i].val.loss)).toBeLessThan(1e-4);
     }
     expect((await cli(["train", "--resume", "b", "--epochs", "5"], options)).code).toBe(0);
   });
