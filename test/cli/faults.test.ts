@@ -46,8 +46,8 @@ beforeAll(async () => {
   expect(code).toBe(0);
   before = contents(at("runs"));
   const files = [
-    ...["best.safetensors", "config.json", "confusion.json", "last.safetensors", "log.jsonl"],
-    ...["report.html", "start.json"],
+    ...["best.safetensors", "config.json", "confusion.json", "last.safetensors", "lock"],
+    ...["log.jsonl", "report.html", "start.json"],
   ];
   expect([...before.keys()]).toEqual(files.map((file) => `relu-or-tanh-1/${file}`));
 });
@@ -218,7 +218,7 @@ describe("runs", () => {
     mkdirSync(at("odder", "best.safetensors", "x"), { recursive: true });
     cpSync(at("runs", "relu-or-tanh-1", "config.json"), at("odder", "config.json"));
     expectFault(await run(["train", "--resume", "odder"]), 1, /can't write .*odder.best\.safetensors: /);
-    expect(readdirSync(at("odder")).sort()).toEqual(["best.safetensors", "config.json", "start.json"]);
+    expect(readdirSync(at("odder")).sort()).toEqual(["best.safetensors", "config.json", "lock", "start.json"]);
   });
 
   test("a loss that becomes no number", async () => {

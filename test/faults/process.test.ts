@@ -59,7 +59,7 @@ test.skipIf(!posix)("a terminal that is closed: it stops after the step, and sav
   await child.exited;
   expect(child.signalCode).toBeNull();
   expect(child.exitCode).toBe(1);
-  expect(existsSync(at("hung-up", "lock"))).toBe(false);
+  expect(existsSync(at("hung-up", "lock.json"))).toBe(false);
   await expectResumable("hung-up");
 });
 

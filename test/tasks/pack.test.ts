@@ -121,7 +121,7 @@ describe("what comes back", () => {
       [1, 2, 3].map(async (threads) => filesOf(await packInto(`${encoding}-by-${threads}`, { encoding, threads }))),
     );
     expect(Object.keys(one!)).toEqual([
-      ...["mean.npy", "pack.json", "plan.json", "report.csv"],
+      ...["lock", "mean.npy", "pack.json", "plan.json", "report.csv"],
       ...[0, 1, 2, 3].map((k) => `train-0000${k}.shard`),
       ...[0, 1].map((k) => `val-0000${k}.shard`),
     ]);

@@ -42,7 +42,7 @@ function expectSame(actual: string, expected = whole): void {
   expect(epochsOf(actual)).toEqual(epochsOf(expected));
   const files = [
     ...["best.safetensors", "config.json", "confusion.json", "last.previous.safetensors", "last.safetensors"],
-    ...["log.jsonl", "report.html", "start.json"],
+    ...["lock", "log.jsonl", "report.html", "start.json"],
   ];
   expect(readdirSync(actual).sort()).toEqual(files);
 }
@@ -347,7 +347,7 @@ describe("a loss that is no number", () => {
     expect((failure as Error).message).toMatch(
       /epoch 1, step \d+, at a learning rate of 1000000000.*Nothing had been saved/,
     );
-    expect(readdirSync(run("diverged")).sort()).toEqual(["config.json", "start.json"]);
+    expect(readdirSync(run("diverged")).sort()).toEqual(["config.json", "lock", "start.json"]);
   });
 
   test("later: what was saved last is good", async () => {
