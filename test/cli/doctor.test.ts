@@ -56,8 +56,9 @@ test("as JSON: machine, libraries, devices, then what came of each trial; --verb
   expect(of("training").map(({ device }) => device)).toEqual(devices);
   for (const { firstLoss, loss, bound, result } of of("training")) {
     expect(firstLoss).toBeGreaterThan(2);
-    expect(result).toBe("learned");
-    expect(loss).toBeLessThan(bound);
+    // A machine that is busy with something else may not get there in a minute.
+    expect(["learned", "slow"]).toContain(result);
+    if (result === "learned") expect(loss).toBeLessThan(bound);
   }
   expect(findings.at(-1)).toMatchObject({ type: "end", problems: 0 });
 });
@@ -84,7 +85,7 @@ describe("with libraries that were changed", () => {
       ),
     );
     // The rest is tried all the same.
-    expect(flowing).toMatch(/Trials cpu kernels right: .* cpu learns: loss/);
+    expect(flowing).toMatch(/Trials .* cpu kernels right: .* cpu (learns|too slow to tell): loss/);
   });
 
   test("other commands refuse them with one line", async () => {

@@ -8,7 +8,7 @@ import { checkKernels, wordsOf } from "../../src/tasks/doctor/kernels.ts";
 import { describeMachine, machineProblems } from "../../src/tasks/doctor/machine.ts";
 import { difference } from "../../src/tasks/doctor/numbers.ts";
 import { PROJECT, privatePlaces, valueWithoutPlaces, withoutPlaces } from "../../src/tasks/doctor/private.ts";
-import { trainShortly } from "../../src/tasks/doctor/self_test.ts";
+import { LOSS_BOUND, trainShortly } from "../../src/tasks/doctor/self_test.ts";
 
 describe("kernels", () => {
   /** A device on which some kernels do nothing. */
@@ -55,6 +55,14 @@ test("two arrays are close, or it is said where they are not", () => {
   expect(difference("y", [NaN], [NaN], 0)).toBeUndefined();
   expect(difference("y", [1], [1, 2], 1)).toBe("y: 1 numbers instead of 2");
 });
+
+test("a training learns, and says from where to where", async () => {
+  const report = await trainShortly({ device: "cpu" }, () => {}, 280_000);
+  expect(report.result).toBe("learned");
+  expect(report.firstLoss).toBeWithin(2, 4);
+  expect(report.loss).toBeLessThan(LOSS_BOUND);
+  expect(report.steps % 20).toBe(0);
+}, 300_000);
 
 test("a training that has no time is too slow to tell, and no problem", async () => {
   const said: string[] = [];
