@@ -1,6 +1,6 @@
 /** What an evaluation leaves in a folder: tables for programs, and two pictures for people. */
 import { mkdirSync, statSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { AlexNetError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
@@ -57,7 +57,7 @@ export async function writeReports(folder: string, reported: Reported): Promise<
   const worst = answers.worst().subarray(0, MISTAKES);
   await writeCsv(at("mistakes.csv"), columns, [...worst].map(rowOf));
   note("drawing");
-  const title = `${reported.network} on ${dataset.name}`;
+  const title = `${reported.network} on ${basename(dataset.name)}`;
   const confusion = await renderPng(await drawConfusion({ title, classes: names, entries: reported.confusion }));
   await replaceFile(at("confusion.png"), (append) => append(confusion));
   const mistakes = await renderPng(await drawMistakes(title, worst, reported));

@@ -1,5 +1,5 @@
 /** The images of a set that a network finds most like others: the nearest by the activations of a layer [P §6.1]. */
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
 import { centreView } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { UsageError } from "../errors.ts";
@@ -110,7 +110,7 @@ export async function similar(
           };
           if (options.out === undefined || rows.length === 0) return result;
           const picture = resolve(options.out);
-          const fact = `in ${dataset.name}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
+          const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
           const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
           await replaceFile(picture, (append) => append(png));
           return { ...result, picture };
