@@ -4,6 +4,9 @@ import { Purpose, Random } from "../../src/random.ts";
 /** How many mutations a fuzz test tries: `FUZZ` in the environment, else a few hundred. */
 export const ROUNDS = Number(process.env["FUZZ"] ?? 300);
 
+/** What hangs does not end at all; a machine that is busy with something else takes its time. */
+export const TIMEOUT_MS = 60_000 + 200 * ROUNDS;
+
 /** One to four pieces of damage, the same for the same number. */
 export function mutate(bytes: Uint8Array, round: number): Uint8Array {
   const random = new Random(20121, Purpose.drawing, round);

@@ -9,7 +9,7 @@ import { AlexNetError } from "../../src/errors.ts";
 import { matchNetwork } from "../../src/model/import/match.ts";
 import { openWeightFile } from "../../src/model/import/open.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
-import { mutate, ROUNDS } from "../helpers/mutate.ts";
+import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
 import { caffemodel, goldenFile, SHAPES, SMALL, zip } from "./weight_files.ts";
 
 const folder = temporaryFolder();
@@ -91,5 +91,5 @@ test.each(Object.keys(CASES))(
     // Not all damage is found: numbers may be any.
     expect(read).toBeLessThan(ROUNDS);
   },
-  20_000 + 40 * ROUNDS,
+  TIMEOUT_MS,
 );

@@ -11,12 +11,11 @@ import { readHistory } from "../../src/tasks/history.ts";
 import { Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
 import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
-import { mutate, ROUNDS } from "../helpers/mutate.ts";
+import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
 const path = join(folder.path, "run");
-const TIMEOUT_MS = 20_000 + 20 * ROUNDS;
 
 /** What is read of each file; true when it says something. */
 const READERS: Readonly<Record<string, (run: Run) => boolean>> = {
