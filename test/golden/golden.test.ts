@@ -51,8 +51,8 @@ const WINOGRAD_LOGITS = 5e-5;
 
 const SAMPLES = 64;
 
-/** A software GPU takes a quarter of a minute for a step of a net: there the variant of the first takes only two. */
-const STEPS_ON_SOFTWARE = { alexnet: 10, "alexnet-2012": 2, "alexnet-owt": 10 };
+/** A software GPU takes a quarter of a minute for a step of a net, and repeats itself: there only a few are taken. */
+const STEPS_ON_SOFTWARE = { alexnet: 4, "alexnet-2012": 2, "alexnet-owt": 2 };
 const TIMEOUT_MS = 900_000;
 
 async function isSoftware(backend: Backend): Promise<boolean> {
