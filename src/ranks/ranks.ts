@@ -6,7 +6,8 @@ import { ptr } from "bun:ffi";
 import { hostname } from "node:os";
 import { AlexNetError, DeviceError, RankError } from "../errors.ts";
 import { launcherOf, type Memory } from "../native/mpi.ts";
-import { Pulse, type Answer, type Order, type Setup } from "./worker.ts";
+// Not from the worker itself: a module that sets `self.onmessage` keeps the main thread going for ever.
+import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
 
 /** A message to be sent, without its number. */
 type Unnumbered = Order extends infer O ? (O extends { id: number } ? Omit<O, "id"> : never) : never;

@@ -4,38 +4,9 @@
  * in which it comes, which is the same on all ranks, and tested until it is done.
  */
 import { DeviceError } from "../errors.ts";
-import { openMpi, type Launcher, type Memory, type Mpi, type Request } from "../native/mpi.ts";
+import { openMpi, type Mpi, type Request } from "../native/mpi.ts";
+import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
 import { Peers } from "./peers.ts";
-
-/** Places in the memory that both threads see. */
-export const Pulse = {
-  /** Counted up by the main thread while it is alive. */
-  beats: 0,
-  /** Set by the main thread as it ends without having closed: all ranks are to end, with this exit code. */
-  abort: 1,
-  /** Whoever wants to wait for a moment waits here; nobody ever wakes him. */
-  never: 2,
-} as const;
-
-export interface Setup {
-  readonly launcher: Launcher;
-  readonly pulse: SharedArrayBuffer;
-}
-
-export type Order =
-  | { readonly type: "sum"; readonly id: number; readonly parts: readonly Memory[]; readonly of: "f32" | "f64" }
-  | { readonly type: "broadcast"; readonly id: number; readonly parts: readonly Memory[] }
-  | { readonly type: "gather"; readonly id: number; readonly from: Memory; readonly to: number }
-  /** This rank can't go on: the others are told why. */
-  | { readonly type: "fail"; readonly line: string }
-  | { readonly type: "close" };
-
-export type Answer =
-  | { readonly type: "ready"; readonly rank: number; readonly size: number; readonly mpi: string }
-  | { readonly type: "done"; readonly id: number }
-  /** Nothing more will be done. `said`: another rank says it to the user. */
-  | { readonly type: "failed"; readonly message: string; readonly said: boolean }
-  | { readonly type: "closed" };
 
 /** While something is under way, it is tested this often; after a while of waiting for another rank, less often. */
 const PAUSE_MS = 0.05;
