@@ -48,6 +48,7 @@ export { exportModel, type Exported, type ExportOptions } from "./tasks/export.t
 export { importWeights, type Imported, type ImportOptions } from "./tasks/import.ts";
 export { report, type ReportOptions } from "./tasks/report.ts";
 export { doctor, type DoctorOptions, type Finding } from "./tasks/doctor.ts";
+export { reproduce, type Reproduced, type ReproduceOptions } from "./tasks/reproduce.ts";
 export { draw, type DrawOptions } from "./tasks/draw.ts";
 export { pack, type PackOptions, type PackResult } from "./tasks/pack.ts";
 export type { Watcher } from "./tasks/watcher.ts";
