@@ -72,7 +72,7 @@ class Pages {
       case "training": {
         const { device, firstLoss, loss, steps, imagesPerSecond, seconds, result } = finding;
         const verdict = { learned: "learns", slow: "too slow to tell", failed: "does not learn" }[result];
-        const rate = imagesPerSecond.toPrecision(3);
+        const rate = count(Number(imagesPerSecond.toPrecision(3)));
         const losses = `loss ${firstLoss.toFixed(2)} to ${loss.toFixed(2)}`;
         return row(device, `${verdict}: ${losses} in ${steps} steps, ${rate} images/s, ${duration(seconds)}`);
       }
