@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../src/errors.ts";
 import { replaceFile } from "../src/files.ts";
+import { markdownTable } from "../src/tasks/markdown.ts";
 import { markdown, type Results as ClaimResults } from "../src/tasks/reproduce/results.ts";
 import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
@@ -108,7 +109,7 @@ function pivot(rows: readonly Row[]): string {
     });
     return [who, ...cells];
   });
-  return table([["", ...columns], ...lines]);
+  return markdownTable([["", ...columns], ...lines]);
 }
 
 /** Our speed with the same means, such as WebAssembly alone; the best that we have where a peer's are its own. */
@@ -126,13 +127,6 @@ function withoutRate(text: string): string {
 
 function speedOf({ work, ms }: Row): number {
   return rate(work, ms.best);
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  const [head, ...body] = rows as [readonly string[], ...(readonly string[])[]];
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...body.map(line)].join("\n");
 }
 
 if (import.meta.main) {

@@ -2,7 +2,10 @@
 import { defineCommand, renderUsage, runCommand, type ArgsDef, type CommandDef, type ParsedArgs } from "citty";
 import { AlexNetError, UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
+import { given } from "../tasks/given.ts";
 import { plain, print, say } from "./terminal.ts";
+
+export { given };
 
 /** Options that every command has, unless it has its own of that name. */
 const common = {
@@ -121,13 +124,6 @@ export function onOff(name: string, value: string | undefined): boolean | undefi
   if (value === undefined) return undefined;
   if (value !== "on" && value !== "off") throw new UsageError(`--${name} ${value}: must be on or off`);
   return value === "on";
-}
-
-/** The options that were given, without those that were not. */
-export function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
 }
 
 export const deviceArgs = {

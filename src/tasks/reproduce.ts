@@ -5,6 +5,7 @@ import { UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
 import { suggest } from "../suggest.ts";
 import type { DeviceOptions } from "./device.ts";
+import { given } from "./given.ts";
 import type { Report } from "./events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./reproduce/claims.ts";
 import { markdown, type ClaimResult, type Results } from "./reproduce/results.ts";
@@ -109,9 +110,9 @@ function resultOf(claim: Claim, outcomes: ReadonlyMap<Arm, readonly Outcome[]>, 
 function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly Outcome[]): string {
   const { model, augment, rate, epochs, limit } = trainOptions(claim, arm, 0, { full });
   const length = isRace(claim) ? { epochs: first!.epochs, limit: first!.images } : { epochs, limit };
-  const options = Object.entries({ model, augment, rate, ...length })
-    .filter(([, value]) => value !== undefined)
-    .map(([option, value]) => ` --${option} ${value}`);
+  const options = Object.entries(given({ model, augment, rate, ...length })).map(
+    ([option, value]) => ` --${option} ${value}`,
+  );
   return `bun run train DATA${options.join("")} --seed SEED`;
 }
 

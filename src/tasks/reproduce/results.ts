@@ -1,5 +1,6 @@
 /** What a list of claims came to: as JSON, and as a table in Markdown. */
 import { percent } from "../../words.ts";
+import { markdownTable } from "../markdown.ts";
 import type { Size } from "./claims.ts";
 import type { Outcome } from "./trial.ts";
 
@@ -83,7 +84,7 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** Columns as wide as their contents, as `bun fmt` leaves them. */
+/** A row for each arm. */
 export function markdown({ claims }: Pick<Results, "claims">): string {
   const rows = claims.flatMap((claim) =>
     claim.arms.map((arm, i) => [
@@ -94,8 +95,5 @@ export function markdown({ claims }: Pick<Results, "claims">): string {
     ]),
   );
   const head = ["claim", "paper", "here: mean of the seeds (least–most)", "difference, seed by seed"];
-  const all = [head, ...rows];
-  const widths = head.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
-  const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;
-  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n");
+  return markdownTable([head, ...rows]);
 }

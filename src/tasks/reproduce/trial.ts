@@ -7,6 +7,7 @@ import { makeConfig, type TrainConfig, type TrainOptions } from "../config.ts";
 import type { DeviceOptions } from "../device.ts";
 import { evaluate } from "../evaluate.ts";
 import type { EpochRecord, Report } from "../events.ts";
+import { given } from "../given.ts";
 import { readHistory } from "../history.ts";
 import { Run } from "../runs.ts";
 import { means } from "../scores.ts";
@@ -132,17 +133,11 @@ export function trainOptions(
   { data, val, full }: Pick<TrialOptions, "data" | "val" | "full">,
 ): TrainOptions & { readonly model: string } {
   const size = isRace(claim) ? {} : sizeOf(claim, full);
-  return { model, seed, ...size, ...defined({ data, val, augment, rate }) };
+  return { model, seed, ...size, ...given({ data, val, augment, rate }) };
 }
 
 function deviceOf({ device, blas, threads, tune }: DeviceOptions): DeviceOptions {
-  return defined({ device, blas, threads, tune });
-}
-
-function defined<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };
+  return given({ device, blas, threads, tune });
 }
 
 export function sizeOf({ sizes }: Comparison, full: boolean) {
