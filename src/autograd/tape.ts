@@ -13,22 +13,24 @@ interface Entry {
   readonly backward: (dy: Tensor) => void;
 }
 
-/** Which images of a batch a step has, where several devices share it: from `first` on, of `whole`. */
-export interface Part {
-  readonly first: number;
-  readonly whole: number;
-}
+/**
+ * What of a step's tensors a device has, where several share it: the images of the batch from `first` on, of `whole`; or
+ * all images, and of the maps or features the `block`-th of as many equal blocks as there are devices.
+ */
+export type Part = { readonly first: number; readonly whole: number } | { readonly block: number };
 
 export interface TapeOptions {
   /** false: nothing is recorded. */
   readonly record?: boolean;
-  /** All images of the batch if not given. */
+  /** All there is if not given. */
   readonly part?: Part;
 }
 
 export interface BackwardOptions {
   /** What the loss counts for: its share of a sum that goes on elsewhere; 1 if not given. */
   readonly weight?: number;
+  /** The gradient of the loss with respect to what is given in its place, where the loss itself was computed elsewhere. */
+  readonly gradient?: Tensor;
   /** Told of each parameter once all that computes its gradient is queued. */
   readonly onGradient?: (parameter: Parameter) => void;
 }
@@ -102,15 +104,18 @@ export class Tape {
   }
 
   /** Computes the gradient of a scalar loss with respect to every tensor that requires one. */
-  backward(loss: Tensor, { weight = 1, onGradient }: BackwardOptions = {}): void {
-    if (loss.size !== 1) {
+  backward(loss: Tensor, { weight = 1, gradient, onGradient }: BackwardOptions = {}): void {
+    if (gradient && format(gradient.shape) !== format(loss.shape)) {
+      throw new ShapeError(`backward: a gradient of ${format(gradient.shape)} for a tensor of ${format(loss.shape)}`);
+    }
+    if (!gradient && loss.size !== 1) {
       throw new ShapeError(`backward: the loss must be a scalar, its shape is ${format(loss.shape)}`);
     }
     if (!loss.requiresGrad) {
       throw new ShapeError("backward: the loss depends on no tensor that requires a gradient");
     }
     loss.keep();
-    loss.grad = constant(this.backend, weight);
+    loss.grad = gradient ?? constant(this.backend, weight);
     for (let entry = this.#entries.pop(); entry; entry = this.#entries.pop()) {
       const { output, saved, backward } = entry;
       if (output.grad) backward(output.grad);

@@ -58,6 +58,11 @@ export interface Layer {
   readonly pool?: Required<PoolOptions>;
   readonly lrn?: Required<LrnOptions>;
   readonly mapNorm?: MapNormOptions;
+  /**
+   * What one of `of` devices computes of it, where each has an equal part of its outputs, or of its maps: the layer itself
+   * if absent. A convolution of one group needs all the maps of its input for that, one of several its own.
+   */
+  readonly part?: (of: number) => Layer;
   forward(x: Tensor, parameters: readonly Parameter[], pass: Pass): Tensor;
 }
 
@@ -92,6 +97,7 @@ export function conv(name: string, filters: number, size: number, options: ConvO
     kept: 0,
     multiplyAdds: (input) => sizeOf(outputShape(input)) * (input[0] / groups) * size * size,
     windows: { stride, pad, groups },
+    part: (of) => conv(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
     forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
   };
 }
@@ -112,6 +118,7 @@ export function local(name: string, filters: number, size: number, options: Conv
     kept: 0,
     multiplyAdds,
     local: { stride, pad },
+    part: (of) => local(name, filters / of, size, options),
     forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
   };
 }
@@ -126,6 +133,7 @@ export function fc(name: string, outputs: number, options: Start): Layer {
     parameters: (input) => weightAndBias(name, [outputs, sizeOf(input)], [outputs], options),
     kept: 0,
     multiplyAdds: (input) => outputs * sizeOf(input),
+    part: (of) => fc(name, outputs / of, options),
     forward: (x, [w, b]) => linear(x, w!, b!),
   };
 }
@@ -160,6 +168,8 @@ export function lrn(options: LrnOptions): Layer {
     ...withoutParameters("lrn", settings, (x) => lrnOp(x, options)),
     kept: 1,
     lrn: { groups: 1, ...options },
+    // Each device normalises its own maps, as in 2012.
+    part: (of) => lrn({ ...options, groups: groupsOfPart(groups, of) }),
   };
 }
 
@@ -219,6 +229,11 @@ function weightAndBias(
     { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common },
     { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" },
   ];
+}
+
+/** Of groups that are shared out evenly, each device has its own; what is not divided stays so. */
+function groupsOfPart(groups: number, of: number): number {
+  return groups % of === 0 ? groups / of : 1;
 }
 
 /** The settings that differ from what is usual: ", stride 4". */

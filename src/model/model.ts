@@ -78,13 +78,14 @@ export class Model {
   }
 
   /**
-   * What comes out of each of the first `count` layers, C × H × W × N, or features × N behind a fully connected one. A
-   * tape that records gives back, in `backward`, those that are not kept.
+   * What comes out of each of the layers before the `end`-th, C × H × W × N, or features × N behind a fully connected one.
+   * A tape that records gives back, in `backward`, those that are not kept.
+   * @param first the layer that x goes into, the first of all if not given
    */
-  outputs(x: Tensor, pass: Pass = EVALUATION, count = this.layers.length): Tensor[] {
+  outputs(x: Tensor, pass: Pass = EVALUATION, end = this.layers.length, first = 0): Tensor[] {
     const outputs: Tensor[] = [];
-    for (const [i, { layer }] of this.layers.slice(0, count).entries()) {
-      outputs.push(layer.forward(outputs.at(-1) ?? x, this.#byLayer[i]!, pass));
+    for (let i = first; i < end; i++) {
+      outputs.push(this.layers[i]!.layer.forward(outputs.at(-1) ?? x, this.#byLayer[i]!, pass));
     }
     return outputs;
   }

@@ -120,6 +120,7 @@ const functions = {
   MPI_Error_string: { args: ["i32", "ptr", "ptr"], returns: "i32" },
   MPI_Get_library_version: { args: ["ptr", "ptr"], returns: "i32" },
   MPI_Iallreduce: { args: ["u64", "ptr", "i32", "u64", "u64", "u64", "ptr"], returns: "i32" },
+  MPI_Ireduce_scatter_block: { args: ["ptr", "ptr", "i32", "u64", "u64", "u64", "ptr"], returns: "i32" },
   MPI_Iallgather: { args: ["ptr", "i32", "u64", "ptr", "i32", "u64", "u64", "ptr"], returns: "i32" },
   MPI_Ibcast: { args: ["ptr", "i32", "u64", "i32", "u64", "ptr"], returns: "i32" },
   MPI_Isend: { args: ["ptr", "i32", "u64", "i32", "i32", "u64", "ptr"], returns: "i32" },
@@ -235,6 +236,17 @@ export class Mpi {
     const { inPlace, sum, world } = this.#abi;
     return this.#begin("MPI_Iallreduce", (request) =>
       this.#calls.MPI_Iallreduce(inPlace, address as Pointer, length, this.#abi[type], sum, world, request),
+    );
+  }
+
+  /**
+   * Begins to sum numbers over all ranks, of which each gets its block: so many numbers in the order of ranks.
+   * @throws DeviceError
+   */
+  sumBlock(from: number, { address, length }: Memory): Request {
+    const { f32, sum, world } = this.#abi;
+    return this.#begin("MPI_Ireduce_scatter_block", (request) =>
+      this.#calls.MPI_Ireduce_scatter_block(from as Pointer, address as Pointer, length, f32, sum, world, request),
     );
   }
 

@@ -46,6 +46,16 @@ export function holdLine(): void {
   );
 }
 
+/**
+ * Lets the process end by C's `exit` instead of Bun's own way on Linux, which skips what libraries registered for the end:
+ * MPICH takes leave of its launcher there, since 4.2, and the launcher kills the ranks that are left when one goes without.
+ */
+export function endThroughC(): void {
+  if (process.platform !== "linux") return;
+  const { symbols } = dlopen("libc.so.6", { exit: { args: ["i32"], returns: "void" } });
+  process.on("exit", (code) => symbols.exit(code));
+}
+
 function isOpenSocket(file: number): boolean {
   try {
     return fstatSync(file).isSocket();

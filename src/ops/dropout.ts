@@ -4,9 +4,9 @@
  *   y = x · m / keep,  dx = dy · m / keep,  m ∈ {0, 1}
  *
  * so that nothing need be done at test time. The mask is a function of the key and the element's index (Threefry-2x32),
- * so that the backward pass computes it again instead of storing it, and every backend has the same. Where a batch is
- * shared out, the index is that in the whole of it: element (f, n) of features × `images`, image n being `first` + n of
- * `whole`, has index f · whole + first + n.
+ * so that the backward pass computes it again instead of storing it, and every backend has the same. Where a step is
+ * shared out, the index is that in the whole of it: element (f, n) of features × `images` has index f · whole + first + n,
+ * image n being `first` + n of `whole`; of the b-th block of features, `first` is b times its size.
  */
 import { tapeOf } from "../autograd/tape.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -28,7 +28,8 @@ export function dropout(x: Tensor, { keep, key }: DropoutOptions): Tensor {
   const tape = tapeOf(x);
   const y = tape.allocate(x.shape);
   const images = x.shape.at(-1) ?? 1;
-  const { first, whole } = tape.part ?? { first: 0, whole: images };
+  const part = tape.part ?? { block: 0 };
+  const { first, whole } = "block" in part ? { first: part.block * x.size, whole: images } : part;
   const uniforms = {
     ...{ size: x.size, images, first, whole },
     key0: key[0],

@@ -19,6 +19,8 @@ export interface Setup {
 export type Order =
   | { readonly type: "sum"; readonly id: number; readonly parts: readonly Memory[]; readonly of: "f32" | "f64" }
   | { readonly type: "broadcast"; readonly id: number; readonly parts: readonly Memory[] }
+  /** Sums of f32; `to` is this rank's block of them. */
+  | { readonly type: "sumBlock"; readonly id: number; readonly from: number; readonly to: Memory }
   | { readonly type: "gather"; readonly id: number; readonly from: Memory; readonly to: number }
   /** This rank can't go on: the others are told why. */
   | { readonly type: "fail"; readonly line: string }

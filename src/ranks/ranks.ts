@@ -6,6 +6,7 @@ import { ptr } from "bun:ffi";
 import { hostname } from "node:os";
 import { AlexNetError, DeviceError, RankError } from "../errors.ts";
 import { launcherOf, type Memory } from "../native/mpi.ts";
+import { endThroughC } from "../native/pmi.ts";
 // Not from the worker itself: a module that sets `self.onmessage` keeps the main thread going for ever.
 import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
 
@@ -20,10 +21,19 @@ export interface Ranks {
   readonly local: { readonly rank: number; readonly size: number };
   /** For people: what carries the messages; undefined for one alone. */
   readonly mpi?: string;
+  /**
+   * Bytes of numbers that this rank has sent so far, as they are counted for algorithms that send no more than they must:
+   * of K ranks' n bytes, a sum takes 2n(K − 1)/K, a block of a sum n(K − 1)/K; collecting n bytes of each takes n(K − 1).
+   */
+  readonly sentBytes: number;
   /** Replaces all numbers, once they are there, by their sums over all ranks: the same bits on each. */
   sum(arrays: Promise<readonly (Float32Array | Float64Array)[]>): Promise<void>;
   /** Replaces what is in these arrays by what rank 0 has in them. */
   broadcast(arrays: readonly Float32Array[]): Promise<void>;
+  /** Fills `all` with the numbers of every rank, one behind the other in the order of ranks, equally many of each. */
+  collect(own: Promise<Float32Array>, all: Float32Array): Promise<void>;
+  /** Fills `own` with this rank's block of the sums over all ranks of `all`, which falls into as many equal blocks. */
+  sumBlock(all: Promise<Float32Array>, own: Float32Array): Promise<void>;
   /** The bytes of every rank, in the order of ranks; their lengths may differ. */
   gather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
   /** What rank 0 makes; the others don't call `make`. As JSON has it. */
@@ -39,7 +49,10 @@ export const ALONE: Ranks = {
   rank: 0,
   size: 1,
   local: { rank: 0, size: 1 },
+  sentBytes: 0,
   sum: async (arrays) => void (await arrays),
+  collect: async (own, all) => all.set(await own),
+  sumBlock: async (all, own) => own.set(await all),
   broadcast: async () => {},
   gather: async (bytes) => [bytes],
   share: async (make) => make(),
@@ -73,11 +86,24 @@ export async function openRanks(): Promise<Ranks> {
   const host = new TextEncoder().encode(hostname());
   const hosts = (await gather(host)).map((name) => new TextDecoder().decode(name));
   const neighbours = hosts.flatMap((name, other) => (name === hosts[rank] ? [other] : []));
+  let sentBytes = 0;
   return {
     ...{ rank, size, mpi },
     local: { rank: neighbours.indexOf(rank), size: neighbours.length },
+    get sentBytes() {
+      return sentBytes;
+    },
     async sum(arrays) {
       await link.order(arrays.then((all) => [{ type: "sum", of: typeOf(all), parts: all.map(memory) }, all]));
+      for (const { byteLength } of await arrays) sentBytes += (2 * byteLength * (size - 1)) / size;
+    },
+    async collect(own, all) {
+      await link.order(own.then((from) => [gatherOrder(from, all), [from, all]]));
+      sentBytes += (all.byteLength * (size - 1)) / size;
+    },
+    async sumBlock(all, own) {
+      await link.order(all.then((from) => [{ type: "sumBlock", from: ptr(from), to: memory(own) }, [from, own]]));
+      sentBytes += own.byteLength * (size - 1);
     },
     async broadcast(arrays) {
       const parts = arrays.map((array) => ({ address: ptr(array), length: array.byteLength }));
@@ -169,6 +195,7 @@ class Link {
     this.#worker.postMessage({ type: "close" } satisfies Order);
     await this.#closed.promise;
     process.off("exit", this.#onExit);
+    endThroughC();
     clearInterval(this.#timer);
     this.#worker.terminate();
   }
@@ -217,7 +244,9 @@ async function gathered(link: Link, size: number, bytes: Uint8Array): Promise<re
   return Array.from(lengths, (length, rank) => all.subarray(rank * room, rank * room + length));
 }
 
-function gatherOrder(from: Uint8Array | Float64Array, to: Uint8Array | Float64Array): Unnumbered {
+type Numbers = Uint8Array | Float32Array | Float64Array;
+
+function gatherOrder(from: Numbers, to: Numbers): Unnumbered {
   return { type: "gather", from: { address: ptr(from), length: from.byteLength }, to: ptr(to) };
 }
 

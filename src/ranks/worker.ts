@@ -72,6 +72,9 @@ function obey(order: Order): void {
     case "gather":
       underway.push({ id: order.id, requests: [mpi.gather(order.from, order.to)] });
       break;
+    case "sumBlock":
+      underway.push({ id: order.id, requests: [mpi.sumBlock(order.from, order.to)] });
+      break;
     case "fail":
       failed = true;
       peers.tell(order.line);

@@ -27,7 +27,7 @@ const bytes = (run: string) => readFileSync(join(folder.path, run, "last.safeten
 describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {
   // Crops, mirror images, colours, dropout, and images mixed across the borders of shares. The rate is low: what sums in
   // another order differ by grows from step to step, as it does between two libraries of BLAS.
-  const step = ["--model", "alexnet-cifar", "--augment", "modern", "--rate", "0.000001", "--batch", "16", ...cpu];
+  const step = ["--model", "alexnet-cifar", "--augment", "modern", "--rate", "0.0000003", "--batch", "16", ...cpu];
   const hundred = [...step, "--limit", "1600", "--epochs", "1"];
 
   test("100 steps of 1, 2 and 4 ranks have the same losses", async () => {
@@ -35,8 +35,9 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     expect(one.code, one.stderr).toBe(0);
     const expected = losses(one.stdout);
     expect(expected.length).toBe(100);
-    // Something is learnt, many times more than what is allowed for.
-    expect(expected[0]! - Math.min(...expected)).toBeGreaterThan(0.1);
+    // What is learnt changes the losses a thousand times as much as what is allowed for.
+    const still = losses((await cli(["train", ...hundred, "--rate", "1e-12", "--out", "still"], options)).stdout);
+    expect(Math.max(...still.map((loss, i) => Math.abs(loss - expected[i]!)))).toBeGreaterThan(0.01);
     for (const size of [2, 4]) {
       const { stdout, stderr, code } = await train(size, [...hundred, "--out", `of-${size}`]);
       expect(code, stderr).toBe(0);
