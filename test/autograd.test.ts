@@ -52,6 +52,45 @@ testOp(
   2e-6,
 );
 
+test("a gradient that was computed elsewhere, over two tapes, is that of one", async () => {
+  const backend = openReference();
+  const values = randomArray([2, 3], 1);
+  const w = parameter(backend, "w", [4, 2], 2);
+  const b = parameter(backend, "b", [4], 3);
+  const labels = Uint32Array.of(0, 3, 1);
+  const gradientOf = async (isCut: boolean) => {
+    const [first, second] = [new Tape(backend), new Tape(backend)];
+    const h = tanh(linear(first.input([2, 3], values), w, b));
+    const again = isCut ? second.input([4, 3], await h.read(), { requiresGrad: true }).keep() : h;
+    const tape = isCut ? second : first;
+    const { loss } = softmaxCrossEntropy(again, tape.input([3], labels), 3);
+    tape.backward(loss);
+    if (isCut) first.backward(h, { gradient: first.input([4, 3], await again.grad!.read()) });
+    const gradient = await w.grad!.read();
+    for (const each of [w, b]) each.grad = undefined;
+    return [...gradient];
+  };
+  const [cut, whole] = [await gradientOf(true), await gradientOf(false)];
+  expect(cut.some((value) => Math.abs(value) > 0.01)).toBe(true);
+  for (const [i, value] of cut.entries()) expect(value).toBeCloseTo(whole[i]!, 6);
+  const tape = new Tape(backend);
+  const h = tanh(linear(tape.input([2, 3], values), w, b));
+  expect(() => tape.backward(h, { gradient: tape.input([3, 4], ones(12)) })).toThrow(
+    "backward: a gradient of 3 × 4 for a tensor of 4 × 3",
+  );
+});
+
+test("masks of the blocks of a layer's features are those of the whole", async () => {
+  const backend = openReference();
+  const masks = async (rows: number, part: { readonly block: number } | undefined) => {
+    const tape = new Tape(backend, part && { part });
+    const y = dropout(tape.input([rows, 5], ones(rows * 5)), { keep: 0.5, key: [1, 2] });
+    return [...(await y.read())];
+  };
+  const whole = await masks(8, undefined);
+  expect([...(await masks(4, { block: 0 })), ...(await masks(4, { block: 1 }))]).toEqual(whole);
+});
+
 describe("memory", () => {
   /** y = relu(h), h = relu(x): what remains of them after backward() */
   const chain = (prepare: (h: Tensor) => void = () => {}) => {

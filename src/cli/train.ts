@@ -73,6 +73,12 @@ export default verb({
       valueHint: "WHAT",
     },
     seed: { type: "string", description: "The same seed on the same device gives the same bytes (0)", valueHint: "N" },
+    split: {
+      type: "string",
+      description:
+        "How several ranks cut the network: towers (two halves, as in 2012), owt (fully connected layers by units), none",
+      valueHint: "HOW",
+    },
     ...deviceArgs,
     dashboard: {
       type: "string",
@@ -108,6 +114,7 @@ export default verb({
       momentum: number("momentum", args.momentum),
       decay: number("decay", args.decay),
       augment: args.augment,
+      split: args.split,
       seed: number("seed", args.seed),
       out: args.out,
       resume: args.resume,

@@ -2,6 +2,7 @@
 import type { ViewCount } from "../data/augmentation.ts";
 import { UsageError } from "../errors.ts";
 import { findNetwork } from "../model/networks.ts";
+import { CUTS, type Cut } from "../model/parts.ts";
 import { NO_AUGMENTATION, type Recipe, type Schedule } from "../model/recipe.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import type { DeviceOptions } from "./device.ts";
@@ -40,6 +41,8 @@ export interface TrainOptions extends DeviceOptions {
   /** "paper", "modern" or "none", and parts with their values, separated by commas: see src/tasks/augment_option.ts. */
   readonly augment?: string;
   readonly seed?: number;
+  /** How the network is cut where several ranks train it: "towers", "owt", or "none": all have all of it. */
+  readonly split?: string;
   readonly out?: string;
   /** A run to go on with: a path, a name in runs/, or "latest". */
   readonly resume?: string;
@@ -60,6 +63,7 @@ export interface TrainConfig extends Recipe {
   readonly balance: number;
   readonly weights: Readonly<Record<string, number>> | null;
   readonly seed: number;
+  readonly split: Cut | null;
   readonly device: string;
   readonly blas: boolean | null;
   readonly threads: number | null;
@@ -108,6 +112,7 @@ export function makeConfig(
     biasDecay: recipe.biasDecay,
     augmentation: makeAugmentation(recipe.augmentation, options.augment),
     seed,
+    split: checkCut(options.split ?? "none"),
     device: options.device ?? "auto",
     blas: options.blas ?? null,
     threads: options.threads ?? null,
@@ -134,12 +139,12 @@ export function makeConfig(
 
 /** What may be said together with --resume: it changes no step that was done. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
-  const { resume: _, epochs, device, blas, threads, tune, ...others } = options;
+  const { resume: _, epochs, split, device, blas, threads, tune, ...others } = options;
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(
-      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --device, --blas, --threads ` +
-        `and --tune can`,
+      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --split, --device, --blas, ` +
+        `--threads and --tune can`,
     );
   }
   if (epochs !== undefined) checkCount("--epochs", epochs);
@@ -151,12 +156,19 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     ...{ balance: config.balance ?? 0, weights: config.weights ?? null },
     augmentation: { ...NO_AUGMENTATION, ...config.augmentation },
     epochs: epochs ?? config.epochs,
+    split: split === undefined ? (config.split ?? null) : checkCut(split),
     // Another device has other options.
     ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
     ...(blas === undefined ? {} : { blas }),
     ...(threads === undefined ? {} : { threads }),
     ...(tune === undefined ? {} : { tune }),
   };
+}
+
+function checkCut(name: string): Cut | null {
+  if (name === "none") return null;
+  if (CUTS.includes(name as Cut)) return name as Cut;
+  throw new UsageError(`--split ${name}: must be ${CUTS.join(", ")}, or none`);
 }
 
 /** The --schedule and --rate that were given, else the recipe's. */

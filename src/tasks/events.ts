@@ -63,6 +63,8 @@ export interface EpochRecord {
   /** The share of the training's time that it waited for data. */
   readonly dataWait: number;
   readonly seconds: number;
+  /** Bytes that each of several ranks sent to others in a step, as src/ranks/ranks.ts counts them. */
+  readonly sentBytes?: number;
 }
 
 export type Report = (event: TrainEvent) => void;

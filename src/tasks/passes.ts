@@ -4,6 +4,7 @@ import { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
 import type { MixedLabels } from "../data/augmentation.ts";
 import type { Share } from "../data/share.ts";
+import type { Pass } from "../model/layers.ts";
 import type { Model } from "../model/model.ts";
 import { augment, VIEW_LENGTH } from "../ops/augment.ts";
 import { softmaxCrossEntropy } from "../ops/softmax_cross_entropy.ts";
@@ -60,7 +61,7 @@ export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: S
   const tape = new Tape(mean.backend);
   const learnt = learn(tape, model, mean, step);
   sgd.step(step.rateOf);
-  const results = read(learnt);
+  const results = readResult(learnt);
   tape.release();
   return results;
 }
@@ -101,7 +102,7 @@ export async function sharedStep(
   gradients.flush();
   // Everyone adds his images to an array of zeros, so that the sum has them all as they are.
   const all = new Float32Array(2 * whole.images + 1);
-  const filled = read(learnt).then(({ losses, ranks: places }) => {
+  const filled = readResult(learnt).then(({ losses, ranks: places }) => {
     all.set(losses.subarray(0, share.count), share.first);
     all.set(places.subarray(0, share.count), whole.images + share.first);
     all[2 * whole.images] = stop ? 1 : 0;
@@ -124,29 +125,37 @@ export async function sharedStep(
 /** Queues forward and backward pass. */
 function learn(tape: Tape, model: Model, mean: Tensor, step: Step, backward?: BackwardOptions): Learnt {
   // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
-  const labels = tape.input([step.labels.length], step.labels);
-  const { mixed } = step;
+  const lossOf = loss(tape, step);
+  const x = imagesOf(tape, model, mean, step);
+  const learnt = lossOf(model.forward(x, passOf(step)));
+  tape.backward(learnt.loss, backward);
+  return learnt;
+}
+
+/** A step's result on the device. */
+export type Learnt = Readonly<Record<"loss" | keyof StepResult, Tensor>>;
+
+/** Training, with the dropout masks of this step. */
+export function passOf({ seed, step }: Step): Pass {
+  return { training: true, dropoutKey: (layer) => streamKey(seed, Purpose.dropout, step, layer) };
+}
+
+/** Writes the labels of a step. @returns what computes its loss from logits, classes × N */
+export function loss(
+  tape: Tape,
+  step: Pick<Step, "labels" | "mixed" | "smoothing" | "valid">,
+): (logits: Tensor) => Learnt {
+  const { labels, mixed, smoothing, valid } = step;
+  const classes = tape.input([labels.length], labels);
   const mix = mixed && {
     others: tape.input([mixed.others.length], mixed.others),
     shares: tape.input([mixed.shares.length], mixed.shares),
   };
-  const x = input(tape, model, mean, step);
-  const logits = model.forward(x, {
-    training: true,
-    dropoutKey: (layer) => streamKey(step.seed, Purpose.dropout, step.step, layer),
-  });
-  const { loss, losses, ranks } = softmaxCrossEntropy(logits, labels, step.valid, {
-    ...(mix && { mix }),
-    ...(step.smoothing !== undefined && { smoothing: step.smoothing }),
-  });
-  tape.backward(loss, backward);
-  return { losses, ranks };
+  const options = { ...(mix && { mix }), ...(smoothing !== undefined && { smoothing }) };
+  return (logits) => softmaxCrossEntropy(logits, classes, valid, options);
 }
 
-/** A step's result on the device. */
-type Learnt = Readonly<Record<keyof StepResult, Tensor>>;
-
-async function read({ losses, ranks }: Learnt): Promise<StepResult> {
+export async function readResult({ losses, ranks }: Learnt): Promise<StepResult> {
   const [lossValues, rankValues] = await Promise.all([losses.read(), ranks.read()]);
   return { losses: lossValues as Float32Array, ranks: rankValues as Float32Array };
 }
@@ -162,7 +171,7 @@ export async function probabilities(
   const sums = new Float64Array(model.classes * images);
   for (const view of views) {
     const tape = new Tape(mean.backend, { record: false });
-    const logits = model.forward(input(tape, model, mean, { pixels, views: view }));
+    const logits = model.forward(imagesOf(tape, model, mean, { pixels, views: view }));
     const values = (await logits.read()) as Float32Array;
     tape.release();
     addSoftmax(sums, values, images);
@@ -176,7 +185,7 @@ export async function probabilities(
  */
 export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
   const tape = new Tape(mean.backend, { record: false });
-  const x = input(tape, model, mean, images);
+  const x = imagesOf(tape, model, mean, images);
   const values = (await (model.outputs(x, undefined, count).at(-1) ?? x).read()) as Float32Array;
   tape.release();
   const n = images.views.length / VIEW_LENGTH;
@@ -186,7 +195,8 @@ export async function activations(model: Model, mean: Tensor, images: Images, co
   return rows;
 }
 
-function input(tape: Tape, model: Model, mean: Tensor, { pixels, views }: Images): Tensor {
+/** What goes into a network, 3 × crop × crop × N: the views of the images, less the mean. */
+export function imagesOf(tape: Tape, model: Model, mean: Tensor, { pixels, views }: Images): Tensor {
   const side = model.network.record;
   const images = views.length / VIEW_LENGTH;
   return augment(

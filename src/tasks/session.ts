@@ -18,6 +18,7 @@ import { answerAll, confusionOf } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
 import { sharedStep, trainingStep, type SharedResult, type Step, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
+import type { PartResult, SplitModel } from "./split.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
 import { areAlike, gatherAnswers, makeAlike } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
@@ -77,6 +78,8 @@ export interface Session {
   /** Who trains; each has its share of every batch. Rank 0 alone writes. */
   readonly ranks: Ranks;
   readonly share: Share;
+  /** Where the network is cut, and each rank has a part of it. */
+  readonly split?: SplitModel;
   readonly signal?: AbortSignal;
 }
 
@@ -101,6 +104,7 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
   let val: Means | undefined;
   while (state.epoch < config.epochs) {
     const { stopped, ...timing } = await trainEpoch(session);
+    await session.split?.give();
     const validation = stopped ? undefined : await validate(session);
     if (!validation) {
       await save(session);
@@ -118,9 +122,10 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
  * Devices of one kind compute the same updates, bit for bit; of several kinds they drift apart by rounding, and are set
  * alike again before anything is saved.
  */
-async function stayAlike({ ranks, model, sgd, report }: Session): Promise<void> {
+async function stayAlike({ ranks, model, sgd, split, report }: Session): Promise<void> {
   if (await areAlike(ranks, model.parameters)) return;
   await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+  await split?.take();
   report({
     type: "warning",
     line: "the ranks' weights differ, as from devices that round differently: set alike again",
@@ -131,11 +136,13 @@ interface Timing {
   readonly images: number;
   readonly seconds: number;
   readonly waitedSeconds: number;
+  /** A step, where there are several ranks. */
+  readonly sentBytes?: number;
 }
 
 /** A step that the device is at. */
 interface Pending {
-  readonly result: Promise<StepResult | SharedResult>;
+  readonly result: Promise<StepResult | SharedResult | PartResult>;
   readonly valid: number;
   /** Batches and steps that are done when it is. */
   readonly batch: number;
@@ -149,13 +156,15 @@ interface Pending {
 async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
   const { config, state, train, signal, report, ranks } = session;
   const isShared = ranks.size > 1;
+  const hasShare = session.share.count < config.batch;
   // All ranks see in the same step that the training is stopped.
   let stopped = false;
+  let saveAgreed: boolean | undefined;
   const loader = createLoader(train.dataset, {
     batch: config.batch,
     recordSize: session.model.network.record,
     shuffle: { seed: config.seed, epoch: state.epoch, ...(session.weights && { weights: session.weights }) },
-    ...(isShared && { share: neighboursIncluded(session) }),
+    ...(hasShare && { share: neighboursIncluded(session) }),
     from: state.batch,
     cache: train.cache,
     onBad: (name, reason) => report({ type: "bad", name, reason }),
@@ -167,12 +176,16 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   let waitedMs = 0;
   // What watchers take, such as a pause, is not the training's.
   let watchedMs = 0;
+  let sentBytes = 0;
+  let steps = 0;
+  const saveDue = () => performance.now() - lastSave > SAVE_EVERY_MS;
   const seconds = () => (performance.now() - start - watchedMs) / 1000;
 
   const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
     const done = await result;
     addScores(state.scores, done.losses, done.ranks, valid);
     if ("stop" in done) stopped ||= done.stop;
+    if ("save" in done) saveAgreed = done.save;
     if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
     images += valid;
     const { loss, top1 } = means(state.scores);
@@ -198,8 +211,14 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     stopped ||= !isShared && signal?.aborted === true;
     if (stopped) break;
     waitedMs += batch.waitedMs;
-    if (isShared) await finish(await startShared(session, batch, batches));
-    else {
+    if (isShared) {
+      const before = ranks.sentBytes;
+      await finish(
+        await (session.split ? startPart(session, batch, batches, saveDue()) : startShared(session, batch, batches)),
+      );
+      sentBytes += ranks.sentBytes - before;
+      steps++;
+    } else {
       const next = startBatch(session, batch, batches);
       if (pending) await finish(pending);
       pending = next;
@@ -207,16 +226,20 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     const before = performance.now();
     for (const watcher of session.watchers) await watcher.afterStep?.(session);
     watchedMs += performance.now() - before;
-    if (performance.now() - lastSave > SAVE_EVERY_MS) {
+    if (saveAgreed ?? saveDue()) {
       if (pending) await finish(pending);
       pending = undefined;
+      await session.split?.give();
       await save(session);
       lastSave = performance.now();
     }
   }
   if (pending) await finish(pending);
   stopped ||= !isShared && signal?.aborted === true;
-  return { stopped, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 };
+  return {
+    ...{ stopped, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 },
+    ...(steps > 0 && { sentBytes: sentBytes / steps }),
+  };
 }
 
 /** The images of a batch that this rank needs: its own, and the one that its last one may be mixed with. */
@@ -241,6 +264,16 @@ async function startShared(session: Session, batch: Batch, batches: number): Pro
   const step = { ...stepOf(session, batch, batches), valid, share, whole, stop: signal?.aborted === true };
   const { result } = await sharedStep(model, sgd, deviceMean, step, ranks);
   return { result, valid: whole.valid, batch: ++state.batch, step: ++state.step };
+}
+
+/** Does a step of which every rank has a part of the network. */
+async function startPart(session: Session, batch: Batch, batches: number, save: boolean): Promise<Pending> {
+  const { state, deviceMean, share, signal, train, split } = session;
+  const { indices, valid } = batch.whole ?? batch;
+  const labels = batch.whole ? Uint32Array.from(indices, (image) => train.dataset.label(image)) : batch.labels;
+  const step = { ...stepOf(session, batch, batches), share, whole: { labels, valid }, stop: signal?.aborted === true };
+  const result = await split!.step(deviceMean, { ...step, save });
+  return { result: Promise.resolve(result), valid, batch: ++state.batch, step: ++state.step };
 }
 
 function stepOf(session: Session, batch: Batch, batches: number): Step {
@@ -306,7 +339,7 @@ async function answerShare(session: Session, { first, count }: Share): Promise<A
 }
 
 async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {
-  const { images, seconds, waitedSeconds } = timing;
+  const { images, seconds, waitedSeconds, sentBytes } = timing;
   const { config, state, run, report } = session;
   if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss, state.step);
   const record: EpochRecord = {
@@ -318,6 +351,7 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
     imagesPerSecond: images / seconds,
     dataWait: waitedSeconds / seconds,
     seconds,
+    ...(sentBytes !== undefined && { sentBytes }),
   };
   state.schedule = afterEpoch(config.schedule, state.schedule, val.top1);
   state.epoch++;

@@ -5,8 +5,10 @@ import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
 import { locate, type Opened } from "../data/open.ts";
+import { mixes } from "../data/augmentation.ts";
 import { balancedWeights, namedWeights } from "../data/sampling.ts";
 import { writeSamples } from "../data/samples.ts";
+import type { Share } from "../data/share.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../errors.ts";
 import { Model, place } from "../model/model.ts";
@@ -26,6 +28,7 @@ import { restore } from "./restore.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
+import { shareOfCut, SplitModel } from "./split.ts";
 import { freshState, runEpochs, type Records, type Session, type State } from "./session.ts";
 import { agree, fingerprint, makeAlike, RunElsewhere, settingsOf, shareOfBatch } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
@@ -66,7 +69,7 @@ export async function train(
       await agree(ranks, async () => ({ train: await fingerprint(sets.train), val: await fingerprint(sets.val) }));
       const config = await ranks.share(async () => {
         const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
-        shareOfBatch(batchOf(suited, sets), ranks);
+        shareFor(suited, batchOf(suited, sets), ranks);
         return suited;
       });
       return await trainOnDevices({ config, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
@@ -91,6 +94,15 @@ interface Task {
 /** Images a step. A batch larger than the set would be padding for the most part. */
 function batchOf({ batch }: TrainConfig, { train }: Opened): number {
   return Math.min(batch, train.length);
+}
+
+/** The images of a batch that a rank has. @throws UsageError when the ranks can't share it so */
+function shareFor({ split, augmentation }: TrainConfig, batch: number, ranks: Ranks): Share {
+  if (split === null) return shareOfBatch(batch, ranks);
+  if (split === "owt" && mixes(augmentation)) {
+    throw new UsageError("--split owt: images can't be mixed with others of another rank: leave out mixup and cutmix");
+  }
+  return shareOfCut(split, batch, ranks);
 }
 
 /** The folder of a run, once it is known; it is this training's alone from then on. */
@@ -175,11 +187,12 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   const batch = batchOf(config, sets);
-  const share = shareOfBatch(batch, ranks);
+  const share = shareFor(config, batch, ranks);
   const layers = place(network, classes.length);
-  checkFit(network.name, layers, share.count, backend);
+  checkFit(network.name, layers, config.split === null ? share.count : batch, backend);
   const model = new Model(network, backend, classes.length);
   const sgd = new Sgd(model, config);
+  const split = config.split === null ? undefined : new SplitModel(model, sgd, config.split, ranks, config.freeze);
   // Nothing in a run's folder is changed before all of it was found to be right.
   const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
   const weights = classWeights(config, sets.train);
@@ -220,6 +233,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   if (begun) {
     const { mean, state } = begun;
     await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+    await split?.take();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
@@ -237,6 +251,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
       watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
       ranks,
       share,
+      ...(split && { split }),
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });

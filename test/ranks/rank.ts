@@ -16,7 +16,22 @@ switch (process.argv[2]) {
     const shared = await ranks.share(() => ({ by: rank }));
     const given = new Float32Array(5).fill(rank + 7);
     await ranks.broadcast([given]);
-    print({ size, small: [...small], large: large.at(-1), texts, shared, given: [...given], local: ranks.local });
+    // Each has two numbers; together and summed by blocks.
+    const collected = new Float32Array(2 * size);
+    await ranks.collect(Promise.resolve(Float32Array.of(rank, 10 * rank)), collected);
+    const block = new Float32Array(2);
+    await ranks.sumBlock(Promise.resolve(collected.map((value, i) => value + i)), block);
+    const sums = { collected: [...collected], block: [...block], sentBytes: ranks.sentBytes };
+    print({
+      ...sums,
+      size,
+      small: [...small],
+      large: large.at(-1),
+      texts,
+      shared,
+      given: [...given],
+      local: ranks.local,
+    });
     break;
   }
   case "fail":

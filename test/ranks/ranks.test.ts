@@ -57,6 +57,11 @@ describe.skipIf(missing !== undefined)(`ranks${missing ? ` (skipped: ${missing})
       expect(line).toEqual({
         ...{ size: 3, small: [6, 6, 6], large: 6, texts: ["", "x", "xx"], shared: { by: 0 }, given: [7, 7, 7, 7, 7] },
         local: { rank, size: 3 },
+        collected: [0, 0, 1, 10, 2, 20],
+        // Three times what was collected, and each number's place.
+        block: [3 * (rank + 2 * rank), 3 * (10 * rank + 2 * rank + 1)],
+        // Of three ranks: sums of 12 and 800,000 bytes, 8 bytes of each collected, a block of the sum of 24.
+        sentBytes: expect.closeTo((4 / 3) * (12 + 800_000) + 16 + 16, 3),
       });
     }
   });

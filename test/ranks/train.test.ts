@@ -7,6 +7,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cli, epochsOf, jsonLines, MAIN, temporaryFolder } from "../helpers/cli.ts";
 import { ended, missing, startRanks } from "../helpers/mpi.ts";
+import { stepLosses } from "../helpers/steps.ts";
 
 setDefaultTimeout(300_000);
 
@@ -14,12 +15,6 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
 const cpu = ["--device", "cpu", "--threads", "1", "--json"];
-
-/** The losses of the single steps, out of the means that are told. */
-function losses(stdout: string): number[] {
-  const sums = jsonLines(stdout).flatMap(({ type, loss, batch }) => (type === "step" ? [loss * batch] : []));
-  return sums.map((sum, i) => sum - (sums[i - 1] ?? 0));
-}
 
 const train = (size: number, args: readonly string[]) => ended(startRanks(size, [MAIN, "train", ...args], folder.path));
 const bytes = (run: string) => readFileSync(join(folder.path, run, "last.safetensors"));
@@ -33,15 +28,15 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
   test("100 steps of 1, 2 and 4 ranks have the same losses", async () => {
     const one = await cli(["train", ...hundred, "--out", "one"], options);
     expect(one.code, one.stderr).toBe(0);
-    const expected = losses(one.stdout);
+    const expected = stepLosses(one.stdout);
     expect(expected.length).toBe(100);
     // What is learnt changes the losses a thousand times as much as what is allowed for.
-    const still = losses((await cli(["train", ...hundred, "--rate", "1e-12", "--out", "still"], options)).stdout);
+    const still = stepLosses((await cli(["train", ...hundred, "--rate", "1e-12", "--out", "still"], options)).stdout);
     expect(Math.max(...still.map((loss, i) => Math.abs(loss - expected[i]!)))).toBeGreaterThan(0.01);
     for (const size of [2, 4]) {
       const { stdout, stderr, code } = await train(size, [...hundred, "--out", `of-${size}`]);
       expect(code, stderr).toBe(0);
-      const found = losses(stdout);
+      const found = stepLosses(stdout);
       expect(found.length).toBe(100);
       const differences = found.map((loss, i) => Math.abs(loss - expected[i]!));
       expect(Math.max(...differences), `${size} ranks`).toBeLessThan(1e-5);

@@ -1,0 +1,113 @@
+/**
+ * A network cut for several devices, each of which holds a part of it and all take the same step. Two cuts:
+ *
+ * - "towers" [P §3.2, Fig. 2]: each device has an equal part of every layer's maps and units. A convolution in groups reads
+ *   the device's own maps; any other, and a fully connected layer, reads those of all.
+ * - "owt", one weird trick (arXiv 1404.5997 §4): up to the first fully connected layer each device has all of the network
+ *   and some of the images; from there on all images, and a part of the units.
+ *
+ * The last layer is small and every device has all of it, and computes the loss for itself.
+ */
+import { ShapeError, UsageError } from "../errors.ts";
+import type { ImageShape, Layer } from "./layers.ts";
+import { layerOf, place, type PlacedLayer } from "./model.ts";
+import type { Network } from "./recipe.ts";
+
+export const CUTS = ["towers", "owt"] as const;
+export type Cut = (typeof CUTS)[number];
+
+/** What the devices have different parts of, that all of them need: the maps or features, or the images. */
+export type Parted = "features" | "images";
+
+/** Layers that a device computes one after the other, with what it has, until it needs something of the others. */
+export interface Stage {
+  /** Its layers, from the `first` of the device's network to the one before `end`. */
+  readonly first: number;
+  readonly end: number;
+  /** What must be put together before it can begin; undefined for the first. */
+  readonly needs?: Parted;
+  /** Whether its devices share out the images of a step, and not the network. */
+  readonly byImages: boolean;
+  /** Whether all devices compute the same, so that each finds the whole gradient of what goes in. */
+  readonly repeated: boolean;
+}
+
+/** A network as one of several devices has it. */
+export interface NetworkPart {
+  readonly network: Network;
+  readonly stages: readonly Stage[];
+}
+
+/**
+ * @param of how many devices there are
+ * @throws UsageError when the network can't be shared out evenly
+ */
+export function partOf(whole: Network, cut: Cut, of: number, classes: number): NetworkPart {
+  const layers = whole.layers(classes);
+  const learning = layers.filter(({ name }) => name !== "");
+  const firstFc = layers.findIndex(({ kind }) => kind === "fc");
+  const last = learning.at(-1);
+  if (firstFc < 0 || last?.kind !== "fc") {
+    throw new UsageError(`--split ${cut}: ${whole.name} does not end in a fully connected layer`);
+  }
+  const own: Layer[] = [];
+  const stages: Stage[] = [];
+  let stage: Omit<Stage, "end"> = { first: 0, byImages: cut === "owt", repeated: false };
+  let isPart = false;
+  const needs = (what: Parted, repeated: boolean) => {
+    stages.push({ ...stage, end: own.length });
+    own.push(gathered(what, of));
+    stage = { first: own.length, needs: what, byImages: false, repeated };
+  };
+  for (const [i, layer] of layers.entries()) {
+    const isLast = layer === last;
+    if (cut === "owt" && i === firstFc) needs("images", isLast);
+    if (stage.byImages) own.push(layer);
+    else if (layer.name === "") own.push(isPart ? (layer.part?.(of) ?? layer) : layer);
+    else {
+      const readsOwn = layer.windows !== undefined && layer.windows.groups % of === 0;
+      if (isPart && !readsOwn) needs("features", isLast);
+      own.push(isLast ? layer : layer.part!(of));
+      isPart = !isLast;
+    }
+  }
+  stages.push({ ...stage, end: own.length });
+  const network = { ...whole, layers: () => own };
+  checkParts(whole, network, cut, of, classes);
+  return { network, stages };
+}
+
+/** Every parameter of a part is a whole one, or one of `of` equal blocks of it. */
+function checkParts(whole: Network, part: Network, cut: Cut, of: number, classes: number): void {
+  const [all, own] = [whole, part].map((network) => parametersOf(place(network, classes)));
+  for (const [name, shape] of all!) {
+    const [rows = 0, ...others] = shape;
+    const [ownRows, ...ownOthers] = own!.get(name) ?? [];
+    const isEqual = others.join() === ownOthers.join() && (ownRows === rows || ownRows! * of === rows);
+    if (!isEqual || !Number.isInteger(ownRows)) {
+      throw new UsageError(
+        `--split ${cut}: ${layerOf(name)} of ${whole.name} can't be shared out evenly over ${of} ranks`,
+      );
+    }
+  }
+}
+
+function parametersOf(layers: readonly PlacedLayer[]): Map<string, readonly number[]> {
+  return new Map(layers.flatMap(({ parameters }) => parameters.map(({ name, shape }) => [name, shape] as const)));
+}
+
+/** Where the devices put their parts together. */
+function gathered(what: Parted, of: number): Layer {
+  return {
+    kind: "gather",
+    name: "",
+    settings: what,
+    outputShape: ([c, h, w]: ImageShape) => [what === "features" ? c * of : c, h, w],
+    parameters: () => [],
+    kept: 0,
+    multiplyAdds: () => 0,
+    forward: () => {
+      throw new ShapeError("what several devices have parts of can't be put together by one");
+    },
+  };
+}
