@@ -1,6 +1,7 @@
 import { evaluate, type Evaluation } from "../tasks/evaluate.ts";
 import { means } from "../tasks/scores.ts";
 import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { withRanks } from "./ranks.ts";
 import { bar, bold, count, dim, here, label, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -40,7 +41,6 @@ export default verb({
     ...deviceArgs,
   },
   async run(args) {
-    const line = new ProgressLine();
     const options = given({
       data: args.data,
       model: args.model,
@@ -51,20 +51,25 @@ export default verb({
       submission: args.submission,
     });
     const signal = stopOnCtrlC("this batch");
-    const result = await unlessStopped(
-      signal,
-      evaluate(
-        { ...options, ...deviceOptions(args) },
-        (done, total) => line.update(`evaluating: ${count(done)} of ${count(total)}`),
+    return withRanks(async (ranks) => {
+      const line = ranks.rank === 0 ? new ProgressLine() : undefined;
+      const result = await unlessStopped(
         signal,
-        (text) => line.update(text),
-      ),
-    );
-    line.clear();
-    if (!result) return 1;
-    if (args.json) printJson(forPrograms(result));
-    else show(result);
-    return 0;
+        evaluate(
+          { ...options, ...deviceOptions(args) },
+          (done, total) => line?.update(`evaluating: ${count(done)} of ${count(total)}`),
+          signal,
+          (text) => line?.update(text),
+          ranks,
+        ),
+      );
+      line?.clear();
+      if (!result) return 1;
+      if (ranks.rank !== 0) return 0;
+      if (args.json) printJson(forPrograms(result));
+      else show(result);
+      return 0;
+    });
   },
 });
 

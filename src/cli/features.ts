@@ -1,5 +1,6 @@
-import { features } from "../tasks/features.ts";
+import { features, type Features } from "../tasks/features.ts";
 import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { withRanks } from "./ranks.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -24,30 +25,33 @@ export default verb({
     ...deviceArgs,
   },
   async run(args) {
-    const line = new ProgressLine();
     const options = given({
       ...{ data: args.data, part: args.part, model: args.model, layer: args.layer, out: args.out },
       batch: number("batch", args.batch),
     });
     const signal = stopOnCtrlC("this batch");
     const asked = { ...options, ...deviceOptions(args) };
-    const result = await unlessStopped(
-      signal,
-      features(asked, (text) => line.update(text), signal),
-    );
-    line.clear();
-    if (!result) return 1;
-    if (args.json) {
-      printJson(result);
+    return withRanks(async (ranks) => {
+      const line = ranks.rank === 0 ? new ProgressLine() : undefined;
+      const result = await unlessStopped(
+        signal,
+        features(asked, (text) => line?.update(text), signal, ranks),
+      );
+      line?.clear();
+      if (!result) return 1;
+      if (ranks.rank === 0) show(result, args.json);
       return 0;
-    }
-    const { file, table, images, size, layer, network, weights, data, imagesPerSecond, bad } = result;
-    for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
-    if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
-    print(
-      `${bold(here(file))}: ${count(images)} × ${count(size)} numbers, ${layer} of ${network}; ${here(table)} names the rows`,
-    );
-    print(dim(`${label(data)}, by ${here(weights)}, ${imagesPerSecond.toFixed(0)} images/s on ${result.device}`));
-    return 0;
+    });
   },
 });
+
+function show(result: Features, asJson: boolean | undefined): void {
+  if (asJson) return printJson(result);
+  const { file, table, images, size, layer, network, weights, data, imagesPerSecond, bad } = result;
+  for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
+  if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
+  print(
+    `${bold(here(file))}: ${count(images)} × ${count(size)} numbers, ${layer} of ${network}; ${here(table)} names the rows`,
+  );
+  print(dim(`${label(data)}, by ${here(weights)}, ${imagesPerSecond.toFixed(0)} images/s on ${result.device}`));
+}

@@ -1,7 +1,8 @@
 import type { Encoding } from "../data/shard.ts";
 import { UsageError } from "../errors.ts";
-import { pack } from "../tasks/pack.ts";
+import { pack, type PackResult } from "../tasks/pack.ts";
 import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { withRanks } from "./ranks.ts";
 import { bold, count, duration, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";
 
@@ -38,7 +39,6 @@ export default verb({
     const { data, out: folder } = args;
     if (!data || !folder)
       throw new UsageError("pack needs a data set and a folder to make: bun run pack photos/ packed/");
-    const line = new ProgressLine();
     const signal = stopOnCtrlC("the shards under way");
     const options = given({
       val: args.val,
@@ -49,43 +49,46 @@ export default verb({
       shard: number("shard", args.shard),
       threads: number("threads", args.threads),
     });
-    const result = await unlessStopped(
-      signal,
-      pack(
-        { ...options, data, out: folder },
-        ({ done, total, imagesPerSecond }) => {
-          const left = duration((total - done) / imagesPerSecond);
-          line.update(
-            `packing: ${count(done)} of ${count(total)} images, ${imagesPerSecond.toFixed(0)} images/s, ${left} left`,
-          );
-        },
+    return withRanks(async (ranks) => {
+      const line = ranks.rank === 0 ? new ProgressLine() : undefined;
+      const result = await unlessStopped(
         signal,
-        (warning) => say.warn(warning),
-      ),
-    );
-    line.clear();
-    if (!result) {
-      say.info(`Stopped. Go on with the same command.`);
-      return 1;
-    }
-    if (args.json) {
-      printJson(result);
+        pack(
+          { ...options, data, out: folder },
+          ({ done, total, imagesPerSecond }) => {
+            const left = duration((total - done) / imagesPerSecond);
+            line?.update(
+              `packing: ${count(done)} of ${count(total)} images, ${imagesPerSecond.toFixed(0)} images/s, ${left} left`,
+            );
+          },
+          signal,
+          (warning) => say.warn(warning),
+          ranks,
+        ),
+      );
+      line?.clear();
+      if (!result && ranks.rank === 0) say.info(`Stopped. Go on with the same command.`);
+      if (!result) return 1;
+      if (ranks.rank === 0) show(result, args.json);
       return 0;
-    }
-    const { out, encoding, side, train, val, classes, shards, bytes, problems, packed, imagesPerSecond } = result;
-    for (const { name, problem, used } of problems.slice(0, SHOWN)) {
-      say.warn(`${used ? "" : "skipped "}${name}: ${problem}`);
-    }
-    if (problems.length > SHOWN) say.warn(`and ${count(problems.length - SHOWN)} more, see ${here(out)}/report.csv`);
-    const parts =
-      val > 0 ? `${count(train)} images to train on, ${count(val)} to validate with` : `${count(train)} images`;
-    print(`${bold(here(out))}: ${parts}, ${count(classes)} classes`);
-    const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
-    const rate = packed > 0 ? `, packed at ${imagesPerSecond.toFixed(0)} images/s` : ", packed before";
-    print(
-      `${side} × ${side} ${encoding === "jpeg" ? "JPEG" : "pixels"}, ${size} in ${count(shards)} ${shards === 1 ? "shard" : "shards"}${rate}`,
-    );
-    print(`Train on it:  bun run train ${here(out)}`);
-    return 0;
+    });
   },
 });
+
+function show(result: PackResult, asJson: boolean | undefined): void {
+  if (asJson) return printJson(result);
+  const { out, encoding, side, train, val, classes, shards, bytes, problems, packed, imagesPerSecond } = result;
+  for (const { name, problem, used } of problems.slice(0, SHOWN)) {
+    say.warn(`${used ? "" : "skipped "}${name}: ${problem}`);
+  }
+  if (problems.length > SHOWN) say.warn(`and ${count(problems.length - SHOWN)} more, see ${here(out)}/report.csv`);
+  const parts =
+    val > 0 ? `${count(train)} images to train on, ${count(val)} to validate with` : `${count(train)} images`;
+  print(`${bold(here(out))}: ${parts}, ${count(classes)} classes`);
+  const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
+  const rate = packed > 0 ? `, packed at ${imagesPerSecond.toFixed(0)} images/s` : ", packed before";
+  print(
+    `${side} × ${side} ${encoding === "jpeg" ? "JPEG" : "pixels"}, ${size} in ${count(shards)} ${shards === 1 ? "shard" : "shards"}${rate}`,
+  );
+  print(`Train on it:  bun run train ${here(out)}`);
+}

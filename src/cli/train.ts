@@ -3,14 +3,14 @@ import { UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
 import type { TrainOptions } from "../tasks/config.ts";
 import { openDashboard } from "../tasks/dashboard/server.ts";
-import { RankError } from "../errors.ts";
-import { openRanks, type Ranks } from "../ranks/ranks.ts";
+import type { Ranks } from "../ranks/ranks.ts";
 import type { Report } from "../tasks/events.ts";
 import { withTensorboard } from "../tasks/tensorboard.ts";
 import { train } from "../tasks/train.ts";
 import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
 import { jsonReporter, peopleReporter } from "./train_reporters.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
+import { withRanks } from "./ranks.ts";
 import { say } from "./terminal.ts";
 
 export default verb({
@@ -119,27 +119,17 @@ export default verb({
       out: args.out,
       resume: args.resume,
     });
-    const ranks = await openRanks();
-    const port = ranks.rank === 0 ? number("dashboard", args.dashboard) : undefined;
-    const shown = args.json ? jsonReporter() : peopleReporter();
-    const full = { ...options, ...deviceOptions(args) };
-    try {
+    return withRanks(async (ranks) => {
+      const port = ranks.rank === 0 ? number("dashboard", args.dashboard) : undefined;
+      const shown = args.json ? jsonReporter() : peopleReporter();
+      const full = { ...options, ...deviceOptions(args) };
       // Of the other ranks only what goes wrong there is shown.
       const report = ranks.rank !== 0 ? troubles(shown) : args.tensorboard ? withTensorboard(shown) : shown;
       const { interrupted } = await (port === undefined
         ? train(full, report, signal, [], ranks)
         : trainShown(port, full, report, signal, ranks));
-      await ranks.close();
       return interrupted ? 1 : 0;
-    } catch (error) {
-      const told = ranks.fail(error);
-      if (told instanceof RankError && told.said) {
-        // When this process ends, all do: whoever says it needs a moment.
-        await Bun.sleep(TELLING_MS);
-        return 1;
-      }
-      throw told;
-    }
+    });
   },
 });
 
@@ -149,9 +139,6 @@ function troubles(report: Report): Report {
     if (event.type === "bad" || event.type === "warning") report(event);
   };
 }
-
-/** What has gone wrong is printed within this time by the rank that says it. */
-const TELLING_MS = 2000;
 
 /** Trains while a page shows it. */
 async function trainShown(port: number, options: TrainOptions, report: Report, signal: AbortSignal, ranks: Ranks) {

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { Backend } from "../backends/backend.ts";
 import { openCpu } from "../backends/cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "../backends/wgpu/backend.ts";
+import type { Ranks } from "../ranks/ranks.ts";
 import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
 
 export interface DeviceOptions {
@@ -48,6 +49,14 @@ export async function deviceOfRank(
   }
   if (wanted !== "auto" && wanted !== "cpu") return options;
   return { threads: Math.max(1, Math.floor(availableParallelism() / size)), ...options, device: "cpu" };
+}
+
+/** The device of this process, which may be one of several. @throws as `openDevice` */
+export async function openDeviceOf(
+  options: DeviceOptions,
+  { size, local }: Pick<Ranks, "size" | "local">,
+): Promise<Backend> {
+  return openDevice(size === 1 ? options : await deviceOfRank(options, local));
 }
 
 /** "cpu", or the place of the best GPU. */

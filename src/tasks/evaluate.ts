@@ -1,15 +1,27 @@
 /** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
 import type { ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { shareOf } from "../data/share.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { Answers, interval95 } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
-import { openDevice, type DeviceOptions } from "./device.ts";
+import { openDeviceOf, type DeviceOptions } from "./device.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
 import type { Scores } from "./scores.ts";
 import { closeSets } from "./sets.ts";
 import { writeSubmission, type Submission } from "./submission.ts";
+import {
+  agree,
+  describeDevice,
+  fingerprint,
+  gatherAnswers,
+  gatherValues,
+  hashOf,
+  settingsOf,
+  stoppedElsewhere,
+} from "./together.ts";
 import { openTrained, setsFor, type Member, type Trained } from "./trained.ts";
 
 export interface EvaluateOptions extends DeviceOptions {
@@ -64,6 +76,7 @@ export interface Evaluation {
 /**
  * @param progress told of the images done
  * @param note told what takes its time before, a line at a time: downloads, and indexes of large archives
+ * @param ranks who share the images, each calling this with the same options; rank 0 alone writes files
  * @param signal stops it: it then rejects with the signal's reason
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
@@ -72,6 +85,7 @@ export async function evaluate(
   progress: (done: number, total: number) => void = () => {},
   signal?: AbortSignal,
   note: (line: string) => void = () => {},
+  ranks: Ranks = ALONE,
 ): Promise<Evaluation> {
   const views = checkViews(options.views ?? 1);
   if (options.batch !== undefined) checkCount("--batch", options.batch);
@@ -87,14 +101,19 @@ export async function evaluate(
       const dataset = sets.val;
       const classOf = classesOf(dataset, first);
       checkPaths(out, submissionFile);
-      const backend = await openDevice(options);
+      await agree(ranks, async () => ({
+        ...settingsOf(options),
+        weights: trained.map(({ weights }) => hashOf(weights.path)),
+        images: await fingerprint(dataset),
+      }));
+      const backend = await openDeviceOf(options, ranks);
       try {
         const recipe = Math.min(...trained.map(({ network }) => network.recipe.batch));
         const batch = Math.min(options.batch ?? recipe, dataset.length);
         const members = trained.map((each) => each.load(backend, batch));
         const start = performance.now();
         const pass = { batch, views, classOf, progress, ...(signal && { signal }) };
-        const { answers, bad } = await answerAll(members, dataset, pass);
+        const { answers, bad } = await answerTogether(ranks, members, dataset, pass);
         const imagesPerSecond = (1000 * answers.length) / (performance.now() - start);
         const { total, byClass, predicted } = answers.scores(first.classes.length);
         const classes = first.classes.map((name, k) => ({ name, scores: byClass[k]!, predicted: predicted[k]! }));
@@ -104,11 +123,12 @@ export async function evaluate(
           weights: models.map(({ weights }) => weights).join(", "),
           ...{ models, views, total, classes, bad, imagesPerSecond },
           data: dataset.name,
-          device: backend.description,
+          device: describeDevice(ranks, backend),
           interval1: interval95(total.wrong1, total.images),
           interval5: interval95(total.wrong5, total.images),
           confusion: confusionOf(answers, classes.length),
         };
+        if (ranks.rank !== 0) return { ...result, files: [] };
         const files = out === undefined ? [] : await writeReports(out, { ...result, dataset, answers, note });
         if (submissionFile === undefined) return { ...result, files };
         return {
@@ -166,6 +186,37 @@ export async function answerAll(
     throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${bad[0]}`);
   }
   return { answers, bad };
+}
+
+/** Asks about every image of a set; each rank about its share of them. @returns what all found, on every rank */
+async function answerTogether(
+  ranks: Ranks,
+  members: readonly Member[],
+  dataset: Dataset,
+  pass: Pass,
+): ReturnType<typeof answerAll> {
+  if (ranks.size === 1) return answerAll(members, dataset, pass);
+  const { classes } = members[0]!.model;
+  const { first, count } = shareOf(dataset.length, ranks.rank, ranks.size);
+  const samples = Uint32Array.from({ length: count }, (_, i) => first + i);
+  const own =
+    count === 0
+      ? { answers: new Answers(classes, 0), bad: [] }
+      : await unlessAborted(
+          pass.signal,
+          answerAll(members, dataset, { ...pass, batch: Math.min(pass.batch, count), samples }),
+        );
+  const answers = new Answers(classes, dataset.length);
+  if (!(await gatherAnswers(ranks, own?.answers, answers))) throw pass.signal?.reason ?? stoppedElsewhere();
+  return { answers, bad: (await gatherValues(ranks, own!.bad)).flat() };
+}
+
+/** Undefined when the signal stopped it: the other ranks are to hear of that. */
+async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T | undefined> {
+  return work.catch((error: unknown) => {
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
+  });
 }
 
 /** How often which class was taken for which. */

@@ -12,9 +12,11 @@ import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
 import { checkCount } from "./config.ts";
+import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { LOCK_FILES, lockFolder } from "./lock.ts";
 import { assemble, packSize, readPack, removePartials, type Planned } from "./pack_assembly.ts";
 import { closeSets, openSets } from "./sets.ts";
+import { agree, gatherValues, settingsOf, stoppedElsewhere } from "./together.ts";
 
 export interface PackOptions {
   /** What `train` is given: a folder, an archive, or the name of a set. */
@@ -81,6 +83,7 @@ interface Plan {
  * Packs both parts of a set. What an earlier call with the same settings has packed is kept.
  * @param signal stops it after the shards under way: it then rejects with the signal's reason
  * @param warn is told what is no reason to stop
+ * @param ranks who share the shards, each calling this with the same options, and writing into the same folder
  * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written,
  * LockedError when another process packs into the same folder
  */
@@ -89,21 +92,24 @@ export async function pack(
   progress: (state: PackProgress) => void = () => {},
   signal?: AbortSignal,
   warn: (line: string) => void = () => {},
+  ranks: Ranks = ALONE,
 ): Promise<PackResult> {
-  const given = check(options);
+  const given = check(options, ranks);
   const sets = await openSets({ data: options.data, val: options.val ?? null, holdOut: 0, seed: 0 });
   try {
     // Where nothing says what to validate with, both parts are all images.
     const parts = sets.train === sets.val ? { train: sets.train } : sets;
     const shard = Math.min(SHARD_MAX, Math.max(SHARD_MIN, Math.ceil(parts.train.length * SHARD_SHARE)));
     const out = resolve(options.out);
+    const settings = { ...given, shard: given.shard ?? shard };
+    await agree(ranks, () => ({ ...settingsOf(options), plan: planOf(parts, settings) }));
     makeFolder(out);
     // Two that pack into one folder would take away what the other is writing.
-    const lock = lockFolder(out, warn);
+    const lock = ranks.rank === 0 ? lockFolder(out, warn) : undefined;
     try {
-      return await packParts(parts, { ...given, shard: given.shard ?? shard }, out, progress, signal);
+      return await packParts(parts, settings, out, progress, signal, ranks);
     } finally {
-      lock.release();
+      lock?.release();
     }
   } finally {
     await closeSets(sets);
@@ -114,9 +120,10 @@ type Given = Required<Omit<PackOptions, "data" | "out" | "val" | "shard">> & Pic
 export type Settings = Required<Given>;
 export type Parts = { readonly train: Dataset; readonly val?: Dataset };
 
-function check(options: PackOptions): Given {
+function check(options: PackOptions, { local }: Ranks): Given {
   const { side = 256, encoding = "jpeg", quality = DEFAULT_QUALITY, shard } = options;
-  const { shorter = side, threads = availableParallelism() } = options;
+  const cores = Math.max(1, Math.floor(availableParallelism() / local.size));
+  const { shorter = side, threads = cores } = options;
   const counts = { side, shorter, quality, threads, ...(shard !== undefined && { shard }) };
   for (const [name, value] of Object.entries(counts)) checkCount(`--${name}`, value);
   if (side > MAX_SIDE) throw new UsageError(`--side ${side}: must be at most ${MAX_SIDE}`);
@@ -133,17 +140,26 @@ async function packParts(
   out: string,
   progress: (state: PackProgress) => void,
   signal: AbortSignal | undefined,
+  ranks: Ranks,
 ): Promise<PackResult> {
   const shards = PARTS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
-  await claim(out, planOf(parts, settings));
-  if (existsSync(join(out, PACK_FILE))) {
-    // It may have been killed after its last step but one.
-    removePartials(shards);
-    return summarise(out, [], 0, 0);
+  const begun = await ranks.share(async () => {
+    await claim(out, planOf(parts, settings));
+    return {
+      isPacked: existsSync(join(out, PACK_FILE)),
+      missing: shards.flatMap((shard, i) => (isThere(shard) ? [] : [i])),
+    };
+  });
+  if (begun.isPacked) {
+    return ranks.share(() => {
+      // It may have been killed after its last step but one.
+      removePartials(shards);
+      return summarise(out, [], 0, 0);
+    });
   }
-  const missing = shards.filter(({ path }) => !(existsSync(path) && existsSync(partialPath(path))));
+  const missing = begun.missing.flatMap((i, k) => (k % ranks.size === ranks.rank ? [shards[i]!] : []));
   const count = (some: readonly Planned[]) => some.reduce((sum, { from, to }) => sum + to - from, 0);
-  const [total, before] = [count(shards), count(shards) - count(missing)];
+  const [total, before] = [count(shards), count(shards) - count(begun.missing.map((i) => shards[i]!))];
   const start = performance.now();
   let packed = 0;
   const imagesPerSecond = () => packed / ((performance.now() - start) / 1000);
@@ -157,16 +173,31 @@ async function packParts(
       for (let shard = missing.shift(); shard && !signal?.aborted; shard = missing.shift()) {
         await threads.run(await jobOf(parts[shard.part]!, shard, settings));
         packed += shard.to - shard.from;
-        progress({ done: before + packed, total, imagesPerSecond: imagesPerSecond() });
+        // The others are about as far.
+        const done = Math.min(total, before + packed * ranks.size);
+        progress({ done, total, imagesPerSecond: imagesPerSecond() * ranks.size });
       }
     });
     await Promise.all(lanes);
   } finally {
     threads.close();
   }
-  signal?.throwIfAborted();
+  const ends = await gatherValues(ranks, { packed, stopped: signal?.aborted === true });
+  if (ends.some(({ stopped }) => stopped)) throw signal?.reason ?? stoppedElsewhere();
+  packed = ends.reduce((sum, end) => sum + end.packed, 0);
   const rate = packed === 0 ? 0 : imagesPerSecond();
-  return summarise(out, await assemble(out, parts, settings, shards), packed, rate);
+  return ranks.share(async () => {
+    const lost = shards.find((shard) => !isThere(shard));
+    if (lost && ranks.size > 1) {
+      throw new DataError(`${lost.path} is not there: all ranks must write into the same folder, on a disk they share`);
+    }
+    return summarise(out, await assemble(out, parts, settings, shards), packed, rate);
+  });
+}
+
+/** Whether a shard is packed. */
+function isThere({ path }: Planned): boolean {
+  return existsSync(path) && existsSync(partialPath(path));
 }
 
 function planShards(part: Part, images: number, size: number, out: string): Planned[] {

@@ -3,12 +3,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Tensor } from "../autograd/tensor.ts";
+import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { shareOf, type Share } from "../data/share.ts";
 import { RankError, UsageError } from "../errors.ts";
 import type { Ranks } from "../ranks/ranks.ts";
 import type { Answers } from "./answers.ts";
-import type { TrainOptions } from "./config.ts";
+import type { DeviceOptions } from "./device.ts";
 import { Run } from "./runs.ts";
 
 /** The images of a batch that fall to a rank. @throws UsageError when there are more ranks than images */
@@ -25,8 +26,7 @@ type Facts = Readonly<Record<string, unknown>>;
  */
 export async function agree(ranks: Ranks, facts: () => Facts | Promise<Facts>): Promise<void> {
   if (ranks.size === 1) return;
-  const texts = await ranks.gather(new TextEncoder().encode(JSON.stringify(await facts())));
-  const [first, ...others] = texts.map((text) => JSON.parse(new TextDecoder().decode(text)) as Facts);
+  const [first, ...others] = await gatherValues(ranks, await facts());
   for (const [i, other] of others.entries()) {
     const name = Object.keys({ ...first, ...other }).find((key) => same(first![key]) !== same(other[key]));
     if (name === undefined) continue;
@@ -36,8 +36,20 @@ export async function agree(ranks: Ranks, facts: () => Facts | Promise<Facts>): 
   }
 }
 
+/** What each rank has, as JSON has it, in the order of ranks. */
+export async function gatherValues<T>(ranks: Ranks, own: T): Promise<T[]> {
+  const texts = await ranks.gather(new TextEncoder().encode(JSON.stringify(own)));
+  return texts.map((text) => JSON.parse(new TextDecoder().decode(text)) as T);
+}
+
+/** For people: what this rank, and those with it, compute on. */
+export function describeDevice({ size, mpi }: Ranks, { description }: Backend): string {
+  return mpi ? `${size} ranks (${mpi}), each on ${description}` : description;
+}
+
 /** What all ranks must be told alike, and the program itself: each may compute on another device. */
-export function settingsOf({ device: _, blas: __, threads: ___, tune: ____, ...settings }: TrainOptions): Facts {
+export function settingsOf<T extends DeviceOptions>(options: T): Facts {
+  const { device: _, blas: __, threads: ___, tune: ____, ...settings } = options;
   return { program: programHash(), bun: Bun.version, ...settings };
 }
 
@@ -50,6 +62,14 @@ function programHash(): string {
   const hash = files.sort().reduce((sum, file) => Bun.hash.xxHash3(readFileSync(join(root, file)), sum), 0n);
   return hash.toString(16);
 }
+
+/** What tells a file from another. */
+export function hashOf(path: string): string {
+  return Bun.hash.xxHash3(readFileSync(path)).toString(16);
+}
+
+/** Why a rank ends whose own user did not stop it. */
+export const stoppedElsewhere = (): RankError => new RankError("another rank was stopped", true);
 
 /** A run whose files another rank writes. */
 export class RunElsewhere extends Run {

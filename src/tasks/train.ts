@@ -17,7 +17,7 @@ import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { changeConfig, makeConfig, rateForClasses, scaleRate, type TrainConfig, type TrainOptions } from "./config.ts";
-import { deviceOfRank, openDevice } from "./device.ts";
+import { openDeviceOf } from "./device.ts";
 import type { Report, StartEvent } from "./events.ts";
 import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
 import { checkFit, fittingBatch } from "./fit.ts";
@@ -30,7 +30,7 @@ import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { shareOfCut, SplitModel } from "./split.ts";
 import { freshState, runEpochs, type Records, type Session, type State } from "./session.ts";
-import { agree, fingerprint, makeAlike, RunElsewhere, settingsOf, shareOfBatch } from "./together.ts";
+import { agree, describeDevice, fingerprint, makeAlike, RunElsewhere, settingsOf, shareOfBatch } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
 
 export interface TrainResult {
@@ -166,7 +166,7 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
     // A run that was begun before there was this setting has none.
     ...(typeof tune === "boolean" && { tune }),
   };
-  return openDevice(ranks.size === 1 ? options : await deviceOfRank(options, ranks.local));
+  return openDeviceOf(options, ranks);
 }
 
 /** Says which batch there would have been memory for. */
@@ -206,7 +206,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
     run: run.path,
     network: network.name,
     parameters: model.parameters.reduce((sum, { size }) => sum + size, 0),
-    device: ranks.mpi ? `${ranks.size} ranks (${ranks.mpi}), each on ${backend.description}` : backend.description,
+    device: describeDevice(ranks, backend),
     data: sets.train.name,
     train: sets.train.length,
     val: sets.val.length,
