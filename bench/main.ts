@@ -12,6 +12,7 @@ import { chooseDevices, openBenchDevice, type BenchDevice } from "./devices.ts";
 import { machine } from "./machine.ts";
 import { deviceText, layersText, rowsText, skippedText } from "./report.ts";
 import { FORMAT, readResults, writeResults, type Results } from "./results.ts";
+import { scale } from "./scale/scale.ts";
 import { augment } from "./suites/augment.ts";
 import { conv } from "./suites/conv.ts";
 import { lrn, pointwise, pool } from "./suites/elementwise.ts";
@@ -32,7 +33,12 @@ const command = verb({
   name: "bench",
   description: "Time what this project computes: a tour of two minutes, or one suite in full",
   args: {
-    suite: { type: "positional", required: false, description: suites.map(({ name }) => name).join(", ") },
+    suite: {
+      type: "positional",
+      required: false,
+      description: `${suites.map(({ name }) => name).join(", ")}; scale: steps of several ranks (MPI)`,
+    },
+    ranks: { type: "string", description: "How many ranks scale tries beside one (2,4)", valueHint: "N,M" },
     ...deviceArgs,
     device: {
       type: "string",
@@ -54,6 +60,17 @@ const command = verb({
     chart: { type: "string", description: "Draw a bar chart of each suite: FILE-SUITE.svg", valueHint: "FILE.svg" },
   },
   async run(args) {
+    if (args.suite === "scale") {
+      await scale({
+        network: findNetwork(args.model ?? "alexnet"),
+        images: args.batch === undefined ? 32 : batchSize(args.batch),
+        ranks: (args.ranks ?? "2,4").split(",").map(rankCount),
+        device: deviceOptions(args),
+        ...given({ json: args.json }),
+      });
+      return 0;
+    }
+    if (args.ranks !== undefined) throw new UsageError("--ranks is for bench scale");
     const chosen = args.suite === undefined ? suites : [findSuite(args.suite)];
     const isTour = args.suite === undefined || args.quick === true;
     const named = args.model === undefined ? undefined : findNetwork(args.model);
@@ -107,7 +124,7 @@ const command = verb({
 function findSuite(name: string): Suite {
   const suite = suites.find((candidate) => candidate.name === name);
   if (suite) return suite;
-  const names = suites.map((candidate) => candidate.name);
+  const names = [...suites.map((candidate) => candidate.name), "scale"];
   throw new UsageError(`no suite is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
 }
 
@@ -115,6 +132,12 @@ function batchSize(text: string): number {
   const size = number("batch", text)!;
   if (!Number.isInteger(size) || size < 1) throw new UsageError(`--batch ${text}: must be whole numbers above 0`);
   return size;
+}
+
+function rankCount(text: string): number {
+  const count = number("ranks", text)!;
+  if (!Number.isInteger(count) || count < 2) throw new UsageError(`--ranks ${text}: must be whole numbers above 1`);
+  return count;
 }
 
 /** Work that lets the tour end in about two minutes: a software GPU is a hundred times slower than the cpu it runs on. */
