@@ -3,15 +3,35 @@
  * only when it is missing or out of date. Says what it does on stderr, and nothing when there is nothing to do. Until the
  * packages are installed, it imports only what comes with Bun.
  */
+import { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { OnProgress } from "./native/libraries.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
+const LONGEST_SETUP_MS = 600_000;
+
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+/**
+ * Where several are started at once, as by mpiexec, one sets up and the others wait for it. The lock is SQLite's, which
+ * goes with the process; a folder that can't be written to has none, and nothing can be set up there.
+ */
+function waitForTurn(): Database | undefined {
+  try {
+    mkdirSync(`${ROOT}.cache`, { recursive: true });
+    const database = new Database(`${ROOT}.cache/setup.lock`, { create: true, readwrite: true });
+    database.run(`PRAGMA busy_timeout = ${LONGEST_SETUP_MS}`);
+    database.run("PRAGMA journal_mode = MEMORY");
+    database.run("BEGIN EXCLUSIVE");
+    return database;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Installs what bun.lock lists, unless that was done already. */
@@ -56,6 +76,7 @@ async function fetchLibrary(provide: (onProgress: OnProgress) => Promise<void>, 
   }
 }
 
+const turn = waitForTurn();
 try {
   await installPackages();
   await buildKernels();
@@ -65,4 +86,6 @@ try {
 } catch (error) {
   say((error as Error).message);
   process.exitCode = 1;
+} finally {
+  turn?.close();
 }
