@@ -143,13 +143,13 @@ function memory(bytes: Uint8Array): Memory {
   return { address: ptr(bytes), length: bytes.length };
 }
 
-function pack(message: Uint8Array, kind: number, text: string): void {
+export function pack(message: Uint8Array, kind: number, text: string): void {
   const { written } = new TextEncoder().encodeInto(text, message.subarray(TEXT_AT));
   message.set([kind, written & 255, written >> 8], 0);
 }
 
 /** What came from another process is looked at like anything from outside. */
-function unpack(message: Uint8Array): { readonly kind: number; readonly text: string } {
+export function unpack(message: Uint8Array): { readonly kind: number; readonly text: string } {
   const length = Math.min(message[1]! + 256 * message[2]!, MESSAGE_BYTES - TEXT_AT);
   const text = new TextDecoder().decode(message.subarray(TEXT_AT, TEXT_AT + length));
   return { kind: message[0]!, text: oneLine(text) };

@@ -2,6 +2,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { launcherOf, openMpi } from "../../src/native/mpi.ts";
+import { pack, unpack } from "../../src/ranks/peers.ts";
 import { ALONE, openRanks } from "../../src/ranks/ranks.ts";
 import { jsonLines } from "../helpers/cli.ts";
 import { ended, launchers, missing, startRanks } from "../helpers/mpi.ts";
@@ -45,6 +46,17 @@ describe("the launcher", () => {
     expect(open).toThrow("MPI_LIB_PATH is /nowhere/libmpi.so, which can't be loaded or is no MPI library");
     delete process.env.MPI_LIB_PATH;
   });
+});
+
+test("whole messages come as they were sent, long ones as far as there is room", () => {
+  const message = new Uint8Array(1024);
+  for (const text of ["", "no more", "grün".repeat(100), "x".repeat(5000)]) {
+    pack(message, 1, text);
+    const read = unpack(message);
+    expect(read.kind).toBe(1);
+    expect(text.startsWith(read.text)).toBe(true);
+    expect(read.text.length).toBe(Math.min(text.length, 1020));
+  }
 });
 
 describe.skipIf(missing !== undefined)(`ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {

@@ -1,17 +1,22 @@
 /** Damaged files of a run, and damaged requests to the dashboard: read as far as they go, refused with one line, or not there. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { Measurements } from "../../src/backends/wgpu/measurements.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { reluForward } from "../../src/ops/activation.ts";
 import { changeConfig } from "../../src/tasks/config.ts";
 import { openDashboard } from "../../src/tasks/dashboard/server.ts";
 import { readHistory } from "../../src/tasks/history.ts";
+import { LockedError, lockFolder } from "../../src/tasks/lock.ts";
 import { Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
 import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
+
+const CONTROLS = /[\x00-\x1f\x7f-\x9f]/;
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -58,6 +63,61 @@ describe("a run", () => {
     TIMEOUT_MS,
   );
 });
+
+test(
+  "who holds a lock",
+  () => {
+    const { release } = lockFolder(folder.path, () => {});
+    const file = join(folder.path, "lock.json");
+    const whole = readFileSync(file);
+    let named = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      writeFileSync(file, mutate(whole, round));
+      try {
+        lockFolder(folder.path, () => {});
+        throw new Error(`round ${round}: the lock was given twice`);
+      } catch (error) {
+        if (!(error instanceof LockedError)) throw new Error(`round ${round}: no LockedError`, { cause: error });
+        expect(error.message).not.toMatch(CONTROLS);
+        if (error.message.includes(`process ${process.pid}`)) named++;
+      }
+    }
+    release();
+    expect(named).toBeGreaterThan(0);
+    expect(named).toBeLessThan(ROUNDS);
+  },
+  TIMEOUT_MS,
+);
+
+test(
+  "what was measured on a GPU",
+  async () => {
+    const own = join(folder.path, "measured");
+    const fastest = { fastest: "relu_forward", ms: { relu_forward: 0.5 } };
+    const first = new Measurements(own, "a device", () => {});
+    first.add(reluForward, "4 × 4", fastest);
+    first.parallelWorkgroups = 12;
+    await first.close();
+    const file = join(own, readdirSync(own)[0]!);
+    const whole = readFileSync(file);
+    let good = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      writeFileSync(file, mutate(whole, round));
+      const warnings: string[] = [];
+      const measured = new Measurements(own, "a device", (line) => warnings.push(line));
+      // What is not refused can be used.
+      const choice = measured.choice(reluForward, "4 × 4");
+      if (choice) expect(typeof choice.fastest).toBe("string");
+      const { parallelWorkgroups: count } = measured;
+      if (count !== undefined) expect(Number.isSafeInteger(count) && count > 0).toBe(true);
+      for (const line of warnings) expect(line).not.toMatch(CONTROLS);
+      if (warnings.length === 0) good++;
+    }
+    expect(good).toBeGreaterThan(0);
+    expect(good).toBeLessThan(ROUNDS);
+  },
+  TIMEOUT_MS,
+);
 
 describe("the dashboard", () => {
   const AT_ONCE = 20;
