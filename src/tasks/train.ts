@@ -172,8 +172,10 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
 /** Says which batch there would have been memory for. */
 function memoryError(error: DeviceMemoryError, { config, sets, ranks }: Task, backend: Backend): DeviceMemoryError {
   const layers = place(findNetwork(config.network), sets.train.classes.length);
-  const most = Math.ceil(batchOf(config, sets) / ranks.size) - 1;
-  const batch = ranks.size * fittingBatch(layers, most, backend.statistics().bytes);
+  // Of a network that is cut a rank may have all images.
+  const shares = config.split === null ? ranks.size : 1;
+  const most = Math.ceil(batchOf(config, sets) / shares) - 1;
+  const batch = shares * fittingBatch(layers, most, backend.statistics().bytes);
   const advice = batch > 0 ? `try --batch ${batch}` : `${config.network} needs another device`;
   return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
 }
