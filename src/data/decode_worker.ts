@@ -1,4 +1,5 @@
 /** A worker thread that reads and decodes images into memory that it shares with the main thread. */
+import { setImmediate } from "node:timers/promises";
 import type { Encoded, Pixels, Place } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { Reader, verify } from "./reading.ts";
@@ -26,18 +27,23 @@ const reader = new Reader();
 answer<DecodeJob, DecodeResult>(async ({ records, side, rows }) => {
   const decode = await decoder;
   const bytes = side * side * 3;
-  return rows.map(({ row, image }) => {
+  const results: DecodeResult = [];
+  for (const { row, image } of rows) {
     const record = new Uint8Array(records, row * bytes, bytes);
     try {
-      if ("kind" in image) decode.record(image, side, record);
-      else if (image.rawSide === side && image.length === bytes) {
+      if (!("kind" in image) && image.rawSide === side && image.length === bytes) {
         reader.readInto(image, record);
         if (image.hash !== undefined) verify(record, image.hash);
-      } else decode.record(reader.read(image), side, record);
-      return undefined;
+      } else {
+        // Between tasks only is the memory given back that @napi-rs/image took for an image.
+        await setImmediate();
+        decode.record("kind" in image ? image : reader.read(image), side, record);
+      }
+      results.push(undefined);
     } catch (error) {
-      if (error instanceof BadImage) return error.message;
-      throw error;
+      if (!(error instanceof BadImage)) throw error;
+      results.push(error.message);
     }
-  });
+  }
+  return results;
 });
