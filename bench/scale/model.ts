@@ -45,13 +45,15 @@ export function hiddenShare({ computeSeconds, exchangeSeconds, stepSeconds }: Sc
   return Math.min(1, Math.max(0, 1 - (stepSeconds - computeSeconds) / exchangeSeconds));
 }
 
+function mean<T>(samples: readonly T[], of: (sample: T) => number): number {
+  return samples.reduce((sum, each) => sum + of(each), 0) / samples.length;
+}
+
 /** The straight line through samples, by least squares; where that makes no sense, as of one sample, all is per image. */
 function line(samples: readonly ComputeSample[]): { stepSeconds: number; imageSeconds: number } {
-  const n = samples.length;
-  const mean = (of: (sample: ComputeSample) => number) => samples.reduce((sum, each) => sum + of(each), 0) / n;
-  const [x, y] = [mean(({ images }) => images), mean(({ seconds }) => seconds)];
-  const spread = mean(({ images }) => (images - x) ** 2);
-  const slope = spread === 0 ? y / x : mean(({ images, seconds }) => (images - x) * (seconds - y)) / spread;
+  const [x, y] = [mean(samples, ({ images }) => images), mean(samples, ({ seconds }) => seconds)];
+  const spread = mean(samples, ({ images }) => (images - x) ** 2);
+  const slope = spread === 0 ? y / x : mean(samples, ({ images, seconds }) => (images - x) * (seconds - y)) / spread;
   const start = y - slope * x;
   return start >= 0 && slope > 0
     ? { stepSeconds: start, imageSeconds: slope }
@@ -64,11 +66,10 @@ export function fit(
   scale: readonly ScaleSample[],
   gradientBytes: number,
 ): ScaleModel {
-  const mean = (of: (sample: ScaleSample) => number) => scale.reduce((sum, each) => sum + of(each), 0) / scale.length;
   return {
     ...line(compute),
-    hidden: mean(hiddenShare),
-    localRate: 1 / mean(({ exchangeSeconds, sentBytes }) => exchangeSeconds / sentBytes),
+    hidden: mean(scale, hiddenShare),
+    localRate: 1 / mean(scale, ({ exchangeSeconds, sentBytes }) => exchangeSeconds / sentBytes),
     gradientBytes,
   };
 }

@@ -1,6 +1,7 @@
 import { evaluate, type Evaluation } from "../tasks/evaluate.ts";
 import { means } from "../tasks/scores.ts";
-import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { unlessStopped } from "../tasks/stopped.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { bar, bold, count, dim, here, label, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";

@@ -1,5 +1,6 @@
 import { features, type Features } from "../tasks/features.ts";
-import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { unlessStopped } from "../tasks/stopped.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";

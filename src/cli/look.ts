@@ -1,5 +1,6 @@
 import { look } from "../tasks/look.ts";
-import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { unlessStopped } from "../tasks/stopped.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
 import { bold, count, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 

@@ -1,7 +1,8 @@
 import type { Encoding } from "../data/shard.ts";
 import { UsageError } from "../errors.ts";
 import { pack, type PackResult } from "../tasks/pack.ts";
-import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { unlessStopped } from "../tasks/stopped.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { bold, count, duration, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";

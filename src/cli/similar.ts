@@ -1,5 +1,6 @@
 import { similar, type Similar } from "../tasks/similar.ts";
-import { stopOnCtrlC, unlessStopped } from "./interrupt.ts";
+import { unlessStopped } from "../tasks/stopped.ts";
+import { stopOnCtrlC } from "./interrupt.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 

@@ -11,6 +11,7 @@ import { openDeviceOf, type DeviceOptions } from "./device.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
 import type { Scores } from "./scores.ts";
 import { closeSets } from "./sets.ts";
+import { unlessStopped } from "./stopped.ts";
 import { writeSubmission, type Submission } from "./submission.ts";
 import {
   agree,
@@ -113,7 +114,10 @@ export async function evaluate(
         const members = trained.map((each) => each.load(backend, batch));
         const start = performance.now();
         const pass = { batch, views, classOf, progress, ...(signal && { signal }) };
-        const { answers, bad } = await answerTogether(ranks, members, dataset, pass);
+        const found = await answerTogether(ranks, members, dataset, pass);
+        if (!found) throw signal?.reason ?? stoppedElsewhere();
+        const { answers } = found;
+        const bad = (await gatherValues(ranks, found.bad)).flat();
         const imagesPerSecond = (1000 * answers.length) / (performance.now() - start);
         const { total, byClass, predicted } = answers.scores(first.classes.length);
         const classes = first.classes.map((name, k) => ({ name, scores: byClass[k]!, predicted: predicted[k]! }));
@@ -188,35 +192,30 @@ export async function answerAll(
   return { answers, bad };
 }
 
-/** Asks about every image of a set; each rank about its share of them. @returns what all found, on every rank */
-async function answerTogether(
+/**
+ * Asks about every image of a set, each rank about its share of them.
+ * @returns what all found, on every rank, and what this one can't use; undefined when one was stopped
+ */
+export async function answerTogether(
   ranks: Ranks,
   members: readonly Member[],
   dataset: Dataset,
   pass: Pass,
-): ReturnType<typeof answerAll> {
-  if (ranks.size === 1) return answerAll(members, dataset, pass);
+): Promise<Awaited<ReturnType<typeof answerAll>> | undefined> {
   const { classes } = members[0]!.model;
   const { first, count } = shareOf(dataset.length, ranks.rank, ranks.size);
   const samples = Uint32Array.from({ length: count }, (_, i) => first + i);
   const own =
     count === 0
       ? { answers: new Answers(classes, 0), bad: [] }
-      : await unlessAborted(
+      : await unlessStopped(
           pass.signal,
           answerAll(members, dataset, { ...pass, batch: Math.min(pass.batch, count), samples }),
         );
+  if (ranks.size === 1) return own;
   const answers = new Answers(classes, dataset.length);
-  if (!(await gatherAnswers(ranks, own?.answers, answers))) throw pass.signal?.reason ?? stoppedElsewhere();
-  return { answers, bad: (await gatherValues(ranks, own!.bad)).flat() };
-}
-
-/** Undefined when the signal stopped it: the other ranks are to hear of that. */
-async function unlessAborted<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T | undefined> {
-  return work.catch((error: unknown) => {
-    if (signal?.aborted && error === signal.reason) return undefined;
-    throw error;
-  });
+  if (!(await gatherAnswers(ranks, own?.answers, answers))) return undefined;
+  return { answers, bad: own!.bad };
 }
 
 /** How often which class was taken for which. */

@@ -4,7 +4,7 @@ import type { Tensor } from "../autograd/tensor.ts";
 import { drawViews, mixedLabels, mixes, viewsOfShare } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
-import { shareOf, type Share } from "../data/share.ts";
+import type { Share } from "../data/share.ts";
 import type { ColourAxes } from "../data/statistics.ts";
 import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
 import { saveCheckpoint } from "../model/checkpoint.ts";
@@ -12,15 +12,15 @@ import type { Model } from "../model/model.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../optim/schedule.ts";
 import type { Sgd } from "../optim/sgd.ts";
 import type { Ranks } from "../ranks/ranks.ts";
-import { Answers } from "./answers.ts";
+import type { Answers } from "./answers.ts";
 import type { TrainConfig } from "./config.ts";
-import { answerAll, confusionOf } from "./evaluate.ts";
+import { answerTogether, confusionOf } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
 import { sharedStep, trainingStep, type SharedResult, type Step, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
 import type { PartResult, SplitModel } from "./split.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
-import { areAlike, gatherAnswers, makeAlike } from "./together.ts";
+import { areAlike, makeAlike } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
 
 /** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
@@ -177,7 +177,7 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   // What watchers take, such as a pause, is not the training's.
   let watchedMs = 0;
   let sentBytes = 0;
-  let steps = 0;
+  const firstStep = state.step;
   const saveDue = () => performance.now() - lastSave > SAVE_EVERY_MS;
   const seconds = () => (performance.now() - start - watchedMs) / 1000;
 
@@ -217,7 +217,6 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
         await (session.split ? startPart(session, batch, batches, saveDue()) : startShared(session, batch, batches)),
       );
       sentBytes += ranks.sentBytes - before;
-      steps++;
     } else {
       const next = startBatch(session, batch, batches);
       if (pending) await finish(pending);
@@ -238,7 +237,7 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   stopped ||= !isShared && signal?.aborted === true;
   return {
     ...{ stopped, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 },
-    ...(steps > 0 && { sentBytes: sentBytes / steps }),
+    ...(isShared && state.step > firstStep && { sentBytes: sentBytes / (state.step - firstStep) }),
   };
 }
 
@@ -306,36 +305,15 @@ interface Validation {
 
 /** Undefined when it was stopped. */
 async function validate(session: Session): Promise<Validation | undefined> {
-  const { model, val, ranks } = session;
-  const { length } = val.dataset;
-  let answers: Answers | undefined;
-  if (ranks.size === 1) answers = await answerShare(session, { first: 0, count: length });
-  else {
-    answers = new Answers(model.classes, length);
-    const own = await answerShare(session, shareOf(length, ranks.rank, ranks.size));
-    if (!(await gatherAnswers(ranks, own, answers))) return undefined;
-  }
-  return answers && { val: means(answers.scores(model.classes).total), answers };
-}
-
-/** What the model says of some of the images; undefined when it was stopped. */
-async function answerShare(session: Session, { first, count }: Share): Promise<Answers | undefined> {
-  const { model, deviceMean, val, config, report, signal } = session;
-  if (count === 0) return new Answers(model.classes, 0);
-  try {
-    const { answers } = await answerAll([{ model, mean: deviceMean }], val.dataset, {
-      cache: val.cache,
-      ...(count < val.dataset.length && { samples: Uint32Array.from({ length: count }, (_, i) => first + i) }),
-      batch: Math.min(config.batch, count),
-      progress: (done, total) => report({ type: "validate", done, total }),
-      onBad: (name, reason) => report({ type: "bad", name, reason }),
-      ...(signal ? { signal } : {}),
-    });
-    return answers;
-  } catch (error) {
-    if (signal?.aborted && error === signal.reason) return undefined;
-    throw error;
-  }
+  const { model, deviceMean, val, config, report, signal, ranks } = session;
+  const found = await answerTogether(ranks, [{ model, mean: deviceMean }], val.dataset, {
+    cache: val.cache,
+    batch: config.batch,
+    progress: (done, total) => report({ type: "validate", done, total }),
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+    ...(signal ? { signal } : {}),
+  });
+  return found && { val: means(found.answers.scores(model.classes).total), answers: found.answers };
 }
 
 async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {

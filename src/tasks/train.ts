@@ -30,6 +30,7 @@ import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { shareOfCut, SplitModel } from "./split.ts";
 import { freshState, runEpochs, type Records, type Session, type State } from "./session.ts";
+import { unlessStopped } from "./stopped.ts";
 import { agree, describeDevice, fingerprint, makeAlike, RunElsewhere, settingsOf, shareOfBatch } from "./together.ts";
 import type { Watcher } from "./watcher.ts";
 
@@ -286,14 +287,10 @@ async function start(
   };
   const known = dataset.statistics;
   if (known?.mean.length === recordSize * recordSize * 3) return { mean: known.mean, state: freshState(known.axes) };
-  try {
-    const { mean, axes } = await measureStatistics(dataset, { recordSize, seed, cache, onProgress });
-    for (const [i, reason] of cache.bad) report({ type: "bad", name: dataset.nameOf(i), reason });
-    return { mean, state: freshState(axes) };
-  } catch (error) {
-    if (signal?.aborted && error === signal.reason) return undefined;
-    throw error;
-  }
+  const measured = await unlessStopped(signal, measureStatistics(dataset, { recordSize, seed, cache, onProgress }));
+  if (!measured) return undefined;
+  for (const [i, reason] of cache.bad) report({ type: "bad", name: dataset.nameOf(i), reason });
+  return { mean: measured.mean, state: freshState(measured.axes) };
 }
 
 /** What rank 0 starts from, on every rank. */

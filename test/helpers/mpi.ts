@@ -1,6 +1,7 @@
 /** The launchers of MPI that this machine has. REQUIRE_BACKENDS with "mpi" in it makes their absence a failure, as in CI. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { MAIN } from "./cli.ts";
 
 export interface MpiLauncher {
   readonly name: string;
@@ -53,6 +54,14 @@ export function startRanks(
     stdout: "pipe",
     stderr: "pipe",
   });
+}
+
+/** Options of the trainings on ranks: the cpu, a thread each. */
+export const CPU = ["--device", "cpu", "--threads", "1"] as const;
+
+/** Runs a command of the program on so many ranks, to the end of all. */
+export function onRanks(size: number, args: readonly string[], cwd: string): Promise<RanksEnded> {
+  return ended(startRanks(size, [MAIN, ...args], cwd));
 }
 
 export interface RanksEnded {

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cli, jsonLines, MAIN, temporaryFolder } from "../helpers/cli.ts";
-import { ended, missing, startRanks } from "../helpers/mpi.ts";
+import { cli, jsonLines, temporaryFolder } from "../helpers/cli.ts";
+import { CPU, missing, onRanks } from "../helpers/mpi.ts";
 import { stepLosses } from "../helpers/steps.ts";
 
 setDefaultTimeout(300_000);
@@ -11,8 +11,8 @@ setDefaultTimeout(300_000);
 const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
-const cpu = ["--device", "cpu", "--threads", "1", "--json"];
-const train = (size: number, args: readonly string[]) => ended(startRanks(size, [MAIN, "train", ...args], folder.path));
+const cpu = [...CPU, "--json"];
+const train = (size: number, args: readonly string[]) => onRanks(size, ["train", ...args], folder.path);
 
 function largestDifference(found: readonly number[], expected: readonly number[]): number {
   expect(found.length).toBe(expected.length);

@@ -2,21 +2,20 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
-import { ended, missing, startRanks } from "../helpers/mpi.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { CPU, missing, onRanks } from "../helpers/mpi.ts";
 
 setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
-const cpu = ["--device", "cpu", "--threads", "1"];
-const onRanks = (size: number, args: readonly string[]) => ended(startRanks(size, [MAIN, ...args], folder.path));
+const together = (size: number, args: readonly string[]) => onRanks(size, args, folder.path);
 
 async function both(args: readonly string[], ranksArgs = args) {
   const one = await cli(args, options);
   expect(one.code, one.stderr).toBe(0);
-  const three = await onRanks(3, ranksArgs);
+  const three = await together(3, ranksArgs);
   expect(three.code, three.stderr).toBe(0);
   const [a, b] = [one, three].map(({ stdout }) => jsonLines(stdout));
   // Only rank 0 says something.
@@ -38,7 +37,7 @@ describe.skipIf(missing !== undefined)(`work of several ranks${missing ? ` (skip
   });
 
   test("evaluate", async () => {
-    const args = ["evaluate", "photos", "--model", "run", "--batch", "4", "--json", ...cpu];
+    const args = ["evaluate", "photos", "--model", "run", "--batch", "4", "--json", ...CPU];
     const [one, three] = await both([...args, "--out", "one"], [...args, "--out", "three"]);
     expect(three.images).toBe(38);
     expect(three.bad).toEqual(one.bad);
@@ -50,7 +49,7 @@ describe.skipIf(missing !== undefined)(`work of several ranks${missing ? ` (skip
   });
 
   test("features: the same rows in the same order", async () => {
-    const args = ["features", "photos", "--model", "run", "--batch", "4", "--json", ...cpu];
+    const args = ["features", "photos", "--model", "run", "--batch", "4", "--json", ...CPU];
     const [one, three] = await both([...args, "--out", "one.npy"], [...args, "--out", "three.npy"]);
     expect(three.images).toBe(38);
     expect(three.bad).toEqual(one.bad);
@@ -71,14 +70,14 @@ describe.skipIf(missing !== undefined)(`work of several ranks${missing ? ` (skip
     for (const name of files) {
       expect(bytes(`three-pack/${name}`).equals(bytes(`one-pack/${name}`)), name).toBe(true);
     }
-    const again = await onRanks(2, ["pack", "photos", "three-pack", ...args]);
+    const again = await together(2, ["pack", "photos", "three-pack", ...args]);
     expect(again.code, again.stderr).toBe(0);
     expect(jsonLines(again.stdout)[0]!.packed).toBe(0);
     rmSync(join(folder.path, "three-pack"), { recursive: true });
   });
 
   test("what fails ends all", async () => {
-    const { code, stderr, seconds } = await onRanks(2, ["evaluate", "nowhere", "--model", "run", ...cpu]);
+    const { code, stderr, seconds } = await together(2, ["evaluate", "nowhere", "--model", "run", ...CPU]);
     expect(code).not.toBe(0);
     expect(stderr).toContain("nowhere");
     expect(seconds).toBeLessThan(30);

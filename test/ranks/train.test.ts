@@ -6,7 +6,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cli, epochsOf, jsonLines, MAIN, temporaryFolder } from "../helpers/cli.ts";
-import { ended, missing, startRanks } from "../helpers/mpi.ts";
+import { CPU, ended, missing, onRanks, startRanks } from "../helpers/mpi.ts";
 import { stepLosses } from "../helpers/steps.ts";
 
 setDefaultTimeout(300_000);
@@ -14,9 +14,9 @@ setDefaultTimeout(300_000);
 const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
-const cpu = ["--device", "cpu", "--threads", "1", "--json"];
+const cpu = [...CPU, "--json"];
 
-const train = (size: number, args: readonly string[]) => ended(startRanks(size, [MAIN, "train", ...args], folder.path));
+const train = (size: number, args: readonly string[]) => onRanks(size, ["train", ...args], folder.path);
 const bytes = (run: string) => readFileSync(join(folder.path, run, "last.safetensors"));
 
 describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {

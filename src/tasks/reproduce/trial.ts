@@ -12,6 +12,7 @@ import { readHistory } from "../history.ts";
 import { Run } from "../runs.ts";
 import { means } from "../scores.ts";
 import { closeSets, openSets } from "../sets.ts";
+import { unlessStopped } from "../stopped.ts";
 import { train } from "../train.ts";
 import { isRace, type Arm, type Claim, type Comparison, type Race } from "./claims.ts";
 
@@ -201,11 +202,6 @@ async function testViews(
   on: DeviceOptions,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  try {
-    const { total } = await evaluate({ ...on, model: run.last, views }, undefined, signal);
-    return means(total).top1;
-  } catch (error) {
-    if (signal?.aborted && error === signal.reason) return undefined;
-    throw error;
-  }
+  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, undefined, signal));
+  return tested && means(tested.total).top1;
 }
