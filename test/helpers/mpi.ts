@@ -38,15 +38,34 @@ const ENVIRONMENT = {
   OMPI_MCA_rmaps_base_oversubscribe: "1",
 };
 
-/** Starts a program on so many ranks; `others` are further ranks with other arguments. */
+export interface RanksStart {
+  readonly launcher?: MpiLauncher;
+  /** Arguments of one further rank. */
+  readonly others?: readonly string[];
+  /** What runs each rank: Bun, or a command that is handed Bun and the arguments. */
+  readonly through?: readonly string[];
+}
+
+/**
+ * A shell that says how its rank ended. MPICH 4.0's launcher can't be asked after it passed on a signal: its proxy then
+ * counts every rank as 0 that it had not waited for when the last output was closed.
+ */
+export const SAY_STATUS = [
+  "sh",
+  "-c",
+  'trap : INT TERM; "$@"; code=$?; echo "a rank ended with $code"; exit $code',
+  "sh",
+];
+
+/** Starts a program on so many ranks. */
 export function startRanks(
   size: number,
   args: readonly string[],
   cwd: string,
-  { launcher = launchers[0], others }: { readonly launcher?: MpiLauncher; readonly others?: readonly string[] } = {},
+  { launcher = launchers[0], others, through = [] }: RanksStart = {},
 ) {
   if (!launcher) throw new Error("mpi is required (REQUIRE_BACKENDS), but there is no mpiexec");
-  const ranks = (count: number, own: readonly string[]) => ["-n", `${count}`, process.execPath, ...own];
+  const ranks = (count: number, own: readonly string[]) => ["-n", `${count}`, ...through, process.execPath, ...own];
   return Bun.spawn([launcher.path, ...ranks(size, args), ...(others ? [":", ...ranks(1, others)] : [])], {
     cwd,
     env: { ...process.env, ...ENVIRONMENT },
