@@ -56,6 +56,20 @@ export interface Command {
   readonly uniforms: readonly number[];
 }
 
+/** What a worker is told with a command: one object a kernel, filled in anew each time, so that no garbage is made. */
+export interface Arguments {
+  readonly addresses: Record<string, number>;
+  readonly lengths: Record<string, number>;
+  readonly uniforms: Record<string, number>;
+  shared: number;
+  scratch: number;
+  scratchBytes: number;
+}
+
+export function noArguments(): Arguments {
+  return { addresses: {}, lengths: {}, uniforms: {}, shared: 0, scratch: 0, scratchBytes: 0 };
+}
+
 export function createRing(): SharedArrayBuffer {
   return new SharedArrayBuffer(TIMES_AT + TIMED * 16);
 }
@@ -137,26 +151,30 @@ export class Ring {
     while (Atomics.load(this.#words, SUBMITTED) === sequence) block(this.#words, SUBMITTED, sequence);
   }
 
-  /** Worker: the command's number of buffers and uniforms is the kernel's. */
-  command(sequence: number, buffers: number, uniforms: number): Command {
+  /** Worker: reads a command's addresses, lengths and uniforms under the names that its kernel has for them. */
+  read(sequence: number, buffers: readonly string[], uniforms: readonly string[], into: Arguments): void {
     const at = slot(sequence);
     const words = this.#words;
-    const each = <T>(count: number, element: (i: number) => T) => Array.from({ length: count }, (_, i) => element(i));
-    return {
-      kernel: words[at + KERNEL]!,
-      stage: words[at + STAGE]!,
-      shared: words[at + SHARED]! >>> 0,
-      scratch: words[at + SCRATCH]! >>> 0,
-      scratchBytes: words[at + SCRATCH_BYTES]! >>> 0,
-      addresses: each(buffers, (i) => words[at + BUFFERS + 2 * i]! >>> 0),
-      lengths: each(buffers, (i) => words[at + BUFFERS + 2 * i + 1]! >>> 0),
-      uniforms: each(uniforms, (i) => this.#doubles[(at + UNIFORMS) / 2 + i]!),
-    };
+    into.shared = words[at + SHARED]! >>> 0;
+    into.scratch = words[at + SCRATCH]! >>> 0;
+    into.scratchBytes = words[at + SCRATCH_BYTES]! >>> 0;
+    for (let i = 0; i < buffers.length; i++) {
+      into.addresses[buffers[i]!] = words[at + BUFFERS + 2 * i]! >>> 0;
+      into.lengths[buffers[i]!] = words[at + BUFFERS + 2 * i + 1]! >>> 0;
+    }
+    for (let i = 0; i < uniforms.length; i++) {
+      into.uniforms[uniforms[i]!] = this.#doubles[(at + UNIFORMS) / 2 + i]!;
+    }
   }
 
   /** Worker: which kernel the command is of. */
   kernel(sequence: number): number {
     return this.#words[slot(sequence) + KERNEL]!;
+  }
+
+  /** Worker: which of the kernel's stages it is. */
+  stage(sequence: number): number {
+    return this.#words[slot(sequence) + STAGE]!;
   }
 
   /** Worker: takes the next item. */

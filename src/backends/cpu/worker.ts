@@ -3,9 +3,9 @@ import type { BlasLibrary } from "../../native/libraries.ts";
 import { elementType, type Elements, type ElementType, type Kernel } from "../kernel.ts";
 import { openBlas } from "./blas.ts";
 import { wasmGemm } from "./gemm.ts";
-import type { CpuKernel, Plan } from "./kernel.ts";
+import type { CpuKernel, Machine } from "./kernel.ts";
 import { cpuKernels } from "./kernels/index.ts";
-import { CLOSE, DECLARE, Ring, type Command } from "./ring.ts";
+import { CLOSE, DECLARE, noArguments, Ring, type Arguments } from "./ring.ts";
 import { instantiate } from "./wasm.ts";
 
 declare const self: {
@@ -35,9 +35,18 @@ export interface Declaration {
 }
 
 interface Known extends Declaration {
-  readonly number: number;
   readonly plan: CpuKernel["plan"];
+  readonly given: Arguments;
+  readonly machine: Writable<Machine>;
 }
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };
+
+/**
+ * After how many commands a worker collects its garbage, in the background (0.1 ms of its time). Left to itself it does so
+ * only after some 80 MB, which many cores multiply.
+ */
+const COLLECT = 4096;
 
 self.onmessage = ({ data }) => {
   self.onmessage = null;
@@ -70,19 +79,24 @@ function prepare({
   const gemm = blas ? openBlas(blas, memory) : wasmGemm(wasm, packing);
   const kernels = new Map<number, Known>();
 
-  function compute(sequence: number, known: Known, command: Command): void {
-    const at = named(known.buffers, command.addresses);
-    const machine = {
-      wasm,
-      gemm,
-      memory,
-      lengths: named(known.buffers, command.lengths),
-      shared: command.shared,
-      scratch: command.scratch + index * command.scratchBytes,
-    };
-    const plan: Plan = known.plan(named(known.uniforms, command.uniforms), threads);
-    const stage = plan.stages[command.stage]!;
-    for (let item = ring.take(sequence); item < stage.items; item = ring.take(sequence)) stage.item(item, at, machine);
+  async function declare(sequence: number): Promise<void> {
+    const given = noArguments();
+    ring.read(sequence, ["text"], [], given);
+    const bytes = new Uint8Array(memory.buffer, given.addresses.text!, given.lengths.text!).slice();
+    const declaration = JSON.parse(new TextDecoder().decode(bytes)) as Declaration;
+    const { plan } = cpuKernels.get(declaration.name) ?? (await fallback(declaration));
+    const machine = { wasm, gemm, memory, lengths: given.lengths, shared: 0, scratch: 0 };
+    kernels.set(ring.stage(sequence), { ...declaration, plan, given, machine });
+  }
+
+  function compute(sequence: number, { buffers, uniforms, plan, given, machine }: Known): void {
+    ring.read(sequence, buffers, uniforms, given);
+    machine.shared = given.shared;
+    machine.scratch = given.scratch + index * given.scratchBytes;
+    const stage = plan(given.uniforms, threads).stages[ring.stage(sequence)]!;
+    for (let item = ring.take(sequence); item < stage.items; item = ring.take(sequence)) {
+      stage.item(item, given.addresses, machine);
+    }
   }
 
   return async function run() {
@@ -91,27 +105,15 @@ function prepare({
       const number = ring.kernel(sequence);
       if (number === CLOSE) return ring.finish(sequence, threads);
       try {
-        if (number === DECLARE) {
-          const known = await declare(memory, ring.command(sequence, 1, 0));
-          kernels.set(known.number, known);
-        } else {
-          const known = kernels.get(number)!;
-          compute(sequence, known, ring.command(sequence, known.buffers.length, known.uniforms.length));
-        }
+        if (number === DECLARE) await declare(sequence);
+        else compute(sequence, kernels.get(number)!);
       } catch (error) {
         ring.fail(number, text(error));
       }
       ring.finish(sequence, threads);
+      if (sequence % COLLECT === COLLECT - 1) Bun.gc(false);
     }
   };
-}
-
-async function declare(memory: WebAssembly.Memory, { stage, addresses, lengths }: Command): Promise<Known> {
-  const bytes = new Uint8Array(memory.buffer, addresses[0]!, lengths[0]!).slice();
-  const declaration = JSON.parse(new TextDecoder().decode(bytes)) as Declaration;
-  const { name } = declaration;
-  const fast = cpuKernels.get(name) ?? (await fallback(declaration));
-  return { ...declaration, number: stage, plan: fast.plan };
 }
 
 /** A kernel that nobody has written for the CPU: its reference loop, found in the op's own file, on one worker. */
@@ -154,10 +156,6 @@ function referencePlan(kernel: Kernel): CpuKernel["plan"] {
 function view(memory: WebAssembly.Memory, type: ElementType, address: number, length: number): Elements {
   const View = type === "f32" ? Float32Array : type === "u32" ? Uint32Array : Uint8Array;
   return new View(memory.buffer, address, length);
-}
-
-function named<T>(names: readonly string[], values: readonly T[]): Record<string, T> {
-  return Object.fromEntries(names.map((name, i) => [name, values[i]!]));
 }
 
 function text(error: unknown): string {
