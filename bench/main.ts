@@ -28,6 +28,8 @@ const suites: readonly Suite[] = [matmul, conv, pool, lrn, pointwise, augment, l
 const FULL: Limits = { rowMs: 1000, least: 5, most: 50, passMs: 10_000 };
 const TOUR: Limits = { rowMs: 100, least: 3, most: 20, passMs: 2000 };
 const BATCH = 128;
+/** Options that `scale`, which is no suite, has no use for. */
+const OF_SUITES = ["data", "quick", "longest", "compare", "chart"] as const;
 
 const command = verb({
   name: "bench",
@@ -61,6 +63,9 @@ const command = verb({
   },
   async run(args) {
     if (args.suite === "scale") {
+      for (const option of OF_SUITES) {
+        if (args[option] !== undefined) throw new UsageError(`--${option} is not for bench scale`);
+      }
       await scale({
         network: findNetwork(args.model ?? "alexnet"),
         images: args.batch === undefined ? 32 : batchSize(args.batch),

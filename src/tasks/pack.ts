@@ -102,12 +102,13 @@ export async function pack(
     const shard = Math.min(SHARD_MAX, Math.max(SHARD_MIN, Math.ceil(parts.train.length * SHARD_SHARE)));
     const out = resolve(options.out);
     const settings = { ...given, shard: given.shard ?? shard };
-    await agree(ranks, () => ({ ...settingsOf(options), plan: planOf(parts, settings) }));
+    const plan = planOf(parts, settings);
+    await agree(ranks, () => ({ ...settingsOf(options), plan }));
     makeFolder(out);
     // Two that pack into one folder would take away what the other is writing.
     const lock = ranks.rank === 0 ? lockFolder(out, warn) : undefined;
     try {
-      return await packParts(parts, settings, out, progress, signal, ranks);
+      return await packParts(parts, settings, plan, out, progress, signal, ranks);
     } finally {
       lock?.release();
     }
@@ -137,6 +138,7 @@ function check(options: PackOptions, { local }: Ranks): Given {
 async function packParts(
   parts: Parts,
   settings: Settings,
+  plan: Plan,
   out: string,
   progress: (state: PackProgress) => void,
   signal: AbortSignal | undefined,
@@ -144,7 +146,7 @@ async function packParts(
 ): Promise<PackResult> {
   const shards = PARTS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
   const begun = await ranks.share(async () => {
-    await claim(out, planOf(parts, settings));
+    await claim(out, plan);
     return {
       isPacked: existsSync(join(out, PACK_FILE)),
       missing: shards.flatMap((shard, i) => (isThere(shard) ? [] : [i])),
