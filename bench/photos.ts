@@ -1,11 +1,11 @@
 /** Photos to decode where none were named: drawn figures as JPEG files in a temporary folder. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { FIGURES } from "../src/data/figures.ts";
 import { drawFigure } from "../src/data/shapes.ts";
 import { Purpose, Random } from "../src/random.ts";
+import { temporaryFolder } from "../src/temporary.ts";
 
 /** The usual size of ImageNet's photos, and about as many bytes: some 100 KB. */
 export const [WIDTH, HEIGHT] = [500, 375];
@@ -22,8 +22,7 @@ export interface Photos {
 
 /** @param count rounded up to whole repetitions */
 export async function drawPhotos(count: number): Promise<Photos> {
-  const folder = mkdtempSync(join(tmpdir(), "alexnet-bench-"));
-  const remove = () => rmSync(folder, { recursive: true, force: true });
+  const { path: folder, remove } = temporaryFolder("alexnet-bench-");
   try {
     let first = "";
     for (let i = 0; i < DRAWN; i++) {

@@ -1,10 +1,11 @@
 /** This project as a contestant with photos: `bun bench/peers/ours_photos.ts JOB`. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeRecord } from "../../src/data/decode.ts";
 import { createLoader } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { pack } from "../../src/tasks/pack.ts";
+import { temporaryFolder } from "../../src/temporary.ts";
 import { answer, measure, readJob } from "./contestant.ts";
 import { OURS } from "./contestants.ts";
 import type { Measured, PhotosJob } from "./job.ts";
@@ -31,7 +32,7 @@ async function read({ folder, side, seconds, crc }: PhotosJob): Promise<Measured
 
 /** A whole pack: besides the images its index, checksums and statistics, all flushed to the disk. */
 async function write({ folder, side, quality, threads, seconds }: PhotosJob): Promise<Measured> {
-  const out = mkdtempSync(join(folder, "..", "alexnet-pack-"));
+  const { path: out, remove } = temporaryFolder("alexnet-pack-", join(folder, ".."));
   try {
     let number = 0;
     const samples = await measure(async () => {
@@ -48,6 +49,6 @@ async function write({ folder, side, quality, threads, seconds }: PhotosJob): Pr
     const difference = made.reduce((sum, value, i) => sum + Math.abs(value - wanted[i]!), 0) / made.length / 255;
     return { name: "pack", samples, error: isWhole ? difference : 1 };
   } finally {
-    rmSync(out, { recursive: true, force: true });
+    remove();
   }
 }

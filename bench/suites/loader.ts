@@ -1,6 +1,5 @@
 /** From image files, and from packs of them, to batches: decoded by the host, then cropped and shifted by the device. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Backend } from "../../src/backends/backend.ts";
@@ -14,6 +13,7 @@ import type { Network } from "../../src/model/recipe.ts";
 import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
+import { temporaryFolder } from "../../src/temporary.ts";
 import type { Bench, Opened } from "../bench.ts";
 import { WrongResult } from "../check.ts";
 import { wallClock } from "../measure.ts";
@@ -29,16 +29,16 @@ export const loader: Suite = {
   name: "loader",
   about: "image files and packs of them to batches, and augmented on the device; packing; images a second",
   async run(bench, options) {
-    const scratch = mkdtempSync(join(tmpdir(), "alexnet-loader-"));
+    const scratch = temporaryFolder("alexnet-loader-");
     const photos =
       options.data === undefined ? await drawPhotos(options.quick ? QUICK_PHOTOS : DRAWN_PHOTOS) : undefined;
     try {
       const data = photos?.folder ?? options.data!;
       const what = photos ? `drawn JPEGs of ${WIDTH} × ${HEIGHT}` : `images of ${data}`;
-      await measure(bench, options, data, scratch, what);
+      await measure(bench, options, data, scratch.path, what);
     } finally {
       photos?.remove();
-      rmSync(scratch, { recursive: true, force: true });
+      scratch.remove();
     }
   },
 };

@@ -1,8 +1,8 @@
 /** Fetches archives: from a URL, or a wheel with Python's pip. Neither waits long for a network that isn't there. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeviceError } from "../errors.ts";
+import { temporaryFolder } from "../temporary.ts";
 
 /** How long nothing may come. */
 const STALL_MS = 10_000;
@@ -44,7 +44,7 @@ const PIPS = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["py", "-m", "p
 /** @throws DeviceError with pip's last line */
 export async function fetchWheel({ name, version, platform }: Wheel): Promise<Uint8Array> {
   const what = `pip download ${name}==${version}`;
-  const folder = mkdtempSync(join(tmpdir(), "wheel-"));
+  const { path: folder, remove } = temporaryFolder("alexnet-wheel-");
   const options = ["download", `${name}==${version}`, "--no-deps", "--only-binary=:all:", "--platform", platform];
   const quick = [
     "--timeout",
@@ -74,7 +74,7 @@ export async function fetchWheel({ name, version, platform }: Wheel): Promise<Ui
       if (!/No module named pip|was not found/.test(said)) break;
     }
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
   throw new DeviceError(`${what}: ${reason}`);
 }

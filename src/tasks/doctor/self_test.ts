@@ -1,7 +1,6 @@
 /** A short training on the built-in set, as `bun run train` does it: data, kernels, checkpoints and all. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { temporaryFolder } from "../../temporary.ts";
 import type { DeviceOptions } from "../device.ts";
 import { train } from "../train.ts";
 
@@ -34,13 +33,13 @@ export async function trainShortly(
   limitMs = LIMIT_MS,
 ): Promise<TrainingReport> {
   const start = performance.now();
-  const folder = mkdtempSync(join(tmpdir(), "alexnet-doctor-"));
+  const folder = temporaryFolder("alexnet-doctor-");
   const stop = new AbortController();
   let hasLearned = false;
   let [firstLoss, loss, steps, imagesPerSecond] = [NaN, NaN, 0, 0];
   try {
     await train(
-      { ...options, model: "small", limit: IMAGES, batch: BATCH, epochs: EPOCHS, out: join(folder, "run") },
+      { ...options, model: "small", limit: IMAGES, batch: BATCH, epochs: EPOCHS, out: join(folder.path, "run") },
       (event) => {
         if (event.type === "step") {
           if (steps++ === 0) firstLoss = event.loss;
@@ -57,7 +56,7 @@ export async function trainShortly(
       stop.signal,
     );
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    folder.remove();
   }
   const result = hasLearned ? "learned" : stop.signal.aborted ? "slow" : "failed";
   return { firstLoss, loss, steps, imagesPerSecond, seconds: (performance.now() - start) / 1000, result };
