@@ -201,15 +201,24 @@ export interface MixedLabels {
   readonly shares: Float32Array;
 }
 
-/** The labels that go with the views of a batch; undefined if no image is mixed. */
-export function mixedLabels(views: Float32Array, labels: Uint32Array, size: number): MixedLabels | undefined {
-  const shares = Float32Array.from(labels, (_, n) => {
+/**
+ * The labels that go with the views of a batch; undefined if no image is mixed.
+ * @param seen how many of the images are seen, all if not given; those behind are there for others to be mixed with
+ */
+export function mixedLabels(
+  views: Float32Array,
+  labels: Uint32Array,
+  size: number,
+  seen = labels.length,
+): MixedLabels | undefined {
+  const shares = Float32Array.from({ length: seen }, (_, n) => {
     const view = views.subarray(n * VIEW_LENGTH, (n + 1) * VIEW_LENGTH);
     const [top = 0, left = 0, bottom = 0, right = 0] = view.subarray(VIEW.cut);
     return view[VIEW.share]! * (1 - ((bottom - top) * (right - left)) / (size * size));
   });
   if (shares.every((share) => share === 1)) return undefined;
-  return { others: labels.map((_, n) => labels[views[n * VIEW_LENGTH + VIEW.partner]!]!), shares };
+  const others = Uint32Array.from({ length: seen }, (_, n) => labels[views[n * VIEW_LENGTH + VIEW.partner]!]!);
+  return { others, shares };
 }
 
 /** The centre of each of `images` images, as it is. */

@@ -15,7 +15,8 @@
  * Boxes are of whole pixels, so that a place is a fraction of integers and its rounding no device's own. Their pixels are
  * those of the crop, from (top, left) to before (bottom, right); an empty one has bottom = top.
  *
- * pixels: N × S × S × 3 bytes, mean: S × S × 3, views: N × 32, x: 3 × crop × crop × N.
+ * pixels: N × S × S × 3 bytes, mean: S × S × 3, views: N × 32, x: 3 × crop × crop × N. x may be of the first images only,
+ * where those behind are others' partners.
  */
 import { format, type Tensor } from "../autograd/tensor.ts";
 import { tapeOf } from "../autograd/tape.ts";
@@ -52,27 +53,29 @@ export const VIEW = {
 
 /**
  * The input of a network.
+ * @param seen how many of the images become it, all if not given; those behind are there for others to be mixed with
  * @throws ShapeError when the shapes don't fit or the crop is larger than the images
  */
-export function augment(pixels: Tensor, views: Tensor, mean: Tensor, crop: number): Tensor {
+export function augment(pixels: Tensor, views: Tensor, mean: Tensor, crop: number, seen = pixels.shape[0]!): Tensor {
   const [images = 0, side = 0, width = 0, channels = 0] = pixels.shape;
   if (
     channels !== 3 ||
     width !== side ||
     crop > side ||
+    seen > images ||
     views.size !== images * VIEW_LENGTH ||
     mean.size !== side * side * 3
   ) {
     throw new ShapeError(
-      `augment: pixels ${format(pixels.shape)}, views ${format(views.shape)}, mean ${format(mean.shape)}, crop ${crop}: ` +
-        `need N × S × S × 3 bytes, N × ${VIEW_LENGTH} views, a mean of S × S × 3, and a crop of at most S`,
+      `augment: pixels ${format(pixels.shape)}, views ${format(views.shape)}, mean ${format(mean.shape)}, crop ${crop}, ${seen} seen: ` +
+        `need N × S × S × 3 bytes, N × ${VIEW_LENGTH} views, a mean of S × S × 3, a crop of at most S, at most N seen`,
     );
   }
-  const x = tapeOf(pixels, views, mean).allocate([3, crop, crop, images]);
+  const x = tapeOf(pixels, views, mean).allocate([3, crop, crop, seen]);
   pixels.backend.run(
     augmentKernel,
     { pixels: pixels.buffer, views: views.buffer, mean: mean.buffer, x: x.buffer },
-    { images, side, crop },
+    { images: seen, side, crop },
   );
   return x;
 }

@@ -19,6 +19,8 @@ export interface Images {
   readonly pixels: Uint8Array;
   /** N × `VIEW_LENGTH`: what of each image is to be seen, as src/ops/augment.ts says. */
   readonly views: Float32Array;
+  /** How many of them become the network's input, all if not given; those behind are there for others to be mixed with. */
+  readonly seen?: number;
 }
 
 /** The mean image on the device, S × S × 3; it lives as long as the backend. */
@@ -28,15 +30,19 @@ export function uploadMean(backend: Backend, side: number, mean: Float32Array): 
   return new Tensor(backend, [side, side, 3], buffer);
 }
 
-export interface Step extends Images {
-  /** N class numbers. */
+/** What the loss is computed of, beside the logits. */
+export interface LossLabels {
+  /** The class numbers of the images that are seen. */
   readonly labels: Uint32Array;
   /** The second labels of images that are mixed with others. */
   readonly mixed?: MixedLabels;
   /** The part of each label that is spread over all classes. */
   readonly smoothing?: number;
-  /** How many of the N images count; the rest fill up the last batch. */
+  /** How many of the images that are seen count; the rest fill up the last batch. */
   readonly valid: number;
+}
+
+export interface Step extends Images, LossLabels {
   /** Steps done before this one, which the dropout masks depend on. */
   readonly step: number;
   readonly seed: number;
@@ -46,7 +52,7 @@ export interface Step extends Images {
 
 export interface StepResult {
   /**
-   * Of each image, N: its loss, and how many classes were more probable than the right one. Of mixed images the loss is
+   * Of each image that is seen: its loss, and how many classes were more probable than the right one. Of mixed images the loss is
    * that of both labels, and the right class is that of the first.
    */
   readonly losses: Float32Array;
@@ -68,7 +74,7 @@ export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: S
 
 /** A step of which this rank has a share. */
 export interface SharedStep extends Step {
-  /** The images of the batch that are this rank's; of mixed ones there is one more, the neighbour of the last. */
+  /** The images of the batch that are this rank's. */
   readonly share: Share;
   /** How many images the batch has, and how many of them count. */
   readonly whole: { readonly images: number; readonly valid: number };
@@ -103,8 +109,8 @@ export async function sharedStep(
   // Everyone adds his images to an array of zeros, so that the sum has them all as they are.
   const all = new Float32Array(2 * whole.images + 1);
   const filled = readResult(learnt).then(({ losses, ranks: places }) => {
-    all.set(losses.subarray(0, share.count), share.first);
-    all.set(places.subarray(0, share.count), whole.images + share.first);
+    all.set(losses, share.first);
+    all.set(places, whole.images + share.first);
     all[2 * whole.images] = stop ? 1 : 0;
     return [all];
   });
@@ -141,11 +147,7 @@ export function passOf({ seed, step }: Step): Pass {
 }
 
 /** Writes the labels of a step. @returns what computes its loss from logits, classes × N */
-export function loss(
-  tape: Tape,
-  step: Pick<Step, "labels" | "mixed" | "smoothing" | "valid">,
-): (logits: Tensor) => Learnt {
-  const { labels, mixed, smoothing, valid } = step;
+export function loss(tape: Tape, { labels, mixed, smoothing, valid }: LossLabels): (logits: Tensor) => Learnt {
   const classes = tape.input([labels.length], labels);
   const mix = mixed && {
     others: tape.input([mixed.others.length], mixed.others),
@@ -195,8 +197,8 @@ export async function activations(model: Model, mean: Tensor, images: Images, co
   return rows;
 }
 
-/** What goes into a network, 3 × crop × crop × N: the views of the images, less the mean. */
-export function imagesOf(tape: Tape, model: Model, mean: Tensor, { pixels, views }: Images): Tensor {
+/** What goes into a network, 3 × crop × crop × N: the views of the images that are seen, less the mean. */
+export function imagesOf(tape: Tape, model: Model, mean: Tensor, { pixels, views, seen }: Images): Tensor {
   const side = model.network.record;
   const images = views.length / VIEW_LENGTH;
   return augment(
@@ -204,6 +206,7 @@ export function imagesOf(tape: Tape, model: Model, mean: Tensor, { pixels, views
     tape.input([images, VIEW_LENGTH], views),
     mean,
     model.network.crop,
+    seen,
   );
 }
 

@@ -258,39 +258,59 @@ function startBatch(session: Session, batch: Batch, batches: number): Pending {
 /** Does a step with the other ranks; it is queued to its end when this resolves. */
 async function startShared(session: Session, batch: Batch, batches: number): Promise<Pending> {
   const { config, state, model, sgd, deviceMean, ranks, share, signal } = session;
-  const valid = Math.min(batch.valid, share.count);
   const whole = { images: config.batch, valid: batch.whole!.valid };
-  const step = { ...stepOf(session, batch, batches), valid, share, whole, stop: signal?.aborted === true };
+  const step = { ...stepOf(session, batch, batches), share, whole, stop: signal?.aborted === true };
   const { result } = await sharedStep(model, sgd, deviceMean, step, ranks);
   return { result, valid: whole.valid, batch: ++state.batch, step: ++state.step };
 }
 
 /** Does a step of which every rank has a part of the network. */
 async function startPart(session: Session, batch: Batch, batches: number, save: boolean): Promise<Pending> {
-  const { state, deviceMean, share, signal, train, split } = session;
+  const { state, deviceMean, model, share, signal, train, split } = session;
   const { indices, valid } = batch.whole ?? batch;
   const labels = batch.whole ? Uint32Array.from(indices, (image) => train.dataset.label(image)) : batch.labels;
-  const step = { ...stepOf(session, batch, batches), share, whole: { labels, valid }, stop: signal?.aborted === true };
+  const views = viewsOf(session, batch, batches);
+  const mixed = mixedLabels(views, labels, model.network.crop);
+  const whole = { labels, valid, ...(mixed && { mixed }) };
+  const step = { ...stepOf(session, batch, batches, views), share, whole, stop: signal?.aborted === true };
   const result = await split!.step(deviceMean, { ...step, save });
   return { result: Promise.resolve(result), valid, batch: ++state.batch, step: ++state.step };
 }
 
-function stepOf(session: Session, batch: Batch, batches: number): Step {
+/** Epochs done, with their fraction, when a batch begins. */
+function progressOf({ state }: Session, batches: number): number {
+  return state.epoch + state.batch / batches;
+}
+
+/** The views of a batch, of all ranks' images. */
+function viewsOf(session: Session, { whole, indices, position }: Batch, batches: number): Float32Array {
   const { config, state, model } = session;
-  const { epochs, seed, augmentation, schedule } = config;
-  const progress = state.epoch + state.batch / batches;
+  const { seed, augmentation, schedule } = config;
   const { record, crop: size } = model.network;
-  const colour = colourAt(schedule, progress) ? augmentation.colour : 0;
+  const colour = colourAt(schedule, progressOf(session, batches)) ? augmentation.colour : 0;
   const variation = { ...augmentation, colour, record, size };
-  const { indices } = batch.whole ?? batch;
-  const drawn = drawViews(variation, state.axes, seed, state.epoch, indices, batch.position);
+  return drawViews(variation, state.axes, seed, state.epoch, whole?.indices ?? indices, position);
+}
+
+function stepOf(session: Session, batch: Batch, batches: number, drawn = viewsOf(session, batch, batches)): Step {
+  const { config, state, model, share } = session;
+  const { epochs, seed, augmentation, schedule } = config;
   const views = batch.whole ? viewsOfShare(drawn, neighboursIncluded(session)) : drawn;
+  const progress = progressOf(session, batches);
   const rateOf = (layer: string) =>
     (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
-  const { pixels, labels, valid } = batch;
-  const mixed = mixedLabels(views, labels, size);
+  const [pixels, seen] = [batch.pixels, share.count];
+  const mixed = mixedLabels(views, batch.labels, model.network.crop, seen);
   return {
-    ...{ pixels, views, labels, valid, seed, rateOf },
+    ...{
+      pixels,
+      views,
+      seen,
+      labels: batch.labels.subarray(0, seen),
+      valid: Math.min(batch.valid, seen),
+      seed,
+      rateOf,
+    },
     ...(mixed && { mixed }),
     smoothing: augmentation.smooth,
     step: state.step,

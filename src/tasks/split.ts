@@ -12,7 +12,7 @@ import { Sgd } from "../optim/sgd.ts";
 import { Exchange } from "../ranks/exchange.ts";
 import { Gradients } from "../ranks/gradients.ts";
 import type { Ranks } from "../ranks/ranks.ts";
-import { imagesOf, loss, passOf, readResult, type SharedResult, type Step } from "./passes.ts";
+import { imagesOf, loss, passOf, readResult, type LossLabels, type SharedResult, type Step } from "./passes.ts";
 
 /** The images that are a rank's. @throws UsageError when there are too few or too many ranks, or the batch can't be divided */
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
@@ -34,7 +34,7 @@ export interface PartStep extends Step {
   /** The images of the batch that this rank begins with. */
   readonly share: Share;
   /** The classes of all images of the batch, and how many of them count. */
-  readonly whole: { readonly labels: Uint32Array; readonly valid: number };
+  readonly whole: Omit<LossLabels, "smoothing">;
   /** Whether this rank wants to stop, or to save. */
   readonly stop: boolean;
   readonly save: boolean;
@@ -91,13 +91,13 @@ export class SplitModel {
   async step(mean: Tensor, step: PartStep): Promise<PartResult> {
     const { backend } = mean;
     const { model, sgd } = this.#part;
-    const { share, whole } = step;
+    const { share, whole, smoothing } = step;
     const images = whole.labels.length;
     const tapes = this.#stages.map(({ byImages }) => {
       const part = byImages ? { first: share.first, whole: images } : { block: this.#ranks.rank };
       return new Tape(backend, { part });
     });
-    const lossOf = loss(tapes.at(-1)!, { ...step, ...whole });
+    const lossOf = loss(tapes.at(-1)!, { ...whole, ...(smoothing !== undefined && { smoothing }) });
     const [pass, inputs, outputs] = [passOf(step), [] as Tensor[], [] as Tensor[]];
     for (const [i, { first, end }] of this.#stages.entries()) {
       const x = i === 0 ? imagesOf(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);

@@ -5,7 +5,6 @@ import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
 import { locate, type Opened } from "../data/open.ts";
-import { mixes } from "../data/augmentation.ts";
 import { balancedWeights, namedWeights } from "../data/sampling.ts";
 import { writeSamples } from "../data/samples.ts";
 import type { Share } from "../data/share.ts";
@@ -98,12 +97,8 @@ function batchOf({ batch }: TrainConfig, { train }: Opened): number {
 }
 
 /** The images of a batch that a rank has. @throws UsageError when the ranks can't share it so */
-function shareFor({ split, augmentation }: TrainConfig, batch: number, ranks: Ranks): Share {
-  if (split === null) return shareOfBatch(batch, ranks);
-  if (split === "owt" && mixes(augmentation)) {
-    throw new UsageError("--split owt: images can't be mixed with others of another rank: leave out mixup and cutmix");
-  }
-  return shareOfCut(split, batch, ranks);
+function shareFor({ split }: TrainConfig, batch: number, ranks: Ranks): Share {
+  return split === null ? shareOfBatch(batch, ranks) : shareOfCut(split, batch, ranks);
 }
 
 /** The folder of a run, once it is known; it is this training's alone from then on. */

@@ -50,7 +50,13 @@ interface Images {
   readonly side: number;
 }
 
-async function runRows(backend: Backend, { pixels, mean, side }: Images, crop: number, rows: Float32Array) {
+async function runRows(
+  backend: Backend,
+  { pixels, mean, side }: Images,
+  crop: number,
+  rows: Float32Array,
+  seen?: number,
+) {
   const images = rows.length / VIEW_LENGTH;
   const tape = new Tape(backend);
   const x = augment(
@@ -58,15 +64,16 @@ async function runRows(backend: Backend, { pixels, mean, side }: Images, crop: n
     tape.input([images, VIEW_LENGTH], rows),
     tape.input([side, side, 3], mean),
     crop,
+    seen,
   );
   const result = { shape: x.shape, values: Array.from(await x.read()) };
   tape.release();
   return result;
 }
 
-function run(backend: Backend, images: Images, crop: number, views: readonly View[]) {
+function run(backend: Backend, images: Images, crop: number, views: readonly View[], seen?: number) {
   const rows = Float32Array.from(views.flatMap((view) => [...row(view, crop)]));
-  return runRows(backend, images, crop, rows);
+  return runRows(backend, images, crop, rows, seen);
 }
 
 /** Pixels 3 · (S · row + column) + channel, image 1 ten more; a mean of 1. */
@@ -162,6 +169,9 @@ function byHand(open: () => Promise<Backend>): void {
     // A partner that has no extended view.
     const usual: View = { top: 0, left: 0, scale: 2 };
     expect((await run(backend, plain, 2, [views[0]!, usual])).values).toEqual(everywhere(85, 40));
+    // A partner that is not seen itself.
+    const first = await run(backend, plain, 2, views, 1);
+    expect(first).toEqual({ shape: [3, 2, 2, 1], values: new Array<number>(12).fill(85) });
   });
 
   test("cutmix: the other image in a box", async () => {
@@ -242,7 +252,10 @@ test("augment refuses shapes that don't fit", () => {
   const views = tape.input([2, VIEW_LENGTH], new Float32Array(2 * VIEW_LENGTH));
   const mean = tape.input([4, 4, 3], new Float32Array(48));
   expect(() => augment(pixels, views, mean, 5)).toThrow(ShapeError);
-  expect(() => augment(pixels, views, mean, 5)).toThrow("pixels 2 × 4 × 4 × 3, views 2 × 32, mean 4 × 4 × 3, crop 5");
+  expect(() => augment(pixels, views, mean, 5)).toThrow(
+    "pixels 2 × 4 × 4 × 3, views 2 × 32, mean 4 × 4 × 3, crop 5, 2 seen",
+  );
   expect(() => augment(pixels, mean, mean, 4)).toThrow("views 4 × 4 × 3");
   expect(() => augment(pixels, views, views, 4)).toThrow("mean 2 × 32");
+  expect(() => augment(pixels, views, mean, 4, 3)).toThrow("3 seen");
 });
