@@ -6,7 +6,7 @@ import { openCpu } from "../../src/backends/cpu/backend.ts";
 import { openWgpu } from "../../src/backends/wgpu/backend.ts";
 import { soakSteps, soakTrainings, type Held } from "../helpers/soak.ts";
 
-/** What the process may grow by after its first hundred steps: the heaps' own housekeeping. */
+/** What the process may grow by after its first hundred steps, or its first tenth of trainings: the heaps' housekeeping. */
 const MEGABYTES = 24;
 
 const [device = "cpu", stepsText = "10000", trainingsText = "200"] = process.argv.slice(2);
@@ -26,7 +26,7 @@ await backend.close();
 const byTrainings = await soakTrainings(
   gpu === undefined ? "cpu" : device,
   trainings,
-  tenths(5, trainings),
+  tenths(Math.round(trainings / 10), trainings),
   print("trainings"),
 );
 
