@@ -149,7 +149,8 @@ describeBackends(
       { what: "of another form", change: () => `{"format": 1, "device": "x"}`, problem: /none of this version/ },
       {
         what: "of another device",
-        change: (text: string) => text.replace(/"device": "/, '"device": "another '),
+        // With codes that a terminal obeys.
+        change: (text: string) => text.replace(/"device": "/, '"device": "another\x7f\x9b'),
         problem: /is ignored, and measured anew: it is of another .*, this is /,
       },
     ])("a file that is $what is ignored with one warning, and replaced", async ({ change, problem }) => {

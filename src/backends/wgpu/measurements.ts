@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { oneLine } from "../../errors.ts";
 import { reason, replaceFile } from "../../files.ts";
 import type { Kernel } from "../kernel.ts";
 
@@ -103,7 +104,7 @@ export class Measurements {
       if ((error as { code?: string }).code === "ENOENT") return undefined;
       problem = error instanceof SyntaxError ? "it is damaged" : reason(error);
     }
-    this.#warn(`${this.#path} is ignored, and measured anew: ${problem}`);
+    this.#warn(oneLine(`${this.#path} is ignored, and measured anew: ${problem}`));
     return undefined;
   }
 
