@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
+import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
 import { small } from "../../src/model/cifar_networks.ts";
 import { train } from "../../src/tasks/train.ts";
 import { drawn, firstBatches, trainer } from "./training.ts";
@@ -18,11 +19,10 @@ export interface Held {
   readonly objects: number;
 }
 
-export function held(backend: Backend | undefined, done: number): Held {
+export function held(backend: Partial<WgpuBackend> | undefined, done: number): Held {
   Bun.gc(true);
-  const { buffers, bytes } = backend?.statistics() ?? { buffers: 0, bytes: 0 };
-  const counts = backend && "objects" in backend ? (backend as { objects(): Record<string, number> }).objects() : {};
-  const objects = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const { buffers, bytes } = backend?.statistics?.() ?? { buffers: 0, bytes: 0 };
+  const objects = Object.values(backend?.counts?.() ?? {}).reduce((sum, count) => sum + count, 0);
   return { done, residentMegabytes: Math.round(process.memoryUsage().rss / 2 ** 20), buffers, bytes, objects };
 }
 
