@@ -1,6 +1,6 @@
 /**
- * `bun test/faults/soak.ts [cpu|cpu-wasm|gpu:0] [steps] [trainings]`: 10,000 steps and 200 trainings in one process. It
- * prints what is held as JSON, a line at a time, and fails when that grows.
+ * `bun test/faults/soak.ts [cpu|cpu-wasm|gpu:0] [steps] [trainings] [images a step]`: 10,000 steps and 200 trainings in
+ * one process. It prints what is held as JSON, a line at a time, and fails when that grows.
  */
 import { openCpu } from "../../src/backends/cpu/backend.ts";
 import { openWgpu } from "../../src/backends/wgpu/backend.ts";
@@ -9,19 +9,20 @@ import { soakSteps, soakTrainings, type Held } from "../helpers/soak.ts";
 /** What the process may grow by after its first hundred steps, or its first tenth of trainings: the heaps' housekeeping. */
 const MEGABYTES = 24;
 
-const [device = "cpu", stepsText = "10000", trainingsText = "200"] = process.argv.slice(2);
-const [steps, trainings] = [Number(stepsText), Number(trainingsText)];
+const [device = "cpu", ...numbers] = process.argv.slice(2);
+const [steps = 10_000, trainings = 200, images = 32] = numbers.map(Number);
 const gpu = /^gpu:(\d+)$/.exec(device)?.[1];
 const backend =
   gpu === undefined ? await openCpu({ blas: device === "cpu" }) : await openWgpu({ adapter: Number(gpu) });
-console.log(JSON.stringify({ device, description: backend.description, date: new Date().toISOString().slice(0, 10) }));
+const date = new Date().toISOString().slice(0, 10);
+console.log(JSON.stringify({ device, description: backend.description, date, images }));
 
 const print = (what: string) => (held: Held) => console.log(JSON.stringify({ what, ...held }));
 const tenths = (from: number, to: number) => [
   from,
   ...Array.from({ length: 10 }, (_, i) => Math.round(((i + 1) * to) / 10)),
 ];
-const bySteps = await soakSteps(backend, steps, tenths(100, steps), print("steps"));
+const bySteps = await soakSteps(backend, steps, images, tenths(100, steps), print("steps"));
 await backend.close();
 const byTrainings = await soakTrainings(
   gpu === undefined ? "cpu" : device,

@@ -26,15 +26,16 @@ export function held(backend: Partial<WgpuBackend> | undefined, done: number): H
   return { done, residentMegabytes: Math.round(process.memoryUsage().rss / 2 ** 20), buffers, bytes, objects };
 }
 
-/** Trains `small` for so many steps, and looks at what is held at each of the moments. */
+/** Trains `small` for so many steps of so many images, and looks at what is held at each of the moments. */
 export async function soakSteps(
   backend: Backend,
   steps: number,
+  images: number,
   moments: readonly number[],
   seen: (held: Held) => void = () => {},
 ): Promise<Held[]> {
-  const data = await drawn(small.record, 320);
-  const batches = await firstBatches(data.dataset, 32, small.record, 10);
+  const data = await drawn(small.record, 10 * images);
+  const batches = await firstBatches(data.dataset, images, small.record, 10);
   const { step, free } = trainer(small, backend, data);
   const found: Held[] = [];
   for (let i = 1; i <= steps; i++) {
