@@ -31,6 +31,7 @@ fn winograd_5x5_output(@builtin(global_invocation_id) id: vec3u, @builtin(num_wo
   let tile = at / u.images % tiles;
   let o = at / u.images / tiles;
   let place = vec4u(o, tile / u.tw * 4u, tile % u.tw * 4u, at % u.images);
+  // No branch around the load: with one, lavapipe (Mesa 22.3) compiles the shader anew at every dispatch, and keeps it.
   let bias = select(0.0, b[o], u.biased == 1u);
   let m0 = row(0u, at, size);
   let m1 = row(1u, at, size);

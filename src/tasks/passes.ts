@@ -52,8 +52,8 @@ export interface Step extends Images, LossLabels {
 
 export interface StepResult {
   /**
-   * Of each image that is seen: its loss, and how many classes were more probable than the right one. Of mixed images the loss is
-   * that of both labels, and the right class is that of the first.
+   * Of each image that is seen: its loss, and how many classes were more probable than the right one. Of mixed images
+   * the loss is that of both labels, and the right class is that of the first.
    */
   readonly losses: Float32Array;
   readonly ranks: Float32Array;

@@ -299,18 +299,12 @@ function stepOf(session: Session, batch: Batch, batches: number, drawn = viewsOf
   const progress = progressOf(session, batches);
   const rateOf = (layer: string) =>
     (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
-  const [pixels, seen] = [batch.pixels, share.count];
+  const seen = share.count;
   const mixed = mixedLabels(views, batch.labels, model.network.crop, seen);
   return {
-    ...{
-      pixels,
-      views,
-      seen,
-      labels: batch.labels.subarray(0, seen),
-      valid: Math.min(batch.valid, seen),
-      seed,
-      rateOf,
-    },
+    ...{ pixels: batch.pixels, views, seen, seed, rateOf },
+    labels: batch.labels.subarray(0, seen),
+    valid: Math.min(batch.valid, seen),
     ...(mixed && { mixed }),
     smoothing: augmentation.smooth,
     step: state.step,

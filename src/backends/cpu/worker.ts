@@ -43,8 +43,8 @@ interface Known extends Declaration {
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
- * After how many commands a worker collects its garbage, in the background (0.1 ms of its time). Left to itself it does so
- * only after some 80 MB, which many cores multiply.
+ * After how many commands a worker collects its garbage, in the background (0.1 ms of its time); a power of two. Left to
+ * itself it does so only after some 80 MB, which many cores multiply.
  */
 const COLLECT = 4096;
 
@@ -111,7 +111,8 @@ function prepare({
         ring.fail(number, text(error));
       }
       ring.finish(sequence, threads);
-      if (sequence % COLLECT === COLLECT - 1) Bun.gc(false);
+      // Sequence numbers may wrap.
+      if ((sequence & (COLLECT - 1)) === 0) Bun.gc(false);
     }
   };
 }
