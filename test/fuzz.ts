@@ -6,10 +6,9 @@
  * What is damaged, and what may come of it, is in the tests named fuzz; here is what a process shows from without: that
  * it ends by itself and in time, with how much memory, and that nothing beside its own folder was touched.
  */
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { temporaryFolder } from "../src/temporary.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 /** Images of 100 million pixels may be declared, but never take their memory. */
@@ -33,7 +32,7 @@ interface Parser {
 
 /** Runs tests of a file, with a folder of their own for temporary files. */
 async function run(file: string, rounds: number, options: readonly string[] = []) {
-  const folder = mkdtempSync(join(tmpdir(), "alexnet-fuzz-"));
+  const { path: folder, remove } = temporaryFolder("alexnet-fuzz-");
   const start = performance.now();
   const child = Bun.spawn([process.execPath, "test", file, ...options], {
     cwd: ROOT,
@@ -47,7 +46,7 @@ async function run(file: string, rounds: number, options: readonly string[] = []
   await child.exited;
   const seconds = (performance.now() - start) / 1000;
   const left = readdirSync(folder);
-  rmSync(folder, { recursive: true, force: true });
+  remove();
   return { child, said: out + errors, left, bytes: child.resourceUsage()?.maxRSS ?? 0, seconds };
 }
 

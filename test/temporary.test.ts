@@ -1,5 +1,5 @@
 /** What is temporary goes away: when it is done with, and when a signal ends the process. */
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { temporaryFolder } from "../src/temporary.ts";
@@ -22,20 +22,36 @@ test("a folder is there until it is removed, and leaves no listener behind", () 
 });
 
 // Windows ends a process without asking it.
-test.skipIf(process.platform === "win32").each(["SIGINT", "SIGTERM", "SIGHUP"] as const)(
-  "%s ends the process, and the folder with it",
-  async (signal) => {
+describe.skipIf(process.platform === "win32")("a process that has one", () => {
+  /** Starts it. */
+  async function start(...through: string[]) {
     const source = `
       const { temporaryFolder } = await import(${JSON.stringify(MODULE)});
       console.log(temporaryFolder("s-", ${JSON.stringify(parent.path)}).path);
       setInterval(() => {}, 1000);`;
-    const child = Bun.spawn([process.execPath, "-e", source], { stdout: "pipe" });
+    const child = Bun.spawn([...through, process.execPath, "-e", source], { stdout: "pipe", stderr: "ignore" });
     const { value } = await child.stdout.getReader().read();
     const path = new TextDecoder().decode(value).trim();
     expect(existsSync(path)).toBe(true);
+    return { child, path };
+  }
+
+  async function endsBy(signal: "SIGINT" | "SIGTERM" | "SIGHUP", { child, path }: Awaited<ReturnType<typeof start>>) {
     child.kill(signal);
     await child.exited;
     expect(child.signalCode).toBe(signal);
     expect(existsSync(path)).toBe(false);
-  },
-);
+  }
+
+  test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s ends it, and the folder with it", async (signal) => {
+    await endsBy(signal, await start());
+  });
+
+  test("under nohup it outlives the terminal", async () => {
+    const started = await start("nohup");
+    started.child.kill("SIGHUP");
+    await Bun.sleep(200);
+    expect(existsSync(started.path)).toBe(true);
+    await endsBy("SIGTERM", started);
+  });
+});

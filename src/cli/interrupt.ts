@@ -1,5 +1,4 @@
-import { spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { endingSignals } from "../signals.ts";
 import { say } from "./terminal.ts";
 
 /**
@@ -13,22 +12,6 @@ export function stopOnCtrlC(after = "this step"): AbortSignal {
     controller.abort();
     say.info(`stopping after ${after}; once more to stop at once`);
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, stop);
-  // `nohup` means that it is to outlive the terminal; a handler of our own would undo that.
-  if (!isHangupIgnored()) process.on("SIGHUP", stop);
+  for (const signal of endingSignals()) process.on(signal, stop);
   return controller.signal;
-}
-
-/** Whether who started this process had it ignore SIGHUP: bit 0 of a mask that the system shows in hexadecimal digits. */
-function isHangupIgnored(): boolean {
-  try {
-    const mask =
-      process.platform === "linux"
-        ? /^SigIgn:\s*(.*)$/m.exec(readFileSync("/proc/self/status", "utf8"))![1]!
-        : spawnSync("ps", ["-o", "ignored=", "-p", String(process.pid)], { encoding: "utf8" }).stdout;
-    return (Number.parseInt(mask.trim().at(-1)!, 16) & 1) === 1;
-  } catch {
-    // Windows has neither, nor `nohup`.
-    return false;
-  }
 }

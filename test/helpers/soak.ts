@@ -1,11 +1,11 @@
 /** What is held while thousands of steps, or hundreds of trainings, follow each other. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Backend } from "../../src/backends/backend.ts";
 import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
 import { small } from "../../src/model/cifar_networks.ts";
 import { train } from "../../src/tasks/train.ts";
+import { temporaryFolder } from "../../src/temporary.ts";
 import { drawn, firstBatches, trainer } from "./training.ts";
 
 /** What a process and a backend hold at a moment. */
@@ -57,11 +57,11 @@ export async function soakTrainings(
   moments: readonly number[],
   seen: (held: Held) => void = () => {},
 ): Promise<Held[]> {
-  const folder = mkdtempSync(join(tmpdir(), "soak-"));
+  const folder = temporaryFolder("soak-");
   const found: Held[] = [];
   try {
     for (let i = 1; i <= trainings; i++) {
-      const out = join(folder, String(i));
+      const out = join(folder.path, String(i));
       const { val } = await train({ limit: 64, epochs: 1, device, out });
       if (!val || !Number.isFinite(val.loss)) throw new Error(`training ${i} has no loss`);
       rmSync(out, { recursive: true });
@@ -71,7 +71,7 @@ export async function soakTrainings(
       found.push(now);
     }
   } finally {
-    rmSync(folder, { recursive: true });
+    folder.remove();
   }
   return found;
 }

@@ -1,6 +1,6 @@
 /** Several ranks on GPUs, and on a GPU beside the cpu: the same losses as one device has. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { backends } from "../helpers/backends.ts";
+import { describeBackends } from "../helpers/backends.ts";
 import { cli, MAIN, temporaryFolder } from "../helpers/cli.ts";
 import { CPU, ended, missing, startRanks } from "../helpers/mpi.ts";
 import { stepLosses } from "../helpers/steps.ts";
@@ -11,11 +11,11 @@ setDefaultTimeout(300_000);
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-const gpu = backends.find(({ name }) => name === "wgpu")!;
-const isRequired = (process.env.REQUIRE_BACKENDS ?? "").includes("wgpu");
-const why = missing ?? (isRequired ? undefined : gpu.missing);
+describe.skipIf(missing !== undefined)(`ranks${missing ? ` (skipped: ${missing})` : ""}`, () =>
+  describeBackends("losses", losses, ["wgpu"]),
+);
 
-describe.skipIf(why !== undefined)(`ranks on a GPU${why ? ` (skipped: ${why})` : ""}`, () => {
+function losses(): void {
   const GPU = ["--device", "gpu:0"];
   // Five steps, the last of them not full.
   const [batch, images] = [8, 36];
@@ -23,7 +23,7 @@ describe.skipIf(why !== undefined)(`ranks on a GPU${why ? ` (skipped: ${why})` :
     ...["train", "--model", "alexnet-cifar", "--augment", "modern", "--rate", "0.000001", "--schedule", "constant"],
     ...["--batch", `${batch}`, "--limit", `${images}`, "--epochs", "1", "--json"],
   ];
-  const losses = (stdout: string) => stepLosses(stdout, batch, images);
+  const lossesOf = (stdout: string) => stepLosses(stdout, batch, images);
   let one: readonly number[] | undefined;
 
   test.each([
@@ -34,7 +34,7 @@ describe.skipIf(why !== undefined)(`ranks on a GPU${why ? ` (skipped: ${why})` :
     if (!one) {
       const { code, stdout, stderr } = await cli([...common, ...GPU, "--out", "one"], { cwd: folder.path });
       expect(code, stderr).toBe(0);
-      one = losses(stdout);
+      one = lossesOf(stdout);
       expect(one.length).toBe(5);
     }
     const args = [MAIN, ...common, ...split, "--out", name.replace(/\W+/g, "-")];
@@ -43,8 +43,8 @@ describe.skipIf(why !== undefined)(`ranks on a GPU${why ? ` (skipped: ${why})` :
       : startRanks(2, [...args, ...device], folder.path);
     const { code, stdout, stderr } = await ended(child);
     expect(code, stderr).toBe(0);
-    const found = losses(stdout);
+    const found = lossesOf(stdout);
     expect(found.length).toBe(5);
     expect(Math.max(...found.map((loss, i) => Math.abs(loss - one![i]!)))).toBeLessThan(1e-5);
   });
-});
+}

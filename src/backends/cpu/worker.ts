@@ -112,7 +112,7 @@ function prepare({
       }
       ring.finish(sequence, threads);
       // Sequence numbers may wrap.
-      if ((sequence & (COLLECT - 1)) === 0) Bun.gc(false);
+      if ((sequence & (COLLECT - 1)) === COLLECT - 1) Bun.gc(false);
     }
   };
 }
