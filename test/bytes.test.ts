@@ -7,6 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cli, makePhotos, temporaryFolder } from "./helpers/cli.ts";
 import { missing, onRanks } from "./helpers/mpi.ts";
+import { tensorsOf } from "./helpers/tensors.ts";
 
 setDefaultTimeout(120_000);
 
@@ -14,24 +15,6 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
 const CPU = ["--device", "cpu", "--blas", "off", "--threads", "1"];
-
-/** SHA-256 of the tensors in a safetensors file, by name; what else the file says may change. */
-function tensorsOf(...path: readonly string[]): string {
-  const file = readFileSync(join(folder.path, ...path));
-  const end = 8 + Number(file.readBigUInt64LE(0));
-  const header = JSON.parse(file.toString("utf8", 8, end)) as Record<
-    string,
-    { shape: number[]; data_offsets: number[] }
-  >;
-  const hash = new Bun.CryptoHasher("sha256");
-  for (const name of Object.keys(header).sort()) {
-    if (name === "__metadata__") continue;
-    const { shape, data_offsets } = header[name]!;
-    hash.update(`${name} ${shape.join("×")}\n`);
-    hash.update(file.subarray(end + data_offsets[0]!, end + data_offsets[1]!));
-  }
-  return hash.digest("hex");
-}
 
 const filesOf = (name: string) => {
   const hash = new Bun.CryptoHasher("sha256");
@@ -44,13 +27,13 @@ const filesOf = (name: string) => {
 async function train(out: string, ...args: readonly string[]): Promise<string> {
   const { code, stderr } = await cli(["train", ...args, ...CPU, "--out", out], options);
   expect(code, stderr).toBe(0);
-  return tensorsOf(out, "last.safetensors");
+  return tensorsOf(join(folder.path, out, "last.safetensors"));
 }
 
 async function trainTogether(out: string, ...args: readonly string[]): Promise<string> {
   const { code, stderr } = await onRanks(2, ["train", ...args, ...CPU, "--out", out], folder.path);
   expect(code, stderr).toBe(0);
-  return tensorsOf(out, "last.safetensors");
+  return tensorsOf(join(folder.path, out, "last.safetensors"));
 }
 
 const DRAWN = ["--limit", "400", "--epochs", "2"];
