@@ -23,11 +23,13 @@ const FUNCTIONS = {
 // turbojpeg.h of 3.1: enum TJINIT, TJPARAM, TJCS, TJPF, TJSAMP.
 const COMPRESS = 0;
 const DECOMPRESS = 1;
-const PARAM = { noRealloc: 2, quality: 3, subsampling: 4, width: 5, height: 6, colourSpace: 8, scanLimit: 13 } as const;
+const PARAM = { stopOnWarning: 0, noRealloc: 2, quality: 3, subsampling: 4, width: 5, height: 6, colourSpace: 8, scanLimit: 13 } as const;
 const RGB = 0;
 const CMYK = 11;
 const CMYK_SPACES = [3, 4];
 const SUBSAMPLING_420 = 2;
+/** TJERR. It also stands for a warning that was followed by a failure. */
+const WARNING = 0;
 /** A progressive file may have so many scans; more are made to keep decoders busy. */
 const SCAN_LIMIT = 500;
 
@@ -48,39 +50,44 @@ export function openJpeg(): JpegCodec | undefined {
   const library = findTurbojpeg();
   if (!library) return undefined;
   const { symbols: tj } = dlopen(library.path, FUNCTIONS);
-  const newDecoder = () => {
-    const made = handle(tj.tj3Init(DECOMPRESS));
-    tj.tj3Set(made, PARAM.scanLimit, SCAN_LIMIT);
-    return made;
-  };
-  let decoder = newDecoder();
   let encoder: Pointer | undefined;
 
   return {
     decode(file, width, height, to) {
-      const address = ptr(file);
-      const failed = () => {
-        const error = new BadImage(`it can't be decoded: ${tj.tj3GetErrorStr(decoder)}`);
-        // After an error in a header it would go on inside that header with the next file, and refuse it too.
-        tj.tj3Destroy(decoder);
-        decoder = newDecoder();
-        return error;
+      // A new decoder for each file (2 µs): one that has decoded another keeps that one's tables, and lends them to a file
+      // whose own are damaged.
+      const decoder = handle(tj.tj3Init(DECOMPRESS));
+      const message = () => String(tj.tj3GetErrorStr(decoder));
+      /** @returns the library's first warning; what it has done is whole all the same */
+      const attempt = (call: () => number): string | undefined => {
+        tj.tj3Set(decoder, PARAM.stopOnWarning, 1);
+        if (call() === 0) return undefined;
+        const warning = message();
+        // After a premature end the rest of the picture would be grey.
+        if (tj.tj3GetErrorCode(decoder) !== WARNING || /premature end/i.test(warning)) throw undecodable(warning);
+        tj.tj3Set(decoder, PARAM.stopOnWarning, 0);
+        call();
+        // Of several warnings only the first becomes the message. If it is another one now, the call has failed.
+        const last = message();
+        if (last !== warning) throw undecodable(last);
+        return warning;
       };
-      if (tj.tj3DecompressHeader(decoder, address, file.length) !== 0 && tj.tj3GetErrorCode(decoder) !== 0) {
-        throw failed();
+      try {
+        tj.tj3Set(decoder, PARAM.scanLimit, SCAN_LIMIT);
+        attempt(() => tj.tj3DecompressHeader(decoder, ptr(file), file.length));
+        const found = [tj.tj3Get(decoder, PARAM.width), tj.tj3Get(decoder, PARAM.height)];
+        if (found[0] !== width || found[1] !== height) {
+          throw new BadImage(`it has two sizes, ${width} × ${height} and ${found.join(" × ")}`);
+        }
+        const cmyk = CMYK_SPACES.includes(tj.tj3Get(decoder, PARAM.colourSpace));
+        const pixels = to(width * height * (cmyk ? 4 : 3));
+        const format = cmyk ? CMYK : RGB;
+        const remark = attempt(() => tj.tj3Decompress8(decoder, ptr(file), file.length, ptr(pixels), 0, format));
+        if (cmyk) cmykToRgb(pixels);
+        return remark;
+      } finally {
+        tj.tj3Destroy(decoder);
       }
-      const found = [tj.tj3Get(decoder, PARAM.width), tj.tj3Get(decoder, PARAM.height)];
-      if (found[0] !== width || found[1] !== height) {
-        throw new BadImage(`it has two sizes, ${width} × ${height} and ${found.join(" × ")}`);
-      }
-      const cmyk = CMYK_SPACES.includes(tj.tj3Get(decoder, PARAM.colourSpace));
-      const pixels = to(width * height * (cmyk ? 4 : 3));
-      const status = tj.tj3Decompress8(decoder, address, file.length, ptr(pixels), 0, cmyk ? CMYK : RGB);
-      const remark = status === 0 ? undefined : String(tj.tj3GetErrorStr(decoder));
-      // After a warning the image is there. What is missing at the end of a file would be grey.
-      if (remark && (tj.tj3GetErrorCode(decoder) !== 0 || /premature end/i.test(remark))) throw failed();
-      if (cmyk) cmykToRgb(pixels);
-      return remark;
     },
     encode(pixels, width, height, quality) {
       encoder ??= handle(tj.tj3Init(COMPRESS));
@@ -100,6 +107,10 @@ export function openJpeg(): JpegCodec | undefined {
 function handle(pointer: Pointer | bigint | null): Pointer {
   if (pointer === null) throw new Error("libjpeg-turbo: out of memory");
   return pointer as Pointer;
+}
+
+function undecodable(message: string): BadImage {
+  return new BadImage(`it can't be decoded: ${message}`);
 }
 
 /** In place. Programs write CMYK inverted, as Adobe's did: 255 is no ink. */
