@@ -11,7 +11,7 @@ export { addFloats, clearFloats, copyBytes, fillFloats } from "./move";
 export { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "./pool";
 export { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation";
 export { addRecord } from "./record_sums";
-export { dropAlpha, resizeColumns, resizeRows } from "./resize";
+export { resizeColumns, resizeRows } from "./resize";
 export { rowSum } from "./row_sum";
 export { sgd } from "./sgd";
 export { winogradGradient, winogradInput, winogradOutput, winogradWeightGradient, winogradWeights } from "./winograd";

@@ -96,11 +96,3 @@ export function resizeColumns(
 function load8(bytes: v128, k: usize): u8 {
   return <u8>(i64x2.extract_lane(bytes, 0) >> ((<i64>k) << 3));
 }
-
-/** to[i] = the red, green and blue of from[i]: four bytes a pixel become three. */
-export function dropAlpha(from: usize, to: usize, pixels: i32): void {
-  for (let i = 0; i < pixels; i++, from += 4, to += 3) {
-    store<u16>(to, load<u16>(from));
-    store<u8>(to, load<u8>(from, 2), 2);
-  }
-}

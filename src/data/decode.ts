@@ -1,18 +1,18 @@
 /**
  * From an image file to a record: S × S pixels, upright, interleaved RGB, one byte a channel (paper §2: the shorter
- * side is rescaled to S and the central S × S cut out). JPEG by libjpeg-turbo where there is one, everything else by
- * @napi-rs/image; then the pixels are those of Pillow and torchvision (Resize and CenterCrop), to the last bit; from
- * Pillow 13 on they differ by one at places of images more than twice as high as wide, and of few others.
+ * side is rescaled to S and the central S × S cut out). The pixels are those of Pillow and torchvision (Resize and
+ * CenterCrop), to the last bit; from Pillow 13 on they differ by one at places of images more than twice as high as wide,
+ * and of few others.
  *
  * Every thread has a decoder of its own. Nothing here waits: worker threads decode, several images at once.
  */
 import { loadKernels } from "../backends/cpu/build.ts";
 import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
-import { loadImage } from "../native/add_ons.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { readHeader, type ImageHeader } from "./header.ts";
 import { BadImage } from "./image.ts";
 import { openJpeg, type JpegCodec } from "./jpeg.ts";
+import { decodePixels } from "./pixels.ts";
 import { bilinearWeights, type Weights } from "./resample.ts";
 
 export { BadImage } from "./image.ts";
@@ -50,12 +50,12 @@ export async function decodeRecord(
 
 export class Decoder {
   readonly #module: WebAssembly.Module;
-  readonly #jpeg: JpegCodec | undefined;
+  readonly #jpeg: JpegCodec;
   readonly #weights = new Map<string, Weights>();
   #memory!: WebAssembly.Memory;
   #wasm!: WasmKernels;
 
-  constructor(module: WebAssembly.Module, jpeg: JpegCodec | undefined) {
+  constructor(module: WebAssembly.Module, jpeg: JpegCodec) {
     this.#module = module;
     this.#jpeg = jpeg;
     this.#start();
@@ -69,7 +69,7 @@ export class Decoder {
   /**
    * Decodes `image` and writes its record to `record` (side · side · 3 bytes). The shorter side is first rescaled to
    * `shorter` pixels, at least `side`.
-   * Greyscale becomes three equal channels, transparency lies on white, 16 bits become 8, EXIF orientation is applied.
+   * What the pixels are: see `decodePixels`. EXIF orientation is applied.
    * @returns what is odd about an image that can be used all the same
    * @throws BadImage saying what is wrong with it
    */
@@ -88,15 +88,10 @@ export class Decoder {
       throw new BadImage(`${width} × ${height} are more than ${MAX_PIXELS / 1e6} megapixels`);
     if (rescaled(width, height, shorter) > MAX_RESCALED_PIXELS)
       throw new BadImage(`${width} × ${height} is too long and thin`);
-    if (header.format !== "JPEG" || !this.#jpeg) {
-      this.#decodeOther(image.bytes, header);
-      this.#cut(RESERVED, header, side, record, shorter);
-      return undefined;
-    }
-    // A JPEG that is a record already is decoded where it belongs.
+    // An image that is a record already is decoded where it belongs.
     const isRecord = width === side && height === side && shorter === side && header.orientation === 1;
     let direct = false;
-    const remark = this.#jpeg.decode(image.bytes, width, height, (bytes) => {
+    const remark = decodePixels(this.#jpeg, image.bytes, header, (bytes) => {
       direct = isRecord && bytes === record.length;
       return direct ? record : this.#view(bytes);
     });
@@ -106,12 +101,7 @@ export class Decoder {
 
   /** A record as a JPEG file. @param quality 1 to 100 */
   encode(record: Uint8Array, side: number, quality: number): Uint8Array {
-    if (this.#jpeg) return this.#jpeg.encode(record, side, side, quality);
-    const rgba = new Uint8Array(4 * side * side);
-    for (let from = 0, to = 0; from < record.length; from += 3, to += 4) {
-      rgba.set([record[from]!, record[from + 1]!, record[from + 2]!, 255], to);
-    }
-    return loadImage().Transformer.fromRgbaPixels(rgba, side, side).jpegSync(quality);
+    return this.#jpeg.encode(record, side, side, quality);
   }
 
   /** Where pixels are put, grown to `bytes`. */
@@ -125,29 +115,6 @@ export class Decoder {
   #put(pixels: Uint8Array): number {
     this.#view(pixels.length).set(pixels);
     return RESERVED;
-  }
-
-  #decodeOther(bytes: Uint8Array, { width, height, transparent }: ImageHeader): undefined {
-    const pixels = width * height;
-    const { FastResizeFilter, ResizeFit, Transformer } = loadImage();
-    try {
-      // The library's resampling weighs pixels by alpha squared, so that transparency has to go first.
-      let found = transparent ? onWhite(bytes, width, height) : new Transformer(bytes).rawPixelsSync();
-      // Its resampling turns every kind of pixel into 8-bit RGBA, also when the size stays.
-      if (![pixels, 3 * pixels, 4 * pixels].includes(found.length) || (!transparent && found.length === 4 * pixels)) {
-        const same = { width, height, filter: FastResizeFilter.Box, fit: ResizeFit.Fill };
-        found = new Transformer(bytes).fastResize(same).rawPixelsSync();
-      }
-      if (found.length === 3 * pixels) this.#put(found);
-      else if (found.length === 4 * pixels) this.#wasm.dropAlpha(this.#put(found), RESERVED, pixels);
-      else this.#view(3 * pixels).set(found.length === pixels ? spread(found) : unexpected(found.length));
-    } catch (error) {
-      if (error instanceof BadImage) throw error;
-      throw new BadImage(`it can't be decoded: ${error instanceof Error ? error.message.trim() : String(error)}`);
-    } finally {
-      // Copies of several hundred megabytes would wait for the next collection, which may be many images away.
-      if (4 * pixels > KEEP_BYTES) Bun.gc(true);
-    }
   }
 
   /** Rescales the width × height pixels at `from`, cuts out the centre and turns it upright. */
@@ -260,20 +227,4 @@ function turnUpright(from: Uint8Array, pitch: number, side: number, turn: Turn, 
       to[target + 2] = from[at + 2]!;
     }
   }
-}
-
-function spread(grey: Uint8Array): Uint8Array {
-  const rgb = new Uint8Array(3 * grey.length);
-  for (let i = 0; i < grey.length; i++) rgb.fill(grey[i]!, 3 * i, 3 * i + 3);
-  return rgb;
-}
-
-function unexpected(bytes: number): never {
-  throw new BadImage(`it can't be decoded: its pixels take ${bytes} bytes`);
-}
-
-/** The image drawn over white, as RGBA. */
-function onWhite(bytes: Uint8Array, width: number, height: number): Buffer {
-  const white = new Uint8Array(width * height * 4).fill(255);
-  return loadImage().Transformer.fromRgbaPixels(white, width, height).overlay(bytes, 0, 0).rawPixelsSync();
 }

@@ -1,8 +1,10 @@
 /**
- * What the first bytes of an image file say about it, without decoding: the format by content, whatever the file is
- * called, the size, how the camera was held (EXIF tag 0x0112), and whether there is transparency. JPEG: ITU T.81 §B;
- * PNG: W3C PNG §11.2, tRNS and eXIf; WebP: RFC 9649.
+ * What an image file says about itself, without decoding: the format by content, whatever the file is called, the size,
+ * how the camera was held, and what its pixels are made of. JPEG: ITU T.81 §B; PNG: W3C PNG §11.2, tRNS and eXIf; WebP:
+ * RFC 9649.
  */
+import { inflateSync } from "node:zlib";
+import { EXIF_PREFIX, orientationOf } from "./exif.ts";
 
 export interface ImageHeader {
   readonly format: "JPEG" | "PNG" | "WebP";
@@ -13,6 +15,8 @@ export interface ImageHeader {
   readonly orientation: number;
   /** Whether some pixels may be transparent. */
   readonly transparent: boolean;
+  /** Bits of a channel: 8, of PNGs also 1, 2, 4 or 16. */
+  readonly depth: number;
 }
 
 /** How many bytes `formatOf` needs. */
@@ -35,60 +39,105 @@ export function readHeader(bytes: Uint8Array): ImageHeader | string {
   const found = { JPEG: jpegHeader, PNG: pngHeader, WebP: webpHeader }[format](view, bytes);
   if (found === undefined) return `its ${format} header is damaged or cut short`;
   if (found === "no end") return `its ${format} data are cut short: the end marker is missing`;
-  if (found.width === 0 || found.height === 0)
-    return `its ${format} header says ${found.width} × ${found.height} pixels`;
-  return { format, ...found, orientation: found.orientation ?? 1 };
+  const { exif, xmp, ...rest } = found;
+  if (rest.width === 0 || rest.height === 0) return `its ${format} header says ${rest.width} × ${rest.height} pixels`;
+  return { format, transparent: false, depth: 8, ...rest, orientation: orientationOf(exif, xmp) };
 }
 
-type Found = Omit<ImageHeader, "format" | "orientation"> & { readonly orientation?: number | undefined };
+interface Found extends Partial<Pick<ImageHeader, "transparent" | "depth">> {
+  readonly width: number;
+  readonly height: number;
+  readonly exif?: Uint8Array | undefined;
+  readonly xmp?: Uint8Array | undefined;
+}
 
-const END_OF_IMAGE = Buffer.from([0xff, 0xd9]);
+const [START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, APP1] = [0xd8, 0xd9, 0xda, 0xe1];
+const XMP_PREFIX = "http://ns.adobe.com/xap/1.0/\0";
 
+/** Goes from marker to marker, as libjpeg does, up to the end of the first image: others may follow it. */
 function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undefined {
-  let orientation: number | undefined;
-  // Segments follow one another: 0xFF, a marker, a length that counts itself.
-  for (let at = 2; at + 9 <= bytes.length;) {
-    if (bytes[at] !== 0xff) return undefined;
-    const marker = bytes[at + 1]!;
-    if (marker === 0xff) {
-      at++; // a fill byte
-      continue;
-    }
-    const length = view.getUint16(at + 2);
-    if (marker === 0xe1 && text(bytes, at + 4, 6) === "Exif\0\0") {
-      orientation ??= exifOrientation(bytes.subarray(at + 10, at + 2 + length));
-    }
+  let size: { width: number; height: number } | undefined;
+  let scanned = false;
+  const exif: Uint8Array[] = [];
+  let xmp: Uint8Array | undefined;
+  for (let at = 2; ;) {
+    // What comes before a marker is the data of a scan, fill bytes, or stray.
+    at = bytes.indexOf(0xff, at);
+    while (at >= 0 && bytes[at] === 0xff) at++;
+    const marker = at < 0 ? undefined : bytes[at++];
+    // A zero makes a byte 0xFF of a scan's data of it; TEM and the restart markers stand alone.
+    if (marker === 0 || marker === 1 || (marker !== undefined && marker >= 0xd0 && marker <= 0xd7)) continue;
+    if (marker === END_OF_IMAGE) break;
+    if (marker === undefined || marker === START_OF_IMAGE || at + 2 > bytes.length) return size && "no end";
+    const segment = bytes.subarray(at + 2, at + view.getUint16(at));
     // A frame: SOF0 … SOF15 without DHT, JPG and DAC, which share the range.
     if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
-      // The decoder would fill what is missing with grey and say nothing.
-      if (bytesOf(bytes).lastIndexOf(END_OF_IMAGE) < at) return "no end";
-      return { height: view.getUint16(at + 5), width: view.getUint16(at + 7), orientation, transparent: false };
+      if (segment.length < 6) return undefined;
+      size ??= { height: view.getUint16(at + 3), width: view.getUint16(at + 5) };
     }
-    at += 2 + length;
+    if (marker === START_OF_SCAN) scanned = true;
+    if (marker === APP1 && !scanned) {
+      // What does not fit into a segment goes on in the next one.
+      if (text(segment, 0, EXIF_PREFIX.length) === EXIF_PREFIX) exif.push(segment.subarray(EXIF_PREFIX.length));
+      if (text(segment, 0, XMP_PREFIX.length) === XMP_PREFIX) xmp = segment.subarray(XMP_PREFIX.length);
+    }
+    at += view.getUint16(at);
   }
-  return undefined;
+  return size && { ...size, exif: exif.length > 1 ? Buffer.concat(exif) : exif[0], xmp };
 }
+
+/** Texts that are larger when they are unpacked are left out. */
+const MAX_TEXT_BYTES = 2 ** 20;
 
 function pngHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   if (bytes.length < 33 || text(bytes, 12, 4) !== "IHDR") return undefined;
-  let orientation: number | undefined;
+  let exif: Uint8Array | undefined;
+  let rawProfile: Uint8Array | undefined;
+  let xmp: Uint8Array | undefined;
   // Colour types 4 and 6 have an alpha channel; in others tRNS names a transparent colour.
   let transparent = (bytes[25]! & 4) !== 0;
   for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     const name = text(bytes, at + 4, 4);
-    if (name === "eXIf") orientation = exifOrientation(bytes.subarray(at + 8, at + 8 + view.getUint32(at)));
-    if (name === "tRNS") transparent = true;
+    const data = bytes.subarray(at + 8, at + 8 + view.getUint32(at));
     if (name === "IEND") break;
+    if (name === "eXIf") exif = data;
+    if (name === "tRNS") transparent = true;
+    if (!TEXTS.has(name)) continue;
+    const keyword = text(data, 0, Math.max(0, data.indexOf(0)));
+    if (keyword === "XML:com.adobe.xmp") xmp = pngText(name, data) ?? xmp;
+    // As ImageMagick writes EXIF data: three lines, the last with the length, then hexadecimal digits.
+    if (keyword === "Raw profile type exif") rawProfile = pngText(name, data) ?? rawProfile;
   }
-  return { width: view.getUint32(16), height: view.getUint32(20), orientation, transparent };
+  if (exif === undefined && rawProfile !== undefined) {
+    exif = Buffer.from(text(rawProfile, 0, rawProfile.length).split("\n").slice(3).join(""), "hex");
+  }
+  return { width: view.getUint32(16), height: view.getUint32(20), depth: bytes[24]!, exif, xmp, transparent };
+}
+
+const TEXTS = new Set(["tEXt", "zTXt", "iTXt"]);
+
+/** The text of a chunk, behind its keyword; undefined when it can't be unpacked. */
+function pngText(name: string, data: Uint8Array): Uint8Array | undefined {
+  const keywordEnd = data.indexOf(0);
+  if (name === "tEXt") return data.subarray(keywordEnd + 1);
+  // Whether it is compressed (iTXt), by which method (there is one), a language, and the keyword in it.
+  const [compressed, start] =
+    name === "zTXt"
+      ? [true, keywordEnd + 2]
+      : [data[keywordEnd + 1] !== 0, data.indexOf(0, data.indexOf(0, keywordEnd + 3) + 1) + 1];
+  if (!compressed) return data.subarray(start);
+  try {
+    return inflateSync(data.subarray(start), { maxOutputLength: MAX_TEXT_BYTES });
+  } catch {
+    return undefined;
+  }
 }
 
 function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   if (bytes.length < 30) return undefined;
   const chunk = text(bytes, 12, 4);
   if (chunk === "VP8 ") {
-    const [width, height] = [view.getUint16(26, true) & 0x3fff, view.getUint16(28, true) & 0x3fff];
-    return { width, height, transparent: false };
+    return { width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff };
   }
   if (chunk === "VP8L") {
     const bits = view.getUint32(21, true);
@@ -96,39 +145,20 @@ function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
     return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1, transparent };
   }
   if (chunk !== "VP8X") return undefined;
-  let orientation: number | undefined;
+  let exif: Uint8Array | undefined;
+  let xmp: Uint8Array | undefined;
   for (let at = 12; at + 8 <= bytes.length;) {
     const length = view.getUint32(at + 4, true);
-    if (text(bytes, at, 4) === "EXIF") orientation = exifOrientation(bytes.subarray(at + 8, at + 8 + length));
+    const data = bytes.subarray(at + 8, at + 8 + length);
+    if (text(bytes, at, 4) === "EXIF") exif ??= data;
+    if (text(bytes, at, 4) === "XMP ") xmp ??= data;
     at += 8 + length + (length % 2);
   }
   const uint24 = (at: number) => view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
-  return { width: uint24(24) + 1, height: uint24(27) + 1, orientation, transparent: (bytes[20]! & 0x10) !== 0 };
-}
-
-/** The orientation in a TIFF structure, or undefined when there is none that makes sense. */
-function exifOrientation(bytes: Uint8Array): number | undefined {
-  // Some WebP and PNG writers repeat JPEG's prefix.
-  const tiff = text(bytes, 0, 6) === "Exif\0\0" ? bytes.subarray(6) : bytes;
-  if (tiff.length < 8) return undefined;
-  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
-  const little = text(tiff, 0, 2) === "II";
-  const directory = view.getUint32(4, little);
-  if (directory + 2 > tiff.length) return undefined;
-  for (let i = 0; i < view.getUint16(directory, little); i++) {
-    const entry = directory + 2 + 12 * i;
-    if (entry + 12 > tiff.length) return undefined;
-    if (view.getUint16(entry, little) !== 0x0112) continue;
-    const value = view.getUint16(entry + 8, little);
-    return value >= 1 && value <= 8 ? value : undefined;
-  }
-  return undefined;
+  const transparent = (bytes[20]! & 0x10) !== 0;
+  return { width: uint24(24) + 1, height: uint24(27) + 1, exif, xmp, transparent };
 }
 
 function text(bytes: Uint8Array, at: number, length: number): string {
-  return bytesOf(bytes).toString("latin1", at, at + length);
-}
-
-function bytesOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1", at, at + length);
 }

@@ -32,10 +32,6 @@ export const PACKAGES: Readonly<Record<PackageName, NativePackage>> = {
         "6facda09ef3e2308608f2b0214c040791e276305a48a27036362402f95fffcf5",
       "/prebuilds/jpeg-turbo-linux-x64-musl/libturbojpeg.so.0":
         "f0ab907a77c73f2450725e9236abd999b731be1adda2fa80cc9b5d2b4d780241",
-      "/prebuilds/jpeg-turbo-win32-arm64/node-napi-v10.node":
-        "548ec1bf8f4e6bc5602f35118782d22a19e0b8c26aa4244d81129be517ac97f5",
-      "/prebuilds/jpeg-turbo-win32-x64/node-napi-v10.node":
-        "0b57e5f727e2f5f536036dd8a434509744e9bf9c629666fbbf9e06abe138bfe6",
     },
   },
   "@napi-rs/image": {

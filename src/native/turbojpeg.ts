@@ -1,9 +1,58 @@
-/** Finds libjpeg-turbo's TurboJPEG library: it decodes JPEG about twice as fast as what @napi-rs/image brings along. */
-import { dlopen, FFIType } from "bun:ffi";
+/**
+ * libjpeg-turbo's TurboJPEG library: from the package or the system, called in place by bun:ffi; else its WebAssembly
+ * build, which needs twice the time and makes the same pixels and files.
+ */
+import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import { DeviceError } from "../errors.ts";
 import type { FoundLibrary } from "./libraries.ts";
 import { packagedFiles } from "./packages.ts";
 import { requirePinned } from "./pins.ts";
+import { openTurbojpegWasm } from "./turbojpeg_wasm.ts";
+
+/** In the library's memory; 0 is none. */
+export type Address = number;
+
+/** What is used of TurboJPEG's API (turbojpeg.h, version 3), under its names. */
+export interface Turbojpeg {
+  tj3Init(kind: number): Address;
+  tj3Destroy(handle: Address): void;
+  tj3Set(handle: Address, parameter: number, value: number): number;
+  tj3Get(handle: Address, parameter: number): number;
+  tj3DecompressHeader(handle: Address, file: Address, bytes: number): number;
+  tj3Decompress8(handle: Address, file: Address, bytes: number, pixels: Address, pitch: number, format: number): number;
+  tj3JPEGBufSize(width: number, height: number, subsampling: number): number;
+  tj3GetErrorCode(handle: Address): number;
+  tj3GetErrorStr(handle: Address): string;
+  /** tj3Compress8 into `file`, which has room enough. @returns how many bytes it took; undefined when it failed */
+  compress(
+    handle: Address,
+    pixels: Address,
+    width: number,
+    height: number,
+    format: number,
+    file: Uint8Array,
+  ): number | undefined;
+  /** Calls `use` with the address at which the library finds `bytes`. */
+  read<T>(bytes: Uint8Array, use: (at: Address) => T): T;
+  /** The same; what the library writes there is in `bytes` afterwards. */
+  update<T>(bytes: Uint8Array, use: (at: Address) => T): T;
+}
+
+const { i32, u64, cstring } = FFIType;
+const pointer = FFIType.ptr;
+const FUNCTIONS = {
+  tj3Init: { args: [i32], returns: pointer },
+  tj3Destroy: { args: [pointer], returns: FFIType.void },
+  tj3Set: { args: [pointer, i32, i32], returns: i32 },
+  tj3Get: { args: [pointer, i32], returns: i32 },
+  tj3DecompressHeader: { args: [pointer, pointer, u64], returns: i32 },
+  tj3Decompress8: { args: [pointer, pointer, u64, pointer, i32, i32], returns: i32 },
+  //                   handle, pixels, width, pitch, height, format, &file, &bytes
+  tj3Compress8: { args: [pointer, pointer, i32, i32, i32, i32, pointer, pointer], returns: i32 },
+  tj3JPEGBufSize: { args: [i32, i32, i32], returns: u64 },
+  tj3GetErrorCode: { args: [pointer], returns: i32 },
+  tj3GetErrorStr: { args: [pointer], returns: cstring },
+} as const;
 
 /** By `process.platform`, after the package's own build: what package managers and libjpeg-turbo's installer put there. */
 const SYSTEM: Readonly<Record<string, readonly string[]>> = {
@@ -16,8 +65,31 @@ const SYSTEM: Readonly<Record<string, readonly string[]>> = {
   win32: ["C:\\libjpeg-turbo64\\bin\\turbojpeg.dll", "turbojpeg.dll"],
 };
 
+/** @throws DeviceError, ChangedLibraryError as `findTurbojpeg` */
+export function openTurbojpeg(): Turbojpeg {
+  const library = findTurbojpeg();
+  if (library === undefined) return openTurbojpegWasm();
+  const { symbols: tj } = dlopen(library.path, FUNCTIONS);
+  const call = tj as unknown as Pick<Turbojpeg, Exclude<keyof typeof FUNCTIONS, "tj3Compress8">>;
+  const inPlace = <T>(bytes: Uint8Array, use: (at: Address) => T): T => use(ptr(bytes));
+  return {
+    ...call,
+    tj3Init: (kind) => call.tj3Init(kind) ?? 0,
+    tj3JPEGBufSize: (...size) => Number(call.tj3JPEGBufSize(...size)),
+    tj3GetErrorStr: (handle) => String(call.tj3GetErrorStr(handle)),
+    compress(handle, pixels, width, height, format, file) {
+      const [place, size] = [BigUint64Array.of(BigInt(ptr(file))), BigUint64Array.of(BigInt(file.length))];
+      const [encoder, from] = [handle as Pointer, pixels as Pointer];
+      const status = tj.tj3Compress8(encoder, from, width, 0, height, format, ptr(place), ptr(size));
+      return status === 0 ? Number(size[0]) : undefined;
+    },
+    read: inPlace,
+    update: inPlace,
+  };
+}
+
 /**
- * Undefined when there is none. Version 3 or later.
+ * A native library; undefined when there is none, or TURBOJPEG_LIB_PATH is `off`. Version 3 or later.
  * @throws DeviceError when TURBOJPEG_LIB_PATH names a library that can't be used; ChangedLibraryError when the package's
  * is not the one that was published
  */
@@ -30,8 +102,7 @@ export function findTurbojpeg(): FoundLibrary | undefined {
       `TURBOJPEG_LIB_PATH is ${given}, which can't be loaded or is older than TurboJPEG 3: correct or unset it`,
     );
   }
-  // The package is a Node add-on. On Linux the library lies beside the add-on; elsewhere it is part of it, and can be
-  // called where the add-on exports it.
+  // The package is a Node add-on. On Linux the library lies beside the add-on; on macOS it is part of it, and exported.
   for (const file of packagedFiles("@julusian/jpeg-turbo")) {
     requirePinned(file);
     if (works(file.path)) return { path: file.path, origin: "pinned" };

@@ -60,7 +60,7 @@ export function withAlpha(rgb: Uint8Array): Uint8Array {
   return rgba;
 }
 
-function withoutAlpha(rgba: Uint8Array): Uint8Array {
+export function withoutAlpha(rgba: Uint8Array): Uint8Array {
   const rgb = new Uint8Array((rgba.length / 4) * 3);
   for (let from = 0, to = 0; to < rgb.length; from += 4, to += 3) {
     for (let c = 0; c < 3; c++) rgb[to + c] = rgba[from + c]!;

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Transformer } from "@napi-rs/image";
 import { BadImage, decodeRecord } from "../../src/data/decode.ts";
 import { readHeader } from "../../src/data/header.ts";
+import { damagedProgressive } from "./golden_pictures.ts";
 import { CMYK, drawn, plain, withOrientation } from "./fixtures.ts";
 
 async function record(bytes: Uint8Array, side: number): Promise<Uint8Array> {
@@ -158,6 +159,11 @@ describe("bad images say what is wrong", () => {
     huge.writeUInt32BE(60_000, 20);
     expect(await complaint(huge)).toBe("60000 × 60000 are more than 100 megapixels");
     expect(await complaint(await drawn(4000, 1, () => [1, 2, 3]).png(), 227)).toBe("4000 × 1 is too long and thin");
+  });
+
+  test("a failure that follows a warning is one, and does not leave the picture before it", async () => {
+    await record(await plain(200, 60, 30, 64), 32);
+    expect(await complaint(damagedProgressive())).toBe("it can't be decoded: Huffman table 0x00 was not defined");
   });
 
   test("headers cut at any byte are refused or read, never more", async () => {

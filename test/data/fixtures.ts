@@ -4,11 +4,27 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Transformer } from "@napi-rs/image";
+import { BadImage, type Decoder } from "../../src/data/decode.ts";
 
 /** A folder that `remove` deletes again. */
 export function temporaryFolder(): { path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "alexnet-data-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+/** The record of an image, or why there is none; or what is odd about it all the same. */
+export function outcome(
+  decoder: Decoder,
+  bytes: Uint8Array,
+  side: number,
+  record = new Uint8Array(side * side * 3),
+): { record?: Uint8Array; message?: string | undefined } {
+  try {
+    return { message: decoder.record({ kind: "encoded", bytes }, side, record), record };
+  } catch (error) {
+    if (error instanceof BadImage) return { message: error.message };
+    throw error;
+  }
 }
 
 export type Files = Readonly<Record<string, Uint8Array | string>>;

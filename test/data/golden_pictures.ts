@@ -1,7 +1,13 @@
 /** The pictures that test/golden/pillow.py draws, and what Pillow and NumPy made of them. */
+import formats from "../golden/formats.json";
 import golden from "../golden/pillow.json";
 
 export { golden };
+
+/** A file of test/golden/formats.py. */
+export function formatFile(name: string): Uint8Array {
+  return Buffer.from(formats.files.find((file) => file.name === name)!.file, "base64");
+}
 
 /** width × height pixels, interleaved RGB, by whole numbers only. */
 export function goldenPicture(width: number, height: number, number = 0): Uint8Array {
@@ -14,4 +20,14 @@ export function goldenPicture(width: number, height: number, number = 0): Uint8A
     }
   }
   return pixels;
+}
+
+/**
+ * A progressive JPEG of which libjpeg-turbo first warns (27 extraneous bytes) and then fails (a Huffman table was not
+ * defined), before it has written a pixel.
+ */
+export function damagedProgressive(): Uint8Array {
+  const bytes = Buffer.from(golden.files.progressive.base64, "base64");
+  bytes[350] = 0;
+  return bytes;
 }

@@ -17,6 +17,7 @@ import { openDataset } from "../../src/data/open.ts";
 import { UsageError } from "../../src/errors.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { pack, type PackOptions } from "../../src/tasks/pack.ts";
+import { damagedProgressive } from "../data/golden_pictures.ts";
 import { CMYK, drawn, tar, temporaryFolder, withOrientation, writeFiles, type Files } from "../data/fixtures.ts";
 import { complaint } from "../data/sets.ts";
 import { packer, photoFiles, picture, SIDE, small } from "./pack_fixture.ts";
@@ -186,6 +187,7 @@ describe("report.csv", () => {
     await writeFiles(odd, {
       ...(await photoFiles([""])),
       "class a/cut.jpg": photo.subarray(0, photo.length / 2),
+      "class a/damaged.jpg": damagedProgressive(),
       [`class a/${awkward}`]: Buffer.from("no image"),
       "class b/named.JPEG": await picture(77).png(),
       "class b/twin.jpg": await picture(99).jpeg(90),
@@ -198,6 +200,7 @@ describe("report.csv", () => {
       [
         [`${odd}/class a/${awkward}`, "no", "it is no JPEG, PNG or WebP image"],
         [`${odd}/class a/cut.jpg`, "no", "its JPEG data are cut short: the end marker is missing"],
+        [`${odd}/class a/damaged.jpg`, "no", "it can't be decoded: Huffman table 0x00 was not defined"],
         [`${odd}/class b/named.JPEG`, "yes", "it is named as JPEG, and is PNG"],
         [
           `${odd}/class c/twin.jpg`,
@@ -207,7 +210,7 @@ describe("report.csv", () => {
       ].sort(),
     );
     // Those that can't be used come first.
-    expect(rows.map(([, packed]) => packed)).toEqual(["packed", "no", "no", "yes", "yes"]);
+    expect(rows.map(([, packed]) => packed)).toEqual(["packed", "no", "no", "no", "yes", "yes"]);
     const { train } = await openDataset(out, { holdOut: 0 });
     expect(train.length).toBe(13 + 3);
     expect(about(train).images.some(([name]) => String(name).endsWith("cut.jpg"))).toBe(false);

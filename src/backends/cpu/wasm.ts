@@ -46,7 +46,6 @@ export interface WasmKernels {
     y: Address,
     yPitch: number,
   ): void;
-  dropAlpha(from: Address, to: Address, pixels: Count): void;
   addRecord(record: Address, pixels: Count, sums: Address, products: Address): void;
   rowSum(x: Address, y: Address, rows: Count, columns: Count): void;
 

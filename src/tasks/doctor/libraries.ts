@@ -9,6 +9,7 @@ import { openMpi } from "../../native/mpi.ts";
 import { packagedFiles, PACKAGES, type PackageName } from "../../native/packages.ts";
 import { sha256Of } from "../../native/pins.ts";
 import { findTurbojpeg } from "../../native/turbojpeg.ts";
+import { TURBOJPEG_WASM } from "../../native/turbojpeg_wasm.ts";
 import { messageOf, type Problem } from "./problem.ts";
 
 export type Use =
@@ -45,9 +46,8 @@ export async function describeLibraries(): Promise<Library[]> {
     }),
     await described("libjpeg-turbo", "JPEG", async () => {
       const found = findTurbojpeg();
-      return (
-        found && { ...found, ...(found.origin === "pinned" && { version: PACKAGES["@julusian/jpeg-turbo"].version }) }
-      );
+      if (found === undefined) return { ...TURBOJPEG_WASM, origin: "pinned" as const };
+      return { ...found, ...(found.origin === "pinned" && { version: PACKAGES["@julusian/jpeg-turbo"].version }) };
     }),
     await described("@napi-rs/image", "other images", async () => addOn("@napi-rs/image", loadImage)),
     await described("@resvg/resvg-js", "pictures", async () => addOn("@resvg/resvg-js", loadResvg)),
