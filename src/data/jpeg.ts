@@ -1,5 +1,6 @@
 /** JPEG by libjpeg-turbo, from and to memory that the caller owns. */
-import { openTurbojpeg, type Address, type Turbojpeg } from "../native/turbojpeg.ts";
+import { openTurbojpeg } from "../native/turbojpeg.ts";
+import type { Address, Turbojpeg } from "../native/turbojpeg_api.ts";
 import { BadImage } from "./image.ts";
 
 // turbojpeg.h of 3.1: enum TJINIT, TJPARAM, TJCS, TJPF, TJSAMP, TJERR.

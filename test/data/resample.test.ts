@@ -6,7 +6,6 @@ import type { Encoded, Pixels } from "../../src/data/dataset.ts";
 import { openDecoder } from "../../src/data/decode.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { measureStatistics, type Statistics } from "../../src/data/statistics.ts";
-import { findTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { expectClose } from "../helpers/data.ts";
 import { drawn, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
@@ -31,8 +30,7 @@ test.each(golden.resized)(
   },
 );
 
-const withoutTurbojpeg = findTurbojpeg() === undefined;
-describe.skipIf(withoutTurbojpeg)(`JPEG${withoutTurbojpeg ? " (skipped: there is no TurboJPEG)" : ""}`, () => {
+describe("JPEG", () => {
   const files = Object.entries(golden.files);
 
   test.each(files)("%s", (_, { base64, records }) => {
