@@ -33,6 +33,22 @@ const filesOf = (name: string) =>
       .map((file) => [file, readFileSync(path(name, file)).toString("base64")]),
   );
 
+test("without a native libjpeg-turbo the same bytes are made of JPEGs", async () => {
+  for (let i = 0; i < 6; i++) {
+    mkdirSync(path("jpegs", `c${i % 2}`), { recursive: true });
+    const photo = await drawn(90, 70, (x, y) => [(x * y) % 256, (3 * x + i * y) % 256, (x ^ y) % 256]).jpeg(80);
+    writeFileSync(path("jpegs", `c${i % 2}`, `${i}.jpg`), photo);
+  }
+  for (const [out, env] of [
+    ["native", {}],
+    ["wasm", { TURBOJPEG_LIB_PATH: "off" }],
+  ] as const) {
+    const { code, stderr } = await cli(["pack", "jpegs", out, "--side", "32", "--as", "jpeg"], { ...options, env });
+    expect([code, stderr]).toEqual([0, ""]);
+  }
+  expect(filesOf("wasm")).toEqual(filesOf("native"));
+});
+
 describe("what it prints", () => {
   test("a summary, and the same again when nothing is left to do", async () => {
     const pack = ["pack", "photos", "packed", "--side", "24"];
