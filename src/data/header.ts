@@ -13,8 +13,6 @@ export interface ImageHeader {
   readonly height: number;
   /** EXIF orientation, 1 (upright) to 8; 5 to 8 swap width and height. */
   readonly orientation: number;
-  /** Whether some pixels may be transparent. */
-  readonly transparent: boolean;
   /** Bits of a channel: 8, of PNGs also 1, 2, 4 or 16. */
   readonly depth: number;
 }
@@ -41,12 +39,11 @@ export function readHeader(bytes: Uint8Array): ImageHeader | string {
   if (found === "no end") return `its ${format} data are cut short: the end marker is missing`;
   const { exif, xmp, ...rest } = found;
   if (rest.width === 0 || rest.height === 0) return `its ${format} header says ${rest.width} × ${rest.height} pixels`;
-  return { format, transparent: false, depth: 8, ...rest, orientation: orientationOf(exif, xmp) };
+  return { format, depth: 8, ...rest, orientation: orientationOf(exif, xmp) };
 }
 
-interface Found extends Partial<Pick<ImageHeader, "transparent" | "depth">> {
-  readonly width: number;
-  readonly height: number;
+interface Found extends Pick<ImageHeader, "width" | "height"> {
+  readonly depth?: number;
   readonly exif?: Uint8Array | undefined;
   readonly xmp?: Uint8Array | undefined;
 }
@@ -65,7 +62,7 @@ function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undef
     at = bytes.indexOf(0xff, at);
     while (at >= 0 && bytes[at] === 0xff) at++;
     const marker = at < 0 ? undefined : bytes[at++];
-    // A zero makes a byte 0xFF of a scan's data of it; TEM and the restart markers stand alone.
+    // With a zero 0xFF is a byte of a scan's data; TEM and the restart markers have no length.
     if (marker === 0 || marker === 1 || (marker !== undefined && marker >= 0xd0 && marker <= 0xd7)) continue;
     if (marker === END_OF_IMAGE) break;
     if (marker === undefined || marker === START_OF_IMAGE || at + 2 > bytes.length) return size && "no end";
@@ -92,26 +89,26 @@ const MAX_TEXT_BYTES = 2 ** 20;
 function pngHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   if (bytes.length < 33 || text(bytes, 12, 4) !== "IHDR") return undefined;
   let exif: Uint8Array | undefined;
-  let rawProfile: Uint8Array | undefined;
-  let xmp: Uint8Array | undefined;
-  // Colour types 4 and 6 have an alpha channel; in others tRNS names a transparent colour.
-  let transparent = (bytes[25]! & 4) !== 0;
+  // Texts are unpacked at the end, only the last of each.
+  let profile: (() => Uint8Array | undefined) | undefined;
+  let xmp: (() => Uint8Array | undefined) | undefined;
   for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
     const name = text(bytes, at + 4, 4);
     const data = bytes.subarray(at + 8, at + 8 + view.getUint32(at));
     if (name === "IEND") break;
     if (name === "eXIf") exif = data;
-    if (name === "tRNS") transparent = true;
     if (!TEXTS.has(name)) continue;
     const keyword = text(data, 0, Math.max(0, data.indexOf(0)));
-    if (keyword === "XML:com.adobe.xmp") xmp = pngText(name, data) ?? xmp;
-    // As ImageMagick writes EXIF data: three lines, the last with the length, then hexadecimal digits.
-    if (keyword === "Raw profile type exif") rawProfile = pngText(name, data) ?? rawProfile;
+    if (keyword === "XML:com.adobe.xmp") xmp = () => pngText(name, data);
+    if (keyword === "Raw profile type exif") profile = () => pngText(name, data);
   }
-  if (exif === undefined && rawProfile !== undefined) {
-    exif = Buffer.from(text(rawProfile, 0, rawProfile.length).split("\n").slice(3).join(""), "hex");
-  }
-  return { width: view.getUint32(16), height: view.getUint32(20), depth: bytes[24]!, exif, xmp, transparent };
+  exif ??= fromHexadecimal(profile?.());
+  return { width: view.getUint32(16), height: view.getUint32(20), depth: bytes[24]!, exif, xmp: xmp?.() };
+}
+
+/** As ImageMagick writes EXIF data: three lines, the last with the length, then hexadecimal digits. */
+function fromHexadecimal(profile: Uint8Array | undefined): Uint8Array | undefined {
+  return profile && Buffer.from(text(profile, 0, profile.length).split("\n").slice(3).join(""), "hex");
 }
 
 const TEXTS = new Set(["tEXt", "zTXt", "iTXt"]);
@@ -141,8 +138,7 @@ function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   }
   if (chunk === "VP8L") {
     const bits = view.getUint32(21, true);
-    const transparent = (bits & (1 << 28)) !== 0;
-    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1, transparent };
+    return { width: (bits & 0x3fff) + 1, height: ((bits >>> 14) & 0x3fff) + 1 };
   }
   if (chunk !== "VP8X") return undefined;
   let exif: Uint8Array | undefined;
@@ -155,8 +151,7 @@ function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
     at += 8 + length + (length % 2);
   }
   const uint24 = (at: number) => view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
-  const transparent = (bytes[20]! & 0x10) !== 0;
-  return { width: uint24(24) + 1, height: uint24(27) + 1, exif, xmp, transparent };
+  return { width: uint24(24) + 1, height: uint24(27) + 1, exif, xmp };
 }
 
 function text(bytes: Uint8Array, at: number, length: number): string {

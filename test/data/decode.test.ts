@@ -79,7 +79,6 @@ describe("formats", () => {
       "CqEC5szVAAAAAElFTkSuQmCC";
     const images = [columns.png(), columns.webpLossless(), columns.webp(95), Buffer.from(palette, "base64")];
     for (const bytes of await Promise.all(images)) {
-      expect(readHeader(bytes)).toMatchObject({ transparent: true });
       const pixel = at(await record(bytes, 8), 8, 4, 4);
       for (const [c, expected] of [177.5, 152.5, 137.5].entries()) {
         expect(Math.abs(pixel[c]! - expected)).toBeLessThan(8);
