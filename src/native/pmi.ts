@@ -3,9 +3,10 @@
  * closes all open files in what it starts. It still has them itself, though, and Linux lets a process fetch an open file
  * from another one of the same user, unless it is set up more strictly.
  */
-import { dlopen, ptr } from "bun:ffi";
+import { dlopen } from "bun:ffi";
 import { fstatSync, readFileSync, readlinkSync } from "node:fs";
 import { DeviceError } from "../errors.ts";
+import { LIBC, setForC } from "./libc.ts";
 
 // The same on all of Linux's processors that Bun runs on.
 const PIDFD_OPEN = 434;
@@ -35,9 +36,7 @@ export function holdLine(): void {
   if (named === undefined || isOpenSocket(Number(named))) return;
   const fetched = process.platform === "linux" ? fetchSocket(Number(named)) : undefined;
   if (fetched !== undefined) {
-    // MPI reads the environment that C has, of which process.env is a copy.
-    const { symbols } = dlopen("libc.so.6", { setenv: { args: ["ptr", "ptr", "i32"], returns: "i32" } });
-    symbols.setenv(ptr(Buffer.from("PMI_FD\0")), ptr(Buffer.from(`${fetched}\0`)), 1);
+    setForC("PMI_FD", String(fetched));
     return;
   }
   throw new DeviceError(
@@ -52,7 +51,7 @@ export function holdLine(): void {
  */
 export function endThroughC(): void {
   if (process.platform !== "linux") return;
-  const { symbols } = dlopen("libc.so.6", { exit: { args: ["i32"], returns: "void" } });
+  const { symbols } = dlopen(LIBC, { exit: { args: ["i32"], returns: "void" } });
   process.on("exit", (code) => symbols.exit(code));
 }
 
@@ -66,7 +65,7 @@ function isOpenSocket(file: number): boolean {
 
 /** An open file of the launcher's own child, under a number of this process. */
 function fetchSocket(file: number): number | undefined {
-  const { symbols } = dlopen("libc.so.6", { syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" } });
+  const { symbols } = dlopen(LIBC, { syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" } });
   const call = (number: number, a: number, b: number, c: number) => Number(symbols.syscall(number, a, b, c));
   const above = ancestors();
   const launcher = above.findIndex(({ program }) => program.includes("hydra_pmi_proxy"));

@@ -1,6 +1,7 @@
 /** The GPUs of this machine: listed, described, ordered and chosen. */
 import { read, toBuffer, type Pointer } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
+import { setForC } from "../../native/libc.ts";
 import { begin, getU32, getU64, room, type Address } from "./arguments.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim } from "./shim.ts";
@@ -107,13 +108,21 @@ function order(list: readonly string[], item: string): number {
 }
 
 function enumerate(wgpu: Wgpu, backends: number): Adapter[] {
-  loadShim().quiet_wayland();
+  quietWayland();
   const instance = openInstance(wgpu, backends);
   begin();
   const list = room(8 * 1024);
   const count = Number(wgpu.wgpuInstanceEnumerateAdapters(instance, 0, list));
   const handles = Array.from({ length: count }, (_, i) => getU64(list + 8 * i) as Handle);
   return handles.map((handle) => ({ handle, instance, ...describe(wgpu, handle) }));
+}
+
+/**
+ * Mesa's Vulkan drivers look for a screen and print an error where there is no session, as over SSH or in a container.
+ * With any folder set, they look there and say nothing.
+ */
+function quietWayland(): void {
+  if (process.platform === "linux" && process.env.XDG_RUNTIME_DIR === undefined) setForC("XDG_RUNTIME_DIR", "/");
 }
 
 /**

@@ -1,7 +1,10 @@
 // What bun:ffi can't express: structs passed by value, and callbacks that may not enter JavaScript.
 // Compiled at start by bun:ffi's `cc`. Every callback copies what it is told into an Outcome and does nothing else;
-// JavaScript looks there after the call or after a poll. The types are wgpu-native 29's, declared here so that no
-// header is needed; the library's functions come in as addresses, so that nothing is linked.
+// JavaScript looks there after the call or after a poll.
+//
+// It must compile on a machine that has no C headers and no C library to link with, so it includes nothing and calls
+// nothing: wgpu-native 29's types are declared here, its functions come in as addresses. Keep local variables below
+// 4 KiB a function, too: for larger ones the compiler calls a helper on Windows, which is not there either.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -116,15 +119,4 @@ void free_adapter_info(void (*wgpuAdapterInfoFreeMembers)(AdapterInfo), const Ad
 
 void free_features(void (*wgpuSupportedFeaturesFreeMembers)(Features), const Features *features) {
   wgpuSupportedFeaturesFreeMembers(*features);
-}
-
-// Mesa's Vulkan drivers look for a screen and print an error where there is no session, as over SSH or in a container.
-// With any folder set, they look there and say nothing.
-#ifdef __linux__
-int setenv(const char *name, const char *value, int overwrite);
-#endif
-void quiet_wayland(void) {
-#ifdef __linux__
-  setenv("XDG_RUNTIME_DIR", "/", 0);
-#endif
 }

@@ -8,7 +8,6 @@ const functions = {
   when_done: { args: ["ptr", "ptr", "ptr"], returns: "void" },
   pop_error_scope: { args: ["ptr", "ptr", "ptr"], returns: "void" },
   free_adapter_info: { args: ["ptr", "u64"], returns: "void" },
-  quiet_wayland: { args: [], returns: "void" },
   free_features: { args: ["ptr", "u64"], returns: "void" },
 } as const;
 
@@ -16,14 +15,25 @@ export type Shim = Library<typeof functions>["symbols"];
 
 let shim: Shim | undefined;
 
-/** @throws DeviceError where Bun has no C compiler built in. */
+// Without it the compiler looks for the C library's development files, which a machine has only if somebody builds
+// programs there, and knows only some of the folders that distributions keep them in.
+const FLAGS = "-std=c11 -nostdlib";
+
+/** Compiles the shim, once. @throws DeviceError when Bun's C compiler can't */
 export function loadShim(): Shim {
-  if (shim) return shim;
+  return (shim ??= compileShim(new URL("./shim.c", import.meta.url)));
+}
+
+/** @throws DeviceError with what the compiler said */
+export function compileShim(source: URL): Shim {
   try {
-    return (shim = cc({ source: new URL("./shim.c", import.meta.url), symbols: functions }).symbols);
+    return cc({ source, symbols: functions, flags: FLAGS }).symbols;
   } catch (error) {
+    // Several lines, which name the file.
+    const said = (error as Error).message.trim().replaceAll(/\s*\n\s*/g, "; ");
     throw new DeviceError(
-      `wgpu: bun:ffi can't compile src/backends/wgpu/shim.c on ${process.platform} ${process.arch}: ${(error as Error).message}`,
+      `no GPU can be used, since Bun ${Bun.version} can't compile C on ${process.platform} ${process.arch}: ${said}: ` +
+        "use --device cpu, or another version of Bun",
       { cause: error },
     );
   }
