@@ -1,7 +1,9 @@
 // ReLU and tanh, element by element, on `count` floats:
 //
-//   reluForward:  y = max(0, x)        reluBackward: dx = dy where y > 0, else 0
+//   reluForward:  y = max(0, x)        reluBackward: dx = 0 where y ≤ 0, else dy
 //   tanhForward:  y = tanh(x)          tanhBackward: dx = dy · (1 − y²)
+//
+// NaN stays NaN: WebAssembly's max and min give NaN where one side is, and no comparison with NaN holds.
 
 export function reluForward(x: usize, y: usize, count: i32): void {
   const end = y + ((<usize>count) << 2);
@@ -16,9 +18,9 @@ export function reluBackward(y: usize, dy: usize, dx: usize, count: i32): void {
   const vectors = dx + (((<usize>count) >> 2) << 4);
   const zero = f32x4.splat(0);
   for (; dx < vectors; dx += 16, dy += 16, y += 16) {
-    v128.store(dx, v128.and(v128.load(dy), f32x4.gt(v128.load(y), zero)));
+    v128.store(dx, v128.andnot(v128.load(dy), f32x4.le(v128.load(y), zero)));
   }
-  for (; dx < end; dx += 4, dy += 4, y += 4) store<f32>(dx, load<f32>(y) > 0 ? load<f32>(dy) : 0);
+  for (; dx < end; dx += 4, dy += 4, y += 4) store<f32>(dx, load<f32>(y) <= 0 ? 0 : load<f32>(dy));
 }
 
 export function tanhForward(x: usize, y: usize, count: i32): void {

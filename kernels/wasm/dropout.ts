@@ -1,6 +1,6 @@
 // Dropout in its inverted form (paper §4.2): y[i] = x[i] · scale where the first word of Threefry-2x32(key, (i, 0)) is
-// below `threshold`, else 0. x and y point at element `first`. The generator is that of src/random.ts: 20 rounds of add,
-// rotate and xor, here for four elements at once.
+// below `threshold`, else 0; NaN, which is unlike itself, stays NaN. x and y point at element `first`. The generator is
+// that of src/random.ts: 20 rounds of add, rotate and xor, here for four elements at once.
 
 export function dropout(
   x: usize,
@@ -19,7 +19,8 @@ export function dropout(
   let index = i32x4.add(i32x4.splat(first), i32x4(0, 1, 2, 3));
   for (; y < vectors; y += 16, x += 16) {
     const keep = i32x4.lt_u(threefry(key0, key1, index), thresholds);
-    v128.store(y, v128.and(f32x4.mul(v128.load(x), scales), keep));
+    const value = v128.load(x);
+    v128.store(y, v128.and(f32x4.mul(value, scales), v128.or(keep, f32x4.ne(value, value))));
     index = i32x4.add(index, i32x4.splat(4));
   }
   const words = threefry(key0, key1, index);
@@ -30,7 +31,8 @@ export function dropout(
 }
 
 function keepOne(x: usize, y: usize, word: u32, threshold: u32, scale: f32): void {
-  store<f32>(y, word < threshold ? load<f32>(x) * scale : 0);
+  const value = load<f32>(x);
+  store<f32>(y, word < threshold || value != value ? value * scale : 0);
 }
 
 /** The first of the two words for each of four counters (index, 0). */

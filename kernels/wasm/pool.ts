@@ -1,7 +1,7 @@
 // Pooling (paper §3.4) of one map: x is H × W × N, y is OH × OW × N. Window (p, q) holds the pixels of rows
 // p · stride … p · stride + window − 1 and the same columns, as far as they lie in the image.
 //
-//   max:     y = the first largest pixel in row-major order, argmax = its row · W + column
+//   max:     y = the first largest pixel in row-major order, or the last that is NaN; argmax = its row · W + column
 //   average: y = Σ x / number of pixels inside the image
 //
 // The backward passes gather: a pixel adds up what comes from the windows that hold it, in row-major order. A call
@@ -31,19 +31,18 @@ export function maxPoolForward(
     let n: usize = 0;
     for (; n < vectors; n += 16) {
       let best = f32x4.splat(-Infinity);
-      let value = v128.load(x + pixel * start + n);
       let winner = i32x4.splat(start);
       for (let row = top; row < bottom; row++) {
         let index = row * w + left;
         for (let column = left; column < right; column++, index++) {
           const candidate = v128.load(x + pixel * index + n);
-          const larger = f32x4.gt(candidate, best);
-          best = v128.bitselect(candidate, best, larger);
-          value = v128.bitselect(candidate, value, larger);
-          winner = v128.bitselect(i32x4.splat(index), winner, larger);
+          // Or NaN, which is unlike itself. Nothing is larger than NaN, so that only another one wins after it.
+          const wins = v128.or(f32x4.gt(candidate, best), f32x4.ne(candidate, candidate));
+          best = v128.bitselect(candidate, best, wins);
+          winner = v128.bitselect(i32x4.splat(index), winner, wins);
         }
       }
-      v128.store(y + out + n, value);
+      v128.store(y + out + n, best);
       v128.store(argmax + out + n, winner);
     }
     for (; n < pixel; n += 4) {
@@ -53,13 +52,13 @@ export function maxPoolForward(
         for (let column = left; column < right; column++) {
           const index = row * w + column;
           const candidate = load<f32>(x + pixel * index + n);
-          if (candidate > best) {
+          if (candidate > best || candidate != candidate) {
             best = candidate;
             winner = index;
           }
         }
       }
-      store<f32>(y + out + n, load<f32>(x + pixel * winner + n));
+      store<f32>(y + out + n, best);
       store<i32>(argmax + out + n, winner);
     }
   }

@@ -1,6 +1,6 @@
 // Dropout in its inverted form, paper §4.2; forward, and backward with dy and dx in place of x and y.
 //
-//   y_i = x_i * scale where random(key, index) < threshold, else 0
+//   y_i = x_i * scale where random(key, index) < threshold, else 0; NaN stays NaN
 //
 // x, y: `size` elements. One thread computes one element. The random word is the first one of Threefry-2x32 with 20
 // rounds (Salmon et al. 2011) at counter (index, 0), as in src/random.ts.
@@ -27,7 +27,8 @@ fn dropout(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) gr
     return;
   }
   let index = i / u.images * u.whole + u.first + i % u.images;
-  y[i] = select(0.0, x[i] * u.scale, threefry(vec2u(u.key0, u.key1), vec2u(index, 0u)).x < u.threshold);
+  let keeps = threefry(vec2u(u.key0, u.key1), vec2u(index, 0u)).x < u.threshold;
+  y[i] = select(0.0, x[i] * u.scale, keeps | is_nan(x[i]));
 }
 
 fn threefry(key: vec2u, counter: vec2u) -> vec2u {
@@ -49,4 +50,9 @@ fn four_rounds(v: vec2u, rotations: vec4u) -> vec2u {
 fn one_round(v: vec2u, rotation: u32) -> vec2u {
   let sum = v.x + v.y;
   return vec2u(sum, ((v.y << rotation) | (v.y >> (32u - rotation))) ^ sum);
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

@@ -34,9 +34,19 @@ fn lrn_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
     var sum = 0.0;
     for (var j = first; j <= last; j++) {
       let at = j * u.plane + p;
-      sum += dy[at] * x[at] * pow(s[at], -(u.beta + 1.0));
+      sum += dy[at] * x[at] * power(s[at], -(u.beta + 1.0));
     }
     let at = i * u.plane + p;
-    dx[at] = dy[at] * pow(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
+    dx[at] = dy[at] * power(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
   }
+}
+
+// s^exponent, NaN where s is NaN: some drivers' pow() makes 0 of it.
+fn power(s: f32, exponent: f32) -> f32 {
+  return select(pow(s, exponent), s, is_nan(s));
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

@@ -39,8 +39,18 @@ fn map_norm_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_work
   for (var i = max(row, u.reach) - u.reach; i <= lastRow; i++) {
     for (var j = firstColumn; j <= lastColumn; j++) {
       let near = ((c * u.h + i) * u.w + j) * u.images + n;
-      sum += dy[near] * x[near] * pow(s[near], -(u.beta + 1.0));
+      sum += dy[near] * x[near] * power(s[near], -(u.beta + 1.0));
     }
   }
-  dx[at] = dy[at] * pow(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
+  dx[at] = dy[at] * power(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
+}
+
+// s^exponent, NaN where s is NaN: some drivers' pow() makes 0 of it.
+fn power(s: f32, exponent: f32) -> f32 {
+  return select(pow(s, exponent), s, is_nan(s));
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

@@ -43,5 +43,15 @@ fn map_norm_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
   }
   let scale = u.k + u.alpha * sum;
   s[at] = scale;
-  y[at] = x[at] * pow(scale, -u.beta);
+  y[at] = x[at] * power(scale, -u.beta);
+}
+
+// s^exponent, NaN where s is NaN: some drivers' pow() makes 0 of it.
+fn power(s: f32, exponent: f32) -> f32 {
+  return select(pow(s, exponent), s, is_nan(s));
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

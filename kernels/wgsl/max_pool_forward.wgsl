@@ -1,6 +1,6 @@
 // Max-pooling with windows that may overlap, forward (paper §3.4).
 //
-//   y[c, p, q, n] = x at the first largest pixel of the window, in row-major order
+//   y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if one is
 //
 // The window's first pixel is (p * stride, q * stride); what hangs over the edge does not count. x: C × H × W × N;
 // y and argmax, the winning pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
@@ -36,11 +36,14 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
   let map = c * u.h * u.w;
   var winner = p * u.stride * u.w + q * u.stride;
   var best = x[(map + winner) * u.images + n];
+  var foundNan = false;
   for (var row = p * u.stride; row < endRow; row++) {
     for (var column = q * u.stride; column < endColumn; column++) {
       let pixel = row * u.w + column;
       let value = x[(map + pixel) * u.images + n];
-      if (value > best) {
+      // Once it is NaN, `best` is not compared: only another NaN wins.
+      foundNan |= is_nan(value);
+      if (select(value > best, is_nan(value), foundNan)) {
         best = value;
         winner = pixel;
       }
@@ -48,4 +51,9 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
   }
   y[at] = best;
   argmax[at] = winner;
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

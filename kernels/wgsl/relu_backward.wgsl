@@ -1,6 +1,6 @@
-// dx = dy where y > 0, else 0: the gradient of y = max(0, x), paper §3.1
+// dx = 0 where y <= 0, else dy: the gradient of y = max(0, x), paper §3.1
 //
-// y, dy, dx: `size` elements. One thread computes one element.
+// y, dy, dx: `size` elements. One thread computes one element. Where y is NaN dx is dy; see relu_forward.wgsl.
 
 struct Uniforms {
   size: u32,
@@ -17,5 +17,6 @@ fn relu_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgrou
   if (i >= u.size) {
     return;
   }
-  dx[i] = select(0.0, dy[i], y[i] > 0.0);
+  let bits = bitcast<u32>(y[i]);
+  dx[i] = select(dy[i], 0.0, bits == 0u || bits - 0x80000000u <= 0x7f800000u);
 }

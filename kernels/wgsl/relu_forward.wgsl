@@ -1,7 +1,8 @@
 // y = max(0, x), paper §3.1
 //
-// x, y: `size` elements. One thread computes one element. Most GPUs' max() would make 0 of NaN and so hide a training
-// that diverges; a comparison keeps it.
+// x, y: `size` elements. One thread computes one element. NaN stays NaN: made 0, it would hide that a
+// training has diverged. Most GPUs' max() makes it 0, and a compiler may turn a comparison into max(), or assume that no
+// number is NaN. So the bits are compared, which for -0 to -infinity are 0x80000000 to 0xff800000.
 
 struct Uniforms {
   size: u32,
@@ -17,5 +18,5 @@ fn relu_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
   if (i >= u.size) {
     return;
   }
-  y[i] = select(x[i], 0.0, x[i] <= 0.0);
+  y[i] = select(x[i], 0.0, bitcast<u32>(x[i]) - 0x80000000u <= 0x7f800000u);
 }

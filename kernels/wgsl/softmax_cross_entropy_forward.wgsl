@@ -5,6 +5,7 @@
 //   losses_n = -sum over k of t[k, n] * log p[k, n], 0 from image `valid` on
 //   ranks_n  = number of classes more probable than the label; of those tied with it, the ones before it count
 //
+// A logit that is NaN makes the loss and every p of its image NaN, and counts as the largest, tied with others that are.
 // z, p: K × N; labels, others, shares, losses, ranks: N. Where other and label are the same the share is not looked at. A workgroup computes 8 images, so that neighbours read neighbouring addresses.
 // 32 teams share the classes; what they find is put together in pairs, always in the same order.
 
@@ -50,17 +51,15 @@ fn softmax_cross_entropy_forward(
   var rank = 0.0;
   for (var k = team; k < u.classes; k += TEAMS) {
     let logit = z[k * u.images + n];
-    largest = max(largest, logit);
-    if (logit > rightLogit || (logit == rightLogit && k < right)) {
-      rank += 1.0;
-    }
+    largest = larger(largest, logit);
+    rank += select(0.0, 1.0, is_before(logit, rightLogit, k < right));
   }
   found[thread] = vec2f(largest, rank);
   for (var half = THREADS / 2u; half >= IMAGES; half /= 2u) {
     workgroupBarrier();
     if (thread < half) {
       let other = found[thread + half];
-      found[thread] = vec2f(max(found[thread].x, other.x), found[thread].y + other.y);
+      found[thread] = vec2f(larger(found[thread].x, other.x), found[thread].y + other.y);
     }
   }
   workgroupBarrier();
@@ -94,7 +93,8 @@ fn softmax_cross_entropy_forward(
     return;
   }
   for (var k = team; k < u.classes; k += TEAMS) {
-    p[k * u.images + n] /= sum;
+    let at = k * u.images + n;
+    p[at] = select(p[at] / sum, largest, is_nan(largest));
   }
   if (team == 0u) {
     let other = min(others[n], u.classes - 1u);
@@ -103,7 +103,25 @@ fn softmax_cross_entropy_forward(
       wanted = shares[n] * rightLogit + (1.0 - shares[n]) * z[other * u.images + n];
     }
     let loss = log(sum) - (1.0 - u.smoothing) * (wanted - largest) - u.smoothing / f32(u.classes) * below;
-    losses[n] = select(0.0, loss, n < u.valid);
+    losses[n] = select(0.0, select(loss, largest, is_nan(largest)), n < u.valid);
     ranks[n] = rank;
   }
+}
+
+// The larger one, NaN where one is.
+fn larger(a: f32, b: f32) -> f32 {
+  return select(select(max(a, b), b, is_nan(b)), a, is_nan(a));
+}
+
+// Whether a class comes before another, `first` telling which one does in a tie.
+fn is_before(logit: f32, other: f32, first: bool) -> bool {
+  if (is_nan(logit) | is_nan(other)) {
+    return is_nan(logit) & (!is_nan(other) | first);
+  }
+  return (logit > other) | ((logit == other) & first);
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

@@ -1,7 +1,7 @@
 // y = tanh(x): the saturating activation that paper §3.1 compares ReLU with.
 //
 // x, y: `size` elements. One thread computes one element. Some drivers compute tanh as a quotient of exponentials,
-// which is ∞ / ∞ for large x; from |x| = 10 on the result is ±1 in 32 bits anyway. NaN stays NaN.
+// which is ∞ / ∞ for large x; from |x| = 10 on the result is ±1 in 32 bits anyway. NaN stays NaN, which others make ±1.
 
 struct Uniforms {
   size: u32,
@@ -17,5 +17,11 @@ fn tanh_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
   if (i >= u.size) {
     return;
   }
-  y[i] = select(tanh(x[i]), sign(x[i]), abs(x[i]) > 10.0);
+  let number = select(tanh(x[i]), sign(x[i]), abs(x[i]) > 10.0);
+  y[i] = select(number, x[i], is_nan(x[i]));
+}
+
+// By the bits, since a compiler may assume that no number is NaN.
+fn is_nan(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

@@ -1,8 +1,10 @@
 /**
  * ReLU (paper §3.1) and tanh, element by element. Both gradients need only the output:
  *
- *   y = max(0, x),  dx = dy where y > 0, else 0
+ *   y = max(0, x),  dx = 0 where y ≤ 0, else dy
  *   y = tanh(x),    dx = dy · (1 − y²)
+ *
+ * NaN stays NaN in each of them, and ReLU's gradient passes where y is NaN.
  */
 import { pieces, tapeOf } from "../autograd/tape.ts";
 import type { Tensor } from "../autograd/tensor.ts";
@@ -67,7 +69,7 @@ export const reluBackward = kernel({
   wgsl: reluBackwardWgsl,
   buffers: { y: "read", dy: "read", dx: "write" },
   reference({ y, dy, dx }, { size }) {
-    for (let i = 0; i < size; i++) dx[i] = y[i]! > 0 ? dy[i]! : 0;
+    for (let i = 0; i < size; i++) dx[i] = y[i]! <= 0 ? 0 : dy[i]!;
   },
 });
 

@@ -3,7 +3,7 @@
  *
  *   y = x · m / keep,  dx = dy · m / keep,  m ∈ {0, 1}
  *
- * so that nothing need be done at test time. The mask is a function of the key and the element's index (Threefry-2x32),
+ * so that nothing need be done at test time. NaN stays NaN, as in PyTorch: also where m is 0. The mask is a function of the key and the element's index (Threefry-2x32),
  * so that the backward pass computes it again instead of storing it, and every backend has the same. Where a step is
  * shared out, the index is that in the whole of it: element (f, n) of features × `images` has index f · whole + first + n,
  * image n being `first` + n of `whole`; of the b-th block of features, `first` is b times its size.
@@ -67,7 +67,8 @@ export const dropoutKernel = kernel({
   reference({ x, y }, { size, images, first, whole, key0, key1, threshold, scale }) {
     for (let i = 0; i < size; i++) {
       const index = Math.floor(i / images) * whole + first + (i % images);
-      y[i] = threefry(key0, key1, index, 0)[0] < threshold ? x[i]! * scale : 0;
+      const keeps = threefry(key0, key1, index, 0)[0] < threshold;
+      y[i] = keeps || Number.isNaN(x[i]) ? x[i]! * scale : 0;
     }
   },
 });

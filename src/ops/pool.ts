@@ -2,7 +2,8 @@
  * Max- and average-pooling with windows that may overlap, paper §3.4: window 3, stride 2. The output size is rounded up
  * or down; a window that hangs over the edge pools what lies inside.
  *
- *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order
+ *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if
+ *            one is, as in PyTorch
  *   average: y[c, p, q, n] = Σ x over the window / number of its pixels inside the image
  *
  * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that hold it.
@@ -99,7 +100,7 @@ export const maxPoolForward = kernel({
         for (let row = rows[0]; row < rows[1]; row++) {
           for (let column = columns[0]; column < columns[1]; column++) {
             const value = x[((c * u.h + row) * u.w + column) * u.images + n]!;
-            if (value > best) [best, winner] = [value, row * u.w + column];
+            if (value > best || Number.isNaN(value)) [best, winner] = [value, row * u.w + column];
           }
         }
         y[out * u.images + n] = x[(c * u.h * u.w + winner) * u.images + n]!;

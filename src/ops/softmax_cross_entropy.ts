@@ -11,7 +11,8 @@
  * z, p: K × N; labels, others, shares, losses, ranks: N; loss: 1. In the paper t is 1 for the label and 0 for the rest;
  * smoothing is that of Szegedy et al. 2015, and others are the second labels of images that are mixed (Zhang et al. 2017).
  * Where other and label are the same, the share is not looked at. Classes tied with the right one count as more probable
- * if they come before it, so that a net that says the same of all classes is right by chance only.
+ * if they come before it, so that a net that says the same of all classes is right by chance only. A logit that is NaN
+ * makes the loss and every p of its image NaN, and counts as the largest, as in PyTorch, tied with others that are NaN.
  */
 import { tapeOf } from "../autograd/tape.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
@@ -121,7 +122,7 @@ export const crossEntropyForward = kernel({
       for (let k = 0; k < classes; k++) {
         const logit = z[k * images + n]!;
         max = Math.max(max, logit);
-        if (logit > rightLogit || (logit === rightLogit && k < right)) rank++;
+        if (isBefore(logit, rightLogit, k < right)) rank++;
       }
       let sum = 0;
       for (let k = 0; k < classes; k++) sum += Math.exp(z[k * images + n]! - max);
@@ -136,6 +137,12 @@ export const crossEntropyForward = kernel({
     }
   },
 });
+
+/** Whether a class comes before another, `first` telling which one does in a tie. */
+function isBefore(logit: number, other: number, first: boolean): boolean {
+  if (Number.isNaN(logit) || Number.isNaN(other)) return Number.isNaN(logit) && (!Number.isNaN(other) || first);
+  return logit > other || (logit === other && first);
+}
 
 export const crossEntropyMean = kernel({
   name: "softmax_cross_entropy_mean",

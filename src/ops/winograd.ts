@@ -124,7 +124,12 @@ type Matrix = readonly (readonly number[])[];
 /** m a mᵀ at (i, j), where `a` is a square array given by a function. */
 function transformed(m: Matrix, i: number, j: number, a: (row: number, column: number) => number): number {
   let sum = 0;
-  m[i]!.forEach((left, row) => m[j]!.forEach((right, column) => (sum += left * right * a(row, column))));
+  m[i]!.forEach((left, row) =>
+    m[j]!.forEach((right, column) => {
+      // Not 0 times NaN.
+      if (left * right !== 0) sum += left * right * a(row, column);
+    }),
+  );
   return sum;
 }
 

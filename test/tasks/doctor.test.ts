@@ -53,6 +53,11 @@ test("two arrays are close, or it is said where they are not", () => {
   expect(difference("y", [1, NaN], [1, 2], 1e-4)).toMatch(/^y\[1\] is NaN instead of 2/);
   expect(difference("y", [0], [-0], 0)).toBe("y[0] is 0 instead of 0");
   expect(difference("y", [NaN], [NaN], 0)).toBeUndefined();
+  expect(difference("y", [NaN, -Infinity, 2], [NaN, -Infinity, 2], 1e-4)).toBeUndefined();
+  expect(difference("y", [0], [NaN], 1e-4)).toMatch(/^y\[0\] is 0 instead of NaN/);
+  expect(difference("y", [Infinity], [-Infinity], 1e-4)).toMatch(/^y\[0\] is Infinity instead of -Infinity/);
+  // Infinity is no measure for the others.
+  expect(difference("y", [Infinity, 1.1], [Infinity, 1], 1e-4)).toMatch(/^y\[1\] is 1.1 instead of 1/);
   expect(difference("y", [1], [1, 2], 1)).toBe("y: 1 numbers instead of 2");
 });
 

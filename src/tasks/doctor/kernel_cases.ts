@@ -32,6 +32,7 @@ import {
 } from "../../ops/winograd.ts";
 import { Purpose, Random } from "../../random.ts";
 import type { KernelCase } from "./kernel_check.ts";
+import { nanCases } from "./kernel_nan_cases.ts";
 import { randomArray } from "./numbers.ts";
 
 /**
@@ -79,7 +80,7 @@ for (const size of [65_535 * 64 + 65, 1, 2, 63, 64, 65, 1009]) {
 }
 const special = [NaN, Infinity, -Infinity, 0, -0, 1e-30, -1e30];
 add(reluForward, 0, { size: 7 }, { x: Float32Array.from(special), y: 7 });
-add(tanhForward, TANH, { size: 6 }, { x: Float32Array.from(special.slice(1)), y: 6 });
+add(tanhForward, TANH, { size: 7 }, { x: Float32Array.from(special), y: 7 });
 for (const size of [1, 65, 1009]) {
   add(reluBackward, 0, { size }, { y: random(size).map((v) => Math.max(0, v)), dy: random(size), dx: size });
   // ±200: e^200 is more than a float32 holds.
@@ -371,9 +372,9 @@ for (const [window, input, weights, output] of [
   add({ ...conv2dBackwardX, ...folded, variants: [] }, SUM, uniforms, { w, dy, dx: x.length });
 }
 
-export const kernelCases: readonly KernelCase[] = cases;
+export const kernelCases: readonly KernelCase[] = [...cases, ...nanCases(cases)];
 
 /** What a backend is tried at: all, but that the cpu never splits sums, since its `parallelWorkgroups` is 1. */
 export function casesOf(kind: Backend["kind"]): readonly KernelCase[] {
-  return kind === "wgpu" ? cases : cases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
+  return kind === "wgpu" ? kernelCases : kernelCases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
 }

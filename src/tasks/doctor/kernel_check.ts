@@ -13,6 +13,8 @@ export interface KernelCase {
   readonly uniforms: Readonly<Record<string, number>>;
   /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
   readonly tolerance: number;
+  /** Whether NaN may be at more places than expected. */
+  readonly spreads?: boolean;
 }
 
 /** What a case wrote, by buffer. */
@@ -48,7 +50,7 @@ export function expectedOf(each: KernelCase): Promise<Results> {
 /** Where a device is wrong, in words; undefined when it is right. @throws DeviceError */
 export async function checkCase(backend: Backend, each: KernelCase, expected: Results): Promise<string | undefined> {
   const actual = await runCase(backend, withoutVariants(each));
-  return firstDifference(actual, expected, each.tolerance);
+  return firstDifference(actual, expected, each.tolerance, each.spreads);
 }
 
 /** A variant may be taken instead of its kernel on any run: it must compute the same to the last bit. */
@@ -68,10 +70,12 @@ function withoutVariants(each: KernelCase): KernelCase {
   return { ...each, kernel: { ...each.kernel, variants: [] } };
 }
 
-function firstDifference(actual: Results, expected: Results, tolerance: number): string | undefined {
+function firstDifference(actual: Results, expected: Results, tolerance: number, spreads = false): string | undefined {
   for (const [name, numbers] of expected) {
     const allowed = numbers instanceof Uint32Array ? 0 : tolerance;
-    const wrong = difference(name, actual.get(name)!, numbers, allowed);
+    const found = actual.get(name)!;
+    const wanted = spreads ? numbers.map((value, i) => (Number.isNaN(found[i]) ? NaN : value)) : numbers;
+    const wrong = difference(name, found, wanted, allowed);
     if (wrong) return wrong;
   }
   return undefined;

@@ -10,12 +10,16 @@ export function randomArray(shape: readonly number[], seed: number): Float32Arra
   return Float32Array.from({ length: size(shape) }, () => 2 * random.uniform() - 1);
 }
 
-/** The largest difference between two arrays, relative to the largest number of the second one. */
+/**
+ * The largest difference between two arrays, relative to the largest finite number of the second one. Where that has NaN
+ * or infinity the first must have it too: else the error is NaN.
+ */
 export function largestError(actual: Numbers, expected: Numbers): { error: number; index: number; scale: number } {
   let [difference, index, scale] = [0, 0, 0];
   for (let i = 0; i < expected.length; i++) {
-    scale = Math.max(scale, Math.abs(expected[i]!));
-    const here = Math.abs(actual[i]! - expected[i]!);
+    if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]!));
+    else if (Object.is(actual[i], expected[i])) continue;
+    const here = Number.isFinite(expected[i]) ? Math.abs(actual[i]! - expected[i]!) : NaN;
     if (!(here <= difference)) [difference, index] = [here, i];
     if (Number.isNaN(difference)) break;
   }

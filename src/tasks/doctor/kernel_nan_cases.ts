@@ -1,0 +1,57 @@
+/**
+ * Kernels with NaN in an input. A NaN that is lost hides a training that diverged, and compilers are free to lose it: most
+ * make max(0, NaN) 0, and Metal's assume that there is none. As in PyTorch, every result that depends on one must be NaN.
+ */
+import { variantsOf, type KernelCase } from "./kernel_check.ts";
+
+/** Larger ones show nothing more. */
+const MOST_NUMBERS = 40_000;
+
+/** Places and boxes, which are never NaN but where nobody looks. */
+const PLACES: ReadonlySet<string> = new Set(["augment.views"]);
+
+/**
+ * These multiply the zeros around an image by weights as well, and the cpu's may compute a whole tile at once: there may
+ * be NaN where their loops have a number.
+ */
+const SPREADING = /^(conv|local)2d_/;
+
+/** For each kernel, and each of its variants, the largest of `cases` with NaN in one of its inputs after the other. */
+export function nanCases(cases: readonly KernelCase[]): KernelCase[] {
+  const largest = new Map<string, KernelCase>();
+  for (const each of cases) {
+    const size = numbersOf(each);
+    for (const { name } of [each.kernel, ...variantsOf(each)]) {
+      const before = largest.get(name);
+      if (size <= MOST_NUMBERS && size > (before ? numbersOf(before) : 0)) largest.set(name, each);
+    }
+  }
+  return [...new Set(largest.values())].flatMap((each) =>
+    Object.entries(each.buffers).flatMap(([name, given]) =>
+      given instanceof Float32Array && !PLACES.has(`${each.kernel.name}.${name}`)
+        ? [
+            {
+              ...each,
+              title: `${each.title}, NaN in ${name}`,
+              buffers: { ...each.buffers, [name]: withNaN(given) },
+              spreads: SPREADING.test(each.kernel.name),
+            },
+          ]
+        : [],
+    ),
+  );
+}
+
+function numbersOf({ buffers }: KernelCase): number {
+  return Object.values(buffers).reduce<number>(
+    (sum, given) => sum + (typeof given === "number" ? given : given.length),
+    0,
+  );
+}
+
+/** NaN at the first, the middle and the last element: where a kernel takes several at once, and where only one is left. */
+function withNaN(numbers: Float32Array): Float32Array {
+  const copy = numbers.slice();
+  for (const place of [0, copy.length >> 1, copy.length - 1]) copy[place] = NaN;
+  return copy;
+}
