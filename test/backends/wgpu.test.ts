@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { view, type Backend } from "../../src/backends/backend.ts";
 import { kernel, line } from "../../src/backends/kernel.ts";
 import { openReference } from "../../src/backends/reference.ts";
-import { openWgpu, type WgpuBackend } from "../../src/backends/wgpu/backend.ts";
+import { listAdapters, openWgpu, type WgpuBackend } from "../../src/backends/wgpu/backend.ts";
 import { loadWgpu } from "../../src/backends/wgpu/library.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
@@ -196,6 +196,24 @@ describeBackends(
       expect(() => gpu.run(unbound, { y }, {})).toThrow(/kernel unbound: pipeline/);
       await gpu.synchronize();
       expect(gpu.counts()).toEqual(before);
+    });
+
+    test("a kernel may use subgroups where the adapter has them", async () => {
+      const [adapter] = await listAdapters();
+      const y = upload(gpu, new Float32Array(64));
+      const wgsl = `@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+        @compute @workgroup_size(64) fn main(@builtin(local_invocation_index) i: u32) { y[i] = subgroupAdd(1.0); }`;
+      const run = () => gpu.run(broken("subgroups", wgsl), { y }, {});
+      if (adapter!.features.includes("subgroups")) {
+        run();
+        const sums = (await gpu.read(y)) as Float32Array;
+        // Each thread has the number of threads in its subgroup, a power of two.
+        expect(sums).toEqual(new Float32Array(64).fill(sums[0]!));
+        expect([1, 2, 4, 8, 16, 32, 64]).toContain(sums[0]!);
+      } else {
+        expect(run).toThrow(DeviceError);
+      }
+      gpu.free(y);
     });
 
     test("misuse is an error that names kernel, buffer and values", () => {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { featuresAmong } from "../../src/backends/wgpu/adapters.ts";
 import { chooseAdapter, type AdapterDescription, type AdapterKind } from "../../src/backends/wgpu/backend.ts";
 
 function adapter(name: string, kind: AdapterKind): AdapterDescription {
@@ -44,4 +45,12 @@ test("an adapter that is not there is an error that lists those that are", () =>
   );
   expect(() => chooseAdapter(adapters, 4)).toThrow(/no GPU "4"/);
   expect(() => chooseAdapter([])).toThrow(/install its driver/);
+});
+
+test("features have the numbers by which a library lists them", () => {
+  // Immediates and mappable buffers of wgpu-native, which are not used.
+  expect([...featuresAmong([0x9, 0x30001, 0x3000e, 0x30021])]).toEqual([["timestamps", 0x9], ["subgroups", 0x30021]]); // prettier-ignore
+  // Dawn's.
+  expect([...featuresAmong([0xb, 0x12])]).toEqual([["f16", 0xb], ["subgroups", 0x12]]); // prettier-ignore
+  expect([...featuresAmong([])]).toEqual([]);
 });

@@ -151,7 +151,7 @@ function describe(wgpu: Wgpu, handle: Handle): AdapterDescription {
     limits: readLimits(limits),
   };
   loadShim().free_adapter_info(addressOf(wgpu, "wgpuAdapterInfoFreeMembers"), info);
-  return { ...description, features: featuresOf(wgpu, handle) };
+  return { ...description, features: [...featuresOf(wgpu, handle).keys()] };
 }
 
 /** A WGPUStringView that C filled in. */
@@ -160,18 +160,35 @@ function readText(at: Address): string {
   return data && length ? new TextDecoder().decode(toBuffer(data as Pointer, 0, length)) : "";
 }
 
-/** WebGPU's and wgpu's features that are switched on where the GPU has them. */
-export const FEATURES = { timestamps: 0x9, f16: 0xb, subgroups: 0x12 } as const;
-export type Feature = keyof typeof FEATURES;
+/** The features that are switched on where the GPU has them. */
+export type Feature = "timestamps" | "f16" | "subgroups";
 
-/** The features of FEATURES that an adapter has. */
-export function featuresOf(wgpu: Wgpu, adapter: Handle): Feature[] {
+/** The numbers that libraries have for a feature: of WGPUFeatureName, and of wgpu-native's own WGPUNativeFeature. */
+const FEATURES: Readonly<Record<Feature, readonly number[]>> = {
+  timestamps: [0x9],
+  f16: [0xb],
+  // wgpu-native lists its own; Dawn, another library with this interface, WebGPU's.
+  subgroups: [0x30021, 0x12],
+};
+
+/** The features of FEATURES that an adapter has, with the numbers by which a device is asked for them. */
+export function featuresOf(wgpu: Wgpu, adapter: Handle): Map<Feature, number> {
   begin();
   // struct WGPUSupportedFeatures { size_t featureCount; uint32_t const *features; };  // 16 bytes
   const supported = room(16);
   wgpu.wgpuAdapterGetFeatures(adapter, supported);
   const [count, list] = [getU64(supported), getU64(supported + 8) as Pointer];
-  const all = new Set(Array.from({ length: count }, (_, i) => read.u32(list, 4 * i)));
+  const listed = Array.from({ length: count }, (_, i) => read.u32(list, 4 * i));
   loadShim().free_features(addressOf(wgpu, "wgpuSupportedFeaturesFreeMembers"), supported);
-  return (Object.keys(FEATURES) as Feature[]).filter((name) => all.has(FEATURES[name]));
+  return featuresAmong(listed);
+}
+
+/** @param listed the numbers of all features that a library lists */
+export function featuresAmong(listed: readonly number[]): Map<Feature, number> {
+  const found = new Map<Feature, number>();
+  for (const [name, numbers] of Object.entries(FEATURES)) {
+    const number = numbers.find((each) => listed.includes(each));
+    if (number !== undefined) found.set(name as Feature, number);
+  }
+  return found;
 }

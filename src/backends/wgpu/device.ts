@@ -2,7 +2,6 @@
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import {
   chooseAdapter,
-  FEATURES,
   featuresOf,
   openAdapters,
   releaseAdapters,
@@ -63,10 +62,10 @@ export class Device {
   }
 
   private constructor(wgpu: Wgpu, adapter: Adapter, without: readonly Feature[]) {
-    const features = featuresOf(wgpu, adapter.handle).filter((name) => !without.includes(name));
+    const features = [...featuresOf(wgpu, adapter.handle)].filter(([name]) => !without.includes(name));
     begin();
     const list = room(4 * features.length);
-    features.forEach((name, i) => setU32(list + 4 * i, FEATURES[name]));
+    features.forEach(([, number], i) => setU32(list + 4 * i, number));
     // Limits that are not asked for stay at WebGPU's small defaults, so all of the adapter's are asked for.
     const limits = room(LIMITS_BYTES);
     wgpu.wgpuAdapterGetLimits(adapter.handle, limits);
@@ -93,7 +92,7 @@ export class Device {
     this.kind = adapter.kind;
     this.description = `${adapter.name} (${[adapter.api, adapter.driver].filter(Boolean).join(", ")})`;
     this.limits = adapter.limits;
-    this.features = new Set(features);
+    this.features = new Set(features.map(([name]) => name));
     this.#lost = lost;
     this.#uncaptured = uncaptured;
   }
