@@ -2,12 +2,34 @@
 // Compiled at start by bun:ffi's `cc`. Every callback copies what it is told into an Outcome and does nothing else;
 // JavaScript looks there after the call or after a poll.
 //
-// It must compile on a machine that has no C headers and no C library to link with, so it includes nothing and calls
-// nothing: wgpu-native 29's types are declared here, its functions come in as addresses. Keep local variables below
-// 4 KiB a function, too: for larger ones the compiler calls a helper on Windows, which is not there either.
+// It must compile on a machine that has no C headers and no C library to link with, so it includes nothing and links
+// nothing: wgpu-native 29's types are declared here, and its functions come in as addresses. Keep local variables below
+// 4 KiB a function: for larger ones the compiler calls a helper on Windows, which is not there either.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
+
+// What the compiler calls to clear and to copy structs: memmove on arm64, others elsewhere. Static, so that they don't
+// collide with those that Bun provides.
+static void *memset(void *to, int value, u64 bytes) {
+  for (u64 i = 0; i < bytes; i++) ((char *)to)[i] = value;
+  return to;
+}
+
+static void *memmove(void *to, const void *from, u64 bytes) {
+  char *target = to;
+  const char *source = from;
+  if (target < source) {
+    for (u64 i = 0; i < bytes; i++) target[i] = source[i];
+  } else {
+    for (u64 i = bytes; i > 0; i--) target[i - 1] = source[i - 1];
+  }
+  return to;
+}
+
+static void *memcpy(void *to, const void *from, u64 bytes) {
+  return memmove(to, from, bytes);
+}
 
 #define TEXT 4000
 
