@@ -24,8 +24,13 @@ const OUT_OF_MEMORY = 3;
 /** What the library says instead of a device's name when it is lost. */
 const LOST = /\bdevice (?:is |was )?(?:lost|destroyed)\b/i;
 
-/** Outcomes of callbacks that C may call as long as the process lives. */
-const immortal: Outcome[] = [];
+/** Outcomes of callbacks that may still come; those of a device that is lost may come whenever it is released. */
+const pending = new Set<Outcome>();
+
+/** A wait that blocks polls without a pause for so long, then every so often. */
+const SPIN_MS = 2;
+const PAUSE_MS = 0.05;
+const NEVER_NOTIFIED = new Int32Array(new SharedArrayBuffer(4));
 
 export class Device {
   readonly wgpu: Wgpu;
@@ -45,6 +50,8 @@ export class Device {
   #lastWait = 0;
   /** What was said of its loss first. */
   #loss: string | undefined;
+  /** Whether `lose` was called. */
+  #destroyed = false;
   #closed = false;
 
   /**
@@ -69,8 +76,7 @@ export class Device {
     // Limits that are not asked for stay at WebGPU's small defaults, so all of the adapter's are asked for.
     const limits = room(LIMITS_BYTES);
     wgpu.wgpuAdapterGetLimits(adapter.handle, limits);
-    const [requested, lost, uncaptured] = [new Outcome(), new Outcome(), new Outcome()];
-    immortal.push(lost, uncaptured);
+    const [requested, lost, uncaptured] = [new Outcome(), pendingOutcome(), pendingOutcome()];
     this.#shim.request_device(
       addressOf(wgpu, "wgpuAdapterRequestDevice"),
       adapter.handle,
@@ -142,7 +148,7 @@ export class Device {
   /** @throws DeviceError when the device is closed or lost, or an error came outside of every scope. */
   check(): void {
     if (this.#closed) throw new DeviceError(`${this.name}: used after it was closed`);
-    if (this.#lost.done) this.#loss ??= this.#lost.text;
+    this.#noteLoss();
     if (this.#loss !== undefined) throw this.#error(this.#loss);
     if (this.#uncaptured.done) {
       const text = concise(this.#uncaptured.text);
@@ -152,13 +158,25 @@ export class Device {
   }
 
   /**
-   * A lost device does not say so until it is asked for something; but to submit work to it, or to read what it had
-   * mapped, ends the process. So this is called before. @throws DeviceLostError; DeviceError as `check`
+   * Runs the callbacks of work that is done, and notices a lost device. It is called before work is submitted and before
+   * mapped memory is touched, which ends the process on a lost device, and instead of `wgpuDevicePoll`, which does too.
+   * A device may still be lost between this call and the next. @throws DeviceLostError; DeviceError as `check`
    */
-  requireAlive(): void {
+  poll(): void {
+    this.#listen();
+    this.check();
+  }
+
+  #listen(): void {
+    this.wgpu.wgpuInstanceProcessEvents(this.instance);
+    // A lost device may only say so when it is asked for something.
     const encoder = this.wgpu.wgpuDeviceCreateCommandEncoder(this.handle, 0);
     if (encoder) this.wgpu.wgpuCommandEncoderRelease(Number(encoder) as Handle);
-    this.check();
+  }
+
+  #noteLoss(): void {
+    if (this.#lost.done) this.#loss ??= this.#lost.text;
+    else if (this.#uncaptured.done && LOST.test(this.#uncaptured.text)) this.#loss ??= concise(this.#uncaptured.text);
   }
 
   /** What the library said, as an error of the right kind. */
@@ -175,68 +193,72 @@ export class Device {
 
   /** Blocks until the work submitted so far is done: only where kernels are timed. @throws DeviceError */
   wait(): void {
-    this.wgpu.wgpuDevicePoll(this.handle, 1, 0);
-    this.check();
+    this.#block("waiting for the GPU", this.#whenDone());
   }
 
   /** Resolves when the work submitted so far is done. @throws DeviceError */
-  async workDone(): Promise<void> {
-    const outcome = new Outcome();
-    this.#shim.when_done(addressOf(this.wgpu, "wgpuQueueOnSubmittedWorkDone"), this.queue, outcome.memory);
-    await this.#settle("waiting for the GPU", outcome);
+  workDone(): Promise<void> {
+    return this.#settle("waiting for the GPU", this.#whenDone());
   }
 
   /** Resolves when a buffer's first `bytes` can be read from here, after the work submitted so far. @throws DeviceError */
-  async mapped(buffer: Handle, bytes: number): Promise<void> {
-    const outcome = new Outcome();
-    this.#shim.map_to_read(addressOf(this.wgpu, "wgpuBufferMapAsync"), buffer, bytes, outcome.memory);
-    await this.#settle("reading from the GPU", outcome);
+  mapped(buffer: Handle, bytes: number): Promise<void> {
+    return this.#settle("reading from the GPU", this.#whenMapped(buffer, bytes));
   }
 
   /** The same, and blocks until then. @throws DeviceError */
   mapNow(buffer: Handle, bytes: number): void {
-    const outcome = new Outcome();
+    this.#block("reading from the GPU", this.#whenMapped(buffer, bytes));
+  }
+
+  #whenDone(): Outcome {
+    const outcome = pendingOutcome();
+    this.#shim.when_done(addressOf(this.wgpu, "wgpuQueueOnSubmittedWorkDone"), this.queue, outcome.memory);
+    return outcome;
+  }
+
+  #whenMapped(buffer: Handle, bytes: number): Outcome {
+    const outcome = pendingOutcome();
     this.#shim.map_to_read(addressOf(this.wgpu, "wgpuBufferMapAsync"), buffer, bytes, outcome.memory);
-    this.wait();
-    if (!outcome.done) immortal.push(outcome);
-    if (outcome.status !== SUCCESS) throw this.#error(outcome.text, "reading from the GPU");
-    this.requireAlive();
+    return outcome;
   }
 
   /**
-   * Polls until a callback came, and lets the event loop run in between. The device waits for who waits for it, so what
-   * is likely to come soon is polled all the time: from four fifths of the last wait until its double, and for two
-   * milliseconds. Else it is polled every millisecond, which leaves the core to whoever prepares the data.
+   * Polls until a callback came, and lets the event loop run in between. The device waits for whoever waits for it, so
+   * it is polled without a pause while the callback is likely to come: for the first two milliseconds, and around the
+   * time that the last wait took. Otherwise it is polled every millisecond, which leaves the core to the decoders.
    */
   async #settle(what: string, outcome: Outcome): Promise<void> {
     const start = performance.now();
-    try {
-      for (;;) {
-        this.check();
-        this.wgpu.wgpuDevicePoll(this.handle, 0, 0);
-        if (outcome.done) break;
-        const waited = performance.now() - start;
-        const isSoon = waited > 0.8 * this.#lastWait - 1 && waited < 2 * this.#lastWait + 2;
-        if (isSoon) {
-          await new Promise((resolve) => setImmediate(resolve));
-        } else {
-          // Some callbacks never come from a device that is lost.
-          this.requireAlive();
-          await Bun.sleep(1);
-        }
-      }
-    } catch (error) {
-      // The callback may still come, when the device goes.
-      immortal.push(outcome);
-      throw error;
+    while (!this.#isDone(what, outcome)) {
+      const waited = performance.now() - start;
+      const isSoon = waited > 0.8 * this.#lastWait - 1 && waited < 1.2 * this.#lastWait + 2;
+      if (isSoon) await new Promise((resolve) => setImmediate(resolve));
+      else await Bun.sleep(1);
     }
     this.#lastWait = performance.now() - start;
+  }
+
+  /** Polls until a callback came, without a pause at first, and does not return before. */
+  #block(what: string, outcome: Outcome): void {
+    const start = performance.now();
+    while (!this.#isDone(what, outcome)) {
+      if (performance.now() - start > SPIN_MS) Atomics.wait(NEVER_NOTIFIED, 0, 0, PAUSE_MS);
+    }
+  }
+
+  /** Whether a callback came. @throws DeviceError when it, or the device, reports a failure */
+  #isDone(what: string, outcome: Outcome): boolean {
+    this.poll();
+    if (!outcome.done) return false;
+    pending.delete(outcome);
     if (outcome.status !== SUCCESS) throw this.#error(outcome.text, what);
-    this.requireAlive();
+    return true;
   }
 
   /** Loses it, as a driver does that resets: for tests. */
   lose(): void {
+    this.#destroyed = true;
     this.wgpu.wgpuDeviceDestroy(this.handle);
   }
 
@@ -245,11 +267,21 @@ export class Device {
   }
 
   close(): void {
+    this.#listen();
+    this.#noteLoss();
     this.#closed = true;
     this.wgpu.wgpuQueueRelease(this.queue);
     this.wgpu.wgpuDeviceDestroy(this.handle);
-    this.wgpu.wgpuDeviceRelease(this.handle);
+    // Releasing a device waits for its work, which ends the process where the driver has lost it: that one is kept.
+    if (this.#loss === undefined || this.#destroyed) this.wgpu.wgpuDeviceRelease(this.handle);
   }
+}
+
+/** An outcome that is kept from garbage collection until its callback came. */
+function pendingOutcome(): Outcome {
+  const outcome = new Outcome();
+  pending.add(outcome);
+  return outcome;
 }
 
 /** wgpu's report in one line, without what is known; WGSL errors keep their lines, which point into the kernel. */

@@ -10,6 +10,7 @@ export type Handle = Pointer;
 const functions = {
   wgpuGetVersion: { args: [], returns: "u32" },
   wgpuCreateInstance: { args: ["u64"], returns: "ptr" },
+  wgpuInstanceProcessEvents: { args: ["ptr"], returns: "void" },
   wgpuInstanceEnumerateAdapters: { args: ["ptr", "u64", "u64"], returns: "u64" },
   wgpuGenerateReport: { args: ["ptr", "u64"], returns: "void" },
 
@@ -22,7 +23,6 @@ const functions = {
   wgpuSupportedFeaturesFreeMembers: { args: [], returns: "void" },
 
   wgpuDeviceGetQueue: { args: ["ptr"], returns: "ptr" },
-  wgpuDevicePoll: { args: ["ptr", "u32", "u64"], returns: "u32" },
   wgpuDevicePushErrorScope: { args: ["ptr", "u32"], returns: "void" },
   wgpuDevicePopErrorScope: { args: [], returns: "void" },
   wgpuDeviceCreateBuffer: { args: ["ptr", "u64"], returns: "ptr" },

@@ -124,7 +124,7 @@ export class Queue {
       this.#uniformsUsed = 0;
     }
     try {
-      this.#device.requireAlive();
+      this.#device.poll();
       begin();
       wgpu.wgpuQueueSubmit(queue, 1, pointers([commands]));
     } finally {
@@ -143,7 +143,7 @@ export class Queue {
     this.#written += bytes;
     // Its copies of the data live until a submission is done, which a load of weights would never come to.
     if (this.#written > WRITTEN_BYTES) {
-      this.#device.requireAlive();
+      this.#device.poll();
       wgpu.wgpuQueueSubmit(queue, 0, 0);
       this.#written = 0;
     }

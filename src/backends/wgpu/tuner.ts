@@ -5,7 +5,7 @@
  * It does not change results as long as a driver fuses multiplications and additions in all of them or in none: variants
  * sum in the same order. Where that must be certain, tuning is switched off, and the kernel's own WGSL runs.
  */
-import { DeviceError } from "../../errors.ts";
+import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import { asView, type Buffer, type BufferView } from "../backend.ts";
 import { access, type Variant } from "../kernel.ts";
 import type { Measurements } from "./measurements.ts";
@@ -124,7 +124,7 @@ export class Tuner {
       return scratch;
     } catch (error) {
       for (const buffer of Object.values(scratch)) buffers.free(buffers.own(buffer, "free"));
-      if (error instanceof DeviceError) return undefined;
+      if (error instanceof DeviceMemoryError) return undefined;
       throw error;
     }
   }
@@ -142,7 +142,8 @@ export class Tuner {
       return Math.min(...timer.readNow().map(({ ms }) => ms));
     } catch (error) {
       // Larger tiles may want more threads or workgroups than this device has.
-      if (error instanceof DeviceError && candidate !== program.kernel) return undefined;
+      const isUnfit = error instanceof DeviceError && !(error instanceof DeviceLostError);
+      if (isUnfit && candidate !== program.kernel) return undefined;
       throw error;
     } finally {
       queue.timer = outer;
