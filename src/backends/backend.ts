@@ -43,9 +43,11 @@ export interface Backend {
     readonly viewAlignment: number;
   };
   /**
-   * How many workgroups keep the device busy: an op with fewer may split its work further. 1 where that gains nothing,
-   * as on the cpu, which cuts its work by itself.
+   * Whether ops should split long sums and use Winograd's filtering to make the most of the device. false on the cpu,
+   * whose kernels do both by themselves.
    */
+  readonly needsSplitting: boolean;
+  /** How many workgroups the device runs at once: an op with fewer splits its work further, where it `needsSplitting`. */
   readonly parallelWorkgroups: number;
 
   /** New memory, its contents undefined. @throws DeviceError when there is not enough. */

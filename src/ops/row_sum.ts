@@ -31,8 +31,8 @@ const LEAST_COLUMNS = 4096;
 const WORKGROUPS_EACH = 4;
 
 /** Into how many equal parts rows are cut, so that few long rows (conv1 has 96 of 387,200) keep the device busy. */
-export function chooseCuts({ parallelWorkgroups }: Backend, rows: number, columns: number): number {
-  if (parallelWorkgroups === 1) return 1;
+export function chooseCuts({ needsSplitting, parallelWorkgroups }: Backend, rows: number, columns: number): number {
+  if (!needsSplitting) return 1;
   let best = 1;
   for (let cuts = 2; columns / cuts >= LEAST_COLUMNS && rows * best < WORKGROUPS_EACH * parallelWorkgroups; cuts++) {
     if (columns % cuts === 0) best = cuts;

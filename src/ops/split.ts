@@ -3,8 +3,8 @@
  * cut into `splits` runs; the kernel writes that many arrays of partial sums, and a second kernel adds them, always in
  * the same order: y[i] = Σ_s parts[s, i].
  *
- * The kernel gets `splits` as a uniform; 1 means that it writes the result itself, which is what happens wherever the
- * backend needs no more workgroups (`parallelWorkgroups`), as on the cpu. The order of sums depends on `splits` alone.
+ * The kernel gets `splits` as a uniform; 1 means that it writes the result itself, as always on the cpu
+ * (`needsSplitting`). The order of sums depends on `splits` alone.
  */
 import { asView, type Backend, type Buffer, type BufferView } from "../backends/backend.ts";
 import { kernel, line } from "../backends/kernel.ts";
@@ -37,13 +37,13 @@ export function termsPerSplit(terms: number, splits: number): number {
  * splits take ⌈workgroups · s / parallelWorkgroups⌉ / s.
  */
 export function chooseSplits(
-  { parallelWorkgroups, limits }: Backend,
+  { needsSplitting, parallelWorkgroups, limits }: Backend,
   rows: number,
   columns: number,
   groups: number,
   terms: number,
 ): number {
-  if (parallelWorkgroups === 1) return 1;
+  if (!needsSplitting) return 1;
   const tiles = Math.ceil(rows / TILE) * Math.ceil(columns / TILE) * groups;
   const bindable = Math.max(1, Math.floor(limits.bindingBytes / (4 * rows * columns * groups)));
   const least = Math.min(bindable, Math.ceil(terms / MOST_TERMS));

@@ -57,15 +57,15 @@ type Products = Kernel<
 >;
 
 /**
- * Whether a convolution is done so: on devices with many cores, where the window is 3 × 3 or 5 × 5 and its stride 1,
+ * Whether a convolution is done so: on GPUs, where the window is 3 × 3 or 5 × 5 and its stride 1,
  * there are maps enough, and the patches can be held. The cpu has its own way.
  */
 export function suitsWinograd(
-  { parallelWorkgroups, limits }: Backend,
+  { needsSplitting, limits }: Backend,
   u: Omit<Filtering, "turned"> & Readonly<Record<"kw" | "stride", number>>,
 ): boolean {
   const scheme = schemes.get(u.kh);
-  if (parallelWorkgroups === 1 || !scheme || u.kw !== u.kh || u.stride !== 1 || u.pad >= u.kh) return false;
+  if (!needsSplitting || !scheme || u.kw !== u.kh || u.stride !== 1 || u.pad >= u.kh) return false;
   if (Math.min(u.c, u.o) / u.groups < LEAST_MAPS) return false;
   const most = Math.min(limits.bindingBytes, MOST_BYTES);
   return [

@@ -2,17 +2,20 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { KernelTime } from "../../src/backends/backend.ts";
 import { kernel, line, type Kernel, type Variant } from "../../src/backends/kernel.ts";
 import { openReference } from "../../src/backends/reference.ts";
+import type { Feature } from "../../src/backends/wgpu/adapters.ts";
 import { openWgpu, type WgpuBackend, type WgpuOptions } from "../../src/backends/wgpu/backend.ts";
 import { Buffers } from "../../src/backends/wgpu/buffers.ts";
 import { Device } from "../../src/backends/wgpu/device.ts";
 import { Measurements } from "../../src/backends/wgpu/measurements.ts";
-import { busy, parallelWorkgroups } from "../../src/backends/wgpu/parallel.ts";
+import { busy, measureParallelWorkgroups, parallelWorkgroups } from "../../src/backends/wgpu/parallel.ts";
 import { Pipelines } from "../../src/backends/wgpu/pipelines.ts";
 import { Queue } from "../../src/backends/wgpu/queue.ts";
 import { Staging } from "../../src/backends/wgpu/staging.ts";
-import { UsageError } from "../../src/errors.ts";
+import { createClock, type Clock, type Timer } from "../../src/backends/wgpu/timers.ts";
+import { DeviceError, UsageError } from "../../src/errors.ts";
 import { describeBackends } from "../helpers/backends.ts";
 
 /**
@@ -37,7 +40,7 @@ fn ${name}(@builtin(global_invocation_id) id: vec3<u32>) {
   };
 }
 
-const SLOW = 20_000;
+const SLOW = 2000;
 const FAST = 10;
 const workgroups = ({ size }: { readonly size: number }) => line(size);
 
@@ -57,15 +60,53 @@ const fast = { ...marking("fast", 2, FAST), workgroups };
 const choosing = marked("choosing", [{ ...marking("slower", 3, 2 * SLOW), workgroups }, fast]);
 const SIZE = 256;
 
+/** How long kernels take, in ms, by `madeUp`; 1 if not said. */
+const COSTS: Readonly<Record<string, number>> = {
+  slower: 2,
+  fast: 0.5,
+  adding_fast: 0.5,
+  copy_fast: 0.5,
+  even: 0.5,
+  large: 0.1,
+  many: 0.1,
+};
+
+/** A clock by which kernels take what COSTS says, however busy this machine is. */
+function madeUp(): Clock {
+  let time = 0;
+  const createTimer = (): Timer => {
+    const times: KernelTime[] = [];
+    return {
+      before(kernel) {
+        const ms = COSTS[kernel] ?? 1;
+        times.push({ kernel, ms });
+        time += ms;
+        return 0;
+      },
+      after() {},
+      read: async () => times,
+      readNow: () => times,
+      close() {},
+    };
+  };
+  return { now: () => time, timers: [createTimer] };
+}
+
 const folder = mkdtempSync(join(tmpdir(), "tuning-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 let folders = 0;
 const newFolder = () => join(folder, String(folders++));
 
-/** Opens the GPU, lets `body` work with it, and closes it. @returns the warnings that came */
+/** Opens the GPU with a clock that is made up, lets `body` work with it, and closes it. @returns the warnings that came */
 async function withGpu(options: WgpuOptions, body: (gpu: WgpuBackend) => Promise<void>): Promise<string[]> {
   const warnings: string[] = [];
-  const gpu = await openWgpu({ adapter: 0, checks: true, warn: (message) => warnings.push(message), ...options });
+  const gpu = await openWgpu({
+    adapter: 0,
+    checks: true,
+    clock: madeUp(),
+    warn: (message) => warnings.push(message),
+    ...options,
+  });
   try {
     await body(gpu);
   } finally {
@@ -97,9 +138,9 @@ function fileIn(tuningFolder: string): { path: string; contents: any } {
 describeBackends(
   "tuning",
   () => {
-    test.each([true, false])("the fastest variant of a shape runs, with timestamps: %p", async (timestamps) => {
+    test("the fastest variant of a shape runs", async () => {
       const tuningFolder = newFolder();
-      const warnings = await withGpu({ tune: true, tuningFolder, timestamps }, async (gpu) => {
+      const warnings = await withGpu({ tune: true, tuningFolder }, async (gpu) => {
         expect(await markOf(gpu, choosing)).toBe(2);
         const [x, y] = [gpu.allocate("f32", SIZE), gpu.allocate("f32", SIZE)];
         // Another shape is measured while kernels are timed, and is not among them.
@@ -107,7 +148,10 @@ describeBackends(
           gpu.run(choosing, { x, y }, { size: SIZE, scale: 1 });
           gpu.run(choosing, { x, y }, { size: SIZE / 2, scale: 1 });
         });
-        expect(times.map((time) => time.kernel)).toEqual(["fast", "fast"]);
+        expect(times).toEqual([
+          { kernel: "fast", ms: 0.5 },
+          { kernel: "fast", ms: 0.5 },
+        ]);
         const objects = gpu.counts();
         expect(await markOf(gpu, choosing)).toBe(2);
         await gpu.synchronize();
@@ -115,12 +159,25 @@ describeBackends(
       });
       expect(warnings).toEqual([]);
       const { choosing: stored } = fileIn(tuningFolder).contents.kernels;
-      expect(Object.keys(stored.shapes)).toEqual([`size=${SIZE}`, `size=${SIZE / 2}`]);
-      for (const { fastest, ms } of Object.values<any>(stored.shapes)) {
-        expect(fastest).toBe("fast");
-        expect(Object.keys(ms)).toEqual(["choosing", "slower", "fast"]);
-        expect(Object.values(ms).every((each) => (each as number) > 0)).toBe(true);
-      }
+      const expected = { fastest: "fast", ms: { choosing: 1, slower: 2, fast: 0.5 } };
+      expect(stored.shapes).toEqual({ [`size=${SIZE}`]: expected, [`size=${SIZE / 2}`]: expected });
+    });
+
+    test.each([true, false])("by its own clocks every variant has a time, with timestamps: %p", async (timestamps) => {
+      const tuningFolder = newFolder();
+      const gpu = await openWgpu({ adapter: 0, checks: true, tune: true, tuningFolder, timestamps });
+      const mark = await markOf(gpu, choosing);
+      const objects = gpu.counts();
+      await markOf(gpu, choosing, SIZE / 2);
+      await gpu.synchronize();
+      expect(gpu.counts()).toEqual(objects);
+      await gpu.close();
+      const { fastest, ms } = fileIn(tuningFolder).contents.kernels.choosing.shapes[`size=${SIZE}`];
+      expect(Object.keys(ms)).toEqual(["choosing", "slower", "fast"]);
+      const times = Object.values<number>(ms);
+      expect(Math.min(...times)).toBeGreaterThan(0);
+      expect(ms[fastest]).toBeLessThan(1.03 * Math.min(...times));
+      expect(mark).toBe(1 + ["choosing", "fast", "slower"].indexOf(fastest));
     });
 
     test("what the file says is taken without measuring, for the WGSL that was measured", async () => {
@@ -260,41 +317,20 @@ describeBackends(
       });
     });
 
-    test("the number of workgroups at once is measured once, and kept", async () => {
-      const software = await Device.open(0);
-      // As if it were a GPU: of a software adapter nothing is measured.
-      const device = new Proxy(software, {
-        get(target, name) {
-          const value: unknown = name === "kind" ? "discrete" : Reflect.get(target, name, target);
-          return typeof value === "function" ? value.bind(target) : value;
-        },
-      });
+    test("the number of workgroups at once is measured on a device", async () => {
+      const device = await Device.open(0);
       const queue = new Queue(device);
       const buffers = new Buffers(device, queue.uniformBuffer);
-      const parts = {
-        device,
-        queue,
-        pipelines: new Pipelines(device, true),
-        buffers,
-        staging: new Staging(device, queue),
-      };
-      const warnings: string[] = [];
-      const warn = (message: string) => warnings.push(message);
-      const tuningFolder = newFolder();
-      const first = new Measurements(tuningFolder, "this device", warn);
-      const count = parallelWorkgroups(parts, first, warn);
+      const pipelines = new Pipelines(device, true);
+      const staging = new Staging(device, queue);
+      // A second passes at each look at the clock, so that a software GPU is not kept warm for long.
+      let seconds = 0;
+      const clock = { ...createClock(device, queue, staging), now: () => 1000 * seconds++ };
+      const count = measureParallelWorkgroups({ device, queue, pipelines, buffers, staging, clock });
+      expect(count).toBeWithin(2, 4097);
       expect(Number.isInteger(Math.log2(count))).toBe(true);
-      expect(first.parallelWorkgroups).toBe(count);
-      await first.close();
-      const { path, contents } = fileIn(tuningFolder);
-      writeFileSync(path, JSON.stringify({ ...contents, parallelWorkgroups: 77 }));
-      expect(parallelWorkgroups(parts, new Measurements(tuningFolder, "this device", warn), warn)).toBe(77);
-      expect(parallelWorkgroups(parts, undefined, warn)).toBe(512);
-      expect(parallelWorkgroups({ ...parts, device: software }, first, warn)).toBe(
-        Math.max(2, navigator.hardwareConcurrency),
-      );
-      expect(warnings).toEqual([]);
-      for (const part of [buffers, parts.staging, queue, parts.pipelines, software]) part.close();
+      expect(buffers.statistics().buffers).toBe(0);
+      for (const part of [buffers, staging, queue, pipelines, device]) part.close();
     });
 
     test("the kernel that keeps workgroups busy computes what it says", async () => {
@@ -312,3 +348,47 @@ describeBackends(
   },
   ["wgpu"],
 );
+
+test("the number of workgroups at once is measured once, and kept", async () => {
+  const device = { kind: "discrete", features: new Set<Feature>(["timestamps"]), name: "a GPU" } as const;
+  const warnings: string[] = [];
+  const warn = (message: string) => warnings.push(message);
+  const tuningFolder = newFolder();
+  const open = () => new Measurements(tuningFolder, "this device", warn);
+  let measured = 0;
+  const measure = () => (measured++, 128);
+  const first = open();
+  expect(parallelWorkgroups(device, first, warn, measure)).toBe(128);
+  await first.close();
+  expect(parallelWorkgroups(device, open(), warn, measure)).toBe(128);
+  expect(measured).toBe(1);
+  const { path, contents } = fileIn(tuningFolder);
+  expect(contents.parallelWorkgroups).toBe(128);
+  const stored = async (count: number) => {
+    writeFileSync(path, JSON.stringify({ ...contents, parallelWorkgroups: count }));
+    const measurements = open();
+    const used = parallelWorkgroups(device, measurements, warn, measure);
+    await measurements.close();
+    return used;
+  };
+  expect(await stored(77)).toBe(77);
+  expect(measured).toBe(1);
+  // What earlier versions found while a clock rose.
+  expect(await stored(1)).toBe(128);
+  expect(fileIn(tuningFolder).contents.parallelWorkgroups).toBe(128);
+  expect(measured).toBe(2);
+  // Nothing is measured where nothing is kept, there is no clock, or the GPU is software.
+  expect(parallelWorkgroups(device, undefined, warn, measure)).toBe(512);
+  expect(parallelWorkgroups({ ...device, features: new Set<Feature>() }, first, warn, measure)).toBe(512);
+  const threads = Math.max(2, navigator.hardwareConcurrency);
+  expect(parallelWorkgroups({ ...device, kind: "software" }, first, warn, measure)).toBe(threads);
+  expect(measured).toBe(2);
+  expect(warnings).toEqual([]);
+  const fail = () => {
+    throw new DeviceError("no clock");
+  };
+  expect(parallelWorkgroups(device, new Measurements(newFolder(), "another", warn), warn, fail)).toBe(512);
+  expect(warnings).toEqual([
+    expect.stringMatching(/^a GPU: how many .* can't be measured, 512 are assumed: no clock$/),
+  ]);
+});

@@ -8,12 +8,12 @@ import { describeBackends } from "../helpers/backends.ts";
 import { expectClose } from "../helpers/data.ts";
 import { drawInputs, forwardAndBackward, type OpCase } from "../helpers/gradcheck.ts";
 
-/** A backend with many cores, and the names of the kernels that ran. */
+/** A backend whose convolutions are for a GPU, and the names of the kernels that ran. */
 function wide(backend: Backend) {
   const kernels: string[] = [];
   const wrapped: Backend = {
     ...backend,
-    parallelWorkgroups: 64,
+    needsSplitting: true,
     run(kernel, buffers, uniforms) {
       kernels.push(kernel.name);
       backend.run(kernel, buffers, uniforms);
@@ -79,7 +79,7 @@ describeBackends(
 );
 
 test("where it is taken", () => {
-  const gpu: Backend = { ...openReference(), parallelWorkgroups: 256 };
+  const gpu: Backend = { ...openReference(), needsSplitting: true };
   const conv3 = {
     images: 128,
     c: 256,

@@ -71,6 +71,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       totalBytes: MAX_PAGES * 65_536,
       viewAlignment: 4,
     },
+    needsSplitting: false,
     parallelWorkgroups: 1,
 
     allocate(type, length) {

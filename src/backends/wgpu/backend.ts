@@ -7,12 +7,12 @@ import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
 import { versionOf } from "./library.ts";
 import { Measurements } from "./measurements.ts";
-import { parallelWorkgroups } from "./parallel.ts";
+import { measureParallelWorkgroups, parallelWorkgroups } from "./parallel.ts";
 import { Pipelines } from "./pipelines.ts";
 import { Queue } from "./queue.ts";
 import { countObjects, type Counts } from "./report.ts";
 import { Staging } from "./staging.ts";
-import { createTimer } from "./timers.ts";
+import { createClock, type Clock } from "./timers.ts";
 import { Tuner } from "./tuner.ts";
 
 export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
@@ -34,6 +34,8 @@ export interface WgpuOptions {
   readonly checks?: boolean;
   /** false: does without the GPU's clock, as where it has none. */
   readonly timestamps?: boolean;
+  /** Times kernels instead of the GPU's and the host's clocks: for tests. */
+  readonly clock?: Clock;
 }
 
 export interface WgpuBackend extends Backend {
@@ -52,7 +54,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
   const pipelines = new Pipelines(device, checks);
   const buffers = new Buffers(device, queue.uniformBuffer);
   const staging = new Staging(device, queue);
-  const parts = { device, queue, pipelines, buffers, staging };
+  const clock = options.clock ?? createClock(device, queue, staging);
+  const parts = { device, queue, pipelines, buffers, staging, clock };
   const isTuned = wanted ?? device.kind !== "software";
   const key = `${device.description}, wgpu ${versionOf(device.wgpu)}${checks ? ", with checks" : ""}`;
   const measurements = isTuned ? new Measurements(tuningFolder, key, warn) : undefined;
@@ -67,7 +70,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       totalBytes: Infinity,
       viewAlignment: device.limits.storageAlignment,
     },
-    parallelWorkgroups: parallelWorkgroups(parts, measurements, warn),
+    needsSplitting: true,
+    parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(parts)),
     allocate(type: ElementType, length: number): Buffer {
       device.check();
       return buffers.allocate(type, length);
@@ -126,7 +130,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     async profile(work) {
       queue.flush();
       await device.workDone();
-      const timer = createTimer(device, queue, staging);
+      const timer = clock.timers[0]!();
       try {
         queue.timer = timer;
         try {

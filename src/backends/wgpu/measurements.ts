@@ -48,8 +48,10 @@ export class Measurements {
     this.#contents = this.#load(device) ?? { format: FORMAT, device, kernels: {} };
   }
 
+  /** 1, which no GPU has, was measured by earlier versions while a GPU raised its clock: it is not believed. */
   get parallelWorkgroups(): number | undefined {
-    return this.#contents.parallelWorkgroups;
+    const { parallelWorkgroups: count = 1 } = this.#contents;
+    return count > 1 ? count : undefined;
   }
 
   set parallelWorkgroups(count: number) {

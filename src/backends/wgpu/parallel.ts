@@ -5,9 +5,10 @@
 import { DeviceError } from "../../errors.ts";
 import { kernel, type Kernel } from "../kernel.ts";
 import type { AdapterKind } from "./adapters.ts";
+import type { Device } from "./device.ts";
 import type { Measurements } from "./measurements.ts";
 import type { Parts } from "./parts.ts";
-import { createTimer } from "./timers.ts";
+import { leastTime } from "./timers.ts";
 import wgsl from "./busy.wgsl" with { type: "text" };
 
 const THREADS = 256;
@@ -21,8 +22,12 @@ const STEPS = 1 << 15;
 /** The best of so many runs counts. */
 const RUNS = 5;
 
-/** So much work before, in ms, that the GPU has left its idle clock. */
-const WARM_UP_MS = 10;
+/** A GPU leaves its idle clock only under load, for which it gets this many workgroups. */
+const WARM_UP_GROUPS = 256;
+/** It is warm after so many ms, and once a time repeats within so much, or after so many ms at most. */
+const WARM_UP_MS = 100;
+const REPEATS = 0.02;
+const MOST_WARM_UP_MS = 1000;
 
 /**
  * Up to this many times the time of one workgroup counts as "no longer". A core that is filled by 2, 3 or 4 workgroups
@@ -33,17 +38,18 @@ const NO_LONGER = 1.4;
 /**
  * As it was measured on this device once, so that it stays the same: how sums are split depends on it. Where nothing is
  * measured, the device's clock can't be read, or measuring fails, a usual number.
+ * @param measure as `measureParallelWorkgroups`
  */
 export function parallelWorkgroups(
-  parts: Parts,
+  { kind, features, name }: Pick<Device, "kind" | "features" | "name">,
   measurements: Measurements | undefined,
   warn: (message: string) => void,
+  measure: () => number,
 ): number {
-  const { kind, features, name } = parts.device;
   const usual = usualParallelWorkgroups(kind);
   if (!measurements || kind === "software" || !features.has("timestamps")) return usual;
   try {
-    return (measurements.parallelWorkgroups ??= measureParallelWorkgroups(parts));
+    return (measurements.parallelWorkgroups ??= measure());
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
     warn(`${name}: how many workgroups run at once can't be measured, ${usual} are assumed: ${error.message}`);
@@ -51,7 +57,7 @@ export function parallelWorkgroups(
   }
 }
 
-/** A software adapter's workgroups are shared out among the processor's threads. 1 would mean that ops need not split. */
+/** A software adapter's workgroups are shared out among the processor's threads. */
 function usualParallelWorkgroups(kind: AdapterKind): number {
   return { discrete: 512, integrated: 64, other: 64, software: Math.max(2, navigator.hardwareConcurrency) }[kind];
 }
@@ -72,32 +78,37 @@ export const busy = kernel({
   },
 });
 
-/** The largest power of two that takes no longer than one does. Takes some milliseconds. @throws DeviceError */
-export function measureParallelWorkgroups({ device, queue, pipelines, buffers, staging }: Parts): number {
+/** The largest power of two, from 2 on, of workgroups that take no longer than one. @throws DeviceError */
+export function measureParallelWorkgroups(parts: Parts): number {
+  const { queue, pipelines, buffers, clock } = parts;
   const y = buffers.allocate("f32", MOST_GROUPS * THREADS);
   try {
     const program = pipelines.program(busy as unknown as Kernel);
     const pipeline = pipelines.pipeline(program, program.kernel);
     const group = buffers.group(program, { y });
-    /** In ms. */
-    const time = (groups: number): number => {
-      const timer = createTimer(device, queue, staging);
-      try {
-        queue.timer = timer;
-        for (let run = 0; run < RUNS; run++) queue.dispatch(program, pipeline, group, { groups, steps: STEPS });
-        return Math.min(...timer.readNow().map(({ ms }) => ms));
-      } finally {
-        queue.timer = undefined;
-        timer.close();
-      }
-    };
-    const start = performance.now();
-    for (let groups = 1; performance.now() - start < WARM_UP_MS && groups <= MOST_GROUPS; groups *= 2) time(groups);
-    let most = 1;
-    // One workgroup is timed each time again: the clock may still change.
-    while (most < MOST_GROUPS && time(2 * most) <= NO_LONGER * time(1)) most *= 2;
-    return most;
+    const dispatch = (groups: number) => queue.dispatch(program, pipeline, group, { groups, steps: STEPS });
+    return findParallelWorkgroups((groups) => leastTime(parts, RUNS, () => dispatch(groups)), clock.now);
   } finally {
     buffers.free(y);
   }
+}
+
+/**
+ * The same, from the times alone.
+ * @param time how long so many workgroups take, in ms
+ * @param now the time, in ms
+ */
+export function findParallelWorkgroups(time: (groups: number) => number, now: () => number): number {
+  const start = now();
+  let [last, one] = [Infinity, time(1)];
+  const isWarm = (ms: number) => ms >= MOST_WARM_UP_MS || (ms >= WARM_UP_MS && Math.abs(one - last) <= REPEATS * last);
+  while (!isWarm(now() - start)) {
+    time(WARM_UP_GROUPS);
+    [last, one] = [one, time(1)];
+  }
+  // The clock may still change. So one workgroup is timed again each time, and what fails is tried twice.
+  const isNoLonger = (groups: number) => time(groups) <= NO_LONGER * time(1);
+  let most = 2;
+  while (most < MOST_GROUPS && (isNoLonger(2 * most) || isNoLonger(2 * most))) most *= 2;
+  return most;
 }

@@ -3,6 +3,7 @@ import type { Device } from "./device.ts";
 import type { Pipelines } from "./pipelines.ts";
 import type { Queue } from "./queue.ts";
 import type { Staging } from "./staging.ts";
+import type { Clock } from "./timers.ts";
 
 /** What a backend on a GPU consists of. */
 export interface Parts {
@@ -11,4 +12,5 @@ export interface Parts {
   readonly pipelines: Pipelines;
   readonly buffers: Buffers;
   readonly staging: Staging;
+  readonly clock: Clock;
 }

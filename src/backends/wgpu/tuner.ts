@@ -11,13 +11,16 @@ import { access, type Variant } from "../kernel.ts";
 import type { Measurements } from "./measurements.ts";
 import type { Parts } from "./parts.ts";
 import type { Pipeline, Program } from "./pipelines.ts";
-import { createTimer } from "./timers.ts";
+import { leastTime } from "./timers.ts";
 
 /** A process measures for so long, then takes what it knows. All shapes of a network take less. */
 const BUDGET_MS = 5000;
+/** A GPU that had nothing to do for so long may have left its clock, and is kept busy for so long before it is timed. */
+const IDLE_MS = 100;
+const WARM_UP_MS = 50;
 /** Each candidate is timed in so many rounds, so that a clock that speeds up in the meantime favours none. */
 const ROUNDS = 4;
-/** No further round begins after so long: on a slow GPU one is enough, and noise a smaller part. */
+/** No further round begins after so long: on a slow GPU few are enough, and noise a smaller part. */
 const SHAPE_MS = 200;
 /** How long a round of a candidate is to take, at least; and how often it runs, at most. */
 const ROUND_MS = 1;
@@ -34,6 +37,8 @@ export class Tuner {
   readonly #parts: Parts;
   readonly #measurements: Measurements | undefined;
   #spentMs = 0;
+  /** When the last measurement ended. */
+  #lastEnd = -Infinity;
 
   /** @param measurements what is known of the device; undefined: nothing is timed, kernels run their own WGSL */
   constructor(parts: Parts, measurements: Measurements | undefined) {
@@ -62,9 +67,11 @@ export class Tuner {
     const chosen = candidates.find(({ name }) => name === known);
     if (chosen) return chosen;
     if (candidates.length === 1 || this.#spentMs > BUDGET_MS) return kernel;
-    const start = performance.now();
+    const { now } = this.#parts.clock;
+    const start = now();
     const times = this.#time(program, candidates, given, uniforms);
-    this.#spentMs += performance.now() - start;
+    this.#lastEnd = now();
+    this.#spentMs += this.#lastEnd - start;
     if (!times) return kernel;
     let fastest: Variant = kernel;
     for (const [candidate, ms] of times) if (ms * GAIN < times.get(fastest)!) fastest = candidate;
@@ -87,25 +94,14 @@ export class Tuner {
     device.wait();
     const scratch = this.#scratch(program, given);
     if (!scratch) return undefined;
-    const best = new Map<Variant, number>();
-    const start = performance.now();
-    const isTimeLeft = () => performance.now() - start < SHAPE_MS;
+    const { now } = this.#parts.clock;
+    const time = (candidate: Variant, runs: number) =>
+      this.#leastTime(program, candidate, { ...given, ...scratch }, uniforms, runs);
     try {
-      let left = [...candidates];
-      for (let round = 0; left.length > 1 && round < ROUNDS && (round === 0 || isTimeLeft()); round++) {
-        left = left.filter((candidate) => {
-          const runs = Math.ceil(ROUND_MS / (best.get(candidate) ?? ROUND_MS)) + 1;
-          const ms = this.#round(program, candidate, { ...given, ...scratch }, uniforms, Math.min(runs, ROUND_RUNS));
-          if (ms !== undefined) best.set(candidate, Math.min(ms, best.get(candidate) ?? Infinity));
-          return ms !== undefined;
-        });
-        const fastest = Math.min(...best.values());
-        left = left.filter((candidate) => best.get(candidate)! <= FAR * fastest);
-      }
+      return timeCandidates(candidates, time, now, now() - this.#lastEnd > IDLE_MS ? WARM_UP_MS : 0);
     } finally {
       for (const buffer of Object.values(scratch)) buffers.free(buffers.own(buffer, "free"));
     }
-    return best;
   }
 
   /**
@@ -129,27 +125,54 @@ export class Tuner {
     }
   }
 
-  /** The best time of some runs, in ms; undefined for a variant that this device does not run. */
-  #round(program: Program, candidate: Variant, given: Given, uniforms: Uniforms, runs: number): number | undefined {
-    const { device, queue, pipelines, buffers, staging } = this.#parts;
-    const outer = queue.timer;
-    const timer = createTimer(device, queue, staging);
+  /** The least time of some runs, in ms; undefined for a variant that this device does not run. */
+  #leastTime(program: Program, candidate: Variant, given: Given, uniforms: Uniforms, runs: number): number | undefined {
+    const { queue, pipelines, buffers } = this.#parts;
     try {
       const pipeline = pipelines.pipeline(program, candidate);
       const group = buffers.group(program, given);
-      queue.timer = timer;
-      for (let run = 0; run < runs; run++) queue.dispatch(program, pipeline, group, uniforms);
-      return Math.min(...timer.readNow().map(({ ms }) => ms));
+      return leastTime(this.#parts, runs, () => queue.dispatch(program, pipeline, group, uniforms));
     } catch (error) {
       // Larger tiles may want more threads or workgroups than this device has.
       const isUnfit = error instanceof DeviceError && !(error instanceof DeviceLostError);
       if (isUnfit && candidate !== program.kernel) return undefined;
       throw error;
-    } finally {
-      queue.timer = outer;
-      timer.close();
     }
   }
+}
+
+/**
+ * The least time of each candidate that runs, in ms.
+ * @param time the least time of so many runs of a candidate; undefined for one that does not run
+ * @param now the time, in ms
+ * @param warmUpMs how long the first candidate runs before any is timed
+ */
+export function timeCandidates<Candidate>(
+  candidates: readonly Candidate[],
+  time: (candidate: Candidate, runs: number) => number | undefined,
+  now: () => number,
+  warmUpMs: number,
+): Map<Candidate, number> {
+  const best = new Map<Candidate, number>();
+  /** Times a candidate once more, and returns whether it runs. */
+  const run = (candidate: Candidate): boolean => {
+    const before = best.get(candidate);
+    const runs = before === undefined ? 1 : Math.min(Math.ceil(ROUND_MS / before), ROUND_RUNS);
+    const ms = time(candidate, runs);
+    if (ms !== undefined) best.set(candidate, Math.min(ms, before ?? Infinity));
+    return ms !== undefined;
+  };
+  // The first run of each also compiles it, while the device may cool down: it must not count against anyone.
+  let left = candidates.filter(run);
+  const warmUpStart = now();
+  while (now() - warmUpStart < warmUpMs) run(left[0]!);
+  const start = now();
+  for (let round = 0; left.length > 1 && round < ROUNDS && (round === 0 || now() - start < SHAPE_MS); round++) {
+    left.forEach(run);
+    const fastest = Math.min(...best.values());
+    left = left.filter((candidate) => best.get(candidate)! <= FAR * fastest);
+  }
+  return best;
 }
 
 /** What of the uniforms decides how long a kernel takes: sizes, which are whole numbers. */

@@ -374,7 +374,7 @@ for (const [window, input, weights, output] of [
 
 export const kernelCases: readonly KernelCase[] = [...cases, ...nanCases(cases)];
 
-/** What a backend is tried at: all, but that the cpu never splits sums, since its `parallelWorkgroups` is 1. */
+/** What a backend is tried at: all, but that the cpu never splits sums (`needsSplitting`). */
 export function casesOf(kind: Backend["kind"]): readonly KernelCase[] {
   return kind === "wgpu" ? kernelCases : kernelCases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
 }
