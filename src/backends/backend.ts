@@ -47,6 +47,11 @@ export interface Backend {
    * whose kernels do both by themselves.
    */
   readonly needsSplitting: boolean;
+  /**
+   * Whether the device's compiler may reorder the terms of a sum, as Metal's does. Results then still repeat, but those
+   * of a kernel and its variants differ by rounding.
+   */
+  readonly reordersSums: boolean;
   /** How many workgroups the device runs at once: an op with fewer splits its work further, where it `needsSplitting`. */
   readonly parallelWorkgroups: number;
 

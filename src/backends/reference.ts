@@ -27,6 +27,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     description: `plain loops, ${precision}`,
     limits: { bindingBytes: Infinity, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 1 },
     needsSplitting: false,
+    reordersSums: false,
     parallelWorkgroups: 1,
     allocate(type, length) {
       const buffer: ReferenceBuffer = { type, length, data: create(type, length) };

@@ -3,7 +3,10 @@ import { describe, expect, test } from "bun:test";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { openReference } from "../../src/backends/reference.ts";
-import type { Backend } from "../../src/backends/backend.ts";
+import { asView, type Backend, type Buffer } from "../../src/backends/backend.ts";
+import { access, type BufferSpec } from "../../src/backends/kernel.ts";
+import { kernelCases } from "../../src/tasks/doctor/kernel_cases.ts";
+import { checkVariant, variantsOf } from "../../src/tasks/doctor/kernel_check.ts";
 import { checkKernels, wordsOf } from "../../src/tasks/doctor/kernels.ts";
 import { describeMachine, machineProblems } from "../../src/tasks/doctor/machine.ts";
 import { difference } from "../../src/tasks/doctor/numbers.ts";
@@ -35,6 +38,29 @@ describe("kernels", () => {
     expect(wordsOf({ ...report, wrong: [] })).toBeUndefined();
     expect(counts.length).toBe(report.cases);
   }, 60_000);
+
+  test("a variant has the bits of its kernel, unless the device reorders sums", async () => {
+    const reference = openReference();
+    const each = kernelCases.find((each) => variantsOf(each).length > 0)!;
+    const [variant] = variantsOf(each);
+    /** Checks the variant on a device where its results are off by this factor. */
+    const check = (factor: number, reordersSums: boolean) => {
+      const run: Backend["run"] = (kernel, buffers, uniforms) => {
+        reference.run(kernel, buffers, uniforms);
+        if (kernel.name !== variant!.name) return;
+        for (const [name, spec] of Object.entries<BufferSpec>(kernel.buffers)) {
+          if (access(spec) === "read") continue;
+          const { data } = asView((buffers as Record<string, Buffer>)[name]!).buffer as Buffer & { data: Float32Array };
+          for (const [i, value] of data.entries()) data[i] = value * factor;
+        }
+      };
+      return checkVariant({ ...reference, run, reordersSums }, each, variant!);
+    };
+    expect(await check(1, false)).toBeUndefined();
+    expect(await check(1 + 1e-6, false)).toMatch(/instead of/);
+    expect(await check(1 + 1e-6, true)).toBeUndefined();
+    expect(await check(1 + 1e-4, true)).toMatch(/instead of/);
+  });
 
   test("a device that fails ends the trial", async () => {
     const lost: Backend = {

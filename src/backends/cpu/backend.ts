@@ -72,6 +72,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       viewAlignment: 4,
     },
     needsSplitting: false,
+    reordersSums: false,
     parallelWorkgroups: 1,
 
     allocate(type, length) {

@@ -71,6 +71,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       viewAlignment: device.limits.storageAlignment,
     },
     needsSplitting: true,
+    // wgpu compiles with Metal's fast math, which is the default there.
+    reordersSums: device.api === "Metal",
     parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(parts)),
     allocate(type: ElementType, length: number): Buffer {
       device.check();

@@ -39,6 +39,8 @@ export class Device {
   readonly instance: Handle;
   readonly name: string;
   readonly kind: AdapterKind;
+  /** Vulkan, Metal, DX12 or GL. */
+  readonly api: string;
   readonly description: string;
   readonly limits: Limits;
   readonly features: ReadonlySet<Feature>;
@@ -96,6 +98,7 @@ export class Device {
     this.instance = adapter.instance;
     this.name = adapter.name;
     this.kind = adapter.kind;
+    this.api = adapter.api;
     this.description = `${adapter.name} (${[adapter.api, adapter.driver].filter(Boolean).join(", ")})`;
     this.limits = adapter.limits;
     this.features = new Set(features.map(([name]) => name));
