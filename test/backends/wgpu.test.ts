@@ -124,8 +124,10 @@ describeBackends(
     });
 
     test("a device with nothing to do gets its first kernels while more are queued", async () => {
+      const gpu = await openWgpu({ adapter: 0, checks: true, clock: { now: () => 0, timers: [] } });
       const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      gpu.run(add, { x, y }, { size: 1 });
       for (let step = 0; step < 2; step++) {
         await gpu.synchronize();
         submit.mockClear();
@@ -136,7 +138,61 @@ describeBackends(
         expect(submit).toHaveBeenCalledTimes(2);
       }
       submit.mockRestore();
-      expect((await gpu.read(y))[0]).toBe(200);
+      expect((await gpu.read(y))[0]).toBe(201);
+      await gpu.close();
+    });
+
+    test("a slow device gets few kernels at a time", async () => {
+      let time = 0;
+      const gpu = await openWgpu({ adapter: 0, checks: true, clock: { now: () => time, timers: [] } });
+      const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
+      const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      /** Runs 120 kernels that take so many ms in all. @returns how many submissions they made */
+      const step = async (ms: number) => {
+        submit.mockClear();
+        for (let i = 0; i < 120; i++) gpu.run(add, { x, y }, { size: 1 });
+        const done = gpu.synchronize();
+        time += ms;
+        await done;
+        // What passes while it has nothing to do is not its time.
+        time += 10_000;
+        return submit.mock.calls.length;
+      };
+      // As long as nothing is known of the device, 8 at a time.
+      expect(await step(1600)).toBe(15);
+      // 13.3 ms each: 7 at a time.
+      expect(await step(12)).toBe(18);
+      // 0.1 ms each: 8, 32 and the other 80.
+      expect(await step(12_000)).toBe(3);
+      // 100 ms each, and more.
+      expect(await step(120_000)).toBe(120);
+      expect(await step(12)).toBe(120);
+      expect(await step(12)).toBe(3);
+      submit.mockRestore();
+      expect((await gpu.read(y))[0]).toBe(6 * 120);
+      await gpu.close();
+    });
+
+    test("kernels that are queued meanwhile do not count as done", async () => {
+      let time = 0;
+      const gpu = await openWgpu({ adapter: 0, checks: true, clock: { now: () => time, timers: [] } });
+      const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
+      const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      const run = (kernels: number) => {
+        for (let i = 0; i < kernels; i++) gpu.run(add, { x, y }, { size: 1 });
+      };
+      run(20);
+      const first = gpu.read(y);
+      run(100);
+      gpu.flush();
+      time += 1000;
+      expect((await first)[0]).toBe(20);
+      submit.mockClear();
+      run(10);
+      // 50 ms each.
+      expect(submit).toHaveBeenCalledTimes(5);
+      submit.mockRestore();
+      await gpu.close();
     });
 
     test("a part of an array is written to a part of a buffer", async () => {

@@ -50,7 +50,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
   const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = cacheFolder("tuning") } = options;
   const wanted = options.tune ?? tuneFromEnvironment();
   const device = await Device.open(options.adapter, timestamps ? [] : ["timestamps"]);
-  const queue = new Queue(device);
+  const queue = new Queue(device, options.clock?.now);
   const pipelines = new Pipelines(device, checks);
   const buffers = new Buffers(device, queue.uniformBuffer);
   const staging = new Staging(device, queue);
@@ -119,15 +119,18 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       if (length === 0) return new ARRAYS[type](0);
       const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
       const first = start - (start % 4);
-      const copy = await staging.read({ handle, offset: first, bytes: roundUp(end, 4) - first });
-      queue.idle();
+      const reading = staging.read({ handle, offset: first, bytes: roundUp(end, 4) - first });
+      const { submitted } = queue;
+      const copy = await reading;
+      queue.finished(submitted);
       return new ARRAYS[type](copy, start - first, length);
     },
     async synchronize() {
       device.check();
       queue.flush();
+      const { submitted } = queue;
       await device.workDone();
-      queue.idle();
+      queue.finished(submitted);
     },
     async profile(work) {
       queue.flush();
