@@ -1,7 +1,6 @@
 /** A whole training step, layer by layer: how long each takes forward and backward, and its share. */
 import { size } from "../../src/autograd/tensor.ts";
 import { AlexNetError } from "../../src/errors.ts";
-import { place } from "../../src/model/model.ts";
 import type { Network } from "../../src/model/recipe.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
 import { extrapolate, type Bench } from "../bench.ts";
@@ -28,7 +27,7 @@ async function measure(bench: Bench, device: BenchDevice, network: Network, imag
   const who = { contestant: "alexnet.ts", device };
   bench.working(piece);
   try {
-    checkFit(network.name, place(network), images, device.backend);
+    checkFit({ network, classes: network.classes, kind: "training" }, images, device.backend);
     const tried: { amount: number; ms: number }[] = [];
     for (const amount of TRIALS) {
       if (amount < images) tried.push({ amount, ms: await stepMs(network, device, amount) });

@@ -1,6 +1,6 @@
 /** Whole training steps and forward passes, by the wall clock: from handing over the pixels to having the result. */
 import type { Backend } from "../../src/backends/backend.ts";
-import { Model, place } from "../../src/model/model.ts";
+import { Model } from "../../src/model/model.ts";
 import type { Network } from "../../src/model/recipe.ts";
 import { Sgd } from "../../src/optim/sgd.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
@@ -33,7 +33,8 @@ function piece(network: Network, work: WorkName, images: number, devices: readon
   const entrants = devices.map((device): Entrant => {
     const open = async (count: number, agree: Agreement) => {
       const { backend } = device;
-      checkFit(network.name, place(network), count, backend, work === "training" ? "training" : "evaluating");
+      const kind = work === "training" ? "training" : "evaluating";
+      checkFit({ network, classes: network.classes, kind }, count, backend);
       return work === "training"
         ? openTraining(network, backend, count, agree)
         : openForward(network, backend, count, agree);

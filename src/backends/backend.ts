@@ -37,7 +37,7 @@ export interface Backend {
     readonly bindingBytes: number;
     /** The largest buffer, in bytes. */
     readonly bufferBytes: number;
-    /** All the memory there is, in bytes; Infinity where the device does not say. */
+    /** All the memory that may be held, in bytes; Infinity where the device does not say. */
     readonly totalBytes: number;
     /** A view's offset must be a multiple of this many bytes. */
     readonly viewAlignment: number;

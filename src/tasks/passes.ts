@@ -129,7 +129,7 @@ export async function sharedStep(
 }
 
 /** Queues forward and backward pass. */
-function learn(tape: Tape, model: Model, mean: Tensor, step: Step, backward?: BackwardOptions): Learnt {
+export function learn(tape: Tape, model: Model, mean: Tensor, step: Step, backward?: BackwardOptions): Learnt {
   // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
   const lossOf = loss(tape, step);
   const x = imagesOf(tape, model, mean, step);

@@ -10,7 +10,7 @@ import { writeSamples } from "../data/samples.ts";
 import type { Share } from "../data/share.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../errors.ts";
-import { Model, place } from "../model/model.ts";
+import { Model } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
 import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
@@ -19,7 +19,7 @@ import { changeConfig, makeConfig, rateForClasses, scaleRate, type TrainConfig, 
 import { openDeviceOf } from "./device.ts";
 import type { Report, StartEvent } from "./events.ts";
 import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
-import { checkFit, fittingBatch } from "./fit.ts";
+import { checkFit, fittingBatch, type Work } from "./fit.ts";
 import { lockFolder, type Lock } from "./lock.ts";
 import { uploadMean } from "./passes.ts";
 import { Reporter } from "./reporter.ts";
@@ -166,14 +166,23 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
 }
 
 /** Says which batch there would have been memory for. */
-function memoryError(error: DeviceMemoryError, { config, sets, ranks }: Task, backend: Backend): DeviceMemoryError {
-  const layers = place(findNetwork(config.network), sets.train.classes.length);
-  // Of a network that is cut a rank may have all images.
-  const shares = config.split === null ? ranks.size : 1;
-  const most = Math.ceil(batchOf(config, sets) / shares) - 1;
-  const batch = shares * fittingBatch(layers, most, backend.statistics().bytes);
+function memoryError(error: DeviceMemoryError, task: Task, backend: Backend): DeviceMemoryError {
+  const { config, sets } = task;
+  const batch = fittingBatch(workOf(task), batchOf(config, sets), backend, backend.statistics().bytes);
   const advice = batch > 0 ? `try --batch ${batch}` : `${config.network} needs another device`;
   return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
+}
+
+function workOf({ config, sets, ranks }: Task): Work {
+  return {
+    network: findNetwork(config.network),
+    classes: sets.train.classes.length,
+    kind: "training",
+    frozen: config.freeze,
+    // Of a network that is cut a rank may have all images.
+    shares: config.split === null ? ranks.size : 1,
+    validationImages: Math.ceil(sets.val.length / ranks.size),
+  };
 }
 
 function goOn({ path }: Run): string {
@@ -186,8 +195,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const { classes } = sets.train;
   const batch = batchOf(config, sets);
   const share = shareFor(config, batch, ranks);
-  const layers = place(network, classes.length);
-  checkFit(network.name, layers, config.split === null ? share.count : batch, backend);
+  checkFit(workOf(task), batch, backend);
   const model = new Model(network, backend, classes.length);
   const sgd = new Sgd(model, config);
   const split = config.split === null ? undefined : new SplitModel(model, sgd, config.split, ranks, config.freeze);

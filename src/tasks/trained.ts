@@ -2,7 +2,7 @@
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
-import { Model, place } from "../model/model.ts";
+import { Model } from "../model/model.ts";
 import type { Network } from "../model/recipe.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
@@ -45,7 +45,7 @@ export function openTrained(name?: string): Trained {
     network,
     classes,
     load(backend, batch) {
-      if (batch !== undefined) checkFit(network.name, place(network, classes.length), batch, backend, "evaluating");
+      if (batch !== undefined) checkFit({ network, classes: classes.length, kind: "evaluating" }, batch, backend);
       const model = new Model(network, backend, classes.length);
       checkpoint.loadInto(model);
       return { model, mean: uploadMean(backend, network.record, checkpoint.mean) };

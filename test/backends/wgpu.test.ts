@@ -1,3 +1,4 @@
+import { totalmem } from "node:os";
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
 import { view, type Backend } from "../../src/backends/backend.ts";
 import { kernel, line } from "../../src/backends/kernel.ts";
@@ -193,6 +194,11 @@ describeBackends(
       expect(submit).toHaveBeenCalledTimes(5);
       submit.mockRestore();
       await gpu.close();
+    });
+
+    test("a GPU that shares the machine's memory may hold half of it", async () => {
+      const shared = ["integrated", "software"].includes((await listAdapters())[0]!.kind);
+      expect(gpu.limits.totalBytes).toBe(shared ? totalmem() / 2 : Infinity);
     });
 
     test("a part of an array is written to a part of a buffer", async () => {

@@ -1,8 +1,10 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
+import { totalmem } from "node:os";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
 import type { ElementType, Kernel } from "../kernel.ts";
+import type { AdapterKind } from "./adapters.ts";
 import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
 import { versionOf } from "./library.ts";
@@ -67,7 +69,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     limits: {
       bindingBytes: device.limits.bindingBytes,
       bufferBytes: device.limits.bufferBytes,
-      totalBytes: Infinity,
+      totalBytes: totalBytes(device.kind),
       viewAlignment: device.limits.storageAlignment,
     },
     needsSplitting: true,
@@ -161,6 +163,14 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       await measurements?.close();
     },
   };
+}
+
+/**
+ * What a device may hold. WebGPU does not tell; but a GPU that shares the machine's memory makes it swap long before it
+ * refuses, so it gets half.
+ */
+function totalBytes(kind: AdapterKind): number {
+  return kind === "integrated" || kind === "software" ? totalmem() / 2 : Infinity;
 }
 
 /** @throws UsageError */

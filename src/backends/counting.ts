@@ -1,0 +1,32 @@
+/** A backend that computes nothing and counts memory: what work on a device would hold there, before it holds any of it. */
+import { ELEMENT_BYTES, type Backend } from "./backend.ts";
+
+/** @param device the backend whose limits and properties ops are to see */
+export function openCounting(device: Backend): Backend {
+  const { kind, limits, needsSplitting, reordersSums, parallelWorkgroups } = device;
+  let [buffers, bytes] = [0, 0];
+  const count = (sign: 1 | -1, type: keyof typeof ELEMENT_BYTES, length: number) => {
+    buffers += sign;
+    bytes += sign * ELEMENT_BYTES[type] * length;
+  };
+  return {
+    ...{ kind, limits, needsSplitting, reordersSums, parallelWorkgroups },
+    description: `what ${device.description} would hold`,
+    allocate(type, length) {
+      count(1, type, length);
+      return { type, length };
+    },
+    free: ({ type, length }) => count(-1, type, length),
+    write() {},
+    run() {},
+    flush() {},
+    read: async (_buffer, _offset, length = 0) => new Float32Array(length),
+    async synchronize() {},
+    async profile(work) {
+      work();
+      return [];
+    },
+    statistics: () => ({ buffers, bytes }),
+    async close() {},
+  };
+}
