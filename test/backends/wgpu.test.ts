@@ -392,6 +392,20 @@ describeBackends(
       await expect(other.synchronize()).rejects.toThrow(/closed/);
     });
 
+    test("what is awaited while the device is closed is an error", async () => {
+      const other = await openWgpu({ adapter: 0 });
+      const size = 1 << 20;
+      const [x, y] = [upload(other, new Float32Array(size)), upload(other, new Float32Array(size))];
+      for (let i = 0; i < 20; i++) other.run(add, { x, y }, { size });
+      const pending = [other.read(y), other.synchronize()];
+      const ended = Promise.allSettled(pending);
+      await other.close();
+      for (const { status, reason } of (await ended) as PromiseRejectedResult[]) {
+        expect(status).toBe("rejected");
+        expect(reason.message).toMatch(/used after it was closed/);
+      }
+    });
+
     test("an adapter that is not there is an error that lists those that are", async () => {
       await expect(openWgpu({ adapter: "no such GPU" })).rejects.toThrow(/no GPU "no such GPU"; there is 0: /);
     });

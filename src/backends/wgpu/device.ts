@@ -166,6 +166,7 @@ export class Device {
    * A device may still be lost between this call and the next. @throws DeviceLostError; DeviceError as `check`
    */
   poll(): void {
+    this.check();
     this.#listen();
     this.check();
   }
