@@ -71,7 +71,8 @@ export function findTurbojpeg(): FoundLibrary | undefined {
       `TURBOJPEG_LIB_PATH is ${given}, which can't be loaded or is older than TurboJPEG 3: correct or unset it`,
     );
   }
-  // The package is a Node add-on. On Linux the library lies beside the add-on; on macOS it is part of it, and exported.
+  // The package is a Node add-on. On Linux the library lies beside it; on macOS it is part of it, and exported. Windows'
+  // add-on exports none of it.
   for (const file of packagedFiles("@julusian/jpeg-turbo")) {
     requirePinned(file);
     if (works(file.path)) return { path: file.path, origin: "pinned" };
