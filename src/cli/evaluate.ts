@@ -3,6 +3,7 @@ import { means } from "../tasks/scores.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
+import { sayRemarks } from "./remarks.ts";
 import { bar, bold, count, dim, here, label, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -88,6 +89,7 @@ function forPrograms({ total, classes, ...rest }: Evaluation) {
 
 function show(result: Evaluation): void {
   const { models, total, interval1, interval5, classes, bad, files, submission } = result;
+  sayRemarks(result.remarks);
   for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
   if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
   if (models.length > 1) print(`the mean of ${models.length} models:`);

@@ -2,6 +2,7 @@ import { features, type Features } from "../tasks/features.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
+import { sayRemarks } from "./remarks.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -49,6 +50,7 @@ export default verb({
 function show(result: Features, asJson: boolean | undefined): void {
   if (asJson) return printJson(result);
   const { file, table, images, size, layer, network, weights, data, imagesPerSecond, bad } = result;
+  sayRemarks(result.remarks);
   for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
   if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
   print(

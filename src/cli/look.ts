@@ -1,6 +1,7 @@
 import { look } from "../tasks/look.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
+import { sayRemarks } from "./remarks.ts";
 import { bold, count, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -47,7 +48,8 @@ export default verb({
       printJson(result);
       return 0;
     }
-    const { file, width, height, bytes, warnings } = result;
+    const { file, width, height, bytes, remarks, warnings } = result;
+    sayRemarks(remarks);
     for (const warning of warnings.slice(0, MAX_WARNINGS)) say.warn(warning);
     if (warnings.length > MAX_WARNINGS) say.warn(`and ${count(warnings.length - MAX_WARNINGS)} more`);
     print(`${bold(here(file))}: ${width} × ${height} pixels, ${count(Math.ceil(bytes / 1024))} KiB`);

@@ -4,6 +4,7 @@ import { pack, type PackResult } from "../tasks/pack.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
+import { sayRemarks } from "./remarks.ts";
 import { bold, count, duration, here, print, printJson, ProgressLine, say } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";
 
@@ -79,6 +80,7 @@ export default verb({
 function show(result: PackResult, asJson: boolean | undefined): void {
   if (asJson) return printJson(result);
   const { out, encoding, side, train, val, classes, shards, bytes, problems, packed, imagesPerSecond } = result;
+  sayRemarks(result.remarks);
   for (const { name, problem, used } of problems.slice(0, SHOWN)) {
     say.warn(`${used ? "" : "skipped "}${name}: ${problem}`);
   }

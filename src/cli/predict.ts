@@ -1,4 +1,5 @@
 import { predict, type Prediction } from "../tasks/predict.ts";
+import { printRemarks, sayRemarks } from "./remarks.ts";
 import { bar, bold, count, cyan, dim, here, label, percent, print, printJson, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -42,10 +43,11 @@ export default verb({
       top: number("top", args.top),
       out: args.out,
     });
-    const { network, weights, boxed, picture } = await predict(
+    const { network, weights, boxed, remarks, picture } = await predict(
       { images: args._, ...options, ...deviceOptions(args) },
       show,
     );
+    (args.json ? printRemarks : sayRemarks)(remarks);
     if (!args.json) {
       print(dim(`by ${network}, ${here(weights)}`));
       if (boxed) {

@@ -1,6 +1,7 @@
 import { similar, type Similar } from "../tasks/similar.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
+import { printRemarks, sayRemarks } from "./remarks.ts";
 import { bold, count, dim, here, label, print, printJson, ProgressLine, say, table } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
@@ -47,6 +48,7 @@ export default verb({
     const result = await unlessStopped(signal, similar(asked, show, update, note, signal));
     line.clear();
     if (!result) return 1;
+    (args.json ? printRemarks : sayRemarks)(result.remarks);
     if (!args.json) {
       const { network, weights, layer, images, data, picture } = result;
       print(dim(`by ${layer} of ${network}, ${here(weights)}; ${count(images)} images of ${label(data)}`));

@@ -2,6 +2,7 @@
 import { dirname, resolve } from "node:path";
 import type { Report, TrainEvent } from "../tasks/events.ts";
 import { RUNS } from "../tasks/runs.ts";
+import { sayRemarks } from "./remarks.ts";
 import { bold, count, dim, duration, here, percent, print, printJson, ProgressLine, say } from "./terminal.ts";
 
 export function jsonReporter(): Report {
@@ -26,6 +27,10 @@ export function peopleReporter(): Report {
       case "warning":
         line.clear();
         say.warn(event.line);
+        break;
+      case "remark":
+        line.clear();
+        sayRemarks([event]);
         break;
       case "start":
         for (const text of opening(event)) write(text);
@@ -69,10 +74,9 @@ export function peopleReporter(): Report {
 }
 
 function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
-  const ignored = event.ignored > 0 ? `, ${count(event.ignored)} other files passed over` : "";
   const lines = [
     `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
-    `${here(event.data)}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes${ignored}`,
+    `${here(event.data)}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes`,
     `${event.epochs} ${event.epochs === 1 ? "epoch" : "epochs"}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)

@@ -3,6 +3,7 @@ import { gunzip } from "node:zlib";
 import { DataError } from "../errors.ts";
 import { inMemory, readWhole, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
+import { Remarks } from "./remarks.ts";
 import { tarListing } from "./tar.ts";
 
 /** What is compressed has to be unpacked to memory; CIFAR is 184 MB. */
@@ -12,12 +13,21 @@ const MAX_DEPTH = 2;
 /** Archives whose headers are read at once: most of the time one only waits for the disk. */
 const AT_ONCE = 16;
 
+export interface ArchiveOptions {
+  /** Is told what is left alone. */
+  readonly remarks?: Remarks;
+  /** How many archives the files lie in, this one included. */
+  readonly depth?: number;
+  /** How many bytes may be unpacked to memory. */
+  readonly limit?: number;
+}
+
 /**
  * The files in a .tar or .tar.gz. It closes `bytes` when it is closed itself, or at once when it can't be opened.
- * @param limit how many bytes may be unpacked to memory
- * @throws DataError when it is neither, is damaged, or unpacks to more than that
+ * @throws DataError when it is neither, is damaged, or unpacks to more than the limit
  */
-export async function openArchive(bytes: Bytes, depth = 1, limit = MAX_UNPACKED_BYTES): Promise<Listing> {
+export async function openArchive(bytes: Bytes, options: ArchiveOptions = {}): Promise<Listing> {
+  const { remarks = new Remarks(), depth = 1, limit = MAX_UNPACKED_BYTES } = options;
   try {
     if (depth > MAX_DEPTH)
       throw new DataError(`${bytes.name} is an archive in an archive in an archive: unpack the outermost one`);
@@ -26,10 +36,10 @@ export async function openArchive(bytes: Bytes, depth = 1, limit = MAX_UNPACKED_
       const advice = "unpack it, and give the folder or .tar";
       throw new DataError(`${bytes.name} is compressed (zip) and can't be read in place: ${advice}`);
     }
-    if (head[0] !== 0x1f || head[1] !== 0x8b) return await tarListing(bytes, depth);
+    if (head[0] !== 0x1f || head[1] !== 0x8b) return await tarListing(bytes, depth, remarks);
     const unpacked = await unpack(bytes, limit);
     await bytes.close();
-    return await tarListing(unpacked, depth);
+    return await tarListing(unpacked, depth, remarks);
   } catch (error) {
     await bytes.close();
     throw error;
@@ -38,7 +48,7 @@ export async function openArchive(bytes: Bytes, depth = 1, limit = MAX_UNPACKED_
 
 /** The files in an archive that is file i of `listing`; closed with it. @throws DataError as `openArchive` */
 export async function descend(listing: Listing, i: number): Promise<Listing> {
-  return openArchive(await listing.open(i), listing.depth + 1);
+  return openArchive(await listing.open(i), { depth: listing.depth + 1, remarks: listing.remarks });
 }
 
 /**

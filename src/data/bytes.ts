@@ -1,4 +1,5 @@
 /** Bytes that are read by their place: a file on disk, a part of one (a member of a .tar), or memory. */
+import { constants, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { DataError } from "../errors.ts";
 import { reason } from "../files.ts";
@@ -15,12 +16,27 @@ export interface Bytes {
   close(): Promise<void>;
 }
 
-/** @throws DataError when there is no such file or it can't be read */
+/** Opens for reading without waiting, as a pipe would for somebody to write to it. Windows has no such pipes. */
+export const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+
+/** What a thing that is neither file nor folder is; undefined for those. */
+export function specialKind(found: Pick<Stats, "isFile" | "isDirectory" | "isFIFO" | "isSocket">) {
+  if (found.isFile() || found.isDirectory()) return undefined;
+  return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
+}
+
+/** @throws DataError when there is no such file or it can't be read by place */
 export async function openFile(path: string): Promise<Bytes> {
-  const file = await open(path).catch((error: Error) => {
+  const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
     throw new DataError(`can't open ${path}: ${reason(error)}`, { cause: error });
   });
-  const { size } = await file.stat();
+  const found = await file.stat();
+  const { size } = found;
+  const kind = specialKind(found);
+  if (kind) {
+    await file.close();
+    throw new DataError(`${path} is a ${kind}, in which nothing has a place: save what comes from it as a file`);
+  }
   let closing: Promise<void> | undefined;
   return {
     name: path,

@@ -44,8 +44,6 @@ export interface Dataset {
   readonly length: number;
   /** Side in pixels where all images are squares of one size (CIFAR, the built-in set); else undefined. */
   readonly imageSize?: number;
-  /** Files that were passed over because they are no images. */
-  readonly ignored: number;
   /** What was measured over all of its images, for records of one size. */
   readonly statistics?: Statistics;
   /** The class of image i. */
@@ -68,12 +66,25 @@ export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.na
     ...(dataset.challengeIds && { challengeIds: dataset.challengeIds }),
     length: indices.length,
     imageSize: dataset.imageSize,
-    ignored: dataset.ignored,
     label: (i) => dataset.label(indices[i]!),
     nameOf: (i) => dataset.nameOf(indices[i]!),
     read: (i) => dataset.read(indices[i]!),
     ...(dataset.place && { place: (i) => dataset.place!(indices[i]!) }),
     close: () => dataset.close(),
+  };
+}
+
+/** The same images, with the classes in the order that `classes` gives: the same names. */
+export function reordered(dataset: Dataset, classes: readonly string[]): Dataset {
+  if (classes.every((name, label) => name === dataset.classes[label])) return dataset;
+  const numbers = new Map(classes.map((name, label) => [name, label]));
+  const labels = dataset.classes.map((name) => numbers.get(name)!);
+  const { challengeIds } = dataset;
+  return {
+    ...dataset,
+    classes,
+    ...(challengeIds && { challengeIds: classes.map((name) => challengeIds[dataset.classes.indexOf(name)]!) }),
+    label: (i) => labels[dataset.label(i)]!,
   };
 }
 

@@ -1,28 +1,41 @@
 /** The files below a folder, links followed. */
-import { open, readdir, readFile, realpath, stat } from "node:fs/promises";
+import { open, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
-import { openFile, type Bytes } from "./bytes.ts";
+import { openFile, READ_AT_ONCE, specialKind, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
+import { escaped, formatByName, isSystemName, spelled } from "./names.ts";
+import { Remarks, type RemarkKind } from "./remarks.ts";
 
 /** @throws DataError when a folder can't be read. `head` throws it for a file that can't. */
-export async function openFolder(root: string): Promise<Listing> {
+export async function openFolder(root: string, remarks = new Remarks()): Promise<Listing> {
   const paths: string[] = [];
-  await walk(root, "", [], paths);
-  return filesBelow(root, paths);
+  await walk({ root, paths, remarks }, "", []);
+  return filesBelow(root, paths, remarks);
 }
 
 /** Some files below a folder, by their paths. Whether they are there shows when they are read. */
-export function filesBelow(root: string, paths: readonly string[]): Listing {
+export function filesBelow(root: string, paths: readonly string[], remarks: Remarks): Listing {
   const opened: Bytes[] = [];
   return {
     name: root,
+    remarks,
     paths,
     depth: 0,
-    read: (i) => readFile(join(root, paths[i]!)),
+    async read(i) {
+      const path = join(root, paths[i]!);
+      const file = await open(path, READ_AT_ONCE);
+      try {
+        const kind = specialKind(await file.stat());
+        if (kind) throw new DataError(`${path} is a ${kind}: put a file in its place`);
+        return await file.readFile();
+      } finally {
+        await file.close();
+      }
+    },
     async head(i, length) {
       const path = join(root, paths[i]!);
-      const file = await open(path).catch((error: Error) => {
+      const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
         throw new DataError(`can't read ${path}: ${error.message}: repair or remove it`, { cause: error });
       });
       try {
@@ -45,28 +58,88 @@ export function filesBelow(root: string, paths: readonly string[]): Listing {
   };
 }
 
+/**
+ * Paths below a folder as its files are called: macOS stores an é decomposed (NFD), others as one character (NFC), and
+ * a list may come from elsewhere than the files. What is not there stays as it is.
+ */
+export async function asStored(root: string, paths: readonly string[]): Promise<string[]> {
+  const listed = new Map<string, Promise<ReadonlyMap<string, string>>>();
+  const namesIn = (folder: string) => {
+    const known = listed.get(folder) ?? readdir(folder).then(byComposed, () => new Map<string, string>());
+    listed.set(folder, known);
+    return known;
+  };
+  const stored: string[] = [];
+  for (const path of paths) {
+    // All others have one spelling.
+    if (path.normalize("NFC") === path.normalize("NFD")) {
+      stored.push(path);
+      continue;
+    }
+    const found: string[] = [];
+    for (const name of path.split("/")) {
+      const names = await namesIn(join(root, ...found));
+      found.push(names.get(name) ?? names.get(name.normalize()) ?? name);
+    }
+    stored.push(found.join("/"));
+  }
+  return stored;
+}
+
+/** By each name itself, and composed where no other is called so. */
+function byComposed(names: readonly string[]): Map<string, string> {
+  return new Map([
+    ...names.map((name) => [name.normalize(), name] as const),
+    ...names.map((name) => [name, name] as const),
+  ]);
+}
+
 /** A file, or undefined where there is none. */
 export async function openIfThere(path: string): Promise<Bytes | undefined> {
   const found = await stat(path).catch(() => undefined);
   return found?.isFile() ? openFile(path) : undefined;
 }
 
+interface Walk {
+  readonly root: string;
+  readonly paths: string[];
+  readonly remarks: Remarks;
+}
+
 /** @param above the real paths of the folders that this one is in, to end where a link leads back up */
-async function walk(root: string, below: string, above: readonly string[], paths: string[]): Promise<void> {
+async function walk(found: Walk, below: string, above: readonly string[]): Promise<void> {
+  const { root, paths, remarks } = found;
   const unreadable = (error: Error) => {
     throw new DataError(`can't read the folder ${join(root, below)}: ${error.message}`, { cause: error });
   };
+  const leave = (kind: RemarkKind, path: string) => remarks.add(kind, `${root}/${path}`);
+  const pathOf = (name: string) => (below === "" ? name : `${below}/${name}`);
   const here = await realpath(join(root, below)).catch(unreadable);
-  if (above.includes(here)) return;
+  if (above.includes(here)) return leave("circular link", below);
   const entries = await readdir(here, { withFileTypes: true }).catch(unreadable);
+  const isBroken = ({ name }: { name: string }) => name.includes("\ufffd");
+  // By such a name, in which something was replaced, no file can be opened.
+  const bytes = entries.some(isBroken) ? await readdir(here, { encoding: "buffer" }) : [];
+  const whole = new Set(bytes.map(spelled));
+  for (const name of bytes) if (spelled(name) === undefined) leave("broken name", pathOf(escaped(name)));
   for (const entry of entries) {
-    // Hidden files and folders (.DS_Store, .ipynb_checkpoints) are no part of a data set.
-    if (entry.name.startsWith(".")) continue;
-    const path = below === "" ? entry.name : `${below}/${entry.name}`;
-    // A link to nowhere is left to be named when its image can't be read.
-    const target = entry.isSymbolicLink() ? await stat(join(root, path)).catch(() => undefined) : entry;
-    if (target?.isDirectory()) await walk(root, path, [...above, here], paths);
-    // Opening a pipe would wait for somebody to write to it.
-    else if (!target || target.isFile()) paths.push(path);
+    const { name } = entry;
+    const path = pathOf(name);
+    if (isBroken(entry) && !whole.has(name)) continue;
+    if (isSystemName(name)) {
+      if (entry.isDirectory() || formatByName(name)) leave("hidden", entry.isDirectory() ? `${path}/` : path);
+      continue;
+    }
+    const target = entry.isFile() || entry.isDirectory() ? entry : await stat(join(root, path)).catch(codeOf);
+    if (typeof target === "string") {
+      if (target === "ELOOP") leave("circular link", path);
+      // An image that is missed is named when it can't be read.
+      else if (target === "ENOENT" && !formatByName(name)) leave("dangling link", path);
+      else paths.push(path);
+    } else if (target.isDirectory()) await walk(found, path, [...above, here]);
+    else if (target.isFile()) paths.push(path);
+    else leave(specialKind(target)!, path);
   }
 }
+
+const codeOf = ({ code = "" }: NodeJS.ErrnoException): string => code;

@@ -1,11 +1,16 @@
 /** A set of files in a folder or in an archive, and sets of images made of them. */
 import type { Bytes } from "./bytes.ts";
 import type { Dataset, Place } from "./dataset.ts";
+import { formatOf, SIGNATURE_BYTES } from "./header.ts";
+import { formatByName, isOtherFormat } from "./names.ts";
+import type { RemarkKind, Remarks } from "./remarks.ts";
 
-/** Files by number. Paths are relative, divided by "/", without "." and empty parts. */
+/** Files by number. Paths are relative, divided by "/", without ".", ".." and empty parts. */
 export interface Listing {
   /** For people: the path of the folder or archive. */
   readonly name: string;
+  /** What the files are without, and what whoever looks through them leaves alone. */
+  readonly remarks: Remarks;
   readonly paths: readonly string[];
   /** In how many archives the files lie, one in the other: 0 in a folder. */
   readonly depth: number;
@@ -25,11 +30,31 @@ export interface Listing {
 /** What a path holds: with parts to train on and to validate with both, otherwise all images in one. */
 export type Contents = { readonly train: Dataset; readonly val: Dataset } | { readonly all: Dataset };
 
-/** What is an image by its name; what such a file really holds shows when it is decoded. */
-export const IMAGE_ENDING = /\.(jpe?g|png|webp)$/i;
+/** The path of file i, for people. */
+export const nameIn = ({ name, paths }: Listing, i: number): string => `${name}/${paths[i]}`;
 
-/** What systems leave in folders and archives: no part of a set. */
-export const HIDDEN = /(^|\/)(\.|__MACOSX(\/|$))/;
+/** Remarks that these files were left alone. */
+export function leave(listing: Listing, kind: RemarkKind, files: Iterable<number>): void {
+  for (const i of files) listing.remarks.add(kind, nameIn(listing, i));
+}
+
+/**
+ * Those of the files that are images: by their ending, else by their first bytes, since a look into each of a million
+ * files would take minutes. What an image really holds shows when it is decoded. Others are left alone.
+ * @throws DataError when a file can't be read
+ */
+export async function imagesAmong(listing: Listing, files: Iterable<number>): Promise<number[]> {
+  const images: number[] = [];
+  for (const i of files) {
+    const path = listing.paths[i]!;
+    if (formatByName(path) || formatOf(await listing.head(i, SIGNATURE_BYTES))) images.push(i);
+    else leave(listing, kindOfOther(path), [i]);
+  }
+  return images;
+}
+
+/** What a file is that is no image. */
+export const kindOfOther = (path: string): RemarkKind => (isOtherFormat(path) ? "other format" : "other file");
 
 export interface Images {
   readonly name: string;
@@ -37,18 +62,16 @@ export interface Images {
   /** For each image its class, and which file it is. */
   readonly labels: Uint32Array;
   readonly indices: Uint32Array;
-  readonly ignored?: number;
 }
 
 /** The set of some images among the files. It closes the listing when it is closed. */
-export function imagesOf(listing: Listing, { name, classes, labels, indices, ignored = 0 }: Images): Dataset {
+export function imagesOf(listing: Listing, { name, classes, labels, indices }: Images): Dataset {
   return {
     name,
     classes,
     length: labels.length,
-    ignored,
     label: (i) => labels[i]!,
-    nameOf: (i) => `${listing.name}/${listing.paths[indices[i]!]}`,
+    nameOf: (i) => nameIn(listing, indices[i]!),
     read: async (i) => ({ kind: "encoded", bytes: await listing.read(indices[i]!) }),
     ...(listing.place && { place: (i) => listing.place!(indices[i]!) }),
     close: () => listing.close(),
@@ -73,6 +96,7 @@ export function joined(outer: Listing, inner: readonly (readonly [folder: string
   const onDisk = inner.every(([, files]) => files.place);
   return {
     name: outer.name,
+    remarks: outer.remarks,
     paths,
     depth: outer.depth + 1,
     read(i) {

@@ -7,9 +7,10 @@ import { reason } from "../files.ts";
 import { suggest } from "../suggest.ts";
 import { openArchive } from "./archive.ts";
 import { openFile } from "./bytes.ts";
-import { holdOut as split, type Dataset, type Encoded } from "./dataset.ts";
+import { holdOut as split, reordered, type Dataset, type Encoded } from "./dataset.ts";
 import { openFolder, openIfThere } from "./folder.ts";
 import type { Contents, Listing } from "./listing.ts";
+import { Remarks, withRemarks, type Remark } from "./remarks.ts";
 import { cifar } from "./sources/cifar.ts";
 import { classFolders, LAYOUT } from "./sources/class_folders.ts";
 import { ilsvrc } from "./sources/ilsvrc.ts";
@@ -39,29 +40,38 @@ export interface OpenOptions {
 export interface Opened {
   readonly train: Dataset;
   readonly val: Dataset;
+  /** What was left alone, and what looks odd; to be said, so that nothing is missed in silence. */
+  readonly remarks: readonly Remark[];
 }
 
 /**
  * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set with a name: of class folders, ImageNet as it is
  * distributed, WebDataset's shards, or CIFAR's binary files (`SOURCES`).
- * @throws DataError when there is no such thing, nothing in it, a single class, or the two parts differ in classes.
+ * @throws DataError when there is no such thing, nothing in it, a single class, or the two parts differ in classes; the
+ * message also says what was left alone.
  */
 export async function openDataset(
   path: string,
   { val, holdOut = 0.1, seed = 0, onProgress = () => {} }: OpenOptions = {},
 ): Promise<Opened> {
   const opened: Contents[] = [];
+  const remarks = new Remarks();
   try {
-    const contents = await openPath(path, onProgress);
+    const contents = await openPath(path, onProgress, remarks);
     opened.push(contents);
-    let parts: Opened;
+    let parts: Pick<Opened, "train" | "val">;
     if (val !== undefined) {
-      const other = await openPath(val, onProgress);
+      const other = await openPath(val, onProgress, remarks);
       opened.push(other);
+      if (!("all" in contents)) remarkUnused(contents.val, remarks);
+      if (!("all" in other)) remarkUnused(other.train, remarks);
       parts = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
     } else if (!("all" in contents)) parts = contents;
     else parts = holdOut > 0 ? split(contents.all, holdOut, seed) : { train: contents.all, val: contents.all };
-    if (val !== undefined || !("all" in contents)) requireSameClasses(parts);
+    if (val !== undefined || !("all" in contents)) {
+      requireSameClasses(parts);
+      parts = { ...parts, val: reordered(parts.val, parts.train.classes) };
+    }
     if (holdOut > 0 && parts.train.classes.length < 2) {
       throw new DataError(
         `${parts.train.name} has a single class (${parts.train.classes[0]}): there is nothing to tell apart: ${LAYOUT}`,
@@ -73,11 +83,16 @@ export async function openDataset(
           `add images, or name others with --val`,
       );
     }
-    return parts;
+    return { ...parts, remarks: remarks.list() };
   } catch (error) {
     for (const contents of opened) await ("all" in contents ? contents.all : contents.train).close();
-    throw error;
+    throw error instanceof DataError ? withRemarks(error, remarks) : error;
   }
+}
+
+/** A part in place of which another set is used. */
+function remarkUnused(part: Dataset, remarks: Remarks): void {
+  for (let i = 0; i < part.length; i++) remarks.add("unused part", part.nameOf(i));
 }
 
 /** How a set is remembered: by its absolute path, or by its name when it goes by one and there is no such path. */
@@ -95,14 +110,14 @@ export async function readImage(path: string): Promise<Encoded> {
   }
 }
 
-async function openPath(path: string, progress: Progress): Promise<Contents> {
+async function openPath(path: string, progress: Progress, remarks: Remarks): Promise<Contents> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw new DataError(`can't read ${path}: ${reason(error)}`, { cause: error });
   });
   if (!found) {
     for (const source of SOURCES) {
-      if (source.names?.includes(path)) return openPath(await source.fetch!(path, progress), progress);
+      if (source.names?.includes(path)) return openPath(await source.fetch!(path, progress), progress, remarks);
     }
     const names = SOURCES.flatMap((source) => source.names ?? []);
     const near = suggest(basename(path), names);
@@ -110,11 +125,11 @@ async function openPath(path: string, progress: Progress): Promise<Contents> {
   }
   if (!found.isDirectory()) {
     for (const source of SOURCES) {
-      const contents = await source.openFile?.(path);
+      const contents = await source.openFile?.(path, remarks);
       if (contents) return contents;
     }
   }
-  const listing = found.isDirectory() ? await openFolder(path) : await openAlone(path);
+  const listing = found.isDirectory() ? await openFolder(path, remarks) : await openAlone(path, remarks);
   try {
     for (const source of SOURCES) {
       const contents = await source.openListing?.(listing, progress);
@@ -128,12 +143,12 @@ async function openPath(path: string, progress: Progress): Promise<Contents> {
 }
 
 /** An archive, and what lies in the same folder. */
-async function openAlone(path: string): Promise<Listing> {
-  const listing = await openArchive(await openFile(path));
+async function openAlone(path: string, remarks: Remarks): Promise<Listing> {
+  const listing = await openArchive(await openFile(path), { remarks });
   return { ...listing, beside: (name) => openIfThere(join(dirname(path), name)) };
 }
 
-function requireSameClasses({ train, val }: Opened): void {
+function requireSameClasses({ train, val }: Pick<Opened, "train" | "val">): void {
   const missing = train.classes.find((name) => !val.classes.includes(name));
   const unknown = val.classes.find((name) => !train.classes.includes(name));
   if (missing === undefined && unknown === undefined) return;

@@ -79,7 +79,7 @@ export function parsePack(text: string, name: string): Pack {
   if (numbers.length !== lengths.length || !lengths.every((length, k) => isNumbers(numbers[k], length))) {
     throw wrong("its statistics make no sense");
   }
-  return pack as Pack;
+  return { ...(pack as Pack), classes: classes.map((name) => name.normalize()) };
 }
 
 function isCount(value: unknown): value is number {

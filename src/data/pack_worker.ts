@@ -1,10 +1,10 @@
 /** A worker thread that writes whole shards: reads, decodes, encodes, and sums up what the statistics are made of. */
-import { extname } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { replaceFile } from "../files.ts";
 import type { Encoded, Pixels, Place } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { formatOf } from "./header.ts";
+import { formatByName } from "./names.ts";
 import { writePartial, type Problem } from "./partial.ts";
 import { Reader } from "./reading.ts";
 import { ShardWriter, type Encoding } from "./shard.ts";
@@ -66,11 +66,9 @@ answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images })
   return null;
 });
 
-const ENDINGS: Readonly<Record<string, string>> = { ".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WebP" };
-
 /** A file that is named like another kind of image. */
 function misnamed(image: Encoded | Pixels, name: string): string | undefined {
-  const expected = ENDINGS[extname(name).toLowerCase()];
+  const expected = formatByName(name);
   if (image.kind === "pixels" || expected === undefined) return undefined;
   const format = formatOf(image.bytes);
   return format === undefined || format === expected ? undefined : `it is named as ${expected}, and is ${format}`;

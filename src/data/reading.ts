@@ -1,6 +1,7 @@
 /** Reads image files where a `Place` says that they lie, without waiting for other threads. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { reason } from "../files.ts";
+import { READ_AT_ONCE, specialKind } from "./bytes.ts";
 import type { Encoded, Pixels, Place } from "./dataset.ts";
 import { BadImage } from "./image.ts";
 
@@ -54,10 +55,12 @@ export class Reader {
 
   #sizeOf(path: string): number {
     try {
-      const { size } = fstatSync(this.#open(path));
-      return size;
+      const found = fstatSync(this.#open(path));
+      const kind = specialKind(found);
+      if (kind) throw new BadImage(`it is a ${kind}`);
+      return found.size;
     } catch (error) {
-      throw new BadImage(`can't be read: ${reason(error)}`);
+      throw error instanceof BadImage ? error : new BadImage(`can't be read: ${reason(error)}`);
     }
   }
 
@@ -66,7 +69,7 @@ export class Reader {
     if (file === undefined) {
       const [oldest] = this.#files.keys();
       if (this.#files.size >= OPEN_FILES && oldest !== undefined) this.#close(oldest);
-      file = openSync(path, "r");
+      file = openSync(path, READ_AT_ONCE);
     } else this.#files.delete(path);
     this.#files.set(path, file);
     return file;

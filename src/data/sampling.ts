@@ -74,9 +74,10 @@ export function balancedWeights(dataset: Dataset, balance: number): number[] {
  */
 export function namedWeights(dataset: Dataset, weights: Readonly<Record<string, number>>): number[] {
   const { name, classes, length } = dataset;
-  const unknown = Object.keys(weights).find((key) => !classes.includes(key));
+  const byName = new Map(Object.entries(weights).map(([key, weight]) => [key.normalize(), weight]));
+  const unknown = [...byName.keys()].find((key) => !classes.includes(key));
   if (unknown !== undefined) throw new DataError(`--weights names "${unknown}", which is no class of ${name}`);
-  const found = classes.map((key) => (Object.hasOwn(weights, key) ? weights[key]! : 1));
+  const found = classes.map((key) => byName.get(key) ?? 1);
   // A class may have no image, of all or of those that --limit left.
   const isSeen = Array.from({ length }, (_, i) => found[dataset.label(i)]! > 0).includes(true);
   if (!isSeen) throw new DataError(`--weights leaves nothing of ${name}: all classes that have images have 0`);

@@ -33,7 +33,6 @@ function drawn(name: string, part: number, length: number, seed: number, size: n
     classes,
     length,
     imageSize: size,
-    ignored: 0,
     label: (i) => i % classes.length,
     nameOf: (i) => `${name} ${i} (${classes[i % classes.length]})`,
     async read(i) {

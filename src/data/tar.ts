@@ -1,11 +1,14 @@
 /**
  * A .tar read in place: the headers are visited once, seeking from one to the next, and images are read where they
  * lie. Nothing is extracted, so that a path in it, however odd, is only a name. POSIX.1-1988 (ustar) with GNU long
- * names and POSIX.1-2001 (pax) paths and sizes.
+ * names and POSIX.1-2001 (pax) paths and sizes. Links lead to members of the same archive or nowhere.
  */
 import { DataError, oneLine } from "../errors.ts";
 import { excerpt, part, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
+import { escaped, formatByName, spelled, systemPart } from "./names.ts";
+import type { RemarkKind, Remarks } from "./remarks.ts";
+import { inArchive, resolveLinks, type Index, type Link } from "./tar_links.ts";
 
 const BLOCK = 512;
 /** Names longer than this are taken for damage. */
@@ -14,17 +17,22 @@ const MAX_NAME_BYTES = 64 * 1024;
 const NO_BODY = "23456";
 /** How much is read at once where members are small, so that many headers come with one read. */
 const WINDOW = 256 * 1024;
+/** Folders, and the label of a volume. */
+const NO_FILE = "5V";
+/** What can't be read as a file. */
+const SPECIAL: Readonly<Record<string, RemarkKind>> = { "3": "device", "4": "device", "6": "pipe" };
 
 /**
  * The files in a .tar. It closes `archive` when it is closed itself.
  * @param depth how many archives the files lie in: 1, or 2 for a .tar in a .tar
  * @throws DataError when it is no tar, or is cut short or damaged
  */
-export async function tarListing(archive: Bytes, depth: number): Promise<Listing> {
+export async function tarListing(archive: Bytes, depth: number, remarks: Remarks): Promise<Listing> {
   const { name, size } = archive;
-  const { paths, starts, sizes } = await readIndex(new Window(archive), name, size);
+  const { paths, starts, sizes } = visible(await readIndex(new Window(archive), name, size, remarks), name, remarks);
   return {
     name,
+    remarks,
     paths,
     depth,
     read: (i) => archive.read(starts[i]!, sizes[i]!),
@@ -35,16 +43,27 @@ export async function tarListing(archive: Bytes, depth: number): Promise<Listing
   };
 }
 
-interface Index {
-  readonly paths: string[];
-  /** Where in the archive a member's bytes begin, and how many there are. */
-  readonly starts: number[];
-  readonly sizes: number[];
+/** Without what systems leave in archives; what of it might have been taken for images is remarked, as in a folder. */
+function visible({ paths, starts, sizes }: Index, name: string, remarks: Remarks): Index {
+  const kept: Index = { paths: [], starts: [], sizes: [] };
+  const hidden = new Set<string>();
+  for (const [i, path] of paths.entries()) {
+    const system = systemPart(path);
+    if (system === undefined) {
+      kept.paths.push(path);
+      kept.starts.push(starts[i]!);
+      kept.sizes.push(sizes[i]!);
+    } else if (system.endsWith("/") || formatByName(system)) hidden.add(system);
+  }
+  for (const system of hidden) remarks.add("hidden", `${name}/${system}`);
+  return kept;
 }
 
-async function readIndex(window: Window, name: string, fileSize: number): Promise<Index> {
+async function readIndex(window: Window, name: string, fileSize: number, remarks: Remarks): Promise<Index> {
   const index: Index = { paths: [], starts: [], sizes: [] };
-  let longName: string | undefined;
+  const links: Link[] = [];
+  const leave = (kind: RemarkKind, path: string) => remarks.add(kind, `${name}/${path}`);
+  let [longName, longTarget]: (Uint8Array | undefined)[] = [];
   let pax: Pax = {};
   if (fileSize === 0) return index;
   for (let at = 0; ;) {
@@ -60,7 +79,9 @@ async function readIndex(window: Window, name: string, fileSize: number): Promis
     const type = String.fromCharCode(header[156]!);
     const isMember = type === "0" || type === "\0" || type === "7";
     const size = NO_BODY.includes(type) ? 0 : ((isMember ? pax.size : undefined) ?? number(header, 124, 12));
-    const path = oneLine(pax.path ?? longName ?? headerPath(header));
+    const bytes = pax.path ?? longName ?? headerPath(header);
+    const spelt = spelled(bytes);
+    const path = oneLine(spelt ?? escaped(bytes));
     const start = at + BLOCK;
     if (!(Number.isInteger(size) && size >= 0 && size <= Number.MAX_SAFE_INTEGER - start - BLOCK)) {
       throw new DataError(
@@ -68,30 +89,35 @@ async function readIndex(window: Window, name: string, fileSize: number): Promis
       );
     }
     if (start + size > fileSize) throw cutShort(name, fileSize, excerpt(path), start + size);
-    if (type === "L" || type === "x") {
+    if (type === "L" || type === "K" || type === "x") {
       if (size > MAX_NAME_BYTES)
         throw new DataError(`${name}: a file name of ${size} bytes at byte ${at}: the archive is damaged`);
       const body = await window.read(start, size);
-      if (type === "L") longName = text(body, 0, size);
+      if (type === "L") longName = untilZero(body).slice();
+      else if (type === "K") longTarget = untilZero(body).slice();
       else pax = parsePax(body);
-    } else if (type !== "K" && type !== "g") {
-      // Folders, links and devices only end what was said of them.
-      if (isMember && !path.endsWith("/")) {
-        index.paths.push(
-          path
-            .split("/")
-            .filter((part) => part !== "" && part !== ".")
-            .join("/"),
-        );
+    } else if (type !== "g") {
+      const isLink = type === "1" || type === "2";
+      const within = inArchive(path);
+      if (NO_FILE.includes(type) || (isMember && path.endsWith("/"))) {
+        // Folders are known by what is in them.
+      } else if (spelt === undefined) leave("broken name", path);
+      else if (within === undefined) leave("outward path", path);
+      else if (isLink) {
+        const target = oneLine(textOf(pax.target ?? longTarget ?? untilZero(header.subarray(157, 257))));
+        links.push({ path: within, target, isHard: type === "1", before: index.paths.length });
+      } else if (isMember && !pax.isSparse) {
+        index.paths.push(within);
         index.starts.push(start);
         index.sizes.push(size);
-      }
+      } else leave(SPECIAL[type] ?? "other member", path);
       longName = undefined;
+      longTarget = undefined;
       pax = {};
     }
     at = start + Math.ceil(size / BLOCK) * BLOCK;
   }
-  return index;
+  return resolveLinks(name, index, links, leave);
 }
 
 function cutShort(name: string, fileSize: number, what: string, end: number): DataError {
@@ -126,31 +152,40 @@ class Window {
 }
 
 interface Pax {
-  path?: string;
-  size?: number;
+  readonly path?: Uint8Array;
+  readonly target?: Uint8Array;
+  readonly size?: number;
+  /** A file with holes: what follows is a map, and what lies between the holes. */
+  readonly isSparse?: boolean;
 }
 
 /** Records "LENGTH KEY=VALUE\n", where LENGTH counts all of the record. */
 function parsePax(body: Uint8Array): Pax {
-  const found: Pax = {};
+  const values = new Map<string, Uint8Array>();
   for (let at = 0; at < body.length;) {
     const space = body.indexOf(0x20, at);
     const length = space < 0 ? NaN : Number(text(body, at, space - at));
     if (!(length > 0 && at + length <= body.length)) break;
-    const record = text(body, space + 1, at + length - 1 - (space + 1));
-    const equals = record.indexOf("=");
-    if (record.slice(0, equals) === "path") found.path = record.slice(equals + 1);
-    if (record.slice(0, equals) === "size") found.size = Number(record.slice(equals + 1));
+    const equals = body.indexOf(0x3d, space);
+    const end = at + length - 1;
+    if (equals >= 0 && equals < end) values.set(text(body, space + 1, equals - space - 1), body.slice(equals + 1, end));
     at += length;
   }
-  return found;
+  const [path, target, size] = ["path", "linkpath", "size"].map((key) => values.get(key));
+  return {
+    ...(path && { path: untilZero(path) }),
+    ...(target && { target: untilZero(target) }),
+    ...(size && { size: Number(textOf(size)) }),
+    isSparse: [...values.keys()].some((key) => key.startsWith("GNU.sparse.")),
+  };
 }
 
-function headerPath(header: Uint8Array): string {
-  const name = text(header, 0, 100);
+function headerPath(header: Uint8Array): Uint8Array {
+  const name = untilZero(header.subarray(0, 100));
   // GNU's own format has other things where ustar's prefix is; its magic goes on with a space.
-  const prefix = text(header, 257, 6) === "ustar" && header[262] === 0 ? text(header, 345, 155) : "";
-  return prefix === "" ? name : `${prefix}/${name}`;
+  const isUstar = text(header, 257, 6) === "ustar" && header[262] === 0;
+  const prefix = untilZero(isUstar ? header.subarray(345, 500) : new Uint8Array(0));
+  return prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from("/"), name]);
 }
 
 /** The sum of the header's bytes, its own field taken as spaces. */
@@ -173,7 +208,14 @@ function number(header: Uint8Array, at: number, length: number): number {
 
 /** UTF-8 up to the first zero byte. */
 function text(bytes: Uint8Array, at: number, length: number): string {
-  const part = bytes.subarray(at, at + length);
-  const end = part.indexOf(0);
-  return Buffer.from(part.buffer, part.byteOffset, end < 0 ? part.length : end).toString("utf8");
+  return textOf(untilZero(bytes.subarray(at, at + length)));
+}
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("utf8");
+}
+
+function untilZero(bytes: Uint8Array): Uint8Array {
+  const end = bytes.indexOf(0);
+  return end < 0 ? bytes : bytes.subarray(0, end);
 }

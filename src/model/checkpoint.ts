@@ -171,7 +171,8 @@ function parseClasses(path: string, text: string): readonly string[] {
   if (!Array.isArray(classes) || classes.length < 2 || classes.some((name) => typeof name !== "string")) {
     throw new CheckpointError(`${path}: its class names are not a list of two names or more`);
   }
-  return classes;
+  // As sets of images have them: a folder's name from macOS may be decomposed (NFD).
+  return (classes as string[]).map((name) => name.normalize());
 }
 
 function parseJson(path: string, what: string, text: string): unknown {

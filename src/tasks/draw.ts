@@ -147,7 +147,7 @@ async function ofImage(
   progress: (line: string) => void,
 ): Promise<string> {
   const { record, crop } = trained.network;
-  const named = await findImages([options.image!]);
+  const { images: named } = await findImages([options.image!]);
   if (named.length > 1) throw new UsageError(`${options.image} has ${named.length} images: name one of them`);
   const [decoded] = await Array.fromAsync(decodeImages(named, record));
   const { pixels, errors } = decoded!;
@@ -201,7 +201,7 @@ function answer({ classes }: Trained, p: Float64Array): string {
 
 function labelOf({ classes, weights }: Trained, name: string | undefined, p: Float64Array): number {
   if (name === undefined) return mostProbable(p, 1)[0]!;
-  const label = classes.indexOf(name);
+  const label = classes.indexOf(name.normalize());
   if (label >= 0) return label;
   throw new UsageError(`--class ${name}: ${weights.path} knows no such class${suggest(name, classes)}`);
 }

@@ -1,6 +1,7 @@
 /** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
 import type { ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Remark } from "../data/remarks.ts";
 import { shareOf } from "../data/share.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
@@ -68,6 +69,8 @@ export interface Evaluation {
   readonly confusion: readonly ConfusionEntry[];
   /** Files that could not be used. */
   readonly bad: readonly string[];
+  /** What of the data was left alone, and what looks odd. */
+  readonly remarks: readonly Remark[];
   /** The files that were written. */
   readonly files: readonly string[];
   readonly submission?: Submission;
@@ -127,6 +130,7 @@ export async function evaluate(
           weights: models.map(({ weights }) => weights).join(", "),
           ...{ models, views, total, classes, bad, imagesPerSecond },
           data: dataset.name,
+          remarks: sets.remarks,
           device: describeDevice(ranks, backend),
           interval1: interval95(total.wrong1, total.images),
           interval5: interval95(total.wrong5, total.images),

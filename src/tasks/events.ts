@@ -1,4 +1,5 @@
 /** What a training says while it runs. The command line shows it to people or passes it on as JSON. */
+import type { Remark } from "../data/remarks.ts";
 import type { Means } from "./scores.ts";
 
 export type TrainEvent =
@@ -6,6 +7,8 @@ export type TrainEvent =
   | { readonly type: "note"; readonly line: string }
   /** What went wrong beside the training, which goes on. */
   | { readonly type: "warning"; readonly line: string }
+  /** What of the data was left alone, or looks odd. */
+  | ({ readonly type: "remark" } & Remark)
   | {
       readonly type: "start";
       readonly run: string;
@@ -16,8 +19,6 @@ export type TrainEvent =
       readonly train: number;
       readonly val: number;
       readonly classes: number;
-      /** Files passed over because they are no images. */
-      readonly ignored: number;
       readonly batch: number;
       readonly epochs: number;
       /** The learning rate it begins with. */

@@ -3,6 +3,7 @@ import { centreView } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader } from "../data/loader.ts";
 import { npyHeader } from "../data/npy.ts";
+import type { Remark } from "../data/remarks.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { replaceFile, type Append } from "../files.ts";
 import { place } from "../model/model.ts";
@@ -43,6 +44,8 @@ export interface Features {
   readonly device: string;
   /** "file: what is wrong" of each image that can't be used, and has no row. */
   readonly bad: readonly string[];
+  /** What of the data was left alone, and what looks odd. */
+  readonly remarks: readonly Remark[];
   readonly imagesPerSecond: number;
 }
 
@@ -97,6 +100,7 @@ export async function features(
           ...{ file, table, images, size: tap.size, layer: tap.name, network: network.name, bad },
           weights: trained.weights.path,
           data: dataset.name,
+          remarks: sets.remarks,
           device: describeDevice(ranks, backend),
           imagesPerSecond: (1000 * images) / (performance.now() - start),
         };

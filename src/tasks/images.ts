@@ -1,13 +1,17 @@
 /** Images that are named on the command line: files, folders of them, and standard input. */
-import { readdir, stat } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { specialKind } from "../data/bytes.ts";
 import type { Encoded, Place } from "../data/dataset.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
 import type { DecodeResult } from "../data/decode_worker.ts";
 import { decodeRows } from "../data/decoding.ts";
-import { HIDDEN, IMAGE_ENDING } from "../data/listing.ts";
+import { openFolder } from "../data/folder.ts";
+import { imagesAmong } from "../data/listing.ts";
 import { readImage } from "../data/open.ts";
 import { Reader } from "../data/reading.ts";
+import { Remarks, withRemarks, type Remark } from "../data/remarks.ts";
 import { classNames } from "../data/sources/synsets.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
@@ -22,46 +26,61 @@ export interface NamedImage {
 
 /** This many images go through a network at once. */
 const BATCH = 32;
-/** What comes on standard input is no larger than a file may be. */
-const MAX_STDIN_BYTES = 512 * 2 ** 20;
+/** What comes through a pipe is no larger than a file may be. */
+const MAX_PIPED_BYTES = 512 * 2 ** 20;
+
+export interface NamedImages {
+  readonly images: readonly NamedImage[];
+  /** What was left alone in the folders that were named. */
+  readonly remarks: readonly Remark[];
+}
 
 /**
- * The images that were named, and those in the folders that were, in order; "-" is an image on standard input.
+ * The images that were named, and those in the folders that were, in order; "-" is an image on standard input, and a
+ * pipe is read to its end.
  * @throws UsageError when nothing was named; DataError for a folder without images, or one that can't be read
  */
-export async function findImages(named: readonly string[]): Promise<NamedImage[]> {
+export async function findImages(named: readonly string[]): Promise<NamedImages> {
   if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
   const images: NamedImage[] = [];
+  const remarks = new Remarks();
   for (const name of named) {
-    if (name === "-") {
-      images.push({ name, image: { kind: "encoded", bytes: await standardInput() } });
-      continue;
+    const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
+    // A shell makes a pipe of <(command).
+    const isPiped = name === "-" || (found && specialKind(found));
+    if (isPiped) images.push({ name, image: { kind: "encoded", bytes: await readPiped(name) } });
+    else {
+      const names = found?.isDirectory() ? await imagesIn(name, remarks) : [name];
+      for (const each of names) images.push({ name: each, image: { path: resolve(each), offset: 0 } });
     }
-    const found = await stat(name).catch(() => undefined);
-    const names = found?.isDirectory() ? await imagesIn(name) : [name];
-    for (const each of names) images.push({ name: each, image: { path: resolve(each), offset: 0 } });
   }
-  return images;
+  return { images, remarks: remarks.list() };
 }
 
-async function imagesIn(folder: string): Promise<string[]> {
-  const all = await readdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw new DataError(`can't read the folder ${folder}: ${reason(error)}`, { cause: error });
-  });
-  const files = all.filter((file) => IMAGE_ENDING.test(file) && !HIDDEN.test(file.replaceAll("\\", "/"))).sort();
-  if (files.length === 0) throw new DataError(`there is no JPEG, PNG or WebP image in the folder ${folder}`);
-  return files.map((file) => join(folder, file));
+async function imagesIn(folder: string, remarks: Remarks): Promise<string[]> {
+  const listing = await openFolder(folder, remarks);
+  const files = (await imagesAmong(listing, listing.paths.keys())).map((i) => listing.paths[i]!).sort();
+  if (files.length > 0) return files.map((file) => join(folder, file));
+  throw withRemarks(new DataError(`there is no JPEG, PNG or WebP image in the folder ${folder}`), remarks);
 }
 
-async function standardInput(): Promise<Uint8Array> {
+/** @throws DataError when it can't be read, or has more bytes than an image file may have */
+async function readPiped(path: string): Promise<Uint8Array> {
+  const isStdin = path === "-";
+  const name = isStdin ? "standard input" : path;
+  const stream: AsyncIterable<Uint8Array> = isStdin ? Bun.stdin.stream() : createReadStream(path);
   const chunks: Uint8Array[] = [];
   let length = 0;
-  for await (const chunk of Bun.stdin.stream()) {
-    length += chunk.length;
-    if (length > MAX_STDIN_BYTES) {
-      throw new DataError(`standard input has more than ${MAX_STDIN_BYTES} bytes, which no image has`);
+  try {
+    for await (const chunk of stream) {
+      length += chunk.length;
+      if (length > MAX_PIPED_BYTES)
+        throw new DataError(`${name} has more than ${MAX_PIPED_BYTES} bytes, which no image has`);
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`can't read ${name}: ${reason(error)}`, { cause: error });
   }
   return Buffer.concat(chunks);
 }

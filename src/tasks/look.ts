@@ -1,6 +1,7 @@
 /** What a network will see of a data set, as a picture: some images beside the crops of them, and the set's statistics. */
 import { dirname, relative, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
+import { counted, inWords as remarkInWords, isWarning, type Remark } from "../data/remarks.ts";
 import { oneLine, UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
 import { findNetwork } from "../model/networks.ts";
@@ -49,8 +50,8 @@ export interface Look {
   readonly measured: number;
   /** "file: what is wrong" of each image that was read and can't be used. */
   readonly bad: readonly string[];
-  /** Files that are no images. */
-  readonly ignored: number;
+  /** What was left alone, and what looks odd. */
+  readonly remarks: readonly Remark[];
   /** What to know before training. */
   readonly warnings: readonly string[];
 }
@@ -94,7 +95,7 @@ export async function look(
       const { svg, height } = await drawSheet({
         title: titleOf(sets.train, data),
         facts: factsOf(surveyed, validation, network, augmentation, seed),
-        warnings: firstOf(warnings),
+        warnings: firstOf([...sets.remarks.filter(isWarning).map((remark) => remarkInWords(remark)), ...warnings]),
         rows,
         mean: meanImage(surveyed, network.record),
         channelMean: surveyed.statistics.channelMean,
@@ -102,7 +103,7 @@ export async function look(
         measured: `of ${count(surveyed.statistics.images)} images`,
         looked: lookedAt(surveyed),
         classes: classesOf(surveyed),
-        counts: countsOf(surveyed),
+        counts: countsOf(surveyed, sets.remarks),
       });
       signal?.throwIfAborted();
       const png = await renderPng(svg);
@@ -118,7 +119,7 @@ export async function look(
         validation,
         measured: surveyed.statistics.images,
         bad: [...surveyed.bad].map(([i, reason]) => `${sets.train.nameOf(i)}: ${reason}`),
-        ignored: sets.train.ignored,
+        remarks: sets.remarks,
         warnings,
       };
     } finally {
@@ -170,7 +171,7 @@ function lookedAt({ dataset, looked }: Survey): string {
     : `${count(looked)} of ${count(dataset.length)} looked at`;
 }
 
-function countsOf({ dataset, sizes, formats, bad }: Survey): [string, string][] {
+function countsOf({ dataset, sizes, formats, bad }: Survey, remarks: readonly Remark[]): [string, string][] {
   const size = (at: number) => {
     const { width, height } = sizes[at]!;
     return `${width} × ${height}`;
@@ -178,6 +179,7 @@ function countsOf({ dataset, sizes, formats, bad }: Survey): [string, string][] 
   const last = sizes.length - 1;
   const same = size(0) === size(last);
   const [first] = bad;
+  const left = remarks.filter((remark) => !isWarning(remark));
   return [
     ...(same
       ? [["size", `${size(0)}, all of them`] as [string, string]]
@@ -188,9 +190,7 @@ function countsOf({ dataset, sizes, formats, bad }: Survey): [string, string][] 
         ] as [string, string][])),
     ["format", formats.map(([format, n]) => (formats.length === 1 ? format : `${format} ${count(n)}`)).join(", ")],
     ["unusable", first ? `${count(bad.size)}, first ${fileOf(dataset, first[0])}: ${first[1]}` : "none"],
-    ...(dataset.ignored > 0
-      ? ([["left out", `${plural(dataset.ignored, "file")} of another kind`]] as [string, string][])
-      : []),
+    ...(left.length > 0 ? [["left alone", left.map(counted).join(", ")] as [string, string]] : []),
   ];
 }
 

@@ -7,6 +7,7 @@ import { alone } from "../data/decoding.ts";
 import { FORMAT, PACK_FILE, PARTS, type Part } from "../data/pack.ts";
 import type { PackJob } from "../data/pack_worker.ts";
 import { partialPath, type Problem } from "../data/partial.ts";
+import type { Remark } from "../data/remarks.ts";
 import type { Encoding } from "../data/shard.ts";
 import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
@@ -46,10 +47,14 @@ export interface PackResult {
   readonly bytes: number;
   /** What to look at, first images that could not be used; all of it is in report.csv. */
   readonly problems: readonly Problem[];
+  /** What of the data was left alone, and what looks odd. */
+  readonly remarks: readonly Remark[];
   /** Images that this call went through, and how fast. */
   readonly packed: number;
   readonly imagesPerSecond: number;
 }
+
+type Packed = Omit<PackResult, "remarks">;
 
 export interface PackProgress {
   readonly done: number;
@@ -108,7 +113,7 @@ export async function pack(
     // Two that pack into one folder would take away what the other is writing.
     const lock = ranks.rank === 0 ? lockFolder(out, warn) : undefined;
     try {
-      return await packParts(parts, settings, plan, out, progress, signal, ranks);
+      return { ...(await packParts(parts, settings, plan, out, progress, signal, ranks)), remarks: sets.remarks };
     } finally {
       lock?.release();
     }
@@ -143,7 +148,7 @@ async function packParts(
   progress: (state: PackProgress) => void,
   signal: AbortSignal | undefined,
   ranks: Ranks,
-): Promise<PackResult> {
+): Promise<Packed> {
   const shards = PARTS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
   const begun = await ranks.share(async () => {
     await claim(out, plan);
@@ -279,7 +284,7 @@ async function summarise(
   problems: readonly Problem[],
   packed: number,
   imagesPerSecond: number,
-): Promise<PackResult> {
+): Promise<Packed> {
   const { encoding, side, classes, parts } = await readPack(out);
   return {
     ...{ out, encoding, side, packed, imagesPerSecond, problems },

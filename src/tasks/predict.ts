@@ -1,6 +1,7 @@
 /** What a model says of images: the most probable classes of each. */
 import { resolve } from "node:path";
 import { testViews } from "../data/augmentation.ts";
+import type { Remark } from "../data/remarks.ts";
 import { UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
 import { drawAnswers, type AnsweredImage } from "../pictures/answers.ts";
@@ -36,6 +37,8 @@ export interface Predictions {
   /** What it knows, where the network came with the program because no other was named or trained. */
   readonly boxed?: readonly string[];
   readonly device: string;
+  /** What was left alone in the folders that were named. */
+  readonly remarks: readonly Remark[];
   /** The picture's absolute path, and how many images are on it, where one was asked for. */
   readonly picture?: { readonly file: string; readonly images: number };
 }
@@ -52,7 +55,7 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
   const { top = 5 } = options;
   const views = checkViews(options.views ?? 1);
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
-  const images = await findImages(options.images);
+  const { images, remarks } = await findImages(options.images);
   const trained = openTrained(options.model);
   try {
     const backend = await openDevice(options);
@@ -81,7 +84,7 @@ export async function predict(options: PredictOptions, found: (prediction: Predi
       }
       const [network, weights] = [trained.network.name, trained.weights.path];
       const boxed = options.model === undefined && trained.weights.isBoxed ? { boxed: trained.classes } : {};
-      const result = { network, weights, ...boxed, device: backend.description };
+      const result = { network, weights, ...boxed, device: backend.description, remarks };
       if (options.out === undefined || cells.length === 0) return result;
       const file = resolve(options.out);
       const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;

@@ -30,10 +30,11 @@ export async function openSets(source: Source, onProgress: (line: string) => voi
   const limit = source.limit ?? Infinity;
   const whole = await openWhole(source, onProgress);
   const train = reduce(whole.train, fraction, limit, seed);
-  return { train, val: whole.val === whole.train ? train : reduce(whole.val, fraction, limit, seed) };
+  const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit, seed);
+  return { train, val, remarks: whole.remarks };
 }
 
 async function openWhole({ data, val, holdOut, seed }: Source, onProgress: (line: string) => void): Promise<Opened> {
-  if (data === null) return shapes();
+  if (data === null) return { ...shapes(), remarks: [] };
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
 }

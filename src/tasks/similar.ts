@@ -2,6 +2,7 @@
 import { basename, resolve } from "node:path";
 import { centreView } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Remark } from "../data/remarks.ts";
 import { UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
 import { place } from "../model/model.ts";
@@ -57,6 +58,8 @@ export interface SimilarResult {
   /** Where the index is kept. */
   readonly index: string;
   readonly device: string;
+  /** What of the images that were named, and of the set, was left alone, and what looks odd. */
+  readonly remarks: readonly Remark[];
   /** The picture's absolute path, where one was asked for. */
   readonly picture?: string;
 }
@@ -85,7 +88,7 @@ export async function similar(
   const { top = TOP } = options;
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
   if (options.batch !== undefined) checkCount("--batch", options.batch);
-  const named = await findImages(options.images);
+  const { images: named, remarks } = await findImages(options.images);
   const trained = openTrained(options.model);
   try {
     const { network, classes, weights } = trained;
@@ -107,6 +110,7 @@ export async function similar(
           const result = {
             ...{ network: network.name, weights: weights.path, layer: tap.name, data: dataset.name },
             ...{ images: index.images.length, index: index.folder, device: backend.description },
+            remarks: [...remarks, ...sets.remarks],
           };
           if (options.out === undefined || rows.length === 0) return result;
           const picture = resolve(options.out);

@@ -66,6 +66,7 @@ export async function train(
     });
     const sets = await openSets(given, note);
     try {
+      for (const remark of sets.remarks) report({ type: "remark", ...remark });
       await agree(ranks, async () => ({ train: await fingerprint(sets.train), val: await fingerprint(sets.val) }));
       const config = await ranks.share(async () => {
         const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
@@ -217,7 +218,6 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
     train: sets.train.length,
     val: sets.val.length,
     classes: classes.length,
-    ignored: sets.train.ignored,
     batch,
     epochs: config.epochs,
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),

@@ -303,7 +303,6 @@ describe("statistics", () => {
     name: "noise",
     classes: ["a", "b"],
     length: images.length,
-    ignored: 0,
     label: () => 0,
     nameOf: String,
     read: async (i) => ({ kind: "pixels", pixels: images[i]!, width: side, height: side }),

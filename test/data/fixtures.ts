@@ -68,6 +68,8 @@ export interface Member {
   readonly contents?: Uint8Array | string;
   readonly type?: string;
   readonly prefix?: string;
+  /** What a link leads to. */
+  readonly link?: string;
   /** What the header says, if not the length of the contents. */
   readonly size?: number;
 }
@@ -77,7 +79,7 @@ export function tar(...members: Member[]): Uint8Array {
   return Buffer.concat([...members.flatMap(member), Buffer.alloc(1024)]);
 }
 
-function member({ path, contents = "", type = "0", prefix = "", size }: Member): Buffer[] {
+function member({ path, contents = "", type = "0", prefix = "", link = "", size }: Member): Buffer[] {
   const body = Buffer.from(contents as Uint8Array);
   const header = Buffer.alloc(512);
   header.write(path, 0, 100);
@@ -85,6 +87,7 @@ function member({ path, contents = "", type = "0", prefix = "", size }: Member):
   header.write(`${(size ?? body.length).toString(8).padStart(11, "0")}\0`, 124);
   header.write("00000000000\0        ", 136);
   header.write(type, 156);
+  header.write(link, 157, 100);
   header.write("ustar\x0000", 257);
   header.write(prefix, 345, 155);
   const sum = header.reduce((total, byte) => total + byte, 0);

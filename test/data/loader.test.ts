@@ -17,7 +17,6 @@ async function numbered(length: number, bad: readonly number[] = []) {
     name: "numbers",
     classes: ["even", "odd"],
     length,
-    ignored: 0,
     label: (i) => i % 2,
     nameOf: (i) => `image ${i}`,
     async read(i) {

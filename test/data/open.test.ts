@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset, readImage } from "../../src/data/open.ts";
 import { gnuLongName, pax, plain, tar, temporaryFolder, type Member } from "./fixtures.ts";
-import { complaint, list, maker } from "./sets.ts";
+import { complaint, left, list, maker } from "./sets.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -34,7 +34,8 @@ describe("folders", () => {
       ".git/x.png": image,
       "readme.md": "text",
     });
-    const { train } = await openDataset(path, { holdOut: 0 });
+    const opened = await openDataset(path, { holdOut: 0 });
+    const { train } = opened;
     expect(train.classes).toEqual(["Z", "b", "Ä"]);
     expect(list(train, path)).toEqual([
       "Z: Z/1.png",
@@ -44,7 +45,7 @@ describe("folders", () => {
       "b: b/unnamed",
       "Ä: Ä/1.png",
     ]);
-    expect(train.ignored).toBe(2);
+    expect(left(opened, path)).toEqual(["2 other file: b/notes.txt", "2 hidden: .git/"]);
     expect(await train.read(0)).toMatchObject({ kind: "encoded", bytes: Buffer.from(image) });
   });
 
@@ -132,11 +133,12 @@ describe("tar", () => {
       { path: "set/b/1.png", contents: await plain(7) },
       { path: "./set/a/1.png", contents: image },
       { path: "set/b/notes.txt", contents: "text" },
-      { path: "set/b/link.png", type: "2", size: 700 },
+      { path: "set/b/link.png", type: "2", size: 700, link: "nowhere" },
     );
-    const { train } = await openDataset(path, { holdOut: 0 });
+    const opened = await openDataset(path, { holdOut: 0 });
+    const { train } = opened;
     expect(list(train, path)).toEqual(["a: set/a/1.png", "b: set/b/1.png", "b: set/b/2.png"]);
-    expect(train.ignored).toBe(1);
+    expect(left(opened, path)).toEqual(["1 other file: set/b/notes.txt", "1 dangling link: set/b/link.png"]);
     expect(await train.read(1)).toEqual({ kind: "encoded", bytes: new Uint8Array(await plain(7)) });
     await train.close();
   });
@@ -267,8 +269,11 @@ describe("CIFAR, binary", () => {
 const DATA = process.env["TEST_DATA"];
 describe.skipIf(!DATA)("real sets (TEST_DATA)", () => {
   test("ants and bees", async () => {
-    const { train, val } = await openDataset(join(DATA!, "ants-bees"));
-    expect([train.classes, train.length, val.length, train.ignored]).toEqual([["ants", "bees"], 244, 153, 1]);
+    const path = join(DATA!, "ants-bees");
+    const opened = await openDataset(path);
+    const { train, val } = opened;
+    expect([train.classes, train.length, val.length]).toEqual([["ants", "bees"], 244, 153]);
+    expect(left(opened, path)).toEqual(["1 other format: train/ants/imageNotFound.gif"]);
   });
 
   test("CIFAR-10 in a tar", async () => {

@@ -13,7 +13,6 @@ function setOf(...counts: readonly number[]): Dataset {
     name: "set",
     classes: counts.map((_, label) => `class ${label}`),
     length: labels.length,
-    ignored: 0,
     label: (i) => labels[order[i]!]!,
     nameOf: (i) => `image ${i}`,
     read: () => Promise.reject(new Error("not read here")),

@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
+import type { Opened } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
 import { writeFiles, type Files } from "./fixtures.ts";
 
@@ -36,6 +37,10 @@ export async function complaint(opening: Promise<unknown>): Promise<string> {
 /** "class: path below the set" of every image. */
 export const list = (set: Dataset, base: string) =>
   Array.from({ length: set.length }, (_, i) => `${set.classes[set.label(i)]}: ${set.nameOf(i).slice(base.length + 1)}`);
+
+/** "count kind: path below the set" of what was left alone. */
+export const left = ({ remarks }: Opened, base: string) =>
+  remarks.map(({ count, kind, example }) => `${count} ${kind}: ${example.slice(base.length + 1)}`);
 
 /** The bytes of image i as `read` gives them and as they lie on disk, which have to be the same. */
 export async function bytesOf(set: Dataset, i: number): Promise<Buffer> {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
-import { bytesOf, complaint, list, maker } from "./sets.ts";
+import { bytesOf, complaint, left, list, maker } from "./sets.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -19,15 +19,18 @@ const whole = { holdOut: 0 };
 test("one shard: numbers in .cls; names beside it", async () => {
   const bytes = shard({
     "a.1.cls": "2",
-    "a.1.jpg": "no sample of its own: the key is a",
+    "a.1.jpg": "the key ends at the last dot",
     "b/x.cls": "0\n",
     "b/x.png": images[0]!,
     "b/y.seg.webp": images[1]!,
     "b/y.cls": "10",
     "lonely.jpg": images[2]!,
   });
-  const { train } = await openDataset(file(bytes), whole);
-  expect([train.length, train.ignored, train.classes.length, train.classes[10]]).toEqual([3, 1, 11, "10"]);
+  const single = file(bytes);
+  const opened = await openDataset(single, whole);
+  const { train } = opened;
+  expect([train.length, train.classes.length, train.classes[10]]).toEqual([3, 11, "10"]);
+  expect(left(opened, single)).toEqual(["1 unlabelled image: lonely.jpg"]);
   expect([0, 1, 2].map((i) => train.label(i))).toEqual([2, 0, 10]);
   expect((await bytesOf(train, 2)).equals(images[1]!)).toBe(true);
   await train.close();

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { DataError } from "../../errors.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import type { Dataset } from "../dataset.ts";
-import type { Listing } from "../listing.ts";
+import { leave, type Listing } from "../listing.ts";
 import { download } from "./download.ts";
 import type { Progress, Source } from "./source.ts";
 
@@ -48,13 +48,29 @@ interface Format {
   readonly test: RegExp;
   /** One class name a line. */
   readonly names: string;
+  /** What else it comes with. */
+  readonly others: readonly string[];
   readonly classes: number;
   readonly labelBytes: number;
 }
 
 const FORMATS: readonly Format[] = [
-  { train: /^data_batch_\d+\.bin$/, test: /^test_batch\.bin$/, names: "batches.meta.txt", classes: 10, labelBytes: 1 },
-  { train: /^train\.bin$/, test: /^test\.bin$/, names: "fine_label_names.txt", classes: 100, labelBytes: 2 },
+  {
+    train: /^data_batch_\d+\.bin$/,
+    test: /^test_batch\.bin$/,
+    names: "batches.meta.txt",
+    others: ["batches.meta.txt", "readme.html"],
+    classes: 10,
+    labelBytes: 1,
+  },
+  {
+    train: /^train\.bin$/,
+    test: /^test\.bin$/,
+    names: "fine_label_names.txt",
+    others: ["fine_label_names.txt", "coarse_label_names.txt"],
+    classes: 100,
+    labelBytes: 2,
+  },
 ];
 
 /** The two parts when the files are those of CIFAR, else undefined. @throws DataError when they are damaged. */
@@ -73,6 +89,12 @@ async function openCifar(listing: Listing): Promise<{ train: Dataset; val: Datas
       const lacking = train.length === 0 ? "data_batch_1.bin to data_batch_5.bin" : "test_batch.bin";
       throw new DataError(`${listing.name} holds a part of CIFAR-10, but no ${lacking}: unpack all of the archive`);
     }
+    const isKnown = (name: string) => format.train.test(name) || format.test.test(name) || format.others.includes(name);
+    leave(
+      listing,
+      "other file",
+      files.flatMap(({ name, index }) => (isKnown(name) ? [] : [index])),
+    );
     const names = files.find(({ name }) => name === format.names);
     const lines = names
       ? Buffer.from(await listing.read(names.index))
@@ -119,7 +141,6 @@ function records(listing: Listing, { labelBytes }: Format, classes: string[], fi
     classes,
     length: where.length,
     imageSize: SIDE,
-    ignored: 0,
     label: (i) => where[i]!.file.bytes[where[i]!.at + labelBytes - 1]!,
     nameOf: (i) => `${listing.name}/${where[i]!.file.path} record ${where[i]!.at / record}`,
     async read(i) {

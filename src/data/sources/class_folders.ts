@@ -1,68 +1,106 @@
 /** A folder of images for each class: at the top, or below train/ and val/. What no other source knows is this. */
 import { DataError } from "../../errors.ts";
 import type { Dataset } from "../dataset.ts";
-import { formatOf, SIGNATURE_BYTES } from "../header.ts";
-import { HIDDEN, IMAGE_ENDING, imagesOf, type Contents, type Listing } from "../listing.ts";
-import { add, group } from "./classes.ts";
+import { imagesAmong, imagesOf, leave, type Contents, type Listing } from "../listing.ts";
+import { add, group, nothingToTrainOn } from "./classes.ts";
+import { partAmong, partOf, type Part } from "./parts.ts";
 import type { Source } from "./source.ts";
 import { classNames } from "./synsets.ts";
 
 export const LAYOUT =
   "expected a folder (or .tar) with one folder of images for each class, or train/ and val/ with such folders";
 
-const TRAIN = "train";
-/** The first of these that is there; test/ is for the end, so it comes last. */
-const VALIDATION = ["val", "valid", "validation", "test"];
-
 export const classFolders: Source = { openListing: arrange };
 
 /** @throws DataError when there are no class folders or no images in them */
 async function arrange(listing: Listing): Promise<Contents> {
   const { paths, name } = listing;
-  const files = Array.from(paths.keys()).filter((i) => !HIDDEN.test(paths[i]!));
-  if (files.length === 0) throw new DataError(`${name} is empty: ${LAYOUT}`);
+  if (paths.length === 0) throw new DataError(`${name} is empty: ${LAYOUT}`);
+  const images = await imagesAmong(listing, paths.keys());
+  if (images.length === 0) {
+    throw new DataError(
+      `${name} holds ${paths.length} files but no class folder with JPEG, PNG or WebP images: ${LAYOUT}`,
+    );
+  }
   // Archives often hold everything below one more folder, with a text or two beside it.
-  const images = files.filter((i) => IMAGE_ENDING.test(paths[i]!));
-  const first = images.length > 0 ? paths[images[0]!]!.split("/") : [];
   let depth = 0;
-  const isBelow = (i: number) => {
-    const parts = paths[i]!.split("/");
-    return parts.length > depth + 2 && parts[depth] === first[depth];
+  while (allBelow(listing, images, depth)) depth++;
+  const parts = Map.groupBy(images, (i) => partOf(folderAt(listing, i, depth) ?? ""));
+  if (parts.has("train") && (parts.has("val") || parts.has("test"))) return arrangeParts(listing, parts, depth);
+  if (parts.has("val") && parts.has("test") && parts.size === 2) {
+    throw nothingToTrainOn(name, foldersAt(listing, images, depth).join(" and "));
+  }
+  const all = byClass(listing, images, depth, name);
+  remarkParts(listing, foldersAt(listing, images, depth));
+  return { all };
+}
+
+/** The folder at a depth on the way to file i; undefined when it does not lie that deep. */
+function folderAt({ paths }: Listing, i: number, depth: number): string | undefined {
+  const path = paths[i]!;
+  let start = 0;
+  for (let passed = 0; ; passed++) {
+    const end = path.indexOf("/", start);
+    if (end < 0) return undefined;
+    if (passed === depth) return path.slice(start, end);
+    start = end + 1;
+  }
+}
+
+function foldersAt(listing: Listing, files: readonly number[], depth: number): string[] {
+  return [...new Set(files.flatMap((i) => folderAt(listing, i, depth) ?? []))].sort();
+}
+
+/** Whether all files lie in folders below one folder at this depth. */
+function allBelow(listing: Listing, files: readonly number[], depth: number): boolean {
+  const folder = folderAt(listing, files[0]!, depth);
+  return files.every((i) => folderAt(listing, i, depth) === folder && folderAt(listing, i, depth + 1) !== undefined);
+}
+
+/** Train and val; test is for the end, and stands in for a val that is not there. */
+function arrangeParts(
+  listing: Listing,
+  parts: ReadonlyMap<Part | undefined, readonly number[]>,
+  depth: number,
+): Contents {
+  const open = (part: Part): Dataset | undefined => {
+    const own = parts.get(part) ?? [];
+    const name = `${listing.name}/${foldersAt(listing, own, depth).join(" + ")}`;
+    let at = depth + 1;
+    // Some archives have training_set/training_set.
+    while (own.length > 0 && partOf(folderAt(listing, own[0]!, at) ?? "") === part && allBelow(listing, own, at)) at++;
+    if (own.some((i) => folderAt(listing, i, at) !== undefined)) return byClass(listing, own, at, name);
+    if (part === "train") throw new DataError(`${name} holds ${own.length} images but no class folder: ${LAYOUT}`);
+    leave(listing, "unlabelled part", own);
+    return undefined;
   };
-  while (images.length > 0 && images.every(isBelow)) depth++;
-  const folderOf = (i: number): string | undefined => {
-    const parts = paths[i]!.split("/");
-    return parts.length > depth + 1 ? parts[depth] : undefined;
-  };
-  const folders = new Set(files.map(folderOf));
-  const val = VALIDATION.find((folder) => folders.has(folder));
-  if (!folders.has(TRAIN) || val === undefined) return { all: await byClass(listing, files, depth, name) };
-  const below = (folder: string) => {
-    const own = files.filter((i) => folderOf(i) === folder);
-    return byClass(listing, own, depth + 1, `${name}/${folder}`);
-  };
-  return { train: await below(TRAIN), val: await below(val) };
+  leave(listing, "no part", parts.get(undefined) ?? []);
+  const [train, val] = [open("train")!, open("val")];
+  if (val) leave(listing, "unused part", parts.get("test") ?? []);
+  const other = val ?? open("test");
+  return other ? { train, val: other } : { all: train };
 }
 
 /** The images whose class is the folder at `depth`. */
-async function byClass(listing: Listing, files: readonly number[], depth: number, name: string): Promise<Dataset> {
+function byClass(listing: Listing, images: readonly number[], depth: number, name: string): Dataset {
   const classFiles = new Map<string, number[]>();
-  let ignored = 0;
-  for (const i of files) {
-    const parts = listing.paths[i]!.split("/");
-    if (parts.length < depth + 2 || !(IMAGE_ENDING.test(parts.at(-1)!) || (await isImage(listing, i)))) ignored++;
-    else add(classFiles, parts[depth]!, i);
+  for (const i of images) {
+    const folder = folderAt(listing, i, depth);
+    if (folder === undefined) leave(listing, "no class", [i]);
+    else add(classFiles, folder, i);
   }
-  if (classFiles.size === 0) {
-    throw new DataError(
-      `${name} holds ${files.length} files but no class folder with JPEG, PNG or WebP images: ${LAYOUT}`,
-    );
-  }
+  if (classFiles.size === 0)
+    throw new DataError(`${name} holds ${images.length} images but no class folder: ${LAYOUT}`);
   const { keys, labels, indices } = group(listing, classFiles);
-  return imagesOf(listing, { name, classes: classNames(keys), labels, indices, ignored });
+  return imagesOf(listing, { name, classes: classNames(keys), labels, indices });
 }
 
-/** Looks into a file. Not done where the ending says what it is, since opening a million files takes minutes. */
-async function isImage(listing: Listing, i: number): Promise<boolean> {
-  return formatOf(await listing.head(i, SIGNATURE_BYTES)) !== undefined;
+/** Of a set with as many parts more classes are expected. */
+const MOST_PARTS = 3;
+
+/** Says that a few classes may be parts whose names are not known, such as train1 and test1. */
+function remarkParts({ name, remarks }: Listing, folders: readonly string[]): void {
+  const alike = folders.filter((folder) => partAmong(folder));
+  if (folders.length > MOST_PARTS || new Set(alike.map(partAmong)).size < 2) return;
+  for (const folder of alike) remarks.add("part as class", `${name}/${folder}`);
 }

@@ -1,9 +1,20 @@
 /** From what files are labelled with to numbered classes, and to parts of a set. */
-import { imagesOf, type Contents, type Listing } from "../listing.ts";
+import { DataError } from "../../errors.ts";
+import { imagesOf, leave, type Contents, type Listing } from "../listing.ts";
+import type { Part } from "./parts.ts";
 
 /** By the bytes of UTF-8, as other programs sort folders. */
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
+}
+
+/**
+ * The names among these, in order. macOS stores an é decomposed (NFD), others as one character (NFC): names that differ
+ * in that alone are one, and it stands where the first of its spellings does.
+ */
+export function distinct(names: Iterable<string>, order = byBytes): string[] {
+  const spellings = [...new Set(names)].sort(order);
+  return [...new Set(spellings.map((name) => name.normalize()))];
 }
 
 export interface Grouped {
@@ -14,8 +25,10 @@ export interface Grouped {
 
 /** Numbers the classes of files (by number in the listing) in the order of their keys; each one's files go by path. */
 export function group(listing: Listing, files: ReadonlyMap<string, readonly number[]>): Grouped {
-  const keys = [...files.keys()].sort(byBytes);
-  const { labels, indices } = inOrder(listing, files, keys);
+  const keys = distinct(files.keys());
+  const merged = new Map<string, number[]>();
+  for (const [key, own] of files) for (const i of own) add(merged, key.normalize(), i);
+  const { labels, indices } = inOrder(listing, merged, keys);
   return { keys, labels, indices };
 }
 
@@ -47,20 +60,6 @@ export function add(files: Map<string, number[]>, key: string, index: number): v
   else files.set(key, [index]);
 }
 
-export type Part = "train" | "val" | "test";
-
-/** What people call the parts of a set. */
-export const PARTS: Readonly<Record<string, Part>> = {
-  train: "train",
-  training: "train",
-  val: "val",
-  valid: "val",
-  validation: "val",
-  dev: "val",
-  test: "test",
-  testing: "test",
-};
-
 export interface Labelled {
   readonly name: string;
   readonly classes: readonly string[];
@@ -68,22 +67,32 @@ export interface Labelled {
   readonly labels: readonly number[];
   readonly indices: readonly number[];
   readonly parts: readonly (Part | undefined)[];
-  readonly ignored: number;
 }
 
-/** The parts of a set, when there is one to train on and one to validate with; val is preferred to test. */
-export function inParts(listing: Listing, { name, classes, labels, indices, parts, ignored }: Labelled): Contents {
-  const val = parts.includes("val") ? "val" : "test";
-  const images = (part: Part | undefined, said: string) => {
-    const own = Array.from(parts.keys()).filter((k) => part === undefined || parts[k] === part);
-    return imagesOf(listing, {
+/**
+ * The parts of a set, when there is one to train on and one to validate with; val is preferred to test.
+ * @throws DataError when there are several, and none to train on
+ */
+export function inParts(listing: Listing, { name, classes, labels, indices, parts }: Labelled): Contents {
+  const there = new Set(parts);
+  const val = there.has("val") ? "val" : "test";
+  const numbersOf = (part: Part) => Array.from(parts.keys()).filter((k) => parts[k] === part);
+  const images = (chosen: readonly number[], said: string) =>
+    imagesOf(listing, {
       name: said,
       classes,
-      labels: Uint32Array.from(own, (k) => labels[k]!),
-      indices: Uint32Array.from(own, (k) => indices[k]!),
-      ignored: part === val ? 0 : ignored,
+      labels: Uint32Array.from(chosen, (k) => labels[k]!),
+      indices: Uint32Array.from(chosen, (k) => indices[k]!),
     });
-  };
-  if (!parts.includes("train") || !parts.includes(val)) return { all: images(undefined, name) };
-  return { train: images("train", `${name} (train)`), val: images(val, `${name} (${val})`) };
+  if (there.size < 2) return { all: images([...parts.keys()], name) };
+  if (!there.has("train")) throw nothingToTrainOn(name, "val and test");
+  if (val === "val") {
+    const unused = numbersOf("test").map((k) => indices[k]!);
+    leave(listing, "unused part", unused);
+  }
+  return { train: images(numbersOf("train"), `${name} (train)`), val: images(numbersOf(val), `${name} (${val})`) };
+}
+
+export function nothingToTrainOn(name: string, parts: string): DataError {
+  return new DataError(`${name} has the parts ${parts}, and none to train on: name one of them, or add train`);
 }

@@ -2,23 +2,23 @@
  * ILSVRC-2012 and ILSVRC-2010 as they are distributed, read without unpacking: the training images as a .tar of a .tar
  * for each synset, those to validate with in one .tar, labelled by the devkit. Either may be unpacked, or alone.
  */
+import { basename, dirname } from "node:path/posix";
 import { DataError } from "../../errors.ts";
 import { descend, descendAll } from "../archive.ts";
 import type { Dataset } from "../dataset.ts";
-import { HIDDEN, IMAGE_ENDING, imagesOf, joined, type Contents, type Listing } from "../listing.ts";
+import { imagesAmong, imagesOf, joined, leave, type Contents, type Listing } from "../listing.ts";
+import { formatByName } from "../names.ts";
 import { add, inOrder } from "./classes.ts";
 import { findDevkit, wanted, type Year } from "./devkit.ts";
+import { partOf } from "./parts.ts";
 import type { Progress, Source } from "./source.ts";
-import { classNames } from "./synsets.ts";
+import { classNames, SYNSET } from "./synsets.ts";
 
 const TRAIN_ARCHIVE = /(?:^|\/)ILSVRC(?:2012|2010)_(?:img|images)_train\.tar$/;
 const VAL_ARCHIVE = /(?:^|\/)ILSVRC(?:2012|2010)_(?:img|images)_val\.tar$/;
 const SYNSET_ARCHIVE = /(?:^|\/)(n\d{8})\.tar$/;
 const SYNSET_IMAGE = /(?:^|\/)(n\d{8})\/[^/]+$/;
 const VAL_IMAGE = /(?:^|\/)ILSVRC(2012|2010)_val_(\d{8})\.jpe?g$/i;
-/** Parts that are no training images, when all is unpacked below one folder. */
-const OTHER_PART = /(?:^|\/)(?:val|test)\//;
-
 export const ilsvrc: Source = {
   async openListing(listing, progress) {
     const { paths } = listing;
@@ -28,11 +28,20 @@ export const ilsvrc: Source = {
     const isVal = valArchive >= 0 || paths.some((path) => VAL_IMAGE.test(path) && !SYNSET_IMAGE.test(path));
     if (!isTrain && !isVal) return undefined;
     const train = trainArchive >= 0 ? await descend(listing, trainArchive) : listing;
-    const classFiles = isTrain ? await synsetArchives(train, progress) : synsetFolders(train);
+    const classFiles = isTrain ? await synsetArchives(train, progress) : await synsetFolders(train);
     const val = valArchive >= 0 ? await descend(listing, valArchive) : listing;
-    return arrangeSynsets(listing, classFiles, isVal ? await valImages(val, listing) : synsetFolders(val, true));
+    leave(listing, "other archive", otherArchives(paths));
+    return arrangeSynsets(listing, classFiles, isVal ? await valImages(val, listing) : await synsetFolders(val, true));
   },
 };
+
+/** Of the test images, of bounding boxes. */
+function otherArchives(paths: readonly string[]): number[] {
+  const known = [TRAIN_ARCHIVE, VAL_ARCHIVE, SYNSET_ARCHIVE];
+  return Array.from(paths.keys()).filter(
+    (i) => paths[i]!.endsWith(".tar") && !known.some((archive) => archive.test(paths[i]!)),
+  );
+}
 
 /** Images by synset. */
 export interface SynsetFiles {
@@ -46,13 +55,15 @@ export interface SynsetFiles {
 }
 
 /** The images in folders that are named after synsets: those to train on, or those below val/. */
-export function synsetFolders(listing: Listing, below = false): SynsetFiles {
+export async function synsetFolders(listing: Listing, below = false): Promise<SynsetFiles> {
+  const folders = Map.groupBy(listing.paths.keys(), (i) => dirname(listing.paths[i]!));
   const files = new Map<string, number[]>();
-  listing.paths.forEach((path, i) => {
-    const wnid = SYNSET_IMAGE.exec(path)?.[1];
-    const fits = below ? /(?:^|\/)val\//.test(path) : !OTHER_PART.test(path);
-    if (wnid && fits && IMAGE_ENDING.test(path) && !HIDDEN.test(path)) add(files, wnid, i);
-  });
+  for (const [folder, own] of folders) {
+    const parts = folder.split("/").map(partOf);
+    const wnid = basename(folder);
+    const fits = below ? parts.includes("val") : !parts.includes("val") && !parts.includes("test");
+    if (SYNSET.test(wnid) && fits) for (const i of await imagesAmong(listing, own)) add(files, wnid, i);
+  }
   return { listing, files };
 }
 
@@ -71,7 +82,7 @@ async function synsetArchives(listing: Listing, progress: Progress): Promise<Syn
     listing,
     inner.map((files, k) => [wnids[k]!, files]),
   );
-  return { ...synsetFolders(all), wnids };
+  return { ...(await synsetFolders(all)), wnids };
 }
 
 /** Images with a number, in the order of their numbers, each in the class that the devkit states. */
@@ -97,6 +108,7 @@ async function valImages(listing: Listing, outer: Listing): Promise<SynsetFiles>
  * @throws DataError when there are images to validate with of a synset that there are none to train on
  */
 export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFiles): Contents {
+  for (const listing of new Set([outer, train.listing, val.listing])) leaveOthers(listing, [train, val]);
   const words = new Map([...(train.words ?? []), ...(val.words ?? [])]);
   const part = ({ listing, files }: SynsetFiles, wnids: readonly string[], name: string): Dataset => {
     const { labels, indices } = inOrder(listing, files, wnids);
@@ -118,4 +130,16 @@ export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFi
   const nameOf = ({ listing }: SynsetFiles, its: string) =>
     train.listing === val.listing ? `${listing.name} (${its})` : listing.name;
   return { train: part(train, wnids, nameOf(train, "train")), val: part(val, wnids, nameOf(val, "val")) };
+}
+
+/** Remarks the images that are in no part, such as those to test with. */
+function leaveOthers(listing: Listing, parts: readonly SynsetFiles[]): void {
+  const own = parts.filter((part) => part.listing === listing).flatMap(({ files }) => [...files.values()].flat());
+  const used = new Set(own);
+  const images = Array.from(listing.paths.keys()).filter((i) => formatByName(listing.paths[i]!));
+  leave(
+    listing,
+    "no part",
+    images.filter((i) => !used.has(i)),
+  );
 }

@@ -5,10 +5,11 @@
 import { dirname } from "node:path";
 import { DataError, oneLine } from "../../errors.ts";
 import { excerpt, openFile, readText } from "../bytes.ts";
-import { filesBelow } from "../folder.ts";
-import { IMAGE_ENDING } from "../listing.ts";
-import { byBytes, inParts, PARTS, type Part } from "./classes.ts";
+import { asStored, filesBelow } from "../folder.ts";
+import { formatByName } from "../names.ts";
+import { byBytes, distinct, inParts } from "./classes.ts";
 import { csvRows, MAX_ROW_LENGTH } from "./csv.ts";
+import { partOf, type Part } from "./parts.ts";
 import type { Source } from "./source.ts";
 import { classNames } from "./synsets.ts";
 
@@ -31,7 +32,7 @@ interface Item {
 }
 
 export const list: Source = {
-  async openFile(path) {
+  async openFile(path, remarks) {
     const read = /\.csv$/i.test(path) ? csvItems : /\.(jsonl|ndjson)$/i.test(path) ? jsonItems : undefined;
     if (!read) return undefined;
     const file = await openFile(path);
@@ -48,21 +49,21 @@ export const list: Source = {
       paths.push(relative(own, `${path}, line ${line}`));
       if (label === "") throw new DataError(`${path}, line ${line}: no label for ${excerpt(own)}`);
       keys.push(oneLine(label));
-      const part = split === undefined ? undefined : PARTS[split.trim().toLowerCase()];
+      const part = split === undefined ? undefined : partOf(split);
       if (split !== undefined && part === undefined)
         throw new DataError(`${path}, line ${line}: the split is "${excerpt(split)}": expected train, val or test`);
       parts.push(part);
     }
     if (paths.length === 0) throw new DataError(`${path} lists no images: expected a line with path,label for each`);
-    const sorted = [...new Set(keys)].sort(sorter(keys));
+    const sorted = distinct(keys, sorter(keys));
     const numbers = new Map(sorted.map((key, label) => [key, label]));
-    return inParts(filesBelow(dirname(path), paths), {
+    const folder = dirname(path);
+    return inParts(filesBelow(folder, await asStored(folder, paths), remarks), {
       name: path,
       classes: classNames(sorted),
-      labels: keys.map((key) => numbers.get(key)!),
+      labels: keys.map((key) => numbers.get(key.normalize())!),
       indices: Array.from(paths.keys()),
       parts,
-      ignored: 0,
     });
   },
 };
@@ -97,7 +98,7 @@ function* csvItems(text: string, name: string): Generator<Item> {
       const named = find((names) => cells.findIndex((cell) => names.includes(cell.trim().toLowerCase())));
       columns = named.path >= 0 && named.label >= 0 ? named : { path: 0, label: 1, split: 2 };
       if (columns === named) continue;
-      if (!IMAGE_ENDING.test(cells[0]!.trim()))
+      if (!formatByName(cells[0]!.trim()))
         throw new DataError(
           `${name}, line ${line}: "${excerpt(cells.join(","))}" names no columns (path,label,split) and no image`,
         );

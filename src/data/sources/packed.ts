@@ -80,7 +80,6 @@ async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Datas
     classes,
     length: images,
     ...(encoding === "raw" && { imageSize: side }),
-    ignored: 0,
     label: (i) => labels[i]!,
     nameOf(i) {
       const { index, k } = locate(i);

@@ -2,7 +2,7 @@
 import { DataError, oneLine } from "../../errors.ts";
 import { excerpt, readText } from "../bytes.ts";
 import type { Listing } from "../listing.ts";
-import { byBytes } from "./classes.ts";
+import { distinct } from "./classes.ts";
 import { classNames, unlike } from "./synsets.ts";
 
 /** A class by its number, its name, or both. */
@@ -77,14 +77,14 @@ export function numberLabels(
     );
   }
   if (!isNumber) {
-    const keys = names ?? [...new Set(labels.map(({ name }) => name!))].sort(byBytes);
-    const numbers = new Map(keys.map((key, number) => [key, number]));
-    const unknown = labels.findIndex(({ name }) => !numbers.has(name!));
+    const keys = names ?? distinct(labels.map(({ name }) => name!));
+    const numbers = new Map(keys.map((key, number) => [key.normalize(), number]));
+    const unknown = labels.findIndex(({ name }) => !numbers.has(name!.normalize()));
     if (unknown >= 0)
       throw new DataError(
         `${where(unknown)}: "${excerpt(labels[unknown]!.name!)}" is none of the ${keys.length} classes listed`,
       );
-    return { classes: named(keys), labels: labels.map(({ name }) => numbers.get(name!)!) };
+    return { classes: named(keys), labels: labels.map(({ name }) => numbers.get(name!.normalize())!) };
   }
   const limit = names?.length ?? MAX_CLASSES;
   const own = new Map<number, string>();
@@ -93,7 +93,7 @@ export function numberLabels(
     if (number! >= limit) throw new DataError(`${where(k)}: class ${number}, of up to ${limit} (from 0)`);
     count = Math.max(count, number! + 1);
     const before = own.get(number!) ?? name;
-    if (name !== undefined && before !== name)
+    if (name !== undefined && before!.normalize() !== name.normalize())
       throw new DataError(
         `${where(k)}: class ${number} is called "${excerpt(name)}", and before "${excerpt(before!)}"`,
       );

@@ -20,12 +20,12 @@ export function parseSynsets(text: string): Map<string, string> {
 }
 
 /**
- * What people call these classes: the words of synsets, where all are synset IDs, else the keys as they are. Words that
- * two classes share get the ID appended.
+ * What people call these classes: the words of synsets, where all are synset IDs, else the keys, their accents composed
+ * (NFC). Words that two classes share get the ID appended.
  * @param words of synsets that are not in the table: a source's own, so that what it leaves out has the same name
  */
 export function classNames(keys: readonly string[], words?: ReadonlyMap<string, string>): readonly string[] {
-  if (!keys.every((key) => SYNSET.test(key))) return keys;
+  if (!keys.every((key) => SYNSET.test(key))) return keys.map((key) => key.normalize());
   table ??= parseSynsets(TABLE);
   const names = keys.map((key) => table!.get(key) ?? words?.get(key) ?? key);
   return unlike(names, keys);

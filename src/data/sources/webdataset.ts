@@ -5,8 +5,11 @@
  */
 import { DataError } from "../../errors.ts";
 import { descend, descendAll } from "../archive.ts";
-import { HIDDEN, IMAGE_ENDING, joined, type Contents, type Listing } from "../listing.ts";
-import { byBytes, inParts, PARTS, type Part } from "./classes.ts";
+import { joined, leave, nameIn, type Contents, type Listing } from "../listing.ts";
+import { formatByName } from "../names.ts";
+import { byBytes, inParts } from "./classes.ts";
+import { partAmong, type Part } from "./parts.ts";
+import { samplesOf } from "./samples.ts";
 import { namesBeside, numberLabels, parseLabel, type Label } from "./shard_labels.ts";
 import type { Source } from "./source.ts";
 
@@ -18,47 +21,23 @@ export const webdataset: Source = {
   async openListing(listing, progress) {
     const { paths } = listing;
     if (await isShard(listing)) return arrangeShards(listing, listing, () => undefined);
-    const shards = Array.from(paths.keys()).filter((i) => paths[i]!.endsWith(".tar") && !HIDDEN.test(paths[i]!));
-    if (shards.length === 0 || paths.some((path) => IMAGE_ENDING.test(path))) return undefined;
+    const shards = Array.from(paths.keys()).filter((i) => paths[i]!.endsWith(".tar"));
+    if (shards.length === 0 || paths.some(formatByName)) return undefined;
     shards.sort((a, b) => byBytes(paths[a]!, paths[b]!));
     const first = await descend(listing, shards[0]!);
     if (!(await isShard(first))) return undefined;
     const all = [first, ...(await descendAll(listing, shards.slice(1), progress))];
     const named = all.map((files, k) => [paths[shards[k]!]!, files] as const);
-    return arrangeShards(listing, joined(listing, named), partOf);
+    return arrangeShards(listing, joined(listing, named), partOfShard);
   },
 };
 
 /** Whether images have labels beside them, of which the first can be made use of. */
 async function isShard(listing: Listing): Promise<boolean> {
   if (listing.depth === 0) return false;
-  const [first] = samplesOf(listing).samples;
+  const [first] = samplesOf(listing);
   if (!first) return false;
   return first.cls !== undefined || (await readLabel(listing, first.json!).catch(() => undefined)) !== undefined;
-}
-
-interface Sample {
-  readonly image: number;
-  readonly cls: number | undefined;
-  readonly json: number | undefined;
-}
-
-/** Images with a label. A sample's files have the same path up to the first dot of their name. */
-function samplesOf({ paths }: Listing): { readonly samples: readonly Sample[]; readonly ignored: number } {
-  const keyOf = (path: string) => path.slice(0, path.indexOf(".", path.lastIndexOf("/") + 1));
-  const labels = { cls: new Map<string, number>(), json: new Map<string, number>() };
-  const images: number[] = [];
-  paths.forEach((path, i) => {
-    if (HIDDEN.test(path)) return;
-    if (IMAGE_ENDING.test(path)) images.push(i);
-    else if (path.endsWith(".cls")) labels.cls.set(keyOf(path), i);
-    else if (path.endsWith(".json")) labels.json.set(keyOf(path), i);
-  });
-  const samples = images
-    .map((image) => ({ image, key: keyOf(paths[image]!) }))
-    .map(({ image, key }) => ({ image, cls: labels.cls.get(key), json: labels.json.get(key) }))
-    .filter(({ cls, json }) => cls !== undefined || json !== undefined);
-  return { samples, ignored: images.length - samples.length };
 }
 
 async function arrangeShards(
@@ -66,7 +45,10 @@ async function arrangeShards(
   files: Listing,
   part: (path: string) => Part | undefined,
 ): Promise<Contents> {
-  const { samples, ignored } = samplesOf(files);
+  const twice = files.remarks.get("replaced member");
+  if (twice)
+    throw new DataError(`${twice.example} is there twice: which label is whose can't be told: name each sample once`);
+  const samples = samplesOf(files, (kind, i) => leave(files, kind, [i]));
   const names = await namesBeside(outer);
   const labels: Label[] = [];
   const named = new Set<number>();
@@ -82,33 +64,31 @@ async function arrangeShards(
       labels.push(other?.name !== undefined ? { ...label, name: other.name } : label);
     }
   }
-  const where = (k: number) => `${files.name}/${files.paths[(samples[k]!.cls ?? samples[k]!.json)!]}`;
+  const where = (k: number) => nameIn(files, (samples[k]!.cls ?? samples[k]!.json)!);
   const numbered = numberLabels(labels, names, where);
   const parts = samples.map(({ image }) => part(files.paths[image]!));
   const lost = parts.indexOf(undefined);
   if (lost >= 0 && parts.some((own) => own !== undefined)) {
-    const path = `${files.name}/${files.paths[samples[lost]!.image]}`;
+    const path = nameIn(files, samples[lost]!.image);
     throw new DataError(`${path} is in no part, and others are: name its shard train-… or val-…, or move it there`);
   }
   const indices = samples.map(({ image }) => image);
-  return inParts(files, { name: outer.name, ...numbered, indices, parts, ignored });
+  return inParts(files, { name: outer.name, ...numbered, indices, parts });
 }
 
 /** From the shard's folders or name: the first word of those that parts are called. */
-function partOf(path: string): Part | undefined {
-  const shard = path.slice(0, path.indexOf(".tar"));
-  for (const word of shard.toLowerCase().split(/[^a-z]+/)) if (Object.hasOwn(PARTS, word)) return PARTS[word];
-  return undefined;
+function partOfShard(path: string): Part | undefined {
+  return partAmong(path.slice(0, path.indexOf(".tar")));
 }
 
 async function requireLabel(files: Listing, i: number): Promise<Label> {
   const label = await readLabel(files, i);
   if (label) return label;
-  throw new DataError(`${files.name}/${files.paths[i]} has no "label", "cls" or "class" of text or a whole number`);
+  throw new DataError(`${nameIn(files, i)} has no "label", "cls" or "class" of text or a whole number`);
 }
 
 async function readLabel(files: Listing, i: number): Promise<Label | undefined> {
-  const name = `${files.name}/${files.paths[i]}`;
+  const name = nameIn(files, i);
   const bytes = await files.head(i, MAX_LABEL_BYTES + 1);
   if (bytes.length > MAX_LABEL_BYTES)
     throw new DataError(`${name} has more than ${MAX_LABEL_BYTES} bytes: it is no label`);
