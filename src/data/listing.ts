@@ -1,4 +1,5 @@
 /** A set of files in a folder or in an archive, and sets of images made of them. */
+import { DataError } from "../errors.ts";
 import type { Bytes } from "./bytes.ts";
 import type { Dataset, Place } from "./dataset.ts";
 import { formatOf, SIGNATURE_BYTES } from "./header.ts";
@@ -41,16 +42,31 @@ export function leave(listing: Listing, kind: RemarkKind, files: Iterable<number
 /**
  * Those of the files that are images: by their ending, else by their first bytes, since a look into each of a million
  * files would take minutes. What an image really holds shows when it is decoded. Others are left alone.
- * @throws DataError when a file can't be read
+ * @throws DataError when an archive can't be read
  */
 export async function imagesAmong(listing: Listing, files: Iterable<number>): Promise<number[]> {
   const images: number[] = [];
   for (const i of files) {
     const path = listing.paths[i]!;
-    if (formatByName(path) || formatOf(await listing.head(i, SIGNATURE_BYTES))) images.push(i);
-    else leave(listing, kindOfOther(path), [i]);
+    if (formatByName(path)) images.push(i);
+    else {
+      const head = await beginning(listing, i);
+      if (head && formatOf(head)) images.push(i);
+      else leave(listing, head ? kindOfOther(path) : "unreadable", [i]);
+    }
   }
   return images;
+}
+
+/** The first bytes of file i; undefined for a file in a folder that can't be read. */
+async function beginning(listing: Listing, i: number): Promise<Uint8Array | undefined> {
+  try {
+    return await listing.head(i, SIGNATURE_BYTES);
+  } catch (error) {
+    // It is not the archive that is damaged.
+    if (listing.depth === 0 && error instanceof DataError) return undefined;
+    throw error;
+  }
 }
 
 /** What a file is that is no image. */

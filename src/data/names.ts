@@ -21,8 +21,9 @@ const OTHER_FORMAT =
 
 /** The format that a file is named after; undefined when its name is none of an image. */
 export function formatByName(path: string): ImageHeader["format"] | undefined {
-  const ending = path.slice(path.lastIndexOf(".") + 1).toLowerCase();
-  return Object.hasOwn(FORMATS, ending) ? FORMATS[ending] : undefined;
+  const dot = path.lastIndexOf(".");
+  const ending = path.slice(dot + 1).toLowerCase();
+  return dot >= 0 && Object.hasOwn(FORMATS, ending) ? FORMATS[ending] : undefined;
 }
 
 export const isOtherFormat = (path: string): boolean => OTHER_FORMAT.test(path);

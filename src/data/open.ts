@@ -55,16 +55,18 @@ export async function openDataset(
   { val, holdOut = 0.1, seed = 0, onProgress = () => {} }: OpenOptions = {},
 ): Promise<Opened> {
   const opened: Contents[] = [];
-  const remarks = new Remarks();
+  // Of each path its own: what a source asks for is what it said itself.
+  const [own, others] = [new Remarks(), new Remarks()];
+  const remarks = () => [...own.list(), ...others.list()];
   try {
-    const contents = await openPath(path, onProgress, remarks);
+    const contents = await openPath(path, onProgress, own);
     opened.push(contents);
     let parts: Pick<Opened, "train" | "val">;
     if (val !== undefined) {
-      const other = await openPath(val, onProgress, remarks);
+      const other = await openPath(val, onProgress, others);
       opened.push(other);
-      if (!("all" in contents)) remarkUnused(contents.val, remarks);
-      if (!("all" in other)) remarkUnused(other.train, remarks);
+      if (!("all" in contents)) remarkUnused(contents.val, own);
+      if (!("all" in other)) remarkUnused(other.train, others);
       parts = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
     } else if (!("all" in contents)) parts = contents;
     else parts = holdOut > 0 ? split(contents.all, holdOut, seed) : { train: contents.all, val: contents.all };
@@ -83,10 +85,10 @@ export async function openDataset(
           `add images, or name others with --val`,
       );
     }
-    return { ...parts, remarks: remarks.list() };
+    return { ...parts, remarks: remarks() };
   } catch (error) {
     for (const contents of opened) await ("all" in contents ? contents.all : contents.train).close();
-    throw error instanceof DataError ? withRemarks(error, remarks) : error;
+    throw error instanceof DataError ? withRemarks(error, remarks()) : error;
   }
 }
 

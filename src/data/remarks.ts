@@ -11,6 +11,7 @@ const KINDS = {
   "other format": ["image in a format that can't be read", "images in formats that can't be read"],
   hidden: ["hidden or system item", "hidden or system items"],
   "broken name": ["file or folder whose name is no UTF-8", "files or folders whose names are no UTF-8"],
+  unreadable: ["file that can't be read", "files that can't be read"],
   pipe: ["pipe", "pipes"],
   socket: ["socket", "sockets"],
   device: ["device", "devices"],
@@ -79,8 +80,7 @@ export function inWords(remark: Remark, short: (path: string) => string = (path)
 }
 
 /** An error that also says what was left alone, which may be its reason. */
-export function withRemarks(error: DataError, remarks: Remarks): DataError {
-  const said = remarks.list().map((remark) => inWords(remark));
-  if (said.length === 0) return error;
-  return new DataError([error.message, ...said].join("; "), { cause: error });
+export function withRemarks(error: DataError, remarks: readonly Remark[]): DataError {
+  if (remarks.length === 0) return error;
+  return new DataError([error.message, ...remarks.map((remark) => inWords(remark))].join("; "), { cause: error });
 }

@@ -61,7 +61,7 @@ async function imagesIn(folder: string, remarks: Remarks): Promise<string[]> {
   const listing = await openFolder(folder, remarks);
   const files = (await imagesAmong(listing, listing.paths.keys())).map((i) => listing.paths[i]!).sort();
   if (files.length > 0) return files.map((file) => join(folder, file));
-  throw withRemarks(new DataError(`there is no JPEG, PNG or WebP image in the folder ${folder}`), remarks);
+  throw withRemarks(new DataError(`there is no JPEG, PNG or WebP image in the folder ${folder}`), remarks.list());
 }
 
 /** @throws DataError when it can't be read, or has more bytes than an image file may have */

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
@@ -128,4 +128,81 @@ test("what is no shard is left to others; what is large is no label", async () =
   expect(await complaint(openDataset(large, whole))).toEndWith("1.cls has more than 65536 bytes: it is no label");
   const bad = await folder({ "set.tar": shard({ "1.cls": "7", "1.jpg": images[0]! }), "classes.txt": "one\ntwo\n" });
   expect(await complaint(openDataset(bad, whole))).toEndWith("set.tar/1.cls: class 7, of up to 2 (from 0)");
+});
+
+describe("one image a sample, with its own label", () => {
+  const opened = async (files: Files) => {
+    const path = file(shard(files));
+    const sets = await openDataset(path, whole);
+    const bytes = await Promise.all(Array.from({ length: sets.train.length }, (_, i) => bytesOf(sets.train, i)));
+    await sets.train.close();
+    const of = bytes.map((each) => images.findIndex((own) => each.equals(own)));
+    return { images: list(sets.train, path).map((name, i) => `${name} = ${of[i]}`), left: left(sets, path) };
+  };
+
+  test("keys with dots", async () => {
+    const numbered = [0, 1, 2, 3].flatMap((k) => [
+      [`clip_1.${k}.jpg`, images[k]!] as const,
+      [`clip_1.${k}.cls`, `${k % 2}`] as const,
+    ]);
+    expect(await opened(Object.fromEntries(numbered))).toEqual({
+      images: [0, 1, 2, 3].map((k) => `${k % 2}: clip_1.${k}.jpg = ${k}`),
+      left: [],
+    });
+    // Without a label of its own a frame is not given that of its clip.
+    const lone = { "clip_1.0.jpg": images[0]!, "clip_1.cls": "1", "v1.0/a.jpg": images[1]!, "v1.0/a.CLS": "0" };
+    expect(await opened(lone)).toEqual({
+      images: ["0: v1.0/a.jpg = 1"],
+      left: ["1 unlabelled image: clip_1.0.jpg", "1 lone label: clip_1.cls"],
+    });
+  });
+
+  test("masks and second images are left alone", async () => {
+    const sample = (key: string, ...endings: string[]): Files => ({
+      ...Object.fromEntries(endings.map((ending, k) => [`${key}.${ending}`, images[k]!])),
+      [`${key}.cls`]: "0",
+      [`${key}.txt`]: "what is seen",
+    });
+    const found = await opened({
+      ...sample("0", "mask.png", "jpg"),
+      ...sample("1", "webp", "png", "jpeg", "JPG"),
+      ...sample("2", "image.png"),
+      ...sample("3", "mask.png"),
+      ...sample("4"),
+    });
+    expect(found).toEqual({
+      images: ["0: 0.jpg = 1", "0: 1.JPG = 3", "0: 2.image.png = 0"],
+      left: ["5 other file: 0.txt", "5 second image: 0.mask.png", "2 lone label: 3.cls"],
+    });
+    const path = file(shard(sample("5", "left.png", "right.png")));
+    expect(await complaint(openDataset(path, whole))).toBe(
+      `${path}/5.left.png and 5.right.png are images of one sample: call the one that counts jpg or png`,
+    );
+  });
+
+  test("keys that are there twice", async () => {
+    const one = (cls: string, k: number) => [
+      { path: "1.jpg", contents: images[k]! },
+      { path: "1.cls", contents: cls },
+    ];
+    const path = file(tar(...one("0", 0), ...one("1", 1)));
+    expect(await complaint(openDataset(path, whole))).toStartWith(
+      `${path}/1.cls is there twice: which label is whose can't be told: name each sample once`,
+    );
+    // In shards of their own they are two.
+    const two = await folder({ "a.tar": tar(...one("0", 0)), "b.tar": tar(...one("1", 1)) });
+    expect(list((await openDataset(two, whole)).train, two)).toEqual(["0: a.tar/1.jpg", "1: b.tar/1.jpg"]);
+  });
+
+  test("links are samples like others", async () => {
+    const path = file(
+      tar(
+        { path: "0.jpg", contents: images[0]! },
+        { path: "0.cls", contents: "0" },
+        { path: "1.jpg", type: "2", link: "0.jpg" },
+        { path: "1.cls", type: "1", link: "0.cls" },
+      ),
+    );
+    expect(list((await openDataset(path, whole)).train, path)).toEqual(["0: 0.jpg", "0: 1.jpg"]);
+  });
 });

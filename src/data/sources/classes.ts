@@ -94,5 +94,5 @@ export function inParts(listing: Listing, { name, classes, labels, indices, part
 }
 
 export function nothingToTrainOn(name: string, parts: string): DataError {
-  return new DataError(`${name} has the parts ${parts}, and none to train on: name one of them, or add train`);
+  return new DataError(`${name} has the parts ${parts}, and none to train on: keep one of them, or add train`);
 }
