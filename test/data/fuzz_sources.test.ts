@@ -97,12 +97,40 @@ const members = () =>
     { path: "cut.png", contents: image },
     { path: "set/../../b/2.png", contents: image },
   );
+/** To files and folders, through one another, in circles, to nothing and to elsewhere. */
+const links = () => {
+  const link = (path: string, target: string, type = "2") => ({ path, type, link: target });
+  return tar(
+    { path: "set/a/1.png", contents: image },
+    link("set/a/2.png", "set/a/1.png", "1"),
+    link("set/b/1.png", "../a/1.png"),
+    link("set/b/2.png", "set/c/1.png", "1"),
+    { path: "set/c/1.png", contents: image },
+    link("set/d", "c"),
+    link("set/d2", "d/../d"),
+    link("set/a/up", "../.."),
+    link("set/b/self", "self"),
+    link("set/b/3.png", "set/b/3.png", "1"),
+    link("set/b/4.png", "5.png"),
+    link("set/b/5.png", "4.png"),
+    link("set/b/6.png", "/etc/hostname"),
+    link("set/b/7.png", "../../../7.png"),
+    link("set/b/8.png", "none.png", "1"),
+    { path: "././@LongLink", type: "K", contents: `../${"c/../".repeat(30)}a/1.png\0` },
+    link("set/b/9.png", "cut"),
+    pax({ linkpath: "../a" }),
+    link("set/b/deeper", "cut"),
+  );
+};
 const shard = () =>
   tar(
     { path: "1.png", contents: image },
     { path: "1.cls", contents: "0" },
     { path: "2.png", contents: image },
     { path: "2.json", contents: '{"label": 1, "class_name": "dog"}' },
+    { path: "3.0.png", contents: image },
+    { path: "3.0.mask.png", contents: image },
+    { path: "3.0.cls", type: "1", link: "1.cls" },
   );
 const META = "ILSVRC2012_devkit_t12/data/meta.mat";
 const unpacked = async (compressed: boolean): Promise<Files> => {
@@ -114,6 +142,13 @@ const CASES: Readonly<Record<string, Case>> = {
   "a .tar": { files: () => ({ "set.tar": members() }), target: "set.tar", given: "set.tar" },
   "a .tar with sums put right": {
     files: () => ({ "set.tar": members() }),
+    target: "set.tar",
+    given: "set.tar",
+    repair: withChecksums,
+  },
+  "links in a .tar": { files: () => ({ "set.tar": links() }), target: "set.tar", given: "set.tar" },
+  "links in a .tar with sums put right": {
+    files: () => ({ "set.tar": links() }),
     target: "set.tar",
     given: "set.tar",
     repair: withChecksums,
