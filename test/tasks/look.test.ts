@@ -166,7 +166,8 @@ describe("sets that are not as they should be", () => {
       "broken/notes.txt": "no image",
     });
     const { result, picture } = await sheet({ data: at("odd") });
-    expect(result).toMatchObject({ images: 3, measured: 1, ignored: 1, classes: 2 });
+    expect(result).toMatchObject({ images: 3, measured: 1, classes: 2 });
+    expect(result.remarks).toEqual([{ kind: "other file", count: 1, example: `${at("odd")}/broken/notes.txt` }]);
     expect(result.bad.length).toBe(2);
     expect(result.bad[0]).toStartWith(`${at("odd")}/broken/1.png: `);
     expect(result.warnings[0]).toBe(

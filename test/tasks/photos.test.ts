@@ -28,7 +28,8 @@ describe.skipIf(missing)(
       );
       expect(interrupted).toBe(false);
       // One of the files is a GIF that stands for a photo that was lost.
-      expect(events[0]).toMatchObject({ type: "start", train: 244, val: 153, classes: 2 });
+      expect(events[0]).toMatchObject({ type: "remark", kind: "other format", count: 1 });
+      expect(events[1]).toMatchObject({ type: "start", train: 244, val: 153, classes: 2 });
       expect(events.filter(({ type }) => type === "bad")).toEqual([]);
       expect(val!.loss).toBeFinite();
       expect(val!.top1).toBeLessThan(1);

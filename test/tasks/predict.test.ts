@@ -1,6 +1,6 @@
 /** Predictions of odd images and odd names, and the picture of them. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { openReference } from "../../src/backends/reference.ts";
@@ -52,8 +52,9 @@ describe("images", () => {
       ...{ "a.png": png, "b.png": png.subarray(0, 60), "c.jpg": "", "d/e.PNG": png, "notes.txt": "notes" },
       ...{ "._a.png": "what macOS leaves", ".cache/f.png": png, "g.webp": "RIFF....WEBPVP8 " },
     });
-    mkdirSync(at("mixed", "h.png"));
-    const { found } = await ask([at("mixed")]);
+    // A folder may be called anything.
+    await writeFiles(at("mixed", "h.png"), { i: png, "j.gif": "GIF89a", "k.JFIF": png });
+    const { found, result } = await ask([at("mixed")]);
     const said = found.map((each) => [each.image.slice(at("mixed").length + 1), "error" in each]);
     expect(said).toEqual([
       ["a.png", false],
@@ -61,8 +62,49 @@ describe("images", () => {
       ["c.jpg", true],
       [join("d", "e.PNG"), false],
       ["g.webp", true],
-      ["h.png", true],
+      [join("h.png", "i"), false],
+      [join("h.png", "k.JFIF"), false],
     ]);
+    expect(result.remarks).toEqual([
+      { kind: "other file", count: 1, example: `${at("mixed")}/notes.txt` },
+      { kind: "other format", count: 1, example: `${at("mixed")}/h.png/j.gif` },
+      { kind: "hidden", count: 2, example: `${at("mixed")}/._a.png` },
+    ]);
+  });
+
+  describe.skipIf(process.platform === "win32")("links and pipes", () => {
+    test("in a folder: links are followed, circles and pipes left alone", async () => {
+      await writeFiles(at("linked", "a"), { "1.png": figurePng(0, 0) });
+      symlinkSync("..", at("linked", "a", "up"));
+      symlinkSync("a", at("linked", "b"));
+      expect(Bun.spawnSync(["mkfifo", at("linked", "a", "2.png")]).exitCode).toBe(0);
+      const { found, result } = await ask([at("linked")]);
+      expect(found.map(({ image }) => image)).toEqual([at("linked", "a", "1.png"), at("linked", "b", "1.png")]);
+      expect(result.remarks.map(({ kind, count }) => [kind, count])).toEqual([
+        ["pipe", 2],
+        ["circular link", 2],
+      ]);
+    });
+
+    test("a folder without images says what is in it", async () => {
+      mkdirSync(at("piped"));
+      expect(Bun.spawnSync(["mkfifo", at("piped", "1.png")]).exitCode).toBe(0);
+      await expect(ask([at("piped")])).rejects.toThrow(
+        `there is no JPEG, PNG or WebP image in the folder ${at("piped")}; left alone: 1 pipe (${at("piped", "1.png")})`,
+      );
+    });
+
+    test("a pipe that is named is read to its end", async () => {
+      writeFileSync(at("whole.png"), figurePng(1, 0));
+      const [pipe, whole] = [at("pipe"), at("whole.png")];
+      expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
+      const halves = 'head -c 50 "$0" > "$1.a"; tail -c +51 "$0" > "$1.b"; cat "$1.a" "$1.b" > "$1"';
+      const writer = Bun.spawn(["sh", "-c", halves, whole, pipe]);
+      const { found } = await ask([pipe, whole]);
+      expect(await writer.exited).toBe(0);
+      const [piped, named] = found.map((each) => ("classes" in each ? each.classes : each.error));
+      expect(piped).toEqual(named!);
+    });
   });
 });
 
