@@ -5,7 +5,7 @@ import { openDataset } from "../../src/data/open.ts";
 import { classNames } from "../../src/data/sources/synsets.ts";
 import { plain, tar, temporaryFolder, type Files, type Member } from "./fixtures.ts";
 import { challengeNumber, devkitFiles, ilsvrc, metaMat, photos, valName, type Photo } from "./imagenet_fixture.ts";
-import { bytesOf, complaint, list, maker } from "./sets.ts";
+import { bytesOf, complaint, left, list, maker } from "./sets.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -47,6 +47,13 @@ describe("ILSVRC-2012 as distributed", () => {
     expect(sets.val.name).toBe(`${path}/${VAL}`);
     await expectAll(sets);
     await expect(sets.train.read(0)).rejects.toThrow();
+  });
+
+  test("archives and images that are no part of it are left alone", async () => {
+    const path = await folder({ ...archives, "ILSVRC2012_img_test.tar": "not looked at", "photos/1.jpg": "other" });
+    const sets = await openDataset(path);
+    expect(left(sets, path)).toEqual(["1 other archive: ILSVRC2012_img_test.tar", "1 no part: photos/1.jpg"]);
+    await expectAll(sets);
   });
 
   test("the devkit unpacked, the training images unpacked once, all of it one folder further down", async () => {
@@ -193,6 +200,9 @@ describe("Kaggle's layout", () => {
     const path = await folder(layout());
     for (const given of [path, join(path, "ILSVRC"), join(path, "ILSVRC", "Data", "CLS-LOC")])
       await expectAll(await openDataset(given));
+    expect(left(await openDataset(path), path)).toEqual([
+      "1 no part: ILSVRC/Data/CLS-LOC/test/ILSVRC2012_test_00000001.JPEG",
+    ]);
   });
 
   test("a solution that lacks an image, or a label", async () => {

@@ -4,6 +4,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { escaped, formatByName, isOtherFormat, spelled, systemPart } from "../../src/data/names.ts";
 import { openDataset } from "../../src/data/open.ts";
+import { parsePack } from "../../src/data/pack.ts";
+import { Reader } from "../../src/data/reading.ts";
 import { namedWeights } from "../../src/data/sampling.ts";
 import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
 import { bytesOf, complaint, left, list, maker } from "./sets.ts";
@@ -115,6 +117,14 @@ describe("accents, composed (NFC) or not (NFD)", () => {
     }
   });
 
+  test("a pack of decomposed names has composed ones", () => {
+    const axes = { values: [1, 1, 1], vectors: [[1, 0, 0], [0, 1, 0], [0, 0, 1]] }; // prettier-ignore
+    const statistics = { images: 0, channelMean: [0, 0, 0], covariance: Array(9).fill(0), axes };
+    const parts = { train: { images: 0, classCounts: [0, 0], shards: [] }, val: null };
+    const pack = { format: "alexnet-pack-1", side: 8, encoding: "raw", classes: [decomposed, "f"], parts, statistics };
+    expect(parsePack(JSON.stringify(pack), "pack.json").classes).toEqual([composed, "f"]);
+  });
+
   test("names in shards, and beside them", async () => {
     const shard = inTar({
       "1.png": image,
@@ -123,10 +133,13 @@ describe("accents, composed (NFC) or not (NFD)", () => {
       "2.json": JSON.stringify({ label: composed }),
     });
     const path = await folder({ "set.tar": shard });
-    expect((await openDataset(path, whole)).train.classes).toEqual([composed]);
+    const { train: unnamed } = await openDataset(path, whole);
+    expect(unnamed.classes).toEqual([composed]);
+    await unnamed.close();
     await Bun.write(join(path, "classes.txt"), `zoo\n${decomposed}\n`);
     const { train } = await openDataset(path, whole);
     expect([train.classes, train.label(0), train.label(1)]).toEqual([["zoo", composed], 1, 1]);
+    await train.close();
   });
 });
 
@@ -187,6 +200,10 @@ describe("nothing is left out in silence", () => {
     const { train } = await openDataset(join(path, "list.csv"), whole);
     await expect(train.read(1)).rejects.toThrow("a/2.png is a pipe");
     await expect(train.read(2)).rejects.toThrow("b/2.png is a device");
+    const reader = new Reader();
+    for (const [i, kind] of ["pipe", "device"].entries())
+      expect(() => reader.read(train.place!(1 + i))).toThrow(`it is a ${kind}`);
+    reader.close();
     expect(await complaint(openDataset(join(path, "a", "2.png")))).toEndWith(
       "2.png is a pipe, in which nothing has a place: save what comes from it as a file",
     );

@@ -191,7 +191,9 @@ describe("one image a sample, with its own label", () => {
     );
     // In shards of their own they are two.
     const two = await folder({ "a.tar": tar(...one("0", 0)), "b.tar": tar(...one("1", 1)) });
-    expect(list((await openDataset(two, whole)).train, two)).toEqual(["0: a.tar/1.jpg", "1: b.tar/1.jpg"]);
+    const { train } = await openDataset(two, whole);
+    expect(list(train, two)).toEqual(["0: a.tar/1.jpg", "1: b.tar/1.jpg"]);
+    await train.close();
   });
 
   test("links are samples like others", async () => {
@@ -203,6 +205,8 @@ describe("one image a sample, with its own label", () => {
         { path: "1.cls", type: "1", link: "0.cls" },
       ),
     );
-    expect(list((await openDataset(path, whole)).train, path)).toEqual(["0: 0.jpg", "0: 1.jpg"]);
+    const { train } = await openDataset(path, whole);
+    expect(list(train, path)).toEqual(["0: 0.jpg", "0: 1.jpg"]);
+    await train.close();
   });
 });

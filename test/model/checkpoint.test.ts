@@ -45,6 +45,14 @@ test("weights, velocities, mean, classes and state come back", async () => {
   }
 });
 
+test("class names come back composed (NFC), as sets of images have them", async () => {
+  const other = join(folder.path, "decomposed.safetensors");
+  await saveCheckpoint(other, { model, classes: ["e\u0301", "f", "g"], mean, state: {} });
+  const checkpoint = openCheckpoint(other);
+  expect(checkpoint.classes).toEqual(["\u00e9", "f", "g"]);
+  checkpoint.close();
+});
+
 test("parameters have PyTorch's names and shapes", () => {
   const file = openSafetensors(path);
   expect(file.tensors.get("conv1.weight")!.shape).toEqual([32, 3, 5, 5]);

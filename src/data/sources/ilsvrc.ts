@@ -6,7 +6,7 @@ import { basename, dirname } from "node:path/posix";
 import { DataError } from "../../errors.ts";
 import { descend, descendAll } from "../archive.ts";
 import type { Dataset } from "../dataset.ts";
-import { imagesAmong, imagesOf, joined, leave, type Contents, type Listing } from "../listing.ts";
+import { imagesOf, joined, leave, type Contents, type Listing } from "../listing.ts";
 import { formatByName } from "../names.ts";
 import { add, inOrder } from "./classes.ts";
 import { findDevkit, wanted, type Year } from "./devkit.ts";
@@ -19,6 +19,7 @@ const VAL_ARCHIVE = /(?:^|\/)ILSVRC(?:2012|2010)_(?:img|images)_val\.tar$/;
 const SYNSET_ARCHIVE = /(?:^|\/)(n\d{8})\.tar$/;
 const SYNSET_IMAGE = /(?:^|\/)(n\d{8})\/[^/]+$/;
 const VAL_IMAGE = /(?:^|\/)ILSVRC(2012|2010)_val_(\d{8})\.jpe?g$/i;
+
 export const ilsvrc: Source = {
   async openListing(listing, progress) {
     const { paths } = listing;
@@ -28,14 +29,14 @@ export const ilsvrc: Source = {
     const isVal = valArchive >= 0 || paths.some((path) => VAL_IMAGE.test(path) && !SYNSET_IMAGE.test(path));
     if (!isTrain && !isVal) return undefined;
     const train = trainArchive >= 0 ? await descend(listing, trainArchive) : listing;
-    const classFiles = isTrain ? await synsetArchives(train, progress) : await synsetFolders(train);
+    const classFiles = isTrain ? await synsetArchives(train, progress) : synsetFolders(train);
     const val = valArchive >= 0 ? await descend(listing, valArchive) : listing;
     leave(listing, "other archive", otherArchives(paths));
-    return arrangeSynsets(listing, classFiles, isVal ? await valImages(val, listing) : await synsetFolders(val, true));
+    return arrangeSynsets(listing, classFiles, isVal ? await valImages(val, listing) : synsetFolders(val, true));
   },
 };
 
-/** Of the test images, of bounding boxes. */
+/** Those of the test images, or of bounding boxes. */
 function otherArchives(paths: readonly string[]): number[] {
   const known = [TRAIN_ARCHIVE, VAL_ARCHIVE, SYNSET_ARCHIVE];
   return Array.from(paths.keys()).filter(
@@ -54,15 +55,18 @@ export interface SynsetFiles {
   readonly ids?: ReadonlyMap<string, number>;
 }
 
-/** The images in folders that are named after synsets: those to train on, or those below val/. */
-export async function synsetFolders(listing: Listing, below = false): Promise<SynsetFiles> {
+/**
+ * The images in folders that are named after synsets: those to train on, or those below val/. All of ImageNet's have an
+ * ending, and the half a million annotations that may be there are not looked into.
+ */
+export function synsetFolders(listing: Listing, below = false): SynsetFiles {
   const folders = Map.groupBy(listing.paths.keys(), (i) => dirname(listing.paths[i]!));
   const files = new Map<string, number[]>();
   for (const [folder, own] of folders) {
     const parts = folder.split("/").map(partOf);
     const wnid = basename(folder);
     const fits = below ? parts.includes("val") : !parts.includes("val") && !parts.includes("test");
-    if (SYNSET.test(wnid) && fits) for (const i of await imagesAmong(listing, own)) add(files, wnid, i);
+    if (SYNSET.test(wnid) && fits) for (const i of own) if (formatByName(listing.paths[i]!)) add(files, wnid, i);
   }
   return { listing, files };
 }
@@ -82,7 +86,7 @@ async function synsetArchives(listing: Listing, progress: Progress): Promise<Syn
     listing,
     inner.map((files, k) => [wnids[k]!, files]),
   );
-  return { ...(await synsetFolders(all)), wnids };
+  return { ...synsetFolders(all), wnids };
 }
 
 /** Images with a number, in the order of their numbers, each in the class that the devkit states. */
@@ -136,10 +140,7 @@ export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFi
 function leaveOthers(listing: Listing, parts: readonly SynsetFiles[]): void {
   const own = parts.filter((part) => part.listing === listing).flatMap(({ files }) => [...files.values()].flat());
   const used = new Set(own);
-  const images = Array.from(listing.paths.keys()).filter((i) => formatByName(listing.paths[i]!));
-  leave(
-    listing,
-    "no part",
-    images.filter((i) => !used.has(i)),
-  );
+  for (const [i, path] of listing.paths.entries()) {
+    if (formatByName(path) && !used.has(i)) leave(listing, "no part", [i]);
+  }
 }

@@ -23,7 +23,7 @@ export const kaggle: Source = {
     if (solution === undefined) return undefined;
     const words = parseSynsets((await textOf(listing, MAPPING))?.text ?? "");
     const val = valImages(listing, solution);
-    return arrangeSynsets(listing, await synsetFolders(listing), { ...val, words });
+    return arrangeSynsets(listing, synsetFolders(listing), { ...val, words });
   },
 };
 
