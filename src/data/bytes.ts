@@ -16,10 +16,10 @@ export interface Bytes {
   close(): Promise<void>;
 }
 
-/** Opens for reading without waiting, as a pipe would for somebody to write to it. Windows has no such pipes. */
+/** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
 export const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
 
-/** What a thing that is neither file nor folder is; undefined for those. */
+/** Says what something is that is neither a file nor a folder; undefined for those. */
 export function specialKind(found: Pick<Stats, "isFile" | "isDirectory" | "isFIFO" | "isSocket">) {
   if (found.isFile() || found.isDirectory()) return undefined;
   return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
@@ -35,7 +35,7 @@ export async function openFile(path: string): Promise<Bytes> {
   const kind = specialKind(found);
   if (kind) {
     await file.close();
-    throw new DataError(`${path} is a ${kind}, in which nothing has a place: save what comes from it as a file`);
+    throw new DataError(`${path} is a ${kind}, which can't be read from one place to another: save it to a file`);
   }
   let closing: Promise<void> | undefined;
   return {

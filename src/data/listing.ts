@@ -10,7 +10,7 @@ import type { RemarkKind, Remarks } from "./remarks.ts";
 export interface Listing {
   /** For people: the path of the folder or archive. */
   readonly name: string;
-  /** What the files are without, and what whoever looks through them leaves alone. */
+  /** What was left alone; whoever passes over some of the files adds to it. */
   readonly remarks: Remarks;
   readonly paths: readonly string[];
   /** In how many archives the files lie, one in the other: 0 in a folder. */

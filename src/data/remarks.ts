@@ -2,7 +2,6 @@
  * What was left alone where images were looked for, and what looks odd there: counted by kind, with one example, so
  * that every command can say it in the same words.
  */
-
 import { DataError } from "../errors.ts";
 
 /** What people call one of a kind, and several. */
@@ -15,7 +14,7 @@ const KINDS = {
   pipe: ["pipe", "pipes"],
   socket: ["socket", "sockets"],
   device: ["device", "devices"],
-  "circular link": ["link that leads back to itself or to a folder it is in", "links that lead in circles"],
+  "circular link": ["link that leads in a circle", "links that lead in circles"],
   "dangling link": ["link to nothing", "links to nothing"],
   "outward path": ["path or link that leads out of its archive", "paths or links that lead out of their archive"],
   "replaced member": ["member replaced by a later one of its name", "members replaced by later ones of their names"],

@@ -80,14 +80,18 @@ function namesOf({ paths }: Index, links: readonly Link[], leave: Leave): Map<st
     set(link.path, earlier === undefined ? link : sameAt(link.path, earlier));
   }
   setFiles(paths.length);
+  const lost: string[] = [];
   for (const [path, node] of names) {
     if (typeof node === "number" || !node.isHard) continue;
     const end = endOf(node, names);
-    if (typeof end === "string") {
+    if (typeof end !== "string") names.set(path, sameAt(path, end));
+    else {
       leave(end, path);
-      names.delete(path);
-    } else names.set(path, sameAt(path, end));
+      lost.push(path);
+    }
   }
+  // Only now, for others may have led to them.
+  for (const path of lost) names.delete(path);
   return names;
 }
 

@@ -33,9 +33,9 @@ test("endings, in any case", () => {
 });
 
 test("what systems leave behind, at any depth", () => {
-  const left = [".DS_Store", "._1.jpg", "__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN"];
+  const some = [".DS_Store", "._1.jpg", "__MACOSX", "Thumbs.db", "desktop.ini", "@eaDir", "#recycle", "$RECYCLE.BIN"];
   const more = ["System Volume Information", "lost+found", ".ipynb_checkpoints", "@Recently-Snapshot", "x.lrdata"];
-  for (const name of [...left, ...more]) {
+  for (const name of [...some, ...more]) {
     expect([name, systemPart(name), systemPart(`a/b/${name.toLowerCase()}/1.png`)]).toEqual([
       name,
       name,
@@ -205,7 +205,7 @@ describe("nothing is left out in silence", () => {
       expect(() => reader.read(train.place!(1 + i))).toThrow(`it is a ${kind}`);
     reader.close();
     expect(await complaint(openDataset(join(path, "a", "2.png")))).toEndWith(
-      "2.png is a pipe, in which nothing has a place: save what comes from it as a file",
+      "2.png is a pipe, which can't be read from one place to another: save it to a file",
     );
   });
 

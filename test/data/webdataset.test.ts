@@ -175,9 +175,19 @@ describe("one image a sample, with its own label", () => {
       left: ["5 other file: 0.txt", "5 second image: 0.mask.png", "2 lone label: 3.cls"],
     });
     const path = file(shard(sample("5", "left.png", "right.png")));
-    expect(await complaint(openDataset(path, whole))).toBe(
-      `${path}/5.left.png and 5.right.png are images of one sample: call the one that counts jpg or png`,
+    expect(await complaint(openDataset(path, whole))).toStartWith(
+      `${path}/5.left.png and ${path}/5.right.png are images of one sample: call the one that counts jpg or png`,
     );
+  });
+
+  test("class folders may have other JSON beside their images", async () => {
+    const beside = { "1.json": "{}", "1.left.png": images[0]!, "1.right.png": images[1]! };
+    const files = Object.fromEntries(
+      ["a", "b"].flatMap((name) => Object.entries(beside).map(([file, contents]) => [`${name}/${file}`, contents])),
+    );
+    const found = await opened(files);
+    expect(found.images.length).toBe(4);
+    expect(found.left).toEqual(["2 other file: a/1.json"]);
   });
 
   test("keys that are there twice", async () => {

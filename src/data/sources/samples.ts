@@ -2,8 +2,7 @@
  * The samples of a WebDataset: files with one key, an image and its label among them. What follows the key and a dot is
  * the name of a field, such as `jpg`, `cls` or `mask.png`.
  */
-import { DataError } from "../../errors.ts";
-import { kindOfOther, nameIn, type Listing } from "../listing.ts";
+import { kindOfOther, type Listing } from "../listing.ts";
 import { formatByName, IMAGE_ENDINGS } from "../names.ts";
 import type { RemarkKind } from "../remarks.ts";
 
@@ -29,10 +28,13 @@ const NAMES = /(?:^|\/)classes\.(?:txt|json)$/;
  * else `jpeg`, and so on; one of another field, such as `image.png`, only where there is none of these, and where no
  * sample has that field beside them, as masks are.
  * @param leave is told of files that are no part of a sample
- * @throws DataError when a sample has several images, of which none goes before the others
+ * @param several is told of two images of one sample, of which neither goes before the other; else the first counts
  */
-export function samplesOf(listing: Listing, leave: (kind: RemarkKind, i: number) => void = () => {}): Sample[] {
-  const { paths } = listing;
+export function samplesOf(
+  { paths }: Listing,
+  leave: (kind: RemarkKind, i: number) => void = () => {},
+  several: (first: number, second: number) => void = () => {},
+): Sample[] {
   const byKey = new Map<string, Labelled>();
   const images: number[] = [];
   for (const [i, path] of paths.entries()) {
@@ -60,8 +62,10 @@ export function samplesOf(listing: Listing, leave: (kind: RemarkKind, i: number)
   }
   const chosen = new Map<number, Sample>();
   for (const { images: own, ...label } of byKey.values()) {
-    const field = plainField({ images: own }) ?? onlyField(listing, own, beside);
-    const image = field === undefined ? undefined : own.get(field);
+    const [first, second] = [...own].flatMap(([field, i]) => (beside.has(field) ? [] : [i]));
+    const plain = plainField({ images: own });
+    if (plain === undefined && first !== undefined && second !== undefined) several(first, second);
+    const image = plain === undefined ? first : own.get(plain);
     if (image !== undefined) chosen.set(image, { image, ...label });
     else leave("lone label", (label.cls ?? label.json)!);
     for (const i of own.values()) if (i !== image) leave("second image", i);
@@ -84,18 +88,4 @@ function splitKey(path: string, keys: ReadonlyMap<string, unknown>): [key: strin
 
 function plainField({ images }: Labelled): string | undefined {
   return IMAGE_ENDINGS.find((ending) => images.has(ending));
-}
-
-/** @throws DataError when there are several */
-function onlyField(
-  listing: Listing,
-  images: ReadonlyMap<string, number>,
-  beside: ReadonlySet<string>,
-): string | undefined {
-  const [first, second] = [...images.keys()].filter((field) => !beside.has(field));
-  if (first === undefined || second === undefined) return first;
-  const [a, b] = [nameIn(listing, images.get(first)!), listing.paths[images.get(second)!]!];
-  throw new DataError(
-    `${a} and ${b.slice(b.lastIndexOf("/") + 1)} are images of one sample: call the one that counts jpg or png`,
-  );
 }

@@ -48,7 +48,14 @@ async function arrangeShards(
   const twice = files.remarks.get("replaced member");
   if (twice)
     throw new DataError(`${twice.example} is there twice: which label is whose can't be told: name each sample once`);
-  const samples = samplesOf(files, (kind, i) => leave(files, kind, [i]));
+  const samples = samplesOf(
+    files,
+    (kind, i) => leave(files, kind, [i]),
+    (first, second) => {
+      const both = `${nameIn(files, first)} and ${nameIn(files, second)}`;
+      throw new DataError(`${both} are images of one sample: call the one that counts jpg or png`);
+    },
+  );
   const names = await namesBeside(outer);
   const labels: Label[] = [];
   const named = new Set<number>();
