@@ -101,7 +101,7 @@ describe("folders and tars", () => {
   });
 
   test("without a part to train on", async () => {
-    const path = await folder(images("Valid/a/1.png", "Valid/b/1.png", "test/a/1.png", "test/b/1.png"));
+    const path = await folder(images("Valid/a/1.png", "Valid/b/1.png", "test/a/1.png", "test/b/1.png", "cover.png"));
     expect(await complaint(openDataset(path, { holdOut: 0 }))).toBe(
       `${path} has the parts Valid and test, and none to train on: keep one of them, or add train`,
     );

@@ -25,14 +25,15 @@ async function arrange(listing: Listing): Promise<Contents> {
   // Archives often hold everything below one more folder, with a text or two beside it.
   let depth = 0;
   while (allBelow(listing, images, depth)) depth++;
-  const parts = Map.groupBy(images, (i) => partOf(folderAt(listing, i, depth) ?? ""));
+  const folders = foldersAt(listing, images, depth);
+  const known = new Map(folders.map((folder) => [folder, partOf(folder)]));
+  const parts = Map.groupBy(images, (i) => known.get(folderAt(listing, i, depth) ?? ""));
   if (parts.has("train") && (parts.has("val") || parts.has("test"))) return arrangeParts(listing, parts, depth);
-  if (parts.has("val") && parts.has("test") && parts.size === 2) {
-    throw nothingToTrainOn(name, foldersAt(listing, images, depth).join(" and "));
+  if (parts.has("val") && parts.has("test") && folders.every((folder) => known.get(folder))) {
+    throw nothingToTrainOn(name, folders.join(" and "));
   }
-  const all = byClass(listing, images, depth, name);
-  remarkParts(listing, foldersAt(listing, images, depth));
-  return { all };
+  remarkParts(listing, folders);
+  return { all: byClass(listing, images, depth, name) };
 }
 
 /** The folder at a depth on the way to file i; undefined when it does not lie that deep. */
@@ -48,7 +49,10 @@ function folderAt({ paths }: Listing, i: number, depth: number): string | undefi
 }
 
 function foldersAt(listing: Listing, files: readonly number[], depth: number): string[] {
-  return [...new Set(files.flatMap((i) => folderAt(listing, i, depth) ?? []))].sort();
+  const found = new Set<string>();
+  for (const i of files) found.add(folderAt(listing, i, depth) ?? "");
+  found.delete("");
+  return [...found].sort();
 }
 
 /** Whether all files lie in folders below one folder at this depth. */
