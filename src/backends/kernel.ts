@@ -20,7 +20,10 @@ export type Workgroups = readonly [x: number, y: number, z: number];
 export interface Kernel<B extends string = string, U extends string = string> {
   /** The name of its file in kernels/wgsl, and of the CPU kernel that computes the same. */
   readonly name: string;
-  /** `import.meta.url` of the op's file: where a CPU worker finds `reference` when it has nothing faster. */
+  /**
+   * `import.meta.url` of the op's file: where a CPU worker finds `reference` when it has nothing faster. Every worker runs
+   * that file, so it can't be the program's main module, nor open a device.
+   */
   readonly module: string;
   readonly wgsl: string;
   /** In the order of the bindings 1, 2, …; binding 0 holds the uniforms. u8 buffers are `array<u32>` in WGSL. */

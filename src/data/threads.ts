@@ -1,5 +1,6 @@
 /** Worker threads that take jobs in order, each one at a time, with a second one waiting at its door. */
 import { availableParallelism } from "node:os";
+import { refuseInComputeWorker } from "../compute_worker.ts";
 import { AlexNetError, DeviceError } from "../errors.ts";
 
 /** What a worker answers to a job. Classes of errors don't reach the other side. */
@@ -36,6 +37,7 @@ export class Threads<J, R> {
 
   /** @param url of the worker's file */
   constructor(url: URL, count = availableParallelism()) {
+    refuseInComputeWorker("threads are started");
     this.#threads = Array.from({ length: count }, () => this.#start(url));
   }
 

@@ -3,6 +3,7 @@ import type { Backend } from "../backends/backend.ts";
 import { openCpu } from "../backends/cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "../backends/wgpu/backend.ts";
 import type { Ranks } from "../ranks/ranks.ts";
+import { refuseInComputeWorker } from "../compute_worker.ts";
 import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
 
 export interface DeviceOptions {
@@ -21,6 +22,7 @@ export interface DeviceOptions {
 
 /** @throws DeviceError when there is no such device; UsageError when an option makes no sense with it. */
 export async function openDevice({ device = "auto", blas, threads, tune }: DeviceOptions = {}): Promise<Backend> {
+  refuseInComputeWorker("a device is opened");
   const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
   if (wanted.toLowerCase() === "cpu") {
     if (tune !== undefined) throw new UsageError("--tune is for GPUs, and the device is the cpu: leave it out");

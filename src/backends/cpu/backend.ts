@@ -2,6 +2,8 @@
  * Computes on all cores: WebAssembly SIMD kernels on one shared memory, run by a pool of Workers; matrix products through
  * the machine's BLAS where there is one. The main thread only writes commands and never blocks.
  */
+import { fileURLToPath } from "node:url";
+import { refuseInComputeWorker } from "../../compute_worker.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { findBlas } from "../../native/libraries.ts";
 import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
@@ -31,6 +33,7 @@ const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
 /** @throws DeviceError when the kernels don't compile or a worker does not start; UsageError for a wrong number of threads */
 export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
+  refuseInComputeWorker("a device is opened");
   const threads = options.threads ?? navigator.hardwareConcurrency;
   if (!Number.isInteger(threads) || threads < 1) {
     throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 on`);
@@ -43,6 +46,8 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   const queue = new Queue(heap, ring, threads);
   for (const [index, worker] of workers.entries()) {
     worker.onerror = ({ message }) => queue.abandon(new DeviceError(`cpu: worker ${index} ended: ${message}`));
+    // A kernel's module may end the thread that imports it.
+    worker.addEventListener("close", () => queue.abandon(new DeviceError(`cpu: worker ${index} ended`)));
   }
   const live = new Set<Buffer>();
 
@@ -105,7 +110,9 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     ) {
       const views = (Object.keys(kernel.buffers) as B[]).map((name) => asView(buffers[name]));
       const values = (Object.keys(kernel.uniforms) as U[]).map((name) => uniforms[name]);
-      const plan = cpuKernels.get(kernel.name)?.plan(uniforms, threads) ?? { stages: [{ items: 1 }] };
+      const own = cpuKernels.get(kernel.name);
+      if (!own) refuseMainModule(kernel);
+      const plan = own?.plan(uniforms, threads) ?? { stages: [{ items: 1 }] };
       queue.run(
         kernel,
         plan,
@@ -155,6 +162,15 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       live.clear();
     },
   };
+}
+
+/** @throws DeviceError when the workers would have to run the program itself to find the kernel's reference loop */
+function refuseMainModule({ name, module }: Pick<Kernel, "name" | "module">): void {
+  if (!module.startsWith("file:") || fileURLToPath(module) !== Bun.main) return;
+  throw new DeviceError(
+    `cpu: kernel ${name} is declared in the program's main module, ${Bun.main}, which every worker would run again to ` +
+      "find its reference loop: declare it in a module of its own",
+  );
 }
 
 /** The address space of 4 GiB; memory itself is taken as it is needed. */

@@ -178,7 +178,8 @@ export class Queue {
 
   /** A worker is gone: what it has not done will never be done. */
   abandon(reason: DeviceError): void {
-    this.#lost = reason;
+    if (this.#closed && this.idle) return;
+    this.#lost ??= reason;
     this.#ring.wake();
   }
 

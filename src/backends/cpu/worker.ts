@@ -1,6 +1,7 @@
 /** A compute worker: goes through the ring's commands, and is the only kind of thread here that ever blocks. */
 import type { BlasLibrary } from "../../native/libraries.ts";
 import { elementType, type Elements, type ElementType, type Kernel } from "../kernel.ts";
+import { enterComputeWorker } from "../../compute_worker.ts";
 import { openBlas } from "./blas.ts";
 import { wasmGemm } from "./gemm.ts";
 import type { CpuKernel, Machine } from "./kernel.ts";
@@ -48,6 +49,7 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
  */
 const COLLECT = 4096;
 
+enterComputeWorker();
 self.onmessage = ({ data }) => {
   self.onmessage = null;
   void start(data);

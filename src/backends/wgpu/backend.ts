@@ -1,5 +1,6 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
 import { totalmem } from "node:os";
+import { refuseInComputeWorker } from "../../compute_worker.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
@@ -49,6 +50,7 @@ export interface WgpuBackend extends Backend {
 
 /** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for a wrong ALEXNET_TUNE */
 export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> {
+  refuseInComputeWorker("a device is opened");
   const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = cacheFolder("tuning") } = options;
   const wanted = options.tune ?? tuneFromEnvironment();
   const device = await Device.open(options.adapter, timestamps ? [] : ["timestamps"]);
