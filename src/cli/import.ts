@@ -3,6 +3,9 @@ import { importWeights, NAMED } from "../tasks/import.ts";
 import { bold, count, here, print, printJson, ProgressLine } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";
 
+/** Of the names of tensors so many. */
+const SHOWN = 5;
+
 export default verb({
   name: "import",
   description: "Make a run folder of weights from elsewhere: PyTorch, safetensors, Caffe or NumPy",
@@ -54,10 +57,16 @@ export default verb({
       printJson(imported);
       return 0;
     }
-    const { run, network, parameters, format, classes, names, preprocessing } = imported;
+    const { run, network, parameters, format, place, others, beside, classes, names, preprocessing } = imported;
+    const from = place === "" ? format : `${format} (${place})`;
     print(
-      `${bold(network)}, ${count(parameters)} parameters, from ${format}; ${count(classes)} classes, named by ${names}`,
+      `${bold(network)}, ${count(parameters)} parameters, from ${from}; ${count(classes)} classes, named by ${names}`,
     );
+    if (others.length > 0) print(`Not taken: ${others.join(", ")}, with weights that would fit too`);
+    if (beside.length > 0) {
+      const more = beside.length > SHOWN ? ` and ${count(beside.length - SHOWN)} more` : "";
+      print(`Left out: ${beside.slice(0, SHOWN).join(", ")}${more}: not part of the network`);
+    }
     print(preprocessing);
     print(`Now in ${bold(here(run))}. Try it on an image:  bun run predict IMAGE --model ${here(run)}`);
     return 0;

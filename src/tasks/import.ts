@@ -58,6 +58,12 @@ export interface Imported {
   readonly network: string;
   readonly parameters: number;
   readonly format: WeightFile["format"];
+  /** Where in the file the weights are: "state_dict", say; "" where the file is nothing else. */
+  readonly place: string;
+  /** Where others are that would have fitted too, such as averages over the training. */
+  readonly others: readonly string[];
+  /** The names of tensors beside the weights that are none of the network's. */
+  readonly beside: readonly string[];
   readonly classes: number;
   /** Where the class names are from. */
   readonly names: string;
@@ -118,6 +124,9 @@ export async function importWeights(options: ImportOptions, progress: Progress =
       network: network.name,
       parameters: match.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
       format: file.format,
+      place: match.place,
+      others: match.others,
+      beside: match.beside,
       classes,
       names: from,
       preprocessing: said,

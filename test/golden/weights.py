@@ -8,10 +8,14 @@ holds them exactly and the files, compressed with gzip, are small. The logits ar
 in float64, for images that test/data/golden_pictures.ts draws too.
 """
 
+import argparse
 import collections
+import datetime
 import gzip
 import io
 import json
+import os
+import random
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +67,80 @@ def views(state):
     return views
 
 
+class Command:
+    """What runs a command where it is unpickled without care."""
+
+    def __reduce__(self):
+        return os.system, ("echo this must not run > executed",)
+
+
+def training(state):
+    """An optimiser after a step, and what else scripts keep beside the weights."""
+    parameters = [torch.nn.Parameter(values.clone()) for values in state.values()]
+    optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, nesterov=True)
+    for parameter in parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [30, 60])
+    return optimizer.state_dict(), scheduler.state_dict()
+
+
+def scripts(state):
+    """Checkpoints as widely used training scripts write them."""
+    optimizer, scheduler = training(state)
+    prefixed = lambda prefix, values=state: collections.OrderedDict((prefix + k, v) for k, v in values.items())  # noqa: E731
+    averaged = {name: values / 2 for name, values in state.items()}
+    arguments = argparse.Namespace(model="small", lr=0.1, opt_betas=(0.9, 0.999), output=Path("runs"), seed=None)
+    generator = np.random.default_rng(1).bit_generator.state
+    return {
+        # pytorch/examples, imagenet/main.py: torch.nn.DataParallel around a part of the network.
+        "imagenet.pth": {
+            "epoch": 3,
+            "arch": "small",
+            "state_dict": {k.replace(".", ".module.") if k.startswith("conv") else k: v for k, v in state.items()},
+            "best_acc1": torch.tensor(56.5),
+            "optimizer": optimizer,
+            "scheduler": scheduler,
+        },
+        # timm's CheckpointSaver, whose average comes with a wrapper of its own.
+        "timm.pth": {
+            "epoch": 3,
+            "arch": "small",
+            "optimizer": optimizer,
+            "version": 2,
+            "args": arguments,
+            "amp_scaler": {"scale": 65536.0, "growth_factor": 2.0, "_growth_tracker": 7},
+            "state_dict_ema": prefixed("module.", averaged),
+            "state_dict": prefixed("_orig_mod."),
+            "metric": np.float64(56.5),
+        },
+        # Lightning's Trainer: the module's network and its loss in one state dict.
+        "lightning.pth": {
+            "epoch": 3,
+            "global_step": 300,
+            "pytorch-lightning_version": "2.6.0",
+            "state_dict": prefixed("net.model.") | {"criterion.weight": torch.ones(10)},
+            "loops": {"fit_loop": {"state_dict": {}, "epoch_progress": collections.Counter(ready=3)}},
+            "callbacks": {"ModelCheckpoint": {"best_model_score": torch.tensor(0.5), "kth": collections.defaultdict(list)}},
+            "optimizer_states": [optimizer],
+            "lr_schedulers": [scheduler],
+            "hparams_name": "kwargs",
+            "hyper_parameters": collections.Counter(width=64),
+            "datamodule": arguments,
+        },
+        # torch.optim.swa_utils.AveragedModel around a compiled network, and states of random generators.
+        "averaged.pth": {
+            "net": prefixed("module._orig_mod.") | {"n_averaged": torch.tensor(5)},
+            "rng": (random.Random(1).getstate(), generator, np.arange(2000), torch.get_rng_state()),
+            "command": Command(),
+            "date": datetime.datetime(2026, 1, 1),
+            "types": {"dtype": torch.complex64, "device": torch.device("cpu"), "z": torch.ones(2, dtype=torch.complex64)},
+        },
+        # Weights only in an object of a class, as ultralytics has them.
+        "object.pth": {"epoch": 3, "model": torch.nn.Linear(2, 2), "ema": None, "optimizer": optimizer, "train_args": {}},
+    }
+
+
 def torch_file(value, **options):
     file = io.BytesIO()
     torch.save(value, file, **options)
@@ -104,6 +182,11 @@ def main():
         "dictionary.npy": numpy_file(np.save, np.array(layers, dtype=object), allow_pickle=True),
         "module.pth": torch_file(torch.nn.Linear(2, 2)),
     }
+    torch.manual_seed(1)
+    for name, contents in scripts(state).items():
+        files[name] = torch_file(contents)
+        if name in ("imagenet.pth", "object.pth"):
+            files[f"legacy-{name}"] = torch_file(contents, **legacy)
     FOLDER.mkdir(exist_ok=True)
     for name, contents in files.items():
         (FOLDER / f"{name}.gz").write_bytes(gzip.compress(contents, 9, mtime=0))

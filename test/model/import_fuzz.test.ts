@@ -22,7 +22,7 @@ async function survives(path: string, round: number): Promise<boolean> {
   try {
     const file = await openWeightFile(path);
     try {
-      for (const tensor of file.tensors.values()) {
+      for (const tensor of file.dictionaries.flatMap(({ tensors }) => [...tensors.values()])) {
         const values = await tensor.read();
         expect(values.length).toBe(tensor.shape.reduce((product, side) => product * side, 1));
       }
@@ -56,6 +56,8 @@ const CASES: Readonly<Record<string, readonly [whole: Uint8Array, wrap?: (bytes:
   "zip.pth": [goldenFile("zip.pth")],
   "legacy.pth": [goldenFile("legacy.pth")],
   "the pickles of legacy.pth": [goldenFile("legacy.pth").subarray(0, 1500)],
+  "timm.pth": [goldenFile("timm.pth")],
+  "lightning.pth": [goldenFile("lightning.pth")],
   "half.safetensors": [goldenFile("half.safetensors")],
   "arrays.npz": [goldenFile("arrays.npz")],
   "compressed.npz": [goldenFile("compressed.npz")],

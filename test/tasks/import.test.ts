@@ -273,6 +273,16 @@ describe("an imported run", () => {
     expect(first.stdout).toContain("bun run predict IMAGE --model runs/small-imported-1\n");
     const [json] = jsonLines((await cli(["import", "w.pth", "--order", "bgr", "--json"], options)).stdout);
     expect(json).toMatchObject({ network: "small", run: at("runs", "small-imported-2") });
+    writeFileSync(at("timm.pth"), goldenFile("timm.pth"));
+    const timm = await cli(["import", "timm.pth", "--out", "timm"], options);
+    expect(timm.stdout).toMatch(
+      /^small, 34,602 parameters, from PyTorch \(state_dict\); .*\nNot taken: state_dict_ema, with weights that would fit too\n/,
+    );
+    writeFileSync(at("lightning.ckpt"), goldenFile("lightning.pth"));
+    const lightning = await cli(["import", "lightning.ckpt", "--out", "lightning"], options);
+    expect(lightning.stdout).toMatch(
+      /from PyTorch \(state_dict.net\); .*\nLeft out: criterion.weight: not part of the network\n/,
+    );
     const exported = await cli(["export", "runs/small-imported-1", "--as", "onnx"], options);
     expect(exported).toEqual({ code: 0, stdout: "small, 10 classes: small.onnx, small.classes.txt\n", stderr: "" });
     const wrong = await cli(["import", "none.pth"], options);

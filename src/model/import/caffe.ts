@@ -5,7 +5,16 @@
 import { readWhole, type Bytes } from "../../data/bytes.ts";
 import { BYTES, toFloat32 } from "./numbers.ts";
 import { fieldsOf, floatOf, numbersOf, textOf, WireError, type Field } from "./protobuf.ts";
-import { brief, damaged, elements, MAX_FILE, type SourceLayer, type SourceTensor, type WeightFile } from "./source.ts";
+import {
+  brief,
+  damaged,
+  elements,
+  MAX_FILE,
+  whole,
+  type SourceLayer,
+  type SourceTensor,
+  type WeightFile,
+} from "./source.ts";
 
 /** NetParameter: its layers as they are since 2014, and as they were before. */
 const [LAYER, LAYER_V1] = [100, 2];
@@ -35,7 +44,8 @@ export async function openCaffe(file: Bytes): Promise<WeightFile> {
       readLayer(file.name, field, tensors, layers);
     }
     if (tensors.size === 0) throw damaged(file.name, `${count} layers without weights: this is no trained Caffe net`);
-    return { path: file.name, format: "Caffe", tensors, layers, metadata: { name: brief(name) }, close: file.close };
+    const metadata = { name: brief(name) };
+    return { path: file.name, format: "Caffe", dictionaries: whole(tensors), layers, metadata, close: file.close };
   });
 }
 

@@ -8,7 +8,9 @@ import { place, type PlacedLayer } from "../model.ts";
 import type { ParameterSpec } from "../layers.ts";
 import { findNetwork, networks } from "../networks.ts";
 import type { Network } from "../recipe.ts";
-import { brief, damaged, type SourceTensor, type WeightFile } from "./source.ts";
+import { byNames, candidatesOf, type Candidate } from "./candidates.ts";
+import { anObject } from "./dictionary.ts";
+import { brief, damaged, type WeightFile } from "./source.ts";
 
 export interface Match {
   readonly network: Network;
@@ -19,66 +21,57 @@ export interface Match {
     readonly shape: readonly number[];
     read(): Promise<Float32Array>;
   }[];
+  /** Where in the file they are: "state_dict", say; "" where the file is nothing else. */
+  readonly place: string;
+  /** Where others are that would have fitted too, such as averages over the training. */
+  readonly others: readonly string[];
+  /** The names of tensors beside them that are none of the network's. */
+  readonly beside: readonly string[];
 }
-
-interface Named extends SourceTensor {
-  readonly name: string;
-}
-
-/** What this program keeps beside a network's weights. */
-const ASIDE = /^(preprocessing|velocity)\./;
 
 /**
  * @param wanted the network's name, where a person or the file says it
- * @throws CheckpointError when the tensors fit none, or not the one that is wanted
+ * @throws CheckpointError when no tensors fit any network, or the one that is wanted
  * @throws UsageError when they fit several
  */
 export function matchNetwork(file: WeightFile, wanted?: string): Match {
-  const tensors = plainNames(file);
-  const candidates = wanted === undefined ? networks : [findNetwork(wanted)];
-  const tries = candidates.map((network) => fit(network, tensors));
-  const byOrder = tries.filter((attempt) => attempt.match !== undefined);
-  const byName = byOrder.filter(({ hasNames }) => hasNames);
-  const byShape = byName.length > 0 ? byName : byOrder;
-  const fits = byShape.filter(({ network }) => hasLayers(network, file));
-  if (byShape.length > 0 && fits.length === 0) {
+  const among = wanted === undefined ? networks : [findNetwork(wanted)];
+  const tries = candidatesOf(file).map((candidate) => among.map((network) => fit(network, candidate)));
+  const byOrder = tries.map((attempts) => attempts.filter(({ match }) => match)).filter(({ length }) => length > 0);
+  const byName = byOrder
+    .map((attempts) => attempts.filter(({ hasNames }) => hasNames))
+    .filter(({ length }) => length > 0);
+  const [first, ...rest] = byName.length > 0 ? byName : byOrder;
+  if (!first) throw new CheckpointError(damaged(file.path, noMatch(file, tries.flat(), wanted)).message);
+  const fits = first.filter(({ network }) => hasLayers(network, file));
+  if (fits.length === 0) {
     const said = file.layers!.map(({ name, lrn }) => (lrn ? `${name} (${lrnText(lrn)})` : name)).join(", ");
-    const names = byShape.map(({ network }) => network.name).join(", ");
+    const names = first.map(({ network }) => network.name).join(", ");
     throw damaged(
       file.path,
       `its weights have the shapes of ${names}, but it has ${brief(said)}, and none of them has`,
     );
   }
-  if (fits.length === 1) return fits[0]!.match!;
   if (fits.length > 1) {
-    const names = fits.map(({ match }) => match!.network.name);
+    const names = fits.map(({ network }) => network.name);
     throw new UsageError(
       `${file.path} fits ${names.slice(0, -1).join(", ")} and ${names.at(-1)}, which have the same shapes: ` +
         `say with --model which of them it is`,
     );
   }
-  const nearest = tries.reduce((best, attempt) => (attempt.agreed > best.agreed ? attempt : best));
-  const whom = wanted === undefined ? "no network of this program" : `not ${wanted}`;
-  const near = wanted === undefined ? `; nearest is ${nearest.network.name}, where ` : ": ";
-  throw new CheckpointError(`${damaged(file.path, `its tensors fit ${whom}`).message}${near}${nearest.difference}`);
+  const { network, match } = fits[0]!;
+  const others = rest.flat().filter((other) => other.network === network);
+  return { ...match!, others: others.map(({ match }) => match!.place) };
 }
 
-/** More names within names are no prefix of any program's. */
-const MAX_PREFIXES = 8;
-
-/** Without what stands before all names, as "module." of parallel training, and without counters. */
-function plainNames({ tensors }: WeightFile): Named[] {
-  const list = [...tensors]
-    .filter(([name, { shape }]) => !ASIDE.test(name) && shape.length > 0)
-    .map(([name, tensor]) => ({ name, shape: tensor.shape, read: () => tensor.read() }));
-  for (let depth = 0; depth < MAX_PREFIXES; depth++) {
-    const prefix = /^[^.]+\./.exec(list[0]?.name ?? "")?.[0];
-    const isShared =
-      prefix && list.every(({ name }) => name.startsWith(prefix) && name.indexOf(".", prefix.length) > 0);
-    if (!isShared) break;
-    for (const tensor of list) tensor.name = tensor.name.slice(prefix.length);
-  }
-  return list;
+function noMatch({ object }: WeightFile, tries: readonly Attempt[], wanted: string | undefined): string {
+  if (object !== undefined) return anObject(object);
+  const isNearer = (a: Attempt, b: Attempt) => a.agreed > b.agreed || (a.agreed === b.agreed && a.tensors > b.tensors);
+  const nearest = tries.reduce((best, attempt) => (isNearer(attempt, best) ? attempt : best));
+  const where = nearest.place === "" ? "" : ` in ${brief(nearest.place)}`;
+  const whom = wanted === undefined ? "no network of this program" : `not ${wanted}`;
+  const near = wanted === undefined ? `; nearest is ${nearest.network.name}, where ` : ": ";
+  return `its tensors${where} fit ${whom}${near}${nearest.difference}`;
 }
 
 /** Whether a network normalises and pools as a file says, if it says so. Caffe divides α by n. */
@@ -102,18 +95,24 @@ const lrnText = ({ n, k, alpha, beta }: NonNullable<NonNullable<WeightFile["laye
 
 interface Attempt {
   readonly network: Network;
-  readonly match?: Match;
+  readonly place: string;
+  /** How many there are. */
+  readonly tensors: number;
+  readonly match?: Omit<Match, "others">;
   readonly hasNames: boolean;
   /** How many parameters agreed before one did not, and how that one differs. */
   readonly agreed: number;
   readonly difference: string;
 }
 
-function fit(network: Network, tensors: readonly Named[]): Attempt {
-  const byName = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+function fit(network: Network, { place: at, tensors, beside }: Candidate): Attempt {
   const usual = specsOf(place(network));
-  const hasNames = usual.every(({ spec }) => byName.has(spec.name));
-  const given = hasNames ? usual.map(({ spec }) => byName.get(spec.name)!) : tensors;
+  const named = byNames(
+    usual.map(({ spec }) => spec.name),
+    tensors,
+  );
+  const given = named ?? tensors;
+  const common = { network, place: at, tensors: tensors.length, hasNames: named !== undefined };
   const channelsLast = given.some(({ shape }, i) => shape.length === 4 && isTurned(shape, usual[i]?.spec.shape));
   // The biases of the last layer are as many as there are classes.
   const classes = given[usual.length - 1]?.shape.at(-1);
@@ -124,20 +123,21 @@ function fit(network: Network, tensors: readonly Named[]): Attempt {
     const layout = tensor && layoutOf(tensor.shape, spec.shape, channelsLast, image);
     if (layout) continue;
     const is = tensor ? `${brief(tensor.name)} is ${tensor.shape.join("×")}` : "there are no more tensors";
-    return { network, hasNames, agreed: i, difference: `${is} and ${spec.name} should be ${spec.shape.join("×")}` };
+    return { ...common, agreed: i, difference: `${is} and ${spec.name} should be ${spec.shape.join("×")}` };
   }
   if (tensors.length > specs.length) {
     const used = new Set(given.slice(0, specs.length));
     const extra = tensors.find((tensor) => !used.has(tensor))!;
     const difference = `${brief(extra.name)} of ${extra.shape.join("×")} is one tensor too many`;
-    return { network, hasNames, agreed: specs.length, difference };
+    return { ...common, agreed: specs.length, difference };
   }
   const parameters = specs.map(({ spec, image }, i) => {
     const { name, shape } = spec;
     const layout = layoutOf(given[i]!.shape, shape, channelsLast, image)!;
     return { name, shape, read: async () => layout(await given[i]!.read()) };
   });
-  return { network, hasNames, agreed: specs.length, difference: "", match: { network, classes: classes!, parameters } };
+  const match = { network, classes: classes!, parameters, place: at, beside };
+  return { ...common, agreed: specs.length, difference: "", match };
 }
 
 /** A parameter, and, of a fully connected layer behind images, what goes in. */

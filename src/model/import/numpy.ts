@@ -3,10 +3,10 @@
  * format.py, NEP 1). Of what NumPy can pickle only plain arrays are understood.
  */
 import { readWhole, type Bytes } from "../../data/bytes.ts";
-import { named } from "./dictionary.ts";
+import { findDictionaries, openDictionaries } from "./dictionary.ts";
 import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
 import { PickleError, unpickle, type Global, type Stateful } from "./pickle.ts";
-import { brief, damaged, elements, MAX_FILE, type SourceTensor, type WeightFile } from "./source.ts";
+import { brief, damaged, elements, MAX_FILE, whole, type SourceTensor, type WeightFile } from "./source.ts";
 import type { ZipEntry } from "./zip.ts";
 
 export const NPY_MAGIC = "\x93NUMPY";
@@ -59,7 +59,7 @@ export async function openNpz(file: Bytes, entries: ReadonlyMap<string, ZipEntry
       numbers(path, name, header, entry.size - header.start, (at, n) => entry.read(header.start + at, n)),
     );
   }
-  return { path: file.name, format: "NumPy", tensors, metadata: {}, close: file.close };
+  return { path: file.name, format: "NumPy", dictionaries: whole(tensors), metadata: {}, close: file.close };
 }
 
 /** A .npy file with a dictionary. @throws CheckpointError or DataError */
@@ -72,11 +72,9 @@ export async function openNpy(file: Bytes): Promise<WeightFile> {
   try {
     const { value } = unpickle(bytes, header.start, { globals: GLOBALS });
     const top = Array.isArray(value) ? value[0] : value instanceof Pickled ? value.items?.[0] : value;
-    const tensors = new Map<string, SourceTensor>();
-    for (const [name, array] of named(file.name, top, (part): part is Pickled => part instanceof Pickled)) {
-      tensors.set(name, array.tensor(file.name, name));
-    }
-    return { path: file.name, format: "NumPy", tensors, metadata: {}, close: file.close };
+    const found = findDictionaries(file.name, top, (part): part is Pickled => part instanceof Pickled);
+    const opened = openDictionaries(found, (name, array) => array.tensor(file.name, name));
+    return { path: file.name, format: "NumPy", ...opened, metadata: {}, close: file.close };
   } catch (error) {
     if (error instanceof PickleError) throw damaged(file.name, error.message, error);
     throw error;

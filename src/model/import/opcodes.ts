@@ -1,4 +1,4 @@
-/** The opcodes of pickles that weights need (CPython's Lib/pickletools.py); src/model/import/pickle.ts runs them. */
+/** The opcodes of pickles that torch.save and np.save write (CPython's Lib/pickletools.py); src/model/import/pickle.ts runs them. */
 
 /** What "push" pushes. */
 export const CONSTANTS: readonly (() => unknown)[] = [() => null, () => true, () => false, () => [], () => new Map()];
@@ -9,7 +9,7 @@ type StepKind =
   | ("skip" | "push" | "mark" | "pop" | "pop mark" | "duplicate" | "unsigned" | "int32" | "double" | "long" | "digits")
   | ("text" | "line" | "bytes" | "old string" | "tuple" | "list from mark" | "append" | "append many")
   | ("dictionary from mark" | "set item" | "set items" | "put" | "memoize" | "get" | "global" | "global from stack")
-  | ("call" | "build" | "persistent");
+  | ("call" | "call with keywords" | "build" | "persistent");
 
 export const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
   // The protocol's number, and the length of a frame.
@@ -40,6 +40,7 @@ export const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
   ["C", ["bytes", 1]],
   ["B", ["bytes", 4]],
   ["\x8e", ["bytes", 8]],
+  ["\x96", ["bytes", 8]],
   ["U", ["old string", 1]],
   ["T", ["old string", 4]],
   [")", ["tuple", 0]],
@@ -48,6 +49,10 @@ export const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
   ["\x87", ["tuple", 3]],
   ["t", ["list from mark", 0]],
   ["l", ["list from mark", 0]],
+  // Sets are lists here.
+  ["\x8f", ["push", 3]],
+  ["\x91", ["list from mark", 0]],
+  ["\x90", ["append many", 0]],
   ["a", ["append", 0]],
   ["e", ["append many", 0]],
   ["d", ["dictionary from mark", 0]],
@@ -63,6 +68,8 @@ export const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
   ["c", ["global", 0]],
   ["\x93", ["global from stack", 0]],
   ["R", ["call", 0]],
+  ["\x81", ["call", 0]],
+  ["\x92", ["call with keywords", 0]],
   ["b", ["build", 0]],
   ["Q", ["persistent", 0]],
 ]);

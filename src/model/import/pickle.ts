@@ -1,8 +1,8 @@
 /**
  * Python's pickle format, protocols 0 to 5 (CPython's Lib/pickletools.py), read without running anything. A pickle is a
- * program for a stack machine, and may name any function of Python to be called. Here a name must be in the vocabulary
- * of the caller, who says what it makes of the arguments; any other, and any opcode that is not needed for numbers,
- * texts, lists, dictionaries and such calls, ends the reading.
+ * program for a stack machine, and may name any function of Python to be called. What a name in the vocabulary of the
+ * caller makes of its arguments, the vocabulary says. Any other name stands for nothing: calling it makes an `Unknown`,
+ * which matters only to whoever looks for weights and finds it in their place.
  *
  * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes a byte at least and makes one value at
  * most, so that their number bounds the memory; long texts of bytes are views of the file.
@@ -25,6 +25,18 @@ export interface Vocabulary {
   persistent?(id: unknown): unknown;
 }
 
+/**
+ * An object of a class, or what a function returns, that is not in the vocabulary: its name, and what is stored in it as
+ * in a dictionary.
+ */
+export class Unknown extends Map<unknown, unknown> {
+  readonly name: string;
+  constructor(name: string) {
+    super();
+    this.name = name;
+  }
+}
+
 /** What an object needs so that a pickle may set its state; state that is set on a Map is left out. */
 export interface Stateful {
   setState(state: unknown): void;
@@ -34,10 +46,10 @@ export interface Stateful {
 export class PickleError extends Error {}
 
 const MAX_OPCODES = 2_000_000;
-/** Texts of names are far shorter. */
+/** Texts of names are far shorter; what is longer is data of somebody else's, and stays bytes. */
 const MAX_TEXT = 2 ** 20;
-/** Old files of PyTorch's begin with a number of 80 bits, all others have 64; long ones would take quadratic time. */
-const MAX_INTEGER_BYTES = 16;
+/** The state of a random generator may have 256 bits; long numbers would take quadratic time. */
+const MAX_INTEGER_BYTES = 64;
 const MAX_DIGITS = 40;
 
 const MARK = Symbol("mark");
@@ -121,8 +133,11 @@ class Machine {
         return;
       case "text": {
         const length = this.#unsigned(parameter);
-        if (length > MAX_TEXT) throw new PickleError(`its pickle has a text of ${length} bytes`);
-        stack.push(new TextDecoder().decode(this.#take(length)));
+        const left = this.#bytes.length - this.at;
+        if (length > left)
+          throw new PickleError(`its pickle has a text of ${length} bytes, of which ${left} are there`);
+        const text = this.#take(length);
+        stack.push(length > MAX_TEXT ? text : new TextDecoder().decode(text));
         return;
       }
       case "line":
@@ -191,6 +206,10 @@ class Machine {
       case "call":
         this.#call();
         return;
+      case "call with keywords":
+        this.#pop();
+        this.#call();
+        return;
       case "build":
         this.#build();
         return;
@@ -202,20 +221,20 @@ class Machine {
     }
   }
 
-  #global(module: unknown, name: unknown): NamedGlobal {
+  #global(module: unknown, name: unknown): NamedGlobal | Unknown {
     const full =
       typeof module === "string" && typeof name === "string" ? `${module}.${name}` : "a name that is no text";
     const known = this.#vocabulary.globals.get(full);
-    if (known) return new NamedGlobal(full, known);
-    throw new PickleError(
-      `it names ${brief(full)}, which is not among what weights may be made of; nothing of it was run: ` +
-        "save the state_dict() alone, as tensors",
-    );
+    return known ? new NamedGlobal(full, known) : new Unknown(full);
   }
 
   #call(): void {
     const args = this.#pop();
     const callee = this.#pop();
+    if (callee instanceof Unknown) {
+      this.#stack.push(new Unknown(callee.name));
+      return;
+    }
     if (!(callee instanceof NamedGlobal) || !callee.global.call || !Array.isArray(args)) {
       const what = callee instanceof NamedGlobal ? callee.name : "something that is no function";
       throw new PickleError(`its pickle calls ${what}; nothing of it was run`);
@@ -232,6 +251,7 @@ class Machine {
 
   #append(items: readonly unknown[]): void {
     const list = this.#top();
+    if (list instanceof Unknown) return;
     if (!Array.isArray(list)) throw new PickleError("its pickle appends to something that is no list");
     for (const item of items) list.push(item);
   }

@@ -1,6 +1,6 @@
 /** .safetensors files of others: any type of numbers. */
 import { openSafetensors } from "../safetensors.ts";
-import { elements, type SourceTensor, type WeightFile } from "./source.ts";
+import { elements, whole, type SourceTensor, type WeightFile } from "./source.ts";
 
 /** @throws CheckpointError when it is damaged */
 export function openForeignSafetensors(path: string): WeightFile {
@@ -11,7 +11,8 @@ export function openForeignSafetensors(path: string): WeightFile {
       elements(path, name, shape);
       tensors.set(name, { shape, read: async () => read() });
     }
-    return { path, format: "safetensors", tensors, metadata: file.metadata, close: async () => file.close() };
+    const { metadata } = file;
+    return { path, format: "safetensors", dictionaries: whole(tensors), metadata, close: async () => file.close() };
   } catch (error) {
     file.close();
     throw error;

@@ -10,7 +10,10 @@ export interface SourceTensor {
 export interface WeightFile {
   readonly path: string;
   readonly format: "PyTorch" | "safetensors" | "Caffe" | "NumPy";
-  readonly tensors: ReadonlyMap<string, SourceTensor>;
+  /** The dictionaries of tensors in it, those first that weights are more likely to be in; at least one. */
+  readonly dictionaries: readonly Dictionary<SourceTensor>[];
+  /** The class of an object that is where weights usually are, and whose tensors can't be read. */
+  readonly object?: string;
   /** What the file says of itself. */
   readonly metadata: Readonly<Record<string, string>>;
   /** The layers of a Caffe net that have no weights, in order: it stores them, and they decide which network it is. */
@@ -24,6 +27,15 @@ export interface SourceLayer {
   /** LRN's n, k, α as Caffe means it, divided by n, and β. */
   readonly lrn?: { readonly n: number; readonly k: number; readonly alpha: number; readonly beta: number };
 }
+
+export interface Dictionary<T> {
+  /** The keys that lead to it in the file, with dots between: "state_dict"; "" for the whole. */
+  readonly place: string;
+  readonly tensors: ReadonlyMap<string, T>;
+}
+
+/** A file that is one dictionary. */
+export const whole = <T>(tensors: ReadonlyMap<string, T>): readonly Dictionary<T>[] => [{ place: "", tensors }];
 
 /** The largest tensor that is read, in elements: seven times as many as fc6 of AlexNet has. */
 const MAX_ELEMENTS = 2 ** 28;

@@ -4,10 +4,10 @@
  * numbers; a tensor is a view of one, with an offset, a shape and strides.
  */
 import type { Bytes } from "../../data/bytes.ts";
-import { PickleError, globalValue, unpickle, type Global, type Vocabulary } from "./pickle.ts";
+import { globalValue, PickleError, unpickle, Unknown, type Global, type Vocabulary } from "./pickle.ts";
 import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
 import { brief, damaged, elements, type SourceTensor, type WeightFile } from "./source.ts";
-import { named } from "./dictionary.ts";
+import { findDictionaries, openDictionaries } from "./dictionary.ts";
 import type { ZipEntry } from "./zip.ts";
 
 /** 0x1950a86a20f9469cfc6c as a pickle of protocol 2 has it. */
@@ -67,9 +67,13 @@ class View {
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
 
-/** _rebuild_tensor(storage, offset, size, stride, …); version 3 has the type behind gradients and hooks. */
-function rebuild(args: readonly unknown[]): View {
+/**
+ * _rebuild_tensor(storage, offset, size, stride, …); version 3 has the type behind gradients and hooks. What is made of a
+ * type that is not known here, such as complex numbers, is as unknown.
+ */
+function rebuild(args: readonly unknown[]): View | Unknown {
   const [storage, offset, shape, strides, , , dtype] = args;
+  for (const part of [storage, dtype]) if (part instanceof Unknown) return part;
   if (!(storage instanceof Storage) || !isCount(offset) || !isCounts(shape) || !isCounts(strides))
     throw new PickleError("a tensor of its pickle has no storage, offset, shape and strides");
   if (shape.length !== strides.length || shape.length > 8)
@@ -110,6 +114,8 @@ function vocabulary(storages: Map<string, Storage>): Vocabulary {
     globals: GLOBALS,
     persistent(id) {
       const [kind, typeName, key, , count, view] = Array.isArray(id) ? id : [];
+      // Old files refer so to the classes of objects, too.
+      if ((kind === "storage" || kind === "module") && typeName instanceof Unknown) return typeName;
       const type = globalValue(typeName) as Storage["type"] | undefined;
       if (kind !== "storage" || !type || typeof key !== "string" || !isCount(count))
         throw new PickleError("its pickle refers to something outside of it that is no storage of numbers");
@@ -221,11 +227,9 @@ function parse(path: string, bytes: Uint8Array, from: number, words: Vocabulary)
 }
 
 function weightFile(file: Bytes, value: unknown, little: boolean, find: (storage: Storage) => ReadStorage): WeightFile {
-  const tensors = new Map<string, SourceTensor>();
-  for (const [name, view] of named(file.name, value, (part): part is View => part instanceof View)) {
-    tensors.set(name, openView(file.name, name, view, little, find));
-  }
-  return { path: file.name, format: "PyTorch", tensors, metadata: {}, close: file.close };
+  const found = findDictionaries(file.name, value, (part): part is View => part instanceof View);
+  const opened = openDictionaries(found, (name, view) => openView(file.name, name, view, little, find));
+  return { path: file.name, format: "PyTorch", ...opened, metadata: {}, close: file.close };
 }
 
 function openView(
