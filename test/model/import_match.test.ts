@@ -116,8 +116,8 @@ describe("which of the tensors", () => {
 
   test("where none fits, the nearest of them", () => {
     const best = { place: "", tensors: new Map([["best_acc1", tensor()]]) };
-    const other = { place: "state_dict", tensors: new Map([["stem.weight", tensor(32, 3, 3, 3)]]) };
-    expect(() => matched(best, other)).toThrow(/its tensors in state_dict fit no network .* stem.weight is 32×3×3×3/);
+    const other = { place: "state_dict", tensors: new Map([["stem.weight", tensor(33, 3, 7, 7)]]) };
+    expect(() => matched(best, other)).toThrow(/its tensors in state_dict fit no network .* stem.weight is 33×3×7×7/);
   });
 
   test("copies in one dictionary: the first of them", () => {
