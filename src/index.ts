@@ -9,7 +9,8 @@ export { openDevice, type DeviceOptions } from "./tasks/device.ts";
 
 export { Tensor } from "./autograd/tensor.ts";
 export { Parameter } from "./autograd/parameter.ts";
-export { Tape, tapeOf } from "./autograd/tape.ts";
+export { tapeOf } from "./autograd/inputs.ts";
+export { Tape } from "./autograd/tape.ts";
 
 export { relu, tanh } from "./ops/activation.ts";
 export { augment } from "./ops/augment.ts";

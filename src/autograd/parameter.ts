@@ -1,5 +1,5 @@
 import type { Backend } from "../backends/backend.ts";
-import { size, Tensor } from "./tensor.ts";
+import { checkedSize, Tensor } from "./tensor.ts";
 
 /** A tensor that is learnt. It, its gradient and its velocity live as long as the model. */
 export class Parameter extends Tensor {
@@ -8,7 +8,7 @@ export class Parameter extends Tensor {
   #gradient: Tensor | undefined;
 
   constructor(backend: Backend, name: string, shape: readonly number[]) {
-    super(backend, shape, backend.allocate("f32", size(shape)), undefined, true);
+    super(backend, shape, backend.allocate("f32", checkedSize(name, shape)), undefined, true);
     this.name = name;
   }
 

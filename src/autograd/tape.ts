@@ -2,8 +2,10 @@ import { ShapeError } from "../errors.ts";
 import { view, type Backend, type Buffer, type HostArray } from "../backends/backend.ts";
 import { kernel, line, type ElementType } from "../backends/kernel.ts";
 import { poolOf } from "../backends/pool.ts";
+import { checkOptions, requireNumber, show, type OptionKinds } from "../options.ts";
+import { checkInputs } from "./inputs.ts";
 import { Parameter } from "./parameter.ts";
-import { format, size, Tensor } from "./tensor.ts";
+import { checkedSize, format, Tensor } from "./tensor.ts";
 import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
 
 interface Entry {
@@ -49,7 +51,9 @@ export class Tape {
   /** How many entries have yet to add to a parameter's gradient. */
   readonly #uses = new Map<Parameter, number>();
 
-  constructor(backend: Backend, { record = true, part }: TapeOptions = {}) {
+  constructor(backend: Backend, options: TapeOptions = {}) {
+    checkOptions("Tape", options, { record: "boolean?", part: "object?" });
+    const { record = true, part } = options;
     this.backend = backend;
     this.recording = record;
     this.part = part;
@@ -57,20 +61,26 @@ export class Tape {
 
   /** A tensor that lives until release(), or until backward() no longer needs it. Its contents are undefined. */
   allocate(shape: readonly number[], type: ElementType = "f32"): Tensor {
-    const buffer = poolOf(this.backend).take(type, size(shape));
+    const buffer = poolOf(this.backend).take(type, checkedSize("allocate", shape));
     const tensor = new Tensor(this.backend, shape, buffer, this);
     this.#owned.add(tensor);
     return tensor;
   }
 
-  /** A tensor with these contents. @throws ShapeError when there are not exactly as many as the shape says. */
+  /**
+   * A tensor with these contents: a Float32Array, a Uint32Array (class numbers), or a Uint8Array (pixels).
+   * @throws ShapeError when it is another array, or has not exactly as many elements as the shape says
+   */
   input(shape: readonly number[], data: HostArray, options: { requiresGrad?: boolean } = {}): Tensor {
-    if (data.length !== size(shape)) {
-      throw new ShapeError(`input: ${data.length} elements given for a shape of ${format(shape)}, ${size(shape)}`);
+    checkOptions("input", options, { requiresGrad: "boolean?" });
+    const type = typeOf(data, this.backend);
+    const length = checkedSize("input", shape);
+    if (data.length !== length) {
+      throw new ShapeError(`input: ${data.length} elements given for a shape of ${format(shape)}, ${length}`);
     }
-    const type = data instanceof Uint32Array ? "u32" : data instanceof Uint8Array ? "u8" : "f32";
     const tensor = this.allocate(shape, type);
     tensor.requiresGrad = options.requiresGrad ?? false;
+    if (type === "u32") tensor.largest = (data as Uint32Array).reduce((most, each) => Math.max(most, each), 0);
     this.backend.write(tensor.buffer, data);
     return tensor;
   }
@@ -103,8 +113,17 @@ export class Tape {
     this.#giveBack(more);
   }
 
-  /** Computes the gradient of a scalar loss with respect to every tensor that requires one. */
-  backward(loss: Tensor, { weight = 1, gradient, onGradient }: BackwardOptions = {}): void {
+  /**
+   * Computes the gradient of a scalar loss with respect to every tensor that requires one. What it has gone through is used
+   * up: another backward() needs another forward pass.
+   * @throws ShapeError
+   */
+  backward(loss: Tensor, options: BackwardOptions = {}): void {
+    checkOptions("backward", options, BACKWARD_OPTIONS);
+    const { weight = 1, gradient, onGradient } = options;
+    checkInputs("backward", { loss, ...(gradient && { gradient }) });
+    requireNumber("backward", { weight });
+    if (loss.tape !== this) throw new ShapeError("backward: the loss is of another tape");
     if (gradient && format(gradient.shape) !== format(loss.shape)) {
       throw new ShapeError(`backward: a gradient of ${format(gradient.shape)} for a tensor of ${format(loss.shape)}`);
     }
@@ -113,6 +132,12 @@ export class Tape {
     }
     if (!loss.requiresGrad) {
       throw new ShapeError("backward: the loss depends on no tensor that requires a gradient");
+    }
+    if (!this.#entries.some(({ output }) => output === loss)) {
+      throw new ShapeError(
+        "backward: nothing on the tape leads to this loss, or its gradients are computed already: " +
+          "run the forward pass again",
+      );
     }
     loss.keep();
     loss.grad = gradient ?? constant(this.backend, weight);
@@ -147,11 +172,22 @@ export class Tape {
   }
 }
 
-/** The tape of an op's inputs. @throws ShapeError when none has one: then nothing would own the result. */
-export function tapeOf(...inputs: readonly Tensor[]): Tape {
-  const tape = inputs.find((input) => input.tape)?.tape;
-  if (!tape) throw new ShapeError("an op needs at least one input made by tape.input()");
-  return tape;
+const BACKWARD_OPTIONS: OptionKinds<BackwardOptions> = {
+  weight: "number?",
+  gradient: "object?",
+  onGradient: "function?",
+};
+
+/** @throws ShapeError for an array that is no data of a tensor */
+function typeOf(data: HostArray, { kind }: Backend): ElementType {
+  if (data instanceof Float32Array) return "f32";
+  if (data instanceof Uint32Array) return "u32";
+  if (data instanceof Uint8Array) return "u8";
+  // Gradients are checked in double precision.
+  if (data instanceof Float64Array && kind === "reference") return "f32";
+  throw new ShapeError(
+    `input: the data are ${show(data)}, must be a Float32Array, a Uint32Array (class numbers) or a Uint8Array (pixels)`,
+  );
 }
 
 /** y ← y + x */

@@ -1,5 +1,6 @@
 import { ShapeError } from "../errors.ts";
 import type { Backend, Buffer, HostArray } from "../backends/backend.ts";
+import { show } from "../options.ts";
 import type { Tape } from "./tape.ts";
 
 /**
@@ -15,10 +16,18 @@ export class Tensor {
   requiresGrad: boolean;
   /** The gradient of the loss, of the same shape, after backward(). */
   grad: Tensor | undefined;
+  /** Of class numbers that were put in, the largest; an op that takes them checks it. */
+  largest: number | undefined;
   #buffer: Buffer | undefined;
   #kept = false;
 
+  /** @throws ShapeError when the buffer has not exactly as many elements as the shape says */
   constructor(backend: Backend, shape: readonly number[], buffer: Buffer, tape?: Tape, requiresGrad = false) {
+    if (checkedSize("Tensor", shape) !== buffer.length) {
+      throw new ShapeError(
+        `Tensor: a buffer of ${buffer.length} elements for a shape of ${format(shape)}, ${size(shape)}`,
+      );
+    }
     this.backend = backend;
     this.shape = shape;
     this.tape = tape;
@@ -34,9 +43,19 @@ export class Tensor {
   /** @throws ShapeError when the tensor's memory has already gone back to the pool. */
   get buffer(): Buffer {
     if (this.#buffer) return this.#buffer;
-    throw new ShapeError(
+    throw new ShapeError(this.whyReleased);
+  }
+
+  /** Whether its memory has gone back to the pool. */
+  get isReleased(): boolean {
+    return this.#buffer === undefined;
+  }
+
+  /** What to say of one whose has. */
+  get whyReleased(): string {
+    return (
       `a tensor of shape ${format(this.shape)} was used after its memory had been given back: ` +
-        `backward() frees what it no longer needs; call keep() on what is to be read afterwards`,
+      `backward() frees what it no longer needs, release() the rest; call keep() on what is to be read afterwards`
     );
   }
 
@@ -67,7 +86,17 @@ export function size(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
+/** As `size`. @throws ShapeError unless every side is a whole number above 0 */
+export function checkedSize(where: string, shape: readonly number[]): number {
+  if (!Array.isArray(shape)) throw new ShapeError(`${where}: the shape is ${show(shape)}, must be an array of sides`);
+  for (const side of shape) {
+    if (Number.isSafeInteger(side) && side > 0) continue;
+    throw new ShapeError(`${where}: a shape of ${format(shape.map(show))}: sides must be whole numbers above 0`);
+  }
+  return size(shape);
+}
+
 /** A shape for people: 96 × 55 × 55 × 128. */
-export function format(shape: readonly number[]): string {
+export function format(shape: readonly (number | string)[]): string {
   return shape.length === 0 ? "scalar" : shape.join(" × ");
 }

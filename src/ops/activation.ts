@@ -6,7 +6,8 @@
  *
  * NaN stays NaN in each of them, and ReLU's gradient passes where y is NaN.
  */
-import { pieces, tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
+import { pieces } from "../autograd/tape.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { view } from "../backends/backend.ts";
 import { kernel, line, type Kernel } from "../backends/kernel.ts";
@@ -17,16 +18,21 @@ import tanhBackwardWgsl from "../../kernels/wgsl/tanh_backward.wgsl" with { type
 
 /** max(0, x); any shape. */
 export function relu(x: Tensor): Tensor {
-  return pointwise(x, reluForward, reluBackward);
+  return pointwise("relu", x, reluForward, reluBackward);
 }
 
 /** The hyperbolic tangent; any shape. */
 export function tanh(x: Tensor): Tensor {
-  return pointwise(x, tanhForward, tanhBackward);
+  return pointwise("tanh", x, tanhForward, tanhBackward);
 }
 
-function pointwise(x: Tensor, forward: Kernel<"x" | "y", "size">, backward: Kernel<"y" | "dy" | "dx", "size">): Tensor {
-  const tape = tapeOf(x);
+function pointwise(
+  op: string,
+  x: Tensor,
+  forward: Kernel<"x" | "y", "size">,
+  backward: Kernel<"y" | "dy" | "dx", "size">,
+): Tensor {
+  const tape = tapeFor(op, { x });
   const y = tape.allocate(x.shape);
   const { backend } = x;
   for (const [offset, size] of pieces(x)) {

@@ -19,9 +19,10 @@
  * where those behind are others' partners.
  */
 import { format, type Tensor } from "../autograd/tensor.ts";
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import { kernel, line, type Elements } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { requireWhole } from "../options.ts";
 import wgsl from "../../kernels/wgsl/augment.wgsl" with { type: "text" };
 
 /** How many numbers describe the view of one image. */
@@ -56,26 +57,30 @@ export const VIEW = {
  * @param seen how many of the images become it, all if not given; those behind are there for others to be mixed with
  * @throws ShapeError when the shapes don't fit or the crop is larger than the images
  */
-export function augment(pixels: Tensor, views: Tensor, mean: Tensor, crop: number, seen = pixels.shape[0]!): Tensor {
+export function augment(pixels: Tensor, views: Tensor, mean: Tensor, crop: number, seen?: number): Tensor {
+  const tape = tapeFor("augment", { pixels, views, mean }, { pixels: "u8" });
   const [images = 0, side = 0, width = 0, channels = 0] = pixels.shape;
+  const count = seen ?? images;
+  requireWhole("augment", { crop, seen: count });
   if (
+    pixels.shape.length !== 4 ||
     channels !== 3 ||
     width !== side ||
     crop > side ||
-    seen > images ||
+    count > images ||
     views.size !== images * VIEW_LENGTH ||
     mean.size !== side * side * 3
   ) {
     throw new ShapeError(
-      `augment: pixels ${format(pixels.shape)}, views ${format(views.shape)}, mean ${format(mean.shape)}, crop ${crop}, ${seen} seen: ` +
+      `augment: pixels ${format(pixels.shape)}, views ${format(views.shape)}, mean ${format(mean.shape)}, crop ${crop}, ${count} seen: ` +
         `need N × S × S × 3 bytes, N × ${VIEW_LENGTH} views, a mean of S × S × 3, a crop of at most S, at most N seen`,
     );
   }
-  const x = tapeOf(pixels, views, mean).allocate([3, crop, crop, seen]);
+  const x = tape.allocate([3, crop, crop, count]);
   pixels.backend.run(
     augmentKernel,
     { pixels: pixels.buffer, views: views.buffer, mean: mean.buffer, x: x.buffer },
-    { images: seen, side, crop },
+    { images: count, side, crop },
   );
   return x;
 }

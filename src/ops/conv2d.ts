@@ -11,10 +11,11 @@
  *
  * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
 import { kernel, line, type Workgroups } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireWhole, type OptionKinds } from "../options.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
@@ -36,12 +37,21 @@ export interface Conv2dOptions {
   readonly groups?: number;
 }
 
-/** @throws ShapeError when the shapes don't fit, or the window is larger than the padded image. */
+const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "number?", groups: "number?" };
+
+/**
+ * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an unknown
+ * option
+ */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions = {}): Tensor {
+  const tape = tapeFor("conv2d", { x, w, b });
+  checkOptions("conv2d", options, OPTIONS);
   const { stride = 1, pad = 0, groups = 1 } = options;
+  requireWhole("conv2d", { stride, groups });
+  requireWhole("conv2d", { pad }, 0);
   const [c, h, width, images] = imageShape("conv2d", x);
   const [o = 0, groupMaps = 0, kh = 0, kw = 0] = w.shape;
-  if (groupMaps * groups !== c || o % groups !== 0 || b.size !== o) {
+  if (w.shape.length !== 4 || groupMaps * groups !== c || o % groups !== 0 || b.size !== o) {
     throw new ShapeError(
       `conv2d: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}, ${groups} groups: ` +
         `need weights O × ${c / groups} × KH × KW with O a multiple of the groups, and O biases`,
@@ -52,7 +62,6 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   if (oh < 1 || ow < 1) {
     throw new ShapeError(`conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width}, padding ${pad}`);
   }
-  const tape = tapeOf(x, w, b);
   const y = tape.allocate([o, oh, ow, images]);
   const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad, groups };
   const { backend } = x;

@@ -8,10 +8,11 @@
  * shared out, the index is that in the whole of it: element (f, n) of features × `images` has index f · whole + first + n,
  * image n being `first` + n of `whole`; of the b-th block of features, `first` is b times its size.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { kernel, line } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { threefry } from "../random.ts";
 import wgsl from "../../kernels/wgsl/dropout.wgsl" with { type: "text" };
 
@@ -22,10 +23,21 @@ export interface DropoutOptions {
   readonly key: readonly [number, number];
 }
 
-/** @throws ShapeError when `keep` is not between 0 and 1. */
-export function dropout(x: Tensor, { keep, key }: DropoutOptions): Tensor {
-  if (!(keep > 0 && keep < 1)) throw new ShapeError(`dropout: keep is ${keep}, must lie between 0 and 1`);
-  const tape = tapeOf(x);
+const OPTIONS: OptionKinds<DropoutOptions> = { keep: "number", key: "number[]" };
+
+/** @throws ShapeError unless it is a probability with which some are kept, and some not */
+export function checkKeep(op: string, keep: number): void {
+  if (typeof keep === "number" && keep > 0 && keep < 1) return;
+  throw new ShapeError(`${op}: keep is ${show(keep)}, must lie between 0 and 1`);
+}
+
+/** @throws ShapeError when `keep` is not between 0 and 1; UsageError for an option that is unknown or missing */
+export function dropout(x: Tensor, options: DropoutOptions): Tensor {
+  const tape = tapeFor("dropout", { x });
+  checkOptions("dropout", options, OPTIONS);
+  const { keep, key } = options;
+  checkKeep("dropout", keep);
+  requireWhole("dropout", { "key[0]": key[0], "key[1]": key[1] }, 0);
   const y = tape.allocate(x.shape);
   const images = x.shape.at(-1) ?? 1;
   const part = tape.part ?? { block: 0 };

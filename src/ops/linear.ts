@@ -9,7 +9,8 @@
  * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, which lies in memory in the same order.
  * Weights too large for one binding (fc6 has 151 MB) are worked on in runs of whole rows.
  */
-import { pieces, tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
+import { pieces } from "../autograd/tape.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
 import { view, type Buffer, type BufferView } from "../backends/backend.ts";
 import { kernel } from "../backends/kernel.ts";
@@ -27,6 +28,7 @@ import backwardWLargeWgsl from "../../kernels/wgsl/linear_backward_w_128x128.wgs
 
 /** @throws ShapeError when the shapes don't fit. */
 export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
+  const tape = tapeFor("linear", { x, w, b });
   const images = x.shape.at(-1) ?? 0;
   const inputs = x.size / images;
   const outputs = w.shape[0] ?? 0;
@@ -36,7 +38,6 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
         `need weights O × ${inputs} and O biases`,
     );
   }
-  const tape = tapeOf(x, w, b);
   const y = tape.allocate([outputs, images]);
   const { backend } = x;
   const narrow = images <= NARROW;

@@ -6,30 +6,37 @@
  *
  * x: C × H × W × N, w: O × OH × OW × C × KH × KW, b: O × OH × OW, y: O × OH × OW × N.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
 import { kernel, line } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireWhole } from "../options.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
 import forwardWgsl from "../../kernels/wgsl/local2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../kernels/wgsl/local2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../kernels/wgsl/local2d_backward_w.wgsl" with { type: "text" };
 
-/** @throws ShapeError when the shapes don't fit. */
+/** @throws ShapeError when the shapes don't fit; UsageError for an unknown option */
 export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: number; pad?: number } = {}): Tensor {
+  const tape = tapeFor("local2d", { x, w, b });
+  checkOptions("local2d", options, { stride: "number?", pad: "number?" });
   const { stride = 1, pad = 0 } = options;
+  requireWhole("local2d", { stride });
+  requireWhole("local2d", { pad }, 0);
   const [c, h, width, images] = imageShape("local2d", x);
   const [o = 0, oh = 0, ow = 0, maps = 0, kh = 0, kw = 0] = w.shape;
   const fits =
-    maps === c && oh === positions(h, kh, stride, pad, "down") && ow === positions(width, kw, stride, pad, "down");
+    w.shape.length === 6 &&
+    maps === c &&
+    oh === positions(h, kh, stride, pad, "down") &&
+    ow === positions(width, kw, stride, pad, "down");
   if (!fits || b.size !== o * oh * ow) {
     throw new ShapeError(
       `local2d: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}, stride ${stride}, ` +
         `padding ${pad}: need weights O × OH × OW × ${c} × KH × KW for every output position, and O × OH × OW biases`,
     );
   }
-  const tape = tapeOf(x, w, b);
   const y = tape.allocate([o, oh, ow, images]);
   const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad };
   const { backend } = x;

@@ -10,10 +10,11 @@
  *
  * x, y, s: C × H × W × N. The paper's α is not divided by n; PyTorch's and Caffe's is.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
 import { kernel, line } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../options.ts";
 import forwardWgsl from "../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
 
@@ -27,15 +28,32 @@ export interface LrnOptions {
   readonly groups?: number;
 }
 
-/** @throws ShapeError when the maps don't divide into `groups`, or n is even. */
-export function lrn(x: Tensor, { n, k, alpha, beta, groups = 1 }: LrnOptions): Tensor {
+const OPTIONS: OptionKinds<LrnOptions> = {
+  ...{ n: "number", k: "number", alpha: "number", beta: "number", groups: "number?" },
+};
+
+/** @throws ShapeError or UsageError unless maps can be normalised so */
+export function checkLrn(op: string, options: LrnOptions): void {
+  checkOptions(op, options, OPTIONS);
+  const { n, k, alpha, beta, groups = 1 } = options;
+  requireWhole(op, { n, groups });
+  requireNumber(op, { k, alpha, beta });
+}
+
+/**
+ * @throws ShapeError when the maps don't divide into `groups`, or n is even; UsageError for an option that is unknown or
+ * missing
+ */
+export function lrn(x: Tensor, options: LrnOptions): Tensor {
+  const tape = tapeFor("lrn", { x });
+  checkLrn("lrn", options);
+  const { n, k, alpha, beta, groups = 1 } = options;
   const [c = 0, h = 0, w = 0, images = 0] = x.shape;
   if (x.shape.length !== 4 || c % groups !== 0 || n % 2 !== 1) {
     throw new ShapeError(
       `lrn: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`,
     );
   }
-  const tape = tapeOf(x);
   const [y, s] = [tape.allocate(x.shape), tape.allocate(x.shape)];
   const uniforms = { maps: c, plane: h * w * images, groupMaps: c / groups, reach: (n - 1) / 2, k, alpha, beta };
   x.backend.run(lrnForward, { x: x.buffer, y: y.buffer, s: s.buffer }, uniforms);

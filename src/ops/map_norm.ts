@@ -8,10 +8,11 @@
  *
  * x, y, s: C × H × W × N.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { kernel, line } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../options.ts";
 import { imageShape } from "./shapes.ts";
 import forwardWgsl from "../../kernels/wgsl/map_norm_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../kernels/wgsl/map_norm_backward.wgsl" with { type: "text" };
@@ -24,11 +25,23 @@ export interface MapNormOptions {
   readonly beta: number;
 }
 
-/** @throws ShapeError when `size` is even. */
-export function mapNorm(x: Tensor, { size, k, alpha, beta }: MapNormOptions): Tensor {
+const OPTIONS: OptionKinds<MapNormOptions> = { size: "number", k: "number", alpha: "number", beta: "number" };
+
+/** @throws ShapeError or UsageError unless maps can be normalised so */
+export function checkMapNorm(op: string, options: MapNormOptions): void {
+  checkOptions(op, options, OPTIONS);
+  const { size, k, alpha, beta } = options;
+  requireWhole(op, { size });
+  requireNumber(op, { k, alpha, beta });
+}
+
+/** @throws ShapeError when `size` is even; UsageError for an option that is unknown or missing */
+export function mapNorm(x: Tensor, options: MapNormOptions): Tensor {
+  const tape = tapeFor("mapNorm", { x });
+  checkMapNorm("mapNorm", options);
+  const { size, k, alpha, beta } = options;
   const [c, h, w, images] = imageShape("mapNorm", x);
   if (size % 2 !== 1) throw new ShapeError(`mapNorm: window of ${size}, must be odd`);
-  const tape = tapeOf(x);
   const [y, s] = [tape.allocate(x.shape), tape.allocate(x.shape)];
   const uniforms = { images, c, h, w, reach: (size - 1) / 2, k, alpha, beta };
   x.backend.run(mapNormForward, { x: x.buffer, y: y.buffer, s: s.buffer }, uniforms);

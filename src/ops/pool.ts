@@ -8,10 +8,11 @@
  *
  * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that hold it.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { tapeFor } from "../autograd/inputs.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import { kernel, line } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireWhole, type OptionKinds } from "../options.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
 import maxBackwardWgsl from "../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };
@@ -25,10 +26,10 @@ export interface PoolOptions {
   readonly round?: "up" | "down";
 }
 
-/** @throws ShapeError when the window is larger than the image. */
+/** @throws ShapeError when the window is larger than the image; UsageError for an option that is unknown or missing */
 export function maxPool(x: Tensor, options: PoolOptions): Tensor {
+  const tape = tapeFor("maxPool", { x });
   const u = poolUniforms("maxPool", x, options);
-  const tape = tapeOf(x);
   const shape = [u.c, u.oh, u.ow, u.images];
   const y = tape.allocate(shape);
   const argmax = tape.allocate(shape, "u32");
@@ -45,10 +46,10 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   return y;
 }
 
-/** @throws ShapeError when the window is larger than the image. */
+/** @throws ShapeError when the window is larger than the image; UsageError for an option that is unknown or missing */
 export function averagePool(x: Tensor, options: PoolOptions): Tensor {
+  const tape = tapeFor("averagePool", { x });
   const u = poolUniforms("averagePool", x, options);
-  const tape = tapeOf(x);
   const y = tape.allocate([u.c, u.oh, u.ow, u.images]);
   x.backend.run(averagePoolForward, { x: x.buffer, y: y.buffer }, u);
   tape.record({
@@ -63,7 +64,20 @@ export function averagePool(x: Tensor, options: PoolOptions): Tensor {
 
 type PoolUniforms = Readonly<Record<keyof typeof uniforms, number>>;
 
-function poolUniforms(op: string, x: Tensor, { window, stride, round = "up" }: PoolOptions): PoolUniforms {
+const OPTIONS: OptionKinds<PoolOptions> = { window: "number", stride: "number", round: "string?" };
+
+/** @throws ShapeError or UsageError unless a window can go over images so */
+export function checkPool(op: string, options: PoolOptions): void {
+  checkOptions(op, options, OPTIONS);
+  const { window, stride, round = "up" } = options;
+  requireWhole(op, { window, stride });
+  if (round !== "up" && round !== "down")
+    throw new ShapeError(`${op}: round is "${String(round)}", must be up or down`);
+}
+
+function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms {
+  checkPool(op, options);
+  const { window, stride, round = "up" } = options;
   const [c, h, w, images] = imageShape(op, x);
   if (window > h || window > w) {
     throw new ShapeError(`${op}: a window of ${window} × ${window} does not fit an image of ${h} × ${w}`);

@@ -4,10 +4,13 @@
  *   v ← momentum · v − decay · rate · w − rate · dw
  *   w ← w + v
  */
+import { checkInputs } from "../autograd/inputs.ts";
 import { pieces } from "../autograd/tape.ts";
-import type { Tensor } from "../autograd/tensor.ts";
+import { format, type Tensor } from "../autograd/tensor.ts";
 import { view } from "../backends/backend.ts";
 import { kernel, line } from "../backends/kernel.ts";
+import { ShapeError } from "../errors.ts";
+import { checkOptions, requireNumber, type OptionKinds } from "../options.ts";
 import wgsl from "../../kernels/wgsl/sgd.wgsl" with { type: "text" };
 
 export interface SgdOptions {
@@ -16,8 +19,20 @@ export interface SgdOptions {
   readonly decay: number;
 }
 
-/** Updates w and its velocity v in place from the gradient dw; all of one shape. */
+const OPTIONS: OptionKinds<SgdOptions> = { rate: "number", momentum: "number", decay: "number" };
+
+/**
+ * Updates w and its velocity v in place from the gradient dw; all of one shape.
+ * @throws ShapeError when they are not, or a number is infinite; UsageError for an option that is unknown or missing
+ */
 export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void {
+  checkInputs("sgd", { w, v, dw });
+  checkOptions("sgd", options, OPTIONS);
+  requireNumber("sgd", { ...options });
+  const [shape, ...others] = [w, v, dw].map((tensor) => format(tensor.shape));
+  if (others.some((other) => other !== shape)) {
+    throw new ShapeError(`sgd: weights ${shape}, velocity ${others[0]}, gradient ${others[1]}: must be of one shape`);
+  }
   for (const [offset, size] of pieces(w)) {
     const [wPart, vPart, dwPart] = [w, v, dw].map((tensor) => view(tensor.buffer, offset, size));
     w.backend.run(sgdKernel, { w: wPart!, v: vPart!, dw: dwPart! }, { size, ...options });

@@ -14,10 +14,11 @@
  * if they come before it, so that a net that says the same of all classes is right by chance only. A logit that is NaN
  * makes the loss and every p of its image NaN, and counts as the largest, as in PyTorch, tied with others that are NaN.
  */
-import { tapeOf } from "../autograd/tape.ts";
+import { checkInputs, tapeFor } from "../autograd/inputs.ts";
 import { format, type Tensor } from "../autograd/tensor.ts";
 import { kernel, line } from "../backends/kernel.ts";
 import { ShapeError } from "../errors.ts";
+import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../options.ts";
 import forwardWgsl from "../../kernels/wgsl/softmax_cross_entropy_forward.wgsl" with { type: "text" };
 import meanWgsl from "../../kernels/wgsl/softmax_cross_entropy_mean.wgsl" with { type: "text" };
 import backwardWgsl from "../../kernels/wgsl/softmax_cross_entropy_backward.wgsl" with { type: "text" };
@@ -38,39 +39,59 @@ export interface Targets {
   readonly mix?: { readonly others: Tensor; readonly shares: Tensor };
 }
 
+const TARGETS: OptionKinds<Targets> = { smoothing: "number?", mix: "object?" };
+const MIX: OptionKinds<NonNullable<Targets["mix"]>> = { others: "object", shares: "object" };
+
 /**
  * @param logits K × N (or any shape whose last side is N)
  * @param labels N class indices below K, of type u32
  * @param valid how many of the images count
  * @param targets what else than the labels themselves is to be learned
- * @throws ShapeError when the shapes don't fit
+ * @throws ShapeError when the shapes don't fit, or a label is of no class; UsageError for an unknown option
  */
 export function softmaxCrossEntropy(
   logits: Tensor,
   labels: Tensor,
   valid?: number,
-  { smoothing = 0, mix }: Targets = {},
+  options: Targets = {},
 ): CrossEntropy {
+  const op = "softmaxCrossEntropy";
+  checkOptions(op, options, TARGETS);
+  const { smoothing = 0, mix } = options;
+  if (mix) checkOptions(`${op}, mix`, mix, MIX);
+  const tape = tapeFor(op, { logits, labels, ...mix }, { labels: "any", others: "any", shares: "any" });
   const images = logits.shape.at(-1) ?? 0;
+  const classes = logits.size / images;
   if (labels.size !== images || labels.buffer.type !== "u32") {
     throw new ShapeError(
-      `softmaxCrossEntropy: logits ${format(logits.shape)}, labels ${format(labels.shape)} of type ` +
+      `${op}: logits ${format(logits.shape)}, labels ${format(labels.shape)} of type ` +
         `${labels.buffer.type}: need one u32 label for each of the ${images} images`,
     );
   }
   if (mix && (mix.others.size !== images || mix.others.buffer.type !== "u32" || mix.shares.size !== images)) {
     throw new ShapeError(
-      `softmaxCrossEntropy: logits ${format(logits.shape)}, other labels ${format(mix.others.shape)} of type ` +
+      `${op}: logits ${format(logits.shape)}, other labels ${format(mix.others.shape)} of type ` +
         `${mix.others.buffer.type}, shares ${format(mix.shares.shape)}: need one of each for each of the ${images} images`,
     );
   }
-  const tape = mix ? tapeOf(logits, labels, mix.others, mix.shares) : tapeOf(logits, labels);
+  if (mix) checkInputs(op, { shares: mix.shares });
+  requireNumber(op, { smoothing }, 0, 1);
+  requireWhole(op, { valid: valid ?? images }, 0);
+  if (valid !== undefined && valid > images) {
+    throw new ShapeError(`${op}: ${valid} of ${images} images can't be valid`);
+  }
+  for (const largest of [labels.largest, mix?.others.largest]) {
+    if (largest === undefined || largest < classes) continue;
+    throw new ShapeError(
+      `${op}: label ${largest}, and the logits are of ${classes} classes: labels go from 0 to ${classes - 1}`,
+    );
+  }
   const p = tape.allocate(logits.shape);
   const losses = tape.allocate([images]).keep();
   const ranks = tape.allocate([images]).keep();
   const loss = tape.allocate([1]);
   const { backend } = logits;
-  const uniforms = { classes: logits.size / images, images, valid: valid ?? images, smoothing };
+  const uniforms = { classes, images, valid: valid ?? images, smoothing };
   const targets = {
     labels: labels.buffer,
     others: (mix?.others ?? labels).buffer,
