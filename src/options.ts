@@ -6,6 +6,7 @@ import { oneLine, ShapeError, UsageError } from "./errors.ts";
 import { suggest } from "./suggest.ts";
 
 const KINDS = {
+  any: { is: (value: unknown) => value !== undefined, what: "given" },
   string: { is: (value: unknown) => typeof value === "string", what: "a string" },
   number: { is: (value: unknown) => typeof value === "number", what: "a number" },
   boolean: { is: (value: unknown) => typeof value === "boolean", what: "true or false" },

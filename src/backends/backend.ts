@@ -2,6 +2,8 @@
  * What computes. Kernels are queued and run in order; nothing here waits except the methods that return a promise.
  * How a kernel is computed is the backend's own business; that it computes what `kernel.reference` says is not.
  */
+import { DeviceError, ShapeError } from "../errors.ts";
+import { requireWhole, show } from "../options.ts";
 import type { ElementType, Kernel } from "./kernel.ts";
 
 /** Memory on the device. Only the backend that made it looks inside. */
@@ -87,6 +89,22 @@ export interface Backend {
   statistics(): { buffers: number; bytes: number };
   /** Frees everything; the backend can't be used afterwards. */
   close(): Promise<void>;
+}
+
+const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
+
+/** @throws DeviceError for an array whose elements are not the buffer's */
+export function checkElements({ type, length }: Buffer, data: HostArray, offset: number): void {
+  if (data instanceof ARRAYS[type]) return;
+  throw new DeviceError(
+    `write: ${(data as HostArray | undefined)?.length} elements of ${show(data)} at ${offset} of a buffer of ${length} × ${type}`,
+  );
+}
+
+/** @throws ShapeError for memory that can't be: of another type, or not of a whole number of elements */
+export function checkAllocation(type: ElementType, length: number): void {
+  if (!Object.hasOwn(ARRAYS, type)) throw new ShapeError(`allocate: the type is ${show(type)}, must be f32, u32 or u8`);
+  requireWhole("allocate", { length }, 0);
 }
 
 export function view(buffer: Buffer, offset: number, length: number): BufferView {

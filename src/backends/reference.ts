@@ -1,6 +1,8 @@
 /** Runs every kernel's `reference` loop at once, on the main thread: the oracle of the tests. */
 import {
   asView,
+  checkAllocation,
+  checkElements,
   ELEMENT_BYTES,
   type Backend,
   type Buffer,
@@ -30,12 +32,17 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     reordersSums: false,
     parallelWorkgroups: 1,
     allocate(type, length) {
+      checkAllocation(type, length);
       const buffer: ReferenceBuffer = { type, length, data: create(type, length) };
       live.add(buffer);
       return buffer;
     },
     free: (buffer) => void live.delete(buffer),
-    write: (buffer, data, offset = 0) => (buffer as ReferenceBuffer).data.set(data, offset),
+    write(buffer, data, offset = 0) {
+      // Gradients are checked in double precision.
+      if (!(data instanceof Float64Array && buffer.type === "f32")) checkElements(buffer, data, offset);
+      (buffer as ReferenceBuffer).data.set(data, offset);
+    },
     run<B extends string, U extends string>(
       kernel: Kernel<B, U>,
       buffers: Readonly<Record<B, Buffer | BufferView>>,

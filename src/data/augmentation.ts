@@ -8,6 +8,8 @@
  * other, and whether by mixup or cutmix, depends on the batch too.
  */
 import { VIEW, VIEW_LENGTH } from "../ops/augment.ts";
+import { ShapeError } from "../errors.ts";
+import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import { jitterMatrix } from "./jitter.ts";
 import type { Share } from "./share.ts";
@@ -55,11 +57,25 @@ export interface AugmentationOptions {
   readonly cutmix?: number;
 }
 
+const OPTIONS: OptionKinds<AugmentationOptions & { smooth?: number }> = {
+  ...{ record: "number", size: "number", crop: "boolean", mirror: "boolean", colour: "number", sharedCrop: "number?" },
+  ...{ divideBy: "number?", resizedCrop: "number?", jitter: "number?", erase: "number?", mixup: "number?" },
+  // A recipe's augmentation may be given as it is: it smooths labels too.
+  ...{ cutmix: "number?", smooth: "number?" },
+};
+
+/** @throws ShapeError unless crops of `size` can be cut out of images of `record` */
+function checkCrop(where: string, images: number, record: number, size: number): void {
+  requireWhole(where, { images, record, size });
+  if (size > record) throw new ShapeError(`${where}: a crop of ${size} is larger than an image of ${record}`);
+}
+
 /**
  * The views of one training batch, N × `VIEW_LENGTH`.
  * @param axes of the training set's colours; needed where `colour` is not 0
  * @param images the numbers of the batch's images in the data set
  * @param at the position in the epoch of the first of them
+ * @throws ShapeError for numbers that make no sense; UsageError for an option that is unknown or missing
  */
 export function drawViews(
   options: AugmentationOptions,
@@ -69,7 +85,9 @@ export function drawViews(
   images: Uint32Array,
   at: number,
 ): Float32Array {
+  checkOptions("drawViews", options, OPTIONS);
   const { record, size, divideBy = 1, mixup = 0, cutmix = 0 } = options;
+  checkCrop("drawViews", images.length, record, size);
   const views = centreView(images.length, record, size, divideBy);
   drawPaper(views, options, axes, seed, epoch, images, at);
   const cuts = cutmix > 0 && (mixup === 0 || new Random(seed, Purpose.mixBatch, epoch, at).uniform() < 0.5);
@@ -211,6 +229,9 @@ export function mixedLabels(
   size: number,
   seen = labels.length,
 ): MixedLabels | undefined {
+  if (views.length !== labels.length * VIEW_LENGTH) {
+    throw new ShapeError(`mixedLabels: ${labels.length} labels for ${views.length / VIEW_LENGTH} views`);
+  }
   const shares = Float32Array.from({ length: seen }, (_, n) => {
     const view = views.subarray(n * VIEW_LENGTH, (n + 1) * VIEW_LENGTH);
     const [top = 0, left = 0, bottom = 0, right = 0] = view.subarray(VIEW.cut);
@@ -221,8 +242,10 @@ export function mixedLabels(
   return { others, shares };
 }
 
-/** The centre of each of `images` images, as it is. */
+/** The centre of each of `images` images, as it is. @throws ShapeError when it is larger than they are */
 export function centreView(images: number, record: number, size: number, divideBy = 1): Float32Array {
+  checkCrop("centreView", images, record, size);
+  if (!(divideBy > 0)) throw new ShapeError(`centreView: divideBy is ${show(divideBy)}, must be above 0`);
   const middle = Math.floor((record - size) / 2);
   return repeat(images, size, [middle, middle, 0, 1 / divideBy]);
 }
@@ -233,8 +256,11 @@ export type ViewCount = 1 | 2 | 10;
 /**
  * The views of each image that a model is tested with: the centre; or the centre and its mirror image; or the centre and
  * the four corners, and their mirror images [P §4.1].
+ * @throws ShapeError when there is no such number of views, or they are larger than the images
  */
 export function testViews(count: ViewCount, images: number, record: number, size: number): Float32Array[] {
+  checkCrop("testViews", images, record, size);
+  if (![1, 2, 10].includes(count)) throw new ShapeError(`testViews: the count is ${show(count)}, must be 1, 2 or 10`);
   const [middle, end] = [Math.floor((record - size) / 2), record - size];
   const centre = [[middle, middle]] as const;
   const corners = [

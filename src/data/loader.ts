@@ -5,6 +5,7 @@
  */
 import { availableParallelism } from "node:os";
 import { DataError, ShapeError } from "../errors.ts";
+import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
 import { alone, decodeRows, type Row } from "./decoding.ts";
@@ -40,6 +41,11 @@ export interface LoaderOptions {
   readonly onBad?: (name: string, reason: string) => void;
 }
 
+const OPTIONS: OptionKinds<LoaderOptions> = {
+  ...{ batch: "number", recordSize: "number", shuffle: "object?", samples: "any?", share: "object?", from: "number?" },
+  ...{ prefetch: "number?", inFlight: "number?", cache: "object?", onBad: "function?" },
+};
+
 /** Its arrays are used again: they hold until the next batch is asked for. */
 export interface Batch {
   /** N × S × S × 3 bytes, interleaved RGB. */
@@ -72,12 +78,17 @@ export interface Loader extends AsyncIterable<Batch> {
  * An image that can't be used is counted and named. In a shuffled epoch the next good one of the order takes its
  * place, so that batches stay full and the same; in an ordered one (evaluation) it is left out, since no image may
  * count twice: `valid` is then smaller.
- * @throws ShapeError for a cache of other records
+ * @throws ShapeError for numbers that make no sense, samples that the set does not have, or a cache of other records;
+ * UsageError for an option that is unknown or missing
  * @throws DataError while iterating, when too many images can't be used
  */
 export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
+  checkOptions("createLoader", options, OPTIONS);
   const { batch, recordSize, shuffle, share, from = 0, prefetch = 3, onBad } = options;
   const { samples = Uint32Array.from({ length: dataset.length }, (_, i) => i) } = options;
+  requireWhole("createLoader", { batch, recordSize, prefetch, inFlight: options.inFlight ?? 1 });
+  requireWhole("createLoader", { from }, 0);
+  checkSamples(samples, dataset);
   const recordBytes = recordSize * recordSize * 3;
   const cache = options.cache ?? new RecordCache(dataset, recordSize, 0);
   if (cache.recordBytes !== recordBytes) {
@@ -321,4 +332,16 @@ class Slots {
     if (next) next();
     else this.#free++;
   }
+}
+
+/** @throws ShapeError unless they are numbers of images of the set */
+function checkSamples(samples: Uint32Array, { name, length }: Dataset): void {
+  if (!(samples instanceof Uint32Array)) {
+    throw new ShapeError(`createLoader: samples are ${show(samples)}, must be a Uint32Array`);
+  }
+  const beyond = samples.find((i) => i >= length);
+  if (beyond === undefined) return;
+  throw new ShapeError(
+    `createLoader: sample ${beyond}, and ${name} has ${length} images: they go from 0 to ${length - 1}`,
+  );
 }

@@ -2,8 +2,9 @@
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { DataError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
+import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { suggest } from "../suggest.ts";
 import { openArchive } from "./archive.ts";
 import { openFile } from "./bytes.ts";
@@ -37,6 +38,10 @@ export interface OpenOptions {
   readonly onProgress?: Progress;
 }
 
+const OPTIONS: OptionKinds<OpenOptions> = {
+  ...{ val: "string?", holdOut: "number?", seed: "number?", onProgress: "function?" },
+};
+
 export interface Opened {
   readonly train: Dataset;
   readonly val: Dataset;
@@ -50,10 +55,13 @@ export interface Opened {
  * @throws DataError when there is no such thing, nothing in it, a single class, or the two parts differ in classes; the
  * message also says what was left alone.
  */
-export async function openDataset(
-  path: string,
-  { val, holdOut = 0.1, seed = 0, onProgress = () => {} }: OpenOptions = {},
-): Promise<Opened> {
+export async function openDataset(path: string, options: OpenOptions = {}): Promise<Opened> {
+  checkOptions("openDataset", { path, ...options }, { path: "string", ...OPTIONS });
+  const { val, holdOut = 0.1, seed = 0, onProgress = () => {} } = options;
+  if (!(holdOut >= 0 && holdOut < 1)) {
+    throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be from 0 to below 1`);
+  }
+  requireWhole("openDataset", { seed }, 0);
   const opened: Contents[] = [];
   // Of each path its own: what a source asks for is what it said itself.
   const [own, others] = [new Remarks(), new Remarks()];

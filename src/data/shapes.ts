@@ -5,6 +5,7 @@
  * linear classifier gets 23% right at best, a small conv net 98% after three epochs. Image i of a seed is always the
  * same image.
  */
+import { checkOptions, requireWhole } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import type { Dataset } from "./dataset.ts";
 import { FIGURES, segment, type Figure } from "./figures.ts";
@@ -18,11 +19,12 @@ export interface ShapesOptions {
   readonly size?: number;
 }
 
-/** The built-in set. Its images are numbered so that the classes take turns. */
-export function shapes({ train = 8000, val = 2000, seed = 1, size = 32 }: ShapesOptions = {}): {
-  train: Dataset;
-  val: Dataset;
-} {
+/** The built-in set. @throws ShapeError or UsageError for options that make no sense. Its images are numbered so that the classes take turns. */
+export function shapes(options: ShapesOptions = {}): { train: Dataset; val: Dataset } {
+  checkOptions("shapes", options, { train: "number?", val: "number?", seed: "number?", size: "number?" });
+  const { train = 8000, val = 2000, seed = 1, size = 32 } = options;
+  requireWhole("shapes", { train, val, size });
+  requireWhole("shapes", { seed }, 0);
   return { train: drawn("shapes", 0, train, seed, size), val: drawn("shapes (validation)", 1, val, seed, size) };
 }
 

@@ -4,15 +4,17 @@
  */
 import type { Parameter } from "../autograd/parameter.ts";
 import { size as sizeOf, type Tensor } from "../autograd/tensor.ts";
+import { ShapeError } from "../errors.ts";
 import { relu as reluOp, tanh as tanhOp } from "../ops/activation.ts";
 import { conv2d, type Conv2dOptions } from "../ops/conv2d.ts";
-import { dropout as dropoutOp } from "../ops/dropout.ts";
+import { checkKeep, dropout as dropoutOp } from "../ops/dropout.ts";
 import { linear } from "../ops/linear.ts";
 import { local2d } from "../ops/local2d.ts";
-import { lrn as lrnOp, type LrnOptions } from "../ops/lrn.ts";
-import { mapNorm as mapNormOp, type MapNormOptions } from "../ops/map_norm.ts";
-import { averagePool as averagePoolOp, maxPool as maxPoolOp, type PoolOptions } from "../ops/pool.ts";
+import { checkLrn, lrn as lrnOp, type LrnOptions } from "../ops/lrn.ts";
+import { checkMapNorm, mapNorm as mapNormOp, type MapNormOptions } from "../ops/map_norm.ts";
+import { averagePool as averagePoolOp, checkPool, maxPool as maxPoolOp, type PoolOptions } from "../ops/pool.ts";
 import { positions } from "../ops/shapes.ts";
+import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../options.ts";
 
 /** Channels, height and width of one image; height and width are 1 behind a fully connected layer. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
@@ -74,14 +76,27 @@ export interface Start {
   readonly decay?: number;
 }
 
-export interface ConvOptions extends Start {
+export interface LocalOptions extends Start {
   readonly stride?: number;
   readonly pad?: number;
+}
+
+export interface ConvOptions extends LocalOptions {
   readonly groups?: number;
 }
 
-/** `filters` filters of `size` × `size`. */
+const START: OptionKinds<Start> = { sigma: "any", bias: "number?", decay: "number?" };
+const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "number?" };
+const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
+
+/** `filters` filters of `size` × `size`. @throws ShapeError or UsageError for sizes and options that make no sense */
 export function conv(name: string, filters: number, size: number, options: ConvOptions): Layer {
+  checkConv("conv", name, filters, size, options);
+  return convOf(name, filters, size, options);
+}
+
+/** Without the checks: parts of a layer need not come out even, and whoever cuts says so. */
+function convOf(name: string, filters: number, size: number, options: ConvOptions): Layer {
   const { stride = 1, pad = 0, groups = 1 } = options;
   const outputShape = ([, h, w]: ImageShape): ImageShape => [
     filters,
@@ -97,15 +112,20 @@ export function conv(name: string, filters: number, size: number, options: ConvO
     kept: 0,
     multiplyAdds: (input) => sizeOf(outputShape(input)) * (input[0] / groups) * size * size,
     windows: { stride, pad, groups },
-    part: (of) => conv(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
+    part: (of) => convOf(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
     forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
   };
 }
 
-/** A convolution whose filters differ from position to position. */
-export function local(name: string, filters: number, size: number, options: ConvOptions): Layer {
+/** A convolution whose filters differ from position to position. @throws as `conv` */
+export function local(name: string, filters: number, size: number, options: LocalOptions): Layer {
+  checkConv("local", name, filters, size, options);
+  return localOf(name, filters, size, options);
+}
+
+function localOf(name: string, filters: number, size: number, options: LocalOptions): Layer {
   const { stride = 1, pad = 0 } = options;
-  const { outputShape, multiplyAdds, settings } = conv(name, filters, size, { ...options, groups: 1 });
+  const { outputShape, multiplyAdds, settings } = convOf(name, filters, size, { ...options, groups: 1 });
   return {
     kind: "local",
     name,
@@ -118,13 +138,19 @@ export function local(name: string, filters: number, size: number, options: Conv
     kept: 0,
     multiplyAdds,
     local: { stride, pad },
-    part: (of) => local(name, filters / of, size, options),
+    part: (of) => localOf(name, filters / of, size, options),
     forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
   };
 }
 
-/** A fully connected layer with `outputs` units. */
+/** A fully connected layer with `outputs` units. @throws as `conv` */
 export function fc(name: string, outputs: number, options: Start): Layer {
+  checkStart("fc", name, options, START);
+  requireWhole(`fc ${name}`, { outputs });
+  return fcOf(name, outputs, options);
+}
+
+function fcOf(name: string, outputs: number, options: Start): Layer {
   return {
     kind: "fc",
     name,
@@ -133,7 +159,7 @@ export function fc(name: string, outputs: number, options: Start): Layer {
     parameters: (input) => weightAndBias(name, [outputs, sizeOf(input)], [outputs], options),
     kept: 0,
     multiplyAdds: (input) => outputs * sizeOf(input),
-    part: (of) => fc(name, outputs / of, options),
+    part: (of) => fcOf(name, outputs / of, options),
     forward: (x, [w, b]) => linear(x, w!, b!),
   };
 }
@@ -143,15 +169,18 @@ export interface PoolSettings {
   readonly round?: "up" | "down";
 }
 
+/** @throws as `conv` */
 export function maxPool(window: number, stride: number, settings: PoolSettings = {}): Layer {
   return { ...pool("max-pool", window, stride, settings, maxPoolOp), kept: 1 };
 }
 
+/** @throws as `conv` */
 export function averagePool(window: number, stride: number, settings: PoolSettings = {}): Layer {
   return pool("average-pool", window, stride, settings, averagePoolOp);
 }
 
 function pool(kind: string, window: number, stride: number, settings: PoolSettings, op: typeof maxPoolOp): Layer {
+  checkPool(kind, { window, stride, ...settings });
   const round = settings.round ?? "up";
   return {
     ...withoutParameters(kind, `${window}×${window}, stride ${stride}`, (x) => op(x, { window, stride, round })),
@@ -160,8 +189,13 @@ function pool(kind: string, window: number, stride: number, settings: PoolSettin
   };
 }
 
-/** Response normalisation across maps, paper §3.3. */
+/** Response normalisation across maps, paper §3.3. @throws as `conv` */
 export function lrn(options: LrnOptions): Layer {
+  checkLrn("lrn", options);
+  return lrnOf(options);
+}
+
+function lrnOf(options: LrnOptions): Layer {
   const { n, k, alpha, beta, groups = 1 } = options;
   const settings = `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${list({ groups: [groups, 1] })}`;
   return {
@@ -169,18 +203,19 @@ export function lrn(options: LrnOptions): Layer {
     kept: 1,
     lrn: { groups: 1, ...options },
     // Each device normalises its own maps, as in 2012.
-    part: (of) => lrn({ ...options, groups: groupsOfPart(groups, of) }),
+    part: (of) => lrnOf({ ...options, groups: groupsOfPart(groups, of) }),
   };
 }
 
-/** Everything divided by one number, which brings pixels of ±128 to the size that weights are drawn for. */
+/** Everything divided by one number, which brings pixels of ±128 to the size that weights are drawn for. @throws as `conv` */
 export function divide(by: number): Layer {
   // Response normalisation across one map with α 0 leaves x / k^β.
   return { ...lrn({ n: 1, k: by, alpha: 0, beta: 1 }), settings: `by ${by}` };
 }
 
-/** Response normalisation inside each map. */
+/** Response normalisation inside each map. @throws as `conv` */
 export function mapNorm(options: MapNormOptions): Layer {
+  checkMapNorm("mapNorm", options);
   const { size, k, alpha, beta } = options;
   const settings = `${size}×${size} inside a map, k ${k}, α ${Number(alpha.toPrecision(3))}, β ${beta}`;
   return { ...withoutParameters("map-norm", settings, (x) => mapNormOp(x, options)), kept: 1, mapNorm: options };
@@ -194,8 +229,10 @@ export function tanh(): Layer {
   return withoutParameters("tanh", "", tanhOp);
 }
 
-/** Dropout in training, nothing otherwise. `index` tells the network's dropout layers apart. */
+/** Dropout in training, nothing otherwise. `index` tells the network's dropout layers apart. @throws as `conv` */
 export function dropout(index: number, keep = 0.5): Layer {
+  requireWhole("dropout", { index }, 0);
+  checkKeep("dropout", keep);
   return withoutParameters("dropout", `keep ${keep}`, (x, _, pass) =>
     pass.training ? dropoutOp(x, { keep, key: pass.dropoutKey(index) }) : x,
   );
@@ -212,6 +249,28 @@ function withoutParameters(kind: string, settings: string, forward: Layer["forwa
     multiplyAdds: () => 0,
     forward,
   };
+}
+
+/** @throws ShapeError or UsageError */
+function checkConv(kind: "conv" | "local", name: string, filters: number, size: number, options: ConvOptions): void {
+  if (kind === "conv") checkStart(kind, name, options, CONV);
+  else checkStart<LocalOptions>(kind, name, options, LOCAL);
+  const where = `${kind} ${name}`;
+  const { stride = 1, pad = 0, groups = 1 } = options;
+  requireWhole(where, { filters, size, stride, groups });
+  requireWhole(where, { pad }, 0);
+  if (filters % groups !== 0) throw new ShapeError(`${where}: ${filters} filters don't divide into ${groups} groups`);
+}
+
+function checkStart<T extends Start>(kind: string, name: string, options: T, kinds: OptionKinds<T>): void {
+  if (typeof name !== "string" || name === "")
+    throw new ShapeError(`${kind}: the name is ${show(name)}, must be a text`);
+  const where = `${kind} ${name}`;
+  checkOptions(where, options, kinds);
+  const { sigma, bias = 0, decay = 0 } = options;
+  if (sigma !== "fan-in") requireNumber(where, { sigma }, 0);
+  requireNumber(where, { bias });
+  requireNumber(where, { decay }, 0);
 }
 
 function weightAndBias(

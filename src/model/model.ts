@@ -2,7 +2,9 @@ import { Parameter } from "../autograd/parameter.ts";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
 import { ShapeError, UsageError } from "../errors.ts";
+import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
+import { suggest } from "../suggest.ts";
 import type { ImageShape, Initial, Layer, ParameterSpec, Pass } from "./layers.ts";
 import type { Network } from "./recipe.ts";
 
@@ -17,6 +19,11 @@ export interface PlacedLayer {
 
 /** The layers of a network with their shapes, without any memory. @throws ShapeError when an image is too small. */
 export function place(network: Network, classes: number = network.classes): PlacedLayer[] {
+  if (typeof network?.layers !== "function") {
+    throw new UsageError(
+      `the network is ${show(network)}, must be one of \`networks\`, or of its kind; findNetwork(name) finds one`,
+    );
+  }
   if (!Number.isInteger(classes) || classes < 2) {
     throw new UsageError(`${network.name}: ${classes} classes; a classifier needs at least 2`);
   }
@@ -46,10 +53,10 @@ export class Model {
   readonly #byLayer: readonly (readonly Parameter[])[];
 
   /** Its weights are undefined until `initialise` or a checkpoint sets them. */
-  constructor(network: Network, backend: Backend, classes: number = network.classes) {
-    this.network = network;
-    this.classes = classes;
+  constructor(network: Network, backend: Backend, classes?: number) {
     this.layers = place(network, classes);
+    this.network = network;
+    this.classes = classes ?? network.classes;
     this.#byLayer = this.layers.map(({ parameters }) =>
       parameters.map((spec) => new Parameter(backend, spec.name, spec.shape)),
     );
@@ -57,16 +64,28 @@ export class Model {
     this.specs = this.layers.flatMap(({ parameters }) => parameters);
   }
 
-  /** Draws the initial weights: the same for the same seed on every device. */
+  /** Draws the initial weights: the same for the same seed on every device. @throws ShapeError */
   initialise(seed: number): void {
+    requireWhole("initialise", { seed }, 0);
     this.parameters.forEach((parameter, i) => {
       const random = new Random(seed, Purpose.weights, i);
       parameter.backend.write(parameter.buffer, initialValues(this.specs[i]!.initial, parameter.size, random));
     });
   }
 
-  /** Stops these layers from learning: neither their gradients nor those of what is below them are computed. */
+  /**
+   * Stops these layers from learning: neither their gradients nor those of what is below them are computed.
+   * @throws UsageError when one has no weights
+   */
   freeze(layers: readonly string[]): void {
+    checkOptions("freeze", { layers }, { layers: "string[]" });
+    const names = [...new Set(this.parameters.map(({ name }) => layerOf(name)))];
+    const unknown = layers.find((layer) => !names.includes(layer));
+    if (unknown !== undefined) {
+      throw new UsageError(
+        `freeze: ${this.network.name} has no layer "${unknown}" that learns${suggest(unknown, names)}; there are ${names.join(", ")}`,
+      );
+    }
     for (const parameter of this.parameters) {
       if (layers.includes(layerOf(parameter.name))) parameter.requiresGrad = false;
     }

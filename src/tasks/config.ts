@@ -1,11 +1,12 @@
 /** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
 import type { ViewCount } from "../data/augmentation.ts";
 import { UsageError } from "../errors.ts";
+import type { OptionKinds } from "../options.ts";
 import { findNetwork } from "../model/networks.ts";
 import { CUTS, type Cut } from "../model/parts.ts";
 import { NO_AUGMENTATION, type Recipe, type Schedule } from "../model/recipe.ts";
 import { makeAugmentation } from "./augment_option.ts";
-import type { DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, type DeviceOptions } from "./device.ts";
 import { layersNamed, learningLayers, ratesNamed } from "./fine_tune.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
@@ -47,6 +48,21 @@ export interface TrainOptions extends DeviceOptions {
   /** A run to go on with: a path, a name in runs/, or "latest". */
   readonly resume?: string;
 }
+
+export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ data: "string?", val: "string?", holdOut: "number?", fraction: "number?", limit: "number?" },
+  ...{ balance: "number?", weights: "object?", model: "string?", from: "string?", freeze: "string?", rates: "string?" },
+  ...{
+    epochs: "number?",
+    batch: "number?",
+    rate: "number?",
+    schedule: "string?",
+    momentum: "number?",
+    decay: "number?",
+  },
+  ...{ augment: "string?", seed: "number?", split: "string?", out: "string?", resume: "string?" },
+};
 
 export interface TrainConfig extends Recipe {
   readonly network: string;
@@ -121,7 +137,7 @@ export function makeConfig(
   checkCount("--epochs", config.epochs);
   checkCount("--batch", config.batch);
   check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
-  check("--decay", config.decay, config.decay >= 0, "at least 0");
+  check("--decay", config.decay, config.decay >= 0 && config.decay < Infinity, "a number from 0 on");
   if (config.freeze.length === learningLayers(own).length) {
     throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${network} that learns`);
   }

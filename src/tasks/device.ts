@@ -2,9 +2,11 @@ import { availableParallelism } from "node:os";
 import type { Backend } from "../backends/backend.ts";
 import { openCpu } from "../backends/cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "../backends/wgpu/backend.ts";
-import type { Ranks } from "../ranks/ranks.ts";
+import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
 import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { given } from "./given.ts";
 
 export interface DeviceOptions {
   /**
@@ -20,8 +22,17 @@ export interface DeviceOptions {
   readonly tune?: boolean;
 }
 
-/** @throws DeviceError when there is no such device; UsageError when an option makes no sense with it. */
-export async function openDevice({ device = "auto", blas, threads, tune }: DeviceOptions = {}): Promise<Backend> {
+export const DEVICE_OPTIONS: OptionKinds<DeviceOptions> = {
+  device: "string?",
+  blas: "boolean?",
+  threads: "number?",
+  tune: "boolean?",
+};
+
+/** @throws DeviceError when there is no such device; UsageError when an option is unknown, or makes no sense with it. */
+export async function openDevice(options: DeviceOptions = {}): Promise<Backend> {
+  checkOptions("openDevice", options, DEVICE_OPTIONS);
+  const { device = "auto", blas, threads, tune } = options;
   refuseInComputeWorker("a device is opened");
   const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
   if (wanted.toLowerCase() === "cpu") {
@@ -53,11 +64,16 @@ export async function deviceOfRank(
   return { threads: Math.max(1, Math.floor(availableParallelism() / size)), ...options, device: "cpu" };
 }
 
-/** The device of this process, which may be one of several. @throws as `openDevice` */
+/**
+ * The device of this process, which may be one of several.
+ * @param options may hold more than those of the device
+ * @throws as `openDevice`
+ */
 export async function openDeviceOf(
-  options: DeviceOptions,
-  { size, local }: Pick<Ranks, "size" | "local">,
+  { device, blas, threads, tune }: DeviceOptions,
+  { size, local }: Pick<Ranks, "size" | "local"> = ALONE,
 ): Promise<Backend> {
+  const options = given({ device, blas, threads, tune });
   return openDevice(size === 1 ? options : await deviceOfRank(options, local));
 }
 

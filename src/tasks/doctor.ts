@@ -1,4 +1,5 @@
 /** Looks at everything that the other commands need: the machine, the libraries, the devices; and tries each of them. */
+import { checkOptions } from "../options.ts";
 import { describeMachine, machineProblems, type Machine } from "./doctor/machine.ts";
 import { findCandidates, missingGpu, type Candidate } from "./doctor/devices.ts";
 import type { KernelReport } from "./doctor/kernels.ts";
@@ -37,10 +38,12 @@ export interface DoctorOptions {
  * @throws DeviceError when the device that was named is not there
  */
 export async function doctor(
-  { device }: DoctorOptions,
+  options: DoctorOptions,
   found: (finding: Finding) => void,
   progress: (line: string) => void = () => {},
 ): Promise<boolean> {
+  checkOptions("doctor", options, { device: "string?" });
+  const { device } = options;
   const start = performance.now();
   let problems = 0;
   const report = (problem: Problem | undefined) => {

@@ -2,6 +2,7 @@
 import { basename, resolve } from "node:path";
 import { centreView } from "../data/augmentation.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../files.ts";
 import { firstConvolution } from "../model/model.ts";
 import { findTap } from "../model/tap.ts";
@@ -14,7 +15,7 @@ import { document, renderPng, shorten, text, type TextStyle } from "../pictures/
 import { suggest } from "../suggest.ts";
 import { percent } from "../words.ts";
 import { mostProbable } from "./answers.ts";
-import { openDevice, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { readHistory } from "./history.ts";
 import { decodeImages, findImages } from "./images.ts";
 import { occlude } from "./occlusion.ts";
@@ -41,6 +42,11 @@ export interface DrawOptions extends DeviceOptions {
   readonly out?: string;
 }
 
+const OPTIONS: OptionKinds<DrawOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ what: "string", image: "string?", model: "string?", class: "string?", out: "string?" },
+};
+
 export interface Drawn {
   readonly what: Drawing;
   /** The picture's absolute path. */
@@ -53,6 +59,7 @@ export interface Drawn {
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
 export async function draw(options: DrawOptions, progress: (line: string) => void = () => {}): Promise<Drawn> {
+  checkOptions("draw", options, OPTIONS);
   const what = DRAWINGS.find((name) => name === options.what);
   if (!what) {
     throw new UsageError(
@@ -116,7 +123,7 @@ async function ofModel(
 const FILTER = 66;
 
 async function filters(trained: Trained, options: DrawOptions): Promise<string> {
-  const backend = await openDevice({ ...options, device: options.device ?? "cpu" });
+  const backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
   try {
     const { model } = trained.load(backend);
     const first = firstConvolution(model.layers);
@@ -152,7 +159,7 @@ async function ofImage(
   const [decoded] = await Array.fromAsync(decodeImages(named, record));
   const { pixels, errors } = decoded!;
   if (errors[0] !== undefined) throw new DataError(`${options.image}: ${errors[0]}`);
-  const backend = await openDevice(options);
+  const backend = await openDeviceOf(options);
   try {
     const member = trained.load(backend);
     const { model, mean } = member;

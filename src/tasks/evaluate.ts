@@ -4,11 +4,12 @@ import type { Dataset } from "../data/dataset.ts";
 import type { Remark } from "../data/remarks.ts";
 import { shareOf } from "../data/share.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { Answers, interval95 } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
-import { openDeviceOf, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
 import type { Scores } from "./scores.ts";
 import { closeSets } from "./sets.ts";
@@ -41,6 +42,12 @@ export interface EvaluateOptions extends DeviceOptions {
   /** The file for the predictions as the ImageNet challenge (ILSVRC) takes them. */
   readonly submission?: string;
 }
+
+const OPTIONS: OptionKinds<EvaluateOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ data: "string?", model: "string?", models: "string[]?", batch: "number?", views: "number?" },
+  ...{ out: "string?", submission: "string?" },
+};
 
 export interface ClassResult {
   readonly name: string;
@@ -91,6 +98,7 @@ export async function evaluate(
   note: (line: string) => void = () => {},
   ranks: Ranks = ALONE,
 ): Promise<Evaluation> {
+  checkOptions("evaluate", options, OPTIONS);
   const views = checkViews(options.views ?? 1);
   if (options.batch !== undefined) checkCount("--batch", options.batch);
   const named = namedModels(options);

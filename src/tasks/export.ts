@@ -2,6 +2,7 @@
 import { basename, extname } from "node:path";
 import { toNpy } from "../data/npy.ts";
 import { oneLine, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { networkGraph } from "../model/export/graph.ts";
@@ -23,6 +24,8 @@ export interface ExportOptions {
   readonly logits?: boolean;
 }
 
+const OPTIONS: OptionKinds<ExportOptions> = { model: "string?", as: "string?", out: "string?", logits: "boolean?" };
+
 export interface Exported {
   readonly network: string;
   readonly weights: string;
@@ -34,7 +37,9 @@ export interface Exported {
 const KINDS = ["onnx", "safetensors"] as const;
 
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
-export async function exportModel({ model, as, out, logits = false }: ExportOptions): Promise<Exported> {
+export async function exportModel(options: ExportOptions): Promise<Exported> {
+  checkOptions("exportModel", options, OPTIONS);
+  const { model, as, out, logits = false } = options;
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
   if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.join(" or ")}`);

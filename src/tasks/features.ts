@@ -5,13 +5,14 @@ import { createLoader } from "../data/loader.ts";
 import { npyHeader } from "../data/npy.ts";
 import type { Remark } from "../data/remarks.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile, type Append } from "../files.ts";
 import { place } from "../model/model.ts";
 import { findTap, type Tap } from "../model/tap.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { checkCount } from "./config.ts";
 import { csvLine } from "./csv.ts";
-import { openDeviceOf, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { activations } from "./passes.ts";
 import { closeSets } from "./sets.ts";
 import { agree, describeDevice, fingerprint, gatherValues, hashOf, settingsOf, stoppedElsewhere } from "./together.ts";
@@ -30,6 +31,11 @@ export interface FeaturesOptions extends DeviceOptions {
   /** The .npy file to write; features.npy if not given. A .csv of the same name says what each row is of. */
   readonly out?: string;
 }
+
+const OPTIONS: OptionKinds<FeaturesOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ data: "string?", part: "string?", model: "string?", layer: "string?", batch: "number?", out: "string?" },
+};
 
 export interface Features {
   readonly file: string;
@@ -62,6 +68,7 @@ export async function features(
   signal?: AbortSignal,
   ranks: Ranks = ALONE,
 ): Promise<Features> {
+  checkOptions("features", options, OPTIONS);
   const { part = "train", out: file = "features.npy" } = options;
   if (options.batch !== undefined) checkCount("--batch", options.batch);
   if (part !== "train" && part !== "val") throw new UsageError(`--part ${part}: must be train or val`);

@@ -10,6 +10,7 @@ import { download } from "../data/sources/download.ts";
 import type { Progress } from "../data/sources/source.ts";
 import { ilsvrcClasses, unlike } from "../data/sources/synsets.ts";
 import { CheckpointError, oneLine, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { reason } from "../files.ts";
 import { EXPORT_FORMAT } from "../model/export/safetensors.ts";
 import { readBinaryproto } from "../model/import/caffe.ts";
@@ -51,6 +52,11 @@ export interface ImportOptions {
   /** The order of the colours, if not that of files of the kind. */
   readonly order?: "rgb" | "bgr";
 }
+
+const OPTIONS: OptionKinds<ImportOptions> = {
+  ...{ file: "string", out: "string?", model: "string?", classes: "string?", mean: "string?" },
+  ...{ deviation: "number[]?", pixels: "number?", order: "string?" },
+};
 
 export interface Imported {
   readonly run: string;
@@ -98,6 +104,7 @@ export async function fetchNamed(name: string, options: FetchOptions): Promise<s
 
 /** @throws UsageError, DataError or CheckpointError; then nothing is written */
 export async function importWeights(options: ImportOptions, progress: Progress = () => {}): Promise<Imported> {
+  checkOptions("importWeights", options, OPTIONS);
   const path = await locate(options.file, progress);
   const file = await openWeightFile(path);
   try {

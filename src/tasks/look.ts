@@ -3,6 +3,7 @@ import { dirname, relative, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { counted, inWords as remarkInWords, isWarning, type Remark } from "../data/remarks.ts";
 import { oneLine, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../files.ts";
 import { findNetwork } from "../model/networks.ts";
 import type { Augmentation, Network } from "../model/recipe.ts";
@@ -10,7 +11,7 @@ import { drawSheet, WIDTH } from "../pictures/contact_sheet.ts";
 import { renderPng } from "../pictures/svg.ts";
 import { inWords } from "./augment_words.ts";
 import { checkCount, makeConfig } from "./config.ts";
-import { openDevice, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { closeSets, openSets } from "./sets.ts";
 import { fileOf, showImages } from "./showing.ts";
 import { survey, type Survey } from "./survey.ts";
@@ -31,6 +32,12 @@ export interface LookOptions extends DeviceOptions {
   /** The file to write; look.png if not given. */
   readonly out?: string;
 }
+
+const OPTIONS: OptionKinds<LookOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ data: "string?", val: "string?", model: "string?", augment: "string?", seed: "number?" },
+  ...{ images: "number?", out: "string?" },
+};
 
 export interface Look {
   /** The picture's absolute path, and its size in pixels and in bytes. */
@@ -74,6 +81,7 @@ export async function look(
   progress: (line: string) => void = () => {},
   signal?: AbortSignal,
 ): Promise<Look> {
+  checkOptions("look", options, OPTIONS);
   const { images = IMAGES, augment, seed: chosenSeed } = options;
   checkCount("--images", images);
   if (images > MAX_IMAGES) throw new UsageError(`--images ${images}: must be at most ${MAX_IMAGES}`);
@@ -82,7 +90,7 @@ export async function look(
   try {
     const network = findNetwork(options.model ?? (await suitedModel(data, sets.train)));
     const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network.name, data, val);
-    const backend = await openDevice({ ...options, device: options.device ?? "cpu" });
+    const backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
     try {
       const onProgress = (done: number, total: number) => {
         signal?.throwIfAborted();

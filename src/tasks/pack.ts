@@ -11,6 +11,7 @@ import type { Remark } from "../data/remarks.ts";
 import type { Encoding } from "../data/shard.ts";
 import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { reason, replaceFile } from "../files.ts";
 import { checkCount } from "./config.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
@@ -35,6 +36,11 @@ export interface PackOptions {
   readonly shard?: number;
   readonly threads?: number;
 }
+
+const OPTIONS: OptionKinds<PackOptions> = {
+  ...{ data: "string", out: "string", val: "string?", side: "number?", shorter: "number?" },
+  ...{ encoding: "string?", quality: "number?", shard: "number?", threads: "number?" },
+};
 
 export interface PackResult {
   readonly out: string;
@@ -127,6 +133,7 @@ export type Settings = Required<Given>;
 export type Parts = { readonly train: Dataset; readonly val?: Dataset };
 
 function check(options: PackOptions, { local }: Ranks): Given {
+  checkOptions("pack", options, OPTIONS);
   const { side = 256, encoding = "jpeg", quality = DEFAULT_QUALITY, shard } = options;
   const cores = Math.max(1, Math.floor(availableParallelism() / local.size));
   const { shorter = side, threads = cores } = options;

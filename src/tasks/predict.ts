@@ -4,11 +4,12 @@ import { testViews } from "../data/augmentation.ts";
 import type { Remark } from "../data/remarks.ts";
 import { UsageError } from "../errors.ts";
 import { replaceFile } from "../files.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { drawAnswers, type AnsweredImage } from "../pictures/answers.ts";
 import { renderPng } from "../pictures/svg.ts";
 import { mostProbable } from "./answers.ts";
 import { checkViews } from "./config.ts";
-import { openDevice, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { probabilities } from "./passes.ts";
 import { openTrained } from "./trained.ts";
@@ -26,6 +27,11 @@ export interface PredictOptions extends DeviceOptions {
   /** The PNG file that shows the images with their classes; none is drawn if not given. */
   readonly out?: string;
 }
+
+const OPTIONS: OptionKinds<PredictOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ images: "string[]", model: "string?", views: "number?", top: "number?", out: "string?" },
+};
 
 export type Prediction =
   | { readonly image: string; readonly classes: readonly { readonly name: string; readonly probability: number }[] }
@@ -52,13 +58,14 @@ const MAX_DRAWN = 64;
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
 export async function predict(options: PredictOptions, found: (prediction: Prediction) => void): Promise<Predictions> {
+  checkOptions("predict", options, OPTIONS);
   const { top = 5 } = options;
   const views = checkViews(options.views ?? 1);
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
   const { images, remarks } = await findImages(options.images);
   const trained = openTrained(options.model);
   try {
-    const backend = await openDevice(options);
+    const backend = await openDeviceOf(options);
     try {
       const { model, mean } = trained.load(backend);
       const { record, crop } = trained.network;

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../errors.ts";
+import { checkOptions } from "../options.ts";
 import { replaceFile } from "../files.ts";
 import { firstConvolution, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
@@ -31,7 +32,9 @@ export interface ReportOptions {
  * @returns the absolute paths of what was written
  * @throws UsageError when there is no such run, CheckpointError when its files are damaged
  */
-export async function report({ run: name = "latest", csv = false }: ReportOptions): Promise<string[]> {
+export async function report(options: ReportOptions): Promise<string[]> {
+  checkOptions("report", options, { run: "string?", csv: "boolean?" });
+  const { run: name = "latest", csv = false } = options;
   const run = findRun(name);
   const files = [await writeReport(run)];
   if (csv) {

@@ -2,9 +2,10 @@
 import { cpus } from "node:os";
 import { basename, join } from "node:path";
 import { UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../files.ts";
 import { suggest } from "../suggest.ts";
-import type { DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, type DeviceOptions } from "./device.ts";
 import { given } from "./given.ts";
 import type { Report } from "./events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./reproduce/claims.ts";
@@ -27,6 +28,11 @@ export interface ReproduceOptions extends DeviceOptions {
   /** The folder for runs and results; runs/reproduce if not given. */
   readonly out?: string;
 }
+
+const OPTIONS: OptionKinds<ReproduceOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ claims: "string[]", data: "string?", val: "string?", seeds: "number?", full: "boolean?", out: "string?" },
+};
 
 export interface ReproduceReport {
   /** A training begins, or is found done. */
@@ -53,6 +59,7 @@ export async function reproduce(
   signal?: AbortSignal,
   known: readonly Claim[] = CLAIMS,
 ): Promise<Reproduced | undefined> {
+  checkOptions("reproduce", options, OPTIONS);
   const claims = named(options.claims, known);
   const { claims: _, seeds = 3, full = false, out = join("runs", "reproduce"), ...rest } = { data: DATA, ...options };
   if (!Number.isInteger(seeds) || seeds < 1) throw new UsageError(`--seeds ${seeds}: must be a whole number above 0`);

@@ -4,13 +4,14 @@ import { centreView } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Remark } from "../data/remarks.ts";
 import { UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../files.ts";
 import { place } from "../model/model.ts";
 import { findTap, type Tap } from "../model/tap.ts";
 import { drawNeighbours, type Neighbourhood } from "../pictures/neighbours.ts";
 import { renderPng } from "../pictures/svg.ts";
 import { checkCount } from "./config.ts";
-import { openDevice, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { openIndex, type FeatureIndex } from "./feature_index.ts";
 import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { nearest } from "./nearest.ts";
@@ -36,6 +37,12 @@ export interface SimilarOptions extends DeviceOptions {
   /** The PNG file that shows the images beside what was found; none is drawn if not given. */
   readonly out?: string;
 }
+
+const OPTIONS: OptionKinds<SimilarOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ images: "string[]", data: "string?", model: "string?", layer: "string?", top: "number?" },
+  ...{ batch: "number?", out: "string?" },
+};
 
 export type Similar =
   | {
@@ -85,6 +92,7 @@ export async function similar(
   note: (line: string) => void = () => {},
   signal?: AbortSignal,
 ): Promise<SimilarResult> {
+  checkOptions("similar", options, OPTIONS);
   const { top = TOP } = options;
   if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
   if (options.batch !== undefined) checkCount("--batch", options.batch);
@@ -96,7 +104,7 @@ export async function similar(
     const sets = await setsFor(options.data, trained, progress);
     try {
       const dataset = sets.train;
-      const backend = await openDevice(options);
+      const backend = await openDeviceOf(options);
       try {
         const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
         const member = trained.load(backend, batch);

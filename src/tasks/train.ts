@@ -12,10 +12,19 @@ import { measureStatistics } from "../data/statistics.ts";
 import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../errors.ts";
 import { Model } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
+import { checkOptions } from "../options.ts";
 import { freshSchedule, rateAt } from "../optim/schedule.ts";
 import { Sgd } from "../optim/sgd.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
-import { changeConfig, makeConfig, rateForClasses, scaleRate, type TrainConfig, type TrainOptions } from "./config.ts";
+import {
+  changeConfig,
+  makeConfig,
+  rateForClasses,
+  scaleRate,
+  TRAIN_OPTIONS,
+  type TrainConfig,
+  type TrainOptions,
+} from "./config.ts";
 import { openDeviceOf } from "./device.ts";
 import type { Report, StartEvent } from "./events.ts";
 import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
@@ -56,6 +65,7 @@ export async function train(
   watchers: readonly Watcher[] = [],
   ranks: Ranks = ALONE,
 ): Promise<TrainResult> {
+  checkOptions("train", options, TRAIN_OPTIONS);
   const note = (line: string) => report({ type: "note", line });
   const folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
   try {

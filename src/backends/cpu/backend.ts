@@ -6,7 +6,16 @@ import { fileURLToPath } from "node:url";
 import { refuseInComputeWorker } from "../../compute_worker.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { findBlas } from "../../native/libraries.ts";
-import { asView, ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
+import {
+  asView,
+  checkAllocation,
+  checkElements,
+  ELEMENT_BYTES,
+  type Backend,
+  type Buffer,
+  type BufferView,
+  type HostArray,
+} from "../backend.ts";
 import type { ElementType, Kernel } from "../kernel.ts";
 import { loadKernels } from "./build.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
@@ -26,6 +35,7 @@ interface CpuBuffer extends Buffer {
   readonly address: number;
 }
 
+const MAX_THREADS = 1024;
 /** Room for the tables that the compiler puts at the start of the memory. */
 const STATIC_BYTES = 65_536;
 
@@ -35,8 +45,8 @@ const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   refuseInComputeWorker("a device is opened");
   const threads = options.threads ?? navigator.hardwareConcurrency;
-  if (!Number.isInteger(threads) || threads < 1) {
-    throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 on`);
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 to ${MAX_THREADS}`);
   }
   const blas = options.blas === false ? undefined : await findBlas();
   const module = await loadKernels();
@@ -81,6 +91,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     parallelWorkgroups: 1,
 
     allocate(type, length) {
+      checkAllocation(type, length);
       const buffer: CpuBuffer = { type, length, address: queue.allocate(length * ELEMENT_BYTES[type]) };
       live.add(buffer);
       return buffer;
@@ -91,6 +102,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     },
 
     write(buffer, data, offset = 0) {
+      checkElements(buffer, data, offset);
       const to = addressOf({ buffer, offset, length: data.length });
       if (queue.idle) {
         elements(buffer.type, to, data.length).set(data);

@@ -3,7 +3,15 @@ import { totalmem } from "node:os";
 import { refuseInComputeWorker } from "../../compute_worker.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { cacheFolder } from "../../native/cache.ts";
-import { ELEMENT_BYTES, type Backend, type Buffer, type BufferView, type HostArray } from "../backend.ts";
+import {
+  checkAllocation,
+  checkElements,
+  ELEMENT_BYTES,
+  type Backend,
+  type Buffer,
+  type BufferView,
+  type HostArray,
+} from "../backend.ts";
 import type { ElementType, Kernel } from "../kernel.ts";
 import type { AdapterKind } from "./adapters.ts";
 import { Buffers, roundUp } from "./buffers.ts";
@@ -79,6 +87,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     reordersSums: device.api === "Metal",
     parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(parts)),
     allocate(type: ElementType, length: number): Buffer {
+      checkAllocation(type, length);
       device.check();
       return buffers.allocate(type, length);
     },
@@ -87,7 +96,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       device.check();
       const { handle, type, length, bytes } = buffers.own(buffer, "write");
       const [start, end] = [offset, offset + data.length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
-      if (!(data instanceof ARRAYS[type]) || end > length * ELEMENT_BYTES[type]) {
+      checkElements(buffer, data, offset);
+      if (end > length * ELEMENT_BYTES[type]) {
         throw new DeviceError(
           `write: ${data.length} elements of a ${data.constructor.name} at ${offset} of a buffer of ${length} × ${type}`,
         );
