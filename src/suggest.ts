@@ -1,10 +1,16 @@
-/** `; did you mean "x"?` for the name nearest to what was typed, or "" when none is near. */
+/** `; did you mean "x"?` for the name nearest to what was typed, or one that begins alike; "" when there is none. */
 export function suggest(typed: string, names: readonly string[]): string {
   const near = names
     .map((name) => ({ name, distance: distance(typed, name) }))
-    .filter(({ name, distance }) => distance <= (name.length >= 5 ? 2 : 1))
+    .filter(({ name, distance }) => distance < name.length && distance <= (name.length >= 5 ? 2 : 1))
     .sort((a, b) => a.distance - b.distance)[0];
-  return near ? `; did you mean "${near.name}"?` : "";
+  const name = near?.name ?? names.find((each) => beginAlike(typed.toLowerCase(), each.toLowerCase()));
+  return name === undefined ? "" : `; did you mean "${name}"?`;
+}
+
+/** Whether one is the beginning of the other: padding and pad. */
+function beginAlike(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a));
 }
 
 /** How many letters must be inserted, removed or replaced to make b of a (Levenshtein). */

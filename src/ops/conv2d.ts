@@ -50,6 +50,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   requireWhole("conv2d", { stride, groups });
   requireWhole("conv2d", { pad }, 0);
   const [c, h, width, images] = imageShape("conv2d", x);
+  if (c % groups !== 0) throw new ShapeError(`conv2d: ${c} maps don't divide into ${groups} groups`);
   const [o = 0, groupMaps = 0, kh = 0, kw = 0] = w.shape;
   if (w.shape.length !== 4 || groupMaps * groups !== c || o % groups !== 0 || b.size !== o) {
     throw new ShapeError(
