@@ -5,17 +5,39 @@
 import { oneLine, ShapeError, UsageError } from "./errors.ts";
 import { suggest } from "./suggest.ts";
 
+interface Check {
+  is(value: unknown): boolean;
+  readonly what: string;
+}
+
+const typed = (type: string, what: string): Check => ({ is: (value) => typeof value === type, what });
+const listOf = (type: string, what: string): Check => ({
+  is: (value) => Array.isArray(value) && value.every((item) => typeof item === type),
+  what,
+});
+
 const KINDS = {
   any: { is: (value: unknown) => value !== undefined, what: "given" },
-  string: { is: (value: unknown) => typeof value === "string", what: "a string" },
-  number: { is: (value: unknown) => typeof value === "number", what: "a number" },
-  boolean: { is: (value: unknown) => typeof value === "boolean", what: "true or false" },
-  function: { is: (value: unknown) => typeof value === "function", what: "a function" },
+  string: typed("string", "a string"),
+  number: typed("number", "a number"),
+  boolean: typed("boolean", "true or false"),
+  function: typed("function", "a function"),
   object: { is: isObject, what: "an object" },
-  "string[]": { is: listOf("string"), what: "an array of strings" },
-  "number[]": { is: listOf("number"), what: "an array of numbers" },
-} as const;
+  "string[]": listOf("string", "an array of strings"),
+  "number[]": listOf("number", "an array of numbers"),
+} satisfies Record<string, Check>;
 type Kind = keyof typeof KINDS;
+
+/** Those, and each with a "?" behind it: it may be left out. */
+const CHECKS: Readonly<Record<string, Check>> = {
+  ...KINDS,
+  ...Object.fromEntries(
+    Object.entries(KINDS).map(([kind, { is, what }]) => [
+      `${kind}?`,
+      { is: (value: unknown) => value === undefined || is(value), what },
+    ]),
+  ),
+};
 
 /** What each option of T must be; a "?" behind it where it may be left out. */
 export type OptionKinds<T> = { readonly [K in keyof T]-?: {} extends Pick<T, K> ? `${Kind}?` : Kind };
@@ -25,7 +47,7 @@ export type OptionKinds<T> = { readonly [K in keyof T]-?: {} extends Pick<T, K> 
  * @throws UsageError for an option that is unknown, missing, or of another type
  */
 export function checkOptions<T extends object>(where: string, options: T, kinds: OptionKinds<T>): void {
-  const known = kinds as Readonly<Record<string, `${Kind}?` | Kind>>;
+  const known = kinds as Readonly<Record<string, string>>;
   if (!isObject(options)) {
     throw new UsageError(
       `${where}: the options are ${show(options)}, must be an object with ${list(Object.keys(known))}`,
@@ -39,9 +61,8 @@ export function checkOptions<T extends object>(where: string, options: T, kinds:
     );
   }
   for (const name in known) {
-    const [value, kind] = [(options as Record<string, unknown>)[name], known[name]!];
-    if (value === undefined && kind.endsWith("?")) continue;
-    const { is, what } = KINDS[kind.replace("?", "") as Kind];
+    const value = (options as Record<string, unknown>)[name];
+    const { is, what } = CHECKS[known[name]!]!;
     if (!is(value)) throw new UsageError(`${where}: ${name} is ${show(value)}, must be ${what}`);
   }
 }
@@ -82,10 +103,6 @@ export function show(value: unknown): string {
 
 function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
-}
-
-function listOf(type: string) {
-  return (value: unknown): boolean => Array.isArray(value) && value.every((item) => typeof item === type);
 }
 
 /** a, b and c. */

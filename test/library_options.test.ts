@@ -162,7 +162,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ["UsageError: --batch 0.5: must be a whole number above 0", () => train({ batch: 0.5 })],
   ["UsageError: --rate NaN: must be a number above 0", () => train({ rate: NaN })],
   ["UsageError: --rate -0.1: must be a number above 0", () => train({ rate: -0.1 })],
-  ["UsageError: --decay Infinity: must be a number from 0 on", () => train({ decay: Infinity })],
+  ["UsageError: --decay Infinity: must be at least 0, and finite", () => train({ decay: Infinity })],
   ["UsageError: --momentum NaN: must be at least 0 and below 1", () => train({ momentum: NaN })],
   [
     'UsageError: predict: images is "x.jpg", must be an array of strings',

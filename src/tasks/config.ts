@@ -137,7 +137,7 @@ export function makeConfig(
   checkCount("--epochs", config.epochs);
   checkCount("--batch", config.batch);
   check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
-  check("--decay", config.decay, config.decay >= 0 && config.decay < Infinity, "a number from 0 on");
+  check("--decay", config.decay, config.decay >= 0 && config.decay < Infinity, "at least 0, and finite");
   if (config.freeze.length === learningLayers(own).length) {
     throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${network} that learns`);
   }
