@@ -104,7 +104,7 @@ const BACKWARD: readonly Refusal<Scene>[] = [
   ],
   ["ShapeError: backward: the loss is of another tape", (scene) => new Tape(scene.backend).backward(scene.loss())],
   [
-    `ShapeError: backward: loss is a tensor of shape 1 ${RELEASED}`,
+    `ShapeError: backward: loss: a tensor of shape 1 ${RELEASED}`,
     (scene) => {
       const loss = scene.loss();
       scene.tape.release();
@@ -132,7 +132,7 @@ const TENSORS: readonly Refusal<Scene>[] = [
     (s) => linear(s.x(2, 3), s.x(4, 2), s.elsewhere(4)),
   ],
   [
-    `ShapeError: linear: b is a tensor of shape 4 ${RELEASED}`,
+    `ShapeError: linear: b: a tensor of shape 4 ${RELEASED}`,
     (s) => {
       const b = s.elsewhere(4);
       b.tape!.release();

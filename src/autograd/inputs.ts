@@ -20,7 +20,7 @@ export function checkInputs(op: string, tensors: Readonly<Record<string, Tensor>
   for (const name in tensors) {
     const tensor = tensors[name]!;
     if (!(tensor instanceof Tensor)) throw new ShapeError(`${op}: ${name} is ${show(tensor)}, must be a Tensor`);
-    if (tensor.isReleased) throw new ShapeError(`${op}: ${name} is ${tensor.whyReleased}`);
+    if (tensor.isReleased) throw new ShapeError(`${op}: ${name}: ${tensor.whyReleased}`);
     const type = types[name] ?? "f32";
     if (type !== "any" && tensor.buffer.type !== type) {
       throw new ShapeError(
