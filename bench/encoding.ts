@@ -18,6 +18,7 @@
  */
 import { parseArgs } from "node:util";
 import { loadWgpu } from "../src/backends/wgpu/library.ts";
+import { end, print } from "../src/cli/terminal.ts";
 import { centreView } from "../src/data/augmentation.ts";
 import { replaceFile } from "../src/files.ts";
 import { Model } from "../src/model/model.ts";
@@ -132,10 +133,10 @@ const result = {
   commit: Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"]).stdout.toString().trim(),
   date: new Date().toISOString().slice(0, 10),
 };
-console.log(JSON.stringify(result, undefined, 2));
+print(JSON.stringify(result, undefined, 2));
 if (values.json) {
   const text = `${JSON.stringify(result, undefined, 2)}\n`;
   await replaceFile(values.json, (append) => append(new TextEncoder().encode(text)));
 }
 await device.close();
-process.exit(0);
+await end(0);

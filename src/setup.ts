@@ -13,6 +13,9 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const LONGEST_SETUP_MS = 600_000;
 
+// What it says is not what it is for.
+process.stderr.on("error", () => {});
+
 function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }

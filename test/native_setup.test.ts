@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from "bun:test";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -32,3 +32,37 @@ test("setup says what it does, and why it failed", async () => {
   expect(said).toStartWith("Installing packages\nbun install failed with status 1:\n");
   expect(status).toBe(1);
 }, 60_000);
+
+test.skipIf(!existsSync("/dev/full"))(
+  "setup does its work also where what it says can't be written",
+  async () => {
+    const project = join(folder, "full");
+    for (const below of ["src/backends/cpu", "src/native", "node_modules"]) {
+      mkdirSync(join(project, below), { recursive: true });
+    }
+    cpSync(join(root, "src/setup.ts"), join(project, "src/setup.ts"));
+    writeFileSync(join(project, "bun.lock"), "");
+    // Its packages are there.
+    writeFileSync(join(project, "node_modules/.bun-lock-sha256"), new Bun.SHA256().update("").digest("hex"));
+    const done = join(project, "done");
+    const writes = `Bun.write(${JSON.stringify(done)}, "")`;
+    writeFileSync(
+      join(project, "src/backends/cpu/build.ts"),
+      `export const buildKernels = async (say) => { say("Compiling"); await Bun.sleep(50); };`,
+    );
+    writeFileSync(
+      join(project, "src/native/libraries.ts"),
+      `export const provideWgpu = async () => {}; export const provideBlas = async () => { await ${writes}; };`,
+    );
+    const child = Bun.spawn([
+      "sh",
+      "-c",
+      `exec "$0" "$1" 2> /dev/full`,
+      process.execPath,
+      join(project, "src/setup.ts"),
+    ]);
+    expect(await child.exited).toBe(0);
+    expect(existsSync(done)).toBe(true);
+  },
+  60_000,
+);

@@ -11,6 +11,7 @@ import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { end, print, say } from "../../src/cli/terminal.ts";
 import { decodeRecord } from "../../src/data/decode.ts";
 import { AlexNetError, UsageError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/model/networks.ts";
@@ -266,7 +267,7 @@ export function parsePeersArguments(words: string[]): PeersOptions & { install: 
     batch: positive("batch", values.batch, Number.isInteger),
     save: values.save,
     install: values.install,
-    say: (line) => void process.stdout.write(`${line}\n`),
+    say: print,
   };
 }
 
@@ -275,9 +276,10 @@ if (import.meta.main) {
     const options = parsePeersArguments(process.argv.slice(2));
     if (options.install) await installPeers();
     await runPeers(options);
+    await end(0);
   } catch (error) {
     if (!(error instanceof AlexNetError)) throw error;
-    process.stderr.write(`${error.message}\n`);
-    process.exitCode = error.exitCode;
+    say.error(error.message);
+    await end(error.exitCode);
   }
 }

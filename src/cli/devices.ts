@@ -9,6 +9,7 @@ export default verb({
   name: "devices",
   description: "List what there is to compute on",
   args: {},
+  prints: () => true,
   async run(args) {
     const { adapters, problem } = await findAdapters();
     const blas = await findBlas();

@@ -15,6 +15,7 @@ export default verb({
     },
     verbose: { type: "boolean", description: "With paths as they are, which may be private" },
   },
+  prints: () => true,
   async run(args) {
     const places = args.verbose ? [] : privatePlaces();
     const line = new ProgressLine();

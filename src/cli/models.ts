@@ -12,6 +12,7 @@ export default verb({
     name: { type: "positional", required: false, description: "A network" },
     classes: { type: "string", description: "With so many classes", valueHint: "N" },
   },
+  prints: () => true,
   async run(args) {
     const classes = number("classes", args.classes);
     if (args.name === undefined) list(args.json === true, classes);

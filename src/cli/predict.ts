@@ -29,6 +29,7 @@ export default verb({
     ...deviceArgs,
   },
   many: true,
+  prints: ({ out }) => out === undefined,
   async run(args) {
     let failures = 0;
     const show = (prediction: Prediction) => {

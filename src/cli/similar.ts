@@ -27,6 +27,7 @@ export default verb({
     ...deviceArgs,
   },
   many: true,
+  prints: ({ out }) => out === undefined,
   async run(args) {
     const line = new ProgressLine();
     let failures = 0;

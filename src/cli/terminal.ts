@@ -1,35 +1,65 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
+import { oneLine } from "../errors.ts";
+import { reason } from "../files.ts";
 
 export { count, duration, percent } from "../words.ts";
-import { oneLine } from "../errors.ts";
+
+/** Standard output: as it should be; closed by its reader, who has seen enough, as `head` has; or not to be written to. */
+let output: "open" | "closed" | "failed" = "open";
+let endsWithReader = false;
+/** What was printed and has not reached the reader yet, and who waits for it. */
+let unwritten = 0;
+let onWritten = () => {};
 
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  // After a gap nothing more is written: what follows would be taken for all of it.
+  if (output !== "open") return;
+  unwritten++;
+  process.stdout.write(`${text}\n`, (error) => {
+    unwritten--;
+    if (error) giveUp(error);
+    else if (unwritten === 0) onWritten();
+  });
 }
 
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value)}\n`);
+  print(JSON.stringify(value));
+}
+
+// Each error comes as an event too, which would end the process if nobody listened.
+process.stdout.on("error", giveUp);
+// There is nowhere to say it, and the work goes on: the exit code tells how that ended.
+process.stderr.on("error", () => {});
+
+function giveUp(error: NodeJS.ErrnoException): void {
+  if (output !== "open") return;
+  output = isUnread(error) ? "closed" : "failed";
+  if (output === "failed") say.error(`can't write to standard output: ${reason(error)}`);
+  else if (endsWithReader) process.exit(0);
+  onWritten();
+}
+
+/** The reader has gone, or the terminal was closed, and SIGHUP follows: what is still to be saved is not lost by that. */
+function isUnread({ code }: NodeJS.ErrnoException): boolean {
+  return ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"].includes(code ?? "");
+}
+
+/** For work that leaves nothing but what it prints: it ends when nobody reads that any more. */
+export function endWithReader(): void {
+  endsWithReader = true;
+}
+
+/** Ends the process once everything that was printed has reached its reader; with 1 where it could not be written. */
+export async function end(code: number): Promise<never> {
+  if (unwritten > 0 && output === "open") await new Promise<void>((resolve) => (onWritten = resolve));
+  return process.exit(output === "failed" && code === 0 ? 1 : code);
 }
 
 /** Whether the text on this stream may be coloured (no-color.org). */
 function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-}
-
-process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-  // Whoever read the output may have seen enough, as `head` does: that is no error.
-  if (error.code === "EPIPE") process.exit(0);
-  if (!isGone(error)) throw error;
-});
-process.stderr.on("error", (error: NodeJS.ErrnoException) => {
-  if (error.code !== "EPIPE" && !isGone(error)) throw error;
-});
-
-/** The terminal was closed, and SIGHUP follows: what it would have shown is lost, what is still to be saved is not. */
-function isGone({ code }: NodeJS.ErrnoException): boolean {
-  return code === "EIO" || code === "ERR_STREAM_DESTROYED";
 }
 
 /** Text without its colours, where they would only be noise. */

@@ -3,7 +3,7 @@ import { defineCommand, renderUsage, runCommand, type ArgsDef, type CommandDef, 
 import { AlexNetError, UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import { given } from "../tasks/given.ts";
-import { plain, print, say } from "./terminal.ts";
+import { end, endWithReader, plain, print, say } from "./terminal.ts";
 
 export { given };
 
@@ -22,12 +22,15 @@ export interface Verb<A extends ArgsDef> {
   readonly args: A;
   /** Whether any number of words may follow, such as images. */
   readonly many?: boolean;
+  /** Whether what it prints is all that comes of it, so that it ends when nobody reads on. */
+  prints?(args: ParsedArgs<All<A>>): boolean;
   /** Resolves to the exit code. */
   run(args: ParsedArgs<All<A>>): Promise<number>;
 }
 
 /** Makes a command that ends the process itself. */
-export function verb<A extends ArgsDef>({ name, description, args, many = false, run }: Verb<A>): CommandDef<All<A>> {
+export function verb<A extends ArgsDef>(of: Verb<A>): CommandDef<All<A>> {
+  const { name, description, args, many = false } = of;
   // In the order of the help: those of all commands come last.
   const all: All<A> = { ...args, ...common, ...args };
   const command: CommandDef<All<A>> = defineCommand({
@@ -36,7 +39,8 @@ export function verb<A extends ArgsDef>({ name, description, args, many = false,
     async run({ args: parsed, rawArgs }) {
       const code = await guarded(rawArgs.includes("--debug"), async () => {
         checkOptions(rawArgs, all, many);
-        return run(parsed);
+        if (of.prints?.(parsed)) endWithReader();
+        return of.run(parsed);
       });
       await end(code);
     },
@@ -62,11 +66,6 @@ export async function runVerb(command: CommandDef<ArgsDef>, rawArgs: string[]): 
     return 0;
   });
   return end(code);
-}
-
-/** Ends the process once everything that was printed has reached whoever reads it. */
-function end(code: number): Promise<never> {
-  return new Promise(() => process.stdout.write("", () => process.exit(code)));
 }
 
 async function guarded(debug: boolean, work: () => Promise<number>): Promise<number> {
