@@ -18,3 +18,8 @@ export function duration(seconds: number): string {
 export function count(n: number): string {
   return n.toLocaleString("en-US");
 }
+
+/** 1 image, 1,234 images. */
+export function counted(n: number, noun: string, nouns = `${noun}s`): string {
+  return `${count(n)} ${n === 1 ? noun : nouns}`;
+}

@@ -88,6 +88,7 @@ function forPrograms({ total, classes, ...rest }: Evaluation) {
 }
 
 function show(result: Evaluation): void {
+  if (result.changes) say.warn(result.changes);
   const { models, total, interval1, interval5, classes, bad, files, submission } = result;
   sayRemarks(result.remarks);
   for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);

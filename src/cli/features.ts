@@ -49,8 +49,9 @@ export default verb({
 
 function show(result: Features, asJson: boolean | undefined): void {
   if (asJson) return printJson(result);
-  const { file, table, images, size, layer, network, weights, data, imagesPerSecond, bad } = result;
+  const { file, table, images, size, layer, network, weights, data, imagesPerSecond, bad, changes } = result;
   sayRemarks(result.remarks);
+  if (changes) say.warn(changes);
   for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
   if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
   print(

@@ -51,7 +51,8 @@ export default verb({
     if (!result) return 1;
     (args.json ? printRemarks : sayRemarks)(result.remarks);
     if (!args.json) {
-      const { network, weights, layer, images, data, picture } = result;
+      const { network, weights, layer, images, data, picture, changes } = result;
+      if (changes) say.warn(changes);
       print(dim(`by ${layer} of ${network}, ${here(weights)}; ${count(images)} images of ${label(data)}`));
       if (picture) print(bold(here(picture)));
     }

@@ -92,6 +92,11 @@ export default verb({
       description: "Go on with a run: its folder, or nothing for the newest",
       valueHint: "RUN",
     },
+    "allow-changed-data": {
+      type: "boolean",
+      description:
+        "With --resume: go on although images were added, removed or changed, with those of the run that are left",
+    },
   },
   async run(args) {
     const signal = stopOnCtrlC();
@@ -118,6 +123,7 @@ export default verb({
       seed: number("seed", args.seed),
       out: args.out,
       resume: args.resume,
+      allowChangedData: args["allow-changed-data"],
     });
     return withRanks(async (ranks) => {
       const port = ranks.rank === 0 ? number("dashboard", args.dashboard) : undefined;

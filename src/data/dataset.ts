@@ -36,6 +36,8 @@ export interface Place {
 export interface Dataset {
   /** For people, e.g. the path. */
   readonly name: string;
+  /** What `nameOf` begins with: the folder or archive that the images lie in; absent where their names don't say. */
+  readonly root?: string;
   /** Class names in the order of their numbers. */
   readonly classes: readonly string[];
   /** The numbers, from 1, that the ImageNet challenge gives the classes, where its devkit came along. */
@@ -58,10 +60,18 @@ export interface Dataset {
   close(): Promise<void>;
 }
 
+/** What image i is called within the set, wherever that lies. */
+export function nameWithin(dataset: Dataset, i: number): string {
+  const { root } = dataset;
+  const name = dataset.nameOf(i);
+  return root !== undefined && name.startsWith(`${root}/`) ? name.slice(root.length + 1) : name;
+}
+
 /** The images of `dataset` that `indices` names, in that order. It shares the files of the whole. */
 export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.name): Dataset {
   return {
     name,
+    ...(dataset.root !== undefined && { root: dataset.root }),
     classes: dataset.classes,
     ...(dataset.challengeIds && { challengeIds: dataset.challengeIds }),
     length: indices.length,

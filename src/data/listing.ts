@@ -84,6 +84,7 @@ export interface Images {
 export function imagesOf(listing: Listing, { name, classes, labels, indices }: Images): Dataset {
   return {
     name,
+    root: listing.name,
     classes,
     length: labels.length,
     label: (i) => labels[i]!,

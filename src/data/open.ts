@@ -47,6 +47,8 @@ export interface Opened {
   readonly val: Dataset;
   /** What was left alone, and what looks odd; to be said, so that nothing is missed in silence. */
   readonly remarks: readonly Remark[];
+  /** Whether `val` was held out of the images, which have no part of their own for it. */
+  readonly isHeldOut?: boolean;
 }
 
 /**
@@ -69,7 +71,7 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
   try {
     const contents = await openPath(path, onProgress, own);
     opened.push(contents);
-    let parts: Pick<Opened, "train" | "val">;
+    let parts: Omit<Opened, "remarks">;
     if (val !== undefined) {
       const other = await openPath(val, onProgress, others);
       opened.push(other);
@@ -77,7 +79,8 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
       if (!("all" in other)) remarkUnused(other.train, others);
       parts = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
     } else if (!("all" in contents)) parts = contents;
-    else parts = holdOut > 0 ? split(contents.all, holdOut, seed) : { train: contents.all, val: contents.all };
+    else if (holdOut > 0) parts = { ...split(contents.all, holdOut, seed), isHeldOut: true };
+    else parts = { train: contents.all, val: contents.all };
     if (val !== undefined || !("all" in contents)) {
       requireSameClasses(parts);
       parts = { ...parts, val: reordered(parts.val, parts.train.classes) };

@@ -86,12 +86,23 @@ export function namedWeights(dataset: Dataset, weights: Readonly<Record<string, 
 
 /** A part of a set, chosen by `seed`: `fraction` of each class, one image at least, and at most `limit` images. */
 export function reduce(dataset: Dataset, fraction: number, limit: number, seed: number): Dataset {
-  if (fraction === 1 && limit >= dataset.length) return dataset;
+  const chosen = choose(dataset, fraction, limit, seed);
+  return chosen ? subset(dataset, chosen) : dataset;
+}
+
+/** Which images `reduce` takes, ascending; undefined for all. */
+export function choose(
+  dataset: Pick<Dataset, "length" | "classes" | "label">,
+  fraction: number,
+  limit: number,
+  seed: number,
+): Uint32Array | undefined {
+  if (fraction === 1 && limit >= dataset.length) return undefined;
   const order = new Random(seed, Purpose.split, 0, 1).permutation(dataset.length);
   const left = new Float64Array(dataset.classes.length);
   for (let i = 0; i < dataset.length; i++) left[dataset.label(i)]!++;
   for (const [label, count] of left.entries())
     left[label] = count === 0 ? 0 : Math.max(1, Math.round(count * fraction));
   const chosen = order.filter((i) => left[dataset.label(i)]!-- > 0).subarray(0, limit);
-  return subset(dataset, chosen.sort());
+  return chosen.sort();
 }

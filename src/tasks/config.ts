@@ -1,5 +1,6 @@
 /** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
 import type { ViewCount } from "../data/augmentation.ts";
+import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
 import type { OptionKinds } from "../options.ts";
 import { findNetwork } from "../model/networks.ts";
@@ -45,8 +46,10 @@ export interface TrainOptions extends DeviceOptions {
   /** How the network is cut where several ranks train it: "towers", "owt", or "none": all have all of it. */
   readonly split?: string;
   readonly out?: string;
-  /** A run to go on with: a path, a name in runs/, or "latest". */
+  /** A run to go on with: a path, a name in runs/, or "latest". With it `data` and `val` say where its data lie now. */
   readonly resume?: string;
+  /** With `resume`: to go on also where images were added, removed or changed, with those of the run that are left. */
+  readonly allowChangedData?: boolean;
 }
 
 export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
@@ -61,7 +64,14 @@ export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
     momentum: "number?",
     decay: "number?",
   },
-  ...{ augment: "string?", seed: "number?", split: "string?", out: "string?", resume: "string?" },
+  ...{
+    augment: "string?",
+    seed: "number?",
+    split: "string?",
+    out: "string?",
+    resume: "string?",
+    allowChangedData: "boolean?",
+  },
 };
 
 export interface TrainConfig extends Recipe {
@@ -155,17 +165,25 @@ export function makeConfig(
 
 /** What may be said together with --resume: it changes no step that was done. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
-  const { resume: _, epochs, split, device, blas, threads, tune, ...others } = options;
+  const { resume: _, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(
       `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --split, --device, --blas, ` +
-        `--threads and --tune can`,
+        `--threads and --tune can, and the place of its data`,
     );
+  }
+  if (data !== undefined && config.data === null) {
+    throw new UsageError(`the run was begun with the built-in set, so that it can't go on with ${data}`);
+  }
+  if (val !== undefined && config.val === null) {
+    throw new UsageError(`--val ${val}: the run was begun without --val, which can't be changed when it is resumed`);
   }
   if (epochs !== undefined) checkCount("--epochs", epochs);
   return {
     ...config,
+    ...(data !== undefined && { data: locate(data) }),
+    ...(val !== undefined && { val: locate(val) }),
     // A run that was begun before there were all these settings names some of them only.
     ...{ from: config.from ?? null, freeze: config.freeze ?? [], layerRates: config.layerRates ?? {} },
     ...{ fraction: config.fraction ?? 1, limit: config.limit ?? null },

@@ -11,6 +11,7 @@ import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
+import { given } from "./given.ts";
 import type { Scores } from "./scores.ts";
 import { closeSets } from "./sets.ts";
 import { unlessStopped } from "./stopped.ts";
@@ -65,6 +66,8 @@ export interface Evaluation {
   /** Each of the models that were averaged; a single one otherwise. */
   readonly models: readonly { readonly network: string; readonly weights: string }[];
   readonly data: string;
+  /** Where the run's images are no longer what they were: what has changed, for people. */
+  readonly changes?: string;
   readonly views: ViewCount;
   readonly device: string;
   readonly total: Scores;
@@ -139,6 +142,7 @@ export async function evaluate(
           ...{ models, views, total, classes, bad, imagesPerSecond },
           data: dataset.name,
           remarks: sets.remarks,
+          ...given({ changes: sets.changes }),
           device: describeDevice(ranks, backend),
           interval1: interval95(total.wrong1, total.images),
           interval5: interval95(total.wrong5, total.images),

@@ -13,6 +13,7 @@ import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { checkCount } from "./config.ts";
 import { csvLine } from "./csv.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
+import { given } from "./given.ts";
 import { activations } from "./passes.ts";
 import { closeSets } from "./sets.ts";
 import { agree, describeDevice, fingerprint, gatherValues, hashOf, settingsOf, stoppedElsewhere } from "./together.ts";
@@ -47,6 +48,8 @@ export interface Features {
   readonly network: string;
   readonly weights: string;
   readonly data: string;
+  /** Where the run's images are no longer what they were: what has changed, for people. */
+  readonly changes?: string;
   readonly device: string;
   /** "file: what is wrong" of each image that can't be used, and has no row. */
   readonly bad: readonly string[];
@@ -108,6 +111,7 @@ export async function features(
           weights: trained.weights.path,
           data: dataset.name,
           remarks: sets.remarks,
+          ...given({ changes: sets.changes }),
           device: describeDevice(ranks, backend),
           imagesPerSecond: (1000 * images) / (performance.now() - start),
         };

@@ -61,10 +61,17 @@ function requireSame(checkpoint: Checkpoint, config: TrainConfig, classes: reado
       `${checkpoint.path}: a checkpoint of ${checkpoint.network}, the run is of ${config.network}`,
     );
   }
-  if (checkpoint.classes.join("\n") !== classes.join("\n")) {
-    throw new CheckpointError(
-      `${checkpoint.path}: trained on ${checkpoint.classes.length} classes, the data now has ${classes.length} ` +
-        `or others: put the data back as it was, or start a new run`,
-    );
-  }
+  const known = checkpoint.classes;
+  if (known.join("\n") === classes.join("\n")) return;
+  const missing = known.find((name) => !classes.includes(name));
+  const unknown = classes.find((name) => !known.includes(name));
+  const differences = [
+    missing !== undefined && `"${missing}" is missing`,
+    unknown !== undefined && `"${unknown}" is new`,
+    missing === undefined && unknown === undefined && "they are in another order",
+  ];
+  throw new CheckpointError(
+    `${checkpoint.path}: trained on ${known.length} classes, the data has ${classes.length}: ` +
+      `${differences.filter(Boolean).join(", ")}: put the data back as it was, or start a new run`,
+  );
 }

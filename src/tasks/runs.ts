@@ -1,5 +1,5 @@
 /**
- * A run is a folder: config.json, start.json, log.jsonl, last.safetensors and the one before it, best.safetensors, and
+ * A run is a folder: config.json, images.jsonl.gz, start.json, log.jsonl, last.safetensors and the one before it, best.safetensors, and
  * report.html, which shows what is in the others. Whatever moment it is killed at, it can be resumed and used.
  */
 import {
@@ -69,6 +69,11 @@ export class Run {
     return join(this.path, "start.json");
   }
 
+  /** The images that it began with (src/data/inventory.ts), compressed. */
+  get imagesFile(): string {
+    return join(this.path, "images.jsonl.gz");
+  }
+
   /** What was taken for what in the validation of the best epoch. */
   get confusionFile(): string {
     return join(this.path, "confusion.json");
@@ -83,6 +88,11 @@ export class Run {
   async writeConfig(config: TrainConfig): Promise<void> {
     await writeJson(this.#config, config);
     makeNewest(this.path);
+  }
+
+  /** Writes images.jsonl.gz. @throws AlexNetError when the folder can't be written to. */
+  async writeImages(bytes: Uint8Array): Promise<void> {
+    await replaceFile(this.imagesFile, (append) => append(bytes));
   }
 
   /** Writes start.json. @throws AlexNetError when the folder can't be written to. */

@@ -26,15 +26,21 @@ export async function closeSets({ train, val }: Opened): Promise<void> {
  * @param onProgress told what takes its time, a line at a time: downloads, and indexes of large archives
  */
 export async function openSets(source: Source, onProgress: (line: string) => void = () => {}): Promise<Opened> {
-  const { fraction = 1, seed } = source;
-  const limit = source.limit ?? Infinity;
-  const whole = await openWhole(source, onProgress);
-  const train = reduce(whole.train, fraction, limit, seed);
-  const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit, seed);
-  return { train, val, remarks: whole.remarks };
+  return reduceSets(await openWhole(source, onProgress), source);
 }
 
-async function openWhole({ data, val, holdOut, seed }: Source, onProgress: (line: string) => void): Promise<Opened> {
+/** As `openSets`, before `fraction` and `limit`. */
+export async function openWhole(
+  { data, val, holdOut, seed }: Source,
+  onProgress: (line: string) => void = () => {},
+): Promise<Opened> {
   if (data === null) return { ...shapes(), remarks: [] };
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
+}
+
+/** What `fraction` and `limit` leave of both parts. */
+export function reduceSets(whole: Opened, { fraction = 1, limit, seed }: Source): Opened {
+  const train = reduce(whole.train, fraction, limit ?? Infinity, seed);
+  const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit ?? Infinity, seed);
+  return { train, val, remarks: whole.remarks };
 }

@@ -13,6 +13,7 @@ import { renderPng } from "../pictures/svg.ts";
 import { checkCount } from "./config.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
 import { openIndex, type FeatureIndex } from "./feature_index.ts";
+import { given } from "./given.ts";
 import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { nearest } from "./nearest.ts";
 import { activations } from "./passes.ts";
@@ -60,6 +61,8 @@ export interface SimilarResult {
   readonly weights: string;
   readonly layer: string;
   readonly data: string;
+  /** Where the run's images are no longer what they were: what has changed, for people. */
+  readonly changes?: string;
   /** How many images were searched. */
   readonly images: number;
   /** Where the index is kept. */
@@ -119,6 +122,7 @@ export async function similar(
             ...{ network: network.name, weights: weights.path, layer: tap.name, data: dataset.name },
             ...{ images: index.images.length, index: index.folder, device: backend.description },
             remarks: [...remarks, ...sets.remarks],
+            ...given({ changes: sets.changes }),
           };
           if (options.out === undefined || rows.length === 0) return result;
           const picture = resolve(options.out);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { nameWithin, type Dataset } from "../data/dataset.ts";
 import { shareOf, type Share } from "../data/share.ts";
 import { RankError, UsageError } from "../errors.ts";
 import type { Ranks } from "../ranks/ranks.ts";
@@ -74,6 +74,7 @@ export const stoppedElsewhere = (): RankError => new RankError("another rank was
 /** A run whose files another rank writes. */
 export class RunElsewhere extends Run {
   override async writeConfig(): Promise<void> {}
+  override async writeImages(): Promise<void> {}
   override async writeStart(): Promise<void> {}
   override async writeConfusion(): Promise<void> {}
   override async rewind(): Promise<void> {}
@@ -91,7 +92,7 @@ const PROBES = 16;
 export async function fingerprint(dataset: Dataset): Promise<string> {
   const { classes, length } = dataset;
   let hash = Bun.hash.xxHash3(classes.join("\n"));
-  for (let i = 0; i < length; i++) hash = Bun.hash.xxHash3(`${dataset.label(i)} ${dataset.nameOf(i)}`, hash);
+  for (let i = 0; i < length; i++) hash = Bun.hash.xxHash3(`${dataset.label(i)} ${nameWithin(dataset, i)}`, hash);
   for (let k = 0; k < Math.min(PROBES, length); k++) {
     // One that can't be read is met, and named, by the training.
     const image = await dataset.read(Math.floor((k * length) / PROBES) % length).catch(() => undefined);

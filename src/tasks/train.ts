@@ -1,7 +1,9 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { divide } from "../data/inventory.ts";
 import { readHeader } from "../data/header.ts";
 import { RecordCache } from "../data/loader.ts";
 import { locate, type Opened } from "../data/open.ts";
@@ -32,8 +34,9 @@ import { checkFit, fittingBatch, type Work } from "./fit.ts";
 import { lockFolder, type Lock } from "./lock.ts";
 import { uploadMean } from "./passes.ts";
 import { Reporter } from "./reporter.ts";
+import { divisionOf, keepImages, requireData } from "./recorded.ts";
 import { restore } from "./restore.ts";
-import { closeSets, openSets } from "./sets.ts";
+import { closeSets, openWhole, reduceSets } from "./sets.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { shareOfCut, SplitModel } from "./split.ts";
@@ -72,20 +75,27 @@ export async function train(
     await agree(ranks, () => settingsOf(options));
     const given = await ranks.share(() => {
       if (options.resume === undefined) return firstConfig(options);
-      return changeConfig(folder.take(findRun(options.resume)).readConfig(), options);
+      const run = folder.take(findRun(options.resume));
+      const config = changeConfig(run.readConfig(), options);
+      requireData(run, config);
+      return config;
     });
-    const sets = await openSets(given, note);
+    const whole = await openWhole(given, note);
     try {
-      for (const remark of sets.remarks) report({ type: "remark", ...remark });
-      await agree(ranks, async () => ({ train: await fingerprint(sets.train), val: await fingerprint(sets.val) }));
+      for (const remark of whole.remarks) report({ type: "remark", ...remark });
+      await agree(ranks, async () => ({ train: await fingerprint(whole.train), val: await fingerprint(whole.val) }));
+      const division = await ranks.share(() =>
+        folder.run ? divisionOf(folder.run, given, whole, options, note, folder.warn) : null,
+      );
+      const sets = division ? divide(whole, division) : reduceSets(whole, given);
       const config = await ranks.share(async () => {
         const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
         shareFor(suited, batchOf(suited, sets), ranks);
         return suited;
       });
-      return await trainOnDevices({ config, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
+      return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
     } finally {
-      await closeSets(sets);
+      await closeSets(whole);
     }
   } finally {
     folder.release();
@@ -94,6 +104,8 @@ export async function train(
 
 interface Task {
   readonly config: TrainConfig;
+  /** All images of its data, and those of them that are used. */
+  readonly whole: Opened;
   readonly sets: Opened;
   readonly folder: RunFolder;
   readonly report: Report;
@@ -201,7 +213,7 @@ function goOn({ path }: Run): string {
 }
 
 async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
-  const { config, sets, folder, report, watchers, ranks, signal } = task;
+  const { config, whole, sets, folder, report, watchers, ranks, signal } = task;
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   const batch = batchOf(config, sets);
@@ -213,9 +225,13 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   // Nothing in a run's folder is changed before all of it was found to be right.
   const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
   const weights = classWeights(config, sets.train);
+  const isNew = folder.run === undefined;
   const path = await ranks.share(() => (folder.run ?? folder.begin(config.network)).path);
   const run = folder.run ?? new RunElsewhere(path);
   if (from?.isPrevious) run.putBack();
+  if (ranks.rank === 0 && config.data !== null && (isNew || !existsSync(run.imagesFile))) {
+    await keepImages(run, whole, (line) => report({ type: "note", line }));
+  }
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
   const started: StartEvent = {
@@ -328,6 +344,7 @@ interface Start {
 
 /** What can be said before the data are seen, and is wrong or right already: with any network, if none was named. */
 function firstConfig(options: TrainOptions): TrainConfig {
+  if (options.allowChangedData) throw new UsageError("--allow-changed-data is for --resume");
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
   const source = options.from === undefined ? undefined : sourceOf(options.from);

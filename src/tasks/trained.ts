@@ -1,12 +1,15 @@
 /** Trained networks, from the name of a run to something that can be computed with. */
 import type { Tensor } from "../autograd/tensor.ts";
 import type { Backend } from "../backends/backend.ts";
+import { divide } from "../data/inventory.ts";
+import type { Opened } from "../data/open.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { Model } from "../model/model.ts";
 import type { Network } from "../model/recipe.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
-import { openSets } from "./sets.ts";
+import { compareWithRun, requireData } from "./recorded.ts";
+import { closeSets, openSets, openWhole, reduceSets } from "./sets.ts";
 import { findWeights, openWeights, type Weights } from "./weights.ts";
 
 /** A network with its weights on a device, and what is subtracted from its images. */
@@ -26,9 +29,34 @@ export interface Trained {
   close(): void;
 }
 
-/** The sets of `data`; of what the model was trained on if nothing is named. @throws DataError or UsageError */
-export function setsFor(data: string | undefined, { weights }: Trained, onProgress: (line: string) => void) {
-  return openSets(data === undefined ? weights.config() : { data, val: null, holdOut: 0, seed: 0 }, onProgress);
+export interface TrainedSets extends Opened {
+  /** For people, of a run whose images are no longer what they were: what has changed, and what is used. */
+  readonly changes?: string;
+}
+
+/**
+ * The sets of `data`; if nothing is named, those that the model was trained on and validated with, as far as they are
+ * still there. @throws DataError, UsageError or CheckpointError
+ */
+export async function setsFor(
+  data: string | undefined,
+  { weights }: Trained,
+  onProgress: (line: string) => void,
+): Promise<TrainedSets> {
+  if (data !== undefined) return openSets({ data, val: null, holdOut: 0, seed: 0 }, onProgress);
+  const config = weights.config();
+  if (weights.run) requireData(weights.run, config);
+  const whole = await openWhole(config, onProgress);
+  try {
+    const kept = weights.run && (await compareWithRun(weights.run, config, whole, onProgress));
+    if (!kept?.division) return reduceSets(whole, config);
+    const sets = divide(whole, kept.division);
+    if (kept.changes === null) return sets;
+    return { ...sets, changes: `${kept.changes}: those of the run that are left are used, divided as before` };
+  } catch (error) {
+    await closeSets(whole);
+    throw error;
+  }
 }
 
 /**

@@ -13,6 +13,8 @@ export interface Weights {
   readonly path: string;
   /** Whether it came with the program, and nobody trained it here. */
   readonly isBoxed: boolean;
+  /** The run that it is of, unless it is in none, or was imported. */
+  readonly run?: Run;
   /** How it was trained. @throws UsageError when the file is not in a run, or was imported. */
   config(): TrainConfig;
 }
@@ -42,14 +44,13 @@ export function findWeights(name?: string): Weights {
 
 function findNamed(name: string): Weights {
   if (name.endsWith(".safetensors") && !statSync(name, { throwIfNoEntry: false })?.isDirectory()) {
-    return { path: name, isBoxed: false, config: configBeside(name) };
+    return { path: name, isBoxed: false, ...trainingOf(name) };
   }
   const boxed = join(BOX, `${name}.safetensors`);
   const isRun = name === "latest" || [name, join(RUNS, name)].some((folder) => existsSync(folder));
-  if (!isRun && /^[\w-]+$/.test(name) && existsSync(boxed))
-    return { path: boxed, isBoxed: true, config: configBeside(boxed) };
+  if (!isRun && /^[\w-]+$/.test(name) && existsSync(boxed)) return { path: boxed, isBoxed: true, ...trainingOf(boxed) };
   const { best } = findRun(name, "best.safetensors");
-  return { path: best, isBoxed: false, config: configBeside(best) };
+  return { path: best, isBoxed: false, ...trainingOf(best) };
 }
 
 /** small-1/best.safetensors: what a picture that is shown elsewhere says of it. */
@@ -58,12 +59,14 @@ export function nameOf(path: string): string {
 }
 
 /** What was imported has no config.json beside it: it was not trained here, and can't be resumed. */
-function configBeside(path: string): () => TrainConfig {
+function trainingOf(path: string): Pick<Weights, "run" | "config"> {
   const run = new Run(dirname(path));
   if (existsSync(join(run.path, "config.json")) && [run.best, run.last].includes(resolve(path))) {
-    return () => run.readConfig();
+    return { run, config: () => run.readConfig() };
   }
-  return () => {
-    throw new UsageError(`${path} does not say what it was trained on: name the data to evaluate it on`);
+  return {
+    config() {
+      throw new UsageError(`${path} does not say what it was trained on: name the data to evaluate it on`);
+    },
   };
 }

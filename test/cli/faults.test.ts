@@ -46,7 +46,7 @@ beforeAll(async () => {
   expect(code).toBe(0);
   before = contents(at("runs"));
   const files = [
-    ...["best.safetensors", "config.json", "confusion.json", "last.safetensors", "lock"],
+    ...["best.safetensors", "config.json", "confusion.json", "images.jsonl.gz", "last.safetensors", "lock"],
     ...["log.jsonl", "report.html", "start.json"],
   ];
   expect([...before.keys()]).toEqual(files.map((file) => `relu-or-tanh-1/${file}`));
@@ -186,7 +186,11 @@ describe("runs", () => {
 
   test("--resume with what would change the steps that were done", async () => {
     expectFault(await run(["train", "--resume", "--batch", "8"]), 2, /--batch can't be changed when a run is resumed/);
-    expectFault(await run(["train", "photos", "--resume"]), 2, /--data can't be changed when a run is resumed/);
+    expectFault(
+      await run(["train", "--resume", "--val", "photos"]),
+      2,
+      /--val photos: the run was begun without --val/,
+    );
     expectFault(await run(["train", "--resume", "--epochs", "0"]), 2, /--epochs 0: must be a whole number above 0/);
   });
 
@@ -218,7 +222,9 @@ describe("runs", () => {
     mkdirSync(at("odder", "best.safetensors", "x"), { recursive: true });
     cpSync(at("runs", "relu-or-tanh-1", "config.json"), at("odder", "config.json"));
     expectFault(await run(["train", "--resume", "odder"]), 1, /can't write .*odder.best\.safetensors: /);
-    expect(readdirSync(at("odder")).sort()).toEqual(["best.safetensors", "config.json", "lock", "start.json"]);
+    expect(readdirSync(at("odder")).sort()).toEqual([
+      ...["best.safetensors", "config.json", "images.jsonl.gz", "lock", "start.json"],
+    ]);
   });
 
   test("a loss that becomes no number", async () => {

@@ -5,7 +5,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, MAIN, temporaryFolder } from "../helpers/cli.ts";
+import { cli, epochsOf, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
 import { CPU, ended, missing, onRanks, SAY_STATUS, startRanks } from "../helpers/mpi.ts";
 import { stepLosses } from "../helpers/steps.ts";
 
@@ -79,6 +79,20 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
       expect(Math.abs(val.loss - (expected as any[])[i].val.loss)).toBeLessThan(1e-5);
     }
     expect((await cli(["train", "--resume", "b", "--epochs", "5"], options)).code).toBe(0);
+  });
+
+  test("images that were added since: refused, or left alone by all of them", async () => {
+    const photos = await makePhotos(join(folder.path, "photos"), 2, 20);
+    const begun = ["train", photos, ...TINY, "--epochs", "1", "--out", "grown"];
+    expect((await cli(begun, options)).code).toBe(0);
+    await Bun.write(join(photos, "c0", "0.png"), Bun.file(join(photos, "c0", "000.png")));
+    const resume = ["--resume", "grown", "--epochs", "2", "--json"];
+    const refused = await train(2, resume);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toMatch(/^error: .*the images in .* have changed .*1 added/m);
+    const { code, stdout, stderr } = await train(2, [...resume, "--allow-changed-data"]);
+    expect(code, stderr).toBe(0);
+    expect(jsonLines(stdout).find(({ type }) => type === "start")).toMatchObject({ train: 36, val: 4 });
   });
 
   test("a signal to mpiexec stops all after the step, saved", async () => {

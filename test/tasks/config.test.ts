@@ -1,5 +1,6 @@
 /** What is made of the options, and what of the network's recipe. */
 import { describe, expect, test } from "bun:test";
+import { resolve } from "node:path";
 import { UsageError } from "../../src/errors.ts";
 import { alexnet2012, findNetwork } from "../../src/model/networks.ts";
 import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION } from "../../src/model/recipe.ts";
@@ -154,8 +155,15 @@ describe("a resumed run", () => {
     expect(changeConfig(gpu, { device: "cpu" })).toMatchObject({ device: "cpu", tune: null });
   });
 
+  test("may have its data elsewhere", () => {
+    const both = { ...config, data: resolve("x"), val: resolve("v") };
+    expect(changeConfig(both, { resume: "x", data: "y" })).toEqual({ ...both, data: resolve("y") });
+    expect(changeConfig(both, { resume: "x", val: "w" })).toEqual({ ...both, val: resolve("w") });
+    expect(() => changeConfig({ ...config, data: null }, { resume: "x", data: "y" })).toThrow(UsageError);
+  });
+
   test("refuses the rest", () => {
-    for (const options of [{ rate: 1 }, { seed: 3 }, { data: "y" }, { holdOut: 0.2 }, { out: "z" }, { epochs: -1 }]) {
+    for (const options of [{ rate: 1 }, { seed: 3 }, { val: "y" }, { holdOut: 0.2 }, { out: "z" }, { epochs: -1 }]) {
       expect(() => changeConfig(config, { resume: "x", ...options })).toThrow(UsageError);
     }
   });

@@ -41,8 +41,8 @@ function expectSame(actual: string, expected = whole): void {
   expect(bytes(actual, "best").equals(bytes(expected, "best"))).toBe(true);
   expect(epochsOf(actual)).toEqual(epochsOf(expected));
   const files = [
-    ...["best.safetensors", "config.json", "confusion.json", "last.previous.safetensors", "last.safetensors"],
-    ...["lock", "log.jsonl", "report.html", "start.json"],
+    ...["best.safetensors", "config.json", "confusion.json", "images.jsonl.gz"],
+    ...["last.previous.safetensors", "last.safetensors", "lock", "log.jsonl", "report.html", "start.json"],
   ];
   expect(readdirSync(actual).sort()).toEqual(files);
 }
@@ -104,12 +104,12 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expectSame(run("validation"), run("validation-whole"));
   });
 
-  test("stopped while the mean image is measured: nothing but config.json is there, and that is enough", async () => {
+  test("stopped while the mean image is measured: nothing but config.json and its images' names are there, and that is enough", async () => {
     const controller = new AbortController();
     const stop = (event: TrainEvent) => void (event.type === "measure" && controller.abort());
     const result = await train({ ...options, out: run("measure") }, stop, controller.signal);
     expect(result).toEqual({ run: run("measure"), interrupted: true });
-    expect(readdirSync(run("measure")).sort()).toEqual(["config.json", "lock"]);
+    expect(readdirSync(run("measure")).sort()).toEqual(["config.json", "images.jsonl.gz", "lock"]);
     await train({ resume: run("measure") });
     expectSame(run("measure"));
   });
@@ -326,8 +326,8 @@ describe("a run that can't be resumed says why, and nothing of it changes", () =
     for (const name of ["a.png", "b.png"]) await copyFile(join(data, "c0", "000.png"), join(moved, "c9", name));
     const before = bytes(run("moved-run"));
     const failure = await train({ resume: run("moved-run") }).catch((error: unknown) => error);
-    expect(failure).toBeInstanceOf(CheckpointError);
-    expect((failure as Error).message).toMatch(/trained on 3 classes, the data now has 4/);
+    expect(failure).toBeInstanceOf(DataError);
+    expect((failure as Error).message).toMatch(/2 added; first c9\/a\.png of class "c9", which is new/);
     expect(bytes(run("moved-run")).equals(before)).toBe(true);
   });
 
@@ -347,7 +347,7 @@ describe("a loss that is no number", () => {
     expect((failure as Error).message).toMatch(
       /epoch 1, step \d+, at a learning rate of 1000000000.*Nothing had been saved/,
     );
-    expect(readdirSync(run("diverged")).sort()).toEqual(["config.json", "lock", "start.json"]);
+    expect(readdirSync(run("diverged")).sort()).toEqual(["config.json", "images.jsonl.gz", "lock", "start.json"]);
   });
 
   test("later: what was saved last is good", async () => {

@@ -138,6 +138,7 @@ function records(listing: Listing, { labelBytes }: Format, classes: string[], fi
   }
   return {
     name: `${listing.name} (${files.map(({ path }) => path.split("/").at(-1)).join(", ")})`,
+    root: listing.name,
     classes,
     length: where.length,
     imageSize: SIDE,

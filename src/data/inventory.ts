@@ -1,0 +1,233 @@
+/**
+ * What a set held when a training began: of every image its name within the set, its class, and its size in bytes or,
+ * in a pack, its checksum. Later it tells what was added, removed or changed, and how the images were divided into
+ * training and validation.
+ */
+import { stat } from "node:fs/promises";
+import { nameWithin, subset, type Dataset } from "./dataset.ts";
+import type { Opened } from "./open.ts";
+
+export interface Inventory {
+  readonly classes: readonly string[];
+  /** Those to train on, then those to validate with. */
+  readonly images: readonly Item[];
+  /** How many are to train on. */
+  readonly train: number;
+  /** Whether the others were held out of one set, and are no part of their own. */
+  readonly isHeldOut: boolean;
+}
+
+/** An image: its name, the number of its class, and its size or checksum ("#" and eight digits). */
+type Item = readonly [name: string, label: number, stamp: number | string];
+
+const FORMAT = "alexnet-images-1";
+/** Sizes that are asked for at once: a network disk answers each after a while. */
+const AT_ONCE = 256;
+const TELL_EVERY = 40 * AT_ONCE;
+
+/** @param progress told how many images were looked at, now and then */
+export async function takeInventory(
+  { train, val, isHeldOut = false }: Opened,
+  progress: (done: number, total: number) => void = () => {},
+): Promise<Inventory> {
+  const { classes } = train;
+  const numbers = val.classes.map((name) => classes.indexOf(name));
+  const total = train.length + val.length;
+  // Two sets may have images of the same names.
+  const prefix = train.root === val.root ? "" : "val: ";
+  const itemOf = async (i: number): Promise<Item> => {
+    if (i < train.length) return [nameWithin(train, i), train.label(i), await stampOf(train, i)];
+    const k = i - train.length;
+    return [prefix + nameWithin(val, k), numbers[val.label(k)]!, await stampOf(val, k)];
+  };
+  const images: Item[] = [];
+  while (images.length < total) {
+    const first = images.length;
+    const some = Array.from({ length: Math.min(AT_ONCE, total - first) }, (_, k) => itemOf(first + k));
+    images.push(...(await Promise.all(some)));
+    if (images.length % TELL_EVERY === 0) progress(images.length, total);
+  }
+  return { classes, images, train: train.length, isHeldOut };
+}
+
+/** 0 for what can't be read. */
+async function stampOf(dataset: Dataset, i: number): Promise<number | string> {
+  const place = dataset.place?.(i);
+  if (place?.hash !== undefined) return `#${BigInt.asUintN(32, place.hash).toString(16).padStart(8, "0")}`;
+  if (place) return place.length ?? (await stat(place.path).catch(() => undefined))?.size ?? 0;
+  if (dataset.imageSize !== undefined) return 3 * dataset.imageSize ** 2;
+  const image = await dataset.read(i).catch(() => undefined);
+  return image?.kind === "encoded" ? image.bytes.length : 0;
+}
+
+/** A line of JSON for what all images share, and one for each of them. */
+export function inventoryText({ images, ...head }: Inventory): string {
+  return [{ format: FORMAT, ...head }, ...images].map((line) => `${JSON.stringify(line)}\n`).join("");
+}
+
+/** @throws Error when the text is no inventory */
+export function parseInventory(text: string): Inventory {
+  const [head, ...lines] = text.trimEnd().split("\n");
+  const { format, classes, train, isHeldOut } = JSON.parse(head!) as Inventory & { format: string };
+  if (format !== FORMAT) throw new Error(`its format is ${JSON.stringify(format)}, not "${FORMAT}"`);
+  const images = lines.map((line) => JSON.parse(line) as Item);
+  const isWhole = train <= images.length && images.every(([, label]) => typeof classes[label] === "string");
+  if (!isWhole) throw new Error("its numbers make no sense");
+  return { classes, images, train, isHeldOut };
+}
+
+const KINDS = ["added", "removed", "changed", "moved to another class", "moved to the other part"] as const;
+type Kind = (typeof KINDS)[number];
+
+export interface Comparison {
+  /** For each image of then its number now, or −1. */
+  readonly places: Int32Array;
+  /** How many images differ, by how, and the first of them, for people; undefined when none does. */
+  readonly changes: string | undefined;
+}
+
+/**
+ * Finds the images of `then` again by their names. Their order and, where it was chosen by chance, their division are no
+ * differences.
+ */
+export function compareInventories(then: Inventory, now: Inventory): Comparison {
+  const labels = new Map(then.classes.map((name, label) => [name, label]));
+  const found = new Differences(labels);
+  const places = new Int32Array(then.images.length).fill(-1);
+  const isHeldOut = then.isHeldOut && now.isHeldOut;
+  const move = (i: number, place: number): Kind | undefined => {
+    if (classOf(then, i) !== classOf(now, place)) return "moved to another class";
+    return !isHeldOut && i < then.train !== place < now.train ? "moved to the other part" : undefined;
+  };
+  const rest = new Map(uniqueNames(now).map((name, i) => [name, i]));
+  const gone: number[] = [];
+  uniqueNames(then).forEach((key, i) => {
+    const place = rest.get(key);
+    if (place === undefined) return gone.push(i);
+    rest.delete(key);
+    const [[name, , before], [, , after]] = [then.images[i]!, now.images[place]!];
+    const [was, is] = [classOf(then, i), classOf(now, place)];
+    const moved = move(i, place);
+    if (moved === "moved to another class") found.add(moved, was, name, `which is of class "${is}" now`);
+    else if (moved) found.add(moved, was, name, `which is to ${place < now.train ? "train on" : "validate with"} now`);
+    else if (before !== after) found.add("changed", was, name, differenceOf(before, after));
+    // A class that the run does not know has no number.
+    if (labels.has(is)) places[i] = place;
+  });
+  // The same file in another folder.
+  const arrived = Map.groupBy(rest.values(), (place) => fileKey(now, place));
+  for (const i of gone) {
+    const [[name], was] = [then.images[i]!, classOf(then, i)];
+    const others = arrived.get(fileKey(then, i)) ?? [];
+    const at = others.findIndex((place) => move(i, place));
+    if (at < 0) found.add("removed", was, name, "which is gone");
+    else {
+      const [place] = others.splice(at, 1);
+      found.add(move(i, place!)!, was, name, `which is ${now.images[place!]![0]} now`);
+    }
+  }
+  for (const place of [...arrived.values()].flat()) {
+    found.add("added", classOf(now, place), now.images[place]![0], "which is new");
+  }
+  return { places, changes: found.text() };
+}
+
+/** Counts differences, and remembers the first of them by class and name. */
+class Differences {
+  readonly #labels: ReadonlyMap<string, number>;
+  readonly #counts = new Map<Kind, number>();
+  #first: { readonly label: number; readonly name: string; readonly text: string } | undefined;
+
+  constructor(labels: ReadonlyMap<string, number>) {
+    this.#labels = labels;
+  }
+
+  add(kind: Kind, of: string, name: string, how: string): void {
+    this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
+    // New classes come last.
+    const label = this.#labels.get(of) ?? Infinity;
+    const first = this.#first;
+    if (first && (first.label < label || (first.label === label && first.name <= name))) return;
+    this.#first = { label, name, text: `${name} of class "${of}", ${how}` };
+  }
+
+  text(): string | undefined {
+    if (!this.#first) return undefined;
+    const counts = KINDS.filter((kind) => this.#counts.has(kind)).map((kind) => `${this.#counts.get(kind)} ${kind}`);
+    return `${counts.join(", ")}; first ${this.#first.text}`;
+  }
+}
+
+function classOf({ classes, images }: Inventory, i: number): string {
+  return classes[images[i]![1]]!;
+}
+
+/** Names, those that a list has more than once with a number. */
+function uniqueNames({ images }: Inventory): string[] {
+  const times = new Map<string, number>();
+  return images.map(([name]) => {
+    const before = times.get(name) ?? 0;
+    times.set(name, before + 1);
+    return before === 0 ? name : `${name}\n${before}`;
+  });
+}
+
+function fileKey({ images }: Inventory, i: number): string {
+  const [name, , stamp] = images[i]!;
+  return `${stamp} ${name.slice(name.lastIndexOf("/") + 1)}`;
+}
+
+function differenceOf(before: number | string, after: number | string): string {
+  const areSizes = typeof before === "number" && typeof after === "number";
+  return areSizes ? `which has ${after} bytes and had ${before}` : "whose bytes are others";
+}
+
+/** Which images are in which part: their numbers, those to train on before those to validate with. */
+export interface Division {
+  readonly classes: readonly string[];
+  readonly train: readonly number[];
+  readonly val: readonly number[];
+}
+
+/** The images of both parts of a set, divided anew. Closing either part closes the whole set. */
+export function divide({ train, val, remarks }: Opened, { classes, ...parts }: Division): Opened {
+  const numbers = [train, val].map((part) => part.classes.map((name) => classes.indexOf(name)));
+  const find = (i: number): [part: Dataset, k: number] => (i < train.length ? [train, i] : [val, i - train.length]);
+  const { challengeIds } = val;
+  const all: Dataset = {
+    name: train.name,
+    ...(train.root !== undefined && train.root === val.root && { root: train.root }),
+    classes,
+    ...(challengeIds && String(val.classes) === String(classes) && { challengeIds }),
+    length: train.length + val.length,
+    ...(train.imageSize !== undefined && train.imageSize === val.imageSize && { imageSize: train.imageSize }),
+    label(i) {
+      const [part, k] = find(i);
+      return numbers[part === train ? 0 : 1]![part.label(k)]!;
+    },
+    nameOf(i) {
+      const [part, k] = find(i);
+      return part.nameOf(k);
+    },
+    read(i) {
+      const [part, k] = find(i);
+      return part.read(k);
+    },
+    ...(train.place &&
+      val.place && {
+        place(i: number) {
+          const [part, k] = find(i);
+          return part.place!(k);
+        },
+      }),
+    async close() {
+      await train.close();
+      await val.close();
+    },
+  };
+  return {
+    train: subset(all, Uint32Array.from(parts.train), train.name),
+    val: subset(all, Uint32Array.from(parts.val), val.name),
+    remarks,
+  };
+}
