@@ -4,6 +4,7 @@
  * training and validation.
  */
 import { stat } from "node:fs/promises";
+import { count } from "../words.ts";
 import { nameWithin, subset, type Dataset } from "./dataset.ts";
 import type { Opened } from "./open.ts";
 
@@ -153,7 +154,9 @@ class Differences {
 
   text(): string | undefined {
     if (!this.#first) return undefined;
-    const counts = KINDS.filter((kind) => this.#counts.has(kind)).map((kind) => `${this.#counts.get(kind)} ${kind}`);
+    const counts = KINDS.filter((kind) => this.#counts.has(kind)).map(
+      (kind) => `${count(this.#counts.get(kind)!)} ${kind}`,
+    );
     return `${counts.join(", ")}; first ${this.#first.text}`;
   }
 }
