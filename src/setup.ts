@@ -5,7 +5,7 @@
  */
 import { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { OnProgress } from "./native/libraries.ts";
 
@@ -60,6 +60,15 @@ async function installPackages(): Promise<void> {
   writeFileSync(stamp, lock);
 }
 
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function buildKernels(): Promise<void> {
   const build = await import("./backends/cpu/build.ts");
   await build.buildKernels(say);
@@ -88,6 +97,8 @@ try {
   await fetchLibrary(provideBlas, "Going on without a BLAS; the CPU will be slower");
 } catch (error) {
   say((error as Error).message);
+  if (!isWritable(ROOT))
+    say(`${ROOT} can't be written to: run \`bun src/setup.ts\` once as somebody who may, or copy it`);
   process.exitCode = 1;
 } finally {
   turn?.close();

@@ -20,6 +20,6 @@ export function count(n: number): string {
 }
 
 /** 1 image, 1,234 images. */
-export function counted(n: number, noun: string, nouns = `${noun}s`): string {
-  return `${count(n)} ${n === 1 ? noun : nouns}`;
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${count(n)} ${n === 1 ? one : many}`;
 }

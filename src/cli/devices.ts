@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { findBlas } from "../native/libraries.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../native/mpi.ts";
 import { findAdapters } from "../tasks/device.ts";
-import { dim, print, printJson, table } from "./terminal.ts";
+import { dim, plural, print, printJson, table } from "./terminal.ts";
 import { verb } from "./verb.ts";
 
 export default verb({
@@ -30,7 +30,7 @@ export default verb({
     ]);
     rows.push([
       "cpu",
-      `${threads} threads`,
+      plural(threads, "thread"),
       blas ? blas.kind : "no BLAS",
       "WebAssembly SIMD",
       "",

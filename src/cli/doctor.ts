@@ -1,7 +1,7 @@
 import { doctor, LOSS_BOUND, type Finding, type Library, type Machine } from "../tasks/doctor.ts";
 import { gigabytes } from "../tasks/doctor/machine.ts";
 import { privatePlaces, valueWithoutPlaces } from "../tasks/doctor/private.ts";
-import { bold, count, dim, duration, green, label, print, printJson, ProgressLine } from "./terminal.ts";
+import { bold, count, dim, duration, green, label, plural, print, printJson, ProgressLine } from "./terminal.ts";
 import { given, verb } from "./verb.ts";
 
 export default verb({
@@ -66,7 +66,7 @@ class Pages {
         return deviceRows(finding);
       case "kernels": {
         const { device, kernels, variants, cases, wrong, seconds } = finding;
-        const tried = `${kernels}${variants > 0 ? ` and ${variants} variants` : ""} at ${count(cases)} sizes`;
+        const tried = `${kernels}${variants > 0 ? ` and ${plural(variants, "variant")}` : ""} at ${plural(cases, "size")}`;
         const verdict = wrong.length === 0 ? "right" : `${wrong.length} wrong`;
         return row(device, `kernels ${verdict}: ${tried}, ${duration(seconds)}`);
       }
@@ -75,7 +75,7 @@ class Pages {
         const verdict = { learned: "learns", slow: "too slow to tell", failed: "does not learn" }[result];
         const rate = count(Number(imagesPerSecond.toPrecision(3)));
         const losses = `loss ${firstLoss.toFixed(2)} to ${loss.toFixed(2)}`;
-        return row(device, `${verdict}: ${losses} in ${steps} steps, ${rate} images/s, ${duration(seconds)}`);
+        return row(device, `${verdict}: ${losses} in ${plural(steps, "step")}, ${rate} images/s, ${duration(seconds)}`);
       }
       case "end":
         return this.#endRows(finding.seconds);
@@ -87,7 +87,7 @@ class Pages {
     if (found.length === 0) return ["", `${bold(green("All is well."))} ${dim(duration(seconds))}`];
     return [
       "",
-      bold(found.length === 1 ? "1 problem" : `${found.length} problems`),
+      bold(plural(found.length, "problem")),
       ...found.flatMap(({ what, remedy }, i) => [
         ...wrapped(`${i + 1}. ${label(what)}`, 3),
         ...wrapped(`   What to do: ${label(remedy)}`, 3),

@@ -4,7 +4,21 @@ import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { sayRemarks } from "./remarks.ts";
-import { bar, bold, count, dim, here, label, percent, print, printJson, ProgressLine, say, table } from "./terminal.ts";
+import {
+  bar,
+  bold,
+  count,
+  dim,
+  here,
+  label,
+  percent,
+  print,
+  printJson,
+  ProgressLine,
+  say,
+  table,
+  plural,
+} from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 const BAR = 20;
@@ -97,7 +111,7 @@ function show(result: Evaluation): void {
   const names = models.map(({ network, weights }) => `${bold(network)} (${here(weights)})`);
   print(`${names.join("\n")} on ${label(result.data)}`);
   print(
-    `${count(total.images)} images, ${VIEWS[result.views]}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
+    `${plural(total.images, "image")}, ${VIEWS[result.views]}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
   );
   const { loss, top1, top5 } = means(total);
   print(`loss ${loss.toFixed(4)}, top-1 error ${bold(percent(top1))}, top-5 error ${bold(percent(top5))}`);
@@ -106,7 +120,7 @@ function show(result: Evaluation): void {
   print(byClass(classes));
   if (submission) {
     const whose = { devkit: "the devkit's class numbers", outputs: "classes numbered from 1 in the model's order" };
-    if (submission.empty > 0) say.warn(`${count(submission.empty)} lines of zeros for images that can't be used`);
+    if (submission.empty > 0) say.warn(`${plural(submission.empty, "line")} of zeros for images that can't be used`);
     print(`${here(submission.file)}: a line an image, by file name; ${whose[submission.numbers]}`);
   }
   for (const file of files) print(here(file));

@@ -1,5 +1,5 @@
 import { exportModel } from "../tasks/export.ts";
-import { bold, here, print, printJson } from "./terminal.ts";
+import { bold, here, plural, print, printJson } from "./terminal.ts";
 import { given, verb } from "./verb.ts";
 
 export default verb({
@@ -15,7 +15,10 @@ export default verb({
     const options = given({ model: args.run, as: args.as, out: args.out, logits: args.logits });
     const exported = await exportModel(options);
     if (args.json) printJson(exported);
-    else print(`${bold(exported.network)}, ${exported.classes} classes: ${exported.files.map(here).join(", ")}`);
+    else
+      print(
+        `${bold(exported.network)}, ${plural(exported.classes, "class", "classes")}: ${exported.files.map(here).join(", ")}`,
+      );
     return 0;
   },
 });

@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 import { importWeights, NAMED } from "../tasks/import.ts";
-import { bold, count, here, print, printJson, ProgressLine } from "./terminal.ts";
+import { bold, count, here, plural, print, printJson, ProgressLine } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";
 
 /** Of the names of tensors so many. */
@@ -60,7 +60,7 @@ export default verb({
     const { run, network, parameters, format, place, others, beside, classes, names, preprocessing } = imported;
     const from = place === "" ? format : `${format} (${place})`;
     print(
-      `${bold(network)}, ${count(parameters)} parameters, from ${from}; ${count(classes)} classes, named by ${names}`,
+      `${bold(network)}, ${count(parameters)} parameters, from ${from}; ${plural(classes, "class", "classes")}, named by ${names}`,
     );
     if (others.length > 0) print(`Not taken: ${others.join(", ")}, with weights that would fit too`);
     if (beside.length > 0) {

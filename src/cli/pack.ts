@@ -5,7 +5,7 @@ import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { sayRemarks } from "./remarks.ts";
-import { bold, count, duration, here, print, printJson, ProgressLine, say } from "./terminal.ts";
+import { bold, count, duration, here, print, printJson, ProgressLine, say, plural } from "./terminal.ts";
 import { given, number, verb } from "./verb.ts";
 
 /** More problems than this are only counted. */
@@ -86,12 +86,10 @@ function show(result: PackResult, asJson: boolean | undefined): void {
   }
   if (problems.length > SHOWN) say.warn(`and ${count(problems.length - SHOWN)} more, see ${here(out)}/report.csv`);
   const parts =
-    val > 0 ? `${count(train)} images to train on, ${count(val)} to validate with` : `${count(train)} images`;
-  print(`${bold(here(out))}: ${parts}, ${count(classes)} classes`);
+    val > 0 ? `${plural(train, "image")} to train on, ${count(val)} to validate with` : plural(train, "image");
+  print(`${bold(here(out))}: ${parts}, ${plural(classes, "class", "classes")}`);
   const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
   const rate = packed > 0 ? `, packed at ${imagesPerSecond.toFixed(0)} images/s` : ", packed before";
-  print(
-    `${side} × ${side} ${encoding === "jpeg" ? "JPEG" : "pixels"}, ${size} in ${count(shards)} ${shards === 1 ? "shard" : "shards"}${rate}`,
-  );
+  print(`${side} × ${side} ${encoding === "jpeg" ? "JPEG" : "pixels"}, ${size} in ${plural(shards, "shard")}${rate}`);
   print(`Train on it:  bun run train ${here(out)}`);
 }

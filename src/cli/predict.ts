@@ -1,6 +1,6 @@
 import { predict, type Prediction } from "../tasks/predict.ts";
 import { printRemarks, sayRemarks } from "./remarks.ts";
-import { bar, bold, count, cyan, dim, here, label, percent, print, printJson, say, table } from "./terminal.ts";
+import { bar, bold, cyan, dim, here, label, percent, print, printJson, say, table, plural } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 const BAR = 24;
@@ -57,8 +57,7 @@ export default verb({
             `One for your photos:  bun run train FOLDER`,
         );
       }
-      if (picture)
-        print(`${bold(here(picture.file))}: ${picture.images === 1 ? "one image" : `${count(picture.images)} images`}`);
+      if (picture) print(`${bold(here(picture.file))}: ${plural(picture.images, "image")}`);
     }
     return failures > 0 ? 1 : 0;
   },

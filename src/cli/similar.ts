@@ -2,7 +2,7 @@ import { similar, type Similar } from "../tasks/similar.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { printRemarks, sayRemarks } from "./remarks.ts";
-import { bold, count, dim, here, label, print, printJson, ProgressLine, say, table } from "./terminal.ts";
+import { bold, dim, here, label, print, printJson, ProgressLine, say, table, plural } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";
 
 export default verb({
@@ -53,7 +53,7 @@ export default verb({
     if (!args.json) {
       const { network, weights, layer, images, data, picture, changes } = result;
       if (changes) say.warn(changes);
-      print(dim(`by ${layer} of ${network}, ${here(weights)}; ${count(images)} images of ${label(data)}`));
+      print(dim(`by ${layer} of ${network}, ${here(weights)}; ${plural(images, "image")} of ${label(data)}`));
       if (picture) print(bold(here(picture)));
     }
     return failures > 0 ? 1 : 0;

@@ -4,7 +4,7 @@ import { createConsola, LogLevels } from "consola";
 import { oneLine } from "../errors.ts";
 import { reason } from "../files.ts";
 
-export { count, duration, percent } from "../words.ts";
+export { count, duration, percent, plural } from "../words.ts";
 
 /** Standard output: as it should be; closed by its reader, who has seen enough, as `head` has; or not to be written to. */
 let output: "open" | "closed" | "failed" = "open";

@@ -3,7 +3,7 @@ import { dirname, resolve } from "node:path";
 import type { Report, TrainEvent } from "../tasks/events.ts";
 import { RUNS } from "../tasks/runs.ts";
 import { sayRemarks } from "./remarks.ts";
-import { bold, count, dim, duration, here, percent, print, printJson, ProgressLine, say } from "./terminal.ts";
+import { bold, count, dim, duration, here, percent, print, printJson, ProgressLine, say, plural } from "./terminal.ts";
 
 export function jsonReporter(): Report {
   return printJson;
@@ -76,8 +76,8 @@ export function peopleReporter(): Report {
 function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   const lines = [
     `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
-    `${here(event.data)}: ${count(event.train)} images to train on, ${count(event.val)} to validate with, ${event.classes} classes`,
-    `${event.epochs} ${event.epochs === 1 ? "epoch" : "epochs"}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
+    `${here(event.data)}: ${plural(event.train, "image")} to train on, ${count(event.val)} to validate with, ${plural(event.classes, "class", "classes")}`,
+    `${plural(event.epochs, "epoch")}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)
     lines.push(`going on with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);

@@ -6,6 +6,7 @@
 import { availableParallelism } from "node:os";
 import { DataError, ShapeError } from "../errors.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
+import { plural } from "../words.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
 import { alone, decodeRows, type Row } from "./decoding.ts";
@@ -308,7 +309,7 @@ function tooManyBad(dataset: Dataset, { bad }: RecordCache): DataError {
   const [first] = bad;
   const example = first ? `, first ${dataset.nameOf(first[0])}: ${first[1]}` : "";
   return new DataError(
-    `${bad.size} of the ${dataset.length} images of ${dataset.name} can't be used${example}: ` +
+    `${bad.size} of the ${plural(dataset.length, "image")} of ${dataset.name} can't be used${example}: ` +
       `repair or remove them (at most ${100 * TOLERATED_BAD_SHARE}% are passed over)`,
   );
 }

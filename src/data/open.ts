@@ -6,6 +6,7 @@ import { DataError, UsageError } from "../errors.ts";
 import { reason } from "../files.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { suggest } from "../suggest.ts";
+import { plural } from "../words.ts";
 import { openArchive } from "./archive.ts";
 import { openFile } from "./bytes.ts";
 import { holdOut as split, reordered, type Dataset, type Encoded } from "./dataset.ts";
@@ -167,7 +168,7 @@ function requireSameClasses({ train, val }: Pick<Opened, "train" | "val">): void
   if (missing === undefined && unknown === undefined) return;
   const difference = [missing && `${val.name} lacks "${missing}"`, unknown && `${train.name} lacks "${unknown}"`];
   throw new DataError(
-    `${train.name} has ${train.classes.length} classes and ${val.name} ${val.classes.length}: ` +
+    `${train.name} has ${plural(train.classes.length, "class", "classes")} and ${val.name} ${val.classes.length}: ` +
       `${difference.filter(Boolean).join(", ")}: both need the same classes`,
   );
 }

@@ -3,6 +3,7 @@ import { Purpose, Random } from "../random.ts";
 import { loadKernels } from "../backends/cpu/build.ts";
 import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
 import { DataError } from "../errors.ts";
+import { plural } from "../words.ts";
 import type { Dataset } from "./dataset.ts";
 import { createLoader, type RecordCache } from "./loader.ts";
 
@@ -58,7 +59,7 @@ export async function measureStatistics(dataset: Dataset, options: MeasureOption
     images += valid;
     onProgress?.(images, count);
   }
-  if (images === 0) throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used`);
+  if (images === 0) throw new DataError(`${dataset.name}: none of its ${plural(dataset.length, "image")} can be used`);
   total.add(sums.take());
   return total.statistics();
 }

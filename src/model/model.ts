@@ -5,6 +5,7 @@ import { ShapeError, UsageError } from "../errors.ts";
 import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import { suggest } from "../suggest.ts";
+import { plural } from "../words.ts";
 import type { ImageShape, Initial, Layer, ParameterSpec, Pass } from "./layers.ts";
 import type { Network } from "./recipe.ts";
 
@@ -25,7 +26,7 @@ export function place(network: Network, classes: number = network.classes): Plac
     );
   }
   if (!Number.isInteger(classes) || classes < 2) {
-    throw new UsageError(`${network.name}: ${classes} classes; a classifier needs at least 2`);
+    throw new UsageError(`${network.name}: ${plural(classes, "class", "classes")}; a classifier needs at least 2`);
   }
   let shape: ImageShape = [3, network.crop, network.crop];
   return network.layers(classes).map((layer) => {

@@ -1,6 +1,8 @@
 /** The folder of what is kept between runs: native libraries that were fetched, and notes on those that could not be. */
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fsyncSync,
   mkdirSync,
@@ -17,7 +19,25 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The folder of one kind of things that can be had again. */
 export function cacheFolder(kind: string): string {
-  return join(process.env.ALEXNET_CACHE ?? fileURLToPath(new URL("../../.cache", import.meta.url)), kind);
+  return join(process.env.ALEXNET_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url)), kind);
+}
+
+/** What the system says where a folder can't be made or written to. */
+const UNWRITABLE = ["EROFS", "EACCES", "EPERM", "ENOSPC", "ENOTDIR", "EEXIST"];
+
+/** What to do about an error, or its cause, that the cache folder can't be written to; undefined for others. */
+export function cacheAdvice(error: unknown): string | undefined {
+  const codes = [error, (error as { cause?: unknown }).cause].map(
+    (each) => (each as { code?: string } | undefined)?.code,
+  );
+  const isOne = codes.some((code) => code !== undefined && UNWRITABLE.includes(code));
+  return isOne ? "set ALEXNET_CACHE to a folder that can be written to" : undefined;
+}
+
+/** @throws what the system says when a file can't be written there */
+export function requireWritable(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  accessSync(dirname(path), constants.W_OK);
 }
 
 /** Where a file of a library is kept. */

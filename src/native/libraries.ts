@@ -7,7 +7,8 @@ import { dlopen, FFIType } from "bun:ffi";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { DeviceError } from "../errors.ts";
-import { cached, failedLately, failureNote, writeAtomically } from "./cache.ts";
+import { reason } from "../files.ts";
+import { cacheAdvice, cached, failedLately, failureNote, requireWritable, writeAtomically } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
 import { requirePinned, requireSha256 } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Source } from "./table.ts";
@@ -144,6 +145,7 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
   const tried: string[] = [];
   for (const [from, fetch] of archives(source)) {
     onProgress(`Fetching ${name} ${version} (${from})`);
+    requireRoom(library, path);
     try {
       const file = unzip(await fetch(), (inside) => source.inside.test(inside));
       requireSha256(`the library from ${from}`, file, source.sha256);
@@ -157,8 +159,22 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
   const message =
     `${name} ${version} can't be had: ${tried.join("; ")}. ` +
     `To go on: put the file there, or set ${variable} to its path (${path})`;
-  writeAtomically(note, message);
+  try {
+    writeAtomically(note, message);
+  } catch {
+    // Without the note it is tried again the next time.
+  }
   throw new DeviceError(message);
+}
+
+/** Before it is fetched for nothing. @throws DeviceError when it can't be kept */
+function requireRoom({ name, version }: NativeLibrary, path: string): void {
+  try {
+    requireWritable(path);
+  } catch (error) {
+    const advice = cacheAdvice(error) ?? "put the file there";
+    throw new DeviceError(`${name} ${version} can't be kept at ${path}: ${reason(error)}: ${advice}`, { cause: error });
+  }
 }
 
 function archives({ url, wheel }: Source): [from: string, fetch: () => Promise<Uint8Array>][] {

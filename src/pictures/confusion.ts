@@ -3,7 +3,7 @@
  * the row. Up to fifty classes have names, and numbers where there is room; of more, cells are pixels, or the mean of
  * several classes, and the largest confusions are listed beside.
  */
-import { count } from "../words.ts";
+import { count, plural } from "../words.ts";
 import { image } from "./raster.ts";
 import { document, rectangle, shorten, text, widthOf, type TextStyle } from "./svg.ts";
 
@@ -130,7 +130,7 @@ async function drawDense(picture: ConfusionPicture): Promise<string> {
   const width = listX + LIST + MARGIN;
   const fact =
     together === 1
-      ? `${count(classes.length)} classes`
+      ? plural(classes.length, "class", "classes")
       : `${count(classes.length)} classes, ${together} by ${together} in a cell`;
   const height = HEAD + 20 + Math.max(raster.height, 40 + LISTED * LINE) + MARGIN;
   return document(width, height, [

@@ -6,6 +6,7 @@ import { shareOf } from "../data/share.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
+import { plural } from "../words.ts";
 import { Answers, interval95 } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
@@ -203,7 +204,7 @@ export async function answerAll(
     progress(answers.length, total);
   });
   if (answers.length === 0) {
-    throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${bad[0]}`);
+    throw new DataError(`${dataset.name}: none of its ${plural(dataset.length, "image")} can be used, first ${bad[0]}`);
   }
   return { answers, bad };
 }
@@ -252,7 +253,7 @@ function requireSameClasses(first: Trained, other: Trained): void {
   if (k < 0 && a.length === b.length) return;
   const difference = k < 0 ? "" : `; output ${k} is "${a[k]}" of one and "${b[k] ?? "missing"}" of the other`;
   throw new UsageError(
-    `${first.weights.path} knows ${a.length} classes, ${other.weights.path} ${b.length}${difference}: ` +
+    `${first.weights.path} knows ${plural(a.length, "class", "classes")}, ${other.weights.path} ${b.length}${difference}: ` +
       `only predictions for the same classes in the same order can be averaged`,
   );
 }
@@ -263,7 +264,7 @@ function classesOf({ name, classes }: Dataset, { classes: known, weights }: Trai
   const unknown = classes.find((each) => !numbers.has(each));
   if (unknown === undefined) return Uint32Array.from(classes, (each) => numbers.get(each)!);
   throw new DataError(
-    `${name} has ${classes.length} classes, ${weights.path} knows ${known.length}; "${unknown}" is unknown to it: ` +
+    `${name} has ${plural(classes.length, "class", "classes")}, ${weights.path} knows ${known.length}; "${unknown}" is unknown to it: ` +
       `evaluate on data with the classes it was trained on`,
   );
 }

@@ -11,8 +11,8 @@ import { AlexNetError, CheckpointError } from "../errors.ts";
 import { reason } from "../files.ts";
 import type { Tap } from "../model/tap.ts";
 import { openSafetensors, writeSafetensors } from "../model/safetensors.ts";
-import { cacheFolder } from "../native/cache.ts";
-import { count } from "../words.ts";
+import { cacheAdvice, cacheFolder } from "../native/cache.ts";
+import { count, plural } from "../words.ts";
 import { vectorsStart, writeVectors, type Vectors } from "./features.ts";
 import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";
 
@@ -50,7 +50,12 @@ export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
   const print = fingerprint(dataset, weights, tap);
   const kept = load(folder, print, tap, true);
   if (kept) return kept;
-  await build(folder, print, options);
+  await build(folder, print, options).catch((error: unknown) => {
+    const advice = cacheAdvice(error);
+    if (advice === undefined) throw error;
+    const said = error instanceof AlexNetError ? error.message : `can't write to ${folder}: ${reason(error)}`;
+    throw new AlexNetError(`${said}: ${advice}`, { cause: error });
+  });
   const made = load(folder, print, tap, false);
   if (made) return made;
   throw new AlexNetError(`${folder} was changed while it was made: is another command at it?`);
@@ -89,7 +94,7 @@ async function build(folder: string, print: string, options: IndexOptions): Prom
   const { dataset, tap, backend, note, progress, signal } = options;
   const { size } = tap;
   const megabytes = Math.ceil((dataset.length * size * 4) / 1e6);
-  note(`making an index of ${count(dataset.length)} images, ${count(megabytes)} MB, in ${folder}`);
+  note(`making an index of ${plural(dataset.length, "image")}, ${count(megabytes)} MB, in ${folder}`);
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
   // The old one would not belong to the new vectors.
   rmSync(sketchFile, { force: true });

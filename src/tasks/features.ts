@@ -10,6 +10,7 @@ import { replaceFile, type Append } from "../files.ts";
 import { place } from "../model/model.ts";
 import { findTap, type Tap } from "../model/tap.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
+import { count, plural } from "../words.ts";
 import { checkCount } from "./config.ts";
 import { csvLine } from "./csv.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
@@ -166,11 +167,13 @@ export async function writeVectors(
         wrote(index);
         rows++;
       }
-      progress(`${tap.name}: ${rows.toLocaleString("en-US")} of ${dataset.length.toLocaleString("en-US")} images`);
+      progress(`${tap.name}: ${count(rows)} of ${count(dataset.length)} images`);
     }
     bad = (await gatherValues(ranks, own.bad)).flat();
     if (rows === 0) {
-      throw new DataError(`${dataset.name}: none of its ${dataset.length} images can be used, first ${bad[0]}`);
+      throw new DataError(
+        `${dataset.name}: none of its ${plural(dataset.length, "image")} can be used, first ${bad[0]}`,
+      );
     }
     // How many there are is only known now.
     append(npyHeader([rows, tap.size], room), 0);

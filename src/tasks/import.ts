@@ -29,6 +29,7 @@ import type { WeightFile } from "../model/import/source.ts";
 import { FORMAT, writeCheckpoint } from "../model/checkpoint.ts";
 import { cacheFolder } from "../native/cache.ts";
 import { suggest } from "../suggest.ts";
+import { plural } from "../words.ts";
 import { namedRun, newRun, type Run } from "./runs.ts";
 
 export interface ImportOptions {
@@ -247,7 +248,7 @@ async function classNames(
       .map((line) => oneLine(line).trim())
       .filter((line) => line !== "");
     if (lines.length === count) return [unlike(lines, lines.keys().toArray()), basename(path)];
-    throw new UsageError(`--classes ${path} has ${lines.length} names, and the network ${count} outputs`);
+    throw new UsageError(`--classes ${path} has ${plural(lines.length, "name")}, and the network ${count} outputs`);
   }
   const own = parseNames(stored);
   if (own?.length === count) return [own, "the file"];

@@ -9,6 +9,7 @@ import { findNetwork } from "../model/networks.ts";
 import type { Augmentation, Network } from "../model/recipe.ts";
 import { drawSheet, WIDTH } from "../pictures/contact_sheet.ts";
 import { renderPng } from "../pictures/svg.ts";
+import { count, plural } from "../words.ts";
 import { inWords } from "./augment_words.ts";
 import { checkCount, makeConfig } from "./config.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
@@ -108,7 +109,7 @@ export async function look(
         mean: meanImage(surveyed, network.record),
         channelMean: surveyed.statistics.channelMean,
         axes: surveyed.statistics.axes,
-        measured: `of ${count(surveyed.statistics.images)} images`,
+        measured: `of ${plural(surveyed.statistics.images, "image")}`,
         looked: lookedAt(surveyed),
         classes: classesOf(surveyed),
         counts: countsOf(surveyed, sets.remarks),
@@ -137,9 +138,6 @@ export async function look(
     await closeSets(sets);
   }
 }
-
-const count = (n: number) => n.toLocaleString("en-US");
-const plural = (n: number, one: string, many = `${one}s`) => `${count(n)} ${n === 1 ? one : many}`;
 
 /** The data as it was named, without the folders that lead to it. */
 function titleOf({ name }: Dataset, data: string | null): string {

@@ -21,6 +21,7 @@ import { readShardIndex, type ShardIndex } from "../data/shard.ts";
 import { TotalSums } from "../data/statistics.ts";
 import { DataError } from "../errors.ts";
 import { reason, replaceFile } from "../files.ts";
+import { plural } from "../words.ts";
 import type { Parts, Settings } from "./pack.ts";
 
 /** A shard that is to be there in the end: images `from` to `to` − 1 of a part. */
@@ -138,7 +139,7 @@ function requireMostly(out: string, problems: readonly Problem[], images: number
   // Without an image to train on there is no mean image.
   if (trained > 0 && isTolerated(bad.length, images)) return;
   throw new DataError(
-    `${bad.length} of ${images} images can't be used, first ${bad[0]!.name}: ${bad[0]!.problem}: ` +
+    `${bad.length} of ${plural(images, "image")} can't be used, first ${bad[0]!.name}: ${bad[0]!.problem}: ` +
       `at most ${100 * TOLERATED_BAD_SHARE}% are passed over: repair or remove those that ${join(out, REPORT_FILE)} ` +
       `names, delete ${out}, and pack again`,
   );

@@ -17,7 +17,7 @@ import {
 import type { Opened } from "../data/open.ts";
 import { choose } from "../data/sampling.ts";
 import { CheckpointError, DataError } from "../errors.ts";
-import { count } from "../words.ts";
+import { count, plural } from "../words.ts";
 import type { TrainConfig, TrainOptions } from "./config.ts";
 import type { Run } from "./runs.ts";
 import { reduceSets, type Source } from "./sets.ts";
@@ -72,7 +72,7 @@ function warnOfOther(run: Run, config: TrainConfig, whole: Opened, warn: (line: 
   const [start, { train, val }] = [run.readStart(), reduceSets(whole, config)];
   if (!start || (start.train === train.length && start.val === val.length)) return;
   warn(
-    `${placeOf(config)} has ${train.length} images to train on and ${val.length} to validate with, and had ` +
+    `${placeOf(config)} has ${plural(train.length, "image")} to train on and ${val.length} to validate with, and had ` +
       `${start.train} and ${start.val} when the run began, which does not say which they were`,
   );
 }

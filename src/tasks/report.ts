@@ -13,7 +13,7 @@ import { drawConfusion } from "../pictures/confusion.ts";
 import { filterGrid } from "../pictures/filters.ts";
 import { dataUrl } from "../pictures/raster.ts";
 import { reportPage, type PagePicture } from "../pictures/report_page.ts";
-import { count, duration, percent } from "../words.ts";
+import { count, duration, percent, plural } from "../words.ts";
 import { inWords } from "./augment_words.ts";
 import type { TrainConfig } from "./config.ts";
 import type { EpochRecord, StartEvent } from "./events.ts";
@@ -170,8 +170,8 @@ function tablesOf(config: TrainConfig, network: Network, start: StartEvent | und
     rest.push(
       ["parameters", count(start.parameters)],
       ["classes", count(start.classes)],
-      ["to train on", `${count(start.train)} images`],
-      ["to validate with", `${count(start.val)} images`],
+      ["to train on", plural(start.train, "image")],
+      ["to validate with", plural(start.val, "image")],
       ["device", start.device],
     );
   }

@@ -4,6 +4,7 @@ import { CheckpointError } from "../errors.ts";
 import { damageOf, openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
 import type { Model } from "../model/model.ts";
 import type { Sgd } from "../optim/sgd.ts";
+import { plural } from "../words.ts";
 import type { TrainConfig } from "./config.ts";
 import type { Run } from "./runs.ts";
 import { isState, type State } from "./session.ts";
@@ -71,7 +72,7 @@ function requireSame(checkpoint: Checkpoint, config: TrainConfig, classes: reado
     missing === undefined && unknown === undefined && "they are in another order",
   ];
   throw new CheckpointError(
-    `${checkpoint.path}: trained on ${known.length} classes, the data has ${classes.length}: ` +
+    `${checkpoint.path}: trained on ${plural(known.length, "class", "classes")}, the data has ${classes.length}: ` +
       `${differences.filter(Boolean).join(", ")}: put the data back as it was, or start a new run`,
   );
 }

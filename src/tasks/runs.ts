@@ -220,7 +220,9 @@ export function newRun(prefix: string, folder = RUNS): Run {
       return new Run(path);
     } catch (error) {
       if ((error as { code?: string }).code === "EEXIST" && existsSync(path)) continue;
-      throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}`, { cause: error });
+      throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}: name another with --out`, {
+        cause: error,
+      });
     }
   }
 }
@@ -234,7 +236,9 @@ export function namedRun(path: string): Run {
   try {
     mkdirSync(run.path, { recursive: true });
   } catch (error) {
-    throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}`, { cause: error });
+    throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}: name another with --out`, {
+      cause: error,
+    });
   }
   return run;
 }

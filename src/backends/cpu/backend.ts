@@ -17,6 +17,7 @@ import {
   type HostArray,
 } from "../backend.ts";
 import type { ElementType, Kernel } from "../kernel.ts";
+import { plural } from "../../words.ts";
 import { loadKernels } from "./build.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
 import { cpuKernels } from "./kernels/index.ts";
@@ -79,7 +80,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
 
   return {
     kind: "cpu",
-    description: `${threads} ${threads === 1 ? "thread" : "threads"}, ${blas ? blas.kind : "WebAssembly without BLAS"}`,
+    description: `${plural(threads, "thread")}, ${blas ? blas.kind : "WebAssembly without BLAS"}`,
     limits: {
       bindingBytes: Infinity,
       bufferBytes: MAX_PAGES * 65_536,

@@ -7,6 +7,7 @@ import { mkdirSync, openSync, fsyncSync, closeSync, readdirSync, readFileSync, r
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { DeviceError } from "../../errors.ts";
+import { reason } from "../../files.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const SOURCES = "kernels/wasm";
@@ -36,7 +37,15 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
   if (builtFrom() === hash) return;
   say("Compiling the CPU kernels (kernels/wasm)");
   const binary = await compile(`${SOURCES}/index.ts`);
-  write(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
+  try {
+    write(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
+  } catch (error) {
+    throw new DeviceError(
+      `the CPU kernels are compiled, but can't be written to ${OUTPUT}: ${reason(error)}: run \`bun src/setup.ts\` once ` +
+        `as somebody who may write there`,
+      { cause: error },
+    );
+  }
 }
 
 /** The compiled kernels, built first where they are missing or out of date. @throws DeviceError */

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { oneLine } from "../../errors.ts";
 import { reason, replaceFile } from "../../files.ts";
+import { cacheAdvice } from "../../native/cache.ts";
 import type { Kernel } from "../kernel.ts";
 
 /** The fastest of a kernel and its variants for a shape, and the times that say so. */
@@ -92,7 +93,9 @@ export class Measurements {
     const text = `${JSON.stringify(this.#contents, undefined, 2)}\n`;
     const write = () => replaceFile(this.#path, (append) => append(new TextEncoder().encode(text)));
     this.#saving = this.#saving.then(write).catch((error: unknown) => {
-      this.#warn(`what was measured on the GPU is not kept: ${error instanceof Error ? error.message : String(error)}`);
+      const said = error instanceof Error ? error.message : String(error);
+      const advice = cacheAdvice(error);
+      this.#warn(`what was measured on the GPU is not kept: ${advice ? `${said}: ${advice}` : said}`);
     });
   }
 

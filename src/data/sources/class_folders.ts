@@ -1,5 +1,6 @@
 /** A folder of images for each class: at the top, or below train/ and val/. What no other source knows is this. */
 import { DataError } from "../../errors.ts";
+import { plural } from "../../words.ts";
 import type { Dataset } from "../dataset.ts";
 import { imagesAmong, imagesOf, leave, type Contents, type Listing } from "../listing.ts";
 import { add, group, nothingToTrainOn } from "./classes.ts";
@@ -94,7 +95,7 @@ function byClass(listing: Listing, images: readonly number[], depth: number, nam
     else add(classFiles, folder, i);
   }
   if (classFiles.size === 0)
-    throw new DataError(`${name} holds ${images.length} images but no class folder: ${LAYOUT}`);
+    throw new DataError(`${name} holds ${plural(images.length, "image")} but no class folder: ${LAYOUT}`);
   const { keys, labels, indices } = group(listing, classFiles);
   return imagesOf(listing, { name, classes: classNames(keys), labels, indices });
 }

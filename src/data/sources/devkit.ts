@@ -6,6 +6,7 @@ import { DataError } from "../../errors.ts";
 import { descend, openArchive } from "../archive.ts";
 import { excerpt, readText, readWhole, type Bytes } from "../bytes.ts";
 import type { Listing } from "../listing.ts";
+import { plural } from "../../words.ts";
 import { readVariable, type Struct } from "./matlab.ts";
 import { SYNSET } from "./synsets.ts";
 
@@ -100,7 +101,9 @@ async function parse(meta: Bytes, truth: Bytes, year: Year): Promise<Devkit> {
       const wnid = byNumber.get(Number(labels[image - 1]));
       if (wnid !== undefined) return wnid;
       const said =
-        labels[image - 1] === undefined ? `has ${labels.length} lines` : `says "${excerpt(labels[image - 1]!)}"`;
+        labels[image - 1] === undefined
+          ? `has ${plural(labels.length, "line")}`
+          : `says "${excerpt(labels[image - 1]!)}"`;
       throw new DataError(`${truth.name}, line ${image}: no synset for image ${image}: the file ${said}`);
     },
   };

@@ -14,6 +14,7 @@ import {
 import { basename, dirname } from "node:path";
 import { DataError } from "../../errors.ts";
 import { reason } from "../../files.ts";
+import { cacheAdvice } from "../../native/cache.ts";
 import type { Progress } from "./source.ts";
 
 /** How long nothing may come. */
@@ -56,7 +57,7 @@ export async function download(options: Download): Promise<string> {
     if (error instanceof DataError) throw error;
     const had = sizeOf(part) ?? 0;
     const kept = had > 0 ? ` (the first ${(had / MB).toFixed(1)} MB are kept)` : "";
-    const advice = `try again${kept}, or download it yourself and give its path`;
+    const advice = `${cacheAdvice(error) ?? "try again"}${kept}, or download it yourself and give its path`;
     throw new DataError(`can't download ${url}: ${reason(error)}: ${advice}`, { cause: error });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { dirname } from "node:path";
 import { DataError, oneLine } from "../../errors.ts";
+import { plural } from "../../words.ts";
 import { excerpt, openFile, readText } from "../bytes.ts";
 import { asStored, filesBelow } from "../folder.ts";
 import { formatByName } from "../names.ts";
@@ -105,7 +106,7 @@ function* csvItems(text: string, name: string): Generator<Item> {
     }
     const [path, label, split] = [cells[columns.path], cells[columns.label], cells[columns.split]];
     if (path === undefined || label === undefined)
-      throw new DataError(`${name}, line ${line}: ${cells.length} cells, too few for a path and a label`);
+      throw new DataError(`${name}, line ${line}: ${plural(cells.length, "cell")}, too few for a path and a label`);
     yield { line, path, label: label.trim(), split: split?.trim() === "" ? undefined : split };
   }
 }

@@ -1,5 +1,6 @@
 /** The labels in a WebDataset: numbers, names, or both, and names of numbers beside the shards. */
 import { DataError, oneLine } from "../../errors.ts";
+import { plural } from "../../words.ts";
 import { excerpt, readText } from "../bytes.ts";
 import type { Listing } from "../listing.ts";
 import { distinct } from "./classes.ts";
@@ -82,7 +83,7 @@ export function numberLabels(
     const unknown = labels.findIndex(({ name }) => !numbers.has(name!.normalize()));
     if (unknown >= 0)
       throw new DataError(
-        `${where(unknown)}: "${excerpt(labels[unknown]!.name!)}" is none of the ${keys.length} classes listed`,
+        `${where(unknown)}: "${excerpt(labels[unknown]!.name!)}" is none of the ${plural(keys.length, "class", "classes")} listed`,
       );
     return { classes: named(keys), labels: labels.map(({ name }) => numbers.get(name!.normalize())!) };
   }

@@ -3,6 +3,7 @@
  * github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto.
  */
 import { readWhole, type Bytes } from "../../data/bytes.ts";
+import { plural } from "../../words.ts";
 import { BYTES, toFloat32 } from "./numbers.ts";
 import { fieldsOf, floatOf, numbersOf, textOf, WireError, type Field } from "./protobuf.ts";
 import {
@@ -43,7 +44,8 @@ export async function openCaffe(file: Bytes): Promise<WeightFile> {
       if (++count > MAX_LAYERS) throw new WireError(`more than ${MAX_LAYERS} layers`);
       readLayer(file.name, field, tensors, layers);
     }
-    if (tensors.size === 0) throw damaged(file.name, `${count} layers without weights: this is no trained Caffe net`);
+    if (tensors.size === 0)
+      throw damaged(file.name, `${plural(count, "layer")} without weights: this is no trained Caffe net`);
     const metadata = { name: brief(name) };
     return { path: file.name, format: "Caffe", dictionaries: whole(tensors), layers, metadata, close: file.close };
   });

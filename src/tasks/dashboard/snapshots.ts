@@ -7,6 +7,7 @@ import { colourAt } from "../../optim/schedule.ts";
 import { firstConvolution } from "../../model/model.ts";
 import type { Session } from "../session.ts";
 import { seen } from "../showing.ts";
+import { plural } from "../../words.ts";
 
 export interface Picture {
   /** A data: address. */
@@ -54,7 +55,7 @@ export class Snapshots {
     const [weights] = model.parameters;
     if (!first || !weights) return;
     const raster = filterGrid((await weights.read()) as Float32Array, weights.shape);
-    this.filters = { source: await dataUrl(raster), note: `${first.layer.name} after ${state.step} steps` };
+    this.filters = { source: await dataUrl(raster), note: `${first.layer.name} after ${plural(state.step, "step")}` };
     this.versions.filters++;
   }
 

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { openWgpu } from "../../backends/wgpu/backend.ts";
 import type { Backend } from "../../backends/backend.ts";
 import { chooseAdapter, findAdapters, openDevice, type AdapterDescription, type DeviceOptions } from "../device.ts";
+import { plural } from "../../words.ts";
 import { isUsable, type Library } from "./libraries.ts";
 import type { Problem } from "./problem.ts";
 
@@ -48,7 +49,7 @@ function gpu(adapter: AdapterDescription, place: number): Candidate {
 }
 
 function cpus(blas: string | undefined): Candidate[] {
-  const threads = `${availableParallelism()} threads`;
+  const threads = plural(availableParallelism(), "thread");
   const cpu = (name: string, how: string): Candidate => {
     const options = { device: "cpu", blas: how === blas };
     return { name, options, description: `${threads}, ${how}`, open: () => openDevice(options) };

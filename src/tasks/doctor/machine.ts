@@ -102,7 +102,8 @@ export function machineProblems({ disks, freeMemoryBytes }: Machine): Problem[] 
     }
     const failure = unwritable(path);
     if (failure) {
-      const elsewhere = use === "runs" ? "train with --out elsewhere" : "set ALEXNET_CACHE to a folder of your own";
+      const elsewhere =
+        use === "runs" ? "train with --out elsewhere" : "set ALEXNET_CACHE to a folder that can be written to";
       problems.push({
         what: `${path} can't be written to: ${failure}`,
         remedy: `change its permissions, or ${elsewhere}`,
@@ -124,11 +125,10 @@ function unwritable(folder: string): string | undefined {
   try {
     mkdirSync(folder, { recursive: true });
     writeFileSync(probe, "");
+    rmSync(probe);
     return undefined;
   } catch (error) {
     return reason(error);
-  } finally {
-    rmSync(probe, { force: true });
   }
 }
 

@@ -1,5 +1,5 @@
 /** What a list of claims came to: as JSON, and as a table in Markdown. */
-import { percent } from "../../words.ts";
+import { percent, plural } from "../../words.ts";
 import { markdownTable } from "../markdown.ts";
 import type { Size } from "./claims.ts";
 import type { Outcome } from "./trial.ts";
@@ -46,7 +46,11 @@ export function describeArm(claim: ClaimResult, { outcomes }: ArmResult): string
   const known = figures.filter((figure) => figure !== null);
   const missed = figures.length - known.length;
   const late =
-    missed === 0 ? "" : claim.until ? `${missed} not there after ${outcomes[0]!.epochs} epochs` : `${missed} too late`;
+    missed === 0
+      ? ""
+      : claim.until
+        ? `${missed} not there after ${plural(outcomes[0]!.epochs, "epoch")}`
+        : `${missed} too late`;
   if (known.length === 0) return late;
   const write = claim.until ? (value: number) => String(Number(value.toFixed(1))) : percent;
   const unit = claim.until ? " epochs" : "";
