@@ -1,16 +1,31 @@
+/**
+ * Reading and writing files that may not be what they seem: a run, a pack or a cache may have come from a stranger, with
+ * links that lead elsewhere, pipes that never end, and sizes that fill the memory.
+ */
+import { randomBytes } from "node:crypto";
 import {
   closeSync,
+  constants,
   existsSync,
+  fstatSync,
   fsyncSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
+  readSync,
   renameSync,
   rmSync,
+  statSync,
   writeSync,
+  type Stats,
 } from "node:fs";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { AlexNetError } from "./errors.ts";
+
+// Windows has neither flag: there are no pipes among its files, and O_EXCL alone refuses a link.
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_WRONLY } = constants;
 
 /** Writes some bytes at the end of a file being written, or over those that are `at` a place. */
 export type Append = (bytes: Uint8Array, at?: number) => void;
@@ -26,16 +41,12 @@ export async function replaceFile(
   write: (append: Append) => void | Promise<void>,
   previous?: string,
 ): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = temporaryName(path);
   try {
     mkdirSync(dirname(path), { recursive: true });
-    const file = openSync(temporary, "w");
+    const file = createFile(temporary);
     try {
-      await write((bytes, at) => {
-        for (let done = 0; done < bytes.length;) {
-          done += writeSync(file, bytes, done, bytes.length - done, at === undefined ? undefined : at + done);
-        }
-      });
+      await write((bytes, at) => writeAll(file, bytes, at));
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -44,18 +55,156 @@ export async function replaceFile(
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
-    if (existsSync(temporary)) rmSync(temporary);
+    rmSync(temporary, { force: true });
     if (error instanceof AlexNetError) throw error;
     throw new AlexNetError(`can't write ${path}: ${reason(error)}`, { cause: error });
   }
 }
 
+/** The same for contents that are at hand. @param mode of a new file @throws what the system says */
+export function replaceFileSync(path: string, contents: Uint8Array | string, mode?: number): void {
+  const temporary = temporaryName(path);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    const file = createFile(temporary, mode);
+    try {
+      writeAll(file, bytesOf(contents));
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw error;
+  }
+}
+
+/** A name beside `path` that nobody could have guessed, to put a link there. */
+function temporaryName(path: string): string {
+  return `${path}.${randomBytes(8).toString("hex")}.tmp`;
+}
+
+/** Opens a file that must not be there yet, not even as a link. */
+function createFile(path: string, mode?: number): number {
+  return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
+}
+
+function bytesOf(contents: Uint8Array | string): Uint8Array {
+  return typeof contents === "string" ? Buffer.from(contents) : contents;
+}
+
+function writeAll(file: number, bytes: Uint8Array, at?: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(file, bytes, done, bytes.length - done, at === undefined ? undefined : at + done);
+  }
+}
+
+/** Adds to the end of a file, which is made if it is not there. @throws what the system says; NotPlainError */
+export function appendToFile(path: string, contents: Uint8Array | string): void {
+  requirePlain(path, lstatSync(path, { throwIfNoEntry: false }));
+  const file = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    requireFile(path, fstatSync(file));
+    writeAll(file, bytesOf(contents));
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** A link, a pipe or a device where a file or folder should be, or a file that is too large. */
+export class NotPlainError extends AlexNetError {}
+
+/**
+ * All of a file. It is opened only if it is a file: opening a pipe would wait for somebody to write to it.
+ * @param limit its size may not be larger, in bytes
+ * @throws what the system says; NotPlainError when it is a link, a pipe or a device, or too large
+ */
+export function readPlainFile(path: string, limit: number): Buffer {
+  requireFile(path, lstatSync(path));
+  return readAll(path, openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), limit);
+}
+
+/** Reads a file from its beginning, and closes it. */
+function readAll(path: string, file: number, limit: number): Buffer {
+  try {
+    const found = fstatSync(file);
+    requireFile(path, found);
+    if (found.size > limit) {
+      throw new NotPlainError(`${path} has ${found.size} bytes, more than the ${limit} that such a file may have`);
+    }
+    const bytes = Buffer.alloc(found.size);
+    let length = 0;
+    for (let read; length < bytes.length && (read = readSync(file, bytes, length, bytes.length - length, length)) > 0;)
+      length += read;
+    return bytes.subarray(0, length);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** All of a file that the user named; a link to one will do. @throws as `readPlainFile` */
+export function readFileUpTo(path: string, limit: number): Buffer {
+  return readAll(path, openToRead(path), limit);
+}
+
+/**
+ * Opens a file, or a link to one, to be read. It never waits, as opening a pipe would.
+ * @returns its descriptor
+ * @throws what the system says; NotPlainError when it is a folder, a pipe or a device
+ */
+export function openToRead(path: string): number {
+  requireFile(path, statSync(path));
+  return openSync(path, O_RDONLY | O_NONBLOCK);
+}
+
+/**
+ * Makes sure that there are only files and folders in a folder that somebody else may have made, so that nothing that is
+ * read or written there lies elsewhere.
+ * @param levels how deep to look
+ * @throws NotPlainError that names the first thing that is neither; what the system says
+ */
+export function requirePlainFolder(folder: string, levels = Infinity): void {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    requirePlain(path, entry);
+    if (entry.isDirectory() && levels > 1) requirePlainFolder(path, levels - 1);
+  }
+}
+
+type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" | "isSocket">;
+
+/** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
+export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
+
+/** Says what something is that is neither a file nor a folder; undefined for those. */
+export function specialKind(found: Kind): "symbolic link" | "pipe" | "socket" | "device" | undefined {
+  if (found.isFile() || found.isDirectory()) return undefined;
+  if (found.isSymbolicLink()) return "symbolic link";
+  return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
+}
+
+function requireFile(path: string, found: Kind): void {
+  if (!found.isFile()) throw new NotPlainError(`${path} is ${kindOf(found)}, and should be a file: remove it`);
+}
+
+function requirePlain(path: string, found: Kind | undefined): void {
+  if (!found || found.isFile() || found.isDirectory()) return;
+  throw new NotPlainError(`${path} is ${kindOf(found)}: here may be files and folders only, so remove it`);
+}
+
+function kindOf(found: Kind): string {
+  if (found.isDirectory()) return "a folder";
+  if (found.isSymbolicLink()) return "a symbolic link";
+  if (found.isFIFO()) return "a pipe";
+  return found.isSocket() ? "a socket" : "a device";
+}
+
 /** Gives a file, if it is there, a second name, so that it is never without its first one. */
 function keepAs(name: string, path: string): void {
   if (!existsSync(path)) return;
-  const link = `${name}.${process.pid}.tmp`;
+  const link = temporaryName(name);
   try {
-    rmSync(link, { force: true });
     linkSync(path, link);
   } catch (error) {
     // FAT and some network disks have no second names: for a moment there is only the old file, under the new name.

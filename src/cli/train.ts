@@ -1,6 +1,5 @@
-import { readFileSync } from "node:fs";
 import { UsageError } from "../errors.ts";
-import { reason } from "../files.ts";
+import { readFileUpTo, reason } from "../files.ts";
 import type { TrainOptions } from "../tasks/config.ts";
 import { openDashboard } from "../tasks/dashboard/server.ts";
 import type { Ranks } from "../ranks/ranks.ts";
@@ -158,11 +157,14 @@ async function trainShown(port: number, options: TrainOptions, report: Report, s
   }
 }
 
+/** Larger is no file of class weights. */
+const MAX_WEIGHTS_BYTES = 16 * 2 ** 20;
+
 /** @throws UsageError when it is no JSON object */
 function readWeights(path: string): Record<string, number> {
   let weights: unknown;
   try {
-    weights = JSON.parse(readFileSync(path, "utf8"));
+    weights = JSON.parse(readFileUpTo(path, MAX_WEIGHTS_BYTES).toString("utf8"));
   } catch (error) {
     throw new UsageError(`--weights ${path}: ${reason(error)}`, { cause: error });
   }

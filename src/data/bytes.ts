@@ -1,8 +1,7 @@
 /** Bytes that are read by their place: a file on disk, a part of one (a member of a .tar), or memory. */
-import { constants, type Stats } from "node:fs";
 import { open } from "node:fs/promises";
 import { DataError } from "../errors.ts";
-import { reason } from "../files.ts";
+import { READ_AT_ONCE, reason, specialKind } from "../files.ts";
 import type { Place } from "./dataset.ts";
 
 export interface Bytes {
@@ -14,15 +13,6 @@ export interface Bytes {
   /** Where they lie on disk; absent in memory. */
   place?(at: number, length: number): Place;
   close(): Promise<void>;
-}
-
-/** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
-export const READ_AT_ONCE = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
-
-/** Says what something is that is neither a file nor a folder; undefined for those. */
-export function specialKind(found: Pick<Stats, "isFile" | "isDirectory" | "isFIFO" | "isSocket">) {
-  if (found.isFile() || found.isDirectory()) return undefined;
-  return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
 }
 
 /** @throws DataError when there is no such file or it can't be read by place */

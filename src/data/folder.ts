@@ -1,8 +1,9 @@
 /** The files below a folder, links followed. */
-import { open, readdir, realpath, stat } from "node:fs/promises";
+import { open, readdir, realpath, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
-import { openFile, READ_AT_ONCE, specialKind, type Bytes } from "./bytes.ts";
+import { READ_AT_ONCE, reason, specialKind } from "../files.ts";
+import { openFile, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, isSystemName, spelled } from "./names.ts";
 import { Remarks, type RemarkKind } from "./remarks.ts";
@@ -22,29 +23,12 @@ export function filesBelow(root: string, paths: readonly string[], remarks: Rema
     remarks,
     paths,
     depth: 0,
-    async read(i) {
-      const path = join(root, paths[i]!);
-      const file = await open(path, READ_AT_ONCE);
-      try {
-        const kind = specialKind(await file.stat());
-        if (kind) throw new DataError(`${path} is a ${kind}: put a file in its place`);
-        return await file.readFile();
-      } finally {
-        await file.close();
-      }
-    },
-    async head(i, length) {
-      const path = join(root, paths[i]!);
-      const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
-        throw new DataError(`can't read ${path}: ${error.message}: repair or remove it`, { cause: error });
-      });
-      try {
+    read: (i) => withFile(join(root, paths[i]!), (file) => file.readFile()),
+    head: (i, length) =>
+      withFile(join(root, paths[i]!), async (file) => {
         const { buffer, bytesRead } = await file.read(new Uint8Array(length), 0, length, 0);
         return buffer.subarray(0, bytesRead);
-      } finally {
-        await file.close();
-      }
-    },
+      }),
     async open(i) {
       const file = await openFile(join(root, paths[i]!));
       opened.push(file);
@@ -92,6 +76,20 @@ function byComposed(names: readonly string[]): Map<string, string> {
     ...names.map((name) => [name.normalize(), name] as const),
     ...names.map((name) => [name, name] as const),
   ]);
+}
+
+async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path, READ_AT_ONCE);
+    const kind = specialKind(await file.stat());
+    if (kind) throw new Error(`it is a ${kind}`);
+    return await use(file);
+  } catch (error) {
+    throw new DataError(`can't read ${path}: ${reason(error)}: repair or remove it`, { cause: error });
+  } finally {
+    await file?.close();
+  }
 }
 
 /** A file, or undefined where there is none. */

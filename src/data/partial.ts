@@ -1,7 +1,6 @@
 /** What is known of a shard beside its images, kept in a file of its own until all of a pack is there. */
-import { readFileSync } from "node:fs";
 import { DataError } from "../errors.ts";
-import { reason, replaceFile } from "../files.ts";
+import { readPlainFile, reason, replaceFile } from "../files.ts";
 import type { Sums } from "./statistics.ts";
 
 /** Something that a person should look at. */
@@ -15,6 +14,9 @@ export interface Problem {
 export interface Partial extends Sums {
   readonly problems: readonly Problem[];
 }
+
+/** What is said of the images of a shard, of which there are some thousands at most. */
+const MAX_PROBLEM_BYTES = 64 * 2 ** 20;
 
 export const partialPath = (shard: string): string => `${shard}.partial`;
 
@@ -30,8 +32,8 @@ export async function writePartial(shard: string, { places, products, ...rest }:
 export function readPartial(shard: string, side: number): Partial {
   const path = partialPath(shard);
   try {
-    const bytes = readFileSync(path);
     const end = 4 * side * side * 3;
+    const bytes = readPlainFile(path, end + MAX_PROBLEM_BYTES);
     const { images, problems, products } = JSON.parse(bytes.toString("utf8", end)) as {
       images: number;
       problems: Problem[];

@@ -1,7 +1,6 @@
 /** Reads image files where a `Place` says that they lie, without waiting for other threads. */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { reason } from "../files.ts";
-import { READ_AT_ONCE, specialKind } from "./bytes.ts";
+import { closeSync, fstatSync, readSync } from "node:fs";
+import { openToRead, reason } from "../files.ts";
 import type { Encoded, Pixels, Place } from "./dataset.ts";
 import { BadImage } from "./image.ts";
 
@@ -55,12 +54,9 @@ export class Reader {
 
   #sizeOf(path: string): number {
     try {
-      const found = fstatSync(this.#open(path));
-      const kind = specialKind(found);
-      if (kind) throw new BadImage(`it is a ${kind}`);
-      return found.size;
+      return fstatSync(this.#open(path)).size;
     } catch (error) {
-      throw error instanceof BadImage ? error : new BadImage(`can't be read: ${reason(error)}`);
+      throw new BadImage(`can't be read: ${reason(error)}`);
     }
   }
 
@@ -69,7 +65,7 @@ export class Reader {
     if (file === undefined) {
       const [oldest] = this.#files.keys();
       if (this.#files.size >= OPEN_FILES && oldest !== undefined) this.#close(oldest);
-      file = openSync(path, READ_AT_ONCE);
+      file = openToRead(path);
     } else this.#files.delete(path);
     this.#files.set(path, file);
     return file;

@@ -6,10 +6,10 @@
  * tensor, in hexadecimal digits and in the order of the file. A disk that returns other bits than it was given, or a
  * file of which a part was never written, is found when that part is read.
  */
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { size } from "../autograd/tensor.ts";
 import { CheckpointError, oneLine } from "../errors.ts";
-import { reason, replaceFile, type Append } from "../files.ts";
+import { openToRead, reason, replaceFile, type Append } from "../files.ts";
 import { BYTES, toFloat32, type NumberType } from "./import/numbers.ts";
 
 /** A tensor to be written; its numbers are fetched when their turn comes. */
@@ -108,7 +108,7 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
   };
   let file: number;
   try {
-    file = openSync(path, "r");
+    file = openToRead(path);
   } catch (error) {
     return fail(`can't be opened: ${reason(error)}`);
   }
@@ -123,7 +123,6 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
   };
   try {
     const stat = fstatSync(file);
-    if (!stat.isFile()) fail("not a file");
     if (stat.size < 8) fail(`not a safetensors file: only ${stat.size} bytes`);
     const headerBytes = Number(new DataView(readAt(0, 8).buffer).getBigUint64(0, true));
     if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > stat.size) {

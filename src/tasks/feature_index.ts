@@ -3,15 +3,15 @@
  * which `nearest` passes over most of them. They lie in the cache folder, by data, model and layer, and are made again
  * when the images, the weights or the layer are no longer those they were made of.
  */
-import { closeSync, existsSync, openSync, readSync, rmSync, statSync } from "node:fs";
+import { closeSync, existsSync, readSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Backend } from "../backends/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { AlexNetError, CheckpointError } from "../errors.ts";
-import { reason } from "../files.ts";
+import { openToRead, reason, requirePlainFolder } from "../files.ts";
 import type { Tap } from "../model/tap.ts";
 import { openSafetensors, writeSafetensors } from "../model/safetensors.ts";
-import { cacheAdvice, cacheFolder } from "../native/cache.ts";
+import { cacheAdvice, cacheFolder, ownCacheFolder } from "../native/cache.ts";
 import { count, plural } from "../words.ts";
 import { vectorsStart, writeVectors, type Vectors } from "./features.ts";
 import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";
@@ -46,7 +46,7 @@ export interface IndexOptions extends Vectors {
 /** Opens the index of a set, which is made first if need be. @throws DataError, AlexNetError when it can't be written */
 export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
   const { dataset, weights, tap } = options;
-  const folder = join(cacheFolder("features"), digest(resolve(weights), dataset.name, tap.name).slice(0, 16));
+  const folder = join(ownCacheFolder("features"), digest(resolve(weights), dataset.name, tap.name).slice(0, 16));
   const print = fingerprint(dataset, weights, tap);
   const kept = load(folder, print, tap, true);
   if (kept) return kept;
@@ -65,6 +65,7 @@ export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
 function load(folder: string, print: string, { size }: Tap, isKept: boolean): FeatureIndex | undefined {
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
   if (!existsSync(sketchFile) || !existsSync(file)) return undefined;
+  requirePlainFolder(folder);
   let opened: ReturnType<typeof openSafetensors>;
   try {
     opened = openSafetensors(sketchFile);
@@ -138,7 +139,7 @@ async function build(folder: string, print: string, options: IndexOptions): Prom
 }
 
 function rowReader(path: string, start: number, size: number): Pick<FeatureIndex, "read" | "close"> {
-  const file = openSync(path, "r");
+  const file = openToRead(path);
   const row = new Float32Array(size);
   const bytes = new Uint8Array(row.buffer);
   return {
@@ -183,7 +184,7 @@ function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
 function fileDigest(path: string): string {
   const hash = new Bun.CryptoHasher("sha256");
   const chunk = new Uint8Array(2 ** 22);
-  const file = openSync(path, "r");
+  const file = openToRead(path);
   try {
     for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) hash.update(chunk.subarray(0, read));
   } finally {

@@ -1,7 +1,4 @@
 /** What log.jsonl tells of a run, read again; and as a table for other programs. */
-import { existsSync, readFileSync } from "node:fs";
-import { AlexNetError } from "../errors.ts";
-import { reason } from "../files.ts";
 import type { EpochRecord } from "./events.ts";
 import type { Run } from "./runs.ts";
 
@@ -27,21 +24,14 @@ export interface History {
 export function readHistory(run: Run): History {
   const epochs: EpochRecord[] = [];
   const steps: StepRecord[] = [];
-  for (const entry of lines(run.logFile)) {
+  for (const entry of lines(run.readLog())) {
     if (isEpoch(entry)) epochs.push(entry);
     else if (isStep(entry)) steps.push(entry);
   }
   return { epochs, steps };
 }
 
-function* lines(path: string): Generator<unknown> {
-  if (!existsSync(path)) return;
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    throw new AlexNetError(`can't read ${path}: ${reason(error)}`, { cause: error });
-  }
+function* lines(text: string): Generator<unknown> {
   for (const line of text.split("\n")) {
     try {
       yield JSON.parse(line);

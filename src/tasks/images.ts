@@ -2,7 +2,6 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { specialKind } from "../data/bytes.ts";
 import type { Encoded, Place } from "../data/dataset.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
 import type { DecodeResult } from "../data/decode_worker.ts";
@@ -14,7 +13,7 @@ import { Reader } from "../data/reading.ts";
 import { Remarks, withRemarks, type Remark } from "../data/remarks.ts";
 import { classNames } from "../data/sources/synsets.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { reason } from "../files.ts";
+import { reason, specialKind } from "../files.ts";
 import type { Raster } from "../pictures/raster.ts";
 import { drawable } from "./thumbnails.ts";
 

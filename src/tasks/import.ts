@@ -3,7 +3,6 @@
  * config.json: it can be fine-tuned, but there is nothing to resume.
  */
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { openFile } from "../data/bytes.ts";
 import { download } from "../data/sources/download.ts";
@@ -11,7 +10,7 @@ import type { Progress } from "../data/sources/source.ts";
 import { ilsvrcClasses, unlike } from "../data/sources/synsets.ts";
 import { CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
-import { reason } from "../files.ts";
+import { reason, readFileUpTo } from "../files.ts";
 import { EXPORT_FORMAT } from "../model/export/safetensors.ts";
 import { readBinaryproto } from "../model/import/caffe.ts";
 import { matchNetwork, type Match } from "../model/import/match.ts";
@@ -240,9 +239,7 @@ async function classNames(
   stored: string | undefined,
 ): Promise<readonly [names: readonly string[], from: string]> {
   if (path !== undefined) {
-    const text = await readFile(path, "utf8").catch((error: unknown) => {
-      throw new UsageError(`--classes ${path}: ${reason(error)}`, { cause: error });
-    });
+    const text = readNames(path);
     const lines = text
       .split(/\r?\n/)
       .map((line) => oneLine(line).trim())
@@ -255,6 +252,17 @@ async function classNames(
   const known = ilsvrcClasses();
   if (count === known.length) return [known, "ImageNet"];
   return [Array.from({ length: count }, (_, k) => String(k)), "their numbers"];
+}
+
+/** Larger is no list of class names. */
+const MAX_NAMES_BYTES = 16 * 2 ** 20;
+
+function readNames(path: string): string {
+  try {
+    return readFileUpTo(path, MAX_NAMES_BYTES).toString("utf8");
+  } catch (error) {
+    throw new UsageError(`--classes ${path}: ${reason(error)}`, { cause: error });
+  }
 }
 
 function parseNames(text: string | undefined): readonly string[] | undefined {

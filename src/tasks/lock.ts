@@ -5,14 +5,15 @@
  * file stays: whoever takes it away may take it from under one who has opened it already.
  */
 import { Database, SQLiteError } from "bun:sqlite";
-import { accessSync, constants, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, lstatSync, rmSync } from "node:fs";
 import { hostname } from "node:os";
 import { join, relative } from "node:path";
 import { AlexNetError, oneLine } from "../errors.ts";
-import { reason } from "../files.ts";
+import { readPlainFile, reason, replaceFileSync } from "../files.ts";
 
 const LOCK = "lock";
 const HOLDER = "lock.json";
+const MAX_HOLDER_BYTES = 4096;
 /** What SQLite says of a disk whose locks fail. */
 const NO_LOCKS = /^SQLITE_(IOERR|PROTOCOL|NOLFS)/;
 /** What a lock puts into its folder. */
@@ -37,7 +38,7 @@ export function lockFolder(folder: string, warn: (line: string) => void): Lock {
   let database: Database | undefined;
   try {
     database = acquire(folder, path);
-    writeFileSync(holder, `${JSON.stringify(myself())}\n`);
+    replaceFileSync(holder, `${JSON.stringify(myself())}\n`);
     return {
       release() {
         if (database) release(database, holder);
@@ -60,6 +61,7 @@ export function lockFolder(folder: string, warn: (line: string) => void): Lock {
 function acquire(folder: string, path: string): Database {
   // Its errors say more than SQLite's.
   accessSync(folder, constants.W_OK);
+  requireEmpty(path);
   const database = new Database(path, { create: true, readwrite: true });
   try {
     // There is nothing to write, and so no need of a journal on the disk.
@@ -71,6 +73,16 @@ function acquire(folder: string, path: string): Database {
     if ((error as SQLiteError).code?.startsWith("SQLITE_BUSY")) throw new LockedError(inUse(folder));
     throw error;
   }
+}
+
+/**
+ * A lock that somebody else made may be a link, or a database whose journal has SQLite delete a file elsewhere.
+ * @throws AlexNetError when there is anything but an empty file
+ */
+function requireEmpty(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (!found || (found.isFile() && found.size === 0)) return;
+  throw new AlexNetError(`${path} is no lock of this program, which would be an empty file: remove it`);
 }
 
 function release(database: Database, holder: string): void {
@@ -101,7 +113,7 @@ function inUse(folder: string): string {
 /** Nothing where it is not written yet. */
 function readHolder(path: string): Partial<Holder> {
   try {
-    const { process: id, host, since } = JSON.parse(readFileSync(path, "utf8")) as Holder;
+    const { process: id, host, since } = JSON.parse(readPlainFile(path, MAX_HOLDER_BYTES).toString("utf8")) as Holder;
     if (!Number.isSafeInteger(id) || typeof host !== "string") return {};
     return { process: id, host, since: String(since).replace(/T(.{8}).*/, " $1 UTC") };
   } catch {

@@ -1,5 +1,5 @@
 /** Writes an image set once as shards of small images of one size, to be trained on at the speed of the disk. */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
@@ -12,7 +12,7 @@ import type { Encoding } from "../data/shard.ts";
 import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
-import { reason, replaceFile } from "../files.ts";
+import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../files.ts";
 import { checkCount } from "./config.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { LOCK_FILES, lockFolder } from "./lock.ts";
@@ -76,6 +76,7 @@ const SHARD_MIN = 32;
 const SHARD_MAX = 1024;
 const MAX_SIDE = 4096;
 const PLAN_FILE = "plan.json";
+const MAX_PLAN_BYTES = 64 * 2 ** 10;
 
 /** What decides the bytes of a pack: a folder with another plan is another pack's. */
 interface Plan {
@@ -245,6 +246,7 @@ function basename(set: Dataset, i: number): string {
 function makeFolder(out: string): void {
   try {
     mkdirSync(out, { recursive: true });
+    requirePlainFolder(out);
   } catch (error) {
     throw new DataError(`can't pack into ${out}: ${reason(error)}`, { cause: error });
   }
@@ -259,7 +261,7 @@ async function claim(out: string, plan: Plan): Promise<void> {
     if (!files.includes(PLAN_FILE)) {
       const foreign = files.find((file) => !file.endsWith(".tmp"));
       if (foreign !== undefined) throw new UsageError(`${out} is not empty (${foreign}): name a new folder`);
-    } else if (readFileSync(path, "utf8") !== text) {
+    } else if (readPlainFile(path, MAX_PLAN_BYTES).toString("utf8") !== text) {
       throw new UsageError(
         `${out} holds a pack of other images or with other settings (${PLAN_FILE}): name another folder, or delete it`,
       );

@@ -1,11 +1,12 @@
 /** The end of packing: what is known of each shard becomes the pack's own files. */
-import { readFileSync, rmSync, statSync } from "node:fs";
+import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { openFile } from "../data/bytes.ts";
 import { isTolerated, TOLERATED_BAD_SHARE } from "../data/image.ts";
 import { toNpy } from "../data/npy.ts";
 import {
   FORMAT,
+  MAX_PACK_FILE_BYTES,
   MEAN_FILE,
   PACK_FILE,
   parsePack,
@@ -20,8 +21,9 @@ import { partialPath, readPartial, type Problem } from "../data/partial.ts";
 import { readShardIndex, type ShardIndex } from "../data/shard.ts";
 import { TotalSums } from "../data/statistics.ts";
 import { DataError } from "../errors.ts";
-import { reason, replaceFile } from "../files.ts";
+import { reason, replaceFile, readPlainFile } from "../files.ts";
 import { plural } from "../words.ts";
+import { writeCsv } from "./csv.ts";
 import type { Parts, Settings } from "./pack.ts";
 
 /** A shard that is to be there in the end: images `from` to `to` − 1 of a part. */
@@ -58,7 +60,8 @@ export async function assemble(
   }
   // Unused ones first; within them the order of the set stays.
   problems.sort((a, b) => Number(a.used) - Number(b.used));
-  await replaceFile(join(out, REPORT_FILE), (append) => append(Buffer.from(csv(problems))));
+  const rows = problems.map(({ name, problem, used }) => [name, used ? "yes" : "no", problem]);
+  await writeCsv(join(out, REPORT_FILE), ["file", "packed", "problem"], rows);
   const images = parts.train.length + (parts.val?.length ?? 0);
   requireMostly(out, problems, images, made.train.part().images);
   const { mean, ...statistics } = sums.statistics();
@@ -145,18 +148,12 @@ function requireMostly(out: string, problems: readonly Problem[], images: number
   );
 }
 
-function csv(problems: readonly Problem[]): string {
-  const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const rows = problems.map(({ name, problem, used }) => [name, used ? "yes" : "no", problem].map(cell).join(","));
-  return `${["file,packed,problem", ...rows].join("\n")}\n`;
-}
-
 /** @throws DataError when there is none or it is damaged */
 export async function readPack(out: string): Promise<Pack> {
   const path = join(out, PACK_FILE);
   let text: string;
   try {
-    text = readFileSync(path, "utf8");
+    text = readPlainFile(path, MAX_PACK_FILE_BYTES).toString("utf8");
   } catch (error) {
     throw new DataError(`can't read ${path}: ${reason(error)}`, { cause: error });
   }
@@ -166,7 +163,7 @@ export async function readPack(out: string): Promise<Pack> {
 /** Bytes of all shards. @throws DataError when one is missing */
 export function packSize(out: string, { train, val }: Pack["parts"]): number {
   return [...train.shards, ...(val?.shards ?? [])].reduce((sum, { file }) => {
-    const found = statSync(join(out, file), { throwIfNoEntry: false });
+    const found = lstatSync(join(out, file), { throwIfNoEntry: false });
     if (!found) throw new DataError(`${out} lacks ${file}, which ${PACK_FILE} names: delete ${out} and pack again`);
     return sum + found.size;
   }, 0);

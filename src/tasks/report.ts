@@ -1,9 +1,10 @@
 /** A run as one page: curves, filters, settings, where everything is. Drawn from the run's folder alone. */
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { formatOf } from "../data/header.ts";
 import { AlexNetError } from "../errors.ts";
 import { checkOptions } from "../options.ts";
-import { replaceFile } from "../files.ts";
+import { replaceFile, readPlainFile } from "../files.ts";
 import { firstConvolution, place } from "../model/model.ts";
 import { findNetwork } from "../model/networks.ts";
 import type { Network, Schedule } from "../model/recipe.ts";
@@ -146,7 +147,9 @@ function mistakesOf(run: Run): PagePicture[] {
   const path = join(run.path, "mistakes.png");
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? Infinity;
   if (size > MAX_PICTURE_BYTES) return [];
-  const source = `data:image/png;base64,${readFileSync(path).toString("base64")}`;
+  const bytes = readPlainFile(path, MAX_PICTURE_BYTES);
+  if (formatOf(bytes) !== "PNG") return [];
+  const source = `data:image/png;base64,${bytes.toString("base64")}`;
   return [{ name: "The worst mistakes", note: "of the last evaluation", source, width: 1140, pixels: false }];
 }
 

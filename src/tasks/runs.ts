@@ -2,25 +2,23 @@
  * A run is a folder: config.json, images.jsonl.gz, start.json, log.jsonl, last.safetensors and the one before it, best.safetensors, and
  * report.html, which shows what is in the others. Whatever moment it is killed at, it can be resumed and used.
  */
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  utimesSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, UsageError } from "../errors.ts";
-import { reason, replaceFile } from "../files.ts";
+import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../files.ts";
 import type { TrainConfig } from "./config.ts";
 import type { StartEvent } from "./events.ts";
 
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";
+
+/** No JSON and no log that this program writes is larger: a line has some 200 bytes, and there is one every 50 steps. */
+const MAX_TEXT_BYTES = 64 * 2 ** 20;
+
+/** A text file of a run. @throws NotPlainError; what the system says */
+function readText(path: string): string {
+  return readPlainFile(path, MAX_TEXT_BYTES).toString("utf8");
+}
 
 export interface Confusion {
   readonly epoch: number;
@@ -103,7 +101,7 @@ export class Run {
   /** @throws CheckpointError when there is none, or it is damaged. */
   readConfig(): TrainConfig {
     try {
-      const config = JSON.parse(readFileSync(this.#config, "utf8")) as Partial<TrainConfig> | null;
+      const config = JSON.parse(readText(this.#config)) as Partial<TrainConfig> | null;
       if (typeof config?.network !== "string" || typeof config.schedule !== "object") throw new Error("it is damaged");
       return config as TrainConfig;
     } catch (error) {
@@ -116,7 +114,7 @@ export class Run {
   /** What start.json says; undefined when there is none, as in a run whose first step was never done, or it is damaged. */
   readStart(): StartEvent | undefined {
     try {
-      const start = JSON.parse(readFileSync(this.startFile, "utf8")) as Partial<StartEvent> | null;
+      const start = JSON.parse(readText(this.startFile)) as Partial<StartEvent> | null;
       const counts = [start?.parameters, start?.train, start?.val, start?.classes, start?.batch, start?.epochs];
       const words = [start?.network, start?.device, start?.data];
       const whole = counts.every(Number.isFinite) && words.every((word) => typeof word === "string");
@@ -136,7 +134,7 @@ export class Run {
   /** What confusion.json says; undefined when there is none, or it is damaged. */
   readConfusion(): Confusion | undefined {
     try {
-      const confusion = JSON.parse(readFileSync(this.confusionFile, "utf8")) as Partial<Confusion> | null;
+      const confusion = JSON.parse(readText(this.confusionFile)) as Partial<Confusion> | null;
       const { epoch, classes, entries } = confusion ?? {};
       const isClass = (k: unknown) => Number.isInteger(k) && classes!.length > (k as number) && (k as number) >= 0;
       const whole =
@@ -152,7 +150,7 @@ export class Run {
   /** Adds a line to log.jsonl. */
   log(entry: unknown): void {
     try {
-      appendFileSync(this.logFile, `${JSON.stringify(entry)}\n`);
+      appendToFile(this.logFile, `${JSON.stringify(entry)}\n`);
     } catch (error) {
       throw new AlexNetError(`can't write ${this.logFile}: ${reason(error)}`, { cause: error });
     }
@@ -167,9 +165,11 @@ export class Run {
     }
   }
 
-  #readLog(): string {
+  /** What log.jsonl says; nothing before its first line. @throws AlexNetError when it can't be read */
+  readLog(): string {
+    if (!existsSync(this.logFile)) return "";
     try {
-      return readFileSync(this.logFile, "utf8");
+      return readText(this.logFile);
     } catch (error) {
       throw new AlexNetError(`can't read ${this.logFile}: ${reason(error)}`, { cause: error });
     }
@@ -184,7 +184,7 @@ export class Run {
       if (file.endsWith(".tmp")) rmSync(join(this.path, file), { force: true });
     }
     if (!existsSync(this.logFile)) return;
-    const kept = this.#readLog()
+    const kept = this.readLog()
       .split("\n")
       .filter((line) => isBefore(line, step, epoch));
     const text = kept.map((line) => `${line}\n`).join("");
@@ -227,7 +227,7 @@ export function newRun(prefix: string, folder = RUNS): Run {
   }
 }
 
-/** The folder --out named. @throws UsageError when it holds a run already. */
+/** The folder --out named. @throws UsageError when it holds a run already; NotPlainError for links and the like in it */
 export function namedRun(path: string): Run {
   const run = new Run(path);
   if (["config.json", "last.safetensors", "best.safetensors"].some((file) => existsSync(join(run.path, file)))) {
@@ -240,17 +240,24 @@ export function namedRun(path: string): Run {
       cause: error,
     });
   }
+  requirePlainFolder(run.path, 1);
   return run;
+}
+
+/** A run that somebody else may have made. @throws NotPlainError when there is more in its folder than files and folders */
+function openRun(path: string): Run {
+  requirePlainFolder(path);
+  return new Run(path);
 }
 
 /**
  * The run of a name: a path, or the name of a folder in runs/, or "latest".
- * @throws UsageError when there is none
+ * @throws UsageError when there is none; NotPlainError when there is more in its folder than files and folders
  */
 export function findRun(name: string, file: "config.json" | "best.safetensors" = "config.json"): Run {
   if (name !== "latest") {
     const path = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, file)));
-    if (path) return new Run(path);
+    if (path) return openRun(path);
     const begun = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, "config.json")));
     throw new UsageError(
       begun
@@ -259,7 +266,7 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
     );
   }
   const newest = newestRun(file);
-  if (newest) return newest;
+  if (newest) return openRun(newest.path);
   throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
 }
 

@@ -1,9 +1,8 @@
 /** A training's numbers for TensorBoard, in event files in the run's folder: `tensorboard --logdir runs`. */
-import { appendFileSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { oneLine } from "../errors.ts";
-import { reason } from "../files.ts";
+import { appendToFile, reason } from "../files.ts";
 import { scalarsRecord, startRecord, versionRecord } from "./event_file.ts";
 import type { Report, TrainEvent } from "./events.ts";
 
@@ -25,9 +24,9 @@ export function withTensorboard(report: Report): Report {
       if (file === undefined) {
         const host = hostname().replace(/[^\w-]/g, "_") || "host";
         file = join(run, `events.out.tfevents.${Math.floor(time)}.${host}.${process.pid}`);
-        writeFileSync(file, versionRecord(time));
+        appendToFile(file, versionRecord(time));
       }
-      appendFileSync(file, record(time));
+      appendToFile(file, record(time));
     } catch (error) {
       report({ type: "warning", line: `no more is written for TensorBoard: ${oneLine(`${file}: ${reason(error)}`)}` });
       run = undefined;

@@ -2,12 +2,11 @@
  * Compiles kernels/wasm/*.ts (AssemblyScript) to build/kernels.wasm. The hash of what went in is kept in the file itself,
  * in a custom section, so that nothing is compiled when nothing has changed.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { mkdirSync, openSync, fsyncSync, closeSync, readdirSync, readFileSync, renameSync, writeSync } from "node:fs";
-import { dirname } from "node:path";
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { DeviceError } from "../../errors.ts";
-import { reason } from "../../files.ts";
+import { reason, replaceFileSync } from "../../files.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const SOURCES = "kernels/wasm";
@@ -38,7 +37,7 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
   say("Compiling the CPU kernels (kernels/wasm)");
   const binary = await compile(`${SOURCES}/index.ts`);
   try {
-    write(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
+    replaceFileSync(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
   } catch (error) {
     throw new DeviceError(
       `the CPU kernels are compiled, but can't be written to ${OUTPUT}: ${reason(error)}: run \`bun src/setup.ts\` once ` +
@@ -101,15 +100,4 @@ export async function compile(entry: string): Promise<Uint8Array<ArrayBuffer>> {
 function customSection(name: string, content: string): Uint8Array {
   const body = Buffer.from(String.fromCharCode(name.length) + name + content, "latin1");
   return Buffer.concat([Uint8Array.of(0, body.length), body]);
-}
-
-/** A kill at any moment leaves the old file or the new one. */
-function write(path: string, content: Uint8Array): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}-${randomUUID()}`;
-  const file = openSync(temporary, "w");
-  writeSync(file, content);
-  fsyncSync(file);
-  closeSync(file);
-  renameSync(temporary, path);
 }

@@ -3,10 +3,9 @@
  * for which shape, and how many workgroups run at once. It is a cache: without it the same is measured again.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { oneLine } from "../../errors.ts";
-import { reason, replaceFile } from "../../files.ts";
+import { reason, replaceFile, readPlainFile } from "../../files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
 import type { Kernel } from "../kernel.ts";
 
@@ -26,6 +25,8 @@ interface Contents {
 }
 
 const FORMAT = 1;
+/** Every shape of every kernel takes some hundred kilobytes. */
+const MAX_BYTES = 16 * 2 ** 20;
 
 /** After a measurement others follow, as in the first step of a training. */
 const SAVE_AFTER_MS = 1000;
@@ -102,7 +103,7 @@ export class Measurements {
   #load(device: string): Contents | undefined {
     let problem: string;
     try {
-      const contents: unknown = JSON.parse(readFileSync(this.#path, "utf8"));
+      const contents: unknown = JSON.parse(readPlainFile(this.#path, MAX_BYTES).toString("utf8"));
       if (isContents(contents) && contents.device === device) return contents;
       problem = isContents(contents) ? `it is of ${contents.device}, this is ${device}` : "it is none of this version";
     } catch (error) {

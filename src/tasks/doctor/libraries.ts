@@ -55,7 +55,7 @@ export async function describeLibraries(): Promise<Library[]> {
   ];
 }
 
-type Found = Pick<Library, "version"> & FoundLibrary & { readonly name?: string };
+type Found = Pick<Library, "version"> & Omit<FoundLibrary, "loadPath"> & { readonly name?: string };
 
 async function described(name: string, use: Use, find: () => Promise<Found | undefined>): Promise<Library> {
   try {
@@ -98,10 +98,10 @@ function mpi(): Found | undefined {
 }
 
 /** OpenBLAS says it in its configuration: "OpenBLAS 0.3.21 DYNAMIC_ARCH …". */
-function versionOfBlas({ path, prefix }: BlasLibrary): Pick<Library, "version"> {
+function versionOfBlas({ loadPath, prefix }: BlasLibrary): Pick<Library, "version"> {
   try {
     const name = `${prefix}openblas_get_config`;
-    const text = String(dlopen(path, { [name]: { args: [], returns: "cstring" } }).symbols[name]!());
+    const text = String(dlopen(loadPath, { [name]: { args: [], returns: "cstring" } }).symbols[name]!());
     const version = /OpenBLAS (\S+)/.exec(text)?.[1];
     return version ? { version } : {};
   } catch {
