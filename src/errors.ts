@@ -53,6 +53,12 @@ export class RankError extends AlexNetError {
   }
 }
 
+/**
+ * What can't be seen in a stranger's words but changes how those around them are shown: control characters, and marks
+ * that turn the direction of text. Joiners are none of them: many scripts need those.
+ */
+export const UNSEEN = /[\0-\x1f\x7f-\x9f]|(?![\u200c\u200d])\p{Cf}/gu;
+
 /** Text without control characters: names in archives may hold line ends, and codes that a terminal obeys. */
 export function oneLine(text: string): string {
   return text.replace(/[\0-\x1f\x7f-\x9f]+/g, " ");

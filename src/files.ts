@@ -178,9 +178,8 @@ type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" |
 export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
 
 /** Says what something is that is neither a file nor a folder; undefined for those. */
-export function specialKind(found: Kind): "symbolic link" | "pipe" | "socket" | "device" | undefined {
+export function specialKind(found: Kind): "pipe" | "socket" | "device" | undefined {
   if (found.isFile() || found.isDirectory()) return undefined;
-  if (found.isSymbolicLink()) return "symbolic link";
   return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
 }
 
@@ -194,10 +193,8 @@ function requirePlain(path: string, found: Kind | undefined): void {
 }
 
 function kindOf(found: Kind): string {
-  if (found.isDirectory()) return "a folder";
   if (found.isSymbolicLink()) return "a symbolic link";
-  if (found.isFIFO()) return "a pipe";
-  return found.isSocket() ? "a socket" : "a device";
+  return `a ${specialKind(found) ?? "folder"}`;
 }
 
 /** Gives a file, if it is there, a second name, so that it is never without its first one. */

@@ -1,11 +1,24 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
 import packageJson from "../package.json";
-import { cached, failedLately, failureNote, writeAtomically } from "../src/native/cache.ts";
+import { replaceFileSync } from "../src/files.ts";
+import { cached, failedLately, failureNote } from "../src/native/cache.ts";
 import { fetchArchive } from "../src/native/download.ts";
 import { findBlas, findWgpu, provideBlas, provideWgpu } from "../src/native/libraries.ts";
 import { packagedFiles, PACKAGES, type PackageName } from "../src/native/packages.ts";
@@ -124,8 +137,8 @@ test("a download is whole, or an error that says why not", async () => {
 
 test("a file is written whole, and no temporary file stays", () => {
   const path = join(folder, "written", "file");
-  writeAtomically(path, text);
-  writeAtomically(path, "again");
+  replaceFileSync(path, text);
+  replaceFileSync(path, "again");
   expect(readFileSync(path, "utf8")).toBe("again");
   expect(readdirSync(dirname(path))).toEqual(["file"]);
 });
@@ -145,7 +158,7 @@ function keptAt({ name, version, sources }: NativeLibrary): string {
 
 test("wgpu-native is found where the environment variable points", async () => {
   await withEnvironment({ WGPU_LIB_PATH: import.meta.path }, async () => {
-    expect(await findWgpu()).toEqual({ path: import.meta.path, origin: "variable" });
+    expect(await findWgpu()).toMatchObject({ path: import.meta.path, origin: "variable" });
     // It is there: nothing is fetched.
     await provideWgpu((line) => expect().fail(line));
   });
@@ -168,8 +181,8 @@ describe("a library that was fetched", () => {
     const whole = readFileSync(own.path);
     await withEnvironment(elsewhere, async () => {
       const path = keptAt(WGPU);
-      writeAtomically(path, whole);
-      expect(await findWgpu({ download: false })).toEqual({ path, origin: "pinned" });
+      replaceFileSync(path, whole);
+      expect(await findWgpu({ download: false })).toMatchObject({ path, origin: "pinned" });
       const flipped = Buffer.from(whole);
       flipped[5_000_000]! ^= 1;
       for (const [what, contents] of Object.entries({ flipped, cut: whole.subarray(0, -1), empty: "" })) {
@@ -188,12 +201,44 @@ describe("a library that was fetched", () => {
     });
   });
 
+  test.skipIf(process.platform !== "linux")("is loaded as it was hashed, whoever takes its name", async () => {
+    const own = await findWgpu({ download: false });
+    await withEnvironment(elsewhere, async () => {
+      const path = keptAt(WGPU);
+      const whole = readFileSync(own.path);
+      replaceFileSync(path, whole);
+      const { loadPath } = await findWgpu({ download: false });
+      replaceFileSync(path, "another library");
+      expect(readFileSync(path, "utf8")).toBe("another library");
+      expect(readFileSync(loadPath).equals(whole)).toBe(true);
+      rmSync(path);
+    });
+  });
+
+  test.skipIf(process.platform === "win32")("is in a folder that others can't write to", async () => {
+    const whole = readFileSync((await findWgpu({ download: false })).path);
+    await withEnvironment(elsewhere, async () => {
+      const path = keptAt(WGPU);
+      replaceFileSync(path, whole);
+      for (const open of [folder, join(folder, "native"), dirname(path)]) {
+        const { mode } = statSync(open);
+        chmodSync(open, 0o777);
+        await expect(findWgpu({ download: false })).rejects.toThrow(
+          `the cache folder ${open} can be written to by others: take that right from them (chmod go-w), or set ` +
+            "ALEXNET_CACHE to a folder of your own",
+        );
+        chmodSync(open, mode);
+      }
+      rmSync(path);
+    });
+  });
+
   test.skipIf(OPENBLAS.sources[`${process.platform}-${process.arch}`] === undefined)(
     "is used as BLAS only where the system has none, and only if it is the one",
     async () => {
       await withEnvironment(elsewhere, async () => {
         const path = keptAt(OPENBLAS);
-        writeAtomically(path, "not a library");
+        replaceFileSync(path, "not a library");
         await provideBlas((line) => expect().fail(line));
         const found = await findBlas().catch((error: unknown) => error);
         if ((found as { origin?: string }).origin !== "system") {
@@ -266,17 +311,34 @@ test("libjpeg-turbo is the package's, unless the environment says otherwise", as
     expect(found.origin).toBe("pinned");
     expect(packagedFiles("@julusian/jpeg-turbo").map(({ path }) => path)).toContain(found.path);
     process.env.TURBOJPEG_LIB_PATH = found.path;
-    expect(findTurbojpeg()).toEqual({ path: found.path, origin: "variable" });
+    expect(findTurbojpeg()).toMatchObject({ path: found.path, origin: "variable" });
     process.env.TURBOJPEG_LIB_PATH = "off";
     expect(findTurbojpeg()).toBeUndefined();
   });
+});
+
+test("pip is not looked for in the folder one stands in", async () => {
+  const here = join(folder, "here");
+  mkdirSync(here);
+  for (const name of ["pip.py", "ssl.py", "sitecustomize.py"]) {
+    writeFileSync(join(here, name), `open(${JSON.stringify(join(here, "ran"))}, "a").write(${JSON.stringify(name)})\n`);
+  }
+  const download = fileURLToPath(new URL("../src/native/download.ts", import.meta.url));
+  const wheel = { name: "no-such-wheel", version: "1", platform: "any" };
+  const code = `
+    import { fetchWheel } from ${JSON.stringify(download)};
+    await fetchWheel(${JSON.stringify(wheel)}).catch((error) => console.log(error.name));`;
+  const env = { ...process.env, PIP_NO_INDEX: "1" };
+  const child = Bun.spawn([process.execPath, "-e", code], { cwd: here, env, stdout: "pipe", stderr: "inherit" });
+  expect(await new Response(child.stdout).text()).toBe("DeviceError\n");
+  expect(existsSync(join(here, "ran"))).toBe(false);
 });
 
 test("a download that failed is not tried again on the same day", async () => {
   await withEnvironment({ WGPU_LIB_PATH: undefined, ALEXNET_CACHE: folder }, async () => {
     const library = `${WGPU.name}-${WGPU.version}-${process.platform}-${process.arch}`;
     const note = failureNote(library);
-    writeAtomically(note, "there was no network");
+    replaceFileSync(note, "there was no network");
     await expect(provideWgpu((line) => expect().fail(line))).rejects.toThrow(/there was no network.*to try again/);
     expect(failedLately(library)).toBe(true);
     const yesterday = Date.now() / 1000 - 25 * 60 * 60;

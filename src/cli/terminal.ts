@@ -1,7 +1,7 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
-import { oneLine } from "../errors.ts";
+import { oneLine, UNSEEN } from "../errors.ts";
 import { reason } from "../files.ts";
 
 export { count, duration, percent, plural } from "../words.ts";
@@ -149,10 +149,7 @@ export function here(path: string): string {
 
 /** A stranger's words, such as a class name, on one line: without codes that a terminal obeys. */
 export function label(words: string): string {
-  // Marks that turn the direction of what follows are not control characters; joiners belong to many scripts.
-  return oneLine(words)
-    .replace(/(?![\u200c\u200d])\p{Cf}/gu, "")
-    .trim();
+  return oneLine(words).replace(UNSEEN, "").trim();
 }
 
 /** Rows with columns side by side; numbers to the right. */

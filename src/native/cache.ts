@@ -1,25 +1,42 @@
 /** The folder of what is kept between runs: native libraries that were fetched, and notes on those that could not be. */
-import {
-  accessSync,
-  closeSync,
-  constants,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { AlexNetError } from "../errors.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** The folder of one kind of things that can be had again. */
-export function cacheFolder(kind: string): string {
-  return join(process.env.ALEXNET_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url)), kind);
+/** The folder of what can be had again, or one in it. */
+export function cacheFolder(...below: readonly string[]): string {
+  return join(process.env.ALEXNET_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url)), ...below);
+}
+
+/**
+ * The same, before what it holds is used.
+ * @throws AlexNetError when others may write to it: they could exchange a library after it was found to be right
+ */
+export function ownCacheFolder(...below: readonly string[]): string {
+  for (let depth = 0; depth <= below.length; depth++) {
+    const problem = othersMayWrite(cacheFolder(...below.slice(0, depth)));
+    if (problem !== undefined) throw new AlexNetError(problem);
+  }
+  return cacheFolder(...below);
+}
+
+/** Says so when others may write to a folder. On Windows, whose rights are of another kind, nothing is known. */
+function othersMayWrite(folder: string): string | undefined {
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (!found || process.platform === "win32") return undefined;
+  const { uid, gid, mode } = found;
+  const say = (what: string, remedy: string) =>
+    `the cache folder ${folder} ${what}: ${remedy}, or set ALEXNET_CACHE to a folder of your own`;
+  // Whoever owns the program can change all of it, and root anything.
+  const trusted = [process.getuid!(), statSync(fileURLToPath(import.meta.url)).uid, 0];
+  if (!trusted.includes(uid)) return say(`belongs to another user (${uid})`, "make it your own (chown)");
+  // Many systems give each user a group of the same number with nobody else in it.
+  const byGroup = (mode & 0o020) !== 0 && gid !== uid;
+  if (!byGroup && (mode & 0o002) === 0) return undefined;
+  return say("can be written to by others", "take that right from them (chmod go-w)");
 }
 
 /** What the system says where a folder can't be made or written to. */
@@ -43,24 +60,6 @@ export function requireWritable(path: string): void {
 /** Where a file of a library is kept. */
 export function cached(library: string, file: string): string {
   return join(cacheFolder("native"), library, file);
-}
-
-/** Writes a file so that it is either whole or not there, also when several processes do it at once. */
-export function writeAtomically(path: string, data: Uint8Array | string): void {
-  mkdirSync(dirname(path), { recursive: true });
-  const temporary = `${path}.${process.pid}.tmp`;
-  try {
-    const file = openSync(temporary, "w", 0o755);
-    try {
-      writeFileSync(file, data);
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } finally {
-    rmSync(temporary, { force: true });
-  }
 }
 
 /** The note that a library could not be fetched: for a day, so that work without a network isn't held up each time. */

@@ -38,8 +38,17 @@ export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uin
   }
 }
 
-/** The ways to call pip, until one is there. */
-const PIPS = [["python3", "-m", "pip"], ["python", "-m", "pip"], ["py", "-m", "pip"], ["pip3"], ["pip"]];
+/**
+ * The ways to call pip, until one is there. Python would run a pip.py of the current folder; isolated (-I) it does not,
+ * nor does it see packages that the user installed for himself, which the scripts do.
+ */
+const PIPS = [
+  ["python3", "-I", "-m", "pip"],
+  ["python", "-I", "-m", "pip"],
+  ["py", "-I", "-m", "pip"],
+  ["pip3"],
+  ["pip"],
+];
 
 /** @throws DeviceError with pip's last line */
 export async function fetchWheel({ name, version, platform }: Wheel): Promise<Uint8Array> {
@@ -61,6 +70,7 @@ export async function fetchWheel({ name, version, platform }: Wheel): Promise<Ui
       const found = Bun.which(program!);
       if (!found) continue;
       const child = Bun.spawn([found, ...rest, ...options, ...quick], {
+        cwd: folder,
         stdin: "ignore",
         stdout: "ignore",
         stderr: "pipe",

@@ -7,10 +7,10 @@ import { dlopen, FFIType } from "bun:ffi";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { DeviceError } from "../errors.ts";
-import { reason } from "../files.ts";
-import { cacheAdvice, cached, failedLately, failureNote, requireWritable, writeAtomically } from "./cache.ts";
+import { reason, replaceFileSync } from "../files.ts";
+import { cacheAdvice, cached, failedLately, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
-import { requirePinned, requireSha256 } from "./pins.ts";
+import { pinnedPath, requireSha256 } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Source } from "./table.ts";
 import { unzip } from "./zip.ts";
 
@@ -18,8 +18,10 @@ import { unzip } from "./zip.ts";
 export type OnProgress = (line: string) => void;
 
 export interface FoundLibrary {
-  /** A path, or a name that the system's loader knows. */
+  /** For people: a path, or a name that the system's loader knows. */
   readonly path: string;
+  /** What to load: `path`, or another way to the same file. */
+  readonly loadPath: string;
   /** Pinned: its SHA-256 was compared with the one that is known. Else an environment variable or the system named it. */
   readonly origin: "pinned" | "variable" | "system";
 }
@@ -41,10 +43,9 @@ export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> 
   if (given) {
     if (!existsSync(given))
       throw new DeviceError(`WGPU_LIB_PATH is ${given}, which does not exist: correct or unset it`);
-    return { path: given, origin: "variable" };
+    return asNamed(given, "variable");
   }
-  const path = cachedPath(WGPU);
-  if (path === undefined && download) return { path: await obtain(WGPU), origin: "pinned" };
+  const path = cachedPath(WGPU) ?? (download ? await obtain(WGPU) : undefined);
   if (path === undefined) throw new DeviceError(missing(WGPU));
   return checked(WGPU, path);
 }
@@ -57,7 +58,7 @@ export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> 
 export async function findBlas(): Promise<BlasLibrary | undefined> {
   const given = process.env.BLAS_LIB_PATH;
   if (given) {
-    const library = probe({ path: given, origin: "variable" }, basename(given));
+    const library = probe(asNamed(given, "variable"), basename(given));
     if (library) return library;
     throw new DeviceError(
       `BLAS_LIB_PATH is ${given}, which can't be loaded or has no cblas_sgemm: correct or unset it`,
@@ -77,9 +78,14 @@ export async function provideBlas(onProgress: OnProgress): Promise<void> {
   if (!process.env.BLAS_LIB_PATH && !cachedPath(OPENBLAS) && !systemBlas()) await obtain(OPENBLAS, onProgress);
 }
 
+/** One that its owner answers for. */
+export function asNamed(path: string, origin: "variable" | "system"): FoundLibrary {
+  return { path, loadPath: path, origin };
+}
+
 function systemBlas(): BlasLibrary | undefined {
   for (const { path, kind } of SYSTEM_BLAS[process.platform] ?? []) {
-    const library = probe({ path, origin: "system" }, kind);
+    const library = probe(asNamed(path, "system"), kind);
     if (library) return library;
   }
   return undefined;
@@ -89,7 +95,7 @@ function systemBlas(): BlasLibrary | undefined {
 function probe(library: FoundLibrary, kind: string): BlasLibrary | undefined {
   for (const prefix of ["", "scipy_"]) {
     try {
-      dlopen(library.path, { [`${prefix}cblas_sgemm`]: { args: [], returns: FFIType.void } });
+      dlopen(library.loadPath, { [`${prefix}cblas_sgemm`]: { args: [], returns: FFIType.void } });
       return { ...library, prefix, kind };
     } catch {
       // Not there, or without that symbol: the next one may be.
@@ -120,9 +126,10 @@ function keptAt(library: NativeLibrary): string | undefined {
 
 function checked(library: NativeLibrary, path: string): FoundLibrary {
   const { name, version, variable } = library;
+  ownCacheFolder("native", folderOf(library));
   const remedy = `delete it, and it is fetched again, or set ${variable} to use another`;
-  requirePinned({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
-  return { path, origin: "pinned" };
+  const loadPath = pinnedPath({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
+  return { path, loadPath, origin: "pinned" };
 }
 
 function missing(library: NativeLibrary): string {
@@ -132,6 +139,9 @@ function missing(library: NativeLibrary): string {
     ? `${name} ${version} is not published for ${process.platform} ${process.arch}: build it and set ${variable}`
     : `${name} ${version} is not at ${path}: put the file there, or set ${variable} to its path`;
 }
+
+/** The mode of a library's file. */
+const EXECUTABLE = 0o755;
 
 /** Fetches a library, and returns where it is kept. @throws DeviceError that lists what was tried */
 async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {}): Promise<string> {
@@ -149,7 +159,7 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
     try {
       const file = unzip(await fetch(), (inside) => source.inside.test(inside));
       requireSha256(`the library from ${from}`, file, source.sha256);
-      writeAtomically(path, file);
+      replaceFileSync(path, file, EXECUTABLE);
       return path;
     } catch (error) {
       if (!(error instanceof DeviceError)) throw error;
@@ -160,7 +170,7 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
     `${name} ${version} can't be had: ${tried.join("; ")}. ` +
     `To go on: put the file there, or set ${variable} to its path (${path})`;
   try {
-    writeAtomically(note, message);
+    replaceFileSync(note, message);
   } catch {
     // Without the note it is tried again the next time.
   }

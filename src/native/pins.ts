@@ -4,9 +4,9 @@
  * wgpu-native, 25 MB for OpenBLAS, 18 MB for @napi-rs/image); nothing is remembered from one start to the next, so
  * nothing that is remembered can be wrong.
  */
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readSync } from "node:fs";
 import { ChangedLibraryError, DeviceError } from "../errors.ts";
-import { reason } from "../files.ts";
+import { openToRead, reason } from "../files.ts";
 
 /** A file whose SHA-256 is known beforehand. */
 export interface Pinned {
@@ -19,13 +19,42 @@ export interface Pinned {
 }
 
 /** @throws ChangedLibraryError when it is another file; DeviceError when it can't be read */
-export function requirePinned({ what, path, sha256, remedy }: Pinned): void {
-  const found = sha256Of(path);
+export function requirePinned(pinned: Pinned): void {
+  requireHash(pinned, sha256Of(pinned.path));
+}
+
+function requireHash({ what, path, sha256, remedy }: Pinned, found: string): void {
   if (found === sha256) return;
   throw new ChangedLibraryError(
     `${what} is not the file that was published: the SHA-256 of ${path} is ${found}, not ${sha256}: ${remedy}`,
   );
 }
+
+/** Descriptors of libraries that were found to be right, by device and inode: open as long as the process lives. */
+const held = new Map<string, number>();
+
+/**
+ * As `requirePinned`, for a library that is about to be loaded.
+ * @returns where to load it from. On Linux that is the very file that was hashed, whatever has taken its name since.
+ */
+export function pinnedPath(pinned: Pinned): string {
+  const file = opened(pinned.path);
+  let isHeld = false;
+  try {
+    requireHash(pinned, hashOf(pinned.path, file));
+    if (!existsSync(DESCRIPTORS)) return pinned.path;
+    const { dev, ino } = fstatSync(file);
+    const key = `${dev} ${ino}`;
+    isHeld = !held.has(key);
+    if (isHeld) held.set(key, file);
+    return `${DESCRIPTORS}/${held.get(key)}`;
+  } finally {
+    if (!isHeld) closeSync(file);
+  }
+}
+
+/** Linux has the process's open files here, by their descriptors. */
+const DESCRIPTORS = "/proc/self/fd";
 
 /** For what was just downloaded. @param what for people @throws ChangedLibraryError */
 export function requireSha256(what: string, data: Uint8Array, sha256: string): void {
@@ -38,17 +67,33 @@ const PIECE_BYTES = 256 * 1024;
 
 /** In hexadecimal. @throws DeviceError when the file can't be read */
 export function sha256Of(path: string): string {
+  const file = opened(path);
+  try {
+    return hashOf(path, file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+function opened(path: string): number {
+  try {
+    return openToRead(path);
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+function hashOf(path: string, file: number): string {
   const hash = new Bun.CryptoHasher("sha256");
   const piece = new Uint8Array(PIECE_BYTES);
   try {
-    const file = openSync(path, "r");
-    try {
-      for (let length; (length = readSync(file, piece)) > 0;) hash.update(piece.subarray(0, length));
-    } finally {
-      closeSync(file);
-    }
+    for (let length; (length = readSync(file, piece)) > 0;) hash.update(piece.subarray(0, length));
   } catch (error) {
-    throw new DeviceError(`${path} can't be read: ${reason(error)}`, { cause: error });
+    throw unreadable(path, error);
   }
   return hash.digest("hex");
+}
+
+function unreadable(path: string, error: unknown): DeviceError {
+  return new DeviceError(`${path} can't be read: ${reason(error)}`, { cause: error });
 }

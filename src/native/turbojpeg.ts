@@ -1,9 +1,9 @@
 /** Finds libjpeg-turbo: from the package or the system, called in place by bun:ffi, else built as WebAssembly. */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import { DeviceError } from "../errors.ts";
-import type { FoundLibrary } from "./libraries.ts";
+import { asNamed, type FoundLibrary } from "./libraries.ts";
 import { packagedFiles } from "./packages.ts";
-import { requirePinned } from "./pins.ts";
+import { pinnedPath } from "./pins.ts";
 import type { Address, Turbojpeg } from "./turbojpeg_api.ts";
 import { openTurbojpegWasm } from "./turbojpeg_wasm.ts";
 
@@ -38,7 +38,7 @@ const SYSTEM: Readonly<Record<string, readonly string[]>> = {
 export function openTurbojpeg(): Turbojpeg {
   const library = findTurbojpeg();
   if (library === undefined) return openTurbojpegWasm();
-  const { symbols: tj } = dlopen(library.path, FUNCTIONS);
+  const { symbols: tj } = dlopen(library.loadPath, FUNCTIONS);
   const call = tj as unknown as Pick<Turbojpeg, Exclude<keyof typeof FUNCTIONS, "tj3Compress8">>;
   const inPlace = <T>(bytes: Uint8Array, use: (at: Address) => T): T => use(ptr(bytes));
   return {
@@ -66,7 +66,7 @@ export function findTurbojpeg(): FoundLibrary | undefined {
   const given = process.env.TURBOJPEG_LIB_PATH;
   if (given === "off") return undefined;
   if (given) {
-    if (works(given)) return { path: given, origin: "variable" };
+    if (works(given)) return asNamed(given, "variable");
     throw new DeviceError(
       `TURBOJPEG_LIB_PATH is ${given}, which can't be loaded or is older than TurboJPEG 3: correct or unset it`,
     );
@@ -74,11 +74,11 @@ export function findTurbojpeg(): FoundLibrary | undefined {
   // The package is a Node add-on. On Linux the library lies beside it; on macOS it is part of it, and exported. Windows'
   // add-on exports none of it.
   for (const file of packagedFiles("@julusian/jpeg-turbo")) {
-    requirePinned(file);
-    if (works(file.path)) return { path: file.path, origin: "pinned" };
+    const loadPath = pinnedPath(file);
+    if (works(loadPath)) return { path: file.path, loadPath, origin: "pinned" };
   }
   const path = (SYSTEM[process.platform] ?? []).find(works);
-  return path === undefined ? undefined : { path, origin: "system" };
+  return path === undefined ? undefined : asNamed(path, "system");
 }
 
 function works(path: string): boolean {

@@ -11,7 +11,7 @@ import { AlexNetError, CheckpointError } from "../errors.ts";
 import { openToRead, reason, requirePlainFolder } from "../files.ts";
 import type { Tap } from "../model/tap.ts";
 import { openSafetensors, writeSafetensors } from "../model/safetensors.ts";
-import { cacheAdvice, cacheFolder, ownCacheFolder } from "../native/cache.ts";
+import { cacheAdvice, ownCacheFolder } from "../native/cache.ts";
 import { count, plural } from "../words.ts";
 import { vectorsStart, writeVectors, type Vectors } from "./features.ts";
 import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";

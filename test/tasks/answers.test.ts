@@ -71,8 +71,16 @@ describe("answers", () => {
 describe("CSV", () => {
   test("quotes where they are needed; numbers of seven digits; nothing for what is not there", () => {
     expect(csvLine(["a", "b,c", 'say "no"', " x", "line\nend", 3, 1 / 3, undefined])).toBe(
-      `a,"b,c","say ""no"""," x","line\nend",3,0.3333333,\n`,
+      `a,"b,c","say ""no"""," x",line\\u{a}end,3,0.3333333,\n`,
     );
+  });
+
+  test("runs nothing in a spreadsheet, and shows what can't be seen", () => {
+    const formulas = ["=cmd()", "+1", "-1", "@x", " =1", "\t=1", "\uff1dcmd"];
+    expect(formulas.map((cell) => csvLine([cell]))).toEqual([
+      "'=cmd()\n", "'+1\n", "'-1\n", "'@x\n", `' =1\n`, "\\u{9}=1\n", "'\uff1dcmd\n",
+    ]); // prettier-ignore
+    expect(csvLine(["gnp.\u202ecat", "\x1b[31m", "a\u200db", -1])).toBe("gnp.\\u{202e}cat,\\u{1b}[31m,a\u200db,-1\n");
   });
 
   test("any number of rows", async () => {

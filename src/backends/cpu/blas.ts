@@ -15,10 +15,10 @@ const NO_TRANSPOSE = 111;
 const TRANSPOSE = 112;
 
 /** @throws Error when the library or a symbol is missing */
-export function openBlas({ path, prefix }: BlasLibrary, memory: WebAssembly.Memory): Gemm {
-  singleThreaded(path, prefix);
+export function openBlas({ loadPath, prefix }: BlasLibrary, memory: WebAssembly.Memory): Gemm {
+  singleThreaded(loadPath, prefix);
   const name = `${prefix}cblas_sgemm`;
-  const multiply = dlopen(path, { [name]: sgemm }).symbols[name]!;
+  const multiply = dlopen(loadPath, { [name]: sgemm }).symbols[name]!;
   // The address stays when the memory grows: engines reserve the maximum of a shared memory at once.
   const base = Number(ptr(new Uint8Array(memory.buffer)));
   const at = (address: number) => (base + address) as Pointer;

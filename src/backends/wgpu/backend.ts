@@ -2,7 +2,7 @@
 import { totalmem } from "node:os";
 import { refuseInComputeWorker } from "../../compute_worker.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
-import { cacheFolder } from "../../native/cache.ts";
+import { ownCacheFolder } from "../../native/cache.ts";
 import {
   checkAllocation,
   checkElements,
@@ -59,7 +59,7 @@ export interface WgpuBackend extends Backend {
 /** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for a wrong ALEXNET_TUNE */
 export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> {
   refuseInComputeWorker("a device is opened");
-  const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = cacheFolder("tuning") } = options;
+  const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = ownCacheFolder("tuning") } = options;
   const wanted = options.tune ?? tuneFromEnvironment();
   const device = await Device.open(options.adapter, timestamps ? [] : ["timestamps"]);
   const queue = new Queue(device, options.clock?.now);

@@ -83,10 +83,10 @@ export function loadWgpu(): Promise<Wgpu> {
 }
 
 async function load(): Promise<Wgpu> {
-  const { path } = await findWgpu();
+  const { path, loadPath } = await findWgpu();
   let wgpu: Wgpu;
   try {
-    wgpu = dlopen(path, functions).symbols;
+    wgpu = dlopen(loadPath, functions).symbols;
   } catch (error) {
     throw new DeviceError(`wgpu-native can't be loaded from ${path}: ${(error as Error).message}`, { cause: error });
   }

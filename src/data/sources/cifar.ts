@@ -5,7 +5,7 @@
  */
 import { join } from "node:path";
 import { DataError } from "../../errors.ts";
-import { cacheFolder } from "../../native/cache.ts";
+import { ownCacheFolder } from "../../native/cache.ts";
 import type { Dataset } from "../dataset.ts";
 import { leave, type Listing } from "../listing.ts";
 import { download } from "./download.ts";
@@ -34,7 +34,7 @@ export interface FetchOptions {
 /** The path of an archive in the cache folder, where it is downloaded to when it isn't there. @throws DataError */
 export async function fetchCifar(
   name: string,
-  { progress, address = ADDRESS, archives = ARCHIVES, folder = cacheFolder("data") }: FetchOptions,
+  { progress, address = ADDRESS, archives = ARCHIVES, folder = ownCacheFolder("data") }: FetchOptions,
 ): Promise<string> {
   const { file, md5 } = archives[name]!;
   return download({ url: address + file, path: join(folder, file), md5, progress });
