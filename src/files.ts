@@ -27,6 +27,9 @@ import { AlexNetError } from "./errors.ts";
 // Windows has neither flag: there are no pipes among its files, and O_EXCL alone refuses a link.
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_WRONLY } = constants;
 
+/** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
+export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
+
 /** Writes some bytes at the end of a file being written, or over those that are `at` a place. */
 export type Append = (bytes: Uint8Array, at?: number) => void;
 
@@ -55,7 +58,7 @@ export async function replaceFile(
     renameSync(temporary, path);
     syncFolder(dirname(path));
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     if (error instanceof AlexNetError) throw error;
     throw new AlexNetError(`can't write ${path}: ${reason(error)}`, { cause: error });
   }
@@ -75,8 +78,17 @@ export function replaceFileSync(path: string, contents: Uint8Array | string, mod
     }
     renameSync(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw error;
+  }
+}
+
+/** Removes a file as far as that can be done: what went wrong before is what has to be said. */
+function discard(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A disk that has become read-only, for one.
   }
 }
 
@@ -100,39 +112,34 @@ function writeAll(file: number, bytes: Uint8Array, at?: number): void {
   }
 }
 
-/** Adds to the end of a file, which is made if it is not there. @throws what the system says; NotPlainError */
+/** Adds to the end of a file, which is made if it is not there. @throws what the system says, or that it is no file */
 export function appendToFile(path: string, contents: Uint8Array | string): void {
-  requirePlain(path, lstatSync(path, { throwIfNoEntry: false }));
+  requireFile(lstatSync(path, { throwIfNoEntry: false }));
   const file = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
   try {
-    requireFile(path, fstatSync(file));
+    requireFile(fstatSync(file));
     writeAll(file, bytesOf(contents));
   } finally {
     closeSync(file);
   }
 }
 
-/** A link, a pipe or a device where a file or folder should be, or a file that is too large. */
-export class NotPlainError extends AlexNetError {}
-
 /**
- * All of a file. It is opened only if it is a file: opening a pipe would wait for somebody to write to it.
- * @param limit its size may not be larger, in bytes
- * @throws what the system says; NotPlainError when it is a link, a pipe or a device, or too large
+ * All of a file. Links are not followed, and nothing but a file is opened: a pipe would wait for somebody to write to it.
+ * @param limit it may have no more bytes
+ * @throws what the system says, or that it is no file, or too large
  */
 export function readPlainFile(path: string, limit: number): Buffer {
-  requireFile(path, lstatSync(path));
-  return readAll(path, openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK), limit);
+  requireFile(lstatSync(path));
+  return readAll(openSync(path, READ_AT_ONCE | O_NOFOLLOW), limit);
 }
 
 /** Reads a file from its beginning, and closes it. */
-function readAll(path: string, file: number, limit: number): Buffer {
+function readAll(file: number, limit: number): Buffer {
   try {
     const found = fstatSync(file);
-    requireFile(path, found);
-    if (found.size > limit) {
-      throw new NotPlainError(`${path} has ${found.size} bytes, more than the ${limit} that such a file may have`);
-    }
+    requireFile(found);
+    if (found.size > limit) throw new Error(`it has ${found.size} bytes, more than the ${limit} allowed here`);
     const bytes = Buffer.alloc(found.size);
     let length = 0;
     for (let read; length < bytes.length && (read = readSync(file, bytes, length, bytes.length - length, length)) > 0;)
@@ -145,37 +152,37 @@ function readAll(path: string, file: number, limit: number): Buffer {
 
 /** All of a file that the user named; a link to one will do. @throws as `readPlainFile` */
 export function readFileUpTo(path: string, limit: number): Buffer {
-  return readAll(path, openToRead(path), limit);
+  return readAll(openToRead(path), limit);
 }
 
 /**
  * Opens a file, or a link to one, to be read. It never waits, as opening a pipe would.
  * @returns its descriptor
- * @throws what the system says; NotPlainError when it is a folder, a pipe or a device
+ * @throws what the system says, or that it is no file
  */
 export function openToRead(path: string): number {
-  requireFile(path, statSync(path));
-  return openSync(path, O_RDONLY | O_NONBLOCK);
+  requireFile(statSync(path));
+  return openSync(path, READ_AT_ONCE);
 }
 
 /**
  * Makes sure that there are only files and folders in a folder that somebody else may have made, so that nothing that is
  * read or written there lies elsewhere.
  * @param levels how deep to look
- * @throws NotPlainError that names the first thing that is neither; what the system says
+ * @throws AlexNetError that names the first thing that is neither; what the system says
  */
 export function requirePlainFolder(folder: string, levels = Infinity): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
-    requirePlain(path, entry);
-    if (entry.isDirectory() && levels > 1) requirePlainFolder(path, levels - 1);
+    if (entry.isDirectory()) {
+      if (levels > 1) requirePlainFolder(path, levels - 1);
+    } else if (!entry.isFile()) {
+      throw new AlexNetError(`${path} is ${kindOf(entry)}: here may be files and folders only, so remove it`);
+    }
   }
 }
 
 type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" | "isSocket">;
-
-/** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
-export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
 
 /** Says what something is that is neither a file nor a folder; undefined for those. */
 export function specialKind(found: Kind): "pipe" | "socket" | "device" | undefined {
@@ -183,13 +190,8 @@ export function specialKind(found: Kind): "pipe" | "socket" | "device" | undefin
   return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
 }
 
-function requireFile(path: string, found: Kind): void {
-  if (!found.isFile()) throw new NotPlainError(`${path} is ${kindOf(found)}, and should be a file: remove it`);
-}
-
-function requirePlain(path: string, found: Kind | undefined): void {
-  if (!found || found.isFile() || found.isDirectory()) return;
-  throw new NotPlainError(`${path} is ${kindOf(found)}: here may be files and folders only, so remove it`);
+function requireFile(found: Kind | undefined): void {
+  if (found && !found.isFile()) throw new Error(`it is ${kindOf(found)}`);
 }
 
 function kindOf(found: Kind): string {

@@ -15,7 +15,7 @@ export const RUNS = "runs";
 /** No JSON and no log that this program writes is larger: a line has some 200 bytes, and there is one every 50 steps. */
 const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
-/** A text file of a run. @throws NotPlainError; what the system says */
+/** A text file of a run. @throws as `readPlainFile` */
 function readText(path: string): string {
   return readPlainFile(path, MAX_TEXT_BYTES).toString("utf8");
 }
@@ -227,7 +227,7 @@ export function newRun(prefix: string, folder = RUNS): Run {
   }
 }
 
-/** The folder --out named. @throws UsageError when it holds a run already; NotPlainError for links and the like in it */
+/** The folder --out named. @throws UsageError when it holds a run already; AlexNetError for links and the like in it */
 export function namedRun(path: string): Run {
   const run = new Run(path);
   if (["config.json", "last.safetensors", "best.safetensors"].some((file) => existsSync(join(run.path, file)))) {
@@ -244,7 +244,7 @@ export function namedRun(path: string): Run {
   return run;
 }
 
-/** A run that somebody else may have made. @throws NotPlainError when there is more in its folder than files and folders */
+/** A run that somebody else may have made. @throws AlexNetError when there is more in its folder than files and folders */
 function openRun(path: string): Run {
   requirePlainFolder(path);
   return new Run(path);
@@ -252,7 +252,7 @@ function openRun(path: string): Run {
 
 /**
  * The run of a name: a path, or the name of a folder in runs/, or "latest".
- * @throws UsageError when there is none; NotPlainError when there is more in its folder than files and folders
+ * @throws UsageError when there is none; AlexNetError when there is more in its folder than files and folders
  */
 export function findRun(name: string, file: "config.json" | "best.safetensors" = "config.json"): Run {
   if (name !== "latest") {

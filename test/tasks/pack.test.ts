@@ -198,7 +198,7 @@ describe("report.csv", () => {
     expect(rows[0]).toEqual(["file", "packed", "problem"]);
     expect(rows.slice(1).sort()).toEqual(
       [
-        [`${odd}/class a/${awkward}`, "no", "it is no JPEG, PNG or WebP image"],
+        [`${odd}/class a/${awkward.replace("\n", "\\u{a}")}`, "no", "it is no JPEG, PNG or WebP image"],
         [`${odd}/class a/cut.jpg`, "no", "its JPEG data are cut short: the end marker is missing"],
         [`${odd}/class a/damaged.jpg`, "no", "it can't be decoded: Huffman table 0x00 was not defined"],
         [`${odd}/class b/named.JPEG`, "yes", "it is named as JPEG, and is PNG"],
