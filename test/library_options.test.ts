@@ -77,6 +77,28 @@ const NETWORKS: readonly Refusal<Backend>[] = [
   ],
 ];
 
+const CHECKPOINTS: readonly Refusal<Backend>[] = [
+  [
+    "ShapeError: saveCheckpoint: 2 class names for a model of 10 classes",
+    (backend) => save(backend, { classes: ["ant", "bee"] }),
+  ],
+  [
+    "ShapeError: saveCheckpoint: the mean is a Float32Array of 3 numbers, must be a Float32Array of 32 × 32 × 3",
+    (backend) => save(backend, { mean: new Float32Array(3) }),
+  ],
+  [
+    'UsageError: saveCheckpoint: there is no option "epoch"; there are model, classes, mean, velocities and state',
+    (backend) => save(backend, { epoch: 3 }),
+  ],
+];
+
+function save(backend: Backend, other: object): Promise<void> {
+  const model = new Model(small, backend);
+  const classes = Array.from({ length: 10 }, (_, k) => `class ${k}`);
+  const contents = { model, classes, mean: new Float32Array(32 * 32 * 3), state: {}, ...other };
+  return library.saveCheckpoint("/nowhere/at/all", contents);
+}
+
 const DATA: readonly Refusal<Backend>[] = [
   [
     "ShapeError: createLoader: batch is 0, must be a whole number from 1 on",
@@ -208,7 +230,7 @@ describe("the library", () => {
   let backend: Backend;
   beforeEach(() => void (backend = openReference()));
   afterEach(() => backend.close());
-  for (const refusals of [NETWORKS, DATA, TASKS]) testRefusals(refusals, () => backend);
+  for (const refusals of [NETWORKS, CHECKPOINTS, DATA, TASKS]) testRefusals(refusals, () => backend);
 
   test("a rate of a layer that is no number", async () => {
     const model = new Model(small, backend);

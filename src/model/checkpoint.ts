@@ -5,7 +5,8 @@
  */
 import type { Tensor } from "../autograd/tensor.ts";
 import { format } from "../autograd/tensor.ts";
-import { CheckpointError } from "../errors.ts";
+import { CheckpointError, ShapeError } from "../errors.ts";
+import { checkOptions, show, type OptionKinds } from "../options.ts";
 import { layerOf, type Model } from "./model.ts";
 import type { Network } from "./recipe.ts";
 import {
@@ -33,13 +34,27 @@ export interface CheckpointContents {
   readonly state: unknown;
 }
 
+const CONTENTS: OptionKinds<CheckpointContents> = {
+  ...{ model: "object", classes: "string[]", mean: "any", velocities: "any?", state: "any" },
+};
+
 /**
  * Writes atomically; the same contents give the same bytes.
  * @param previous where the checkpoint that was there is kept
- * @throws AlexNetError when it can't be written
+ * @throws AlexNetError when it can't be written; ShapeError or UsageError for contents that don't belong to the model
  */
 export async function saveCheckpoint(path: string, contents: CheckpointContents, previous?: string): Promise<void> {
-  const { model, velocities = [] } = contents;
+  checkOptions("saveCheckpoint", contents, CONTENTS);
+  const { model, classes, mean, velocities = [] } = contents;
+  const { record } = model.network;
+  if (classes.length !== model.classes) {
+    throw new ShapeError(`saveCheckpoint: ${classes.length} class names for a model of ${model.classes} classes`);
+  }
+  if (!(mean instanceof Float32Array) || mean.length !== record * record * 3) {
+    throw new ShapeError(
+      `saveCheckpoint: the mean is ${show(mean)} of ${mean.length} numbers, must be a Float32Array of ${record} × ${record} × 3`,
+    );
+  }
   const source = (name: string, tensor: Tensor): TensorSource => ({
     name,
     shape: tensor.shape,
