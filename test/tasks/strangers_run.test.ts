@@ -140,6 +140,6 @@ test.skipIf(process.platform === "win32")("a pipe that is named as a set is refu
   const { code, stderr } = await cli(["look", at("p.tar"), "--out", at("look.png")], { cwd: folder.path });
   expect([code, stderr]).toEqual([
     1,
-    expect.stringMatching(/p\.tar: it is a folder, a pipe or a device, and no file\n$/),
+    expect.stringMatching(/p\.tar is a pipe, which can't be read from one place to another: save it to a file\n$/),
   ]);
 });
