@@ -39,6 +39,24 @@ const PARTS: Readonly<Record<string, Part>> = {
   smooth: { key: "smooth", usual: 0.1, most: 0.9, values: "a share of the label from 0 to 0.9" },
 };
 
+/** Whether something read from a file can be an augmentation. */
+export function isAugmentation(value: unknown): value is Augmentation {
+  const found = (value ?? {}) as Augmentation;
+  const { sharedCrop, divideBy } = found;
+  return (
+    Object.values(PARTS).every(({ key, most, values }) => {
+      const strength = found[key];
+      return values === SWITCH.values
+        ? typeof strength === "boolean"
+        : typeof strength === "number" && strength >= 0 && strength <= most;
+    }) &&
+    Number.isSafeInteger(sharedCrop) &&
+    sharedCrop > 0 &&
+    Number.isFinite(divideBy) &&
+    divideBy > 0
+  );
+}
+
 /**
  * What --augment asks for; the recipe's where nothing was said. How many images share a crop and what they are divided
  * by, as in the program of 2012, stays the recipe's in any case.

@@ -5,10 +5,11 @@ import { UsageError } from "../errors.ts";
 import type { OptionKinds } from "../options.ts";
 import { findNetwork } from "../model/networks.ts";
 import { CUTS, type Cut } from "../model/parts.ts";
-import { NO_AUGMENTATION, type Recipe, type Schedule } from "../model/recipe.ts";
+import type { Recipe, Schedule } from "../model/recipe.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import { DEVICE_OPTIONS, type DeviceOptions } from "./device.ts";
 import { layersNamed, learningLayers, ratesNamed } from "./fine_tune.ts";
+import { checkSettings } from "./settings.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
 
@@ -115,8 +116,6 @@ export function makeConfig(
         `with: name a folder to train on`,
     );
   }
-  const seed = options.seed ?? 0;
-  if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed ${seed}: must be a whole number from 0 on`);
   const config: TrainConfig = {
     network,
     from: options.from ?? null,
@@ -137,29 +136,17 @@ export function makeConfig(
     biasRate: recipe.biasRate,
     biasDecay: recipe.biasDecay,
     augmentation: makeAugmentation(recipe.augmentation, options.augment),
-    seed,
+    seed: options.seed ?? 0,
     split: checkCut(options.split ?? "none"),
     device: options.device ?? "auto",
     blas: options.blas ?? null,
     threads: options.threads ?? null,
     tune: options.tune ?? null,
   };
-  checkCount("--epochs", config.epochs);
-  checkCount("--batch", config.batch);
-  check("--momentum", config.momentum, config.momentum >= 0 && config.momentum < 1, "at least 0 and below 1");
-  check("--decay", config.decay, config.decay >= 0 && config.decay < Infinity, "at least 0, and finite");
+  checkSettings(config, (setting) => `--${kebab(setting)}`);
   if (config.freeze.length === learningLayers(own).length) {
     throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${network} that learns`);
   }
-  check("--fraction", config.fraction, config.fraction > 0 && config.fraction <= 1, "above 0 and at most 1");
-  if (config.limit !== null) checkCount("--limit", config.limit);
-  check("--balance", config.balance, config.balance >= 0 && config.balance <= 1, "from 0 to 1");
-  for (const [name, weight] of Object.entries(config.weights ?? {})) {
-    const isWeight = typeof weight === "number" && weight >= 0 && weight < Infinity;
-    if (!isWeight)
-      throw new UsageError(`--weights: "${name}" has ${JSON.stringify(weight)}: must be a number from 0 on`);
-  }
-  check("--hold-out", config.holdOut, config.holdOut > 0 && config.holdOut < 1, "between 0 and 1");
   return config;
 }
 
@@ -184,13 +171,8 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     ...config,
     ...(data !== undefined && { data: locate(data) }),
     ...(val !== undefined && { val: locate(val) }),
-    // A run that was begun before there were all these settings names some of them only.
-    ...{ from: config.from ?? null, freeze: config.freeze ?? [], layerRates: config.layerRates ?? {} },
-    ...{ fraction: config.fraction ?? 1, limit: config.limit ?? null },
-    ...{ balance: config.balance ?? 0, weights: config.weights ?? null },
-    augmentation: { ...NO_AUGMENTATION, ...config.augmentation },
     epochs: epochs ?? config.epochs,
-    split: split === undefined ? (config.split ?? null) : checkCut(split),
+    split: split === undefined ? config.split : checkCut(split),
     // Another device has other options.
     ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
     ...(blas === undefined ? {} : { blas }),

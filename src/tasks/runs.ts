@@ -4,10 +4,11 @@
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { AlexNetError, CheckpointError, UsageError } from "../errors.ts";
+import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../files.ts";
 import type { TrainConfig } from "./config.ts";
 import type { StartEvent } from "./events.ts";
+import { parseConfig } from "./settings.ts";
 
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";
@@ -101,11 +102,10 @@ export class Run {
   /** @throws CheckpointError when there is none, or it is damaged. */
   readConfig(): TrainConfig {
     try {
-      const config = JSON.parse(readText(this.#config)) as Partial<TrainConfig> | null;
-      if (typeof config?.network !== "string" || typeof config.schedule !== "object") throw new Error("it is damaged");
-      return config as TrainConfig;
+      return parseConfig(JSON.parse(readText(this.#config)));
     } catch (error) {
-      throw new CheckpointError(`${this.path} is not a run that can be used: config.json: ${reason(error)}`, {
+      const problem = oneLine(reason(error));
+      throw new CheckpointError(`${this.path} is not a run that can be used: config.json: ${problem}`, {
         cause: error,
       });
     }

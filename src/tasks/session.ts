@@ -51,12 +51,17 @@ export const freshState = (axes: ColourAxes): State => ({
 /** Whether something read from a file can be a state. */
 export function isState(value: unknown): value is State {
   const { epoch, batch, step, bestError, schedule, scores, axes } = (value ?? {}) as Partial<State>;
-  const counts = [epoch, batch, step, scores?.images, schedule?.waited, schedule?.drops];
+  const { images, wrong1, wrong5, loss } = (scores ?? {}) as Partial<Scores>;
+  const counts = [epoch, batch, step, images, wrong1, wrong5, schedule?.waited, schedule?.drops];
+  const isVector = (vector: unknown) => Array.isArray(vector) && vector.length === 3 && vector.every(Number.isFinite);
   return (
     counts.every((count) => Number.isSafeInteger(count) && count! >= 0) &&
-    [bestError, schedule!.best].every((error) => error === null || typeof error === "number") &&
-    Array.isArray(axes?.values) &&
-    Array.isArray(axes.vectors)
+    [bestError, schedule!.best].every((error) => error === null || Number.isFinite(error)) &&
+    Number.isFinite(loss) &&
+    isVector(axes?.values) &&
+    Array.isArray(axes!.vectors) &&
+    axes!.vectors.length === 3 &&
+    axes!.vectors.every(isVector)
   );
 }
 

@@ -182,8 +182,7 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
     device,
     ...(blas === null ? {} : { blas }),
     ...(threads === null ? {} : { threads }),
-    // A run that was begun before there was this setting has none.
-    ...(typeof tune === "boolean" && { tune }),
+    ...(tune === null ? {} : { tune }),
   };
   return openDeviceOf(options, ranks);
 }

@@ -2,10 +2,11 @@
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { UsageError } from "../../src/errors.ts";
-import { alexnet2012, findNetwork } from "../../src/model/networks.ts";
+import { alexnet2012, findNetwork, networks } from "../../src/model/networks.ts";
 import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION } from "../../src/model/recipe.ts";
 import { rateAt, freshSchedule } from "../../src/optim/schedule.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/tasks/config.ts";
+import { parseConfig } from "../../src/tasks/settings.ts";
 
 const make = (options: TrainOptions, network = "alexnet") => makeConfig(options, network, "/data", null);
 
@@ -131,8 +132,37 @@ describe("a resumed run", () => {
 
   test("from before there were resized crops and the like goes on without them", () => {
     const before = { crop: true, mirror: false, colour: 0.1, sharedCrop: 1, divideBy: 1 } as typeof config.augmentation;
-    const { augmentation } = changeConfig({ ...config, augmentation: before }, { resume: "x" });
+    const { augmentation } = parseConfig({ ...config, augmentation: before });
     expect(augmentation).toEqual({ ...PAPER_AUGMENTATION, mirror: false });
+  });
+
+  test.each([
+    ["an empty file", {}, "network undefined: must be text"],
+    ["no object", [], "it holds no settings"],
+    ["a word as a number", { momentum: "a" }, 'momentum "a": must be at least 0 and below 1'],
+    ["more epochs than can be counted", { epochs: 1e308 }, "epochs 1e+308: must be a whole number above 0"],
+    ["a negative limit", { limit: -5 }, "limit -5: must be a whole number above 0"],
+    ["negative weights", { weights: { cat: -1 } }, 'weights: "cat" has -1: must be a number from 0 on'],
+    ["a rate that is none", { layerRates: { conv1: "x" } }, 'layerRates: "conv1" has "x": must be a number from 0 on'],
+    ["codes of a terminal", { weights: { "\x1b[31mcat": null } }, 'weights: " [31mcat" has null: must be a number'],
+    ["an unknown schedule", { schedule: { kind: "magic" } }, "schedule an Object: must be a schedule with its rates"],
+    ["a schedule without a rate", { schedule: { kind: "cosine", rate: null } }, "schedule an Object: must be a sch"],
+    ["no phases", { schedule: { kind: "phases", phases: [] } }, "schedule an Object: must be a schedule"],
+    ["an augmentation out of range", { augmentation: { jitter: 7 } }, "augmentation an Object: must be the strengths"],
+    ["half a crop", { augmentation: { crop: 0.5 } }, "augmentation an Object: must be the strengths of its parts"],
+    ["another cut", { split: "thirds" }, 'split "thirds": must be towers, owt, or null'],
+    ["half a thread", { threads: 0.5 }, "threads 0.5: must be a whole number above 0"],
+    ["layers that are no names", { freeze: [1] }, "freeze an Array: must be a list of layers' names"],
+    ["paths that are none", { data: 7 }, "data 7: must be text"],
+  ])("whose config.json has %s is refused", (what, settings, message) => {
+    const json = what === "an empty file" || Array.isArray(settings) ? settings : { ...config, ...settings };
+    expect(() => parseConfig(json)).toThrow(UsageError);
+    expect(() => parseConfig(json)).toThrow(message);
+  });
+
+  test("of any network's recipe is taken", () => {
+    for (const { name } of networks)
+      expect(parseConfig(JSON.parse(JSON.stringify(make({}, name))))).toEqual(make({}, name));
   });
 
   test("keeps what is not said, and takes epochs and device", () => {
