@@ -6,6 +6,7 @@
 import { stat } from "node:fs/promises";
 import { count } from "../words.ts";
 import { nameWithin, subset, type Dataset } from "./dataset.ts";
+import { show } from "../options.ts";
 import type { Opened } from "./open.ts";
 
 export interface Inventory {
@@ -68,13 +69,35 @@ export function inventoryText({ images, ...head }: Inventory): string {
 
 /** @throws Error when the text is no inventory */
 export function parseInventory(text: string): Inventory {
-  const [head, ...lines] = text.trimEnd().split("\n");
-  const { format, classes, train, isHeldOut } = JSON.parse(head!) as Inventory & { format: string };
-  if (format !== FORMAT) throw new Error(`its format is ${JSON.stringify(format)}, not "${FORMAT}"`);
-  const images = lines.map((line) => JSON.parse(line) as Item);
-  const isWhole = train <= images.length && images.every(([, label]) => typeof classes[label] === "string");
-  if (!isWhole) throw new Error("its numbers make no sense");
-  return { classes, images, train, isHeldOut };
+  const lines = linesOf(text);
+  const { format, classes, train, isHeldOut } = (lines.next().value ?? {}) as Partial<Inventory> & { format: unknown };
+  if (format !== FORMAT) throw new Error(`its format is ${show(format)}, not "${FORMAT}"`);
+  const areNames = Array.isArray(classes) && classes.every((name) => typeof name === "string");
+  if (!areNames || typeof isHeldOut !== "boolean") throw new Error("its first line makes no sense");
+  const images: Item[] = [];
+  for (const item of lines) {
+    if (!isItem(item, classes.length)) throw new Error(`image ${images.length} makes no sense`);
+    images.push(item);
+  }
+  const isWhole = Number.isSafeInteger(train) && train! >= 0 && train! <= images.length;
+  if (!isWhole) throw new Error(`${show(train)} of ${images.length} images are to train on`);
+  return { classes, images, train: train!, isHeldOut };
+}
+
+/** One at a time: of a stranger's file not all is taken in before the first thing that is wrong. */
+function* linesOf(text: string): Generator<unknown> {
+  for (let at = 0; at < text.length;) {
+    const end = text.indexOf("\n", at);
+    yield JSON.parse(text.slice(at, end < 0 ? undefined : end));
+    at = end < 0 ? text.length : end + 1;
+  }
+}
+
+function isItem(item: unknown, classes: number): item is Item {
+  if (!Array.isArray(item) || item.length !== 3) return false;
+  const [name, label, stamp] = item as unknown[];
+  const isLabel = Number.isInteger(label) && (label as number) >= 0 && (label as number) < classes;
+  return typeof name === "string" && isLabel && (typeof stamp === "string" || Number.isFinite(stamp));
 }
 
 const KINDS = ["added", "removed", "changed", "moved to another class", "moved to the other part"] as const;

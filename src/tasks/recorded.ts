@@ -2,7 +2,7 @@
  * The images that a run began with, as its folder has them: when it goes on, or is evaluated on what it was trained on,
  * they are compared with those that are there, and divided into training and validation as they were.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { isAbsolute } from "node:path";
 import { promisify } from "node:util";
 import { gunzip, gzip } from "node:zlib";
@@ -16,14 +16,15 @@ import {
 } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
 import { choose } from "../data/sampling.ts";
-import { CheckpointError, DataError } from "../errors.ts";
+import { CheckpointError, DataError, oneLine } from "../errors.ts";
+import { readPlainFile } from "../files.ts";
 import { count, plural } from "../words.ts";
 import type { TrainConfig, TrainOptions } from "./config.ts";
 import type { Run } from "./runs.ts";
 import { reduceSets, type Source } from "./sets.ts";
 
-/** ImageNet's 1.3 million images take 80 MB. */
-const MAX_BYTES = 2 ** 30;
+/** What is there now may be less than there was, but not by more than this: ImageNet's 1.3 million images take 80 MB. */
+const MORE_BYTES = 2 ** 27;
 
 /** @throws DataError when what a run was trained on is no longer where it was */
 export function requireData(run: Run, { data, val }: Source): void {
@@ -138,11 +139,12 @@ export async function compareWithRun(
 /** Undefined when it is what the text says. */
 async function readInventory({ imagesFile }: Run, text: string): Promise<Inventory | undefined> {
   try {
-    const kept = await promisify(gunzip)(readFileSync(imagesFile), { maxOutputLength: MAX_BYTES });
+    const limit = text.length + MORE_BYTES;
+    const kept = await promisify(gunzip)(readPlainFile(imagesFile, limit), { maxOutputLength: limit });
     return kept.equals(Buffer.from(text)) ? undefined : parseInventory(kept.toString("utf8"));
   } catch (error) {
     throw new CheckpointError(
-      `${imagesFile} is damaged: ${(error as Error).message}: if the images are still those that the run began with, ` +
+      `${imagesFile} is damaged: ${oneLine((error as Error).message)}: if the images are still those that the run began with, ` +
         `delete this file, and it is written again`,
       { cause: error },
     );

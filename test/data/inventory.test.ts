@@ -248,7 +248,16 @@ test("what is no inventory is said to be none", () => {
   expect(parseInventory(text(head, ["x", 0, 7])).images).toEqual([["x", 0, 7]]);
   expect(() => parseInventory("")).toThrow();
   expect(() => parseInventory(text({ ...head, format: "2" }))).toThrow('its format is "2", not "alexnet-images-1"');
-  expect(() => parseInventory(text(head))).toThrow("its numbers make no sense");
-  expect(() => parseInventory(text(head, ["x", 1, 7]))).toThrow("its numbers make no sense");
+  expect(() => parseInventory(text(head))).toThrow("1 of 0 images are to train on");
+  for (const item of [["x", 1, 7], ["x", 0], [7, 0, 7], ["x", -1, 7], ["x", 0, null], {}, null]) {
+    expect(() => parseInventory(text(head, item))).toThrow("image 0 makes no sense");
+  }
+  for (const of of [
+    { ...head, classes: 7 },
+    { ...head, classes: [7] },
+    { ...head, isHeldOut: 1 },
+  ]) {
+    expect(() => parseInventory(text(of))).toThrow("its first line makes no sense");
+  }
   expect(() => parseInventory(text(head, ["x", 0, 7]).slice(0, -4))).toThrow();
 });

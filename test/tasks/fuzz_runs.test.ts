@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { Measurements } from "../../src/backends/wgpu/measurements.ts";
+import { openDataset, type Opened } from "../../src/data/open.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { reluForward } from "../../src/ops/activation.ts";
@@ -11,7 +12,9 @@ import { changeConfig } from "../../src/tasks/config.ts";
 import { openDashboard } from "../../src/tasks/dashboard/server.ts";
 import { readHistory } from "../../src/tasks/history.ts";
 import { LockedError, lockFolder } from "../../src/tasks/lock.ts";
+import { compareWithRun } from "../../src/tasks/recorded.ts";
 import { Run } from "../../src/tasks/runs.ts";
+import { closeSets } from "../../src/tasks/sets.ts";
 import { train } from "../../src/tasks/train.ts";
 import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
@@ -21,13 +24,19 @@ const CONTROLS = /[\x00-\x1f\x7f-\x9f]/;
 const folder = temporaryFolder();
 afterAll(folder.remove);
 const path = join(folder.path, "run");
+const photos = join(folder.path, "photos");
+let whole: Opened | undefined;
 
 /** What is read of each file; true when it says something. */
-const READERS: Readonly<Record<string, (run: Run) => boolean>> = {
+const READERS: Readonly<Record<string, (run: Run) => boolean | Promise<boolean>>> = {
   "config.json": (run) => changeConfig(run.readConfig(), {}).network !== "",
   "start.json": (run) => run.readStart() !== undefined,
   "confusion.json": (run) => run.readConfusion() !== undefined,
   "log.jsonl": (run) => readHistory(run).epochs.length > 0,
+  "images.jsonl.gz": async (run) => {
+    const recorded = await compareWithRun(run, { data: photos, val: null, holdOut: 0.1, seed: 0 }, whole!, () => {});
+    return recorded !== null && recorded.changes === null;
+  },
   "last.safetensors": (run) => {
     openCheckpoint(run.last).close();
     return true;
@@ -36,21 +45,23 @@ const READERS: Readonly<Record<string, (run: Run) => boolean>> = {
 
 describe("a run", () => {
   beforeAll(async () => {
-    const data = await makePhotos(join(folder.path, "photos"), 3, 10);
+    const data = await makePhotos(photos, 3, 10);
     await train({ ...tiny, data, epochs: 2, out: path });
+    whole = await openDataset(data);
   }, 60_000);
+  afterAll(() => whole && closeSets(whole));
 
   test.each(Object.keys(READERS))(
     "%s",
-    (name) => {
+    async (name) => {
       const [file, run, read] = [join(path, name), new Run(path), READERS[name]!];
       const whole = readFileSync(file);
-      expect(read(run)).toBe(true);
+      expect(await read(run)).toBe(true);
       let good = 0;
       for (let round = 0; round < ROUNDS; round++) {
         writeFileSync(file, mutate(whole, round));
         try {
-          if (read(run)) good++;
+          if (await read(run)) good++;
         } catch (error) {
           if (!(error instanceof AlexNetError)) throw new Error(`round ${round}: no AlexNetError`, { cause: error });
           expect(error.message).not.toContain("\n");

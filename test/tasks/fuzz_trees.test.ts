@@ -51,7 +51,16 @@ beforeAll(async () => {
 
 type Below = (limit: number) => number;
 
-const NAMES = ["samples", "lock", "lock.json", "log.csv", "report.html", "mistakes.png", "last.previous.safetensors"];
+const NAMES = [
+  "images.jsonl.gz",
+  "samples",
+  "lock",
+  "lock.json",
+  "log.csv",
+  "report.html",
+  "mistakes.png",
+  "last.previous.safetensors",
+];
 const NUMBERS = [0, -1, 0.5, 1e308, -0, 2 ** 53, 100_000, null];
 
 /** Anything in JSON, nested a little. */
