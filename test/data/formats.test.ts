@@ -19,6 +19,7 @@ const libraries = { native: openTurbojpeg(), WebAssembly: openTurbojpegWasm() };
 /** What Pillow reads, and this program does not. */
 const REFUSED: Readonly<Record<string, string>> = {
   "jpeg half a scan, and an end": "it can't be decoded: Corrupt JPEG data: premature end of data segment",
+  "jpeg lossless, grey": "it can't be decoded: Unsupported color conversion request",
   "png palette missing":
     "it can't be decoded: Decode image failed Format error decoding Png: Missing palette of indexed image.",
   "webp lossless, a frame smaller than the animation": "the first frame of its animation does not cover the picture",

@@ -143,6 +143,8 @@ def jpegs():
         add(f"jpeg restart markers, {rows}, progressive", cjpeg("-sample", "2x2", "-progressive", "-restart", rows))
     add("jpeg arithmetic", cjpeg("-arithmetic", "-sample", "2x2"))
     add("jpeg arithmetic, progressive", cjpeg("-arithmetic", "-sample", "2x2", "-progressive"))
+    for name, lossless in LOSSLESS.items():
+        add(name, base64.b64decode(lossless))
     add("jpeg one pixel", cjpeg(stdin=saved(PICTURE.crop((0, 0, 1, 1)), "PPM")))
     # Colours.
     jpeg = cjpeg("-sample", "1x1")
@@ -189,6 +191,26 @@ def with_grey_sampling(jpeg):
     parts, rest = segments(jpeg)
     frame = lambda part: part[:-2] + b"\x22" + part[-1:]
     return [(marker, frame(part) if marker == 0xC0 else part) for marker, part in parts], rest
+
+
+# 17 × 17 pixels by libjpeg-turbo 3.1.3 with TJPARAM_LOSSLESS, which cjpeg has from 3.0 on.
+LOSSLESS = {
+    "jpeg lossless": (
+        "/9j/7gAOQWRvYmUAZAAAAAAA/8MAEQgAEQARA1IRAEcRAEIRAP/EABkAAAMBAQEAAAAAAAAAAAAAAAIDBAEAB//aAAwDUgBHAEIAAQAA72T2"
+        "21yrWptYiw0WbPX01WTUjK8JXrkamRiZTnk6eTpZBll7stcq1qbDTac9ez17PVktIzPXI9crUyMTKU8mzydNIMsvDljlWtTYabDnr2evp6em"
+        "pCV4SvXK1UhokNEuzyZNKMsnANjlWMTWxNZIrKerpqcmoGZ4SuXK1MrEyEiXZ5MmlGaXlrrautia2JqJFRIp6ajJ6BmcErlysVKxMpIl5EvT"
+        "SjNLyQqaqlqqjTSSKdRT07+neMzgmauVi5jTLqZdnl5EwzS8lVDV0mqg00Eigkv6d+TtGdwzMXMa5jVNqZdRNyJhnm6dL2rea3mlxJfqXchu"
+        "TtydgTsCclzGubUz8mbkzYifp0tYtprcSmklupZyWchgoMZzCcgnJc+qn5U/JnxE/TIMwYa2Eo9UeqPknyDxJCggn0EaCNXPykcqflI6VGms"
+        "iAiWWq3VFytxJYncToo4E6KOWnVoxaOWnpZsIeIO1favuX3K7ldiuxPYnhVwp4E8CeBPArpJxIR0B0B5Y6GcscVnLzFZisxXCrMVwq4FaKuk"
+        "mXor0V8AcAaAcAYAcseWOLzl5i8xfYvsVwr6SZPCnhVwq4VcK+BXCHAvgHgHljwZwdwdwbgdJLPmI7EYKexHCnhVwq4V6K+ENEeHNHtDtHdH"
+        "pJZs6bMnzJ8yfsR2I7E9itxe4GiBYO5xZxCRZ//Z"
+    ),
+    "jpeg lossless, grey": (
+        "/9j/4AAQSkZJRgABAQAAAQABAAD/wwALCAARABEBAREA/8QAGAAAAwEBAAAAAAAAAAAAAAAAAAIDBAH/2gAIAQEAAQAANu3bs2a9Wm960cFN"
+        "u3Zt169Wm960bops27NmvXp03vV37xTZs169erTovatG7xTXr16tWnRotalGBTVp1adOm97Vo/eimjTo0aL3rajv3ope97XtWtKM/Q4Vrata"
+        "Uo7s3Q4PSju7uzd70A6zN1ut3p07wOAAAAACqqrxec5w4HSc5oiIirznACMZSlOSTVV4HTPCEYRlKc0XgdM2bPnzwhGU0RQb/9k="
+    ),
+}
 
 
 # EXIF ----------------------------------------------------------------------------------------------------------------
