@@ -53,9 +53,11 @@ async function run(file: string, rounds: number, options: readonly string[] = []
 /** The tests of a file whose inputs are damaged, as `-t` takes them: all but those of what is large on purpose. */
 async function parsersOf(file: string): Promise<Parser[]> {
   const { said } = await run(file, LISTED_INPUTS);
-  // With few inputs the shares of good and bad ones may be wrong, so that a test fails; it is there all the same.
-  return [...said.matchAll(/^\((?:pass|fail)\) (.*?) \[[\d.]+m?s\]$/gm)]
-    .map(([, name]) => name!.replaceAll(" > ", " "))
+  // With few inputs the shares of good and bad ones may be wrong, so that a test fails, and is listed once more at the end;
+  // it is there all the same.
+  const names = [...said.matchAll(/^\((?:pass|fail)\) (.*?) \[[\d.]+m?s\]$/gm)].map(([, name]) => name!);
+  return [...new Set(names)]
+    .map((name) => name.replaceAll(" > ", " "))
     .filter((name) => !name.startsWith("what takes too much"))
     .map((name) => ({ file, name }));
 }
