@@ -44,7 +44,7 @@ export function filesBelow(root: string, paths: readonly string[], remarks: Rema
 
 /**
  * Paths below a folder as its files are called: macOS stores an é decomposed (NFD), others as one character (NFC), and
- * a list may come from elsewhere than the files. What is not there stays as it is.
+ * a list may come from elsewhere than the files. Paths of missing files stay as they are.
  */
 export async function asStored(root: string, paths: readonly string[]): Promise<string[]> {
   const listed = new Map<string, Promise<ReadonlyMap<string, string>>>();
@@ -55,7 +55,7 @@ export async function asStored(root: string, paths: readonly string[]): Promise<
   };
   const stored: string[] = [];
   for (const path of paths) {
-    // All others have one spelling.
+    // Most paths have one spelling only.
     if (path.normalize("NFC") === path.normalize("NFD")) {
       stored.push(path);
       continue;
@@ -70,7 +70,7 @@ export async function asStored(root: string, paths: readonly string[]): Promise<
   return stored;
 }
 
-/** By each name itself, and composed where no other is called so. */
+/** Finds each name by itself, and by its composed form unless another file has that name. */
 function byComposed(names: readonly string[]): Map<string, string> {
   return new Map([
     ...names.map((name) => [name.normalize(), name] as const),
@@ -116,7 +116,7 @@ async function walk(found: Walk, below: string, above: readonly string[]): Promi
   if (above.includes(here)) return leave("circular link", below);
   const entries = await readdir(here, { withFileTypes: true }).catch(unreadable);
   const isBroken = ({ name }: { name: string }) => name.includes("\ufffd");
-  // By such a name, in which something was replaced, no file can be opened.
+  // A name in which bytes were replaced opens no file.
   const bytes = entries.some(isBroken) ? await readdir(here, { encoding: "buffer" }) : [];
   const whole = new Set(bytes.map(spelled));
   for (const name of bytes) if (spelled(name) === undefined) leave("broken name", pathOf(escaped(name)));

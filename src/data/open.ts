@@ -66,7 +66,7 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
   }
   requireWhole("openDataset", { seed }, 0);
   const opened: Contents[] = [];
-  // Of each path its own: what a source asks for is what it said itself.
+  // One for each path: a source may ask what was said of its own files.
   const [own, others] = [new Remarks(), new Remarks()];
   const remarks = () => [...own.list(), ...others.list()];
   try {
@@ -104,7 +104,7 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
   }
 }
 
-/** A part in place of which another set is used. */
+/** Says that a part is left alone because --val names another set. */
 function remarkUnused(part: Dataset, remarks: Remarks): void {
   for (let i = 0; i < part.length; i++) remarks.add("unused part", part.nameOf(i));
 }

@@ -92,8 +92,13 @@ describe("train", () => {
   test("other files are counted", async () => {
     await makePhotos(at("mixed"), 2, 10);
     writeFileSync(at("mixed", "c0", "notes.txt"), "notes");
-    const text = await output(["train", "mixed", ...TINY, "--epochs", "1", "--out", "mixed-run"]);
-    expect(text).toContain("18 images to train on, 2 to validate with, 2 classes, 1 other files passed over\n");
+    const args = ["train", "mixed", ...TINY, "--epochs", "1", "--out", "mixed-run"];
+    const { code, stdout, stderr } = await cli(args, { cwd: folder.path });
+    expect([code, stderr.replaceAll("\\", "/")]).toEqual([
+      0,
+      "left alone: 1 file that is no image (mixed/c0/notes.txt)\n",
+    ]);
+    expect(stdout).toContain("18 images to train on, 2 to validate with, 2 classes\n");
   });
 });
 

@@ -97,6 +97,7 @@ describe("what it prints", () => {
         .reduce((sum, file) => sum + statSync(path("json", file)).size, 0),
       imagesPerSecond: expect.any(Number),
       problems: [],
+      remarks: [],
     });
   });
 

@@ -18,11 +18,7 @@ async function arrange(listing: Listing): Promise<Contents> {
   const { paths, name } = listing;
   if (paths.length === 0) throw new DataError(`${name} is empty: ${LAYOUT}`);
   const images = await imagesAmong(listing, paths.keys());
-  if (images.length === 0) {
-    throw new DataError(
-      `${name} holds ${paths.length} files but no class folder with JPEG, PNG or WebP images: ${LAYOUT}`,
-    );
-  }
+  if (images.length === 0) throw withoutClasses(name, paths.length);
   // Archives often hold everything below one more folder, with a text or two beside it.
   let depth = 0;
   while (allBelow(listing, images, depth)) depth++;
@@ -75,7 +71,7 @@ function arrangeParts(
     // Some archives have training_set/training_set.
     while (own.length > 0 && partOf(folderAt(listing, own[0]!, at) ?? "") === part && allBelow(listing, own, at)) at++;
     if (own.some((i) => folderAt(listing, i, at) !== undefined)) return byClass(listing, own, at, name);
-    if (part === "train") throw new DataError(`${name} holds ${own.length} images but no class folder: ${LAYOUT}`);
+    if (part === "train") throw withoutClasses(name, own.length);
     leave(listing, "unlabelled part", own);
     return undefined;
   };
@@ -86,21 +82,28 @@ function arrangeParts(
   return other ? { train, val: other } : { all: train };
 }
 
-/** The images whose class is the folder at `depth`. */
+function withoutClasses(name: string, files: number): DataError {
+  return new DataError(
+    `${name} holds ${plural(files, "file")} but no class folder with JPEG, PNG or WebP images: ${LAYOUT}`,
+  );
+}
+
+/** The images whose class is the folder at `depth`. @throws DataError when there are none */
 function byClass(listing: Listing, images: readonly number[], depth: number, name: string): Dataset {
   const classFiles = new Map<string, number[]>();
+  const outside: number[] = [];
   for (const i of images) {
     const folder = folderAt(listing, i, depth);
-    if (folder === undefined) leave(listing, "no class", [i]);
+    if (folder === undefined) outside.push(i);
     else add(classFiles, folder, i);
   }
-  if (classFiles.size === 0)
-    throw new DataError(`${name} holds ${plural(images.length, "image")} but no class folder: ${LAYOUT}`);
+  if (classFiles.size === 0) throw withoutClasses(name, images.length);
+  leave(listing, "no class", outside);
   const { keys, labels, indices } = group(listing, classFiles);
   return imagesOf(listing, { name, classes: classNames(keys), labels, indices });
 }
 
-/** Of a set with as many parts more classes are expected. */
+/** A set with more classes than this is not taken for parts. */
 const MOST_PARTS = 3;
 
 /** Says that a few classes may be parts whose names are not known, such as train1 and test1. */
