@@ -18,5 +18,5 @@ fn relu_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgrou
     return;
   }
   let bits = bitcast<u32>(y[i]);
-  dx[i] = select(dy[i], 0.0, bits == 0u || bits - 0x80000000u <= 0x7f800000u);
+  dx[i] = select(dy[i], 0.0, (bits == 0u) | (bits - 0x80000000u <= 0x7f800000u));
 }

@@ -5,9 +5,10 @@
 //   losses_n = -sum over k of t[k, n] * log p[k, n], 0 from image `valid` on
 //   ranks_n  = number of classes more probable than the label; of those tied with it, the ones before it count
 //
+// z, p: K × N; labels, others, shares, losses, ranks: N. Where other and label are the same the share is not looked at.
 // A logit that is NaN makes the loss and every p of its image NaN, and counts as the largest, tied with others that are.
-// z, p: K × N; labels, others, shares, losses, ranks: N. Where other and label are the same the share is not looked at. A workgroup computes 8 images, so that neighbours read neighbouring addresses.
-// 32 teams share the classes; what they find is put together in pairs, always in the same order.
+// A workgroup computes 8 images, so that neighbours read neighbouring addresses. 32 teams share the classes; what they
+// find is put together in pairs, always in the same order.
 
 const IMAGES = 8u;
 const TEAMS = 32u;

@@ -1,4 +1,4 @@
-/** NaN stays NaN, as in PyTorch: a training that has diverged must not look well. */
+/** NaN stays NaN: a training that has diverged must not look well. What is expected here is what PyTorch 2.15 gives. */
 import { describe, expect, test } from "bun:test";
 import { Tape } from "../../src/autograd/tape.ts";
 import type { Tensor } from "../../src/autograd/tensor.ts";
