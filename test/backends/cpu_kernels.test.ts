@@ -4,19 +4,18 @@
  */
 import { afterAll, describe, expect, test } from "bun:test";
 import { addKernel } from "../../src/autograd/tape.ts";
-import type { Backend, Buffer, HostArray } from "../../src/backends/backend.ts";
+import type { HostArray } from "../../src/backends/backend.ts";
 import { openCpu } from "../../src/backends/cpu/backend.ts";
 import { cpuKernels } from "../../src/backends/cpu/kernels/index.ts";
-import { access, elementType, type Kernel } from "../../src/backends/kernel.ts";
-import { openReference } from "../../src/backends/reference.ts";
+import { access, type Kernel } from "../../src/backends/kernel.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/ops/conv2d.ts";
 import { dropoutKernel } from "../../src/ops/dropout.ts";
 import { linearBackwardW, linearBackwardX, linearForward } from "../../src/ops/linear.ts";
 import { lrnBackward, lrnForward } from "../../src/ops/lrn.ts";
 import { rowSum } from "../../src/ops/row_sum.ts";
 import { casesOf } from "../../src/tasks/doctor/kernel_cases.ts";
-import type { KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
-import { expectClose, randomArray } from "../helpers/data.ts";
+import { checkCase, expectedOf, type KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
+import { randomArray } from "../helpers/data.ts";
 
 /** Sums of some thousand products. */
 const TOLERANCE = 1e-5;
@@ -120,38 +119,14 @@ test("every kernel of the backend has a case", () => {
   expect([...cpuKernels.keys()].filter((name) => name !== "copy" && !covered.has(name))).toEqual([]);
 });
 
-/** What a kernel wrote. Results are NaN or all ones beforehand, so that one left out shows. */
-async function run(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Map<string, HostArray>> {
-  const made: Record<string, Buffer> = {};
-  for (const [name, spec] of Object.entries(kernel.buffers)) {
-    const given = buffers[name]!;
-    const unwritten = elementType(spec) === "u32" ? new Uint32Array(length(given)).fill(~0) : undefined;
-    made[name] = backend.allocate(elementType(spec), length(given));
-    const nothing = unwritten ?? new Float32Array(length(given)).fill(NaN);
-    backend.write(made[name], typeof given === "number" ? nothing : given);
-  }
-  backend.run(kernel, made, uniforms);
-  const results = new Map<string, HostArray>();
-  for (const [name, spec] of Object.entries(kernel.buffers)) {
-    if (access(spec) !== "read") results.set(name, await backend.read(made[name]!));
-    backend.free(made[name]!);
-  }
-  return results;
-}
-
 for (const blas of [true, false]) {
   for (const threads of [1, 3]) {
     describe(`${threads} threads, ${blas ? "BLAS if there is one" : "WebAssembly"}`, async () => {
       const backend = await openCpu({ threads, blas });
       afterAll(() => backend.close());
       test.each(cases.map((each) => [each.kernel.name, each.title, each] as const))("%s %s", async (_, __, each) => {
-        const expected = await run(openReference("f64"), each);
-        const actual = await run(backend, each);
-        for (const [name, numbers] of expected) {
-          const got = actual.get(name)!;
-          if (each.tolerance === 0 || numbers instanceof Uint32Array) expect([...got]).toEqual([...numbers]);
-          else expectClose(name, got, numbers, Math.max(each.tolerance, TOLERANCE));
-        }
+        const tolerance = each.tolerance && Math.max(each.tolerance, TOLERANCE);
+        expect(await checkCase(backend, { ...each, tolerance }, await expectedOf(each))).toBeUndefined();
       });
     });
   }
