@@ -32,7 +32,7 @@ export function compileShim(source: URL): Shim {
     // Several lines, which name the file.
     const said = (error as Error).message.trim().replaceAll(/\s*\n\s*/g, "; ");
     throw new DeviceError(
-      `no GPU can be used, since Bun ${Bun.version} can't compile C on ${process.platform} ${process.arch}: ${said}: ` +
+      `Bun ${Bun.version} can't compile the C code that a GPU needs, on ${process.platform} ${process.arch}: ${said}: ` +
         "use --device cpu, or another version of Bun",
       { cause: error },
     );
