@@ -351,11 +351,14 @@ describeBackends(
 
     test("more kernels are timed than one set of timestamps holds", async () => {
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
+      const start = performance.now();
       const times = await gpu.profile(() => {
         for (let i = 0; i < 2500; i++) gpu.run(add, { x, y }, { size: 1 });
       });
+      const wall = performance.now() - start;
       expect(times.length).toBe(2500);
-      expect(times.every(({ kernel, ms }) => kernel === "add" && ms >= 0 && ms < 1000)).toBe(true);
+      expect(times.every(({ kernel, ms }) => kernel === "add" && ms >= 0)).toBe(true);
+      expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeLessThanOrEqual(wall);
       expect((await gpu.read(y))[0]).toBe(2500);
     });
 

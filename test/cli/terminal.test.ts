@@ -12,7 +12,7 @@ const COLUMNS = 60;
 
 // Bun has no terminals on Windows.
 describe.skipIf(process.platform === "win32")("at a terminal", () => {
-  beforeAll(() => makePhotos(join(folder.path, "photos"), 2, 40));
+  beforeAll(() => makePhotos(join(folder.path, "photos"), 2, 100));
   const train = (out: string, env: Record<string, string> = {}) =>
     cliAtTerminal(["train", "photos", ...TINY, "--epochs", "1", "--out", out], { cwd: folder.path, env });
 

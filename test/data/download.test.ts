@@ -49,7 +49,10 @@ afterAll(async () => {
 });
 
 let made = 0;
-function fetching(page: string, { expected = md5(contents), part }: { expected?: string; part?: Uint8Array } = {}) {
+function fetching(
+  page: string,
+  { expected = md5(contents), part, ...more }: { expected?: string; part?: Uint8Array; stallMs?: number } = {},
+) {
   const path = join(root, `file${made++}`);
   if (part) writeFileSync(`${path}.part`, part);
   const lines: string[] = [];
@@ -59,7 +62,7 @@ function fetching(page: string, { expected = md5(contents), part }: { expected?:
     path,
     md5: expected,
     progress: (line) => lines.push(line),
-    stallMs: 300,
+    ...more,
   });
   return { path, done, lines };
 }
@@ -96,9 +99,9 @@ test("another file than expected is not kept, and one that broke off is", async 
     /\/ranged came with the MD5 [0-9a-f]{32} instead of [0-9a-f]{32}: try again$/,
   );
   expect(readdirSync(root).some((name) => join(root, name).startsWith(other.path))).toBe(false);
-  const silent = fetching("/silent");
+  const silent = fetching("/silent", { stallMs: 1500 });
   expect(await complaint(silent.done)).toMatch(
-    /^can't download http:.*\/silent: nothing came for 0.3 s: try again \(the first 0.0 MB are kept\), or download it yourself/,
+    /^can't download http:.*\/silent: nothing came for 1.5 s: try again \(the first 0.0 MB are kept\), or download it yourself/,
   );
   expect(readFileSync(`${silent.path}.part`).length).toBe(1000);
 });

@@ -4,7 +4,7 @@ import { Threads } from "../../src/data/threads.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import type { Job } from "./threads_worker.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const url = new URL("./threads_worker.ts", import.meta.url);
 const made: Threads<Job, number>[] = [];
@@ -89,7 +89,7 @@ test("a process with idle threads ends by itself, and waits for jobs that it gav
     threads.run({ double: 3, afterMs: 100 }).then((result) => console.log(result));
   `;
   const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "pipe" });
-  const kill = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  const kill = setTimeout(() => child.kill("SIGKILL"), 60_000);
   expect(await new Response(child.stdout).text()).toBe("6\n");
   await child.exited;
   clearTimeout(kill);

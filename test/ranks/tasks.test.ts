@@ -80,6 +80,6 @@ describe.skipIf(missing !== undefined)(`work of several ranks${missing ? ` (skip
     const { code, stderr, seconds } = await together(2, ["evaluate", "nowhere", "--model", "run", ...CPU]);
     expect(code).not.toBe(0);
     expect(stderr).toContain("nowhere");
-    expect(seconds).toBeLessThan(30);
+    expect(seconds).toBeLessThan(60);
   });
 });

@@ -126,7 +126,7 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     process.kill(victim, "SIGKILL");
     const { code, seconds, stderr, stdout } = await ended(child);
     expect(code).not.toBe(0);
-    expect(seconds).toBeLessThan(30);
+    expect(seconds).toBeLessThan(60);
     // The launcher says it: it is the one who knows.
     expect(stderr + stdout).toMatch(/[Kk]illed|signal 9|EXIT CODE: 9/);
     expect((await train(2, ["--resume", "killed", "--epochs", "2"])).code).toBe(0);
@@ -140,7 +140,7 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     expect(stderr).toContain(
       "rank 2 of 3 differs from rank 0: seed is 3, and not given of rank 0: start all ranks alike",
     );
-    expect(seconds).toBeLessThan(30);
+    expect(seconds).toBeLessThan(60);
     expect(existsSync(join(folder.path, "never"))).toBe(false);
   });
 

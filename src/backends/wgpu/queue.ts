@@ -44,7 +44,7 @@ export class Queue {
   /** Kernels since the last submission, and how many of them make the next one by themselves. */
   #kernels = 0;
   #ahead = FIRST_KERNELS;
-  /** The most that it may have. */
+  /** The most kernels that a submission may have. */
   #most = FIRST_KERNELS;
   /** Kernels submitted so far, how many of them are known to be done, and since when the device works on the others. */
   #submitted = 0;

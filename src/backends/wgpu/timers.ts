@@ -26,7 +26,7 @@ export interface Timer {
 export interface Clock {
   /** The host's time in ms, since any moment. */
   now(): number;
-  /** Makes a timer of the first kind: by the device's clock where it can be read, else by the host's; or of the next. */
+  /** What times kernels, the best first: the device's clock where it can be read, then the host's. */
   readonly timers: readonly (() => Timer)[];
 }
 
@@ -37,8 +37,8 @@ export function createClock(device: Device, queue: Queue, staging: Staging): Clo
 }
 
 /**
- * The least time of some runs of a kernel, in ms. It blocks until they are done. Drivers have been seen to report equal
- * or falling timestamps, so a time that is not above 0 is dropped, and where none is left the next timer is used.
+ * The least time of some runs of a kernel, in ms. It blocks until they are done. A time that is not above 0 comes from
+ * timestamps that are equal or wrong, and is dropped; where none is left, the next timer is used.
  *
  * @param dispatch queues one run
  * @throws DeviceError

@@ -22,8 +22,14 @@ export class Progress {
   #points: StepPoint[] = [];
   #pointMs = POINT_MS;
   #pointAt = -Infinity;
+  readonly #now: () => number;
   /** Another number whenever the curves have changed. */
   version = 0;
+
+  /** @param now the time, in ms */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
 
   see(event: TrainEvent): void {
     switch (event.type) {
@@ -65,7 +71,7 @@ export class Progress {
   }
 
   #addPoint({ epoch, batch, batches, loss, top1, imagesPerSecond }: StepEvent): void {
-    const now = performance.now();
+    const now = this.#now();
     if (now - this.#pointAt < this.#pointMs) return;
     this.#pointAt = now;
     this.#points.push({ at: epoch - 1 + batch / batches, loss, top1, imagesPerSecond });

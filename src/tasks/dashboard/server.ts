@@ -32,14 +32,15 @@ export interface Dashboard {
 /**
  * Serves the page on 127.0.0.1.
  * @param port a free one if 0
+ * @param now the time, in ms: decides how often pictures are drawn
  * @throws UsageError when the port is taken or is none
  */
-export function openDashboard(port = 0): Dashboard {
+export function openDashboard(port = 0, now = () => performance.now()): Dashboard {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
     throw new UsageError(`--dashboard ${port}: must be a port, a whole number from 0 to 65535`);
   }
   const token = randomBytes(16).toString("hex");
-  const [progress, gate, snapshots] = [new Progress(), new Gate(), new Snapshots()];
+  const [progress, gate, snapshots] = [new Progress(now), new Gate(), new Snapshots(now)];
   const state = (query: URLSearchParams): Response => {
     snapshots.wanted();
     const palette = query.get("dark") === "1" ? DARK : LIGHT;

@@ -28,25 +28,31 @@ export class Snapshots {
   samples: Picture | undefined;
   /** Counted up when there is a new one. */
   readonly versions = { filters: 0, samples: 0 };
+  readonly #now: () => number;
   #wantedAt = -Infinity;
   #nextAt = -Infinity;
   /** The epoch that the samples are of. */
   #sampled: number | undefined;
 
+  /** @param now the time, in ms */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
   /** A page has asked. */
   wanted(): void {
-    this.#wantedAt = performance.now();
+    this.#wantedAt = this.#now();
   }
 
   /** Draws what is out of date, if somebody looks. */
   async take(session: Session): Promise<void> {
-    const start = performance.now();
+    const start = this.#now();
     if (start - this.#wantedAt > WANTED_MS || start < this.#nextAt) return;
     // Whatever fails now is not tried again at every step.
     this.#nextAt = start + FILTERS_MS;
     await this.#drawFilters(session);
     if (this.#sampled !== session.state.epoch) await this.#drawSamples(session);
-    const end = performance.now();
+    const end = this.#now();
     this.#nextAt = Math.max(this.#nextAt, end + (end - start) / SHARE);
   }
 

@@ -168,13 +168,18 @@ async function raceSize(
   rmSync(folder, { recursive: true, force: true });
   const sets = await openSets(configOf(wanted));
   try {
-    const total = Math.floor(MARGIN * seconds * pace);
-    const epochs = Math.max(1, Math.ceil(total / sets.train.length));
-    // The limit holds for the images to test with too, and those are all wanted.
-    return { epochs, limit: Math.max(sets.val.length, Math.min(sets.train.length, Math.floor(total / epochs))) };
+    return raceLength(seconds * pace, sets.train.length, sets.val.length);
   } finally {
     await closeSets(sets);
   }
+}
+
+/** The epochs, and the images of each, of a race that has time for about `most` images of training. */
+export function raceLength(most: number, train: number, val: number): { epochs: number; limit: number } {
+  const total = Math.floor(MARGIN * most);
+  const epochs = Math.max(1, Math.ceil(total / train));
+  // The limit holds for the images to test with too, and those are all wanted.
+  return { epochs, limit: Math.max(val, Math.min(train, Math.floor(total / epochs))) };
 }
 
 function configOf(options: TrainOptions & { readonly model: string }): TrainConfig {
