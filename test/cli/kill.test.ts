@@ -15,7 +15,7 @@ afterAll(folder.remove);
 const options = { cwd: folder.path };
 const KILLS = Number(process.env.KILLS ?? 20);
 /** More than are done between all the kills. */
-const EPOCHS = 20 + Math.ceil(KILLS / 2);
+const EPOCHS = 20 + KILLS;
 const TIMEOUT_MS = 60_000 + 12_000 * KILLS;
 
 /**

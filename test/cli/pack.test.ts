@@ -217,7 +217,7 @@ test(
     for (let kills = 0; kills < KILLS; kills++) {
       const before = shardsOf("killed");
       // After so many new shards, and some time. The first is often killed before it has made anything.
-      const [count, ms] = [kills === 0 ? 0 : Math.floor(6 * random()), 40 * random() ** 2];
+      const [count, ms] = [kills === 0 ? 0 : Math.floor(6 * random()), 20 * random() ** 2];
       const child = startCli([...PACK, "killed"], options);
       const errors = new Response(child.stderr).text();
       while (shardsOf("killed").size < before.size + count && child.exitCode === null) await Bun.sleep(1);
