@@ -229,6 +229,13 @@ function syncFolder(path: string): void {
   }
 }
 
+/** Whether a name is a URL, of which the system would only say that there is no such file. */
+export function isUrl(name: string): boolean {
+  return /^[a-z][a-z\d+.-]+:\/\//i.test(name);
+}
+
+export const NOT_FETCHED = "URLs are not fetched: download it first, and name the file";
+
 /** What the system says of a failed file operation, without the path that the caller names anyway. */
 export function reason(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };

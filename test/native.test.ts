@@ -347,6 +347,16 @@ test("a download that failed is not tried again on the same day", async () => {
   });
 });
 
+test("nothing is fetched that could not be kept: what to set is said", async () => {
+  const file = join(folder, "no-folder");
+  writeFileSync(file, "");
+  await withEnvironment({ WGPU_LIB_PATH: undefined, ALEXNET_CACHE: file }, async () => {
+    await expect(provideWgpu(() => {})).rejects.toThrow(
+      /can't be kept at .*no-folder.*: part of the path is a file: set ALEXNET_CACHE to a folder that can be written to$/,
+    );
+  });
+});
+
 test("every source has a hash of its own and a wheel", () => {
   const sources = [WGPU, OPENBLAS].flatMap(({ sources }) => Object.values(sources));
   for (const { sha256, wheel, inside, file } of sources) {

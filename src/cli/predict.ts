@@ -1,3 +1,4 @@
+import { RUNS } from "../tasks/runs.ts";
 import { predict, type Prediction } from "../tasks/predict.ts";
 import { printRemarks, sayRemarks } from "./remarks.ts";
 import { bar, bold, cyan, dim, here, label, percent, print, printJson, say, table, plural } from "./terminal.ts";
@@ -53,8 +54,8 @@ export default verb({
       print(dim(`by ${network}, ${here(weights)}`));
       if (boxed) {
         say.info(
-          `nothing was trained here yet, so this is the network in the box: it knows ${boxed.map(label).join(", ")}. ` +
-            `One for your photos:  bun run train FOLDER`,
+          `there is no trained run in ${RUNS}/, so this is the network in the box: it knows ` +
+            `${boxed.map(label).join(", ")}. Name another with --model; train one on your photos:  bun run train FOLDER`,
         );
       }
       if (picture) print(`${bold(here(picture.file))}: ${plural(picture.images, "image")}`);

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
-import { reason } from "../files.ts";
+import { reason, isUrl, NOT_FETCHED } from "../files.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
@@ -109,8 +109,14 @@ function remarkUnused(part: Dataset, remarks: Remarks): void {
   for (let i = 0; i < part.length; i++) remarks.add("unused part", part.nameOf(i));
 }
 
-/** How a set is remembered: by its absolute path, or by its name when it goes by one and there is no such path. */
+/** @throws DataError for a URL */
+function refuseUrl(path: string): void {
+  if (isUrl(path)) throw new DataError(`${path}: ${NOT_FETCHED}`);
+}
+
+/** How a set is remembered: by its absolute path, or by its name when it goes by one and there is no such path. @throws DataError for a URL */
 export function locate(data: string): string {
+  refuseUrl(data);
   const isName = SOURCES.some((source) => source.names?.includes(data)) && !existsSync(data);
   return isName ? data : resolve(data);
 }
@@ -125,6 +131,7 @@ export async function readImage(path: string): Promise<Encoded> {
 }
 
 async function openPath(path: string, progress: Progress, remarks: Remarks): Promise<Contents> {
+  refuseUrl(path);
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw new DataError(`can't read ${path}: ${reason(error)}`, { cause: error });

@@ -98,7 +98,7 @@ async function build(folder: string, print: string, options: IndexOptions): Prom
   note(`making an index of ${plural(dataset.length, "image")}, ${count(megabytes)} MB, in ${folder}`);
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
   // The old one would not belong to the new vectors.
-  rmSync(sketchFile, { force: true });
+  if (existsSync(sketchFile)) rmSync(sketchFile);
   const images: number[] = [];
   await writeVectors(file, options, (index) => images.push(index));
   const rows = images.length;

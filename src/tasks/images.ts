@@ -13,14 +13,15 @@ import { Reader } from "../data/reading.ts";
 import { Remarks, withRemarks, type Remark } from "../data/remarks.ts";
 import { classNames } from "../data/sources/synsets.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { reason, specialKind } from "../files.ts";
+import { reason, specialKind, isUrl, NOT_FETCHED } from "../files.ts";
 import type { Raster } from "../pictures/raster.ts";
 import { drawable } from "./thumbnails.ts";
 
 export interface NamedImage {
   /** As it was named: a path, or "-" for standard input. */
   readonly name: string;
-  readonly image: Place | Encoded;
+  /** Or why there is none, as in a folder without images. */
+  readonly image: Place | Encoded | DataError;
 }
 
 /** This many images go through a network at once. */
@@ -36,31 +37,40 @@ export interface NamedImages {
 
 /**
  * The images that were named, and those in the folders that were, in order; "-" is an image on standard input, and a
- * pipe is read to its end.
- * @throws UsageError when nothing was named; DataError for a folder without images, or one that can't be read
+ * pipe is read to its end. What can't be used is among them, with the reason.
+ * @throws UsageError when nothing was named
  */
 export async function findImages(named: readonly string[]): Promise<NamedImages> {
   if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
   const images: NamedImage[] = [];
   const remarks = new Remarks();
   for (const name of named) {
-    const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
-    // A shell makes a pipe of <(command).
-    const isPiped = name === "-" || (found && specialKind(found));
-    if (isPiped) images.push({ name, image: { kind: "encoded", bytes: await readPiped(name) } });
-    else {
-      const names = found?.isDirectory() ? await imagesIn(name, remarks) : [name];
-      for (const each of names) images.push({ name: each, image: { path: resolve(each), offset: 0 } });
+    try {
+      images.push(...(await imagesAt(name, remarks)));
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      images.push({ name, image: error });
     }
   }
   return { images, remarks: remarks.list() };
+}
+
+/** @throws DataError for a folder without images, and what can't be read */
+async function imagesAt(name: string, remarks: Remarks): Promise<NamedImage[]> {
+  if (isUrl(name)) throw new DataError(NOT_FETCHED);
+  const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
+  // A shell makes a pipe of <(command).
+  const isPiped = name === "-" || (found && specialKind(found));
+  if (isPiped) return [{ name, image: { kind: "encoded", bytes: await readPiped(name) } }];
+  const names = found?.isDirectory() ? await imagesIn(name, remarks) : [name];
+  return names.map((each) => ({ name: each, image: { path: resolve(each), offset: 0 } }));
 }
 
 async function imagesIn(folder: string, remarks: Remarks): Promise<string[]> {
   const listing = await openFolder(folder, remarks);
   const files = (await imagesAmong(listing, listing.paths.keys())).map((i) => listing.paths[i]!).sort();
   if (files.length > 0) return files.map((file) => join(folder, file));
-  throw withRemarks(new DataError(`there is no JPEG, PNG or WebP image in the folder ${folder}`), remarks.list());
+  throw withRemarks(new DataError("there is no JPEG, PNG or WebP image in this folder"), remarks.list());
 }
 
 /** @throws DataError when it can't be read, or has more bytes than an image file may have */
@@ -106,13 +116,15 @@ async function decodeAll(
   side: number,
   records: SharedArrayBuffer,
 ): Promise<DecodeResult> {
+  const results: DecodeResult = images.map(({ image }) => (image instanceof DataError ? image.message : undefined));
+  const rows = images.flatMap(({ image }, row) => (image instanceof DataError ? [] : [{ row, image }]));
   // Starting threads takes longer than decoding an image.
-  if (images.length === 1) return [await decodeAlone(images[0]!.image, side, new Uint8Array(records))];
-  return (await decodeRows(
-    records,
-    side,
-    images.map(({ image }, row) => ({ row, image })),
-  ))!;
+  const decoded =
+    images.length === 1 && rows.length === 1
+      ? [await decodeAlone(rows[0]!.image, side, new Uint8Array(records))]
+      : (await decodeRows(records, side, rows))!;
+  for (const [k, { row }] of rows.entries()) results[row] = decoded[k];
+  return results;
 }
 
 async function decodeAlone(image: Place | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
@@ -128,7 +140,10 @@ async function decodeAlone(image: Place | Encoded, side: number, record: Uint8Ar
 
 /** The image, small. @returns undefined when it can't be drawn */
 export function thumbnailOfNamed({ image }: NamedImage): Promise<Raster | undefined> {
-  return drawable(async () => ("kind" in image ? image : readImage(image.path)));
+  return drawable(async () => {
+    if (image instanceof DataError) throw image;
+    return "kind" in image ? image : readImage(image.path);
+  });
 }
 
 /** The class that an image's folder is called by, as ImageNet's and everybody's sets are sorted; undefined if none. */

@@ -10,7 +10,7 @@ import type { Progress } from "../data/sources/source.ts";
 import { ilsvrcClasses, unlike } from "../data/sources/synsets.ts";
 import { CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
-import { reason, readFileUpTo } from "../files.ts";
+import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../files.ts";
 import { EXPORT_FORMAT } from "../model/export/safetensors.ts";
 import { readBinaryproto } from "../model/import/caffe.ts";
 import { matchNetwork, type Match } from "../model/import/match.ts";
@@ -149,7 +149,7 @@ async function locate(file: string, progress: Progress): Promise<string> {
   // A word alone was meant as a name.
   const names = Object.keys(NAMED);
   const known = /[./\\]/.test(file) ? "" : `${suggest(file, names)}; by name there is ${names.join(", ")}`;
-  throw new UsageError(`there is no file ${file}${known}`);
+  throw new UsageError(isUrl(file) ? `${file}: ${NOT_FETCHED}` : `there is no file ${file}${known}`);
 }
 
 /** All of them, before anything is written: what can't be read is found out now. */

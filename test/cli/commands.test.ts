@@ -229,6 +229,34 @@ describe("predict", () => {
     expect(jsonLines(programs.stdout).map((line) => "error" in line)).toEqual([false, true, true, true, false]);
   });
 
+  test("a folder without images, and a URL, among good ones", async () => {
+    mkdirSync(at("hollow"));
+    const args = ["predict", "hollow", images[0]!, "https://example.org/a.jpg", ...run];
+    const { code, stdout, stderr } = await cli(args, { cwd: folder.path });
+    expect(stderr.split("\n")).toEqual([
+      "error: hollow: there is no JPEG, PNG or WebP image in this folder",
+      "error: https://example.org/a.jpg: URLs are not fetched: download it first, and name the file",
+      "",
+    ]);
+    expect(stdout).toStartWith(images[0]!);
+    expect(code).toBe(1);
+    const programs = await cli([...args, "--json"], { cwd: folder.path });
+    expect(programs.stderr).toBe("");
+    expect(programs.code).toBe(1);
+    const lines = jsonLines(programs.stdout);
+    expect(lines.map(({ image }) => image).sort()).toEqual([images[0]!, "hollow", "https://example.org/a.jpg"].sort());
+    expect(lines.filter((line) => "error" in line).length).toBe(2);
+  });
+
+  test("without a run: by the network in the box, which is said", async () => {
+    mkdirSync(at("fresh"));
+    const { code, stderr } = await cli(["predict", join("..", images[0]!), ...CPU], { cwd: at("fresh") });
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /^there is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model; /,
+    );
+  });
+
   test("more output than a pipe holds reaches a slow reader whole; one that goes away is no error", async () => {
     mkdirSync(at("many"));
     const png = figurePng(0, 0);

@@ -56,6 +56,22 @@ describe("data", () => {
   test("a path that does not exist", async () =>
     expectFault(await train("nowhere"), 1, /there is no .*nowhere: expected a folder/));
 
+  test("a URL", async () => {
+    const message = /https:\/\/example\.org\/photos: URLs are not fetched: download it first, and name the file/;
+    const url = "https://example.org/photos";
+    expectFault(await train(url), 1, message);
+    expectFault(await train("photos", "--val", url), 1, message);
+    for (const args of [
+      ["evaluate", url],
+      ["features", url],
+      ["look", url],
+      ["pack", url, "packed"],
+    ]) {
+      expectFault(await run(args), 1, message);
+    }
+    expectFault(await run(["import", url]), 2, message);
+  });
+
   test("an empty folder", async () => {
     mkdirSync(at("empty"));
     expectFault(await train("empty"), 1, /empty is empty: expected a folder/);
@@ -158,7 +174,7 @@ describe("options", () => {
     expectFault(await run(["predict", "x.png", "--tip", "1"]), 2, /unknown option --tip; did you mean "--top"\?/);
     expectFault(await run(["predict"]), 2, /IMAGE/);
     expectFault(await run(["models", "alexnt"]), 2, /no model is called "alexnt"; did you mean "alexnet"\?/);
-    expectFault(await run(["models", "--classes", "1"]), 2, /1 classes; a classifier needs at least 2/);
+    expectFault(await run(["models", "--classes", "1"]), 2, /1 class; a classifier needs at least 2/);
   });
 
   test("commands", async () => {
@@ -301,7 +317,7 @@ describe("images to predict", () => {
     writeFileSync(at("note.png"), "no image");
     expectFault(await predict("note.png"), 1, /note\.png: (?!.*note\.png)./);
     expectFault(await predict("gone.png"), 1, /gone\.png: can't be read: no such file or folder$/);
-    expectFault(await predict("empty"), 1, /there is no JPEG, PNG or WebP image in the folder empty/);
+    expectFault(await predict("empty"), 1, /there is no JPEG, PNG or WebP image in this folder/);
   });
 });
 

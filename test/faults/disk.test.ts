@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { describeMachine, machineProblems } from "../../src/tasks/doctor/machine.ts";
 import { cli, epochsOf, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
 import { canMount, during, expectOneLine, expectSameRun, mount, unmount } from "./fixture.ts";
 
@@ -68,6 +69,23 @@ test.skipIf(isRoot && !mounts)(`a folder that turns read-only${isRoot ? without 
   expect(resumed.stderr).toBe("");
   expect(resumed.code).toBe(0);
   expectSameRun(out, at("whole"));
+});
+
+test.skipIf(!mounts)(`a disk that is read-only: the doctor says so${without}`, () => {
+  expect(mount(["-t", "tmpfs", "-o", "ro", "none", disk])).toBe(true);
+  const disks = (["runs", "cache"] as const).map((use) => ({ use, path: disk, freeBytes: 1e10 }));
+  const problems = machineProblems({ ...describeMachine(), disks, freeMemoryBytes: 1e10 });
+  expect(problems).toEqual([
+    {
+      what: `runs can't be saved in ${disk}: the disk is read-only`,
+      remedy: "change its permissions, or train with --out elsewhere",
+    },
+    {
+      what: `the cache can't be kept in ${disk}: the disk is read-only`,
+      remedy: "change its permissions, or set ALEXNET_CACHE to a folder that can be written to",
+    },
+  ]);
+  unmount(disk);
 });
 
 test("data that are deleted while it trains", async () => {

@@ -184,7 +184,7 @@ describe("sets that are not as they should be", () => {
     const drawing = look({ data: at("none"), model: "small", threads: 1, out });
     await drawing.then(
       () => expect.unreachable(),
-      (error: Error) => expect(error.message).toContain("none of its 1 images can be used"),
+      (error: Error) => expect(error.message).toContain("none of its 1 image can be used"),
     );
     expect(existsSync(out)).toBe(false);
   });

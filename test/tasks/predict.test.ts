@@ -157,7 +157,7 @@ describe("the command", () => {
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toContain(`  ${SHOWN} `);
     expect(stdout).not.toMatch(/[\u001b\u202e\u0007\u009b]/);
-    expect(stdout).toEndWith("\nphoto-out.png: one image\n");
+    expect(stdout).toEndWith("\nphoto-out.png: 1 image\n");
   });
 
   test("nothing usable on standard input: exit code 1, and no picture", async () => {

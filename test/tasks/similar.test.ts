@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { openReference } from "../../src/backends/reference.ts";
 import { fromNpy, npyHeader, toNpy } from "../../src/data/npy.ts";
+import { AlexNetError } from "../../src/errors.ts";
 import { saveCheckpoint } from "../../src/model/checkpoint.ts";
 import { Model } from "../../src/model/model.ts";
 import { small } from "../../src/model/cifar_networks.ts";
@@ -238,6 +239,21 @@ describe("similar images", () => {
     // Another layer has an index of its own.
     expect(await made({ layer: "conv1" })).toBe(true);
     expect(await made()).toBe(false);
+  });
+
+  test("an index that can't be kept says what to set", async () => {
+    const cache = process.env.ALEXNET_CACHE;
+    writeFileSync(at("file"), "");
+    process.env.ALEXNET_CACHE = at("file");
+    try {
+      const failure = await ask().catch((error: unknown) => error);
+      expect(failure).toBeInstanceOf(AlexNetError);
+      expect((failure as Error).message).toMatch(
+        /^can't write .*features.*: part of the path is a file: set ALEXNET_CACHE to a folder that can be written to$/,
+      );
+    } finally {
+      process.env.ALEXNET_CACHE = cache;
+    }
   });
 
   test("a picture of the images beside what was found", async () => {

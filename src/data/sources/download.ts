@@ -114,5 +114,9 @@ async function hash(path: string, kind: "md5" | "sha256"): Promise<string> {
 }
 
 function sizeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.size;
+  try {
+    return statSync(path).size;
+  } catch {
+    return undefined;
+  }
 }

@@ -105,7 +105,7 @@ export function machineProblems({ disks, freeMemoryBytes }: Machine): Problem[] 
       const elsewhere =
         use === "runs" ? "train with --out elsewhere" : "set ALEXNET_CACHE to a folder that can be written to";
       problems.push({
-        what: `${path} can't be written to: ${failure}`,
+        what: `${use === "runs" ? "runs can't be saved" : "the cache can't be kept"} in ${path}: ${failure}`,
         remedy: `change its permissions, or ${elsewhere}`,
       });
     }
