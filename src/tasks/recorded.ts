@@ -17,7 +17,7 @@ import {
 import type { Opened } from "../data/open.ts";
 import { choose } from "../data/sampling.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
-import { readPlainFile } from "../files.ts";
+import { readPlainFile, reason } from "../files.ts";
 import { count, plural } from "../words.ts";
 import type { TrainConfig, TrainOptions } from "./config.ts";
 import type { Run } from "./runs.ts";
@@ -44,13 +44,13 @@ export async function divisionOf(
   run: Run,
   config: TrainConfig,
   whole: Opened,
-  { allowChangedData = false }: TrainOptions,
+  { allowChangedData = false, data, val }: TrainOptions,
   note: (line: string) => void,
   warn: (line: string) => void,
 ): Promise<Division | null> {
   const kept = await compareWithRun(run, config, whole, note);
   if (!kept) {
-    warnOfOther(run, config, whole, warn);
+    warnOfOther(run, config, whole, (data ?? val) !== undefined, warn);
     return null;
   }
   const { division, changes } = kept;
@@ -69,13 +69,21 @@ export async function divisionOf(
 }
 
 /** A run that was begun before its images were kept has only their numbers. */
-function warnOfOther(run: Run, config: TrainConfig, whole: Opened, warn: (line: string) => void): void {
+function warnOfOther(
+  run: Run,
+  config: TrainConfig,
+  whole: Opened,
+  isMoved: boolean,
+  warn: (line: string) => void,
+): void {
   const [start, { train, val }] = [run.readStart(), reduceSets(whole, config)];
-  if (!start || (start.train === train.length && start.val === val.length)) return;
-  warn(
-    `${placeOf(config)} has ${plural(train.length, "image")} to train on and ${val.length} to validate with, and had ` +
-      `${start.train} and ${start.val} when the run began, which does not say which they were`,
-  );
+  const unknown = "which images those were is not known of a run this old";
+  if (start && (start.train !== train.length || start.val !== val.length)) {
+    warn(
+      `${placeOf(config)} has ${plural(train.length, "image")} to train on and ${val.length} to validate with, and the ` +
+        `run began with ${start.train} and ${start.val}: ${unknown}`,
+    );
+  } else if (isMoved) warn(`${placeOf(config)} is taken for what the run was trained on: ${unknown}`);
 }
 
 function placeOf({ data, val }: Source): string {
@@ -144,7 +152,7 @@ async function readInventory({ imagesFile }: Run, text: string): Promise<Invento
     return kept.equals(Buffer.from(text)) ? undefined : parseInventory(kept.toString("utf8"));
   } catch (error) {
     throw new CheckpointError(
-      `${imagesFile} is damaged: ${oneLine((error as Error).message)}: if the images are still those that the run began with, ` +
+      `${imagesFile} can't be used: ${oneLine(reason(error))}: if the images are still those that the run began with, ` +
         `delete this file, and it is written again`,
       { cause: error },
     );

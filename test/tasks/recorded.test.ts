@@ -248,8 +248,17 @@ describe("a run that was begun before its images were kept", () => {
     rmSync(new Run(run).imagesFile);
     await add(data, ["900.png"]);
     expect((await went({ resume: run, epochs: 2 })).warnings).toEqual([
-      `${data} has 37 images to train on and 4 to validate with, and had 36 and 4 when the run began, which does not say ` +
-        `which they were`,
+      `${data} has 37 images to train on and 4 to validate with, and the run began with 36 and 4: which images ` +
+        `those were is not known of a run this old`,
+    ]);
+  });
+
+  test("takes other data for its own, which is said", async () => {
+    const { run } = await begun();
+    rmSync(new Run(run).imagesFile);
+    const other = await makePhotos(at("unknown"), 2, 20);
+    expect((await went({ resume: run, data: other, epochs: 2 })).warnings).toEqual([
+      `${other} is taken for what the run was trained on: which images those were is not known of a run this old`,
     ]);
   });
 
@@ -282,7 +291,7 @@ test("what was kept of them is damaged: that is said, and nothing changes", asyn
     const error = await train({ resume: run, epochs: 2 }).catch((failure: unknown) => failure);
     expect(error).toBeInstanceOf(CheckpointError);
     expect((error as Error).message).toMatch(
-      /images\.jsonl\.gz is damaged: .*: if the images are still .*delete this file/,
+      /images\.jsonl\.gz can't be used: .*: if the images are still .*delete this file/,
     );
     expect((error as Error).message).not.toContain("\n");
     expect(contents(run)).toEqual(before);
