@@ -53,10 +53,10 @@ async function survives(path: string, given: string, round: number): Promise<boo
           if (place && !place.path.startsWith(path + sep)) throw new Error(`outside: ${place.path}`);
           if (place?.length !== undefined && place.offset + place.length > statSync(place.path).size)
             throw new Error(`beyond the end: ${JSON.stringify(place)}`);
-          await set.read(i).catch((error: NodeJS.ErrnoException) => {
+          await set.read(i).catch((error: DataError) => {
             // A list may name what isn't there, or a folder, or more letters than the system has room for.
-            const isListed = /ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG/.test(error.code ?? "");
-            if (!isListed || place?.length !== undefined) throw error;
+            const { code = "" } = (error.cause ?? {}) as NodeJS.ErrnoException;
+            if (!/ENOENT|ENOTDIR|EISDIR|ENAMETOOLONG/.test(code) || place?.length !== undefined) throw error;
           });
         }
       }

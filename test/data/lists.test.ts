@@ -100,7 +100,7 @@ describe(".csv", () => {
     expect(await refused("year,count\n1,2\n")).toBe(
       ', line 1: "year,count" names no columns (path,label,split) and no image',
     );
-    expect(await refused("a/1.jpg\n")).toBe(", line 1: 1 cells, too few for a path and a label");
+    expect(await refused("a/1.jpg\n")).toBe(", line 1: 1 cell, too few for a path and a label");
     expect(await refused("a/1.jpg,\n")).toBe(", line 1: no label for a/1.jpg");
     expect(await refused(Buffer.from([0x61, 0xff]))).toBe(" is no text in UTF-8: save it as such");
     // Whether an image is there shows when it is read, as with a folder's broken link.

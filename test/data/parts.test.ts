@@ -96,7 +96,7 @@ describe("folders and tars", () => {
     expect(both.left).toEqual(["1 unlabelled part: val/3.png"]);
     const inverse = await folder(images("train/1.png", "test/a/1.png", "test/b/1.png"));
     expect(await complaint(openDataset(inverse))).toStartWith(
-      `${inverse}/train holds 1 files but no class folder with JPEG, PNG or WebP images: expected a folder`,
+      `${inverse}/train holds 1 file but no class folder with JPEG, PNG or WebP images: expected a folder`,
     );
   });
 
