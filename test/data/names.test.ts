@@ -199,7 +199,7 @@ describe("nothing is left out in silence", () => {
     await Bun.write(join(path, "list.csv"), "a/1.png,x\na/2.png,y\nb/2.png,y\n");
     const { train } = await openDataset(join(path, "list.csv"), whole);
     await expect(train.read(1)).rejects.toThrow("a/2.png: it is a pipe");
-    await expect(train.read(2)).rejects.toThrow("b/2.png is a device");
+    await expect(train.read(2)).rejects.toThrow("b/2.png: it is a device");
     const reader = new Reader();
     for (const [i, kind] of ["pipe", "device"].entries())
       expect(() => reader.read(train.place!(1 + i))).toThrow(`it is a ${kind}`);
