@@ -7,6 +7,7 @@ import { openFile, type Bytes } from "./bytes.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, isSystemName, spelled } from "./names.ts";
 import { Remarks, type RemarkKind } from "./remarks.ts";
+import { Unpacking } from "./unpacking.ts";
 
 /** @throws DataError when a folder can't be read. `head` throws it for a file that can't. */
 export async function openFolder(root: string, remarks = new Remarks()): Promise<Listing> {
@@ -21,6 +22,7 @@ export function filesBelow(root: string, paths: readonly string[], remarks: Rema
   return {
     name: root,
     remarks,
+    unpacking: new Unpacking(),
     paths,
     depth: 0,
     read: (i) => withFile(join(root, paths[i]!), (file) => file.readFile()),

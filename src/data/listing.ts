@@ -5,6 +5,7 @@ import type { Dataset, Place } from "./dataset.ts";
 import { formatOf, SIGNATURE_BYTES } from "./header.ts";
 import { formatByName, isOtherFormat } from "./names.ts";
 import type { RemarkKind, Remarks } from "./remarks.ts";
+import type { Unpacking } from "./unpacking.ts";
 
 /** Files by number. Paths are relative, divided by "/", without ".", ".." and empty parts. */
 export interface Listing {
@@ -12,6 +13,8 @@ export interface Listing {
   readonly name: string;
   /** What was left alone; whoever passes over some of the files adds to it. */
   readonly remarks: Remarks;
+  /** What may still be unpacked of the archives among the files. */
+  readonly unpacking: Unpacking;
   readonly paths: readonly string[];
   /** In how many archives the files lie, one in the other: 0 in a folder. */
   readonly depth: number;
@@ -114,6 +117,7 @@ export function joined(outer: Listing, inner: readonly (readonly [folder: string
   return {
     name: outer.name,
     remarks: outer.remarks,
+    unpacking: outer.unpacking,
     paths,
     depth: outer.depth + 1,
     read(i) {

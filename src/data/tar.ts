@@ -24,17 +24,20 @@ const SPECIAL: Readonly<Record<string, RemarkKind>> = { "3": "device", "4": "dev
 
 /**
  * The files in a .tar. It closes `archive` when it is closed itself.
- * @param depth how many archives the files lie in: 1, or 2 for a .tar in a .tar
+ * @param own what the listing is to say of itself
  * @throws DataError when it is no tar, or is cut short or damaged
  */
-export async function tarListing(archive: Bytes, depth: number, remarks: Remarks): Promise<Listing> {
+export async function tarListing(
+  archive: Bytes,
+  own: Pick<Listing, "depth" | "remarks" | "unpacking">,
+): Promise<Listing> {
   const { name, size } = archive;
+  const { remarks } = own;
   const { paths, starts, sizes } = visible(await readIndex(new Window(archive), name, size, remarks), name, remarks);
   return {
+    ...own,
     name,
-    remarks,
     paths,
-    depth,
     read: (i) => archive.read(starts[i]!, sizes[i]!),
     head: (i, length) => archive.read(starts[i]!, Math.min(length, sizes[i]!)),
     open: async (i) => part(archive, `${name}/${paths[i]}`, starts[i]!, sizes[i]!),

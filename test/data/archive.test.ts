@@ -1,7 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
-import { openArchive } from "../../src/data/archive.ts";
+import { descendAll, openArchive } from "../../src/data/archive.ts";
 import { openFile } from "../../src/data/bytes.ts";
 import { openDataset } from "../../src/data/open.ts";
+import { Unpacking } from "../../src/data/unpacking.ts";
 import { plain, tar, temporaryFolder } from "./fixtures.ts";
 import { bytesOf, complaint, list, maker } from "./sets.ts";
 
@@ -27,8 +28,26 @@ test("gzip that is damaged, holds no .tar, or unpacks to more than there is room
   const noTar = file(text, ".gz");
   expect(await complaint(openDataset(noTar))).toEndWith("no tar header at byte 0: it is no tar archive");
   const bomb = file(Bun.gzipSync(Buffer.alloc(3 * 2 ** 20)), ".tar.gz");
-  expect(await complaint(openArchive(await openFile(bomb), { limit: 2 ** 20 }))).toBe(
+  expect(await complaint(openArchive(await openFile(bomb), { unpacking: new Unpacking(2 ** 20) }))).toBe(
     `${bomb} is compressed (gzip) and unpacks to more than 1 MiB, which is too much to read in memory: ` +
       `unpack it, and give the folder or .tar`,
+  );
+});
+
+test("many archives in one are held against what all of them together may unpack to", async () => {
+  const packed = Bun.gzipSync(Buffer.from(tar({ path: "a/1.png", contents: Buffer.alloc(300 * 1024) })));
+  const outer = file(tar(...[1, 2, 3, 4].map((k) => ({ path: `${k}.tar.gz`, contents: packed }))), ".tar");
+  const open = async (limit: number) => {
+    const listing = await openArchive(await openFile(outer), { unpacking: new Unpacking(limit) });
+    try {
+      return (await descendAll(listing, [0, 1, 2, 3], () => {})).length;
+    } finally {
+      await listing.close();
+    }
+  };
+  expect(await open(4 * 310 * 1024)).toBe(4);
+  // All four are begun at once; each is unpacked when it is known what the others have left.
+  expect(await complaint(open(2 ** 20))).toMatch(
+    /\/4\.tar\.gz \(at byte \d+ of its archive\) is compressed \(gzip\) and unpacks, with the 1 MiB that were unpacked of the set before, to more than 1 MiB/,
   );
 });

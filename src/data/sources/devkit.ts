@@ -38,7 +38,8 @@ export async function findDevkit(listing: Listing, year: Year): Promise<Devkit |
   if (listing.paths.some((path) => `/${path}`.endsWith(`/${truth}`))) return readDevkit(listing, year);
   const packed = await listing.beside?.(ARCHIVES[year]);
   if (packed) {
-    const inner = await openArchive(packed);
+    const { unpacking } = listing;
+    const inner = await openArchive(packed, { unpacking });
     try {
       return await readDevkit(inner, year);
     } finally {
