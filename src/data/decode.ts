@@ -9,6 +9,7 @@
 import { loadKernels } from "../backends/cpu/build.ts";
 import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
+import { DecodingMemory } from "./decoding_memory.ts";
 import { readHeader, type ImageHeader } from "./header.ts";
 import { BadImage } from "./image.ts";
 import { openJpeg, type JpegCodec } from "./jpeg.ts";
@@ -31,9 +32,12 @@ const KEEP_BYTES = 64 * 2 ** 20;
 /** Photos of a set have a few sizes. */
 const KEEP_WEIGHTS = 64;
 
-/** @throws DeviceError when the kernels can't be loaded, or TURBOJPEG_LIB_PATH is wrong */
-export async function openDecoder(): Promise<Decoder> {
-  return new Decoder(await loadKernels(), openJpeg());
+/**
+ * @param memory what this thread shares with others; its own if not given
+ * @throws DeviceError when the kernels can't be loaded, or TURBOJPEG_LIB_PATH is wrong
+ */
+export async function openDecoder(memory?: SharedArrayBuffer): Promise<Decoder> {
+  return new Decoder(await loadKernels(), openJpeg(), new DecodingMemory(memory));
 }
 
 let own: Promise<Decoder> | undefined;
@@ -51,13 +55,15 @@ export async function decodeRecord(
 export class Decoder {
   readonly #module: WebAssembly.Module;
   readonly #jpeg: JpegCodec;
+  readonly #decoding: DecodingMemory;
   readonly #weights = new Map<string, Weights>();
   #memory!: WebAssembly.Memory;
   #wasm!: WasmKernels;
 
-  constructor(module: WebAssembly.Module, jpeg: JpegCodec) {
+  constructor(module: WebAssembly.Module, jpeg: JpegCodec, decoding = new DecodingMemory()) {
     this.#module = module;
     this.#jpeg = jpeg;
+    this.#decoding = decoding;
     this.#start();
   }
 
@@ -74,7 +80,6 @@ export class Decoder {
    * @throws BadImage saying what is wrong with it
    */
   record(image: Encoded | Pixels, side: number, record: Uint8Array, shorter = side): string | undefined {
-    if (this.#memory.buffer.byteLength > KEEP_BYTES) this.#start();
     if (image.kind === "pixels") {
       const { pixels, width, height } = image;
       if (width === side && height === side && shorter === side) record.set(pixels);
@@ -88,15 +93,30 @@ export class Decoder {
       throw new BadImage(`${width} × ${height} are more than ${MAX_PIXELS / 1e6} megapixels`);
     if (rescaled(width, height, shorter) > MAX_RESCALED_PIXELS)
       throw new BadImage(`${width} × ${height} is too long and thin`);
+    return this.#decoding.use(width * height, () => this.#decode(image.bytes, header, side, record, shorter));
+  }
+
+  #decode(
+    bytes: Uint8Array,
+    header: ImageHeader,
+    side: number,
+    record: Uint8Array,
+    shorter: number,
+  ): string | undefined {
+    const { width, height } = header;
     // An image that is a record already is decoded where it belongs.
     const isRecord = width === side && height === side && shorter === side && header.orientation === 1;
     let direct = false;
-    const remark = decodePixels(this.#jpeg, image.bytes, header, (bytes) => {
-      direct = isRecord && bytes === record.length;
-      return direct ? record : this.#view(bytes);
-    });
-    if (!direct) this.#cut(RESERVED, header, side, record, shorter);
-    return remark;
+    try {
+      const remark = decodePixels(this.#jpeg, bytes, header, (bytes) => {
+        direct = isRecord && bytes === record.length;
+        return direct ? record : this.#view(bytes);
+      });
+      if (!direct) this.#cut(RESERVED, header, side, record, shorter);
+      return remark;
+    } finally {
+      if (this.#memory.buffer.byteLength > KEEP_BYTES) this.#start();
+    }
   }
 
   /** A record as a JPEG file. @param quality 1 to 100 */

@@ -9,6 +9,8 @@ export interface DecodeJob {
   /** Where records go, `side` · `side` · 3 bytes each. */
   readonly records: SharedArrayBuffer;
   readonly side: number;
+  /** What all threads decode in: see `DecodingMemory`. */
+  readonly memory: SharedArrayBuffer;
   readonly rows: readonly {
     /** Which record it becomes. */
     readonly row: number;
@@ -19,13 +21,11 @@ export interface DecodeJob {
 /** Of each row what is wrong with its image; undefined where its record was written. */
 export type DecodeResult = (string | undefined)[];
 
-const decoder = openDecoder();
-// Awaited by the jobs: until there is one, nobody listens.
-decoder.catch(() => {});
+let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 
-answer<DecodeJob, DecodeResult>(async ({ records, side, rows }) => {
-  const decode = await decoder;
+answer<DecodeJob, DecodeResult>(async ({ records, side, rows, memory }) => {
+  const decode = await (decoder ??= openDecoder(memory));
   const bytes = side * side * 3;
   const results: DecodeResult = [];
   for (const { row, image } of rows) {

@@ -1,9 +1,13 @@
 /** The process's decoding threads: one a core, started when they are first needed. */
 import type { Encoded, Pixels } from "./dataset.ts";
 import type { DecodeJob, DecodeResult } from "./decode_worker.ts";
+import { DecodingMemory } from "./decoding_memory.ts";
 import { Threads } from "./threads.ts";
 
 export type Row = DecodeJob["rows"][number];
+
+/** Shared by all threads of the process that decode. */
+export const decodingMemory = new DecodingMemory().shared;
 
 let threads: Threads<DecodeJob, DecodeResult> | undefined;
 
@@ -19,7 +23,7 @@ export function decodeRows(
   isWanted?: () => boolean,
 ): Promise<DecodeResult | undefined> {
   threads ??= new Threads(new URL("./decode_worker.ts", import.meta.url));
-  return threads.run({ records, side, rows }, isWanted);
+  return threads.run({ records, side, rows, memory: decodingMemory }, isWanted);
 }
 
 /**

@@ -19,6 +19,8 @@ export interface PackJob {
   readonly encoding: Encoding;
   /** Of JPEG, 1 to 100. */
   readonly quality: number;
+  /** What all threads decode in: see `DecodingMemory`. */
+  readonly memory: SharedArrayBuffer;
   readonly images: readonly {
     readonly image: Place | Encoded | Pixels;
     readonly label: number;
@@ -26,14 +28,12 @@ export interface PackJob {
   }[];
 }
 
-const decoder = openDecoder();
-// Awaited by the jobs: until there is one, nobody listens.
-decoder.catch(() => {});
+let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 let sums: RecordSums | undefined;
 
-answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images }) => {
-  const decode = await decoder;
+answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, memory }) => {
+  const decode = await (decoder ??= openDecoder(memory));
   sums ??= await RecordSums.open(side);
   const record = new Uint8Array(side * side * 3);
   const problems: Problem[] = [];

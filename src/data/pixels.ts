@@ -7,6 +7,7 @@ import { loadImage } from "../native/add_ons.ts";
 import type { ImageHeader } from "./header.ts";
 import { BadImage } from "./image.ts";
 import type { JpegCodec } from "./jpeg.ts";
+import { plainPng } from "./png.ts";
 import { stillWebp } from "./webp.ts";
 
 /** Of larger images the memory is asked for again at once: the next collection may be many images away. */
@@ -42,7 +43,7 @@ function decodeOther(
   { format, width, height, depth }: ImageHeader,
   to: (bytes: number) => Uint8Array,
 ): void {
-  const image = new (loadImage().Transformer)(format === "WebP" ? stillWebp(bytes) : bytes);
+  const image = new (loadImage().Transformer)(format === "WebP" ? stillWebp(bytes) : plainPng(bytes));
   const samples = image.rawPixelsSync();
   const found = image.metadataSync();
   if (found.width !== width || found.height !== height) {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
-import { alone } from "../data/decoding.ts";
+import { alone, decodingMemory } from "../data/decoding.ts";
 import { FORMAT, PACK_FILE, PARTS, type Part } from "../data/pack.ts";
 import type { PackJob } from "../data/pack_worker.ts";
 import { partialPath, type Problem } from "../data/partial.ts";
@@ -285,7 +285,7 @@ async function jobOf(set: Dataset, { path, from, to }: Planned, settings: Settin
     })),
   );
   const { side, shorter, encoding, quality } = settings;
-  return { path, side, shorter, encoding, quality, images };
+  return { path, side, shorter, encoding, quality, images, memory: decodingMemory };
 }
 
 async function summarise(
