@@ -89,7 +89,7 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
     ...{ step: 0, seed: 0, valid: images, rateOf: () => 1 },
     pixels: unread(Uint8Array, images * side * side * 3),
     views: unread(Float32Array, images * VIEW_LENGTH),
-    labels: unread(Uint32Array, images),
+    labels: new Uint32Array(images),
   });
   const images = imagesOf(work, batch);
   if (kind === "training") {
