@@ -105,9 +105,9 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
   return backend.statistics().bytes;
 }
 
-/** An array of any length that takes no memory, for a backend that does not read it. To the tape it is zeros. */
+/** An array of any length that takes no memory, for a backend that does not read it. */
 function unread<T extends HostArray>({ prototype }: { readonly prototype: T }, length: number): T {
-  return Object.create(prototype, { length: { value: length }, reduce: { value: () => 0 } });
+  return Object.create(prototype, { length: { value: length } });
 }
 
 function megabytes(bytes: number): string {
