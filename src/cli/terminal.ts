@@ -141,10 +141,10 @@ export function bar(share: number, width: number): string {
   return text.padEnd(width);
 }
 
-/** A path as one would type it here. */
+/** A path as one would type it here, without what a terminal obeys. */
 export function here(path: string): string {
   const short = relative(process.cwd(), path);
-  return short.startsWith("..") ? path : short;
+  return label(short.startsWith("..") ? path : short);
 }
 
 /** A stranger's words, such as a class name, on one line: without codes that a terminal obeys. */
