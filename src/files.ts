@@ -25,7 +25,7 @@ import { dirname, join } from "node:path";
 import { AlexNetError } from "./errors.ts";
 
 // Windows has neither flag: there are no pipes among its files, and O_EXCL alone refuses a link.
-const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_WRONLY } = constants;
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
 /** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
 export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
@@ -114,13 +114,24 @@ function writeAll(file: number, bytes: Uint8Array, at?: number): void {
 
 /** Adds to the end of a file, which is made if it is not there. @throws what the system says, or that it is no file */
 export function appendToFile(path: string, contents: Uint8Array | string): void {
-  requireFile(lstatSync(path, { throwIfNoEntry: false }));
-  const file = openSync(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK);
+  const file = openToWrite(path, "add");
   try {
-    requireFile(fstatSync(file));
     writeAll(file, bytesOf(contents));
   } finally {
     closeSync(file);
+  }
+}
+
+/** Opens a file to be written from its beginning, or added to; it is made if it is not there. @throws as `appendToFile` */
+export function openToWrite(path: string, how: "new" | "add"): number {
+  requireFile(lstatSync(path, { throwIfNoEntry: false }));
+  const file = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (how === "add" ? O_APPEND : O_TRUNC));
+  try {
+    requireFile(fstatSync(file));
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
   }
 }
 

@@ -1,10 +1,21 @@
 /** Files that are not what they seem: links that lead elsewhere, pipes, devices, and sizes that fill the memory. */
 import { afterAll, describe, expect, test } from "bun:test";
-import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import { join } from "node:path";
 import {
   appendToFile,
   openToRead,
+  openToWrite,
   readFileUpTo,
   readPlainFile,
   replaceFile,
@@ -64,6 +75,25 @@ describe("what is written", () => {
     appendToFile(at("append", "file"), "one, ");
     appendToFile(at("append", "file"), Buffer.from("two"));
     expect(readFileSync(at("append", "file"), "utf8")).toBe("one, two");
+  });
+
+  test("that is begun or added to, follows no link either", () => {
+    make("open");
+    symlinkSync(at("outside"), at("open", "link"));
+    for (const how of ["new", "add"] as const) {
+      expect(() => openToWrite(at("open", "link"), how)).toThrow("it is a symbolic link");
+    }
+    for (const [how, text] of [
+      ["new", "one"],
+      ["add", " two"],
+      ["new", "3"],
+    ] as const) {
+      const file = openToWrite(at("open", "file"), how);
+      writeSync(file, text);
+      closeSync(file);
+    }
+    expect(readFileSync(at("open", "file"), "utf8")).toBe("3");
+    expect(readFileSync(at("outside"), "utf8")).toBe("mine");
   });
 });
 

@@ -1,9 +1,9 @@
 /** From a path to a data set to train on and one to validate with. */
 import { existsSync } from "node:fs";
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
-import { reason, isUrl, NOT_FETCHED } from "../files.ts";
+import { isUrl, NOT_FETCHED, readFileUpTo, reason } from "../files.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
@@ -12,6 +12,7 @@ import { openFile } from "./bytes.ts";
 import { holdOut as split, reordered, type Dataset, type Encoded } from "./dataset.ts";
 import { openFolder, openIfThere } from "./folder.ts";
 import type { Contents, Listing } from "./listing.ts";
+import { MAX_FILE_BYTES } from "./reading.ts";
 import { Remarks, withRemarks, type Remark } from "./remarks.ts";
 import { cifar } from "./sources/cifar.ts";
 import { classFolders, LAYOUT } from "./sources/class_folders.ts";
@@ -124,9 +125,9 @@ export function locate(data: string): string {
 /** The bytes of one image file. @throws DataError when it can't be read. */
 export async function readImage(path: string): Promise<Encoded> {
   try {
-    return { kind: "encoded", bytes: await readFile(path) };
+    return { kind: "encoded", bytes: readFileUpTo(path, MAX_FILE_BYTES) };
   } catch (error) {
-    throw new DataError(`can't read the image ${path}: ${(error as Error).message}`, { cause: error });
+    throw new DataError(`can't read the image ${path}: ${reason(error)}`, { cause: error });
   }
 }
 

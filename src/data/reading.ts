@@ -7,7 +7,7 @@ import { BadImage } from "./image.ts";
 /** Archives that are held open; a set may have a thousand. */
 const OPEN_FILES = 32;
 /** A larger image file is refused before it is read. */
-const MAX_FILE_BYTES = 512 * 2 ** 20;
+export const MAX_FILE_BYTES = 512 * 2 ** 20;
 
 /** Holds the archives that were read last open, and uses one buffer again and again. */
 export class Reader {

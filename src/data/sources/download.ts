@@ -1,19 +1,9 @@
 /** Fetches a large file once: what has come is kept, and the next try goes on from there. */
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  createReadStream,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, createReadStream, fsyncSync, mkdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { DataError } from "../../errors.ts";
-import { reason } from "../../files.ts";
+import { openToWrite, reason } from "../../files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
 import type { Progress } from "./source.ts";
 
@@ -84,7 +74,7 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
     };
     say();
     let said = performance.now();
-    const file = openSync(part, goesOn ? "a" : "w");
+    const file = openToWrite(part, goesOn ? "add" : "new");
     try {
       for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
         clearTimeout(timer);
