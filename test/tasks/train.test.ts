@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import type { Dataset } from "../../src/data/dataset.ts";
 import { CheckpointError, DataError, DivergedError, UsageError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { openSafetensors } from "../../src/model/safetensors.ts";
@@ -13,8 +12,8 @@ import type { TrainOptions } from "../../src/tasks/config.ts";
 import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import { LockedError } from "../../src/tasks/lock.ts";
-import { suitedModel, train } from "../../src/tasks/train.ts";
-import { epochsOf, figurePng, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { train } from "../../src/tasks/train.ts";
+import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
 
 // Far more than it takes, for busy machines.
 setDefaultTimeout(120_000);
@@ -428,32 +427,5 @@ describe("images that can't be used", () => {
       /1\d of the 81 images of .* can't be used, first .*ruined\/c0\/0\d\d\.png/,
     );
     expect(existsSync(join(run("ruined-run"), "last.safetensors"))).toBe(false);
-  });
-});
-
-describe("the model for data of which nothing was said", () => {
-  const small = figurePng(0, 0);
-  const set = (...images: (Uint8Array | undefined)[]) =>
-    ({
-      length: images.length,
-      read: async (i: number) => {
-        const bytes = images[i];
-        if (!bytes) throw new DataError(`can't read ${i}.png`);
-        return { kind: "encoded", bytes };
-      },
-    }) as Dataset;
-
-  test.each([
-    ["the first image", set(small), "cifar10-18pct"],
-    ["the second, where the first is missing", set(undefined, small), "cifar10-18pct"],
-    ["the third, where others are no images", set(undefined, Buffer.from("no image"), small), "cifar10-18pct"],
-    ["none of them, where none can be read", set(undefined, undefined), "alexnet"],
-  ])("is told by %s", async (_, images, model) => {
-    expect(await suitedModel("photos", images)).toBe(model);
-  });
-
-  test("is not guessed where the program itself fails", async () => {
-    const broken = { length: 1, read: () => Promise.reject(new TypeError("a mistake")) } as unknown as Dataset;
-    await expect(suitedModel("photos", broken)).rejects.toThrow(TypeError);
   });
 });
