@@ -10,7 +10,7 @@ import { openFolder } from "../data/folder.ts";
 import { imagesAmong } from "../data/listing.ts";
 import { readImage } from "../data/open.ts";
 import { Reader } from "../data/reading.ts";
-import { Remarks, withRemarks, type Remark } from "../data/remarks.ts";
+import { Remarks, type Remark } from "../data/remarks.ts";
 import { classNames } from "../data/sources/synsets.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { reason, specialKind, isUrl, NOT_FETCHED } from "../files.ts";
@@ -70,7 +70,7 @@ async function imagesIn(folder: string, remarks: Remarks): Promise<string[]> {
   const listing = await openFolder(folder, remarks);
   const files = (await imagesAmong(listing, listing.paths.keys())).map((i) => listing.paths[i]!).sort();
   if (files.length > 0) return files.map((file) => join(folder, file));
-  throw withRemarks(new DataError("there is no JPEG, PNG or WebP image in this folder"), remarks.list());
+  throw new DataError("there is no JPEG, PNG or WebP image in this folder");
 }
 
 /** @throws DataError when it can't be read, or has more bytes than an image file may have */

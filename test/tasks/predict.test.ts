@@ -89,9 +89,9 @@ describe("images", () => {
     test("a folder without images says what is in it", async () => {
       mkdirSync(at("piped"));
       expect(Bun.spawnSync(["mkfifo", at("piped", "1.png")]).exitCode).toBe(0);
-      await expect(ask([at("piped")])).rejects.toThrow(
-        `there is no JPEG, PNG or WebP image in the folder ${at("piped")}; left alone: 1 pipe (${at("piped", "1.png")})`,
-      );
+      const { found, result } = await ask([at("piped")]);
+      expect(found).toEqual([{ image: at("piped"), error: "there is no JPEG, PNG or WebP image in this folder" }]);
+      expect(result.remarks).toEqual([{ kind: "pipe", count: 1, example: at("piped", "1.png") }]);
     });
 
     test("a pipe that is named is read to its end", async () => {
