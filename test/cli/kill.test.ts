@@ -37,7 +37,7 @@ async function killAfter(args: readonly string[], run: string, moment: string, c
   // A run that is not there yet can't be watched.
   const watched = moment === "saving" && existsSync(run);
   if (moment === "time" || (moment === "saving" && !watched)) void kill(ms * 20);
-  const isCheckpoint = (file: string | null) => /last\.safetensors\.\d+\.tmp$/.test(file ?? "");
+  const isCheckpoint = (file: string | null) => /last\.safetensors\.[0-9a-f]+\.tmp$/.test(file ?? "");
   const watcher = watched
     ? watch(run, (_, file) => isCheckpoint(file) && ++seen === count && kill(ms / 10))
     : undefined;
