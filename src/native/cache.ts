@@ -1,5 +1,5 @@
 /** The folder of what is kept between runs: native libraries that were fetched, and notes on those that could not be. */
-import { accessSync, constants, existsSync, mkdirSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, statSync, type Stats } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../errors.ts";
@@ -25,8 +25,14 @@ export function ownCacheFolder(...below: readonly string[]): string {
 
 /** Says so when others may write to a folder. On Windows, whose rights are of another kind, nothing is known. */
 function othersMayWrite(folder: string): string | undefined {
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (!found || process.platform === "win32") return undefined;
+  if (process.platform === "win32") return undefined;
+  let found: Stats | undefined;
+  try {
+    found = statSync(folder, { throwIfNoEntry: false });
+  } catch {
+    // Part of the path is a file, say: that is said by who writes there.
+  }
+  if (!found) return undefined;
   const { uid, gid, mode } = found;
   const say = (what: string, remedy: string) =>
     `the cache folder ${folder} ${what}: ${remedy}, or set ALEXNET_CACHE to a folder of your own`;
