@@ -53,7 +53,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     'UsageError: the network is "small", must be one of `networks`, or of its kind; findNetwork(name) finds one',
     (backend) => new Model(any("small"), backend),
   ],
-  ["UsageError: small: 1 classes; a classifier needs at least 2", (backend) => new Model(small, backend, 1)],
+  ["UsageError: small: 1 class; a classifier needs at least 2", (backend) => new Model(small, backend, 1)],
   ["UsageError: small: NaN classes; a classifier needs at least 2", (backend) => new Model(small, backend, NaN)],
   [
     "ShapeError: initialise: seed is 0.5, must be a whole number from 0 on",
@@ -176,7 +176,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ['UsageError: train: rate is "0.1", must be a number', () => train(any({ rate: "0.1" }))],
   ["UsageError: train: data is null, must be a string", () => train(any({ data: null }))],
   [
-    'UsageError: train: there is no option "lr"; there are device, blas, threads, tune, data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, epochs, batch, rate, schedule, momentum, decay, augment, seed, split, out and resume',
+    'UsageError: train: there is no option "lr"; there are device, blas, threads, tune, data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, epochs, batch, rate, schedule, momentum, decay, augment, seed, split, out, resume and allowChangedData',
     () => train(any({ lr: 0.1 })),
   ],
   ["UsageError: --epochs -1: must be a whole number above 0", () => train({ epochs: -1 })],

@@ -315,7 +315,7 @@ describe("a run that can't be resumed says why, and nothing of it changes", () =
       "config",
       (run) => writeFileSync(join(run, "config.json"), "{}"),
       CheckpointError,
-      /config\.json: it is damaged/,
+      /config\.json: network undefined: must be text/,
     ));
 
   test("the data have other classes", async () => {
