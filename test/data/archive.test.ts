@@ -46,8 +46,8 @@ test("many archives in one are held against what all of them together may unpack
     }
   };
   expect(await open(4 * 310 * 1024)).toBe(4);
-  // All four are begun at once; each is unpacked when it is known what the others have left.
+  // All four are begun at once, and any may be the one for which too little is left.
   expect(await complaint(open(2 ** 20))).toMatch(
-    /\/4\.tar\.gz \(at byte \d+ of its archive\) is compressed \(gzip\) and unpacks, with the 1 MiB that were unpacked of the set before, to more than 1 MiB/,
+    /\/[1-4]\.tar\.gz \(at byte \d+ of its archive\) is compressed \(gzip\) and unpacks, with the 1 MiB that were unpacked of the set before, to more than 1 MiB/,
   );
 });
