@@ -1,5 +1,5 @@
 /** A bar chart of a suite as SVG: a group of bars for each piece of work, a bar for each contestant on each device. */
-import { replaceFile } from "../src/files.ts";
+import { replaceFile } from "../src/io/files.ts";
 import { percent, perSecond } from "./report.ts";
 import { rate, type Results, type Row } from "./results.ts";
 

@@ -1,5 +1,5 @@
 /** Whether what was timed is right, at the size that was timed. */
-import type { HostArray } from "../src/backends/backend.ts";
+import type { HostArray } from "../src/engine/backend.ts";
 import { Purpose, Random } from "../src/random.ts";
 
 /** A result is not what it should be: its time is not reported. */

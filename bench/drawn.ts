@@ -1,11 +1,11 @@
 /** What whole networks compute on here: drawn pixels and weights, since neither changes how long a step takes. */
-import { poolOf } from "../src/backends/pool.ts";
-import type { Backend } from "../src/backends/backend.ts";
-import type { Tensor } from "../src/autograd/tensor.ts";
+import { poolOf } from "../src/engine/pool.ts";
+import type { Backend } from "../src/engine/backend.ts";
+import type { Tensor } from "../src/engine/tensor.ts";
 import { centreView } from "../src/data/augmentation.ts";
-import type { Model } from "../src/model/model.ts";
-import type { Network } from "../src/model/recipe.ts";
-import { freshSchedule, rateAt } from "../src/optim/schedule.ts";
+import type { Model } from "../src/net/model.ts";
+import type { Network } from "../src/net/recipe.ts";
+import { freshSchedule, rateAt } from "../src/net/schedule.ts";
 import { uploadMean } from "../src/tasks/passes.ts";
 import { bytes, numbers } from "./data.ts";
 

@@ -1,5 +1,5 @@
 /** Single numbers of the products of a layer, in float64, from its inputs as they lie in host memory. */
-import type { Conv2dOptions } from "../src/ops/conv2d.ts";
+import type { Conv2dOptions } from "../src/engine/ops/conv2d.ts";
 
 /** Each function computes the number at an index of the result that it is named after. */
 export interface Exact {
@@ -45,7 +45,7 @@ export interface ConvShape extends Required<Conv2dOptions> {
   readonly images: number;
 }
 
-/** The formulas of src/ops/conv2d.ts, a number at a time. */
+/** The formulas of src/engine/ops/conv2d.ts, a number at a time. */
 export function exactConv({ x, w, b, dy }: Operands, shape: ConvShape): Exact {
   const { stride, pad, groups, size, images } = shape;
   const [maps, height, width] = shape.input;

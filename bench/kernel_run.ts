@@ -1,6 +1,6 @@
 /** One kernel alone, such as a rung of a ladder, on inputs from the host. */
-import type { Backend, Buffer, HostArray } from "../src/backends/backend.ts";
-import { elementType, type Kernel } from "../src/backends/kernel.ts";
+import type { Backend, Buffer, HostArray } from "../src/engine/backend.ts";
+import { elementType, type Kernel } from "../src/engine/kernel.ts";
 import type { LayerPass } from "./pass.ts";
 
 /**

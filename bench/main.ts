@@ -1,7 +1,7 @@
 /** `bun run bench [SUITE]`: times kernels, layers and whole steps on the devices of this machine. See README.md. */
 import type { ArgsDef, CommandDef } from "citty";
 import { UsageError } from "../src/errors.ts";
-import { findNetwork } from "../src/model/networks.ts";
+import { findNetwork } from "../src/net/networks.ts";
 import { suggest } from "../src/suggest.ts";
 import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
 import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";

@@ -5,7 +5,7 @@ import { Transformer } from "@napi-rs/image";
 import { FIGURES } from "../src/data/figures.ts";
 import { drawFigure } from "../src/data/shapes.ts";
 import { Purpose, Random } from "../src/random.ts";
-import { temporaryFolder } from "../src/temporary.ts";
+import { temporaryFolder } from "../src/io/temporary.ts";
 
 /** The usual size of ImageNet's photos, and about as many bytes: some 100 KB. */
 export const [WIDTH, HEIGHT] = [500, 375];

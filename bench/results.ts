@@ -1,7 +1,7 @@
 /** What a benchmark leaves behind: one JSON document a run, written by this harness and by bench/peers alike. */
 import { readFileSync } from "node:fs";
 import { UsageError } from "../src/errors.ts";
-import { reason, replaceFile } from "../src/files.ts";
+import { reason, replaceFile } from "../src/io/files.ts";
 
 /** Changes when a reader of older files would misunderstand newer ones. */
 export const FORMAT = 1;

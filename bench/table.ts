@@ -5,8 +5,8 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../src/errors.ts";
-import { replaceFile } from "../src/files.ts";
-import { markdownTable } from "../src/tasks/markdown.ts";
+import { replaceFile } from "../src/io/files.ts";
+import { markdownTable } from "../src/io/markdown.ts";
 import { markdown, type Results as ClaimResults } from "../src/tasks/reproduce/results.ts";
 import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";

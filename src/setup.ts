@@ -70,7 +70,7 @@ function isWritable(folder: string): boolean {
 }
 
 async function buildKernels(): Promise<void> {
-  const build = await import("./backends/cpu/build.ts");
+  const build = await import("./wasm/build.ts");
   await build.buildKernels(say);
 }
 

@@ -21,7 +21,7 @@ import {
   replaceFile,
   replaceFileSync,
   requirePlainFolder,
-} from "../src/files.ts";
+} from "../src/io/files.ts";
 import { AlexNetError } from "../src/errors.ts";
 import { temporaryFolder } from "./helpers/cli.ts";
 

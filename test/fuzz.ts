@@ -8,7 +8,7 @@
  */
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { temporaryFolder } from "../src/temporary.ts";
+import { temporaryFolder } from "../src/io/temporary.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 /** Images of 100 million pixels may be declared, but never take their memory. */

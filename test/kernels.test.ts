@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { access, elementType, type Kernel } from "../src/backends/kernel.ts";
+import { access, elementType, type Kernel } from "../src/engine/kernel.ts";
 import { casesOf, kernelCases } from "../src/tasks/doctor/kernel_cases.ts";
 import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/tasks/doctor/kernel_check.ts";
 import { describeBackends } from "./helpers/backends.ts";

@@ -17,7 +17,7 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
 import packageJson from "../package.json";
-import { replaceFileSync } from "../src/files.ts";
+import { replaceFileSync } from "../src/io/files.ts";
 import { cached, failedLately, failureNote } from "../src/native/cache.ts";
 import { fetchArchive } from "../src/native/download.ts";
 import { findBlas, findWgpu, provideBlas, provideWgpu } from "../src/native/libraries.ts";
@@ -25,7 +25,7 @@ import { packagedFiles, PACKAGES, type PackageName } from "../src/native/package
 import { requirePinned, requireSha256, sha256Of, type Pinned } from "../src/native/pins.ts";
 import { OPENBLAS, WGPU, type NativeLibrary } from "../src/native/table.ts";
 import { findTurbojpeg } from "../src/native/turbojpeg.ts";
-import { unzip } from "../src/native/zip.ts";
+import { unzip } from "../src/io/unzip.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "native-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

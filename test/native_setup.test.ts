@@ -47,7 +47,7 @@ test.skipIf(!existsSync("/dev/full"))(
     const done = join(project, "done");
     const writes = `Bun.write(${JSON.stringify(done)}, "")`;
     writeFileSync(
-      join(project, "src/backends/cpu/build.ts"),
+      join(project, "src/wasm/build.ts"),
       `export const buildKernels = async (say) => { say("Compiling"); await Bun.sleep(50); };`,
     );
     writeFileSync(

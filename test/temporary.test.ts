@@ -2,12 +2,12 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { temporaryFolder } from "../src/temporary.ts";
+import { temporaryFolder } from "../src/io/temporary.ts";
 import * as helpers from "./helpers/cli.ts";
 
 const parent = helpers.temporaryFolder();
 afterAll(parent.remove);
-const MODULE = fileURLToPath(new URL("../src/temporary.ts", import.meta.url));
+const MODULE = fileURLToPath(new URL("../src/io/temporary.ts", import.meta.url));
 
 test("a folder is there until it is removed, and leaves no listener behind", () => {
   const before = process.listenerCount("SIGINT");

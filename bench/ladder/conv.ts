@@ -1,9 +1,9 @@
 /**
  * The ladder of the convolution on a GPU, a WGSL file a rung, each to be read alone. All compute what `conv2dForward` of
- * src/ops/conv2d.ts computes, from the same buffers and uniforms; that kernel and its variants are the rung that is used.
+ * src/engine/ops/conv2d.ts computes, from the same buffers and uniforms; that kernel and its variants are the rung that is used.
  */
-import { kernel, line } from "../../src/backends/kernel.ts";
-import { conv2dForward } from "../../src/ops/conv2d.ts";
+import { kernel, line } from "../../src/engine/kernel.ts";
+import { conv2dForward } from "../../src/engine/ops/conv2d.ts";
 import naive from "./conv_1_naive.wgsl" with { type: "text" };
 import tiled from "./conv_2_tiled.wgsl" with { type: "text" };
 import registers from "./conv_3_registers.wgsl" with { type: "text" };

@@ -2,13 +2,13 @@
  * The CPU's ladder of matrix products: plain TypeScript, WebAssembly one number and four numbers at a time, the kernel
  * that is used (kernels/wasm/gemm.ts) on one thread and on several, and the machine's BLAS on one and on several.
  */
-import { openCpu } from "../../src/backends/cpu/backend.ts";
-import { compile, loadKernels } from "../../src/backends/cpu/build.ts";
-import { PACK_BYTES, wasmGemm } from "../../src/backends/cpu/gemm.ts";
-import { instantiate } from "../../src/backends/cpu/wasm.ts";
-import type { Buffer } from "../../src/backends/backend.ts";
+import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { compile, loadKernels } from "../../src/wasm/build.ts";
+import { PACK_BYTES, wasmGemm } from "../../src/devices/cpu/gemm.ts";
+import { instantiate } from "../../src/wasm/wasm.ts";
+import type { Buffer } from "../../src/engine/backend.ts";
 import { DeviceError } from "../../src/errors.ts";
-import { linearForward } from "../../src/ops/linear.ts";
+import { linearForward } from "../../src/engine/ops/linear.ts";
 import type { CpuProduct, CpuRung } from "./types.ts";
 
 /** c = a · b as the textbook has it; a: m × k, b: k × n, all row-major. */

@@ -3,9 +3,9 @@
  *
  *   c[i, j] = Σ_t a[i, t] · b[t, j]     a: M × K, b: K × N, c: M × N, all row-major
  *
- * The rung that is used comes after these: `linearForward` in src/ops/linear.ts, with its variants.
+ * The rung that is used comes after these: `linearForward` in src/engine/ops/linear.ts, with its variants.
  */
-import { kernel, type Elements, type Workgroups } from "../../src/backends/kernel.ts";
+import { kernel, type Elements, type Workgroups } from "../../src/engine/kernel.ts";
 import naive from "./matmul_1_naive.wgsl" with { type: "text" };
 import tiled from "./matmul_2_tiled.wgsl" with { type: "text" };
 import vectorised from "./matmul_3_vectorised.wgsl" with { type: "text" };

@@ -5,16 +5,16 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
-import { openCpu } from "../../src/backends/cpu/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { Tape } from "../../src/autograd/tape.ts";
+import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
 import { centreView } from "../../src/data/augmentation.ts";
-import { replaceFile } from "../../src/files.ts";
-import { openCheckpoint, saveCheckpoint } from "../../src/model/checkpoint.ts";
-import { Model } from "../../src/model/model.ts";
-import { findNetwork } from "../../src/model/networks.ts";
-import { writeSafetensors } from "../../src/model/safetensors.ts";
-import { augment, VIEW_LENGTH } from "../../src/ops/augment.ts";
+import { replaceFile } from "../../src/io/files.ts";
+import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
+import { Model } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import { writeSafetensors } from "../../src/weights/safetensors.ts";
+import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
 

@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 import { end, print, say } from "../../src/cli/terminal.ts";
 import { decodeRecord } from "../../src/data/decode.ts";
 import { AlexNetError, UsageError } from "../../src/errors.ts";
-import { findNetwork } from "../../src/model/networks.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { suggest } from "../../src/suggest.ts";
 import { machine } from "../machine.ts";
 import { drawPhotos, HEIGHT, WIDTH } from "../photos.ts";

@@ -1,4 +1,4 @@
-/** The networks for the peers in JavaScript, as src/model/networks.ts has them; each peer makes its own ops of these. */
+/** The networks for the peers in JavaScript, as src/net/networks.ts has them; each peer makes its own ops of these. */
 
 export type LayerSpec =
   | { readonly kind: "conv"; readonly stride: number; readonly pad: number; readonly groups: number }

@@ -3,7 +3,7 @@ import { answer, load, logitsError, measure, productError, readJob, readTensors,
 import { uniform, versionOf, type HostTensor } from "./contestant.ts";
 import type { Job, MatmulJob, Measured, Result, StepJob } from "./job.ts";
 import { nets, type LayerSpec } from "./nets.ts";
-import { onnxModel, type Graph, type Node } from "../../src/model/export/onnx.ts";
+import { onnxModel, type Graph, type Node } from "../../src/weights/export/onnx.ts";
 
 interface Ort {
   readonly env: { readonly wasm: { numThreads: number } };

@@ -1,4 +1,4 @@
-"""The networks in PyTorch, as src/model/networks.ts has them: parameters in the same order and of the same shapes."""
+"""The networks in PyTorch, as src/net/networks.ts has them: parameters in the same order and of the same shapes."""
 
 import torch
 from torch import nn

@@ -1,5 +1,5 @@
 /** One thread of the cpu's roof: does what it is told, together with the others, and says when it began and ended. */
-import { openBlas } from "../../src/backends/cpu/blas.ts";
+import { openBlas } from "../../src/devices/cpu/blas.ts";
 import type { BlasLibrary } from "../../src/native/libraries.ts";
 import { flopsPerRound, fmaModule } from "./wasm_fma.ts";
 

@@ -3,12 +3,12 @@
  * fast: the sums are compared with what they must be, and after the steps all ranks must have the same weights.
  */
 import { AlexNetError } from "../../src/errors.ts";
-import { Model } from "../../src/model/model.ts";
-import { findNetwork } from "../../src/model/networks.ts";
-import { Sgd } from "../../src/optim/sgd.ts";
+import { Model } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import { Sgd } from "../../src/net/sgd.ts";
 import { Gradients } from "../../src/ranks/gradients.ts";
 import { openRanks } from "../../src/ranks/ranks.ts";
-import { openDeviceOf, type DeviceOptions } from "../../src/tasks/device.ts";
+import { openDeviceOf, type DeviceOptions } from "../../src/devices/open.ts";
 import { sharedStep, trainingStep } from "../../src/tasks/passes.ts";
 import { areAlike } from "../../src/tasks/together.ts";
 import { drawnInput, drawWeights, slowRate } from "../drawn.ts";

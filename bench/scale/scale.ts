@@ -2,10 +2,10 @@
 import { fileURLToPath } from "node:url";
 import { print, table } from "../../src/cli/terminal.ts";
 import { AlexNetError, UsageError } from "../../src/errors.ts";
-import { replaceFile } from "../../src/files.ts";
-import type { Network } from "../../src/model/recipe.ts";
+import { replaceFile } from "../../src/io/files.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../../src/native/mpi.ts";
-import type { DeviceOptions } from "../../src/tasks/device.ts";
+import type { DeviceOptions } from "../../src/devices/open.ts";
 import { machine } from "../machine.ts";
 import { milliseconds, percent } from "../report.ts";
 import { times, type Machine } from "../results.ts";

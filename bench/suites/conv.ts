@@ -1,5 +1,5 @@
 /** The convolutions of a network: forward with the GPU's ladder, input gradient, weight gradient. */
-import { size } from "../../src/autograd/tensor.ts";
+import { size } from "../../src/engine/tensor.ts";
 import type { Entrant } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
 import { loadKernel } from "../kernel_run.ts";

@@ -1,7 +1,7 @@
 /** A whole training step, layer by layer: how long each takes forward and backward, and its share. */
-import { size } from "../../src/autograd/tensor.ts";
+import { size } from "../../src/engine/tensor.ts";
 import { AlexNetError } from "../../src/errors.ts";
-import type { Network } from "../../src/model/recipe.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
 import { extrapolate, type Bench } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";

@@ -1,8 +1,8 @@
 /** Whole training steps and forward passes, by the wall clock: from handing over the pixels to having the result. */
-import type { Backend } from "../../src/backends/backend.ts";
-import { Model } from "../../src/model/model.ts";
-import type { Network } from "../../src/model/recipe.ts";
-import { Sgd } from "../../src/optim/sgd.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { Model } from "../../src/net/model.ts";
+import type { Network } from "../../src/net/recipe.ts";
+import { Sgd } from "../../src/net/sgd.ts";
 import { checkFit } from "../../src/tasks/fit.ts";
 import { probabilities, trainingStep } from "../../src/tasks/passes.ts";
 import type { Entrant, Opened, Piece } from "../bench.ts";

@@ -1,5 +1,5 @@
 /** What a suite is, and what it may be told. */
-import type { Network } from "../../src/model/recipe.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import type { Bench } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
 

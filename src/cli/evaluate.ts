@@ -1,4 +1,5 @@
-import { evaluate, type Evaluation } from "../tasks/evaluate.ts";
+import { evaluate } from "../tasks/evaluate.ts";
+import type { Evaluation } from "../tasks/evaluation.ts";
 import { means } from "../tasks/scores.ts";
 import { unlessStopped } from "../tasks/stopped.ts";
 import { stopOnCtrlC } from "./interrupt.ts";

@@ -1,7 +1,7 @@
-import { size } from "../autograd/tensor.ts";
-import { place, type PlacedLayer } from "../model/model.ts";
-import { findNetwork, networks } from "../model/networks.ts";
-import type { Network } from "../model/recipe.ts";
+import { size } from "../engine/tensor.ts";
+import { place, type PlacedLayer } from "../net/model.ts";
+import { findNetwork, networks } from "../net/networks.ts";
+import type { Network } from "../net/recipe.ts";
 import { bold, count, print, printJson, table } from "./terminal.ts";
 import { number, verb } from "./verb.ts";
 

@@ -2,7 +2,7 @@
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
 import { oneLine, UNSEEN } from "../errors.ts";
-import { reason } from "../files.ts";
+import { reason } from "../io/files.ts";
 
 export { count, duration, percent, plural } from "../words.ts";
 

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { readFileUpTo, reason } from "../files.ts";
+import { readFileUpTo, reason } from "../io/files.ts";
 import type { TrainOptions } from "../tasks/config.ts";
 import { openDashboard } from "../tasks/dashboard/server.ts";
 import type { Ranks } from "../ranks/ranks.ts";

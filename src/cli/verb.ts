@@ -2,7 +2,7 @@
 import { defineCommand, renderUsage, runCommand, type ArgsDef, type CommandDef, type ParsedArgs } from "citty";
 import { AlexNetError, UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import { given } from "../tasks/given.ts";
+import { given } from "../options.ts";
 import { end, endWithReader, plain, print, say } from "./terminal.ts";
 
 export { given };

@@ -1,6 +1,6 @@
 /** Archives: what kind one is, and what may be in it. */
 import { DataError } from "../errors.ts";
-import type { Bytes } from "./bytes.ts";
+import type { Bytes } from "../io/bytes.ts";
 import type { Listing } from "./listing.ts";
 import { Remarks } from "./remarks.ts";
 import { tarListing } from "./tar.ts";

@@ -1,19 +1,19 @@
 /**
  * What of each image a network sees: where the crop lies, whether it is mirrored, how its colours are shifted (paper
  * §4.1), and what else images are varied by today. Drawn here, a few numbers an image; the pixels are touched on the
- * device, by src/ops/augment.ts, which says what the numbers of a view are.
+ * device, by src/engine/ops/augment.ts, which says what the numbers of a view are.
  *
  * A draw depends on (seed, epoch, image) alone: not on the device or what was drawn before. Each part has a stream of
  * its own, so that one that is switched on or off leaves the others as they are. Only which images are mixed with each
  * other, and whether by mixup or cutmix, depends on the batch too.
  */
-import { VIEW, VIEW_LENGTH } from "../ops/augment.ts";
+import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { ShapeError } from "../errors.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import { jitterMatrix } from "./jitter.ts";
 import type { Share } from "./share.ts";
-import type { ColourAxes } from "./statistics.ts";
+import type { ColourAxes } from "./dataset.ts";
 
 export interface AugmentationOptions {
   /** Side of the records and of the crop taken from them, in pixels. */

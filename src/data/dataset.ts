@@ -3,7 +3,7 @@
  * archives, binary files, a drawing) is known only to the file that made the set.
  */
 import { Purpose, Random } from "../random.ts";
-import type { Statistics } from "./statistics.ts";
+import type { Place } from "../io/bytes.ts";
 
 /** An image file's bytes: JPEG, PNG or WebP. */
 export interface Encoded {
@@ -19,18 +19,23 @@ export interface Pixels {
   readonly height: number;
 }
 
-/**
- * Where an image file lies, so that a worker can read it by itself. Without `length` it is all of the file `path`, else
- * so many bytes of it from `offset` on.
- */
-export interface Place {
-  readonly path: string;
-  readonly offset: number;
-  readonly length?: number;
-  /** Set where the bytes are no file but pixels as they are: a square of that side, interleaved RGB. */
-  readonly rawSide?: number;
-  /** XXH3 (64 bits) of the bytes, where it is known. */
-  readonly hash?: bigint;
+/** The principal axes of the RGB values of all pixels, in units of 0 … 255, the longest first. */
+export interface ColourAxes {
+  /** λ, the eigenvalues of the 3 × 3 covariance. */
+  readonly values: readonly number[];
+  /** p, the unit eigenvectors, each red, green and blue. */
+  readonly vectors: readonly (readonly number[])[];
+}
+
+export interface Statistics {
+  /** The mean of every pixel, S × S × 3, 0 … 255. */
+  readonly mean: Float32Array;
+  readonly channelMean: readonly number[];
+  /** 3 × 3, row after row. */
+  readonly covariance: readonly number[];
+  readonly axes: ColourAxes;
+  /** How many images were looked at. */
+  readonly images: number;
 }
 
 export interface Dataset {

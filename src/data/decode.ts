@@ -6,8 +6,8 @@
  *
  * Every thread has a decoder of its own. Nothing here waits: worker threads decode, several images at once.
  */
-import { loadKernels } from "../backends/cpu/build.ts";
-import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
+import { loadKernels } from "../wasm/build.ts";
+import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { DecodingMemory } from "./decoding_memory.ts";
 import { readHeader, type ImageHeader } from "./header.ts";

@@ -4,7 +4,7 @@
  */
 import { DataError } from "../errors.ts";
 import type { Encoding } from "./shard.ts";
-import type { ColourAxes } from "./statistics.ts";
+import type { ColourAxes } from "./dataset.ts";
 
 export const PACK_FILE = "pack.json";
 export const MEAN_FILE = "mean.npy";

@@ -1,6 +1,6 @@
 /** What is known of a shard beside its images, kept in a file of its own until all of a pack is there. */
 import { DataError } from "../errors.ts";
-import { readPlainFile, reason, replaceFile } from "../files.ts";
+import { readPlainFile, reason, replaceFile } from "../io/files.ts";
 import type { Sums } from "./statistics.ts";
 
 /** Something that a person should look at. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { replaceFile } from "../files.ts";
+import { replaceFile } from "../io/files.ts";
 import { loadImage } from "../native/add_ons.ts";
 import type { Dataset } from "./dataset.ts";
 

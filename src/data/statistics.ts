@@ -1,33 +1,14 @@
 /** What is measured once over a training set: the mean image (paper §2) and the axes of its colours (§4.1). */
 import { Purpose, Random } from "../random.ts";
-import { loadKernels } from "../backends/cpu/build.ts";
-import { instantiate, type WasmKernels } from "../backends/cpu/wasm.ts";
+import { loadKernels } from "../wasm/build.ts";
+import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
 import { DataError } from "../errors.ts";
 import { plural } from "../words.ts";
-import type { Dataset } from "./dataset.ts";
+import type { ColourAxes, Dataset, Statistics } from "./dataset.ts";
 import { createLoader, type RecordCache } from "./loader.ts";
 
 /** Means don't get better by more images than this; of larger sets a sample is taken. */
 export const MAX_SAMPLE = 50_000;
-
-/** The principal axes of the RGB values of all pixels, in units of 0 … 255, the longest first. */
-export interface ColourAxes {
-  /** λ, the eigenvalues of the 3 × 3 covariance. */
-  readonly values: readonly number[];
-  /** p, the unit eigenvectors, each red, green and blue. */
-  readonly vectors: readonly (readonly number[])[];
-}
-
-export interface Statistics {
-  /** The mean of every pixel, S × S × 3, 0 … 255. */
-  readonly mean: Float32Array;
-  readonly channelMean: readonly number[];
-  /** 3 × 3, row after row. */
-  readonly covariance: readonly number[];
-  readonly axes: ColourAxes;
-  /** How many images were looked at. */
-  readonly images: number;
-}
 
 export interface MeasureOptions {
   readonly recordSize: number;

@@ -4,7 +4,7 @@
  * names and POSIX.1-2001 (pax) paths and sizes. Links lead to members of the same archive or nowhere.
  */
 import { DataError, oneLine } from "../errors.ts";
-import { excerpt, part, type Bytes } from "./bytes.ts";
+import { excerpt, part, type Bytes } from "../io/bytes.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, spelled, systemPart } from "./names.ts";
 import type { RemarkKind, Remarks } from "./remarks.ts";

@@ -1,6 +1,6 @@
 /** Worker threads that take jobs in order, each one at a time, with a second one waiting at its door. */
 import { availableParallelism } from "node:os";
-import { refuseInComputeWorker } from "../compute_worker.ts";
+import { refuseInComputeWorker } from "../devices/compute_worker.ts";
 import { AlexNetError, DeviceError } from "../errors.ts";
 
 /** What a worker answers to a job. Classes of errors don't reach the other side. */

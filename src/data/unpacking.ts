@@ -1,7 +1,7 @@
 /** How much of a set may be unpacked to memory. */
 import { gunzip } from "node:zlib";
 import { DataError } from "../errors.ts";
-import { inMemory, readWhole, type Bytes } from "./bytes.ts";
+import { inMemory, readWhole, type Bytes } from "../io/bytes.ts";
 
 /** CIFAR is 184 MB. */
 const MAX_UNPACKED_BYTES = 2 ** 30;

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeviceError } from "../errors.ts";
-import { temporaryFolder } from "../temporary.ts";
+import { temporaryFolder } from "../io/temporary.ts";
 
 /** How long nothing may come. */
 const STALL_MS = 10_000;

@@ -6,7 +6,7 @@
  */
 import { closeSync, existsSync, fstatSync, readSync } from "node:fs";
 import { ChangedLibraryError, DeviceError } from "../errors.ts";
-import { openToRead, reason } from "../files.ts";
+import { openToRead, reason } from "../io/files.ts";
 
 /** A file whose SHA-256 is known beforehand. */
 export interface Pinned {

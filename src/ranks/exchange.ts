@@ -3,7 +3,7 @@
  * gradients of what they were given. Features are blocks of rows of features × N, and of C × H × W × N; images are blocks
  * of columns. The arrays are used again in every step.
  */
-import type { Tensor } from "../autograd/tensor.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import type { Ranks } from "./ranks.ts";
 
 export class Exchange {

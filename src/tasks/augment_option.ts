@@ -5,7 +5,7 @@
  *   crop,mirror,colour=0.05     paper,mirror=0
  */
 import { UsageError } from "../errors.ts";
-import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION, type Augmentation } from "../model/recipe.ts";
+import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION, type Augmentation } from "../net/recipe.ts";
 import { suggest } from "../suggest.ts";
 
 const PRESETS: Readonly<Record<string, Augmentation>> = {

@@ -1,4 +1,4 @@
-import type { Augmentation, Network } from "../model/recipe.ts";
+import type { Augmentation, Network } from "../net/recipe.ts";
 
 /** How training images are varied, for people. */
 export function inWords(augmentation: Augmentation, { crop: size, record }: Network): string {

@@ -3,13 +3,13 @@ import type { ViewCount } from "../data/augmentation.ts";
 import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
 import type { OptionKinds } from "../options.ts";
-import { findNetwork } from "../model/networks.ts";
-import { CUTS, type Cut } from "../model/parts.ts";
-import type { Recipe, Schedule } from "../model/recipe.ts";
+import { findNetwork } from "../net/networks.ts";
+import { CUTS, type Cut } from "../net/parts.ts";
+import type { Schedule } from "../net/recipe.ts";
 import { makeAugmentation } from "./augment_option.ts";
-import { DEVICE_OPTIONS, type DeviceOptions } from "./device.ts";
-import { layersNamed, learningLayers, ratesNamed } from "./fine_tune.ts";
-import { checkSettings } from "./settings.ts";
+import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
+import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
+import { checkSettings, type TrainConfig } from "./settings.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
 
@@ -74,28 +74,6 @@ export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
     allowChangedData: "boolean?",
   },
 };
-
-export interface TrainConfig extends Recipe {
-  readonly network: string;
-  /** The checkpoint it began with; null for weights that were drawn. */
-  readonly from: string | null;
-  readonly freeze: readonly string[];
-  readonly layerRates: Readonly<Record<string, number>>;
-  /** Absolute path; null for the built-in set. */
-  readonly data: string | null;
-  readonly val: string | null;
-  readonly holdOut: number;
-  readonly fraction: number;
-  readonly limit: number | null;
-  readonly balance: number;
-  readonly weights: Readonly<Record<string, number>> | null;
-  readonly seed: number;
-  readonly split: Cut | null;
-  readonly device: string;
-  readonly blas: boolean | null;
-  readonly threads: number | null;
-  readonly tune: boolean | null;
-}
 
 /**
  * Fills in what was not said from the network's recipe.

@@ -6,7 +6,7 @@ import type { KernelReport } from "./doctor/kernels.ts";
 import { describeLibraries, type Library } from "./doctor/libraries.ts";
 import { messageOf, type Problem } from "./doctor/problem.ts";
 import { LOSS_BOUND, trainShortly, type TrainingReport } from "./doctor/self_test.ts";
-import type { AdapterDescription } from "./device.ts";
+import type { AdapterDescription } from "../devices/open.ts";
 
 export type { KernelReport, Library, Machine, Problem, TrainingReport };
 export { LOSS_BOUND } from "./doctor/self_test.ts";

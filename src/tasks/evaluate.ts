@@ -1,7 +1,5 @@
 /** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
-import type { ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
-import type { Remark } from "../data/remarks.ts";
 import { shareOf } from "../data/share.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
@@ -10,13 +8,13 @@ import { plural } from "../words.ts";
 import { Answers, interval95 } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "./device.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
+import type { ConfusionEntry, Evaluation } from "./evaluation.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
-import { given } from "./given.ts";
-import type { Scores } from "./scores.ts";
-import { closeSets } from "./sets.ts";
+import { given } from "../options.ts";
+import { closeSets } from "../data/select.ts";
 import { unlessStopped } from "./stopped.ts";
-import { writeSubmission, type Submission } from "./submission.ts";
+import { writeSubmission } from "./submission.ts";
 import {
   agree,
   describeDevice,
@@ -50,43 +48,6 @@ const OPTIONS: OptionKinds<EvaluateOptions> = {
   ...{ data: "string?", model: "string?", models: "string[]?", batch: "number?", views: "number?" },
   ...{ out: "string?", submission: "string?" },
 };
-
-export interface ClassResult {
-  readonly name: string;
-  readonly scores: Scores;
-  /** How many images were taken for this class. */
-  readonly predicted: number;
-}
-
-/** [true class, predicted class, how many images], by number; only pairs that occurred. */
-export type ConfusionEntry = readonly [label: number, predicted: number, images: number];
-
-export interface Evaluation {
-  readonly network: string;
-  readonly weights: string;
-  /** Each of the models that were averaged; a single one otherwise. */
-  readonly models: readonly { readonly network: string; readonly weights: string }[];
-  readonly data: string;
-  /** Where the run's images are no longer what they were: what has changed, for people. */
-  readonly changes?: string;
-  readonly views: ViewCount;
-  readonly device: string;
-  readonly total: Scores;
-  /** Between which errors the true ones lie, with 95% confidence. */
-  readonly interval1: readonly [low: number, high: number];
-  readonly interval5: readonly [low: number, high: number];
-  /** In the order of the models' outputs; some may have no images. */
-  readonly classes: readonly ClassResult[];
-  readonly confusion: readonly ConfusionEntry[];
-  /** Files that could not be used. */
-  readonly bad: readonly string[];
-  /** What of the data was left alone, and what looks odd. */
-  readonly remarks: readonly Remark[];
-  /** The files that were written. */
-  readonly files: readonly string[];
-  readonly submission?: Submission;
-  readonly imagesPerSecond: number;
-}
 
 /**
  * @param progress told of the images done

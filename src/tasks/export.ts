@@ -1,16 +1,16 @@
 /** Writes a trained network for other programs: as ONNX, or as safetensors with PyTorch's names. */
 import { basename, extname } from "node:path";
-import { toNpy } from "../data/npy.ts";
+import { toNpy } from "../io/npy.ts";
 import { oneLine, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
-import { replaceFile } from "../files.ts";
-import type { Checkpoint } from "../model/checkpoint.ts";
-import { networkGraph } from "../model/export/graph.ts";
-import { onnxMessage } from "../model/export/onnx.ts";
-import { EXPORT_FORMAT } from "../model/export/safetensors.ts";
-import { place } from "../model/model.ts";
-import type { Network } from "../model/recipe.ts";
-import { writeSafetensors } from "../model/safetensors.ts";
+import { replaceFile } from "../io/files.ts";
+import type { Checkpoint } from "../weights/checkpoint.ts";
+import { networkGraph } from "../weights/export/graph.ts";
+import { onnxMessage } from "../weights/export/onnx.ts";
+import { EXPORT_FORMAT } from "../weights/export/safetensors.ts";
+import { place } from "../net/model.ts";
+import type { Network } from "../net/recipe.ts";
+import { writeSafetensors } from "../weights/safetensors.ts";
 import { findWeights, openWeights } from "./weights.ts";
 
 export interface ExportOptions {

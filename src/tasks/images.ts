@@ -2,7 +2,8 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Encoded, Place } from "../data/dataset.ts";
+import type { Encoded } from "../data/dataset.ts";
+import type { Place } from "../io/bytes.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
 import type { DecodeResult } from "../data/decode_worker.ts";
 import { decodeRows } from "../data/decoding.ts";
@@ -13,7 +14,7 @@ import { Reader } from "../data/reading.ts";
 import { Remarks, type Remark } from "../data/remarks.ts";
 import { classNames } from "../data/sources/synsets.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { reason, specialKind, isUrl, NOT_FETCHED } from "../files.ts";
+import { reason, specialKind, isUrl, NOT_FETCHED } from "../io/files.ts";
 import type { Raster } from "../pictures/raster.ts";
 import { drawable } from "./thumbnails.ts";
 

@@ -4,18 +4,18 @@
  */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { openFile } from "../data/bytes.ts";
+import { openFile } from "../io/bytes.ts";
 import { download } from "../data/sources/download.ts";
 import type { Progress } from "../data/sources/source.ts";
 import { ilsvrcClasses, unlike } from "../data/sources/synsets.ts";
 import { CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
-import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../files.ts";
-import { EXPORT_FORMAT } from "../model/export/safetensors.ts";
-import { readBinaryproto } from "../model/import/caffe.ts";
-import { matchNetwork, type Match } from "../model/import/match.ts";
-import { readNpy } from "../model/import/numpy.ts";
-import { openWeightFile } from "../model/import/open.ts";
+import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../io/files.ts";
+import { EXPORT_FORMAT } from "../weights/export/safetensors.ts";
+import { readBinaryproto } from "../weights/import/caffe.ts";
+import { matchNetwork, type Match } from "../weights/import/match.ts";
+import { readNpy } from "../weights/import/numpy.ts";
+import { openWeightFile } from "../weights/import/open.ts";
 import {
   CAFFE,
   describe,
@@ -23,9 +23,9 @@ import {
   meanImage,
   TORCHVISION,
   type Preprocessing,
-} from "../model/import/preprocessing.ts";
-import type { WeightFile } from "../model/import/source.ts";
-import { FORMAT, writeCheckpoint } from "../model/checkpoint.ts";
+} from "../weights/import/preprocessing.ts";
+import type { WeightFile } from "../weights/import/source.ts";
+import { FORMAT, writeCheckpoint } from "../weights/checkpoint.ts";
 import { cacheFolder } from "../native/cache.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";

@@ -1,6 +1,6 @@
 /** Which part of an image decides: the probability of a class while a square covers one place after another. */
 import { centreView } from "../data/augmentation.ts";
-import { VIEW, VIEW_LENGTH } from "../ops/augment.ts";
+import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { probabilities } from "./passes.ts";
 import type { Member } from "./trained.ts";
 

@@ -12,12 +12,20 @@ import type { Encoding } from "../data/shard.ts";
 import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
-import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../files.ts";
+import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../io/files.ts";
 import { checkCount } from "./config.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
-import { LOCK_FILES, lockFolder } from "./lock.ts";
-import { assemble, packSize, readPack, removePartials, type Planned } from "./pack_assembly.ts";
-import { closeSets, openSets } from "./sets.ts";
+import { LOCK_FILES, lockFolder } from "../io/lock.ts";
+import {
+  assemble,
+  packSize,
+  readPack,
+  removePartials,
+  type Planned,
+  type Parts,
+  type Settings,
+} from "./pack_assembly.ts";
+import { closeSets, openSets } from "../data/select.ts";
 import { agree, gatherValues, settingsOf, stoppedElsewhere } from "./together.ts";
 
 export interface PackOptions {
@@ -130,8 +138,6 @@ export async function pack(
 }
 
 type Given = Required<Omit<PackOptions, "data" | "out" | "val" | "shard">> & Pick<PackOptions, "shard">;
-export type Settings = Required<Given>;
-export type Parts = { readonly train: Dataset; readonly val?: Dataset };
 
 function check(options: PackOptions, { local }: Ranks): Given {
   checkOptions("pack", options, OPTIONS);

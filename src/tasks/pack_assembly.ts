@@ -1,9 +1,9 @@
 /** The end of packing: what is known of each shard becomes the pack's own files. */
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openFile } from "../data/bytes.ts";
+import { openFile } from "../io/bytes.ts";
 import { isTolerated, TOLERATED_BAD_SHARE } from "../data/image.ts";
-import { toNpy } from "../data/npy.ts";
+import { toNpy } from "../io/npy.ts";
 import {
   FORMAT,
   MAX_PACK_FILE_BYTES,
@@ -21,10 +21,27 @@ import { partialPath, readPartial, type Problem } from "../data/partial.ts";
 import { readShardIndex, type ShardIndex } from "../data/shard.ts";
 import { TotalSums } from "../data/statistics.ts";
 import { DataError } from "../errors.ts";
-import { reason, replaceFile, readPlainFile } from "../files.ts";
+import { reason, replaceFile, readPlainFile } from "../io/files.ts";
 import { plural } from "../words.ts";
-import { writeCsv } from "./csv.ts";
-import type { Parts, Settings } from "./pack.ts";
+import { writeCsv } from "../io/csv.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Encoding } from "../data/shard.ts";
+
+/** The images of a pack. */
+export interface Parts {
+  readonly train: Dataset;
+  readonly val?: Dataset;
+}
+
+/** How it is made: sides in pixels, JPEG's quality from 1 to 100, and images a shard. */
+export interface Settings {
+  readonly side: number;
+  readonly shorter: number;
+  readonly encoding: Encoding;
+  readonly quality: number;
+  readonly threads: number;
+  readonly shard: number;
+}
 
 /** A shard that is to be there in the end: images `from` to `to` − 1 of a part. */
 export interface Planned {

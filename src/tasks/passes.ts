@@ -1,14 +1,14 @@
 /** The two things that are done with a batch: a training step, and a forward pass. */
-import { Tape, type BackwardOptions } from "../autograd/tape.ts";
-import { Tensor } from "../autograd/tensor.ts";
-import type { Backend } from "../backends/backend.ts";
+import { Tape, type BackwardOptions } from "../engine/tape.ts";
+import { Tensor } from "../engine/tensor.ts";
+import type { Backend } from "../engine/backend.ts";
 import type { MixedLabels } from "../data/augmentation.ts";
 import type { Share } from "../data/share.ts";
-import type { Pass } from "../model/layers.ts";
-import type { Model } from "../model/model.ts";
-import { augment, VIEW_LENGTH } from "../ops/augment.ts";
-import { softmaxCrossEntropy } from "../ops/softmax_cross_entropy.ts";
-import type { Sgd } from "../optim/sgd.ts";
+import type { Pass } from "../net/layers.ts";
+import type { Model } from "../net/model.ts";
+import { augment, VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { softmaxCrossEntropy } from "../engine/ops/softmax_cross_entropy.ts";
+import type { Sgd } from "../net/sgd.ts";
 import { Purpose, streamKey } from "../random.ts";
 import { Gradients } from "../ranks/gradients.ts";
 import type { Ranks } from "../ranks/ranks.ts";
@@ -17,7 +17,7 @@ import type { Ranks } from "../ranks/ranks.ts";
 export interface Images {
   /** N × S × S × 3 bytes. */
   readonly pixels: Uint8Array;
-  /** N × `VIEW_LENGTH`: what of each image is to be seen, as src/ops/augment.ts says. */
+  /** N × `VIEW_LENGTH`: what of each image is to be seen, as src/engine/ops/augment.ts says. */
   readonly views: Float32Array;
   /** How many of them become the network's input, all if not given; those behind are there for others to be mixed with. */
   readonly seen?: number;

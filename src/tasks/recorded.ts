@@ -17,11 +17,12 @@ import {
 import type { Opened } from "../data/open.ts";
 import { choose } from "../data/sampling.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
-import { readPlainFile, reason } from "../files.ts";
+import { readPlainFile, reason } from "../io/files.ts";
 import { count, plural } from "../words.ts";
-import type { TrainConfig, TrainOptions } from "./config.ts";
+import type { TrainOptions } from "./config.ts";
+import type { TrainConfig } from "./settings.ts";
 import type { Run } from "./runs.ts";
-import { reduceSets, type Source } from "./sets.ts";
+import { reduceSets, type Source } from "../data/select.ts";
 
 /** What is there now may be less than there was, but not by more than this: ImageNet's 1.3 million images take 80 MB. */
 const MORE_BYTES = 2 ** 27;

@@ -2,7 +2,7 @@ import { oneLine } from "../errors.ts";
 import type { Report } from "./events.ts";
 import { writeReport } from "./report.ts";
 import type { Run } from "./runs.ts";
-import type { Watcher } from "./watcher.ts";
+import type { Watcher } from "./session.ts";
 
 /** Drawing may take this share of a training's time. */
 const SHARE = 0.01;

@@ -5,8 +5,8 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
-import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../files.ts";
-import type { TrainConfig } from "./config.ts";
+import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../io/files.ts";
+import type { TrainConfig } from "./settings.ts";
 import type { StartEvent } from "./events.ts";
 import { parseConfig } from "./settings.ts";
 

@@ -1,19 +1,19 @@
 /** The training loop: epochs of steps, validation, checkpoints. */
 import { existsSync } from "node:fs";
-import type { Tensor } from "../autograd/tensor.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { drawViews, mixedLabels, mixes, viewsOfShare } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import type { Share } from "../data/share.ts";
-import type { ColourAxes } from "../data/statistics.ts";
+import type { ColourAxes } from "../data/dataset.ts";
 import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
-import { saveCheckpoint } from "../model/checkpoint.ts";
-import type { Model } from "../model/model.ts";
-import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../optim/schedule.ts";
-import type { Sgd } from "../optim/sgd.ts";
+import { saveCheckpoint } from "../weights/checkpoint.ts";
+import type { Model } from "../net/model.ts";
+import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
+import type { Sgd } from "../net/sgd.ts";
 import type { Ranks } from "../ranks/ranks.ts";
 import type { Answers } from "./answers.ts";
-import type { TrainConfig } from "./config.ts";
+import type { TrainConfig } from "./settings.ts";
 import { answerTogether, confusionOf } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
 import { sharedStep, trainingStep, type SharedResult, type Step, type StepResult } from "./passes.ts";
@@ -21,7 +21,6 @@ import type { Run } from "./runs.ts";
 import type { PartResult, SplitModel } from "./split.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
 import { areAlike, makeAlike } from "./together.ts";
-import type { Watcher } from "./watcher.ts";
 
 /** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
 export interface State {
@@ -86,6 +85,14 @@ export interface Session {
   /** Where the network is cut, and each rank has a part of it. */
   readonly split?: SplitModel;
   readonly signal?: AbortSignal;
+}
+
+/** Looks on at a training, which waits for it. */
+export interface Watcher {
+  /** A step is done, and the next may be queued already. */
+  afterStep?(session: Session): Promise<void>;
+  /** An epoch is done, and all of it saved. */
+  afterEpoch?(session: Session): Promise<void>;
 }
 
 /** A set of images, and those of its records that are in memory. */

@@ -4,10 +4,32 @@
  */
 import { oneLine, UsageError } from "../errors.ts";
 import { show } from "../options.ts";
-import { CUTS } from "../model/parts.ts";
-import { NO_AUGMENTATION } from "../model/recipe.ts";
+import { CUTS, type Cut } from "../net/parts.ts";
+import { NO_AUGMENTATION, type Recipe } from "../net/recipe.ts";
 import { isAugmentation } from "./augment_option.ts";
-import type { TrainConfig } from "./config.ts";
+
+/** Every setting that decides the result of a training: what a run keeps in its config.json. */
+export interface TrainConfig extends Recipe {
+  readonly network: string;
+  /** The checkpoint it began with; null for weights that were drawn. */
+  readonly from: string | null;
+  readonly freeze: readonly string[];
+  readonly layerRates: Readonly<Record<string, number>>;
+  /** Absolute path; null for the built-in set. */
+  readonly data: string | null;
+  readonly val: string | null;
+  readonly holdOut: number;
+  readonly fraction: number;
+  readonly limit: number | null;
+  readonly balance: number;
+  readonly weights: Readonly<Record<string, number>> | null;
+  readonly seed: number;
+  readonly split: Cut | null;
+  readonly device: string;
+  readonly blas: boolean | null;
+  readonly threads: number | null;
+  readonly tune: boolean | null;
+}
 
 /** What is wrong with a value, to be read behind the setting's name; undefined when nothing is. */
 type Rule = (value: unknown) => string | undefined;

@@ -2,13 +2,13 @@
  * A network that is cut into parts, one on each rank, and the steps it takes there. Beside its part a rank has the whole
  * model, which is what is initialised, tested and saved; weights go from one to the other when something of that is due.
  */
-import { Tape } from "../autograd/tape.ts";
-import type { Tensor } from "../autograd/tensor.ts";
+import { Tape } from "../engine/tape.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { shareOf, type Share } from "../data/share.ts";
 import { UsageError } from "../errors.ts";
-import { Model } from "../model/model.ts";
-import { partOf, type Cut, type Stage } from "../model/parts.ts";
-import { Sgd } from "../optim/sgd.ts";
+import { Model } from "../net/model.ts";
+import { partOf, type Cut, type Stage } from "../net/parts.ts";
+import { Sgd } from "../net/sgd.ts";
 import { Exchange } from "../ranks/exchange.ts";
 import { Gradients } from "../ranks/gradients.ts";
 import type { Ranks } from "../ranks/ranks.ts";

@@ -5,7 +5,7 @@
  * the order of the network's outputs.
  */
 import type { Dataset } from "../data/dataset.ts";
-import { replaceFile } from "../files.ts";
+import { replaceFile } from "../io/files.ts";
 import type { Answers } from "./answers.ts";
 
 export interface Submission {

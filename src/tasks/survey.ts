@@ -2,7 +2,8 @@
 import { RecordCache } from "../data/cache.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
-import { measureStatistics, type Statistics } from "../data/statistics.ts";
+import { measureStatistics } from "../data/statistics.ts";
+import type { Statistics } from "../data/dataset.ts";
 
 export interface Survey {
   readonly dataset: Dataset;

@@ -2,7 +2,7 @@
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { oneLine } from "../errors.ts";
-import { appendToFile, reason } from "../files.ts";
+import { appendToFile, reason } from "../io/files.ts";
 import { scalarsRecord, startRecord, versionRecord } from "./event_file.ts";
 import type { Report, TrainEvent } from "./events.ts";
 

@@ -1,7 +1,7 @@
 /** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Backend } from "../backends/backend.ts";
+import type { Backend } from "../engine/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { divide } from "../data/inventory.ts";
 import { readHeader } from "../data/header.ts";
@@ -12,38 +12,32 @@ import { writeSamples } from "../data/samples.ts";
 import type { Share } from "../data/share.ts";
 import { measureStatistics } from "../data/statistics.ts";
 import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../errors.ts";
-import { Model } from "../model/model.ts";
-import { findNetwork } from "../model/networks.ts";
+import { Model } from "../net/model.ts";
+import { findNetwork } from "../net/networks.ts";
 import { checkOptions } from "../options.ts";
-import { freshSchedule, rateAt } from "../optim/schedule.ts";
-import { Sgd } from "../optim/sgd.ts";
+import { freshSchedule, rateAt } from "../net/schedule.ts";
+import { Sgd } from "../net/sgd.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
-import {
-  changeConfig,
-  makeConfig,
-  rateForClasses,
-  scaleRate,
-  TRAIN_OPTIONS,
-  type TrainConfig,
-  type TrainOptions,
-} from "./config.ts";
-import { openDeviceOf } from "./device.ts";
+import { changeConfig, makeConfig, rateForClasses, scaleRate, TRAIN_OPTIONS, type TrainOptions } from "./config.ts";
+import type { TrainConfig } from "./settings.ts";
+import { openDeviceOf } from "../devices/open.ts";
 import type { Report, StartEvent } from "./events.ts";
-import { beginWith, learningLayers, sameClasses, sourceOf } from "./fine_tune.ts";
+import { beginWith, sameClasses, sourceOf } from "./fine_tune.ts";
+import { learningLayers } from "../net/layer_names.ts";
 import { checkFit, fittingBatch, type Work } from "./fit.ts";
-import { lockFolder, type Lock } from "./lock.ts";
+import { lockFolder, type Lock } from "../io/lock.ts";
 import { uploadMean } from "./passes.ts";
 import { Reporter } from "./reporter.ts";
 import { divisionOf, keepImages, requireData } from "./recorded.ts";
 import { restore } from "./restore.ts";
-import { closeSets, openWhole, reduceSets } from "./sets.ts";
+import { closeSets, openWhole, reduceSets } from "../data/select.ts";
 import { findRun, namedRun, newRun, type Run } from "./runs.ts";
 import type { Means } from "./scores.ts";
 import { shareOfCut, SplitModel } from "./split.ts";
 import { freshState, runEpochs, type Records, type Session, type State } from "./session.ts";
 import { unlessStopped } from "./stopped.ts";
 import { agree, describeDevice, fingerprint, makeAlike, RunElsewhere, settingsOf, shareOfBatch } from "./together.ts";
-import type { Watcher } from "./watcher.ts";
+import type { Watcher } from "./session.ts";
 
 export interface TrainResult {
   readonly run: string;

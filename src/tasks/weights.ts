@@ -2,10 +2,10 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError, UsageError } from "../errors.ts";
-import { openCheckpoint, type Checkpoint } from "../model/checkpoint.ts";
-import { networks } from "../model/networks.ts";
-import type { Network } from "../model/recipe.ts";
-import type { TrainConfig } from "./config.ts";
+import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
+import { networks } from "../net/networks.ts";
+import type { Network } from "../net/recipe.ts";
+import type { TrainConfig } from "./settings.ts";
 import { findRun, newestRun, Run, RUNS } from "./runs.ts";
 
 export interface Weights {

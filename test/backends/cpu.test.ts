@@ -1,11 +1,11 @@
 /** How the CPU backend runs things: order, memory, errors, many commands, other kernels than its own. */
 import { afterAll, describe, expect, test } from "bun:test";
-import type { Buffer } from "../../src/backends/backend.ts";
-import { openCpu } from "../../src/backends/cpu/backend.ts";
-import { addKernel } from "../../src/autograd/tape.ts";
-import { conv2dBackwardW, conv2dForward } from "../../src/ops/conv2d.ts";
-import { linearForward } from "../../src/ops/linear.ts";
-import { lrnForward } from "../../src/ops/lrn.ts";
+import type { Buffer } from "../../src/engine/backend.ts";
+import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { addKernel } from "../../src/engine/tape.ts";
+import { conv2dBackwardW, conv2dForward } from "../../src/engine/ops/conv2d.ts";
+import { linearForward } from "../../src/engine/ops/linear.ts";
+import { lrnForward } from "../../src/engine/ops/lrn.ts";
 import { DeviceError, UsageError } from "../../src/errors.ts";
 import { failing, missing, nowhere, scale, slow } from "./cpu_fixture.ts";
 
@@ -203,7 +203,7 @@ test("threads must be a number of threads", async () => {
 
 test("a process waits for its kernels, and ends without close()", async () => {
   const script = `
-    import { openCpu } from "${import.meta.dir}/../../src/backends/cpu/backend.ts";
+    import { openCpu } from "${import.meta.dir}/../../src/devices/cpu/backend.ts";
     import { slow } from "${import.meta.dir}/cpu_fixture.ts";
     const backend = await openCpu({ threads: 2 });
     const x = backend.allocate("f32", 1);

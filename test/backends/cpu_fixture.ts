@@ -1,5 +1,5 @@
 /** Kernels for the tests of the CPU backend, in a file that a worker can import. */
-import { kernel } from "../../src/backends/kernel.ts";
+import { kernel } from "../../src/engine/kernel.ts";
 
 const common = { module: import.meta.url, wgsl: "", workgroups: () => [1, 1, 1] as const };
 

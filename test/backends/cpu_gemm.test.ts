@@ -1,9 +1,9 @@
 /** Matrix products, in WebAssembly and by BLAS, against sums in 64 bits. */
 import { describe, expect, test } from "bun:test";
-import { openBlas } from "../../src/backends/cpu/blas.ts";
-import { loadKernels } from "../../src/backends/cpu/build.ts";
-import { PACK_BYTES, wasmGemm, type Gemm } from "../../src/backends/cpu/gemm.ts";
-import { instantiate } from "../../src/backends/cpu/wasm.ts";
+import { openBlas } from "../../src/devices/cpu/blas.ts";
+import { loadKernels } from "../../src/wasm/build.ts";
+import { PACK_BYTES, wasmGemm, type Gemm } from "../../src/devices/cpu/gemm.ts";
+import { instantiate } from "../../src/wasm/wasm.ts";
 import { findBlas } from "../../src/native/libraries.ts";
 import { Purpose, Random } from "../../src/random.ts";
 

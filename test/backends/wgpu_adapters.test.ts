@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import { featuresAmong } from "../../src/backends/wgpu/adapters.ts";
-import { chooseAdapter, type AdapterDescription, type AdapterKind } from "../../src/backends/wgpu/backend.ts";
+import { featuresAmong } from "../../src/devices/wgpu/adapters.ts";
+import { chooseAdapter, type AdapterDescription, type AdapterKind } from "../../src/devices/wgpu/backend.ts";
 
 function adapter(name: string, kind: AdapterKind): AdapterDescription {
   const limits = {

@@ -2,9 +2,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { compileShim } from "../../src/backends/wgpu/shim.ts";
+import { compileShim } from "../../src/devices/wgpu/shim.ts";
 import { DeviceError } from "../../src/errors.ts";
-import { temporaryFolder } from "../../src/temporary.ts";
+import { temporaryFolder } from "../../src/io/temporary.ts";
 
 const folder = temporaryFolder("shim-");
 afterAll(() => folder.remove());
@@ -55,7 +55,7 @@ test.skipIf(!canHide)(
       ...headers.map((path) => `mount -t tmpfs none ${path}`),
       ...libraries.map((path) => `mount --bind ${junk} ${path}`),
     ];
-    const load = 'console.log(Object.keys((await import("./src/backends/wgpu/shim.ts")).loadShim()).length)';
+    const load = 'console.log(Object.keys((await import("./src/devices/wgpu/shim.ts")).loadShim()).length)';
     const { stdout, stderr } = alone(`${hide.join("\n")}\n'${process.execPath}' -e '${load}'`);
     expect(stderr.toString()).toBe("");
     expect(Number(stdout)).toBeGreaterThan(0);

@@ -1,9 +1,10 @@
 /** What is concluded from times, on GPUs that are made up: nothing here takes time or depends on it. */
 import { describe, expect, test } from "bun:test";
-import { findParallelWorkgroups } from "../../src/backends/wgpu/parallel.ts";
-import type { Parts } from "../../src/backends/wgpu/parts.ts";
-import { leastTime, type Timer } from "../../src/backends/wgpu/timers.ts";
-import { timeCandidates } from "../../src/backends/wgpu/tuner.ts";
+import { findParallelWorkgroups } from "../../src/devices/wgpu/parallel.ts";
+import type { Parts } from "../../src/devices/wgpu/parts.ts";
+import { leastTime } from "../../src/devices/wgpu/timers.ts";
+import type { Timer } from "../../src/devices/wgpu/queue.ts";
+import { timeCandidates } from "../../src/devices/wgpu/tuner.ts";
 import { DeviceError } from "../../src/errors.ts";
 
 /** A GPU whose clock is slow until it has worked for some time. */

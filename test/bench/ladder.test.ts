@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { convLadder } from "../../bench/ladder/conv.ts";
 import { matmulLadder } from "../../bench/ladder/matmul.ts";
-import type { Kernel } from "../../src/backends/kernel.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { positions } from "../../src/ops/shapes.ts";
+import type { Kernel } from "../../src/engine/kernel.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { positions } from "../../src/engine/ops/shapes.ts";
 import { runCase, type KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";

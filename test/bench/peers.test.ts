@@ -1,12 +1,12 @@
 import { describe, expect, test } from "bun:test";
-import { place } from "../../src/model/model.ts";
-import { findNetwork } from "../../src/model/networks.ts";
+import { place } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { contestants, missingInJavaScript, missingInPython } from "../../bench/peers/contestants.ts";
 import { logitsError, productError, repeated } from "../../bench/peers/contestant.ts";
 import { parseOutcome, verify } from "../../bench/peers/job.ts";
 import { parsePeersArguments } from "../../bench/peers/main.ts";
 import { nets } from "../../bench/peers/nets.ts";
-import { onnxModel } from "../../src/model/export/onnx.ts";
+import { onnxModel } from "../../src/weights/export/onnx.ts";
 import { compare, losses, Rows, table, type Piece } from "../../bench/peers/rows.ts";
 import { runContestant } from "../../bench/peers/run.ts";
 

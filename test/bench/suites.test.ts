@@ -1,7 +1,7 @@
 /** Every suite from end to end, at sizes of a toy, with what it computes checked; times are not looked at. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Backend } from "../../src/backends/backend.ts";
-import { small } from "../../src/model/cifar_networks.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { small } from "../../src/net/cifar_networks.ts";
 import type { Bench } from "../../bench/bench.ts";
 import { openBenchDevice } from "../../bench/devices.ts";
 import { layerPiece, namedLayers } from "../../bench/layer_piece.ts";

@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openSafetensors, writeSafetensors } from "../../src/model/safetensors.ts";
+import { openSafetensors, writeSafetensors } from "../../src/weights/safetensors.ts";
 import { tar } from "../data/fixtures.ts";
 import { cli, figurePng, jsonLines, makePhotos, temporaryFolder, TINY, type Ended } from "../helpers/cli.ts";
 

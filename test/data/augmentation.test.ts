@@ -7,7 +7,7 @@ import {
   type AugmentationOptions,
 } from "../../src/data/augmentation.ts";
 import { jitterMatrix } from "../../src/data/jitter.ts";
-import { VIEW, VIEW_LENGTH } from "../../src/ops/augment.ts";
+import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { measureStatistics, principalAxes } from "../../src/data/statistics.ts";
 import { Purpose, Random } from "../../src/random.ts";

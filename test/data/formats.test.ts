@@ -3,7 +3,7 @@
  * libjpeg-turbo and by the WebAssembly build, which must not differ in anything.
  */
 import { describe, expect, test } from "bun:test";
-import { loadKernels } from "../../src/backends/cpu/build.ts";
+import { loadKernels } from "../../src/wasm/build.ts";
 import { Decoder } from "../../src/data/decode.ts";
 import { openJpeg } from "../../src/data/jpeg.ts";
 import { findTurbojpeg, openTurbojpeg } from "../../src/native/turbojpeg.ts";

@@ -8,7 +8,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import type { Dataset } from "../../src/data/dataset.ts";
-import { loadKernels } from "../../src/backends/cpu/build.ts";
+import { loadKernels } from "../../src/wasm/build.ts";
 import { BadImage, Decoder, openDecoder } from "../../src/data/decode.ts";
 import { openJpeg } from "../../src/data/jpeg.ts";
 import { openDataset } from "../../src/data/open.ts";

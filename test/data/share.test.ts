@@ -6,7 +6,7 @@ import { createLoader, type Batch, type LoaderOptions } from "../../src/data/loa
 import { shapes } from "../../src/data/shapes.ts";
 import { shareOf } from "../../src/data/share.ts";
 import { DataError, ShapeError } from "../../src/errors.ts";
-import { VIEW, VIEW_LENGTH } from "../../src/ops/augment.ts";
+import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 
 const SIDE = 8;
 const BYTES = SIDE * SIDE * 3;

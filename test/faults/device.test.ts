@@ -2,8 +2,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
-import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
-import { Buffers } from "../../src/backends/wgpu/buffers.ts";
+import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
+import { Buffers } from "../../src/devices/wgpu/buffers.ts";
 import { DeviceLostError, DeviceMemoryError } from "../../src/errors.ts";
 import type { TrainOptions } from "../../src/tasks/config.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";

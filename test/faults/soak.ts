@@ -2,8 +2,8 @@
  * `bun test/faults/soak.ts [cpu|cpu-wasm|gpu:0] [steps] [trainings] [images a step]`: 10,000 steps and 200 trainings in
  * one process. It prints what is held as JSON, a line at a time, and fails when that grows.
  */
-import { openCpu } from "../../src/backends/cpu/backend.ts";
-import { openWgpu } from "../../src/backends/wgpu/backend.ts";
+import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { openWgpu } from "../../src/devices/wgpu/backend.ts";
 import { soakSteps, soakTrainings, type Held } from "../helpers/soak.ts";
 
 /** What the process may grow by after its first hundred steps, or its first tenth of trainings: the heaps' housekeeping. */

@@ -4,13 +4,13 @@
  * parameters in the first training step; the losses of ten training steps, dropout and SGD included.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import type { Backend } from "../../src/backends/backend.ts";
-import { poolOf } from "../../src/backends/pool.ts";
-import { Model } from "../../src/model/model.ts";
-import { findNetwork } from "../../src/model/networks.ts";
-import { softmaxCrossEntropy } from "../../src/ops/softmax_cross_entropy.ts";
-import { Sgd } from "../../src/optim/sgd.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { poolOf } from "../../src/engine/pool.ts";
+import { Model } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
+import { Sgd } from "../../src/net/sgd.ts";
 import { Purpose, Random, streamKey } from "../../src/random.ts";
 import { describeBackends, type TestBackend } from "../helpers/backends.ts";
 import alexnet from "./alexnet.json";
@@ -57,7 +57,7 @@ const TIMEOUT_MS = 900_000;
 
 async function isSoftware(backend: Backend): Promise<boolean> {
   if (backend.kind !== "wgpu") return false;
-  const { listAdapters } = await import("../../src/backends/wgpu/backend.ts");
+  const { listAdapters } = await import("../../src/devices/wgpu/backend.ts");
   return (await listAdapters())[0]?.kind === "software";
 }
 

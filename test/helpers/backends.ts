@@ -3,7 +3,7 @@
  * variable REQUIRE_BACKENDS ("wgpu,cpu,cpu-blas") names those whose absence is a failure, as in CI.
  */
 import { describe } from "bun:test";
-import type { Backend } from "../../src/backends/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
 
 export interface TestBackend {
   readonly name: "wgpu" | "cpu" | "cpu-blas";
@@ -36,12 +36,12 @@ async function candidate(name: TestBackend["name"], open: () => Promise<Backend>
 
 /** Bounds checks on, so that a kernel that indexes outside of a buffer gives a wrong result instead of chaos. */
 async function openWgpu(): Promise<Backend> {
-  const wgpu = await import("../../src/backends/wgpu/backend.ts");
+  const wgpu = await import("../../src/devices/wgpu/backend.ts");
   return wgpu.openWgpu({ adapter: 0, checks: true });
 }
 
 async function openCpu(blas: boolean): Promise<Backend> {
-  const cpu = await import("../../src/backends/cpu/backend.ts");
+  const cpu = await import("../../src/devices/cpu/backend.ts");
   const backend = await cpu.openCpu({ threads: 2, blas });
   if (blas && /without BLAS/.test(backend.description)) {
     await backend.close();

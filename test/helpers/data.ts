@@ -1,5 +1,5 @@
 /** Random arrays, and comparing arrays with messages that say where they differ and how. */
-import { size } from "../../src/autograd/tensor.ts";
+import { size } from "../../src/engine/tensor.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { difference, type Numbers } from "../../src/tasks/doctor/numbers.ts";
 

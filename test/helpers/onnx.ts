@@ -2,7 +2,7 @@
  * Reads an ONNX model and computes it with plain loops: a second opinion of what src/model/export writes, for the
  * operators of the networks. After github.com/onnx/onnx/blob/main/docs/Operators.md.
  */
-import { fieldsOf, numbersOf, textOf, type Field } from "../../src/model/import/protobuf.ts";
+import { fieldsOf, numbersOf, textOf, type Field } from "../../src/io/protobuf_reader.ts";
 
 export interface Value {
   readonly shape: readonly number[];

@@ -1,15 +1,15 @@
 /** Training steps on a given device, without commands and files. */
-import type { Backend } from "../../src/backends/backend.ts";
-import { poolOf } from "../../src/backends/pool.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { poolOf } from "../../src/engine/pool.ts";
 import { drawViews, mixedLabels } from "../../src/data/augmentation.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
-import { Model } from "../../src/model/model.ts";
-import type { Network } from "../../src/model/recipe.ts";
-import { freshSchedule, rateAt } from "../../src/optim/schedule.ts";
-import { Sgd } from "../../src/optim/sgd.ts";
+import { Model } from "../../src/net/model.ts";
+import type { Network } from "../../src/net/recipe.ts";
+import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
+import { Sgd } from "../../src/net/sgd.ts";
 import { trainingStep, uploadMean } from "../../src/tasks/passes.ts";
 
 export interface Data {

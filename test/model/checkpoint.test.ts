@@ -1,13 +1,13 @@
 /** Checkpoints that belong to something else, or lack something. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { openReference } from "../../src/backends/reference.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { CheckpointError } from "../../src/errors.ts";
-import { openCheckpoint, saveCheckpoint } from "../../src/model/checkpoint.ts";
-import { Model } from "../../src/model/model.ts";
-import { cifar18, reluOrTanh, small } from "../../src/model/cifar_networks.ts";
-import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/model/safetensors.ts";
-import { Sgd } from "../../src/optim/sgd.ts";
+import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
+import { Model } from "../../src/net/model.ts";
+import { cifar18, reluOrTanh, small } from "../../src/net/cifar_networks.ts";
+import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
+import { Sgd } from "../../src/net/sgd.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
 
 const folder = temporaryFolder();

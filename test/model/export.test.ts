@@ -1,14 +1,14 @@
 /** ONNX graphs, computed by plain loops, give what the networks give: all kinds of layers, with odd sizes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import type { Backend } from "../../src/backends/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { networkGraph } from "../../src/model/export/graph.ts";
-import { onnxModel } from "../../src/model/export/onnx.ts";
-import * as L from "../../src/model/layers.ts";
-import { Model, place } from "../../src/model/model.ts";
-import { small } from "../../src/model/cifar_networks.ts";
-import type { Network } from "../../src/model/recipe.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { networkGraph } from "../../src/weights/export/graph.ts";
+import { onnxModel } from "../../src/weights/export/onnx.ts";
+import * as L from "../../src/net/layers.ts";
+import { Model, place } from "../../src/net/model.ts";
+import { small } from "../../src/net/cifar_networks.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { readOnnx } from "../helpers/onnx.ts";
 

@@ -3,9 +3,9 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
-import { matchNetwork } from "../../src/model/import/match.ts";
-import { openWeightFile } from "../../src/model/import/open.ts";
-import type { WeightFile } from "../../src/model/import/source.ts";
+import { matchNetwork } from "../../src/weights/import/match.ts";
+import { openWeightFile } from "../../src/weights/import/open.ts";
+import type { WeightFile } from "../../src/weights/import/source.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
 import { caffemodel, goldenFile, goldenValues, pickle, SHAPES, SMALL, zip, type ZipFile } from "./weight_files.ts";
 

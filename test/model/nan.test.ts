@@ -1,6 +1,6 @@
 /** A NaN anywhere in a network reaches the loss, which is what a training looks at. */
 import { test, expect } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
+import { Tape } from "../../src/engine/tape.ts";
 import {
   averagePool,
   conv,
@@ -13,11 +13,11 @@ import {
   relu,
   tanh,
   type Pass,
-} from "../../src/model/layers.ts";
-import { Model } from "../../src/model/model.ts";
-import { findNetwork } from "../../src/model/networks.ts";
-import type { Network } from "../../src/model/recipe.ts";
-import { softmaxCrossEntropy } from "../../src/ops/softmax_cross_entropy.ts";
+} from "../../src/net/layers.ts";
+import { Model } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import type { Network } from "../../src/net/recipe.ts";
+import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { randomArray } from "../helpers/data.ts";
 

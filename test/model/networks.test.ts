@@ -1,8 +1,8 @@
 /** Shapes, parameters and multiply-adds of the networks: those of the paper and of PyTorch. */
 import { describe, expect, test } from "bun:test";
 import { UsageError } from "../../src/errors.ts";
-import { place } from "../../src/model/model.ts";
-import { findNetwork, networks } from "../../src/model/networks.ts";
+import { place } from "../../src/net/model.ts";
+import { findNetwork, networks } from "../../src/net/networks.ts";
 
 function sums(name: string, classes?: number) {
   const layers = place(findNetwork(name), classes);

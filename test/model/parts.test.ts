@@ -1,9 +1,9 @@
 /** How networks are cut for several devices: where they give each other something, and which weights each has. */
 import { describe, expect, test } from "bun:test";
-import { size } from "../../src/autograd/tensor.ts";
-import { place } from "../../src/model/model.ts";
-import { findNetwork } from "../../src/model/networks.ts";
-import { partOf, type Cut } from "../../src/model/parts.ts";
+import { size } from "../../src/engine/tensor.ts";
+import { place } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import { partOf, type Cut } from "../../src/net/parts.ts";
 
 /** The layers that begin with something that was put together, and what it was. */
 function gatheredFor(name: string, cut: Cut, of: number) {

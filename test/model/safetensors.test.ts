@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError } from "../../src/errors.ts";
-import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/model/safetensors.ts";
+import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
 
 const folder = temporaryFolder();

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
-import { field, float, message, number, text, type Message } from "../../src/model/export/protobuf.ts";
+import { field, float, message, number, text, type Message } from "../../src/io/protobuf_writer.ts";
 import golden from "../golden/weights/logits.json";
 
 export const LOGITS: readonly (readonly number[])[] = golden.logits;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { relu, tanh } from "../../src/ops/activation.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { relu, tanh } from "../../src/engine/ops/activation.ts";
 import { seedGradient, testOnBackends, testOp, type OpCase } from "../helpers/gradcheck.ts";
 
 const shapes = [[1], [3, 5], [2, 3, 1, 7], [67, 3]];

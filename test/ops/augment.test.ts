@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import type { Backend } from "../../src/backends/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { drawViews } from "../../src/data/augmentation.ts";
 import { ShapeError } from "../../src/errors.ts";
-import { augment, VIEW, VIEW_LENGTH } from "../../src/ops/augment.ts";
+import { augment, VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";

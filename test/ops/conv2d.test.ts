@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import { openReference } from "../../src/backends/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { ShapeError } from "../../src/errors.ts";
-import { conv2d, conv2dBackwardX, conv2dForward, type Conv2dOptions } from "../../src/ops/conv2d.ts";
+import { conv2d, conv2dBackwardX, conv2dForward, type Conv2dOptions } from "../../src/engine/ops/conv2d.ts";
 import { randomArray } from "../helpers/data.ts";
 import { testOnBackends, testOp, type OpCase } from "../helpers/gradcheck.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { lrn, type LrnOptions } from "../../src/ops/lrn.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { lrn, type LrnOptions } from "../../src/engine/ops/lrn.ts";
 import { expectClose } from "../helpers/data.ts";
 import { testOp, type OpCase } from "../helpers/gradcheck.ts";
 

@@ -1,15 +1,15 @@
 /** NaN stays NaN: a training that has diverged must not look well. What is expected here is what PyTorch 2.15 gives. */
 import { describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import type { Tensor } from "../../src/autograd/tensor.ts";
-import type { Backend } from "../../src/backends/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { relu, tanh } from "../../src/ops/activation.ts";
-import { dropout } from "../../src/ops/dropout.ts";
-import { lrn } from "../../src/ops/lrn.ts";
-import { mapNorm } from "../../src/ops/map_norm.ts";
-import { averagePool, maxPool } from "../../src/ops/pool.ts";
-import { softmaxCrossEntropy } from "../../src/ops/softmax_cross_entropy.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Tensor } from "../../src/engine/tensor.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { relu, tanh } from "../../src/engine/ops/activation.ts";
+import { dropout } from "../../src/engine/ops/dropout.ts";
+import { lrn } from "../../src/engine/ops/lrn.ts";
+import { mapNorm } from "../../src/engine/ops/map_norm.ts";
+import { averagePool, maxPool } from "../../src/engine/ops/pool.ts";
+import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { seedGradient } from "../helpers/gradcheck.ts";
 

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import { openReference } from "../../src/backends/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { ShapeError } from "../../src/errors.ts";
-import { averagePool, maxPool, type PoolOptions } from "../../src/ops/pool.ts";
-import { positions } from "../../src/ops/shapes.ts";
+import { averagePool, maxPool, type PoolOptions } from "../../src/engine/ops/pool.ts";
+import { positions } from "../../src/engine/ops/shapes.ts";
 import { distinctArray } from "../helpers/data.ts";
 import { seedGradient, testOnBackends, testOp, type OpCase } from "../helpers/gradcheck.ts";
 

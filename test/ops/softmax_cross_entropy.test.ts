@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/autograd/tape.ts";
-import type { Backend } from "../../src/backends/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { ShapeError } from "../../src/errors.ts";
-import { softmaxCrossEntropy } from "../../src/ops/softmax_cross_entropy.ts";
+import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose, randomArray } from "../helpers/data.ts";
 import { testOp, type OpCase } from "../helpers/gradcheck.ts";

@@ -1,9 +1,9 @@
 /** Convolution by Winograd's minimal filtering: the same as the direct form, and where it is taken. */
 import { expect, test } from "bun:test";
-import type { Backend } from "../../src/backends/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import { conv2d } from "../../src/ops/conv2d.ts";
-import { suitsWinograd } from "../../src/ops/winograd.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { conv2d } from "../../src/engine/ops/conv2d.ts";
+import { suitsWinograd } from "../../src/engine/ops/winograd.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose } from "../helpers/data.ts";
 import { drawInputs, forwardAndBackward, type OpCase } from "../helpers/gradcheck.ts";

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { cifar18 } from "../../src/model/cifar_networks.ts";
-import { alexnet2012 } from "../../src/model/networks.ts";
-import type { Schedule } from "../../src/model/recipe.ts";
-import { afterEpoch, colourAt, freshSchedule, rateAt } from "../../src/optim/schedule.ts";
+import { cifar18 } from "../../src/net/cifar_networks.ts";
+import { alexnet2012 } from "../../src/net/networks.ts";
+import type { Schedule } from "../../src/net/recipe.ts";
+import { afterEpoch, colourAt, freshSchedule, rateAt } from "../../src/net/schedule.ts";
 
 const fresh = freshSchedule();
 

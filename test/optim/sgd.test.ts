@@ -1,12 +1,12 @@
 /** The optimiser's arithmetic on two parameters, with steps worked out by hand in float64. */
 import { expect, test } from "bun:test";
-import { openReference } from "../../src/backends/reference.ts";
-import { Tensor } from "../../src/autograd/tensor.ts";
-import { fc, relu, type Layer } from "../../src/model/layers.ts";
-import { Model } from "../../src/model/model.ts";
-import { small } from "../../src/model/cifar_networks.ts";
-import type { Network } from "../../src/model/recipe.ts";
-import { Sgd, type SgdSettings } from "../../src/optim/sgd.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { Tensor } from "../../src/engine/tensor.ts";
+import { fc, relu, type Layer } from "../../src/net/layers.ts";
+import { Model } from "../../src/net/model.ts";
+import { small } from "../../src/net/cifar_networks.ts";
+import type { Network } from "../../src/net/recipe.ts";
+import { Sgd, type SgdSettings } from "../../src/net/sgd.ts";
 
 const network = (layers: readonly Layer[]): Network => ({
   ...small,

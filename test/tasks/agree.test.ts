@@ -9,9 +9,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend } from "../../src/backends/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
 import { openDataset } from "../../src/data/open.ts";
-import { cifar18 } from "../../src/model/cifar_networks.ts";
+import { cifar18 } from "../../src/net/cifar_networks.ts";
 import { backends, describeBackends } from "../helpers/backends.ts";
 import { largestError, type Numbers } from "../helpers/data.ts";
 import { drawn, firstBatches, measured, trainer, type Data } from "../helpers/training.ts";

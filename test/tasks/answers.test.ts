@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Answers, interval95, mostProbable } from "../../src/tasks/answers.ts";
-import { csvLine, writeCsv } from "../../src/tasks/csv.ts";
+import { csvLine, writeCsv } from "../../src/io/csv.ts";
 import { means } from "../../src/tasks/scores.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { findNetwork } from "../../src/model/networks.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { inWords } from "../../src/tasks/augment_words.ts";
 import { makeAugmentation } from "../../src/tasks/config.ts";
 

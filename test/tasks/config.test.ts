@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { resolve } from "node:path";
 import { UsageError } from "../../src/errors.ts";
-import { alexnet2012, findNetwork, networks } from "../../src/model/networks.ts";
-import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION } from "../../src/model/recipe.ts";
-import { rateAt, freshSchedule } from "../../src/optim/schedule.ts";
+import { alexnet2012, findNetwork, networks } from "../../src/net/networks.ts";
+import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION } from "../../src/net/recipe.ts";
+import { rateAt, freshSchedule } from "../../src/net/schedule.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/tasks/config.ts";
 import { parseConfig } from "../../src/tasks/settings.ts";
 

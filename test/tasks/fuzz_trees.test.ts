@@ -17,11 +17,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
-import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { changeConfig } from "../../src/tasks/config.ts";
 import { readHistory } from "../../src/tasks/history.ts";
-import { lockFolder } from "../../src/tasks/lock.ts";
+import { lockFolder } from "../../src/io/lock.ts";
 import { findRun, namedRun, type Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
 import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
-import { LOCK_FILES, LockedError, lockFolder } from "../../src/tasks/lock.ts";
+import { LOCK_FILES, LockedError, lockFolder } from "../../src/io/lock.ts";
 import { temporaryFolder } from "../helpers/cli.ts";
 
 setDefaultTimeout(60_000);
@@ -19,7 +19,7 @@ const make = (name: string) => {
 
 /** A process that locks a folder, says so, and holds it until it is killed. */
 function holder(path: string) {
-  const lock = new URL("../../src/tasks/lock.ts", import.meta.url).href;
+  const lock = new URL("../../src/io/lock.ts", import.meta.url).href;
   const code = `
     import { lockFolder } from ${JSON.stringify(lock)};
     try {
@@ -84,7 +84,7 @@ test("of many that come at once exactly one gets it, time and again", async () =
 test("who takes and gives back all the time never holds it together with another", async () => {
   const path = make("turns");
   const inside = join(folder.path, "inside");
-  const lock = new URL("../../src/tasks/lock.ts", import.meta.url).href;
+  const lock = new URL("../../src/io/lock.ts", import.meta.url).href;
   const ready = (child: number | string) => join(folder.path, `ready-${child}`);
   const [CHILDREN, TURNS] = [3, 100];
   const code = (child: number) => `

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { drawViews } from "../../src/data/augmentation.ts";
-import { VIEW } from "../../src/ops/augment.ts";
+import { VIEW } from "../../src/engine/ops/augment.ts";
 import { look, type LookOptions } from "../../src/tasks/look.ts";
 import { drawn, plain, temporaryFolder, writeFiles } from "../data/fixtures.ts";
 import { cli, jsonLines } from "../helpers/cli.ts";

@@ -1,12 +1,12 @@
 /** Steps and passes on real backends: nothing leaks, a batch can be learned by heart. */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import type { Backend } from "../../src/backends/backend.ts";
-import { openReference } from "../../src/backends/reference.ts";
-import type { WgpuBackend } from "../../src/backends/wgpu/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import { centreView, testViews } from "../../src/data/augmentation.ts";
-import { conv, fc, maxPool, relu } from "../../src/model/layers.ts";
-import { cifar13, small } from "../../src/model/cifar_networks.ts";
-import { MODERN_AUGMENTATION, type Network } from "../../src/model/recipe.ts";
+import { conv, fc, maxPool, relu } from "../../src/net/layers.ts";
+import { cifar13, small } from "../../src/net/cifar_networks.ts";
+import { MODERN_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
 import { probabilities } from "../../src/tasks/passes.ts";
 import { describeBackends } from "../helpers/backends.ts";
 import { expectClose } from "../helpers/data.ts";

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
-import { openReference } from "../../src/backends/reference.ts";
-import { saveCheckpoint } from "../../src/model/checkpoint.ts";
-import { Model } from "../../src/model/model.ts";
-import { small } from "../../src/model/cifar_networks.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
+import { Model } from "../../src/net/model.ts";
+import { small } from "../../src/net/cifar_networks.ts";
 import { drawAnswers } from "../../src/pictures/answers.ts";
 import { classOfFolder } from "../../src/tasks/images.ts";
 import { predict, type Prediction } from "../../src/tasks/predict.ts";

@@ -9,7 +9,7 @@ import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { StartEvent, TrainEvent } from "../../src/tasks/events.ts";
 import { features } from "../../src/tasks/features.ts";
 import { Run } from "../../src/tasks/runs.ts";
-import { closeSets } from "../../src/tasks/sets.ts";
+import { closeSets } from "../../src/data/select.ts";
 import { similar } from "../../src/tasks/similar.ts";
 import { train } from "../../src/tasks/train.ts";
 import { openTrained, setsFor } from "../../src/tasks/trained.ts";

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
-import { findNetwork } from "../../src/model/networks.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { reproduce, type ReproduceOptions } from "../../src/tasks/reproduce.ts";
 import { CLAIMS, isRace, type Claim } from "../../src/tasks/reproduce/claims.ts";
 import {

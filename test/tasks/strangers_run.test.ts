@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { draw } from "../../src/tasks/draw.ts";
-import { lockFolder } from "../../src/tasks/lock.ts";
+import { lockFolder } from "../../src/io/lock.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { predict } from "../../src/tasks/predict.ts";
 import { report } from "../../src/tasks/report.ts";

@@ -4,7 +4,7 @@
  */
 import { DataError } from "../../errors.ts";
 import { descend, openArchive } from "../archive.ts";
-import { excerpt, readText, readWhole, type Bytes } from "../bytes.ts";
+import { excerpt, readText, readWhole, type Bytes } from "../../io/bytes.ts";
 import type { Listing } from "../listing.ts";
 import { plural } from "../../words.ts";
 import { readVariable, type Struct } from "./matlab.ts";

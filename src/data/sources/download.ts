@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { closeSync, createReadStream, fsyncSync, mkdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { DataError } from "../../errors.ts";
-import { openToWrite, reason } from "../../files.ts";
+import { openToWrite, reason } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
 import type { Progress } from "./source.ts";
 

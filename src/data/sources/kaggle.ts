@@ -3,7 +3,7 @@
  * val/, whose labels are in LOC_val_solution.csv. That and LOC_synset_mapping.txt may also lie above the folder given.
  */
 import { DataError } from "../../errors.ts";
-import { excerpt, readText } from "../bytes.ts";
+import { excerpt, readText } from "../../io/bytes.ts";
 import type { Listing } from "../listing.ts";
 import { add } from "./classes.ts";
 import { csvRows } from "./csv.ts";

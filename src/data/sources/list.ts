@@ -5,7 +5,7 @@
 import { dirname } from "node:path";
 import { DataError, oneLine } from "../../errors.ts";
 import { plural } from "../../words.ts";
-import { excerpt, openFile, readText } from "../bytes.ts";
+import { excerpt, openFile, readText } from "../../io/bytes.ts";
 import { asStored, filesBelow } from "../folder.ts";
 import { formatByName } from "../names.ts";
 import { byBytes, distinct, inParts } from "./classes.ts";

@@ -14,7 +14,7 @@ import { Snapshots } from "./snapshots.ts";
 import { Progress } from "./progress.ts";
 import type { Report } from "../events.ts";
 import type { Session } from "../session.ts";
-import type { Watcher } from "../watcher.ts";
+import type { Watcher } from "../session.ts";
 
 // The types know HTML files as bundles only, whatever the import says.
 const page = imported as unknown as string;

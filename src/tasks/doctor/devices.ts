@@ -1,9 +1,15 @@
 /** The devices that the doctor looks at. */
 import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { openWgpu } from "../../backends/wgpu/backend.ts";
-import type { Backend } from "../../backends/backend.ts";
-import { chooseAdapter, findAdapters, openDevice, type AdapterDescription, type DeviceOptions } from "../device.ts";
+import { openWgpu } from "../../devices/wgpu/backend.ts";
+import type { Backend } from "../../engine/backend.ts";
+import {
+  chooseAdapter,
+  findAdapters,
+  openDevice,
+  type AdapterDescription,
+  type DeviceOptions,
+} from "../../devices/open.ts";
 import { plural } from "../../words.ts";
 import { isUsable, type Library } from "./libraries.ts";
 import type { Problem } from "./problem.ts";

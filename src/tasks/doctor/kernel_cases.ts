@@ -1,27 +1,27 @@
 /** For every kernel, the sizes and inputs that the tests and the doctor try it with: 1, primes, and no multiple of a tile. */
-import { addKernel } from "../../autograd/tape.ts";
-import type { Backend, HostArray } from "../../backends/backend.ts";
-import type { Kernel, Workgroups } from "../../backends/kernel.ts";
-import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../ops/activation.ts";
-import { augmentKernel, VIEW, VIEW_LENGTH } from "../../ops/augment.ts";
-import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../ops/conv2d.ts";
-import { dropoutKernel } from "../../ops/dropout.ts";
+import { addKernel } from "../../engine/tape.ts";
+import type { Backend, HostArray } from "../../engine/backend.ts";
+import type { Kernel, Workgroups } from "../../engine/kernel.ts";
+import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../engine/ops/activation.ts";
+import { augmentKernel, VIEW, VIEW_LENGTH } from "../../engine/ops/augment.ts";
+import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../engine/ops/conv2d.ts";
+import { dropoutKernel } from "../../engine/ops/dropout.ts";
 import {
   linearBackwardW,
   linearBackwardX,
   linearBackwardXNarrow,
   linearForward,
   linearForwardNarrow,
-} from "../../ops/linear.ts";
-import { local2dBackwardW, local2dBackwardX, local2dForward } from "../../ops/local2d.ts";
-import { lrnBackward, lrnForward } from "../../ops/lrn.ts";
-import { mapNormBackward, mapNormForward } from "../../ops/map_norm.ts";
-import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "../../ops/pool.ts";
-import { rowSum } from "../../ops/row_sum.ts";
-import { sgdKernel } from "../../ops/sgd.ts";
-import { positions } from "../../ops/shapes.ts";
-import { sumParts } from "../../ops/split.ts";
-import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../ops/softmax_cross_entropy.ts";
+} from "../../engine/ops/linear.ts";
+import { local2dBackwardW, local2dBackwardX, local2dForward } from "../../engine/ops/local2d.ts";
+import { lrnBackward, lrnForward } from "../../engine/ops/lrn.ts";
+import { mapNormBackward, mapNormForward } from "../../engine/ops/map_norm.ts";
+import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "../../engine/ops/pool.ts";
+import { rowSum } from "../../engine/ops/row_sum.ts";
+import { sgdKernel } from "../../engine/ops/sgd.ts";
+import { positions } from "../../engine/ops/shapes.ts";
+import { sumParts } from "../../engine/ops/split.ts";
+import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../engine/ops/softmax_cross_entropy.ts";
 import {
   winograd3Input,
   winograd3Output,
@@ -29,7 +29,7 @@ import {
   winograd5Input,
   winograd5Output,
   winograd5Weights,
-} from "../../ops/winograd.ts";
+} from "../../engine/ops/winograd.ts";
 import { Purpose, Random } from "../../random.ts";
 import type { KernelCase } from "./kernel_check.ts";
 import { nanCases } from "./kernel_nan_cases.ts";

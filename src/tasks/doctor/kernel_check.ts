@@ -1,7 +1,7 @@
 /** A kernel with inputs, run on a device and compared with its plain loop in float64. */
-import type { Backend, HostArray } from "../../backends/backend.ts";
-import { access, elementType, type Kernel, type Variant } from "../../backends/kernel.ts";
-import { openReference } from "../../backends/reference.ts";
+import type { Backend, HostArray } from "../../engine/backend.ts";
+import { access, elementType, type Kernel, type Variant } from "../../engine/kernel.ts";
+import { openReference } from "../../engine/reference.ts";
 import { difference } from "./numbers.ts";
 
 export interface KernelCase {

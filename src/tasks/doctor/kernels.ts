@@ -1,5 +1,5 @@
 /** Every kernel on a device, against its plain loop in float64. */
-import type { Backend } from "../../backends/backend.ts";
+import type { Backend } from "../../engine/backend.ts";
 import { casesOf } from "./kernel_cases.ts";
 import { checkCase, checkVariant, expectedOf, variantsOf } from "./kernel_check.ts";
 

@@ -2,7 +2,7 @@
 import { dlopen } from "bun:ffi";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { loadWgpu, versionOf } from "../../backends/wgpu/library.ts";
+import { loadWgpu, versionOf } from "../../devices/wgpu/library.ts";
 import { loadImage, loadResvg } from "../../native/add_ons.ts";
 import { findBlas, findWgpu, type BlasLibrary, type FoundLibrary } from "../../native/libraries.ts";
 import { openMpi } from "../../native/mpi.ts";

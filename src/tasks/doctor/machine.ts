@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync 
 import { arch, availableParallelism, cpus, freemem, release, totalmem, type } from "node:os";
 import { dirname, join } from "node:path";
 import packageJson from "../../../package.json";
-import { reason } from "../../files.ts";
+import { reason } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { PATH_VARIABLES, PROJECT } from "./private.ts";
 import type { Problem } from "./problem.ts";

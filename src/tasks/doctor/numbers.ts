@@ -1,5 +1,5 @@
 /** Random arrays, and how far one array is from another: for the doctor and the tests. */
-import { size } from "../../autograd/tensor.ts";
+import { size } from "../../engine/tensor.ts";
 import { Purpose, Random } from "../../random.ts";
 
 export type Numbers = ArrayLike<number>;

@@ -3,9 +3,9 @@
  * what goes wrong here ends the process.
  */
 import { rmSync, writeFileSync } from "node:fs";
-import { kernel } from "../../../src/backends/kernel.ts";
-import { openWgpu, type WgpuBackend } from "../../../src/backends/wgpu/backend.ts";
-import { reluForward } from "../../../src/ops/activation.ts";
+import { kernel } from "../../../src/engine/kernel.ts";
+import { openWgpu, type WgpuBackend } from "../../../src/devices/wgpu/backend.ts";
+import { reluForward } from "../../../src/engine/ops/activation.ts";
 import { train } from "../../../src/tasks/train.ts";
 import { tiny } from "../../helpers/cli.ts";
 

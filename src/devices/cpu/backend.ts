@@ -1,0 +1,201 @@
+/**
+ * Computes on all cores: WebAssembly SIMD kernels on one shared memory, run by a pool of Workers; matrix products through
+ * the machine's BLAS where there is one. The main thread only writes commands and never blocks.
+ */
+import { fileURLToPath } from "node:url";
+import { refuseInComputeWorker } from "../compute_worker.ts";
+import { DeviceError, UsageError } from "../../errors.ts";
+import { findBlas } from "../../native/libraries.ts";
+import {
+  asView,
+  checkAllocation,
+  checkElements,
+  ELEMENT_BYTES,
+  type Backend,
+  type Buffer,
+  type BufferView,
+  type HostArray,
+} from "../../engine/backend.ts";
+import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import { plural } from "../../words.ts";
+import { loadKernels } from "../../wasm/build.ts";
+import { Heap, MAX_PAGES } from "./heap.ts";
+import { cpuKernels } from "./kernels/index.ts";
+import { Queue } from "./queue.ts";
+import { startWorkers } from "./workers.ts";
+
+export interface CpuOptions {
+  /** How many workers compute; all cores if not given. */
+  readonly threads?: number;
+  /** Whether to use the machine's BLAS if there is one; yes if not given. */
+  readonly blas?: boolean;
+}
+
+interface CpuBuffer extends Buffer {
+  /** In bytes, in the shared memory. */
+  readonly address: number;
+}
+
+const MAX_THREADS = 1024;
+/** Room for the tables that the compiler puts at the start of the memory. */
+const STATIC_BYTES = 65_536;
+
+const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
+
+/** @throws DeviceError when the kernels don't compile or a worker does not start; UsageError for a wrong number of threads */
+export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
+  refuseInComputeWorker("a device is opened");
+  const threads = options.threads ?? navigator.hardwareConcurrency;
+  if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
+    throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 to ${MAX_THREADS}`);
+  }
+  const blas = options.blas === false ? undefined : await findBlas();
+  const module = await loadKernels();
+  const heap = new Heap(reserveMemory(), STATIC_BYTES);
+  const { memory } = heap;
+  const { workers, ring } = await startWorkers({ threads, module, heap, blas });
+  const queue = new Queue(heap, ring, threads);
+  for (const [index, worker] of workers.entries()) {
+    worker.onerror = ({ message }) => queue.abandon(new DeviceError(`cpu: worker ${index} ended: ${message}`));
+    // A kernel's module may end the thread that imports it.
+    worker.addEventListener("close", () => queue.abandon(new DeviceError(`cpu: worker ${index} ended`)));
+  }
+  const live = new Set<Buffer>();
+
+  /** A window on the memory as large as it is now. */
+  const elements = (type: ElementType, address: number, length: number): HostArray =>
+    new VIEWS[type](memory.buffer, address, length);
+  /** @throws DeviceError for what would read or write another buffer's memory */
+  const addressOf = ({ buffer, offset, length }: BufferView): number => {
+    queue.assertOpen();
+    if (!live.has(buffer))
+      throw new DeviceError(`cpu: a buffer of ${buffer.length} elements is used after it was freed`);
+    if (offset < 0 || offset + length > buffer.length) {
+      throw new DeviceError(
+        `cpu: elements ${offset} to ${offset + length} of a buffer that has ${buffer.length} can't be read or written`,
+      );
+    }
+    return (buffer as CpuBuffer).address + offset * ELEMENT_BYTES[buffer.type];
+  };
+
+  return {
+    kind: "cpu",
+    description: `${plural(threads, "thread")}, ${blas ? blas.kind : "WebAssembly without BLAS"}`,
+    limits: {
+      bindingBytes: Infinity,
+      bufferBytes: MAX_PAGES * 65_536,
+      totalBytes: MAX_PAGES * 65_536,
+      viewAlignment: 4,
+    },
+    needsSplitting: false,
+    reordersSums: false,
+    parallelWorkgroups: 1,
+
+    allocate(type, length) {
+      checkAllocation(type, length);
+      const buffer: CpuBuffer = { type, length, address: queue.allocate(length * ELEMENT_BYTES[type]) };
+      live.add(buffer);
+      return buffer;
+    },
+
+    free(buffer) {
+      if (live.delete(buffer)) queue.free((buffer as CpuBuffer).address);
+    },
+
+    write(buffer, data, offset = 0) {
+      checkElements(buffer, data, offset);
+      const to = addressOf({ buffer, offset, length: data.length });
+      if (queue.idle) {
+        elements(buffer.type, to, data.length).set(data);
+        return;
+      }
+      const bytes = data.length * ELEMENT_BYTES[buffer.type];
+      const staging = queue.allocate(bytes);
+      elements(buffer.type, staging, data.length).set(data);
+      queue.copy(staging, to, bytes);
+      queue.free(staging);
+    },
+
+    run<B extends string, U extends string>(
+      kernel: Kernel<B, U>,
+      buffers: Readonly<Record<B, Buffer | BufferView>>,
+      uniforms: Readonly<Record<U, number>>,
+    ) {
+      const views = (Object.keys(kernel.buffers) as B[]).map((name) => asView(buffers[name]));
+      const values = (Object.keys(kernel.uniforms) as U[]).map((name) => uniforms[name]);
+      const own = cpuKernels.get(kernel.name);
+      if (!own) refuseMainModule(kernel);
+      const plan = own?.plan(uniforms, threads) ?? { stages: [{ items: 1 }] };
+      queue.run(
+        kernel,
+        plan,
+        views.map(addressOf),
+        views.map((view) => view.length),
+        values,
+      );
+    },
+
+    flush() {},
+
+    async read(buffer, offset = 0, length = buffer.length - offset) {
+      const from = addressOf({ buffer, offset, length });
+      if (queue.idle) {
+        queue.check();
+        return elements(buffer.type, from, length).slice();
+      }
+      // Kernels queued after this call may change the buffer before the main thread comes to look at it.
+      const bytes = length * ELEMENT_BYTES[buffer.type];
+      const staging = queue.allocate(bytes);
+      queue.copy(from, staging, bytes);
+      try {
+        await queue.done();
+        return elements(buffer.type, staging, length).slice();
+      } finally {
+        queue.free(staging);
+      }
+    },
+
+    memoryOf: (buffer) => {
+      const { length } = buffer;
+      return elements(buffer.type, addressOf({ buffer, offset: 0, length }), length);
+    },
+
+    synchronize: () => queue.done(),
+
+    profile: (work) => queue.profile(work),
+
+    statistics: () => ({
+      buffers: live.size,
+      bytes: [...live].reduce((sum, buffer) => sum + buffer.length * ELEMENT_BYTES[buffer.type], 0),
+    }),
+
+    async close() {
+      await queue.close();
+      for (const worker of workers) worker.terminate();
+      live.clear();
+    },
+  };
+}
+
+/** @throws DeviceError when the workers would have to run the program itself to find the kernel's reference loop */
+function refuseMainModule({ name, module }: Pick<Kernel, "name" | "module">): void {
+  if (!module.startsWith("file:") || fileURLToPath(module) !== Bun.main) return;
+  throw new DeviceError(
+    `cpu: kernel ${name} is declared in the program's main module, ${Bun.main}, which every worker would run again to ` +
+      "find its reference loop: declare it in a module of its own",
+  );
+}
+
+/** The address space of 4 GiB; memory itself is taken as it is needed. */
+function reserveMemory(): WebAssembly.Memory {
+  try {
+    return new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
+  } catch (cause) {
+    throw new DeviceError(
+      "cpu: 4 GiB of address space can't be reserved: is there a limit on virtual memory (ulimit -v)?",
+      {
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,112 @@
+import { availableParallelism } from "node:os";
+import type { Backend } from "../engine/backend.ts";
+import { openCpu } from "./cpu/backend.ts";
+import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
+import { refuseInComputeWorker } from "./compute_worker.ts";
+import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { given } from "../options.ts";
+
+export interface DeviceOptions {
+  /**
+   * "auto" is the best GPU that is not software, else the cpu; "cpu"; "gpu", or "gpu:" and a place in the list of
+   * adapters, a kind or a part of a name; the "gpu:" may be left out.
+   */
+  readonly device?: string;
+  /** false: the cpu computes without BLAS. */
+  readonly blas?: boolean;
+  /** How many threads the cpu computes with. */
+  readonly threads?: number;
+  /** Whether a GPU measures which kernels are the fastest; as src/backends/wgpu says if not given. */
+  readonly tune?: boolean;
+}
+
+/** How many processes work together, and which this one is of those on its machine. */
+export interface Processes {
+  readonly size: number;
+  readonly local: { readonly rank: number; readonly size: number };
+}
+
+export const DEVICE_OPTIONS: OptionKinds<DeviceOptions> = {
+  device: "string?",
+  blas: "boolean?",
+  threads: "number?",
+  tune: "boolean?",
+};
+
+/** @throws DeviceError when there is no such device; UsageError when an option is unknown, or makes no sense with it. */
+export async function openDevice(options: DeviceOptions = {}): Promise<Backend> {
+  checkOptions("openDevice", options, DEVICE_OPTIONS);
+  const { device = "auto", blas, threads, tune } = options;
+  refuseInComputeWorker("a device is opened");
+  const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
+  if (wanted.toLowerCase() === "cpu") {
+    if (tune !== undefined) throw new UsageError("--tune is for GPUs, and the device is the cpu: leave it out");
+    return openCpu({ ...(blas === undefined ? {} : { blas }), ...(threads === undefined ? {} : { threads }) });
+  }
+  if (blas !== undefined || threads !== undefined) {
+    throw new UsageError(`--blas and --threads are for the cpu, and the device is "${wanted}": add --device cpu`);
+  }
+  const adapter = wanted.replace(/^gpu:?/i, "");
+  return openWgpu({ ...(adapter !== "" && { adapter }), ...(tune !== undefined && { tune }) });
+}
+
+/**
+ * The device of one of several processes on a machine: the n-th GPU for the n-th of them, going round, where no certain
+ * one is asked for; of the cpu its share of the cores.
+ */
+export async function deviceOfRank(
+  options: DeviceOptions,
+  { rank, size }: { readonly rank: number; readonly size: number },
+): Promise<DeviceOptions> {
+  const wanted = (options.device ?? "auto").toLowerCase();
+  if (wanted === "auto" || wanted === "gpu") {
+    const { adapters } = await findAdapters();
+    const places = adapters.flatMap(({ kind }, i) => (kind === "software" ? [] : [i]));
+    if (places.length > 0) return { ...options, device: `gpu:${places[rank % places.length]}` };
+  }
+  if (wanted !== "auto" && wanted !== "cpu") return options;
+  return { threads: Math.max(1, Math.floor(availableParallelism() / size)), ...options, device: "cpu" };
+}
+
+/**
+ * The device of this process, which may be one of several.
+ * @param options may hold more than those of the device
+ * @throws as `openDevice`
+ */
+export async function openDeviceOf(
+  { device, blas, threads, tune }: DeviceOptions,
+  { size, local }: Processes = { size: 1, local: { rank: 0, size: 1 } },
+): Promise<Backend> {
+  const options = given({ device, blas, threads, tune });
+  return openDevice(size === 1 ? options : await deviceOfRank(options, local));
+}
+
+/** "cpu", or the place of the best GPU. */
+async function automatic(): Promise<string> {
+  const { adapters } = await findAdapters();
+  const best = adapters.findIndex(({ kind }) => kind !== "software");
+  return best < 0 ? "cpu" : `gpu:${best}`;
+}
+
+export interface Adapters {
+  readonly adapters: readonly AdapterDescription[];
+  /** Why none could be looked for: wgpu-native is missing. */
+  readonly problem?: string;
+}
+
+/**
+ * The GPUs of this machine. A missing library is not an error here: the cpu does without.
+ * @throws ChangedLibraryError when the library is there, but is not the one that was published
+ */
+export async function findAdapters(): Promise<Adapters> {
+  try {
+    return { adapters: await listAdapters() };
+  } catch (error) {
+    if (error instanceof AlexNetError && !(error instanceof ChangedLibraryError))
+      return { adapters: [], problem: error.message };
+    throw error;
+  }
+}
+
+export { chooseAdapter, type AdapterDescription };

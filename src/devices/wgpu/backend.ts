@@ -1,0 +1,201 @@
+/** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
+import { totalmem } from "node:os";
+import { refuseInComputeWorker } from "../compute_worker.ts";
+import { DeviceError, UsageError } from "../../errors.ts";
+import { ownCacheFolder } from "../../native/cache.ts";
+import {
+  checkAllocation,
+  checkElements,
+  ELEMENT_BYTES,
+  type Backend,
+  type Buffer,
+  type BufferView,
+  type HostArray,
+} from "../../engine/backend.ts";
+import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import type { AdapterKind } from "./adapters.ts";
+import { Buffers, roundUp } from "./buffers.ts";
+import { Device } from "./device.ts";
+import { versionOf } from "./library.ts";
+import { Measurements } from "./measurements.ts";
+import { measureParallelWorkgroups, parallelWorkgroups } from "./parallel.ts";
+import { Pipelines } from "./pipelines.ts";
+import { Queue } from "./queue.ts";
+import { countObjects, type Counts } from "./report.ts";
+import { Staging } from "./staging.ts";
+import { createClock } from "./timers.ts";
+import type { Clock } from "./parts.ts";
+import { Tuner } from "./tuner.ts";
+
+export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
+
+export interface WgpuOptions {
+  /** Part of an adapter's name, its kind, or its place in `listAdapters`; without it the best GPU, never a software one. */
+  readonly adapter?: string | number;
+  /**
+   * Whether it is measured which of a kernel's variants is the fastest, and how many workgroups run at once; else kernels
+   * run their own WGSL. If not given, the environment variable ALEXNET_TUNE says on or off; else it is on, except on
+   * software adapters, where a kernel takes seconds.
+   */
+  readonly tune?: boolean;
+  /** The folder of what was measured: .cache/tuning if not given. */
+  readonly tuningFolder?: string;
+  /** Is told what is no reason to stop, such as a damaged file of measurements; a line on standard error if not given. */
+  readonly warn?: (message: string) => void;
+  /** Whether accesses outside of a buffer are held back: for tests. */
+  readonly checks?: boolean;
+  /** false: does without the GPU's clock, as where it has none. */
+  readonly timestamps?: boolean;
+  /** Times kernels instead of the GPU's and the host's clocks: for tests. */
+  readonly clock?: Clock;
+}
+
+export interface WgpuBackend extends Backend {
+  /** How many objects of each kind the library holds, over all devices. */
+  counts(): Counts;
+  /** Loses the device, as a driver does that resets: for tests. What is done next throws a DeviceLostError. */
+  lose(): void;
+}
+
+/** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for a wrong ALEXNET_TUNE */
+export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> {
+  refuseInComputeWorker("a device is opened");
+  const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = ownCacheFolder("tuning") } = options;
+  const wanted = options.tune ?? tuneFromEnvironment();
+  const device = await Device.open(options.adapter, timestamps ? [] : ["timestamps"]);
+  const queue = new Queue(device, options.clock?.now);
+  const pipelines = new Pipelines(device, checks);
+  const buffers = new Buffers(device, queue.uniformBuffer);
+  const staging = new Staging(device, queue);
+  const clock = options.clock ?? createClock(device, queue, staging);
+  const parts = { device, queue, pipelines, buffers, staging, clock };
+  const isTuned = wanted ?? device.kind !== "software";
+  const key = `${device.description}, wgpu ${versionOf(device.wgpu)}${checks ? ", with checks" : ""}`;
+  const measurements = isTuned ? new Measurements(tuningFolder, key, warn) : undefined;
+  const tuner = new Tuner(parts, measurements);
+
+  return {
+    kind: "wgpu",
+    description: device.description,
+    limits: {
+      bindingBytes: device.limits.bindingBytes,
+      bufferBytes: device.limits.bufferBytes,
+      totalBytes: totalBytes(device.kind),
+      viewAlignment: device.limits.storageAlignment,
+    },
+    needsSplitting: true,
+    // wgpu compiles with Metal's fast math, which is the default there.
+    reordersSums: device.api === "Metal",
+    parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(parts)),
+    allocate(type: ElementType, length: number): Buffer {
+      checkAllocation(type, length);
+      device.check();
+      return buffers.allocate(type, length);
+    },
+    free: (buffer) => buffers.free(buffers.own(buffer, "free")),
+    write(buffer, data, offset = 0) {
+      device.check();
+      const { handle, type, length, bytes } = buffers.own(buffer, "write");
+      const [start, end] = [offset, offset + data.length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
+      checkElements(buffer, data, offset);
+      if (end > length * ELEMENT_BYTES[type]) {
+        throw new DeviceError(
+          `write: ${data.length} elements of a ${data.constructor.name} at ${offset} of a buffer of ${length} × ${type}`,
+        );
+      }
+      // WebGPU copies whole words; the bytes after the end of a u8 buffer are padding.
+      const whole = roundUp(end, 4);
+      if (start % 4 !== 0 || (whole !== end && whole !== bytes)) {
+        throw new DeviceError(`write: bytes ${start} to ${end} of ${bytes}: must be multiples of 4, or reach the end`);
+      }
+      if (data.length === 0) return;
+      let source: HostArray = data;
+      if (whole !== end) {
+        source = new Uint8Array(whole - start);
+        source.set(data);
+      }
+      queue.write(handle, start, source, whole - start);
+    },
+    run<B extends string, U extends string>(
+      kernel: Kernel<B, U>,
+      given: Readonly<Record<B, Buffer | BufferView>>,
+      uniforms: Readonly<Record<U, number>>,
+    ) {
+      device.check();
+      const program = pipelines.program(kernel as unknown as Kernel);
+      const pipeline = tuner.choose(program, given, uniforms);
+      queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
+    },
+    flush: () => queue.flush(),
+    async read(buffer, offset = 0, length = buffer.length - offset) {
+      device.check();
+      const { handle, type, length: all } = buffers.own(buffer, "read");
+      if (offset + length > all) throw new DeviceError(`read: ${length} elements at ${offset} of a buffer of ${all}`);
+      if (length === 0) return new ARRAYS[type](0);
+      const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
+      const first = start - (start % 4);
+      const reading = staging.read({ handle, offset: first, bytes: roundUp(end, 4) - first });
+      const { submitted } = queue;
+      const copy = await reading;
+      queue.finished(submitted);
+      return new ARRAYS[type](copy, start - first, length);
+    },
+    async synchronize() {
+      device.check();
+      queue.flush();
+      const { submitted } = queue;
+      await device.workDone();
+      queue.finished(submitted);
+    },
+    async profile(work) {
+      queue.flush();
+      await device.workDone();
+      const timer = clock.timers[0]!();
+      try {
+        queue.timer = timer;
+        try {
+          work();
+        } finally {
+          queue.timer = undefined;
+        }
+        return await timer.read();
+      } finally {
+        timer.close();
+      }
+    },
+    statistics: () => buffers.statistics(),
+    counts: () => countObjects(device),
+    lose: () => device.lose(),
+    async close() {
+      if (device.closed) return;
+      buffers.close();
+      staging.close();
+      queue.close();
+      pipelines.close();
+      device.close();
+      await measurements?.close();
+    },
+  };
+}
+
+/**
+ * What a device may hold. WebGPU does not tell; but a GPU that shares the machine's memory makes it swap long before it
+ * refuses, so it gets half.
+ */
+function totalBytes(kind: AdapterKind): number {
+  return kind === "integrated" || kind === "software" ? totalmem() / 2 : Infinity;
+}
+
+/** @throws UsageError */
+function tuneFromEnvironment(): boolean | undefined {
+  const value = process.env.ALEXNET_TUNE;
+  if (value === undefined || value === "") return undefined;
+  if (value !== "on" && value !== "off") throw new UsageError(`ALEXNET_TUNE is "${value}": must be on or off`);
+  return value === "on";
+}
+
+function warnOnStderr(message: string): void {
+  process.stderr.write(`warning: ${message}\n`);
+}
+
+const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;

@@ -1,0 +1,158 @@
+/** Kernels on the device: the layout of their arguments, and their WGSL compiled, once each. */
+import { DeviceError } from "../../errors.ts";
+import { access, type Kernel, type Variant, type Workgroups } from "../../engine/kernel.ts";
+import { begin } from "./arguments.ts";
+import type { Device } from "./device.ts";
+import type { Handle } from "./library.ts";
+import {
+  Binding,
+  bindGroupLayoutDescriptor,
+  computePipelineDescriptor,
+  pipelineLayoutDescriptor,
+  shaderModuleDescriptor,
+} from "./structs.ts";
+
+/** Flags of WGPUShaderRuntimeChecks. */
+const NO_CHECKS = 0;
+const BOUNDS_CHECKS = 1;
+
+/** WGSL that is compiled: a kernel's own or a variant's. */
+export interface Pipeline {
+  readonly handle: Handle;
+  readonly name: string;
+  workgroups(uniforms: Readonly<Record<string, number>>): Workgroups;
+}
+
+/** A kernel as this device knows it. Its variants share all of it but the pipelines. */
+export interface Program {
+  readonly kernel: Kernel;
+  readonly layout: Layout;
+  /** The names of its buffers and of its uniforms, in order. */
+  readonly buffers: readonly string[];
+  readonly uniforms: readonly { readonly name: string; readonly isFloat: boolean }[];
+  /** How many bytes of the uniform buffer its binding 0 spans. */
+  readonly uniformBytes: number;
+  /** Of the kernel and its variants, as far as they were needed. */
+  readonly pipelines: Map<Variant, Pipeline>;
+  /** What runs, by the shape that the uniforms say, where there is a choice. */
+  readonly chosen: Map<string, Pipeline>;
+}
+
+/** How arguments are bound: the same for all kernels that do the same to their buffers in turn. */
+export interface Layout {
+  readonly bindGroups: Handle;
+  readonly pipelines: Handle;
+  /** The pipelines of this layout, by their WGSL. */
+  readonly compiled: Map<string, Handle>;
+}
+
+export class Pipelines {
+  readonly #device: Device;
+  readonly #checks: boolean;
+  readonly #programs = new WeakMap<Kernel, Program>();
+  /** The WGSL of each kernel's name. */
+  readonly #names = new Map<string, string>();
+  readonly #layouts = new Map<string, Layout>();
+
+  /** @param checks whether kernels that index outside of a buffer are held back; it costs up to half of the speed. */
+  constructor(device: Device, checks: boolean) {
+    this.#device = device;
+    this.#checks = checks;
+  }
+
+  /** @throws DeviceError when another kernel has its name */
+  program(kernel: Kernel): Program {
+    return this.#programs.get(kernel) ?? this.#addProgram(kernel);
+  }
+
+  /** The kernel or one of its variants, compiled. @throws DeviceError with line and column when the WGSL is wrong */
+  pipeline(program: Program, form: Variant): Pipeline {
+    const known = program.pipelines.get(form);
+    if (known) return known;
+    const { compiled } = program.layout;
+    const handle = compiled.get(form.wgsl) ?? this.#compile(form, program.layout.pipelines);
+    compiled.set(form.wgsl, handle);
+    const pipeline = { handle, name: form.name, workgroups: form.workgroups };
+    program.pipelines.set(form, pipeline);
+    return pipeline;
+  }
+
+  #addProgram(kernel: Kernel): Program {
+    if ((this.#names.get(kernel.name) ?? kernel.wgsl) !== kernel.wgsl) {
+      throw new DeviceError(`two different kernels have the name ${kernel.name}`);
+    }
+    const specs = Object.values(kernel.buffers).map(access);
+    const uniforms = Object.entries(kernel.uniforms).map(([name, type]) => ({ name, isFloat: type === "f32" }));
+    const program = {
+      kernel,
+      layout: this.#layout(specs.map((spec) => spec === "read")),
+      buffers: Object.keys(kernel.buffers),
+      uniforms,
+      uniformBytes: Math.max(16, Math.ceil(uniforms.length / 4) * 16),
+      pipelines: new Map<Variant, Pipeline>(),
+      chosen: new Map<string, Pipeline>(),
+    };
+    this.#programs.set(kernel, program);
+    this.#names.set(kernel.name, kernel.wgsl);
+    return program;
+  }
+
+  #layout(readOnly: readonly boolean[]): Layout {
+    const key = readOnly.join();
+    const known = this.#layouts.get(key);
+    if (known) return known;
+    const { wgpu, handle: device } = this.#device;
+    const entries = [
+      { type: Binding.uniform, dynamicOffset: true },
+      ...readOnly.map((isRead) => ({ type: isRead ? Binding.readOnlyStorage : Binding.storage, dynamicOffset: false })),
+    ];
+    begin();
+    const bindGroups = this.#device.create(
+      `a layout of ${readOnly.length} buffers`,
+      () => wgpu.wgpuDeviceCreateBindGroupLayout(device, bindGroupLayoutDescriptor(entries)),
+      wgpu.wgpuBindGroupLayoutRelease,
+    );
+    begin();
+    const pipelines = this.#device.create(
+      `a layout of ${readOnly.length} buffers`,
+      () => wgpu.wgpuDeviceCreatePipelineLayout(device, pipelineLayoutDescriptor(bindGroups)),
+      wgpu.wgpuPipelineLayoutRelease,
+    );
+    const layout = { bindGroups, pipelines, compiled: new Map<string, Handle>() };
+    this.#layouts.set(key, layout);
+    return layout;
+  }
+
+  #compile({ name, wgsl }: Variant, layout: Handle): Handle {
+    const { wgpu, handle: device } = this.#device;
+    begin();
+    const module = this.#device.create(
+      `kernel ${name}: WGSL`,
+      () => {
+        const checks = this.#checks ? BOUNDS_CHECKS : NO_CHECKS;
+        return wgpu.wgpuDeviceCreateShaderModuleTrusted(device, shaderModuleDescriptor(name, wgsl), checks);
+      },
+      wgpu.wgpuShaderModuleRelease,
+    );
+    try {
+      begin();
+      return this.#device.create(
+        `kernel ${name}: pipeline`,
+        () => wgpu.wgpuDeviceCreateComputePipeline(device, computePipelineDescriptor(name, layout, module)),
+        wgpu.wgpuComputePipelineRelease,
+      );
+    } finally {
+      wgpu.wgpuShaderModuleRelease(module);
+    }
+  }
+
+  close(): void {
+    const { wgpu } = this.#device;
+    for (const { bindGroups, pipelines, compiled } of this.#layouts.values()) {
+      for (const handle of compiled.values()) wgpu.wgpuComputePipelineRelease(handle);
+      wgpu.wgpuPipelineLayoutRelease(pipelines);
+      wgpu.wgpuBindGroupLayoutRelease(bindGroups);
+    }
+    this.#layouts.clear();
+  }
+}

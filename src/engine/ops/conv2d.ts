@@ -1,0 +1,237 @@
+/**
+ * Convolution with stride, zero padding and groups, paper §3.5:
+ *
+ *   y[o, p, q, n] = b[o] + Σ_{c, i, j} w[o, c, i, j] · x[g·C/G + c, p·stride + i − pad, q·stride + j − pad, n]
+ *
+ * where g = ⌊o / (O/G)⌋ is the group of filter o, and x is zero outside the image. Its gradients:
+ *
+ *   dx[g·C/G + c, y, x, n] = Σ_{o in g, i, j} w[o, c, i, j] · dy[o, p, q, n],  p·stride + i − pad = y, likewise for x
+ *   dw[o, c, i, j]         = Σ_{p, q, n} dy[o, p, q, n] · x[g·C/G + c, p·stride + i − pad, q·stride + j − pad, n]
+ *   db[o]                  = Σ_{p, q, n} dy[o, p, q, n]
+ *
+ * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
+ */
+import { tapeFor } from "../inputs.ts";
+import { format, type Tensor } from "../tensor.ts";
+import { kernel, line, type Workgroups } from "../kernel.ts";
+import { ShapeError } from "../../errors.ts";
+import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
+import { accumulateRowSums } from "./row_sum.ts";
+import { imageShape, positions } from "./shapes.ts";
+import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
+import { backwards, runWinograd, suitsWinograd } from "./winograd.ts";
+import forwardWgsl from "../../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
+import backwardXWgsl from "../../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
+import backwardWWgsl from "../../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
+import forward128Wgsl from "../../../kernels/wgsl/conv2d_forward_128x128.wgsl" with { type: "text" };
+import forward48Wgsl from "../../../kernels/wgsl/conv2d_forward_48x128.wgsl" with { type: "text" };
+import backwardX128Wgsl from "../../../kernels/wgsl/conv2d_backward_x_128x128.wgsl" with { type: "text" };
+import backwardX48Wgsl from "../../../kernels/wgsl/conv2d_backward_x_48x128.wgsl" with { type: "text" };
+import backwardW128Wgsl from "../../../kernels/wgsl/conv2d_backward_w_128x128.wgsl" with { type: "text" };
+import backwardW96Wgsl from "../../../kernels/wgsl/conv2d_backward_w_96x128.wgsl" with { type: "text" };
+
+export interface Conv2dOptions {
+  readonly stride?: number;
+  readonly pad?: number;
+  /** 2 where each device saw only its own half of the maps. */
+  readonly groups?: number;
+}
+
+const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "number?", groups: "number?" };
+
+/**
+ * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an unknown
+ * option
+ */
+export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions = {}): Tensor {
+  const tape = tapeFor("conv2d", { x, w, b });
+  checkOptions("conv2d", options, OPTIONS);
+  const { stride = 1, pad = 0, groups = 1 } = options;
+  requireWhole("conv2d", { stride, groups });
+  requireWhole("conv2d", { pad }, 0);
+  const [c, h, width, images] = imageShape("conv2d", x);
+  if (c % groups !== 0) throw new ShapeError(`conv2d: ${c} maps don't divide into ${groups} groups`);
+  const [o = 0, groupMaps = 0, kh = 0, kw = 0] = w.shape;
+  if (w.shape.length !== 4 || groupMaps * groups !== c || o % groups !== 0 || b.size !== o) {
+    throw new ShapeError(
+      `conv2d: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}, ${groups} groups: ` +
+        `need weights O × ${c / groups} × KH × KW with O a multiple of the groups, and O biases`,
+    );
+  }
+  const oh = positions(h, kh, stride, pad, "down");
+  const ow = positions(width, kw, stride, pad, "down");
+  if (oh < 1 || ow < 1) {
+    throw new ShapeError(`conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width}, padding ${pad}`);
+  }
+  const y = tape.allocate([o, oh, ow, images]);
+  const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad, groups };
+  const { backend } = x;
+  const winograd = suitsWinograd(backend, uniforms);
+  if (winograd) {
+    const given = { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer };
+    runWinograd(backend, conv2dBackwardX, { ...uniforms, turned: false }, given);
+  } else {
+    backend.run(conv2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);
+  }
+  tape.record({
+    inputs: [x, w, b],
+    output: y,
+    saved: [],
+    backward(dy) {
+      tape.accumulate(w, (dw) => {
+        const splits = chooseSplits(backend, o / groups, groupMaps * kh * kw, groups, oh * ow * images);
+        runSplit(backend, splits, dw.buffer, (into) =>
+          backend.run(conv2dBackwardW, { x: x.buffer, dy: dy.buffer, dw: into }, { ...uniforms, splits }),
+        );
+      });
+      accumulateRowSums(tape, b, dy);
+      tape.accumulate(x, (dx) => {
+        if (winograd) {
+          const given = { x: dy.buffer, w: w.buffer, y: dx.buffer };
+          runWinograd(backend, conv2dBackwardX, backwards(uniforms), given);
+        } else {
+          backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms);
+        }
+      });
+    },
+  });
+  return y;
+}
+
+const uniforms = {
+  images: "u32",
+  c: "u32",
+  h: "u32",
+  w: "u32",
+  o: "u32",
+  oh: "u32",
+  ow: "u32",
+  kh: "u32",
+  kw: "u32",
+  stride: "u32",
+  pad: "u32",
+  groups: "u32",
+} as const;
+
+/** Height and width of the tile of results that a workgroup computes; the same numbers in the WGSL files. */
+type Tile = readonly [rows: number, columns: number];
+const TILE: Tile = [64, 64];
+
+/** A workgroup for each tile of each group's rows × columns. The line of columns, if folded, goes on at z + groups. */
+function tiles(tile: Tile, rows: number, columns: number, groups: number): Workgroups {
+  const [x, folds] = line(columns, tile[1]);
+  return [x, Math.ceil(rows / tile[0]), groups * folds];
+}
+
+type Sizes = Readonly<Record<keyof typeof uniforms, number>>;
+
+const forwardTiles = ({ images, o, oh, ow, groups }: Sizes, tile: Tile) =>
+  tiles(tile, o / groups, oh * ow * images, groups);
+const backwardXTiles = ({ images, c, h, w, groups }: Sizes, tile: Tile) =>
+  tiles(tile, c / groups, h * w * images, groups);
+const backwardWTiles = ({ c, o, kh, kw, groups, splits }: Sizes & { readonly splits: number }, tile: Tile) =>
+  tiles(tile, o / groups, (c / groups) * kh * kw, groups * splits);
+
+/** A variant with other tiles, for large GPUs. They load four images at once. */
+function variant<S extends Sizes>(name: string, wgsl: string, tilesOf: (u: S, tile: Tile) => Workgroups, tile: Tile) {
+  return { name, wgsl, fits: ({ images }: S) => images % 4 === 0, workgroups: (u: S) => tilesOf(u, tile) };
+}
+
+export const conv2dForward = kernel({
+  name: "conv2d_forward",
+  module: import.meta.url,
+  wgsl: forwardWgsl,
+  buffers: { x: "read", w: "read", b: "read", y: "write" },
+  uniforms,
+  workgroups: (u) => forwardTiles(u, TILE),
+  variants: [
+    variant("conv2d_forward_128x128", forward128Wgsl, forwardTiles, [128, 128]),
+    variant("conv2d_forward_48x128", forward48Wgsl, forwardTiles, [48, 128]),
+  ],
+  reference({ x, w, b, y }, u) {
+    for (let at = 0, o = 0; o < u.o; o++) {
+      for (let p = 0; p < u.oh; p++) {
+        for (let q = 0; q < u.ow; q++) {
+          for (let n = 0; n < u.images; n++, at++) {
+            let sum = b[o]!;
+            eachTap(u, o, p, q, (weight, pixel) => (sum += w[weight]! * x[pixel * u.images + n]!));
+            y[at] = sum;
+          }
+        }
+      }
+    }
+  },
+});
+
+export const conv2dBackwardX = kernel({
+  name: "conv2d_backward_x",
+  module: import.meta.url,
+  wgsl: backwardXWgsl,
+  buffers: { w: "read", dy: "read", dx: "write" },
+  uniforms,
+  workgroups: (u) => backwardXTiles(u, TILE),
+  variants: [
+    variant("conv2d_backward_x_128x128", backwardX128Wgsl, backwardXTiles, [128, 128]),
+    variant("conv2d_backward_x_48x128", backwardX48Wgsl, backwardXTiles, [48, 128]),
+  ],
+  reference({ w, dy, dx }, u) {
+    for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
+    for (let at = 0, o = 0; o < u.o; o++) {
+      for (let p = 0; p < u.oh; p++) {
+        for (let q = 0; q < u.ow; q++) {
+          for (let n = 0; n < u.images; n++, at++) {
+            const gradient = dy[at]!;
+            eachTap(u, o, p, q, (weight, pixel) => (dx[pixel * u.images + n]! += w[weight]! * gradient));
+          }
+        }
+      }
+    }
+  },
+});
+
+export const conv2dBackwardW = kernel({
+  name: "conv2d_backward_w",
+  module: import.meta.url,
+  wgsl: backwardWWgsl,
+  buffers: { x: "read", dy: "read", dw: "write" },
+  // splits: dw holds that many arrays, whose sum is the result; see split.ts.
+  uniforms: { ...uniforms, splits: "u32" },
+  workgroups: (u) => backwardWTiles(u, TILE),
+  variants: [
+    variant("conv2d_backward_w_128x128", backwardW128Wgsl, backwardWTiles, [128, 128]),
+    variant("conv2d_backward_w_96x128", backwardW96Wgsl, backwardWTiles, [96, 128]),
+  ],
+  reference({ x, dy, dw }, u) {
+    const weights = u.o * (u.c / u.groups) * u.kh * u.kw;
+    const terms = termsPerSplit(u.oh * u.ow * u.images, u.splits);
+    for (let i = 0; i < u.splits * weights; i++) dw[i] = 0;
+    for (let at = 0, o = 0; o < u.o; o++) {
+      for (let term = 0, p = 0; p < u.oh; p++) {
+        for (let q = 0; q < u.ow; q++) {
+          for (let n = 0; n < u.images; n++, at++, term++) {
+            const gradient = dy[at]!;
+            const first = Math.floor(term / terms) * weights;
+            eachTap(u, o, p, q, (weight, pixel) => (dw[first + weight]! += x[pixel * u.images + n]! * gradient));
+          }
+        }
+      }
+    }
+  },
+});
+
+/** The index in w, and the pixel of x (in units of N), of each product that makes up y[o, p, q]. */
+function eachTap(u: Sizes, o: number, p: number, q: number, visit: (weight: number, pixel: number) => void): void {
+  const groupMaps = u.c / u.groups;
+  const firstMap = Math.floor(o / (u.o / u.groups)) * groupMaps;
+  for (let c = 0; c < groupMaps; c++) {
+    for (let i = 0; i < u.kh; i++) {
+      const row = p * u.stride + i - u.pad;
+      if (row < 0 || row >= u.h) continue;
+      for (let j = 0; j < u.kw; j++) {
+        const column = q * u.stride + j - u.pad;
+        if (column < 0 || column >= u.w) continue;
+        visit(((o * groupMaps + c) * u.kh + i) * u.kw + j, ((firstMap + c) * u.h + row) * u.w + column);
+      }
+    }
+  }
+}

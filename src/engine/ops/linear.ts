@@ -1,0 +1,222 @@
+/**
+ * A fully connected layer on a batch:
+ *
+ *   y[o, n]  = b[o] + Σ_i w[o, i] · x[i, n]
+ *   dx[i, n] = Σ_o w[o, i] · dy[o, n]
+ *   dw[o, i] = Σ_n dy[o, n] · x[i, n]
+ *   db[o]    = Σ_n dy[o, n]
+ *
+ * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, which lies in memory in the same order.
+ * Weights too large for one binding (fc6 has 151 MB) are worked on in runs of whole rows.
+ */
+import { tapeFor } from "../inputs.ts";
+import { pieces } from "../tape.ts";
+import { format, type Tensor } from "../tensor.ts";
+import { view, type Buffer, type BufferView } from "../backend.ts";
+import { kernel } from "../kernel.ts";
+import { ShapeError } from "../../errors.ts";
+import { accumulateRowSums } from "./row_sum.ts";
+import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
+import forwardWgsl from "../../../kernels/wgsl/linear_forward.wgsl" with { type: "text" };
+import forwardNarrowWgsl from "../../../kernels/wgsl/linear_forward_narrow.wgsl" with { type: "text" };
+import backwardXWgsl from "../../../kernels/wgsl/linear_backward_x.wgsl" with { type: "text" };
+import backwardXNarrowWgsl from "../../../kernels/wgsl/linear_backward_x_narrow.wgsl" with { type: "text" };
+import backwardWWgsl from "../../../kernels/wgsl/linear_backward_w.wgsl" with { type: "text" };
+import forwardLargeWgsl from "../../../kernels/wgsl/linear_forward_128x128.wgsl" with { type: "text" };
+import backwardXLargeWgsl from "../../../kernels/wgsl/linear_backward_x_128x128.wgsl" with { type: "text" };
+import backwardWLargeWgsl from "../../../kernels/wgsl/linear_backward_w_128x128.wgsl" with { type: "text" };
+
+/** @throws ShapeError when the shapes don't fit. */
+export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
+  const tape = tapeFor("linear", { x, w, b });
+  const images = x.shape.at(-1) ?? 0;
+  const inputs = x.size / images;
+  const outputs = w.shape[0] ?? 0;
+  if (w.shape.length !== 2 || w.shape[1] !== inputs || b.size !== outputs) {
+    throw new ShapeError(
+      `linear: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}: ` +
+        `need weights O × ${inputs} and O biases`,
+    );
+  }
+  const y = tape.allocate([outputs, images]);
+  const { backend } = x;
+  const narrow = images <= NARROW;
+  /** Runs of rows of w, each with the same rows of b, y and dy: 64 rows at a time, so that each starts aligned. */
+  const parts = pieces(w, inputs * 64).map(([offset, length]) => {
+    const [row, rows] = [offset / inputs, length / inputs];
+    return {
+      ofW: (tensor: Tensor) => view(tensor.buffer, offset, length),
+      ofB: view(b.buffer, row, rows),
+      ofY: (tensor: Tensor) => view(tensor.buffer, row * images, rows * images),
+      uniforms: { outputs: rows, inputs, images },
+      first: row === 0,
+    };
+  });
+  for (const { ofW, ofB, ofY, uniforms } of parts) {
+    const given = { w: ofW(w), x: x.buffer, b: ofB };
+    if (narrow) {
+      backend.run(linearForwardNarrow, { ...given, y: ofY(y) }, uniforms);
+      continue;
+    }
+    const splits = chooseSplits(backend, uniforms.outputs, images, 1, inputs);
+    runSplit(backend, splits, ofY(y), (into) =>
+      backend.run(linearForward, { ...given, y: into }, { ...uniforms, splits }),
+    );
+  }
+  tape.record({
+    inputs: [x, w, b],
+    output: y,
+    saved: [],
+    backward(dy) {
+      tape.accumulate(w, (dw) => {
+        for (const { ofW, ofY, uniforms } of parts) {
+          backend.run(linearBackwardW, { x: x.buffer, dy: ofY(dy), dw: ofW(dw) }, uniforms);
+        }
+      });
+      accumulateRowSums(tape, b, dy);
+      tape.accumulate(x, (dx) => {
+        for (const { ofW, ofY, uniforms, first } of parts) {
+          const given = { w: ofW(w), dy: ofY(dy) };
+          const accumulate = first ? 0 : 1;
+          if (narrow) {
+            backend.run(linearBackwardXNarrow, { ...given, dx: dx.buffer }, { ...uniforms, accumulate });
+            continue;
+          }
+          const splits = chooseSplits(backend, inputs, images, 1, uniforms.outputs);
+          const run = (into: Buffer | BufferView, accumulate: 0 | 1) =>
+            backend.run(linearBackwardX, { ...given, dx: into }, { ...uniforms, accumulate, splits });
+          runSplit(backend, splits, dx.buffer, run, accumulate);
+        }
+      });
+    },
+  });
+  return y;
+}
+
+const uniforms = { outputs: "u32", inputs: "u32", images: "u32" } as const;
+
+/** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
+const TILE = 64;
+/** That of the variants. */
+const LARGE_TILE = 128;
+/** Up to so many images most of such a tile is empty, and kernels that do no more than read w are faster. */
+const NARROW = 16;
+
+export const linearForward = kernel({
+  name: "linear_forward",
+  module: import.meta.url,
+  wgsl: forwardWgsl,
+  buffers: { w: "read", x: "read", b: "read", y: "write" },
+  // splits: y holds that many arrays, whose sum is the result; see split.ts.
+  uniforms: { ...uniforms, splits: "u32" },
+  workgroups: ({ outputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(outputs / TILE), splits],
+  variants: [
+    {
+      name: "linear_forward_128x128",
+      wgsl: forwardLargeWgsl,
+      fits: ({ images }) => images % 4 === 0,
+      workgroups: ({ outputs, images, splits }) => [
+        Math.ceil(images / LARGE_TILE),
+        Math.ceil(outputs / LARGE_TILE),
+        splits,
+      ],
+    },
+  ],
+  reference({ w, x, b, y }, { outputs, inputs, images, splits }) {
+    const terms = termsPerSplit(inputs, splits);
+    for (let at = 0, s = 0; s < splits; s++) {
+      for (let o = 0; o < outputs; o++) {
+        for (let n = 0; n < images; n++, at++) {
+          let sum = s === 0 ? b[o]! : 0;
+          for (let i = s * terms; i < Math.min((s + 1) * terms, inputs); i++) {
+            sum += w[o * inputs + i]! * x[i * images + n]!;
+          }
+          y[at] = sum;
+        }
+      }
+    }
+  },
+});
+
+export const linearForwardNarrow = kernel({
+  name: "linear_forward_narrow",
+  module: import.meta.url,
+  wgsl: forwardNarrowWgsl,
+  buffers: linearForward.buffers,
+  uniforms,
+  workgroups: ({ outputs, images }) => [Math.ceil(images / 4), Math.ceil(outputs / 4), 1],
+  reference: (buffers, uniforms) => linearForward.reference(buffers, { ...uniforms, splits: 1 }),
+});
+
+export const linearBackwardX = kernel({
+  name: "linear_backward_x",
+  module: import.meta.url,
+  wgsl: backwardXWgsl,
+  // accumulate: 1 adds to dx, which holds the sum over earlier rows of w; 0 overwrites it.
+  // splits: dx holds that many arrays, whose sum is the result; see split.ts.
+  buffers: { w: "read", dy: "read", dx: "update" },
+  uniforms: { ...uniforms, accumulate: "u32", splits: "u32" },
+  workgroups: ({ inputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(inputs / TILE), splits],
+  variants: [
+    {
+      name: "linear_backward_x_128x128",
+      wgsl: backwardXLargeWgsl,
+      fits: ({ inputs, images }) => inputs % 4 === 0 && images % 4 === 0,
+      workgroups: ({ inputs, images, splits }) => [
+        Math.ceil(images / LARGE_TILE),
+        Math.ceil(inputs / LARGE_TILE),
+        splits,
+      ],
+    },
+  ],
+  reference({ w, dy, dx }, { outputs, inputs, images, accumulate, splits }) {
+    const terms = termsPerSplit(outputs, splits);
+    for (let at = 0, s = 0; s < splits; s++) {
+      for (let i = 0; i < inputs; i++) {
+        for (let n = 0; n < images; n++, at++) {
+          let sum = accumulate ? dx[at]! : 0;
+          for (let o = s * terms; o < Math.min((s + 1) * terms, outputs); o++) {
+            sum += w[o * inputs + i]! * dy[o * images + n]!;
+          }
+          dx[at] = sum;
+        }
+      }
+    }
+  },
+});
+
+export const linearBackwardXNarrow = kernel({
+  name: "linear_backward_x_narrow",
+  module: import.meta.url,
+  wgsl: backwardXNarrowWgsl,
+  buffers: linearBackwardX.buffers,
+  uniforms: { ...uniforms, accumulate: "u32" },
+  workgroups: ({ inputs, images }) => [Math.ceil(images / 4), Math.ceil(inputs / 64), 1],
+  reference: (buffers, uniforms) => linearBackwardX.reference(buffers, { ...uniforms, splits: 1 }),
+});
+
+export const linearBackwardW = kernel({
+  name: "linear_backward_w",
+  module: import.meta.url,
+  wgsl: backwardWWgsl,
+  buffers: { x: "read", dy: "read", dw: "write" },
+  uniforms,
+  workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / TILE), Math.ceil(outputs / TILE), 1],
+  variants: [
+    {
+      name: "linear_backward_w_128x128",
+      wgsl: backwardWLargeWgsl,
+      fits: ({ inputs, images }) => inputs % 4 === 0 && images % 4 === 0,
+      workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / LARGE_TILE), Math.ceil(outputs / LARGE_TILE), 1],
+    },
+  ],
+  reference({ x, dy, dw }, { outputs, inputs, images }) {
+    for (let o = 0; o < outputs; o++) {
+      for (let i = 0; i < inputs; i++) {
+        let sum = 0;
+        for (let n = 0; n < images; n++) sum += dy[o * images + n]! * x[i * images + n]!;
+        dw[o * inputs + i] = sum;
+      }
+    }
+  },
+});

@@ -1,0 +1,130 @@
+/**
+ * Local response normalisation across maps, paper §3.3:
+ *
+ *   s_i = k + α Σ_j x_j²,  j from i−⌊n/2⌋ to i+⌊n/2⌋ within the maps of i's group
+ *   y_i = x_i · s_i^−β
+ *
+ * and its gradient:
+ *
+ *   dx_i = dy_i · s_i^−β − 2αβ · x_i Σ_j dy_j · x_j · s_j^−(β+1),  over the same j
+ *
+ * x, y, s: C × H × W × N. The paper's α is not divided by n; PyTorch's and Caffe's is.
+ */
+import { tapeFor } from "../inputs.ts";
+import { format, type Tensor } from "../tensor.ts";
+import { kernel, line } from "../kernel.ts";
+import { ShapeError } from "../../errors.ts";
+import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
+import forwardWgsl from "../../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
+import backwardWgsl from "../../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
+
+export interface LrnOptions {
+  /** How many neighbouring maps are summed; odd. */
+  readonly n: number;
+  readonly k: number;
+  readonly alpha: number;
+  readonly beta: number;
+  /** Into how many independent parts the maps fall; 2 where each device normalised its own half. */
+  readonly groups?: number;
+}
+
+const OPTIONS: OptionKinds<LrnOptions> = {
+  ...{ n: "number", k: "number", alpha: "number", beta: "number", groups: "number?" },
+};
+
+/** @throws ShapeError or UsageError unless maps can be normalised so */
+export function checkLrn(op: string, options: LrnOptions): void {
+  checkOptions(op, options, OPTIONS);
+  const { n, k, alpha, beta, groups = 1 } = options;
+  requireWhole(op, { n, groups });
+  requireNumber(op, { k, alpha, beta });
+}
+
+/**
+ * @throws ShapeError when the maps don't divide into `groups`, or n is even; UsageError for an option that is unknown or
+ * missing
+ */
+export function lrn(x: Tensor, options: LrnOptions): Tensor {
+  const tape = tapeFor("lrn", { x });
+  checkLrn("lrn", options);
+  const { n, k, alpha, beta, groups = 1 } = options;
+  const [c = 0, h = 0, w = 0, images = 0] = x.shape;
+  if (x.shape.length !== 4 || c % groups !== 0 || n % 2 !== 1) {
+    throw new ShapeError(
+      `lrn: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`,
+    );
+  }
+  const [y, s] = [tape.allocate(x.shape), tape.allocate(x.shape)];
+  const uniforms = { maps: c, plane: h * w * images, groupMaps: c / groups, reach: (n - 1) / 2, k, alpha, beta };
+  x.backend.run(lrnForward, { x: x.buffer, y: y.buffer, s: s.buffer }, uniforms);
+  tape.record({
+    inputs: [x],
+    output: y,
+    saved: [s],
+    backward: (dy) =>
+      tape.accumulate(x, (dx) =>
+        x.backend.run(lrnBackward, { x: x.buffer, s: s.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms),
+      ),
+  });
+  return y;
+}
+
+const uniforms = {
+  maps: "u32",
+  plane: "u32",
+  groupMaps: "u32",
+  reach: "u32",
+  k: "f32",
+  alpha: "f32",
+  beta: "f32",
+} as const;
+
+export const lrnForward = kernel({
+  name: "lrn_forward",
+  module: import.meta.url,
+  wgsl: forwardWgsl,
+  buffers: { x: "read", y: "write", s: "write" },
+  uniforms,
+  workgroups: ({ plane }) => line(plane),
+  reference({ x, y, s }, { maps, plane, groupMaps, reach, k, alpha, beta }) {
+    for (let i = 0; i < maps; i++) {
+      const [first, last] = neighbours(i, groupMaps, reach);
+      for (let p = 0; p < plane; p++) {
+        let sum = 0;
+        for (let j = first; j <= last; j++) sum += x[j * plane + p]! ** 2;
+        const at = i * plane + p;
+        s[at] = k + alpha * sum;
+        y[at] = x[at]! * (k + alpha * sum) ** -beta;
+      }
+    }
+  },
+});
+
+export const lrnBackward = kernel({
+  name: "lrn_backward",
+  module: import.meta.url,
+  wgsl: backwardWgsl,
+  buffers: { x: "read", s: "read", dy: "read", dx: "write" },
+  uniforms,
+  workgroups: ({ plane }) => line(plane),
+  reference({ x, s, dy, dx }, { maps, plane, groupMaps, reach, alpha, beta }) {
+    for (let i = 0; i < maps; i++) {
+      const [first, last] = neighbours(i, groupMaps, reach);
+      for (let p = 0; p < plane; p++) {
+        let sum = 0;
+        for (let j = first; j <= last; j++) {
+          const at = j * plane + p;
+          sum += dy[at]! * x[at]! * s[at]! ** -(beta + 1);
+        }
+        const at = i * plane + p;
+        dx[at] = dy[at]! * s[at]! ** -beta - 2 * alpha * beta * x[at]! * sum;
+      }
+    }
+  },
+});
+
+/** The first and the last map within reach of map i, inside its group. */
+function neighbours(i: number, groupMaps: number, reach: number): [number, number] {
+  const group = i - (i % groupMaps);
+  return [Math.max(group, i - reach), Math.min(group + groupMaps - 1, i + reach)];
+}

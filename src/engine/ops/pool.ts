@@ -1,0 +1,201 @@
+/**
+ * Max- and average-pooling with windows that may overlap, paper §3.4: window 3, stride 2. The output size is rounded up
+ * or down; a window that hangs over the edge pools what lies inside.
+ *
+ *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if
+ *            one is, as in PyTorch
+ *   average: y[c, p, q, n] = Σ x over the window / number of its pixels inside the image
+ *
+ * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that hold it.
+ */
+import { tapeFor } from "../inputs.ts";
+import type { Tensor } from "../tensor.ts";
+import { kernel, line } from "../kernel.ts";
+import { ShapeError } from "../../errors.ts";
+import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
+import { imageShape, positions } from "./shapes.ts";
+import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
+import maxBackwardWgsl from "../../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };
+import averageForwardWgsl from "../../../kernels/wgsl/average_pool_forward.wgsl" with { type: "text" };
+import averageBackwardWgsl from "../../../kernels/wgsl/average_pool_backward.wgsl" with { type: "text" };
+
+export interface PoolOptions {
+  readonly window: number;
+  readonly stride: number;
+  /** How the output size is rounded; cuda-convnet rounds up, PyTorch down. */
+  readonly round?: "up" | "down";
+}
+
+/** @throws ShapeError when the window is larger than the image; UsageError for an option that is unknown or missing */
+export function maxPool(x: Tensor, options: PoolOptions): Tensor {
+  const tape = tapeFor("maxPool", { x });
+  const u = poolUniforms("maxPool", x, options);
+  const shape = [u.c, u.oh, u.ow, u.images];
+  const y = tape.allocate(shape);
+  const argmax = tape.allocate(shape, "u32");
+  x.backend.run(maxPoolForward, { x: x.buffer, y: y.buffer, argmax: argmax.buffer }, u);
+  tape.record({
+    inputs: [x],
+    output: y,
+    saved: [argmax],
+    backward: (dy) =>
+      tape.accumulate(x, (dx) =>
+        x.backend.run(maxPoolBackward, { dy: dy.buffer, argmax: argmax.buffer, dx: dx.buffer }, u),
+      ),
+  });
+  return y;
+}
+
+/** @throws ShapeError when the window is larger than the image; UsageError for an option that is unknown or missing */
+export function averagePool(x: Tensor, options: PoolOptions): Tensor {
+  const tape = tapeFor("averagePool", { x });
+  const u = poolUniforms("averagePool", x, options);
+  const y = tape.allocate([u.c, u.oh, u.ow, u.images]);
+  x.backend.run(averagePoolForward, { x: x.buffer, y: y.buffer }, u);
+  tape.record({
+    inputs: [x],
+    output: y,
+    saved: [],
+    backward: (dy) =>
+      tape.accumulate(x, (dx) => x.backend.run(averagePoolBackward, { dy: dy.buffer, dx: dx.buffer }, u)),
+  });
+  return y;
+}
+
+type PoolUniforms = Readonly<Record<keyof typeof uniforms, number>>;
+
+const OPTIONS: OptionKinds<PoolOptions> = { window: "number", stride: "number", round: "string?" };
+
+/** @throws ShapeError or UsageError unless a window can go over images so */
+export function checkPool(op: string, options: PoolOptions): void {
+  checkOptions(op, options, OPTIONS);
+  const { window, stride, round = "up" } = options;
+  requireWhole(op, { window, stride });
+  if (round !== "up" && round !== "down")
+    throw new ShapeError(`${op}: round is "${String(round)}", must be up or down`);
+}
+
+function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms {
+  checkPool(op, options);
+  const { window, stride, round = "up" } = options;
+  const [c, h, w, images] = imageShape(op, x);
+  if (window > h || window > w) {
+    throw new ShapeError(`${op}: a window of ${window} × ${window} does not fit an image of ${h} × ${w}`);
+  }
+  const oh = positions(h, window, stride, 0, round);
+  const ow = positions(w, window, stride, 0, round);
+  return { images, c, h, w, oh, ow, window, stride };
+}
+
+const uniforms = {
+  images: "u32",
+  c: "u32",
+  h: "u32",
+  w: "u32",
+  oh: "u32",
+  ow: "u32",
+  window: "u32",
+  stride: "u32",
+} as const;
+
+export const maxPoolForward = kernel({
+  name: "max_pool_forward",
+  module: import.meta.url,
+  wgsl: maxForwardWgsl,
+  // argmax: the winning pixel, row · W + column
+  buffers: { x: "read", y: "write", argmax: "write u32" },
+  uniforms,
+  workgroups: ({ images, c, oh, ow }) => line(c * oh * ow * images),
+  reference({ x, y, argmax }, u) {
+    eachWindow(u, (c, out, rows, columns) => {
+      for (let n = 0; n < u.images; n++) {
+        let best = -Infinity;
+        let winner = rows[0] * u.w + columns[0];
+        for (let row = rows[0]; row < rows[1]; row++) {
+          for (let column = columns[0]; column < columns[1]; column++) {
+            const value = x[((c * u.h + row) * u.w + column) * u.images + n]!;
+            if (value > best || Number.isNaN(value)) [best, winner] = [value, row * u.w + column];
+          }
+        }
+        y[out * u.images + n] = x[(c * u.h * u.w + winner) * u.images + n]!;
+        argmax[out * u.images + n] = winner;
+      }
+    });
+  },
+});
+
+export const maxPoolBackward = kernel({
+  name: "max_pool_backward",
+  module: import.meta.url,
+  wgsl: maxBackwardWgsl,
+  buffers: { dy: "read", argmax: "read u32", dx: "write" },
+  uniforms,
+  workgroups: ({ images, c, h, w }) => line(c * h * w * images),
+  reference({ dy, argmax, dx }, u) {
+    for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
+    eachWindow(u, (c, out) => {
+      for (let n = 0; n < u.images; n++) {
+        dx[(c * u.h * u.w + argmax[out * u.images + n]!) * u.images + n]! += dy[out * u.images + n]!;
+      }
+    });
+  },
+});
+
+export const averagePoolForward = kernel({
+  name: "average_pool_forward",
+  module: import.meta.url,
+  wgsl: averageForwardWgsl,
+  buffers: { x: "read", y: "write" },
+  uniforms,
+  workgroups: ({ images, c, oh, ow }) => line(c * oh * ow * images),
+  reference({ x, y }, u) {
+    eachWindow(u, (c, out, rows, columns) => {
+      const inside = (rows[1] - rows[0]) * (columns[1] - columns[0]);
+      for (let n = 0; n < u.images; n++) {
+        let sum = 0;
+        for (let row = rows[0]; row < rows[1]; row++) {
+          for (let column = columns[0]; column < columns[1]; column++) {
+            sum += x[((c * u.h + row) * u.w + column) * u.images + n]!;
+          }
+        }
+        y[out * u.images + n] = sum / inside;
+      }
+    });
+  },
+});
+
+export const averagePoolBackward = kernel({
+  name: "average_pool_backward",
+  module: import.meta.url,
+  wgsl: averageBackwardWgsl,
+  buffers: { dy: "read", dx: "write" },
+  uniforms,
+  workgroups: ({ images, c, h, w }) => line(c * h * w * images),
+  reference({ dy, dx }, u) {
+    for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
+    eachWindow(u, (c, out, rows, columns) => {
+      const inside = (rows[1] - rows[0]) * (columns[1] - columns[0]);
+      for (let row = rows[0]; row < rows[1]; row++) {
+        for (let column = columns[0]; column < columns[1]; column++) {
+          for (let n = 0; n < u.images; n++) {
+            dx[((c * u.h + row) * u.w + column) * u.images + n]! += dy[out * u.images + n]! / inside;
+          }
+        }
+      }
+    });
+  },
+});
+
+type Range = readonly [first: number, end: number];
+
+/** Visits every window: its map, its output position (in units of N), its rows and columns inside the image. */
+function eachWindow(u: PoolUniforms, visit: (c: number, out: number, rows: Range, columns: Range) => void): void {
+  for (let out = 0, c = 0; c < u.c; c++) {
+    for (let p = 0; p < u.oh; p++) {
+      const rows: Range = [p * u.stride, Math.min(p * u.stride + u.window, u.h)];
+      for (let q = 0; q < u.ow; q++, out++) {
+        visit(c, out, rows, [q * u.stride, Math.min(q * u.stride + u.window, u.w)]);
+      }
+    }
+  }
+}

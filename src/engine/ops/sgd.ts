@@ -1,0 +1,55 @@
+/**
+ * One step of stochastic gradient descent with momentum and weight decay, paper §5:
+ *
+ *   v ← momentum · v − decay · rate · w − rate · dw
+ *   w ← w + v
+ */
+import { checkInputs } from "../inputs.ts";
+import { pieces } from "../tape.ts";
+import { format, type Tensor } from "../tensor.ts";
+import { view } from "../backend.ts";
+import { kernel, line } from "../kernel.ts";
+import { ShapeError } from "../../errors.ts";
+import { checkOptions, requireNumber, type OptionKinds } from "../../options.ts";
+import wgsl from "../../../kernels/wgsl/sgd.wgsl" with { type: "text" };
+
+export interface SgdOptions {
+  readonly rate: number;
+  readonly momentum: number;
+  readonly decay: number;
+}
+
+const OPTIONS: OptionKinds<SgdOptions> = { rate: "number", momentum: "number", decay: "number" };
+
+/**
+ * Updates w and its velocity v in place from the gradient dw; all of one shape.
+ * @throws ShapeError when they are not, or a number is infinite; UsageError for an option that is unknown or missing
+ */
+export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void {
+  checkInputs("sgd", { w, v, dw });
+  checkOptions("sgd", options, OPTIONS);
+  requireNumber("sgd", { ...options });
+  const [shape, ...others] = [w, v, dw].map((tensor) => format(tensor.shape));
+  if (others.some((other) => other !== shape)) {
+    throw new ShapeError(`sgd: weights ${shape}, velocity ${others[0]}, gradient ${others[1]}: must be of one shape`);
+  }
+  for (const [offset, size] of pieces(w)) {
+    const [wPart, vPart, dwPart] = [w, v, dw].map((tensor) => view(tensor.buffer, offset, size));
+    w.backend.run(sgdKernel, { w: wPart!, v: vPart!, dw: dwPart! }, { size, ...options });
+  }
+}
+
+export const sgdKernel = kernel({
+  name: "sgd",
+  module: import.meta.url,
+  wgsl,
+  buffers: { w: "update", v: "update", dw: "read" },
+  uniforms: { size: "u32", rate: "f32", momentum: "f32", decay: "f32" },
+  workgroups: ({ size }) => line(size),
+  reference({ w, v, dw }, { size, rate, momentum, decay }) {
+    for (let i = 0; i < size; i++) {
+      v[i] = momentum * v[i]! - decay * rate * w[i]! - rate * dw[i]!;
+      w[i]! += v[i]!;
+    }
+  },
+});

@@ -1,0 +1,24 @@
+/** Shape arithmetic that several ops share. */
+import { format, type Tensor } from "../tensor.ts";
+import { ShapeError } from "../../errors.ts";
+
+/** C, H, W and N of a tensor of images. @throws ShapeError when it is not one. */
+export function imageShape(op: string, x: Tensor): [c: number, h: number, w: number, images: number] {
+  const [c, h, w, images] = x.shape;
+  if (x.shape.length !== 4 || c === undefined || h === undefined || w === undefined || images === undefined) {
+    throw new ShapeError(`${op}: input ${format(x.shape)}, must be C × H × W × N`);
+  }
+  return [c, h, w, images];
+}
+
+/**
+ * How many positions a window takes along one side: ⌊(side + 2·pad − window) / stride⌋ + 1, or with the quotient
+ * rounded up, as cuda-convnet pools: then the last window may hang over the edge, and only what lies inside counts.
+ * A window that would start beyond the edge is dropped, as in PyTorch's ceil_mode.
+ */
+export function positions(side: number, window: number, stride: number, pad: number, round: "down" | "up"): number {
+  const steps = (side + 2 * pad - window) / stride;
+  if (round === "down") return Math.floor(steps) + 1;
+  const count = Math.ceil(steps) + 1;
+  return (count - 1) * stride >= side + pad ? count - 1 : count;
+}

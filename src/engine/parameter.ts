@@ -1,0 +1,27 @@
+import type { Backend } from "./backend.ts";
+import { checkedSize, Tensor } from "./tensor.ts";
+
+/** A tensor that is learnt. It, its gradient and its velocity live as long as the model. */
+export class Parameter extends Tensor {
+  /** PyTorch's name, such as conv1.weight. */
+  readonly name: string;
+  #gradient: Tensor | undefined;
+
+  constructor(backend: Backend, name: string, shape: readonly number[]) {
+    super(backend, shape, backend.allocate("f32", checkedSize(name, shape)), undefined, true);
+    this.name = name;
+  }
+
+  /** The memory for its gradient, allocated once. What is in it counts only while `grad` is set. */
+  gradientStorage(): Tensor {
+    return (this.#gradient ??= new Tensor(this.backend, this.shape, this.backend.allocate("f32", this.size)));
+  }
+
+  free(): void {
+    this.grad = undefined;
+    for (const tensor of [this, this.#gradient]) {
+      const buffer = tensor?.detach();
+      if (buffer) this.backend.free(buffer);
+    }
+  }
+}

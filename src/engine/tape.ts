@@ -1,0 +1,242 @@
+import { ShapeError } from "../errors.ts";
+import { view, type Backend, type Buffer, type HostArray } from "./backend.ts";
+import { kernel, line, type ElementType } from "./kernel.ts";
+import { poolOf } from "./pool.ts";
+import { checkOptions, requireNumber, show, type OptionKinds } from "../options.ts";
+import { checkInputs } from "./inputs.ts";
+import { Parameter } from "./parameter.ts";
+import { checkedSize, format, Tensor, type Entry, type Owner, type Part } from "./tensor.ts";
+import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
+
+export interface TapeOptions {
+  /** false: nothing is recorded. */
+  readonly record?: boolean;
+  /** All there is if not given. */
+  readonly part?: Part;
+}
+
+export interface BackwardOptions {
+  /** What the loss counts for: its share of a sum that goes on elsewhere; 1 if not given. */
+  readonly weight?: number;
+  /** The gradient of the loss with respect to what is given in its place, where the loss itself was computed elsewhere. */
+  readonly gradient?: Tensor;
+  /** Told of each parameter once all that computes its gradient is queued. */
+  readonly onGradient?: (parameter: Parameter) => void;
+}
+
+/**
+ * Records a step and owns its memory. Ops append how to compute their inputs' gradients; backward() runs that in
+ * reverse; release() gives every buffer of the step back to the pool. With `record: false` it only owns memory, which
+ * is what inference needs.
+ */
+export class Tape implements Owner {
+  readonly backend: Backend;
+  readonly recording: boolean;
+  readonly part: Part | undefined;
+  readonly #entries: Entry[] = [];
+  readonly #owned = new Set<Tensor>();
+  /** How many entries have yet to add to a parameter's gradient. */
+  readonly #uses = new Map<Parameter, number>();
+
+  constructor(backend: Backend, options: TapeOptions = {}) {
+    checkOptions("Tape", options, { record: "boolean?", part: "object?" });
+    const { record = true, part } = options;
+    this.backend = backend;
+    this.recording = record;
+    this.part = part;
+  }
+
+  /** A tensor that lives until release(), or until backward() no longer needs it. Its contents are undefined. */
+  allocate(shape: readonly number[], type: ElementType = "f32"): Tensor {
+    const buffer = poolOf(this.backend).take(type, checkedSize("allocate", shape));
+    const tensor = new Tensor(this.backend, shape, buffer, this);
+    this.#owned.add(tensor);
+    return tensor;
+  }
+
+  /**
+   * A tensor with these contents: a Float32Array, a Uint32Array (class numbers), or a Uint8Array (pixels).
+   * @throws ShapeError when it is another array, or has not exactly as many elements as the shape says
+   */
+  input(shape: readonly number[], data: HostArray, options: { requiresGrad?: boolean } = {}): Tensor {
+    checkOptions("input", options, { requiresGrad: "boolean?" });
+    const type = typeOf(data, this.backend);
+    const length = checkedSize("input", shape);
+    if (data.length !== length) {
+      throw new ShapeError(`input: ${data.length} elements given for a shape of ${format(shape)}, ${length}`);
+    }
+    const tensor = this.allocate(shape, type);
+    tensor.requiresGrad = options.requiresGrad ?? false;
+    if (type === "u32") tensor.largest = (data as Uint32Array).reduce((most, each) => Math.max(most, each), 0);
+    this.backend.write(tensor.buffer, data);
+    return tensor;
+  }
+
+  /**
+   * Says how the gradient goes from `output` to `inputs`. `saved` are other tensors that `backward` reads; after it has
+   * run, they and the output go back to the pool.
+   */
+  record(entry: Entry): void {
+    if (!this.recording || !entry.inputs.some((input) => input.requiresGrad)) return;
+    entry.output.requiresGrad = true;
+    for (const input of learning(entry)) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
+    this.#entries.push(entry);
+  }
+
+  /**
+   * Called inside `backward`: lets `write` fill the gradient of x, or adds to it if x was used more than once. Does
+   * nothing where no gradient is wanted.
+   */
+  accumulate(x: Tensor, write: (dx: Tensor) => void): void {
+    if (!x.requiresGrad) return;
+    if (!x.grad) {
+      x.grad = x instanceof Parameter ? x.gradientStorage() : this.allocate(x.shape);
+      write(x.grad);
+      return;
+    }
+    const more = this.allocate(x.shape);
+    write(more);
+    add(more, x.grad);
+    this.#giveBack(more);
+  }
+
+  /**
+   * Computes the gradient of a scalar loss with respect to every tensor that requires one. What it has gone through is used
+   * up: another backward() needs another forward pass.
+   * @throws ShapeError
+   */
+  backward(loss: Tensor, options: BackwardOptions = {}): void {
+    checkOptions("backward", options, BACKWARD_OPTIONS);
+    const { weight = 1, gradient, onGradient } = options;
+    checkInputs("backward", { loss, ...(gradient && { gradient }) });
+    requireNumber("backward", { weight });
+    if (loss.tape !== this) throw new ShapeError("backward: the loss is of another tape");
+    if (gradient && format(gradient.shape) !== format(loss.shape)) {
+      throw new ShapeError(`backward: a gradient of ${format(gradient.shape)} for a tensor of ${format(loss.shape)}`);
+    }
+    if (!gradient && loss.size !== 1) {
+      throw new ShapeError(`backward: the loss must be a scalar, its shape is ${format(loss.shape)}`);
+    }
+    if (!loss.requiresGrad) {
+      throw new ShapeError("backward: the loss depends on no tensor that requires a gradient");
+    }
+    if (!this.#entries.some(({ output }) => output === loss)) {
+      throw new ShapeError(
+        "backward: nothing on the tape leads to this loss, or its gradients are computed already: " +
+          "run the forward pass again",
+      );
+    }
+    loss.keep();
+    loss.grad = gradient ?? constant(this.backend, weight);
+    for (let entry = this.#entries.pop(); entry; entry = this.#entries.pop()) {
+      const { output, saved, backward } = entry;
+      if (output.grad) backward(output.grad);
+      for (const parameter of learning(entry)) {
+        const left = this.#uses.get(parameter)! - 1;
+        this.#uses.set(parameter, left);
+        if (left === 0 && parameter.grad) onGradient?.(parameter);
+      }
+      for (const tensor of saved) if (!tensor.kept) this.#giveBack(tensor);
+      if (output.kept) continue;
+      if (output.grad) this.#giveBack(output.grad);
+      output.grad = undefined;
+      this.#giveBack(output);
+    }
+  }
+
+  /** Ends the step: starts what is queued, and every tensor of the tape goes back to the pool. */
+  release(): void {
+    this.backend.flush();
+    this.#entries.length = 0;
+    this.#uses.clear();
+    for (const tensor of this.#owned) this.#giveBack(tensor);
+  }
+
+  #giveBack(tensor: Tensor): void {
+    if (!this.#owned.delete(tensor)) return;
+    const buffer = tensor.detach();
+    if (buffer) poolOf(this.backend).give(buffer);
+  }
+}
+
+const BACKWARD_OPTIONS: OptionKinds<BackwardOptions> = {
+  weight: "number?",
+  gradient: "object?",
+  onGradient: "function?",
+};
+
+/** @throws ShapeError for an array that is no data of a tensor */
+function typeOf(data: HostArray, { kind }: Backend): ElementType {
+  if (data instanceof Float32Array) return "f32";
+  if (data instanceof Uint32Array) return "u32";
+  if (data instanceof Uint8Array) return "u8";
+  // Gradients are checked in double precision.
+  if (data instanceof Float64Array && kind === "reference") return "f32";
+  throw new ShapeError(
+    `input: the data are ${show(data)}, must be a Float32Array, a Uint32Array (class numbers) or a Uint8Array (pixels)`,
+  );
+}
+
+/** y ← y + x */
+export const addKernel = kernel({
+  name: "add",
+  module: import.meta.url,
+  wgsl: addWgsl,
+  buffers: { x: "read", y: "update" },
+  uniforms: { size: "u32" },
+  workgroups: ({ size }) => line(size),
+  reference({ x, y }, { size }) {
+    for (let i = 0; i < size; i++) y[i]! += x[i]!;
+  },
+});
+
+function add(x: Tensor, y: Tensor): void {
+  for (const [offset, length] of pieces(x)) {
+    x.backend.run(
+      addKernel,
+      { x: view(x.buffer, offset, length), y: view(y.buffer, offset, length) },
+      { size: length },
+    );
+  }
+}
+
+/**
+ * Cuts a tensor into runs of elements that the device can bind, each [offset, length]; usually there is one. Runs
+ * start at multiples of `row` elements (and where a view may start).
+ */
+export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
+  const { bindingBytes, viewAlignment } = x.backend.limits;
+  const total = x.size;
+  if (total * 4 <= bindingBytes) return [[0, total]];
+  let step = row;
+  while ((step * 4) % viewAlignment !== 0) step += row;
+  const length = Math.floor(bindingBytes / 4 / step) * step;
+  if (length === 0) {
+    throw new ShapeError(
+      `a row of ${step} numbers is ${step * 4} bytes; this device binds at most ${bindingBytes}: ` +
+        `use a smaller batch or another device`,
+    );
+  }
+  const runs: [number, number][] = [];
+  for (let offset = 0; offset < total; offset += length) runs.push([offset, Math.min(length, total - offset)]);
+  return runs;
+}
+
+/** The parameters that an entry computes gradients of. */
+function learning({ inputs }: Entry): Parameter[] {
+  return inputs.filter((input): input is Parameter => input instanceof Parameter && input.requiresGrad);
+}
+
+const constants = new WeakMap<Backend, Map<number, Buffer>>();
+
+/** The gradient of the loss with respect to itself, or its weight: there are one or two in a training. */
+function constant(backend: Backend, value: number): Tensor {
+  const known = constants.get(backend) ?? new Map<number, Buffer>();
+  constants.set(backend, known);
+  let buffer = known.get(value);
+  if (!buffer) {
+    known.set(value, (buffer = backend.allocate("f32", 1)));
+    backend.write(buffer, new Float32Array([value]));
+  }
+  return new Tensor(backend, [1], buffer);
+}

@@ -1,0 +1,49 @@
+import type { Phase, Schedule } from "./recipe.ts";
+
+/** What a schedule remembers between epochs; stored in the checkpoint. */
+export interface ScheduleState {
+  /** The lowest validation error so far; null before the first. (JSON has no Infinity.) */
+  best: number | null;
+  /** Epochs since then, or since the last drop. */
+  waited: number;
+  drops: number;
+}
+
+export const freshSchedule = (): ScheduleState => ({ best: null, waited: 0, drops: 0 });
+
+/**
+ * The learning rate of a layer.
+ * @param progress in epochs since the start, fractions included
+ * @param epochs of the whole run
+ */
+export function rateAt(schedule: Schedule, state: ScheduleState, progress: number, epochs: number, layer = ""): number {
+  switch (schedule.kind) {
+    case "constant":
+      return schedule.rate;
+    case "cosine":
+      return (schedule.rate / 2) * (1 + Math.cos(Math.PI * Math.min(1, progress / epochs)));
+    case "plateau":
+      return schedule.rate / 10 ** state.drops;
+    case "phases": {
+      const { rate, rates } = phaseAt(schedule.phases, progress);
+      return rates?.[layer] ?? rate;
+    }
+  }
+}
+
+/** Whether colour noise is still added. */
+export function colourAt(schedule: Schedule, progress: number): boolean {
+  return schedule.kind !== "phases" || phaseAt(schedule.phases, progress).colour !== false;
+}
+
+/** The state after an epoch that ended with this validation error. */
+export function afterEpoch(schedule: Schedule, state: ScheduleState, error: number): ScheduleState {
+  if (state.best === null || error < state.best) return { ...state, best: error, waited: 0 };
+  const waited = state.waited + 1;
+  const drops = schedule.kind === "plateau" && waited >= schedule.patience && state.drops < schedule.drops;
+  return drops ? { ...state, waited: 0, drops: state.drops + 1 } : { ...state, waited };
+}
+
+function phaseAt(phases: readonly Phase[], progress: number): Phase {
+  return phases.findLast(({ from }) => from <= progress) ?? phases[0]!;
+}

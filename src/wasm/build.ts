@@ -1,0 +1,103 @@
+/**
+ * Compiles kernels/wasm/*.ts (AssemblyScript) to build/kernels.wasm. The hash of what went in is kept in the file itself,
+ * in a custom section, so that nothing is compiled when nothing has changed.
+ */
+import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { DeviceError } from "../errors.ts";
+import { reason, replaceFileSync } from "../io/files.ts";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const SOURCES = "kernels/wasm";
+const OUTPUT = `${ROOT}build/kernels.wasm`;
+const SECTION = "sources";
+const FLAGS = [
+  "-O3",
+  "--runtime",
+  "stub",
+  "--noAssert",
+  "--enable",
+  "simd,threads,bulk-memory",
+  "--importMemory",
+  "--sharedMemory",
+  "--initialMemory",
+  "1",
+  "--maximumMemory",
+  "65536",
+];
+
+/**
+ * Brings build/kernels.wasm up to date: some seconds when a kernel has changed, else a few milliseconds.
+ * @throws DeviceError with the compiler's words when a kernel does not compile
+ */
+export async function buildKernels(say: (line: string) => void): Promise<void> {
+  const hash = sourceHash();
+  if (builtFrom() === hash) return;
+  say("Compiling the CPU kernels (kernels/wasm)");
+  const binary = await compile(`${SOURCES}/index.ts`);
+  try {
+    replaceFileSync(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
+  } catch (error) {
+    throw new DeviceError(
+      `the CPU kernels are compiled, but can't be written to ${OUTPUT}: ${reason(error)}: run \`bun src/setup.ts\` once ` +
+        `as somebody who may write there`,
+      { cause: error },
+    );
+  }
+}
+
+/** The compiled kernels, built first where they are missing or out of date. @throws DeviceError */
+export async function loadKernels(): Promise<WebAssembly.Module> {
+  await buildKernels(() => {});
+  return new WebAssembly.Module(readFileSync(OUTPUT));
+}
+
+function sourceHash(): string {
+  const hash = createHash("sha256").update(JSON.stringify(FLAGS));
+  for (const file of readdirSync(ROOT + SOURCES).sort())
+    hash.update(file).update(readFileSync(`${ROOT}${SOURCES}/${file}`));
+  return hash.digest("hex");
+}
+
+/** The hash in the file that is there, if one is. */
+function builtFrom(): string | undefined {
+  let binary: Buffer;
+  try {
+    binary = readFileSync(OUTPUT);
+  } catch {
+    return undefined;
+  }
+  // The section is the last: its 64 hexadecimal digits end the file.
+  return binary.subarray(-64).toString("latin1");
+}
+
+/**
+ * @param entry an AssemblyScript file, as seen from the project's folder
+ * @throws DeviceError with the compiler's words when it does not compile
+ */
+export async function compile(entry: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { default: asc } = await import("assemblyscript/asc").catch((cause: unknown) => {
+    throw new DeviceError("the CPU kernels must be compiled, and the compiler is not there: run bun install", {
+      cause,
+    });
+  });
+  let binary: Uint8Array<ArrayBuffer> | undefined;
+  let messages = "";
+  const collect = { write: (text: string | Uint8Array) => ((messages += String(text)), true) };
+  const { error } = await asc.main([entry, "--baseDir", ROOT, "--outFile", "kernels.wasm", ...FLAGS], {
+    stdout: collect,
+    stderr: collect,
+    writeFile: (_name: string, contents: string | Uint8Array) => {
+      if (typeof contents !== "string") binary = new Uint8Array(contents);
+    },
+  });
+  if (error || !binary) throw new DeviceError(`the CPU kernels don't compile: ${messages || error}`);
+  return binary;
+}
+
+/** A custom section of a WebAssembly binary: 0, size, length of the name, name, content (all shorter than 128). */
+function customSection(name: string, content: string): Uint8Array {
+  const body = Buffer.from(String.fromCharCode(name.length) + name + content, "latin1");
+  return Buffer.concat([Uint8Array.of(0, body.length), body]);
+}

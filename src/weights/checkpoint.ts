@@ -1,0 +1,199 @@
+/**
+ * Checkpoints: a safetensors file whose weights have PyTorch's names and shapes. Beside them stand the mean image
+ * (`preprocessing.mean`) and, where training is to go on, the velocities (`velocity.NAME`); the metadata hold the
+ * network's name, the class names, and the state of the training as JSON.
+ */
+import type { Tensor } from "../engine/tensor.ts";
+import { format } from "../engine/tensor.ts";
+import { CheckpointError, ShapeError } from "../errors.ts";
+import { checkOptions, show, type OptionKinds } from "../options.ts";
+import { layerOf, type Model } from "../net/model.ts";
+import type { Network } from "../net/recipe.ts";
+import {
+  openSafetensors,
+  writeSafetensors,
+  type Safetensors,
+  type TensorEntry,
+  type TensorSource,
+} from "./safetensors.ts";
+
+/** What marks the files of this program. */
+export const FORMAT = "alexnet-1";
+const MEAN = "preprocessing.mean";
+const VELOCITY = "velocity.";
+
+export interface CheckpointContents {
+  readonly model: Model;
+  /** Class names, in the order of the outputs. */
+  readonly classes: readonly string[];
+  /** S × S × 3, what is subtracted from a record. */
+  readonly mean: Float32Array;
+  /** In the order of the model's parameters. */
+  readonly velocities?: readonly Tensor[];
+  /** Anything JSON can hold. */
+  readonly state: unknown;
+}
+
+const CONTENTS: OptionKinds<CheckpointContents> = {
+  ...{ model: "object", classes: "string[]", mean: "any", velocities: "any?", state: "any" },
+};
+
+/**
+ * Writes atomically; the same contents give the same bytes.
+ * @param previous where the checkpoint that was there is kept
+ * @throws AlexNetError when it can't be written; ShapeError or UsageError for contents that don't belong to the model
+ */
+export async function saveCheckpoint(path: string, contents: CheckpointContents, previous?: string): Promise<void> {
+  checkOptions("saveCheckpoint", contents, CONTENTS);
+  const { model, classes, mean, velocities = [] } = contents;
+  const { record } = model.network;
+  if (classes.length !== model.classes) {
+    throw new ShapeError(`saveCheckpoint: ${classes.length} class names for a model of ${model.classes} classes`);
+  }
+  if (!(mean instanceof Float32Array) || mean.length !== record * record * 3) {
+    throw new ShapeError(
+      `saveCheckpoint: the mean is ${show(mean)} of ${mean.length} numbers, must be a Float32Array of ${record} × ${record} × 3`,
+    );
+  }
+  const source = (name: string, tensor: Tensor): TensorSource => ({
+    name,
+    shape: tensor.shape,
+    read: async () => (await tensor.read()) as Float32Array,
+  });
+  const tensors = {
+    parameters: model.parameters.map((parameter) => source(parameter.name, parameter)),
+    velocities: velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
+  };
+  await writeCheckpoint(path, { ...contents, network: model.network, ...tensors }, previous);
+}
+
+/** A checkpoint's contents where no model is on a device. */
+export interface Contents extends Omit<CheckpointContents, "model" | "velocities"> {
+  readonly network: Network;
+  /** In the order of the network's. */
+  readonly parameters: readonly TensorSource[];
+  readonly velocities?: readonly TensorSource[];
+}
+
+/** As `saveCheckpoint`. */
+export async function writeCheckpoint(path: string, contents: Contents, previous?: string): Promise<void> {
+  const { network, parameters, velocities = [], classes, mean, state } = contents;
+  const { record } = network;
+  const tensors: TensorSource[] = [
+    ...parameters,
+    { name: MEAN, shape: [record, record, 3], read: async () => mean },
+    ...velocities,
+  ];
+  const metadata = {
+    format: FORMAT,
+    network: network.name,
+    classes: JSON.stringify(classes),
+    state: JSON.stringify(state),
+  };
+  await writeSafetensors(path, tensors, metadata, previous);
+}
+
+export interface Checkpoint {
+  readonly path: string;
+  readonly network: string;
+  readonly classes: readonly string[];
+  readonly state: unknown;
+  /** S × S × 3. */
+  readonly mean: Float32Array;
+  /** The numbers of a parameter. @throws CheckpointError when it is missing or of another shape */
+  parameter(name: string, shape: readonly number[]): Float32Array;
+  /**
+   * Puts the weights into a model, and the velocities where they are asked for.
+   * @param except layers that are left as they are
+   * @throws CheckpointError when the file belongs to another network or lacks something
+   */
+  loadInto(model: Model, velocities?: readonly Tensor[], except?: readonly string[]): void;
+  close(): void;
+}
+
+/**
+ * What is wrong with a checkpoint's file, all of which is read: that it is missing, cut short, or not what was written.
+ * Undefined when nothing is; files from before there were checksums can only be cut short.
+ */
+export function damageOf(path: string): string | undefined {
+  try {
+    const file = openSafetensors(path);
+    try {
+      read(path, file);
+      for (const tensor of file.tensors.values()) tensor.read();
+    } finally {
+      file.close();
+    }
+    return undefined;
+  } catch (error) {
+    if (error instanceof CheckpointError) return error.message;
+    throw error;
+  }
+}
+
+/** @throws CheckpointError when there is none, or it is damaged or of another kind. */
+export function openCheckpoint(path: string): Checkpoint {
+  const file = openSafetensors(path);
+  try {
+    return read(path, file);
+  } catch (error) {
+    file.close();
+    throw error;
+  }
+}
+
+function read(path: string, file: Safetensors): Checkpoint {
+  const { format: kind, network, classes, state } = file.metadata;
+  if (kind !== FORMAT || !network || !classes || !state) {
+    throw new CheckpointError(
+      `${path}: a safetensors file, but not a checkpoint of this program (format ${kind ?? "unnamed"})`,
+    );
+  }
+  const entry = (name: string, shape?: readonly number[]): TensorEntry => {
+    const found = file.tensors.get(name);
+    if (!found) throw new CheckpointError(`${path}: ${name} is missing`);
+    if (shape && found.shape.join() !== shape.join()) {
+      throw new CheckpointError(`${path}: ${name} is ${format(found.shape)}, the model's is ${format(shape)}`);
+    }
+    return found;
+  };
+  return {
+    path,
+    network,
+    classes: parseClasses(path, classes),
+    state: parseJson(path, "state", state),
+    mean: entry(MEAN).read(),
+    parameter: (name, shape) => entry(name, shape).read(),
+    loadInto(model, velocities, except = []) {
+      if (model.network.name !== network) {
+        throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
+      }
+      entry(MEAN, [model.network.record, model.network.record, 3]);
+      for (const parameter of model.parameters) {
+        if (except.includes(layerOf(parameter.name))) continue;
+        parameter.backend.write(parameter.buffer, entry(parameter.name, parameter.shape).read());
+      }
+      velocities?.forEach((velocity, i) => {
+        velocity.backend.write(velocity.buffer, entry(VELOCITY + model.parameters[i]!.name, velocity.shape).read());
+      });
+    },
+    close: file.close,
+  };
+}
+
+function parseClasses(path: string, text: string): readonly string[] {
+  const classes = parseJson(path, "classes", text);
+  if (!Array.isArray(classes) || classes.length < 2 || classes.some((name) => typeof name !== "string")) {
+    throw new CheckpointError(`${path}: its class names are not a list of two names or more`);
+  }
+  // As sets of images have them: a folder's name from macOS may be decomposed (NFD).
+  return (classes as string[]).map((name) => name.normalize());
+}
+
+function parseJson(path: string, what: string, text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new CheckpointError(`${path}: its ${what} is not JSON`, { cause: error });
+  }
+}

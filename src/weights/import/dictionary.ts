@@ -1,0 +1,126 @@
+/**
+ * Finds the dictionaries of tensors in what a pickle holds. Programs put much beside the weights, under names of their own:
+ * settings, optimisers, averages, objects of any class. All of it is looked through, and which dictionary is a network's is
+ * decided later, by what the tensors are called and their shapes.
+ */
+import { CheckpointError } from "../../errors.ts";
+import { Unknown } from "./pickle.ts";
+import { type Dictionary, type SourceTensor } from "./source.ts";
+import { brief, damaged } from "../../io/foreign.ts";
+
+export interface Found<T> {
+  /** Those that weights are more likely to be in come first. */
+  readonly dictionaries: readonly Dictionary<T>[];
+  /** The class of an object that is where weights usually are, if no tensors are. */
+  readonly object?: string;
+}
+
+/** Where programs put the weights, before what they put elsewhere. */
+const USUAL = ["state_dict", "model_state_dict", "model", "net", "network", "params", "weights"];
+/** What programs call averages over the training, which are good weights too, but not those that were trained last. */
+const AVERAGES = /(^|_)ema|average|swa|shadow/i;
+const MAX_DEPTH = 6;
+const MAX_TENSORS = 10_000;
+/** More are those of an optimiser, one for each parameter. */
+const MAX_DICTIONARIES = 32;
+
+interface Part {
+  readonly place: readonly string[];
+  readonly value: unknown;
+}
+
+/** @throws CheckpointError when there is no dictionary of tensors, or one of more than any network has */
+export function findDictionaries<T>(path: string, top: unknown, isTensor: (part: unknown) => part is T): Found<T> {
+  const found: { place: readonly string[]; tensors: ReadonlyMap<string, T> }[] = [];
+  const unknown: Part[] = [];
+  const seen = new Set<unknown>([top]);
+  const parts: Part[] = [{ place: [], value: top }];
+  for (const { place, value } of parts) {
+    if (value instanceof Unknown) unknown.push({ place, value: value.name });
+    const tensors = value instanceof Map ? tensorsOf(path, value, place.length === 0, isTensor) : undefined;
+    if (tensors && tensors.size > 0) found.push({ place, tensors });
+    if (place.length === MAX_DEPTH) continue;
+    for (const [key, part] of value instanceof Map || Array.isArray(value) ? value.entries() : []) {
+      if (!(part instanceof Map || Array.isArray(part)) || seen.has(part)) continue;
+      seen.add(part);
+      parts.push({ place: [...place, nameOf(key)], value: part });
+    }
+  }
+  const inOrder = found.sort((a, b) => rank(a.place) - rank(b.place) || b.tensors.size - a.tensors.size);
+  const object = unknown.sort((a, b) => rank(a.place) - rank(b.place))[0];
+  const dictionaries = inOrder
+    .slice(0, MAX_DICTIONARIES)
+    .map(({ place, tensors }) => ({ place: place.join("."), tensors }));
+  const isHidden = object && rank(object.place) < rank(inOrder[0]?.place ?? ["?"]);
+  if (dictionaries.length > 0) return { dictionaries, ...(isHidden && { object: object.value as string }) };
+  if (object) throw damaged(path, anObject(object.value as string));
+  const keys = top instanceof Map ? [...top.keys()].slice(0, 5).map((key) => `"${nameOf(key)}"`) : [];
+  const has = keys.length > 0 ? `a dictionary of ${keys.join(", ")}${keys.length === 5 ? ", …" : ""}` : "none";
+  throw damaged(path, `there is no state dict in it, tensors by name, but ${has}: save the state_dict() alone`);
+}
+
+/**
+ * The tensors of the dictionaries, each as `open` makes it. What is damaged ends the reading where it is the likeliest
+ * place of the weights, and is left out elsewhere.
+ * @throws what `open` does
+ */
+export function openDictionaries<T>({ dictionaries, object }: Found<T>, open: (name: string, part: T) => SourceTensor) {
+  const opened = dictionaries.flatMap(({ place, tensors }, i): Dictionary<SourceTensor>[] => {
+    try {
+      return [{ place, tensors: new Map([...tensors].map(([name, part]) => [name, open(name, part)])) }];
+    } catch (error) {
+      if (i === 0 || !(error instanceof CheckpointError)) throw error;
+      return [];
+    }
+  });
+  return { dictionaries: opened, ...(object !== undefined && { object }) };
+}
+
+/** What to say of a file whose weights are in an object. */
+export function anObject(name: string): string {
+  return (
+    `it names ${brief(name)}, which is not among what weights may be made of; nothing of it was run: ` +
+    "save the state_dict() alone, as tensors"
+  );
+}
+
+/** The lower, the more likely are weights there. */
+function rank(place: readonly string[]): number {
+  const usual = USUAL.indexOf(place.at(-1) ?? "");
+  const common = place.length === 0 ? 0 : usual < 0 ? USUAL.length + 1 : 1 + usual;
+  return common + (place.some((name) => AVERAGES.test(name)) ? 100 : 0);
+}
+
+/**
+ * The tensors of one dictionary, by names. Those of a layer may be in one of their own, or in a list of weight and bias.
+ * Numbers are names of layers only in a whole file: elsewhere they are an optimiser's, for its parameters.
+ */
+function tensorsOf<T>(
+  path: string,
+  dictionary: ReadonlyMap<unknown, unknown>,
+  isWhole: boolean,
+  isTensor: (part: unknown) => part is T,
+): ReadonlyMap<string, T> {
+  const tensors = new Map<string, T>();
+  const add = (name: string, part: unknown): void => {
+    if (!isTensor(part)) return;
+    if (tensors.size === MAX_TENSORS) throw damaged(path, `it has more than ${MAX_TENSORS} tensors`);
+    tensors.set(name, part);
+  };
+  for (const [key, part] of dictionary) {
+    if (typeof key !== "string" && !(isWhole && typeof key === "number")) continue;
+    const layer = String(key);
+    add(layer, part);
+    if (part instanceof Map && [...part.values()].filter(isTensor).length <= 2) {
+      for (const [name, each] of part) {
+        if (typeof name === "string" && !name.includes(".")) add(`${layer}.${name}`, each);
+      }
+    } else if (Array.isArray(part) && part.length === 2) {
+      add(`${layer}.weight`, part[0]);
+      add(`${layer}.bias`, part[1]);
+    }
+  }
+  return tensors;
+}
+
+const nameOf = (key: unknown): string => brief(typeof key === "string" || typeof key === "number" ? String(key) : "?");

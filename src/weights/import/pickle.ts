@@ -1,0 +1,355 @@
+/**
+ * Python's pickle format, protocols 0 to 5 (CPython's Lib/pickletools.py), read without running anything. A pickle is a
+ * program for a stack machine, and may name any function of Python to be called. What a name in the vocabulary of the
+ * caller makes of its arguments, the vocabulary says. Any other name stands for nothing: calling it makes an `Unknown`,
+ * which matters only to whoever looks for weights and finds it in their place.
+ *
+ * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes a byte at least and makes one value at
+ * most, so that their number bounds the memory; long texts of bytes are views of the file.
+ */
+import { CONSTANTS, STEPS, type Step } from "./opcodes.ts";
+import { brief } from "../../io/foreign.ts";
+
+/** A name of Python's that may stand in a pickle. */
+export interface Global {
+  /** What calling it makes of its arguments; absent where it may only be named. It may throw what it likes. */
+  readonly call?: (args: readonly unknown[]) => unknown;
+  /** What it stands for, for the vocabulary's own use. */
+  readonly value?: unknown;
+}
+
+export interface Vocabulary {
+  /** By "module.name". */
+  readonly globals: ReadonlyMap<string, Global>;
+  /** What stands outside of the pickle, by an ID. */
+  persistent?(id: unknown): unknown;
+}
+
+/**
+ * An object of a class, or what a function returns, that is not in the vocabulary: its name, and what is stored in it as
+ * in a dictionary.
+ */
+export class Unknown extends Map<unknown, unknown> {
+  readonly name: string;
+  constructor(name: string) {
+    super();
+    this.name = name;
+  }
+}
+
+/** What an object needs so that a pickle may set its state; state that is set on a Map is left out. */
+export interface Stateful {
+  setState(state: unknown): void;
+}
+
+/** What is wrong with a pickle, without where it is. */
+export class PickleError extends Error {}
+
+const MAX_OPCODES = 2_000_000;
+/** Texts of names are far shorter; what is longer is data of somebody else's, and stays bytes. */
+const MAX_TEXT = 2 ** 20;
+/** The state of a random generator may have 256 bits; long numbers would take quadratic time. */
+const MAX_INTEGER_BYTES = 64;
+const MAX_DIGITS = 40;
+
+const MARK = Symbol("mark");
+const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
+
+/**
+ * Reads one pickle from `from` on.
+ * @returns what it makes, and the place behind its end
+ * @throws PickleError, or what the vocabulary throws
+ */
+export function unpickle(bytes: Uint8Array, from: number, vocabulary: Vocabulary): { value: unknown; end: number } {
+  const machine = new Machine(bytes, from, vocabulary);
+  return { value: machine.run(), end: machine.at };
+}
+
+class Machine {
+  at: number;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #vocabulary: Vocabulary;
+  readonly #stack: unknown[] = [];
+  readonly #memo = new Map<number, unknown>();
+
+  constructor(bytes: Uint8Array, from: number, vocabulary: Vocabulary) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#vocabulary = vocabulary;
+    this.at = from;
+  }
+
+  run(): unknown {
+    for (let count = 0; count < MAX_OPCODES; count++) {
+      const place = this.at;
+      const opcode = String.fromCharCode(this.#unsigned(1));
+      if (opcode === ".") return this.#pop();
+      const step = STEPS.get(opcode);
+      if (!step) {
+        const name = opcode >= "!" && opcode <= "~" ? `"${opcode}"` : `0x${opcode.charCodeAt(0).toString(16)}`;
+        throw new PickleError(`at byte ${place} of its pickle stands opcode ${name}, which weights don't need`);
+      }
+      this.#step(step);
+    }
+    throw new PickleError(`its pickle has more than ${MAX_OPCODES} steps, which weights don't need`);
+  }
+
+  #step([kind, parameter]: Step): void {
+    const stack = this.#stack;
+    switch (kind) {
+      case "skip":
+        this.#take(parameter);
+        return;
+      case "push":
+        stack.push(CONSTANTS[parameter]!());
+        return;
+      case "mark":
+        stack.push(MARK);
+        return;
+      case "pop":
+        this.#pop();
+        return;
+      case "pop mark":
+        this.#toMark();
+        return;
+      case "duplicate":
+        stack.push(this.#top());
+        return;
+      case "unsigned":
+        stack.push(this.#unsigned(parameter));
+        return;
+      case "int32":
+        stack.push(this.#view.getInt32(this.#reserve(4), true));
+        return;
+      case "double":
+        stack.push(this.#view.getFloat64(this.#reserve(8), false));
+        return;
+      case "long":
+        stack.push(this.#long(this.#unsigned(parameter)));
+        return;
+      case "digits":
+        stack.push(this.#digits());
+        return;
+      case "text": {
+        const length = this.#unsigned(parameter);
+        const left = this.#bytes.length - this.at;
+        if (length > left)
+          throw new PickleError(`its pickle has a text of ${length} bytes, of which ${left} are there`);
+        const text = this.#take(length);
+        stack.push(length > MAX_TEXT ? text : new TextDecoder().decode(text));
+        return;
+      }
+      case "line":
+        stack.push(this.#line(MAX_TEXT));
+        return;
+      case "bytes":
+        stack.push(this.#take(this.#unsigned(parameter)));
+        return;
+      case "old string": {
+        // Python 2 has one type for names and for raw numbers.
+        const string = this.#take(this.#unsigned(parameter));
+        stack.push(string.length > 1000 ? string : latin1(string));
+        return;
+      }
+      case "tuple": {
+        const items = stack.length >= parameter ? stack.splice(stack.length - parameter) : [MARK];
+        if (items.includes(MARK)) throw new PickleError("its pickle takes more from the stack than there is");
+        stack.push(items);
+        return;
+      }
+      case "list from mark":
+        stack.push(this.#toMark());
+        return;
+      case "append":
+        this.#append([this.#pop()]);
+        return;
+      case "append many":
+        this.#append(this.#toMark());
+        return;
+      case "dictionary from mark": {
+        const items = this.#toMark();
+        stack.push(new Map());
+        this.#setItems(items);
+        return;
+      }
+      case "set item": {
+        const value = this.#pop();
+        this.#setItems([this.#pop(), value]);
+        return;
+      }
+      case "set items":
+        this.#setItems(this.#toMark());
+        return;
+      case "put":
+        this.#memo.set(parameter === 0 ? Number(this.#digits()) : this.#unsigned(parameter), this.#top());
+        return;
+      case "memoize":
+        this.#memo.set(this.#memo.size, this.#top());
+        return;
+      case "get": {
+        const index = parameter === 0 ? Number(this.#digits()) : this.#unsigned(parameter);
+        if (!this.#memo.has(index)) throw new PickleError(`its pickle uses value ${index}, which it has not kept`);
+        stack.push(this.#memo.get(index));
+        return;
+      }
+      case "global": {
+        const module = this.#line(MAX_TEXT);
+        stack.push(this.#global(module, this.#line(MAX_TEXT)));
+        return;
+      }
+      case "global from stack": {
+        const name = this.#pop();
+        stack.push(this.#global(this.#pop(), name));
+        return;
+      }
+      case "call":
+        this.#call();
+        return;
+      case "call with keywords":
+        this.#pop();
+        this.#call();
+        return;
+      case "build":
+        this.#build();
+        return;
+      case "persistent": {
+        if (!this.#vocabulary.persistent) throw new PickleError("its pickle refers to something outside of it");
+        stack.push(this.#vocabulary.persistent(this.#pop()));
+        return;
+      }
+    }
+  }
+
+  #global(module: unknown, name: unknown): NamedGlobal | Unknown {
+    const full =
+      typeof module === "string" && typeof name === "string" ? `${module}.${name}` : "a name that is no text";
+    const known = this.#vocabulary.globals.get(full);
+    return known ? new NamedGlobal(full, known) : new Unknown(full);
+  }
+
+  #call(): void {
+    const args = this.#pop();
+    const callee = this.#pop();
+    if (callee instanceof Unknown) {
+      this.#stack.push(new Unknown(callee.name));
+      return;
+    }
+    if (!(callee instanceof NamedGlobal) || !callee.global.call || !Array.isArray(args)) {
+      const what = callee instanceof NamedGlobal ? callee.name : "something that is no function";
+      throw new PickleError(`its pickle calls ${what}; nothing of it was run`);
+    }
+    this.#stack.push(callee.global.call(args));
+  }
+
+  #build(): void {
+    const state = this.#pop();
+    const object = this.#top();
+    if (isStateful(object)) object.setState(state);
+    else if (!(object instanceof Map)) throw new PickleError("its pickle sets the state of something that has none");
+  }
+
+  #append(items: readonly unknown[]): void {
+    const list = this.#top();
+    if (list instanceof Unknown) return;
+    if (!Array.isArray(list)) throw new PickleError("its pickle appends to something that is no list");
+    for (const item of items) list.push(item);
+  }
+
+  #setItems(items: readonly unknown[]): void {
+    const dictionary = this.#top();
+    if (!(dictionary instanceof Map) || items.length % 2 !== 0) {
+      throw new PickleError("its pickle sets items of something that is no dictionary");
+    }
+    for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
+  }
+
+  #pop(): unknown {
+    const value = this.#top();
+    this.#stack.pop();
+    return value;
+  }
+
+  #top(): unknown {
+    const value = this.#stack.at(-1);
+    if (this.#stack.length === 0 || value === MARK) throw new PickleError("its pickle takes from an empty stack");
+    return value;
+  }
+
+  #toMark(): unknown[] {
+    const mark = this.#stack.lastIndexOf(MARK);
+    if (mark < 0) throw new PickleError("its pickle goes back to a mark that it has not set");
+    return this.#stack.splice(mark).slice(1);
+  }
+
+  #reserve(length: number): number {
+    const at = this.at;
+    if (!(length <= this.#bytes.length - at)) {
+      throw new PickleError(`its pickle ends too early: ${length} bytes wanted at byte ${at} of ${this.#bytes.length}`);
+    }
+    this.at += length;
+    return at;
+  }
+
+  #take(length: number): Uint8Array {
+    const at = this.#reserve(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  #unsigned(size: number): number {
+    const at = this.#reserve(size);
+    if (size === 1) return this.#view.getUint8(at);
+    if (size === 2) return this.#view.getUint16(at, true);
+    return size === 4 ? this.#view.getUint32(at, true) : Number(this.#view.getBigUint64(at, true));
+  }
+
+  /** Two's complement of any length, the lowest byte first. */
+  #long(length: number): number | bigint {
+    if (length > MAX_INTEGER_BYTES) throw new PickleError(`its pickle has a whole number of ${length} bytes`);
+    const bytes = this.#take(length);
+    let value = 0n;
+    for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
+    return plainNumber(BigInt.asIntN(8 * length, value));
+  }
+
+  /** A number in digits; "01" and "00" are truth values, and an L may follow. */
+  #digits(): number | bigint | boolean {
+    const text = this.#line(MAX_DIGITS);
+    if (text === "00" || text === "01") return text === "01";
+    if (/^-?\d+L?$/.test(text)) return plainNumber(BigInt(text.replace("L", "")));
+    const value = Number(text);
+    if (text === "" || Number.isNaN(value)) throw new PickleError(`its pickle has the number "${brief(text)}"`);
+    return value;
+  }
+
+  #line(limit: number): string {
+    const end = this.#bytes.subarray(0, this.at + limit + 1).indexOf(0x0a, this.at);
+    if (end < 0) throw new PickleError(`its pickle has a line of more than ${limit} bytes, or ends in it`);
+    const line = this.#take(end - this.at);
+    this.at++;
+    return new TextDecoder().decode(line).replace(/\r$/, "");
+  }
+}
+
+class NamedGlobal {
+  readonly name: string;
+  readonly global: Global;
+  constructor(name: string, global: Global) {
+    this.name = name;
+    this.global = global;
+  }
+}
+
+/** What the vocabulary says that a name stands for; undefined if this is no name. */
+export function globalValue(value: unknown): unknown {
+  return value instanceof NamedGlobal ? value.global.value : undefined;
+}
+
+function isStateful(object: unknown): object is Stateful {
+  return typeof (object as Partial<Stateful> | null)?.setState === "function";
+}
+
+function plainNumber(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}
