@@ -3,8 +3,8 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cli, figurePng, jsonLines, temporaryFolder } from "./helpers/cli.ts";
-import { tensorsOf } from "./helpers/tensors.ts";
+import { cli, figurePng, jsonLines, temporaryFolder } from "./support/cli.ts";
+import { tensorsOf } from "./support/tensors.ts";
 
 setDefaultTimeout(60_000);
 

@@ -5,9 +5,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, makePhotos, temporaryFolder } from "./helpers/cli.ts";
-import { missing, onRanks } from "./helpers/mpi.ts";
-import { tensorsOf } from "./helpers/tensors.ts";
+import { cli, makePhotos, temporaryFolder } from "./support/cli.ts";
+import { missing, onRanks } from "./support/mpi.ts";
+import { tensorsOf } from "./support/tensors.ts";
 
 setDefaultTimeout(120_000);
 

@@ -2,8 +2,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import * as library from "../src/index.ts";
 import { openReference, type Backend, type Tensor } from "../src/index.ts";
-import { describeBackends } from "./helpers/backends.ts";
-import { any, testRefusals, type Refusal } from "./helpers/refusals.ts";
+import { describeBackends } from "./support/backends.ts";
+import { any, testRefusals, type Refusal } from "./support/refusals.ts";
 
 const { averagePool, dropout, linear, lrn, mapNorm, maxPool, Parameter, relu, sgd, softmaxCrossEntropy, Tape } =
   library;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import * as library from "../src/index.ts";
 import { openReference, type Backend } from "../src/index.ts";
-import { any, testRefusals, type Refusal } from "./helpers/refusals.ts";
+import { any, testRefusals, type Refusal } from "./support/refusals.ts";
 
 const { layers, Model, networks, openDevice, Sgd, train } = library;
 const small = library.findNetwork("small");

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { jsonLines, temporaryFolder, TINY, type Ended } from "./helpers/cli.ts";
+import { jsonLines, temporaryFolder, TINY, type Ended } from "./support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { chart, writeChart } from "../../bench/chart.ts";
-import { temporaryFolder } from "../helpers/cli.ts";
+import { temporaryFolder } from "../support/cli.ts";
 import { results, row } from "./toy.ts";
 
 const folder = temporaryFolder();

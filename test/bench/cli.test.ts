@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import packageJson from "../../package.json";
 import { readResults } from "../../bench/results.ts";
-import { temporaryFolder } from "../helpers/cli.ts";
+import { temporaryFolder } from "../support/cli.ts";
 
 setDefaultTimeout(60_000);
 

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compare, comparisonText, noiseFloor } from "../../bench/compare.ts";
 import { readResults, writeResults } from "../../bench/results.ts";
-import { temporaryFolder } from "../helpers/cli.ts";
+import { temporaryFolder } from "../support/cli.ts";
 import { results, row } from "./toy.ts";
 
 const folder = temporaryFolder();

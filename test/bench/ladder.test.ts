@@ -6,8 +6,8 @@ import type { Kernel } from "../../src/engine/kernel.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { positions } from "../../src/engine/ops/shapes.ts";
 import { runCase, type KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
-import { describeBackends } from "../helpers/backends.ts";
-import { expectClose, randomArray } from "../helpers/data.ts";
+import { describeBackends } from "../support/backends.ts";
+import { expectClose, randomArray } from "../support/data.ts";
 
 /** Sums of at most a few hundred products of numbers in ±1, in another order than the reference's. */
 const TOLERANCE = 4e-6;

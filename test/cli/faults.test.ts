@@ -7,7 +7,7 @@ import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, wri
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "../../src/weights/safetensors.ts";
 import { tar } from "../data/fixtures.ts";
-import { cli, figurePng, jsonLines, makePhotos, temporaryFolder, TINY, type Ended } from "../helpers/cli.ts";
+import { cli, figurePng, jsonLines, makePhotos, temporaryFolder, TINY, type Ended } from "../support/cli.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

@@ -2,8 +2,8 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeBackends } from "../helpers/backends.ts";
-import { cli, epochsOf, jsonLines, makePhotos, temporaryFolder } from "../helpers/cli.ts";
+import { describeBackends } from "../support/backends.ts";
+import { cli, epochsOf, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
 
 // A software GPU takes its time.
 setDefaultTimeout(300_000);

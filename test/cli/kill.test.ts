@@ -5,7 +5,7 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { cli, epochsOf, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../support/cli.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, makePhotos, MAIN, startCli, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { cli, epochsOf, jsonLines, makePhotos, MAIN, startCli, temporaryFolder, TINY } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSy
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { drawn } from "../data/fixtures.ts";
-import { cli, cliAtTerminal, makePhotos, startCli, temporaryFolder } from "../helpers/cli.ts";
+import { cli, cliAtTerminal, makePhotos, startCli, temporaryFolder } from "../support/cli.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { writeFiles } from "../data/fixtures.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

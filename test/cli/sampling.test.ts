@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { cli, epochsOf, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

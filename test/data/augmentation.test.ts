@@ -11,7 +11,7 @@ import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { measureStatistics, principalAxes } from "../../src/data/statistics.ts";
 import { Purpose, Random } from "../../src/random.ts";
-import { expectClose } from "../helpers/data.ts";
+import { expectClose } from "../support/data.ts";
 
 const all: AugmentationOptions = { record: 36, size: 32, crop: true, mirror: true, colour: 0.1 };
 const axes = {

@@ -9,7 +9,7 @@ import { openJpeg } from "../../src/data/jpeg.ts";
 import { findTurbojpeg, openTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { openTurbojpegWasm } from "../../src/native/turbojpeg_wasm.ts";
 import formats from "../golden/formats.json";
-import { mutate } from "../helpers/mutate.ts";
+import { mutate } from "../support/mutate.ts";
 import { outcome } from "./fixtures.ts";
 import { golden, goldenPicture } from "./golden_pictures.ts";
 

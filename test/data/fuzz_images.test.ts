@@ -17,7 +17,7 @@ import { openTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { openTurbojpegWasm } from "../../src/native/turbojpeg_wasm.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { pack } from "../../src/tasks/pack.ts";
-import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
+import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 import { drawn, outcome, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
 import { formatFile, golden } from "./golden_pictures.ts";
 

@@ -8,7 +8,7 @@ import { openDataset } from "../../src/data/open.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
 import type { Statistics } from "../../src/data/dataset.ts";
 import { pack } from "../../src/tasks/pack.ts";
-import { expectClose } from "../helpers/data.ts";
+import { expectClose } from "../support/data.ts";
 import { drawn, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
 import { golden, goldenPicture } from "./golden_pictures.ts";
 

@@ -9,8 +9,8 @@ import type { TrainOptions } from "../../src/tasks/config.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import type { Session } from "../../src/tasks/session.ts";
 import { train } from "../../src/tasks/train.ts";
-import { backends } from "../helpers/backends.ts";
-import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { backends } from "../support/backends.ts";
+import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 import { expectSameRun } from "./fixture.ts";
 
 // A software GPU on a busy machine.

@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { expect } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { epochsOf, jsonLines, startCli, type Ended } from "../helpers/cli.ts";
+import { epochsOf, jsonLines, startCli, type Ended } from "../support/cli.ts";
 
 /** One line on standard error, with this in it, behind so many warnings; and exit code 1. */
 export function expectOneLine({ code, stderr }: Ended, message: RegExp, warnings = 0): void {

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makePhotos, temporaryFolder } from "../helpers/cli.ts";
+import { makePhotos, temporaryFolder } from "../support/cli.ts";
 import { expectSameRun } from "./fixture.ts";
 
 // A software GPU on a busy machine.

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cli, epochsOf, jsonLines, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
+import { cli, epochsOf, jsonLines, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
 import { during, expectOneLine, expectSameRun } from "./fixture.ts";
 
 setDefaultTimeout(120_000);

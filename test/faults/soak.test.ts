@@ -1,6 +1,6 @@
 /** The short form of soak.ts; what steps hold is counted in test/tasks/passes.test.ts and test/backends. */
 import { expect, test } from "bun:test";
-import { soakTrainings } from "../helpers/soak.ts";
+import { soakTrainings } from "../support/soak.ts";
 
 test("ten trainings in one process leave no backend behind", async () => {
   const [third, last] = await soakTrainings("cpu", 10, [3, 10]);

@@ -4,7 +4,7 @@
  */
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import { openWgpu } from "../../src/devices/wgpu/backend.ts";
-import { soakSteps, soakTrainings, type Held } from "../helpers/soak.ts";
+import { soakSteps, soakTrainings, type Held } from "../support/soak.ts";
 
 /** What the process may grow by after its first hundred steps, or its first tenth of trainings: the heaps' housekeeping. */
 const MEGABYTES = 24;

@@ -12,7 +12,7 @@ import { findNetwork } from "../../src/net/networks.ts";
 import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { Purpose, Random, streamKey } from "../../src/random.ts";
-import { describeBackends, type TestBackend } from "../helpers/backends.ts";
+import { describeBackends, type TestBackend } from "../support/backends.ts";
 import alexnet from "./alexnet.json";
 import alexnet2012 from "./alexnet-2012.json";
 import alexnetOwt from "./alexnet-owt.json";

@@ -1,7 +1,7 @@
 /** Damaged messages between ranks: something is read of each, and what is shown of it is one line of plain text. */
 import { expect, test } from "bun:test";
 import { pack, unpack } from "../../src/ranks/peers.ts";
-import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
+import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 
 const MESSAGE_BYTES = 1024;
 

@@ -1,9 +1,9 @@
 /** Several ranks on GPUs, and on a GPU beside the cpu: the same losses as one device has. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { describeBackends } from "../helpers/backends.ts";
-import { cli, MAIN, temporaryFolder } from "../helpers/cli.ts";
-import { CPU, ended, missing, startRanks } from "../helpers/mpi.ts";
-import { stepLosses } from "../helpers/steps.ts";
+import { describeBackends } from "../support/backends.ts";
+import { cli, MAIN, temporaryFolder } from "../support/cli.ts";
+import { CPU, ended, missing, startRanks } from "../support/mpi.ts";
+import { stepLosses } from "../support/steps.ts";
 
 // A software GPU takes its time.
 setDefaultTimeout(300_000);

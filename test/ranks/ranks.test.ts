@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { launcherOf, openMpi } from "../../src/native/mpi.ts";
 import { pack, unpack } from "../../src/ranks/peers.ts";
 import { ALONE, openRanks } from "../../src/ranks/ranks.ts";
-import { jsonLines } from "../helpers/cli.ts";
-import { ended, launchers, missing, startRanks } from "../helpers/mpi.ts";
+import { jsonLines } from "../support/cli.ts";
+import { ended, launchers, missing, startRanks } from "../support/mpi.ts";
 
 setDefaultTimeout(120_000);
 const RANK = join(import.meta.dir, "rank.ts");

@@ -2,9 +2,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cli, jsonLines, temporaryFolder } from "../helpers/cli.ts";
-import { CPU, missing, onRanks } from "../helpers/mpi.ts";
-import { stepLosses } from "../helpers/steps.ts";
+import { cli, jsonLines, temporaryFolder } from "../support/cli.ts";
+import { CPU, missing, onRanks } from "../support/mpi.ts";
+import { stepLosses } from "../support/steps.ts";
 
 setDefaultTimeout(300_000);
 

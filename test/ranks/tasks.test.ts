@@ -2,8 +2,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
-import { CPU, missing, onRanks } from "../helpers/mpi.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { CPU, missing, onRanks } from "../support/mpi.ts";
 
 setDefaultTimeout(300_000);
 

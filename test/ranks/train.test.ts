@@ -5,9 +5,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../helpers/cli.ts";
-import { CPU, ended, missing, onRanks, SAY_STATUS, startRanks } from "../helpers/mpi.ts";
-import { stepLosses } from "../helpers/steps.ts";
+import { cli, epochsOf, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { CPU, ended, missing, onRanks, SAY_STATUS, startRanks } from "../support/mpi.ts";
+import { stepLosses } from "../support/steps.ts";
 
 setDefaultTimeout(300_000);
 

@@ -5,8 +5,8 @@
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MAIN, temporaryFolder } from "../helpers/cli.ts";
-import { stepLosses } from "../helpers/steps.ts";
+import { MAIN, temporaryFolder } from "../support/cli.ts";
+import { stepLosses } from "../support/steps.ts";
 
 const launcher = process.env.MPIEXEC ?? Bun.which("mpiexec.mpich") ?? "mpiexec";
 const HOSTS = ["alexnet-a", "alexnet-b"] as const;

@@ -12,9 +12,9 @@ import { join } from "node:path";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { cifar18 } from "../../src/net/cifar_networks.ts";
-import { backends, describeBackends } from "../helpers/backends.ts";
-import { largestError, type Numbers } from "../helpers/data.ts";
-import { drawn, firstBatches, measured, trainer, type Data } from "../helpers/training.ts";
+import { backends, describeBackends } from "../support/backends.ts";
+import { largestError, type Numbers } from "../support/data.ts";
+import { drawn, firstBatches, measured, trainer, type Data } from "../support/training.ts";
 
 setDefaultTimeout(600_000);
 

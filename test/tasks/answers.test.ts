@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Answers, interval95, mostProbable } from "../../src/tasks/answers.ts";
 import { csvLine, writeCsv } from "../../src/io/csv.ts";
 import { means } from "../../src/tasks/scores.ts";
-import { temporaryFolder } from "../helpers/cli.ts";
+import { temporaryFolder } from "../support/cli.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -8,7 +8,7 @@ import { UsageError } from "../../src/errors.ts";
 import { openDashboard, type Dashboard } from "../../src/tasks/dashboard/server.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import { train } from "../../src/tasks/train.ts";
-import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -12,7 +12,7 @@ import { occlude } from "../../src/tasks/occlusion.ts";
 import { centreView } from "../../src/data/augmentation.ts";
 import { probabilities, uploadMean } from "../../src/tasks/passes.ts";
 import { train } from "../../src/tasks/train.ts";
-import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -16,7 +16,7 @@ import { writeSubmission } from "../../src/tasks/submission.ts";
 import { openTrained } from "../../src/tasks/trained.ts";
 import { challengeNumber, ilsvrc, photos } from "../data/imagenet_fixture.ts";
 import { writeFiles } from "../data/fixtures.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder } from "../helpers/cli.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

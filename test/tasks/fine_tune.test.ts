@@ -9,7 +9,7 @@ import type { TrainOptions } from "../../src/tasks/config.ts";
 import type { TrainConfig } from "../../src/tasks/settings.ts";
 import { layersNamed, ratesNamed } from "../../src/net/layer_names.ts";
 import { train } from "../../src/tasks/train.ts";
-import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

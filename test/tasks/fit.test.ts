@@ -13,8 +13,8 @@ import { checkFit, heldBytes, largestTensorBytes, type Work } from "../../src/ta
 import { probabilities, trainingStep, uploadMean } from "../../src/tasks/passes.ts";
 import type { Session } from "../../src/tasks/session.ts";
 import { train } from "../../src/tasks/train.ts";
-import { describeBackends } from "../helpers/backends.ts";
-import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { describeBackends } from "../support/backends.ts";
+import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 const layers = place(alexnet);
 const MIB = 2 ** 20;

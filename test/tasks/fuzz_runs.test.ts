@@ -16,8 +16,8 @@ import { compareWithRun } from "../../src/tasks/recorded.ts";
 import { Run } from "../../src/tasks/runs.ts";
 import { closeSets } from "../../src/data/select.ts";
 import { train } from "../../src/tasks/train.ts";
-import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
-import { mutate, ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
+import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 
 const CONTROLS = /[\x00-\x1f\x7f-\x9f]/;
 

@@ -24,8 +24,8 @@ import { readHistory } from "../../src/tasks/history.ts";
 import { lockFolder } from "../../src/io/lock.ts";
 import { findRun, namedRun, type Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
-import { makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
-import { ROUNDS, TIMEOUT_MS } from "../helpers/mutate.ts";
+import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 
 const CONTROLS = /[\x00-\x1f\x7f-\x9f]/;
 const SECRET = "what is in here is nobody's business";

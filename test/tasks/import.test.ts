@@ -19,9 +19,9 @@ import { predict, type Prediction } from "../../src/tasks/predict.ts";
 import { train } from "../../src/tasks/train.ts";
 import { findWeights, openWeights } from "../../src/tasks/weights.ts";
 import { goldenPicture } from "../data/golden_pictures.ts";
-import { cli, figurePng, jsonLines, temporaryFolder } from "../helpers/cli.ts";
-import { readOnnx } from "../helpers/onnx.ts";
-import { blob, caffemodel, goldenFile, goldenValues, LOGITS, SHAPES, SMALL } from "../model/weight_files.ts";
+import { cli, figurePng, jsonLines, temporaryFolder } from "../support/cli.ts";
+import { readOnnx } from "../support/onnx.ts";
+import { blob, caffemodel, goldenFile, goldenValues, LOGITS, SHAPES, SMALL } from "../weights/weight_files.ts";
 
 setDefaultTimeout(60_000);
 

@@ -7,7 +7,7 @@ import { drawViews } from "../../src/data/augmentation.ts";
 import { VIEW } from "../../src/engine/ops/augment.ts";
 import { look, type LookOptions } from "../../src/tasks/look.ts";
 import { drawn, plain, temporaryFolder, writeFiles } from "../data/fixtures.ts";
-import { cli, jsonLines } from "../helpers/cli.ts";
+import { cli, jsonLines } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -8,9 +8,9 @@ import { conv, fc, maxPool, relu } from "../../src/net/layers.ts";
 import { cifar13, small } from "../../src/net/cifar_networks.ts";
 import { MODERN_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
 import { probabilities } from "../../src/tasks/passes.ts";
-import { describeBackends } from "../helpers/backends.ts";
-import { expectClose } from "../helpers/data.ts";
-import { drawn, firstBatches, trainer, type Data } from "../helpers/training.ts";
+import { describeBackends } from "../support/backends.ts";
+import { expectClose } from "../support/data.ts";
+import { drawn, firstBatches, trainer, type Data } from "../support/training.ts";
 
 // Far more than it takes, for busy machines.
 setDefaultTimeout(300_000);

@@ -6,7 +6,7 @@ import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import { predict, type Prediction } from "../../src/tasks/predict.ts";
 import { train } from "../../src/tasks/train.ts";
-import { temporaryFolder, tiny } from "../helpers/cli.ts";
+import { temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(300_000);
 

@@ -11,7 +11,7 @@ import { drawAnswers } from "../../src/pictures/answers.ts";
 import { classOfFolder } from "../../src/tasks/images.ts";
 import { predict, type Prediction } from "../../src/tasks/predict.ts";
 import { drawn, plain, writeFiles } from "../data/fixtures.ts";
-import { cli, figurePng, temporaryFolder } from "../helpers/cli.ts";
+import { cli, figurePng, temporaryFolder } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

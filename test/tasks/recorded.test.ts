@@ -13,7 +13,7 @@ import { closeSets } from "../../src/data/select.ts";
 import { similar } from "../../src/tasks/similar.ts";
 import { train } from "../../src/tasks/train.ts";
 import { openTrained, setsFor } from "../../src/tasks/trained.ts";
-import { cli, epochsOf, figurePng, makePhotos, temporaryFolder, tiny, TINY } from "../helpers/cli.ts";
+import { cli, epochsOf, figurePng, makePhotos, temporaryFolder, tiny, TINY } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

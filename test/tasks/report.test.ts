@@ -9,7 +9,7 @@ import { historyCsv, readHistory } from "../../src/tasks/history.ts";
 import { report } from "../../src/tasks/report.ts";
 import { Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -15,7 +15,7 @@ import {
   type ClaimResult,
 } from "../../src/tasks/reproduce/results.ts";
 import { raceLength, type Outcome } from "../../src/tasks/reproduce/trial.ts";
-import { makePhotos } from "../helpers/cli.ts";
+import { makePhotos } from "../support/cli.ts";
 
 const SIZES = { default: { epochs: 2 }, full: { epochs: 3 } };
 const LIST: readonly Claim[] = [

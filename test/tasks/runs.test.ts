@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
 import { makeConfig } from "../../src/tasks/config.ts";
 import { findRun, namedRun, newRun, Run } from "../../src/tasks/runs.ts";
-import { temporaryFolder } from "../helpers/cli.ts";
+import { temporaryFolder } from "../support/cli.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -27,8 +27,8 @@ import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { features } from "../../src/tasks/features.ts";
 import { nearest, principalDirections, sketchRows } from "../../src/tasks/nearest.ts";
 import { similar, type Similar, type SimilarOptions } from "../../src/tasks/similar.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder } from "../helpers/cli.ts";
-import { expectClose, randomArray } from "../helpers/data.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
+import { expectClose, randomArray } from "../support/data.ts";
 
 setDefaultTimeout(120_000);
 

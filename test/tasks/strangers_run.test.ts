@@ -10,7 +10,7 @@ import { predict } from "../../src/tasks/predict.ts";
 import { report } from "../../src/tasks/report.ts";
 import { Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
-import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { DataError } from "../../src/errors.ts";
 import { suitedModel } from "../../src/tasks/train.ts";
-import { figurePng } from "../helpers/cli.ts";
+import { figurePng } from "../support/cli.ts";
 
 describe("the model for data of which nothing was said", () => {
   const small = figurePng(0, 0);

@@ -7,7 +7,7 @@ import { crc32c, recordOf, scalarsRecord, startRecord, versionRecord } from "../
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import { withTensorboard } from "../../src/tasks/tensorboard.ts";
 import { train } from "../../src/tasks/train.ts";
-import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -13,7 +13,7 @@ import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
 import { LockedError } from "../../src/io/lock.ts";
 import { train } from "../../src/tasks/train.ts";
-import { epochsOf, makePhotos, temporaryFolder, tiny } from "../helpers/cli.ts";
+import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 // Far more than it takes, for busy machines.
 setDefaultTimeout(120_000);

@@ -7,7 +7,7 @@ import { kernel } from "../../../src/engine/kernel.ts";
 import { openWgpu, type WgpuBackend } from "../../../src/devices/wgpu/backend.ts";
 import { reluForward } from "../../../src/engine/ops/activation.ts";
 import { train } from "../../../src/tasks/train.ts";
-import { tiny } from "../../helpers/cli.ts";
+import { tiny } from "../../support/cli.ts";
 
 const [point = "", folder = ""] = process.argv.slice(2);
 const SIZE = 64;

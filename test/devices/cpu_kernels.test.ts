@@ -1,0 +1,133 @@
+/**
+ * The CPU's kernels with other numbers of threads than test/kernels.test.ts has, and at sizes that cross the borders of
+ * their own items and blocks.
+ */
+import { afterAll, describe, expect, test } from "bun:test";
+import { addKernel } from "../../src/engine/tape.ts";
+import type { HostArray } from "../../src/engine/backend.ts";
+import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { cpuKernels } from "../../src/devices/cpu/kernels/index.ts";
+import { access, type Kernel } from "../../src/engine/kernel.ts";
+import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/engine/ops/conv2d.ts";
+import { dropoutKernel } from "../../src/engine/ops/dropout.ts";
+import { linearBackwardW, linearBackwardX, linearForward } from "../../src/engine/ops/linear.ts";
+import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
+import { rowSum } from "../../src/engine/ops/row_sum.ts";
+import { casesOf } from "../../src/tasks/doctor/kernel_cases.ts";
+import { checkCase, expectedOf, type KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
+import { randomArray } from "../support/data.ts";
+
+/** Sums of some thousand products. */
+const TOLERANCE = 1e-5;
+
+/** Items take 16,384 elements, or 256 positions of a plane; sums are taken 4,096 elements at a time. */
+const cases: KernelCase[] = [
+  own(addKernel, { size: 40_001 }, { x: 40_001, y: 40_001 }),
+  own(
+    dropoutKernel,
+    { size: 40_001, images: 1, first: 0, whole: 1, key0: 0xdeadbeef, key1: 7, threshold: 0xb0000000, scale: 1.5 },
+    { x: 40_001, y: 40_001 },
+  ),
+  own(rowSum, { rows: 3, columns: 9_001 }, { x: 27_003, y: 3 }),
+  ...[0.75, 0.6].flatMap((beta) => {
+    const uniforms = { maps: 7, plane: 517, groupMaps: 7, reach: 2, k: 2, alpha: 0.5, beta };
+    const size = 7 * 517;
+    const s = randomArray([size], 5).map((value) => 1.5 + value / 2);
+    return [
+      own(lrnForward, uniforms, { x: size, y: size, s: size }),
+      own(lrnBackward, uniforms, { x: size, s, dy: size, dx: size }),
+    ];
+  }),
+  ...linear(131, 301, 5),
+  ...linear(67, 37, 1),
+  // several blocks of columns; then of rows, 576 at a time
+  ...convolution({ images: 130, c: 10, h: 6, w: 5, o: 17, kh: 3, kw: 3, stride: 1, pad: 1, groups: 1 }),
+  ...convolution({ images: 5, c: 140, h: 7, w: 6, o: 9, kh: 3, kw: 3, stride: 2, pad: 1, groups: 1 }),
+  ...convolution({ images: 13, c: 4, h: 7, w: 9, o: 6, kh: 5, kw: 3, stride: 1, pad: 2, groups: 2 }),
+  ...convolution({ images: 5, c: 3, h: 23, w: 19, o: 7, kh: 11, kw: 11, stride: 4, pad: 0, groups: 1 }),
+  ...convolution({ images: 1, c: 2, h: 3, w: 3, o: 5, kh: 5, kw: 5, stride: 1, pad: 4, groups: 1 }),
+  ...convolution({ images: 2, c: 2, h: 9, w: 8, o: 2, kh: 2, kw: 1, stride: 3, pad: 0, groups: 2 }),
+  // by Winograd's minimal filtering: several blocks of tiles and of images, tiles that reach beyond the border, groups
+  ...convolution({ images: 16, c: 16, h: 13, w: 13, o: 20, kh: 3, kw: 3, stride: 1, pad: 1, groups: 1 }),
+  ...convolution({ images: 20, c: 34, h: 5, w: 10, o: 36, kh: 3, kw: 3, stride: 1, pad: 0, groups: 2 }),
+  ...convolution({ images: 132, c: 17, h: 6, w: 3, o: 16, kh: 3, kw: 3, stride: 1, pad: 2, groups: 1 }),
+  ...convolution({ images: 16, c: 32, h: 7, w: 6, o: 38, kh: 5, kw: 5, stride: 1, pad: 2, groups: 2 }),
+  ...convolution({ images: 140, c: 16, h: 5, w: 3, o: 18, kh: 5, kw: 5, stride: 1, pad: 4, groups: 1 }),
+  // not the two that take the reference loops seconds
+  ...casesOf("cpu").filter(({ buffers }) => Object.values(buffers).every((given) => length(given) < 1_000_000)),
+];
+
+function own<B extends string, U extends string>(
+  kernel: Kernel<B, U>,
+  uniforms: Readonly<Record<U, number>>,
+  buffers: Readonly<Record<B, number | HostArray>>,
+): KernelCase {
+  const filled: Record<string, HostArray | number> = { ...buffers };
+  for (const [i, name] of Object.keys(kernel.buffers).entries()) {
+    const given = buffers[name as B];
+    if (access(kernel.buffers[name as B]) !== "write" && typeof given === "number") {
+      filled[name] = randomArray([given], i + 1);
+    }
+  }
+  const title = JSON.stringify(uniforms);
+  return { kernel: kernel as unknown as Kernel, title, buffers: filled, uniforms, tolerance: TOLERANCE };
+}
+
+function linear(outputs: number, inputs: number, images: number): KernelCase[] {
+  const uniforms = { outputs, inputs, images };
+  const [w, x, y] = [outputs * inputs, inputs * images, outputs * images];
+  return [
+    own(linearForward, { ...uniforms, splits: 1 }, { w, x, b: outputs, y }),
+    own(linearBackwardX, { ...uniforms, accumulate: 0, splits: 1 }, { w, dy: y, dx: x }),
+    own(linearBackwardX, { ...uniforms, accumulate: 1, splits: 1 }, { w, dy: y, dx: x }),
+    own(linearBackwardW, uniforms, { x, dy: y, dw: w }),
+  ];
+}
+
+interface Convolution {
+  readonly images: number;
+  readonly c: number;
+  readonly h: number;
+  readonly w: number;
+  readonly o: number;
+  readonly kh: number;
+  readonly kw: number;
+  readonly stride: number;
+  readonly pad: number;
+  readonly groups: number;
+}
+
+function convolution(u: Convolution): KernelCase[] {
+  const oh = Math.floor((u.h + 2 * u.pad - u.kh) / u.stride) + 1;
+  const ow = Math.floor((u.w + 2 * u.pad - u.kw) / u.stride) + 1;
+  const uniforms = { ...u, oh, ow };
+  const [x, w, y] = [u.images * u.c * u.h * u.w, (u.o * u.c * u.kh * u.kw) / u.groups, u.images * u.o * oh * ow];
+  return [
+    own(conv2dForward, uniforms, { x, w, b: u.o, y }),
+    own(conv2dBackwardX, uniforms, { w, dy: y, dx: x }),
+    own(conv2dBackwardW, { ...uniforms, splits: 1 }, { x, dy: y, dw: w }),
+  ];
+}
+
+function length(given: HostArray | number): number {
+  return typeof given === "number" ? given : given.length;
+}
+
+test("every kernel of the backend has a case", () => {
+  const covered = new Set(cases.map(({ kernel }) => kernel.name));
+  // "copy" is the queue's own: writes and reads of a busy backend go through it
+  expect([...cpuKernels.keys()].filter((name) => name !== "copy" && !covered.has(name))).toEqual([]);
+});
+
+for (const blas of [true, false]) {
+  for (const threads of [1, 3]) {
+    describe(`${threads} threads, ${blas ? "BLAS if there is one" : "WebAssembly"}`, async () => {
+      const backend = await openCpu({ threads, blas });
+      afterAll(() => backend.close());
+      test.each(cases.map((each) => [each.kernel.name, each.title, each] as const))("%s %s", async (_, __, each) => {
+        const tolerance = each.tolerance && Math.max(each.tolerance, TOLERANCE);
+        expect(await checkCase(backend, { ...each, tolerance }, await expectedOf(each))).toBeUndefined();
+      });
+    });
+  }
+}

@@ -1,0 +1,72 @@
+import { expect, test } from "bun:test";
+import { Tape } from "../../../src/engine/tape.ts";
+import type { Backend } from "../../../src/engine/backend.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { ShapeError } from "../../../src/errors.ts";
+import { linear } from "../../../src/engine/ops/linear.ts";
+import { randomArray } from "../../support/data.ts";
+import { drawInputs, forwardAndBackward, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
+
+function linearCase(title: string, x: readonly number[], outputs: number): OpCase {
+  const inputs = x.slice(0, -1).reduce((product, side) => product * side, 1);
+  return { title, inputs: { x, w: [outputs, inputs], b: [outputs] }, op: ({ x, w, b }) => linear(x!, w!, b!) };
+}
+
+const cases = [
+  linearCase("one of everything", [1, 1], 1),
+  linearCase("5 → 3, batch 1", [5, 1], 3),
+  linearCase("7 → 2, batch 3", [7, 3], 2),
+  linearCase("from maps", [2, 3, 2, 3], 5),
+];
+
+// Sums of at most 300 products of numbers in ±1, in another order than the reference's.
+testOp("linear", cases, 3e-6);
+testOnBackends(
+  "linear across tiles",
+  [
+    linearCase("131 → 67, batch 3", [131, 3], 67),
+    linearCase("65 → 129, batch 65", [65, 65], 129),
+    linearCase("300 → 1, batch 1", [300, 1], 1),
+    linearCase("64 → 64, batch 128", [64, 128], 64),
+  ],
+  3e-6,
+);
+
+test("linear by hand", async () => {
+  const tape = new Tape(openReference());
+  const x = tape.input([2, 2], Float32Array.of(1, 2, 10, 20));
+  const w = tape.input([3, 2], Float32Array.of(1, 0, 0, 1, 2, 3));
+  const y = linear(x, w, tape.input([3], Float32Array.of(0, 0.5, -1)));
+  expect(y.shape).toEqual([3, 2]);
+  expect(await y.read()).toEqual(Float32Array.of(1, 2, 10.5, 20.5, 31, 63));
+});
+
+test.each([3, 17])(
+  "weights larger than a binding are worked on in pieces, with the same results: %d images",
+  async (images) => {
+    const opCase = linearCase("150 rows", [5, images], 150);
+    const data = drawInputs(opCase);
+    const whole = openReference("f64");
+    const views: number[] = [];
+    // 64 rows of 5 numbers are 1,280 bytes: three pieces, of 64, 64 and 22 rows.
+    const small: Backend = {
+      ...openReference("f64"),
+      limits: { bindingBytes: 2000, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 256 },
+      run(kernel, buffers, uniforms) {
+        if (kernel.name.startsWith("linear_forward")) views.push((uniforms as { outputs: number }).outputs);
+        whole.run(kernel, buffers, uniforms);
+      },
+    };
+    expect(await forwardAndBackward(small, opCase, data)).toEqual(await forwardAndBackward(whole, opCase, data));
+    expect(views).toEqual([64, 64, 22]);
+  },
+);
+
+test("linear refuses shapes that don't fit", () => {
+  const tape = new Tape(openReference());
+  const input = (...shape: number[]) => tape.input(shape, randomArray(shape, 1));
+  const call = () => linear(input(2, 3, 3, 4), input(10, 17), input(10));
+  expect(call).toThrow(ShapeError);
+  expect(call).toThrow("input 2 × 3 × 3 × 4, weights 10 × 17, bias 10: need weights O × 18");
+  expect(() => linear(input(6, 4), input(10, 6), input(9))).toThrow("bias 9");
+});

@@ -1,0 +1,119 @@
+/** ONNX graphs, computed by plain loops, give what the networks give: all kinds of layers, with odd sizes. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { networkGraph } from "../../src/weights/export/graph.ts";
+import { onnxModel } from "../../src/weights/export/onnx.ts";
+import * as L from "../../src/net/layers.ts";
+import { Model, place } from "../../src/net/model.ts";
+import { small } from "../../src/net/cifar_networks.ts";
+import type { Network } from "../../src/net/recipe.ts";
+import { Purpose, Random } from "../../src/random.ts";
+import { readOnnx } from "../support/onnx.ts";
+
+const CLASSES = 3;
+const IMAGES = 2;
+let backend: Backend;
+beforeAll(() => void (backend = openReference("f64")));
+afterAll(() => backend.close());
+
+const start = { sigma: 0.3, bias: 0.2 };
+const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
+  "groups, strides and padding": [
+    L.conv("a", 8, 3, { ...start, stride: 2, pad: 1 }),
+    L.relu(),
+    L.conv("b", 6, 3, { ...start, pad: 2, groups: 2 }),
+    L.tanh(),
+    L.fc("c", CLASSES, start),
+  ],
+  "pooling, rounded up and down": [
+    L.conv("a", 4, 3, { ...start, pad: 1 }),
+    L.maxPool(3, 2),
+    L.averagePool(3, 2),
+    L.maxPool(3, 2, { round: "down" }),
+    L.fc("b", CLASSES, start),
+  ],
+  "normalisation across maps": [
+    L.conv("a", 9, 3, start),
+    L.lrn({ n: 5, k: 2, alpha: 0.1, beta: 0.75 }),
+    L.fc("b", CLASSES, start),
+  ],
+  "… in halves": [
+    L.conv("a", 10, 3, start),
+    L.lrn({ n: 5, k: 1.5, alpha: 0.2, beta: 0.6, groups: 2 }),
+    L.fc("b", CLASSES, start),
+  ],
+  "normalisation inside a map": [
+    L.conv("a", 3, 3, start),
+    L.mapNorm({ size: 3, k: 1, alpha: 0.05, beta: 0.75 }),
+    L.mapNorm({ size: 5, k: 1, alpha: 0.02, beta: 0.5 }),
+    L.fc("b", CLASSES, start),
+  ],
+  "local layers": [
+    L.conv("a", 3, 3, start),
+    L.local("b", 4, 3, { ...start, pad: 1 }),
+    L.relu(),
+    L.local("c", 2, 3, { ...start, stride: 2 }),
+    L.fc("d", CLASSES, start),
+  ],
+  "two hidden layers and dropout": [
+    L.fc("a", 7, start),
+    L.relu(),
+    L.dropout(0),
+    L.fc("b", 5, start),
+    L.dropout(1),
+    L.fc("c", CLASSES, start),
+  ],
+};
+
+const uniform = (length: number, index: number) => {
+  const random = new Random(6, Purpose.drawing, index);
+  return Float32Array.from({ length }, () => 4 * random.uniform() - 2);
+};
+
+describe("what an ONNX graph computes", () => {
+  test.each(Object.keys(NETWORKS))("%s", async (title) => {
+    // 14 is even where pools round: 14 → 7 → 3, and 13 would not tell up from down.
+    const crop = 14;
+    const network: Network = { ...small, name: "odd", crop, record: crop, layers: () => NETWORKS[title]! };
+    const model = new Model(network, backend, CLASSES);
+    model.initialise(1);
+    const pixels = uniform(3 * crop * crop * IMAGES, 1);
+    const mean = uniform(3 * crop * crop, 2);
+    const parameters = new Map<string, Float32Array>();
+    for (const parameter of model.parameters) {
+      parameters.set(parameter.name, Float32Array.from((await parameter.read()) as Float32Array));
+    }
+    const tape = new Tape(backend, { record: false });
+    // Images innermost, and the mean subtracted.
+    const input = Float32Array.from(pixels, (_, i) => {
+      const [at, n] = [Math.floor(i / IMAGES), i % IMAGES];
+      return pixels[n * 3 * crop * crop + at]! - mean[at]!;
+    });
+    const logits = await model.forward(tape.input([3, crop, crop, IMAGES], input)).read();
+    const expected = Float64Array.from(logits, (_, i) => logits[(i % CLASSES) * IMAGES + Math.floor(i / CLASSES)]!);
+    const options = { layers: place(network, CLASSES), parameter: (name: string) => parameters.get(name)!, mean };
+
+    const plain = readOnnx(onnxModel(networkGraph({ ...options, logits: true })));
+    expect([plain.input, plain.output]).toEqual([
+      ["N", 3, crop, crop],
+      ["N", CLASSES],
+    ]);
+    const { shape, data } = plain.run({ shape: [IMAGES, 3, crop, crop], data: pixels });
+    expect(shape).toEqual([IMAGES, CLASSES]);
+    const scale = Math.max(...expected.map(Math.abs));
+    expect(scale).toBeGreaterThan(0.1);
+    data.forEach((value, i) => expect(Math.abs(value - expected[i]!)).toBeLessThan(1e-5 * scale));
+
+    const soft = readOnnx(onnxModel(networkGraph({ ...options, logits: false })));
+    const p = soft.run({ shape: [IMAGES, 3, crop, crop], data: pixels }).data;
+    for (let n = 0; n < IMAGES; n++) {
+      const own = expected.subarray(n * CLASSES, (n + 1) * CLASSES).map(Math.exp);
+      const total = own.reduce((sum, value) => sum + value, 0);
+      own.forEach((value, k) => expect(p[n * CLASSES + k]!).toBeCloseTo(value / total, 4));
+    }
+    tape.release();
+    model.free();
+  });
+});
