@@ -43,7 +43,7 @@ export interface PieceOptions {
   readonly zeroBias?: boolean;
 }
 
-/** Where the function of src/ops is not called like the kind of layer. */
+/** Where the function of src/engine/ops is not called like the kind of layer. */
 const OPS: Readonly<Record<string, string>> = { fc: "linear", conv: "conv2d", local: "local2d" };
 
 export function layerPiece(

@@ -17,7 +17,7 @@ export interface DeviceOptions {
   readonly blas?: boolean;
   /** How many threads the cpu computes with. */
   readonly threads?: number;
-  /** Whether a GPU measures which kernels are the fastest; as src/backends/wgpu says if not given. */
+  /** Whether a GPU measures which kernels are the fastest; as src/devices/wgpu says if not given. */
   readonly tune?: boolean;
 }
 

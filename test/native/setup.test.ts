@@ -37,7 +37,7 @@ test.skipIf(!existsSync("/dev/full"))(
   "setup does its work also where what it says can't be written",
   async () => {
     const project = join(folder, "full");
-    for (const below of ["src/backends/cpu", "src/native", "node_modules"]) {
+    for (const below of ["src/wasm", "src/native", "node_modules"]) {
       mkdirSync(join(project, below), { recursive: true });
     }
     cpSync(join(root, "src/setup.ts"), join(project, "src/setup.ts"));

@@ -1,5 +1,5 @@
 /**
- * Reads an ONNX model and computes it with plain loops: a second opinion of what src/model/export writes, for the
+ * Reads an ONNX model and computes it with plain loops: a second opinion of what src/weights/export writes, for the
  * operators of the networks. After github.com/onnx/onnx/blob/main/docs/Operators.md.
  */
 import { fieldsOf, numbersOf, textOf, type Field } from "../../src/io/protobuf_reader.ts";
