@@ -5,19 +5,18 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
+import { fileURLToPath } from "node:url";
 import { access, elementType, type Kernel } from "../src/engine/kernel.ts";
 import { casesOf, kernelCases } from "../src/tasks/doctor/kernel_cases.ts";
 import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/tasks/doctor/kernel_check.ts";
 import { describeBackends } from "./support/backends.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
-const source = new URL("../src/", import.meta.url);
+const source = new URL("../src/engine/", import.meta.url);
 
 /** Every kernel that an op or the tape exports. */
 async function declaredKernels(): Promise<Kernel[]> {
-  const files = ["autograd", "ops"].flatMap((name) =>
-    readdirSync(new URL(name, source)).map((file) => new URL(`${name}/${file}`, source)),
-  );
+  const files = [...new Bun.Glob("**/*.ts").scanSync(fileURLToPath(source))].map((file) => new URL(file, source));
   const modules = await Promise.all(files.map((file) => import(file.href) as Promise<Record<string, unknown>>));
   const exported = modules.flatMap((module) => Object.values(module));
   return exported.filter((value): value is Kernel => typeof value === "object" && value !== null && "wgsl" in value);
