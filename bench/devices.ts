@@ -1,10 +1,10 @@
 /** The devices of a run: chosen by name, opened, their roofs measured. */
 import { availableParallelism } from "node:os";
+import { chooseAdapter, findAdapters, openDevice } from "../src/devices/open.ts";
 import type { Backend } from "../src/engine/backend.ts";
 import { AlexNetError, UsageError } from "../src/errors.ts";
 import { findBlas, type BlasLibrary } from "../src/native/libraries.ts";
 import { suggest } from "../src/suggest.ts";
-import { chooseAdapter, findAdapters, openDevice } from "../src/devices/open.ts";
 import type { Device, Roof } from "./results.ts";
 import { cpuRoof, gpuRoof } from "./roof.ts";
 

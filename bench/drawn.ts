@@ -1,8 +1,8 @@
 /** What whole networks compute on here: drawn pixels and weights, since neither changes how long a step takes. */
-import { poolOf } from "../src/engine/pool.ts";
-import type { Backend } from "../src/engine/backend.ts";
-import type { Tensor } from "../src/engine/tensor.ts";
 import { centreView } from "../src/data/augmentation.ts";
+import type { Backend } from "../src/engine/backend.ts";
+import { poolOf } from "../src/engine/pool.ts";
+import type { Tensor } from "../src/engine/tensor.ts";
 import type { Model } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import { freshSchedule, rateAt } from "../src/net/schedule.ts";

@@ -17,14 +17,14 @@
  * check (`modules`), and the rest (`pipelines`).
  */
 import { parseArgs } from "node:util";
-import { loadWgpu } from "../src/devices/wgpu/library.ts";
 import { end, print } from "../src/cli/terminal.ts";
 import { centreView } from "../src/data/augmentation.ts";
+import { openDevice } from "../src/devices/open.ts";
+import { loadWgpu } from "../src/devices/wgpu/library.ts";
 import { replaceFile } from "../src/io/files.ts";
 import { Model } from "../src/net/model.ts";
 import { findNetwork } from "../src/net/networks.ts";
 import { Sgd } from "../src/net/sgd.ts";
-import { openDevice } from "../src/devices/open.ts";
 import { trainingStep, uploadMean } from "../src/tasks/passes.ts";
 
 const { values, positionals } = parseArgs({

@@ -1,7 +1,7 @@
 /** Passes of layers as pieces of work: who computes them, how much work they are, and how their results are checked. */
-import { size } from "../src/engine/tensor.ts";
 import type { Backend, HostArray } from "../src/engine/backend.ts";
 import { openReference } from "../src/engine/reference.ts";
+import { size } from "../src/engine/tensor.ts";
 import { place, type PlacedLayer } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import { largestTensorBytes } from "../src/tasks/fit.ts";

@@ -1,10 +1,10 @@
 /** Training steps whose kernels are timed one by one and added up by the layer that queued them. */
-import { Tape } from "../src/engine/tape.ts";
 import type { Backend } from "../src/engine/backend.ts";
-import { Model } from "../src/net/model.ts";
-import type { Network } from "../src/net/recipe.ts";
 import { augment, VIEW_LENGTH } from "../src/engine/ops/augment.ts";
 import { softmaxCrossEntropy } from "../src/engine/ops/softmax_cross_entropy.ts";
+import { Tape } from "../src/engine/tape.ts";
+import { Model } from "../src/net/model.ts";
+import type { Network } from "../src/net/recipe.ts";
 import { Sgd } from "../src/net/sgd.ts";
 import { Purpose, streamKey } from "../src/random.ts";
 import { WrongResult } from "./check.ts";

@@ -1,10 +1,10 @@
 /** `bun run bench [SUITE]`: times kernels, layers and whole steps on the devices of this machine. See README.md. */
 import type { ArgsDef, CommandDef } from "citty";
+import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
+import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";
 import { UsageError } from "../src/errors.ts";
 import { findNetwork } from "../src/net/networks.ts";
 import { suggest } from "../src/suggest.ts";
-import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
-import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";
 import { Bench, type Limits, type Listener } from "./bench.ts";
 import { writeChart } from "./chart.ts";
 import { compare, comparisonText } from "./compare.ts";

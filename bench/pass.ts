@@ -1,10 +1,10 @@
 /** One pass of one layer, forward or one of its gradients, computed again and again in the same memory. */
-import { Parameter } from "../src/engine/parameter.ts";
-import { Tape } from "../src/engine/tape.ts";
-import { size, Tensor } from "../src/engine/tensor.ts";
 import type { Backend, HostArray, KernelTime } from "../src/engine/backend.ts";
 import type { ElementType } from "../src/engine/kernel.ts";
+import { Parameter } from "../src/engine/parameter.ts";
 import { poolOf } from "../src/engine/pool.ts";
+import { Tape } from "../src/engine/tape.ts";
+import { size, Tensor } from "../src/engine/tensor.ts";
 import type { Pass } from "../src/net/layers.ts";
 import type { PlacedLayer } from "../src/net/model.ts";
 import { numbers } from "./data.ts";

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { FIGURES } from "../src/data/figures.ts";
 import { drawFigure } from "../src/data/shapes.ts";
-import { Purpose, Random } from "../src/random.ts";
 import { temporaryFolder } from "../src/io/temporary.ts";
+import { Purpose, Random } from "../src/random.ts";
 
 /** The usual size of ImageNet's photos, and about as many bytes: some 100 KB. */
 export const [WIDTH, HEIGHT] = [500, 375];

@@ -6,9 +6,9 @@
  * that shows what the processor itself could do can't be written in WebAssembly. Its memory traffic is that of copies, or
  * of y ← x + y if that is more: a processor fetches what a copy is about to overwrite, which nobody counts.
  */
-import { addKernel } from "../src/engine/tape.ts";
 import type { Backend } from "../src/engine/backend.ts";
 import { kernel, line } from "../src/engine/kernel.ts";
+import { addKernel } from "../src/engine/tape.ts";
 import { DeviceError } from "../src/errors.ts";
 import type { BlasLibrary } from "../src/native/libraries.ts";
 import type { Roof } from "./results.ts";

@@ -3,12 +3,12 @@
  * that is used (kernels/wasm/gemm.ts) on one thread and on several, and the machine's BLAS on one and on several.
  */
 import { openCpu } from "../../src/devices/cpu/backend.ts";
-import { compile, loadKernels } from "../../src/wasm/build.ts";
 import { PACK_BYTES, wasmGemm } from "../../src/devices/cpu/gemm.ts";
-import { instantiate } from "../../src/wasm/wasm.ts";
 import type { Buffer } from "../../src/engine/backend.ts";
-import { DeviceError } from "../../src/errors.ts";
 import { linearForward } from "../../src/engine/ops/linear.ts";
+import { DeviceError } from "../../src/errors.ts";
+import { compile, loadKernels } from "../../src/wasm/build.ts";
+import { instantiate } from "../../src/wasm/wasm.ts";
 import type { CpuProduct, CpuRung } from "./types.ts";
 
 /** c = a · b as the textbook has it; a: m × k, b: k × n, all row-major. */

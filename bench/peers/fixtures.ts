@@ -5,18 +5,18 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
+import { centreView } from "../../src/data/augmentation.ts";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
-import { centreView } from "../../src/data/augmentation.ts";
 import { replaceFile } from "../../src/io/files.ts";
-import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import { writeSafetensors } from "../../src/weights/safetensors.ts";
-import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
+import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
+import { writeSafetensors } from "../../src/weights/safetensors.ts";
 
 /** So many images are drawn; a batch repeats them. */
 const IMAGES = 2;

@@ -2,8 +2,19 @@
  * jax-js on its WebAssembly backend: products, forward passes under jit, and training. It takes as many workers as the
  * machine has cores, which is told otherwise here. An operation uses its operands up; `ref` keeps one for another use.
  */
-import { answer, load, logitsError, measure, productError, readJob, readTensors, repeated } from "./contestant.ts";
-import { uniform, versionOf, type HostTensor } from "./contestant.ts";
+import {
+  answer,
+  load,
+  logitsError,
+  measure,
+  productError,
+  readJob,
+  readTensors,
+  repeated,
+  uniform,
+  versionOf,
+  type HostTensor,
+} from "./contestant.ts";
 import type { Job, MatmulJob, Measured, Result, StepJob } from "./job.ts";
 import { nets, type LayerSpec } from "./nets.ts";
 

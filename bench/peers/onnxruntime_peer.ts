@@ -1,9 +1,20 @@
 /** onnxruntime-web on its WebAssembly backend: products and forward passes. It has no gradients. */
-import { answer, load, logitsError, measure, productError, readJob, readTensors, repeated } from "./contestant.ts";
-import { uniform, versionOf, type HostTensor } from "./contestant.ts";
+import { onnxModel, type Graph, type Node } from "../../src/weights/export/onnx.ts";
+import {
+  answer,
+  load,
+  logitsError,
+  measure,
+  productError,
+  readJob,
+  readTensors,
+  repeated,
+  uniform,
+  versionOf,
+  type HostTensor,
+} from "./contestant.ts";
 import type { Job, MatmulJob, Measured, Result, StepJob } from "./job.ts";
 import { nets, type LayerSpec } from "./nets.ts";
-import { onnxModel, type Graph, type Node } from "../../src/weights/export/onnx.ts";
 
 interface Ort {
   readonly env: { readonly wasm: { numThreads: number } };

@@ -3,16 +3,16 @@
  * training itself uses, so handing over the pixels, augmentation and the losses' way back are part of what is timed.
  */
 import { centreView } from "../../src/data/augmentation.ts";
+import { openDevice } from "../../src/devices/open.ts";
+import type { Backend, Buffer, HostArray } from "../../src/engine/backend.ts";
+import { linear } from "../../src/engine/ops/linear.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import { size, Tensor } from "../../src/engine/tensor.ts";
-import type { Backend, Buffer, HostArray } from "../../src/engine/backend.ts";
-import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import { linear } from "../../src/engine/ops/linear.ts";
 import { Sgd } from "../../src/net/sgd.ts";
-import { openDevice } from "../../src/devices/open.ts";
 import { probabilities, trainingStep, uploadMean } from "../../src/tasks/passes.ts";
+import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { answer, logitsError, measure, productError, readJob, readTensors, uniform } from "./contestant.ts";
 import { OURS } from "./contestants.ts";
 import { drawPixels } from "./fixtures.ts";

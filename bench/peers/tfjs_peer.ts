@@ -2,8 +2,19 @@
  * TensorFlow.js on its WebAssembly backend: products and forward passes, in its layout N × H × W × C. It computes on one
  * thread: version 4.22 switches threads off outside browsers, and switched on its binary still answers that it has one.
  */
-import { answer, load, logitsError, measure, productError, readJob, readTensors, repeated } from "./contestant.ts";
-import { uniform, versionOf, type HostTensor } from "./contestant.ts";
+import {
+  answer,
+  load,
+  logitsError,
+  measure,
+  productError,
+  readJob,
+  readTensors,
+  repeated,
+  uniform,
+  versionOf,
+  type HostTensor,
+} from "./contestant.ts";
 import type { Job, MatmulJob, Measured, Result, StepJob } from "./job.ts";
 import { nets, type LayerSpec } from "./nets.ts";
 

@@ -2,13 +2,13 @@
  * One of the ranks that `bench scale` times; the argument is a `Job` as JSON. Rank 0 prints what was measured. Right before
  * fast: the sums are compared with what they must be, and after the steps all ranks must have the same weights.
  */
+import { openDeviceOf, type DeviceOptions } from "../../src/devices/open.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { Gradients } from "../../src/ranks/gradients.ts";
 import { openRanks } from "../../src/ranks/ranks.ts";
-import { openDeviceOf, type DeviceOptions } from "../../src/devices/open.ts";
 import { sharedStep, trainingStep } from "../../src/tasks/passes.ts";
 import { areAlike } from "../../src/tasks/together.ts";
 import { drawnInput, drawWeights, slowRate } from "../drawn.ts";

@@ -1,11 +1,11 @@
 /** `bun run bench scale`: steps of one, two and more ranks on this machine, and what a model makes of them for more. */
 import { fileURLToPath } from "node:url";
 import { print, table } from "../../src/cli/terminal.ts";
+import type { DeviceOptions } from "../../src/devices/open.ts";
 import { AlexNetError, UsageError } from "../../src/errors.ts";
 import { replaceFile } from "../../src/io/files.ts";
-import type { Network } from "../../src/net/recipe.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../../src/native/mpi.ts";
-import type { DeviceOptions } from "../../src/devices/open.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { machine } from "../machine.ts";
 import { milliseconds, percent } from "../report.ts";
 import { times, type Machine } from "../results.ts";

@@ -1,7 +1,7 @@
 /** From decoded images on the device to the input of a network. */
 import { drawViews, type AugmentationOptions } from "../../src/data/augmentation.ts";
-import { MODERN_AUGMENTATION } from "../../src/net/recipe.ts";
 import { augmentKernel, VIEW } from "../../src/engine/ops/augment.ts";
+import { MODERN_AUGMENTATION } from "../../src/net/recipe.ts";
 import type { Piece } from "../bench.ts";
 import { checkAll, requireFinite } from "../check.ts";
 import { bytes, columnsOf, numbers } from "../data.ts";

@@ -1,7 +1,7 @@
 /** The layers that are bound by memory: pooling, normalisation, and what works element by element. */
-import { Tensor } from "../../src/engine/tensor.ts";
 import type { HostArray } from "../../src/engine/backend.ts";
 import { sgd as sgdOp } from "../../src/engine/ops/sgd.ts";
+import { Tensor } from "../../src/engine/tensor.ts";
 import type { Bench, Piece } from "../bench.ts";
 import { checkAll } from "../check.ts";
 import { numbers } from "../data.ts";

@@ -1,19 +1,19 @@
 /** From image files, and from packs of them, to batches: decoded by the host, then cropped and shifted by the device. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { Tape } from "../../src/engine/tape.ts";
-import type { Backend } from "../../src/engine/backend.ts";
-import { poolOf } from "../../src/engine/pool.ts";
 import { drawViews } from "../../src/data/augmentation.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { decodeRecord } from "../../src/data/decode.ts";
 import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
-import type { Network } from "../../src/net/recipe.ts";
+import type { Backend } from "../../src/engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
+import { poolOf } from "../../src/engine/pool.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import { temporaryFolder } from "../../src/io/temporary.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { uploadMean } from "../../src/tasks/passes.ts";
-import { temporaryFolder } from "../../src/io/temporary.ts";
 import type { Bench, Opened } from "../bench.ts";
 import { WrongResult } from "../check.ts";
 import { wallClock } from "../measure.ts";

@@ -7,8 +7,8 @@ import { checkFit } from "../../src/tasks/fit.ts";
 import { probabilities, trainingStep } from "../../src/tasks/passes.ts";
 import type { Entrant, Opened, Piece } from "../bench.ts";
 import { WrongResult } from "../check.ts";
-import { drawnInput, drawWeights, release, slowRate } from "../drawn.ts";
 import type { BenchDevice } from "../devices.ts";
+import { drawnInput, drawWeights, release, slowRate } from "../drawn.ts";
 import { wallClock } from "../measure.ts";
 import type { Suite } from "./suite.ts";
 

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
+import { findAdapters } from "../devices/open.ts";
 import { findBlas } from "../native/libraries.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../native/mpi.ts";
-import { findAdapters } from "../devices/open.ts";
 import { dim, plural, print, printJson, table } from "./terminal.ts";
 import { verb } from "./verb.ts";
 

@@ -1,5 +1,5 @@
-import { RUNS } from "../tasks/runs.ts";
 import { predict, type Prediction } from "../tasks/predict.ts";
+import { RUNS } from "../tasks/runs.ts";
 import { printRemarks, sayRemarks } from "./remarks.ts";
 import { bar, bold, cyan, dim, here, label, percent, print, printJson, say, table, plural } from "./terminal.ts";
 import { deviceArgs, deviceOptions, given, number, verb } from "./verb.ts";

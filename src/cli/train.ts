@@ -1,16 +1,16 @@
 import { UsageError } from "../errors.ts";
 import { readFileUpTo, reason } from "../io/files.ts";
+import type { Ranks } from "../ranks/ranks.ts";
 import type { TrainOptions } from "../tasks/config.ts";
 import { openDashboard } from "../tasks/dashboard/server.ts";
-import type { Ranks } from "../ranks/ranks.ts";
 import type { Report } from "../tasks/events.ts";
 import { withTensorboard } from "../tasks/tensorboard.ts";
 import { train } from "../tasks/train.ts";
-import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
-import { jsonReporter, peopleReporter } from "./train_reporters.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { say } from "./terminal.ts";
+import { jsonReporter, peopleReporter } from "./train_reporters.ts";
+import { given, deviceArgs, deviceOptions, number, verb } from "./verb.ts";
 
 export default verb({
   name: "train",

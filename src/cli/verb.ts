@@ -1,8 +1,8 @@
 /** What all commands share: their options are checked, their errors are one line, their exit code is 0, 1 or 2. */
 import { defineCommand, renderUsage, runCommand, type ArgsDef, type CommandDef, type ParsedArgs } from "citty";
 import { AlexNetError, UsageError } from "../errors.ts";
-import { suggest } from "../suggest.ts";
 import { given } from "../options.ts";
+import { suggest } from "../suggest.ts";
 import { end, endWithReader, plain, print, say } from "./terminal.ts";
 
 export { given };

@@ -11,9 +11,9 @@ import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { ShapeError } from "../errors.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
+import type { ColourAxes } from "./dataset.ts";
 import { jitterMatrix } from "./jitter.ts";
 import type { Share } from "./share.ts";
-import type { ColourAxes } from "./dataset.ts";
 
 export interface AugmentationOptions {
   /** Side of the records and of the crop taken from them, in pixels. */

@@ -2,8 +2,8 @@
  * What a set of images is to everything else: numbered samples with a class each. Where they come from (folders,
  * archives, binary files, a drawing) is known only to the file that made the set.
  */
-import { Purpose, Random } from "../random.ts";
 import type { Place } from "../io/bytes.ts";
+import { Purpose, Random } from "../random.ts";
 
 /** An image file's bytes: JPEG, PNG or WebP. */
 export interface Encoded {

@@ -1,7 +1,7 @@
 /** A worker thread that reads and decodes images into memory that it shares with the main thread. */
 import { setImmediate } from "node:timers/promises";
-import type { Encoded, Pixels } from "./dataset.ts";
 import type { Place } from "../io/bytes.ts";
+import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { Reader, verify } from "./reading.ts";
 import { answer } from "./threads.ts";

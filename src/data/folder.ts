@@ -2,8 +2,8 @@
 import { open, readdir, realpath, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
-import { READ_AT_ONCE, reason, specialKind } from "../io/files.ts";
 import { openFile, type Bytes } from "../io/bytes.ts";
+import { READ_AT_ONCE, reason, specialKind } from "../io/files.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, isSystemName, spelled } from "./names.ts";
 import { Remarks, type RemarkKind } from "./remarks.ts";

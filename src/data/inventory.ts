@@ -4,9 +4,9 @@
  * training and validation.
  */
 import { stat } from "node:fs/promises";
+import { show } from "../options.ts";
 import { count } from "../words.ts";
 import { nameWithin, subset, type Dataset } from "./dataset.ts";
-import { show } from "../options.ts";
 import type { Opened } from "./open.ts";
 
 export interface Inventory {

@@ -1,8 +1,7 @@
 /** A set of files in a folder or in an archive, and sets of images made of them. */
 import { DataError } from "../errors.ts";
-import type { Bytes } from "../io/bytes.ts";
+import type { Bytes, Place } from "../io/bytes.ts";
 import type { Dataset } from "./dataset.ts";
-import type { Place } from "../io/bytes.ts";
 import { formatOf, SIGNATURE_BYTES } from "./header.ts";
 import { formatByName, isOtherFormat } from "./names.ts";
 import type { RemarkKind, Remarks } from "./remarks.ts";

@@ -3,8 +3,8 @@
  * written last, so that a pack without it is not complete.
  */
 import { DataError } from "../errors.ts";
-import type { Encoding } from "./shard.ts";
 import type { ColourAxes } from "./dataset.ts";
+import type { Encoding } from "./shard.ts";
 
 export const PACK_FILE = "pack.json";
 export const MEAN_FILE = "mean.npy";

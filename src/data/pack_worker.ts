@@ -1,8 +1,8 @@
 /** A worker thread that writes whole shards: reads, decodes, encodes, and sums up what the statistics are made of. */
 import { setImmediate } from "node:timers/promises";
+import type { Place } from "../io/bytes.ts";
 import { replaceFile } from "../io/files.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
-import type { Place } from "../io/bytes.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { formatOf } from "./header.ts";
 import { formatByName } from "./names.ts";

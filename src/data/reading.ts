@@ -1,8 +1,8 @@
 /** Reads image files where a `Place` says that they lie, without waiting for other threads. */
 import { closeSync, fstatSync, readSync } from "node:fs";
+import type { Place } from "../io/bytes.ts";
 import { openToRead, reason } from "../io/files.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
-import type { Place } from "../io/bytes.ts";
 import { BadImage } from "./image.ts";
 
 /** Archives that are held open; a set may have a thousand. */

@@ -1,8 +1,8 @@
 /** What is measured once over a training set: the mean image (paper §2) and the axes of its colours (§4.1). */
+import { DataError } from "../errors.ts";
 import { Purpose, Random } from "../random.ts";
 import { loadKernels } from "../wasm/build.ts";
 import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
-import { DataError } from "../errors.ts";
 import { plural } from "../words.ts";
 import type { ColourAxes, Dataset, Statistics } from "./dataset.ts";
 import { createLoader, type RecordCache } from "./loader.ts";

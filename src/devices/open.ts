@@ -1,11 +1,10 @@
 import { availableParallelism } from "node:os";
 import type { Backend } from "../engine/backend.ts";
+import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
+import { checkOptions, type OptionKinds, given } from "../options.ts";
+import { refuseInComputeWorker } from "./compute_worker.ts";
 import { openCpu } from "./cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
-import { refuseInComputeWorker } from "./compute_worker.ts";
-import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import { given } from "../options.ts";
 
 export interface DeviceOptions {
   /**

@@ -1,7 +1,7 @@
 /** Checks the tensors that an op is given, before any of it reaches the device: what is wrong is said the same on every one. */
-import type { ElementType } from "./kernel.ts";
 import { ShapeError } from "../errors.ts";
 import { show } from "../options.ts";
+import type { ElementType } from "./kernel.ts";
 import { format, Tensor, type Owner } from "./tensor.ts";
 
 /** The types that an op's tensors must have where that is not f32; "any" where the op says more itself. */

@@ -1,10 +1,10 @@
 import { ShapeError } from "../errors.ts";
-import { view, type Backend, type Buffer, type HostArray } from "./backend.ts";
-import { kernel, line, type ElementType } from "./kernel.ts";
-import { poolOf } from "./pool.ts";
 import { checkOptions, requireNumber, show, type OptionKinds } from "../options.ts";
+import { view, type Backend, type Buffer, type HostArray } from "./backend.ts";
 import { checkInputs } from "./inputs.ts";
+import { kernel, line, type ElementType } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
+import { poolOf } from "./pool.ts";
 import { checkedSize, format, Tensor, type Entry, type Owner, type Part } from "./tensor.ts";
 import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
 

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.ts";
-import type { Backend, Buffer, HostArray } from "./backend.ts";
 import { show } from "../options.ts";
+import type { Backend, Buffer, HostArray } from "./backend.ts";
 import type { ElementType } from "./kernel.ts";
 
 /** How a gradient goes from an op's output to its inputs. */

@@ -8,11 +8,11 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { DeviceError } from "../errors.ts";
 import { reason, replaceFileSync } from "../io/files.ts";
+import { unzip } from "../io/unzip.ts";
 import { cacheAdvice, cached, failedLately, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
 import { pinnedPath, requireSha256 } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Source } from "./table.ts";
-import { unzip } from "../io/unzip.ts";
 
 /** Told what is being fetched, a line each. */
 export type OnProgress = (line: string) => void;

@@ -2,9 +2,6 @@
  * What a network is made of. A layer knows the shape it makes of its input, the parameters it needs, how many
  * multiply-adds that takes, and how to compute itself from ops; a network is a list of them (networks.ts).
  */
-import type { Parameter } from "../engine/parameter.ts";
-import { size as sizeOf, type Tensor } from "../engine/tensor.ts";
-import { ShapeError } from "../errors.ts";
 import { relu as reluOp, tanh as tanhOp } from "../engine/ops/activation.ts";
 import { conv2d, type Conv2dOptions } from "../engine/ops/conv2d.ts";
 import { checkKeep, dropout as dropoutOp } from "../engine/ops/dropout.ts";
@@ -14,6 +11,9 @@ import { checkLrn, lrn as lrnOp, type LrnOptions } from "../engine/ops/lrn.ts";
 import { checkMapNorm, mapNorm as mapNormOp, type MapNormOptions } from "../engine/ops/map_norm.ts";
 import { averagePool as averagePoolOp, checkPool, maxPool as maxPoolOp, type PoolOptions } from "../engine/ops/pool.ts";
 import { positions } from "../engine/ops/shapes.ts";
+import type { Parameter } from "../engine/parameter.ts";
+import { size as sizeOf, type Tensor } from "../engine/tensor.ts";
+import { ShapeError } from "../errors.ts";
 import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../options.ts";
 
 /** Channels, height and width of one image; height and width are 1 behind a fully connected layer. */

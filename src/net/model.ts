@@ -1,6 +1,6 @@
+import type { Backend } from "../engine/backend.ts";
 import { Parameter } from "../engine/parameter.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import type { Backend } from "../engine/backend.ts";
 import { ShapeError, UsageError } from "../errors.ts";
 import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";

@@ -1,8 +1,8 @@
+import { sgd } from "../engine/ops/sgd.ts";
 import { Tensor } from "../engine/tensor.ts";
 import { ShapeError } from "../errors.ts";
-import { layerOf, type Model } from "./model.ts";
-import { sgd } from "../engine/ops/sgd.ts";
 import { requireNumber, show } from "../options.ts";
+import { layerOf, type Model } from "./model.ts";
 
 export interface SgdSettings {
   readonly momentum: number;

@@ -1,6 +1,6 @@
 /** What the pages of a run have in common. Whatever is put into them is text unless it is `Html`. */
-import { cleanText } from "./svg.ts";
 import { DARK, LIGHT, type Palette } from "./charts.ts";
+import { cleanText } from "./svg.ts";
 
 /** Markup that was put together here, from text that was escaped. */
 export class Html {

@@ -2,9 +2,9 @@
  * Sums the gradients of a step over all ranks while its backward pass still runs. The last layers' are there first, and
  * are on their way while those of the first layers are computed.
  */
+import type { Backend } from "../engine/backend.ts";
 import type { Parameter } from "../engine/parameter.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import type { Backend } from "../engine/backend.ts";
 import type { Ranks } from "./ranks.ts";
 
 /** So much is sent at once: the many small parameters of the last layers of a small net wait for each other. */

@@ -2,9 +2,9 @@
  * Signs of life. Each rank tells rank 0 every second that it is there, and rank 0 tells each; who falls silent hangs, or is
  * cut off. A rank that can't go on says why, and rank 0 passes that on. MPI itself would wait forever.
  */
+import { ptr } from "bun:ffi";
 import { oneLine } from "../errors.ts";
 import type { Memory, Mpi, Request } from "../native/mpi.ts";
-import { ptr } from "bun:ffi";
 
 const BEAT_MS = 1000;
 /** Rank 0 speaks up first, since it knows of all. */

@@ -1,14 +1,14 @@
 /** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
 import type { ViewCount } from "../data/augmentation.ts";
 import { locate } from "../data/open.ts";
+import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
 import { UsageError } from "../errors.ts";
-import type { OptionKinds } from "../options.ts";
+import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { findNetwork } from "../net/networks.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import type { Schedule } from "../net/recipe.ts";
+import type { OptionKinds } from "../options.ts";
 import { makeAugmentation } from "./augment_option.ts";
-import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
-import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { checkSettings, type TrainConfig } from "./settings.ts";
 
 export { makeAugmentation } from "./augment_option.ts";

@@ -1,12 +1,12 @@
 /** Looks at everything that the other commands need: the machine, the libraries, the devices; and tries each of them. */
+import type { AdapterDescription } from "../devices/open.ts";
 import { checkOptions } from "../options.ts";
-import { describeMachine, machineProblems, type Machine } from "./doctor/machine.ts";
 import { findCandidates, missingGpu, type Candidate } from "./doctor/devices.ts";
 import type { KernelReport } from "./doctor/kernels.ts";
 import { describeLibraries, type Library } from "./doctor/libraries.ts";
+import { describeMachine, machineProblems, type Machine } from "./doctor/machine.ts";
 import { messageOf, type Problem } from "./doctor/problem.ts";
 import { LOSS_BOUND, trainShortly, type TrainingReport } from "./doctor/self_test.ts";
-import type { AdapterDescription } from "../devices/open.ts";
 
 export type { KernelReport, Library, Machine, Problem, TrainingReport };
 export { LOSS_BOUND } from "./doctor/self_test.ts";

@@ -1,11 +1,12 @@
 /** Pictures of a trained network: its filters, its curves, what its layers make of an image, and what it looks at. */
 import { basename, resolve } from "node:path";
 import { centreView } from "../data/augmentation.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../io/files.ts";
 import { firstConvolution } from "../net/model.ts";
 import { findTap } from "../net/tap.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import { chartsOf, chartSvg, LIGHT } from "../pictures/charts.ts";
 import { filterGrid } from "../pictures/filters.ts";
 import { drawHeat } from "../pictures/heat.ts";
@@ -15,7 +16,6 @@ import { document, renderPng, shorten, text, type TextStyle } from "../pictures/
 import { suggest } from "../suggest.ts";
 import { percent } from "../words.ts";
 import { mostProbable } from "./answers.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import { readHistory } from "./history.ts";
 import { decodeImages, findImages } from "./images.ts";
 import { occlude } from "./occlusion.ts";

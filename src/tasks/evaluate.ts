@@ -1,18 +1,17 @@
 /** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
 import type { Dataset } from "../data/dataset.ts";
+import { closeSets } from "../data/select.ts";
 import { shareOf } from "../data/share.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { checkOptions, type OptionKinds, given } from "../options.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { plural } from "../words.ts";
 import { Answers, interval95 } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import { checkCount, checkViews } from "./config.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import type { ConfusionEntry, Evaluation } from "./evaluation.ts";
 import { checkPaths, writeReports } from "./evaluation_files.ts";
-import { given } from "../options.ts";
-import { closeSets } from "../data/select.ts";
 import { unlessStopped } from "./stopped.ts";
 import { writeSubmission } from "./submission.ts";
 import {

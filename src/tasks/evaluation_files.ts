@@ -3,13 +3,13 @@ import { mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Dataset } from "../data/dataset.ts";
 import { AlexNetError, UsageError } from "../errors.ts";
+import { writeCsv, type Cell } from "../io/csv.ts";
 import { reason, replaceFile } from "../io/files.ts";
 import { drawAnswers } from "../pictures/answers.ts";
 import { drawConfusion } from "../pictures/confusion.ts";
 import { renderPng } from "../pictures/svg.ts";
 import { count } from "../words.ts";
 import type { Answers } from "./answers.ts";
-import { writeCsv, type Cell } from "../io/csv.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { thumbnailOf } from "./thumbnails.ts";
 

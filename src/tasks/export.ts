@@ -1,15 +1,15 @@
 /** Writes a trained network for other programs: as ONNX, or as safetensors with PyTorch's names. */
 import { basename, extname } from "node:path";
-import { toNpy } from "../io/npy.ts";
 import { oneLine, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
 import { replaceFile } from "../io/files.ts";
+import { toNpy } from "../io/npy.ts";
+import { place } from "../net/model.ts";
+import type { Network } from "../net/recipe.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
 import type { Checkpoint } from "../weights/checkpoint.ts";
 import { networkGraph } from "../weights/export/graph.ts";
 import { onnxMessage } from "../weights/export/onnx.ts";
 import { EXPORT_FORMAT } from "../weights/export/safetensors.ts";
-import { place } from "../net/model.ts";
-import type { Network } from "../net/recipe.ts";
 import { writeSafetensors } from "../weights/safetensors.ts";
 import { findWeights, openWeights } from "./weights.ts";
 

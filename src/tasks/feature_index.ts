@@ -5,13 +5,13 @@
  */
 import { closeSync, existsSync, readSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import type { Backend } from "../engine/backend.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Backend } from "../engine/backend.ts";
 import { AlexNetError, CheckpointError } from "../errors.ts";
 import { openToRead, reason, requirePlainFolder } from "../io/files.ts";
+import { cacheAdvice, ownCacheFolder } from "../native/cache.ts";
 import type { Tap } from "../net/tap.ts";
 import { openSafetensors, writeSafetensors } from "../weights/safetensors.ts";
-import { cacheAdvice, ownCacheFolder } from "../native/cache.ts";
 import { count, plural } from "../words.ts";
 import { vectorsStart, writeVectors, type Vectors } from "./features.ts";
 import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";

@@ -2,21 +2,20 @@
 import { centreView } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader } from "../data/loader.ts";
-import { npyHeader } from "../io/npy.ts";
 import type { Remark } from "../data/remarks.ts";
+import { closeSets } from "../data/select.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { csvLine } from "../io/csv.ts";
 import { replaceFile, type Append } from "../io/files.ts";
+import { npyHeader } from "../io/npy.ts";
 import { place } from "../net/model.ts";
 import { findTap, type Tap } from "../net/tap.ts";
+import { checkOptions, type OptionKinds, given } from "../options.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { count, plural } from "../words.ts";
 import { checkCount } from "./config.ts";
-import { csvLine } from "../io/csv.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
-import { given } from "../options.ts";
 import { activations } from "./passes.ts";
-import { closeSets } from "../data/select.ts";
 import { agree, describeDevice, fingerprint, gatherValues, hashOf, settingsOf, stoppedElsewhere } from "./together.ts";
 import { openTrained, setsFor, type Member } from "./trained.ts";
 

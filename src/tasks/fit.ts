@@ -1,12 +1,12 @@
 /** Whether a batch fits a device, which is said before any work begins. */
-import { Tape } from "../engine/tape.ts";
-import { size } from "../engine/tensor.ts";
 import type { Backend, HostArray } from "../engine/backend.ts";
 import { openCounting } from "../engine/counting.ts";
+import { VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { Tape } from "../engine/tape.ts";
+import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
 import { Model, place, type PlacedLayer } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
-import { VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { imagesOf as inputOf, learn, uploadMean } from "./passes.ts";
 
 /** What a device is to do. */

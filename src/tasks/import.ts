@@ -4,13 +4,16 @@
  */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
-import { openFile } from "../io/bytes.ts";
 import { download } from "../data/sources/download.ts";
 import type { Progress } from "../data/sources/source.ts";
 import { ilsvrcClasses, unlike } from "../data/sources/synsets.ts";
 import { CheckpointError, oneLine, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
+import { openFile } from "../io/bytes.ts";
 import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../io/files.ts";
+import { cacheFolder } from "../native/cache.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { suggest } from "../suggest.ts";
+import { FORMAT, writeCheckpoint } from "../weights/checkpoint.ts";
 import { EXPORT_FORMAT } from "../weights/export/safetensors.ts";
 import { readBinaryproto } from "../weights/import/caffe.ts";
 import { matchNetwork, type Match } from "../weights/import/match.ts";
@@ -25,9 +28,6 @@ import {
   type Preprocessing,
 } from "../weights/import/preprocessing.ts";
 import type { WeightFile } from "../weights/import/source.ts";
-import { FORMAT, writeCheckpoint } from "../weights/checkpoint.ts";
-import { cacheFolder } from "../native/cache.ts";
-import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
 import { namedRun, newRun, type Run } from "./runs.ts";
 

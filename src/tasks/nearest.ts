@@ -10,9 +10,9 @@
  * the first principal ones of a sample (not centred), which makes the bound tight; with any others the result would be
  * the same, and only more vectors would be read.
  */
-import { Tape } from "../engine/tape.ts";
 import type { Backend } from "../engine/backend.ts";
 import { linear } from "../engine/ops/linear.ts";
+import { Tape } from "../engine/tape.ts";
 import { Purpose, Random } from "../random.ts";
 
 export interface Sketch {

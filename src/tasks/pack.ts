@@ -8,14 +8,15 @@ import { FORMAT, PACK_FILE, PARTS, type Part } from "../data/pack.ts";
 import type { PackJob } from "../data/pack_worker.ts";
 import { partialPath, type Problem } from "../data/partial.ts";
 import type { Remark } from "../data/remarks.ts";
+import { closeSets, openSets } from "../data/select.ts";
 import type { Encoding } from "../data/shard.ts";
 import { Threads } from "../data/threads.ts";
 import { DataError, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
 import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../io/files.ts";
-import { checkCount } from "./config.ts";
-import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { LOCK_FILES, lockFolder } from "../io/lock.ts";
+import { checkOptions, type OptionKinds } from "../options.ts";
+import { ALONE, type Ranks } from "../ranks/ranks.ts";
+import { checkCount } from "./config.ts";
 import {
   assemble,
   packSize,
@@ -25,7 +26,6 @@ import {
   type Parts,
   type Settings,
 } from "./pack_assembly.ts";
-import { closeSets, openSets } from "../data/select.ts";
 import { agree, gatherValues, settingsOf, stoppedElsewhere } from "./together.ts";
 
 export interface PackOptions {

@@ -1,9 +1,8 @@
 /** The end of packing: what is known of each shard becomes the pack's own files. */
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { openFile } from "../io/bytes.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { isTolerated, TOLERATED_BAD_SHARE } from "../data/image.ts";
-import { toNpy } from "../io/npy.ts";
 import {
   FORMAT,
   MAX_PACK_FILE_BYTES,
@@ -18,14 +17,14 @@ import {
   type Part,
 } from "../data/pack.ts";
 import { partialPath, readPartial, type Problem } from "../data/partial.ts";
-import { readShardIndex, type ShardIndex } from "../data/shard.ts";
+import { readShardIndex, type ShardIndex, type Encoding } from "../data/shard.ts";
 import { TotalSums } from "../data/statistics.ts";
 import { DataError } from "../errors.ts";
-import { reason, replaceFile, readPlainFile } from "../io/files.ts";
-import { plural } from "../words.ts";
+import { openFile } from "../io/bytes.ts";
 import { writeCsv } from "../io/csv.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { Encoding } from "../data/shard.ts";
+import { reason, replaceFile, readPlainFile } from "../io/files.ts";
+import { toNpy } from "../io/npy.ts";
+import { plural } from "../words.ts";
 
 /** The images of a pack. */
 export interface Parts {

@@ -1,13 +1,13 @@
 /** The two things that are done with a batch: a training step, and a forward pass. */
-import { Tape, type BackwardOptions } from "../engine/tape.ts";
-import { Tensor } from "../engine/tensor.ts";
-import type { Backend } from "../engine/backend.ts";
 import type { MixedLabels } from "../data/augmentation.ts";
 import type { Share } from "../data/share.ts";
-import type { Pass } from "../net/layers.ts";
-import type { Model } from "../net/model.ts";
+import type { Backend } from "../engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { softmaxCrossEntropy } from "../engine/ops/softmax_cross_entropy.ts";
+import { Tape, type BackwardOptions } from "../engine/tape.ts";
+import { Tensor } from "../engine/tensor.ts";
+import type { Pass } from "../net/layers.ts";
+import type { Model } from "../net/model.ts";
 import type { Sgd } from "../net/sgd.ts";
 import { Purpose, streamKey } from "../random.ts";
 import { Gradients } from "../ranks/gradients.ts";

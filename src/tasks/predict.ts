@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { testViews } from "../data/augmentation.ts";
 import type { Remark } from "../data/remarks.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import { UsageError } from "../errors.ts";
 import { replaceFile } from "../io/files.ts";
 import { checkOptions, type OptionKinds } from "../options.ts";
@@ -9,7 +10,6 @@ import { drawAnswers, type AnsweredImage } from "../pictures/answers.ts";
 import { renderPng } from "../pictures/svg.ts";
 import { mostProbable } from "./answers.ts";
 import { checkViews } from "./config.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../devices/open.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "./images.ts";
 import { probabilities } from "./passes.ts";
 import { openTrained } from "./trained.ts";

@@ -16,13 +16,13 @@ import {
 } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
 import { choose } from "../data/sampling.ts";
+import { reduceSets, type Source } from "../data/select.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
 import { readPlainFile, reason } from "../io/files.ts";
 import { count, plural } from "../words.ts";
 import type { TrainOptions } from "./config.ts";
-import type { TrainConfig } from "./settings.ts";
 import type { Run } from "./runs.ts";
-import { reduceSets, type Source } from "../data/select.ts";
+import type { TrainConfig } from "./settings.ts";
 
 /** What is there now may be less than there was, but not by more than this: ImageNet's 1.3 million images take 80 MB. */
 const MORE_BYTES = 2 ** 27;

@@ -3,23 +3,23 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { formatOf } from "../data/header.ts";
 import { AlexNetError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
 import { replaceFile, readPlainFile } from "../io/files.ts";
 import { firstConvolution, place } from "../net/model.ts";
 import { findNetwork } from "../net/networks.ts";
 import type { Network, Schedule } from "../net/recipe.ts";
-import { openSafetensors } from "../weights/safetensors.ts";
+import { checkOptions } from "../options.ts";
 import { chartsOf, chartSvg, LIGHT, type Curves } from "../pictures/charts.ts";
 import { drawConfusion } from "../pictures/confusion.ts";
 import { filterGrid } from "../pictures/filters.ts";
 import { dataUrl } from "../pictures/raster.ts";
 import { reportPage, type PagePicture } from "../pictures/report_page.ts";
+import { openSafetensors } from "../weights/safetensors.ts";
 import { count, duration, percent, plural } from "../words.ts";
 import { inWords } from "./augment_words.ts";
-import type { TrainConfig } from "./settings.ts";
 import type { EpochRecord, StartEvent } from "./events.ts";
 import { historyCsv, readHistory, type History } from "./history.ts";
 import { findRun, type Run } from "./runs.ts";
+import type { TrainConfig } from "./settings.ts";
 
 export interface ReportOptions {
   /** A path, a name in runs/, or "latest", which it is if not given. */

@@ -1,12 +1,11 @@
 /** Claims of the paper, tried one after the other: every training is kept, so that a list goes on where it stopped. */
 import { cpus } from "node:os";
 import { basename, join } from "node:path";
-import { UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds } from "../options.ts";
-import { replaceFile } from "../io/files.ts";
-import { suggest } from "../suggest.ts";
 import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
-import { given } from "../options.ts";
+import { UsageError } from "../errors.ts";
+import { replaceFile } from "../io/files.ts";
+import { checkOptions, type OptionKinds, given } from "../options.ts";
+import { suggest } from "../suggest.ts";
 import type { Report } from "./events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./reproduce/claims.ts";
 import { markdown, type ClaimResult, type Results } from "./reproduce/results.ts";

@@ -1,13 +1,13 @@
 /** What a run saved, back on a device. */
 import { existsSync } from "node:fs";
 import { CheckpointError } from "../errors.ts";
-import { damageOf, openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
 import type { Model } from "../net/model.ts";
 import type { Sgd } from "../net/sgd.ts";
+import { damageOf, openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
 import { plural } from "../words.ts";
-import type { TrainConfig } from "./settings.ts";
 import type { Run } from "./runs.ts";
 import { isState, type State } from "./session.ts";
+import type { TrainConfig } from "./settings.ts";
 
 export interface Restored {
   readonly mean: Float32Array;

@@ -6,9 +6,8 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utime
 import { basename, dirname, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../io/files.ts";
-import type { TrainConfig } from "./settings.ts";
 import type { StartEvent } from "./events.ts";
-import { parseConfig } from "./settings.ts";
+import { type TrainConfig, parseConfig } from "./settings.ts";
 
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";

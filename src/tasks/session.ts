@@ -1,25 +1,24 @@
 /** The training loop: epochs of steps, validation, checkpoints. */
 import { existsSync } from "node:fs";
-import type { Tensor } from "../engine/tensor.ts";
 import { drawViews, mixedLabels, mixes, viewsOfShare } from "../data/augmentation.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, ColourAxes } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import type { Share } from "../data/share.ts";
-import type { ColourAxes } from "../data/dataset.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
-import { saveCheckpoint } from "../weights/checkpoint.ts";
 import type { Model } from "../net/model.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
 import type { Sgd } from "../net/sgd.ts";
 import type { Ranks } from "../ranks/ranks.ts";
+import { saveCheckpoint } from "../weights/checkpoint.ts";
 import type { Answers } from "./answers.ts";
-import type { TrainConfig } from "./settings.ts";
 import { answerTogether, confusionOf } from "./evaluate.ts";
 import type { EpochRecord, Report } from "./events.ts";
 import { sharedStep, trainingStep, type SharedResult, type Step, type StepResult } from "./passes.ts";
 import type { Run } from "./runs.ts";
-import type { PartResult, SplitModel } from "./split.ts";
 import { addScores, means, noScores, type Means, type Scores } from "./scores.ts";
+import type { TrainConfig } from "./settings.ts";
+import type { PartResult, SplitModel } from "./split.ts";
 import { areAlike, makeAlike } from "./together.ts";
 
 /** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */

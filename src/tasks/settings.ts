@@ -3,9 +3,9 @@
  * config.json of a run, which may be a stranger's.
  */
 import { oneLine, UsageError } from "../errors.ts";
-import { show } from "../options.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import { NO_AUGMENTATION, type Recipe } from "../net/recipe.ts";
+import { show } from "../options.ts";
 import { isAugmentation } from "./augment_option.ts";
 
 /** Every setting that decides the result of a training: what a run keeps in its config.json. */

@@ -1,14 +1,14 @@
 /** Images as a network sees them, made visible again. */
-import { Tape } from "../engine/tape.ts";
-import type { Tensor } from "../engine/tensor.ts";
-import type { Backend } from "../engine/backend.ts";
 import { centreView, drawViews } from "../data/augmentation.ts";
 import type { Dataset, Encoded, Pixels } from "../data/dataset.ts";
 import { BadImage, decodeRecord } from "../data/decode.ts";
 import { readHeader } from "../data/header.ts";
+import type { Backend } from "../engine/backend.ts";
+import { augment, VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { Tape } from "../engine/tape.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { DataError } from "../errors.ts";
 import type { Augmentation, Network } from "../net/recipe.ts";
-import { augment, VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { CELL, ORIGINAL_WIDTH, VERSIONS, type SheetRow } from "../pictures/contact_sheet.ts";
 import type { Raster } from "../pictures/raster.ts";
 import { thumbnail } from "../pictures/thumbnail.ts";

@@ -2,9 +2,9 @@
  * A network that is cut into parts, one on each rank, and the steps it takes there. Beside its part a rank has the whole
  * model, which is what is initialised, tested and saved; weights go from one to the other when something of that is due.
  */
+import { shareOf, type Share } from "../data/share.ts";
 import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import { shareOf, type Share } from "../data/share.ts";
 import { UsageError } from "../errors.ts";
 import { Model } from "../net/model.ts";
 import { partOf, type Cut, type Stage } from "../net/parts.ts";

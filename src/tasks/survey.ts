@@ -1,9 +1,8 @@
 /** What a data set holds: how many images of each class, of what sizes and formats, and which can't be used. */
 import { RecordCache } from "../data/cache.ts";
-import type { Dataset } from "../data/dataset.ts";
+import type { Dataset, Statistics } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
 import { measureStatistics } from "../data/statistics.ts";
-import type { Statistics } from "../data/dataset.ts";
 
 export interface Survey {
   readonly dataset: Dataset;

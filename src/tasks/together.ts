@@ -2,14 +2,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Tensor } from "../engine/tensor.ts";
-import type { Backend } from "../engine/backend.ts";
 import { nameWithin, type Dataset } from "../data/dataset.ts";
 import { shareOf, type Share } from "../data/share.ts";
+import type { DeviceOptions } from "../devices/open.ts";
+import type { Backend } from "../engine/backend.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { RankError, UsageError } from "../errors.ts";
 import type { Ranks } from "../ranks/ranks.ts";
 import type { Answers } from "./answers.ts";
-import type { DeviceOptions } from "../devices/open.ts";
 import { Run } from "./runs.ts";
 
 /** The images of a batch that fall to a rank. @throws UsageError when there are more ranks than images */

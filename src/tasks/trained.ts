@@ -1,15 +1,15 @@
 /** Trained networks, from the name of a run to something that can be computed with. */
-import type { Tensor } from "../engine/tensor.ts";
-import type { Backend } from "../engine/backend.ts";
 import { divide } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
-import type { Checkpoint } from "../weights/checkpoint.ts";
+import { closeSets, openSets, openWhole, reduceSets } from "../data/select.ts";
+import type { Backend } from "../engine/backend.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { Model } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
+import type { Checkpoint } from "../weights/checkpoint.ts";
 import { checkFit } from "./fit.ts";
 import { uploadMean } from "./passes.ts";
 import { compareWithRun, requireData } from "./recorded.ts";
-import { closeSets, openSets, openWhole, reduceSets } from "../data/select.ts";
 import { findWeights, openWeights, type Weights } from "./weights.ts";
 
 /** A network with its weights on a device, and what is subtracted from its images. */

@@ -2,11 +2,11 @@ import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { CheckpointError, UsageError } from "../errors.ts";
-import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
 import { networks } from "../net/networks.ts";
 import type { Network } from "../net/recipe.ts";
-import type { TrainConfig } from "./settings.ts";
+import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
 import { findRun, newestRun, Run, RUNS } from "./runs.ts";
+import type { TrainConfig } from "./settings.ts";
 
 export interface Weights {
   /** The checkpoint file. */

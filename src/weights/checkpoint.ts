@@ -3,12 +3,11 @@
  * (`preprocessing.mean`) and, where training is to go on, the velocities (`velocity.NAME`); the metadata hold the
  * network's name, the class names, and the state of the training as JSON.
  */
-import type { Tensor } from "../engine/tensor.ts";
-import { format } from "../engine/tensor.ts";
+import { type Tensor, format } from "../engine/tensor.ts";
 import { CheckpointError, ShapeError } from "../errors.ts";
-import { checkOptions, show, type OptionKinds } from "../options.ts";
 import { layerOf, type Model } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
+import { checkOptions, show, type OptionKinds } from "../options.ts";
 import {
   openSafetensors,
   writeSafetensors,

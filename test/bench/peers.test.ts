@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
-import { place } from "../../src/net/model.ts";
-import { findNetwork } from "../../src/net/networks.ts";
-import { contestants, missingInJavaScript, missingInPython } from "../../bench/peers/contestants.ts";
 import { logitsError, productError, repeated } from "../../bench/peers/contestant.ts";
+import { contestants, missingInJavaScript, missingInPython } from "../../bench/peers/contestants.ts";
 import { parseOutcome, verify } from "../../bench/peers/job.ts";
 import { parsePeersArguments } from "../../bench/peers/main.ts";
 import { nets } from "../../bench/peers/nets.ts";
-import { onnxModel } from "../../src/weights/export/onnx.ts";
 import { compare, losses, Rows, table, type Piece } from "../../bench/peers/rows.ts";
 import { runContestant } from "../../bench/peers/run.ts";
+import { place } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import { onnxModel } from "../../src/weights/export/onnx.ts";
 
 const piece = (result: string): Piece => ({
   task: "matmul",

@@ -1,7 +1,5 @@
 /** Every suite from end to end, at sizes of a toy, with what it computes checked; times are not looked at. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import type { Backend } from "../../src/engine/backend.ts";
-import { small } from "../../src/net/cifar_networks.ts";
 import type { Bench } from "../../bench/bench.ts";
 import { openBenchDevice } from "../../bench/devices.ts";
 import { layerPiece, namedLayers } from "../../bench/layer_piece.ts";
@@ -14,6 +12,8 @@ import { loader } from "../../bench/suites/loader.ts";
 import { matmul } from "../../bench/suites/matmul.ts";
 import { predict } from "../../bench/suites/predict.ts";
 import { step } from "../../bench/suites/step.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { small } from "../../src/net/cifar_networks.ts";
 import { benchOn, ONCE, referenceDevice, toy } from "./toy.ts";
 
 // Processes take their time on a busy machine.

@@ -1,12 +1,12 @@
 /** A network with every kind of layer, small enough for plain loops, and devices to time it on. */
-import type { Backend } from "../../src/engine/backend.ts";
-import { openReference } from "../../src/engine/reference.ts";
-import { averagePool, conv, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "../../src/net/layers.ts";
-import { small } from "../../src/net/cifar_networks.ts";
-import type { Network } from "../../src/net/recipe.ts";
 import { Bench, type Limits } from "../../bench/bench.ts";
 import type { BenchDevice } from "../../bench/devices.ts";
 import { FORMAT, times, type Results, type Row } from "../../bench/results.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { small } from "../../src/net/cifar_networks.ts";
+import { averagePool, conv, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "../../src/net/layers.ts";
+import type { Network } from "../../src/net/recipe.ts";
 
 export const toy: Network = {
   ...small,

@@ -1,7 +1,7 @@
 /** What a person sees at a terminal: colours, and a line of progress that is written over. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cliAtTerminal, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
 import { join } from "node:path";
+import { cliAtTerminal, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);
 

@@ -1,8 +1,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { descendAll, openArchive } from "../../src/data/archive.ts";
-import { openFile } from "../../src/io/bytes.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { Unpacking } from "../../src/data/unpacking.ts";
+import { openFile } from "../../src/io/bytes.ts";
 import { plain, tar, temporaryFolder } from "./fixtures.ts";
 import { bytesOf, complaint, list, maker } from "./sets.ts";
 

@@ -6,10 +6,10 @@ import {
   testViews,
   type AugmentationOptions,
 } from "../../src/data/augmentation.ts";
-import { jitterMatrix } from "../../src/data/jitter.ts";
-import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
+import { jitterMatrix } from "../../src/data/jitter.ts";
 import { measureStatistics, principalAxes } from "../../src/data/statistics.ts";
+import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { expectClose } from "../support/data.ts";
 

@@ -3,11 +3,11 @@
  * libjpeg-turbo and by the WebAssembly build, which must not differ in anything.
  */
 import { describe, expect, test } from "bun:test";
-import { loadKernels } from "../../src/wasm/build.ts";
 import { Decoder } from "../../src/data/decode.ts";
 import { openJpeg } from "../../src/data/jpeg.ts";
 import { findTurbojpeg, openTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { openTurbojpegWasm } from "../../src/native/turbojpeg_wasm.ts";
+import { loadKernels } from "../../src/wasm/build.ts";
 import formats from "../golden/formats.json";
 import { mutate } from "../support/mutate.ts";
 import { outcome } from "./fixtures.ts";

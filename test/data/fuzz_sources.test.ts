@@ -7,9 +7,9 @@ import { readFileSync, statSync } from "node:fs";
 import { basename, join, sep } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
+import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 import { gnuLongName, pax, plain, tar, temporaryFolder, writeFiles, type Files } from "./fixtures.ts";
 import { devkitFiles, ilsvrc, type Photo } from "./imagenet_fixture.ts";
-import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

@@ -3,8 +3,8 @@ import { join } from "node:path";
 import type { Dataset, Encoded } from "../../src/data/dataset.ts";
 import { alone } from "../../src/data/decoding.ts";
 import { createLoader, RecordCache, type Batch, type LoaderOptions } from "../../src/data/loader.ts";
-import { DataError } from "../../src/errors.ts";
 import { openDataset } from "../../src/data/open.ts";
+import { DataError } from "../../src/errors.ts";
 import { plain } from "./fixtures.ts";
 
 const SIDE = 4;

@@ -2,11 +2,10 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Encoded, Pixels } from "../../src/data/dataset.ts";
+import type { Encoded, Pixels, Statistics } from "../../src/data/dataset.ts";
 import { openDecoder } from "../../src/data/decode.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
-import type { Statistics } from "../../src/data/dataset.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { expectClose } from "../support/data.ts";
 import { drawn, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";

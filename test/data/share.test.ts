@@ -5,8 +5,8 @@ import type { Dataset } from "../../src/data/dataset.ts";
 import { createLoader, type Batch, type LoaderOptions } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
 import { shareOf } from "../../src/data/share.ts";
-import { DataError, ShapeError } from "../../src/errors.ts";
 import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
+import { DataError, ShapeError } from "../../src/errors.ts";
 
 const SIDE = 8;
 const BYTES = SIDE * SIDE * 3;

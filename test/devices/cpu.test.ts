@@ -1,11 +1,11 @@
 /** How the CPU backend runs things: order, memory, errors, many commands, other kernels than its own. */
 import { afterAll, describe, expect, test } from "bun:test";
-import type { Buffer } from "../../src/engine/backend.ts";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
-import { addKernel } from "../../src/engine/tape.ts";
+import type { Buffer } from "../../src/engine/backend.ts";
 import { conv2dBackwardW, conv2dForward } from "../../src/engine/ops/conv2d.ts";
 import { linearForward } from "../../src/engine/ops/linear.ts";
 import { lrnForward } from "../../src/engine/ops/lrn.ts";
+import { addKernel } from "../../src/engine/tape.ts";
 import { DeviceError, UsageError } from "../../src/errors.ts";
 import { failing, missing, nowhere, scale, slow } from "./cpu_fixture.ts";
 

@@ -1,11 +1,11 @@
 /** Matrix products, in WebAssembly and by BLAS, against sums in 64 bits. */
 import { describe, expect, test } from "bun:test";
 import { openBlas } from "../../src/devices/cpu/blas.ts";
-import { loadKernels } from "../../src/wasm/build.ts";
 import { PACK_BYTES, wasmGemm, type Gemm } from "../../src/devices/cpu/gemm.ts";
-import { instantiate } from "../../src/wasm/wasm.ts";
 import { findBlas } from "../../src/native/libraries.ts";
 import { Purpose, Random } from "../../src/random.ts";
+import { loadKernels } from "../../src/wasm/build.ts";
+import { instantiate } from "../../src/wasm/wasm.ts";
 
 const memory = new WebAssembly.Memory({ initial: 200, maximum: 65536, shared: true });
 const PACKING = 65_536;

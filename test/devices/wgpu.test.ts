@@ -1,12 +1,12 @@
 import { totalmem } from "node:os";
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
-import { view, type Backend } from "../../src/engine/backend.ts";
-import { kernel, line } from "../../src/engine/kernel.ts";
-import { openReference } from "../../src/engine/reference.ts";
 import { listAdapters, openWgpu, type WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import { loadWgpu } from "../../src/devices/wgpu/library.ts";
-import { DeviceError } from "../../src/errors.ts";
+import { view, type Backend } from "../../src/engine/backend.ts";
+import { kernel, line } from "../../src/engine/kernel.ts";
 import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { DeviceError } from "../../src/errors.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { describeBackends } from "../support/backends.ts";
 import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };

@@ -2,8 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { findParallelWorkgroups } from "../../src/devices/wgpu/parallel.ts";
 import type { Parts } from "../../src/devices/wgpu/parts.ts";
-import { leastTime } from "../../src/devices/wgpu/timers.ts";
 import type { Timer } from "../../src/devices/wgpu/queue.ts";
+import { leastTime } from "../../src/devices/wgpu/timers.ts";
 import { timeCandidates } from "../../src/devices/wgpu/tuner.ts";
 import { DeviceError } from "../../src/errors.ts";
 

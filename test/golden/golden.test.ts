@@ -4,12 +4,12 @@
  * parameters in the first training step; the losses of ten training steps, dropout and SGD included.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/engine/tape.ts";
 import type { Backend } from "../../src/engine/backend.ts";
+import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { poolOf } from "../../src/engine/pool.ts";
+import { Tape } from "../../src/engine/tape.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { Purpose, Random, streamKey } from "../../src/random.ts";
 import { describeBackends, type TestBackend } from "../support/backends.ts";

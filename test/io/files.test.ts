@@ -12,6 +12,7 @@ import {
   writeSync,
 } from "node:fs";
 import { join } from "node:path";
+import { AlexNetError } from "../../src/errors.ts";
 import {
   appendToFile,
   openToRead,
@@ -22,7 +23,6 @@ import {
   replaceFileSync,
   requirePlainFolder,
 } from "../../src/io/files.ts";
-import { AlexNetError } from "../../src/errors.ts";
 import { temporaryFolder } from "../support/cli.ts";
 
 const folder = temporaryFolder();

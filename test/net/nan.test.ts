@@ -1,5 +1,6 @@
 /** A NaN anywhere in a network reaches the loss, which is what a training looks at. */
 import { test, expect } from "bun:test";
+import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import {
   averagePool,
@@ -17,7 +18,6 @@ import {
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
-import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { describeBackends } from "../support/backends.ts";
 import { randomArray } from "../support/data.ts";
 

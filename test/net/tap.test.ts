@@ -1,10 +1,10 @@
 /** What comes out of a layer in the middle of a network. */
 import { describe, expect, test } from "bun:test";
-import { Tape } from "../../src/engine/tape.ts";
 import { openReference } from "../../src/engine/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import { small } from "../../src/net/cifar_networks.ts";
 import { conv, dropout, fc, maxPool, relu } from "../../src/net/layers.ts";
 import { Model, place } from "../../src/net/model.ts";
-import { small } from "../../src/net/cifar_networks.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { findTap } from "../../src/net/tap.ts";

@@ -3,10 +3,10 @@
  * float64; and what each backend makes of it against the plain loops in float64.
  */
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/engine/tape.ts";
-import type { Tensor } from "../../src/engine/tensor.ts";
 import type { Backend, HostArray } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
+import type { Tensor } from "../../src/engine/tensor.ts";
 import { describeBackends } from "./backends.ts";
 import { expectClose, randomArray, type Numbers } from "./data.ts";
 

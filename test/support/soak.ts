@@ -1,11 +1,11 @@
 /** What is held while thousands of steps, or hundreds of trainings, follow each other. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend } from "../../src/engine/backend.ts";
 import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { temporaryFolder } from "../../src/io/temporary.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { train } from "../../src/tasks/train.ts";
-import { temporaryFolder } from "../../src/io/temporary.ts";
 import { drawn, firstBatches, trainer } from "./training.ts";
 
 /** What a process and a backend hold at a moment. */

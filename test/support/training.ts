@@ -1,11 +1,11 @@
 /** Training steps on a given device, without commands and files. */
-import type { Backend } from "../../src/engine/backend.ts";
-import { poolOf } from "../../src/engine/pool.ts";
 import { drawViews, mixedLabels } from "../../src/data/augmentation.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { createLoader, type Batch } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { poolOf } from "../../src/engine/pool.ts";
 import { Model } from "../../src/net/model.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { freshSchedule, rateAt } from "../../src/net/schedule.ts";

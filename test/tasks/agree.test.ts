@@ -9,8 +9,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Backend } from "../../src/engine/backend.ts";
 import { openDataset } from "../../src/data/open.ts";
+import type { Backend } from "../../src/engine/backend.ts";
 import { cifar18 } from "../../src/net/cifar_networks.ts";
 import { backends, describeBackends } from "../support/backends.ts";
 import { largestError, type Numbers } from "../support/data.ts";

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Answers, interval95, mostProbable } from "../../src/tasks/answers.ts";
 import { csvLine, writeCsv } from "../../src/io/csv.ts";
+import { Answers, interval95, mostProbable } from "../../src/tasks/answers.ts";
 import { means } from "../../src/tasks/scores.ts";
 import { temporaryFolder } from "../support/cli.ts";
 

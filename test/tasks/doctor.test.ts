@@ -2,9 +2,9 @@
 import { describe, expect, test } from "bun:test";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { openReference } from "../../src/engine/reference.ts";
 import { asView, type Backend, type Buffer } from "../../src/engine/backend.ts";
 import { access, type BufferSpec } from "../../src/engine/kernel.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { kernelCases } from "../../src/tasks/doctor/kernel_cases.ts";
 import { checkVariant, variantsOf } from "../../src/tasks/doctor/kernel_check.ts";
 import { checkKernels, wordsOf } from "../../src/tasks/doctor/kernels.ts";

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
+import { centreView } from "../../src/data/augmentation.ts";
 import { openReference } from "../../src/engine/reference.ts";
+import { small } from "../../src/net/cifar_networks.ts";
 import { fc } from "../../src/net/layers.ts";
 import { Model } from "../../src/net/model.ts";
-import { small } from "../../src/net/cifar_networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { occlude } from "../../src/tasks/occlusion.ts";
-import { centreView } from "../../src/data/augmentation.ts";
 import { probabilities, uploadMean } from "../../src/tasks/passes.ts";
 import { train } from "../../src/tasks/train.ts";
 import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";

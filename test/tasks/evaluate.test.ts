@@ -3,19 +3,19 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
-import { openReference } from "../../src/engine/reference.ts";
 import { openDataset } from "../../src/data/open.ts";
-import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
+import { openDevice } from "../../src/devices/open.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { Answers } from "../../src/tasks/answers.ts";
 import { classify } from "../../src/tasks/classify.ts";
-import { openDevice } from "../../src/devices/open.ts";
 import { evaluate, type EvaluateOptions } from "../../src/tasks/evaluate.ts";
 import { writeSubmission } from "../../src/tasks/submission.ts";
 import { openTrained } from "../../src/tasks/trained.ts";
-import { challengeNumber, ilsvrc, photos } from "../data/imagenet_fixture.ts";
+import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { writeFiles } from "../data/fixtures.ts";
+import { challengeNumber, ilsvrc, photos } from "../data/imagenet_fixture.ts";
 import { cli, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);

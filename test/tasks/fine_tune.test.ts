@@ -3,12 +3,12 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
+import { layersNamed, ratesNamed } from "../../src/net/layer_names.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import { openSafetensors } from "../../src/weights/safetensors.ts";
 import type { TrainOptions } from "../../src/tasks/config.ts";
 import type { TrainConfig } from "../../src/tasks/settings.ts";
-import { layersNamed, ratesNamed } from "../../src/net/layer_names.ts";
 import { train } from "../../src/tasks/train.ts";
+import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);

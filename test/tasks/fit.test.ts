@@ -1,13 +1,13 @@
 /** Whether a batch fits a device, with the largest one that does. */
 import { describe, expect, test } from "bun:test";
-import type { Backend } from "../../src/engine/backend.ts";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
-import { openReference } from "../../src/engine/reference.ts";
 import { openWgpu } from "../../src/devices/wgpu/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
+import { VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { alexnet, findNetwork } from "../../src/net/networks.ts";
-import { VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { checkFit, heldBytes, largestTensorBytes, type Work } from "../../src/tasks/fit.ts";
 import { probabilities, trainingStep, uploadMean } from "../../src/tasks/passes.ts";

@@ -17,13 +17,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
-import { openCheckpoint } from "../../src/weights/checkpoint.ts";
+import { lockFolder } from "../../src/io/lock.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { changeConfig } from "../../src/tasks/config.ts";
 import { readHistory } from "../../src/tasks/history.ts";
-import { lockFolder } from "../../src/io/lock.ts";
 import { findRun, namedRun, type Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
+import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 import { ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 

@@ -7,8 +7,8 @@ import { openDataset } from "../../src/data/open.ts";
 import type { EpochRecord } from "../../src/tasks/events.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { train } from "../../src/tasks/train.ts";
-import { ilsvrc, photos } from "../data/imagenet_fixture.ts";
 import { temporaryFolder } from "../data/fixtures.ts";
+import { ilsvrc, photos } from "../data/imagenet_fixture.ts";
 
 setDefaultTimeout(300_000);
 

@@ -17,8 +17,8 @@ import { openDataset } from "../../src/data/open.ts";
 import { UsageError } from "../../src/errors.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { pack, type PackOptions } from "../../src/tasks/pack.ts";
-import { damagedProgressive } from "../data/golden_pictures.ts";
 import { CMYK, drawn, tar, temporaryFolder, withOrientation, writeFiles, type Files } from "../data/fixtures.ts";
+import { damagedProgressive } from "../data/golden_pictures.ts";
 import { complaint } from "../data/sets.ts";
 import { packer, photoFiles, picture, SIDE, small } from "./pack_fixture.ts";
 

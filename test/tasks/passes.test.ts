@@ -1,11 +1,11 @@
 /** Steps and passes on real backends: nothing leaks, a batch can be learned by heart. */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { centreView, testViews } from "../../src/data/augmentation.ts";
+import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
-import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
-import { centreView, testViews } from "../../src/data/augmentation.ts";
-import { conv, fc, maxPool, relu } from "../../src/net/layers.ts";
 import { cifar13, small } from "../../src/net/cifar_networks.ts";
+import { conv, fc, maxPool, relu } from "../../src/net/layers.ts";
 import { MODERN_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
 import { probabilities } from "../../src/tasks/passes.ts";
 import { describeBackends } from "../support/backends.ts";

@@ -4,12 +4,12 @@ import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { openReference } from "../../src/engine/reference.ts";
-import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
-import { Model } from "../../src/net/model.ts";
 import { small } from "../../src/net/cifar_networks.ts";
+import { Model } from "../../src/net/model.ts";
 import { drawAnswers } from "../../src/pictures/answers.ts";
 import { classOfFolder } from "../../src/tasks/images.ts";
 import { predict, type Prediction } from "../../src/tasks/predict.ts";
+import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { drawn, plain, writeFiles } from "../data/fixtures.ts";
 import { cli, figurePng, temporaryFolder } from "../support/cli.ts";
 

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { closeSets } from "../../src/data/select.ts";
 import { CheckpointError, DataError, UsageError } from "../../src/errors.ts";
 import type { TrainOptions } from "../../src/tasks/config.ts";
 import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { StartEvent, TrainEvent } from "../../src/tasks/events.ts";
 import { features } from "../../src/tasks/features.ts";
 import { Run } from "../../src/tasks/runs.ts";
-import { closeSets } from "../../src/data/select.ts";
 import { similar } from "../../src/tasks/similar.ts";
 import { train } from "../../src/tasks/train.ts";
 import { openTrained, setsFor } from "../../src/tasks/trained.ts";

@@ -2,14 +2,14 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openCheckpoint } from "../../src/weights/checkpoint.ts";
-import { draw } from "../../src/tasks/draw.ts";
 import { lockFolder } from "../../src/io/lock.ts";
+import { draw } from "../../src/tasks/draw.ts";
 import { pack } from "../../src/tasks/pack.ts";
 import { predict } from "../../src/tasks/predict.ts";
 import { report } from "../../src/tasks/report.ts";
 import { Run } from "../../src/tasks/runs.ts";
 import { train } from "../../src/tasks/train.ts";
+import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 setDefaultTimeout(120_000);

@@ -4,15 +4,15 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, DataError, DivergedError, UsageError } from "../../src/errors.ts";
-import { openCheckpoint } from "../../src/weights/checkpoint.ts";
-import { openSafetensors } from "../../src/weights/safetensors.ts";
+import { LockedError } from "../../src/io/lock.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
 import type { TrainOptions } from "../../src/tasks/config.ts";
 import { evaluate } from "../../src/tasks/evaluate.ts";
 import type { TrainEvent } from "../../src/tasks/events.ts";
-import { LockedError } from "../../src/io/lock.ts";
 import { train } from "../../src/tasks/train.ts";
+import { openCheckpoint } from "../../src/weights/checkpoint.ts";
+import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
 
 // Far more than it takes, for busy machines.

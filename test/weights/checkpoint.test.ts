@@ -3,11 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openReference } from "../../src/engine/reference.ts";
 import { CheckpointError } from "../../src/errors.ts";
-import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
-import { Model } from "../../src/net/model.ts";
 import { cifar18, reluOrTanh, small } from "../../src/net/cifar_networks.ts";
-import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
+import { Model } from "../../src/net/model.ts";
 import { Sgd } from "../../src/net/sgd.ts";
+import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
+import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
 import { temporaryFolder } from "../support/cli.ts";
 
 const folder = temporaryFolder();

@@ -1,8 +1,8 @@
 /** ONNX graphs, computed by plain loops, give what the networks give: all kinds of layers, with odd sizes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../src/engine/tape.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
+import { Tape } from "../../src/engine/tape.ts";
 import { networkGraph } from "../../src/weights/export/graph.ts";
 import { onnxModel } from "../../src/weights/export/onnx.ts";
 import * as L from "../../src/net/layers.ts";

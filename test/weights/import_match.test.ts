@@ -1,12 +1,12 @@
 /** Which network weights of others belong to, and which of a file's tensors they are: by names and shapes alone. */
 import { describe, expect, test } from "bun:test";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
+import { place } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { findDictionaries } from "../../src/weights/import/dictionary.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { Unknown } from "../../src/weights/import/pickle.ts";
 import type { SourceLayer, SourceTensor, WeightFile } from "../../src/weights/import/source.ts";
-import { place } from "../../src/net/model.ts";
-import { findNetwork } from "../../src/net/networks.ts";
 
 const fileOf = (...dictionaries: WeightFile["dictionaries"]): WeightFile => ({
   ...{ path: "file", format: "Caffe", dictionaries, metadata: {}, close: async () => {} },

@@ -3,10 +3,10 @@
  * the words of each synset, and the numbers of the images to validate with, a line each in the order of their names.
  */
 import { DataError } from "../../errors.ts";
-import { descend, openArchive } from "../archive.ts";
 import { excerpt, readText, readWhole, type Bytes } from "../../io/bytes.ts";
-import type { Listing } from "../listing.ts";
 import { plural } from "../../words.ts";
+import { descend, openArchive } from "../archive.ts";
+import type { Listing } from "../listing.ts";
 import { readVariable, type Struct } from "./matlab.ts";
 import { SYNSET } from "./synsets.ts";
 

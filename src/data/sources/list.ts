@@ -4,8 +4,8 @@
  */
 import { dirname } from "node:path";
 import { DataError, oneLine } from "../../errors.ts";
-import { plural } from "../../words.ts";
 import { excerpt, openFile, readText } from "../../io/bytes.ts";
+import { plural } from "../../words.ts";
 import { asStored, filesBelow } from "../folder.ts";
 import { formatByName } from "../names.ts";
 import { byBytes, distinct, inParts } from "./classes.ts";

@@ -1,14 +1,12 @@
 /** What `bun run pack` wrote. */
 import { DataError } from "../../errors.ts";
-import { readText, readWhole, type Bytes } from "../../io/bytes.ts";
-import type { Dataset, Encoded, Pixels } from "../dataset.ts";
-import type { Place } from "../../io/bytes.ts";
-import { holderOf, type Listing } from "../listing.ts";
+import { readText, readWhole, type Bytes, type Place } from "../../io/bytes.ts";
 import { fromNpy } from "../../io/npy.ts";
+import type { Dataset, Encoded, Pixels, Statistics } from "../dataset.ts";
+import { holderOf, type Listing } from "../listing.ts";
 import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, toHex, type Pack, type Part } from "../pack.ts";
 import { verify } from "../reading.ts";
 import { readShardIndex, type ShardIndex } from "../shard.ts";
-import type { Statistics } from "../dataset.ts";
 import type { Source } from "./source.ts";
 
 export const packed: Source = {

@@ -1,7 +1,7 @@
 /** The labels in a WebDataset: numbers, names, or both, and names of numbers beside the shards. */
 import { DataError, oneLine } from "../../errors.ts";
-import { plural } from "../../words.ts";
 import { excerpt, readText } from "../../io/bytes.ts";
+import { plural } from "../../words.ts";
 import type { Listing } from "../listing.ts";
 import { distinct } from "./classes.ts";
 import { classNames, unlike } from "./synsets.ts";

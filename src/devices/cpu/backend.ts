@@ -3,9 +3,6 @@
  * the machine's BLAS where there is one. The main thread only writes commands and never blocks.
  */
 import { fileURLToPath } from "node:url";
-import { refuseInComputeWorker } from "../compute_worker.ts";
-import { DeviceError, UsageError } from "../../errors.ts";
-import { findBlas } from "../../native/libraries.ts";
 import {
   asView,
   checkAllocation,
@@ -17,8 +14,11 @@ import {
   type HostArray,
 } from "../../engine/backend.ts";
 import type { ElementType, Kernel } from "../../engine/kernel.ts";
-import { plural } from "../../words.ts";
+import { DeviceError, UsageError } from "../../errors.ts";
+import { findBlas } from "../../native/libraries.ts";
 import { loadKernels } from "../../wasm/build.ts";
+import { plural } from "../../words.ts";
+import { refuseInComputeWorker } from "../compute_worker.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
 import { cpuKernels } from "./kernels/index.ts";
 import { Queue } from "./queue.ts";

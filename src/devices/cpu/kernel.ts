@@ -1,6 +1,6 @@
 /** What a kernel of the CPU backend is made of: a plan, computed from the uniforms alone, and code for one item. */
-import type { Gemm } from "./gemm.ts";
 import type { WasmKernels } from "../../wasm/wasm.ts";
+import type { Gemm } from "./gemm.ts";
 
 export type Uniforms = Readonly<Record<string, number>>;
 /** Where the kernel's buffers begin, in bytes. */

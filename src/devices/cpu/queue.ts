@@ -1,6 +1,6 @@
 /** The main thread's end of the ring: numbers the kernels, holds back what does not fit, and gives memory back in time. */
-import { DeviceError } from "../../errors.ts";
 import type { KernelTime } from "../../engine/backend.ts";
+import { DeviceError } from "../../errors.ts";
 import type { Heap } from "./heap.ts";
 import {
   CLOSE,

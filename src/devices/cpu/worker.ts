@@ -1,13 +1,13 @@
 /** A compute worker: goes through the ring's commands, and is the only kind of thread here that ever blocks. */
-import type { BlasLibrary } from "../../native/libraries.ts";
 import { elementType, type Elements, type ElementType, type Kernel } from "../../engine/kernel.ts";
+import type { BlasLibrary } from "../../native/libraries.ts";
+import { instantiate } from "../../wasm/wasm.ts";
 import { enterComputeWorker } from "../compute_worker.ts";
 import { openBlas } from "./blas.ts";
 import { wasmGemm } from "./gemm.ts";
 import type { CpuKernel, Machine } from "./kernel.ts";
 import { cpuKernels } from "./kernels/index.ts";
 import { CLOSE, DECLARE, noArguments, Ring, type Arguments } from "./ring.ts";
-import { instantiate } from "../../wasm/wasm.ts";
 
 declare const self: {
   onmessage: ((event: { data: WorkerSetup }) => void) | null;

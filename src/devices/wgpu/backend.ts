@@ -1,8 +1,5 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
 import { totalmem } from "node:os";
-import { refuseInComputeWorker } from "../compute_worker.ts";
-import { DeviceError, UsageError } from "../../errors.ts";
-import { ownCacheFolder } from "../../native/cache.ts";
 import {
   checkAllocation,
   checkElements,
@@ -13,18 +10,21 @@ import {
   type HostArray,
 } from "../../engine/backend.ts";
 import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import { DeviceError, UsageError } from "../../errors.ts";
+import { ownCacheFolder } from "../../native/cache.ts";
+import { refuseInComputeWorker } from "../compute_worker.ts";
 import type { AdapterKind } from "./adapters.ts";
 import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
 import { versionOf } from "./library.ts";
 import { Measurements } from "./measurements.ts";
 import { measureParallelWorkgroups, parallelWorkgroups } from "./parallel.ts";
+import type { Clock } from "./parts.ts";
 import { Pipelines } from "./pipelines.ts";
 import { Queue } from "./queue.ts";
 import { countObjects, type Counts } from "./report.ts";
 import { Staging } from "./staging.ts";
 import { createClock } from "./timers.ts";
-import type { Clock } from "./parts.ts";
 import { Tuner } from "./tuner.ts";
 
 export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";

@@ -1,7 +1,7 @@
 /** Buffers on the device, and the bind groups that give them to kernels. */
-import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 import { ELEMENT_BYTES, type Buffer, type BufferView } from "../../engine/backend.ts";
 import { access, type ElementType } from "../../engine/kernel.ts";
+import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 import { begin } from "./arguments.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";

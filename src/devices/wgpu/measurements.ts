@@ -4,10 +4,10 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
+import type { Kernel } from "../../engine/kernel.ts";
 import { oneLine } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
-import type { Kernel } from "../../engine/kernel.ts";
 
 /** The fastest of a kernel and its variants for a shape, and the times that say so. */
 export interface Choice {

@@ -2,8 +2,8 @@
  * How many workgroups a GPU runs at once, which WebGPU does not tell: as long as there are fewer, a kernel takes no
  * longer with twice as many.
  */
-import { DeviceError } from "../../errors.ts";
 import { kernel, type Kernel } from "../../engine/kernel.ts";
+import { DeviceError } from "../../errors.ts";
 import type { AdapterKind } from "./adapters.ts";
 import type { Device } from "./device.ts";
 import type { Measurements } from "./measurements.ts";

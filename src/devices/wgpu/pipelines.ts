@@ -1,6 +1,6 @@
 /** Kernels on the device: the layout of their arguments, and their WGSL compiled, once each. */
-import { DeviceError } from "../../errors.ts";
 import { access, type Kernel, type Variant, type Workgroups } from "../../engine/kernel.ts";
+import { DeviceError } from "../../errors.ts";
 import { begin } from "./arguments.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";

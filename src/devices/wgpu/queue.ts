@@ -1,5 +1,6 @@
 /** What is queued: kernels encoded into one compute pass, and their uniforms, until they are submitted together. */
 import { ptr } from "bun:ffi";
+import type { KernelTime } from "../../engine/backend.ts";
 import { DeviceError } from "../../errors.ts";
 import { begin, type Address } from "./arguments.ts";
 import { createBuffer, roundUp } from "./buffers.ts";
@@ -7,7 +8,6 @@ import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
 import type { Pipeline, Program } from "./pipelines.ts";
 import { pointers, Usage } from "./structs.ts";
-import type { KernelTime } from "../../engine/backend.ts";
 
 /** Room for the uniforms of one submission: 4,096 kernels at the largest alignment that there is (256). */
 const UNIFORM_BYTES = 1 << 20;

@@ -1,6 +1,6 @@
 /** What times kernels: each runs in a compute pass of its own, between two readings of a clock. */
-import { DeviceError } from "../../errors.ts";
 import type { KernelTime } from "../../engine/backend.ts";
+import { DeviceError } from "../../errors.ts";
 import { begin, type Address } from "./arguments.ts";
 import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";

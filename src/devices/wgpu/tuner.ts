@@ -5,9 +5,9 @@
  * It does not change results as long as a driver fuses multiplications and additions in all of them or in none: variants
  * sum in the same order. Where that must be certain, tuning is switched off, and the kernel's own WGSL runs.
  */
-import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import { asView, type Buffer, type BufferView } from "../../engine/backend.ts";
 import { access, type Variant } from "../../engine/kernel.ts";
+import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import type { Measurements } from "./measurements.ts";
 import type { Parts } from "./parts.ts";
 import type { Pipeline, Program } from "./pipelines.ts";

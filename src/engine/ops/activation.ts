@@ -6,11 +6,11 @@
  *
  * NaN stays NaN in each of them, and ReLU's gradient passes where y is NaN.
  */
+import { view } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
+import { kernel, line, type Kernel } from "../kernel.ts";
 import { pieces } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { view } from "../backend.ts";
-import { kernel, line, type Kernel } from "../kernel.ts";
 import reluForwardWgsl from "../../../kernels/wgsl/relu_forward.wgsl" with { type: "text" };
 import reluBackwardWgsl from "../../../kernels/wgsl/relu_backward.wgsl" with { type: "text" };
 import tanhForwardWgsl from "../../../kernels/wgsl/tanh_forward.wgsl" with { type: "text" };

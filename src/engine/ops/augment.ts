@@ -18,11 +18,11 @@
  * pixels: N × S × S × 3 bytes, mean: S × S × 3, views: N × 32, x: 3 × crop × crop × N. x may be of the first images only,
  * where those behind are others' partners.
  */
-import { format, type Tensor } from "../tensor.ts";
-import { tapeFor } from "../inputs.ts";
-import { kernel, line, type Elements } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { requireWhole } from "../../options.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line, type Elements } from "../kernel.ts";
+import { format, type Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/augment.wgsl" with { type: "text" };
 
 /** How many numbers describe the view of one image. */

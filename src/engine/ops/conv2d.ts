@@ -11,11 +11,11 @@
  *
  * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
  */
-import { tapeFor } from "../inputs.ts";
-import { format, type Tensor } from "../tensor.ts";
-import { kernel, line, type Workgroups } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line, type Workgroups } from "../kernel.ts";
+import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";

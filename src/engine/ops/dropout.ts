@@ -8,12 +8,12 @@
  * shared out, the index is that in the whole of it: element (f, n) of features × `images` has index f · whole + first + n,
  * image n being `first` + n of `whole`; of the b-th block of features, `first` is b times its size.
  */
-import { tapeFor } from "../inputs.ts";
-import type { Tensor } from "../tensor.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../../options.ts";
 import { threefry } from "../../random.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import type { Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/dropout.wgsl" with { type: "text" };
 
 export interface DropoutOptions {

@@ -9,12 +9,12 @@
  * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, which lies in memory in the same order.
  * Weights too large for one binding (fc6 has 151 MB) are worked on in runs of whole rows.
  */
+import { ShapeError } from "../../errors.ts";
+import { view, type Buffer, type BufferView } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
+import { kernel } from "../kernel.ts";
 import { pieces } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
-import { view, type Buffer, type BufferView } from "../backend.ts";
-import { kernel } from "../kernel.ts";
-import { ShapeError } from "../../errors.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import forwardWgsl from "../../../kernels/wgsl/linear_forward.wgsl" with { type: "text" };

@@ -6,11 +6,11 @@
  *
  * x: C × H × W × N, w: O × OH × OW × C × KH × KW, b: O × OH × OW, y: O × OH × OW × N.
  */
-import { tapeFor } from "../inputs.ts";
-import { format, type Tensor } from "../tensor.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole } from "../../options.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { imageShape, positions } from "./shapes.ts";
 import forwardWgsl from "../../../kernels/wgsl/local2d_forward.wgsl" with { type: "text" };

@@ -10,11 +10,11 @@
  *
  * x, y, s: C × H × W × N. The paper's α is not divided by n; PyTorch's and Caffe's is.
  */
-import { tapeFor } from "../inputs.ts";
-import { format, type Tensor } from "../tensor.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import { format, type Tensor } from "../tensor.ts";
 import forwardWgsl from "../../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
 

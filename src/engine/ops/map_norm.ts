@@ -8,11 +8,11 @@
  *
  * x, y, s: C × H × W × N.
  */
-import { tapeFor } from "../inputs.ts";
-import type { Tensor } from "../tensor.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import type { Tensor } from "../tensor.ts";
 import { imageShape } from "./shapes.ts";
 import forwardWgsl from "../../../kernels/wgsl/map_norm_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/map_norm_backward.wgsl" with { type: "text" };

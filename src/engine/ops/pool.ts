@@ -8,11 +8,11 @@
  *
  * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that hold it.
  */
-import { tapeFor } from "../inputs.ts";
-import type { Tensor } from "../tensor.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import type { Tensor } from "../tensor.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
 import maxBackwardWgsl from "../../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };

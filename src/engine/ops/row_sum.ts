@@ -1,8 +1,8 @@
 /** Sums of rows, y[i] = Σ_j x[i, j]: the gradient of a bias that was added to every element of its row. */
-import type { Owner, Tensor } from "../tensor.ts";
 import type { Backend } from "../backend.ts";
 import { kernel, line } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
+import type { Owner, Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/row_sum.wgsl" with { type: "text" };
 
 /** Adds to the gradient of bias b (one number a row) the sums of the rows of dy. */

@@ -4,13 +4,13 @@
  *   v ← momentum · v − decay · rate · w − rate · dw
  *   w ← w + v
  */
-import { checkInputs } from "../inputs.ts";
-import { pieces } from "../tape.ts";
-import { format, type Tensor } from "../tensor.ts";
-import { view } from "../backend.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../options.ts";
+import { view } from "../backend.ts";
+import { checkInputs } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import { pieces } from "../tape.ts";
+import { format, type Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/sgd.wgsl" with { type: "text" };
 
 export interface SgdOptions {

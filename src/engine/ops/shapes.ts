@@ -1,6 +1,6 @@
 /** Shape arithmetic that several ops share. */
-import { format, type Tensor } from "../tensor.ts";
 import { ShapeError } from "../../errors.ts";
+import { format, type Tensor } from "../tensor.ts";
 
 /** C, H, W and N of a tensor of images. @throws ShapeError when it is not one. */
 export function imageShape(op: string, x: Tensor): [c: number, h: number, w: number, images: number] {

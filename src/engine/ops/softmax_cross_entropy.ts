@@ -14,11 +14,11 @@
  * if they come before it, so that a net that says the same of all classes is right by chance only. A logit that is NaN
  * makes the loss and every p of its image NaN, and counts as the largest, as in PyTorch, tied with others that are NaN.
  */
-import { checkInputs, tapeFor } from "../inputs.ts";
-import { format, type Tensor } from "../tensor.ts";
-import { kernel, line } from "../kernel.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
+import { checkInputs, tapeFor } from "../inputs.ts";
+import { kernel, line } from "../kernel.ts";
+import { format, type Tensor } from "../tensor.ts";
 import forwardWgsl from "../../../kernels/wgsl/softmax_cross_entropy_forward.wgsl" with { type: "text" };
 import meanWgsl from "../../../kernels/wgsl/softmax_cross_entropy_mean.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/softmax_cross_entropy_backward.wgsl" with { type: "text" };

@@ -1,13 +1,13 @@
 /** Pictures of a training under way: the first layer's filters, and how images are augmented. */
 import { drawViews, centreView } from "../../data/augmentation.ts";
 import { decodeRecord } from "../../data/decode.ts";
+import { firstConvolution } from "../../net/model.ts";
+import { colourAt } from "../../net/schedule.ts";
 import { filterGrid, mosaic } from "../../pictures/filters.ts";
 import { dataUrl, fit } from "../../pictures/raster.ts";
-import { colourAt } from "../../net/schedule.ts";
-import { firstConvolution } from "../../net/model.ts";
+import { plural } from "../../words.ts";
 import type { Session } from "../session.ts";
 import { seen } from "../showing.ts";
-import { plural } from "../../words.ts";
 
 export interface Picture {
   /** A data: address. */

@@ -1,8 +1,6 @@
 /** The devices that the doctor looks at. */
 import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { openWgpu } from "../../devices/wgpu/backend.ts";
-import type { Backend } from "../../engine/backend.ts";
 import {
   chooseAdapter,
   findAdapters,
@@ -10,6 +8,8 @@ import {
   type AdapterDescription,
   type DeviceOptions,
 } from "../../devices/open.ts";
+import { openWgpu } from "../../devices/wgpu/backend.ts";
+import type { Backend } from "../../engine/backend.ts";
 import { plural } from "../../words.ts";
 import { isUsable, type Library } from "./libraries.ts";
 import type { Problem } from "./problem.ts";

@@ -1,5 +1,4 @@
 /** For every kernel, the sizes and inputs that the tests and the doctor try it with: 1, primes, and no multiple of a tile. */
-import { addKernel } from "../../engine/tape.ts";
 import type { Backend, HostArray } from "../../engine/backend.ts";
 import type { Kernel, Workgroups } from "../../engine/kernel.ts";
 import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../engine/ops/activation.ts";
@@ -20,8 +19,8 @@ import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForwar
 import { rowSum } from "../../engine/ops/row_sum.ts";
 import { sgdKernel } from "../../engine/ops/sgd.ts";
 import { positions } from "../../engine/ops/shapes.ts";
-import { sumParts } from "../../engine/ops/split.ts";
 import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "../../engine/ops/softmax_cross_entropy.ts";
+import { sumParts } from "../../engine/ops/split.ts";
 import {
   winograd3Input,
   winograd3Output,
@@ -30,6 +29,7 @@ import {
   winograd5Output,
   winograd5Weights,
 } from "../../engine/ops/winograd.ts";
+import { addKernel } from "../../engine/tape.ts";
 import { Purpose, Random } from "../../random.ts";
 import type { KernelCase } from "./kernel_check.ts";
 import { nanCases } from "./kernel_nan_cases.ts";

@@ -1,7 +1,7 @@
 /** A short training on the built-in set, as `bun run train` does it: data, kernels, checkpoints and all. */
 import { join } from "node:path";
-import { temporaryFolder } from "../../io/temporary.ts";
 import type { DeviceOptions } from "../../devices/open.ts";
+import { temporaryFolder } from "../../io/temporary.ts";
 import { train } from "../train.ts";
 
 /** The validation loss must come below this. Ten classes have ln 10 = 2.30 by chance. */

@@ -1,6 +1,6 @@
 /** What a list of claims came to: as JSON, and as a table in Markdown. */
-import { percent, plural } from "../../words.ts";
 import { markdownTable } from "../../io/markdown.ts";
+import { percent, plural } from "../../words.ts";
 import type { Size } from "./claims.ts";
 import type { Outcome } from "./trial.ts";
 

@@ -3,11 +3,11 @@
  * github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto.
  */
 import { readWhole, type Bytes } from "../../io/bytes.ts";
+import { brief, damaged, MAX_FILE } from "../../io/foreign.ts";
+import { fieldsOf, floatOf, numbersOf, textOf, WireError, type Field } from "../../io/protobuf_reader.ts";
 import { plural } from "../../words.ts";
 import { BYTES, toFloat32 } from "./numbers.ts";
-import { fieldsOf, floatOf, numbersOf, textOf, WireError, type Field } from "../../io/protobuf_reader.ts";
 import { elements, whole, type SourceLayer, type SourceTensor, type WeightFile } from "./source.ts";
-import { brief, damaged, MAX_FILE } from "../../io/foreign.ts";
 
 /** NetParameter: its layers as they are since 2014, and as they were before. */
 const [LAYER, LAYER_V1] = [100, 2];

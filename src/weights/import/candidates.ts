@@ -2,8 +2,8 @@
  * What of a file may be a network's weights: each of its dictionaries, and each part of one that has a prefix of its own, as
  * a module that is trained together with its loss. Prefixes that all names have, such as "module.", are taken away.
  */
-import { type Dictionary, type SourceTensor, type WeightFile } from "./source.ts";
 import { brief } from "../../io/foreign.ts";
+import type { Dictionary, SourceTensor, WeightFile } from "./source.ts";
 
 export interface Named extends SourceTensor {
   readonly name: string;

@@ -4,9 +4,9 @@
  * decided later, by what the tensors are called and their shapes.
  */
 import { CheckpointError } from "../../errors.ts";
-import { Unknown } from "./pickle.ts";
-import { type Dictionary, type SourceTensor } from "./source.ts";
 import { brief, damaged } from "../../io/foreign.ts";
+import { Unknown } from "./pickle.ts";
+import type { Dictionary, SourceTensor } from "./source.ts";
 
 export interface Found<T> {
   /** Those that weights are more likely to be in come first. */

@@ -4,14 +4,14 @@
  * and this program have them, and TensorFlow's, channels last, with inputs before outputs.
  */
 import { CheckpointError, UsageError } from "../../errors.ts";
-import { place, type PlacedLayer } from "../../net/model.ts";
+import { brief, damaged } from "../../io/foreign.ts";
 import type { ParameterSpec } from "../../net/layers.ts";
+import { place, type PlacedLayer } from "../../net/model.ts";
 import { findNetwork, networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
 import { byNames, candidatesOf, type Candidate } from "./candidates.ts";
 import { anObject } from "./dictionary.ts";
-import { type WeightFile } from "./source.ts";
-import { brief, damaged } from "../../io/foreign.ts";
+import type { WeightFile } from "./source.ts";
 
 export interface Match {
   readonly network: Network;

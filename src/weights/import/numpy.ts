@@ -3,12 +3,12 @@
  * format.py, NEP 1). Of what NumPy can pickle only plain arrays are understood.
  */
 import { readWhole, type Bytes } from "../../io/bytes.ts";
+import { brief, damaged, MAX_FILE } from "../../io/foreign.ts";
+import type { ZipEntry } from "../../io/zip.ts";
 import { findDictionaries, openDictionaries } from "./dictionary.ts";
 import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
 import { PickleError, unpickle, type Global, type Stateful } from "./pickle.ts";
 import { elements, whole, type SourceTensor, type WeightFile } from "./source.ts";
-import { brief, damaged, MAX_FILE } from "../../io/foreign.ts";
-import type { ZipEntry } from "../../io/zip.ts";
 
 export const NPY_MAGIC = "\x93NUMPY";
 const MAX_HEADER = 65_536;

@@ -1,12 +1,12 @@
 /** Opens a file of weights of any kind that is known, by what is in it and not by its name. */
 import { openFile, type Bytes } from "../../io/bytes.ts";
+import { damaged } from "../../io/foreign.ts";
+import { openZip } from "../../io/zip.ts";
 import { openCaffe } from "./caffe.ts";
 import { NPY_MAGIC, openNpy, openNpz } from "./numpy.ts";
 import { openForeignSafetensors } from "./safetensors.ts";
-import { type WeightFile } from "./source.ts";
-import { damaged } from "../../io/foreign.ts";
+import type { WeightFile } from "./source.ts";
 import { LEGACY_MAGIC, openTorchLegacy, openTorchZip } from "./torch.ts";
-import { openZip } from "../../io/zip.ts";
 
 const KINDS = "PyTorch's (.pth, .pt), .safetensors, Caffe's (.caffemodel) and NumPy's (.npz, .npy) can be read";
 

@@ -7,8 +7,8 @@
  * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes a byte at least and makes one value at
  * most, so that their number bounds the memory; long texts of bytes are views of the file.
  */
-import { CONSTANTS, STEPS, type Step } from "./opcodes.ts";
 import { brief } from "../../io/foreign.ts";
+import { CONSTANTS, STEPS, type Step } from "./opcodes.ts";
 
 /** A name of Python's that may stand in a pickle. */
 export interface Global {

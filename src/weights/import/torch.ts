@@ -4,12 +4,12 @@
  * numbers; a tensor is a view of one, with an offset, a shape and strides.
  */
 import type { Bytes } from "../../io/bytes.ts";
-import { globalValue, PickleError, unpickle, Unknown, type Global, type Vocabulary } from "./pickle.ts";
-import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
-import { elements, type SourceTensor, type WeightFile } from "./source.ts";
 import { brief, damaged } from "../../io/foreign.ts";
-import { findDictionaries, openDictionaries } from "./dictionary.ts";
 import type { ZipEntry } from "../../io/zip.ts";
+import { findDictionaries, openDictionaries } from "./dictionary.ts";
+import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
+import { globalValue, PickleError, unpickle, Unknown, type Global, type Vocabulary } from "./pickle.ts";
+import { elements, type SourceTensor, type WeightFile } from "./source.ts";
 
 /** 0x1950a86a20f9469cfc6c as a pickle of protocol 2 has it. */
 export const LEGACY_MAGIC = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";

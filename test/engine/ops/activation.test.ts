@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { relu, tanh } from "../../../src/engine/ops/activation.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
 import { seedGradient, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 
 const shapes = [[1], [3, 5], [2, 3, 1, 7], [67, 3]];

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { drawViews } from "../../../src/data/augmentation.ts";
-import { ShapeError } from "../../../src/errors.ts";
+import type { Backend } from "../../../src/engine/backend.ts";
 import { augment, VIEW, VIEW_LENGTH } from "../../../src/engine/ops/augment.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { Purpose, Random } from "../../../src/random.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { expectClose, randomArray } from "../../support/data.ts";

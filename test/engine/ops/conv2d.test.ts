@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { ShapeError } from "../../../src/errors.ts";
 import { conv2d, conv2dBackwardX, conv2dForward, type Conv2dOptions } from "../../../src/engine/ops/conv2d.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { randomArray } from "../../support/data.ts";
 import { testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 

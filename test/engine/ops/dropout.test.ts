@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { Tape, type TapeOptions } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { ShapeError } from "../../../src/errors.ts";
 import { dropout } from "../../../src/engine/ops/dropout.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape, type TapeOptions } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { Purpose, streamKey, threefry } from "../../../src/random.ts";
 import { testOp, type OpCase } from "../../support/gradcheck.ts";
 

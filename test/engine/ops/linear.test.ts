@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { ShapeError } from "../../../src/errors.ts";
 import { linear } from "../../../src/engine/ops/linear.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { randomArray } from "../../support/data.ts";
 import { drawInputs, forwardAndBackward, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 

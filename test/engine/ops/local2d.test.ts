@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { ShapeError } from "../../../src/errors.ts";
 import { conv2d } from "../../../src/engine/ops/conv2d.ts";
 import { local2d } from "../../../src/engine/ops/local2d.ts";
 import { positions } from "../../../src/engine/ops/shapes.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { randomArray } from "../../support/data.ts";
 import { testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 

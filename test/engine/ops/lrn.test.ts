@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { lrn, type LrnOptions } from "../../../src/engine/ops/lrn.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
 import { expectClose } from "../../support/data.ts";
 import { testOp, type OpCase } from "../../support/gradcheck.ts";
 

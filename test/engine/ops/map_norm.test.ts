@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { mapNorm, type MapNormOptions } from "../../../src/engine/ops/map_norm.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
 import { expectClose } from "../../support/data.ts";
 import { testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 

@@ -1,15 +1,15 @@
 /** NaN stays NaN: a training that has diverged must not look well. What is expected here is what PyTorch 2.15 gives. */
 import { describe, expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import type { Tensor } from "../../../src/engine/tensor.ts";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { relu, tanh } from "../../../src/engine/ops/activation.ts";
 import { dropout } from "../../../src/engine/ops/dropout.ts";
 import { lrn } from "../../../src/engine/ops/lrn.ts";
 import { mapNorm } from "../../../src/engine/ops/map_norm.ts";
 import { averagePool, maxPool } from "../../../src/engine/ops/pool.ts";
 import { softmaxCrossEntropy } from "../../../src/engine/ops/softmax_cross_entropy.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import type { Tensor } from "../../../src/engine/tensor.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { seedGradient } from "../../support/gradcheck.ts";
 

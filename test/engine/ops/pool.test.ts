@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { ShapeError } from "../../../src/errors.ts";
 import { averagePool, maxPool, type PoolOptions } from "../../../src/engine/ops/pool.ts";
 import { positions } from "../../../src/engine/ops/shapes.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { distinctArray } from "../../support/data.ts";
 import { seedGradient, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { sgd } from "../../../src/engine/ops/sgd.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { expectClose, randomArray } from "../../support/data.ts";
 

@@ -1,9 +1,9 @@
 import { beforeAll, describe, expect, test } from "bun:test";
-import { Tape } from "../../../src/engine/tape.ts";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { ShapeError } from "../../../src/errors.ts";
 import { softmaxCrossEntropy } from "../../../src/engine/ops/softmax_cross_entropy.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { ShapeError } from "../../../src/errors.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { expectClose, randomArray } from "../../support/data.ts";
 import { testOp, type OpCase } from "../../support/gradcheck.ts";

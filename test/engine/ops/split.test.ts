@@ -1,12 +1,12 @@
 /** Sums that are split over workgroups: how many ways, and that the ops come to the same results. */
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { Parameter } from "../../../src/engine/parameter.ts";
-import { Tape } from "../../../src/engine/tape.ts";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { conv2d } from "../../../src/engine/ops/conv2d.ts";
 import { linear } from "../../../src/engine/ops/linear.ts";
 import { chooseSplits, termsPerSplit } from "../../../src/engine/ops/split.ts";
+import { Parameter } from "../../../src/engine/parameter.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { expectClose, randomArray } from "../../support/data.ts";
 import { checkGradients, drawInputs, forwardAndBackward, seedGradient, type OpCase } from "../../support/gradcheck.ts";

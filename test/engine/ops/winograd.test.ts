@@ -1,9 +1,9 @@
 /** Convolution by Winograd's minimal filtering: the same as the direct form, and where it is taken. */
 import { expect, test } from "bun:test";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { openReference } from "../../../src/engine/reference.ts";
 import { conv2d } from "../../../src/engine/ops/conv2d.ts";
 import { suitsWinograd } from "../../../src/engine/ops/winograd.ts";
+import { openReference } from "../../../src/engine/reference.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { expectClose } from "../../support/data.ts";
 import { drawInputs, forwardAndBackward, type OpCase } from "../../support/gradcheck.ts";

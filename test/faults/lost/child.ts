@@ -3,8 +3,8 @@
  * what goes wrong here ends the process.
  */
 import { rmSync, writeFileSync } from "node:fs";
-import { kernel } from "../../../src/engine/kernel.ts";
 import { openWgpu, type WgpuBackend } from "../../../src/devices/wgpu/backend.ts";
+import { kernel } from "../../../src/engine/kernel.ts";
 import { reluForward } from "../../../src/engine/ops/activation.ts";
 import { train } from "../../../src/tasks/train.ts";
 import { tiny } from "../../support/cli.ts";

@@ -3,8 +3,8 @@
  * whole. With images innermost, columns (p, q, n) are in the order in which the output lies in memory: any run of them is
  * a block of the output with rows oh · ow · N apart, and the product writes its result in place.
  */
-import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
 import type { WasmKernels } from "../../../wasm/wasm.ts";
+import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
 import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
 /** Sizes of one group of a convolution. */

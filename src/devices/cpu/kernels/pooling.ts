@@ -1,6 +1,6 @@
 /** Pooling: an item is one row of one map of the result. */
-import type { Addresses, CpuKernel, Uniforms } from "../kernel.ts";
 import type { WasmKernels } from "../../../wasm/wasm.ts";
+import type { Addresses, CpuKernel, Uniforms } from "../kernel.ts";
 
 interface Row {
   readonly wasm: WasmKernels;
