@@ -1,6 +1,9 @@
-/** Runs, checkpoints and packs that earlier versions wrote are read: those in fixtures/before are of commit 9e10aa0. */
+/**
+ * Runs, checkpoints and packs that earlier versions wrote are read: those in fixtures/before are of commit 9e10aa0. What is
+ * made of them, a report and an index, has the bytes that it had then.
+ */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cli, figurePng, jsonLines, temporaryFolder } from "./support/cli.ts";
@@ -12,6 +15,8 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
 const CPU = ["--device", "cpu", "--blas", "off", "--threads", "1"];
+
+const sha256 = (of: string | Uint8Array) => new Bun.CryptoHasher("sha256").update(of).digest("hex");
 
 beforeAll(() => {
   cpSync(fileURLToPath(new URL("fixtures/before/", import.meta.url)), folder.path, { recursive: true });
@@ -33,8 +38,26 @@ test("a checkpoint answers as it did, on a pack of its time", async () => {
   expect(jsonLines(predicted.stdout)[0]).toMatchObject({ classes: [{ name: "c0" }, { name: "c2" }, { name: "c1" }] });
 });
 
+test("an index is made of the same vectors and the same sketch", async () => {
+  const cache = join(folder.path, "cache");
+  const args = ["similar", "figure.png", "--in", "pack", "--model", "run", ...CPU];
+  const { code, stderr } = await cli(args, { ...options, env: { ALEXNET_CACHE: cache } });
+  expect(code, stderr).toBe(0);
+  const index = join(cache, "features", readdirSync(join(cache, "features"))[0]!);
+  expect(readdirSync(index).sort()).toEqual(["index.safetensors", "vectors.npy"]);
+  expect(sha256(readFileSync(join(index, "vectors.npy")))).toBe(
+    "6e10381e9d4987ffb472738c562ee3c41100f30d9d2f4e21795fc2026bd94cd2",
+  );
+  expect(tensorsOf(join(index, "index.safetensors"))).toBe(
+    "5986841d1a4282463754e153b9e10564eded9825643e4bf3816f34352b5d6716",
+  );
+});
+
 test("a run has its report drawn, and goes on to the same bytes", async () => {
   expect(await cli(["report", "run"], options)).toMatchObject({ code: 0, stderr: "" });
+  // The page names the folder; all else on it is the run's.
+  const page = readFileSync(join(folder.path, "run", "report.html"), "utf8").replaceAll(folder.path, "");
+  expect(sha256(page)).toBe("77ac953fd0d868ab3654c60858337e81ec089c0ad00eef73483268fb5bdcbeff");
   const { code, stderr } = await cli(["train", "--resume", "run", "--epochs", "2"], options);
   expect(code, stderr).toBe(0);
   expect(tensorsOf(join(folder.path, "run", "last.safetensors"))).toBe(
