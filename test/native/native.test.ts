@@ -284,7 +284,7 @@ test("the packages that are installed are those of the table, and so are their f
 test("a package whose file was changed is not loaded", async () => {
   const project = join(folder, "project");
   const root = fileURLToPath(new URL("../../src/", import.meta.url));
-  for (const file of ["errors.ts", "files.ts", "native/add_ons.ts", "native/packages.ts", "native/pins.ts"]) {
+  for (const file of ["errors.ts", "io/files.ts", "native/add_ons.ts", "native/packages.ts", "native/pins.ts"]) {
     cpSync(join(root, file), join(project, "src", file));
   }
   const [{ path }] = packagedFiles("@napi-rs/image") as [Pinned];
