@@ -4,9 +4,9 @@ import type { Backend } from "../src/engine/backend.ts";
 import { poolOf } from "../src/engine/pool.ts";
 import type { Tensor } from "../src/engine/tensor.ts";
 import type { Model } from "../src/net/model.ts";
+import { uploadMean } from "../src/net/passes.ts";
 import type { Network } from "../src/net/recipe.ts";
 import { freshSchedule, rateAt } from "../src/net/schedule.ts";
-import { uploadMean } from "../src/tasks/passes.ts";
 import { bytes, numbers } from "./data.ts";
 
 /** A batch of noise, seen through the centre crop, and a grey mean image. */

@@ -2,9 +2,9 @@
 import type { Backend, HostArray } from "../src/engine/backend.ts";
 import { openReference } from "../src/engine/reference.ts";
 import { size } from "../src/engine/tensor.ts";
+import { largestTensorBytes } from "../src/net/fit.ts";
 import { place, type PlacedLayer } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
-import { largestTensorBytes } from "../src/tasks/fit.ts";
 import type { Entrant, Opened, Piece } from "./bench.ts";
 import { checkAll, checkSamples, requireFinite } from "./check.ts";
 import { columnsOf } from "./data.ts";

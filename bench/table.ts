@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../src/errors.ts";
 import { replaceFile } from "../src/io/files.ts";
 import { markdownTable } from "../src/io/markdown.ts";
-import { markdown, type Results as ClaimResults } from "../src/tasks/reproduce/results.ts";
+import { markdown, type Results as ClaimResults } from "../src/verbs/reproduce/results.ts";
 import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
 

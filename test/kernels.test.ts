@@ -7,8 +7,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { access, elementType, type Kernel } from "../src/engine/kernel.ts";
-import { casesOf, kernelCases } from "../src/tasks/doctor/kernel_cases.ts";
-import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/tasks/doctor/kernel_check.ts";
+import { casesOf, kernelCases } from "../src/verbs/doctor/kernel_cases.ts";
+import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/verbs/doctor/kernel_check.ts";
 import { describeBackends } from "./support/backends.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);

@@ -37,7 +37,7 @@ async function offline(args: readonly string[], env: Record<string, string> = {}
   return { code: await child.exited, stdout, stderr };
 }
 
-const command = (...args: string[]) => offline([join(SOURCE, "cli/main.ts"), ...args]);
+const command = (...args: string[]) => offline([join(SOURCE, "main.ts"), ...args]);
 
 const reason = isolated ? "" : " (skipped: no network namespaces here)";
 describe.skipIf(!isolated)(`without a network${reason}`, () => {

@@ -13,8 +13,8 @@ import { Tape } from "../../src/engine/tape.ts";
 import { replaceFile } from "../../src/io/files.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
+import { uploadMean } from "../../src/net/passes.ts";
 import { Purpose, Random } from "../../src/random.ts";
-import { uploadMean } from "../../src/tasks/passes.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { writeSafetensors } from "../../src/weights/safetensors.ts";
 

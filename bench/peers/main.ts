@@ -180,7 +180,7 @@ async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
   const { weights } = await fixtures(folder, "alexnet");
   const image = await photo(folder);
   const piece = { suite: "predict", name: "alexnet predict, one image, cold start" };
-  const program = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+  const program = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
   const python = fileURLToPath(new URL("torch_predict.py", import.meta.url));
   const own = [process.execPath, program, "predict", image, "--model", weights, "--device", "cpu", "--json"];
   const entrants = [

@@ -5,7 +5,7 @@ import { decodeRecord } from "../../src/data/decode.ts";
 import { createLoader } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { temporaryFolder } from "../../src/io/temporary.ts";
-import { pack } from "../../src/tasks/pack.ts";
+import { pack } from "../../src/verbs/pack/pack.ts";
 import { answer, measure, readJob } from "./contestant.ts";
 import { OURS } from "./contestants.ts";
 import type { Measured, PhotosJob } from "./job.ts";

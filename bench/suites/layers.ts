@@ -1,8 +1,8 @@
 /** A whole training step, layer by layer: how long each takes forward and backward, and its share. */
 import { size } from "../../src/engine/tensor.ts";
 import { AlexNetError } from "../../src/errors.ts";
+import { checkFit } from "../../src/net/fit.ts";
 import type { Network } from "../../src/net/recipe.ts";
-import { checkFit } from "../../src/tasks/fit.ts";
 import { extrapolate, type Bench } from "../bench.ts";
 import { WrongResult } from "../check.ts";
 import type { BenchDevice } from "../devices.ts";

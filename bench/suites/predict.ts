@@ -6,8 +6,8 @@ import { centreView } from "../../src/data/augmentation.ts";
 import { decodeRecord } from "../../src/data/decode.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { Model } from "../../src/net/model.ts";
+import { probabilities, uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
-import { probabilities, uploadMean } from "../../src/tasks/passes.ts";
 import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import type { Opened } from "../bench.ts";
 import { WrongResult } from "../check.ts";
@@ -17,7 +17,7 @@ import { wallClock } from "../measure.ts";
 import { drawPhotos } from "../photos.ts";
 import type { Suite } from "./suite.ts";
 
-const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 export const predict: Suite = {
   name: "predict",

@@ -9,6 +9,7 @@
  */
 import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { ShapeError } from "../errors.ts";
+import type { MixedLabels } from "../net/passes.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import type { ColourAxes } from "./dataset.ts";
@@ -209,14 +210,6 @@ function drawBox(
     if (height >= 1 && width >= 1 && height <= side && width <= side) return [height, width];
   }
   return undefined;
-}
-
-/** Second labels of mixed images. */
-export interface MixedLabels {
-  /** The class of the image that each is mixed with, N. */
-  readonly others: Uint32Array;
-  /** How much of each image is its own: the share of its own label, N. */
-  readonly shares: Float32Array;
 }
 
 /**

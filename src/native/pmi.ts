@@ -41,7 +41,7 @@ export function holdLine(): void {
   }
   throw new DeviceError(
     "`bun run` has closed the connection to MPICH's launcher, and it can't be had back here: start with " +
-      "mpiexec -pmi-port -n N bun run …, or without `bun run`: mpiexec -n N bun src/cli/main.ts …",
+      "mpiexec -pmi-port -n N bun run …, or without `bun run`: mpiexec -n N bun src/main.ts …",
   );
 }
 

@@ -34,7 +34,7 @@ beforeAll(async () => {
 
 test("package.json's scripts run the setup, then the command", () => {
   const scripts: Readonly<Record<string, string>> = packageJson.scripts;
-  for (const verb of VERBS) expect(scripts[verb]).toBe(`bun src/setup.ts && bun src/cli/main.ts ${verb}`);
+  for (const verb of VERBS) expect(scripts[verb]).toBe(`bun src/setup.ts && bun src/main.ts ${verb}`);
 });
 
 describe("train", () => {

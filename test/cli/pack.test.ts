@@ -125,7 +125,7 @@ test.skipIf(process.platform !== "linux")("a shard of many large PNGs takes the 
     mkdirSync(path("large", name), { recursive: true });
     for (let i = 0; i < 40; i++) writeFileSync(path("large", name, `${i}.png`), png);
   }
-  const task = fileURLToPath(new URL("../../src/tasks/pack.ts", import.meta.url));
+  const task = fileURLToPath(new URL("../../src/verbs/pack/pack.ts", import.meta.url));
   const script = `
     const { pack } = await import(${JSON.stringify(task)});
     const { train } = await pack({ data: "large", out: "large-packed", side: 32, shard: 80, threads: 1 });

@@ -15,7 +15,7 @@ import { DataError } from "../../src/errors.ts";
 import { openTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { openTurbojpegWasm } from "../../src/native/turbojpeg_wasm.ts";
 import { Purpose, Random } from "../../src/random.ts";
-import { pack } from "../../src/tasks/pack.ts";
+import { pack } from "../../src/verbs/pack/pack.ts";
 import { loadKernels } from "../../src/wasm/build.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 import { drawn, outcome, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { compareInventories, divide, inventoryText, parseInventory, takeInventory } from "../../src/data/inventory.ts";
 import { openDataset, type OpenOptions } from "../../src/data/open.ts";
-import { pack } from "../../src/tasks/pack.ts";
+import { pack } from "../../src/verbs/pack/pack.ts";
 import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
 import { maker } from "./sets.ts";
 

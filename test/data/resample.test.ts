@@ -6,7 +6,7 @@ import type { Encoded, Pixels, Statistics } from "../../src/data/dataset.ts";
 import { openDecoder } from "../../src/data/decode.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
-import { pack } from "../../src/tasks/pack.ts";
+import { pack } from "../../src/verbs/pack/pack.ts";
 import { expectClose } from "../support/data.ts";
 import { drawn, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
 import { golden, goldenPicture } from "./golden_pictures.ts";

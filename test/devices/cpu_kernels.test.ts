@@ -13,8 +13,8 @@ import { linearBackwardW, linearBackwardX, linearForward } from "../../src/engin
 import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
 import { rowSum } from "../../src/engine/ops/row_sum.ts";
 import { addKernel } from "../../src/engine/tape.ts";
-import { casesOf } from "../../src/tasks/doctor/kernel_cases.ts";
-import { checkCase, expectedOf, type KernelCase } from "../../src/tasks/doctor/kernel_check.ts";
+import { casesOf } from "../../src/verbs/doctor/kernel_cases.ts";
+import { checkCase, expectedOf, type KernelCase } from "../../src/verbs/doctor/kernel_check.ts";
 import { randomArray } from "../support/data.ts";
 
 /** Sums of some thousand products. */

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { describeMachine, machineProblems } from "../../src/tasks/doctor/machine.ts";
+import { describeMachine, machineProblems } from "../../src/verbs/doctor/machine.ts";
 import { cli, epochsOf, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
 import { canMount, during, expectOneLine, expectSameRun, mount, unmount } from "./fixture.ts";
 

@@ -10,7 +10,7 @@ setDefaultTimeout(120_000);
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
-const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 const EPOCHS = 6;
 const at = (...names: string[]) => join(folder.path, ...names);
 const run = (args: readonly string[], env: Record<string, string> = {}) => cli(args, { cwd: folder.path, env });

@@ -103,7 +103,7 @@ def weights(shapes, deviation):
 
 
 def bun(*args):
-    said = subprocess.run(["bun", ROOT / "src/cli/main.ts", *args], check=True, capture_output=True, text=True)
+    said = subprocess.run(["bun", ROOT / "src/main.ts", *args], check=True, capture_output=True, text=True)
     return said.stdout
 
 

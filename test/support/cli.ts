@@ -8,7 +8,7 @@ import { Transformer } from "@napi-rs/image";
 import { drawFigure } from "../../src/data/shapes.ts";
 import { Purpose, Random } from "../../src/random.ts";
 
-export const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+export const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 /** A folder that `remove` deletes again. */
 export function temporaryFolder(): { readonly path: string; remove(): void } {
@@ -66,7 +66,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Starts a command in a folder of its own, as `bun src/cli/main.ts …` does. */
+/** Starts a command in a folder of its own, as `bun src/main.ts …` does. */
 export function startCli(args: readonly string[], { cwd, env = {}, stdin }: CliOptions) {
   return Bun.spawn([process.execPath, MAIN, ...args], {
     cwd,

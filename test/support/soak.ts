@@ -5,7 +5,7 @@ import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { temporaryFolder } from "../../src/io/temporary.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { train } from "../../src/tasks/train.ts";
+import { train } from "../../src/verbs/train/train.ts";
 import { drawn, firstBatches, trainer } from "./training.ts";
 
 /** What a process and a backend hold at a moment. */

@@ -6,7 +6,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { openWgpu, type WgpuBackend } from "../../../src/devices/wgpu/backend.ts";
 import { kernel } from "../../../src/engine/kernel.ts";
 import { reluForward } from "../../../src/engine/ops/activation.ts";
-import { train } from "../../../src/tasks/train.ts";
+import { train } from "../../../src/verbs/train/train.ts";
 import { tiny } from "../../support/cli.ts";
 
 const [point = "", folder = ""] = process.argv.slice(2);

@@ -1,0 +1,172 @@
+/** What a model said of every image of a set, and how right that was. */
+import { addScores, noScores, type Scores } from "./scores.ts";
+
+/** So many of the most probable classes are kept of an image. */
+const KEPT = 5;
+
+export interface Answer {
+  /** The number of the image in its set. */
+  readonly index: number;
+  readonly label: number;
+  /** How many classes were more probable than the right one. */
+  readonly rank: number;
+  readonly loss: number;
+  /** The most probable classes, the first of them first; those that are equally probable in their order. */
+  readonly best: readonly { readonly label: number; readonly probability: number }[];
+}
+
+/** Kept in columns: a set may have a million images. */
+export class Answers {
+  /** How many of the most probable classes an answer has. */
+  readonly kept: number;
+  readonly #indices: Uint32Array;
+  readonly #labels: Uint32Array;
+  readonly #ranks: Uint32Array;
+  readonly #losses: Float64Array;
+  readonly #best: Uint32Array;
+  readonly #shares: Float64Array;
+  #length = 0;
+
+  /** @param capacity how many images there may be */
+  constructor(classes: number, capacity: number) {
+    this.kept = Math.min(KEPT, classes);
+    this.#indices = new Uint32Array(capacity);
+    this.#labels = new Uint32Array(capacity);
+    this.#ranks = new Uint32Array(capacity);
+    this.#losses = new Float64Array(capacity);
+    this.#best = new Uint32Array(capacity * this.kept);
+    this.#shares = new Float64Array(capacity * this.kept);
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** @param p of each class its probability */
+  add(index: number, label: number, p: Float64Array): void {
+    const at = this.#length++;
+    this.#indices[at] = index;
+    this.#labels[at] = label;
+    this.#ranks[at] = rankOf(p, label);
+    this.#losses[at] = -Math.log(Math.max(p[label]!, Number.MIN_VALUE));
+    mostProbable(p, this.kept).forEach((best, k) => {
+      this.#best[at * this.kept + k] = best;
+      this.#shares[at * this.kept + k] = p[best]!;
+    });
+  }
+
+  /** All of it in numbers, for another process. */
+  encode(): Float64Array {
+    const rows = Array.from({ length: this.#length }, (_, i) => {
+      const { index, label, rank, loss, best } = this.at(i);
+      return [index, label, rank, loss, ...best.map((each) => each.label), ...best.map((each) => each.probability)];
+    });
+    return Float64Array.from(rows.flat());
+  }
+
+  /** Adds what `encode` made. */
+  append(rows: Float64Array): void {
+    const width = 4 + 2 * this.kept;
+    for (let from = 0; from < rows.length; from += width) {
+      const at = this.#length++;
+      const [index, label, rank, loss] = rows.subarray(from) as unknown as [number, number, number, number];
+      this.#indices[at] = index;
+      this.#labels[at] = label;
+      this.#ranks[at] = rank;
+      this.#losses[at] = loss;
+      this.#best.set(rows.subarray(from + 4, from + 4 + this.kept), at * this.kept);
+      this.#shares.set(rows.subarray(from + 4 + this.kept, from + width), at * this.kept);
+    }
+  }
+
+  at(i: number): Answer {
+    const best = Array.from({ length: this.kept }, (_, k) => ({
+      label: this.#best[i * this.kept + k]!,
+      probability: this.#shares[i * this.kept + k]!,
+    }));
+    const [index, label, rank] = [this.#indices[i]!, this.#labels[i]!, this.#ranks[i]!];
+    return { index, label, rank, loss: this.#losses[i]!, best };
+  }
+
+  label(i: number): number {
+    return this.#labels[i]!;
+  }
+
+  /** The most probable class of image i. */
+  predicted(i: number): number {
+    return this.#best[i * this.kept]!;
+  }
+
+  /** Those that were wrong, by number; the largest loss first. */
+  worst(): Uint32Array {
+    const all = Uint32Array.from({ length: this.#length }, (_, i) => i);
+    const wrong = all.filter((i) => this.#ranks[i]! > 0);
+    return wrong.sort((a, b) => this.#losses[b]! - this.#losses[a]! || a - b);
+  }
+
+  /** Of all images, and of those of each class. */
+  scores(classes: number): { total: Scores; byClass: Scores[]; predicted: Uint32Array } {
+    const [total, byClass] = [noScores(), Array.from({ length: classes }, noScores)];
+    const predicted = new Uint32Array(classes);
+    for (let i = 0; i < this.#length; i++) {
+      predicted[this.predicted(i)]!++;
+      for (const scores of [total, byClass[this.#labels[i]!]!]) {
+        addScores(scores, [this.#losses[i]!], [this.#ranks[i]!], 1);
+      }
+    }
+    return { total, byClass, predicted };
+  }
+}
+
+/** How many classes are more probable than the right one; ties as softmaxCrossEntropy breaks them. */
+function rankOf(p: Float64Array, label: number): number {
+  const right = p[label]!;
+  let rank = 0;
+  for (let k = 0; k < p.length; k++) if (p[k]! > right || (p[k] === right && k < label)) rank++;
+  return rank;
+}
+
+/** The `count` most probable classes in order. */
+export function mostProbable(p: Float64Array, count: number): number[] {
+  const best: number[] = [];
+  for (let k = 0; k < p.length; k++) {
+    // Later classes stand behind earlier ones that are as probable.
+    let place = best.length;
+    while (place > 0 && p[best[place - 1]!]! < p[k]!) place--;
+    if (place === count) continue;
+    best.splice(place, 0, k);
+    if (best.length > count) best.pop();
+  }
+  return best;
+}
+
+/** 95% of a normal distribution lie within so many standard deviations. */
+const Z95 = 1.959963984540054;
+
+/**
+ * The interval in which an error rate lies with 95% confidence, when `wrong` of `images` were wrong: Wilson's score
+ * interval (JASA 22, 1927), which holds for few images and for rates near 0 too.
+ */
+export function interval95(wrong: number, images: number): readonly [low: number, high: number] {
+  const [share, z2] = [wrong / images, Z95 * Z95];
+  const middle = share + z2 / (2 * images);
+  const half = Z95 * Math.sqrt((share * (1 - share) + z2 / (4 * images)) / images);
+  const scale = 1 + z2 / images;
+  // What rounding leaves at the ends is 0 and 1.
+  return [wrong === 0 ? 0 : (middle - half) / scale, wrong === images ? 1 : (middle + half) / scale];
+}
+
+/** [true class, predicted class, how many images], by number; only pairs that occurred. */
+export type ConfusionEntry = readonly [label: number, predicted: number, images: number];
+
+/** How often which class was taken for which. */
+export function confusionOf(answers: Answers, classes: number): ConfusionEntry[] {
+  const counts = new Map<number, number>();
+  for (let i = 0; i < answers.length; i++) {
+    const pair = answers.label(i) * classes + answers.predicted(i);
+    counts.set(pair, (counts.get(pair) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([a], [b]) => a - b)
+    .map(([pair, images]) => [Math.floor(pair / classes), pair % classes, images]);
+}

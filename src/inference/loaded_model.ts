@@ -1,0 +1,83 @@
+/** Trained networks, from the name of a run to something that can be computed with. */
+import { divide } from "../data/inventory.ts";
+import type { Opened } from "../data/open.ts";
+import { closeSets, openSets, openWhole, reduceSets } from "../data/select.ts";
+import type { Backend } from "../engine/backend.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import { checkFit } from "../net/fit.ts";
+import { Model } from "../net/model.ts";
+import { uploadMean } from "../net/passes.ts";
+import type { Network } from "../net/recipe.ts";
+import { compareWithRun, requireData } from "../runs/recorded.ts";
+import { findWeights, openWeights, type Weights } from "../runs/weights.ts";
+import type { Checkpoint } from "../weights/checkpoint.ts";
+
+/** A network with its weights on a device, and what is subtracted from its images. */
+export interface Member {
+  readonly model: Model;
+  readonly mean: Tensor;
+}
+
+export interface Trained {
+  readonly weights: Weights;
+  readonly checkpoint: Checkpoint;
+  readonly network: Network;
+  /** Class names, in the order of the outputs. */
+  readonly classes: readonly string[];
+  /** @throws DeviceError when a batch of so many images, if it is given, does not fit the device; CheckpointError */
+  load(backend: Backend, batch?: number): Member;
+  close(): void;
+}
+
+export interface TrainedSets extends Opened {
+  /** For people, of a run whose images are no longer what they were: what has changed, and what is used. */
+  readonly changes?: string;
+}
+
+/**
+ * The sets of `data`; if nothing is named, those that the model was trained on and validated with, as far as they are
+ * still there. @throws DataError, UsageError or CheckpointError
+ */
+export async function setsFor(
+  data: string | undefined,
+  { weights }: Trained,
+  onProgress: (line: string) => void,
+): Promise<TrainedSets> {
+  if (data !== undefined) return openSets({ data, val: null, holdOut: 0, seed: 0 }, onProgress);
+  const config = weights.config();
+  if (weights.run) requireData(weights.run, config);
+  const whole = await openWhole(config, onProgress);
+  try {
+    const kept = weights.run && (await compareWithRun(weights.run, config, whole, onProgress));
+    if (!kept?.division) return reduceSets(whole, config);
+    const sets = divide(whole, kept.division);
+    if (kept.changes === null) return sets;
+    return { ...sets, changes: `${kept.changes}: those of the run that are left are used, divided as before` };
+  } catch (error) {
+    await closeSets(whole);
+    throw error;
+  }
+}
+
+/**
+ * Opens the weights of a run or a file; of the newest run if nothing is named.
+ * @throws UsageError or CheckpointError
+ */
+export function openTrained(name?: string): Trained {
+  const weights = findWeights(name);
+  const { checkpoint, network } = openWeights(weights.path);
+  const { classes } = checkpoint;
+  return {
+    weights,
+    checkpoint,
+    network,
+    classes,
+    load(backend, batch) {
+      if (batch !== undefined) checkFit({ network, classes: classes.length, kind: "evaluating" }, batch, backend);
+      const model = new Model(network, backend, classes.length);
+      checkpoint.loadInto(model);
+      return { model, mean: uploadMean(backend, network.record, checkpoint.mean) };
+    },
+    close: () => checkpoint.close(),
+  };
+}

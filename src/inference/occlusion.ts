@@ -1,0 +1,65 @@
+/** Which part of an image decides: the probability of a class while a square covers one place after another. */
+import { centreView } from "../data/augmentation.ts";
+import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { probabilities } from "../net/passes.ts";
+import type { Member } from "./loaded_model.ts";
+
+/** The square is a fifth as wide as the image: at 224 pixels about what Zeiler & Fergus (2013, §4.2) covered. */
+const SQUARE = 1 / 5;
+/** How many places there are along each side, of images that have so many pixels. */
+const PLACES = 24;
+/** This many covered images go through the network at once. */
+const BATCH = 32;
+
+export interface Occlusion {
+  /** Side of the square in pixels of the crop; at the border a part of it lies outside. */
+  readonly square: number;
+  /** How many places there are along each side. */
+  readonly side: number;
+  /** Row after row, the probability of the class without the square less that with it. */
+  readonly losses: Float32Array;
+}
+
+/**
+ * Covers one place after another of the centre crop with the mean image, which to the network is nothing.
+ * @param record S × S × 3 bytes
+ * @param label the class whose probability is watched
+ * @param before its probability with nothing covered
+ */
+export async function occlude(
+  { model, mean }: Member,
+  record: Uint8Array,
+  label: number,
+  before: number,
+  progress: (done: number, total: number) => void = () => {},
+): Promise<Occlusion> {
+  const { crop, record: recordSide } = model.network;
+  const side = Math.min(PLACES, crop);
+  const square = Math.max(1, Math.round(SQUARE * crop));
+  const total = side * side;
+  const losses = new Float32Array(total);
+  for (let start = 0; start < total; start += BATCH) {
+    const count = Math.min(BATCH, total - start);
+    const views = centreView(count, recordSide, crop);
+    const pixels = new Uint8Array(count * record.length);
+    for (let n = 0; n < count; n++) {
+      const [row, column] = [Math.floor((start + n) / side), (start + n) % side];
+      const [top, bottom] = covered(row, side, crop, square);
+      const [left, right] = covered(column, side, crop, square);
+      const view = views.subarray(n * VIEW_LENGTH, (n + 1) * VIEW_LENGTH);
+      view.set([top, left, bottom, right], VIEW.erase);
+      view[VIEW.extended] = 1;
+      pixels.set(record, n * record.length);
+    }
+    const p = await probabilities(model, mean, pixels, [views]);
+    for (let n = 0; n < count; n++) losses[start + n] = before - p[label * count + n]!;
+    progress(start + count, total);
+  }
+  return { square, side, losses };
+}
+
+/** The rows, or columns, that the square covers when its middle lies at a place. */
+function covered(place: number, side: number, crop: number, square: number): [from: number, to: number] {
+  const from = Math.round(((place + 0.5) * crop) / side - square / 2);
+  return [Math.max(0, from), Math.min(crop, from + square)];
+}

@@ -1,0 +1,115 @@
+/** Whether a batch fits a device, which is said before any work begins. */
+import type { Backend, HostArray } from "../engine/backend.ts";
+import { openCounting } from "../engine/counting.ts";
+import { VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { Tape } from "../engine/tape.ts";
+import { size } from "../engine/tensor.ts";
+import { DeviceError } from "../errors.ts";
+import { Model, place, type PlacedLayer } from "./model.ts";
+import { imagesOf as inputOf, learn, uploadMean } from "./passes.ts";
+import type { Network } from "./recipe.ts";
+
+/** What a device is to do. */
+export interface Work {
+  readonly network: Network;
+  readonly classes: number;
+  /** What it does with the network; training includes the validation after an epoch. */
+  readonly kind: "training" | "evaluating";
+  /** The layers that don't learn. */
+  readonly frozen?: readonly string[];
+  /** How many devices share the images of a training step, each with the whole network; 1 if not given. */
+  readonly shares?: number;
+  /** How many images this device is validated with, in batches that are not shared; many if not given. */
+  readonly validationImages?: number;
+}
+
+/** @throws DeviceError with the largest batch that fits, where this one does not */
+export function checkFit(work: Work, batch: number, backend: Backend): void {
+  const { network, classes } = work;
+  const layers = place(network, classes);
+  const { bindingBytes, totalBytes } = backend.limits;
+  const tensorBytes = (batch: number) => largestTensorBytes(layers, Math.max(...imagesOf(work, batch)));
+  const fits = (batch: number) =>
+    tensorBytes(batch) <= bindingBytes && (totalBytes === Infinity || heldBytes(work, batch, backend) <= totalBytes);
+  if (fits(batch)) return;
+  const below = largestBatch(batch, fits);
+  const [needs, has] =
+    tensorBytes(batch) > bindingBytes
+      ? [`a tensor of ${megabytes(tensorBytes(batch))}`, `binds at most ${megabytes(bindingBytes)}`]
+      : [megabytes(heldBytes(work, batch, backend)), `has ${megabytes(totalBytes)}`];
+  throw new DeviceError(
+    `${network.name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}: ` +
+      (below > 0 ? `use --batch ${below} or less` : `use another device`),
+  );
+}
+
+/**
+ * A batch below `batch` for which `bytes` of memory are enough; 0 if there is none. It is half of the largest, since
+ * a device that ran out of memory may not give out all that it has in pieces of other sizes.
+ */
+export function fittingBatch(work: Work, batch: number, backend: Backend, bytes: number): number {
+  const fits = (batch: number) => heldBytes(work, batch, backend) <= bytes;
+  return Math.min(batch - 1, Math.floor(largestBatch(2 * batch, fits) / 2));
+}
+
+/** The largest batch below `above` that fits; 0 if there is none. */
+function largestBatch(above: number, fits: (batch: number) => boolean): number {
+  let below = 0;
+  while (above - below > 1) {
+    const middle = Math.floor((below + above) / 2);
+    if (fits(middle)) below = middle;
+    else above = middle;
+  }
+  return below;
+}
+
+/** The largest activation. Weights don't count: those over the limit are bound in parts. */
+export function largestTensorBytes(layers: readonly PlacedLayer[], batch: number): number {
+  const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
+  return 4 * batch * Math.max(...sizes);
+}
+
+/** The images of a step, if there are any, and of a forward pass. */
+function imagesOf({ kind, shares = 1, validationImages = Infinity }: Work, batch: number): readonly number[] {
+  return kind === "training" ? [Math.ceil(batch / shares), Math.min(batch, validationImages)] : [batch];
+}
+
+/**
+ * The memory that a device holds with batches of so many images, what ops need on the way included. It is counted by
+ * going through a training step and a forward pass without computing anything.
+ */
+export function heldBytes(work: Work, batch: number, device: Backend): number {
+  const { network, classes, kind, frozen = [] } = work;
+  const backend = openCounting(device);
+  const model = new Model(network, backend, classes);
+  model.freeze(frozen);
+  const side = network.record;
+  const mean = uploadMean(backend, side, new Float32Array(side * side * 3));
+  const stepOf = (images: number) => ({
+    ...{ step: 0, seed: 0, valid: images, rateOf: () => 1 },
+    pixels: unread(Uint8Array, images * side * side * 3),
+    views: unread(Float32Array, images * VIEW_LENGTH),
+    labels: new Uint32Array(images),
+  });
+  const images = imagesOf(work, batch);
+  if (kind === "training") {
+    // The velocities. An Sgd would write zeros to them, hundreds of megabytes.
+    for (const { size } of model.parameters) backend.allocate("f32", size);
+    const tape = new Tape(backend);
+    learn(tape, model, mean, stepOf(images[0]!));
+    tape.release();
+  }
+  const tape = new Tape(backend, { record: false });
+  model.forward(inputOf(tape, model, mean, stepOf(images.at(-1)!)));
+  tape.release();
+  return backend.statistics().bytes;
+}
+
+/** An array of any length that takes no memory, for a backend that does not read it. */
+function unread<T extends HostArray>({ prototype }: { readonly prototype: T }, length: number): T {
+  return Object.create(prototype, { length: { value: length } });
+}
+
+function megabytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1e6).toLocaleString("en-US")} MB`;
+}

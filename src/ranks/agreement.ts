@@ -1,0 +1,120 @@
+/** What ranks do together beside the steps of a training: see that they agree, and begin alike. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { nameWithin, type Dataset } from "../data/dataset.ts";
+import { shareOf, type Share } from "../data/share.ts";
+import type { DeviceOptions } from "../devices/open.ts";
+import type { Backend } from "../engine/backend.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import { RankError, UsageError } from "../errors.ts";
+import { Run } from "../runs/runs.ts";
+import type { Ranks } from "./ranks.ts";
+
+/** The images of a batch that fall to a rank. @throws UsageError when there are more ranks than images */
+export function shareOfBatch(batch: number, { rank, size }: Ranks): Share {
+  if (size <= batch) return shareOf(batch, rank, size);
+  throw new UsageError(`--batch ${batch}: ${size} ranks need at least ${size} images a step`);
+}
+
+type Facts = Readonly<Record<string, unknown>>;
+
+/**
+ * Compares what must be the same on all ranks, by its name.
+ * @throws RankError, on every rank, that names the first difference from rank 0
+ */
+export async function agree(ranks: Ranks, facts: () => Facts | Promise<Facts>): Promise<void> {
+  if (ranks.size === 1) return;
+  const [first, ...others] = await gatherValues(ranks, await facts());
+  for (const [i, other] of others.entries()) {
+    const name = Object.keys({ ...first, ...other }).find((key) => same(first![key]) !== same(other[key]));
+    if (name === undefined) continue;
+    const values = `${same(other[name])}, and ${same(first![name])} of rank 0`;
+    const message = `rank ${i + 1} of ${ranks.size} differs from rank 0: ${name} is ${values}: start all ranks alike`;
+    throw new RankError(message, ranks.rank !== 0);
+  }
+}
+
+/** What each rank has, as JSON has it, in the order of ranks. */
+export async function gatherValues<T>(ranks: Ranks, own: T): Promise<T[]> {
+  const texts = await ranks.gather(new TextEncoder().encode(JSON.stringify(own)));
+  return texts.map((text) => JSON.parse(new TextDecoder().decode(text)) as T);
+}
+
+/** For people: what this rank, and those with it, compute on. */
+export function describeDevice({ size, mpi }: Ranks, { description }: Backend): string {
+  return mpi ? `${size} ranks (${mpi}), each on ${description}` : description;
+}
+
+/** What all ranks must be told alike, and the program itself: each may compute on another device. */
+export function settingsOf<T extends DeviceOptions>(options: T): Facts {
+  const { device: _, blas: __, threads: ___, tune: ____, ...settings } = options;
+  return { program: programHash(), bun: Bun.version, ...settings };
+}
+
+/** Of every file that a training is made of. */
+function programHash(): string {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const files = ["src/**/*.{ts,c,wgsl}", "kernels/**/*.{ts,wgsl}", "bun.lock"].flatMap((pattern) => [
+    ...new Bun.Glob(pattern).scanSync(root),
+  ]);
+  const hash = files.sort().reduce((sum, file) => Bun.hash.xxHash3(readFileSync(join(root, file)), sum), 0n);
+  return hash.toString(16);
+}
+
+/** What tells a file from another. */
+export function hashOf(path: string): string {
+  return Bun.hash.xxHash3(readFileSync(path)).toString(16);
+}
+
+/** Why a rank ends whose own user did not stop it. */
+export const stoppedElsewhere = (): RankError => new RankError("another rank was stopped", true);
+
+/** A run whose files another rank writes. */
+export class RunElsewhere extends Run {
+  override async writeConfig(): Promise<void> {}
+  override async writeImages(): Promise<void> {}
+  override async writeStart(): Promise<void> {}
+  override async writeConfusion(): Promise<void> {}
+  override async rewind(): Promise<void> {}
+  override log(): void {}
+}
+
+function same(value: unknown): string {
+  return value === undefined ? "not given" : JSON.stringify(value);
+}
+
+/** So many images, spread over the set, are looked into. */
+const PROBES = 16;
+
+/** What tells a set from another, in a few letters: its classes, every image's name and class, and some images' bytes. */
+export async function fingerprint(dataset: Dataset): Promise<string> {
+  const { classes, length } = dataset;
+  let hash = Bun.hash.xxHash3(classes.join("\n"));
+  for (let i = 0; i < length; i++) hash = Bun.hash.xxHash3(`${dataset.label(i)} ${nameWithin(dataset, i)}`, hash);
+  for (let k = 0; k < Math.min(PROBES, length); k++) {
+    // One that can't be read is met, and named, by the training.
+    const image = await dataset.read(Math.floor((k * length) / PROBES) % length).catch(() => undefined);
+    if (image) hash = Bun.hash.xxHash3(image.kind === "pixels" ? image.pixels : image.bytes, hash);
+  }
+  return `${length} images, ${hash.toString(16)}`;
+}
+
+/** Gives all ranks what rank 0 has in these tensors. */
+export async function makeAlike(ranks: Ranks, tensors: readonly Tensor[]): Promise<void> {
+  if (ranks.size === 1) return;
+  for (const tensor of tensors) {
+    const values = ranks.rank === 0 ? ((await tensor.read()) as Float32Array) : new Float32Array(tensor.size);
+    await ranks.broadcast([values]);
+    if (ranks.rank !== 0) tensor.backend.write(tensor.buffer, values);
+  }
+}
+
+/** Whether all ranks have the same bits in these tensors. */
+export async function areAlike(ranks: Ranks, tensors: readonly Tensor[]): Promise<boolean> {
+  if (ranks.size === 1) return true;
+  let hash = 0n;
+  for (const tensor of tensors) hash = Bun.hash.xxHash3((await tensor.read()) as Float32Array, hash);
+  const hashes = await ranks.gather(new Uint8Array(BigUint64Array.of(hash).buffer));
+  return hashes.every((other) => Buffer.compare(other, hashes[0]!) === 0);
+}

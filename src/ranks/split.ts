@@ -1,0 +1,149 @@
+/**
+ * A network that is cut into parts, one on each rank, and the steps it takes there. Beside its part a rank has the whole
+ * model, which is what is initialised, tested and saved; weights go from one to the other when something of that is due.
+ */
+import { shareOf, type Share } from "../data/share.ts";
+import { Tape } from "../engine/tape.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import { UsageError } from "../errors.ts";
+import { Model } from "../net/model.ts";
+import { partOf, type Cut, type Stage } from "../net/parts.ts";
+import { imagesOf, loss, passOf, readResult, type LossLabels, type Step } from "../net/passes.ts";
+import { Sgd } from "../net/sgd.ts";
+import { Exchange } from "./exchange.ts";
+import { Gradients } from "./gradients.ts";
+import type { Ranks } from "./ranks.ts";
+import type { SharedResult } from "./shared_step.ts";
+
+/** The images that are a rank's. @throws UsageError when there are too few or too many ranks, or the batch can't be divided */
+export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
+  if (cut === "towers" && size !== 2) {
+    throw new UsageError(`--split towers is for two ranks, and there ${were(size)}: mpiexec -n 2 bun run train …`);
+  }
+  if (cut === "owt" && size === 1) {
+    throw new UsageError("--split owt is for several ranks, and there was one: mpiexec -n 2 bun run train …");
+  }
+  if (cut === "towers") return { first: 0, count: batch };
+  if (batch % size === 0) return shareOf(batch, rank, size);
+  throw new UsageError(`--batch ${batch}: --split owt on ${size} ranks needs a multiple of ${size} images a step`);
+}
+
+const were = (ranks: number) => (ranks === 1 ? "was one" : `were ${ranks}`);
+
+/** A step of which every rank has its part. */
+export interface PartStep extends Step {
+  /** The images of the batch that this rank begins with. */
+  readonly share: Share;
+  /** The classes of all images of the batch, and how many of them count. */
+  readonly whole: Omit<LossLabels, "smoothing">;
+  /** Whether this rank wants to stop, or to save. */
+  readonly stop: boolean;
+  readonly save: boolean;
+}
+
+export interface PartResult extends SharedResult {
+  /** Whether any rank wants to save. */
+  readonly save: boolean;
+}
+
+export class SplitModel {
+  readonly #ranks: Ranks;
+  readonly #whole: Pair;
+  readonly #part: Pair;
+  readonly #stages: readonly Stage[];
+  /** What happens before each stage, as far as something does. */
+  readonly #exchanges: readonly (Exchange | undefined)[];
+
+  /** @throws UsageError when the network can't be cut that way */
+  constructor(model: Model, sgd: Sgd, cut: Cut, ranks: Ranks, frozen: readonly string[]) {
+    const { network, stages } = partOf(model.network, cut, ranks.size, model.classes);
+    const part = new Model(network, model.parameters[0]!.backend, model.classes);
+    part.freeze(frozen);
+    this.#ranks = ranks;
+    this.#whole = { model, sgd };
+    this.#part = { model: part, sgd: new Sgd(part, sgd.settings) };
+    this.#stages = stages;
+    this.#exchanges = stages.map(({ needs }) => needs && new Exchange(ranks, needs === "images"));
+  }
+
+  /** Takes this rank's part out of the whole model. */
+  async take(): Promise<void> {
+    for (const [whole, part] of this.#tensors()) {
+      const values = (await whole.read()) as Float32Array;
+      const first = part.size === whole.size ? 0 : this.#ranks.rank * part.size;
+      part.backend.write(part.buffer, values.subarray(first, first + part.size));
+    }
+  }
+
+  /** Puts the whole model together out of all ranks' parts. */
+  async give(): Promise<void> {
+    for (const [whole, part] of this.#tensors()) {
+      let values = (await part.read()) as Float32Array;
+      if (part.size !== whole.size) {
+        const all = new Float32Array(whole.size);
+        await this.#ranks.collect(Promise.resolve(values), all);
+        values = all;
+      }
+      whole.backend.write(whole.buffer, values);
+    }
+  }
+
+  /** Forward, backward, update; resolves when the update is queued and the result is known. */
+  async step(mean: Tensor, step: PartStep): Promise<PartResult> {
+    const { backend } = mean;
+    const { model, sgd } = this.#part;
+    const { share, whole, smoothing } = step;
+    const images = whole.labels.length;
+    const tapes = this.#stages.map(({ byImages }) => {
+      const part = byImages ? { first: share.first, whole: images } : { block: this.#ranks.rank };
+      return new Tape(backend, { part });
+    });
+    const lossOf = loss(tapes.at(-1)!, { ...whole, ...(smoothing !== undefined && { smoothing }) });
+    const [pass, inputs, outputs] = [passOf(step), [] as Tensor[], [] as Tensor[]];
+    for (const [i, { first, end }] of this.#stages.entries()) {
+      const x = i === 0 ? imagesOf(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);
+      inputs.push(x);
+      outputs.push(model.outputs(x, pass, end, first).at(-1) ?? x);
+    }
+    const learnt = lossOf(outputs.at(-1)!);
+    const gradients = new Gradients(this.#ranks, backend);
+    tapes.at(-1)!.backward(learnt.loss);
+    for (let i = inputs.length - 1; i > 0 && inputs[i]!.requiresGrad; i--) {
+      const [tape, output] = [tapes[i - 1]!, outputs[i - 1]!];
+      const values = await this.#exchanges[i]!.backward(inputs[i]!.grad!, this.#stages[i]!.repeated);
+      const { byImages } = this.#stages[i - 1]!;
+      tape.backward(output, {
+        gradient: tape.input(output.shape, values),
+        // Whoever has different images finds the gradients of those; of different features, all of his own.
+        ...(byImages && { onGradient: (parameter) => gradients.add(parameter) }),
+      });
+    }
+    const result = readResult(learnt);
+    await gradients.done();
+    sgd.step(step.rateOf);
+    for (const tape of tapes) tape.release();
+    const wishes = Float32Array.of(step.stop ? 1 : 0, step.save ? 1 : 0);
+    await this.#ranks.sum(Promise.resolve([wishes]));
+    return { ...(await result), stop: wishes[0]! > 0, save: wishes[1]! > 0 };
+  }
+
+  /** The input of the i-th stage, out of what all ranks have at the end of the one before. */
+  async #gather(i: number, tape: Tape, own: Tensor): Promise<Tensor> {
+    const values = await this.#exchanges[i]!.forward(own);
+    const axis = this.#stages[i]!.needs === "images" ? own.shape.length - 1 : 0;
+    const shape = own.shape.map((side, k) => (k === axis ? side * this.#ranks.size : side));
+    // Its gradient is read after the backward pass.
+    return tape.input(shape, values, { requiresGrad: own.requiresGrad }).keep();
+  }
+
+  /** Weights and velocities, of the whole and of the part. */
+  *#tensors(): Generator<readonly [whole: Tensor, part: Tensor]> {
+    const [whole, part] = [this.#whole, this.#part].map(({ model, sgd }) => [...model.parameters, ...sgd.velocities]);
+    for (const [i, tensor] of whole!.entries()) yield [tensor, part![i]!];
+  }
+}
+
+interface Pair {
+  readonly model: Model;
+  readonly sgd: Sgd;
+}

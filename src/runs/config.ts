@@ -1,0 +1,240 @@
+/** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
+import type { ViewCount } from "../data/augmentation.ts";
+import { locate } from "../data/open.ts";
+import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
+import { UsageError } from "../errors.ts";
+import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
+import { findNetwork } from "../net/networks.ts";
+import { CUTS, type Cut } from "../net/parts.ts";
+import type { Schedule } from "../net/recipe.ts";
+import type { OptionKinds } from "../options.ts";
+import { makeAugmentation } from "./augment_option.ts";
+import { checkSettings, type TrainConfig } from "./settings.ts";
+
+export { makeAugmentation } from "./augment_option.ts";
+
+/** What a person can say; all of it can be left out. */
+export interface TrainOptions extends DeviceOptions {
+  /** A folder or archive; without it the built-in set. */
+  readonly data?: string;
+  readonly val?: string;
+  /** Share of the images held out for validation where the data has no val/. */
+  readonly holdOut?: number;
+  /** Only this share of each class, and so many images at most of each part. */
+  readonly fraction?: number;
+  readonly limit?: number;
+  /** From 0, every image once an epoch, to 1, every class equally often. */
+  readonly balance?: number;
+  /** How much more often than others the images of a class are seen, by its name; 1 for those that are not named. */
+  readonly weights?: Readonly<Record<string, number>>;
+  readonly model?: string;
+  /** A run or checkpoint whose weights to begin with: its network, its mean image, and all layers but the last if the classes are others. */
+  readonly from?: string;
+  /** Layers that don't learn, as in "conv1,fc*". */
+  readonly freeze?: string;
+  /** Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10". */
+  readonly rates?: string;
+  readonly epochs?: number;
+  readonly batch?: number;
+  readonly rate?: number;
+  /** "constant", "cosine", "plateau" or "steps:30,60": divided by ten at the start of these epochs. */
+  readonly schedule?: string;
+  readonly momentum?: number;
+  readonly decay?: number;
+  /** "paper", "modern" or "none", and parts with their values, separated by commas: see src/runs/augment_option.ts. */
+  readonly augment?: string;
+  readonly seed?: number;
+  /** How the network is cut where several ranks train it: "towers", "owt", or "none": all have all of it. */
+  readonly split?: string;
+  readonly out?: string;
+  /** A run to go on with: a path, a name in runs/, or "latest". With it `data` and `val` say where its data lie now. */
+  readonly resume?: string;
+  /** With `resume`: to go on also where images were added, removed or changed, with those of the run that are left. */
+  readonly allowChangedData?: boolean;
+}
+
+export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ data: "string?", val: "string?", holdOut: "number?", fraction: "number?", limit: "number?" },
+  ...{ balance: "number?", weights: "object?", model: "string?", from: "string?", freeze: "string?", rates: "string?" },
+  ...{
+    epochs: "number?",
+    batch: "number?",
+    rate: "number?",
+    schedule: "string?",
+    momentum: "number?",
+    decay: "number?",
+  },
+  ...{
+    augment: "string?",
+    seed: "number?",
+    split: "string?",
+    out: "string?",
+    resume: "string?",
+    allowChangedData: "boolean?",
+  },
+};
+
+/**
+ * Fills in what was not said from the network's recipe.
+ * @param data absolute path of the data, if any
+ * @throws UsageError for values that make no sense
+ */
+export function makeConfig(
+  options: TrainOptions,
+  network: string,
+  data: string | null,
+  val: string | null,
+): TrainConfig {
+  const own = findNetwork(network);
+  const { recipe } = own;
+  if (data === null && (val !== null || options.holdOut !== undefined)) {
+    throw new UsageError(
+      `--${val === null ? "hold-out" : "val"} is for images of your own, and the built-in set has a part to validate ` +
+        `with: name a folder to train on`,
+    );
+  }
+  const config: TrainConfig = {
+    network,
+    from: options.from ?? null,
+    freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, own),
+    layerRates: options.rates === undefined ? {} : ratesNamed("--rates", options.rates, own),
+    data,
+    val,
+    holdOut: options.holdOut ?? 0.1,
+    fraction: options.fraction ?? 1,
+    limit: options.limit ?? null,
+    balance: options.balance ?? 0,
+    weights: options.weights ?? null,
+    epochs: options.epochs ?? recipe.epochs,
+    batch: options.batch ?? recipe.batch,
+    schedule: makeSchedule(recipe.schedule, options),
+    momentum: options.momentum ?? recipe.momentum,
+    decay: options.decay ?? recipe.decay,
+    biasRate: recipe.biasRate,
+    biasDecay: recipe.biasDecay,
+    augmentation: makeAugmentation(recipe.augmentation, options.augment),
+    seed: options.seed ?? 0,
+    split: checkCut(options.split ?? "none"),
+    device: options.device ?? "auto",
+    blas: options.blas ?? null,
+    threads: options.threads ?? null,
+    tune: options.tune ?? null,
+  };
+  checkSettings(config, (setting) => `--${kebab(setting)}`);
+  if (config.freeze.length === learningLayers(own).length) {
+    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${network} that learns`);
+  }
+  return config;
+}
+
+/** What may be said together with --resume: it changes no step that was done. */
+export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
+  const { resume: _, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
+  const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
+  if (name) {
+    throw new UsageError(
+      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --split, --device, --blas, ` +
+        `--threads and --tune can, and the place of its data`,
+    );
+  }
+  if (data !== undefined && config.data === null) {
+    throw new UsageError(`the run was begun with the built-in set, so that it can't go on with ${data}`);
+  }
+  if (val !== undefined && config.val === null) {
+    throw new UsageError(`--val ${val}: the run was begun without --val, which can't be changed when it is resumed`);
+  }
+  if (epochs !== undefined) checkCount("--epochs", epochs);
+  return {
+    ...config,
+    ...(data !== undefined && { data: locate(data) }),
+    ...(val !== undefined && { val: locate(val) }),
+    epochs: epochs ?? config.epochs,
+    split: split === undefined ? config.split : checkCut(split),
+    // Another device has other options.
+    ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
+    ...(blas === undefined ? {} : { blas }),
+    ...(threads === undefined ? {} : { threads }),
+    ...(tune === undefined ? {} : { tune }),
+  };
+}
+
+function checkCut(name: string): Cut | null {
+  if (name === "none") return null;
+  if (CUTS.includes(name as Cut)) return name as Cut;
+  throw new UsageError(`--split ${name}: must be ${CUTS.join(", ")}, or none`);
+}
+
+/** The --schedule and --rate that were given, else the recipe's. */
+function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Schedule {
+  if (rate !== undefined) check("--rate", rate, rate > 0 && rate < Infinity, "a number above 0");
+  if (schedule === undefined) return rate === undefined ? recipe : withRate(recipe, rate);
+  const start = rate ?? startOf(recipe);
+  if (schedule === "constant" || schedule === "cosine") return { kind: schedule, rate: start };
+  if (schedule === "plateau") return { kind: schedule, rate: start, patience: 5, drops: 3 };
+  const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
+  if (!epochs) {
+    throw new UsageError(
+      `--schedule ${schedule}: must be constant, cosine, plateau, or steps: and epochs, as in steps:30,60`,
+    );
+  }
+  const froms = [0, ...epochs.sort((a, b) => a - b)];
+  return { kind: "phases", phases: froms.map((from, i) => ({ from, rate: start / 10 ** i })) };
+}
+
+/**
+ * The recipe's rate, which was chosen for the classes its network was published with, for fewer: times √(classes/published).
+ * With few classes each output gets a large part of the gradient in every step; at 0.01, alexnet's loss on two classes
+ * rises to 27 within three steps. The root is ours: it keeps the size of the first steps about what it was.
+ */
+export function rateForClasses(config: TrainConfig, classes: number): TrainConfig {
+  const published = findNetwork(config.network).classes;
+  if (classes >= published) return config;
+  const rate = Number((startOf(config.schedule) * Math.sqrt(classes / published)).toPrecision(2));
+  return { ...config, schedule: withRate(config.schedule, rate) };
+}
+
+/** The same course at `factor` times the rate. */
+export function scaleRate(config: TrainConfig, factor: number): TrainConfig {
+  return { ...config, schedule: withRate(config.schedule, Number((startOf(config.schedule) * factor).toPrecision(2))) };
+}
+
+function startOf(schedule: Schedule): number {
+  return schedule.kind === "phases" ? schedule.phases[0]!.rate : schedule.rate;
+}
+
+/** The same course from another first rate. */
+function withRate(schedule: Schedule, rate: number): Schedule {
+  if (schedule.kind !== "phases") return { ...schedule, rate };
+  const factor = rate / startOf(schedule);
+  return {
+    kind: "phases",
+    phases: schedule.phases.map((phase) => ({
+      ...phase,
+      rate: phase.rate * factor,
+      ...(phase.rates && {
+        rates: Object.fromEntries(Object.entries(phase.rates).map(([layer, own]) => [layer, own * factor])),
+      }),
+    })),
+  };
+}
+
+/** @throws UsageError unless it counts something */
+export function checkCount(option: string, value: number): void {
+  check(option, value, Number.isInteger(value) && value > 0, "a whole number above 0");
+}
+
+/** @throws UsageError unless a model can be tested with so many views of an image */
+export function checkViews(value: number): ViewCount {
+  if (value === 1 || value === 2 || value === 10) return value;
+  throw new UsageError(`--views ${value}: must be 1, 2 or 10`);
+}
+
+function check(option: string, value: number, right: boolean, must: string): void {
+  if (!right) throw new UsageError(`${option} ${value}: must be ${must}`);
+}
+
+/** hold-out of holdOut. */
+function kebab(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}

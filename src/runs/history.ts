@@ -1,0 +1,90 @@
+/** What log.jsonl tells of a run, read again; and as a table for other programs. */
+import type { Curves } from "../pictures/charts.ts";
+import type { EpochRecord, StartRecord } from "./records.ts";
+import type { Run } from "./runs.ts";
+
+/** A line within an epoch, every 50 steps; loss and error are over the epoch so far. */
+export interface StepRecord {
+  readonly step: number;
+  readonly epoch: number;
+  readonly loss: number;
+  readonly top1: number;
+  readonly imagesPerSecond: number;
+  readonly dataWait: number;
+}
+
+export interface History {
+  readonly epochs: readonly EpochRecord[];
+  readonly steps: readonly StepRecord[];
+}
+
+/**
+ * A run's log, in order; empty before its first line. A line that a kill cut short is not in it.
+ * @throws AlexNetError when the file can't be read
+ */
+export function readHistory(run: Run): History {
+  const epochs: EpochRecord[] = [];
+  const steps: StepRecord[] = [];
+  for (const entry of lines(run.readLog())) {
+    if (isEpoch(entry)) epochs.push(entry);
+    else if (isStep(entry)) steps.push(entry);
+  }
+  return { epochs, steps };
+}
+
+/** What charts are drawn of. Where within an epoch a step lies, only the start tells. */
+export function curvesOf({ epochs, steps }: History, start: StartRecord | undefined): Curves {
+  const stepsPerEpoch = start && Math.ceil(start.train / start.batch);
+  return {
+    epochs,
+    steps: stepsPerEpoch ? steps.map((record) => ({ ...record, at: record.step / stepsPerEpoch })) : [],
+    classes: start?.classes ?? Infinity,
+  };
+}
+
+function* lines(text: string): Generator<unknown> {
+  for (const line of text.split("\n")) {
+    try {
+      yield JSON.parse(line);
+    } catch {
+      // Cut short, or the nothing behind the last line.
+    }
+  }
+}
+
+function isEpoch(entry: unknown): entry is EpochRecord {
+  const { epoch, step, train, val, rate, imagesPerSecond, dataWait, seconds } = (entry ?? {}) as Partial<EpochRecord>;
+  const means = [train, val].flatMap((part) => [part?.loss, part?.top1, part?.top5]);
+  return [epoch, step, rate, imagesPerSecond, dataWait, seconds, ...means].every(Number.isFinite);
+}
+
+function isStep(entry: unknown): entry is StepRecord {
+  const { step, epoch, loss, top1, imagesPerSecond, dataWait } = (entry ?? {}) as Partial<StepRecord>;
+  return [step, epoch, loss, top1, imagesPerSecond, dataWait].every(Number.isFinite);
+}
+
+const COLUMNS: readonly (readonly [string, (epoch: EpochRecord) => number, ((step: StepRecord) => number)?])[] = [
+  ["epoch", ({ epoch }) => epoch, ({ epoch }) => epoch],
+  ["step", ({ step }) => step, ({ step }) => step],
+  ["train_loss", ({ train }) => train.loss, ({ loss }) => loss],
+  ["train_top1", ({ train }) => train.top1, ({ top1 }) => top1],
+  ["train_top5", ({ train }) => train.top5],
+  ["val_loss", ({ val }) => val.loss],
+  ["val_top1", ({ val }) => val.top1],
+  ["val_top5", ({ val }) => val.top5],
+  ["rate", ({ rate }) => rate],
+  ["images_per_second", ({ imagesPerSecond }) => imagesPerSecond, ({ imagesPerSecond }) => imagesPerSecond],
+  ["data_wait", ({ dataWait }) => dataWait, ({ dataWait }) => dataWait],
+  ["seconds", ({ seconds }) => seconds],
+];
+
+/** A line for each of the log, in order of steps, under a line of names; what a line within an epoch lacks is empty. */
+export function historyCsv({ epochs, steps }: History): string {
+  const rows = [
+    ...steps.map((record) => ({ at: record.step, cells: COLUMNS.map(([, , ofStep]) => ofStep?.(record) ?? "") })),
+    ...epochs.map((record) => ({ at: record.step, cells: COLUMNS.map(([, ofEpoch]) => ofEpoch(record)) })),
+  ];
+  // Of the same step, the epoch comes after the step it ended with.
+  rows.sort((a, b) => a.at - b.at);
+  return [COLUMNS.map(([name]) => name), ...rows.map(({ cells }) => cells)].map((row) => `${row.join(",")}\n`).join("");
+}

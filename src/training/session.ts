@@ -1,0 +1,399 @@
+/** The training loop: epochs of steps, validation, checkpoints. */
+import { existsSync } from "node:fs";
+import { drawViews, mixedLabels, mixes, viewsOfShare } from "../data/augmentation.ts";
+import type { Dataset, ColourAxes } from "../data/dataset.ts";
+import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
+import type { Share } from "../data/share.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
+import { answerTogether } from "../inference/answer_all.ts";
+import { confusionOf, type Answers } from "../inference/answers.ts";
+import { addScores, means, noScores, type Scores } from "../inference/scores.ts";
+import type { Model } from "../net/model.ts";
+import { trainingStep, type Step, type StepResult } from "../net/passes.ts";
+import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
+import type { Sgd } from "../net/sgd.ts";
+import { areAlike, makeAlike } from "../ranks/agreement.ts";
+import type { Ranks } from "../ranks/ranks.ts";
+import { sharedStep, type SharedResult } from "../ranks/shared_step.ts";
+import type { PartResult, SplitModel } from "../ranks/split.ts";
+import type { EpochRecord, Means } from "../runs/records.ts";
+import type { Run } from "../runs/runs.ts";
+import type { TrainConfig } from "../runs/settings.ts";
+import { saveCheckpoint } from "../weights/checkpoint.ts";
+import type { Report } from "./events.ts";
+
+/** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
+export interface State {
+  /** Epochs done, and batches done of the next one. */
+  epoch: number;
+  batch: number;
+  /** Steps done. */
+  step: number;
+  schedule: ScheduleState;
+  /** Of the epoch so far. */
+  scores: Scores;
+  /** The lowest validation error so far; null before the first. */
+  bestError: number | null;
+  axes: ColourAxes;
+}
+
+export const freshState = (axes: ColourAxes): State => ({
+  epoch: 0,
+  batch: 0,
+  step: 0,
+  schedule: freshSchedule(),
+  scores: noScores(),
+  bestError: null,
+  axes,
+});
+
+/** Whether something read from a file can be a state. */
+export function isState(value: unknown): value is State {
+  const { epoch, batch, step, bestError, schedule, scores, axes } = (value ?? {}) as Partial<State>;
+  const { images, wrong1, wrong5, loss } = (scores ?? {}) as Partial<Scores>;
+  const counts = [epoch, batch, step, images, wrong1, wrong5, schedule?.waited, schedule?.drops];
+  const isVector = (vector: unknown) => Array.isArray(vector) && vector.length === 3 && vector.every(Number.isFinite);
+  return (
+    counts.every((count) => Number.isSafeInteger(count) && count! >= 0) &&
+    [bestError, schedule!.best].every((error) => error === null || Number.isFinite(error)) &&
+    Number.isFinite(loss) &&
+    isVector(axes?.values) &&
+    Array.isArray(axes!.vectors) &&
+    axes!.vectors.length === 3 &&
+    axes!.vectors.every(isVector)
+  );
+}
+
+export interface Session {
+  readonly run: Run;
+  readonly config: TrainConfig;
+  readonly model: Model;
+  readonly sgd: Sgd;
+  /** The mean image, here and on the device. */
+  readonly mean: Float32Array;
+  readonly deviceMean: Tensor;
+  readonly train: Records;
+  readonly val: Records;
+  /** For each class how much more often than others its images are seen; every image once an epoch if absent. */
+  readonly weights?: readonly number[];
+  readonly state: State;
+  readonly report: Report;
+  readonly watchers: readonly Watcher[];
+  /** Who trains; each has its share of every batch. Rank 0 alone writes. */
+  readonly ranks: Ranks;
+  readonly share: Share;
+  /** Where the network is cut, and each rank has a part of it. */
+  readonly split?: SplitModel;
+  readonly signal?: AbortSignal;
+}
+
+/** Looks on at a training, which waits for it. */
+export interface Watcher {
+  /** A step is done, and the next may be queued already. */
+  afterStep?(session: Session): Promise<void>;
+  /** An epoch is done, and all of it saved. */
+  afterEpoch?(session: Session): Promise<void>;
+}
+
+/** A set of images, and those of its records that are in memory. */
+export interface Records {
+  readonly dataset: Dataset;
+  readonly cache: RecordCache;
+}
+
+/** A long epoch is saved this often. */
+const SAVE_EVERY_MS = 10 * 60_000;
+/** A line for this many steps goes into the log. */
+const LOG_EVERY_STEPS = 50;
+
+/**
+ * Trains until the last epoch is done, or the signal says stop: then it saves after the step that is under way.
+ * @returns the last validation, and whether it was stopped
+ * @throws DivergedError when the loss is no longer a number; what was saved last stays
+ */
+export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
+  const { config, state } = session;
+  let val: Means | undefined;
+  while (state.epoch < config.epochs) {
+    const { stopped, ...timing } = await trainEpoch(session);
+    await session.split?.give();
+    const validation = stopped ? undefined : await validate(session);
+    if (!validation) {
+      await save(session);
+      return { interrupted: true };
+    }
+    val = validation.val;
+    await stayAlike(session);
+    await endEpoch(session, validation, timing);
+    for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
+  }
+  return { interrupted: false, ...(val ? { val } : {}) };
+}
+
+/**
+ * Devices of one kind compute the same updates, bit for bit; of several kinds they drift apart by rounding, and are set
+ * alike again before anything is saved.
+ */
+async function stayAlike({ ranks, model, sgd, split, report }: Session): Promise<void> {
+  if (await areAlike(ranks, model.parameters)) return;
+  await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+  await split?.take();
+  report({
+    type: "warning",
+    line: "the ranks' weights differ, as from devices that round differently: set alike again",
+  });
+}
+
+interface Timing {
+  readonly images: number;
+  readonly seconds: number;
+  readonly waitedSeconds: number;
+  /** A step, where there are several ranks. */
+  readonly sentBytes?: number;
+}
+
+/** A step that the device is at. */
+interface Pending {
+  readonly result: Promise<StepResult | SharedResult | PartResult>;
+  readonly valid: number;
+  /** Batches and steps that are done when it is. */
+  readonly batch: number;
+  readonly step: number;
+}
+
+/**
+ * The steps of an epoch that remain, until the signal says stop. While the device is at one step the next is queued, so
+ * that it never waits for the pixels; nothing is saved while a step is under way.
+ */
+async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
+  const { config, state, train, signal, report, ranks } = session;
+  const isShared = ranks.size > 1;
+  const hasShare = session.share.count < config.batch;
+  // All ranks see in the same step that the training is stopped.
+  let stopped = false;
+  let saveAgreed: boolean | undefined;
+  const loader = createLoader(train.dataset, {
+    batch: config.batch,
+    recordSize: session.model.network.record,
+    shuffle: { seed: config.seed, epoch: state.epoch, ...(session.weights && { weights: session.weights }) },
+    ...(hasShare && { share: neighboursIncluded(session) }),
+    from: state.batch,
+    cache: train.cache,
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+  });
+  const { batches } = loader;
+  const start = performance.now();
+  let lastSave = start;
+  let images = 0;
+  let waitedMs = 0;
+  // What watchers take, such as a pause, is not the training's.
+  let watchedMs = 0;
+  let sentBytes = 0;
+  const firstStep = state.step;
+  const saveDue = () => performance.now() - lastSave > SAVE_EVERY_MS;
+  const seconds = () => (performance.now() - start - watchedMs) / 1000;
+
+  const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
+    const done = await result;
+    addScores(state.scores, done.losses, done.ranks, valid);
+    if ("stop" in done) stopped ||= done.stop;
+    if ("save" in done) saveAgreed = done.save;
+    if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
+    images += valid;
+    const { loss, top1 } = means(state.scores);
+    const rate = images / seconds();
+    const imagesLeft = (config.epochs - state.epoch) * train.dataset.length - batch * config.batch;
+    const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch, batches };
+    report({
+      type: "step",
+      ...progress,
+      loss,
+      top1,
+      imagesPerSecond: rate,
+      secondsLeft: Math.max(0, imagesLeft) / rate,
+    });
+    if (step % LOG_EVERY_STEPS === 0) {
+      const dataWait = waitedMs / 1000 / seconds();
+      session.run.log({ step, epoch: state.epoch + 1, loss, top1, imagesPerSecond: rate, dataWait });
+    }
+  };
+
+  let pending: Pending | undefined;
+  for await (const batch of loader) {
+    stopped ||= !isShared && signal?.aborted === true;
+    if (stopped) break;
+    waitedMs += batch.waitedMs;
+    if (isShared) {
+      const before = ranks.sentBytes;
+      await finish(
+        await (session.split ? startPart(session, batch, batches, saveDue()) : startShared(session, batch, batches)),
+      );
+      sentBytes += ranks.sentBytes - before;
+    } else {
+      const next = startBatch(session, batch, batches);
+      if (pending) await finish(pending);
+      pending = next;
+    }
+    const before = performance.now();
+    for (const watcher of session.watchers) await watcher.afterStep?.(session);
+    watchedMs += performance.now() - before;
+    if (saveAgreed ?? saveDue()) {
+      if (pending) await finish(pending);
+      pending = undefined;
+      await session.split?.give();
+      await save(session);
+      lastSave = performance.now();
+    }
+  }
+  if (pending) await finish(pending);
+  stopped ||= !isShared && signal?.aborted === true;
+  return {
+    ...{ stopped, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 },
+    ...(isShared && state.step > firstStep && { sentBytes: sentBytes / (state.step - firstStep) }),
+  };
+}
+
+/** The images of a batch that this rank needs: its own, and the one that its last one may be mixed with. */
+function neighboursIncluded({ config, share: { first, count } }: Session): Share {
+  return { first, count: mixes(config.augmentation) ? count + 1 : count };
+}
+
+/** Queues a step. */
+function startBatch(session: Session, batch: Batch, batches: number): Pending {
+  const { state, model, sgd, deviceMean } = session;
+  const result = trainingStep(model, sgd, deviceMean, stepOf(session, batch, batches));
+  // If the step before fails, nobody waits for this one, and its own failure is no news.
+  result.catch(() => {});
+  return { result, valid: batch.valid, batch: ++state.batch, step: ++state.step };
+}
+
+/** Does a step with the other ranks; it is queued to its end when this resolves. */
+async function startShared(session: Session, batch: Batch, batches: number): Promise<Pending> {
+  const { config, state, model, sgd, deviceMean, ranks, share, signal } = session;
+  const whole = { images: config.batch, valid: batch.whole!.valid };
+  const step = { ...stepOf(session, batch, batches), share, whole, stop: signal?.aborted === true };
+  const { result } = await sharedStep(model, sgd, deviceMean, step, ranks);
+  return { result, valid: whole.valid, batch: ++state.batch, step: ++state.step };
+}
+
+/** Does a step of which every rank has a part of the network. */
+async function startPart(session: Session, batch: Batch, batches: number, save: boolean): Promise<Pending> {
+  const { state, deviceMean, model, share, signal, train, split } = session;
+  const { indices, valid } = batch.whole ?? batch;
+  const labels = batch.whole ? Uint32Array.from(indices, (image) => train.dataset.label(image)) : batch.labels;
+  const views = viewsOf(session, batch, batches);
+  const mixed = mixedLabels(views, labels, model.network.crop);
+  const whole = { labels, valid, ...(mixed && { mixed }) };
+  const step = { ...stepOf(session, batch, batches, views), share, whole, stop: signal?.aborted === true };
+  const result = await split!.step(deviceMean, { ...step, save });
+  return { result: Promise.resolve(result), valid, batch: ++state.batch, step: ++state.step };
+}
+
+/** Epochs done, with their fraction, when a batch begins. */
+function progressOf({ state }: Session, batches: number): number {
+  return state.epoch + state.batch / batches;
+}
+
+/** The views of a batch, of all ranks' images. */
+function viewsOf(session: Session, { whole, indices, position }: Batch, batches: number): Float32Array {
+  const { config, state, model } = session;
+  const { seed, augmentation, schedule } = config;
+  const { record, crop: size } = model.network;
+  const colour = colourAt(schedule, progressOf(session, batches)) ? augmentation.colour : 0;
+  const variation = { ...augmentation, colour, record, size };
+  return drawViews(variation, state.axes, seed, state.epoch, whole?.indices ?? indices, position);
+}
+
+function stepOf(session: Session, batch: Batch, batches: number, drawn = viewsOf(session, batch, batches)): Step {
+  const { config, state, model, share } = session;
+  const { epochs, seed, augmentation, schedule } = config;
+  const views = batch.whole ? viewsOfShare(drawn, neighboursIncluded(session)) : drawn;
+  const progress = progressOf(session, batches);
+  const rateOf = (layer: string) =>
+    (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
+  const seen = share.count;
+  const mixed = mixedLabels(views, batch.labels, model.network.crop, seen);
+  return {
+    ...{ pixels: batch.pixels, views, seen, seed, rateOf },
+    labels: batch.labels.subarray(0, seen),
+    valid: Math.min(batch.valid, seen),
+    ...(mixed && { mixed }),
+    smoothing: augmentation.smooth,
+    step: state.step,
+  };
+}
+
+interface Validation {
+  readonly val: Means;
+  /** What the model said of each image. */
+  readonly answers: Answers;
+}
+
+/** Undefined when it was stopped. */
+async function validate(session: Session): Promise<Validation | undefined> {
+  const { model, deviceMean, val, config, report, signal, ranks } = session;
+  const found = await answerTogether(ranks, [{ model, mean: deviceMean }], val.dataset, {
+    cache: val.cache,
+    batch: config.batch,
+    progress: (done, total) => report({ type: "validate", done, total }),
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+    ...(signal ? { signal } : {}),
+  });
+  return found && { val: means(found.answers.scores(model.classes).total), answers: found.answers };
+}
+
+async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {
+  const { images, seconds, waitedSeconds, sentBytes } = timing;
+  const { config, state, run, report } = session;
+  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss, state.step);
+  const record: EpochRecord = {
+    step: state.step,
+    epoch: state.epoch + 1,
+    train: means(state.scores),
+    val,
+    rate: rateAt(config.schedule, state.schedule, state.epoch, config.epochs),
+    imagesPerSecond: images / seconds,
+    dataWait: waitedSeconds / seconds,
+    seconds,
+    ...(sentBytes !== undefined && { sentBytes }),
+  };
+  state.schedule = afterEpoch(config.schedule, state.schedule, val.top1);
+  state.epoch++;
+  state.batch = 0;
+  state.scores = noScores();
+  const isBest = state.bestError === null || val.top1 < state.bestError;
+  if (isBest) state.bestError = val.top1;
+  // "last" at the end: killed before, a resumed run comes by here again.
+  if (isBest) {
+    await save(session, "best");
+    const { classes } = session.val.dataset;
+    await run.writeConfusion({ epoch: state.epoch, classes, entries: confusionOf(answers, classes.length) });
+  }
+  run.log(record);
+  await save(session);
+  report({ type: "epoch", isBest, ...record });
+}
+
+/** "last" holds all that is needed to go on, "best" what is needed to use the model. */
+async function save(
+  { run, model, sgd, mean, train, state, report, ranks }: Session,
+  which: "last" | "best" = "last",
+): Promise<void> {
+  if (ranks.rank !== 0) return;
+  const { classes } = train.dataset;
+  const contents = { model, classes, mean, state };
+  if (which === "last") await saveCheckpoint(run.last, { ...contents, velocities: sgd.velocities }, run.previous);
+  else await saveCheckpoint(run.best, contents);
+  report({ type: "saved", path: run[which] });
+}
+
+function diverged({ run, state, config, ranks }: Session, what: string, value: number, step: number): AlexNetError {
+  const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
+  const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
+  const message =
+    `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
+    `at a learning rate of ${rate}: train with a lower --rate. ${saved}`;
+  // All ranks find it at once; one says so.
+  return ranks.rank === 0 ? new DivergedError(message) : new RankError(message, true);
+}

@@ -1,0 +1,48 @@
+import { availableParallelism } from "node:os";
+import { dim, plural, print, printJson, table } from "../../cli/terminal.ts";
+import { verb } from "../../cli/verb.ts";
+import { findAdapters } from "../../devices/open.ts";
+import { findBlas } from "../../native/libraries.ts";
+import { findLauncher, HOW_TO_GET_MPI } from "../../native/mpi.ts";
+
+export default verb({
+  name: "devices",
+  description: "List what there is to compute on",
+  args: {},
+  prints: () => true,
+  async run(args) {
+    const { adapters, problem } = await findAdapters();
+    const blas = await findBlas();
+    const best = adapters.findIndex(({ kind }) => kind !== "software");
+    const threads = availableParallelism();
+    if (args.json) {
+      adapters.forEach((adapter, i) => printJson({ device: `gpu:${i}`, default: i === best, ...adapter }));
+      printJson({ device: "cpu", default: best < 0, threads, blas: blas?.path ?? null });
+      return 0;
+    }
+    const rows = adapters.map(({ name, kind, api, driver, limits }, i) => [
+      `gpu:${i}`,
+      name,
+      kind,
+      `${api} ${driver}`.trim(),
+      `binds ${Math.round(limits.bindingBytes / 2 ** 20)} MiB`,
+      i === best ? "default" : "",
+    ]);
+    rows.push([
+      "cpu",
+      plural(threads, "thread"),
+      blas ? blas.kind : "no BLAS",
+      "WebAssembly SIMD",
+      "",
+      best < 0 ? "default" : "",
+    ]);
+    print(table(rows));
+    if (problem) print(dim(`no GPU was looked for: ${problem}`));
+    const mpiexec = findLauncher();
+    const together = mpiexec
+      ? `several together, of one machine or many: ${mpiexec} -n N bun run train …`
+      : `several can train together with MPI. ${HOW_TO_GET_MPI}`;
+    print(dim(together));
+    return 0;
+  },
+});

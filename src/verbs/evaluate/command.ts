@@ -1,0 +1,143 @@
+import { stopOnCtrlC } from "../../cli/interrupt.ts";
+import { withRanks } from "../../cli/ranks.ts";
+import { sayRemarks } from "../../cli/remarks.ts";
+import {
+  bar,
+  bold,
+  count,
+  dim,
+  here,
+  label,
+  percent,
+  print,
+  printJson,
+  ProgressLine,
+  say,
+  table,
+  plural,
+} from "../../cli/terminal.ts";
+import { deviceArgs, deviceOptions, given, number, verb } from "../../cli/verb.ts";
+import { means } from "../../inference/scores.ts";
+import { unlessStopped } from "../../signals.ts";
+import { evaluate } from "./evaluate.ts";
+import type { Evaluation } from "./evaluation.ts";
+
+const BAR = 20;
+const VIEWS = { 1: "centre crops", 2: "centre crops and their mirror images", 10: "ten views each" };
+/** With more classes than this only the worst are printed. */
+const MANY = 50;
+const WORST = 20;
+
+export default verb({
+  name: "evaluate",
+  description: "Measure loss and errors of a trained model, over all images and class by class",
+  args: {
+    data: {
+      type: "positional",
+      required: false,
+      description: "A set of images as `train` takes it; without it what the run was validated with",
+    },
+    model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
+    models: { type: "string", description: "Several of them, whose predictions are averaged", valueHint: "A,B,C" },
+    views: {
+      type: "string",
+      description: "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
+      valueHint: "1|2|10",
+    },
+    batch: { type: "string", description: "Images at once", valueHint: "N" },
+    out: {
+      type: "string",
+      description: "Write confusion matrix, mistakes, scores of classes and all predictions there (PNG and CSV)",
+      valueHint: "FOLDER",
+    },
+    submission: {
+      type: "string",
+      description: "Write five class numbers a line, images by file name: ILSVRC's format",
+      valueHint: "FILE",
+    },
+    ...deviceArgs,
+  },
+  async run(args) {
+    const options = given({
+      data: args.data,
+      model: args.model,
+      models: args.models?.split(",").map((name) => name.trim()),
+      views: number("views", args.views),
+      batch: number("batch", args.batch),
+      out: args.out,
+      submission: args.submission,
+    });
+    const signal = stopOnCtrlC("this batch");
+    return withRanks(async (ranks) => {
+      const line = ranks.rank === 0 ? new ProgressLine() : undefined;
+      const result = await unlessStopped(
+        signal,
+        evaluate(
+          { ...options, ...deviceOptions(args) },
+          (done, total) => line?.update(`evaluating: ${count(done)} of ${count(total)}`),
+          signal,
+          (text) => line?.update(text),
+          ranks,
+        ),
+      );
+      line?.clear();
+      if (!result) return 1;
+      if (ranks.rank !== 0) return 0;
+      if (args.json) printJson(forPrograms(result));
+      else show(result);
+      return 0;
+    });
+  },
+});
+
+function forPrograms({ total, classes, ...rest }: Evaluation) {
+  const byClass = classes.map(({ name, scores, predicted }) => {
+    const right = scores.images - scores.wrong1;
+    return {
+      ...{ name, images: scores.images, ...means(scores), predicted },
+      // Null where there is nothing to divide by.
+      ...{ recall: right / scores.images, precision: right / predicted },
+    };
+  });
+  return { ...rest, images: total.images, ...means(total), classes: byClass };
+}
+
+function show(result: Evaluation): void {
+  if (result.changes) say.warn(result.changes);
+  const { models, total, interval1, interval5, classes, bad, files, submission } = result;
+  sayRemarks(result.remarks);
+  for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
+  if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
+  if (models.length > 1) print(`the mean of ${models.length} models:`);
+  const names = models.map(({ network, weights }) => `${bold(network)} (${here(weights)})`);
+  print(`${names.join("\n")} on ${label(result.data)}`);
+  print(
+    `${plural(total.images, "image")}, ${VIEWS[result.views]}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
+  );
+  const { loss, top1, top5 } = means(total);
+  print(`loss ${loss.toFixed(4)}, top-1 error ${bold(percent(top1))}, top-5 error ${bold(percent(top5))}`);
+  const between = ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`;
+  print(dim(`95% confidence: top-1 ${between(interval1)}, top-5 ${between(interval5)}`));
+  print(byClass(classes));
+  if (submission) {
+    const whose = { devkit: "the devkit's class numbers", outputs: "classes numbered from 1 in the model's order" };
+    if (submission.empty > 0) say.warn(`${plural(submission.empty, "line")} of zeros for images that can't be used`);
+    print(`${here(submission.file)}: a line an image, by file name; ${whose[submission.numbers]}`);
+  }
+  for (const file of files) print(here(file));
+}
+
+function byClass(classes: Evaluation["classes"]): string {
+  const seen = classes.filter(({ scores }) => scores.images > 0);
+  const recall = ({ scores }: (typeof seen)[number]) => 1 - scores.wrong1 / scores.images;
+  const few = seen.length <= MANY;
+  const shown = few ? seen : seen.toSorted((a, b) => recall(a) - recall(b)).slice(0, WORST);
+  const rows = shown.map((each) => {
+    const { name, scores, predicted } = each;
+    const precision = predicted === 0 ? "never" : percent((scores.images - scores.wrong1) / predicted);
+    return [label(name), bar(recall(each), BAR), percent(recall(each)), `of ${count(scores.images)}`, precision];
+  });
+  const which = few ? "" : `, the ${WORST} worst of ${count(seen.length)} (--out FOLDER writes all)`;
+  const head = ["", "", "right", "", "of those named so"];
+  return `right, by class${which}:\n${table([head, ...rows], [2, 3, 4])}`;
+}

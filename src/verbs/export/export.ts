@@ -1,0 +1,124 @@
+/** Writes a trained network for other programs: as ONNX, or as safetensors with PyTorch's names. */
+import { basename, extname } from "node:path";
+import { oneLine, UsageError } from "../../errors.ts";
+import { replaceFile } from "../../io/files.ts";
+import { toNpy } from "../../io/npy.ts";
+import { place } from "../../net/model.ts";
+import type { Network } from "../../net/recipe.ts";
+import { checkOptions, type OptionKinds } from "../../options.ts";
+import { findWeights, openWeights } from "../../runs/weights.ts";
+import type { Checkpoint } from "../../weights/checkpoint.ts";
+import { networkGraph } from "../../weights/export/graph.ts";
+import { onnxMessage } from "../../weights/export/onnx.ts";
+import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
+import { writeSafetensors } from "../../weights/safetensors.ts";
+
+export interface ExportOptions {
+  /** A run or a checkpoint file; the newest run if not given. */
+  readonly model?: string;
+  /** "onnx" or "safetensors"; else as `out` ends. */
+  readonly as?: string;
+  /** The file to write; its ending need not be said. */
+  readonly out?: string;
+  /** ONNX ends with the last layer instead of with softmax. */
+  readonly logits?: boolean;
+}
+
+const OPTIONS: OptionKinds<ExportOptions> = { model: "string?", as: "string?", out: "string?", logits: "boolean?" };
+
+export interface Exported {
+  readonly network: string;
+  readonly weights: string;
+  readonly classes: number;
+  /** The network's file, and those that were written beside it. */
+  readonly files: readonly string[];
+}
+
+const KINDS = ["onnx", "safetensors"] as const;
+
+/** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
+export async function exportModel(options: ExportOptions): Promise<Exported> {
+  checkOptions("exportModel", options, OPTIONS);
+  const { model, as, out, logits = false } = options;
+  const said = as ?? extname(out ?? "").slice(1);
+  const kind = KINDS.find((name) => name === said);
+  if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.join(" or ")}`);
+  if (logits && kind !== "onnx") throw new UsageError("--logits is for --as onnx; the others hold no operations");
+  const weights = findWeights(model);
+  const { checkpoint, network } = openWeights(weights.path);
+  try {
+    const stem = out === undefined ? network.name : extname(out) === `.${kind}` ? out.slice(0, -kind.length - 1) : out;
+    const path = `${stem}.${kind}`;
+    const names = `${stem}.classes.txt`;
+    const files = [path, names];
+    if (kind === "onnx") await writeOnnx(path, checkpoint, network, logits);
+    else files.push(...(await writePlain(path, stem, checkpoint, network)));
+    const lines = checkpoint.classes.map((name) => `${oneLine(name)}\n`).join("");
+    await replaceFile(names, (append) => append(new TextEncoder().encode(lines)));
+    return { network: network.name, weights: weights.path, classes: checkpoint.classes.length, files };
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network, logits: boolean): Promise<void> {
+  const { crop, record } = network;
+  const graph = networkGraph({
+    layers: place(network, checkpoint.classes.length),
+    parameter: checkpoint.parameter,
+    mean: centre(checkpoint.mean, record, crop),
+    logits,
+  });
+  const pieces = onnxMessage({
+    ...graph,
+    producer: "alexnet.ts",
+    metadata: metadataOf(checkpoint, network, "The mean image is subtracted in the graph."),
+  });
+  await replaceFile(path, (append) => pieces.forEach((piece) => append(piece)));
+}
+
+/** @returns the files written beside it */
+async function writePlain(path: string, stem: string, checkpoint: Checkpoint, network: Network): Promise<string[]> {
+  const { mean } = checkpoint;
+  const colours = [mean[0]!, mean[1]!, mean[2]!];
+  const isImage = mean.some((value, i) => value !== colours[i % 3]);
+  const beside = `${stem}.mean.npy`;
+  const what = isImage ? `the mean image in ${basename(beside)}, cropped likewise` : colours.join(", ");
+  const subtract = `Subtract ${what}.`;
+  const parameters = place(network, checkpoint.classes.length).flatMap((placed) => placed.parameters);
+  await writeSafetensors(
+    path,
+    parameters.map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.parameter(name, shape) })),
+    { format: EXPORT_FORMAT, mean: isImage ? "image" : colours.join(), ...metadataOf(checkpoint, network, subtract) },
+  );
+  if (!isImage) return [];
+  const { record } = network;
+  await replaceFile(beside, (append) => append(toNpy(mean, [record, record, 3])));
+  return [beside];
+}
+
+/** What a user of the file has to know. @param mean a sentence about it */
+function metadataOf({ classes }: Checkpoint, { name, crop, record }: Network, mean: string): Record<string, string> {
+  const words =
+    `Rescale the image (bilinear, antialiased) so that its shorter side is ${record}, cut out the central ` +
+    `${record} × ${record} and of that the central ${crop} × ${crop}; red, green, blue from 0 to 255 as float32, ` +
+    `N × 3 × ${crop} × ${crop}. ${mean}`;
+  return {
+    network: name,
+    classes: JSON.stringify(classes),
+    preprocessing: words,
+    preprocessing_json: JSON.stringify({ ...{ shorter_side: record, crop }, colours: "RGB", range: [0, 255] }),
+  };
+}
+
+/** The middle of a mean image, S × S × 3, as 3 × crop × crop: what is subtracted from the centre of a record. */
+function centre(mean: Float32Array, side: number, crop: number): Float32Array {
+  const from = Math.floor((side - crop) / 2);
+  const result = new Float32Array(3 * crop * crop);
+  for (let c = 0, at = 0; c < 3; c++) {
+    for (let y = 0; y < crop; y++) {
+      for (let x = 0; x < crop; x++) result[at++] = mean[3 * ((from + y) * side + from + x) + c]!;
+    }
+  }
+  return result;
+}

@@ -1,0 +1,275 @@
+/**
+ * Makes a run folder of weights from elsewhere, so that they can be used like those trained here. It has no
+ * config.json: it can be fine-tuned, but there is nothing to resume.
+ */
+import { existsSync } from "node:fs";
+import { basename, join } from "node:path";
+import { download } from "../../data/sources/download.ts";
+import type { Progress } from "../../data/sources/source.ts";
+import { ilsvrcClasses, unlike } from "../../data/sources/synsets.ts";
+import { CheckpointError, oneLine, UsageError } from "../../errors.ts";
+import { openFile } from "../../io/bytes.ts";
+import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../../io/files.ts";
+import { cacheFolder } from "../../native/cache.ts";
+import { checkOptions, type OptionKinds } from "../../options.ts";
+import { namedRun, newRun, type Run } from "../../runs/runs.ts";
+import { suggest } from "../../suggest.ts";
+import { FORMAT, writeCheckpoint } from "../../weights/checkpoint.ts";
+import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
+import { readBinaryproto } from "../../weights/import/caffe.ts";
+import { matchNetwork, type Match } from "../../weights/import/match.ts";
+import { readNpy } from "../../weights/import/numpy.ts";
+import { openWeightFile } from "../../weights/import/open.ts";
+import {
+  CAFFE,
+  describe,
+  foldInto,
+  meanImage,
+  TORCHVISION,
+  type Preprocessing,
+} from "../../weights/import/preprocessing.ts";
+import type { WeightFile } from "../../weights/import/source.ts";
+import { plural } from "../../words.ts";
+
+export interface ImportOptions {
+  /** A file, or a name of `NAMED`. */
+  readonly file: string;
+  /** The run folder to make; runs/NAME-1 if not given. */
+  readonly out?: string;
+  /** The network, where several have the file's shapes. */
+  readonly model?: string;
+  /** A file with a class name a line. */
+  readonly classes?: string;
+  /**
+   * What was done to pixels in training; without any of the first three, what is usual for files of the kind. A mean
+   * image (.binaryproto or .npy), or three numbers in the order of the colours, of pixels 0 … `pixels`; else 0.
+   */
+  readonly mean?: string;
+  /** Three numbers by which pixels are divided once the mean is subtracted; else 1. */
+  readonly deviation?: readonly number[];
+  /** What the largest pixel was: 1 or 255. */
+  readonly pixels?: number;
+  /** The order of the colours, if not that of files of the kind. */
+  readonly order?: "rgb" | "bgr";
+}
+
+const OPTIONS: OptionKinds<ImportOptions> = {
+  ...{ file: "string", out: "string?", model: "string?", classes: "string?", mean: "string?" },
+  ...{ deviation: "number[]?", pixels: "number?", order: "string?" },
+};
+
+export interface Imported {
+  readonly run: string;
+  readonly weights: string;
+  readonly network: string;
+  readonly parameters: number;
+  readonly format: WeightFile["format"];
+  /** Where in the file the weights are: "state_dict", say; "" where the file is nothing else. */
+  readonly place: string;
+  /** Where others are that would have fitted too, such as averages over the training. */
+  readonly others: readonly string[];
+  /** The names of tensors beside the weights that are none of the network's. */
+  readonly beside: readonly string[];
+  readonly classes: number;
+  /** Where the class names are from. */
+  readonly names: string;
+  /** What was done to pixels, and where it is now. */
+  readonly preprocessing: string;
+}
+
+interface Named {
+  readonly file: string;
+  readonly sha256: string;
+}
+
+/** Weights by name: files at `ADDRESS`. torch.hub puts the first eight digits of the SHA-256 into their names. */
+const ADDRESS = "https://download.pytorch.org/models/";
+export const NAMED: Readonly<Record<string, Named>> = {
+  "torchvision-alexnet": { file: "alexnet-owt-7be5be79.pth", sha256: "7be5be79" },
+};
+
+export interface FetchOptions {
+  readonly progress: Progress;
+  readonly address?: string;
+  readonly named?: Readonly<Record<string, Named>>;
+  readonly folder?: string;
+}
+
+/** The path of weights that are known by name, in the cache folder, downloaded if need be. @throws DataError */
+export async function fetchNamed(name: string, options: FetchOptions): Promise<string> {
+  const { progress, address = ADDRESS, named = NAMED, folder = cacheFolder("weights") } = options;
+  const { file, sha256 } = named[name]!;
+  return download({ url: address + file, path: join(folder, file), sha256, progress });
+}
+
+/** @throws UsageError, DataError or CheckpointError; then nothing is written */
+export async function importWeights(options: ImportOptions, progress: Progress = () => {}): Promise<Imported> {
+  checkOptions("importWeights", options, OPTIONS);
+  const path = await locate(options.file, progress);
+  const file = await openWeightFile(path);
+  try {
+    if (file.metadata["format"] === FORMAT) {
+      throw new UsageError(`${path} is a checkpoint of this program: use it as it is, with --model ${path}`);
+    }
+    const own = isOwn(file) ? file.metadata : undefined;
+    const match = matchNetwork(file, options.model ?? own?.["network"]);
+    const { network, classes } = match;
+    const preprocessing = await choosePreprocessing(options, file);
+    const mean = meanImage(preprocessing, network.record);
+    const [names, from] = await classNames(options.classes, classes, own?.["classes"]);
+    progress(`Reading ${basename(path)}`);
+    const parameters = await readParameters(match, file, preprocessing);
+    const run = openRun(options.out, network.name);
+    const said = describe(preprocessing);
+    await writeCheckpoint(run.best, {
+      ...{ network, parameters, mean, classes: names },
+      state: { imported: { file: basename(path), format: file.format, preprocessing: said } },
+    });
+    return {
+      run: run.path,
+      weights: run.best,
+      network: network.name,
+      parameters: match.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+      format: file.format,
+      place: match.place,
+      others: match.others,
+      beside: match.beside,
+      classes,
+      names: from,
+      preprocessing: said,
+    };
+  } finally {
+    await file.close();
+  }
+}
+
+async function locate(file: string, progress: Progress): Promise<string> {
+  if (existsSync(file)) return file;
+  if (Object.hasOwn(NAMED, file)) return fetchNamed(file, { progress });
+  // A word alone was meant as a name.
+  const names = Object.keys(NAMED);
+  const known = /[./\\]/.test(file) ? "" : `${suggest(file, names)}; by name there is ${names.join(", ")}`;
+  throw new UsageError(isUrl(file) ? `${file}: ${NOT_FETCHED}` : `there is no file ${file}${known}`);
+}
+
+/** All of them, before anything is written: what can't be read is found out now. */
+async function readParameters({ parameters, network }: Match, file: WeightFile, preprocessing: Preprocessing) {
+  const read = [];
+  for (const [i, { name, shape, read: numbers }] of parameters.entries()) {
+    const values = await numbers();
+    if (values.some((value) => !Number.isFinite(value))) {
+      throw new CheckpointError(`${file.path}: ${name} of ${network.name} has numbers that are infinite or NaN`);
+    }
+    // conv1's weights are the first.
+    const folded = i === 0 ? foldInto(values, shape, preprocessing) : values;
+    read.push({ name, shape, read: async () => folded });
+  }
+  return read;
+}
+
+function openRun(out: string | undefined, network: string): Run {
+  return out === undefined ? newRun(`${network}-imported`) : namedRun(out);
+}
+
+/** What a person says, else what belongs to files of the kind. @throws UsageError */
+async function choosePreprocessing(options: ImportOptions, file: WeightFile): Promise<Preprocessing> {
+  const { order, pixels, deviation } = options;
+  if (pixels !== undefined && pixels !== 1 && pixels !== 255) {
+    throw new UsageError(`--pixels ${pixels}: must be 1 or 255, the largest a pixel was in training`);
+  }
+  if (deviation && (deviation.length !== 3 || !deviation.every((d) => d > 0 && d < Infinity))) {
+    throw new UsageError(`--std ${deviation.join()}: must be three numbers above 0`);
+  }
+  const mean = options.mean === undefined ? undefined : await readMean(options.mean);
+  if (mean === undefined && isOwn(file) && file.metadata["mean"] === "image") {
+    throw new UsageError(
+      `${file.path} was trained with a mean image: name the file that was written beside it with --mean, ` +
+        `or three numbers if the mean colour will do`,
+    );
+  }
+  const usual = ofFile(file);
+  const isUsual = mean === undefined && deviation === undefined && pixels === undefined;
+  const turned = order !== undefined && order !== usual.order;
+  const inOrder = (numbers: Iterable<number>) => (turned ? [...numbers].reverse() : [...numbers]);
+  return {
+    order: order ?? usual.order,
+    scale: pixels === undefined ? usual.scale : 255 / pixels,
+    mean: mean ?? (isUsual ? inOrder(usual.mean) : PLAIN.mean),
+    deviation: deviation ?? (isUsual ? inOrder(usual.deviation) : PLAIN.deviation),
+  };
+}
+
+const PLAIN: Preprocessing = { order: "rgb", scale: 1, mean: [0, 0, 0], deviation: [1, 1, 1] };
+
+/** Whether this program exported it. */
+const isOwn = ({ metadata }: Pick<WeightFile, "metadata">): boolean => metadata["format"] === EXPORT_FORMAT;
+
+function ofFile({ format, metadata }: WeightFile): Preprocessing {
+  if (isOwn({ metadata })) {
+    const mean = metadata["mean"]?.split(",").map(Number) ?? [];
+    return mean.length === 3 && mean.every(Number.isFinite) ? { ...PLAIN, mean } : PLAIN;
+  }
+  return format === "Caffe" ? CAFFE : TORCHVISION;
+}
+
+/** Three numbers, or a mean image as channels × side × side. */
+async function readMean(text: string): Promise<readonly number[] | Float32Array> {
+  const numbers = text.split(",").map(Number);
+  if (numbers.length === 3 && numbers.every(Number.isFinite)) return numbers;
+  if (!existsSync(text)) throw new UsageError(`--mean ${text}: neither a file nor three numbers such as 104,117,123`);
+  const file = await openFile(text);
+  try {
+    const { shape, values } = text.endsWith(".npy") ? await readNpy(file) : await readBinaryproto(file);
+    if (shape.length === 1 && shape[0] === 3) return [...values];
+    const [a, b, c] = shape;
+    if (shape.length === 3 && a === 3 && b === c) return values;
+    if (shape.length === 3 && c === 3 && a === b) {
+      return Float32Array.from(values, (_, i) => values[3 * (i % (a! * a!)) + Math.floor(i / (a! * a!))]!);
+    }
+    throw new UsageError(`--mean ${text} is ${shape.join("×")}: must be 3×S×S, S×S×3, or 3 numbers`);
+  } finally {
+    await file.close();
+  }
+}
+
+/** @returns the names, and where they are from */
+async function classNames(
+  path: string | undefined,
+  count: number,
+  stored: string | undefined,
+): Promise<readonly [names: readonly string[], from: string]> {
+  if (path !== undefined) {
+    const text = readNames(path);
+    const lines = text
+      .split(/\r?\n/)
+      .map((line) => oneLine(line).trim())
+      .filter((line) => line !== "");
+    if (lines.length === count) return [unlike(lines, lines.keys().toArray()), basename(path)];
+    throw new UsageError(`--classes ${path} has ${plural(lines.length, "name")}, and the network ${count} outputs`);
+  }
+  const own = parseNames(stored);
+  if (own?.length === count) return [own, "the file"];
+  const known = ilsvrcClasses();
+  if (count === known.length) return [known, "ImageNet"];
+  return [Array.from({ length: count }, (_, k) => String(k)), "their numbers"];
+}
+
+/** Larger is no list of class names. */
+const MAX_NAMES_BYTES = 16 * 2 ** 20;
+
+function readNames(path: string): string {
+  try {
+    return readFileUpTo(path, MAX_NAMES_BYTES).toString("utf8");
+  } catch (error) {
+    throw new UsageError(`--classes ${path}: ${reason(error)}`, { cause: error });
+  }
+}
+
+function parseNames(text: string | undefined): readonly string[] | undefined {
+  try {
+    const names: unknown = JSON.parse(text ?? "");
+    return Array.isArray(names) && names.every((name) => typeof name === "string") ? names.map(oneLine) : undefined;
+  } catch {
+    return undefined;
+  }
+}

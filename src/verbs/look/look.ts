@@ -1,0 +1,225 @@
+/** What a network will see of a data set, as a picture: some images beside the crops of them, and the set's statistics. */
+import { dirname, relative, resolve } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
+import { counted, inWords as remarkInWords, isWarning, type Remark } from "../../data/remarks.ts";
+import { closeSets, openSets } from "../../data/select.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { oneLine, UsageError } from "../../errors.ts";
+import { replaceFile } from "../../io/files.ts";
+import { findNetwork } from "../../net/networks.ts";
+import type { Augmentation, Network } from "../../net/recipe.ts";
+import { checkOptions, type OptionKinds } from "../../options.ts";
+import { drawSheet, WIDTH } from "../../pictures/contact_sheet.ts";
+import { renderPng } from "../../pictures/svg.ts";
+import { inWords } from "../../runs/augment_words.ts";
+import { checkCount, makeConfig } from "../../runs/config.ts";
+import { count, plural } from "../../words.ts";
+import { suitedModel } from "../shared/suited_model.ts";
+import { fileOf, showImages } from "./rows.ts";
+import { survey, type Survey } from "./survey.ts";
+
+export interface LookOptions extends DeviceOptions {
+  /** A folder or archive; without it the built-in set. */
+  readonly data?: string;
+  readonly val?: string;
+  /** Whose crops and recipe; as `train` chooses if not given. */
+  readonly model?: string;
+  /** As for `train`. */
+  readonly augment?: string;
+  /** Chooses the images, and what is drawn at random for them. */
+  readonly seed?: number;
+  /** How many images, a row each. */
+  readonly images?: number;
+  /** The file to write; look.png if not given. */
+  readonly out?: string;
+}
+
+const OPTIONS: OptionKinds<LookOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ data: "string?", val: "string?", model: "string?", augment: "string?", seed: "number?" },
+  ...{ images: "number?", out: "string?" },
+};
+
+export interface Look {
+  /** The picture's absolute path, and its size in pixels and in bytes. */
+  readonly file: string;
+  readonly width: number;
+  readonly height: number;
+  readonly bytes: number;
+  readonly data: string;
+  readonly network: string;
+  /** In words. */
+  readonly augmentation: string;
+  readonly classes: number;
+  readonly images: number;
+  /** How many images there are to validate with; null where the data has no part for it. */
+  readonly validation: number | null;
+  /** How many images the statistics are of. */
+  readonly measured: number;
+  /** "file: what is wrong" of each image that was read and can't be used. */
+  readonly bad: readonly string[];
+  /** What was left alone, and what looks odd. */
+  readonly remarks: readonly Remark[];
+  /** What to know before training. */
+  readonly warnings: readonly string[];
+}
+
+const IMAGES = 8;
+/** More make a picture so long that viewers refuse it. */
+const MAX_IMAGES = 64;
+/** The mean and the axes of so many images look like those of all. */
+const SAMPLE = 2000;
+const MAX_WARNINGS = 3;
+
+/**
+ * Writes a contact sheet of a data set as PNG.
+ * @param progress told what takes its time, a line at a time
+ * @param signal stops it: it then rejects with the signal's reason, and nothing is written
+ * @throws UsageError, DataError or DeviceError
+ */
+export async function look(
+  options: LookOptions,
+  progress: (line: string) => void = () => {},
+  signal?: AbortSignal,
+): Promise<Look> {
+  checkOptions("look", options, OPTIONS);
+  const { images = IMAGES, augment, seed: chosenSeed } = options;
+  checkCount("--images", images);
+  if (images > MAX_IMAGES) throw new UsageError(`--images ${images}: must be at most ${MAX_IMAGES}`);
+  const [data = null, val = null] = [options.data, options.val];
+  const sets = await openSets({ data, val, holdOut: 0, seed: 0 }, progress);
+  try {
+    const network = findNetwork(options.model ?? (await suitedModel(data, sets.train)));
+    const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network.name, data, val);
+    const backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
+    try {
+      const onProgress = (done: number, total: number) => {
+        signal?.throwIfAborted();
+        progress(`looking: ${count(done)} of ${count(total)} images`);
+      };
+      const surveyed = await survey(sets.train, { recordSize: network.record, seed, sample: SAMPLE, onProgress });
+      const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
+      const validation = sets.val === sets.train ? null : sets.val.length;
+      const warnings = warningsOf(surveyed);
+      const { svg, height } = await drawSheet({
+        title: titleOf(sets.train, data),
+        facts: factsOf(surveyed, validation, network, augmentation, seed),
+        warnings: firstOf([...sets.remarks.filter(isWarning).map((remark) => remarkInWords(remark)), ...warnings]),
+        rows,
+        mean: meanImage(surveyed, network.record),
+        channelMean: surveyed.statistics.channelMean,
+        axes: surveyed.statistics.axes,
+        measured: `of ${plural(surveyed.statistics.images, "image")}`,
+        looked: lookedAt(surveyed),
+        classes: classesOf(surveyed),
+        counts: countsOf(surveyed, sets.remarks),
+      });
+      signal?.throwIfAborted();
+      const png = await renderPng(svg);
+      const file = resolve(options.out ?? "look.png");
+      await replaceFile(file, (append) => append(png));
+      return {
+        ...{ file, width: WIDTH, height, bytes: png.length },
+        data: sets.train.name,
+        network: network.name,
+        augmentation: inWords(augmentation, network),
+        classes: sets.train.classes.length,
+        images: sets.train.length,
+        validation,
+        measured: surveyed.statistics.images,
+        bad: [...surveyed.bad].map(([i, reason]) => `${sets.train.nameOf(i)}: ${reason}`),
+        remarks: sets.remarks,
+        warnings,
+      };
+    } finally {
+      await backend.close();
+    }
+  } finally {
+    await closeSets(sets);
+  }
+}
+
+/** The data as it was named, without the folders that lead to it. */
+function titleOf({ name }: Dataset, data: string | null): string {
+  if (data === null) return `${name}, the built-in set`;
+  const below = relative(dirname(resolve(data)), resolve(name)).replaceAll("\\", "/");
+  return below === "" || below.startsWith("..") ? name : below;
+}
+
+function factsOf(
+  { dataset }: Survey,
+  validation: number | null,
+  network: Network,
+  augmentation: Augmentation,
+  seed: number,
+): string[] {
+  const { name, crop, record } = network;
+  return [
+    `${plural(dataset.length, "image")} of ${plural(dataset.classes.length, "class", "classes")}` +
+      (validation === null ? "" : `, and ${count(validation)} to validate with`),
+    `${name} sees ${crop} × ${crop}` + (crop < record ? ` of ${record} × ${record} pixels` : " pixels"),
+    `Augmentation: ${inWords(augmentation, network)}; seed ${seed}`,
+  ];
+}
+
+function meanImage({ statistics }: Survey, side: number) {
+  return { pixels: Uint8Array.from(statistics.mean, Math.round), width: side, height: side };
+}
+
+function classesOf({ dataset, members }: Survey) {
+  const classes = dataset.classes.map((name, label) => ({ name, images: members[label]!.length }));
+  return classes.sort((a, b) => b.images - a.images);
+}
+
+function lookedAt({ dataset, looked }: Survey): string {
+  return looked === dataset.length
+    ? `all ${count(looked)} looked at`
+    : `${count(looked)} of ${count(dataset.length)} looked at`;
+}
+
+function countsOf({ dataset, sizes, formats, bad }: Survey, remarks: readonly Remark[]): [string, string][] {
+  const size = (at: number) => {
+    const { width, height } = sizes[at]!;
+    return `${width} × ${height}`;
+  };
+  const last = sizes.length - 1;
+  const same = size(0) === size(last);
+  const [first] = bad;
+  const left = remarks.filter((remark) => !isWarning(remark));
+  return [
+    ...(same
+      ? [["size", `${size(0)}, all of them`] as [string, string]]
+      : ([
+          ["smallest", size(0)],
+          ["median", size(last >> 1)],
+          ["largest", size(last)],
+        ] as [string, string][])),
+    ["format", formats.map(([format, n]) => (formats.length === 1 ? format : `${format} ${count(n)}`)).join(", ")],
+    ["unusable", first ? `${count(bad.size)}, first ${fileOf(dataset, first[0])}: ${first[1]}` : "none"],
+    ...(left.length > 0 ? [["left alone", left.map(counted).join(", ")] as [string, string]] : []),
+  ];
+}
+
+/** The picture has room for a few. */
+function firstOf(warnings: readonly string[]): string[] {
+  const left = warnings.length - MAX_WARNINGS;
+  return [...warnings.slice(0, MAX_WARNINGS), ...(left > 0 ? [`and ${count(left)} more like these`] : [])];
+}
+
+/** With fewer images a class is hardly learnt. */
+const FEW = 10;
+
+function warningsOf(surveyed: Survey): string[] {
+  const few = classesOf(surveyed).filter(({ images }) => images < FEW);
+  const fewest = few.at(-1);
+  const { dataset, bad } = surveyed;
+  return [
+    ...(fewest
+      ? [
+          `${plural(few.length, "class has", "classes have")} fewer than ${FEW} images; the smallest, ` +
+            `"${fewest.name}", has ${fewest.images}`,
+        ]
+      : []),
+    ...[...bad].map(([i, reason]) => `${dataset.nameOf(i)} can't be used: ${reason}`),
+  ].map(oneLine);
+}

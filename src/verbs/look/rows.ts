@@ -1,0 +1,110 @@
+/** The rows of the sheet: images of a set, and how a network gets to see them. */
+import { centreView, drawViews } from "../../data/augmentation.ts";
+import type { Dataset, Encoded, Pixels } from "../../data/dataset.ts";
+import { BadImage, decodeRecord } from "../../data/decode.ts";
+import { readHeader } from "../../data/header.ts";
+import type { Backend } from "../../engine/backend.ts";
+import { DataError } from "../../errors.ts";
+import { uploadMean } from "../../net/passes.ts";
+import type { Augmentation, Network } from "../../net/recipe.ts";
+import { CELL, ORIGINAL_WIDTH, VERSIONS, type SheetRow } from "../../pictures/contact_sheet.ts";
+import type { Raster } from "../../pictures/raster.ts";
+import { thumbnail } from "../../pictures/thumbnail.ts";
+import { Purpose, Random } from "../../random.ts";
+import { seen } from "../shared/seen.ts";
+import type { Survey } from "./survey.ts";
+
+export interface Showing {
+  readonly network: Network;
+  readonly augmentation: Augmentation;
+  readonly seed: number;
+  /** How many images. */
+  readonly count: number;
+  readonly backend: Backend;
+}
+
+/** Chooses images and makes a row of each: the original, its centre, and what the first epochs make of it. */
+export async function showImages(survey: Survey, showing: Showing): Promise<SheetRow[]> {
+  const { dataset, statistics } = survey;
+  const { network, augmentation, seed, backend } = showing;
+  const { record, crop } = network;
+  const chosen = await choose(survey, showing);
+  const indices = Uint32Array.from(chosen, ({ index }) => index);
+  const pixels = Buffer.concat(chosen.map((image) => image.record));
+  const mean = uploadMean(backend, record, statistics.mean);
+  const see = (views: Float32Array) => seen(mean, pixels, views, crop);
+  const centres = await see(centreView(chosen.length, record, crop));
+  const versions: Raster[][] = [];
+  const options = { ...augmentation, record, size: crop };
+  for (let epoch = 0; epoch < VERSIONS; epoch++) {
+    versions.push(await see(drawViews(options, statistics.axes, seed, epoch, indices, 0)));
+  }
+  return chosen.map(({ index, original, size }, n) => ({
+    name: dataset.classes[dataset.label(index)]!,
+    details: [fileOf(dataset, index), size],
+    original,
+    centre: centres[n]!,
+    versions: versions.map((images) => images[n]!),
+  }));
+}
+
+interface Chosen {
+  readonly index: number;
+  readonly record: Uint8Array;
+  readonly original: Raster;
+  /** In words. */
+  readonly size: string;
+}
+
+/** Images of as many different classes as there are; those that can't be used are passed over. */
+async function choose(survey: Survey, { network, seed, count }: Showing): Promise<Chosen[]> {
+  const { dataset, members, bad } = survey;
+  const classes = new Random(seed, Purpose.split, dataset.classes.length, 1).permutation(dataset.classes.length);
+  const orders = [...classes].map((label) => ({
+    own: members[label]!,
+    order: new Random(seed, Purpose.split, label, 1).permutation(members[label]!.length),
+  }));
+  const chosen: Chosen[] = [];
+  const largest = members.reduce((most, own) => Math.max(most, own.length), 0);
+  for (let round = 0; round < largest && chosen.length < count; round++) {
+    for (const { own, order } of orders) {
+      if (round >= own.length || chosen.length === count) continue;
+      const index = own[order[round]!]!;
+      const image = bad.has(index) ? undefined : await open(survey, index, network.record);
+      if (image) chosen.push(image);
+    }
+  }
+  return chosen.sort((a, b) => dataset.label(a.index) - dataset.label(b.index) || a.index - b.index);
+}
+
+/** @returns undefined when the image can't be used */
+async function open({ dataset, bad }: Survey, index: number, side: number): Promise<Chosen | undefined> {
+  const record = new Uint8Array(side * side * 3);
+  try {
+    const image = await dataset.read(index);
+    await decodeRecord(image, side, record);
+    return { index, record, original: await thumbnail(image, ORIGINAL_WIDTH, CELL), size: sizeOf(image) };
+  } catch (error) {
+    if (!isBad(error)) throw error;
+    bad.set(index, error.message);
+    return undefined;
+  }
+}
+
+function sizeOf(image: Encoded | Pixels): string {
+  if (image.kind === "pixels") return `${image.width} × ${image.height}`;
+  const header = readHeader(image.bytes);
+  if (typeof header === "string") throw new BadImage(header);
+  const { width, height, orientation, format } = header;
+  return `${orientation >= 5 ? `${height} × ${width}` : `${width} × ${height}`} ${format}`;
+}
+
+/** The name of an image's file, without its folders. */
+export function fileOf(dataset: Dataset, index: number): string {
+  return dataset.nameOf(index).split(/[\\/]/).at(-1)!;
+}
+
+/** Errors of the image or of its file, not of this program. */
+function isBad(error: unknown): error is Error {
+  return error instanceof BadImage || error instanceof DataError || (error instanceof Error && "syscall" in error);
+}

@@ -1,0 +1,105 @@
+import { bold, count, print, printJson, table } from "../../cli/terminal.ts";
+import { number, verb } from "../../cli/verb.ts";
+import { size } from "../../engine/tensor.ts";
+import { place, type PlacedLayer } from "../../net/model.ts";
+import { findNetwork, networks } from "../../net/networks.ts";
+import type { Network } from "../../net/recipe.ts";
+
+export default verb({
+  name: "models",
+  description: "List the networks, or print one layer by layer",
+  args: {
+    name: { type: "positional", required: false, description: "A network" },
+    classes: { type: "string", description: "With so many classes", valueHint: "N" },
+  },
+  prints: () => true,
+  async run(args) {
+    const classes = number("classes", args.classes);
+    if (args.name === undefined) list(args.json === true, classes);
+    else show(findNetwork(args.name), args.json === true, classes);
+    return 0;
+  },
+});
+
+interface Sums {
+  readonly parameters: number;
+  readonly multiplyAdds: number;
+}
+
+function parametersOf({ parameters }: PlacedLayer): number {
+  return parameters.reduce((sum, { shape }) => sum + size(shape), 0);
+}
+
+function sumsOf(layers: readonly PlacedLayer[]): Sums {
+  return {
+    parameters: layers.reduce((sum, layer) => sum + parametersOf(layer), 0),
+    multiplyAdds: layers.reduce((sum, { multiplyAdds }) => sum + multiplyAdds, 0),
+  };
+}
+
+function list(json: boolean, classes: number | undefined): void {
+  const rows = networks.map((network) => ({ network, ...sumsOf(place(network, classes)) }));
+  if (json) {
+    for (const { network, ...sums } of rows) {
+      printJson({
+        name: network.name,
+        about: network.about,
+        input: network.crop,
+        classes: classes ?? network.classes,
+        ...sums,
+      });
+    }
+    return;
+  }
+  const head = ["model", "input", "parameters", "multiply-adds", ""];
+  const body = rows.map(({ network, parameters, multiplyAdds }) => [
+    network.name,
+    `${network.crop}×${network.crop}`,
+    count(parameters),
+    millions(multiplyAdds),
+    network.about,
+  ]);
+  print(table([head, ...body], [1, 2, 3]));
+}
+
+function show(network: Network, json: boolean, classes = network.classes): void {
+  const layers = place(network, classes);
+  const sums = sumsOf(layers);
+  if (json) {
+    for (const placed of layers) {
+      const { layer, input, output, multiplyAdds } = placed;
+      printJson({
+        kind: layer.kind,
+        name: layer.name,
+        settings: layer.settings,
+        input,
+        output,
+        parameters: parametersOf(placed),
+        multiplyAdds,
+      });
+    }
+    printJson({ network: network.name, classes, ...sums });
+    return;
+  }
+  print(`${bold(network.name)}: ${network.about}`);
+  const head = ["layer", "", "settings", "output", "parameters", "multiply-adds"];
+  const first = ["", "input", "", shape([3, network.crop, network.crop]), "", ""];
+  const body = layers.map((placed) => [
+    placed.layer.name,
+    placed.layer.kind,
+    placed.layer.settings,
+    shape(placed.output),
+    count(parametersOf(placed)).replace(/^0$/, ""),
+    placed.multiplyAdds === 0 ? "" : millions(placed.multiplyAdds),
+  ]);
+  const last = ["", "sum", "", "", count(sums.parameters), millions(sums.multiplyAdds)];
+  print(table([head, first, ...body, last], [3, 4, 5]));
+}
+
+function shape(sides: readonly number[]): string {
+  return sides.join("×");
+}
+
+function millions(n: number): string {
+  return `${(n / 1e6).toFixed(1)} M`;
+}

@@ -1,0 +1,228 @@
+/** A run as one page: curves, filters, settings, where everything is. Drawn from the run's folder alone. */
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { formatOf } from "../../data/header.ts";
+import { AlexNetError } from "../../errors.ts";
+import { replaceFile, readPlainFile } from "../../io/files.ts";
+import { firstConvolution, place } from "../../net/model.ts";
+import { findNetwork } from "../../net/networks.ts";
+import type { Network, Schedule } from "../../net/recipe.ts";
+import { checkOptions } from "../../options.ts";
+import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
+import { drawConfusion } from "../../pictures/confusion.ts";
+import { filterGrid } from "../../pictures/filters.ts";
+import { dataUrl } from "../../pictures/raster.ts";
+import { reportPage, type PagePicture } from "../../pictures/report_page.ts";
+import { inWords } from "../../runs/augment_words.ts";
+import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
+import type { EpochRecord, StartRecord } from "../../runs/records.ts";
+import { findRun, type Run } from "../../runs/runs.ts";
+import type { TrainConfig } from "../../runs/settings.ts";
+import { openSafetensors } from "../../weights/safetensors.ts";
+import { count, duration, percent, plural } from "../../words.ts";
+
+export interface ReportOptions {
+  /** A path, a name in runs/, or "latest", which it is if not given. */
+  readonly run?: string;
+  /** Whether log.csv is written too. */
+  readonly csv?: boolean;
+}
+
+/**
+ * Draws the report of a run anew.
+ * @returns the absolute paths of what was written
+ * @throws UsageError when there is no such run, CheckpointError when its files are damaged
+ */
+export async function report(options: ReportOptions): Promise<string[]> {
+  checkOptions("report", options, { run: "string?", csv: "boolean?" });
+  const { run: name = "latest", csv = false } = options;
+  const run = findRun(name);
+  const files = [await writeReport(run)];
+  if (csv) {
+    const file = join(run.path, "log.csv");
+    await replaceFile(file, (append) => append(new TextEncoder().encode(historyCsv(readHistory(run)))));
+    files.push(file);
+  }
+  return files;
+}
+
+/** Writes report.html. @returns its path. @throws AlexNetError when a file of the run is damaged or can't be written */
+export async function writeReport(run: Run): Promise<string> {
+  const [config, start, history] = [run.readConfig(), run.readStart(), readHistory(run)];
+  const network = findNetwork(config.network);
+  const charts = chartsOf(curvesOf(history, start), LIGHT).map(async (chart, i) => ({
+    name: chart.name,
+    svg: await chartSvg(chart, CHART.width, CHART.height, `chart${i}`),
+  }));
+  const page = reportPage({
+    title: run.name,
+    subtitle: [config.network, config.data ?? "the built-in set", start?.device].filter(Boolean).join(" · "),
+    tiles: tilesOf(history, config, start),
+    charts: history.epochs.length + history.steps.length > 0 ? await Promise.all(charts) : [],
+    pictures: [...(await filtersOf(run, network)), ...(await confusionOf(run)), ...mistakesOf(run)],
+    tables: tablesOf(config, network, start),
+    epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
+    files: filesOf(run),
+  });
+  await replaceFile(run.reportFile, (append) => append(new TextEncoder().encode(page)));
+  return run.reportFile;
+}
+
+const CHART = { width: 540, height: 260 };
+
+function tilesOf({ epochs }: History, config: TrainConfig, start: StartRecord | undefined) {
+  const last = epochs.at(-1);
+  if (!last) return [];
+  const best = epochs.reduce((least, epoch) => (epoch.val.top1 < least.val.top1 ? epoch : least));
+  const seconds = epochs.reduce((sum, epoch) => sum + epoch.seconds, 0);
+  const images = epochs.reduce((sum, epoch) => sum + epoch.seconds * epoch.imagesPerSecond, 0);
+  const tile = (name: string, value: string, note: string) => ({ name, value, note });
+  return [
+    tile("Validation error", percent(best.val.top1), `the best, of epoch ${best.epoch}`),
+    ...((start?.classes ?? 0) > 5 ? [tile("Top-5 error", percent(best.val.top5), `of epoch ${best.epoch}`)] : []),
+    tile("Training error", percent(last.train.top1), `of epoch ${last.epoch}`),
+    tile("Epochs", `${last.epoch} of ${config.epochs}`, `${duration(seconds)} of training`),
+    tile("Images a second", count(Math.round(images / seconds)), `${percent(waiting(epochs))} of it waiting for data`),
+  ];
+}
+
+function waiting(epochs: readonly EpochRecord[]): number {
+  const seconds = epochs.reduce((sum, epoch) => sum + epoch.seconds, 0);
+  return epochs.reduce((sum, epoch) => sum + epoch.dataWait * epoch.seconds, 0) / seconds;
+}
+
+/** How wide a filter is on the page, about. */
+const FILTER_PIXELS = 44;
+
+/** The filters of the first layer, where it looks at colours and something was saved. */
+async function filtersOf(run: Run, network: Network): Promise<PagePicture[]> {
+  const [path, of] = existsSync(run.best) ? [run.best, "the best epoch"] : [run.last, "the last save"];
+  const first = firstConvolution(place(network));
+  if (!existsSync(path) || !first) return [];
+  const file = openSafetensors(path);
+  try {
+    const weights = file.tensors.get(`${first.layer.name}.weight`);
+    if (!weights) throw new AlexNetError(`${path}: ${first.layer.name}.weight is missing`);
+    const raster = filterGrid(weights.read(), weights.shape);
+    const [filters, , height, width] = weights.shape as [number, number, number, number];
+    return [
+      {
+        name: `Filters of ${first.layer.name}`,
+        note: `${filters} filters of ${height} × ${width}, of ${of}; grey is no weight, each is scaled by its own largest`,
+        source: await dataUrl(raster),
+        width: raster.width * Math.max(1, Math.round(FILTER_PIXELS / width)),
+        pixels: true,
+      },
+    ];
+  } finally {
+    file.close();
+  }
+}
+
+async function confusionOf(run: Run): Promise<PagePicture[]> {
+  const confusion = run.readConfusion();
+  if (!confusion) return [];
+  const { epoch, classes, entries } = confusion;
+  const svg = await drawConfusion({ title: `Validation of epoch ${epoch}`, classes, entries });
+  const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
+  const width = Number(/ width="(\d+)"/.exec(svg)?.[1]);
+  return [{ name: "What was taken for what", note: "of the best epoch", source, width, pixels: false }];
+}
+
+/** Larger pictures would make the page slow. */
+const MAX_PICTURE_BYTES = 8 * 2 ** 20;
+
+/** What `evaluate --out` drew, where it drew it into the run's folder. */
+function mistakesOf(run: Run): PagePicture[] {
+  const path = join(run.path, "mistakes.png");
+  const size = statSync(path, { throwIfNoEntry: false })?.size ?? Infinity;
+  if (size > MAX_PICTURE_BYTES) return [];
+  const bytes = readPlainFile(path, MAX_PICTURE_BYTES);
+  if (formatOf(bytes) !== "PNG") return [];
+  const source = `data:image/png;base64,${bytes.toString("base64")}`;
+  return [{ name: "The worst mistakes", note: "of the last evaluation", source, width: 1140, pixels: false }];
+}
+
+function tablesOf(config: TrainConfig, network: Network, start: StartRecord | undefined) {
+  const { data, val, epochs, batch, schedule, momentum, decay, augmentation, seed } = config;
+  const training: (readonly [string, string])[] = [
+    ["epochs", count(epochs)],
+    ["images a step", count(start?.batch ?? batch)],
+    ["learning rate", scheduleInWords(schedule)],
+    ["momentum", String(momentum)],
+    ["weight decay", String(decay)],
+    ["augmentation", inWords(augmentation, network)],
+    ["seed", String(seed)],
+  ];
+  const rest: (readonly [string, string])[] = [
+    ["network", `${network.name}: ${network.about}`],
+    ["images", data ?? "the built-in set"],
+    ...(val === null ? [] : [["validation", val] as const]),
+  ];
+  if (start) {
+    rest.push(
+      ["parameters", count(start.parameters)],
+      ["classes", count(start.classes)],
+      ["to train on", plural(start.train, "image")],
+      ["to validate with", plural(start.val, "image")],
+      ["device", start.device],
+    );
+  }
+  return [
+    { name: "Training", rows: training },
+    { name: "Model and data", rows: rest },
+  ];
+}
+
+function scheduleInWords(schedule: Schedule): string {
+  switch (schedule.kind) {
+    case "constant":
+      return `${schedule.rate}`;
+    case "cosine":
+      return `${schedule.rate}, falling to nothing as a cosine`;
+    case "plateau":
+      return `${schedule.rate}, a tenth after ${schedule.patience} epochs without a better validation, ${schedule.drops} times`;
+    case "phases":
+      return schedule.phases
+        .map(({ from, rate }) => `${Number(rate.toPrecision(3))} from epoch ${from + 1}`)
+        .join(", ");
+  }
+}
+
+const EPOCH_COLUMNS: readonly (readonly [string, (record: EpochRecord) => string])[] = [
+  ["epoch", ({ epoch }) => String(epoch)],
+  ["training loss", ({ train }) => train.loss.toFixed(4)],
+  ["error", ({ train }) => percent(train.top1)],
+  ["validation loss", ({ val }) => val.loss.toFixed(4)],
+  ["error", ({ val }) => percent(val.top1)],
+  ["top 5", ({ val }) => percent(val.top5)],
+  ["learning rate", ({ rate }) => String(Number(rate.toPrecision(4)))],
+  ["images a second", ({ imagesPerSecond }) => count(Math.round(imagesPerSecond))],
+  ["waiting for data", ({ dataWait }) => percent(dataWait)],
+  ["time", ({ seconds }) => duration(seconds)],
+];
+
+const epochRow = (record: EpochRecord) => EPOCH_COLUMNS.map(([, cell]) => cell(record));
+
+const FILES: readonly (readonly [string, string])[] = [
+  ["best.safetensors", "weights of the epoch with the lowest validation error"],
+  ["last.safetensors", "all that is needed to go on"],
+  ["last.previous.safetensors", "the same of the save before, used where the last is damaged"],
+  ["config.json", "every setting that decides the result"],
+  ["start.json", "the device, and what there was to train on"],
+  ["log.jsonl", "a line for each epoch, and every 50 steps"],
+  ["confusion.json", "what was taken for what in the best epoch"],
+  ["log.csv", "the same as a table"],
+];
+
+function filesOf(run: Run) {
+  return FILES.flatMap(([name, about]) => {
+    const stat = statSync(join(run.path, name), { throwIfNoEntry: false });
+    return stat ? [{ name, about: `${about}, ${sizeInWords(stat.size)}` }] : [];
+  });
+}
+
+function sizeInWords(bytes: number): string {
+  if (bytes < 2 ** 20) return `${count(Math.ceil(bytes / 1024))} KiB`;
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}

@@ -1,0 +1,134 @@
+/** Claims of the paper, tried one after the other: every training is kept, so that a list goes on where it stopped. */
+import { cpus } from "node:os";
+import { basename, join } from "node:path";
+import { DEVICE_OPTIONS, type DeviceOptions } from "../../devices/open.ts";
+import { UsageError } from "../../errors.ts";
+import { replaceFile } from "../../io/files.ts";
+import { checkOptions, type OptionKinds, given } from "../../options.ts";
+import { suggest } from "../../suggest.ts";
+import type { Report } from "../../training/events.ts";
+import { CLAIMS, isRace, type Arm, type Claim } from "./claims.ts";
+import { markdown, type ClaimResult, type Results } from "./results.ts";
+import { runTrial, sizeOf, trainOptions, type Outcome } from "./trial.ts";
+
+/** What is trained on unless something else is named. */
+const DATA = "cifar10";
+
+export interface ReproduceOptions extends DeviceOptions {
+  /** Names of claims; "all" for all of them. */
+  readonly claims: readonly string[];
+  /** What `train` takes; CIFAR-10, downloaded once, if not given. */
+  readonly data?: string;
+  readonly val?: string;
+  /** Each training is done with the seeds 0, 1, …, this many; 3 if not given. */
+  readonly seeds?: number;
+  /** On all images, for as long as it takes. */
+  readonly full?: boolean;
+  /** The folder for runs and results; runs/reproduce if not given. */
+  readonly out?: string;
+}
+
+const OPTIONS: OptionKinds<ReproduceOptions> = {
+  ...DEVICE_OPTIONS,
+  ...{ claims: "string[]", data: "string?", val: "string?", seeds: "number?", full: "boolean?", out: "string?" },
+};
+
+export interface ReproduceReport {
+  /** A training begins, or is found done. */
+  readonly trial?: (claim: Claim, arm: Arm, seed: number, number: number, total: number) => void;
+  readonly training?: Report;
+  /** All trainings of a claim are done. */
+  readonly claim?: (result: ClaimResult) => void;
+}
+
+export interface Reproduced {
+  readonly results: Results;
+  /** results.json and results.md. */
+  readonly files: readonly string[];
+}
+
+/**
+ * @param signal stops it after the step under way; called again it goes on from there
+ * @returns undefined when it was stopped
+ * @throws UsageError for a claim that is unknown, or a folder with runs of other data; what `train` throws
+ */
+export async function reproduce(
+  options: ReproduceOptions,
+  report: ReproduceReport = {},
+  signal?: AbortSignal,
+  known: readonly Claim[] = CLAIMS,
+): Promise<Reproduced | undefined> {
+  checkOptions("reproduce", options, OPTIONS);
+  const claims = named(options.claims, known);
+  const { claims: _, seeds = 3, full = false, out = join("runs", "reproduce"), ...rest } = { data: DATA, ...options };
+  if (!Number.isInteger(seeds) || seeds < 1) throw new UsageError(`--seeds ${seeds}: must be a whole number above 0`);
+  const trialOptions = { ...rest, full, out };
+  const total = claims.reduce((sum, { arms }) => sum + arms.length * seeds, 0);
+  const done: ClaimResult[] = [];
+  let number = 0;
+  for (const claim of claims) {
+    const outcomes = new Map<Arm, Outcome[]>(claim.arms.map((arm) => [arm, []]));
+    for (let seed = 0; seed < seeds; seed++) {
+      for (const arm of claim.arms) {
+        report.trial?.(claim, arm, seed, ++number, total);
+        const outcome = await runTrial(claim, arm, seed, trialOptions, report.training ?? (() => {}), signal);
+        if (!outcome) return undefined;
+        outcomes.get(arm)!.push(outcome);
+      }
+    }
+    const result = resultOf(claim, outcomes, full);
+    report.claim?.(result);
+    done.push(result);
+  }
+  const results: Results = {
+    size: full ? "full" : "default",
+    data: basename(rest.data),
+    devices: [
+      ...new Set(done.flatMap(({ arms }) => arms.flatMap(({ outcomes }) => outcomes.map(({ device }) => device)))),
+    ],
+    processor: cpus()[0]?.model.trim() ?? "unknown",
+    bun: Bun.version,
+    date: new Date().toISOString().slice(0, 10),
+    claims: done,
+  };
+  const files = [join(out, "results.json"), join(out, "results.md")];
+  const write = (path: string, text: string) => replaceFile(path, (append) => append(new TextEncoder().encode(text)));
+  await write(files[0]!, `${JSON.stringify(results, undefined, 2)}\n`);
+  await write(files[1]!, `${markdown(results)}\n`);
+  return { results, files };
+}
+
+function resultOf(claim: Claim, outcomes: ReadonlyMap<Arm, readonly Outcome[]>, full: boolean): ClaimResult {
+  const { name, says, paper } = claim;
+  return {
+    ...{ name, says, paper },
+    ...(isRace(claim) ? { seconds: claim.seconds } : { size: sizeOf(claim, full) }),
+    ...("until" in claim && claim.until && { until: claim.until }),
+    arms: claim.arms.map((arm) => ({
+      name: arm.name,
+      command: commandOf(claim, arm, full, outcomes.get(arm)!),
+      outcomes: outcomes.get(arm)!,
+    })),
+  };
+}
+
+/** What a person would type; a race's length is what its first seed was given. */
+function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly Outcome[]): string {
+  const { model, augment, rate, epochs, limit } = trainOptions(claim, arm, 0, { full });
+  const length = isRace(claim) ? { epochs: first!.epochs, limit: first!.images } : { epochs, limit };
+  const options = Object.entries(given({ model, augment, rate, ...length })).map(
+    ([option, value]) => ` --${option} ${value}`,
+  );
+  return `bun run train DATA${options.join("")} --seed SEED`;
+}
+
+/** @throws UsageError when one is unknown, or none is named */
+function named(names: readonly string[], known: readonly Claim[]): readonly Claim[] {
+  const all = known.map(({ name }) => name);
+  if (names.includes("all")) return known;
+  return names.map((name) => {
+    const claim = known.find((each) => each.name === name);
+    if (claim) return claim;
+    throw new UsageError(`no claim is called "${name}"${suggest(name, all)}; there are ${all.join(", ")}, or all`);
+  });
+}

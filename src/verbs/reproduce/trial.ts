@@ -1,0 +1,214 @@
+/** One training of a list, kept in its folder: done before, begun before, or new. */
+import { existsSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { locate } from "../../data/open.ts";
+import { closeSets, openSets } from "../../data/select.ts";
+import type { DeviceOptions } from "../../devices/open.ts";
+import { AlexNetError, UsageError } from "../../errors.ts";
+import { means } from "../../inference/scores.ts";
+import { given } from "../../options.ts";
+import { makeConfig, type TrainOptions } from "../../runs/config.ts";
+import { readHistory } from "../../runs/history.ts";
+import type { EpochRecord } from "../../runs/records.ts";
+import { Run } from "../../runs/runs.ts";
+import type { TrainConfig } from "../../runs/settings.ts";
+import { unlessStopped } from "../../signals.ts";
+import type { Report } from "../../training/events.ts";
+import { evaluate } from "../evaluate/evaluate.ts";
+import { train } from "../train/train.ts";
+import { isRace, type Arm, type Claim, type Comparison, type Race } from "./claims.ts";
+
+export interface TrialOptions extends DeviceOptions {
+  readonly data?: string;
+  readonly val?: string;
+  readonly full: boolean;
+  /** The folder that the runs are in. */
+  readonly out: string;
+}
+
+/** What came of a training. Errors are fractions. */
+export interface Outcome {
+  readonly seed: number;
+  /** After the last epoch, over as many views as the arm says. */
+  readonly testError: number;
+  readonly trainError: number;
+  readonly epochs: number;
+  /** Images of an epoch. */
+  readonly images: number;
+  /** Of training, without the validations. */
+  readonly seconds: number;
+  readonly device: string;
+  /** Whether it came to the training error that it was trained for. */
+  readonly reached?: boolean;
+}
+
+/**
+ * Does what is left to do of an arm of a claim.
+ * @returns undefined when it was stopped
+ * @throws UsageError when the folder holds a run of other data or length; what `train` and `evaluate` throw
+ */
+export async function runTrial(
+  claim: Claim,
+  arm: Arm,
+  seed: number,
+  options: TrialOptions,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<Outcome | undefined> {
+  const run = new Run(join(options.out, `${nameOf(claim, arm, options.full)}-seed${seed}`));
+  if (!isDone(claim, run)) {
+    if (!(await trainArm(claim, arm, seed, run, options, report, signal))) return undefined;
+  } else requireSame(run, run.readConfig(), configOf(trainOptions(claim, arm, seed, options)), isRace(claim));
+  const { epochs } = readHistory(run);
+  const [last, start] = [epochs.at(-1), run.readStart()];
+  if (!last || !start) throw new AlexNetError(`${run.path}: log.jsonl or start.json is damaged: delete the folder`);
+  const testError =
+    arm.views === undefined ? last.val.top1 : await testViews(run, arm.views, deviceOf(options), signal);
+  if (testError === undefined) return undefined;
+  return {
+    ...{ seed, testError },
+    trainError: last.train.top1,
+    epochs: last.epoch,
+    ...{ images: start.train, device: start.device },
+    seconds: epochs.reduce((sum, epoch) => sum + epoch.seconds, 0),
+    ...("until" in claim && claim.until && { reached: last.train.top1 <= claim.until.trainError }),
+  };
+}
+
+/** Claims that train the same share its run. */
+function nameOf(claim: Claim, { model, augment, rate }: Arm, full: boolean): string {
+  if (isRace(claim)) return claim.name;
+  const parts = [model, augment, rate === undefined ? undefined : `rate${rate}`, full ? "full" : undefined];
+  return parts.filter((part) => part !== undefined).join("-");
+}
+
+function isDone(claim: Claim, run: Run): boolean {
+  if (!existsSync(join(run.path, "config.json"))) return false;
+  const last = readHistory(run).epochs.at(-1);
+  return last !== undefined && (last.epoch >= run.readConfig().epochs || hasArrived(claim, last));
+}
+
+/** Whether nothing more is to be learnt from going on. */
+function hasArrived(claim: Claim, { train: { top1 } }: Pick<EpochRecord, "train">): boolean {
+  return "until" in claim && claim.until !== undefined && top1 <= claim.until.trainError;
+}
+
+/** @returns whether it came to its end */
+async function trainArm(
+  claim: Claim,
+  arm: Arm,
+  seed: number,
+  run: Run,
+  options: TrialOptions,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const on = deviceOf(options);
+  let begun = existsSync(join(run.path, "config.json"));
+  if (begun && isRace(claim)) {
+    // A clock that was stopped measures no race.
+    rmSync(run.path, { recursive: true });
+    begun = false;
+  }
+  const wanted = trainOptions(claim, arm, seed, options);
+  if (begun) requireSame(run, run.readConfig(), configOf(wanted), false);
+  const sized = isRace(claim) ? { ...wanted, ...(await raceSize(claim, wanted, on, options, signal)) } : wanted;
+  if (signal?.aborted) return false;
+  const arrived = new AbortController();
+  const watch: Report = (event) => {
+    report(event);
+    if (event.type === "epoch" && hasArrived(claim, event)) arrived.abort();
+  };
+  const either = signal ? AbortSignal.any([signal, arrived.signal]) : arrived.signal;
+  const { interrupted } = await train(
+    begun ? { resume: run.path, ...on } : { ...sized, ...on, out: run.path },
+    watch,
+    either,
+  );
+  return !interrupted || arrived.signal.aborted;
+}
+
+/** The training of an arm, of a race without its length. */
+export function trainOptions(
+  claim: Claim,
+  { model, augment, rate }: Arm,
+  seed: number,
+  { data, val, full }: Pick<TrialOptions, "data" | "val" | "full">,
+): TrainOptions & { readonly model: string } {
+  const size = isRace(claim) ? {} : sizeOf(claim, full);
+  return { model, seed, ...size, ...given({ data, val, augment, rate }) };
+}
+
+function deviceOf({ device, blas, threads, tune }: DeviceOptions): DeviceOptions {
+  return given({ device, blas, threads, tune });
+}
+
+export function sizeOf({ sizes }: Comparison, full: boolean) {
+  return full ? sizes.full : sizes.default;
+}
+
+/** How many images the speed of a race is measured with. */
+const PACE_IMAGES = 9600;
+/** Machines are not equally fast all the time; a race that comes in late does not count. */
+const MARGIN = 0.9;
+
+/** As many images as can be trained on in the time: whole epochs, of all images or of most. */
+async function raceSize(
+  { seconds }: Race,
+  wanted: TrainOptions & { readonly model: string },
+  on: DeviceOptions,
+  { out }: TrialOptions,
+  signal: AbortSignal | undefined,
+): Promise<{ epochs: number; limit: number }> {
+  const folder = join(out, "pace");
+  rmSync(folder, { recursive: true, force: true });
+  let pace = 0;
+  const listen: Report = (event) => {
+    if (event.type === "epoch") pace = event.imagesPerSecond;
+  };
+  await train({ ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder }, listen, signal);
+  rmSync(folder, { recursive: true, force: true });
+  const sets = await openSets(configOf(wanted));
+  try {
+    return raceLength(seconds * pace, sets.train.length, sets.val.length);
+  } finally {
+    await closeSets(sets);
+  }
+}
+
+/** The epochs, and the images of each, of a race that has time for about `most` images of training. */
+export function raceLength(most: number, train: number, val: number): { epochs: number; limit: number } {
+  const total = Math.floor(MARGIN * most);
+  const epochs = Math.max(1, Math.ceil(total / train));
+  // The limit holds for the images to test with too, and those are all wanted.
+  return { epochs, limit: Math.max(val, Math.min(train, Math.floor(total / epochs))) };
+}
+
+function configOf(options: TrainOptions & { readonly model: string }): TrainConfig {
+  const [data, val] = [options.data, options.val].map((path) => (path === undefined ? null : locate(path)));
+  return makeConfig(options, options.model, data!, val!);
+}
+
+/** @throws UsageError when a run that is there is of other data, or of another length */
+function requireSame(run: Run, config: TrainConfig, wanted: TrainConfig, isOfRace: boolean): void {
+  const keys = ["network", "data", "val", "seed", "augmentation", ...(isOfRace ? [] : ["epochs", "limit"])] as const;
+  const other = (keys as readonly (keyof TrainConfig)[]).find(
+    (key) => JSON.stringify(config[key]) !== JSON.stringify(wanted[key]),
+  );
+  if (other === undefined) return;
+  throw new UsageError(
+    `${run.path} holds a run whose ${other} is ${JSON.stringify(config[other])}, not ${JSON.stringify(wanted[other])}: ` +
+      `name another --out`,
+  );
+}
+
+/** The test error of what a run ended with; undefined when it was stopped. */
+async function testViews(
+  run: Run,
+  views: number,
+  on: DeviceOptions,
+  signal: AbortSignal | undefined,
+): Promise<number | undefined> {
+  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, undefined, signal));
+  return tested && means(tested.total).top1;
+}

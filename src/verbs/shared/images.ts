@@ -1,0 +1,156 @@
+/** Images that are named on the command line: files, folders of them, and standard input. */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Encoded } from "../../data/dataset.ts";
+import { BadImage, decodeRecord } from "../../data/decode.ts";
+import type { DecodeResult } from "../../data/decode_worker.ts";
+import { decodeRows } from "../../data/decoding.ts";
+import { openFolder } from "../../data/folder.ts";
+import { imagesAmong } from "../../data/listing.ts";
+import { readImage } from "../../data/open.ts";
+import { Reader } from "../../data/reading.ts";
+import { Remarks, type Remark } from "../../data/remarks.ts";
+import { classNames } from "../../data/sources/synsets.ts";
+import { DataError, UsageError } from "../../errors.ts";
+import type { Place } from "../../io/bytes.ts";
+import { reason, specialKind, isUrl, NOT_FETCHED } from "../../io/files.ts";
+import type { Raster } from "../../pictures/raster.ts";
+import { drawable } from "./thumbnails.ts";
+
+export interface NamedImage {
+  /** As it was named: a path, or "-" for standard input. */
+  readonly name: string;
+  /** Or why there is none, as in a folder without images. */
+  readonly image: Place | Encoded | DataError;
+}
+
+/** This many images go through a network at once. */
+const BATCH = 32;
+/** What comes through a pipe is no larger than a file may be. */
+const MAX_PIPED_BYTES = 512 * 2 ** 20;
+
+export interface NamedImages {
+  readonly images: readonly NamedImage[];
+  /** What was left alone in the folders that were named. */
+  readonly remarks: readonly Remark[];
+}
+
+/**
+ * The images that were named, and those in the folders that were, in order; "-" is an image on standard input, and a
+ * pipe is read to its end. What can't be used is among them, with the reason.
+ * @throws UsageError when nothing was named
+ */
+export async function findImages(named: readonly string[]): Promise<NamedImages> {
+  if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
+  const images: NamedImage[] = [];
+  const remarks = new Remarks();
+  for (const name of named) {
+    try {
+      images.push(...(await imagesAt(name, remarks)));
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      images.push({ name, image: error });
+    }
+  }
+  return { images, remarks: remarks.list() };
+}
+
+/** @throws DataError for a folder without images, and what can't be read */
+async function imagesAt(name: string, remarks: Remarks): Promise<NamedImage[]> {
+  if (isUrl(name)) throw new DataError(NOT_FETCHED);
+  const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
+  // A shell makes a pipe of <(command).
+  const isPiped = name === "-" || (found && specialKind(found));
+  if (isPiped) return [{ name, image: { kind: "encoded", bytes: await readPiped(name) } }];
+  const names = found?.isDirectory() ? await imagesIn(name, remarks) : [name];
+  return names.map((each) => ({ name: each, image: { path: resolve(each), offset: 0 } }));
+}
+
+async function imagesIn(folder: string, remarks: Remarks): Promise<string[]> {
+  const listing = await openFolder(folder, remarks);
+  const files = (await imagesAmong(listing, listing.paths.keys())).map((i) => listing.paths[i]!).sort();
+  if (files.length > 0) return files.map((file) => join(folder, file));
+  throw new DataError("there is no JPEG, PNG or WebP image in this folder");
+}
+
+/** @throws DataError when it can't be read, or has more bytes than an image file may have */
+async function readPiped(path: string): Promise<Uint8Array> {
+  const isStdin = path === "-";
+  const name = isStdin ? "standard input" : path;
+  const stream: AsyncIterable<Uint8Array> = isStdin ? Bun.stdin.stream() : createReadStream(path);
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  try {
+    for await (const chunk of stream) {
+      length += chunk.length;
+      if (length > MAX_PIPED_BYTES)
+        throw new DataError(`${name} has more than ${MAX_PIPED_BYTES} bytes, which no image has`);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof DataError) throw error;
+    throw new DataError(`can't read ${name}: ${reason(error)}`, { cause: error });
+  }
+  return Buffer.concat(chunks);
+}
+
+export interface DecodedImages {
+  readonly images: readonly NamedImage[];
+  /** N × side × side × 3 bytes. */
+  readonly pixels: Uint8Array;
+  /** Of each image why it can't be used, or undefined. */
+  readonly errors: DecodeResult;
+}
+
+/** The records of images, batch by batch. */
+export async function* decodeImages(images: readonly NamedImage[], side: number): AsyncGenerator<DecodedImages> {
+  for (let start = 0; start < images.length; start += BATCH) {
+    const batch = images.slice(start, start + BATCH);
+    const memory = new SharedArrayBuffer(batch.length * side * side * 3);
+    yield { images: batch, pixels: new Uint8Array(memory), errors: await decodeAll(batch, side, memory) };
+  }
+}
+
+async function decodeAll(
+  images: readonly NamedImage[],
+  side: number,
+  records: SharedArrayBuffer,
+): Promise<DecodeResult> {
+  const results: DecodeResult = images.map(({ image }) => (image instanceof DataError ? image.message : undefined));
+  const rows = images.flatMap(({ image }, row) => (image instanceof DataError ? [] : [{ row, image }]));
+  // Starting threads takes longer than decoding an image.
+  const decoded =
+    images.length === 1 && rows.length === 1
+      ? [await decodeAlone(rows[0]!.image, side, new Uint8Array(records))]
+      : (await decodeRows(records, side, rows))!;
+  for (const [k, { row }] of rows.entries()) results[row] = decoded[k];
+  return results;
+}
+
+async function decodeAlone(image: Place | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
+  const reader = new Reader();
+  try {
+    await decodeRecord("kind" in image ? image : reader.read(image), side, record);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BadImage) return error.message;
+    throw error;
+  }
+}
+
+/** The image, small. @returns undefined when it can't be drawn */
+export function thumbnailOfNamed({ image }: NamedImage): Promise<Raster | undefined> {
+  return drawable(async () => {
+    if (image instanceof DataError) throw image;
+    return "kind" in image ? image : readImage(image.path);
+  });
+}
+
+/** The class that an image's folder is called by, as ImageNet's and everybody's sets are sorted; undefined if none. */
+export function classOfFolder(name: string, classes: readonly string[]): string | undefined {
+  const folder = basename(dirname(resolve(name)));
+  const [words] = classNames([folder]);
+  // Words that two synsets share have the ID behind them.
+  return [folder, words!, `${words} (${folder})`].find((each) => classes.includes(each));
+}

@@ -1,0 +1,49 @@
+/** Images as a network sees them, made visible again. */
+import { augment, VIEW, VIEW_LENGTH } from "../../engine/ops/augment.ts";
+import { Tape } from "../../engine/tape.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import type { Raster } from "../../pictures/raster.ts";
+
+/** What the network gets of each image, in pixels again: the mean image, which was subtracted, is put back. */
+export async function seen(mean: Tensor, pixels: Uint8Array, views: Float32Array, crop: number): Promise<Raster[]> {
+  const images = views.length / VIEW_LENGTH;
+  const inputs = await augmented(mean, pixels, views, crop);
+  // Of black images the op leaves the mean image alone, cut and mixed in the same way, with its sign reversed.
+  const means = await augmented(mean, new Uint8Array(pixels.length), onlyPlace(views), crop);
+  return Array.from({ length: images }, (_, n) => {
+    const rgb = new Uint8Array(crop * crop * 3);
+    for (let i = 0; i < crop * crop; i++) {
+      for (let c = 0; c < 3; c++) {
+        const at = (c * crop * crop + i) * images + n;
+        rgb[3 * i + c] = Math.min(255, Math.max(0, Math.round(inputs[at]! - means[at]!)));
+      }
+    }
+    return { pixels: rgb, width: crop, height: crop };
+  });
+}
+
+async function augmented(mean: Tensor, pixels: Uint8Array, views: Float32Array, crop: number): Promise<Float32Array> {
+  const images = views.length / VIEW_LENGTH;
+  const tape = new Tape(mean.backend, { record: false });
+  const [, side] = mean.shape;
+  const x = augment(
+    tape.input([images, side!, side!, 3], pixels),
+    tape.input([images, VIEW_LENGTH], views),
+    mean,
+    crop,
+  );
+  const values = (await x.read()) as Float32Array;
+  tape.release();
+  return values;
+}
+
+/** The same views, but nothing that changes colours or erases. */
+function onlyPlace(views: Float32Array): Float32Array {
+  const places = views.slice();
+  for (let at = 0; at < places.length; at += VIEW_LENGTH) {
+    places[at + VIEW.scale] = 1;
+    places.fill(0, at + VIEW.shift, at + VIEW.shift + 3);
+    places.fill(0, at + VIEW.erase, at + VIEW.erase + 4);
+  }
+  return places;
+}

@@ -1,0 +1,25 @@
+import type { Dataset } from "../../data/dataset.ts";
+import { readHeader } from "../../data/header.ts";
+import { AlexNetError } from "../../errors.ts";
+
+/** Images of at most this side are taken for small ones, as CIFAR's. */
+const SMALL_SIDE = 64;
+/** The first image that can be read tells; of a set without one it is found out later. */
+const MAX_LOOKS = 100;
+
+/** The model for data of which nothing else was said: the paper's for photos, the 2012 CIFAR network for small images. */
+export async function suitedModel(data: string | null, set: Dataset): Promise<string> {
+  if (data === null) return "small";
+  for (let i = 0; i < Math.min(set.length, MAX_LOOKS); i++) {
+    const image = await set.read(i).catch(passOver);
+    const size = image?.kind === "encoded" ? readHeader(image.bytes) : image;
+    if (typeof size !== "object") continue;
+    return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : "alexnet";
+  }
+  return "alexnet";
+}
+
+/** An image that can't be read is named when it is decoded. */
+function passOver(error: unknown): undefined {
+  if (!(error instanceof AlexNetError)) throw error;
+}

@@ -1,0 +1,198 @@
+/**
+ * The vectors of a set's images, kept on disk for searching: vectors.npy, and index.safetensors with the sketch by
+ * which `nearest` passes over most of them. They lie in the cache folder, by data, model and layer, and are made again
+ * when the images, the weights or the layer are no longer those they were made of.
+ */
+import { closeSync, existsSync, readSync, rmSync, statSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
+import type { Backend } from "../../engine/backend.ts";
+import { AlexNetError, CheckpointError } from "../../errors.ts";
+import { openToRead, reason, requirePlainFolder } from "../../io/files.ts";
+import { cacheAdvice, ownCacheFolder } from "../../native/cache.ts";
+import type { Tap } from "../../net/tap.ts";
+import { openSafetensors, writeSafetensors } from "../../weights/safetensors.ts";
+import { count, plural } from "../../words.ts";
+import { vectorsStart, writeVectors, type Vectors } from "../features/features.ts";
+import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";
+
+/** A change of what is in the files; older ones are made again. */
+const FORMAT = "1";
+/** The directions are those of so many vectors, spread over the set. */
+const SAMPLE = 1024;
+/** So many rows are sketched at once. */
+const ROWS = 1024;
+
+export interface FeatureIndex {
+  readonly folder: string;
+  readonly sketch: Sketch;
+  /** The image of each row; those that can't be used have none. */
+  readonly images: Float32Array;
+  /** Whether it was there already. */
+  readonly isKept: boolean;
+  /** Vector number `row`; it holds until the next call. @throws AlexNetError when the file can't be read any more */
+  read(row: number): Float32Array;
+  close(): void;
+}
+
+export interface IndexOptions extends Vectors {
+  /** The weights' file. */
+  readonly weights: string;
+  readonly backend: Backend;
+  /** Told, before it takes its time, what is made and where. */
+  readonly note: (line: string) => void;
+}
+
+/** Opens the index of a set, which is made first if need be. @throws DataError, AlexNetError when it can't be written */
+export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
+  const { dataset, weights, tap } = options;
+  const folder = join(ownCacheFolder("features"), digest(resolve(weights), dataset.name, tap.name).slice(0, 16));
+  const print = fingerprint(dataset, weights, tap);
+  const kept = load(folder, print, tap, true);
+  if (kept) return kept;
+  await build(folder, print, options).catch((error: unknown) => {
+    const advice = cacheAdvice(error);
+    if (advice === undefined) throw error;
+    const said = error instanceof AlexNetError ? error.message : `can't write to ${folder}: ${reason(error)}`;
+    throw new AlexNetError(`${said}: ${advice}`, { cause: error });
+  });
+  const made = load(folder, print, tap, false);
+  if (made) return made;
+  throw new AlexNetError(`${folder} was changed while it was made: is another command at it?`);
+}
+
+/** Undefined when there is none, or it is of something else, or damaged: then it is made again. */
+function load(folder: string, print: string, { size }: Tap, isKept: boolean): FeatureIndex | undefined {
+  const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
+  if (!existsSync(sketchFile) || !existsSync(file)) return undefined;
+  requirePlainFolder(folder);
+  let opened: ReturnType<typeof openSafetensors>;
+  try {
+    opened = openSafetensors(sketchFile);
+  } catch (error) {
+    if (error instanceof CheckpointError) return undefined;
+    throw error;
+  }
+  try {
+    if (opened.metadata.fingerprint !== print) return undefined;
+    const tensor = (name: string) => opened.tensors.get(name)?.read() ?? new Float32Array(0);
+    const [basis, coordinates] = [tensor("basis"), tensor("coordinates")];
+    const [lengths, rests, images] = [tensor("lengths"), tensor("rests"), tensor("images")];
+    const [rows, directions] = [images.length, basis.length / size];
+    const room = Number(opened.metadata.room);
+    const start = vectorsStart(room, size);
+    const isWhole =
+      [lengths, rests].every(({ length }) => length === rows) && coordinates.length === rows * directions && rows > 0;
+    if (!isWhole || statSync(file).size !== start + 4 * rows * size) return undefined;
+    const read = rowReader(file, start, size);
+    return { folder, sketch: { directions, size, basis, coordinates, lengths, rests }, images, isKept, ...read };
+  } finally {
+    opened.close();
+  }
+}
+
+async function build(folder: string, print: string, options: IndexOptions): Promise<void> {
+  const { dataset, tap, backend, note, progress, signal } = options;
+  const { size } = tap;
+  const megabytes = Math.ceil((dataset.length * size * 4) / 1e6);
+  note(`making an index of ${plural(dataset.length, "image")}, ${count(megabytes)} MB, in ${folder}`);
+  const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
+  // The old one would not belong to the new vectors.
+  if (existsSync(sketchFile)) rmSync(sketchFile);
+  const images: number[] = [];
+  await writeVectors(file, options, (index) => images.push(index));
+  const rows = images.length;
+  const reader = rowReader(file, vectorsStart(dataset.length, size), size);
+  try {
+    const sampled = Math.min(SAMPLE, rows);
+    const sample = new Float32Array(sampled * size);
+    for (let k = 0; k < sampled; k++) sample.set(reader.read(Math.floor((k * rows) / sampled)), k * size);
+    const basis = await principalDirections(backend, sample, size);
+    const directions = basis.length / size;
+    const coordinates = new Float32Array(rows * directions);
+    const [lengths, rests] = [new Float32Array(rows), new Float32Array(rows)];
+    for (let first = 0; first < rows; first += ROWS) {
+      signal?.throwIfAborted();
+      const some = new Float32Array(Math.min(ROWS, rows - first) * size);
+      for (let at = 0; at < some.length; at += size) some.set(reader.read(first + at / size), at);
+      const part = await sketchRows(backend, some, basis, size);
+      coordinates.set(part.coordinates, first * directions);
+      lengths.set(part.lengths, first);
+      rests.set(part.rests, first);
+      progress(`index: ${count(first)} of ${count(rows)} images`);
+    }
+    const tensor = (name: string, shape: readonly number[], values: Float32Array) => ({
+      ...{ name, shape },
+      read: async () => values,
+    });
+    const tensors = [
+      tensor("basis", [directions, size], basis),
+      tensor("coordinates", [rows, directions], coordinates),
+      tensor("lengths", [rows], lengths),
+      tensor("rests", [rows], rests),
+      tensor("images", [rows], Float32Array.from(images)),
+    ];
+    await writeSafetensors(sketchFile, tensors, { fingerprint: print, room: String(dataset.length) });
+  } finally {
+    reader.close();
+  }
+}
+
+function rowReader(path: string, start: number, size: number): Pick<FeatureIndex, "read" | "close"> {
+  const file = openToRead(path);
+  const row = new Float32Array(size);
+  const bytes = new Uint8Array(row.buffer);
+  return {
+    read(number) {
+      const position = start + number * bytes.length;
+      try {
+        for (let done = 0; done < bytes.length;) {
+          const read = readSync(file, bytes, done, bytes.length - done, position + done);
+          if (read === 0) throw new Error(`it ends before row ${number}`);
+          done += read;
+        }
+      } catch (error) {
+        throw new AlexNetError(`can't read ${path}: ${reason(error)}`, { cause: error });
+      }
+      return row;
+    },
+    close: () => closeSync(file),
+  };
+}
+
+/** What the vectors depend on: the weights, byte by byte, and of each image its name, class, place, size and time. */
+function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  hash.update(`${FORMAT} ${tap.count} ${tap.size} ${DIRECTIONS} ${fileDigest(weights)}\n`);
+  const files = new Map<string, string>();
+  const ageOf = (path: string) => {
+    let age = files.get(path);
+    if (age === undefined) {
+      const found = statSync(path, { throwIfNoEntry: false });
+      files.set(path, (age = found ? `${found.size} ${found.mtimeMs}` : "gone"));
+    }
+    return age;
+  };
+  for (let i = 0; i < dataset.length; i++) {
+    const { path = "", offset = 0, length = 0 } = dataset.place?.(i) ?? {};
+    const own = [dataset.nameOf(i), dataset.label(i), path, offset, length, path === "" ? "" : ageOf(path)];
+    hash.update(JSON.stringify(own));
+  }
+  return hash.digest("hex");
+}
+
+function fileDigest(path: string): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  const chunk = new Uint8Array(2 ** 22);
+  const file = openToRead(path);
+  try {
+    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) hash.update(chunk.subarray(0, read));
+  } finally {
+    closeSync(file);
+  }
+  return hash.digest("hex");
+}
+
+function digest(...words: readonly string[]): string {
+  return new Bun.CryptoHasher("sha256").update(JSON.stringify(words)).digest("hex");
+}

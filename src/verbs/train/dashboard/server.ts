@@ -1,0 +1,158 @@
+/**
+ * A page that shows a training while it runs, on this machine alone. Its address holds a random token, without which
+ * nothing is answered; and a page of another site that has its own name lead here (DNS rebinding) is told apart by the
+ * Host header.
+ */
+import { randomBytes, timingSafeEqual } from "node:crypto";
+import { fileURLToPath } from "node:url";
+import { oneLine, UsageError } from "../../../errors.ts";
+import { DARK, LIGHT, chartsOf } from "../../../pictures/charts.ts";
+import imported from "./page.html" with { type: "text" };
+import { STYLE } from "../../../pictures/page.ts";
+import { Gate } from "./gate.ts";
+import { Snapshots } from "./snapshots.ts";
+import { Progress } from "./progress.ts";
+import type { Report } from "../../../training/events.ts";
+import type { Session } from "../../../training/session.ts";
+import type { Watcher } from "../../../training/session.ts";
+
+// The types know HTML files as bundles only, whatever the import says.
+const page = imported as unknown as string;
+
+export interface Dashboard {
+  readonly url: string;
+  /** Both are for `train`. */
+  readonly watcher: Watcher;
+  readonly signal: AbortSignal;
+  /** Passes events on after it has seen them. */
+  watch(report: Report): Report;
+  close(): Promise<void>;
+}
+
+/**
+ * Serves the page on 127.0.0.1.
+ * @param port a free one if 0
+ * @param now the time, in ms: decides how often pictures are drawn
+ * @throws UsageError when the port is taken or is none
+ */
+export function openDashboard(port = 0, now = () => performance.now()): Dashboard {
+  if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
+    throw new UsageError(`--dashboard ${port}: must be a port, a whole number from 0 to 65535`);
+  }
+  const token = randomBytes(16).toString("hex");
+  const [progress, gate, snapshots] = [new Progress(now), new Gate(), new Snapshots(now)];
+  const state = (query: URLSearchParams): Response => {
+    snapshots.wanted();
+    const palette = query.get("dark") === "1" ? DARK : LIGHT;
+    const known = { charts: progress.version, ...snapshots.versions };
+    const isNew = (part: keyof typeof known) => Number(query.get(part)) !== known[part];
+    return Response.json(
+      {
+        ...progress.summary(gate.paused, gate.signal.aborted),
+        known,
+        ...(isNew("charts") && { charts: chartsOf(progress.curves(), palette) }),
+        ...(snapshots.filters && isNew("filters") && { filters: snapshots.filters }),
+        ...(snapshots.samples && isNew("samples") && { samples: snapshots.samples }),
+      },
+      { headers: HEADERS },
+    );
+  };
+  const pages: Readonly<Record<string, (query: URLSearchParams) => Response>> = {
+    "": servePage,
+    state,
+    "echarts.js": () => new Response(Bun.file(ECHARTS), { headers: HEADERS }),
+  };
+  const actions: Readonly<Record<string, () => void>> = {
+    pause: () => gate.pause(),
+    resume: () => gate.resume(),
+    stop: () => gate.stop(),
+  };
+  const answer = (request: Request): Response => {
+    // With a Host header that no address can have, there is no address.
+    const url = URL.parse(request.url);
+    if (!url || !isOwn(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
+    const [, given = "", name = "", ...rest] = url.pathname.split("/");
+    if (!isSame(given, token) || rest.length > 0) return refuse(404);
+    if (Object.hasOwn(pages, name)) {
+      return request.method === "GET" ? pages[name]!(url.searchParams) : refuse(405, { allow: "GET" });
+    }
+    if (!Object.hasOwn(actions, name)) return refuse(404);
+    if (request.method !== "POST") return refuse(405, { allow: "POST" });
+    actions[name]!();
+    return new Response(null, { status: 204, headers: HEADERS });
+  };
+  const server = listen(port, answer);
+  let warned = false;
+  return {
+    url: `http://127.0.0.1:${server.port}/${token}/`,
+    signal: gate.signal,
+    watcher: {
+      async afterStep(session: Session) {
+        try {
+          await snapshots.take(session);
+        } catch (error) {
+          // A picture that fails ends no training.
+          const line = `the dashboard could not draw: ${oneLine(error instanceof Error ? error.message : String(error))}`;
+          if (!warned) session.report({ type: "warning", line });
+          warned = true;
+        }
+        await gate.pass(session.signal);
+      },
+    },
+    watch: (report) => (event) => {
+      progress.see(event);
+      report(event);
+    },
+    close: () => server.stop(true),
+  };
+}
+
+const ECHARTS = fileURLToPath(import.meta.resolve("echarts/dist/echarts.min.js"));
+
+const HEADERS = {
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
+  // The address is a secret: it goes to nobody.
+  "referrer-policy": "no-referrer",
+} as const;
+
+function servePage(): Response {
+  const nonce = randomBytes(16).toString("base64");
+  const policy = [
+    "default-src 'none'",
+    `script-src 'nonce-${nonce}'`,
+    "style-src 'unsafe-inline'",
+    "img-src data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join("; ");
+  const body = page.replaceAll("{{nonce}}", nonce).replace("{{style}}", () => STYLE);
+  const headers = { ...HEADERS, "content-type": "text/html; charset=utf-8", "content-security-policy": policy };
+  return new Response(body, { headers });
+}
+
+function refuse(status: 403 | 404 | 405, headers: Readonly<Record<string, string>> = {}): Response {
+  return new Response(null, { status, headers: { ...HEADERS, ...headers } });
+}
+
+function isOwn(host: string, port: number): boolean {
+  return host === `127.0.0.1:${port}` || host === `localhost:${port}`;
+}
+
+/** Takes the same time wherever they differ. */
+function isSame(given: string, token: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(token)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
+
+function listen(port: number, fetch: (request: Request) => Response) {
+  try {
+    return Bun.serve({ hostname: "127.0.0.1", port, fetch, development: false });
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const why = code === "EADDRINUSE" ? "another program has it; name another, or none" : oneLine(message);
+    throw new UsageError(`--dashboard ${port}: can't listen on this port: ${why}`, { cause: error });
+  }
+}

@@ -1,0 +1,111 @@
+/** A training for people, and for programs. */
+import { dirname, resolve } from "node:path";
+import { sayRemarks } from "../../cli/remarks.ts";
+import {
+  bold,
+  count,
+  dim,
+  duration,
+  here,
+  percent,
+  print,
+  printJson,
+  ProgressLine,
+  say,
+  plural,
+} from "../../cli/terminal.ts";
+import { RUNS } from "../../runs/runs.ts";
+import type { Report, TrainEvent } from "../../training/events.ts";
+
+export function jsonReporter(): Report {
+  return printJson;
+}
+
+/** How many bad images are named; a summary counts the rest. */
+const NAMED = 10;
+
+export function peopleReporter(): Report {
+  const line = new ProgressLine();
+  let bad = 0;
+  const write = (text: string) => {
+    line.clear();
+    print(text);
+  };
+  return (event: TrainEvent) => {
+    switch (event.type) {
+      case "note":
+        line.update(event.line);
+        break;
+      case "warning":
+        line.clear();
+        say.warn(event.line);
+        break;
+      case "remark":
+        line.clear();
+        sayRemarks([event]);
+        break;
+      case "start":
+        for (const text of opening(event)) write(text);
+        break;
+      case "measure":
+        line.update(`measuring the mean image: ${count(event.done)} of ${count(event.total)}`);
+        break;
+      case "step":
+        line.update(
+          `epoch ${event.epoch}/${event.epochs}  ${percent(event.batch / event.batches).padStart(6)}  loss ${event.loss.toFixed(3)}` +
+            `  error ${percent(event.top1)}  ${rate(event.imagesPerSecond)}  ${duration(event.secondsLeft)} left`,
+        );
+        break;
+      case "validate":
+        line.update(`validating: ${count(event.done)} of ${count(event.total)}`);
+        break;
+      case "bad":
+        line.clear();
+        bad++;
+        if (bad <= NAMED) say.warn(`skipped ${event.name}: ${event.reason}`);
+        if (bad === NAMED) say.warn("further images that can't be used are counted, not named");
+        break;
+      case "epoch": {
+        const { epoch, train, val, imagesPerSecond, dataWait, seconds, isBest } = event;
+        const waits = dataWait >= 0.01 ? `, ${percent(dataWait)} waiting for data` : "";
+        write(
+          `epoch ${String(epoch).padStart(3)}  train loss ${train.loss.toFixed(3)} error ${percent(train.top1).padStart(6)}` +
+            `   val loss ${val.loss.toFixed(3)} error ${bold(percent(val.top1).padStart(6))}${isBest ? " *" : "  "}` +
+            `  ${dim(`${rate(imagesPerSecond)}, ${duration(seconds)}${waits}`)}`,
+        );
+        break;
+      }
+      case "saved":
+        break;
+      case "end":
+        if (bad > NAMED) say.warn(`${count(bad)} images could not be used`);
+        for (const text of closing(event)) write(text);
+        break;
+    }
+  };
+}
+
+function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
+  const lines = [
+    `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
+    `${here(event.data)}: ${plural(event.train, "image")} to train on, ${count(event.val)} to validate with, ${plural(event.classes, "class", "classes")}`,
+    `${plural(event.epochs, "epoch")}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
+  ];
+  if (event.from && event.from.epoch < event.epochs)
+    lines.push(`going on with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
+  return lines;
+}
+
+function closing({ interrupted, run, samples, val }: Extract<TrainEvent, { type: "end" }>): string[] {
+  if (interrupted) return [`Stopped, and saved. Go on with  bun run train --resume ${here(run)}`];
+  const result = val
+    ? `Done: ${percent(1 - val.top1)} of the validation images are classified right.`
+    : "Nothing was left to do.";
+  // The newest run in runs/ is found without being named.
+  const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
+  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
+}
+
+function rate(imagesPerSecond: number): string {
+  return `${imagesPerSecond >= 100 ? count(Math.round(imagesPerSecond)) : imagesPerSecond.toFixed(1)} images/s`;
+}

@@ -1,0 +1,381 @@
+/** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import type { Dataset } from "../../data/dataset.ts";
+import { divide } from "../../data/inventory.ts";
+import { RecordCache } from "../../data/loader.ts";
+import { locate, type Opened } from "../../data/open.ts";
+import { writeSamples } from "../../data/samples.ts";
+import { balancedWeights, namedWeights } from "../../data/sampling.ts";
+import { closeSets, openWhole, reduceSets } from "../../data/select.ts";
+import type { Share } from "../../data/share.ts";
+import { measureStatistics } from "../../data/statistics.ts";
+import { openDeviceOf } from "../../devices/open.ts";
+import type { Backend } from "../../engine/backend.ts";
+import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../../errors.ts";
+import { lockFolder, type Lock } from "../../io/lock.ts";
+import { checkFit, fittingBatch, type Work } from "../../net/fit.ts";
+import { learningLayers } from "../../net/layer_names.ts";
+import { Model } from "../../net/model.ts";
+import { findNetwork } from "../../net/networks.ts";
+import { uploadMean } from "../../net/passes.ts";
+import { freshSchedule, rateAt } from "../../net/schedule.ts";
+import { Sgd } from "../../net/sgd.ts";
+import { checkOptions } from "../../options.ts";
+import {
+  agree,
+  describeDevice,
+  fingerprint,
+  makeAlike,
+  RunElsewhere,
+  settingsOf,
+  shareOfBatch,
+} from "../../ranks/agreement.ts";
+import { ALONE, type Ranks } from "../../ranks/ranks.ts";
+import { shareOfCut, SplitModel } from "../../ranks/split.ts";
+import {
+  changeConfig,
+  makeConfig,
+  rateForClasses,
+  scaleRate,
+  TRAIN_OPTIONS,
+  type TrainOptions,
+} from "../../runs/config.ts";
+import { divisionOf, keepImages, requireData } from "../../runs/recorded.ts";
+import type { Means, StartRecord } from "../../runs/records.ts";
+import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
+import type { TrainConfig } from "../../runs/settings.ts";
+import { unlessStopped } from "../../signals.ts";
+import type { Report } from "../../training/events.ts";
+import { restore } from "../../training/restore.ts";
+import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
+import { Reporter } from "../report/reporter.ts";
+import { suitedModel } from "../shared/suited_model.ts";
+import { beginWith, sameClasses, sourceOf } from "./fine_tune.ts";
+
+export interface TrainResult {
+  readonly run: string;
+  readonly interrupted: boolean;
+  /** The last validation of this call. */
+  readonly val?: Means;
+}
+
+/**
+ * Trains a model, or goes on with a run. A GPU that is lost is opened once more, and the training goes on from what was
+ * saved last.
+ * @param signal stops it after the step under way; everything is saved
+ * @param watchers look on, between steps and after epochs
+ * @param ranks who train together, each calling this with the same options; rank 0 alone writes files and is watched
+ * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process is at
+ * work in the folder
+ */
+export async function train(
+  options: TrainOptions,
+  report: Report = () => {},
+  signal?: AbortSignal,
+  watchers: readonly Watcher[] = [],
+  ranks: Ranks = ALONE,
+): Promise<TrainResult> {
+  checkOptions("train", options, TRAIN_OPTIONS);
+  const note = (line: string) => report({ type: "note", line });
+  const folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
+  try {
+    await agree(ranks, () => settingsOf(options));
+    const given = await ranks.share(() => {
+      if (options.resume === undefined) return firstConfig(options);
+      const run = folder.take(findRun(options.resume));
+      const config = changeConfig(run.readConfig(), options);
+      requireData(run, config);
+      return config;
+    });
+    const whole = await openWhole(given, note);
+    try {
+      for (const remark of whole.remarks) report({ type: "remark", ...remark });
+      await agree(ranks, async () => ({ train: await fingerprint(whole.train), val: await fingerprint(whole.val) }));
+      const division = await ranks.share(() =>
+        folder.run ? divisionOf(folder.run, given, whole, options, note, folder.warn) : null,
+      );
+      const sets = division ? divide(whole, division) : reduceSets(whole, given);
+      const config = await ranks.share(async () => {
+        const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
+        shareFor(suited, batchOf(suited, sets), ranks);
+        return suited;
+      });
+      return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
+    } finally {
+      await closeSets(whole);
+    }
+  } finally {
+    folder.release();
+  }
+}
+
+interface Task {
+  readonly config: TrainConfig;
+  /** All images of its data, and those of them that are used. */
+  readonly whole: Opened;
+  readonly sets: Opened;
+  readonly folder: RunFolder;
+  readonly report: Report;
+  readonly watchers: readonly Watcher[];
+  readonly ranks: Ranks;
+  readonly signal?: AbortSignal;
+}
+
+/** Images a step. A batch larger than the set would be padding for the most part. */
+function batchOf({ batch }: TrainConfig, { train }: Opened): number {
+  return Math.min(batch, train.length);
+}
+
+/** The images of a batch that a rank has. @throws UsageError when the ranks can't share it so */
+function shareFor({ split }: TrainConfig, batch: number, ranks: Ranks): Share {
+  return split === null ? shareOfBatch(batch, ranks) : shareOfCut(split, batch, ranks);
+}
+
+/** The folder of a run, once it is known; it is this training's alone from then on. */
+class RunFolder {
+  run: Run | undefined;
+  readonly warn: (line: string) => void;
+  readonly #out: string | undefined;
+  #lock: Lock | undefined;
+
+  constructor(out: string | undefined, warn: (line: string) => void) {
+    this.#out = out;
+    this.warn = warn;
+  }
+
+  /** @throws LockedError when another process is at work in it */
+  take(run: Run): Run {
+    this.#lock = lockFolder(run.path, this.warn);
+    return (this.run = run);
+  }
+
+  /** The run of a training that begins, its folder new or as --out names it. @throws as `take`; UsageError, AlexNetError */
+  begin(network: string): Run {
+    return this.take(this.#out === undefined ? newRun(network) : namedRun(this.#out));
+  }
+
+  release(): void {
+    this.#lock?.release();
+  }
+}
+
+/** Trains on a device and, where that is lost, on it or another one once more. */
+async function trainOnDevices(task: Task): Promise<TrainResult> {
+  const { config, folder, ranks } = task;
+  let lost: DeviceLostError | undefined;
+  for (;;) {
+    const backend = await open(config, ranks).catch((error: unknown) => {
+      if (!lost || !(error instanceof AlexNetError)) throw error;
+      throw new DeviceError(`${lost.message}, and can't be opened again: ${error.message}: ${goOn(folder.run!)}`);
+    });
+    try {
+      return await trainOn(task, backend);
+    } catch (error) {
+      if (error instanceof DeviceMemoryError) throw memoryError(error, task, backend);
+      // The others can't go back to what was saved: they end, and all are resumed.
+      if (!(error instanceof DeviceLostError) || !folder.run || ranks.size > 1) throw error;
+      if (lost)
+        throw new DeviceLostError(`${error.message}, for the second time: ${goOn(folder.run)}`, { cause: error });
+      lost = error;
+      folder.warn(`${error.message}: it is opened again, and the training goes on from what was saved last`);
+    } finally {
+      await backend.close();
+    }
+  }
+}
+
+async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks): Promise<Backend> {
+  const options = {
+    device,
+    ...(blas === null ? {} : { blas }),
+    ...(threads === null ? {} : { threads }),
+    ...(tune === null ? {} : { tune }),
+  };
+  return openDeviceOf(options, ranks);
+}
+
+/** Says which batch there would have been memory for. */
+function memoryError(error: DeviceMemoryError, task: Task, backend: Backend): DeviceMemoryError {
+  const { config, sets } = task;
+  const batch = fittingBatch(workOf(task), batchOf(config, sets), backend, backend.statistics().bytes);
+  const advice = batch > 0 ? `try --batch ${batch}` : `${config.network} needs another device`;
+  return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
+}
+
+function workOf({ config, sets, ranks }: Task): Work {
+  return {
+    network: findNetwork(config.network),
+    classes: sets.train.classes.length,
+    kind: "training",
+    frozen: config.freeze,
+    // Of a network that is cut a rank may have all images.
+    shares: config.split === null ? ranks.size : 1,
+    validationImages: Math.ceil(sets.val.length / ranks.size),
+  };
+}
+
+function goOn({ path }: Run): string {
+  return `go on with --resume ${path}, on another device with --device`;
+}
+
+async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
+  const { config, whole, sets, folder, report, watchers, ranks, signal } = task;
+  const network = findNetwork(config.network);
+  const { classes } = sets.train;
+  const batch = batchOf(config, sets);
+  const share = shareFor(config, batch, ranks);
+  checkFit(workOf(task), batch, backend);
+  const model = new Model(network, backend, classes.length);
+  const sgd = new Sgd(model, config);
+  const split = config.split === null ? undefined : new SplitModel(model, sgd, config.split, ranks, config.freeze);
+  // Nothing in a run's folder is changed before all of it was found to be right.
+  const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
+  const weights = classWeights(config, sets.train);
+  const isNew = folder.run === undefined;
+  const path = await ranks.share(() => (folder.run ?? folder.begin(config.network)).path);
+  const run = folder.run ?? new RunElsewhere(path);
+  if (from?.isPrevious) run.putBack();
+  if (ranks.rank === 0 && config.data !== null && (isNew || !existsSync(run.imagesFile))) {
+    await keepImages(run, whole, (line) => report({ type: "note", line }));
+  }
+  await run.writeConfig(config);
+  await run.rewind(from?.state ?? { step: 0, epoch: 0 });
+  const started: StartRecord = {
+    type: "start",
+    run: run.path,
+    network: network.name,
+    parameters: model.parameters.reduce((sum, { size }) => sum + size, 0),
+    device: describeDevice(ranks, backend),
+    data: sets.train.name,
+    train: sets.train.length,
+    val: sets.val.length,
+    classes: classes.length,
+    batch,
+    epochs: config.epochs,
+    rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),
+    ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
+  };
+  report(started);
+  const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
+  const [train, val] = [records(sets.train), records(sets.val)];
+  model.freeze(config.freeze);
+  const begun = await startTogether(ranks, network.record, async () => {
+    if (from) return from;
+    model.initialise(config.seed);
+    const known = config.from === null ? undefined : beginWith(config.from, model, sets.train).mean;
+    const measured = await start(train, network.record, config.seed, report, signal);
+    // Weights are used to the mean image that they were learnt with.
+    return measured && { ...measured, mean: known ?? measured.mean };
+  });
+  let result: Omit<TrainResult, "run"> = { interrupted: true };
+  if (begun) {
+    const { mean, state } = begun;
+    await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+    await split?.take();
+    await run.writeStart(started);
+    const reporter = new Reporter(run, report);
+    const deviceMean = uploadMean(backend, network.record, mean);
+    const session = {
+      run,
+      config: { ...config, batch },
+      model,
+      sgd,
+      mean,
+      deviceMean,
+      state,
+      report,
+      train,
+      val,
+      watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
+      ranks,
+      share,
+      ...(split && { split }),
+      ...weights,
+    };
+    result = await runEpochs({ ...session, ...(signal && { signal }) });
+    if (ranks.rank === 0) await reporter.end();
+  }
+  // The built-in set is in no file that could be named to `predict`.
+  const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
+  if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
+  report({ type: "end", run: run.path, ...(samples && { samples }), ...result });
+  return { run: run.path, ...result };
+}
+
+function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Session, "weights"> {
+  if (balance === 0 && weights === null) return {};
+  const named = namedWeights(set, weights ?? {});
+  return { weights: balancedWeights(set, balance).map((weight, label) => weight * named[label]!) };
+}
+
+/** What there is before the first step; undefined when it was stopped. */
+async function start(
+  { dataset, cache }: Records,
+  recordSize: number,
+  seed: number,
+  report: Report,
+  signal: AbortSignal | undefined,
+): Promise<Start | undefined> {
+  const onProgress = (done: number, total: number) => {
+    signal?.throwIfAborted();
+    report({ type: "measure", done, total });
+  };
+  const known = dataset.statistics;
+  if (known?.mean.length === recordSize * recordSize * 3) return { mean: known.mean, state: freshState(known.axes) };
+  const measured = await unlessStopped(signal, measureStatistics(dataset, { recordSize, seed, cache, onProgress }));
+  if (!measured) return undefined;
+  for (const [i, reason] of cache.bad) report({ type: "bad", name: dataset.nameOf(i), reason });
+  return { mean: measured.mean, state: freshState(measured.axes) };
+}
+
+/** What rank 0 starts from, on every rank. */
+async function startTogether(
+  ranks: Ranks,
+  recordSize: number,
+  make: () => Promise<Start | undefined>,
+): Promise<Start | undefined> {
+  if (ranks.size === 1) return make();
+  const made = ranks.rank === 0 ? await make() : undefined;
+  const state = await ranks.share(() => made?.state ?? null);
+  if (!state) return undefined;
+  const mean = made?.mean ?? new Float32Array(recordSize * recordSize * 3);
+  await ranks.broadcast([mean]);
+  return { mean, state };
+}
+
+interface Start {
+  readonly mean: Float32Array;
+  readonly state: State;
+}
+
+/** What can be said before the data are seen, and is wrong or right already: with any network, if none was named. */
+function firstConfig(options: TrainOptions): TrainConfig {
+  if (options.allowChangedData) throw new UsageError("--allow-changed-data is for --resume");
+  const data = options.data === undefined ? null : locate(options.data);
+  const val = options.val === undefined ? null : locate(options.val);
+  const source = options.from === undefined ? undefined : sourceOf(options.from);
+  if (source && options.model !== undefined && findNetwork(options.model).name !== source.network.name) {
+    throw new UsageError(
+      `--model ${options.model}: ${source.path} has weights of ${source.network.name}; leave one out`,
+    );
+  }
+  const model = source?.network.name ?? findNetwork(options.model ?? "alexnet").name;
+  return makeConfig({ ...options, ...(source && { from: resolve(source.path) }) }, model, data, val);
+}
+
+/** What was not said, chosen for the data: the network, and the rate for their number of classes. */
+async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Dataset): Promise<TrainConfig> {
+  if (given.from !== null) return fineTuning(options, given, set);
+  const model = options.model ?? (await suitedModel(given.data, set));
+  const config = makeConfig(options, findNetwork(model).name, given.data, given.val);
+  return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
+}
+
+/** Weights that are good already move at a tenth of the rate; a last layer that is new, as fast as in a training from scratch. */
+function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
+  const { network, classes } = sourceOf(given.from!);
+  const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+  if (options.rates !== undefined || sameClasses(classes, set.classes)) return config;
+  return { ...config, layerRates: { [learningLayers(network).at(-1)!]: 10 } };
+}

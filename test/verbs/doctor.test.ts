@@ -1,0 +1,141 @@
+/** The doctor finds what is wrong: with a kernel, a training, a machine; and hides what is private. */
+import { describe, expect, test } from "bun:test";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { asView, type Backend, type Buffer } from "../../src/engine/backend.ts";
+import { access, type BufferSpec } from "../../src/engine/kernel.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { kernelCases } from "../../src/verbs/doctor/kernel_cases.ts";
+import { checkVariant, variantsOf } from "../../src/verbs/doctor/kernel_check.ts";
+import { checkKernels, wordsOf } from "../../src/verbs/doctor/kernels.ts";
+import { describeMachine, machineProblems } from "../../src/verbs/doctor/machine.ts";
+import { difference } from "../../src/verbs/doctor/numbers.ts";
+import { PROJECT, privatePlaces, valueWithoutPlaces, withoutPlaces } from "../../src/verbs/doctor/private.ts";
+import { LOSS_BOUND, trainShortly } from "../../src/verbs/doctor/self_test.ts";
+
+describe("kernels", () => {
+  /** A device on which some kernels do nothing. */
+  const broken = (...names: string[]): Backend => {
+    const reference = openReference();
+    return {
+      ...reference,
+      run(kernel, buffers, uniforms) {
+        if (!names.includes(kernel.name)) reference.run(kernel, buffers, uniforms);
+      },
+    };
+  };
+
+  test("those that are wrong are named, once each, with sizes and numbers", async () => {
+    const counts: number[] = [];
+    const report = await checkKernels(broken("sgd", "max_pool_forward"), (done) => counts.push(done));
+    expect(report.wrong.map(({ kernel }) => kernel).sort()).toEqual(["max_pool_forward", "sgd"]);
+    expect(report.wrong.find(({ kernel }) => kernel === "sgd")).toMatchObject({
+      sizes: "size 1, rate 0.01, momentum 0.9, decay 0.0005",
+      how: expect.stringMatching(/^w\[0\] is -?0\.\d+ instead of -?0\.\d+: off by /),
+    });
+    expect(report.kernels).toBeGreaterThan(30);
+    expect(wordsOf(report)).toMatch(/^2 of \d+ kernels are wrong \((sgd, max_pool_forward|max_pool_forward, sgd)\): /);
+    expect(wordsOf({ ...report, wrong: [] })).toBeUndefined();
+    expect(counts.length).toBe(report.cases);
+  }, 60_000);
+
+  test("a variant has the bits of its kernel, unless the device reorders sums", async () => {
+    const reference = openReference();
+    const each = kernelCases.find((each) => variantsOf(each).length > 0)!;
+    const [variant] = variantsOf(each);
+    /** Checks the variant on a device where its results are off by this factor. */
+    const check = (factor: number, reordersSums: boolean) => {
+      const run: Backend["run"] = (kernel, buffers, uniforms) => {
+        reference.run(kernel, buffers, uniforms);
+        if (kernel.name !== variant!.name) return;
+        for (const [name, spec] of Object.entries<BufferSpec>(kernel.buffers)) {
+          if (access(spec) === "read") continue;
+          const { data } = asView((buffers as Record<string, Buffer>)[name]!).buffer as Buffer & { data: Float32Array };
+          for (const [i, value] of data.entries()) data[i] = value * factor;
+        }
+      };
+      return checkVariant({ ...reference, run, reordersSums }, each, variant!);
+    };
+    expect(await check(1, false)).toBeUndefined();
+    expect(await check(1 + 1e-6, false)).toMatch(/instead of/);
+    expect(await check(1 + 1e-6, true)).toBeUndefined();
+    expect(await check(1 + 1e-4, true)).toMatch(/instead of/);
+  });
+
+  test("a device that fails ends the trial", async () => {
+    const lost: Backend = {
+      ...openReference(),
+      read: () => Promise.reject(new Error("the device is lost")),
+    };
+    await expect(checkKernels(lost, () => {})).rejects.toThrow("the device is lost");
+  });
+});
+
+test("two arrays are close, or it is said where they are not", () => {
+  expect(difference("y", [1, 2.0001], [1, 2], 1e-4)).toBeUndefined();
+  expect(difference("y", [1, 2.001], [1, 2], 1e-4)).toBe(
+    "y[1] is 2.001 instead of 2: off by 5.00e-4 of the largest (2.000), allowed 0.0001",
+  );
+  expect(difference("y", [1, NaN], [1, 2], 1e-4)).toMatch(/^y\[1\] is NaN instead of 2/);
+  expect(difference("y", [0], [-0], 0)).toBe("y[0] is 0 instead of 0");
+  expect(difference("y", [NaN], [NaN], 0)).toBeUndefined();
+  expect(difference("y", [NaN, -Infinity, 2], [NaN, -Infinity, 2], 1e-4)).toBeUndefined();
+  expect(difference("y", [0], [NaN], 1e-4)).toMatch(/^y\[0\] is 0 instead of NaN/);
+  expect(difference("y", [Infinity], [-Infinity], 1e-4)).toMatch(/^y\[0\] is Infinity instead of -Infinity/);
+  // Infinity is no measure for the others.
+  expect(difference("y", [Infinity, 1.1], [Infinity, 1], 1e-4)).toMatch(/^y\[1\] is 1.1 instead of 1/);
+  expect(difference("y", [1], [1, 2], 1)).toBe("y: 1 numbers instead of 2");
+});
+
+test("a training learns, and says from where to where", async () => {
+  const report = await trainShortly({ device: "cpu" }, () => {}, 280_000);
+  expect(report.result).toBe("learned");
+  expect(report.firstLoss).toBeWithin(2, 4);
+  expect(report.loss).toBeLessThan(LOSS_BOUND);
+  expect(report.steps % 20).toBe(0);
+}, 300_000);
+
+test("a training that has no time is too slow to tell, and no problem", async () => {
+  const said: string[] = [];
+  const report = await trainShortly({ device: "cpu", threads: 1 }, (line) => said.push(line), 0);
+  expect(report.result).toBe("slow");
+  expect(report.steps).toBeGreaterThan(0);
+  expect(report.firstLoss).toBeWithin(2, 4);
+  expect(said[0]).toMatch(/^loss \d\.\d{3} in epoch 1, step 1$/);
+}, 60_000);
+
+test("a full disk and little memory are problems", () => {
+  const machine = describeMachine();
+  expect(machine.disks.map(({ use }) => use)).toEqual(["runs", "cache"]);
+  const disks = machine.disks.map((disk) => ({ ...disk, freeBytes: 1e9 }));
+  expect(machineProblems({ ...machine, disks, freeMemoryBytes: 1.5e9 }).map(({ what }) => what)).toEqual([
+    expect.stringMatching(/^only 1\.0 GB are free on the disk of .*, where runs are saved$/),
+    "only 1.5 GB of memory are free",
+  ]);
+  const roomy = machine.disks.map((disk) => ({ ...disk, freeBytes: 1e12 }));
+  expect(machineProblems({ ...machine, disks: roomy, freeMemoryBytes: 1e12 })).toEqual([]);
+});
+
+describe("private places", () => {
+  test("have names: the most special one counts, whole names only", () => {
+    const places = [
+      ["/home/jane/net/cache", "$ALEXNET_CACHE"],
+      ["/home/jane/net", "."],
+      ["/home/jane", "~"],
+    ] as const;
+    const text = "at /home/jane/net/cache/native, /home/jane/net/src/x.ts:3, /home/jane: not /home/janet, /home/jane-2";
+    expect(withoutPlaces(text, places)).toBe(
+      "at $ALEXNET_CACHE/native, ./src/x.ts:3, ~: not /home/janet, /home/jane-2",
+    );
+    expect(valueWithoutPlaces({ a: [{ b: "/home/jane/x", c: 1, d: null }] }, places)).toEqual({
+      a: [{ b: "~/x", c: 1, d: null }],
+    });
+  });
+
+  test("are the project, the folder one is in, home, and what the environment names", () => {
+    const places = privatePlaces({ ALEXNET_CACHE: "/somewhere/else", LD_PRELOAD: "libx.so" });
+    expect(withoutPlaces(`${join(PROJECT, "src")} ${join(homedir(), "x")} /somewhere/else/y libx.so`, places)).toBe(
+      `${join(".", "src").replace(/^src/, "./src")} ${join("~", "x")} $ALEXNET_CACHE/y libx.so`,
+    );
+  });
+});

@@ -1,0 +1,150 @@
+/** The page of a run: what is on it, that it is one file without scripts, and that it never stops a training. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cp } from "node:fs/promises";
+import { join } from "node:path";
+import { CheckpointError, UsageError } from "../../src/errors.ts";
+import { historyCsv, readHistory } from "../../src/runs/history.ts";
+import { Run } from "../../src/runs/runs.ts";
+import type { TrainEvent } from "../../src/training/events.ts";
+import { report } from "../../src/verbs/report/report.ts";
+import { train } from "../../src/verbs/train/train.ts";
+import { cli, jsonLines, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+
+setDefaultTimeout(120_000);
+
+const folder = temporaryFolder();
+afterAll(folder.remove);
+const at = (...names: string[]) => join(folder.path, ...names);
+const options = { ...tiny, data: at("photos"), epochs: 2 };
+/** No file can be named with a slash; in config.json and start.json there may be anything. */
+const HOSTILE = `<img src=x onerror=alert(1)>"'&\u202e</style><script>alert(2)</script>`;
+
+beforeAll(async () => {
+  await makePhotos(at("photos"), 6, 20);
+  await train({ ...options, out: at("run") });
+});
+
+/** Without the white space between elements. */
+const page = (run: string) => readFileSync(at(run, "report.html"), "utf8").replace(/>\s+</g, "><");
+
+test("a training leaves it: curves, filters, confusions, settings, device, numbers, links", () => {
+  const text = page("run");
+  for (const heading of [
+    "Loss",
+    "Error",
+    "Learning rate",
+    "Images a second",
+    "Filters of conv1",
+    "What was taken for what",
+    "Training",
+    "Model and data",
+    "Files",
+  ]) {
+    // prettier-ignore
+    expect(text).toContain(`<h2>${heading}</h2>`);
+  }
+  const { epochs } = readHistory(new Run(at("run")));
+  const best = Math.min(...epochs.map(({ val }) => val.top1));
+  expect(text).toContain(`<b>${(100 * best).toFixed(1)}%</b>`);
+  expect(text).toContain("1 thread");
+  expect(text).toContain(`<th scope="row">seed</th><td>0</td>`);
+  for (const [, link] of text.matchAll(/<a href="([^"]*)"/g)) expect(existsSync(at("run", link!))).toBe(true);
+});
+
+test("it is one file: no script, and all that it shows is in it", () => {
+  const text = page("run");
+  expect(text).not.toMatch(/<script|<link|javascript:|\son\w+=/i);
+  for (const [, source] of text.matchAll(/src="([^"]*)"/g)) expect(source).toStartWith("data:image/");
+  expect(text.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:/);
+  expect(text).toContain(`http-equiv="Content-Security-Policy" content="default-src 'none'; `);
+});
+
+test("names of strangers are text", async () => {
+  await cp(at("run"), at("hostile"), { recursive: true });
+  for (const [file, changes] of [
+    ["config.json", { data: HOSTILE, val: HOSTILE }],
+    ["start.json", { data: HOSTILE, device: HOSTILE, network: HOSTILE }],
+    ["confusion.json", { classes: Array(6).fill(HOSTILE) }],
+  ] as const) {
+    const contents = JSON.parse(readFileSync(at("hostile", file), "utf8"));
+    writeFileSync(at("hostile", file), JSON.stringify({ ...contents, ...changes }));
+  }
+  await report({ run: at("hostile") });
+  const text = page("hostile");
+  expect(text).toContain("&#60;img src=x onerror=alert(1)&#62;");
+  expect(text).not.toMatch(/<img src=x|<script|\u202e/);
+  const [, drawn] = /src="data:image\/svg\+xml;base64,([^"]*)"/.exec(text)!;
+  const svg = Buffer.from(drawn!, "base64").toString();
+  expect(svg).toContain("&#60;img");
+  expect(svg).not.toMatch(/<img|<script/);
+});
+
+test("it is drawn anew, the same, and log.csv has the log", async () => {
+  const before = page("run");
+  rmSync(at("run", "report.html"));
+  expect(await report({ run: at("run"), csv: true })).toEqual([at("run", "report.html"), at("run", "log.csv")]);
+  const rows = readFileSync(at("run", "log.csv"), "utf8").trimEnd().split("\n");
+  const [names, ...lines] = rows.map((row) => row.split(","));
+  const entries = jsonLines(readFileSync(at("run", "log.jsonl"), "utf8"));
+  expect(lines.map((line) => Number(line[names!.indexOf("val_top1")]))).toEqual(entries.map(({ val }) => val.top1));
+  expect(lines.map((line) => Number(line[names!.indexOf("train_loss")]))).toEqual(
+    entries.map(({ train }) => train.loss),
+  );
+  rmSync(at("run", "log.csv"));
+  await report({ run: at("run") });
+  expect(page("run")).toBe(before);
+});
+
+test("lines within an epoch stand before the epoch's, with what they lack left empty", () => {
+  const means = { loss: 1, top1: 0.5, top5: 0.25 };
+  const csv = historyCsv({
+    epochs: [
+      { epoch: 1, step: 100, train: means, val: means, rate: 0.01, imagesPerSecond: 7, dataWait: 0, seconds: 9 },
+    ],
+    steps: [50, 100].map((step) => ({ step, epoch: 1, loss: 2, top1: 0.75, imagesPerSecond: 8, dataWait: 0.5 })),
+  });
+  expect(csv).toBe(
+    "epoch,step,train_loss,train_top1,train_top5,val_loss,val_top1,val_top5,rate,images_per_second,data_wait,seconds\n" +
+      "1,50,2,0.75,,,,,,8,0.5,\n1,100,2,0.75,,,,,,8,0.5,\n1,100,1,0.5,0.25,1,0.5,0.25,0.01,7,0,9\n",
+  );
+});
+
+test("without what later versions or a kill left out: start.json, confusion.json, half a line of the log", async () => {
+  await cp(at("run"), at("bare"), { recursive: true });
+  for (const file of ["start.json", "best.safetensors"]) rmSync(at("bare", file));
+  writeFileSync(at("bare", "confusion.json"), `{"epoch":1,"classes":["a"],"entries":[[0,7,1]]}`);
+  writeFileSync(at("bare", "log.jsonl"), `${readFileSync(at("run", "log.jsonl"), "utf8")}{"step":9,"val":{}}\n{"ste`);
+  await report({ run: at("bare") });
+  expect(page("bare")).toContain("2 of 2");
+  expect(page("bare")).toContain("of the last save");
+  expect(page("bare")).not.toContain("What was taken for what");
+});
+
+test("of no run, and of one whose settings or weights are damaged", async () => {
+  expect(report({ run: at("none") })).rejects.toThrow(UsageError);
+  await cp(at("run"), at("damaged"), { recursive: true });
+  writeFileSync(at("damaged", "best.safetensors"), "weights");
+  expect(report({ run: at("damaged") })).rejects.toThrow(CheckpointError);
+});
+
+test("a page that can't be written is a warning, and the training ends well", async () => {
+  mkdirSync(at("blocked", "report.html", "x"), { recursive: true });
+  const events: TrainEvent[] = [];
+  const result = await train({ ...options, epochs: 1, out: at("blocked") }, (event) => events.push(event));
+  expect(result.interrupted).toBe(false);
+  const warnings = events.filter(({ type }) => type === "warning") as { line: string }[];
+  expect(warnings).toHaveLength(1);
+  expect(warnings[0]!.line).toMatch(/^the report could not be drawn: can't write .*report\.html/);
+  expect(existsSync(at("blocked", "best.safetensors"))).toBe(true);
+});
+
+test("the command says what it wrote", async () => {
+  const { code, stdout, stderr } = await cli(["report", "run", "--json"], { cwd: folder.path });
+  expect([code, stderr]).toEqual([0, ""]);
+  expect(jsonLines(stdout)).toEqual([{ files: [at("run", "report.html")] }]);
+  renameSync(at("run"), at("moved"));
+  const missing = await cli(["report", "run"], { cwd: folder.path });
+  expect(missing.code).toBe(2);
+  renameSync(at("moved"), at("run"));
+});

@@ -1,0 +1,181 @@
+/** Lists of claims, on drawn photos of three kinds and with a network of seconds. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { UsageError } from "../../src/errors.ts";
+import { findNetwork } from "../../src/net/networks.ts";
+import { CLAIMS, isRace, type Claim } from "../../src/verbs/reproduce/claims.ts";
+import { reproduce, type ReproduceOptions } from "../../src/verbs/reproduce/reproduce.ts";
+import {
+  describeArm,
+  describeDifference,
+  figureOf,
+  markdown,
+  type ClaimResult,
+} from "../../src/verbs/reproduce/results.ts";
+import { raceLength, type Outcome } from "../../src/verbs/reproduce/trial.ts";
+import { makePhotos } from "../support/cli.ts";
+
+const SIZES = { default: { epochs: 2 }, full: { epochs: 3 } };
+const LIST: readonly Claim[] = [
+  {
+    ...{ name: "mirror", says: "Mirror images help", paper: "no figure", sizes: SIZES },
+    arms: [
+      { name: "with", model: "small", augment: "mirror" },
+      { name: "without", model: "small" },
+    ],
+  },
+  {
+    ...{ name: "views", says: "More views help", paper: "no figure", sizes: SIZES },
+    arms: [
+      { name: "two", model: "small", views: 2 },
+      { name: "one", model: "small" },
+    ],
+  },
+  {
+    ...{ name: "quick", says: "It learns at all", paper: "no figure", until: { trainError: 0.99 }, sizes: SIZES },
+    arms: [
+      { name: "a", model: "small", rate: 0.001 },
+      { name: "b", model: "cifar10-18pct", rate: 0.001 },
+    ],
+  },
+  {
+    name: "race",
+    says: "A second is enough",
+    paper: "no figure",
+    seconds: 1,
+    arms: [{ name: "ours", model: "small" }],
+  },
+];
+
+let folder: string;
+let data: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "reproduce-"));
+  data = await makePhotos(join(folder, "photos"), 3, 12);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: string[] = []) =>
+  reproduce(
+    { ...{ claims: ["all"], data, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
+    { training: (event) => event.type === "start" && trained.push(event.run) },
+    signal,
+    LIST,
+  );
+
+test("every arm is trained once for each seed, and the results say what came of it", async () => {
+  const trained: string[] = [];
+  const done = (await run({ claims: ["mirror", "views", "quick"] }, undefined, trained))!;
+  // "without", "two" and "one" are one training; of "quick" each arm has its own rate in a folder of its own
+  const names = trained.map((path) => path.slice(path.lastIndexOf("/") + 1));
+  expect(names.toSorted()).toEqual(
+    ["small", "small-mirror", "small-rate0.001", "cifar10-18pct-rate0.001"]
+      .flatMap((name) => [`${name}-seed0`, `${name}-seed1`])
+      .toSorted(),
+  );
+  const [mirror, views, quick] = done.results.claims as [ClaimResult, ClaimResult, ClaimResult];
+  expect(mirror.arms.map(({ command }) => command)).toEqual([
+    "bun run train DATA --model small --augment mirror --epochs 2 --seed SEED",
+    "bun run train DATA --model small --epochs 2 --seed SEED",
+  ]);
+  for (const { outcomes } of mirror.arms) {
+    expect(outcomes.map(({ seed, epochs, images }) => [seed, epochs, images])).toEqual([
+      [0, 2, 33],
+      [1, 2, 33],
+    ]);
+    for (const { testError } of outcomes) expect([0, 1, 2, 3].map((wrong) => wrong / 3)).toContain(testError);
+  }
+  // The centre is what the training itself tested with.
+  expect(views.arms[1]!.outcomes).toEqual(mirror.arms[1]!.outcomes);
+  // An error of 99% is below what guessing has, so the first epoch is the last.
+  expect(quick.arms.map(({ outcomes }) => outcomes.map(({ epochs, reached }) => [epochs, reached]))).toEqual(
+    Array.from({ length: 2 }, () => Array.from({ length: 2 }, () => [1, true])),
+  );
+  expect(describeDifference(quick)).toBe("1.0 times as many (1.0 to 1.0)");
+  expect(JSON.parse(readFileSync(done.files[0]!, "utf8"))).toEqual(done.results);
+  expect(readFileSync(done.files[1]!, "utf8")).toBe(`${markdown(done.results)}\n`);
+}, 60_000);
+
+test("what is done is not done again; other data in its folder is refused", async () => {
+  const trained: string[] = [];
+  const log = join(folder, "out", "small-seed0", "log.jsonl");
+  const before = statSync(log).mtimeMs;
+  expect(await run({ claims: ["mirror"] }, undefined, trained)).toBeDefined();
+  expect([trained, statSync(log).mtimeMs]).toEqual([[], before]);
+  const other = await makePhotos(join(folder, "other"), 3, 12);
+  await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(UsageError);
+  await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(/a run whose data is .* name another --out/);
+});
+
+test("stopped, it goes on where it was", async () => {
+  const out = join(folder, "stopped");
+  const controller = new AbortController();
+  const stopped = await reproduce(
+    { claims: ["mirror"], data, seeds: 1, out, device: "cpu", threads: 1 },
+    { training: (event) => event.type === "epoch" && controller.abort() },
+    controller.signal,
+    LIST,
+  );
+  expect(stopped).toBeUndefined();
+  expect(existsSync(join(out, "results.json"))).toBe(false);
+  const whole = (await run({ claims: ["mirror"], seeds: 1 }))!.results.claims[0]!;
+  const resumed = (await run({ claims: ["mirror"], seeds: 1, out }))!.results.claims[0]!;
+  const figures = ({ arms }: ClaimResult) =>
+    arms.map(({ outcomes }) => outcomes.map(({ testError, trainError }) => [testError, trainError]));
+  expect(figures(resumed)).toEqual(figures(whole));
+}, 60_000);
+
+test("a race is as long as the machine is fast", async () => {
+  const done = (await run({ claims: ["race"], seeds: 1 }))!;
+  const [outcome] = done.results.claims[0]!.arms[0]!.outcomes;
+  expect(outcome!.images * outcome!.epochs).toBeGreaterThan(0);
+  // Nine tenths of the images there is time for: of all of them several times, of some, and never fewer than to test.
+  expect(raceLength(1000, 33, 3)).toEqual({ epochs: 28, limit: 32 });
+  expect(raceLength(20, 33, 3)).toEqual({ epochs: 1, limit: 18 });
+  expect(raceLength(1, 33, 3)).toEqual({ epochs: 1, limit: 3 });
+  expect(existsSync(join(folder, "out", "pace"))).toBe(false);
+}, 60_000);
+
+test("unknown claims and counts are usage errors", async () => {
+  await expect(run({ claims: ["miror"] })).rejects.toThrow(/no claim is called "miror".*did you mean "mirror"/);
+  await expect(run({ seeds: 0 })).rejects.toThrow(UsageError);
+});
+
+describe("what is written of results", () => {
+  const outcome = (seed: number, testError: number, more: Partial<Outcome> = {}): Outcome => ({
+    ...{ seed, testError, trainError: 0.1, epochs: 4, images: 100, seconds: 10, device: "cpu" },
+    ...more,
+  });
+  const claim: ClaimResult = {
+    ...{ name: "c", says: "s", paper: "p" },
+    arms: [
+      { name: "a", command: "", outcomes: [outcome(0, 0.2), outcome(1, 0.3)] },
+      { name: "b", command: "", outcomes: [outcome(0, 0.25), outcome(1, 0.29)] },
+    ],
+  };
+
+  test("mean, spread, and the difference seed by seed", () => {
+    expect(describeArm(claim, claim.arms[0]!)).toBe("25.0% (20.0%–30.0%), training 10.0%");
+    expect(describeDifference(claim)).toBe("+2.0 points (−1.0 to 5.0)");
+  });
+
+  test("what was not reached, and what came too late, is not a figure", () => {
+    const late = { ...claim, seconds: 5 };
+    expect(figureOf(late, claim.arms[0]!.outcomes[0]!)).toBeNull();
+    expect(describeArm(late, claim.arms[0]!)).toBe("2 too late");
+    const until = { ...claim, until: { trainError: 0.25 } };
+    expect(describeArm(until, { ...claim.arms[0]!, outcomes: [outcome(0, 1, { reached: false })] })).toBe(
+      "1 not there after 4 epochs",
+    );
+    expect(describeDifference(until)).toBe("");
+  });
+});
+
+test("every claim that is built in can be trained, and each comparison has its own networks or ways", () => {
+  for (const claim of CLAIMS) {
+    for (const { model } of claim.arms) expect(findNetwork(model).record).toBe(32);
+    if (!isRace(claim)) expect(claim.arms[0]).not.toEqual(claim.arms[1]);
+  }
+});
