@@ -29,8 +29,9 @@ async function statusOf(port: number, path: string, host: string): Promise<numbe
 }
 
 /**
- * Trains with a dashboard. `seen` is told of each event; `afterStep` is awaited after each step, counted from 1, before
- * the dashboard holds the training or lets it go on.
+ * Trains with a dashboard. `seen` is told of each event; what it returns is awaited before the next step, and before the
+ * dashboard is closed. `afterStep` is awaited after each step, counted from 1, before the dashboard holds the training or
+ * lets it go on.
  */
 async function trainShown(
   out: string,
@@ -40,7 +41,7 @@ async function trainShown(
     afterStep,
     ...given
   }: {
-    readonly seen?: (event: TrainEvent, dashboard: Dashboard) => void;
+    readonly seen?: (event: TrainEvent, dashboard: Dashboard) => unknown;
     readonly afterStep?: (step: number, dashboard: Dashboard) => Promise<void>;
     readonly now?: () => number;
     readonly signal?: AbortSignal;
@@ -48,10 +49,12 @@ async function trainShown(
 ) {
   const dashboard = openDashboard(0, given.now);
   let steps = 0;
-  const before = { afterStep: async () => afterStep?.(++steps, dashboard) };
+  const answers: unknown[] = [];
+  const answered = async () => void (await Promise.all(answers));
+  const before = { afterStep: () => answered().then(() => afterStep?.(++steps, dashboard)), afterEpoch: answered };
   const signal = given.signal ? AbortSignal.any([given.signal, dashboard.signal]) : dashboard.signal;
   try {
-    const report = dashboard.watch((event) => seen(event, dashboard));
+    const report = dashboard.watch((event) => void answers.push(seen(event, dashboard)));
     return await train({ ...options, epochs, out: at(out) }, report, signal, [before, dashboard.watcher]);
   } finally {
     await dashboard.close();
@@ -119,9 +122,8 @@ test("a training is shown: its curves, filters and images; pictures again only w
     seen(event, dashboard) {
       if (event.type === "start" || event.type === "step") states.push(stateOf(dashboard));
       if (event.type === "saved") states.push(stateOf(dashboard, "?charts=-1&filters=1&samples=1&dark=1"));
+      return states.at(-1);
     },
-    // What was asked is answered before the next step.
-    afterStep: async () => void (await Promise.all(states)),
   });
   const seen = await Promise.all(states);
   const last = seen.findLast(({ filters }) => filters);
@@ -138,7 +140,7 @@ test("a training is shown: its curves, filters and images; pictures again only w
 
 test("whether anybody looks changes nothing", async () => {
   const paths = ["looked", "alone"];
-  await trainShown(paths[0]!, 2, { seen: (event, dashboard) => void (event.type === "step" && stateOf(dashboard)) });
+  await trainShown(paths[0]!, 2, { seen: (event, dashboard) => event.type === "step" && stateOf(dashboard) });
   await train({ ...options, epochs: 2, out: at(paths[1]!) });
   const [looked, alone] = paths.map((path) => epochsOf(at(path)));
   expect(looked).toEqual(alone!);
