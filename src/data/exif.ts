@@ -2,6 +2,7 @@
  * How the camera was held: the orientation in EXIF data (CIPA DC-008, tag 0x0112 in the first directory of a TIFF
  * structure) or else in XMP, read as Pillow reads it.
  */
+import { latin1, viewOf } from "../io/bytes.ts";
 
 const ORIENTATION = 0x0112;
 
@@ -41,7 +42,7 @@ export function orientationOf(exif: Uint8Array | undefined, xmp: Uint8Array | un
 function exifOrientation(bytes: Uint8Array): number | undefined {
   const tiff = withoutPrefix(bytes);
   if (tiff.length < 8) return undefined;
-  const view = new DataView(tiff.buffer, tiff.byteOffset, tiff.byteLength);
+  const view = viewOf(tiff);
   const order = latin1(tiff.subarray(0, 2));
   const little = order === "II";
   if ((!little && order !== "MM") || ![0x002a, 0x2a00].includes(view.getUint16(2))) return undefined;
@@ -73,8 +74,4 @@ function withoutPrefix(bytes: Uint8Array): Uint8Array {
   let rest = bytes;
   while (latin1(rest.subarray(0, EXIF_PREFIX.length)) === EXIF_PREFIX) rest = rest.subarray(EXIF_PREFIX.length);
   return rest;
-}
-
-function latin1(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }

@@ -4,6 +4,7 @@
  * RFC 9649.
  */
 import { inflateSync } from "node:zlib";
+import { viewOf } from "../io/bytes.ts";
 import { EXIF_PREFIX, orientationOf } from "./exif.ts";
 
 export interface ImageHeader {
@@ -33,7 +34,7 @@ export function readHeader(bytes: Uint8Array): ImageHeader | string {
   if (bytes.length === 0) return "the file is empty";
   const format = formatOf(bytes);
   if (format === undefined) return "it is no JPEG, PNG or WebP image";
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const view = viewOf(bytes);
   const found = { JPEG: jpegHeader, PNG: pngHeader, WebP: webpHeader }[format](view, bytes);
   if (found === undefined) return `its ${format} header is damaged or cut short`;
   if (found === "no end") return `its ${format} data are cut short: the end marker is missing`;

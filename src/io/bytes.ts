@@ -102,6 +102,16 @@ export async function readText(bytes: Bytes, limit: number): Promise<string> {
   }
 }
 
+/** The same bytes, to read numbers from. */
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+/** As text, a character a byte (ISO 8859-1). */
+export function latin1(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+}
+
 /** The beginning of a text of somebody else's that may be long, for a message. */
 export function excerpt(text: string): string {
   return text.length > 100 ? `${text.slice(0, 99)}…` : text;

@@ -176,6 +176,17 @@ export function openToRead(path: string): number {
   return openSync(path, READ_AT_ONCE);
 }
 
+/** Read in pieces: fresh memory for the whole file would cost as much as the hash. */
+const PIECE_BYTES = 256 * 1024;
+
+/** The SHA-256 of an open file, from where it stands to its end, in hexadecimal. @throws what the system says */
+export function sha256OfRest(file: number): string {
+  const hash = new Bun.CryptoHasher("sha256");
+  const piece = new Uint8Array(PIECE_BYTES);
+  for (let length; (length = readSync(file, piece)) > 0;) hash.update(piece.subarray(0, length));
+  return hash.digest("hex");
+}
+
 /**
  * Makes sure that there are only files and folders in a folder that somebody else may have made, so that nothing that is
  * read or written there lies elsewhere.

@@ -4,7 +4,7 @@
  * is allocated by them, and what is deflated must have the size that was announced.
  */
 import { inflateRawSync } from "node:zlib";
-import type { Bytes } from "./bytes.ts";
+import { viewOf, type Bytes } from "./bytes.ts";
 import { brief, damaged, MAX_FILE } from "./foreign.ts";
 
 const END = 0x06054b50;
@@ -147,5 +147,3 @@ function readEntry(
     },
   };
 }
-
-const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -4,9 +4,9 @@
  * wgpu-native, 25 MB for OpenBLAS, 18 MB for @napi-rs/image); nothing is remembered from one start to the next, so
  * nothing that is remembered can be wrong.
  */
-import { closeSync, existsSync, fstatSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync } from "node:fs";
 import { ChangedLibraryError, DeviceError } from "../errors.ts";
-import { openToRead, reason } from "../io/files.ts";
+import { openToRead, reason, sha256OfRest } from "../io/files.ts";
 
 /** A file whose SHA-256 is known beforehand. */
 export interface Pinned {
@@ -62,9 +62,6 @@ export function requireSha256(what: string, data: Uint8Array, sha256: string): v
   if (found !== sha256) throw new ChangedLibraryError(`${what} has the SHA-256 ${found}, not ${sha256}`);
 }
 
-/** Read in pieces: fresh memory for the whole file would cost as much as the hash. */
-const PIECE_BYTES = 256 * 1024;
-
 /** In hexadecimal. @throws DeviceError when the file can't be read */
 export function sha256Of(path: string): string {
   const file = opened(path);
@@ -84,14 +81,11 @@ function opened(path: string): number {
 }
 
 function hashOf(path: string, file: number): string {
-  const hash = new Bun.CryptoHasher("sha256");
-  const piece = new Uint8Array(PIECE_BYTES);
   try {
-    for (let length; (length = readSync(file, piece)) > 0;) hash.update(piece.subarray(0, length));
+    return sha256OfRest(file);
   } catch (error) {
     throw unreadable(path, error);
   }
-  return hash.digest("hex");
 }
 
 function unreadable(path: string, error: unknown): DeviceError {

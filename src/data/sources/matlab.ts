@@ -4,6 +4,7 @@
  */
 import { inflateSync } from "node:zlib";
 import { DataError } from "../../errors.ts";
+import { latin1, viewOf } from "../../io/bytes.ts";
 
 /** Structs are lists of fields by name; what is neither text, numbers nor structs of those is left out. */
 export type Value = string | readonly number[] | readonly Struct[];
@@ -179,5 +180,3 @@ const NUMBERS: Readonly<Record<number, readonly [number, Read]>> = {
 };
 
 const isNumbers = (value: readonly unknown[]): value is readonly number[] => typeof value[0] !== "object";
-const latin1 = (bytes: Uint8Array) => Buffer.from(bytes).toString("latin1");
-const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import type { Backend } from "../../engine/backend.ts";
 import { AlexNetError, CheckpointError } from "../../errors.ts";
-import { openToRead, reason, requirePlainFolder } from "../../io/files.ts";
+import { openToRead, reason, requirePlainFolder, sha256OfRest } from "../../io/files.ts";
 import { cacheAdvice, ownCacheFolder } from "../../native/cache.ts";
 import type { Tap } from "../../net/tap.ts";
 import { openSafetensors, writeSafetensors } from "../../weights/safetensors.ts";
@@ -182,15 +182,12 @@ function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
 }
 
 function fileDigest(path: string): string {
-  const hash = new Bun.CryptoHasher("sha256");
-  const chunk = new Uint8Array(2 ** 22);
   const file = openToRead(path);
   try {
-    for (let read = readSync(file, chunk); read > 0; read = readSync(file, chunk)) hash.update(chunk.subarray(0, read));
+    return sha256OfRest(file);
   } finally {
     closeSync(file);
   }
-  return hash.digest("hex");
 }
 
 function digest(...words: readonly string[]): string {

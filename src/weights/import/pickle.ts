@@ -7,6 +7,7 @@
  * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes a byte at least and makes one value at
  * most, so that their number bounds the memory; long texts of bytes are views of the file.
  */
+import { latin1, viewOf } from "../../io/bytes.ts";
 import { brief } from "../../io/foreign.ts";
 import { CONSTANTS, STEPS, type Step } from "./opcodes.ts";
 
@@ -53,7 +54,6 @@ const MAX_INTEGER_BYTES = 64;
 const MAX_DIGITS = 40;
 
 const MARK = Symbol("mark");
-const latin1 = (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("latin1");
 
 /**
  * Reads one pickle from `from` on.
@@ -75,7 +75,7 @@ class Machine {
 
   constructor(bytes: Uint8Array, from: number, vocabulary: Vocabulary) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#view = viewOf(bytes);
     this.#vocabulary = vocabulary;
     this.at = from;
   }
