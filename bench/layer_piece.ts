@@ -3,28 +3,31 @@ import type { Backend, HostArray } from "../src/engine/backend.ts";
 import { openReference } from "../src/engine/reference.ts";
 import { size } from "../src/engine/tensor.ts";
 import { largestTensorBytes } from "../src/net/fit.ts";
-import { place, type PlacedLayer } from "../src/net/model.ts";
+import type { SimpleLayer } from "../src/net/layer.ts";
+import { leaves, place } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import type { Entrant, Opened, Piece } from "./bench.ts";
 import { checkAll, checkSamples, requireFinite } from "./check.ts";
 import { columnsOf } from "./data.ts";
 import type { BenchDevice } from "./devices.ts";
 import { exactConv, exactLinear, type Exact, type Operands } from "./exact.ts";
-import { loadPass, operandsOf, profileRepeats, type LayerPass, type PassName } from "./pass.ts";
+import { loadPass, operandsOf, profileRepeats, type LayerPass, type PassName, type PlacedSimple } from "./pass.ts";
 import type { Work } from "./results.ts";
 
 /** A layer, and what it is called in tables. */
-export interface NamedLayer extends PlacedLayer {
+export interface NamedLayer extends PlacedSimple {
   readonly label: string;
+  readonly multiplyAdds: number;
 }
 
 /** A network's layers; those without a name are called after the last that has one: "relu after conv1". */
 export function namedLayers(network: Network): NamedLayer[] {
   let last = "input";
-  return place(network).map((placed) => {
-    const { kind, name } = placed.layer;
+  return leaves(place(network)).flatMap(({ layer, ...placed }) => {
+    if ("branches" in layer) return [];
+    const { kind, name } = layer;
     if (name) last = name;
-    return { ...placed, label: name || `${kind} after ${last}` };
+    return { ...placed, layer, label: name || `${kind} after ${last}` };
   });
 }
 
@@ -104,7 +107,7 @@ export function openPass(task: Task, backend: Backend, pass: LayerPass): Opened 
 /** Layers whose ops cut what is too large to bind. */
 const CUT = ["fc", "relu", "tanh"];
 
-export function unfit(layer: PlacedLayer, images: number, { backend, device }: BenchDevice): string | undefined {
+export function unfit(layer: NamedLayer, images: number, { backend, device }: BenchDevice): string | undefined {
   const bytes = largestTensorBytes([layer], images);
   const { bindingBytes } = backend.limits;
   if (bytes <= bindingBytes || CUT.includes(layer.layer.kind)) return undefined;
@@ -116,7 +119,7 @@ export function unfit(layer: PlacedLayer, images: number, { backend, device }: B
  * Products: two flop a multiply-add, those with padding included, in each of the three passes. All others: the bytes
  * that must be read and written, each once; README.md has the list.
  */
-export function workOf({ layer, input, output, multiplyAdds }: PlacedLayer, pass: PassName, images: number): Work {
+export function workOf({ layer, input, output, multiplyAdds }: NamedLayer, pass: PassName, images: number): Work {
   const [inputs, outputs] = [size(input) * images, size(output) * images];
   if (pass === "bias gradient") return { unit: "byte", amount: 4 * outputs };
   if (multiplyAdds > 0) return { unit: "flop", amount: 2 * multiplyAdds * images };
@@ -157,16 +160,22 @@ async function checkPass({ layer, pass, images, operands }: Task, found: HostArr
     : checkAll(found, expected, "all of it by the plain loops in float64");
 }
 
+/** How the windows of a convolution lie. */
+export function windowsOf({ options }: SimpleLayer): { stride: number; pad: number; groups: number } {
+  const { stride = 1, pad = 0, groups = 1 } = options as Partial<Record<"stride" | "pad" | "groups", number>>;
+  return { stride, pad, groups };
+}
+
 /** For layers that are products. */
 function exactOf(
-  { layer, input, output, parameters }: PlacedLayer,
+  { layer, input, output, parameters }: NamedLayer,
   images: number,
   operands: () => Operands,
 ): Exact | undefined {
   if (layer.kind === "fc") return exactLinear(operands(), size(input), size(output), images);
-  if (!layer.windows) return undefined;
+  if (layer.kind !== "conv") return undefined;
   const filter = parameters[0]!.shape[2]!;
-  return exactConv(operands(), { ...layer.windows, input, output, size: filter, images });
+  return exactConv(operands(), { ...windowsOf(layer), input, output, size: filter, images });
 }
 
 function rowSum(x: Float32Array, rows: number, row: number): number {

@@ -55,13 +55,11 @@ export class LayeredSteps {
       let x = augment(on.pixels, on.views, mean, network.crop);
       // The same dropout masks in every step: then the loss has to fall, however small the batch.
       const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, 0, i) };
-      let parameter = 0;
-      this.#model.layers.forEach(({ layer, parameters }, i) => {
+      for (const i of this.#model.layers.keys()) {
         tape.label = this.#labels[i]!;
         this.#mark(`${tape.label} forward`);
-        const own = this.#model.parameters.slice(parameter, (parameter += parameters.length));
-        x = layer.forward(x, own, pass);
-      });
+        x = this.#model.outputs(x, pass, i + 1, i).at(-1)!;
+      }
       tape.label = "loss";
       this.#mark("loss forward");
       const outcome = softmaxCrossEntropy(x, on.labels);

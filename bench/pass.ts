@@ -5,15 +5,19 @@ import { Parameter } from "../src/engine/parameter.ts";
 import { poolOf } from "../src/engine/pool.ts";
 import { Tape } from "../src/engine/tape.ts";
 import { size, Tensor } from "../src/engine/tensor.ts";
-import type { Pass } from "../src/net/layers.ts";
-import type { PlacedLayer } from "../src/net/model.ts";
+import type { LayerCall, Placement, SimpleLayer } from "../src/net/layer.ts";
 import { numbers } from "./data.ts";
 import type { Operands } from "./exact.ts";
+
+/** A layer that computes something itself, in its place. */
+export interface PlacedSimple extends Placement {
+  readonly layer: SimpleLayer;
+}
 
 export type PassName = "forward" | "input gradient" | "weight gradient" | "bias gradient";
 
 /** In training, with the same dropout mask each time. */
-const TRAINING: Pass = { training: true, dropoutKey: (layer) => [layer, 1] };
+const TRAINING: LayerCall = { training: true, key: [0, 1], state: [] };
 
 /** A tape that hands out the op's backward function instead of running it, and takes memory back after each pass. */
 class PassTape extends Tape {
@@ -70,7 +74,7 @@ export interface LayerPass {
 }
 
 /** Numbers for a layer: its input, its parameters (empty where it has none), the gradient of its output. */
-export function operandsOf({ input, output, parameters }: PlacedLayer, images: number, zeroBias = false): Operands {
+export function operandsOf({ input, output, parameters }: Placement, images: number, zeroBias = false): Operands {
   const [w, b] = parameters.map(({ shape }) => size(shape));
   // Weights of such a size that an output is about as large as an input.
   const scale = w && b ? Math.sqrt((3 * b) / w) : 0;
@@ -85,7 +89,7 @@ export function operandsOf({ input, output, parameters }: PlacedLayer, images: n
 /** Brings a layer with its operands to a device. @throws DeviceError when there is no memory for it */
 export function loadPass(
   backend: Backend,
-  { layer, input, output, parameters }: PlacedLayer,
+  { layer, input, output, parameters }: PlacedSimple,
   pass: PassName,
   operands: Operands,
 ): LayerPass {

@@ -13,6 +13,7 @@ export { tapeOf } from "./engine/inputs.ts";
 export { Tape } from "./engine/tape.ts";
 
 export { relu, tanh } from "./engine/ops/activation.ts";
+export { add } from "./engine/ops/add.ts";
 export { augment } from "./engine/ops/augment.ts";
 export { conv2d, type Conv2dOptions } from "./engine/ops/conv2d.ts";
 export { dropout, type DropoutOptions } from "./engine/ops/dropout.ts";
@@ -24,7 +25,7 @@ export { averagePool, maxPool, type PoolOptions } from "./engine/ops/pool.ts";
 export { sgd, type SgdOptions } from "./engine/ops/sgd.ts";
 export { softmaxCrossEntropy, type CrossEntropy } from "./engine/ops/softmax_cross_entropy.ts";
 
-export * as layers from "./net/layers.ts";
+export * as layers from "./net/layers/index.ts";
 export { Model, place, type PlacedLayer } from "./net/model.ts";
 export { findNetwork, networks } from "./net/networks.ts";
 export type { Network, Recipe, Schedule } from "./net/recipe.ts";

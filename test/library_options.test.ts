@@ -47,7 +47,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     () => layers.averagePool(3, 2, any({ ceil: true })),
   ],
   ["ShapeError: lrn: n is 0, must be a whole number from 1 on", () => layers.lrn({ n: 0, k: 1, alpha: 1, beta: 1 })],
-  ["ShapeError: dropout: keep is 0, must lie between 0 and 1", () => layers.dropout(0, 0)],
+  ["ShapeError: dropout: keep is 0, must lie between 0 and 1", () => layers.dropout(0)],
   ["UsageError: mapNorm: size is undefined, must be a number", () => layers.mapNorm(any({ k: 1, alpha: 1, beta: 1 }))],
   [
     'UsageError: the network is "small", must be one of `networks`, or of its kind; findNetwork(name) finds one',

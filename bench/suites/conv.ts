@@ -4,7 +4,7 @@ import type { Entrant } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
 import { loadKernel } from "../kernel_run.ts";
 import { convLadder } from "../ladder/conv.ts";
-import { layerPiece, namedLayers, openPass, unfit, type Task } from "../layer_piece.ts";
+import { layerPiece, namedLayers, openPass, unfit, windowsOf, type Task } from "../layer_piece.ts";
 import type { Suite } from "./suite.ts";
 
 export const conv: Suite = {
@@ -17,7 +17,7 @@ export const conv: Suite = {
         for (const pass of ["forward", "input gradient", "weight gradient"] as const) {
           // No training asks for the gradient of the images.
           if (quick && pass === "input gradient" && layer === layers[0]) continue;
-          const others = pass === "forward" && layer.layer.windows ? rungs : () => [];
+          const others = pass === "forward" && layer.layer.kind === "conv" ? rungs : () => [];
           await bench.contest(layerPiece("conv", layer, pass, images, bench.devices, { others }));
         }
       }
@@ -35,8 +35,7 @@ function rungs(task: Task, device: BenchDevice): Entrant[] {
       const [c, h, w] = input;
       const [o, oh, ow] = output;
       const [kh, kw] = parameters[0]!.shape.slice(2) as [number, number];
-      const { stride, pad, groups } = layer.windows!;
-      const uniforms = { images, c, h, w, o, oh, ow, kh, kw, stride, pad, groups };
+      const uniforms = { images, c, h, w, o, oh, ow, kh, kw, ...windowsOf(layer) };
       const { x, w: weights, b } = task.operands();
       const loaded = loadKernel(device.backend, rung, { x, w: weights, b }, size(output) * images, uniforms);
       return openPass(task, device.backend, loaded);

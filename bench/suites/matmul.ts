@@ -1,6 +1,6 @@
 /** Matrix products: squares with the ladders of both kinds of device, and the fully connected layers of a network. */
 import type { Kernel } from "../../src/engine/kernel.ts";
-import { fc } from "../../src/net/layers.ts";
+import { fc } from "../../src/net/layers/index.ts";
 import type { Bench, Entrant } from "../bench.ts";
 import { checkSamples } from "../check.ts";
 import type { BenchDevice } from "../devices.ts";
@@ -49,7 +49,8 @@ function square(side: number): NamedLayer {
     label: "square",
     input,
     output: input,
-    parameters: layer.parameters(input),
+    parameters: layer.parameters!(input),
+    state: [],
     multiplyAdds: side * side,
   };
 }

@@ -2,20 +2,8 @@
  * Networks for images of 32 × 32: the 2012 program's for CIFAR-10, those of the paper's comparisons at that size, and
  * what is in the box. [P] is the paper; [S] the 2012 program, as in networks.ts.
  */
-import {
-  averagePool,
-  conv,
-  divide,
-  dropout,
-  fc,
-  type Layer,
-  local,
-  lrn,
-  mapNorm,
-  maxPool,
-  relu,
-  tanh,
-} from "./layers.ts";
+import type { Layer, Rows } from "./layer.ts";
+import { averagePool, conv, divide, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "./layers/index.ts";
 import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
 
 /** [S] layers-18pct.cfg: rates fall after 120 epochs and again after 10 more. */
@@ -47,9 +35,9 @@ export const cifar18: Network = {
   layers: (classes) => {
     const norm = () => mapNorm({ size: 3, k: 1, alpha: 5e-5 / 9, beta: 0.75 });
     return [
-      ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.0001 }), maxPool(3, 2), relu(), norm()],
-      ...[conv("conv2", 32, 5, { pad: 2, sigma: 0.01 }), relu(), averagePool(3, 2), norm()],
-      ...[conv("conv3", 64, 5, { pad: 2, sigma: 0.01 }), relu(), averagePool(3, 2)],
+      [conv("conv1", 32, 5, { pad: 2, sigma: 0.0001 }), maxPool(3, 2), relu(), norm()],
+      [conv("conv2", 32, 5, { pad: 2, sigma: 0.01 }), relu(), averagePool(3, 2), norm()],
+      [conv("conv3", 64, 5, { pad: 2, sigma: 0.01 }), relu(), averagePool(3, 2)],
       fc("fc10", classes, { sigma: 0.01, decay: 1 }),
     ];
   },
@@ -64,10 +52,10 @@ export const cifar13: Network = {
   recipe: { ...CIFAR_RECIPE, augmentation: { ...NO_AUGMENTATION, crop: true, mirror: true } },
   // Decay only behind the convolutions, and σ of the local layers: ours, where our sources state none.
   layers: (classes) => [
-    ...[conv("conv1", 64, 5, { pad: 2, sigma: 0.0001, decay: 0 }), relu(), maxPool(3, 2)],
-    ...[conv("conv2", 64, 5, { pad: 2, sigma: 0.01, decay: 0 }), relu(), maxPool(3, 2)],
-    ...[local("local3", 32, 3, { pad: 1, sigma: 0.04 }), relu()],
-    ...[local("local4", 32, 3, { pad: 1, sigma: 0.04 }), relu()],
+    [conv("conv1", 64, 5, { pad: 2, sigma: 0.0001, decay: 0 }), relu(), maxPool(3, 2)],
+    [conv("conv2", 64, 5, { pad: 2, sigma: 0.01, decay: 0 }), relu(), maxPool(3, 2)],
+    [local("local3", 32, 3, { pad: 1, sigma: 0.04 }), relu()],
+    [local("local4", 32, 3, { pad: 1, sigma: 0.04 }), relu()],
     fc("fc10", classes, { sigma: 0.01, decay: 0.01 }),
   ],
 };
@@ -89,15 +77,15 @@ function vgg(name: string, about: string, widths: readonly [number, number, numb
       ...recipe,
     },
     layers: (classes) => {
-      const pair = (number: number, inputs: number, maps: number): Layer[] => [
-        ...[conv(`conv${number}`, maps, 3, { pad: 1, sigma: he(inputs) }), relu()],
-        ...[conv(`conv${number + 1}`, maps, 3, { pad: 1, sigma: he(maps) }), relu()],
+      const pair = (number: number, inputs: number, maps: number): Rows => [
+        [conv(`conv${number}`, maps, 3, { pad: 1, sigma: he(inputs) }), relu()],
+        [conv(`conv${number + 1}`, maps, 3, { pad: 1, sigma: he(maps) }), relu()],
       ];
       const [a, b, c] = widths;
       return [
-        ...[divide(64), ...pair(1, 3, a), maxPool(3, 2)],
-        ...[...pair(3, a, b), maxPool(3, 2)],
-        ...[...pair(5, b, c), averagePool(7, 7)],
+        [divide(64), pair(1, 3, a), maxPool(3, 2)],
+        [pair(3, a, b), maxPool(3, 2)],
+        [pair(5, b, c), averagePool(7, 7)],
         fc("fc7", classes, { sigma: 0.05 }),
       ];
     },
@@ -125,11 +113,11 @@ export const cifarVggNarrow = vgg("cifar10-vgg-narrow", "the same with still few
 });
 
 /** The four layers of [P Fig. 1], whose sizes the paper does not give: those of cifar10-18pct without its norms. */
-function fourLayers(classes: number, activation: () => Layer): Layer[] {
+function fourLayers(classes: number, activation: () => Layer): Rows {
   return [
-    ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.005 }), activation(), maxPool(3, 2)],
-    ...[conv("conv2", 32, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
-    ...[conv("conv3", 64, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
+    [conv("conv1", 32, 5, { pad: 2, sigma: 0.005 }), activation(), maxPool(3, 2)],
+    [conv("conv2", 32, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
+    [conv("conv3", 64, 5, { pad: 2, sigma: 0.02 }), activation(), maxPool(3, 2)],
     fc("fc4", classes, { sigma: 0.01 }),
   ];
 }
@@ -171,9 +159,9 @@ export const small: Network = {
   recipe: { ...CIFAR_RECIPE, epochs: 3, schedule: { kind: "cosine", rate: 0.003 }, biasRate: 1, decay: 0.0005 },
   // Each σ makes a layer's output about a third of its input, so that pixels of ±128 end as logits of ±1.
   layers: (classes) => [
-    ...[conv("conv1", 16, 5, { pad: 2, sigma: 0.035 }), maxPool(3, 2), relu()],
-    ...[conv("conv2", 32, 3, { pad: 1, sigma: 0.03 }), maxPool(3, 2), relu()],
-    ...[conv("conv3", 64, 3, { pad: 1, sigma: 0.02 }), maxPool(3, 2), relu()],
+    [conv("conv1", 16, 5, { pad: 2, sigma: 0.035 }), maxPool(3, 2), relu()],
+    [conv("conv2", 32, 3, { pad: 1, sigma: 0.03 }), maxPool(3, 2), relu()],
+    [conv("conv3", 64, 3, { pad: 1, sigma: 0.02 }), maxPool(3, 2), relu()],
     fc("fc4", classes, { sigma: 0.01 }),
   ],
 };
@@ -194,7 +182,7 @@ function alexnetCifar(name: string, about: string, change: Partial<Parts>): Netw
   const parts: Parts = { norm: true, overlap: true, dropout: true, conv3: true, ...change };
   const norm = () => (parts.norm ? [lrn(PAPER_LRN)] : []);
   const shrink = () => maxPool(parts.overlap ? 3 : 2, 2);
-  const drop = (index: number) => (parts.dropout ? [dropout(index)] : []);
+  const drop = () => (parts.dropout ? [dropout()] : []);
   return {
     name,
     about,
@@ -212,12 +200,12 @@ function alexnetCifar(name: string, about: string, change: Partial<Parts>): Netw
       augmentation: PAPER_AUGMENTATION,
     },
     layers: (classes) => [
-      ...[conv("conv1", 32, 5, { pad: 2, sigma: 0.01 }), relu(), ...norm(), shrink()],
-      ...[conv("conv2", 48, 5, { pad: 2, sigma: he(32, 5) }), relu(), ...norm(), shrink()],
+      [conv("conv1", 32, 5, { pad: 2, sigma: 0.01 }), relu(), norm(), shrink()],
+      [conv("conv2", 48, 5, { pad: 2, sigma: he(32, 5) }), relu(), norm(), shrink()],
       ...(parts.conv3 ? [conv("conv3", 64, 3, { pad: 1, sigma: he(48) }), relu()] : []),
-      ...[conv("conv4", 64, 3, { pad: 1, sigma: he(parts.conv3 ? 64 : 48) }), relu(), shrink()],
-      ...[fc("fc5", 256, { sigma: he(64) }), relu(), ...drop(0)],
-      ...[fc("fc6", 256, { sigma: he(256, 1) }), relu(), ...drop(1)],
+      [conv("conv4", 64, 3, { pad: 1, sigma: he(parts.conv3 ? 64 : 48) }), relu(), shrink()],
+      [fc("fc5", 256, { sigma: he(64) }), relu(), drop()],
+      [fc("fc6", 256, { sigma: he(256, 1) }), relu(), drop()],
       fc("fc7", classes, { sigma: 0.01 }),
     ],
   };

@@ -5,7 +5,7 @@ import { VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { Tape } from "../engine/tape.ts";
 import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
-import { Model, place, type PlacedLayer } from "./model.ts";
+import { leaves, Model, place, type PlacedLayer } from "./model.ts";
 import { imagesOf as inputOf, learn, uploadMean } from "./passes.ts";
 import type { Network } from "./recipe.ts";
 
@@ -28,7 +28,7 @@ export function checkFit(work: Work, batch: number, backend: Backend): void {
   const { network, classes } = work;
   const layers = place(network, classes);
   const { bindingBytes, totalBytes } = backend.limits;
-  const tensorBytes = (batch: number) => largestTensorBytes(layers, Math.max(...imagesOf(work, batch)));
+  const tensorBytes = (batch: number) => largestTensorBytes(leaves(layers), Math.max(...imagesOf(work, batch)));
   const fits = (batch: number) =>
     tensorBytes(batch) <= bindingBytes && (totalBytes === Infinity || heldBytes(work, batch, backend) <= totalBytes);
   if (fits(batch)) return;
@@ -64,7 +64,7 @@ function largestBatch(above: number, fits: (batch: number) => boolean): number {
 }
 
 /** The largest activation. Weights don't count: those over the limit are bound in parts. */
-export function largestTensorBytes(layers: readonly PlacedLayer[], batch: number): number {
+export function largestTensorBytes(layers: readonly Pick<PlacedLayer, "input" | "output">[], batch: number): number {
   const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
   return 4 * batch * Math.max(...sizes);
 }

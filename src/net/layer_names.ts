@@ -1,12 +1,12 @@
 /** Layers as a user names them: conv1,fc*. */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import { layerOf, place } from "./model.ts";
+import { layerOf, leaves, place } from "./model.ts";
 import type { Network } from "./recipe.ts";
 
 /** A network's layers that learn, by name, the last one last. */
 export function learningLayers(network: Network): string[] {
-  const names = place(network).flatMap(({ parameters }) => parameters.map(({ name }) => layerOf(name)));
+  const names = leaves(place(network)).flatMap(({ parameters }) => parameters.map(({ name }) => layerOf(name)));
   return [...new Set(names)];
 }
 

@@ -1,24 +1,26 @@
 import type { Backend } from "../engine/backend.ts";
 import { Parameter } from "../engine/parameter.ts";
-import type { Tensor } from "../engine/tensor.ts";
+import { checkedSize, type Tensor } from "../engine/tensor.ts";
 import { ShapeError, UsageError } from "../errors.ts";
 import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
-import type { ImageShape, Initial, Layer, ParameterSpec, Pass } from "./layers.ts";
+import { flatten } from "./layer.ts";
+import type { Block, ImageShape, Initial, Layer, ParameterSpec, Pass, Placement, SimpleLayer } from "./layer.ts";
 import type { Network } from "./recipe.ts";
+import { Statistic } from "./statistic.ts";
 
-/** A layer in its place: what goes in, what comes out, what it learns. */
-export interface PlacedLayer {
+/** A layer in its place: what goes in, what comes out, what it learns and keeps. */
+export interface PlacedLayer extends Placement {
   readonly layer: Layer;
-  readonly input: ImageShape;
-  readonly output: ImageShape;
-  readonly parameters: readonly ParameterSpec[];
+  /** Of a block, its layers. */
+  readonly branches: readonly (readonly PlacedLayer[])[];
+  /** Of a block, the sum over its layers. */
   readonly multiplyAdds: number;
 }
 
-/** The layers of a network with their shapes, without any memory. @throws ShapeError when an image is too small. */
+/** The layers of a network with their shapes, without any memory. @throws ShapeError when an image is too small */
 export function place(network: Network, classes: number = network.classes): PlacedLayer[] {
   if (typeof network?.layers !== "function") {
     throw new UsageError(
@@ -28,18 +30,62 @@ export function place(network: Network, classes: number = network.classes): Plac
   if (!Number.isInteger(classes) || classes < 2) {
     throw new UsageError(`${network.name}: ${plural(classes, "class", "classes")}; a classifier needs at least 2`);
   }
-  let shape: ImageShape = [3, network.crop, network.crop];
-  return network.layers(classes).map((layer) => {
-    const input = shape;
-    shape = layer.outputShape(input);
-    if (shape.some((side) => side < 1)) {
-      throw new ShapeError(
-        `${network.name}: ${layer.kind} ${layer.name} makes nothing of an input of ${input.join("×")}`,
-      );
-    }
-    const [parameters, multiplyAdds] = [layer.parameters(input), layer.multiplyAdds(input)];
-    return { layer, input, output: shape, parameters, multiplyAdds };
+  return placeRow(flatten(network.layers(classes)), [3, network.crop, network.crop], network.name);
+}
+
+/** @param path of what the layers are in, for errors */
+function placeRow(layers: readonly Layer[], input: ImageShape, path: string): PlacedLayer[] {
+  let shape = input;
+  return layers.map((layer, i) => {
+    const where = `${path}: layer ${i + 1}, ${titleOf(layer)}`;
+    const placed = "branches" in layer ? placeBlock(layer, shape, where) : placeSimple(layer, shape, where);
+    shape = placed.output;
+    return placed;
   });
+}
+
+function placeSimple(layer: SimpleLayer, input: ImageShape, where: string): PlacedLayer {
+  const output = layer.outputShape?.(input) ?? input;
+  if (!output.every((side) => side >= 1)) {
+    throw new ShapeError(`${where}: makes nothing of an input of ${input.join("×")}`);
+  }
+  const [parameters, state] = [layer.parameters?.(input) ?? [], layer.state?.(input) ?? []];
+  for (const { name, shape } of [...parameters, ...state]) checkedSize(`${where}: ${name}`, shape);
+  return { layer, input, output, parameters, state, branches: [], multiplyAdds: layer.multiplyAdds?.(input) ?? 0 };
+}
+
+function placeBlock(layer: Block, input: ImageShape, where: string): PlacedLayer {
+  const branches = Object.entries(layer.branches).map(([name, row]) => placeRow(row, input, `${where}, ${name}`));
+  const output = tryAt(where, () => layer.outputShape(branches.map((row) => row.at(-1)?.output ?? input)));
+  const multiplyAdds = branches.flat().reduce((sum, placed) => sum + placed.multiplyAdds, 0);
+  return { layer, input, output, parameters: [], state: [], branches, multiplyAdds };
+}
+
+/** conv conv1, or relu. */
+export function titleOf({ kind, name }: Layer): string {
+  return name === "" ? kind : `${kind} ${name}`;
+}
+
+/** What `work` makes; its ShapeErrors say where. */
+function tryAt<T>(where: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof ShapeError ? new ShapeError(`${where}: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/** All layers that compute something, in their order: those of a block come before it. */
+export function leaves(layers: readonly PlacedLayer[]): PlacedLayer[] {
+  return layers.flatMap((placed) => [...leaves(placed.branches.flat()), placed]);
+}
+
+/** What is kept of a layer between steps: parameters, and what is not learnt by gradient. */
+interface Stored {
+  readonly parameters: readonly Parameter[];
+  readonly state: readonly Statistic[];
+  /** Which one of the random layers it is. */
+  readonly random: number;
 }
 
 /** A network with weights, on a device. */
@@ -51,18 +97,27 @@ export class Model {
   readonly parameters: readonly Parameter[];
   /** What is known of each parameter, in the same order. */
   readonly specs: readonly ParameterSpec[];
-  readonly #byLayer: readonly (readonly Parameter[])[];
+  /** What is saved with them but not learnt by gradient, such as running means. */
+  readonly state: readonly Statistic[];
+  readonly #stored = new Map<PlacedLayer, Stored>();
 
   /** Its weights are undefined until `initialise` or a checkpoint sets them. */
   constructor(network: Network, backend: Backend, classes?: number) {
     this.layers = place(network, classes);
     this.network = network;
     this.classes = classes ?? network.classes;
-    this.#byLayer = this.layers.map(({ parameters }) =>
-      parameters.map((spec) => new Parameter(backend, spec.name, spec.shape)),
-    );
-    this.parameters = this.#byLayer.flat();
-    this.specs = this.layers.flatMap(({ parameters }) => parameters);
+    const all = leaves(this.layers);
+    let random = 0;
+    for (const placed of all) {
+      this.#stored.set(placed, {
+        parameters: placed.parameters.map(({ name, shape }) => new Parameter(backend, name, shape)),
+        state: placed.state.map((spec) => new Statistic(backend, spec)),
+        random: "isRandom" in placed.layer && placed.layer.isRandom ? random++ : 0,
+      });
+    }
+    this.parameters = all.flatMap((placed) => this.#stored.get(placed)!.parameters);
+    this.state = all.flatMap((placed) => this.#stored.get(placed)!.state);
+    this.specs = all.flatMap(({ parameters }) => parameters);
   }
 
   /** Draws the initial weights: the same for the same seed on every device. @throws ShapeError */
@@ -72,6 +127,7 @@ export class Model {
       const random = new Random(seed, Purpose.weights, i);
       parameter.backend.write(parameter.buffer, initialValues(this.specs[i]!.initial, parameter.size, random));
     });
+    for (const statistic of this.state) statistic.reset();
   }
 
   /**
@@ -105,19 +161,28 @@ export class Model {
   outputs(x: Tensor, pass: Pass = EVALUATION, end = this.layers.length, first = 0): Tensor[] {
     const outputs: Tensor[] = [];
     for (let i = first; i < end; i++) {
-      outputs.push(this.layers[i]!.layer.forward(outputs.at(-1) ?? x, this.#byLayer[i]!, pass));
+      outputs.push(this.#apply(this.layers[i]!, outputs.at(-1) ?? x, pass));
     }
     return outputs;
   }
 
+  #apply(placed: PlacedLayer, x: Tensor, pass: Pass): Tensor {
+    const { layer, branches } = placed;
+    if ("branches" in layer) {
+      return layer.merge(branches.map((row) => row.reduce((y, each) => this.#apply(each, y, pass), x)));
+    }
+    const { parameters, state, random } = this.#stored.get(placed)!;
+    return layer.forward(x, parameters, { training: pass.training, key: pass.dropoutKey(random), state });
+  }
+
   free(): void {
-    for (const parameter of this.parameters) parameter.free();
+    for (const tensor of [...this.parameters, ...this.state]) tensor.free();
   }
 }
 
 /** The layer whose filters look at the colours of the image, if the network begins with a convolution. */
 export function firstConvolution(layers: readonly PlacedLayer[]): PlacedLayer | undefined {
-  const first = layers.find(({ parameters }) => parameters.length > 0);
+  const first = leaves(layers).find(({ parameters }) => parameters.length > 0);
   return first?.layer.kind === "conv" ? first : undefined;
 }
 

@@ -16,7 +16,8 @@ import {
   reluOrTanhTanh,
   small,
 } from "./cifar_networks.ts";
-import { conv, dropout, fc, type Layer, lrn, mapNorm, maxPool, relu } from "./layers.ts";
+import type { Rows } from "./layer.ts";
+import { conv, dropout, fc, lrn, mapNorm, maxPool, relu } from "./layers/index.ts";
 import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
 
 /** [P §5] */
@@ -52,24 +53,24 @@ const RECIPE_2012: Recipe = {
 };
 
 /** The two hidden layers and the output that all the large networks end in [P §3.5, §4.2]. */
-function classifier(classes: number): Layer[] {
+function classifier(classes: number): Rows {
   const hidden = { sigma: 0.01, bias: 1 };
   return [
-    ...[fc("fc6", 4096, hidden), relu(), dropout(0)],
-    ...[fc("fc7", 4096, hidden), relu(), dropout(1)],
+    [fc("fc6", 4096, hidden), relu(), dropout()],
+    [fc("fc7", 4096, hidden), relu(), dropout()],
     fc("fc8", classes, { sigma: 0.01 }),
   ];
 }
 
 /** conv1 to the last pooling layer of the paper [P §3.5], for other numbers of filters and groups too. */
-function paperFeatures(filters: readonly [number, number, number, number, number], groups: 1 | 2): Layer[] {
+function paperFeatures(filters: readonly [number, number, number, number, number], groups: 1 | 2): Rows {
   const [n1, n2, n3, n4, n5] = filters;
   return [
-    ...[conv("conv1", n1, 11, { stride: 4, sigma: 0.01 }), relu(), lrn(PAPER_LRN), maxPool(3, 2)],
-    ...[conv("conv2", n2, 5, { pad: 2, groups, sigma: 0.01, bias: 1 }), relu(), lrn(PAPER_LRN), maxPool(3, 2)],
-    ...[conv("conv3", n3, 3, { pad: 1, sigma: 0.01 }), relu()],
-    ...[conv("conv4", n4, 3, { pad: 1, groups, sigma: 0.01, bias: 1 }), relu()],
-    ...[conv("conv5", n5, 3, { pad: 1, groups, sigma: 0.01, bias: 1 }), relu(), maxPool(3, 2)],
+    [conv("conv1", n1, 11, { stride: 4, sigma: 0.01 }), relu(), lrn(PAPER_LRN), maxPool(3, 2)],
+    [conv("conv2", n2, 5, { pad: 2, groups, sigma: 0.01, bias: 1 }), relu(), lrn(PAPER_LRN), maxPool(3, 2)],
+    [conv("conv3", n3, 3, { pad: 1, sigma: 0.01 }), relu()],
+    [conv("conv4", n4, 3, { pad: 1, groups, sigma: 0.01, bias: 1 }), relu()],
+    [conv("conv5", n5, 3, { pad: 1, groups, sigma: 0.01, bias: 1 }), relu(), maxPool(3, 2)],
   ];
 }
 
@@ -79,7 +80,7 @@ export const alexnet: Network = {
   ...large,
   name: "alexnet",
   about: "the network as the paper states it",
-  layers: (classes) => [...paperFeatures([96, 256, 384, 384, 256], 2), ...classifier(classes)],
+  layers: (classes) => [paperFeatures([96, 256, 384, 384, 256], 2), classifier(classes)],
 };
 
 export const alexnet2012: Network = {
@@ -92,13 +93,13 @@ export const alexnet2012: Network = {
     const halves = { n: 5, k: 2, alpha: 1e-4 / 5, beta: 0.75, groups: 2 };
     const third = { pad: 1, sigma: 0.03 };
     return [
-      ...[conv("conv1", 96, 11, { stride: 4, sigma: 0.01 }), lrn(halves), maxPool(3, 2), relu()],
-      ...[conv("conv2", 256, 5, { pad: 2, groups: 2, sigma: 0.01, bias: 1 }), relu(), lrn(halves)],
-      ...[mapNorm({ size: 5, k: 1, alpha: 0.001 / 25, beta: 0.75 }), maxPool(3, 2)],
-      ...[conv("conv3", 384, 3, third), relu()],
-      ...[conv("conv4", 384, 3, { ...third, groups: 2, bias: 1 }), relu()],
-      ...[conv("conv5", 256, 3, { ...third, groups: 2, bias: 1 }), maxPool(3, 2), relu()],
-      ...classifier(classes),
+      [conv("conv1", 96, 11, { stride: 4, sigma: 0.01 }), lrn(halves), maxPool(3, 2), relu()],
+      [conv("conv2", 256, 5, { pad: 2, groups: 2, sigma: 0.01, bias: 1 }), relu(), lrn(halves)],
+      [mapNorm({ size: 5, k: 1, alpha: 0.001 / 25, beta: 0.75 }), maxPool(3, 2)],
+      [conv("conv3", 384, 3, third), relu()],
+      [conv("conv4", 384, 3, { ...third, groups: 2, bias: 1 }), relu()],
+      [conv("conv5", 256, 3, { ...third, groups: 2, bias: 1 }), maxPool(3, 2), relu()],
+      classifier(classes),
     ];
   },
 };
@@ -124,13 +125,13 @@ export const caffeAlexnet: Network = {
     const split = { groups: 2, sigma: 0.01, bias: 0.1 } as const;
     const hidden = { sigma: 0.005, bias: 0.1 };
     return [
-      ...[conv("conv1", 96, 11, { stride: 4, sigma: 0.01 }), relu(), norm(), maxPool(3, 2)],
-      ...[conv("conv2", 256, 5, { pad: 2, ...split }), relu(), norm(), maxPool(3, 2)],
-      ...[conv("conv3", 384, 3, { pad: 1, sigma: 0.01 }), relu()],
-      ...[conv("conv4", 384, 3, { pad: 1, ...split }), relu()],
-      ...[conv("conv5", 256, 3, { pad: 1, ...split }), relu(), maxPool(3, 2)],
-      ...[fc("fc6", 4096, hidden), relu(), dropout(0)],
-      ...[fc("fc7", 4096, hidden), relu(), dropout(1)],
+      [conv("conv1", 96, 11, { stride: 4, sigma: 0.01 }), relu(), norm(), maxPool(3, 2)],
+      [conv("conv2", 256, 5, { pad: 2, ...split }), relu(), norm(), maxPool(3, 2)],
+      [conv("conv3", 384, 3, { pad: 1, sigma: 0.01 }), relu()],
+      [conv("conv4", 384, 3, { pad: 1, ...split }), relu()],
+      [conv("conv5", 256, 3, { pad: 1, ...split }), relu(), maxPool(3, 2)],
+      [fc("fc6", 4096, hidden), relu(), dropout()],
+      [fc("fc7", 4096, hidden), relu(), dropout()],
       fc("fc8", classes, { sigma: 0.01 }),
     ];
   },
@@ -140,7 +141,7 @@ export const alexnetOneGpu: Network = {
   ...large,
   name: "alexnet-one-gpu",
   about: "half as many kernels in conv1 to conv4, no groups: what the paper's two devices are compared with",
-  layers: (classes) => [...paperFeatures([48, 128, 192, 192, 256], 1), ...classifier(classes)],
+  layers: (classes) => [paperFeatures([48, 128, 192, 192, 256], 1), classifier(classes)],
 };
 
 export const alexnet2009: Network = {
@@ -150,9 +151,9 @@ export const alexnet2009: Network = {
   classes: 10_184,
   // The paper gives no numbers for conv6; these repeat conv5.
   layers: (classes) => [
-    ...paperFeatures([96, 256, 384, 384, 256], 2),
-    ...[conv("conv6", 256, 3, { pad: 1, groups: 2, sigma: 0.01, bias: 1 }), relu()],
-    ...classifier(classes),
+    paperFeatures([96, 256, 384, 384, 256], 2),
+    [conv("conv6", 256, 3, { pad: 1, groups: 2, sigma: 0.01, bias: 1 }), relu()],
+    classifier(classes),
   ],
 };
 
@@ -165,13 +166,13 @@ export const alexnetOwt: Network = {
     const start = { sigma: "fan-in" } as const;
     const shrink = () => maxPool(3, 2, { round: "down" });
     return [
-      ...[conv("features.0", 64, 11, { stride: 4, pad: 2, ...start }), relu(), shrink()],
-      ...[conv("features.3", 192, 5, { pad: 2, ...start }), relu(), shrink()],
-      ...[conv("features.6", 384, 3, { pad: 1, ...start }), relu()],
-      ...[conv("features.8", 256, 3, { pad: 1, ...start }), relu()],
-      ...[conv("features.10", 256, 3, { pad: 1, ...start }), relu(), shrink()],
-      ...[dropout(0), fc("classifier.1", 4096, start), relu()],
-      ...[dropout(1), fc("classifier.4", 4096, start), relu()],
+      [conv("features.0", 64, 11, { stride: 4, pad: 2, ...start }), relu(), shrink()],
+      [conv("features.3", 192, 5, { pad: 2, ...start }), relu(), shrink()],
+      [conv("features.6", 384, 3, { pad: 1, ...start }), relu()],
+      [conv("features.8", 256, 3, { pad: 1, ...start }), relu()],
+      [conv("features.10", 256, 3, { pad: 1, ...start }), relu(), shrink()],
+      [dropout(), fc("classifier.1", 4096, start), relu()],
+      [dropout(), fc("classifier.4", 4096, start), relu()],
       fc("classifier.6", classes, start),
     ];
   },

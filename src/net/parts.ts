@@ -9,8 +9,8 @@
  * The last layer is small and every device has all of it, and computes the loss for itself.
  */
 import { ShapeError, UsageError } from "../errors.ts";
-import type { ImageShape, Layer } from "./layers.ts";
-import { layerOf, place, type PlacedLayer } from "./model.ts";
+import { flatten, type SimpleLayer } from "./layer.ts";
+import { layerOf, leaves, place, titleOf, type PlacedLayer } from "./model.ts";
 import type { Network } from "./recipe.ts";
 
 export const CUTS = ["towers", "owt"] as const;
@@ -43,14 +43,17 @@ export interface NetworkPart {
  * @throws UsageError when the network can't be shared out evenly
  */
 export function partOf(whole: Network, cut: Cut, of: number, classes: number): NetworkPart {
-  const layers = whole.layers(classes);
+  const layers = flatten(whole.layers(classes)).map((layer) => {
+    if ("forward" in layer) return layer;
+    throw new UsageError(`--split ${cut}: ${whole.name} has ${layer.kind} blocks, which can't be shared out`);
+  });
   const learning = layers.filter(({ name }) => name !== "");
   const firstFc = layers.findIndex(({ kind }) => kind === "fc");
   const last = learning.at(-1);
   if (firstFc < 0 || last?.kind !== "fc") {
     throw new UsageError(`--split ${cut}: ${whole.name} does not end in a fully connected layer`);
   }
-  const own: Layer[] = [];
+  const own: SimpleLayer[] = [];
   const stages: Stage[] = [];
   let stage: Omit<Stage, "end"> = { first: 0, byImages: cut === "owt", repeated: false };
   let isPart = false;
@@ -63,11 +66,12 @@ export function partOf(whole: Network, cut: Cut, of: number, classes: number): N
     const isLast = layer === last;
     if (cut === "owt" && i === firstFc) needs("images", isLast);
     if (stage.byImages) own.push(layer);
-    else if (layer.name === "") own.push(isPart ? (layer.part?.(of) ?? layer) : layer);
+    else if (layer.name === "") own.push(isPart ? (layer.part?.(of).layer ?? layer) : layer);
     else {
-      const readsOwn = layer.windows !== undefined && layer.windows.groups % of === 0;
-      if (isPart && !readsOwn) needs("features", isLast);
-      own.push(isLast ? layer : layer.part!(of));
+      const part = layer.part?.(of);
+      if (!part) throw new UsageError(`--split ${cut}: ${titleOf(layer)} of ${whole.name} can't be shared out`);
+      if (isPart && part.reads === "all") needs("features", isLast);
+      own.push(isLast ? layer : part.layer);
       isPart = !isLast;
     }
   }
@@ -93,21 +97,20 @@ function checkParts(whole: Network, part: Network, cut: Cut, of: number, classes
 }
 
 function parametersOf(layers: readonly PlacedLayer[]): Map<string, readonly number[]> {
-  return new Map(layers.flatMap(({ parameters }) => parameters.map(({ name, shape }) => [name, shape] as const)));
+  return new Map(
+    leaves(layers).flatMap(({ parameters }) => parameters.map(({ name, shape }) => [name, shape] as const)),
+  );
 }
 
 /** Where the devices put their parts together. */
-function gathered(what: Parted, of: number): Layer {
+function gathered(what: Parted, of: number): SimpleLayer {
+  const never = () => {
+    throw new ShapeError("what several devices have parts of can't be put together by one");
+  };
   return {
-    kind: "gather",
-    name: "",
-    settings: what,
-    outputShape: ([c, h, w]: ImageShape) => [what === "features" ? c * of : c, h, w],
-    parameters: () => [],
-    kept: 0,
-    multiplyAdds: () => 0,
-    forward: () => {
-      throw new ShapeError("what several devices have parts of can't be put together by one");
-    },
+    ...{ kind: "gather", name: "", options: {}, settings: what },
+    outputShape: ([c, h, w]) => [what === "features" ? c * of : c, h, w],
+    forward: never,
+    toOnnx: never,
   };
 }

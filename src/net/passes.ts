@@ -5,7 +5,7 @@ import { softmaxCrossEntropy } from "../engine/ops/softmax_cross_entropy.ts";
 import { Tape, type BackwardOptions } from "../engine/tape.ts";
 import { Tensor } from "../engine/tensor.ts";
 import { Purpose, streamKey } from "../random.ts";
-import type { Pass } from "./layers.ts";
+import type { Pass } from "./layer.ts";
 import type { Model } from "./model.ts";
 import type { Sgd } from "./sgd.ts";
 

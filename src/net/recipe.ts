@@ -1,5 +1,5 @@
 /** What a network is, and what the recipe is made of that it is trained by. */
-import type { Layer } from "./layers.ts";
+import type { Rows } from "./layer.ts";
 
 export interface Network {
   readonly name: string;
@@ -12,7 +12,7 @@ export interface Network {
   /** How many classes it has unless the data says otherwise. */
   readonly classes: number;
   readonly recipe: Recipe;
-  layers(classes: number): readonly Layer[];
+  layers(classes: number): Rows;
 }
 
 export interface Recipe {

@@ -2,7 +2,7 @@
 import { size } from "../engine/tensor.ts";
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import type { PlacedLayer } from "./model.ts";
+import { leaves, type PlacedLayer } from "./model.ts";
 
 export interface Tap {
   /** For people: fc7, or "input of fc10". */
@@ -13,16 +13,15 @@ export interface Tap {
   readonly size: number;
 }
 
-/** What follows a layer and belongs to it: after these the numbers are its activations. */
-const ACTIVATIONS: readonly string[] = ["relu", "tanh"];
-
 /**
  * Behind the layer called `name` and the activation function that follows it at once. Without a name it is what the
  * last layer with weights decides by: fc7 in AlexNet, behind its ReLU, as in the paper (§6.1).
  * @throws UsageError when no layer has that name
  */
 export function findTap(layers: readonly PlacedLayer[], name?: string): Tap {
-  const weighted = layers.flatMap(({ parameters }, i) => (parameters.length > 0 ? [i] : []));
+  const weighted = layers.flatMap((layer, i) =>
+    leaves([layer]).some(({ parameters }) => parameters.length > 0) ? [i] : [],
+  );
   const last = weighted.at(-1)!;
   if (name === undefined) {
     const before = weighted.at(-2);
@@ -34,8 +33,9 @@ export function findTap(layers: readonly PlacedLayer[], name?: string): Tap {
     const names = weighted.map((i) => layers[i]!.layer.name);
     throw new UsageError(`no layer is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
   }
-  const next = layers[found + 1];
-  return at(layers, next && ACTIVATIONS.includes(next.layer.kind) ? found + 2 : found + 1, name);
+  const next = layers[found + 1]?.layer;
+  const isActivated = next !== undefined && "isActivation" in next && next.isActivation;
+  return at(layers, isActivated ? found + 2 : found + 1, name);
 }
 
 function at(layers: readonly PlacedLayer[], count: number, name: string): Tap {

@@ -99,8 +99,8 @@ export interface Checkpoint {
   readonly state: unknown;
   /** S × S × 3. */
   readonly mean: Float32Array;
-  /** The numbers of a parameter. @throws CheckpointError when it is missing or of another shape */
-  parameter(name: string, shape: readonly number[]): Float32Array;
+  /** The numbers of a parameter, or of a layer's state. @throws CheckpointError when they are missing or of another shape */
+  numbers(name: string, shape: readonly number[]): Float32Array;
   /**
    * Puts the weights into a model, and the velocities where they are asked for.
    * @param except layers that are left as they are
@@ -162,7 +162,7 @@ function read(path: string, file: Safetensors): Checkpoint {
     classes: parseClasses(path, classes),
     state: parseJson(path, "state", state),
     mean: entry(MEAN).read(),
-    parameter: (name, shape) => entry(name, shape).read(),
+    numbers: (name, shape) => entry(name, shape).read(),
     loadInto(model, velocities, except = []) {
       if (model.network.name !== network) {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);

@@ -5,7 +5,18 @@ import { FORMAT, times, type Results, type Row } from "../../bench/results.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { averagePool, conv, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "../../src/net/layers.ts";
+import {
+  averagePool,
+  conv,
+  dropout,
+  fc,
+  local,
+  lrn,
+  mapNorm,
+  maxPool,
+  relu,
+  tanh,
+} from "../../src/net/layers/index.ts";
 import type { Network } from "../../src/net/recipe.ts";
 
 export const toy: Network = {
@@ -18,7 +29,7 @@ export const toy: Network = {
     ...[conv("conv1", 4, 5, { stride: 2, pad: 1, sigma: 0.05 }), relu(), lrn({ n: 3, k: 2, alpha: 0.01, beta: 0.75 })],
     ...[maxPool(2, 1), conv("conv2", 6, 3, { pad: 1, groups: 2, sigma: 0.1 }), tanh()],
     ...[mapNorm({ size: 3, k: 1, alpha: 0.01, beta: 0.75 }), local("local3", 3, 3, { pad: 1, sigma: 0.1 })],
-    ...[averagePool(3, 2), fc("fc4", 8, { sigma: 0.2 }), relu(), dropout(0), fc("fc5", classes, { sigma: 0.2 })],
+    ...[averagePool(3, 2), fc("fc4", 8, { sigma: 0.2 }), relu(), dropout(), fc("fc5", classes, { sigma: 0.2 })],
   ],
 };
 

@@ -13,8 +13,8 @@ import {
   maxPool,
   relu,
   tanh,
-  type Pass,
-} from "../../src/net/layers.ts";
+} from "../../src/net/layers/index.ts";
+import type { Pass } from "../../src/net/layer.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
@@ -32,7 +32,7 @@ const network: Network = {
     ...[conv("conv1", 16, 3, { pad: 1, ...start }), relu(), lrn({ n: 3, ...norm }), maxPool(3, 2)],
     ...[conv("conv2", 16, 3, { pad: 1, ...start }), tanh(), mapNorm({ size: 3, ...norm }), averagePool(3, 2)],
     ...[local("local3", 4, 3, start), relu(), maxPool(2, 2)],
-    ...[fc("fc4", 32, start), relu(), dropout(0), fc("fc5", 32, start), tanh(), dropout(1)],
+    ...[fc("fc4", 32, start), relu(), dropout(), fc("fc5", 32, start), tanh(), dropout()],
     fc("fc6", classes, start),
   ],
 };

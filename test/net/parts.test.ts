@@ -1,6 +1,7 @@
 /** How networks are cut for several devices: where they give each other something, and which weights each has. */
 import { describe, expect, test } from "bun:test";
 import { size } from "../../src/engine/tensor.ts";
+import { flatten } from "../../src/net/layer.ts";
 import { place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { partOf, type Cut } from "../../src/net/parts.ts";
@@ -8,7 +9,7 @@ import { partOf, type Cut } from "../../src/net/parts.ts";
 /** The layers that begin with something that was put together, and what it was. */
 function gatheredFor(name: string, cut: Cut, of: number) {
   const { network, stages } = partOf(findNetwork(name), cut, of, 1000);
-  const layers = network.layers(1000);
+  const layers = flatten(network.layers(1000));
   return stages.slice(1).map(({ first, end, needs, repeated }) => {
     const layer = layers.slice(first, end).find((each) => each.name !== "");
     return `${needs} for ${layer!.name}${repeated ? ", all of it everywhere" : ""}`;

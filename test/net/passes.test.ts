@@ -5,7 +5,7 @@ import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { cifar13, small } from "../../src/net/cifar_networks.ts";
-import { conv, fc, maxPool, relu } from "../../src/net/layers.ts";
+import { conv, fc, maxPool, relu } from "../../src/net/layers/index.ts";
 import { probabilities } from "../../src/net/passes.ts";
 import { MODERN_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
 import { describeBackends } from "../support/backends.ts";

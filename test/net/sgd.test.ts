@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tensor } from "../../src/engine/tensor.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { fc, relu, type Layer } from "../../src/net/layers.ts";
+import { fc, relu, type Layer } from "../../src/net/layers/index.ts";
 import { Model } from "../../src/net/model.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { Sgd, type SgdSettings } from "../../src/net/sgd.ts";

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { conv, dropout, fc, maxPool, relu } from "../../src/net/layers.ts";
+import { conv, dropout, fc, maxPool, relu } from "../../src/net/layers/index.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
@@ -15,7 +15,7 @@ const network: Network = {
   ...{ name: "tapped", crop: 4, record: 4, classes: 3 },
   layers: (classes) => [
     ...[conv("conv1", 2, 3, { pad: 1, sigma: 0.3 }), relu(), maxPool(2, 2)],
-    ...[fc("fc2", 5, { sigma: 0.5 }), relu(), dropout(0), fc("fc3", classes, { sigma: 0.5 })],
+    ...[fc("fc2", 5, { sigma: 0.5 }), relu(), dropout(), fc("fc3", classes, { sigma: 0.5 })],
   ],
 };
 

@@ -7,7 +7,7 @@ import { centreView } from "../../src/data/augmentation.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { occlude } from "../../src/inference/occlusion.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { fc } from "../../src/net/layers.ts";
+import { fc } from "../../src/net/layers/index.ts";
 import { Model } from "../../src/net/model.ts";
 import { probabilities, uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";

@@ -5,7 +5,7 @@ import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import { networkGraph } from "../../src/weights/export/graph.ts";
 import { onnxModel } from "../../src/weights/export/onnx.ts";
-import * as L from "../../src/net/layers.ts";
+import * as L from "../../src/net/layers/index.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
@@ -60,9 +60,9 @@ const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
   "two hidden layers and dropout": [
     L.fc("a", 7, start),
     L.relu(),
-    L.dropout(0),
+    L.dropout(),
     L.fc("b", 5, start),
-    L.dropout(1),
+    L.dropout(),
     L.fc("c", CLASSES, start),
   ],
 };
@@ -93,7 +93,7 @@ describe("what an ONNX graph computes", () => {
     });
     const logits = await model.forward(tape.input([3, crop, crop, IMAGES], input)).read();
     const expected = Float64Array.from(logits, (_, i) => logits[(i % CLASSES) * IMAGES + Math.floor(i / CLASSES)]!);
-    const options = { layers: place(network, CLASSES), parameter: (name: string) => parameters.get(name)!, mean };
+    const options = { layers: place(network, CLASSES), stored: (name: string) => parameters.get(name)!, mean };
 
     const plain = readOnnx(onnxModel(networkGraph({ ...options, logits: true })));
     expect([plain.input, plain.output]).toEqual([

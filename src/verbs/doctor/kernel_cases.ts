@@ -2,6 +2,7 @@
 import type { Backend, HostArray } from "../../engine/backend.ts";
 import type { Kernel, Workgroups } from "../../engine/kernel.ts";
 import { reluBackward, reluForward, tanhBackward, tanhForward } from "../../engine/ops/activation.ts";
+import { addBackward, addForward } from "../../engine/ops/add.ts";
 import { augmentKernel, VIEW, VIEW_LENGTH } from "../../engine/ops/augment.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../engine/ops/conv2d.ts";
 import { dropoutKernel } from "../../engine/ops/dropout.ts";
@@ -76,6 +77,8 @@ function integers(length: number, end: number): Uint32Array {
 // One thread an element. The first size is more than 65,535 workgroups of 64: the line is folded into two.
 for (const size of [65_535 * 64 + 65, 1, 2, 63, 64, 65, 1009]) {
   add(addKernel, ELEMENT, { size }, { x: random(size), y: random(size) });
+  add(addForward, ELEMENT, { size }, { a: random(size), b: random(size), y: size });
+  add(addBackward, 0, { size }, { dy: random(size), dx: size });
   add(reluForward, 0, { size }, { x: random(size), y: size });
 }
 const special = [NaN, Infinity, -Infinity, 0, -0, 1e-30, -1e30];

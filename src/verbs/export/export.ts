@@ -3,7 +3,7 @@ import { basename, extname } from "node:path";
 import { oneLine, UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { toNpy } from "../../io/npy.ts";
-import { place } from "../../net/model.ts";
+import { leaves, place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
 import { checkOptions, type OptionKinds } from "../../options.ts";
 import { findWeights, openWeights } from "../../runs/weights.ts";
@@ -65,7 +65,7 @@ async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network,
   const { crop, record } = network;
   const graph = networkGraph({
     layers: place(network, checkpoint.classes.length),
-    parameter: checkpoint.parameter,
+    stored: checkpoint.numbers,
     mean: centre(checkpoint.mean, record, crop),
     logits,
   });
@@ -85,10 +85,13 @@ async function writePlain(path: string, stem: string, checkpoint: Checkpoint, ne
   const beside = `${stem}.mean.npy`;
   const what = isImage ? `the mean image in ${basename(beside)}, cropped likewise` : colours.join(", ");
   const subtract = `Subtract ${what}.`;
-  const parameters = place(network, checkpoint.classes.length).flatMap((placed) => placed.parameters);
+  const stored = leaves(place(network, checkpoint.classes.length)).flatMap(({ parameters, state }) => [
+    ...parameters,
+    ...state,
+  ]);
   await writeSafetensors(
     path,
-    parameters.map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.parameter(name, shape) })),
+    stored.map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.numbers(name, shape) })),
     { format: EXPORT_FORMAT, mean: isImage ? "image" : colours.join(), ...metadataOf(checkpoint, network, subtract) },
   );
   if (!isImage) return [];

@@ -3,6 +3,7 @@
  * github.com/onnx/onnx/blob/main/onnx/onnx.proto.
  */
 import { field, float, message, number, text, type Message } from "../../io/protobuf_writer.ts";
+import type { OnnxAttributes, OnnxData } from "../../net/layer.ts";
 
 export interface Node {
   readonly op: string;
@@ -10,13 +11,12 @@ export interface Node {
   readonly output: string;
   /** Further outputs, of operators that have several. */
   readonly more?: readonly string[];
-  /** Whole numbers, lists of them, or { float }. */
-  readonly attributes?: Readonly<Record<string, number | readonly number[] | { readonly float: number }>>;
+  readonly attributes?: OnnxAttributes;
 }
 
 export interface Constant {
   readonly shape: readonly number[];
-  readonly data: Float32Array | BigInt64Array;
+  readonly data: OnnxData;
 }
 
 /** Sides by number, or by a name where they may be anything. */
@@ -79,7 +79,7 @@ function encodeNode({ op, inputs, output, more = [], attributes = {} }: Node): M
   );
 }
 
-function encodeAttribute(name: string, value: NonNullable<Node["attributes"]>[string]): Message {
+function encodeAttribute(name: string, value: OnnxAttributes[string]): Message {
   const [TYPE_FLOAT, TYPE_INT, TYPE_INTS] = [1, 2, 7];
   if (typeof value === "number") return message(field(1, text(name)), number(3, value), number(20, TYPE_INT));
   if ("float" in value) return message(field(1, text(name)), float(2, value.float), number(20, TYPE_FLOAT));

@@ -5,8 +5,8 @@
  */
 import { CheckpointError, UsageError } from "../../errors.ts";
 import { brief, damaged } from "../../io/foreign.ts";
-import type { ParameterSpec } from "../../net/layers.ts";
-import { place, type PlacedLayer } from "../../net/model.ts";
+import { flatten, type LayerOptions, type ParameterSpec } from "../../net/layer.ts";
+import { leaves, place, type PlacedLayer } from "../../net/model.ts";
 import { findNetwork, networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
 import { byNames, candidatesOf, type Candidate } from "./candidates.ts";
@@ -78,15 +78,15 @@ function noMatch({ object }: WeightFile, tries: readonly Attempt[], wanted: stri
 /** Whether a network normalises and pools as a file says, if it says so. Caffe divides α by n. */
 function hasLayers(network: Network, { layers = [] }: WeightFile): boolean {
   if (layers.length === 0) return true;
-  const ours = network.layers(2).filter(({ lrn, pool }) => lrn ?? pool);
+  const ours = flatten(network.layers(2)).filter(({ kind }) => ["lrn", "max-pool", "average-pool"].includes(kind));
   return (
     ours.length === layers.length &&
     layers.every(({ lrn }, i) => {
-      const own = ours[i]!.lrn;
-      if (!lrn || !own) return !lrn && !own;
-      const isNear = (a: number, b: number) => Math.abs(a - b) <= 1e-5 * Math.abs(b);
+      const { kind, options: own } = ours[i]!;
+      if (!lrn || kind !== "lrn") return !lrn && kind !== "lrn";
+      const isNear = (a: number, b: LayerOptions[string]) => Math.abs(a - Number(b)) <= 1e-5 * Math.abs(Number(b));
       const isAlike = isNear(lrn.alpha / lrn.n, own.alpha) && isNear(lrn.beta, own.beta) && isNear(lrn.k, own.k);
-      return isAlike && lrn.n === own.n && own.groups === 1;
+      return isAlike && lrn.n === own.n && (own.groups ?? 1) === 1;
     })
   );
 }
@@ -148,7 +148,7 @@ interface Place {
 }
 
 function specsOf(layers: readonly PlacedLayer[]): Place[] {
-  return layers.flatMap(({ layer, parameters, input }) =>
+  return leaves(layers).flatMap(({ layer, parameters, input }) =>
     parameters.map((spec) =>
       layer.kind === "fc" && spec.role === "weight" && input[1] * input[2] > 1 ? { spec, image: input } : { spec },
     ),

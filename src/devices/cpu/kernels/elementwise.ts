@@ -49,6 +49,12 @@ export const elementwiseKernels: readonly CpuKernel[] = [
   copy,
   augment,
   elementwise("add", (at, count, { wasm }) => wasm.addFloats(at("y"), at("x"), count)),
+  elementwise("add_forward", (at, count, { wasm }) => {
+    // A piece is still in the cache when it is read again.
+    wasm.copyBytes(at("y"), at("a"), 4 * count);
+    wasm.addFloats(at("y"), at("b"), count);
+  }),
+  elementwise("add_backward", (at, count, { wasm }) => wasm.copyBytes(at("dx"), at("dy"), 4 * count)),
   elementwise("relu_forward", (at, count, { wasm }) => wasm.reluForward(at("x"), at("y"), count)),
   elementwise("relu_backward", (at, count, { wasm }) => wasm.reluBackward(at("y"), at("dy"), at("dx"), count)),
   elementwise("tanh_forward", (at, count, { wasm }) => wasm.tanhForward(at("x"), at("y"), count)),

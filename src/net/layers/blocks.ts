@@ -1,0 +1,31 @@
+/** Layers made of layers. */
+import { add } from "../../engine/ops/add.ts";
+import { ShapeError, UsageError } from "../../errors.ts";
+import { show } from "../../options.ts";
+import { flatten, type Block, type Layer, type Rows } from "../layer.ts";
+import type { Kinds } from "./kinds.ts";
+
+/**
+ * What `body` makes of its input, plus what `shortcut` makes of it: the input itself, unless the shape changes on the way
+ * (He et al. 2015, arXiv 1512.03385 §3.2).
+ * @throws UsageError for a body of no layers
+ */
+export function residual(name: string, body: Rows, shortcut: Rows = []): Block {
+  if (typeof name !== "string") throw new UsageError(`residual: the name is ${show(name)}, must be a text`);
+  const branches = { body: flatten(body), shortcut: flatten(shortcut) };
+  if (branches.body.length === 0) throw new UsageError(`residual ${name}: the body has no layers`);
+  return {
+    ...{ kind: "residual", name, options: {}, settings: "body + shortcut", branches },
+    outputShape([ofBody, ofShortcut]) {
+      if (ofBody!.join() === ofShortcut!.join()) return ofBody!;
+      throw new ShapeError(`the body makes ${ofBody!.join("×")}, the shortcut ${ofShortcut!.join("×")}: must be alike`);
+    },
+    merge: ([ofBody, ofShortcut]) => add(ofBody!, ofShortcut!),
+    toOnnx: (graph, outputs) => graph.add("Add", outputs),
+  };
+}
+
+export const blockKinds: Kinds = {
+  residual: ({ name, body, shortcut }: { name: string; body: Layer[]; shortcut: Layer[] }) =>
+    residual(name, body, shortcut),
+};

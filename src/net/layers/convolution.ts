@@ -1,0 +1,197 @@
+/** Layers with weights: convolutions, convolutions whose filters differ by position, and fully connected layers. */
+import { conv2d } from "../../engine/ops/conv2d.ts";
+import { linear } from "../../engine/ops/linear.ts";
+import { local2d } from "../../engine/ops/local2d.ts";
+import { positions } from "../../engine/ops/shapes.ts";
+import { size as sizeOf } from "../../engine/tensor.ts";
+import { ShapeError } from "../../errors.ts";
+import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../../options.ts";
+import type { ImageShape, Initial, OnnxGraph, ParameterSpec, Placement, SimpleLayer } from "../layer.ts";
+import { groupsOfPart, type Kinds, type Made, unusual } from "./kinds.ts";
+
+/** How the weights and biases of a layer start, and their decay. */
+export interface Start {
+  /** Standard deviation of the weights; "fan-in": uniform in ±1/√inputs, weights and biases alike, as PyTorch does. */
+  readonly sigma: number | "fan-in";
+  readonly bias?: number;
+  readonly decay?: number;
+}
+
+export interface LocalOptions extends Start {
+  readonly stride?: number;
+  readonly pad?: number;
+}
+
+export interface ConvOptions extends LocalOptions {
+  readonly groups?: number;
+}
+
+const START: OptionKinds<Start> = { sigma: "any", bias: "number?", decay: "number?" };
+const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "number?" };
+const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
+
+/** `filters` filters of `size` × `size`. @throws ShapeError or UsageError for sizes and options that make no sense */
+export function conv(name: string, filters: number, size: number, options: ConvOptions): SimpleLayer {
+  checkConv("conv", name, filters, size, options);
+  return convOf(name, filters, size, options);
+}
+
+/** Without the checks: parts of a layer need not come out even, and whoever cuts says so. */
+function convOf(name: string, filters: number, size: number, options: ConvOptions): SimpleLayer {
+  const { stride = 1, pad = 0, groups = 1 } = options;
+  const outputShape = outputOf(filters, size, options);
+  return {
+    kind: "conv",
+    name,
+    options: { filters, size, ...options },
+    settings: settingsOf(filters, size, options),
+    outputShape,
+    parameters: ([c]) => weightAndBias(name, [filters, c / groups, size, size], [filters], options),
+    multiplyAdds: (input) => sizeOf(outputShape(input)) * (input[0] / groups) * size * size,
+    part: (of) => ({
+      layer: convOf(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
+      reads: groups % of === 0 ? "own" : "all",
+    }),
+    forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
+    toOnnx(graph, x, { parameters }) {
+      const attributes = { strides: [stride, stride], pads: [pad, pad, pad, pad], group: groups };
+      return graph.add("Conv", [x, ...graph.stored(parameters)], attributes);
+    },
+  };
+}
+
+/** A convolution whose filters differ from position to position. @throws as `conv` */
+export function local(name: string, filters: number, size: number, options: LocalOptions): SimpleLayer {
+  checkConv("local", name, filters, size, options);
+  return localOf(name, filters, size, options);
+}
+
+function localOf(name: string, filters: number, size: number, options: LocalOptions): SimpleLayer {
+  const { stride = 1, pad = 0 } = options;
+  const outputShape = outputOf(filters, size, options);
+  return {
+    kind: "local",
+    name,
+    options: { filters, size, ...options },
+    settings: settingsOf(filters, size, options),
+    outputShape,
+    parameters: (input) => {
+      const output = outputShape(input);
+      return weightAndBias(name, [...output, input[0], size, size], output, options);
+    },
+    multiplyAdds: (input) => sizeOf(outputShape(input)) * input[0] * size * size,
+    part: (of) => ({ layer: localOf(name, filters / of, size, options), reads: "all" }),
+    forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
+    toOnnx: (graph, x, placed) => localToOnnx(graph, x, placed, { stride, pad }),
+  };
+}
+
+/** A fully connected layer with `outputs` units. @throws as `conv` */
+export function fc(name: string, outputs: number, options: Start): SimpleLayer {
+  checkStart("fc", name, options, START);
+  requireWhole(`fc ${name}`, { outputs });
+  return fcOf(name, outputs, options);
+}
+
+function fcOf(name: string, outputs: number, options: Start): SimpleLayer {
+  return {
+    kind: "fc",
+    name,
+    options: { outputs, ...options },
+    settings: `${outputs} units`,
+    outputShape: () => [outputs, 1, 1],
+    parameters: (input) => weightAndBias(name, [outputs, sizeOf(input)], [outputs], options),
+    multiplyAdds: (input) => outputs * sizeOf(input),
+    part: (of) => ({ layer: fcOf(name, outputs / of, options), reads: "all" }),
+    forward: (x, [w, b]) => linear(x, w!, b!),
+    toOnnx: (graph, x, { parameters }) =>
+      graph.add("Gemm", [graph.flat(x), ...graph.stored(parameters)], { transB: 1 }),
+  };
+}
+
+/**
+ * A convolution with a filter for each place of the window copies the patches into maps; at each position they are
+ * multiplied by its own weights: positions × outputs × patch by positions × patch × N.
+ */
+function localToOnnx(
+  graph: OnnxGraph,
+  x: string,
+  { parameters: [weights, biases], input: [c], output: [o, h, w] }: Placement,
+  { stride, pad }: { readonly stride: number; readonly pad: number },
+): string {
+  const [kh, kw] = weights!.shape.slice(4) as [number, number];
+  const patch = c * kh * kw;
+  const pick = new Float32Array(patch * patch);
+  for (let i = 0; i < patch; i++) pick[i * patch + i] = 1;
+  const values = graph.numbers(weights!);
+  const turned = new Float32Array(values.length);
+  for (let row = 0; row < o * h * w; row++) {
+    const to = ((row % (h * w)) * o + Math.floor(row / (h * w))) * patch;
+    turned.set(values.subarray(row * patch, (row + 1) * patch), to);
+  }
+  const picking = graph.constant({ name: `patches${patch}` }, [patch, c, kh, kw], pick);
+  const matrices = graph.constant(weights!, [h, w, o, patch], turned);
+  const sums = graph.constant(biases!, [1, o, h, w], graph.numbers(biases!));
+  const patches = graph.add("Conv", [x, picking], { strides: [stride, stride], pads: [pad, pad, pad, pad] });
+  const products = graph.add("MatMul", [matrices, graph.add("Transpose", [patches], { perm: [2, 3, 1, 0] })]);
+  return graph.add("Add", [graph.add("Transpose", [products], { perm: [3, 2, 0, 1] }), sums]);
+}
+
+export const convolutionKinds: Kinds = {
+  conv: ({ name, filters, size, ...options }: Made<ConvOptions, "filters" | "size">) =>
+    conv(name, filters, size, options),
+  local: ({ name, filters, size, ...options }: Made<LocalOptions, "filters" | "size">) =>
+    local(name, filters, size, options),
+  fc: ({ name, outputs, ...options }: Made<Start, "outputs">) => fc(name, outputs, options),
+};
+
+function outputOf(filters: number, size: number, { stride = 1, pad = 0 }: LocalOptions) {
+  return ([, h, w]: ImageShape): ImageShape => [
+    filters,
+    positions(h, size, stride, pad, "down"),
+    positions(w, size, stride, pad, "down"),
+  ];
+}
+
+function settingsOf(filters: number, size: number, { stride = 1, pad = 0, groups = 1 }: ConvOptions): string {
+  return `${filters} of ${size}×${size}${unusual({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] })}`;
+}
+
+/** @throws ShapeError or UsageError */
+function checkConv(kind: "conv" | "local", name: string, filters: number, size: number, options: ConvOptions): void {
+  if (kind === "conv") checkStart(kind, name, options, CONV);
+  else checkStart<LocalOptions>(kind, name, options, LOCAL);
+  const where = `${kind} ${name}`;
+  const { stride = 1, pad = 0, groups = 1 } = options;
+  requireWhole(where, { filters, size, stride, groups });
+  requireWhole(where, { pad }, 0);
+  if (filters % groups !== 0) throw new ShapeError(`${where}: ${filters} filters don't divide into ${groups} groups`);
+}
+
+function checkStart<T extends Start>(kind: string, name: string, options: T, kinds: OptionKinds<T>): void {
+  if (typeof name !== "string" || name === "")
+    throw new ShapeError(`${kind}: the name is ${show(name)}, must be a text`);
+  const where = `${kind} ${name}`;
+  checkOptions(where, options, kinds);
+  const { sigma, bias = 0, decay = 0 } = options;
+  if (sigma !== "fan-in") requireNumber(where, { sigma }, 0);
+  requireNumber(where, { bias });
+  requireNumber(where, { decay }, 0);
+}
+
+function weightAndBias(
+  name: string,
+  weight: readonly number[],
+  bias: readonly number[],
+  { sigma, bias: constant = 0, decay }: Start,
+): readonly ParameterSpec[] {
+  // The inputs of one output: what remains of the weights' shape without the outputs'.
+  const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
+  const [ofWeight, ofBias]: [Initial, Initial] =
+    sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant }];
+  const common = decay === undefined ? {} : { decay };
+  return [
+    { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common },
+    { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" },
+  ];
+}

@@ -1,0 +1,23 @@
+/** The layers there are: `kinds` makes each of what JSON has of it. */
+import { blockKinds } from "./blocks.ts";
+import { convolutionKinds } from "./convolution.ts";
+import { elementwiseKinds } from "./elementwise.ts";
+import type { Kinds } from "./kinds.ts";
+import { normalizationKinds } from "./normalization.ts";
+import { poolingKinds } from "./pooling.ts";
+
+export { residual } from "./blocks.ts";
+export { conv, fc, local, type ConvOptions, type LocalOptions, type Start } from "./convolution.ts";
+export { dropout, relu, tanh } from "./elementwise.ts";
+export { divide, lrn, mapNorm } from "./normalization.ts";
+export { averagePool, maxPool, type PoolSettings } from "./pooling.ts";
+
+export type { Block, Layer, Rows, SimpleLayer } from "../layer.ts";
+
+export const kinds: Kinds = {
+  ...convolutionKinds,
+  ...poolingKinds,
+  ...normalizationKinds,
+  ...elementwiseKinds,
+  ...blockKinds,
+};

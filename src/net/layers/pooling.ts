@@ -1,0 +1,51 @@
+/** Pooling, paper §3.4. */
+import { averagePool as averagePoolOp, checkPool, maxPool as maxPoolOp } from "../../engine/ops/pool.ts";
+import { positions } from "../../engine/ops/shapes.ts";
+import type { OnnxAttributes, SimpleLayer } from "../layer.ts";
+import type { Kinds, Made } from "./kinds.ts";
+
+export interface PoolSettings {
+  /** How the output size is rounded: up as cuda-convnet does, unless said. */
+  readonly round?: "up" | "down";
+}
+
+/** @throws ShapeError or UsageError for sizes that make no sense */
+export function maxPool(window: number, stride: number, settings: PoolSettings = {}): SimpleLayer {
+  return pool("max-pool", window, stride, settings, maxPoolOp, "MaxPool");
+}
+
+/** @throws as `maxPool` */
+export function averagePool(window: number, stride: number, settings: PoolSettings = {}): SimpleLayer {
+  // What hangs over the edge does not count.
+  return pool("average-pool", window, stride, settings, averagePoolOp, "AveragePool", { count_include_pad: 0 });
+}
+
+function pool(
+  kind: string,
+  window: number,
+  stride: number,
+  settings: PoolSettings,
+  op: typeof maxPoolOp,
+  onnx: string,
+  attributes: OnnxAttributes = {},
+): SimpleLayer {
+  checkPool(kind, { window, stride, ...settings });
+  const { round = "up" } = settings;
+  return {
+    ...{ kind, name: "", options: { window, stride, ...settings }, settings: `${window}×${window}, stride ${stride}` },
+    outputShape: ([c, h, w]) => [c, positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)],
+    forward: (x) => op(x, { window, stride, round }),
+    toOnnx: (graph, x) =>
+      graph.add(onnx, [x], {
+        ...{ kernel_shape: [window, window], strides: [stride, stride], ceil_mode: round === "up" ? 1 : 0 },
+        ...attributes,
+      }),
+  };
+}
+
+type MadePool = Made<PoolSettings, "window" | "stride">;
+
+export const poolingKinds: Kinds = {
+  "max-pool": ({ window, stride, name: _, ...settings }: MadePool) => maxPool(window, stride, settings),
+  "average-pool": ({ window, stride, name: _, ...settings }: MadePool) => averagePool(window, stride, settings),
+};
