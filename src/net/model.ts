@@ -1,6 +1,6 @@
 import type { Backend } from "../engine/backend.ts";
 import { Parameter } from "../engine/parameter.ts";
-import { checkedSize, type Tensor } from "../engine/tensor.ts";
+import type { Tensor } from "../engine/tensor.ts";
 import { ShapeError, UsageError } from "../errors.ts";
 import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
@@ -20,8 +20,12 @@ export interface PlacedLayer extends Placement {
   readonly multiplyAdds: number;
 }
 
-/** The layers of a network with their shapes, without any memory. @throws ShapeError when an image is too small */
-export function place(network: Network, classes: number = network.classes): PlacedLayer[] {
+/**
+ * The layers of a network with their shapes, without any memory.
+ * @param where what the network is of, for errors
+ * @throws ShapeError when an image is too small
+ */
+export function place(network: Network, classes = network?.classes, where = network?.name): PlacedLayer[] {
   if (typeof network?.layers !== "function") {
     throw new UsageError(
       `the network is ${show(network)}, must be one of \`networks\`, or of its kind; findNetwork(name) finds one`,
@@ -30,7 +34,7 @@ export function place(network: Network, classes: number = network.classes): Plac
   if (!Number.isInteger(classes) || classes < 2) {
     throw new UsageError(`${network.name}: ${plural(classes, "class", "classes")}; a classifier needs at least 2`);
   }
-  return placeRow(flatten(network.layers(classes)), [3, network.crop, network.crop], network.name);
+  return placeRow(flatten(network.layers(classes)), [3, network.crop, network.crop], where);
 }
 
 /** @param path of what the layers are in, for errors */
@@ -50,7 +54,6 @@ function placeSimple(layer: SimpleLayer, input: ImageShape, where: string): Plac
     throw new ShapeError(`${where}: makes nothing of an input of ${input.join("×")}`);
   }
   const [parameters, state] = [layer.parameters?.(input) ?? [], layer.state?.(input) ?? []];
-  for (const { name, shape } of [...parameters, ...state]) checkedSize(`${where}: ${name}`, shape);
   return { layer, input, output, parameters, state, branches: [], multiplyAdds: layer.multiplyAdds?.(input) ?? 0 };
 }
 
@@ -169,10 +172,12 @@ export class Model {
   #apply(placed: PlacedLayer, x: Tensor, pass: Pass): Tensor {
     const { layer, branches } = placed;
     if ("branches" in layer) {
-      return layer.merge(branches.map((row) => row.reduce((y, each) => this.#apply(each, y, pass), x)));
+      const outputs = branches.map((row) => row.reduce((y, each) => this.#apply(each, y, pass), x));
+      return tryAt(titleOf(layer), () => layer.merge(outputs));
     }
     const { parameters, state, random } = this.#stored.get(placed)!;
-    return layer.forward(x, parameters, { training: pass.training, key: pass.dropoutKey(random), state });
+    const call = { training: pass.training, key: pass.dropoutKey(random), state };
+    return tryAt(titleOf(layer), () => layer.forward(x, parameters, call));
   }
 
   free(): void {

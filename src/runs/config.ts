@@ -4,12 +4,13 @@ import { locate } from "../data/open.ts";
 import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
 import { UsageError } from "../errors.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
-import { findNetwork } from "../net/networks.ts";
+import { networkToJson } from "../net/definition.ts";
+import { networks } from "../net/networks.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
-import type { Schedule } from "../net/recipe.ts";
+import type { Network, Schedule } from "../net/recipe.ts";
 import type { OptionKinds } from "../options.ts";
 import { makeAugmentation } from "./augment_option.ts";
-import { checkSettings, type TrainConfig } from "./settings.ts";
+import { checkSettings, networkOf, type TrainConfig } from "./settings.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
 
@@ -27,7 +28,8 @@ export interface TrainOptions extends DeviceOptions {
   readonly balance?: number;
   /** How much more often than others the images of a class are seen, by its name; 1 for those that are not named. */
   readonly weights?: Readonly<Record<string, number>>;
-  readonly model?: string;
+  /** A network by name, a .ts or .json file that defines one (docs/networks.md), or the network itself. */
+  readonly model?: string | Network;
   /** A run or checkpoint whose weights to begin with: its network, its mean image, and all layers but the last if the classes are others. */
   readonly from?: string;
   /** Layers that don't learn, as in "conv1,fc*". */
@@ -56,7 +58,7 @@ export interface TrainOptions extends DeviceOptions {
 export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
   ...DEVICE_OPTIONS,
   ...{ data: "string?", val: "string?", holdOut: "number?", fraction: "number?", limit: "number?" },
-  ...{ balance: "number?", weights: "object?", model: "string?", from: "string?", freeze: "string?", rates: "string?" },
+  ...{ balance: "number?", weights: "object?", model: "any?", from: "string?", freeze: "string?", rates: "string?" },
   ...{
     epochs: "number?",
     batch: "number?",
@@ -82,12 +84,11 @@ export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
  */
 export function makeConfig(
   options: TrainOptions,
-  network: string,
+  network: Network,
   data: string | null,
   val: string | null,
 ): TrainConfig {
-  const own = findNetwork(network);
-  const { recipe } = own;
+  const { name, recipe } = network;
   if (data === null && (val !== null || options.holdOut !== undefined)) {
     throw new UsageError(
       `--${val === null ? "hold-out" : "val"} is for images of your own, and the built-in set has a part to validate ` +
@@ -95,10 +96,11 @@ export function makeConfig(
     );
   }
   const config: TrainConfig = {
-    network,
+    network: name,
+    definition: networks.includes(network) ? null : networkToJson(network),
     from: options.from ?? null,
-    freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, own),
-    layerRates: options.rates === undefined ? {} : ratesNamed("--rates", options.rates, own),
+    freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, network),
+    layerRates: options.rates === undefined ? {} : ratesNamed("--rates", options.rates, network),
     data,
     val,
     holdOut: options.holdOut ?? 0.1,
@@ -122,8 +124,8 @@ export function makeConfig(
     tune: options.tune ?? null,
   };
   checkSettings(config, (setting) => `--${kebab(setting)}`);
-  if (config.freeze.length === learningLayers(own).length) {
-    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${network} that learns`);
+  if (config.freeze.length === learningLayers(network).length) {
+    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${name} that learns`);
   }
   return config;
 }
@@ -188,7 +190,7 @@ function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Sched
  * rises to 27 within three steps. The root is ours: it keeps the size of the first steps about what it was.
  */
 export function rateForClasses(config: TrainConfig, classes: number): TrainConfig {
-  const published = findNetwork(config.network).classes;
+  const published = networkOf(config).classes;
   if (classes >= published) return config;
   const rate = Number((startOf(config.schedule) * Math.sqrt(classes / published)).toPrecision(2));
   return { ...config, schedule: withRate(config.schedule, rate) };

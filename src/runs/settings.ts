@@ -2,15 +2,19 @@
  * What each setting of a training may be, whoever says it: the command line, a program that calls the library, or the
  * config.json of a run, which may be a stranger's.
  */
-import { oneLine, UsageError } from "../errors.ts";
+import { AlexNetError, UsageError } from "../errors.ts";
+import { networkFromJson, type NetworkJson } from "../net/definition.ts";
+import { findNetwork } from "../net/networks.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
-import { NO_AUGMENTATION, type Recipe } from "../net/recipe.ts";
-import { show } from "../options.ts";
-import { isAugmentation } from "./augment_option.ts";
+import { NO_AUGMENTATION, type Network, type Recipe } from "../net/recipe.ts";
+import { RECIPE_RULES } from "../net/recipe_rules.ts";
+import { COUNT, FLAG, isRecord, number, NUMBERS, orNull, rule, TEXT, WHOLE, type RulesOf } from "../rules.ts";
 
 /** Every setting that decides the result of a training: what a run keeps in its config.json. */
 export interface TrainConfig extends Recipe {
   readonly network: string;
+  /** What the network is, where this program has none of that name; null for its own. */
+  readonly definition: NetworkJson | null;
   /** The checkpoint it began with; null for weights that were drawn. */
   readonly from: string | null;
   readonly freeze: readonly string[];
@@ -31,39 +35,9 @@ export interface TrainConfig extends Recipe {
   readonly tune: boolean | null;
 }
 
-/** What is wrong with a value, to be read behind the setting's name; undefined when nothing is. */
-type Rule = (value: unknown) => string | undefined;
-
-const rule =
-  (is: (value: unknown) => boolean, must: string): Rule =>
-  (value) =>
-    is(value) ? undefined : ` ${oneLine(show(value))}: must be ${must}`;
-
-const number = (is: (value: number) => boolean, must: string) =>
-  rule((value) => typeof value === "number" && Number.isFinite(value) && is(value), must);
-const orNull =
-  (other: Rule): Rule =>
-  (value) =>
-    value === null ? undefined : other(value);
-
-const TEXT = rule((value) => typeof value === "string", "text");
-const FLAG = rule((value) => typeof value === "boolean", "true or false");
-const COUNT = number((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0");
-const WHOLE = number((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 on");
-const FROM_ZERO = number((value) => value >= 0, "at least 0, and finite");
-
-/** Numbers from 0 on, by name. */
-const NUMBERS: Rule = (value) => {
-  if (!isRecord(value)) return ` ${oneLine(show(value))}: must be numbers by name`;
-  const wrong = Object.entries(value).find(([, each]) => FROM_ZERO(each) !== undefined);
-  return wrong && `: ${show(oneLine(wrong[0]))} has ${oneLine(show(wrong[1]))}: must be a number from 0 on`;
-};
-
-/** Networks are finished in far fewer; a schedule of more would take its time at every step. */
-const MAX_PHASES = 1000;
-
-const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
+const SETTINGS: RulesOf<TrainConfig> = {
   network: TEXT,
+  definition: orNull(isDefinition),
   from: orNull(TEXT),
   freeze: rule(
     (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
@@ -83,14 +57,7 @@ const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
   blas: orNull(FLAG),
   threads: orNull(COUNT),
   tune: orNull(FLAG),
-  epochs: COUNT,
-  batch: COUNT,
-  schedule: rule(isSchedule, "a schedule with its rates"),
-  momentum: number((value) => value >= 0 && value < 1, "at least 0 and below 1"),
-  decay: FROM_ZERO,
-  biasRate: FROM_ZERO,
-  biasDecay: FLAG,
-  augmentation: rule(isAugmentation, "the strengths of its parts"),
+  ...RECIPE_RULES,
 };
 
 /** @param nameOf how the user knows a setting @throws UsageError for the first setting that makes no sense */
@@ -104,7 +71,7 @@ export function checkSettings(config: TrainConfig, nameOf: (setting: string) => 
 /** Settings that a run which was begun before there were them does without. */
 const LATER: Partial<TrainConfig> = {
   ...{ from: null, freeze: [], layerRates: {}, fraction: 1, limit: null, balance: 0, weights: null },
-  ...{ split: null, blas: null, threads: null, tune: null },
+  ...{ split: null, blas: null, threads: null, tune: null, definition: null },
 };
 
 /** The settings in a run's config.json, of any age. @throws UsageError for what makes no sense */
@@ -122,30 +89,17 @@ export function parseConfig(json: unknown): TrainConfig {
   return config as unknown as TrainConfig;
 }
 
-function isSchedule(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  const { kind, rate, patience, drops, phases } = value;
-  const isRate = (each: unknown) => typeof each === "number" && each > 0 && each < Infinity;
-  switch (kind) {
-    case "constant":
-    case "cosine":
-      return isRate(rate);
-    case "plateau":
-      return isRate(rate) && COUNT(patience) === undefined && WHOLE(drops) === undefined;
-    case "phases":
-      return Array.isArray(phases) && phases.length > 0 && phases.length <= MAX_PHASES && phases.every(isPhase);
-    default:
-      return false;
+/** The network that a run trains. @throws UsageError when this program has none of its name, and the run does not say what it is */
+export function networkOf({ network, definition }: Pick<TrainConfig, "network" | "definition">): Network {
+  return definition === null ? findNetwork(network) : networkFromJson(definition, "definition");
+}
+
+function isDefinition(value: unknown): string | undefined {
+  try {
+    networkFromJson(value, "");
+    return undefined;
+  } catch (error) {
+    if (error instanceof AlexNetError) return error.message;
+    throw error;
   }
-}
-
-function isPhase(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  const { from, rate, rates = {}, colour } = value;
-  const isColour = colour === undefined || colour === false;
-  return [WHOLE(from), FROM_ZERO(rate), NUMBERS(rates)].every((problem) => problem === undefined) && isColour;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,8 +1,9 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { CheckpointError, UsageError } from "../errors.ts";
-import { networks } from "../net/networks.ts";
+import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
+import { networkIn } from "../net/definition.ts";
+import { leaves, place } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
 import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
 import { findRun, newestRun, Run, RUNS } from "./runs.ts";
@@ -19,13 +20,21 @@ export interface Weights {
   config(): TrainConfig;
 }
 
-/** Opens a checkpoint of one of this program's networks. @throws CheckpointError */
+/** Opens a checkpoint, whose network it says itself or is one of this program's. @throws CheckpointError */
 export function openWeights(path: string): { checkpoint: Checkpoint; network: Network } {
   const checkpoint = openCheckpoint(path);
-  const network = networks.find(({ name }) => name === checkpoint.network);
-  if (network) return { checkpoint, network };
-  checkpoint.close();
-  throw new CheckpointError(`${path}: a checkpoint of "${checkpoint.network}", a network that this program lacks`);
+  try {
+    const network = networkIn(checkpoint.metadata, "its network");
+    // Before there is any memory for it.
+    for (const { parameters, state } of leaves(place(network, checkpoint.classes.length))) {
+      for (const { name, shape } of [...parameters, ...state]) checkpoint.require(name, shape);
+    }
+    return { checkpoint, network };
+  } catch (error) {
+    checkpoint.close();
+    if (!(error instanceof AlexNetError) || error instanceof CheckpointError) throw error;
+    throw new CheckpointError(`${path}: ${oneLine(error.message)}`, { cause: error });
+  }
 }
 
 /** The networks that came with the program: models/NAME.safetensors. */

@@ -1,10 +1,11 @@
 /**
  * Checkpoints: a safetensors file whose weights have PyTorch's names and shapes. Beside them stand the mean image
  * (`preprocessing.mean`) and, where training is to go on, the velocities (`velocity.NAME`); the metadata hold the
- * network's name, the class names, and the state of the training as JSON.
+ * network, by name and as JSON, the class names, and the state of the training as JSON.
  */
 import { type Tensor, format } from "../engine/tensor.ts";
 import { CheckpointError, ShapeError } from "../errors.ts";
+import { networkMetadata } from "../net/definition.ts";
 import { layerOf, type Model } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
 import { checkOptions, show, type OptionKinds } from "../options.ts";
@@ -60,7 +61,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents,
     read: async () => (await tensor.read()) as Float32Array,
   });
   const tensors = {
-    parameters: model.parameters.map((parameter) => source(parameter.name, parameter)),
+    parameters: [...model.parameters, ...model.state].map((tensor) => source(tensor.name, tensor)),
     velocities: velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
   };
   await writeCheckpoint(path, { ...contents, network: model.network, ...tensors }, previous);
@@ -69,7 +70,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents,
 /** A checkpoint's contents where no model is on a device. */
 export interface Contents extends Omit<CheckpointContents, "model" | "velocities"> {
   readonly network: Network;
-  /** In the order of the network's. */
+  /** In the order of the network's; what is not learnt by gradient comes after it. */
   readonly parameters: readonly TensorSource[];
   readonly velocities?: readonly TensorSource[];
 }
@@ -85,7 +86,7 @@ export async function writeCheckpoint(path: string, contents: Contents, previous
   ];
   const metadata = {
     format: FORMAT,
-    network: network.name,
+    ...networkMetadata(network),
     classes: JSON.stringify(classes),
     state: JSON.stringify(state),
   };
@@ -99,6 +100,10 @@ export interface Checkpoint {
   readonly state: unknown;
   /** S × S × 3. */
   readonly mean: Float32Array;
+  /** What else the file says, as text: of its network among others (`networkIn`). */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** @throws CheckpointError when the file has no such tensor, or one of another shape */
+  require(name: string, shape: readonly number[]): void;
   /** The numbers of a parameter, or of a layer's state. @throws CheckpointError when they are missing or of another shape */
   numbers(name: string, shape: readonly number[]): Float32Array;
   /**
@@ -162,15 +167,16 @@ function read(path: string, file: Safetensors): Checkpoint {
     classes: parseClasses(path, classes),
     state: parseJson(path, "state", state),
     mean: entry(MEAN).read(),
+    metadata: file.metadata,
+    require: (name, shape) => void entry(name, shape),
     numbers: (name, shape) => entry(name, shape).read(),
     loadInto(model, velocities, except = []) {
       if (model.network.name !== network) {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
       }
       entry(MEAN, [model.network.record, model.network.record, 3]);
-      for (const parameter of model.parameters) {
-        if (except.includes(layerOf(parameter.name))) continue;
-        parameter.backend.write(parameter.buffer, entry(parameter.name, parameter.shape).read());
+      for (const { name, shape, backend, buffer } of [...model.parameters, ...model.state]) {
+        if (!except.includes(layerOf(name))) backend.write(buffer, entry(name, shape).read());
       }
       velocities?.forEach((velocity, i) => {
         velocity.backend.write(velocity.buffer, entry(VELOCITY + model.parameters[i]!.name, velocity.shape).read());

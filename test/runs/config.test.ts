@@ -8,7 +8,7 @@ import { rateAt, freshSchedule } from "../../src/net/schedule.ts";
 import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/runs/config.ts";
 import { parseConfig } from "../../src/runs/settings.ts";
 
-const make = (options: TrainOptions, network = "alexnet") => makeConfig(options, network, "/data", null);
+const make = (options: TrainOptions, network = "alexnet") => makeConfig(options, findNetwork(network), "/data", null);
 
 test("nothing said: the recipe as it stands", () => {
   const { batch, epochs, schedule, momentum, decay, biasRate, biasDecay, augmentation } = make({}, "alexnet-2012");
@@ -17,9 +17,9 @@ test("nothing said: the recipe as it stands", () => {
 });
 
 test("the built-in set has a part of its own to validate with", () => {
-  expect(() => makeConfig({ holdOut: 0.2 }, "small", null, null)).toThrow(UsageError);
-  expect(() => makeConfig({}, "small", null, "/val")).toThrow(/--val is for images of your own/);
-  expect(makeConfig({}, "small", null, null)).toMatchObject({ data: null, val: null });
+  expect(() => makeConfig({ holdOut: 0.2 }, findNetwork("small"), null, null)).toThrow(UsageError);
+  expect(() => makeConfig({}, findNetwork("small"), null, "/val")).toThrow(/--val is for images of your own/);
+  expect(makeConfig({}, findNetwork("small"), null, null)).toMatchObject({ data: null, val: null });
 });
 
 test("config.json holds all of it", () => {

@@ -3,13 +3,14 @@ import { afterAll, afterEach, describe, expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { makeConfig } from "../../src/runs/config.ts";
 import { findRun, namedRun, newRun, Run } from "../../src/runs/runs.ts";
 import { temporaryFolder } from "../support/cli.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
-const config = makeConfig({}, "small", null, null);
+const config = makeConfig({}, findNetwork("small"), null, null);
 
 test("new runs are numbered from 1 on; a number that is taken is passed over", () => {
   const runs = join(folder.path, "runs");

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
 import type { WeightFile } from "../../src/weights/import/source.ts";
@@ -23,7 +24,7 @@ function written(bytes: Uint8Array, name = "weights"): string {
 async function parameters(bytes: Uint8Array, wanted?: string) {
   const file = await openWeightFile(written(bytes));
   try {
-    const { network, parameters, ...rest } = matchNetwork(file, wanted);
+    const { network, parameters, ...rest } = matchNetwork(file, wanted === undefined ? undefined : findNetwork(wanted));
     const values = [];
     for (const { name, shape, read } of parameters) values.push({ name, shape, values: await read() });
     return { network: network.name, format: file.format, ...rest, values };

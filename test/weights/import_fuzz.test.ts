@@ -6,6 +6,7 @@ import { afterAll, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
 import { temporaryFolder } from "../support/cli.ts";
@@ -26,7 +27,7 @@ async function survives(path: string, round: number): Promise<boolean> {
         const values = await tensor.read();
         expect(values.length).toBe(tensor.shape.reduce((product, side) => product * side, 1));
       }
-      matchNetwork(file, "small");
+      matchNetwork(file, findNetwork("small"));
     } finally {
       await file.close();
     }

@@ -46,14 +46,14 @@ describe("which network", () => {
     expect(() => matchNetwork(shapes("alexnet", 1000, paper))).toThrow(/norm1 \(n 5, k 2/);
     const caffenet = [pool("pool1"), norm("norm1"), pool("pool2"), norm("norm2"), pool("pool5")];
     expect(() => matchNetwork(shapes("alexnet", 1000, caffenet))).toThrow(CheckpointError);
-    expect(() => matchNetwork(shapes("alexnet", 1000, bvlc), "alexnet-2012")).toThrow(/but it has norm1/);
+    expect(() => matchNetwork(shapes("alexnet", 1000, bvlc), findNetwork("alexnet-2012"))).toThrow(/but it has norm1/);
   });
 
   test("those of the same shapes are asked for", () => {
     const several = () => matchNetwork(shapes("alexnet", 1000));
     expect(several).toThrow(UsageError);
     expect(several).toThrow(/fits alexnet, alexnet-2012 and caffe-alexnet, .*: say with --model which/);
-    expect(matchNetwork(shapes("alexnet", 1000), "alexnet-2012").network.name).toBe("alexnet-2012");
+    expect(matchNetwork(shapes("alexnet", 1000), findNetwork("alexnet-2012")).network.name).toBe("alexnet-2012");
   });
 
   test("none: the first difference from the nearest", () => {
@@ -66,7 +66,7 @@ describe("which network", () => {
     tensors.set("features.6.bias", tensor(384));
     tensors.set("extra.weight", tensor(3));
     expect(() => matchNetwork(file)).toThrow(/extra.weight of 3 is one tensor too many$/);
-    expect(() => matchNetwork(shapes("small", 10), "alexnet")).toThrow(
+    expect(() => matchNetwork(shapes("small", 10), findNetwork("alexnet"))).toThrow(
       /fit not alexnet: conv1.weight is 16×3×5×5 and conv1.weight should be 96×3×11×11$/,
     );
     expect(() => matchNetwork(fileOf({ place: "", tensors: new Map() }))).toThrow(/there are no more tensors/);

@@ -2,7 +2,7 @@
 import { add } from "../../engine/ops/add.ts";
 import { ShapeError, UsageError } from "../../errors.ts";
 import { show } from "../../options.ts";
-import { flatten, type Block, type Layer, type Rows } from "../layer.ts";
+import { flatten, type Block, type Rows } from "../layer.ts";
 import type { Kinds } from "./kinds.ts";
 
 /**
@@ -12,6 +12,10 @@ import type { Kinds } from "./kinds.ts";
  */
 export function residual(name: string, body: Rows, shortcut: Rows = []): Block {
   if (typeof name !== "string") throw new UsageError(`residual: the name is ${show(name)}, must be a text`);
+  for (const [branch, rows] of Object.entries({ body, shortcut })) {
+    if (!Array.isArray(rows))
+      throw new UsageError(`residual ${name}: ${branch} is ${show(rows)}, must be a list of layers`);
+  }
   const branches = { body: flatten(body), shortcut: flatten(shortcut) };
   if (branches.body.length === 0) throw new UsageError(`residual ${name}: the body has no layers`);
   return {
@@ -26,6 +30,5 @@ export function residual(name: string, body: Rows, shortcut: Rows = []): Block {
 }
 
 export const blockKinds: Kinds = {
-  residual: ({ name, body, shortcut }: { name: string; body: Layer[]; shortcut: Layer[] }) =>
-    residual(name, body, shortcut),
+  residual: ({ name, body, shortcut }: { name: string; body: Rows; shortcut?: Rows }) => residual(name, body, shortcut),
 };

@@ -3,6 +3,7 @@ import { basename, extname } from "node:path";
 import { oneLine, UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { toNpy } from "../../io/npy.ts";
+import { networkMetadata } from "../../net/definition.ts";
 import { leaves, place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
 import { checkOptions, type OptionKinds } from "../../options.ts";
@@ -92,7 +93,11 @@ async function writePlain(path: string, stem: string, checkpoint: Checkpoint, ne
   await writeSafetensors(
     path,
     stored.map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.numbers(name, shape) })),
-    { format: EXPORT_FORMAT, mean: isImage ? "image" : colours.join(), ...metadataOf(checkpoint, network, subtract) },
+    {
+      ...{ format: EXPORT_FORMAT, mean: isImage ? "image" : colours.join() },
+      ...metadataOf(checkpoint, network, subtract),
+      ...networkMetadata(network),
+    },
   );
   if (!isImage) return [];
   const { record } = network;

@@ -11,6 +11,8 @@ import { CheckpointError, oneLine, UsageError } from "../../errors.ts";
 import { openFile } from "../../io/bytes.ts";
 import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
+import { networkIn } from "../../net/definition.ts";
+import { openNetwork } from "../../net/network_file.ts";
 import { checkOptions, type OptionKinds } from "../../options.ts";
 import { namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { suggest } from "../../suggest.ts";
@@ -112,7 +114,7 @@ export async function importWeights(options: ImportOptions, progress: Progress =
       throw new UsageError(`${path} is a checkpoint of this program: use it as it is, with --model ${path}`);
     }
     const own = isOwn(file) ? file.metadata : undefined;
-    const match = matchNetwork(file, options.model ?? own?.["network"]);
+    const match = matchNetwork(file, await networkOf(options.model, own));
     const { network, classes } = match;
     const preprocessing = await choosePreprocessing(options, file);
     const mean = meanImage(preprocessing, network.record);
@@ -141,6 +143,13 @@ export async function importWeights(options: ImportOptions, progress: Progress =
   } finally {
     await file.close();
   }
+}
+
+/** What a person says, or what the file does: in it this program wrote which network it has. */
+async function networkOf(model: string | undefined, own: WeightFile["metadata"] | undefined) {
+  if (model !== undefined) return openNetwork(model);
+  // Only a person names files whose code is run.
+  return own && networkIn(own, "the network in the file");
 }
 
 async function locate(file: string, progress: Progress): Promise<string> {

@@ -6,7 +6,7 @@ import { closeSets, openSets } from "../../data/select.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
 import { oneLine, UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
-import { findNetwork } from "../../net/networks.ts";
+import { openNetwork } from "../../net/network_file.ts";
 import type { Augmentation, Network } from "../../net/recipe.ts";
 import { checkOptions, type OptionKinds } from "../../options.ts";
 import { drawSheet, WIDTH } from "../../pictures/contact_sheet.ts";
@@ -89,8 +89,8 @@ export async function look(
   const [data = null, val = null] = [options.data, options.val];
   const sets = await openSets({ data, val, holdOut: 0, seed: 0 }, progress);
   try {
-    const network = findNetwork(options.model ?? (await suitedModel(data, sets.train)));
-    const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network.name, data, val);
+    const network = await openNetwork(options.model ?? (await suitedModel(data, sets.train)));
+    const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network, data, val);
     const backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
     try {
       const onProgress = (done: number, total: number) => {

@@ -1,22 +1,23 @@
 import { bold, count, print, printJson, table } from "../../cli/terminal.ts";
 import { number, verb } from "../../cli/verb.ts";
 import { size } from "../../engine/tensor.ts";
-import { place, type PlacedLayer } from "../../net/model.ts";
-import { findNetwork, networks } from "../../net/networks.ts";
+import { leaves, place, type PlacedLayer } from "../../net/model.ts";
+import { openNetwork } from "../../net/network_file.ts";
+import { networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
 
 export default verb({
   name: "models",
   description: "List the networks, or print one layer by layer",
   args: {
-    name: { type: "positional", required: false, description: "A network" },
+    name: { type: "positional", required: false, description: "A network, or a .ts or .json file that defines one" },
     classes: { type: "string", description: "With so many classes", valueHint: "N" },
   },
   prints: () => true,
   async run(args) {
     const classes = number("classes", args.classes);
     if (args.name === undefined) list(args.json === true, classes);
-    else show(findNetwork(args.name), args.json === true, classes);
+    else show(await openNetwork(args.name), args.json === true, classes);
     return 0;
   },
 });
@@ -26,8 +27,9 @@ interface Sums {
   readonly multiplyAdds: number;
 }
 
-function parametersOf({ parameters }: PlacedLayer): number {
-  return parameters.reduce((sum, { shape }) => sum + size(shape), 0);
+function parametersOf(placed: PlacedLayer): number {
+  const all = leaves([placed]).flatMap(({ parameters }) => parameters);
+  return all.reduce((sum, { shape }) => sum + size(shape), 0);
 }
 
 function sumsOf(layers: readonly PlacedLayer[]): Sums {
@@ -35,6 +37,23 @@ function sumsOf(layers: readonly PlacedLayer[]): Sums {
     parameters: layers.reduce((sum, layer) => sum + parametersOf(layer), 0),
     multiplyAdds: layers.reduce((sum, { multiplyAdds }) => sum + multiplyAdds, 0),
   };
+}
+
+/** A layer, and what it is in: block1.body, "" for the network itself. */
+interface Listed {
+  readonly placed: PlacedLayer;
+  readonly within: string;
+  readonly depth: number;
+}
+
+/** All layers, those of a block after it. */
+function listed(layers: readonly PlacedLayer[], within = "", depth = 0): Listed[] {
+  return layers.flatMap((placed) => {
+    const { layer, branches } = placed;
+    const names = "branches" in layer ? Object.keys(layer.branches) : [];
+    const inside = branches.flatMap((row, i) => listed(row, `${layer.name}.${names[i]}`, depth + 1));
+    return [{ placed, within, depth }, ...inside];
+  });
 }
 
 function list(json: boolean, classes: number | undefined): void {
@@ -66,11 +85,12 @@ function show(network: Network, json: boolean, classes = network.classes): void 
   const layers = place(network, classes);
   const sums = sumsOf(layers);
   if (json) {
-    for (const placed of layers) {
+    for (const { placed, within } of listed(layers)) {
       const { layer, input, output, multiplyAdds } = placed;
       printJson({
         kind: layer.kind,
         name: layer.name,
+        ...(within !== "" && { within }),
         settings: layer.settings,
         input,
         output,
@@ -84,8 +104,8 @@ function show(network: Network, json: boolean, classes = network.classes): void 
   print(`${bold(network.name)}: ${network.about}`);
   const head = ["layer", "", "settings", "output", "parameters", "multiply-adds"];
   const first = ["", "input", "", shape([3, network.crop, network.crop]), "", ""];
-  const body = layers.map((placed) => [
-    placed.layer.name,
+  const body = listed(layers).map(({ placed, depth }) => [
+    "  ".repeat(depth) + placed.layer.name,
     placed.layer.kind,
     placed.layer.settings,
     shape(placed.output),

@@ -5,7 +5,6 @@ import { formatOf } from "../../data/header.ts";
 import { AlexNetError } from "../../errors.ts";
 import { replaceFile, readPlainFile } from "../../io/files.ts";
 import { firstConvolution, place } from "../../net/model.ts";
-import { findNetwork } from "../../net/networks.ts";
 import type { Network, Schedule } from "../../net/recipe.ts";
 import { checkOptions } from "../../options.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
@@ -17,7 +16,7 @@ import { inWords } from "../../runs/augment_words.ts";
 import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
-import type { TrainConfig } from "../../runs/settings.ts";
+import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { count, duration, percent, plural } from "../../words.ts";
 
@@ -49,7 +48,7 @@ export async function report(options: ReportOptions): Promise<string[]> {
 /** Writes report.html. @returns its path. @throws AlexNetError when a file of the run is damaged or can't be written */
 export async function writeReport(run: Run): Promise<string> {
   const [config, start, history] = [run.readConfig(), run.readStart(), readHistory(run)];
-  const network = findNetwork(config.network);
+  const network = networkOf(config);
   const charts = chartsOf(curvesOf(history, start), LIGHT).map(async (chart, i) => ({
     name: chart.name,
     svg: await chartSvg(chart, CHART.width, CHART.height, `chart${i}`),

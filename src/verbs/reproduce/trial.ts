@@ -6,6 +6,7 @@ import { closeSets, openSets } from "../../data/select.ts";
 import type { DeviceOptions } from "../../devices/open.ts";
 import { AlexNetError, UsageError } from "../../errors.ts";
 import { means } from "../../inference/scores.ts";
+import { findNetwork } from "../../net/networks.ts";
 import { given } from "../../options.ts";
 import { makeConfig, type TrainOptions } from "../../runs/config.ts";
 import { readHistory } from "../../runs/history.ts";
@@ -186,7 +187,7 @@ export function raceLength(most: number, train: number, val: number): { epochs: 
 
 function configOf(options: TrainOptions & { readonly model: string }): TrainConfig {
   const [data, val] = [options.data, options.val].map((path) => (path === undefined ? null : locate(path)));
-  return makeConfig(options, options.model, data!, val!);
+  return makeConfig(options, findNetwork(options.model), data!, val!);
 }
 
 /** @throws UsageError when a run that is there is of other data, or of another length */

@@ -14,11 +14,14 @@ import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
 import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../../errors.ts";
 import { lockFolder, type Lock } from "../../io/lock.ts";
+import { defineNetwork } from "../../net/definition.ts";
 import { checkFit, fittingBatch, type Work } from "../../net/fit.ts";
 import { learningLayers } from "../../net/layer_names.ts";
 import { Model } from "../../net/model.ts";
+import { openNetwork } from "../../net/network_file.ts";
 import { findNetwork } from "../../net/networks.ts";
 import { uploadMean } from "../../net/passes.ts";
+import type { Network } from "../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
 import { Sgd } from "../../net/sgd.ts";
 import { checkOptions } from "../../options.ts";
@@ -44,7 +47,7 @@ import {
 import { divisionOf, keepImages, requireData } from "../../runs/recorded.ts";
 import type { Means, StartRecord } from "../../runs/records.ts";
 import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
-import type { TrainConfig } from "../../runs/settings.ts";
+import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { restore } from "../../training/restore.ts";
@@ -205,7 +208,7 @@ function memoryError(error: DeviceMemoryError, task: Task, backend: Backend): De
 
 function workOf({ config, sets, ranks }: Task): Work {
   return {
-    network: findNetwork(config.network),
+    network: networkOf(config),
     classes: sets.train.classes.length,
     kind: "training",
     frozen: config.freeze,
@@ -221,7 +224,7 @@ function goOn({ path }: Run): string {
 
 async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const { config, whole, sets, folder, report, watchers, ranks, signal } = task;
-  const network = findNetwork(config.network);
+  const network = networkOf(config);
   const { classes } = sets.train;
   const batch = batchOf(config, sets);
   const share = shareFor(config, batch, ranks);
@@ -350,25 +353,29 @@ interface Start {
 }
 
 /** What can be said before the data are seen, and is wrong or right already: with any network, if none was named. */
-function firstConfig(options: TrainOptions): TrainConfig {
+async function firstConfig(options: TrainOptions): Promise<TrainConfig> {
   if (options.allowChangedData) throw new UsageError("--allow-changed-data is for --resume");
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
   const source = options.from === undefined ? undefined : sourceOf(options.from);
-  if (source && options.model !== undefined && findNetwork(options.model).name !== source.network.name) {
-    throw new UsageError(
-      `--model ${options.model}: ${source.path} has weights of ${source.network.name}; leave one out`,
-    );
+  const said = options.model === undefined ? undefined : await networkNamed(options.model);
+  if (source && said && said.name !== source.network.name) {
+    throw new UsageError(`--model ${said.name}: ${source.path} has weights of ${source.network.name}; leave one out`);
   }
-  const model = source?.network.name ?? findNetwork(options.model ?? "alexnet").name;
-  return makeConfig({ ...options, ...(source && { from: resolve(source.path) }) }, model, data, val);
+  const network = source?.network ?? said ?? findNetwork("alexnet");
+  return makeConfig({ ...options, ...(source && { from: resolve(source.path) }) }, network, data, val);
+}
+
+async function networkNamed(model: NonNullable<TrainOptions["model"]>): Promise<Network> {
+  return typeof model === "string" ? openNetwork(model) : defineNetwork(model);
 }
 
 /** What was not said, chosen for the data: the network, and the rate for their number of classes. */
 async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Dataset): Promise<TrainConfig> {
   if (given.from !== null) return fineTuning(options, given, set);
-  const model = options.model ?? (await suitedModel(given.data, set));
-  const config = makeConfig(options, findNetwork(model).name, given.data, given.val);
+  const network =
+    options.model === undefined ? findNetwork(await suitedModel(given.data, set)) : await networkNamed(options.model);
+  const config = makeConfig(options, network, given.data, given.val);
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 

@@ -22,7 +22,7 @@ export function networkGraph({ layers, stored, mean, logits }: GraphOptions): Gr
   const builder = new Builder(stored);
   const [, height, width] = layers[0]!.input;
   builder.constants.set("mean", { shape: [1, 3, height, width], data: mean });
-  const x = builder.row(layers, builder.add("Sub", [INPUT, "mean"]));
+  const x = builder.flat(builder.row(layers, builder.add("Sub", [INPUT, "mean"])));
   const output = logits ? "logits" : "probabilities";
   if (logits) builder.nodes.push({ op: "Identity", inputs: [x], output });
   else builder.nodes.push({ op: "Softmax", inputs: [x], output, attributes: { axis: 1 } });

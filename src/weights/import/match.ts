@@ -7,7 +7,7 @@ import { CheckpointError, UsageError } from "../../errors.ts";
 import { brief, damaged } from "../../io/foreign.ts";
 import { flatten, type LayerOptions, type ParameterSpec } from "../../net/layer.ts";
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
-import { findNetwork, networks } from "../../net/networks.ts";
+import { networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
 import { byNames, candidatesOf, type Candidate } from "./candidates.ts";
 import { anObject } from "./dictionary.ts";
@@ -31,19 +31,19 @@ export interface Match {
 }
 
 /**
- * @param wanted the network's name, where a person or the file says it
+ * @param wanted the network, where a person or the file says it
  * @throws CheckpointError when no tensors fit any network, or the one that is wanted
  * @throws UsageError when they fit several
  */
-export function matchNetwork(file: WeightFile, wanted?: string): Match {
-  const among = wanted === undefined ? networks : [findNetwork(wanted)];
+export function matchNetwork(file: WeightFile, wanted?: Network): Match {
+  const among = wanted === undefined ? networks : [wanted];
   const tries = candidatesOf(file).map((candidate) => among.map((network) => fit(network, candidate)));
   const byOrder = tries.map((attempts) => attempts.filter(({ match }) => match)).filter(({ length }) => length > 0);
   const byName = byOrder
     .map((attempts) => attempts.filter(({ hasNames }) => hasNames))
     .filter(({ length }) => length > 0);
   const [first, ...rest] = byName.length > 0 ? byName : byOrder;
-  if (!first) throw new CheckpointError(damaged(file.path, noMatch(file, tries.flat(), wanted)).message);
+  if (!first) throw new CheckpointError(damaged(file.path, noMatch(file, tries.flat(), wanted?.name)).message);
   const fits = first.filter(({ network }) => hasLayers(network, file));
   if (fits.length === 0) {
     const said = file.layers!.map(({ name, lrn }) => (lrn ? `${name} (${lrnText(lrn)})` : name)).join(", ");

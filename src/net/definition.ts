@@ -1,0 +1,295 @@
+/**
+ * Networks as data: what JSON has of one, and the way back. A checkpoint and a run carry this, so that they are complete
+ * where this program has no network of that name; it may be a stranger's, and nothing of it is run.
+ */
+import { openCounting } from "../engine/counting.ts";
+import { openReference } from "../engine/reference.ts";
+import { Tape } from "../engine/tape.ts";
+import { checkedSize, size } from "../engine/tensor.ts";
+import { AlexNetError, oneLine, ShapeError, UsageError } from "../errors.ts";
+import { show } from "../options.ts";
+import { isRecord, number, rule, TEXT, type RulesOf } from "../rules.ts";
+import { suggest } from "../suggest.ts";
+import { flatten, type Layer } from "./layer.ts";
+import { kinds } from "./layers/index.ts";
+import { leaves, Model, place, titleOf, type PlacedLayer } from "./model.ts";
+import { findNetwork, networks } from "./networks.ts";
+import { NO_AUGMENTATION, type Network, type Recipe } from "./recipe.ts";
+import { RECIPE_RULES } from "./recipe_rules.ts";
+
+/** A number of outputs or filters that is the number of classes. */
+const CLASSES = "classes";
+
+/** A layer: its kind, name and options, and of a block its branches as lists. */
+export interface LayerJson {
+  readonly kind: string;
+  readonly [setting: string]: string | number | readonly LayerJson[];
+}
+
+export interface NetworkJson extends Omit<Network, "layers"> {
+  readonly layers: readonly LayerJson[];
+}
+
+/** What a network is made of when a person writes it down; what is left out is as `complete` says. */
+export type NetworkDraft = Pick<Network, "crop" | "layers"> &
+  Partial<Omit<Network, "recipe">> & { readonly recipe?: RecipeDraft };
+type RecipeDraft = Partial<Omit<Recipe, "augmentation">> & { readonly augmentation?: Partial<Recipe["augmentation"]> };
+
+/** What JSON has of a network. @throws UsageError when it has layers that this program doesn't know, or makes no sense */
+export function networkToJson(network: Network): NetworkJson {
+  const { name, about, crop, record, classes, recipe } = network;
+  const layersFor = (classes: number) => flatten(network.layers(classes)).map(layerToJson);
+  const layers = withClasses(layersFor(classes), layersFor(classes + 1), classes, name) as LayerJson[];
+  const json = { name, about, crop, record, classes, recipe, layers };
+  networkFromJson(json, name);
+  return json;
+}
+
+function layerToJson(layer: Layer): LayerJson {
+  const { kind, name, options } = layer;
+  if (!Object.hasOwn(kinds, kind)) {
+    throw new UsageError(`${titleOf(layer)} is no layer of this program: a network is made of those in \`layers\``);
+  }
+  const branches = "branches" in layer ? layer.branches : {};
+  return {
+    kind,
+    ...(name !== "" && { name }),
+    ...Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)),
+    ...Object.fromEntries(Object.entries(branches).map(([branch, row]) => [branch, row.map(layerToJson)])),
+  };
+}
+
+/** A network for `classes` classes, with `CLASSES` wherever it differs from that for one class more. */
+function withClasses(few: unknown, more: unknown, classes: number, where: string): unknown {
+  if (few === classes && more === classes + 1) return CLASSES;
+  if (Array.isArray(few) && Array.isArray(more) && few.length === more.length) {
+    return few.map((each, i) => withClasses(each, more[i], classes, where));
+  }
+  if (isRecord(few) && isRecord(more) && Object.keys(few).join() === Object.keys(more).join()) {
+    return Object.fromEntries(
+      Object.entries(few).map(([key, each]) => [key, withClasses(each, more[key], classes, where)]),
+    );
+  }
+  if (few === more) return few;
+  throw new UsageError(
+    `${where}: its layers depend on the number of classes otherwise than by having as many outputs, ` +
+      `${oneLine(show(few))} for ${classes} and ${oneLine(show(more))} for ${classes + 1}: that can't be written down`,
+  );
+}
+
+/** How a file of weights says which network they are of: by name and, if it can be written down, as JSON. */
+export function networkMetadata(network: Network): Readonly<Record<string, string>> {
+  const { name } = network;
+  return { network: name, ...(isKnown(network) && { definition: JSON.stringify(networkToJson(network)) }) };
+}
+
+/** Whether all its layers are this program's. */
+function isKnown(network: Network): boolean {
+  return leaves(place(network)).every(({ layer }) => Object.hasOwn(kinds, layer.kind));
+}
+
+/**
+ * The network of a file of weights, of any age: those of earlier versions have only a name.
+ * @throws UsageError when this program has none of that name, or what is written makes no sense
+ */
+export function networkIn(metadata: Readonly<Record<string, string>>, where: string): Network {
+  const { network: name = "", definition } = metadata;
+  if (definition === undefined) return findNetwork(name);
+  const own = networks.find((network) => network.name === name);
+  if (own && JSON.stringify(networkToJson(own)) === definition) return own;
+  const network = networkFromJson(parse(definition, where), where);
+  if (network.name === name) return network;
+  throw new UsageError(`${where}: the weights are of ${show(oneLine(name))}, the network is ${network.name}`);
+}
+
+function parse(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`${where}: it is not JSON`, { cause: error });
+  }
+}
+
+/** Larger ones can't be a stranger's mistake; images of this side take 50 MB each. */
+const MAX_SIDE = 4096;
+const MAX_LAYERS = 10_000;
+const MAX_DEPTH = 16;
+/** The name becomes part of a folder's. */
+const NAME = /^\w[\w.-]{0,63}$/;
+
+const RULES: RulesOf<Omit<NetworkJson, "recipe" | "layers">> = {
+  name: rule((value) => typeof value === "string" && NAME.test(value), "letters, digits, and . _ - between them"),
+  about: TEXT,
+  crop: number(
+    (value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE,
+    `a whole number up to ${MAX_SIDE}`,
+  ),
+  record: number(
+    (value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE,
+    `a whole number up to ${MAX_SIDE}`,
+  ),
+  classes: number((value) => Number.isInteger(value) && value >= 2, "a whole number from 2 on"),
+};
+
+/**
+ * A network of what JSON has of it.
+ * @param where what it is of, for errors
+ * @throws UsageError that says which layer is wrong, and why
+ */
+export function networkFromJson(json: unknown, where: string): Network {
+  const at = where === "" ? "" : `${where}: `;
+  if (!isRecord(json)) throw new UsageError(`${at}${oneLine(show(json))}: must be a network: an object with layers`);
+  const { recipe, layers } = json;
+  checkFields(at, "", json, RULES, [...Object.keys(RULES), "recipe", "layers"]);
+  const { name, about, crop, record, classes } = json as unknown as NetworkJson;
+  if (crop > record) throw new UsageError(`${at}crop ${crop}: can't be larger than record, ${record}`);
+  if (!isRecord(recipe)) throw new UsageError(`${at}recipe ${oneLine(show(recipe))}: must be an object`);
+  checkFields(at, "recipe: ", recipe, RECIPE_RULES, Object.keys(RECIPE_RULES));
+  if (!Array.isArray(layers) || layers.length === 0) throw new UsageError(`${at}layers: must be a list of them`);
+  const network: Network = {
+    ...{ name, about, crop, record, classes },
+    recipe: recipe as unknown as Recipe,
+    layers: (classes) => readLayers(layers, where, classes),
+  };
+  checkPlaced(place(network, classes, where), classes, at);
+  return network;
+}
+
+function checkFields<T>(
+  at: string,
+  part: string,
+  json: Readonly<Record<string, unknown>>,
+  rules: RulesOf<T>,
+  known: readonly string[],
+): void {
+  const unknown = Object.keys(json).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw new UsageError(
+      `${at}${part}there is no "${oneLine(unknown)}"${suggest(unknown, known)}; there are ${known.join(", ")}`,
+    );
+  }
+  for (const [key, problemOf] of Object.entries<(value: unknown) => string | undefined>(rules)) {
+    const problem = json[key] === undefined ? " is missing" : problemOf(json[key]);
+    if (problem !== undefined) throw new UsageError(`${at}${part}${key}${problem}`);
+  }
+}
+
+function readLayers(list: readonly unknown[], where: string, classes: number, depth = 0): Layer[] {
+  if (list.length > MAX_LAYERS) throw new UsageError(`${where}: ${list.length} layers; there can be ${MAX_LAYERS}`);
+  if (depth > MAX_DEPTH) throw new UsageError(`${where}: blocks in blocks, more than ${MAX_DEPTH} deep`);
+  return list.map((json, i) => readLayer(json, `${where}: layer ${i + 1}`.replace(/^: /, ""), classes, depth));
+}
+
+function readLayer(json: unknown, where: string, classes: number, depth: number): Layer {
+  if (!isRecord(json)) {
+    throw new UsageError(`${where}: ${oneLine(show(json))}: must be a layer, such as {"kind": "relu"}`);
+  }
+  const { kind, ...settings } = json;
+  const make = typeof kind === "string" && Object.hasOwn(kinds, kind) ? kinds[kind] : undefined;
+  if (!make) {
+    const names = Object.keys(kinds);
+    const near = typeof kind === "string" ? suggest(kind, names) : "";
+    throw new UsageError(
+      `${where}: there is no layer of the kind ${oneLine(show(kind))}${near}; there are ${names.join(", ")}`,
+    );
+  }
+  const made = Object.entries(settings).map(([key, value]) => {
+    if (Array.isArray(value)) return [key, readLayers(value, `${where}, ${key}`, classes, depth + 1)];
+    return [key, value === CLASSES && key !== "name" ? classes : value];
+  });
+  const layer = makeLayer(make as Make, Object.fromEntries(made), where);
+  const known = ["name", ...Object.keys(layer.options), ...("branches" in layer ? Object.keys(layer.branches) : [])];
+  const unknown = Object.keys(settings).find((key) => !known.includes(key));
+  if (unknown === undefined) return layer;
+  throw new UsageError(
+    `${where}, ${titleOf(layer)}: there is no setting "${oneLine(unknown)}"${suggest(unknown, known)}`,
+  );
+}
+
+type Make = (made: Readonly<Record<string, unknown>>) => Layer;
+
+function makeLayer(make: Make, made: Readonly<Record<string, unknown>>, where: string): Layer {
+  try {
+    return make(made);
+  } catch (error) {
+    if (!(error instanceof AlexNetError)) throw error;
+    throw new UsageError(`${where}: ${oneLine(error.message)}`, { cause: error });
+  }
+}
+
+/** @throws UsageError for parameters that have no shape or one name, and another number of outputs than classes */
+function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string): void {
+  const names = new Set<string>();
+  for (const { layer, parameters, state } of leaves(layers)) {
+    for (const { name, shape } of [...parameters, ...state]) {
+      try {
+        checkedSize(name, shape);
+      } catch (error) {
+        throw new UsageError(`${at}${titleOf(layer)}: ${(error as Error).message}`, { cause: error });
+      }
+      if (names.has(name)) throw new UsageError(`${at}two layers have a ${name}: give each layer a name of its own`);
+      names.add(name);
+    }
+  }
+  const last = layers.at(-1)!.output;
+  if (names.size === 0) throw new UsageError(`${at}none of its layers learns anything`);
+  if (size(last) === classes) return;
+  throw new UsageError(
+    `${at}what comes out is ${last.join("×")}: must be as many numbers as there are classes, ${classes}`,
+  );
+}
+
+/**
+ * The usual things that a person leaves out of a network: records of the size of the crops, two classes (the data's
+ * number counts; it is what the rate is chosen for), and a recipe of 30 epochs with momentum, weight decay and a cosine.
+ */
+export function complete(draft: NetworkDraft, name: string): Network {
+  const { augmentation, ...recipe } = draft.recipe ?? {};
+  const crops = draft.record !== undefined && draft.record > draft.crop;
+  return {
+    ...{ name, about: "", record: draft.crop, classes: 2 },
+    ...draft,
+    recipe: {
+      ...{ batch: 64, epochs: 30, schedule: { kind: "cosine", rate: 0.01 }, momentum: 0.9, decay: 0.0005 },
+      ...{ biasRate: 1, biasDecay: true },
+      ...recipe,
+      augmentation: { ...NO_AUGMENTATION, ...(augmentation ?? { crop: crops, mirror: true }) },
+    },
+  };
+}
+
+/**
+ * A network of one's own.
+ * @param draft its layers, as a function or as JSON has them, the side of its images, and what is not as `complete` has it
+ * @param where what it is of, for errors
+ * @throws UsageError that says which layer is wrong, and why
+ */
+export function defineNetwork(draft: NetworkDraft | Partial<NetworkJson>, name = "network", where = name): Network {
+  if (!isRecord(draft)) throw new UsageError(`${where}: ${show(draft)}: must be a network: an object with layers`);
+  return tryDefine(where, () => {
+    const whole = complete(draft as NetworkDraft, name);
+    const json = typeof whole.layers === "function" ? networkToJson(whole) : whole;
+    const network = networkFromJson(json, where);
+    dryRun(network);
+    return network;
+  });
+}
+
+function tryDefine(where: string, work: () => Network): Network {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof UsageError || error instanceof ShapeError)) throw error;
+    const message = error.message.startsWith(where) ? error.message : `${where}: ${error.message}`;
+    throw new UsageError(message, { cause: error });
+  }
+}
+
+/** A forward pass without arithmetic: ops say what doesn't fit. @throws ShapeError */
+function dryRun(network: Network): void {
+  const backend = openCounting(openReference());
+  const model = new Model(network, backend);
+  const tape = new Tape(backend);
+  model.forward(tape.allocate([3, network.crop, network.crop, 1]));
+  tape.release();
+}

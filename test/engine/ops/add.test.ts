@@ -1,0 +1,31 @@
+import { expect, test } from "bun:test";
+import { add } from "../../../src/engine/ops/add.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { seedGradient, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
+
+const cases: OpCase[] = [[1], [3, 5], [2, 3, 1, 7], [67, 3]].map((shape) => ({
+  title: shape.join(" × "),
+  inputs: { a: shape, b: shape },
+  op: ({ a, b }) => add(a!, b!),
+}));
+
+testOp("add", cases, 1e-7);
+// One more than 65,535 workgroups of 64 hold.
+const large = [65_535 * 64 + 1];
+testOnBackends("add", [{ ...cases[0]!, title: "a folded grid", inputs: { a: large, b: large } }], 1e-7);
+
+test("a tensor added to itself gets the gradient twice", async () => {
+  const tape = new Tape(openReference());
+  const x = tape.input([2], Float32Array.of(1, -3), { requiresGrad: true });
+  const y = add(x, x).keep();
+  tape.backward(seedGradient(y, Float32Array.of(1, 10)));
+  expect(await y.read()).toEqual(Float32Array.of(2, -6));
+  expect(await x.grad!.read()).toEqual(Float32Array.of(2, 20));
+});
+
+test("shapes must be alike", () => {
+  const tape = new Tape(openReference());
+  const [a, b] = [tape.input([2, 3], new Float32Array(6)), tape.input([3, 2], new Float32Array(6))];
+  expect(() => add(a, b)).toThrow("add: 2 × 3 and 3 × 2: must be of one shape");
+});
