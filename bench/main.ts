@@ -3,6 +3,7 @@ import type { ArgsDef, CommandDef } from "citty";
 import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
 import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";
 import { UsageError } from "../src/errors.ts";
+import { openNetwork } from "../src/net/network_file.ts";
 import { findNetwork } from "../src/net/networks.ts";
 import { suggest } from "../src/suggest.ts";
 import { Bench, type Limits, type Listener } from "./bench.ts";
@@ -78,7 +79,7 @@ const command = verb({
     if (args.ranks !== undefined) throw new UsageError("--ranks is for bench scale");
     const chosen = args.suite === undefined ? suites : [findSuite(args.suite)];
     const isTour = args.suite === undefined || args.quick === true;
-    const named = args.model === undefined ? undefined : findNetwork(args.model);
+    const named = args.model === undefined ? undefined : await openNetwork(args.model);
     const batches = args.batch?.split(",").map(batchSize);
     const longest = number("longest", args.longest);
     if (longest !== undefined && !(longest > 0)) throw new UsageError(`--longest ${longest}: must be above 0`);

@@ -26,6 +26,14 @@ export { sgd, type SgdOptions } from "./engine/ops/sgd.ts";
 export { softmaxCrossEntropy, type CrossEntropy } from "./engine/ops/softmax_cross_entropy.ts";
 
 export * as layers from "./net/layers/index.ts";
+export {
+  defineNetwork,
+  networkFromJson,
+  networkToJson,
+  type NetworkDraft,
+  type NetworkJson,
+} from "./net/definition.ts";
+export { openNetwork } from "./net/network_file.ts";
 export { Model, place, type PlacedLayer } from "./net/model.ts";
 export { findNetwork, networks } from "./net/networks.ts";
 export type { Network, Recipe, Schedule } from "./net/recipe.ts";

@@ -42,7 +42,11 @@ export default verb({
       description: 'A JSON file: how much more often the images of a class are seen, {"cat": 2}',
       valueHint: "FILE",
     },
-    model: { type: "string", description: "What `bun run models` lists", valueHint: "NAME" },
+    model: {
+      type: "string",
+      description: "What `bun run models` lists, or a .ts or .json file that defines a network",
+      valueHint: "NAME",
+    },
     from: {
       type: "string",
       description: "Begin with the weights of a run or checkpoint; for other classes its last layer is new",
