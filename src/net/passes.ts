@@ -7,7 +7,7 @@ import { Tensor } from "../engine/tensor.ts";
 import { Purpose, streamKey } from "../random.ts";
 import type { Pass } from "./layers.ts";
 import type { Model } from "./model.ts";
-import type { Sgd } from "./sgd.ts";
+import type { Optimizer } from "./optimizer.ts";
 
 /** Decoded images on their way to the device. */
 export interface Images {
@@ -67,10 +67,10 @@ export interface StepResult {
  * Forward, backward, update. All of it is queued when this returns, so that the next step can be queued behind it;
  * resolves when the device has done it.
  */
-export async function trainingStep(model: Model, sgd: Sgd, mean: Tensor, step: Step): Promise<StepResult> {
+export async function trainingStep(model: Model, optimizer: Optimizer, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);
   const learnt = learn(tape, model, mean, step);
-  sgd.step(step.rateOf);
+  optimizer.step(step.rateOf);
   const results = readResult(learnt);
   tape.release();
   return results;

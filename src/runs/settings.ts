@@ -3,6 +3,7 @@
  * config.json of a run, which may be a stranger's.
  */
 import { oneLine, UsageError } from "../errors.ts";
+import { DEFAULT_OPTIMIZER, optimizerNames } from "../net/optimizers.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import { NO_AUGMENTATION, type Recipe } from "../net/recipe.ts";
 import { show } from "../options.ts";
@@ -11,6 +12,7 @@ import { isAugmentation } from "./augment_option.ts";
 /** Every setting that decides the result of a training: what a run keeps in its config.json. */
 export interface TrainConfig extends Recipe {
   readonly network: string;
+  readonly optimizer: string;
   /** The checkpoint it began with; null for weights that were drawn. */
   readonly from: string | null;
   readonly freeze: readonly string[];
@@ -86,6 +88,7 @@ const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
   epochs: COUNT,
   batch: COUNT,
   schedule: rule(isSchedule, "a schedule with its rates"),
+  optimizer: rule((value) => optimizerNames.includes(value as string), optimizerNames.join(", ")),
   momentum: number((value) => value >= 0 && value < 1, "at least 0 and below 1"),
   decay: FROM_ZERO,
   biasRate: FROM_ZERO,
@@ -104,7 +107,7 @@ export function checkSettings(config: TrainConfig, nameOf: (setting: string) => 
 /** Settings that a run which was begun before there were them does without. */
 const LATER: Partial<TrainConfig> = {
   ...{ from: null, freeze: [], layerRates: {}, fraction: 1, limit: null, balance: 0, weights: null },
-  ...{ split: null, blas: null, threads: null, tune: null },
+  ...{ split: null, blas: null, threads: null, tune: null, optimizer: DEFAULT_OPTIMIZER },
 };
 
 /** The settings in a run's config.json, of any age. @throws UsageError for what makes no sense */

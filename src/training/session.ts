@@ -10,9 +10,9 @@ import { answerTogether } from "../inference/answer_all.ts";
 import { confusionOf, type Answers } from "../inference/answers.ts";
 import { addScores, means, noScores, type Scores } from "../inference/scores.ts";
 import type { Model } from "../net/model.ts";
+import type { Optimizer } from "../net/optimizer.ts";
 import { trainingStep, type Step, type StepResult } from "../net/passes.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
-import type { Sgd } from "../net/sgd.ts";
 import { areAlike, makeAlike } from "../ranks/agreement.ts";
 import type { Ranks } from "../ranks/ranks.ts";
 import { sharedStep, type SharedResult } from "../ranks/shared_step.ts";
@@ -23,7 +23,7 @@ import type { TrainConfig } from "../runs/settings.ts";
 import { saveCheckpoint } from "../weights/checkpoint.ts";
 import type { Report } from "./events.ts";
 
-/** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
+/** Where a training is; together with weights, the optimizer's state and the seed, all that it needs to go on bit for bit. */
 export interface State {
   /** Epochs done, and batches done of the next one. */
   epoch: number;
@@ -69,7 +69,7 @@ export interface Session {
   readonly run: Run;
   readonly config: TrainConfig;
   readonly model: Model;
-  readonly sgd: Sgd;
+  readonly optimizer: Optimizer;
   /** The mean image, here and on the device. */
   readonly mean: Float32Array;
   readonly deviceMean: Tensor;
@@ -135,9 +135,9 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
  * Devices of one kind compute the same updates, bit for bit; of several kinds they drift apart by rounding, and are set
  * alike again before anything is saved.
  */
-async function stayAlike({ ranks, model, sgd, split, report }: Session): Promise<void> {
+async function stayAlike({ ranks, model, optimizer, split, report }: Session): Promise<void> {
   if (await areAlike(ranks, model.parameters)) return;
-  await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+  await makeAlike(ranks, model, optimizer);
   await split?.take();
   report({
     type: "warning",
@@ -261,8 +261,8 @@ function neighboursIncluded({ config, share: { first, count } }: Session): Share
 
 /** Queues a step. */
 function startBatch(session: Session, batch: Batch, batches: number): Pending {
-  const { state, model, sgd, deviceMean } = session;
-  const result = trainingStep(model, sgd, deviceMean, stepOf(session, batch, batches));
+  const { state, model, optimizer, deviceMean } = session;
+  const result = trainingStep(model, optimizer, deviceMean, stepOf(session, batch, batches));
   // If the step before fails, nobody waits for this one, and its own failure is no news.
   result.catch(() => {});
   return { result, valid: batch.valid, batch: ++state.batch, step: ++state.step };
@@ -270,10 +270,10 @@ function startBatch(session: Session, batch: Batch, batches: number): Pending {
 
 /** Does a step with the other ranks; it is queued to its end when this resolves. */
 async function startShared(session: Session, batch: Batch, batches: number): Promise<Pending> {
-  const { config, state, model, sgd, deviceMean, ranks, share, signal } = session;
+  const { config, state, model, optimizer, deviceMean, ranks, share, signal } = session;
   const whole = { images: config.batch, valid: batch.whole!.valid };
   const step = { ...stepOf(session, batch, batches), share, whole, stop: signal?.aborted === true };
-  const { result } = await sharedStep(model, sgd, deviceMean, step, ranks);
+  const { result } = await sharedStep(model, optimizer, deviceMean, step, ranks);
   return { result, valid: whole.valid, batch: ++state.batch, step: ++state.step };
 }
 
@@ -377,13 +377,13 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
 
 /** "last" holds all that is needed to go on, "best" what is needed to use the model. */
 async function save(
-  { run, model, sgd, mean, train, state, report, ranks }: Session,
+  { run, model, optimizer, mean, train, state, report, ranks }: Session,
   which: "last" | "best" = "last",
 ): Promise<void> {
   if (ranks.rank !== 0) return;
   const { classes } = train.dataset;
   const contents = { model, classes, mean, state };
-  if (which === "last") await saveCheckpoint(run.last, { ...contents, velocities: sgd.velocities }, run.previous);
+  if (which === "last") await saveCheckpoint(run.last, { ...contents, optimizer }, run.previous);
   else await saveCheckpoint(run.best, contents);
   report({ type: "saved", path: run[which] });
 }

@@ -18,9 +18,9 @@ import { checkFit, fittingBatch, type Work } from "../../net/fit.ts";
 import { learningLayers } from "../../net/layer_names.ts";
 import { Model } from "../../net/model.ts";
 import { findNetwork } from "../../net/networks.ts";
+import { createOptimizer } from "../../net/optimizers.ts";
 import { uploadMean } from "../../net/passes.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
-import { Sgd } from "../../net/sgd.ts";
 import { checkOptions } from "../../options.ts";
 import {
   agree,
@@ -208,6 +208,7 @@ function workOf({ config, sets, ranks }: Task): Work {
     network: findNetwork(config.network),
     classes: sets.train.classes.length,
     kind: "training",
+    optimizer: config.optimizer,
     frozen: config.freeze,
     // Of a network that is cut a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
@@ -227,10 +228,14 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const share = shareFor(config, batch, ranks);
   checkFit(workOf(task), batch, backend);
   const model = new Model(network, backend, classes.length);
-  const sgd = new Sgd(model, config);
-  const split = config.split === null ? undefined : new SplitModel(model, sgd, config.split, ranks, config.freeze);
+  const optimizerOf = (model: Model) => createOptimizer(model, config);
+  const optimizer = optimizerOf(model);
+  const split =
+    config.split === null
+      ? undefined
+      : new SplitModel({ model, optimizer }, optimizerOf, config.split, ranks, config.freeze);
   // Nothing in a run's folder is changed before all of it was found to be right.
-  const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
+  const from = folder.run && restore(folder.run, config, classes, model, optimizer, folder.warn);
   const weights = classWeights(config, sets.train);
   const isNew = folder.run === undefined;
   const path = await ranks.share(() => (folder.run ?? folder.begin(config.network)).path);
@@ -271,7 +276,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
-    await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
+    await makeAlike(ranks, model, optimizer);
     await split?.take();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
@@ -280,7 +285,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
       run,
       config: { ...config, batch },
       model,
-      sgd,
+      optimizer,
       mean,
       deviceMean,
       state,
