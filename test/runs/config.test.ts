@@ -156,7 +156,7 @@ describe("a resumed run", () => {
     ["an augmentation out of range", { augmentation: { jitter: 7 } }, "augmentation an Object: must be the strengths"],
     ["half a crop", { augmentation: { crop: 0.5 } }, "augmentation an Object: must be the strengths of its parts"],
     ["another cut", { split: "thirds" }, 'split "thirds": must be towers, owt, or null'],
-    ["an unknown optimizer", { optimizer: "magic" }, 'optimizer "magic": must be sgd'],
+    ["an unknown optimizer", { optimizer: "magic" }, 'optimizer "magic": must be '],
     ["half a thread", { threads: 0.5 }, "threads 0.5: must be a whole number above 0"],
     ["layers that are no names", { freeze: [1] }, "freeze an Array: must be a list of layers' names"],
     ["paths that are none", { data: 7 }, "data 7: must be text"],
