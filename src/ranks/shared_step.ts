@@ -4,7 +4,8 @@ import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
-import { learn, readResult, type Step, type StepResult } from "../net/passes.ts";
+import { learn } from "../net/passes.ts";
+import { readResult, type Step, type StepResult } from "../training/step.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
 

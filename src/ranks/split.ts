@@ -9,12 +9,13 @@ import { UsageError } from "../errors.ts";
 import { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { partOf, type Cut, type Stage } from "../net/parts.ts";
-import { imagesOf, loss, passOf, readResult, type LossLabels, type Step } from "../net/passes.ts";
+import { imagesOf, loss, passOf } from "../net/passes.ts";
 import { trainedState } from "../net/state.ts";
+import { readResult, type StepResult } from "../training/step.ts";
+import type { BatchStep, Learner, Wishes } from "../training/stepper.ts";
 import { Exchange } from "./exchange.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
-import type { SharedResult } from "./shared_step.ts";
 
 /** The images that are a rank's. @throws UsageError when there are too few or too many ranks, or the batch can't be divided */
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
@@ -31,26 +32,19 @@ export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Shar
 
 const were = (ranks: number) => (ranks === 1 ? "was one" : `were ${ranks}`);
 
-/** A step of which every rank has its part. */
-export interface PartStep extends Step {
+/** A step of which every rank has its part, and what this rank wishes. */
+export interface PartStep extends BatchStep, Wishes {
   /** The images of the batch that this rank begins with. */
   readonly share: Share;
-  /** The classes of all images of the batch, and how many of them count. */
-  readonly whole: Omit<LossLabels, "smoothing">;
-  /** Whether this rank wants to stop, or to save. */
-  readonly stop: boolean;
-  readonly save: boolean;
 }
 
-export interface PartResult extends SharedResult {
-  /** Whether any rank wants to save. */
-  readonly save: boolean;
-}
+/** The result, and what any rank wishes. */
+export interface PartResult extends StepResult, Wishes {}
 
 export class SplitModel {
   readonly #ranks: Ranks;
-  readonly #whole: Trained;
-  readonly #part: Trained;
+  readonly #whole: Learner;
+  readonly #part: Learner;
   readonly #stages: readonly Stage[];
   /** What happens before each stage, as far as something does. */
   readonly #exchanges: readonly (Exchange | undefined)[];
@@ -60,7 +54,7 @@ export class SplitModel {
    * @throws UsageError when the network can't be cut that way
    */
   constructor(
-    whole: Trained,
+    whole: Learner,
     optimizerOf: (model: Model) => Optimizer,
     cut: Cut,
     ranks: Ranks,
@@ -101,16 +95,16 @@ export class SplitModel {
   }
 
   /** Forward, backward, update; resolves when the update is queued and the result is known. */
-  async step(mean: Tensor, step: PartStep): Promise<PartResult> {
+  async step(step: PartStep): Promise<PartResult> {
+    const { mean, share, whole } = step;
     const { backend } = mean;
     const { model, optimizer } = this.#part;
-    const { share, whole, smoothing } = step;
     const images = whole.labels.length;
     const tapes = this.#stages.map(({ byImages }) => {
       const part = byImages ? { first: share.first, whole: images } : { block: this.#ranks.rank };
       return new Tape(backend, { part });
     });
-    const lossOf = loss(tapes.at(-1)!, { ...whole, ...(smoothing !== undefined && { smoothing }) });
+    const lossOf = loss(tapes.at(-1)!, whole);
     const [pass, inputs, outputs] = [passOf(step), [] as Tensor[], [] as Tensor[]];
     for (const [i, { first, end }] of this.#stages.entries()) {
       const x = i === 0 ? imagesOf(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);
@@ -153,9 +147,4 @@ export class SplitModel {
     const [whole, part] = [this.#whole, this.#part].map(({ model, optimizer }) => trainedState(model, optimizer));
     return whole!.map((tensor, i) => ({ whole: tensor, part: part![i]!, count: size(part![i]!.shape) }));
   }
-}
-
-interface Trained {
-  readonly model: Model;
-  readonly optimizer: Optimizer;
 }

@@ -8,7 +8,6 @@ import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
 import { balancedWeights, namedWeights } from "../../data/sampling.ts";
 import { closeSets, openWhole, reduceSets } from "../../data/select.ts";
-import type { Share } from "../../data/share.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
@@ -22,17 +21,9 @@ import { createOptimizer } from "../../net/optimizers.ts";
 import { uploadMean } from "../../net/passes.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
 import { checkOptions } from "../../options.ts";
-import {
-  agree,
-  describeDevice,
-  fingerprint,
-  makeAlike,
-  RunElsewhere,
-  settingsOf,
-  shareOfBatch,
-} from "../../ranks/agreement.ts";
+import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "../../ranks/agreement.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
-import { shareOfCut, SplitModel } from "../../ranks/split.ts";
+import { openStepper, shareFor } from "../../ranks/steppers.ts";
 import {
   changeConfig,
   makeConfig,
@@ -98,7 +89,7 @@ export async function train(
       const sets = division ? divide(whole, division) : reduceSets(whole, given);
       const config = await ranks.share(async () => {
         const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
-        shareFor(suited, batchOf(suited, sets), ranks);
+        shareFor(suited.split, batchOf(suited, sets), ranks);
         return suited;
       });
       return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
@@ -125,11 +116,6 @@ interface Task {
 /** Images a step. A batch larger than the set would be padding for the most part. */
 function batchOf({ batch }: TrainConfig, { train }: Opened): number {
   return Math.min(batch, train.length);
-}
-
-/** The images of a batch that a rank has. @throws UsageError when the ranks can't share it so */
-function shareFor({ split }: TrainConfig, batch: number, ranks: Ranks): Share {
-  return split === null ? shareOfBatch(batch, ranks) : shareOfCut(split, batch, ranks);
 }
 
 /** The folder of a run, once it is known; it is this training's alone from then on. */
@@ -225,15 +211,11 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const network = findNetwork(config.network);
   const { classes } = sets.train;
   const batch = batchOf(config, sets);
-  const share = shareFor(config, batch, ranks);
   checkFit(workOf(task), batch, backend);
   const model = new Model(network, backend, classes.length);
   const optimizerOf = (model: Model) => createOptimizer(model, config);
   const optimizer = optimizerOf(model);
-  const split =
-    config.split === null
-      ? undefined
-      : new SplitModel({ model, optimizer }, optimizerOf, config.split, ranks, config.freeze);
+  const stepper = openStepper({ model, optimizer }, optimizerOf, { ...config, batch }, ranks);
   // Nothing in a run's folder is changed before all of it was found to be right.
   const from = folder.run && restore(folder.run, config, classes, model, optimizer, folder.warn);
   const weights = classWeights(config, sets.train);
@@ -276,8 +258,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
-    await makeAlike(ranks, model, optimizer);
-    await split?.take();
+    await stepper.begin();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
@@ -293,9 +274,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
       train,
       val,
       watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
-      ranks,
-      share,
-      ...(split && { split }),
+      stepper,
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
