@@ -24,8 +24,9 @@ import { loadWgpu } from "../src/devices/wgpu/library.ts";
 import { replaceFile } from "../src/io/files.ts";
 import { Model } from "../src/net/model.ts";
 import { findNetwork } from "../src/net/networks.ts";
-import { trainingStep, uploadMean } from "../src/net/passes.ts";
+import { uploadMean } from "../src/net/passes.ts";
 import { Sgd } from "../src/net/sgd.ts";
+import { trainingStep } from "../src/training/step.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

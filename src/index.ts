@@ -38,6 +38,7 @@ export { Model, place, type PlacedLayer } from "./net/model.ts";
 export { findNetwork, networks } from "./net/networks.ts";
 export type { Network, Recipe, Schedule } from "./net/recipe.ts";
 export { openCheckpoint, saveCheckpoint, type Checkpoint } from "./weights/checkpoint.ts";
+export type { Optimizer } from "./net/optimizer.ts";
 export { Sgd } from "./net/sgd.ts";
 export { rateAt } from "./net/schedule.ts";
 

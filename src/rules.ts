@@ -21,6 +21,11 @@ export const orNull =
   (value) =>
     value === null ? undefined : other(value);
 
+export const optional =
+  (other: Rule): Rule =>
+  (value) =>
+    value === undefined ? undefined : other(value);
+
 export const TEXT = rule((value) => typeof value === "string", "text");
 export const FLAG = rule((value) => typeof value === "boolean", "true or false");
 export const COUNT = number((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0");

@@ -16,9 +16,9 @@ const ROOMS = [
   "data",
   "pictures",
   "runs",
-  "ranks",
   "inference",
   "training",
+  "ranks",
   "cli",
   "verbs",
 ] as const;

@@ -87,7 +87,7 @@ const CHECKPOINTS: readonly Refusal<Backend>[] = [
     (backend) => save(backend, { mean: new Float32Array(3) }),
   ],
   [
-    'UsageError: saveCheckpoint: there is no option "epoch"; there are model, classes, mean, velocities and state',
+    'UsageError: saveCheckpoint: there is no option "epoch"; there are model, classes, mean, optimizer and state',
     (backend) => save(backend, { epoch: 3 }),
   ],
 ];

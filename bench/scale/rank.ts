@@ -6,12 +6,12 @@ import { openDeviceOf, type DeviceOptions } from "../../src/devices/open.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import { trainingStep } from "../../src/net/passes.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { areAlike } from "../../src/ranks/agreement.ts";
 import { Gradients } from "../../src/ranks/gradients.ts";
 import { openRanks } from "../../src/ranks/ranks.ts";
 import { sharedStep } from "../../src/ranks/shared_step.ts";
+import { trainingStep } from "../../src/training/step.ts";
 import { drawnInput, drawWeights, slowRate } from "../drawn.ts";
 
 /** What each rank is told. */

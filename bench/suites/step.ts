@@ -1,10 +1,11 @@
 /** Whole training steps and forward passes, by the wall clock: from handing over the pixels to having the result. */
 import type { Backend } from "../../src/engine/backend.ts";
+import { probabilities } from "../../src/inference/forward.ts";
 import { checkFit } from "../../src/net/fit.ts";
 import { Model } from "../../src/net/model.ts";
-import { probabilities, trainingStep } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { Sgd } from "../../src/net/sgd.ts";
+import { trainingStep } from "../../src/training/step.ts";
 import type { Entrant, Opened, Piece } from "../bench.ts";
 import { WrongResult } from "../check.ts";
 import type { BenchDevice } from "../devices.ts";

@@ -3,7 +3,7 @@ import { testViews, type ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import { DataError } from "../errors.ts";
-import { probabilities } from "../net/passes.ts";
+import { probabilities } from "./forward.ts";
 import type { Member } from "./loaded_model.ts";
 
 export interface ClassifyOptions {

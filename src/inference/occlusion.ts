@@ -1,7 +1,7 @@
 /** Which part of an image decides: the probability of a class while a square covers one place after another. */
 import { centreView } from "../data/augmentation.ts";
 import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
-import { probabilities } from "../net/passes.ts";
+import { probabilities } from "./forward.ts";
 import type { Member } from "./loaded_model.ts";
 
 /** The square is a fifth as wide as the image: at 224 pixels about what Zeiler & Fergus (2013, §4.2) covered. */

@@ -8,7 +8,7 @@ import { Tape } from "../engine/tape.ts";
 import { checkedSize, size } from "../engine/tensor.ts";
 import { AlexNetError, oneLine, ShapeError, UsageError } from "../errors.ts";
 import { show } from "../options.ts";
-import { isRecord, number, rule, TEXT, type RulesOf } from "../rules.ts";
+import { isRecord, number, rule, TEXT, type Rule, type RulesOf } from "../rules.ts";
 import { suggest } from "../suggest.ts";
 import { flatten, type Layer } from "./layer.ts";
 import { kinds } from "./layers/index.ts";
@@ -168,9 +168,10 @@ function checkFields<T>(
       `${at}${part}there is no "${oneLine(unknown)}"${suggest(unknown, known)}; there are ${known.join(", ")}`,
     );
   }
-  for (const [key, problemOf] of Object.entries<(value: unknown) => string | undefined>(rules)) {
-    const problem = json[key] === undefined ? " is missing" : problemOf(json[key]);
-    if (problem !== undefined) throw new UsageError(`${at}${part}${key}${problem}`);
+  for (const [key, problemOf] of Object.entries<Rule>(rules)) {
+    const problem = problemOf(json[key]);
+    if (problem === undefined) continue;
+    throw new UsageError(`${at}${part}${key}${json[key] === undefined ? " is missing" : problem}`);
   }
 }
 

@@ -6,6 +6,7 @@ import { Tape } from "../engine/tape.ts";
 import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
+import { DEFAULT_OPTIMIZER, findOptimizer } from "./optimizers.ts";
 import { imagesOf as inputOf, learn, uploadMean } from "./passes.ts";
 import type { Network } from "./recipe.ts";
 
@@ -15,6 +16,8 @@ export interface Work {
   readonly classes: number;
   /** What it does with the network; training includes the validation after an epoch. */
   readonly kind: "training" | "evaluating";
+  /** By its name; SGD if not given. */
+  readonly optimizer?: string;
   /** The layers that don't learn. */
   readonly frozen?: readonly string[];
   /** How many devices share the images of a training step, each with the whole network; 1 if not given. */
@@ -93,8 +96,9 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
   });
   const images = imagesOf(work, batch);
   if (kind === "training") {
-    // The velocities. An Sgd would write zeros to them, hundreds of megabytes.
-    for (const { size } of model.parameters) backend.allocate("f32", size);
+    // Not an optimizer itself, which would write zeros: hundreds of megabytes.
+    const { stateBytes } = findOptimizer(work.optimizer ?? DEFAULT_OPTIMIZER);
+    for (const { size } of model.parameters) backend.allocate("f32", stateBytes(size) / 4);
     const tape = new Tape(backend);
     learn(tape, model, mean, stepOf(images[0]!));
     tape.release();

@@ -19,6 +19,8 @@ export interface Recipe {
   readonly batch: number;
   readonly epochs: number;
   readonly schedule: Schedule;
+  /** By its name in src/net/optimizers.ts; SGD if not given. */
+  readonly optimizer?: string;
   readonly momentum: number;
   readonly decay: number;
   /** Biases learn at this multiple of the rate. */

@@ -6,8 +6,11 @@ import { nameWithin, type Dataset } from "../data/dataset.ts";
 import { shareOf, type Share } from "../data/share.ts";
 import type { DeviceOptions } from "../devices/open.ts";
 import type { Backend } from "../engine/backend.ts";
-import type { Tensor } from "../engine/tensor.ts";
+import { size, type Tensor } from "../engine/tensor.ts";
 import { RankError, UsageError } from "../errors.ts";
+import type { Model } from "../net/model.ts";
+import type { Optimizer } from "../net/optimizer.ts";
+import { trainedState } from "../net/state.ts";
 import { Run } from "../runs/runs.ts";
 import type { Ranks } from "./ranks.ts";
 
@@ -100,13 +103,13 @@ export async function fingerprint(dataset: Dataset): Promise<string> {
   return `${length} images, ${hash.toString(16)}`;
 }
 
-/** Gives all ranks what rank 0 has in these tensors. */
-export async function makeAlike(ranks: Ranks, tensors: readonly Tensor[]): Promise<void> {
+/** Gives all ranks the parameters and the optimizer's state of rank 0. */
+export async function makeAlike(ranks: Ranks, model: Model, optimizer: Optimizer): Promise<void> {
   if (ranks.size === 1) return;
-  for (const tensor of tensors) {
-    const values = ranks.rank === 0 ? ((await tensor.read()) as Float32Array) : new Float32Array(tensor.size);
+  for (const tensor of trainedState(model, optimizer)) {
+    const values = ranks.rank === 0 ? await tensor.read() : new Float32Array(size(tensor.shape));
     await ranks.broadcast([values]);
-    if (ranks.rank !== 0) tensor.backend.write(tensor.buffer, values);
+    if (ranks.rank !== 0) tensor.write(values);
   }
 }
 

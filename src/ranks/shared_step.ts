@@ -3,8 +3,9 @@ import type { Share } from "../data/share.ts";
 import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
-import { learn, readResult, type Step, type StepResult } from "../net/passes.ts";
-import type { Sgd } from "../net/sgd.ts";
+import type { Optimizer } from "../net/optimizer.ts";
+import { learn } from "../net/passes.ts";
+import { readResult, type Step, type StepResult } from "../training/step.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
 
@@ -29,7 +30,7 @@ export interface SharedResult extends StepResult {
  */
 export async function sharedStep(
   model: Model,
-  sgd: Sgd,
+  optimizer: Optimizer,
   mean: Tensor,
   step: SharedStep,
   ranks: Ranks,
@@ -59,7 +60,7 @@ export async function sharedStep(
   result.catch(() => {});
   tape.release();
   await gradients.done();
-  sgd.step(step.rateOf);
+  optimizer.step(step.rateOf);
   mean.backend.flush();
   return { result };
 }

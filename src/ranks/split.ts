@@ -4,16 +4,18 @@
  */
 import { shareOf, type Share } from "../data/share.ts";
 import { Tape } from "../engine/tape.ts";
-import type { Tensor } from "../engine/tensor.ts";
+import { size, type Tensor } from "../engine/tensor.ts";
 import { UsageError } from "../errors.ts";
 import { Model } from "../net/model.ts";
+import type { Optimizer } from "../net/optimizer.ts";
 import { partOf, type Cut, type Stage } from "../net/parts.ts";
-import { imagesOf, loss, passOf, readResult, type LossLabels, type Step } from "../net/passes.ts";
-import { Sgd } from "../net/sgd.ts";
+import { imagesOf, loss, passOf } from "../net/passes.ts";
+import { trainedState } from "../net/state.ts";
+import { readResult, type StepResult } from "../training/step.ts";
+import type { BatchStep, Learner, Wishes } from "../training/stepper.ts";
 import { Exchange } from "./exchange.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
-import type { SharedResult } from "./shared_step.ts";
 
 /** The images that are a rank's. @throws UsageError when there are too few or too many ranks, or the batch can't be divided */
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
@@ -30,75 +32,79 @@ export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Shar
 
 const were = (ranks: number) => (ranks === 1 ? "was one" : `were ${ranks}`);
 
-/** A step of which every rank has its part. */
-export interface PartStep extends Step {
+/** A step of which every rank has its part, and what this rank wishes. */
+export interface PartStep extends BatchStep, Wishes {
   /** The images of the batch that this rank begins with. */
   readonly share: Share;
-  /** The classes of all images of the batch, and how many of them count. */
-  readonly whole: Omit<LossLabels, "smoothing">;
-  /** Whether this rank wants to stop, or to save. */
-  readonly stop: boolean;
-  readonly save: boolean;
 }
 
-export interface PartResult extends SharedResult {
-  /** Whether any rank wants to save. */
-  readonly save: boolean;
-}
+/** The result, and what any rank wishes. */
+export interface PartResult extends StepResult, Wishes {}
 
 export class SplitModel {
   readonly #ranks: Ranks;
-  readonly #whole: Pair;
-  readonly #part: Pair;
+  readonly #whole: Learner;
+  readonly #part: Learner;
   readonly #stages: readonly Stage[];
   /** What happens before each stage, as far as something does. */
   readonly #exchanges: readonly (Exchange | undefined)[];
 
-  /** @throws UsageError when the network can't be cut that way */
-  constructor(model: Model, sgd: Sgd, cut: Cut, ranks: Ranks, frozen: readonly string[]) {
-    const { network, stages } = partOf(model.network, cut, ranks.size, model.classes);
-    const part = new Model(network, model.parameters[0]!.backend, model.classes);
+  /**
+   * @param optimizerOf makes the part's optimizer, of the same kind
+   * @throws UsageError when the network can't be cut that way
+   */
+  constructor(
+    whole: Learner,
+    optimizerOf: (model: Model) => Optimizer,
+    cut: Cut,
+    ranks: Ranks,
+    frozen: readonly string[],
+  ) {
+    const { network, classes, parameters } = whole.model;
+    const { network: own, stages } = partOf(network, cut, ranks.size, classes);
+    const part = new Model(own, parameters[0]!.backend, classes);
     part.freeze(frozen);
     this.#ranks = ranks;
-    this.#whole = { model, sgd };
-    this.#part = { model: part, sgd: new Sgd(part, sgd.settings) };
+    this.#whole = whole;
+    this.#part = { model: part, optimizer: optimizerOf(part) };
     this.#stages = stages;
     this.#exchanges = stages.map(({ needs }) => needs && new Exchange(ranks, needs === "images"));
   }
 
   /** Takes this rank's part out of the whole model. */
   async take(): Promise<void> {
-    for (const [whole, part] of this.#tensors()) {
-      const values = (await whole.read()) as Float32Array;
-      const first = part.size === whole.size ? 0 : this.#ranks.rank * part.size;
-      part.backend.write(part.buffer, values.subarray(first, first + part.size));
+    for (const { whole, part, count } of this.#tensors()) {
+      const values = await whole.read();
+      const first = count === values.length ? 0 : this.#ranks.rank * count;
+      part.write(values.subarray(first, first + count));
     }
   }
 
   /** Puts the whole model together out of all ranks' parts. */
   async give(): Promise<void> {
-    for (const [whole, part] of this.#tensors()) {
-      let values = (await part.read()) as Float32Array;
-      if (part.size !== whole.size) {
-        const all = new Float32Array(whole.size);
+    for (const { whole, part, count } of this.#tensors()) {
+      let values = await part.read();
+      const total = size(whole.shape);
+      if (count !== total) {
+        const all = new Float32Array(total);
         await this.#ranks.collect(Promise.resolve(values), all);
         values = all;
       }
-      whole.backend.write(whole.buffer, values);
+      whole.write(values);
     }
   }
 
   /** Forward, backward, update; resolves when the update is queued and the result is known. */
-  async step(mean: Tensor, step: PartStep): Promise<PartResult> {
+  async step(step: PartStep): Promise<PartResult> {
+    const { mean, share, whole } = step;
     const { backend } = mean;
-    const { model, sgd } = this.#part;
-    const { share, whole, smoothing } = step;
+    const { model, optimizer } = this.#part;
     const images = whole.labels.length;
     const tapes = this.#stages.map(({ byImages }) => {
       const part = byImages ? { first: share.first, whole: images } : { block: this.#ranks.rank };
       return new Tape(backend, { part });
     });
-    const lossOf = loss(tapes.at(-1)!, { ...whole, ...(smoothing !== undefined && { smoothing }) });
+    const lossOf = loss(tapes.at(-1)!, whole);
     const [pass, inputs, outputs] = [passOf(step), [] as Tensor[], [] as Tensor[]];
     for (const [i, { first, end }] of this.#stages.entries()) {
       const x = i === 0 ? imagesOf(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);
@@ -120,7 +126,7 @@ export class SplitModel {
     }
     const result = readResult(learnt);
     await gradients.done();
-    sgd.step(step.rateOf);
+    optimizer.step(step.rateOf);
     for (const tape of tapes) tape.release();
     const wishes = Float32Array.of(step.stop ? 1 : 0, step.save ? 1 : 0);
     await this.#ranks.sum(Promise.resolve([wishes]));
@@ -136,14 +142,9 @@ export class SplitModel {
     return tape.input(shape, values, { requiresGrad: own.requiresGrad }).keep();
   }
 
-  /** Weights and velocities, of the whole and of the part. */
-  *#tensors(): Generator<readonly [whole: Tensor, part: Tensor]> {
-    const [whole, part] = [this.#whole, this.#part].map(({ model, sgd }) => [...model.parameters, ...sgd.velocities]);
-    for (const [i, tensor] of whole!.entries()) yield [tensor, part![i]!];
+  /** Parameters and the optimizer's state of the whole, and in `count` elements of the part. */
+  #tensors() {
+    const [whole, part] = [this.#whole, this.#part].map(({ model, optimizer }) => trainedState(model, optimizer));
+    return whole!.map((tensor, i) => ({ whole: tensor, part: part![i]!, count: size(part![i]!.shape) }));
   }
-}
-
-interface Pair {
-  readonly model: Model;
-  readonly sgd: Sgd;
 }

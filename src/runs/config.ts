@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { networkToJson } from "../net/definition.ts";
 import { networks } from "../net/networks.ts";
+import { DEFAULT_OPTIMIZER } from "../net/optimizers.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import type { Network, Schedule } from "../net/recipe.ts";
 import type { OptionKinds } from "../options.ts";
@@ -111,6 +112,7 @@ export function makeConfig(
     epochs: options.epochs ?? recipe.epochs,
     batch: options.batch ?? recipe.batch,
     schedule: makeSchedule(recipe.schedule, options),
+    optimizer: recipe.optimizer ?? DEFAULT_OPTIMIZER,
     momentum: options.momentum ?? recipe.momentum,
     decay: options.decay ?? recipe.decay,
     biasRate: recipe.biasRate,

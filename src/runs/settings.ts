@@ -5,6 +5,7 @@
 import { AlexNetError, UsageError } from "../errors.ts";
 import { networkFromJson, type NetworkJson } from "../net/definition.ts";
 import { findNetwork } from "../net/networks.ts";
+import { DEFAULT_OPTIMIZER } from "../net/optimizers.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import { NO_AUGMENTATION, type Network, type Recipe } from "../net/recipe.ts";
 import { RECIPE_RULES } from "../net/recipe_rules.ts";
@@ -15,6 +16,7 @@ export interface TrainConfig extends Recipe {
   readonly network: string;
   /** What the network is, where this program has none of that name; null for its own. */
   readonly definition: NetworkJson | null;
+  readonly optimizer: string;
   /** The checkpoint it began with; null for weights that were drawn. */
   readonly from: string | null;
   readonly freeze: readonly string[];
@@ -71,7 +73,7 @@ export function checkSettings(config: TrainConfig, nameOf: (setting: string) => 
 /** Settings that a run which was begun before there were them does without. */
 const LATER: Partial<TrainConfig> = {
   ...{ from: null, freeze: [], layerRates: {}, fraction: 1, limit: null, balance: 0, weights: null },
-  ...{ split: null, blas: null, threads: null, tune: null, definition: null },
+  ...{ split: null, blas: null, threads: null, tune: null, definition: null, optimizer: DEFAULT_OPTIMIZER },
 };
 
 /** The settings in a run's config.json, of any age. @throws UsageError for what makes no sense */

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { CheckpointError } from "../errors.ts";
 import type { Model } from "../net/model.ts";
-import type { Sgd } from "../net/sgd.ts";
+import type { Optimizer } from "../net/optimizer.ts";
 import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
 import { damageOf, openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
@@ -25,7 +25,7 @@ export function restore(
   config: TrainConfig,
   classes: readonly string[],
   model: Model,
-  sgd: Sgd,
+  optimizer: Optimizer,
   warn: (line: string) => void,
 ): Restored | undefined {
   const path = wholeSave(run, warn);
@@ -35,7 +35,7 @@ export function restore(
     requireSame(checkpoint, config, classes);
     const { mean, state } = checkpoint;
     if (!isState(state)) throw new CheckpointError(`${path}: what it says of the training makes no sense`);
-    checkpoint.loadInto(model, sgd.velocities);
+    checkpoint.loadInto(model, optimizer);
     return { mean, state, isPrevious: path === run.previous };
   } finally {
     // Closed before the training replaces it, which Windows refuses for open files.

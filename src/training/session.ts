@@ -6,24 +6,21 @@ import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import type { Share } from "../data/share.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
-import { answerTogether } from "../inference/answer_all.ts";
 import { confusionOf, type Answers } from "../inference/answers.ts";
 import { addScores, means, noScores, type Scores } from "../inference/scores.ts";
 import type { Model } from "../net/model.ts";
-import { trainingStep, type Step, type StepResult } from "../net/passes.ts";
+import type { Optimizer } from "../net/optimizer.ts";
+import type { LossLabels } from "../net/passes.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
-import type { Sgd } from "../net/sgd.ts";
-import { areAlike, makeAlike } from "../ranks/agreement.ts";
-import type { Ranks } from "../ranks/ranks.ts";
-import { sharedStep, type SharedResult } from "../ranks/shared_step.ts";
-import type { PartResult, SplitModel } from "../ranks/split.ts";
 import type { EpochRecord, Means } from "../runs/records.ts";
 import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
 import { saveCheckpoint } from "../weights/checkpoint.ts";
 import type { Report } from "./events.ts";
+import type { StepResult } from "./step.ts";
+import type { BatchStep, Stepper, Wishes } from "./stepper.ts";
 
-/** Where a training is; together with weights, velocities and the seed, all that it needs to go on bit for bit. */
+/** Where a training is; together with weights, the optimizer's state and the seed, all that it needs to go on bit for bit. */
 export interface State {
   /** Epochs done, and batches done of the next one. */
   epoch: number;
@@ -69,7 +66,7 @@ export interface Session {
   readonly run: Run;
   readonly config: TrainConfig;
   readonly model: Model;
-  readonly sgd: Sgd;
+  readonly optimizer: Optimizer;
   /** The mean image, here and on the device. */
   readonly mean: Float32Array;
   readonly deviceMean: Tensor;
@@ -80,11 +77,7 @@ export interface Session {
   readonly state: State;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
-  /** Who trains; each has its share of every batch. Rank 0 alone writes. */
-  readonly ranks: Ranks;
-  readonly share: Share;
-  /** Where the network is cut, and each rank has a part of it. */
-  readonly split?: SplitModel;
+  readonly stepper: Stepper;
   readonly signal?: AbortSignal;
 }
 
@@ -113,49 +106,41 @@ const LOG_EVERY_STEPS = 50;
  * @throws DivergedError when the loss is no longer a number; what was saved last stays
  */
 export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
-  const { config, state } = session;
+  const { config, state, stepper, report } = session;
   let val: Means | undefined;
   while (state.epoch < config.epochs) {
     const { stopped, ...timing } = await trainEpoch(session);
-    await session.split?.give();
+    await stepper.gather();
     const validation = stopped ? undefined : await validate(session);
     if (!validation) {
       await save(session);
       return { interrupted: true };
     }
     val = validation.val;
-    await stayAlike(session);
+    if (await stepper.realign()) {
+      report({
+        type: "warning",
+        line: "the ranks' weights differ, as from devices that round differently: set alike again",
+      });
+    }
     await endEpoch(session, validation, timing);
     for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   }
   return { interrupted: false, ...(val ? { val } : {}) };
 }
 
-/**
- * Devices of one kind compute the same updates, bit for bit; of several kinds they drift apart by rounding, and are set
- * alike again before anything is saved.
- */
-async function stayAlike({ ranks, model, sgd, split, report }: Session): Promise<void> {
-  if (await areAlike(ranks, model.parameters)) return;
-  await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
-  await split?.take();
-  report({
-    type: "warning",
-    line: "the ranks' weights differ, as from devices that round differently: set alike again",
-  });
-}
-
 interface Timing {
   readonly images: number;
   readonly seconds: number;
   readonly waitedSeconds: number;
-  /** A step, where there are several ranks. */
+  /** By this process in a step, where there are several. */
   readonly sentBytes?: number;
 }
 
-/** A step that the device is at. */
+/** A step that has been begun. */
 interface Pending {
-  readonly result: Promise<StepResult | SharedResult | PartResult>;
+  readonly result: Promise<StepResult>;
+  /** How many of its images count. */
   readonly valid: number;
   /** Batches and steps that are done when it is. */
   readonly batch: number;
@@ -163,16 +148,12 @@ interface Pending {
 }
 
 /**
- * The steps of an epoch that remain, until the signal says stop. While the device is at one step the next is queued, so
- * that it never waits for the pixels; nothing is saved while a step is under way.
+ * The remaining steps of an epoch, until the training is stopped. Where the stepper allows it, the next step is queued
+ * while the device works on the last, which then never waits for pixels; nothing is saved while a step is unfinished.
  */
 async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
-  const { config, state, train, signal, report, ranks } = session;
-  const isShared = ranks.size > 1;
-  const hasShare = session.share.count < config.batch;
-  // All ranks see in the same step that the training is stopped.
-  let stopped = false;
-  let saveAgreed: boolean | undefined;
+  const { config, state, train, signal, report, stepper } = session;
+  const hasShare = stepper.share.count < config.batch;
   const loader = createLoader(train.dataset, {
     batch: config.batch,
     recordSize: session.model.network.record,
@@ -191,14 +172,15 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   let watchedMs = 0;
   let sentBytes = 0;
   const firstStep = state.step;
-  const saveDue = () => performance.now() - lastSave > SAVE_EVERY_MS;
   const seconds = () => (performance.now() - start - watchedMs) / 1000;
+  const wishes = (): Wishes => ({
+    stop: signal?.aborted === true,
+    save: performance.now() - lastSave > SAVE_EVERY_MS,
+  });
 
   const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
-    const done = await result;
-    addScores(state.scores, done.losses, done.ranks, valid);
-    if ("stop" in done) stopped ||= done.stop;
-    if ("save" in done) saveAgreed = done.save;
+    const { losses, ranks } = await result;
+    addScores(state.scores, losses, ranks, valid);
     if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
     images += valid;
     const { loss, top1 } = means(state.scores);
@@ -219,75 +201,39 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     }
   };
 
-  let pending: Pending | undefined;
+  const pending: Pending[] = [];
+  const finishAllBut = async (count: number) => {
+    while (pending.length > count) await finish(pending.shift()!);
+  };
   for await (const batch of loader) {
-    stopped ||= !isShared && signal?.aborted === true;
-    if (stopped) break;
+    if (stepper.agreed(wishes()).stop) break;
     waitedMs += batch.waitedMs;
-    if (isShared) {
-      const before = ranks.sentBytes;
-      await finish(
-        await (session.split ? startPart(session, batch, batches, saveDue()) : startShared(session, batch, batches)),
-      );
-      sentBytes += ranks.sentBytes - before;
-    } else {
-      const next = startBatch(session, batch, batches);
-      if (pending) await finish(pending);
-      pending = next;
-    }
+    const sentBefore = stepper.sentBytes;
+    const step = stepOf(session, batch, batches);
+    const result = stepper.step(step, wishes());
+    pending.push({ result, valid: step.whole.valid, batch: ++state.batch, step: ++state.step });
+    await finishAllBut(stepper.ahead);
+    sentBytes += stepper.sentBytes - sentBefore;
     const before = performance.now();
     for (const watcher of session.watchers) await watcher.afterStep?.(session);
     watchedMs += performance.now() - before;
-    if (saveAgreed ?? saveDue()) {
-      if (pending) await finish(pending);
-      pending = undefined;
-      await session.split?.give();
+    if (stepper.agreed(wishes()).save) {
+      await finishAllBut(0);
+      await stepper.gather();
       await save(session);
       lastSave = performance.now();
     }
   }
-  if (pending) await finish(pending);
-  stopped ||= !isShared && signal?.aborted === true;
+  await finishAllBut(0);
   return {
-    ...{ stopped, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 },
-    ...(isShared && state.step > firstStep && { sentBytes: sentBytes / (state.step - firstStep) }),
+    ...{ stopped: stepper.agreed(wishes()).stop, images, seconds: seconds(), waitedSeconds: waitedMs / 1000 },
+    ...(sentBytes > 0 && { sentBytes: sentBytes / (state.step - firstStep) }),
   };
 }
 
-/** The images of a batch that this rank needs: its own, and the one that its last one may be mixed with. */
-function neighboursIncluded({ config, share: { first, count } }: Session): Share {
-  return { first, count: mixes(config.augmentation) ? count + 1 : count };
-}
-
-/** Queues a step. */
-function startBatch(session: Session, batch: Batch, batches: number): Pending {
-  const { state, model, sgd, deviceMean } = session;
-  const result = trainingStep(model, sgd, deviceMean, stepOf(session, batch, batches));
-  // If the step before fails, nobody waits for this one, and its own failure is no news.
-  result.catch(() => {});
-  return { result, valid: batch.valid, batch: ++state.batch, step: ++state.step };
-}
-
-/** Does a step with the other ranks; it is queued to its end when this resolves. */
-async function startShared(session: Session, batch: Batch, batches: number): Promise<Pending> {
-  const { config, state, model, sgd, deviceMean, ranks, share, signal } = session;
-  const whole = { images: config.batch, valid: batch.whole!.valid };
-  const step = { ...stepOf(session, batch, batches), share, whole, stop: signal?.aborted === true };
-  const { result } = await sharedStep(model, sgd, deviceMean, step, ranks);
-  return { result, valid: whole.valid, batch: ++state.batch, step: ++state.step };
-}
-
-/** Does a step of which every rank has a part of the network. */
-async function startPart(session: Session, batch: Batch, batches: number, save: boolean): Promise<Pending> {
-  const { state, deviceMean, model, share, signal, train, split } = session;
-  const { indices, valid } = batch.whole ?? batch;
-  const labels = batch.whole ? Uint32Array.from(indices, (image) => train.dataset.label(image)) : batch.labels;
-  const views = viewsOf(session, batch, batches);
-  const mixed = mixedLabels(views, labels, model.network.crop);
-  const whole = { labels, valid, ...(mixed && { mixed }) };
-  const step = { ...stepOf(session, batch, batches, views), share, whole, stop: signal?.aborted === true };
-  const result = await split!.step(deviceMean, { ...step, save });
-  return { result: Promise.resolve(result), valid, batch: ++state.batch, step: ++state.step };
+/** The images of a batch that this process reads: its own, and the one that its last one may be mixed with. */
+function neighboursIncluded({ config, stepper: { share } }: Session): Share {
+  return { first: share.first, count: mixes(config.augmentation) ? share.count + 1 : share.count };
 }
 
 /** Epochs done, with their fraction, when a batch begins. */
@@ -295,7 +241,7 @@ function progressOf({ state }: Session, batches: number): number {
   return state.epoch + state.batch / batches;
 }
 
-/** The views of a batch, of all ranks' images. */
+/** The views of all images of a batch. */
 function viewsOf(session: Session, { whole, indices, position }: Batch, batches: number): Float32Array {
   const { config, state, model } = session;
   const { seed, augmentation, schedule } = config;
@@ -305,23 +251,32 @@ function viewsOf(session: Session, { whole, indices, position }: Batch, batches:
   return drawViews(variation, state.axes, seed, state.epoch, whole?.indices ?? indices, position);
 }
 
-function stepOf(session: Session, batch: Batch, batches: number, drawn = viewsOf(session, batch, batches)): Step {
-  const { config, state, model, share } = session;
+function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
+  const { config, state, model, train, deviceMean: mean, stepper } = session;
   const { epochs, seed, augmentation, schedule } = config;
-  const views = batch.whole ? viewsOfShare(drawn, neighboursIncluded(session)) : drawn;
   const progress = progressOf(session, batches);
   const rateOf = (layer: string) =>
     (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
-  const seen = share.count;
-  const mixed = mixedLabels(views, batch.labels, model.network.crop, seen);
-  return {
-    ...{ pixels: batch.pixels, views, seen, seed, rateOf },
-    labels: batch.labels.subarray(0, seen),
-    valid: Math.min(batch.valid, seen),
-    ...(mixed && { mixed }),
-    smoothing: augmentation.smooth,
-    step: state.step,
+  const labelled = (views: Float32Array, labels: Uint32Array, seen: number, valid: number): LossLabels => {
+    const mixed = mixedLabels(views, labels, model.network.crop, seen);
+    return {
+      ...{ labels: labels.subarray(0, seen), valid: Math.min(valid, seen), smoothing: augmentation.smooth },
+      ...(mixed && { mixed }),
+    };
   };
+  const wholeViews = viewsOf(session, batch, batches);
+  const views = batch.whole ? viewsOfShare(wholeViews, neighboursIncluded(session)) : wholeViews;
+  const seen = stepper.share.count;
+  const own = labelled(views, batch.labels, seen, batch.valid);
+  const wholeOf = ({ indices, valid }: NonNullable<Batch["whole"]>) =>
+    labelled(
+      wholeViews,
+      Uint32Array.from(indices, (image) => train.dataset.label(image)),
+      indices.length,
+      valid,
+    );
+  const whole = batch.whole ? wholeOf(batch.whole) : own;
+  return { ...own, pixels: batch.pixels, views, seen, mean, whole, step: state.step, seed, rateOf };
 }
 
 interface Validation {
@@ -332,15 +287,15 @@ interface Validation {
 
 /** Undefined when it was stopped. */
 async function validate(session: Session): Promise<Validation | undefined> {
-  const { model, deviceMean, val, config, report, signal, ranks } = session;
-  const found = await answerTogether(ranks, [{ model, mean: deviceMean }], val.dataset, {
+  const { model, deviceMean, val, config, report, signal, stepper } = session;
+  const answers = await stepper.answer([{ model, mean: deviceMean }], val.dataset, {
     cache: val.cache,
     batch: config.batch,
     progress: (done, total) => report({ type: "validate", done, total }),
     onBad: (name, reason) => report({ type: "bad", name, reason }),
     ...(signal ? { signal } : {}),
   });
-  return found && { val: means(found.answers.scores(model.classes).total), answers: found.answers };
+  return answers && { val: means(answers.scores(model.classes).total), answers };
 }
 
 async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {
@@ -377,23 +332,23 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
 
 /** "last" holds all that is needed to go on, "best" what is needed to use the model. */
 async function save(
-  { run, model, sgd, mean, train, state, report, ranks }: Session,
+  { run, model, optimizer, mean, train, state, report, stepper }: Session,
   which: "last" | "best" = "last",
 ): Promise<void> {
-  if (ranks.rank !== 0) return;
+  if (!stepper.leads) return;
   const { classes } = train.dataset;
   const contents = { model, classes, mean, state };
-  if (which === "last") await saveCheckpoint(run.last, { ...contents, velocities: sgd.velocities }, run.previous);
+  if (which === "last") await saveCheckpoint(run.last, { ...contents, optimizer }, run.previous);
   else await saveCheckpoint(run.best, contents);
   report({ type: "saved", path: run[which] });
 }
 
-function diverged({ run, state, config, ranks }: Session, what: string, value: number, step: number): AlexNetError {
+function diverged({ run, state, config, stepper }: Session, what: string, value: number, step: number): AlexNetError {
   const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
   const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
   const message =
     `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
     `at a learning rate of ${rate}: train with a lower --rate. ${saved}`;
-  // All ranks find it at once; one says so.
-  return ranks.rank === 0 ? new DivergedError(message) : new RankError(message, true);
+  // All processes find it at once; one says so.
+  return stepper.leads ? new DivergedError(message) : new RankError(message, true);
 }

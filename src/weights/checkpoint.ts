@@ -1,13 +1,15 @@
 /**
  * Checkpoints: a safetensors file whose weights have PyTorch's names and shapes. Beside them stand the mean image
- * (`preprocessing.mean`) and, where training is to go on, the velocities (`velocity.NAME`); the metadata hold the
- * network, by name and as JSON, the class names, and the state of the training as JSON.
+ * (`preprocessing.mean`) and, where training is to go on, the optimizer's state (SGD's is `velocity.NAME`); the metadata
+ * hold the network, by name and as JSON, the class names, and the state of the training as JSON.
  */
-import { type Tensor, format } from "../engine/tensor.ts";
+import { format } from "../engine/tensor.ts";
 import { CheckpointError, ShapeError } from "../errors.ts";
 import { networkMetadata } from "../net/definition.ts";
 import { layerOf, type Model } from "../net/model.ts";
+import type { Optimizer } from "../net/optimizer.ts";
 import type { Network } from "../net/recipe.ts";
+import { stateTensor } from "../net/state.ts";
 import { checkOptions, show, type OptionKinds } from "../options.ts";
 import {
   openSafetensors,
@@ -20,7 +22,6 @@ import {
 /** What marks the files of this program. */
 export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
-const VELOCITY = "velocity.";
 
 export interface CheckpointContents {
   readonly model: Model;
@@ -28,14 +29,14 @@ export interface CheckpointContents {
   readonly classes: readonly string[];
   /** S × S × 3, what is subtracted from a record. */
   readonly mean: Float32Array;
-  /** In the order of the model's parameters. */
-  readonly velocities?: readonly Tensor[];
+  /** Its state is kept too; without it training can't go on. */
+  readonly optimizer?: Pick<Optimizer, "state">;
   /** Anything JSON can hold. */
   readonly state: unknown;
 }
 
 const CONTENTS: OptionKinds<CheckpointContents> = {
-  ...{ model: "object", classes: "string[]", mean: "any", velocities: "any?", state: "any" },
+  ...{ model: "object", classes: "string[]", mean: "any", optimizer: "object?", state: "any" },
 };
 
 /**
@@ -45,7 +46,7 @@ const CONTENTS: OptionKinds<CheckpointContents> = {
  */
 export async function saveCheckpoint(path: string, contents: CheckpointContents, previous?: string): Promise<void> {
   checkOptions("saveCheckpoint", contents, CONTENTS);
-  const { model, classes, mean, velocities = [] } = contents;
+  const { model, classes, mean, optimizer } = contents;
   const { record } = model.network;
   if (classes.length !== model.classes) {
     throw new ShapeError(`saveCheckpoint: ${classes.length} class names for a model of ${model.classes} classes`);
@@ -55,34 +56,29 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents,
       `saveCheckpoint: the mean is ${show(mean)} of ${mean.length} numbers, must be a Float32Array of ${record} × ${record} × 3`,
     );
   }
-  const source = (name: string, tensor: Tensor): TensorSource => ({
-    name,
-    shape: tensor.shape,
-    read: async () => (await tensor.read()) as Float32Array,
-  });
   const tensors = {
-    parameters: [...model.parameters, ...model.state].map((tensor) => source(tensor.name, tensor)),
-    velocities: velocities.map((velocity, i) => source(VELOCITY + model.parameters[i]!.name, velocity)),
+    parameters: [...model.parameters, ...model.state].map((tensor) => stateTensor(tensor.name, tensor)),
+    ...(optimizer && { optimizerState: optimizer.state }),
   };
   await writeCheckpoint(path, { ...contents, network: model.network, ...tensors }, previous);
 }
 
 /** A checkpoint's contents where no model is on a device. */
-export interface Contents extends Omit<CheckpointContents, "model" | "velocities"> {
+export interface Contents extends Omit<CheckpointContents, "model" | "optimizer"> {
   readonly network: Network;
   /** In the order of the network's; what is not learnt by gradient comes after it. */
   readonly parameters: readonly TensorSource[];
-  readonly velocities?: readonly TensorSource[];
+  readonly optimizerState?: readonly TensorSource[];
 }
 
 /** As `saveCheckpoint`. */
 export async function writeCheckpoint(path: string, contents: Contents, previous?: string): Promise<void> {
-  const { network, parameters, velocities = [], classes, mean, state } = contents;
+  const { network, parameters, optimizerState = [], classes, mean, state } = contents;
   const { record } = network;
   const tensors: TensorSource[] = [
     ...parameters,
     { name: MEAN, shape: [record, record, 3], read: async () => mean },
-    ...velocities,
+    ...optimizerState,
   ];
   const metadata = {
     format: FORMAT,
@@ -107,11 +103,11 @@ export interface Checkpoint {
   /** The numbers of a parameter, or of a layer's state. @throws CheckpointError when they are missing or of another shape */
   numbers(name: string, shape: readonly number[]): Float32Array;
   /**
-   * Puts the weights into a model, and the velocities where they are asked for.
+   * Puts the weights into a model, and the optimizer's state into an optimizer where one is given.
    * @param except layers that are left as they are
    * @throws CheckpointError when the file belongs to another network or lacks something
    */
-  loadInto(model: Model, velocities?: readonly Tensor[], except?: readonly string[]): void;
+  loadInto(model: Model, optimizer?: Pick<Optimizer, "state">, except?: readonly string[]): void;
   close(): void;
 }
 
@@ -170,7 +166,7 @@ function read(path: string, file: Safetensors): Checkpoint {
     metadata: file.metadata,
     require: (name, shape) => void entry(name, shape),
     numbers: (name, shape) => entry(name, shape).read(),
-    loadInto(model, velocities, except = []) {
+    loadInto(model, optimizer, except = []) {
       if (model.network.name !== network) {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
       }
@@ -178,9 +174,7 @@ function read(path: string, file: Safetensors): Checkpoint {
       for (const { name, shape, backend, buffer } of [...model.parameters, ...model.state]) {
         if (!except.includes(layerOf(name))) backend.write(buffer, entry(name, shape).read());
       }
-      velocities?.forEach((velocity, i) => {
-        velocity.backend.write(velocity.buffer, entry(VELOCITY + model.parameters[i]!.name, velocity.shape).read());
-      });
+      for (const { name, shape, write } of optimizer?.state ?? []) write(entry(name, shape).read());
     },
     close: file.close,
   };

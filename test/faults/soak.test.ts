@@ -1,4 +1,4 @@
-/** The short form of soak.ts; what steps hold is counted in test/net/passes.test.ts and test/backends. */
+/** The short form of soak.ts; what steps hold is counted in test/training/step.test.ts and test/backends. */
 import { expect, test } from "bun:test";
 import { soakTrainings } from "../support/soak.ts";
 

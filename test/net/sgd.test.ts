@@ -5,8 +5,9 @@ import { Tensor } from "../../src/engine/tensor.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { fc, relu, type Layer } from "../../src/net/layers/index.ts";
 import { Model } from "../../src/net/model.ts";
+import type { OptimizerSettings } from "../../src/net/optimizer.ts";
 import type { Network } from "../../src/net/recipe.ts";
-import { Sgd, type SgdSettings } from "../../src/net/sgd.ts";
+import { Sgd } from "../../src/net/sgd.ts";
 
 const network = (layers: readonly Layer[]): Network => ({
   ...small,
@@ -16,7 +17,7 @@ const network = (layers: readonly Layer[]): Network => ({
 });
 
 /** All weights 1, all gradients 2, all velocities as they start; one step for each rate. */
-async function step(settings: SgdSettings, rateOf: (layer: string) => number, steps = 1) {
+async function step(settings: OptimizerSettings, rateOf: (layer: string) => number, steps = 1) {
   const backend = openReference("f64");
   const layers = [fc("first", 2, { sigma: 1, decay: 0.5 }), relu(), fc("second", 2, { sigma: 1 })];
   const model = new Model(network(layers), backend, 2);
@@ -40,7 +41,7 @@ async function step(settings: SgdSettings, rateOf: (layer: string) => number, st
   return first;
 }
 
-const settings: SgdSettings = { momentum: 0.9, decay: 0.1, biasRate: 2, biasDecay: false };
+const settings: OptimizerSettings = { momentum: 0.9, decay: 0.1, biasRate: 2, biasDecay: false };
 
 test("a step: decay of the layer or of all, biases faster and without decay", async () => {
   const weights = await step(settings, () => 0.01);

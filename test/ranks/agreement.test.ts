@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { shapes } from "../../src/data/shapes.ts";
 import { RankError, UsageError } from "../../src/errors.ts";
-import { gatherAnswers } from "../../src/inference/answer_all.ts";
 import { Answers } from "../../src/inference/answers.ts";
 import { agree, fingerprint, settingsOf, shareOfBatch } from "../../src/ranks/agreement.ts";
+import { gatherAnswers } from "../../src/ranks/answer_together.ts";
 import { ALONE, type Ranks } from "../../src/ranks/ranks.ts";
 
 /** So many ranks that wait for each other, each with what it is given. */

@@ -136,6 +136,11 @@ describe("a resumed run", () => {
     expect(augmentation).toEqual({ ...PAPER_AUGMENTATION, mirror: false });
   });
 
+  test("from before there was a choice of optimizers has SGD", () => {
+    const { optimizer: _, ...before } = config;
+    expect(parseConfig(before)).toEqual({ ...config, optimizer: "sgd" });
+  });
+
   test.each([
     ["an empty file", {}, "network undefined: must be text"],
     ["no object", [], "it holds no settings"],
@@ -151,6 +156,7 @@ describe("a resumed run", () => {
     ["an augmentation out of range", { augmentation: { jitter: 7 } }, "augmentation an Object: must be the strengths"],
     ["half a crop", { augmentation: { crop: 0.5 } }, "augmentation an Object: must be the strengths of its parts"],
     ["another cut", { split: "thirds" }, 'split "thirds": must be towers, owt, or null'],
+    ["an unknown optimizer", { optimizer: "magic" }, 'optimizer "magic": must be '],
     ["half a thread", { threads: 0.5 }, "threads 0.5: must be a whole number above 0"],
     ["layers that are no names", { freeze: [1] }, "freeze an Array: must be a list of layers' names"],
     ["paths that are none", { data: 7 }, "data 7: must be text"],

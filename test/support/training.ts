@@ -7,10 +7,11 @@ import { measureStatistics } from "../../src/data/statistics.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { poolOf } from "../../src/engine/pool.ts";
 import { Model } from "../../src/net/model.ts";
-import { trainingStep, uploadMean } from "../../src/net/passes.ts";
+import { uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
 import { Sgd } from "../../src/net/sgd.ts";
+import { trainingStep } from "../../src/training/step.ts";
 
 export interface Data {
   readonly dataset: Dataset;

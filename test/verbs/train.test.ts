@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { copyFile, cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { createLoader } from "../../src/data/loader.ts";
+import { openDataset } from "../../src/data/open.ts";
 import { CheckpointError, DataError, DivergedError, UsageError } from "../../src/errors.ts";
 import { LockedError } from "../../src/io/lock.ts";
 import { findNetwork } from "../../src/net/networks.ts";
@@ -68,9 +70,22 @@ describe("the same bytes", () => {
 
   test("not for another", async () => {
     await train({ ...options, seed: 1, out: run("other"), epochs: 1 });
-    expect(openCheckpoint(join(run("other"), "last.safetensors")).mean).not.toEqual(new Float32Array(3072));
     expect(epochsOf(run("other"))[0]!.train).not.toEqual(epochsOf(whole)[0]!.train);
   });
+});
+
+test("the mean image that a checkpoint has is that of the images it was trained on", async () => {
+  const { train: photos, val } = await openDataset(data);
+  expect(photos.length).toBe(81);
+  const sums = new Float64Array(32 * 32 * 3);
+  for await (const { pixels, valid } of createLoader(photos, { batch: 81, recordSize: 32 })) {
+    expect(valid).toBe(81);
+    for (const [i, value] of pixels.entries()) sums[i % sums.length]! += value;
+  }
+  await Promise.all([photos.close(), val.close()]);
+  const checkpoint = openCheckpoint(join(whole, "last.safetensors"));
+  expect(checkpoint.mean).toEqual(Float32Array.from(sums, (sum) => sum / 81));
+  checkpoint.close();
 });
 
 describe("interrupted and resumed, a run ends with the same bytes", () => {

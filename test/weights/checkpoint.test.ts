@@ -26,7 +26,7 @@ beforeAll(async () => {
   for (const [i, { buffer, size }] of sgd.velocities.entries()) {
     backend.write(buffer, new Float32Array(size).fill(i + 0.5));
   }
-  await saveCheckpoint(path, { model, classes, mean, velocities: sgd.velocities, state: { step: 3 } });
+  await saveCheckpoint(path, { model, classes, mean, optimizer: sgd, state: { step: 3 } });
 });
 
 test("weights, velocities, mean, classes and state come back", async () => {
@@ -37,7 +37,7 @@ test("weights, velocities, mean, classes and state come back", async () => {
   expect(checkpoint.mean).toEqual(mean);
   const other = new Model(reluOrTanh, backend, 3);
   const otherSgd = new Sgd(other, sgd.settings);
-  checkpoint.loadInto(other, otherSgd.velocities);
+  checkpoint.loadInto(other, otherSgd);
   checkpoint.close();
   for (const [i, parameter] of model.parameters.entries()) {
     expect(await other.parameters[i]!.read()).toEqual(await parameter.read());
@@ -88,11 +88,11 @@ const zeros = (name: string, shape: readonly number[]): TensorSource => ({
 
 describe("a checkpoint that does not fit", () => {
   const loading =
-    (path: string, into: Model = model, velocities?: Sgd["velocities"]) =>
+    (path: string, into: Model = model, optimizer?: Sgd) =>
     () => {
       const checkpoint = openCheckpoint(path);
       try {
-        checkpoint.loadInto(into, velocities);
+        checkpoint.loadInto(into, optimizer);
       } finally {
         checkpoint.close();
       }
@@ -115,7 +115,7 @@ describe("a checkpoint that does not fit", () => {
     refused(loading(await changed("a", { "conv2.bias": undefined })), /conv2\.bias is missing/);
     const velocity = await changed("b", { "velocity.conv2.bias": undefined });
     loading(velocity)();
-    refused(loading(velocity, model, sgd.velocities), /velocity\.conv2\.bias is missing/);
+    refused(loading(velocity, model, sgd), /velocity\.conv2\.bias is missing/);
     refused(loading(await changed("c", { "preprocessing.mean": undefined })), /preprocessing\.mean is missing/);
   });
 

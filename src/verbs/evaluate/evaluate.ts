@@ -3,7 +3,6 @@ import type { Dataset } from "../../data/dataset.ts";
 import { closeSets } from "../../data/select.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
-import { answerTogether } from "../../inference/answer_all.ts";
 import { confusionOf, interval95 } from "../../inference/answers.ts";
 import { openTrained, setsFor, type Trained } from "../../inference/loaded_model.ts";
 import { checkOptions, type OptionKinds, given } from "../../options.ts";
@@ -16,6 +15,7 @@ import {
   settingsOf,
   stoppedElsewhere,
 } from "../../ranks/agreement.ts";
+import { answerTogether } from "../../ranks/answer_together.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
 import { checkCount, checkViews } from "../../runs/config.ts";
 import { plural } from "../../words.ts";

@@ -6,12 +6,12 @@ import type { Remark } from "../../data/remarks.ts";
 import { closeSets } from "../../data/select.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
+import { activations } from "../../inference/forward.ts";
 import { openTrained, setsFor, type Member } from "../../inference/loaded_model.ts";
 import { csvLine } from "../../io/csv.ts";
 import { replaceFile, type Append } from "../../io/files.ts";
 import { npyHeader } from "../../io/npy.ts";
 import { place } from "../../net/model.ts";
-import { activations } from "../../net/passes.ts";
 import { findTap, type Tap } from "../../net/tap.ts";
 import { checkOptions, type OptionKinds, given } from "../../options.ts";
 import {

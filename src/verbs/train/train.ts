@@ -8,7 +8,6 @@ import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
 import { balancedWeights, namedWeights } from "../../data/sampling.ts";
 import { closeSets, openWhole, reduceSets } from "../../data/select.ts";
-import type { Share } from "../../data/share.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
@@ -20,22 +19,14 @@ import { learningLayers } from "../../net/layer_names.ts";
 import { Model } from "../../net/model.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import { findNetwork } from "../../net/networks.ts";
+import { createOptimizer } from "../../net/optimizers.ts";
 import { uploadMean } from "../../net/passes.ts";
 import type { Network } from "../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
-import { Sgd } from "../../net/sgd.ts";
 import { checkOptions } from "../../options.ts";
-import {
-  agree,
-  describeDevice,
-  fingerprint,
-  makeAlike,
-  RunElsewhere,
-  settingsOf,
-  shareOfBatch,
-} from "../../ranks/agreement.ts";
+import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "../../ranks/agreement.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
-import { shareOfCut, SplitModel } from "../../ranks/split.ts";
+import { openStepper, shareFor } from "../../ranks/steppers.ts";
 import {
   changeConfig,
   makeConfig,
@@ -101,7 +92,7 @@ export async function train(
       const sets = division ? divide(whole, division) : reduceSets(whole, given);
       const config = await ranks.share(async () => {
         const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
-        shareFor(suited, batchOf(suited, sets), ranks);
+        shareFor(suited.split, batchOf(suited, sets), ranks);
         return suited;
       });
       return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
@@ -128,11 +119,6 @@ interface Task {
 /** Images a step. A batch larger than the set would be padding for the most part. */
 function batchOf({ batch }: TrainConfig, { train }: Opened): number {
   return Math.min(batch, train.length);
-}
-
-/** The images of a batch that a rank has. @throws UsageError when the ranks can't share it so */
-function shareFor({ split }: TrainConfig, batch: number, ranks: Ranks): Share {
-  return split === null ? shareOfBatch(batch, ranks) : shareOfCut(split, batch, ranks);
 }
 
 /** The folder of a run, once it is known; it is this training's alone from then on. */
@@ -211,6 +197,7 @@ function workOf({ config, sets, ranks }: Task): Work {
     network: networkOf(config),
     classes: sets.train.classes.length,
     kind: "training",
+    optimizer: config.optimizer,
     frozen: config.freeze,
     // Of a network that is cut a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
@@ -227,13 +214,13 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const network = networkOf(config);
   const { classes } = sets.train;
   const batch = batchOf(config, sets);
-  const share = shareFor(config, batch, ranks);
   checkFit(workOf(task), batch, backend);
   const model = new Model(network, backend, classes.length);
-  const sgd = new Sgd(model, config);
-  const split = config.split === null ? undefined : new SplitModel(model, sgd, config.split, ranks, config.freeze);
+  const optimizerOf = (model: Model) => createOptimizer(model, config);
+  const optimizer = optimizerOf(model);
+  const stepper = openStepper({ model, optimizer }, optimizerOf, { ...config, batch }, ranks);
   // Nothing in a run's folder is changed before all of it was found to be right.
-  const from = folder.run && restore(folder.run, config, classes, model, sgd, folder.warn);
+  const from = folder.run && restore(folder.run, config, classes, model, optimizer, folder.warn);
   const weights = classWeights(config, sets.train);
   const isNew = folder.run === undefined;
   const path = await ranks.share(() => (folder.run ?? folder.begin(config.network)).path);
@@ -274,8 +261,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
-    await makeAlike(ranks, [...model.parameters, ...sgd.velocities]);
-    await split?.take();
+    await stepper.begin();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
     const deviceMean = uploadMean(backend, network.record, mean);
@@ -283,7 +269,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
       run,
       config: { ...config, batch },
       model,
-      sgd,
+      optimizer,
       mean,
       deviceMean,
       state,
@@ -291,9 +277,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
       train,
       val,
       watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
-      ranks,
-      share,
-      ...(split && { split }),
+      stepper,
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });

@@ -18,7 +18,7 @@ export interface Candidate {
 }
 
 /** What this program keeps beside a network's weights. */
-const ASIDE = /^(preprocessing|velocity)\./;
+const ASIDE = /^(preprocessing|velocity|optimizer)\./;
 /** More names within names are no prefix of any program's. */
 const MAX_PREFIXES = 8;
 

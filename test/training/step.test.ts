@@ -1,12 +1,10 @@
-/** Steps and passes on real backends: nothing leaks, a batch can be learned by heart. */
+/** Training steps on real backends: nothing leaks, a batch can be learned by heart. */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { centreView, testViews } from "../../src/data/augmentation.ts";
 import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
-import { cifar13, small } from "../../src/net/cifar_networks.ts";
+import { small } from "../../src/net/cifar_networks.ts";
 import { conv, fc, maxPool, relu } from "../../src/net/layers/index.ts";
-import { probabilities } from "../../src/net/passes.ts";
 import { MODERN_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
 import { describeBackends } from "../support/backends.ts";
 import { expectClose } from "../support/data.ts";
@@ -127,32 +125,3 @@ describeBackends(
   },
   ["wgpu"],
 );
-
-describeBackends(
-  "probabilities",
-  ({ open }) => {
-    test("of ten views are the mean of those of each", async () => {
-      const backend = await open();
-      const data = await drawn(32, 20);
-      const { model, deviceMean, free } = trainer(cifar13, backend, data);
-      const [{ pixels } = {}] = await firstBatches(data.dataset, 3, 32, 1);
-      const views = testViews(10, 3, 32, 24);
-      const all = await probabilities(model, deviceMean, pixels!, views);
-      const sums = new Float64Array(all.length);
-      for (const view of views) {
-        (await probabilities(model, deviceMean, pixels!, [view])).forEach((p, i) => (sums[i]! += p / 10));
-      }
-      expectClose("mean", all, sums, 1e-12);
-      for (let n = 0; n < 3; n++) expect(all[n]! + sumFrom(all, n + 3)).toBeCloseTo(1, 12);
-      const centre = await probabilities(model, deviceMean, pixels!, [centreView(3, 32, 24)]);
-      expect(centre).not.toEqual(all);
-      free();
-    });
-  },
-  ["cpu"],
-);
-
-/** Of every third number from i on. */
-function sumFrom(values: Float64Array, i: number): number {
-  return i < values.length ? values[i]! + sumFrom(values, i + 3) : 0;
-}

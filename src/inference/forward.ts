@@ -1,0 +1,52 @@
+/** Forward passes whose outcome is read back: class probabilities, and the activations of a layer. */
+import { VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { Tape } from "../engine/tape.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import type { Model } from "../net/model.ts";
+import { imagesOf, type Images } from "../net/passes.ts";
+
+/** The softmax outputs, classes × N, averaged over several views of the same images [P §4.1]. */
+export async function probabilities(
+  model: Model,
+  mean: Tensor,
+  pixels: Uint8Array,
+  views: readonly Float32Array[],
+): Promise<Float64Array> {
+  const images = views[0]!.length / VIEW_LENGTH;
+  const sums = new Float64Array(model.classes * images);
+  for (const view of views) {
+    const tape = new Tape(mean.backend, { record: false });
+    const logits = model.forward(imagesOf(tape, model, mean, { pixels, views: view }));
+    const values = (await logits.read()) as Float32Array;
+    tape.release();
+    addSoftmax(sums, values, images);
+  }
+  return sums.map((sum) => sum / views.length);
+}
+
+/**
+ * The output of the first `count` layers, image after image: N × all numbers of an image, in the order of channel, row
+ * and column.
+ */
+export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
+  const tape = new Tape(mean.backend, { record: false });
+  const x = imagesOf(tape, model, mean, images);
+  const values = (await (model.outputs(x, undefined, count).at(-1) ?? x).read()) as Float32Array;
+  tape.release();
+  const n = images.views.length / VIEW_LENGTH;
+  const each = values.length / n;
+  const rows = new Float32Array(values.length);
+  for (let i = 0; i < each; i++) for (let k = 0; k < n; k++) rows[k * each + i] = values[i * n + k]!;
+  return rows;
+}
+
+/** Adds the softmax of each column of K × N logits. */
+function addSoftmax(sums: Float64Array, logits: Float32Array, images: number): void {
+  for (let n = 0; n < images; n++) {
+    let max = -Infinity;
+    let total = 0;
+    for (let i = n; i < logits.length; i += images) max = Math.max(max, logits[i]!);
+    for (let i = n; i < logits.length; i += images) total += Math.exp(logits[i]! - max);
+    for (let i = n; i < logits.length; i += images) sums[i]! += Math.exp(logits[i]! - max) / total;
+  }
+}

@@ -1,0 +1,26 @@
+/** The optimizers, by the names that recipes and runs call them by. */
+import { UsageError } from "../errors.ts";
+import { suggest } from "../suggest.ts";
+import type { Model } from "./model.ts";
+import type { Optimizer, OptimizerClass, OptimizerSettings } from "./optimizer.ts";
+import { Sgd } from "./sgd.ts";
+
+const OPTIMIZERS: Readonly<Record<string, OptimizerClass>> = { sgd: Sgd };
+
+export const DEFAULT_OPTIMIZER = "sgd";
+export const optimizerNames: readonly string[] = Object.keys(OPTIMIZERS);
+
+/** @throws UsageError when there is none of that name */
+export function findOptimizer(name: string): OptimizerClass {
+  if (optimizerNames.includes(name)) return OPTIMIZERS[name]!;
+  const known = optimizerNames.join(", ");
+  throw new UsageError(`there is no optimizer "${name}"${suggest(name, optimizerNames)}; there is ${known}`);
+}
+
+/** @throws UsageError as `findOptimizer`; ShapeError for settings that make no sense */
+export function createOptimizer(
+  model: Model,
+  { optimizer = DEFAULT_OPTIMIZER, ...settings }: OptimizerSettings & { readonly optimizer?: string },
+): Optimizer {
+  return new (findOptimizer(optimizer))(model, settings);
+}

@@ -1,0 +1,30 @@
+/** Named numbers that training changes and checkpoints keep: parameters, and what an optimizer holds beside them. */
+import type { Tensor } from "../engine/tensor.ts";
+import type { Model } from "./model.ts";
+
+export interface StateTensor {
+  /** Its name in a checkpoint. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** The elements in row-major order, once everything queued has been computed. */
+  read(): Promise<Float32Array>;
+  /** Replaces all elements. */
+  write(values: Float32Array): void;
+}
+
+export function stateTensor(name: string, tensor: Tensor): StateTensor {
+  return {
+    name,
+    shape: tensor.shape,
+    read: () => tensor.read() as Promise<Float32Array>,
+    write: (values) => tensor.backend.write(tensor.buffer, values),
+  };
+}
+
+/** All that steps change: a model's parameters and state, and the state of its optimizer. */
+export function trainedState(
+  model: Model,
+  { state }: { readonly state: readonly StateTensor[] },
+): readonly StateTensor[] {
+  return [...[...model.parameters, ...model.state].map((tensor) => stateTensor(tensor.name, tensor)), ...state];
+}

@@ -1,0 +1,50 @@
+/** Models asked about every image of a set by several ranks, each about its share. */
+import type { Dataset } from "../data/dataset.ts";
+import { shareOf } from "../data/share.ts";
+import { answerAll, type Pass } from "../inference/answer_all.ts";
+import { Answers } from "../inference/answers.ts";
+import type { Member } from "../inference/loaded_model.ts";
+import { unlessStopped } from "../signals.ts";
+import type { Ranks } from "./ranks.ts";
+
+/**
+ * Asks about every image of a set, each rank about its share of them.
+ * @returns what all found, on every rank, and what this one can't use; undefined when one was stopped
+ */
+export async function answerTogether(
+  ranks: Ranks,
+  members: readonly Member[],
+  dataset: Dataset,
+  pass: Pass,
+): Promise<Awaited<ReturnType<typeof answerAll>> | undefined> {
+  const { classes } = members[0]!.model;
+  const { first, count } = shareOf(dataset.length, ranks.rank, ranks.size);
+  const samples = Uint32Array.from({ length: count }, (_, i) => first + i);
+  const own =
+    count === 0
+      ? { answers: new Answers(classes, 0), bad: [] }
+      : await unlessStopped(
+          pass.signal,
+          answerAll(members, dataset, { ...pass, batch: Math.min(pass.batch, count), samples }),
+        );
+  if (ranks.size === 1) return own;
+  const answers = new Answers(classes, dataset.length);
+  if (!(await gatherAnswers(ranks, own?.answers, answers))) return undefined;
+  return { answers, bad: own!.bad };
+}
+
+/**
+ * Puts the ranks' answers into one, in the order of ranks.
+ * @param own those of this rank; undefined when it was stopped
+ * @param all is filled, on every rank
+ * @returns whether no rank was stopped
+ */
+export async function gatherAnswers(ranks: Ranks, own: Answers | undefined, all: Answers): Promise<boolean> {
+  // A row has several numbers, so that a single one is none.
+  const rows = own?.encode() ?? Float64Array.of(NaN);
+  const parts = await ranks.gather(new Uint8Array(rows.buffer));
+  const numbers = parts.map((part) => new Float64Array(part.slice().buffer));
+  if (numbers.some(({ length }) => length === 1)) return false;
+  for (const part of numbers) all.append(part);
+  return true;
+}

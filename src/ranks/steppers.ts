@@ -1,0 +1,104 @@
+/** The steppers of trainings on several ranks: all have the whole network, or each a part of it. */
+import type { Share } from "../data/share.ts";
+import type { Model } from "../net/model.ts";
+import type { Optimizer } from "../net/optimizer.ts";
+import type { Cut } from "../net/parts.ts";
+import { localStepper, type Learner, type Stepper, type Wishes } from "../training/stepper.ts";
+import { areAlike, makeAlike, shareOfBatch } from "./agreement.ts";
+import { answerTogether } from "./answer_together.ts";
+import type { Ranks } from "./ranks.ts";
+import { sharedStep } from "./shared_step.ts";
+import { shareOfCut, SplitModel } from "./split.ts";
+
+/** The images of a batch that a rank has. @throws UsageError when the ranks can't share it like that */
+export function shareFor(cut: Cut | null, batch: number, ranks: Ranks): Share {
+  return cut === null ? shareOfBatch(batch, ranks) : shareOfCut(cut, batch, ranks);
+}
+
+export interface StepperOptions {
+  /** Images a step, of all ranks together. */
+  readonly batch: number;
+  /** How the network is cut; null: each rank has all of it. */
+  readonly split: Cut | null;
+  /** The layers that don't learn. */
+  readonly freeze: readonly string[];
+}
+
+/**
+ * @param optimizerOf makes optimizers like the learner's, for parts of its model
+ * @throws UsageError when the ranks can't share the batch, or the network can't be cut like that
+ */
+export function openStepper(
+  learner: Learner,
+  optimizerOf: (model: Model) => Optimizer,
+  { batch, split, freeze }: StepperOptions,
+  ranks: Ranks,
+): Stepper {
+  const share = shareFor(split, batch, ranks);
+  if (ranks.size === 1) return localStepper(learner, batch);
+  const { model, optimizer } = learner;
+  const { take, ...steps } =
+    split === null
+      ? sharedSteps(learner, share, ranks)
+      : splitSteps(new SplitModel(learner, optimizerOf, split, ranks, freeze), share);
+  const begin = async () => {
+    await makeAlike(ranks, model, optimizer);
+    await take();
+  };
+  return {
+    ...steps,
+    leads: ranks.rank === 0,
+    share,
+    ahead: 0,
+    get sentBytes() {
+      return ranks.sentBytes;
+    },
+    begin,
+    /** Devices of one kind compute the same updates, bit for bit; those of several kinds drift apart by rounding. */
+    async realign() {
+      if (await areAlike(ranks, [...model.parameters, ...model.state])) return false;
+      await begin();
+      return true;
+    },
+    answer: async (members, dataset, pass) => (await answerTogether(ranks, members, dataset, pass))?.answers,
+  };
+}
+
+/** What differs between the two. */
+interface Steps extends Pick<Stepper, "step" | "agreed" | "gather"> {
+  /** Takes what this rank trains out of the whole model. */
+  take(): Promise<void>;
+}
+
+/** Each rank has some of the images, and all of the network. Only the rank that leads saves, when it likes. */
+function sharedSteps({ model, optimizer }: Learner, share: Share, ranks: Ranks): Steps {
+  let stop = false;
+  return {
+    async step(step, wishes) {
+      const { labels, valid } = step.whole;
+      const own = { ...step, share, whole: { images: labels.length, valid }, stop: wishes.stop };
+      const { result } = await sharedStep(model, optimizer, step.mean, own, ranks);
+      const done = await result;
+      ({ stop } = done);
+      return done;
+    },
+    agreed: ({ save }) => ({ stop, save }),
+    async take() {},
+    async gather() {},
+  };
+}
+
+/** Each rank has a part of the network; all take part in a save. */
+function splitSteps(model: SplitModel, share: Share): Steps {
+  let agreed: Wishes = { stop: false, save: false };
+  return {
+    async step(step, wishes) {
+      const { stop, save, ...result } = await model.step({ ...step, ...wishes, share });
+      agreed = { stop, save };
+      return result;
+    },
+    agreed: () => agreed,
+    take: () => model.take(),
+    gather: () => model.give(),
+  };
+}

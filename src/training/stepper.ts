@@ -1,0 +1,84 @@
+/**
+ * How a training takes its steps, and what else it does together with other processes. On one device that is the local
+ * stepper; src/ranks/steppers.ts has those of several processes, all of which call the same methods in the same order.
+ */
+import type { Dataset } from "../data/dataset.ts";
+import type { Share } from "../data/share.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import { answerAll, type Pass } from "../inference/answer_all.ts";
+import type { Answers } from "../inference/answers.ts";
+import type { Member } from "../inference/loaded_model.ts";
+import type { Model } from "../net/model.ts";
+import type { Optimizer } from "../net/optimizer.ts";
+import type { LossLabels } from "../net/passes.ts";
+import { unlessStopped } from "../signals.ts";
+import { trainingStep, type Step, type StepResult } from "./step.ts";
+
+/** A model, and what trains it. */
+export interface Learner {
+  readonly model: Model;
+  readonly optimizer: Optimizer;
+}
+
+/** A step as one process sees it: its own images and labels, and what is known of the whole batch. */
+export interface BatchStep extends Step {
+  /** The mean image, S × S × 3. */
+  readonly mean: Tensor;
+  readonly whole: LossLabels;
+}
+
+/** What a process would do between two steps. */
+export interface Wishes {
+  readonly stop: boolean;
+  readonly save: boolean;
+}
+
+export interface Stepper {
+  /** Whether this process writes the run's files and says what went wrong; of all processes exactly one does. */
+  readonly leads: boolean;
+  /** The images of each batch that this process has. */
+  readonly share: Share;
+  /** How many steps may be unfinished when the next one is begun. */
+  readonly ahead: number;
+  /** Bytes of numbers that this process has sent to others. */
+  readonly sentBytes: number;
+  /** Gives all processes the parameters and the optimizer's state of the one that leads. Before the first step. */
+  begin(): Promise<void>;
+  /**
+   * Forward, backward, update. What the device has to do is queued when this returns, unless `ahead` is 0; resolves with
+   * the losses of the whole batch when they are known.
+   */
+  step(step: BatchStep, wishes: Wishes): Promise<StepResult>;
+  /** What all processes do now: what was agreed on in the last step, or what this one wishes if it is alone. */
+  agreed(own: Wishes): Wishes;
+  /** Puts model and optimizer together where each process trains a part. Before they are evaluated or saved. */
+  gather(): Promise<void>;
+  /** Makes parameters that differ between processes the same again. @returns whether some did */
+  realign(): Promise<boolean>;
+  /** What the models say of every image of a set; undefined when a process was stopped. @throws as `answerAll` */
+  answer(members: readonly Member[], dataset: Dataset, pass: Pass): Promise<Answers | undefined>;
+}
+
+/** Steps on one device: while it works on one, the next is queued. @param batch images a step */
+export function localStepper({ model, optimizer }: Learner, batch: number): Stepper {
+  return {
+    leads: true,
+    share: { first: 0, count: batch },
+    ahead: 1,
+    sentBytes: 0,
+    async begin() {},
+    step(step) {
+      const result = trainingStep(model, optimizer, step.mean, step);
+      // If the step before fails, nobody waits for this one, and its own failure is no news.
+      result.catch(() => {});
+      return result;
+    },
+    agreed: (own) => own,
+    async gather() {},
+    realign: async () => false,
+    async answer(members, dataset, pass) {
+      const batch = Math.min(pass.batch, dataset.length);
+      return (await unlessStopped(pass.signal, answerAll(members, dataset, { ...pass, batch })))?.answers;
+    },
+  };
+}
