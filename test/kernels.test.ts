@@ -6,23 +6,26 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import { variantsOf, type KernelCase } from "../src/engine/cases.ts";
 import { access, elementType, type Kernel } from "../src/engine/kernel.ts";
-import { casesOf, kernelCases } from "../src/verbs/doctor/kernel_cases.ts";
-import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/verbs/doctor/kernel_check.ts";
+import { casesOf, kernelCases } from "../src/engine/ops/cases.ts";
+import { checkCase, checkVariant, expectedOf, runCase } from "../src/verbs/doctor/kernel_check.ts";
 import { describeBackends } from "./support/backends.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
 const source = new URL("../src/engine/", import.meta.url);
 
-/** Every kernel that an op or the tape exports. */
-async function declaredKernels(): Promise<Kernel[]> {
-  const files = [...new Bun.Glob("**/*.ts").scanSync(fileURLToPath(source))].map((file) => new URL(file, source));
+/** What the engine's files export, those of a pattern. */
+async function exportsOf(pattern: string): Promise<unknown[]> {
+  const files = [...new Bun.Glob(pattern).scanSync(fileURLToPath(source))].map((file) => new URL(file, source));
   const modules = await Promise.all(files.map((file) => import(file.href) as Promise<Record<string, unknown>>));
-  const exported = modules.flatMap((module) => Object.values(module));
-  return exported.filter((value): value is Kernel => typeof value === "object" && value !== null && "wgsl" in value);
+  return modules.flatMap((module) => Object.values(module));
 }
 
-const kernels = await declaredKernels();
+/** Every kernel that an op or the tape exports. */
+const kernels = (await exportsOf("**/*.ts")).filter(
+  (value): value is Kernel => typeof value === "object" && value !== null && "wgsl" in value,
+);
 /** And their variants, as kernels. */
 const all = kernels.flatMap((kernel) => [
   kernel,
@@ -33,6 +36,13 @@ describe("kernel files", () => {
   test("each belongs to one descriptor of its name", () => {
     const files = readdirSync(folder).map((file) => basename(file, ".wgsl"));
     expect(all.map((kernel) => kernel.name).sort()).toEqual(files.sort());
+  });
+
+  test("the list of cases has those of every file", async () => {
+    const isCase = (value: object): value is KernelCase => "kernel" in value && "tolerance" in value;
+    const inFiles = (await exportsOf("**/*.cases.ts")).flat().filter((value) => isCase(value as object));
+    expect(inFiles.length).toBeGreaterThan(100);
+    expect(inFiles.filter((each) => !kernelCases.includes(each as KernelCase))).toEqual([]);
   });
 
   test("each has cases", () => {

@@ -6,15 +6,16 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import { cpuKernels } from "../../src/devices/cpu/kernels/index.ts";
 import type { HostArray } from "../../src/engine/backend.ts";
+import type { KernelCase } from "../../src/engine/cases.ts";
 import { access, type Kernel } from "../../src/engine/kernel.ts";
+import { casesOf } from "../../src/engine/ops/cases.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/engine/ops/conv2d.ts";
 import { dropoutKernel } from "../../src/engine/ops/dropout.ts";
 import { linearBackwardW, linearBackwardX, linearForward } from "../../src/engine/ops/linear.ts";
 import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
 import { rowSum } from "../../src/engine/ops/row_sum.ts";
 import { addKernel } from "../../src/engine/tape.ts";
-import { casesOf } from "../../src/verbs/doctor/kernel_cases.ts";
-import { checkCase, expectedOf, type KernelCase } from "../../src/verbs/doctor/kernel_check.ts";
+import { checkCase, expectedOf } from "../../src/verbs/doctor/kernel_check.ts";
 import { randomArray } from "../support/data.ts";
 
 /** Sums of some thousand products. */
