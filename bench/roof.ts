@@ -8,7 +8,7 @@
  */
 import type { Backend } from "../src/engine/backend.ts";
 import { kernel, line } from "../src/engine/kernel.ts";
-import { addKernel } from "../src/engine/tape.ts";
+import { accumulateKernel } from "../src/engine/tape.ts";
 import { DeviceError } from "../src/errors.ts";
 import type { BlasLibrary } from "../src/native/libraries.ts";
 import type { Roof } from "./results.ts";
@@ -176,7 +176,9 @@ async function addedBytes(backend: Backend): Promise<number> {
   const size = CPU_COPY_BYTES / 4;
   const [x, y] = [backend.allocate("f32", size), backend.allocate("f32", size)];
   for (const buffer of [x, y]) backend.write(buffer, new Float32Array(size).fill(1));
-  const ms = Math.min(...(await repeat(ROUNDS, () => best(backend, () => backend.run(addKernel, { x, y }, { size })))));
+  const ms = Math.min(
+    ...(await repeat(ROUNDS, () => best(backend, () => backend.run(accumulateKernel, { x, y }, { size })))),
+  );
   requireEqual(backend, "add", await backend.read(y, 0, 1), Float32Array.of(1 + ROUNDS));
   for (const buffer of [x, y]) backend.free(buffer);
   return (1000 * 12 * size) / ms;

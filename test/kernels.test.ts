@@ -6,33 +6,74 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
-import { access, elementType, type Kernel } from "../src/engine/kernel.ts";
-import { casesOf, kernelCases } from "../src/verbs/doctor/kernel_cases.ts";
-import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/verbs/doctor/kernel_check.ts";
+import { variantsOf, type KernelCase } from "../src/engine/cases.ts";
+import { access, elementType, wgslOf, type Kernel } from "../src/engine/kernel.ts";
+import { casesOf, kernelCases } from "../src/engine/ops/cases.ts";
+import { UsageError } from "../src/errors.ts";
+import { checkCase, checkVariant, expectedOf, runCase } from "../src/verbs/doctor/kernel_check.ts";
 import { describeBackends } from "./support/backends.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
 const source = new URL("../src/engine/", import.meta.url);
 
-/** Every kernel that an op or the tape exports. */
-async function declaredKernels(): Promise<Kernel[]> {
-  const files = [...new Bun.Glob("**/*.ts").scanSync(fileURLToPath(source))].map((file) => new URL(file, source));
+/** What the engine's files export, those of a pattern. */
+async function exportsOf(pattern: string): Promise<unknown[]> {
+  const files = [...new Bun.Glob(pattern).scanSync(fileURLToPath(source))].map((file) => new URL(file, source));
   const modules = await Promise.all(files.map((file) => import(file.href) as Promise<Record<string, unknown>>));
-  const exported = modules.flatMap((module) => Object.values(module));
-  return exported.filter((value): value is Kernel => typeof value === "object" && value !== null && "wgsl" in value);
+  return modules.flatMap((module) => Object.values(module));
 }
 
-const kernels = await declaredKernels();
-/** And their variants, as kernels. */
+/** Every kernel that an op or the tape exports. */
+const kernels = (await exportsOf("**/*.ts")).filter(
+  (value): value is Kernel => typeof value === "object" && value !== null && "wgsl" in value,
+);
+/** And their variants, as kernels. Several may share a file, with other constants. */
 const all = kernels.flatMap((kernel) => [
   kernel,
   ...(kernel.variants ?? []).map((variant) => ({ ...kernel, ...variant })),
 ]);
 
+/** The name of each text's file. */
+const texts = new Map(
+  readdirSync(folder).map((file) => [readFileSync(new URL(file, folder), "utf8"), basename(file, ".wgsl")]),
+);
+const fileOf = ({ wgsl }: Pick<Kernel, "wgsl">) => texts.get(wgsl) ?? "no file";
+
+describe("constants", () => {
+  const wgsl = "const ROWS = 64u;\nconst SCALE = 0.5;\nconst LEFT = ROWS / 2u;\nconst TWICE = 1;\nconst TWICE = 1;";
+
+  test("are replaced by name, with the type that they have", () => {
+    const text = wgslOf({ name: "a", wgsl, constants: { ROWS: 48, SCALE: 0.25 } });
+    expect(text).toBe(wgsl.replace("64u", "48u").replace("0.5", "0.25"));
+    expect(wgslOf({ name: "a", wgsl })).toBe(wgsl);
+  });
+
+  test.each(["ROW", "LEFT", "TWICE"])("%s, which is not declared once as a number, is an error", (name) => {
+    const found = name === "TWICE" ? 2 : 0;
+    expect(() => wgslOf({ name: "a_48x64", wgsl, constants: { [name]: 48 } })).toThrow(
+      new UsageError(
+        `kernel a_48x64: constant ${name} is 48, but its WGSL declares ${found} of that name: ` +
+          `it needs one line "const ${name} = NUMBER;"`,
+      ),
+    );
+  });
+});
+
 describe("kernel files", () => {
-  test("each belongs to one descriptor of its name", () => {
-    const files = readdirSync(folder).map((file) => basename(file, ".wgsl"));
-    expect(all.map((kernel) => kernel.name).sort()).toEqual(files.sort());
+  test("each is a kernel's or a variant's, and a kernel's own has its name", () => {
+    expect(new Set(all.map(fileOf))).toEqual(new Set(texts.values()));
+    expect(kernels.map(fileOf)).toEqual(kernels.map(({ name }) => name));
+  });
+
+  test("names of kernels and variants are unique", () => {
+    expect(new Set(all.map(({ name }) => name)).size).toBe(all.length);
+  });
+
+  test("the list of cases has those of every file", async () => {
+    const isCase = (value: object): value is KernelCase => "kernel" in value && "tolerance" in value;
+    const inFiles = (await exportsOf("**/*.cases.ts")).flat().filter((value) => isCase(value as object));
+    expect(inFiles.length).toBeGreaterThan(100);
+    expect(inFiles.filter((each) => !kernelCases.includes(each as KernelCase))).toEqual([]);
   });
 
   test("each has cases", () => {
@@ -40,10 +81,10 @@ describe("kernel files", () => {
     expect(kernels.map((kernel) => kernel.name).filter((name) => !tested.has(name))).toEqual([]);
   });
 
-  test.each(all.map((kernel) => [kernel.name, kernel] as const))("%s has its descriptor's layout", (name, kernel) => {
-    const text = readFileSync(new URL(`${name}.wgsl`, folder), "utf8");
-    expect(kernel.wgsl).toBe(text);
-    expect([...text.matchAll(/@compute\b[^{]*?\bfn\s+(\w+)/g)].map((match) => match[1]!)).toEqual([name]);
+  test.each(all.map((kernel) => [kernel.name, kernel] as const))("%s has its descriptor's layout", (_name, kernel) => {
+    const text = wgslOf(kernel);
+    const entries = [...text.matchAll(/@compute\b[^{]*?\bfn\s+(\w+)/g)].map((match) => match[1]);
+    expect(entries).toEqual([fileOf(kernel)]);
 
     const fields = /struct Uniforms \{([^}]*)\}/.exec(text)?.[1] ?? "";
     expect([...fields.matchAll(/(\w+): (\w+),/g)].map((match) => [match[1]!, match[2]!])).toEqual(
@@ -72,23 +113,29 @@ describe("kernel files", () => {
 const WORKGROUP_BYTES: Readonly<Record<string, number>> = { f32: 4, vec2f: 8, vec3i: 16, vec4f: 16 };
 
 describe("kernel limits", () => {
-  test.each(all.map((kernel) => [kernel.name, kernel.wgsl] as const))("%s keeps WebGPU's defaults", (_name, text) => {
-    const constants = new Map<string, number>();
-    /** A product of numbers and constants. */
-    const evaluate = (expression: string): number =>
-      expression.split("*").reduce((product, factor) => {
-        const word = factor.trim();
-        return product * (constants.get(word) ?? Number.parseInt(word));
-      }, 1);
-    for (const [, name, value] of text.matchAll(/const (\w+) = ([\w* ]+);/g)) constants.set(name!, evaluate(value!));
+  test.each(all.map((kernel) => [kernel.name, wgslOf(kernel)] as const))(
+    "%s keeps WebGPU's defaults",
+    (_name, text) => {
+      const constants = new Map<string, number>();
+      /** A sum, difference, product or quotient of whole numbers and constants. */
+      const evaluate = (expression: string): number => {
+        const [, left, operator, right] =
+          /^(.+) ([-+]) (.+?)$/.exec(expression) ?? /^(.+) ([*/]) (.+?)$/.exec(expression) ?? [];
+        if (!operator) return constants.get(expression) ?? Number.parseInt(expression);
+        const [a, b] = [evaluate(left!), evaluate(right!)];
+        return { "+": a + b, "-": a - b, "*": a * b, "/": Math.floor(a / b) }[operator]!;
+      };
+      for (const [, name, value] of text.matchAll(/const (\w+) = ([\w*/+ -]+);/g))
+        constants.set(name!, evaluate(value!));
 
-    const threads = /@workgroup_size\((\w+)\)/.exec(text)![1]!;
-    expect(evaluate(threads)).toBeWithin(1, 256 + 1);
-    const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), ([\w* ]+)>/g)];
-    expect(arrays).toHaveLength(text.match(/var<workgroup>/g)?.length ?? 0);
-    const bytes = arrays.reduce((sum, [, type, length]) => sum + WORKGROUP_BYTES[type!]! * evaluate(length!), 0);
-    expect(bytes).toBeWithin(0, 16_384 + 1);
-  });
+      const threads = /@workgroup_size\((\w+)\)/.exec(text)![1]!;
+      expect(evaluate(threads)).toBeWithin(1, 256 + 1);
+      const arrays = [...text.matchAll(/var<workgroup> \w+: array<(\w+), ([\w*/+ -]+)>/g)];
+      expect(arrays).toHaveLength(text.match(/var<workgroup>/g)?.length ?? 0);
+      const bytes = arrays.reduce((sum, [, type, length]) => sum + WORKGROUP_BYTES[type!]! * evaluate(length!), 0);
+      expect(bytes).toBeWithin(0, 16_384 + 1);
+    },
+  );
 });
 
 describeBackends("kernels", ({ name, open }) => {

@@ -2,6 +2,7 @@
  * A kernel: one function from buffers to buffers that every backend can run. It is declared once, in the file of the op
  * that uses it, as its WGSL text, the layout of its arguments, and a plain loop (`reference`) that is its specification.
  */
+import { UsageError } from "../errors.ts";
 
 /** What a kernel does to a buffer ("update" reads and writes), and its elements: f32 unless said. */
 export type BufferSpec = Access | `${Access} u32` | `${Access} u8`;
@@ -17,6 +18,12 @@ export interface Elements {
 /** How many workgroups to start in x, y and z. */
 export type Workgroups = readonly [x: number, y: number, z: number];
 
+/**
+ * Numbers in place of those that WGSL gives to its constants, by name: `{ ROWS: 48 }` turns the text's `const ROWS = 128u;`
+ * into `const ROWS = 48u;`. The text is valid as it stands.
+ */
+export type Constants = Readonly<Record<string, number>>;
+
 export interface Kernel<B extends string = string, U extends string = string> {
   /** The name of its file in kernels/wgsl, and of the CPU kernel that computes the same. */
   readonly name: string;
@@ -26,6 +33,7 @@ export interface Kernel<B extends string = string, U extends string = string> {
    */
   readonly module: string;
   readonly wgsl: string;
+  readonly constants?: Constants;
   /** In the order of the bindings 1, 2, …; binding 0 holds the uniforms. u8 buffers are `array<u32>` in WGSL. */
   readonly buffers: Readonly<Record<B, BufferSpec>>;
   /** In the order of the fields of WGSL's `struct Uniforms`, each 4 bytes. */
@@ -39,9 +47,11 @@ export interface Kernel<B extends string = string, U extends string = string> {
 
 /** Other WGSL with a kernel's bindings and uniforms, such as larger tiles for larger GPUs. */
 export interface Variant<U extends string = string> {
-  /** The name of its file in kernels/wgsl. */
+  /** Unique among all kernels and variants: reports show it, and the tuner remembers by it. */
   readonly name: string;
+  /** The text of a file in kernels/wgsl. Variants that differ in `constants` share one. */
   readonly wgsl: string;
+  readonly constants?: Constants;
   /** Whether it computes these shapes, such as those whose rows are whole vec4s; all if not given. */
   fits?(uniforms: Readonly<Record<U, number>>): boolean;
   workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
@@ -50,6 +60,24 @@ export interface Variant<U extends string = string> {
 /** Declares a kernel; the argument's types are inferred, so that a call with a missing buffer does not compile. */
 export function kernel<B extends string, U extends string>(declaration: Kernel<B, U>): Kernel<B, U> {
   return declaration;
+}
+
+/**
+ * The WGSL of a kernel or variant, with its constants.
+ * @throws UsageError unless the text declares each of them once, as a number
+ */
+export function wgslOf({ name, wgsl, constants = {} }: Pick<Variant, "name" | "wgsl" | "constants">): string {
+  return Object.entries(constants).reduce((text, [constant, value]) => {
+    const declaration = new RegExp(`\\bconst ${constant} = [\\d.]+([iuf]?);`, "g");
+    const count = text.match(declaration)?.length ?? 0;
+    if (count !== 1) {
+      throw new UsageError(
+        `kernel ${name}: constant ${constant} is ${value}, but its WGSL declares ${count} of that name: ` +
+          `it needs one line "const ${constant} = NUMBER;"`,
+      );
+    }
+    return text.replace(declaration, `const ${constant} = ${value}$1;`);
+  }, wgsl);
 }
 
 /** WebGPU's limit on workgroups per dimension, which every adapter has. */
@@ -63,6 +91,11 @@ export function line(total: number, size = 64): Workgroups {
   const groups = Math.max(1, Math.ceil(total / size));
   const y = Math.ceil(groups / MAX_WORKGROUPS);
   return [Math.ceil(groups / y), y, 1];
+}
+
+/** Uniforms that are whole numbers, in this order. */
+export function wholes<U extends string>(...names: readonly U[]): Readonly<Record<U, "u32">> {
+  return Object.fromEntries(names.map((name) => [name, "u32"])) as Record<U, "u32">;
 }
 
 export function elementType(spec: BufferSpec): ElementType {

@@ -6,7 +6,7 @@ import { kernel, line, type ElementType } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
 import { poolOf } from "./pool.ts";
 import { checkedSize, format, Tensor, type Entry, type Owner, type Part } from "./tensor.ts";
-import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
+import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
 
 export interface TapeOptions {
   /** false: nothing is recorded. */
@@ -96,7 +96,7 @@ export class Tape implements Owner {
     }
     const more = this.allocate(x.shape);
     write(more);
-    add(more, x.grad);
+    addTo(more, x.grad);
     this.#giveBack(more);
   }
 
@@ -178,10 +178,10 @@ function typeOf(data: HostArray, { kind }: Backend): ElementType {
 }
 
 /** y ← y + x */
-export const addKernel = kernel({
-  name: "add",
+export const accumulateKernel = kernel({
+  name: "accumulate",
   module: import.meta.url,
-  wgsl: addWgsl,
+  wgsl: accumulateWgsl,
   buffers: { x: "read", y: "update" },
   uniforms: { size: "u32" },
   workgroups: ({ size }) => line(size),
@@ -190,10 +190,10 @@ export const addKernel = kernel({
   },
 });
 
-function add(x: Tensor, y: Tensor): void {
+function addTo(x: Tensor, y: Tensor): void {
   for (const [offset, length] of pieces(x)) {
     x.backend.run(
-      addKernel,
+      accumulateKernel,
       { x: view(x.buffer, offset, length), y: view(y.buffer, offset, length) },
       { size: length },
     );

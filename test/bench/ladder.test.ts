@@ -2,10 +2,11 @@
 import { expect, test } from "bun:test";
 import { convLadder } from "../../bench/ladder/conv.ts";
 import { matmulLadder } from "../../bench/ladder/matmul.ts";
+import type { KernelCase } from "../../src/engine/cases.ts";
 import type { Kernel } from "../../src/engine/kernel.ts";
 import { positions } from "../../src/engine/ops/shapes.ts";
 import { openReference } from "../../src/engine/reference.ts";
-import { runCase, type KernelCase } from "../../src/verbs/doctor/kernel_check.ts";
+import { runCase } from "../../src/verbs/doctor/kernel_check.ts";
 import { describeBackends } from "../support/backends.ts";
 import { expectClose, randomArray } from "../support/data.ts";
 

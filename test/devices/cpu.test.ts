@@ -5,7 +5,7 @@ import type { Buffer } from "../../src/engine/backend.ts";
 import { conv2dBackwardW, conv2dForward } from "../../src/engine/ops/conv2d.ts";
 import { linearForward } from "../../src/engine/ops/linear.ts";
 import { lrnForward } from "../../src/engine/ops/lrn.ts";
-import { addKernel } from "../../src/engine/tape.ts";
+import { accumulateKernel } from "../../src/engine/tape.ts";
 import { DeviceError, UsageError } from "../../src/errors.ts";
 import { failing, missing, nowhere, scale, slow } from "./cpu_fixture.ts";
 
@@ -18,7 +18,7 @@ function buffer(...values: number[]): Buffer {
   return made;
 }
 
-const add = (x: Buffer, y: Buffer) => backend.run(addKernel, { x, y }, { size: y.length });
+const add = (x: Buffer, y: Buffer) => backend.run(accumulateKernel, { x, y }, { size: y.length });
 const wait = (x: Buffer) => backend.run(slow, { x }, { ms: 30 });
 
 describe("order", () => {
@@ -73,7 +73,7 @@ describe("order", () => {
     const y = buffer(0, 1, 2, 3, 4);
     const x = buffer(10, 20, 30);
     const part = { buffer: y, offset: 3, length: 2 };
-    backend.run(addKernel, { x: { buffer: x, offset: 1, length: 2 }, y: part }, { size: 2 });
+    backend.run(accumulateKernel, { x: { buffer: x, offset: 1, length: 2 }, y: part }, { size: 2 });
     backend.write(y, Float32Array.of(-1), 1);
     expect([...(await backend.read(y, 1, 4))]).toEqual([-1, 2, 23, 34]);
   });
@@ -114,7 +114,7 @@ describe("kernels that the backend does not know", () => {
   test("a trap in WebAssembly is an error too", async () => {
     const x = buffer(1);
     // 4 GB from x on do not lie in the memory
-    backend.run(addKernel, { x, y: x }, { size: 2 ** 30 });
+    backend.run(accumulateKernel, { x, y: x }, { size: 2 ** 30 });
     expect(await caught(backend.synchronize())).toContain("cpu: kernel add failed:");
     expect((await backend.read(buffer(3)))[0]).toBe(3);
   });
@@ -152,7 +152,7 @@ test("addresses beyond 2 GiB, and memory that is full", async () => {
   own.run(lrnForward, { x, y, s }, { maps: 3, plane: 10, groupMaps: 3, reach: 1, k: 1, alpha: 1, beta: 0.75 });
   expect([...(await own.read(s, 0, 11))]).toEqual([...Array<number>(10).fill(9), 13]);
   const part = { buffer: low, offset: 549_999_998, length: 2 };
-  own.run(addKernel, { x: part, y: { buffer: s, offset: 0, length: 2 } }, { size: 2 });
+  own.run(accumulateKernel, { x: part, y: { buffer: s, offset: 0, length: 2 } }, { size: 2 });
   expect([...(await own.read(s, 0, 3))]).toEqual([10, 11, 9]);
   // by BLAS if there is one, which was told where the memory is before it grew
   const u = { outputs: 2, inputs: 1, images: 3, splits: 1 };
@@ -170,7 +170,7 @@ test("what lies outside a buffer, or was freed, can't be used", async () => {
   const [x, freed] = [buffer(1, 2, 3), buffer(1)];
   expect(() => backend.write(x, Float32Array.of(1, 2), 2)).toThrow("elements 2 to 4 of a buffer that has 3");
   const beyond = { buffer: x, offset: 1, length: 3 };
-  expect(() => backend.run(addKernel, { x, y: beyond }, { size: 3 })).toThrow(DeviceError);
+  expect(() => backend.run(accumulateKernel, { x, y: beyond }, { size: 3 })).toThrow(DeviceError);
   expect(await caught(backend.read(x, 0, 4))).toContain("elements 0 to 4");
   backend.free(freed);
   expect(() => add(x, freed)).toThrow("after it was freed");
@@ -193,7 +193,7 @@ test("what is closed stays closed", async () => {
   const x = own.allocate("f32", 1);
   await own.close();
   await own.close();
-  expect(() => own.run(addKernel, { x, y: x }, { size: 1 })).toThrow("cpu: the backend is closed");
+  expect(() => own.run(accumulateKernel, { x, y: x }, { size: 1 })).toThrow("cpu: the backend is closed");
 });
 
 test("threads must be a number of threads", async () => {

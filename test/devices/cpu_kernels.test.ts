@@ -6,15 +6,16 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import { cpuKernels } from "../../src/devices/cpu/kernels/index.ts";
 import type { HostArray } from "../../src/engine/backend.ts";
+import type { KernelCase } from "../../src/engine/cases.ts";
 import { access, type Kernel } from "../../src/engine/kernel.ts";
+import { casesOf } from "../../src/engine/ops/cases.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/engine/ops/conv2d.ts";
 import { dropoutKernel } from "../../src/engine/ops/dropout.ts";
 import { linearBackwardW, linearBackwardX, linearForward } from "../../src/engine/ops/linear.ts";
 import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
 import { rowSum } from "../../src/engine/ops/row_sum.ts";
-import { addKernel } from "../../src/engine/tape.ts";
-import { casesOf } from "../../src/verbs/doctor/kernel_cases.ts";
-import { checkCase, expectedOf, type KernelCase } from "../../src/verbs/doctor/kernel_check.ts";
+import { accumulateKernel } from "../../src/engine/tape.ts";
+import { checkCase, expectedOf } from "../../src/verbs/doctor/kernel_check.ts";
 import { randomArray } from "../support/data.ts";
 
 /** Sums of some thousand products. */
@@ -22,7 +23,7 @@ const TOLERANCE = 1e-5;
 
 /** Items take 16,384 elements, or 256 positions of a plane; sums are taken 4,096 elements at a time. */
 const cases: KernelCase[] = [
-  own(addKernel, { size: 40_001 }, { x: 40_001, y: 40_001 }),
+  own(accumulateKernel, { size: 40_001 }, { x: 40_001, y: 40_001 }),
   own(
     dropoutKernel,
     { size: 40_001, images: 1, first: 0, whole: 1, key0: 0xdeadbeef, key1: 7, threshold: 0xb0000000, scale: 1.5 },

@@ -9,12 +9,12 @@ import { openReference } from "../../src/engine/reference.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { describeBackends } from "../support/backends.ts";
-import addWgsl from "../../kernels/wgsl/add.wgsl" with { type: "text" };
+import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
 
-const add = kernel({
-  name: "add",
+const accumulate = kernel({
+  name: "accumulate",
   module: import.meta.url,
-  wgsl: addWgsl,
+  wgsl: accumulateWgsl,
   buffers: { x: "read", y: "update" },
   uniforms: { size: "u32" },
   workgroups: ({ size }) => line(size),
@@ -55,19 +55,22 @@ describeBackends(
       return buffer;
     }
 
-    test.each([1, 2, 63, 64, 65, 1009, 70_000 * 64])("add equals its reference for %d elements", async (size) => {
-      const [x, y] = [normal(size, 1), normal(size, 2)];
-      const results: Float32Array[] = [];
-      for (const backend of [gpu, openReference()]) {
-        const buffers = { x: upload(backend, x), y: upload(backend, y) };
-        backend.run(add, buffers, { size });
-        results.push((await backend.read(buffers.y)) as Float32Array);
-        backend.free(buffers.x);
-        backend.free(buffers.y);
-      }
-      expect(results[0]!.length).toBe(size);
-      expect(Buffer.compare(bytesOf(results[0]!), bytesOf(results[1]!))).toBe(0);
-    });
+    test.each([1, 2, 63, 64, 65, 1009, 70_000 * 64])(
+      "accumulate equals its reference for %d elements",
+      async (size) => {
+        const [x, y] = [normal(size, 1), normal(size, 2)];
+        const results: Float32Array[] = [];
+        for (const backend of [gpu, openReference()]) {
+          const buffers = { x: upload(backend, x), y: upload(backend, y) };
+          backend.run(accumulate, buffers, { size });
+          results.push((await backend.read(buffers.y)) as Float32Array);
+          backend.free(buffers.x);
+          backend.free(buffers.y);
+        }
+        expect(results[0]!.length).toBe(size);
+        expect(Buffer.compare(bytesOf(results[0]!), bytesOf(results[1]!))).toBe(0);
+      },
+    );
 
     test.each([
       { maps: 1, plane: 1, groups: 1 },
@@ -94,13 +97,13 @@ describeBackends(
       const offset = (gpu.limits.viewAlignment / 4) * 3;
       const x = upload(gpu, normal(offset + 100));
       const y = upload(gpu, new Float32Array(offset + 100));
-      gpu.run(add, { x: view(x, offset, 50), y: view(y, offset, 50) }, { size: 50 });
+      gpu.run(accumulate, { x: view(x, offset, 50), y: view(y, offset, 50) }, { size: 50 });
       const expected = new Float32Array(offset + 100);
       expected.set(normal(offset + 100).subarray(offset, offset + 50), offset);
       expect(await gpu.read(y)).toEqual(expected);
       expect(await gpu.read(y, offset + 10, 5)).toEqual(expected.subarray(offset + 10, offset + 15));
-      expect(() => gpu.run(add, { x: view(x, 1, 50), y }, { size: 50 })).toThrow(/start at a multiple of/);
-      expect(() => gpu.run(add, { x: view(x, offset, 101), y }, { size: 50 })).toThrow(DeviceError);
+      expect(() => gpu.run(accumulate, { x: view(x, 1, 50), y }, { size: 50 })).toThrow(/start at a multiple of/);
+      expect(() => gpu.run(accumulate, { x: view(x, offset, 101), y }, { size: 50 })).toThrow(DeviceError);
     });
 
     test("writes, kernels, reads and frees keep their order", async () => {
@@ -108,9 +111,9 @@ describeBackends(
       const reads: Promise<unknown>[] = [];
       for (let i = 0; i < 5; i++) {
         const x = upload(gpu, new Float32Array([1]));
-        gpu.run(add, { x, y }, { size: 1 });
+        gpu.run(accumulate, { x, y }, { size: 1 });
         gpu.write(x, new Float32Array([10]));
-        gpu.run(add, { x, y }, { size: 1 });
+        gpu.run(accumulate, { x, y }, { size: 1 });
         reads.push(gpu.read(y));
         gpu.write(x, new Float32Array([1000]));
         gpu.free(x);
@@ -120,7 +123,7 @@ describeBackends(
 
     test("more kernels are queued than the uniforms of one submission hold", async () => {
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
-      for (let i = 0; i < 40_000; i++) gpu.run(add, { x, y }, { size: 1 });
+      for (let i = 0; i < 40_000; i++) gpu.run(accumulate, { x, y }, { size: 1 });
       expect((await gpu.read(y))[0]).toBe(40_000);
     });
 
@@ -128,13 +131,13 @@ describeBackends(
       const gpu = await openWgpu({ adapter: 0, checks: true, clock: { now: () => 0, timers: [] } });
       const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
-      gpu.run(add, { x, y }, { size: 1 });
+      gpu.run(accumulate, { x, y }, { size: 1 });
       for (let step = 0; step < 2; step++) {
         await gpu.synchronize();
         submit.mockClear();
-        for (let i = 0; i < 10; i++) gpu.run(add, { x, y }, { size: 1 });
+        for (let i = 0; i < 10; i++) gpu.run(accumulate, { x, y }, { size: 1 });
         expect(submit).toHaveBeenCalledTimes(1);
-        for (let i = 0; i < 90; i++) gpu.run(add, { x, y }, { size: 1 });
+        for (let i = 0; i < 90; i++) gpu.run(accumulate, { x, y }, { size: 1 });
         // Few in all: each costs the host time.
         expect(submit).toHaveBeenCalledTimes(2);
       }
@@ -151,7 +154,7 @@ describeBackends(
       /** Runs 120 kernels that take so many ms in all. @returns how many submissions they made */
       const step = async (ms: number) => {
         submit.mockClear();
-        for (let i = 0; i < 120; i++) gpu.run(add, { x, y }, { size: 1 });
+        for (let i = 0; i < 120; i++) gpu.run(accumulate, { x, y }, { size: 1 });
         const done = gpu.synchronize();
         time += ms;
         await done;
@@ -180,7 +183,7 @@ describeBackends(
       const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
       const run = (kernels: number) => {
-        for (let i = 0; i < kernels; i++) gpu.run(add, { x, y }, { size: 1 });
+        for (let i = 0; i < kernels; i++) gpu.run(accumulate, { x, y }, { size: 1 });
       };
       run(20);
       const first = gpu.read(y);
@@ -234,7 +237,7 @@ describeBackends(
       // As many kernels as it takes to keep the device busy for a few milliseconds.
       let total = 0;
       for (let runs = 64; ticks < 5 && runs < 1e5; runs *= 2) {
-        for (let i = 0; i < runs; i++) gpu.run(add, { x, y }, { size });
+        for (let i = 0; i < runs; i++) gpu.run(accumulate, { x, y }, { size });
         total += runs;
         expect((await gpu.read(y, size - 1))[0]).toBe(total);
       }
@@ -280,16 +283,26 @@ describeBackends(
 
     test("misuse is an error that names kernel, buffer and values", () => {
       const [x, y] = [upload(gpu, normal(4)), upload(gpu, normal(4))];
-      expect(() => gpu.run(add, { x, y: x }, { size: 4 })).toThrow(/kernel add, buffer y: the same buffer/);
-      expect(() => gpu.run(add, { x, y }, {} as { size: number })).toThrow(/kernel add: no uniform size/);
-      expect(() => gpu.run(add, { x } as { x: typeof x; y: typeof y }, { size: 4 })).toThrow(/kernel add: no buffer y/);
-      expect(() => gpu.run(add, { x, y: openReference().allocate("f32", 4) }, { size: 4 })).toThrow(/another backend/);
-      expect(() => gpu.run({ ...add, workgroups: () => [70_000, 1, 1] }, { x, y }, { size: 4 })).toThrow(
+      expect(() => gpu.run(accumulate, { x, y: x }, { size: 4 })).toThrow(
+        /kernel accumulate, buffer y: the same buffer/,
+      );
+      expect(() => gpu.run(accumulate, { x, y }, {} as { size: number })).toThrow(/kernel accumulate: no uniform size/);
+      expect(() => gpu.run(accumulate, { x } as { x: typeof x; y: typeof y }, { size: 4 })).toThrow(
+        /kernel accumulate: no buffer y/,
+      );
+      expect(() => gpu.run(accumulate, { x, y: openReference().allocate("f32", 4) }, { size: 4 })).toThrow(
+        /another backend/,
+      );
+      expect(() => gpu.run({ ...accumulate, workgroups: () => [70_000, 1, 1] }, { x, y }, { size: 4 })).toThrow(
         /70000 × 1 × 1/,
       );
-      expect(() => gpu.run({ ...add, wgsl: `${addWgsl}\n` }, { x, y }, { size: 4 })).toThrow(/two different kernels/);
+      expect(() => gpu.run({ ...accumulate, wgsl: `${accumulateWgsl}\n` }, { x, y }, { size: 4 })).toThrow(
+        /two different kernels/,
+      );
       gpu.free(x);
-      expect(() => gpu.run(add, { x, y }, { size: 4 })).toThrow(/kernel add, buffer x: the buffer was freed/);
+      expect(() => gpu.run(accumulate, { x, y }, { size: 4 })).toThrow(
+        /kernel accumulate, buffer x: the buffer was freed/,
+      );
       expect(() => gpu.free(x)).toThrow(/freed/);
     });
 
@@ -299,16 +312,16 @@ describeBackends(
       const size = Math.floor(gpu.limits.bindingBytes / 4) + 1;
       expect(() => {
         const [x, y] = [gpu.allocate("f32", size), upload(gpu, normal(4))];
-        gpu.run(add, { x, y }, { size: 4 });
-      }).toThrow(/kernel add, buffer x: .* binds at once|larger than the device allows/);
+        gpu.run(accumulate, { x, y }, { size: 4 });
+      }).toThrow(/kernel accumulate, buffer x: .* binds at once|larger than the device allows/);
     });
 
     test("a run of steps leaves no object behind", async () => {
       const [x, y] = [upload(gpu, normal(100)), upload(gpu, normal(100))];
       const step = async (i: number) => {
         const temporary = upload(gpu, normal(100, i));
-        for (let j = 0; j < 3; j++) gpu.run(add, { x, y: temporary }, { size: 100 });
-        gpu.run(add, { x: temporary, y }, { size: 100 });
+        for (let j = 0; j < 3; j++) gpu.run(accumulate, { x, y: temporary }, { size: 100 });
+        gpu.run(accumulate, { x: temporary, y }, { size: 100 });
         gpu.free(temporary);
         gpu.flush();
         if (i % 50 === 0) await gpu.read(y, 0, 1);
@@ -330,13 +343,13 @@ describeBackends(
       const uniforms = { maps: 10, plane: 100, groupMaps: 10, reach: 2, k: 2, alpha: 0.1, beta: 0.75 };
       const start = performance.now();
       const times = await gpu.profile(() => {
-        gpu.run(add, { x, y }, { size });
+        gpu.run(accumulate, { x, y }, { size });
         gpu.run(lrnForward, { x: lx, y: ly, s }, uniforms);
         gpu.write(lx, normal(1000, 9));
-        gpu.run(add, { x, y }, { size });
+        gpu.run(accumulate, { x, y }, { size });
       });
       const wall = performance.now() - start;
-      expect(times.map(({ kernel }) => kernel)).toEqual(["add", "lrn_forward", "add"]);
+      expect(times.map(({ kernel }) => kernel)).toEqual(["accumulate", "lrn_forward", "accumulate"]);
       for (const { ms } of times) expect(ms).toBeGreaterThan(0);
       expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeLessThanOrEqual(wall);
       const [first, second] = [normal(size, 1), normal(size, 2)];
@@ -353,44 +366,44 @@ describeBackends(
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
       const start = performance.now();
       const times = await gpu.profile(() => {
-        for (let i = 0; i < 2500; i++) gpu.run(add, { x, y }, { size: 1 });
+        for (let i = 0; i < 2500; i++) gpu.run(accumulate, { x, y }, { size: 1 });
       });
       const wall = performance.now() - start;
       expect(times.length).toBe(2500);
-      expect(times.every(({ kernel, ms }) => kernel === "add" && ms >= 0)).toBe(true);
+      expect(times.every(({ kernel, ms }) => kernel === "accumulate" && ms >= 0)).toBe(true);
       expect(times.reduce((sum, { ms }) => sum + ms, 0)).toBeLessThanOrEqual(wall);
       expect((await gpu.read(y))[0]).toBe(2500);
     });
 
     test("profiling leaves nothing behind, also when an error comes through it", async () => {
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
-      gpu.run(add, { x, y }, { size: 1 });
+      gpu.run(accumulate, { x, y }, { size: 1 });
       await gpu.read(y);
       const objects = gpu.counts();
       const profiled = gpu.profile(() => {
-        gpu.run(add, { x, y }, { size: 1 });
+        gpu.run(accumulate, { x, y }, { size: 1 });
         throw new Error("on purpose");
       });
       await expect(profiled).rejects.toThrow("on purpose");
-      gpu.run(add, { x, y }, { size: 1 });
+      gpu.run(accumulate, { x, y }, { size: 1 });
       expect((await gpu.read(y))[0]).toBe(3);
       expect(gpu.counts()).toEqual(objects);
-      expect((await gpu.profile(() => gpu.run(add, { x, y }, { size: 1 }))).length).toBe(1);
+      expect((await gpu.profile(() => gpu.run(accumulate, { x, y }, { size: 1 }))).length).toBe(1);
     });
 
     test("closing frees everything, and later use is an error", async () => {
       const before = gpu.counts();
       const other = await openWgpu({ adapter: 0 });
       const [x, y] = [upload(other, normal(4)), upload(other, normal(4))];
-      other.run(add, { x, y }, { size: 4 });
+      other.run(accumulate, { x, y }, { size: 4 });
       const pending = other.read(y);
       await pending;
-      other.run(add, { x, y }, { size: 4 });
+      other.run(accumulate, { x, y }, { size: 4 });
       await other.close();
       await other.close();
       expect(gpu.counts()).toEqual(before);
       expect(() => other.allocate("f32", 1)).toThrow(/closed/);
-      expect(() => other.run(add, { x, y }, { size: 4 })).toThrow(DeviceError);
+      expect(() => other.run(accumulate, { x, y }, { size: 4 })).toThrow(DeviceError);
       await expect(other.read(y)).rejects.toThrow(/closed/);
       await expect(other.synchronize()).rejects.toThrow(/closed/);
     });
@@ -399,7 +412,7 @@ describeBackends(
       const other = await openWgpu({ adapter: 0 });
       const size = 1 << 20;
       const [x, y] = [upload(other, new Float32Array(size)), upload(other, new Float32Array(size))];
-      for (let i = 0; i < 20; i++) other.run(add, { x, y }, { size });
+      for (let i = 0; i < 20; i++) other.run(accumulate, { x, y }, { size });
       const pending = [other.read(y), other.synchronize()];
       const ended = Promise.allSettled(pending);
       await other.close();

@@ -3,7 +3,8 @@ import { size } from "../../src/engine/tensor.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { difference, type Numbers } from "../../src/verbs/doctor/numbers.ts";
 
-export { largestError, randomArray, type Numbers } from "../../src/verbs/doctor/numbers.ts";
+export { randomArray } from "../../src/engine/cases.ts";
+export { largestError, type Numbers } from "../../src/verbs/doctor/numbers.ts";
 
 /** Numbers in ±1 no two of which are equal or closer than 2/count, in random order. */
 export function distinctArray(shape: readonly number[], seed: number): Float32Array {

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
-import type { Kernel } from "../../engine/kernel.ts";
+import { wgslOf, type Kernel } from "../../engine/kernel.ts";
 import { oneLine } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
@@ -117,7 +117,7 @@ export class Measurements {
   #code(kernel: Kernel): string {
     const known = this.#codes.get(kernel);
     if (known) return known;
-    const code = hash([kernel, ...(kernel.variants ?? [])].map(({ name, wgsl }) => `${name}\n${wgsl}`).join("\n"));
+    const code = hash([kernel, ...(kernel.variants ?? [])].map((form) => `${form.name}\n${wgslOf(form)}`).join("\n"));
     this.#codes.set(kernel, code);
     return code;
   }

@@ -1,5 +1,5 @@
 /** Kernels on the device: the layout of their arguments, and their WGSL compiled, once each. */
-import { access, type Kernel, type Variant, type Workgroups } from "../../engine/kernel.ts";
+import { access, wgslOf, type Kernel, type Variant, type Workgroups } from "../../engine/kernel.ts";
 import { DeviceError } from "../../errors.ts";
 import { begin } from "./arguments.ts";
 import type { Device } from "./device.ts";
@@ -69,16 +69,18 @@ export class Pipelines {
   pipeline(program: Program, form: Variant): Pipeline {
     const known = program.pipelines.get(form);
     if (known) return known;
-    const { compiled } = program.layout;
-    const handle = compiled.get(form.wgsl) ?? this.#compile(form, program.layout.pipelines);
-    compiled.set(form.wgsl, handle);
+    const { compiled, pipelines } = program.layout;
+    const wgsl = wgslOf(form);
+    const handle = compiled.get(wgsl) ?? this.#compile(form.name, wgsl, pipelines);
+    compiled.set(wgsl, handle);
     const pipeline = { handle, name: form.name, workgroups: form.workgroups };
     program.pipelines.set(form, pipeline);
     return pipeline;
   }
 
   #addProgram(kernel: Kernel): Program {
-    if ((this.#names.get(kernel.name) ?? kernel.wgsl) !== kernel.wgsl) {
+    const wgsl = wgslOf(kernel);
+    if ((this.#names.get(kernel.name) ?? wgsl) !== wgsl) {
       throw new DeviceError(`two different kernels have the name ${kernel.name}`);
     }
     const specs = Object.values(kernel.buffers).map(access);
@@ -93,7 +95,7 @@ export class Pipelines {
       chosen: new Map<string, Pipeline>(),
     };
     this.#programs.set(kernel, program);
-    this.#names.set(kernel.name, kernel.wgsl);
+    this.#names.set(kernel.name, wgsl);
     return program;
   }
 
@@ -123,7 +125,7 @@ export class Pipelines {
     return layout;
   }
 
-  #compile({ name, wgsl }: Variant, layout: Handle): Handle {
+  #compile(name: string, wgsl: string, layout: Handle): Handle {
     const { wgpu, handle: device } = this.#device;
     begin();
     const module = this.#device.create(

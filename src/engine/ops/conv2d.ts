@@ -14,21 +14,18 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, type Workgroups } from "../kernel.ts";
+import { kernel, line, wholes, type Constants, type Workgroups } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
-import { imageShape, positions } from "./shapes.ts";
+import { eachWindowTap, imageShape, positions } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import { backwards, runWinograd, suitsWinograd } from "./winograd.ts";
 import forwardWgsl from "../../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
-import forward128Wgsl from "../../../kernels/wgsl/conv2d_forward_128x128.wgsl" with { type: "text" };
-import forward48Wgsl from "../../../kernels/wgsl/conv2d_forward_48x128.wgsl" with { type: "text" };
-import backwardX128Wgsl from "../../../kernels/wgsl/conv2d_backward_x_128x128.wgsl" with { type: "text" };
-import backwardX48Wgsl from "../../../kernels/wgsl/conv2d_backward_x_48x128.wgsl" with { type: "text" };
-import backwardW128Wgsl from "../../../kernels/wgsl/conv2d_backward_w_128x128.wgsl" with { type: "text" };
-import backwardW96Wgsl from "../../../kernels/wgsl/conv2d_backward_w_96x128.wgsl" with { type: "text" };
+import forwardVec4Wgsl from "../../../kernels/wgsl/conv2d_forward_vec4.wgsl" with { type: "text" };
+import backwardXVec4Wgsl from "../../../kernels/wgsl/conv2d_backward_x_vec4.wgsl" with { type: "text" };
+import backwardWVec4Wgsl from "../../../kernels/wgsl/conv2d_backward_w_vec4.wgsl" with { type: "text" };
 
 export interface Conv2dOptions {
   readonly stride?: number;
@@ -98,20 +95,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   return y;
 }
 
-const uniforms = {
-  images: "u32",
-  c: "u32",
-  h: "u32",
-  w: "u32",
-  o: "u32",
-  oh: "u32",
-  ow: "u32",
-  kh: "u32",
-  kw: "u32",
-  stride: "u32",
-  pad: "u32",
-  groups: "u32",
-} as const;
+const uniforms = wholes("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad", "groups");
 
 /** Height and width of the tile of results that a workgroup computes; the same numbers in the WGSL files. */
 type Tile = readonly [rows: number, columns: number];
@@ -132,9 +116,15 @@ const backwardXTiles = ({ images, c, h, w, groups }: Sizes, tile: Tile) =>
 const backwardWTiles = ({ c, o, kh, kw, groups, splits }: Sizes & { readonly splits: number }, tile: Tile) =>
   tiles(tile, o / groups, (c / groups) * kh * kw, groups * splits);
 
-/** A variant with other tiles, for large GPUs. They load four images at once. */
-function variant<S extends Sizes>(name: string, wgsl: string, tilesOf: (u: S, tile: Tile) => Workgroups, tile: Tile) {
-  return { name, wgsl, fits: ({ images }: S) => images % 4 === 0, workgroups: (u: S) => tilesOf(u, tile) };
+/** A variant with tiles of ROWS × 128 results, for large GPUs. It loads four images at once. */
+function variant<S extends Sizes>(
+  name: string,
+  wgsl: string,
+  tilesOf: (u: S, tile: Tile) => Workgroups,
+  constants: Constants & { readonly ROWS: number },
+) {
+  const workgroups = (u: S) => tilesOf(u, [constants.ROWS, 128]);
+  return { name, wgsl, constants, fits: ({ images }: S) => images % 4 === 0, workgroups };
 }
 
 export const conv2dForward = kernel({
@@ -145,8 +135,8 @@ export const conv2dForward = kernel({
   uniforms,
   workgroups: (u) => forwardTiles(u, TILE),
   variants: [
-    variant("conv2d_forward_128x128", forward128Wgsl, forwardTiles, [128, 128]),
-    variant("conv2d_forward_48x128", forward48Wgsl, forwardTiles, [48, 128]),
+    variant("conv2d_forward_128x128", forwardVec4Wgsl, forwardTiles, { ROWS: 128, THREADS: 256 }),
+    variant("conv2d_forward_48x128", forwardVec4Wgsl, forwardTiles, { ROWS: 48, THREADS: 128 }),
   ],
   reference({ x, w, b, y }, u) {
     for (let at = 0, o = 0; o < u.o; o++) {
@@ -171,8 +161,8 @@ export const conv2dBackwardX = kernel({
   uniforms,
   workgroups: (u) => backwardXTiles(u, TILE),
   variants: [
-    variant("conv2d_backward_x_128x128", backwardX128Wgsl, backwardXTiles, [128, 128]),
-    variant("conv2d_backward_x_48x128", backwardX48Wgsl, backwardXTiles, [48, 128]),
+    variant("conv2d_backward_x_128x128", backwardXVec4Wgsl, backwardXTiles, { ROWS: 128, THREADS: 256 }),
+    variant("conv2d_backward_x_48x128", backwardXVec4Wgsl, backwardXTiles, { ROWS: 48, THREADS: 128 }),
   ],
   reference({ w, dy, dx }, u) {
     for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
@@ -198,8 +188,8 @@ export const conv2dBackwardW = kernel({
   uniforms: { ...uniforms, splits: "u32" },
   workgroups: (u) => backwardWTiles(u, TILE),
   variants: [
-    variant("conv2d_backward_w_128x128", backwardW128Wgsl, backwardWTiles, [128, 128]),
-    variant("conv2d_backward_w_96x128", backwardW96Wgsl, backwardWTiles, [96, 128]),
+    variant("conv2d_backward_w_128x128", backwardWVec4Wgsl, backwardWTiles, { ROWS: 128 }),
+    variant("conv2d_backward_w_96x128", backwardWVec4Wgsl, backwardWTiles, { ROWS: 96 }),
   ],
   reference({ x, dy, dw }, u) {
     const weights = u.o * (u.c / u.groups) * u.kh * u.kw;
@@ -221,17 +211,6 @@ export const conv2dBackwardW = kernel({
 
 /** The index in w, and the pixel of x (in units of N), of each product that makes up y[o, p, q]. */
 function eachTap(u: Sizes, o: number, p: number, q: number, visit: (weight: number, pixel: number) => void): void {
-  const groupMaps = u.c / u.groups;
-  const firstMap = Math.floor(o / (u.o / u.groups)) * groupMaps;
-  for (let c = 0; c < groupMaps; c++) {
-    for (let i = 0; i < u.kh; i++) {
-      const row = p * u.stride + i - u.pad;
-      if (row < 0 || row >= u.h) continue;
-      for (let j = 0; j < u.kw; j++) {
-        const column = q * u.stride + j - u.pad;
-        if (column < 0 || column >= u.w) continue;
-        visit(((o * groupMaps + c) * u.kh + i) * u.kw + j, ((firstMap + c) * u.h + row) * u.w + column);
-      }
-    }
-  }
+  const maps = u.c / u.groups;
+  eachWindowTap(u, o, { first: Math.floor(o / (u.o / u.groups)) * maps, count: maps }, p, q, visit);
 }

@@ -12,7 +12,7 @@ import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../../options.ts";
 import { threefry } from "../../random.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
+import { kernel, line, wholes } from "../kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/dropout.wgsl" with { type: "text" };
 
@@ -65,16 +65,7 @@ export const dropoutKernel = kernel({
   module: import.meta.url,
   wgsl,
   buffers: { x: "read", y: "write" },
-  uniforms: {
-    size: "u32",
-    images: "u32",
-    first: "u32",
-    whole: "u32",
-    key0: "u32",
-    key1: "u32",
-    threshold: "u32",
-    scale: "f32",
-  },
+  uniforms: { ...wholes("size", "images", "first", "whole", "key0", "key1", "threshold"), scale: "f32" },
   workgroups: ({ size }) => line(size),
   reference({ x, y }, { size, images, first, whole, key0, key1, threshold, scale }) {
     for (let i = 0; i < size; i++) {

@@ -12,7 +12,7 @@
 import { ShapeError } from "../../errors.ts";
 import { view, type Buffer, type BufferView } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel } from "../kernel.ts";
+import { kernel, wholes, type Workgroups } from "../kernel.ts";
 import { pieces } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
@@ -22,9 +22,9 @@ import forwardNarrowWgsl from "../../../kernels/wgsl/linear_forward_narrow.wgsl"
 import backwardXWgsl from "../../../kernels/wgsl/linear_backward_x.wgsl" with { type: "text" };
 import backwardXNarrowWgsl from "../../../kernels/wgsl/linear_backward_x_narrow.wgsl" with { type: "text" };
 import backwardWWgsl from "../../../kernels/wgsl/linear_backward_w.wgsl" with { type: "text" };
-import forwardLargeWgsl from "../../../kernels/wgsl/linear_forward_128x128.wgsl" with { type: "text" };
-import backwardXLargeWgsl from "../../../kernels/wgsl/linear_backward_x_128x128.wgsl" with { type: "text" };
-import backwardWLargeWgsl from "../../../kernels/wgsl/linear_backward_w_128x128.wgsl" with { type: "text" };
+import forwardVec4Wgsl from "../../../kernels/wgsl/linear_forward_vec4.wgsl" with { type: "text" };
+import backwardXVec4Wgsl from "../../../kernels/wgsl/linear_backward_x_vec4.wgsl" with { type: "text" };
+import backwardWVec4Wgsl from "../../../kernels/wgsl/linear_backward_w_vec4.wgsl" with { type: "text" };
 
 /** @throws ShapeError when the shapes don't fit. */
 export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
@@ -93,14 +93,25 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   return y;
 }
 
-const uniforms = { outputs: "u32", inputs: "u32", images: "u32" } as const;
+const uniforms = wholes("outputs", "inputs", "images");
 
-/** Side of the square tile of results that a workgroup computes; the same number in the WGSL files. */
+/** Sides of the square tile of results that a workgroup computes, and of the variants'; the same numbers in the WGSL files. */
 const TILE = 64;
-/** That of the variants. */
 const LARGE_TILE = 128;
 /** Up to so many images most of such a tile is empty, and kernels that do no more than read w are faster. */
 const NARROW = 16;
+
+type Sizes = Readonly<Record<keyof typeof uniforms, number>>;
+type SplitSizes = Sizes & { readonly splits: number };
+
+/** A workgroup for each tile of rows × columns, `splits` times. */
+function tiles(side: number, rows: number, columns: number, splits = 1): Workgroups {
+  return [Math.ceil(columns / side), Math.ceil(rows / side), splits];
+}
+
+const forwardTiles = ({ outputs, images, splits }: SplitSizes, side: number) => tiles(side, outputs, images, splits);
+const backwardXTiles = ({ inputs, images, splits }: SplitSizes, side: number) => tiles(side, inputs, images, splits);
+const backwardWTiles = ({ outputs, inputs }: Sizes, side: number) => tiles(side, outputs, inputs);
 
 export const linearForward = kernel({
   name: "linear_forward",
@@ -109,17 +120,13 @@ export const linearForward = kernel({
   buffers: { w: "read", x: "read", b: "read", y: "write" },
   // splits: y holds that many arrays, whose sum is the result; see split.ts.
   uniforms: { ...uniforms, splits: "u32" },
-  workgroups: ({ outputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(outputs / TILE), splits],
+  workgroups: (u) => forwardTiles(u, TILE),
   variants: [
     {
       name: "linear_forward_128x128",
-      wgsl: forwardLargeWgsl,
+      wgsl: forwardVec4Wgsl,
       fits: ({ images }) => images % 4 === 0,
-      workgroups: ({ outputs, images, splits }) => [
-        Math.ceil(images / LARGE_TILE),
-        Math.ceil(outputs / LARGE_TILE),
-        splits,
-      ],
+      workgroups: (u) => forwardTiles(u, LARGE_TILE),
     },
   ],
   reference({ w, x, b, y }, { outputs, inputs, images, splits }) {
@@ -156,17 +163,13 @@ export const linearBackwardX = kernel({
   // splits: dx holds that many arrays, whose sum is the result; see split.ts.
   buffers: { w: "read", dy: "read", dx: "update" },
   uniforms: { ...uniforms, accumulate: "u32", splits: "u32" },
-  workgroups: ({ inputs, images, splits }) => [Math.ceil(images / TILE), Math.ceil(inputs / TILE), splits],
+  workgroups: (u) => backwardXTiles(u, TILE),
   variants: [
     {
       name: "linear_backward_x_128x128",
-      wgsl: backwardXLargeWgsl,
+      wgsl: backwardXVec4Wgsl,
       fits: ({ inputs, images }) => inputs % 4 === 0 && images % 4 === 0,
-      workgroups: ({ inputs, images, splits }) => [
-        Math.ceil(images / LARGE_TILE),
-        Math.ceil(inputs / LARGE_TILE),
-        splits,
-      ],
+      workgroups: (u) => backwardXTiles(u, LARGE_TILE),
     },
   ],
   reference({ w, dy, dx }, { outputs, inputs, images, accumulate, splits }) {
@@ -201,13 +204,13 @@ export const linearBackwardW = kernel({
   wgsl: backwardWWgsl,
   buffers: { x: "read", dy: "read", dw: "write" },
   uniforms,
-  workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / TILE), Math.ceil(outputs / TILE), 1],
+  workgroups: (u) => backwardWTiles(u, TILE),
   variants: [
     {
       name: "linear_backward_w_128x128",
-      wgsl: backwardWLargeWgsl,
+      wgsl: backwardWVec4Wgsl,
       fits: ({ inputs, images }) => inputs % 4 === 0 && images % 4 === 0,
-      workgroups: ({ outputs, inputs }) => [Math.ceil(inputs / LARGE_TILE), Math.ceil(outputs / LARGE_TILE), 1],
+      workgroups: (u) => backwardWTiles(u, LARGE_TILE),
     },
   ],
   reference({ x, dy, dw }, { outputs, inputs, images }) {

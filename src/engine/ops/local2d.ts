@@ -9,10 +9,10 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
+import { kernel, line, wholes } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
-import { imageShape, positions } from "./shapes.ts";
+import { eachWindowTap, imageShape, positions } from "./shapes.ts";
 import forwardWgsl from "../../../kernels/wgsl/local2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../../kernels/wgsl/local2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../../kernels/wgsl/local2d_backward_w.wgsl" with { type: "text" };
@@ -58,19 +58,7 @@ export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: num
   return y;
 }
 
-const uniforms = {
-  images: "u32",
-  c: "u32",
-  h: "u32",
-  w: "u32",
-  o: "u32",
-  oh: "u32",
-  ow: "u32",
-  kh: "u32",
-  kw: "u32",
-  stride: "u32",
-  pad: "u32",
-} as const;
+const uniforms = wholes("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad");
 
 export const local2dForward = kernel({
   name: "local2d_forward",
@@ -132,17 +120,5 @@ function eachTap(
   at: number,
   visit: (weight: number, pixel: number) => void,
 ): void {
-  const q = at % u.ow;
-  const p = Math.floor(at / u.ow) % u.oh;
-  for (let c = 0; c < u.c; c++) {
-    for (let i = 0; i < u.kh; i++) {
-      const row = p * u.stride + i - u.pad;
-      if (row < 0 || row >= u.h) continue;
-      for (let j = 0; j < u.kw; j++) {
-        const column = q * u.stride + j - u.pad;
-        if (column < 0 || column >= u.w) continue;
-        visit(((at * u.c + c) * u.kh + i) * u.kw + j, (c * u.h + row) * u.w + column);
-      }
-    }
-  }
+  eachWindowTap(u, at, { first: 0, count: u.c }, Math.floor(at / u.ow) % u.oh, at % u.ow, visit);
 }

@@ -13,7 +13,7 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
+import { kernel, line, wholes } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import forwardWgsl from "../../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
@@ -69,15 +69,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
   return y;
 }
 
-const uniforms = {
-  maps: "u32",
-  plane: "u32",
-  groupMaps: "u32",
-  reach: "u32",
-  k: "f32",
-  alpha: "f32",
-  beta: "f32",
-} as const;
+const uniforms = { ...wholes("maps", "plane", "groupMaps", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
 
 export const lrnForward = kernel({
   name: "lrn_forward",

@@ -11,7 +11,7 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
+import { kernel, line, wholes } from "../kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import { imageShape } from "./shapes.ts";
 import forwardWgsl from "../../../kernels/wgsl/map_norm_forward.wgsl" with { type: "text" };
@@ -57,16 +57,7 @@ export function mapNorm(x: Tensor, options: MapNormOptions): Tensor {
   return y;
 }
 
-const uniforms = {
-  images: "u32",
-  c: "u32",
-  h: "u32",
-  w: "u32",
-  reach: "u32",
-  k: "f32",
-  alpha: "f32",
-  beta: "f32",
-} as const;
+const uniforms = { ...wholes("images", "c", "h", "w", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
 
 export const mapNormForward = kernel({
   name: "map_norm_forward",

@@ -11,7 +11,7 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
+import { kernel, line, wholes } from "../kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
@@ -87,16 +87,7 @@ function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms
   return { images, c, h, w, oh, ow, window, stride };
 }
 
-const uniforms = {
-  images: "u32",
-  c: "u32",
-  h: "u32",
-  w: "u32",
-  oh: "u32",
-  ow: "u32",
-  window: "u32",
-  stride: "u32",
-} as const;
+const uniforms = wholes("images", "c", "h", "w", "oh", "ow", "window", "stride");
 
 export const maxPoolForward = kernel({
   name: "max_pool_forward",

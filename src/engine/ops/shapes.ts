@@ -22,3 +22,30 @@ export function positions(side: number, window: number, stride: number, pad: num
   const count = Math.ceil(steps) + 1;
   return (count - 1) * stride >= side + pad ? count - 1 : count;
 }
+
+/**
+ * Visits each tap of a filter's window at output (p, q) that lies inside the image: `weight` is its index in w, and
+ * `pixel` that of the pixel of x, in units of N.
+ * @param filter which one in w: maps.count × KH × KW
+ * @param maps the maps of x that it reads
+ */
+export function eachWindowTap(
+  u: Readonly<Record<"h" | "w" | "kh" | "kw" | "stride" | "pad", number>>,
+  filter: number,
+  maps: { readonly first: number; readonly count: number },
+  p: number,
+  q: number,
+  visit: (weight: number, pixel: number) => void,
+): void {
+  for (let c = 0; c < maps.count; c++) {
+    for (let i = 0; i < u.kh; i++) {
+      const row = p * u.stride + i - u.pad;
+      if (row < 0 || row >= u.h) continue;
+      for (let j = 0; j < u.kw; j++) {
+        const column = q * u.stride + j - u.pad;
+        if (column < 0 || column >= u.w) continue;
+        visit(((filter * maps.count + c) * u.kh + i) * u.kw + j, ((maps.first + c) * u.h + row) * u.w + column);
+      }
+    }
+  }
+}

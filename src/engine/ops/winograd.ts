@@ -13,7 +13,7 @@
  * and products take 2.25 or 4 times the memory of x and y, and more where tiles reach beyond the border.
  */
 import type { Backend, Buffer } from "../backend.ts";
-import { kernel, line, type Kernel } from "../kernel.ts";
+import { kernel, line, wholes, type Kernel } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
 import input3 from "../../../kernels/wgsl/winograd_3x3_input.wgsl" with { type: "text" };
 import output3 from "../../../kernels/wgsl/winograd_3x3_output.wgsl" with { type: "text" };
@@ -153,7 +153,7 @@ function scheme(
     wgsl: wgsl.input,
     buffers: { x: "read", patches: "write" },
     // th, tw: tiles from top to bottom and from left to right.
-    uniforms: { images: "u32", c: "u32", h: "u32", w: "u32", pad: "u32", th: "u32", tw: "u32" },
+    uniforms: wholes("images", "c", "h", "w", "pad", "th", "tw"),
     workgroups: ({ images, c, th, tw }) => line(c * th * tw * images),
     reference({ x, patches }, { images, c, h, w, pad, th, tw }) {
       for (let at = 0, position = 0; position < positions; position++) {
@@ -178,7 +178,7 @@ function scheme(
     wgsl: wgsl.weights,
     buffers: { w: "read", filters: "write" },
     // terms, rows: maps of a group that come in and go out. turned: 1 for the gradient of the input.
-    uniforms: { groups: "u32", terms: "u32", rows: "u32", turned: "u32" },
+    uniforms: wholes("groups", "terms", "rows", "turned"),
     workgroups: ({ groups, terms, rows }) => line(groups * terms * rows),
     reference({ w, filters }, { groups, terms, rows, turned }) {
       const taps = window ** 2;
@@ -204,7 +204,7 @@ function scheme(
     wgsl: wgsl.output,
     // biased: 0 does without b.
     buffers: { products: "read", b: "read", y: "write" },
-    uniforms: { images: "u32", o: "u32", oh: "u32", ow: "u32", th: "u32", tw: "u32", biased: "u32" },
+    uniforms: wholes("images", "o", "oh", "ow", "th", "tw", "biased"),
     workgroups: ({ images, o, th, tw }) => line(o * th * tw * images),
     reference({ products, b, y }, { images, o, oh, ow, th, tw, biased }) {
       const size = o * th * tw * images;

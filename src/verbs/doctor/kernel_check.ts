@@ -1,21 +1,9 @@
 /** A kernel with inputs, run on a device and compared with its plain loop in float64. */
 import type { Backend, HostArray } from "../../engine/backend.ts";
-import { access, elementType, type Kernel, type Variant } from "../../engine/kernel.ts";
+import type { KernelCase } from "../../engine/cases.ts";
+import { access, elementType, type Variant } from "../../engine/kernel.ts";
 import { openReference } from "../../engine/reference.ts";
 import { difference } from "./numbers.ts";
-
-export interface KernelCase {
-  readonly kernel: Kernel;
-  /** Its sizes. */
-  readonly title: string;
-  /** What inputs hold; of results the length. */
-  readonly buffers: Readonly<Record<string, HostArray | number>>;
-  readonly uniforms: Readonly<Record<string, number>>;
-  /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
-  readonly tolerance: number;
-  /** Whether NaN may be at more places than expected. */
-  readonly spreads?: boolean;
-}
 
 /** What a case wrote, by buffer. */
 export type Results = ReadonlyMap<string, HostArray>;
@@ -61,11 +49,6 @@ export async function checkVariant(backend: Backend, each: KernelCase, variant: 
   const base = await runCase(backend, withoutVariants(each));
   const actual = await runCase(backend, withoutVariants({ ...each, kernel: { ...each.kernel, ...variant } }));
   return firstDifference(actual, base, backend.reordersSums ? each.tolerance : 0);
-}
-
-/** The variants of a case's kernel that can compute its sizes. */
-export function variantsOf({ kernel, uniforms }: KernelCase): readonly Variant[] {
-  return (kernel.variants ?? []).filter(({ fits }) => fits?.(uniforms) ?? true);
 }
 
 /** So that it is this WGSL that runs, whatever the device found to be faster. */

@@ -1,7 +1,8 @@
 /** Every kernel on a device, against its plain loop in float64. */
 import type { Backend } from "../../engine/backend.ts";
-import { casesOf } from "./kernel_cases.ts";
-import { checkCase, checkVariant, expectedOf, variantsOf } from "./kernel_check.ts";
+import { variantsOf } from "../../engine/cases.ts";
+import { casesOf } from "../../engine/ops/cases.ts";
+import { checkCase, checkVariant, expectedOf } from "./kernel_check.ts";
 
 export interface KernelReport {
   /** How many kernels, their variants, and sizes of either were tried. */

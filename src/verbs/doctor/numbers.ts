@@ -1,14 +1,5 @@
-/** Random arrays, and how far one array is from another: for the doctor and the tests. */
-import { size } from "../../engine/tensor.ts";
-import { Purpose, Random } from "../../random.ts";
-
+/** How far one array is from another: for the doctor and the tests. */
 export type Numbers = ArrayLike<number>;
-
-/** `size(shape)` numbers uniform in ±1, that float32 and float64 both hold exactly; the same for the same seed. */
-export function randomArray(shape: readonly number[], seed: number): Float32Array {
-  const random = new Random(seed, Purpose.drawing);
-  return Float32Array.from({ length: size(shape) }, () => 2 * random.uniform() - 1);
-}
 
 /**
  * The largest difference between two arrays, relative to the largest finite number of the second one. Where that has NaN

@@ -48,7 +48,7 @@ const augment: CpuKernel = {
 export const elementwiseKernels: readonly CpuKernel[] = [
   copy,
   augment,
-  elementwise("add", (at, count, { wasm }) => wasm.addFloats(at("y"), at("x"), count)),
+  elementwise("accumulate", (at, count, { wasm }) => wasm.addFloats(at("y"), at("x"), count)),
   elementwise("add_forward", (at, count, { wasm }) => {
     // A piece is still in the cache when it is read again.
     wasm.copyBytes(at("y"), at("a"), 4 * count);

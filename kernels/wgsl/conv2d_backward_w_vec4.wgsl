@@ -7,12 +7,18 @@
 // the outputs (p, q, n); the matrix of columns is never stored. With `splits` above 1 the terms are cut into so many
 // runs (z again), and dw holds that many such arrays, whose sum is the result.
 //
-// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a thread
-// 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the right.
-// 16 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the
-// next 16 are loaded into registers while these are computed. Both matrices lie along the terms in memory, so a thread
-// loads a block of 4 × 4, a vec4 of terms for each row (or column) of a quartet, and turns it round.
+// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of ROWS × 128 results, a thread
+// 8 × 8 of them in registers, or 6 × 8: rows 4ty … 4ty + 3 and, below those of all threads, another 4 or 2; columns
+// 4tx … 4tx + 3 and those 64 to the right. 16 terms at a time go through workgroup memory, where a vec4 holds a
+// "quartet", 4 neighbouring rows or columns; the next 16 are loaded into registers while these are computed. Both
+// matrices lie along the terms in memory, so a thread loads a block of 4 × 4, a vec4 of terms for each row (or column)
+// of a quartet, and turns it round.
 
+// Rows of a tile: 128, or 96 where rows don't fill that.
+const ROWS = 128u;
+// Rows that a thread computes below its first four: 4 or 2.
+const LOWER = ROWS / 16u - 4u;
+const_assert LOWER == 4u || LOWER == 2u;
 // Terms held in workgroup memory, and the distance from one to the next in vec4s. Threads that store four terms each at
 // once would meet in the same memory bank; so where a quartet lies depends on the term, see `spread`.
 const TERMS = 16u;
@@ -45,23 +51,25 @@ struct Uniforms {
 var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
 
 @compute @workgroup_size(256)
-fn conv2d_backward_w_128x128(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+fn conv2d_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let group = tile.z % u.groups;
   let split = tile.z / u.groups;
   let groupMaps = u.c / u.groups;
   let groupFilters = u.o / u.groups;
   let taps = groupMaps * u.kh * u.kw;
   let terms = u.oh * u.ow * u.images;
-  let firstRow = tile.y * 128u;
+  let firstRow = tile.y * ROWS;
   let firstColumn = tile.x * 128u;
   // The terms of this split: whole slices.
   let perSplit = (terms + TERMS * u.splits - 1u) / (TERMS * u.splits) * TERMS;
   let first = split * perSplit;
   let end = min(first + perSplit, terms);
 
-  // What this thread loads: four terms of four columns (the first half of the threads) or rows (the second half). Those
-  // beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // What this thread loads: four terms of four columns (the first half of the threads) or rows (as many of the second
+  // half as there are). Those beyond the last are loaded as the last and not stored; terms beyond the last are zero.
   let loadsColumns = thread < 128u;
+  let loads = ROWS == 128u || thread < 128u + ROWS;
+  let endOfRows = select(0u, end, loads);
   let term = thread % 4u * 4u;
   let quartet = thread % 128u / 4u;
   let place = select(0u, COLUMN_TILE, loadsColumns) + term * PITCH + spread(quartet, term);
@@ -78,30 +86,34 @@ fn conv2d_backward_w_128x128(@builtin(local_invocation_index) thread: u32, @buil
   // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
+  // Whether the second half of the lower quartet is this thread's, where two share one.
+  let isSecond = LOWER == 2u && ty % 2u == 1u;
   var sums: array<vec4f, 16>;
   var block = mat4x4f();
   if (loadsColumns) {
     block = pixels(i, j, corner, output, first + term < end);
   } else {
-    block = gradients(rows, first + term, end);
+    block = gradients(rows, first + term, endOfRows);
   }
   for (var k = first; k < end; k += TERMS) {
     workgroupBarrier();
-    let turned = transpose(block);
-    memory[place] = turned[0];
-    memory[place + PITCH] = turned[1];
-    memory[place + 2u * PITCH] = turned[2];
-    memory[place + 3u * PITCH] = turned[3];
+    if (loads) {
+      let turned = transpose(block);
+      memory[place] = turned[0];
+      memory[place + PITCH] = turned[1];
+      memory[place + 2u * PITCH] = turned[2];
+      memory[place + 3u * PITCH] = turned[3];
+    }
     workgroupBarrier();
     output = add_digits(output, nextSlice);
     if (loadsColumns) {
       block = pixels(i, j, corner, output, k + TERMS + term < end);
     } else {
-      block = gradients(rows, k + TERMS + term, end);
+      block = gradients(rows, k + TERMS + term, endOfRows);
     }
     for (var t = 0u; t < TERMS; t++) {
       let rows0 = memory[t * PITCH + spread(ty, t)];
-      let rows1 = memory[t * PITCH + spread(ty, t) + 16u];
+      let rows1 = memory[t * PITCH + spread(ty / (4u / LOWER), t) + 16u];
       let columns0 = memory[COLUMN_TILE + t * PITCH + spread(tx, t)];
       let columns1 = memory[COLUMN_TILE + t * PITCH + spread(tx, t) + 16u];
       sums[0] += rows0.x * columns0;
@@ -112,14 +124,17 @@ fn conv2d_backward_w_128x128(@builtin(local_invocation_index) thread: u32, @buil
       sums[5] += rows0.z * columns1;
       sums[6] += rows0.w * columns0;
       sums[7] += rows0.w * columns1;
-      sums[8] += rows1.x * columns0;
-      sums[9] += rows1.x * columns1;
-      sums[10] += rows1.y * columns0;
-      sums[11] += rows1.y * columns1;
-      sums[12] += rows1.z * columns0;
-      sums[13] += rows1.z * columns1;
-      sums[14] += rows1.w * columns0;
-      sums[15] += rows1.w * columns1;
+      let pair = select(rows1.xy, rows1.zw, isSecond);
+      sums[8] += pair.x * columns0;
+      sums[9] += pair.x * columns1;
+      sums[10] += pair.y * columns0;
+      sums[11] += pair.y * columns1;
+      if (LOWER == 4u) {
+        sums[12] += rows1.z * columns0;
+        sums[13] += rows1.z * columns1;
+        sums[14] += rows1.w * columns0;
+        sums[15] += rows1.w * columns1;
+      }
     }
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
@@ -129,11 +144,13 @@ fn conv2d_backward_w_128x128(@builtin(local_invocation_index) thread: u32, @buil
   store(tile.z, row + 1u, column, sums[2], sums[3]);
   store(tile.z, row + 2u, column, sums[4], sums[5]);
   store(tile.z, row + 3u, column, sums[6], sums[7]);
-  row = firstRow + 64u + ty * 4u;
+  row = firstRow + 64u + ty * LOWER;
   store(tile.z, row, column, sums[8], sums[9]);
   store(tile.z, row + 1u, column, sums[10], sums[11]);
-  store(tile.z, row + 2u, column, sums[12], sums[13]);
-  store(tile.z, row + 3u, column, sums[14], sums[15]);
+  if (LOWER == 4u) {
+    store(tile.z, row + 2u, column, sums[12], sums[13]);
+    store(tile.z, row + 3u, column, sums[14], sums[15]);
+  }
 }
 
 // Where a quartet lies among those of a term.

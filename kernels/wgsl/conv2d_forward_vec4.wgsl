@@ -7,17 +7,26 @@
 // y: O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
 // the taps (c, i, j); the matrix of columns is never stored.
 //
-// For large GPUs, where N is a multiple of 4 and rows don't fill tiles of 128: a workgroup of 128 threads computes a
-// tile of 48 × 128 results, a thread 6 × 8 of them in registers: rows 4ty … 4ty + 3 and 32 + 2ty, 33 + 2ty, columns 4tx
-// … 4tx + 3 and those 64 to the right. 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4
-// neighbouring rows or columns; the next 8 are loaded into registers while these are computed. Columns are loaded and
-// stored as vec4s.
+// For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows 4ty … 4ty + 3
+// and, below those of all threads, another 4 or 2; columns 4tx … 4tx + 3 and those 64 to the right. 8 terms at a time go
+// through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next 8 are loaded into
+// registers while these are computed. Columns are loaded and stored as vec4s.
 
+// A tile has ROWS × 128 results and THREADS threads, 16 of them side by side and TALL below each other: 128 rows and 256
+// threads, or 48 and 128 where rows don't fill tiles of 128.
+const ROWS = 128u;
+const THREADS = 256u;
+const TALL = THREADS / 16u;
+// Rows that a thread computes below its first four: 4 or 2.
+const LOWER = ROWS / TALL - 4u;
+const_assert LOWER == 4u || LOWER == 2u;
 // Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which
 // spreads the terms over the memory banks.
 const TERMS = 8u;
-const ROW_PITCH = 13u;
 const PITCH = 33u;
+const ROW_PITCH = ROWS / 4u + 1u;
+// Terms of the columns that the threads load at once: all, or half of them.
+const STEP = THREADS / 32u;
 
 struct Uniforms {
   images: u32,
@@ -43,8 +52,8 @@ struct Uniforms {
 var<workgroup> rowTile: array<vec4f, TERMS * ROW_PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
-@compute @workgroup_size(128)
-fn conv2d_forward_48x128(
+@compute @workgroup_size(THREADS)
+fn conv2d_forward_vec4(
   @builtin(local_invocation_index) thread: u32,
   @builtin(workgroup_id) tile: vec3u,
   @builtin(num_workgroups) tiles: vec3u,
@@ -53,7 +62,7 @@ fn conv2d_forward_48x128(
   let groupMaps = u.c / u.groups;
   let groupFilters = u.o / u.groups;
   let taps = groupMaps * u.kh * u.kw;
-  let firstRow = tile.y * 48u;
+  let firstRow = tile.y * ROWS;
   // From here on columns are counted in vec4s. Their line, if it is too long for x, goes on at z + G.
   let quads = u.images / 4u;
   let columns = u.oh * u.ow * quads;
@@ -63,9 +72,12 @@ fn conv2d_forward_48x128(
   // stored; terms beyond the last are zero.
   let term = thread % 8u;
   let quartet = thread / 8u;
+  // The quartets of rows take 2 · ROWS threads.
+  let loadsW = THREADS <= 2u * ROWS || thread < 2u * ROWS;
   let filters = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupFilters - 1u));
   let rows = (group * groupFilters + filters) * taps + term;
-  // Of x, two taps, four apart, of four columns, whose windows begin at (top, left), maybe outside the image.
+  // Of x, one tap of four columns, and maybe another STEP further on. Their windows begin at (top, left), maybe outside
+  // the image.
   let xTerm = thread / 32u;
   let column4 = thread % 32u;
   let output = min(firstColumn + column4, columns - 1u);
@@ -73,37 +85,43 @@ fn conv2d_forward_48x128(
   let left = i32(output / quads % u.ow * u.stride) - i32(u.pad);
   let corner = ((i32(group * groupMaps * u.h) + top) * i32(u.w) + left) * i32(quads) + i32(output % quads);
   var tap = digits(xTerm);
-  let nextTap = digits(4u);
+  let nextTap = digits(STEP);
   // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
-  var sums: array<vec4f, 12>;
-  // 12 quartets of 8 terms are for 96 of the threads.
-  let loadsW = thread < 96u;
+  // Whether the second half of the lower quartet is this thread's, where two share one.
+  let isSecond = LOWER == 2u && ty % 2u == 1u;
+  var sums: array<vec4f, 16>;
   var ofW = weights(rows, loadsW && term < taps);
   var ofX0 = pixels(tap, top, left, corner, xTerm < taps);
-  tap = add_digits(tap, nextTap);
-  var ofX1 = pixels(tap, top, left, corner, xTerm + 4u < taps);
+  var ofX1 = vec4f();
+  if (STEP < TERMS) {
+    tap = add_digits(tap, nextTap);
+    ofX1 = pixels(tap, top, left, corner, xTerm + STEP < taps);
+  }
   for (var k = 0u; k < taps; k += TERMS) {
     workgroupBarrier();
     if (loadsW) {
       rowTile[term * ROW_PITCH + quartet] = ofW;
     }
     columnTile[xTerm * PITCH + column4] = ofX0;
-    columnTile[(xTerm + 4u) * PITCH + column4] = ofX1;
+    if (STEP < TERMS) {
+      columnTile[(xTerm + STEP) * PITCH + column4] = ofX1;
+    }
     workgroupBarrier();
     let next = k + TERMS;
     if (next < taps) {
       ofW = weights(rows + next, loadsW && next + term < taps);
       tap = add_digits(tap, nextTap);
       ofX0 = pixels(tap, top, left, corner, next + xTerm < taps);
-      tap = add_digits(tap, nextTap);
-      ofX1 = pixels(tap, top, left, corner, next + xTerm + 4u < taps);
+      if (STEP < TERMS) {
+        tap = add_digits(tap, nextTap);
+        ofX1 = pixels(tap, top, left, corner, next + xTerm + STEP < taps);
+      }
     }
     for (var t = 0u; t < TERMS; t++) {
       let rows0 = rowTile[t * ROW_PITCH + ty];
-      let half = rowTile[t * ROW_PITCH + ty / 2u + 8u];
-      let rows1 = select(half.xy, half.zw, ty % 2u == 1u);
+      let rows1 = rowTile[t * ROW_PITCH + ty / (4u / LOWER) + TALL];
       let columns0 = columnTile[t * PITCH + tx];
       let columns1 = columnTile[t * PITCH + tx + 16u];
       sums[0] += rows0.x * columns0;
@@ -114,10 +132,17 @@ fn conv2d_forward_48x128(
       sums[5] += rows0.z * columns1;
       sums[6] += rows0.w * columns0;
       sums[7] += rows0.w * columns1;
-      sums[8] += rows1.x * columns0;
-      sums[9] += rows1.x * columns1;
-      sums[10] += rows1.y * columns0;
-      sums[11] += rows1.y * columns1;
+      let pair = select(rows1.xy, rows1.zw, isSecond);
+      sums[8] += pair.x * columns0;
+      sums[9] += pair.x * columns1;
+      sums[10] += pair.y * columns0;
+      sums[11] += pair.y * columns1;
+      if (LOWER == 4u) {
+        sums[12] += rows1.z * columns0;
+        sums[13] += rows1.z * columns1;
+        sums[14] += rows1.w * columns0;
+        sums[15] += rows1.w * columns1;
+      }
     }
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
@@ -127,9 +152,13 @@ fn conv2d_forward_48x128(
   store(group, row + 1u, column, sums[2], sums[3]);
   store(group, row + 2u, column, sums[4], sums[5]);
   store(group, row + 3u, column, sums[6], sums[7]);
-  row = firstRow + 32u + ty * 2u;
+  row = firstRow + 4u * TALL + ty * LOWER;
   store(group, row, column, sums[8], sums[9]);
   store(group, row + 1u, column, sums[10], sums[11]);
+  if (LOWER == 4u) {
+    store(group, row + 2u, column, sums[12], sums[13]);
+    store(group, row + 3u, column, sums[14], sums[15]);
+  }
 }
 
 fn weights(at: vec4u, valid: bool) -> vec4f {

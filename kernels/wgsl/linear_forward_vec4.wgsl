@@ -1,31 +1,32 @@
-// Fully connected layer, gradient with respect to its input.
+// Fully connected layer, forward (paper §3.5).
 //
-//   dx[i, n] = sum over o of w[o, i] * dy[o, n], added to what dx holds if `accumulate` is 1
+//   y[o, n] = b[o] + sum over i of w[o, i] * x[i, n]
 //
-// w: O × I, dy: O × N, dx: I × N. A matrix product: rows i, columns n, terms o. With `splits` above 1 the terms are cut
-// into so many runs (z), and dx holds that many such arrays, whose sum is the result.
+// w: O × I, x: I × N, b: O, y: O × N. A matrix product: rows o, columns n, terms i. With `splits` above 1 the terms are
+// cut into so many runs (z), and y holds that many such arrays, whose sum is the result; the first one has the bias.
 //
-// For large GPUs, where N and I are multiples of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a
-// thread 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the
-// right. 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns;
-// the next 8 are loaded into registers while these are computed. Both matrices are loaded, and dx is stored, as vec4s.
+// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a thread
+// 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the right. 8
+// terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next
+// 8 are loaded into registers while these are computed. Columns are loaded and stored as vec4s.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s.
+// Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which
+// spreads the terms over the memory banks.
 const TERMS = 8u;
-const PITCH = 32u;
+const PITCH = 33u;
 
 struct Uniforms {
   outputs: u32,
   inputs: u32,
   images: u32,
-  accumulate: u32,
   splits: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> w: array<vec4f>;
-@group(0) @binding(2) var<storage, read> dy: array<vec4f>;
-@group(0) @binding(3) var<storage, read_write> dx: array<vec4f>;
+@group(0) @binding(1) var<storage, read> w: array<f32>;
+@group(0) @binding(2) var<storage, read> x: array<vec4f>;
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
 
 var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
@@ -34,35 +35,37 @@ var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 const SLICE = 16u;
 
 @compute @workgroup_size(256)
-fn linear_backward_x_128x128(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+fn linear_forward_vec4(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 128u;
   // Columns are counted in vec4s.
   let columns = u.images / 4u;
   let firstColumn = tile.x * 32u;
   // The terms of this split.
-  let perSplit = (u.outputs + SLICE * u.splits - 1u) / (SLICE * u.splits) * SLICE;
+  let perSplit = (u.inputs + SLICE * u.splits - 1u) / (SLICE * u.splits) * SLICE;
   let first = tile.z * perSplit;
-  let end = min(first + perSplit, u.outputs);
+  let end = min(first + perSplit, u.inputs);
 
-  // What this thread loads: one term of four rows and of four columns. Rows and columns beyond the last are loaded as
-  // the last and not stored; terms beyond the last are zero.
-  let term = thread / 32u;
-  let quartet = thread % 32u;
-  let ofRow = min(tile.y * 32u + quartet, u.inputs / 4u - 1u);
-  let ofColumn = min(firstColumn + quartet, columns - 1u);
+  // What this thread loads: one term of four rows, and one term of four columns. Rows and columns beyond the last are
+  // loaded as the last and not stored; terms beyond the last are zero.
+  let wTerm = thread % 8u;
+  let quartet = thread / 8u;
+  let rows = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(u.outputs - 1u)) * u.inputs;
+  let xTerm = thread / 32u;
+  let column4 = thread % 32u;
+  let ofColumn = min(firstColumn + column4, columns - 1u);
   // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
   var sums: array<vec4f, 16>;
-  var ofW = weights(ofRow, first + term, end);
-  var ofDy = gradients(ofColumn, first + term, end);
+  var ofW = weights(rows, first + wTerm, end);
+  var ofX = inputs(ofColumn, first + xTerm, end);
   for (var k = first; k < end; k += TERMS) {
     workgroupBarrier();
-    rowTile[term * PITCH + quartet] = ofW;
-    columnTile[term * PITCH + quartet] = ofDy;
+    rowTile[wTerm * PITCH + quartet] = ofW;
+    columnTile[xTerm * PITCH + column4] = ofX;
     workgroupBarrier();
-    ofW = weights(ofRow, k + TERMS + term, end);
-    ofDy = gradients(ofColumn, k + TERMS + term, end);
+    ofW = weights(rows, k + TERMS + wTerm, end);
+    ofX = inputs(ofColumn, k + TERMS + xTerm, end);
     for (var t = 0u; t < TERMS; t++) {
       let rows0 = rowTile[t * PITCH + ty];
       let rows1 = rowTile[t * PITCH + ty + 16u];
@@ -100,38 +103,32 @@ fn linear_backward_x_128x128(@builtin(local_invocation_index) thread: u32, @buil
   store(tile.z, row + 3u, column, sums[14], sums[15]);
 }
 
-fn weights(row: u32, term: u32, end: u32) -> vec4f {
+fn weights(rows: vec4u, term: u32, end: u32) -> vec4f {
   if (term >= end) {
     return vec4f();
   }
-  return w[term * (u.inputs / 4u) + row];
+  let at = rows + term;
+  return vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
 }
 
-fn gradients(column: u32, term: u32, end: u32) -> vec4f {
+fn inputs(column: u32, term: u32, end: u32) -> vec4f {
   if (term >= end) {
     return vec4f();
   }
-  return dy[term * (u.images / 4u) + column];
+  return x[term * (u.images / 4u) + column];
 }
 
 fn store(split: u32, row: u32, column: u32, left: vec4f, right: vec4f) {
-  if (row >= u.inputs) {
+  if (row >= u.outputs) {
     return;
   }
+  let bias = select(0.0, b[row], split == 0u);
   let columns = u.images / 4u;
-  let at = (split * u.inputs + row) * columns + column;
+  let at = (split * u.outputs + row) * columns + column;
   if (column < columns) {
-    store_one(at, left);
+    y[at] = left + bias;
   }
   if (column + 16u < columns) {
-    store_one(at + 16u, right);
-  }
-}
-
-fn store_one(at: u32, value: vec4f) {
-  if (u.accumulate == 1u) {
-    dx[at] += value;
-  } else {
-    dx[at] = value;
+    y[at + 16u] = right + bias;
   }
 }

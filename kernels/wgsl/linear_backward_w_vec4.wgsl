@@ -32,7 +32,7 @@ struct Uniforms {
 var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
 
 @compute @workgroup_size(256)
-fn linear_backward_w_128x128(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
+fn linear_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 128u;
   let firstColumn = tile.x * 128u;
   // What this thread loads: four terms of four rows (the first half of the threads) or columns (the second half). Those

@@ -6,17 +6,26 @@
 // dx: C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n),
 // terms the taps (o, i, j); the matrix of columns is never stored.
 //
-// For large GPUs, where N is a multiple of 4 and rows don't fill tiles of 128: a workgroup of 128 threads computes a
-// tile of 48 × 128 results, a thread 6 × 8 of them in registers: rows 4ty … 4ty + 3 and 32 + 2ty, 33 + 2ty, columns 4tx
-// … 4tx + 3 and those 64 to the right. 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4
-// neighbouring rows or columns; the next 8 are loaded into registers while these are computed. Columns are loaded and
-// stored as vec4s.
+// For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows 4ty … 4ty + 3
+// and, below those of all threads, another 4 or 2; columns 4tx … 4tx + 3 and those 64 to the right. 8 terms at a time go
+// through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next 8 are loaded into
+// registers while these are computed. Columns are loaded and stored as vec4s.
 
+// A tile has ROWS × 128 results and THREADS threads, 16 of them side by side and TALL below each other: 128 rows and 256
+// threads, or 48 and 128 where rows don't fill tiles of 128.
+const ROWS = 128u;
+const THREADS = 256u;
+const TALL = THREADS / 16u;
+// Rows that a thread computes below its first four: 4 or 2.
+const LOWER = ROWS / TALL - 4u;
+const_assert LOWER == 4u || LOWER == 2u;
 // Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which
 // spreads the terms over the memory banks.
 const TERMS = 8u;
-const ROW_PITCH = 13u;
 const PITCH = 33u;
+const ROW_PITCH = ROWS / 4u + 1u;
+// Terms of the columns that the threads load at once: all, or half of them.
+const STEP = THREADS / 32u;
 
 struct Uniforms {
   images: u32,
@@ -41,8 +50,8 @@ struct Uniforms {
 var<workgroup> rowTile: array<vec4f, TERMS * ROW_PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
-@compute @workgroup_size(128)
-fn conv2d_backward_x_48x128(
+@compute @workgroup_size(THREADS)
+fn conv2d_backward_x_vec4(
   @builtin(local_invocation_index) thread: u32,
   @builtin(workgroup_id) tile: vec3u,
   @builtin(num_workgroups) tiles: vec3u,
@@ -53,7 +62,7 @@ fn conv2d_backward_x_48x128(
   let window = u.kh * u.kw;
   let taps = groupFilters * window;
   let firstFilter = group * groupFilters;
-  let firstRow = tile.y * 48u;
+  let firstRow = tile.y * ROWS;
   // From here on columns are counted in vec4s. Their line, if it is too long for x, goes on at z + G.
   let quads = u.images / 4u;
   let columns = u.h * u.w * quads;
@@ -63,33 +72,40 @@ fn conv2d_backward_x_48x128(
   // columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
   let term = thread % 8u;
   let quartet = thread / 8u;
+  // The quartets of rows take 2 · ROWS threads.
+  let loadsW = THREADS <= 2u * ROWS || thread < 2u * ROWS;
   let rows = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupMaps - 1u)) * window;
   var place = vec2u(term / window, term % window);
-  // Of dy, two taps, four apart, of four columns.
+  // Of dy, one tap of four columns, and maybe another STEP further on.
   let dyTerm = thread / 32u;
   let column4 = thread % 32u;
   let pixel = min(firstColumn + column4, columns - 1u);
   let bottomRight = vec2u(pixel / quads / u.w, pixel / quads % u.w) + u.pad;
   let n = pixel % quads;
   var tap = digits(dyTerm);
-  let nextTap = digits(4u);
+  let nextTap = digits(STEP);
   // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
-  var sums: array<vec4f, 12>;
-  // 12 quartets of 8 terms are for 96 of the threads.
-  let loadsW = thread < 96u;
+  // Whether the second half of the lower quartet is this thread's, where two share one.
+  let isSecond = LOWER == 2u && ty % 2u == 1u;
+  var sums: array<vec4f, 16>;
   var ofW = weights(firstFilter, place, rows, loadsW && term < taps);
   var ofDy0 = gradients(firstFilter, tap, bottomRight, n, dyTerm < taps);
-  tap = add_digits(tap, nextTap);
-  var ofDy1 = gradients(firstFilter, tap, bottomRight, n, dyTerm + 4u < taps);
+  var ofDy1 = vec4f();
+  if (STEP < TERMS) {
+    tap = add_digits(tap, nextTap);
+    ofDy1 = gradients(firstFilter, tap, bottomRight, n, dyTerm + STEP < taps);
+  }
   for (var k = 0u; k < taps; k += TERMS) {
     workgroupBarrier();
     if (loadsW) {
       rowTile[term * ROW_PITCH + quartet] = ofW;
     }
     columnTile[dyTerm * PITCH + column4] = ofDy0;
-    columnTile[(dyTerm + 4u) * PITCH + column4] = ofDy1;
+    if (STEP < TERMS) {
+      columnTile[(dyTerm + STEP) * PITCH + column4] = ofDy1;
+    }
     workgroupBarrier();
     let next = k + TERMS;
     if (next < taps) {
@@ -97,13 +113,14 @@ fn conv2d_backward_x_48x128(
       ofW = weights(firstFilter, place, rows, loadsW && next + term < taps);
       tap = add_digits(tap, nextTap);
       ofDy0 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm < taps);
-      tap = add_digits(tap, nextTap);
-      ofDy1 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm + 4u < taps);
+      if (STEP < TERMS) {
+        tap = add_digits(tap, nextTap);
+        ofDy1 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm + STEP < taps);
+      }
     }
     for (var t = 0u; t < TERMS; t++) {
       let rows0 = rowTile[t * ROW_PITCH + ty];
-      let half = rowTile[t * ROW_PITCH + ty / 2u + 8u];
-      let rows1 = select(half.xy, half.zw, ty % 2u == 1u);
+      let rows1 = rowTile[t * ROW_PITCH + ty / (4u / LOWER) + TALL];
       let columns0 = columnTile[t * PITCH + tx];
       let columns1 = columnTile[t * PITCH + tx + 16u];
       sums[0] += rows0.x * columns0;
@@ -114,10 +131,17 @@ fn conv2d_backward_x_48x128(
       sums[5] += rows0.z * columns1;
       sums[6] += rows0.w * columns0;
       sums[7] += rows0.w * columns1;
-      sums[8] += rows1.x * columns0;
-      sums[9] += rows1.x * columns1;
-      sums[10] += rows1.y * columns0;
-      sums[11] += rows1.y * columns1;
+      let pair = select(rows1.xy, rows1.zw, isSecond);
+      sums[8] += pair.x * columns0;
+      sums[9] += pair.x * columns1;
+      sums[10] += pair.y * columns0;
+      sums[11] += pair.y * columns1;
+      if (LOWER == 4u) {
+        sums[12] += rows1.z * columns0;
+        sums[13] += rows1.z * columns1;
+        sums[14] += rows1.w * columns0;
+        sums[15] += rows1.w * columns1;
+      }
     }
   }
   // Each index of `sums` is a constant, here and above, so that it stays in registers.
@@ -127,9 +151,13 @@ fn conv2d_backward_x_48x128(
   store(group, row + 1u, column, sums[2], sums[3]);
   store(group, row + 2u, column, sums[4], sums[5]);
   store(group, row + 3u, column, sums[6], sums[7]);
-  row = firstRow + 32u + ty * 2u;
+  row = firstRow + 4u * TALL + ty * LOWER;
   store(group, row, column, sums[8], sums[9]);
   store(group, row + 1u, column, sums[10], sums[11]);
+  if (LOWER == 4u) {
+    store(group, row + 2u, column, sums[12], sums[13]);
+    store(group, row + 3u, column, sums[14], sums[15]);
+  }
 }
 
 // Of four maps, the weight at a place (filter, position in the window).

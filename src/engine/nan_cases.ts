@@ -2,19 +2,10 @@
  * Kernels with NaN in an input. A NaN that is lost hides a training that diverged, and compilers are free to lose it: most
  * make max(0, NaN) 0, and Metal's assume that there is none. As in PyTorch, every result that depends on one must be NaN.
  */
-import { variantsOf, type KernelCase } from "./kernel_check.ts";
+import { variantsOf, type KernelCase } from "./cases.ts";
 
 /** Larger ones show nothing more. */
 const MOST_NUMBERS = 40_000;
-
-/** Places and boxes, which are never NaN but where nobody looks. */
-const PLACES: ReadonlySet<string> = new Set(["augment.views"]);
-
-/**
- * These multiply the zeros around an image by weights as well, and the cpu's may compute a whole tile at once: there may
- * be NaN where their loops have a number.
- */
-const SPREADING = /^(conv|local)2d_/;
 
 /** For each kernel, and each of its variants, the largest of `cases` with NaN in one of its inputs after the other. */
 export function nanCases(cases: readonly KernelCase[]): KernelCase[] {
@@ -28,13 +19,13 @@ export function nanCases(cases: readonly KernelCase[]): KernelCase[] {
   }
   return [...new Set(largest.values())].flatMap((each) =>
     Object.entries(each.buffers).flatMap(([name, given]) =>
-      given instanceof Float32Array && !PLACES.has(`${each.kernel.name}.${name}`)
+      given instanceof Float32Array && !each.nan?.never?.includes(name)
         ? [
             {
               ...each,
               title: `${each.title}, NaN in ${name}`,
               buffers: { ...each.buffers, [name]: withNaN(given) },
-              spreads: SPREADING.test(each.kernel.name),
+              spreads: each.nan?.spreads ?? false,
             },
           ]
         : [],

@@ -1,0 +1,49 @@
+/**
+ * Every kernel's cases. The files are listed here, since a program in one file has no folder to look through; a test sees
+ * that none is missing.
+ */
+import type { Backend } from "../backend.ts";
+import type { KernelCase } from "../cases.ts";
+import { nanCases } from "../nan_cases.ts";
+import { tapeCases } from "../tape.cases.ts";
+import { activationCases } from "./activation.cases.ts";
+import { addCases } from "./add.cases.ts";
+import { augmentCases } from "./augment.cases.ts";
+import { conv2dCases } from "./conv2d.cases.ts";
+import { dropoutCases } from "./dropout.cases.ts";
+import { linearCases } from "./linear.cases.ts";
+import { local2dCases } from "./local2d.cases.ts";
+import { lrnCases } from "./lrn.cases.ts";
+import { mapNormCases } from "./map_norm.cases.ts";
+import { poolCases } from "./pool.cases.ts";
+import { rowSumCases } from "./row_sum.cases.ts";
+import { sgdCases } from "./sgd.cases.ts";
+import { softmaxCrossEntropyCases } from "./softmax_cross_entropy.cases.ts";
+import { splitCases } from "./split.cases.ts";
+import { winogradCases } from "./winograd.cases.ts";
+
+const all = [
+  tapeCases,
+  activationCases,
+  addCases,
+  augmentCases,
+  conv2dCases,
+  dropoutCases,
+  linearCases,
+  local2dCases,
+  lrnCases,
+  mapNormCases,
+  poolCases,
+  rowSumCases,
+  sgdCases,
+  softmaxCrossEntropyCases,
+  splitCases,
+  winogradCases,
+].flat();
+
+export const kernelCases: readonly KernelCase[] = [...all, ...nanCases(all)];
+
+/** What a backend is tried at: all, but that the cpu never splits sums (`needsSplitting`). */
+export function casesOf(kind: Backend["kind"]): readonly KernelCase[] {
+  return kind === "wgpu" ? kernelCases : kernelCases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
+}

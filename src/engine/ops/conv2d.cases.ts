@@ -1,0 +1,61 @@
+/** Cases of the kernels for convolution. */
+import { cases, SUM } from "../cases.ts";
+import type { Workgroups } from "../kernel.ts";
+import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "./conv2d.ts";
+import { positions } from "./shapes.ts";
+
+/** images, c, h, w, o, kh, kw, stride, pad, groups */
+const SIZES = [
+  [1, 1, 1, 1, 1, 1, 1, 1, 0, 1],
+  [3, 3, 23, 27, 5, 11, 11, 4, 0, 1], // conv1
+  [32, 6, 7, 7, 10, 5, 5, 1, 2, 2], // conv2
+  [65, 9, 5, 3, 6, 3, 3, 1, 1, 3],
+  [1, 7, 9, 8, 13, 3, 2, 2, 1, 1],
+  [2, 70, 4, 5, 67, 3, 3, 1, 1, 1], // more than a tile of filters, and of maps
+  [1, 140, 3, 3, 130, 3, 3, 1, 1, 2],
+  [3, 2, 3, 3, 4, 5, 5, 1, 1, 1], // the image is smaller than the window
+  [5, 2, 8, 11, 3, 2, 2, 3, 0, 1], // pixels that no window holds
+  [3, 17, 3, 5, 19, 1, 1, 1, 0, 1],
+  [2, 2, 3, 25, 3, 1, 19, 1, 2, 1],
+  [129, 1, 6, 8, 2, 3, 3, 2, 0, 1], // the last row and column are left over
+  [1, 4, 14, 13, 8, 7, 5, 4, 2, 2],
+  // For the variants, which take four images at once: more than a tile of filters, of maps, of outputs; each of a kind.
+  [4, 1, 1, 1, 1, 1, 1, 1, 0, 1],
+  [4, 3, 23, 27, 5, 11, 11, 4, 0, 1],
+  [12, 6, 7, 5, 10, 5, 5, 1, 2, 2],
+  [4, 130, 4, 5, 133, 3, 3, 1, 1, 1],
+  [20, 98, 3, 2, 106, 3, 1, 1, 1, 2],
+  [8, 5, 8, 11, 3, 2, 2, 3, 0, 1],
+  [132, 3, 3, 4, 7, 3, 3, 2, 1, 1],
+  [4, 17, 3, 5, 19, 1, 1, 1, 0, 1],
+] as const;
+
+/** The sizes of convolutions to try, with padding, strides and groups. */
+export const convolutions = SIZES.map(([images, c, h, w, o, kh, kw, stride, pad, groups]) => {
+  const [oh, ow] = [positions(h, kh, stride, pad, "down"), positions(w, kw, stride, pad, "down")];
+  return { images, c, h, w, o, oh, ow, kh, kw, stride, pad, groups };
+});
+
+export const conv2dCases = cases(
+  ({ add, random }) => {
+    for (const uniforms of convolutions) {
+      const { images, c, h, w, o, oh, ow, kh, kw, groups } = uniforms;
+      const weights = random(o * (c / groups) * kh * kw);
+      const [x, dy] = [random(c * h * w * images), random(o * oh * ow * images)];
+      add(conv2dForward, SUM, uniforms, { x, w: weights, b: random(o), y: dy.length });
+      add(conv2dBackwardX, SUM, uniforms, { w: weights, dy, dx: x.length });
+      for (const splits of [1, 2, 5]) {
+        add(conv2dBackwardW, SUM, { ...uniforms, splits }, { x, dy, dw: splits * weights.length });
+      }
+    }
+
+    // The tiles of the columns folded into three lines, as a dispatch has to when one would be too long.
+    const uniforms = { images: 33, c: 4, h: 5, w: 3, o: 6, oh: 5, ow: 3, kh: 3, kw: 3, stride: 1, pad: 1, groups: 2 };
+    const folded = { workgroups: (): Workgroups => [Math.ceil((33 * 5 * 3) / 64 / 3), 1, 3 * 2] };
+    const [x, dy, w] = [random(33 * 4 * 5 * 3), random(33 * 6 * 5 * 3), random(6 * 2 * 3 * 3)];
+    add({ ...conv2dForward, ...folded, variants: [] }, SUM, uniforms, { x, w, b: random(6), y: dy.length });
+    add({ ...conv2dBackwardX, ...folded, variants: [] }, SUM, uniforms, { w, dy, dx: x.length });
+  },
+  // The zeros around an image are multiplied by weights as well, and the cpu may compute a whole tile at once.
+  { spreads: true },
+);

@@ -1,0 +1,10 @@
+/** Cases of the kernels for a step of SGD. */
+import { cases, ELEMENT } from "../cases.ts";
+import { sgdKernel } from "./sgd.ts";
+
+export const sgdCases = cases(({ add, random }) => {
+  for (const size of [1, 65, 1009]) {
+    const uniforms = { size, rate: 0.01, momentum: 0.9, decay: 0.0005 };
+    add(sgdKernel, ELEMENT, uniforms, { w: random(size), v: random(size, 0.1), dw: random(size) });
+  }
+});

@@ -1,0 +1,13 @@
+/** Cases of the kernels for adding up the parts of a sum. */
+import { cases, ELEMENT } from "../cases.ts";
+import { sumParts } from "./split.ts";
+
+export const splitCases = cases(({ add, random }) => {
+  for (const [size, count, accumulate] of [
+    [1, 1, 0],
+    [65, 2, 1],
+    [1009, 7, 0],
+  ] as const) {
+    add(sumParts, ELEMENT, { size, count, accumulate }, { parts: random(count * size), y: random(size) });
+  }
+});

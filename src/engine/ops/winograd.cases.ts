@@ -1,0 +1,39 @@
+/** Cases of the kernels for Winograd's transforms. */
+import { cases, ELEMENT, SUM } from "../cases.ts";
+import {
+  winograd3Input,
+  winograd3Output,
+  winograd3Weights,
+  winograd5Input,
+  winograd5Output,
+  winograd5Weights,
+} from "./winograd.ts";
+
+export const winogradCases = cases(({ add, random }) => {
+  for (const [window, input, weights, output] of [
+    [3, winograd3Input, winograd3Weights, winograd3Output],
+    [5, winograd5Input, winograd5Weights, winograd5Output],
+  ] as const) {
+    const positions = (window + 3) ** 2;
+    for (const [images, maps, h, w, pad, groups, other] of [
+      [1, 1, 1, 1, window >> 1, 1, 1],
+      [3, 4, 7, 10, 0, 2, 3],
+      [65, 2, 4, 5, 2, 1, 5],
+    ] as const) {
+      const [oh, ow] = [h + 2 * pad - window + 1, w + 2 * pad - window + 1];
+      const [th, tw] = [Math.ceil(oh / 4), Math.ceil(ow / 4)];
+      const [outputs, size] = [maps * oh * ow * images, maps * th * tw * images];
+      const x = random(maps * h * w * images);
+      add(input, SUM, { images, c: maps, h, w, pad, th, tw }, { x, patches: positions * size });
+      for (const biased of [0, 1]) {
+        const given = { products: random(positions * size), b: random(maps), y: outputs };
+        add(output, SUM, { images, o: maps, oh, ow, th, tw, biased }, given);
+      }
+      for (const turned of [0, 1]) {
+        const windows = maps * other;
+        const given = { w: random(window ** 2 * windows), filters: positions * windows };
+        add(weights, ELEMENT, { groups, terms: maps / groups, rows: other, turned }, given);
+      }
+    }
+  }
+});
