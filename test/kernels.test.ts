@@ -8,8 +8,9 @@ import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { access, elementType, type Kernel } from "../src/engine/kernel.ts";
 import { casesOf, kernelCases } from "../src/verbs/doctor/kernel_cases.ts";
-import { checkCase, checkVariant, expectedOf, runCase, variantsOf } from "../src/verbs/doctor/kernel_check.ts";
+import { checkCase, checkVariant, runCase, variantsOf } from "../src/verbs/doctor/kernel_check.ts";
 import { describeBackends } from "./support/backends.ts";
+import { expectedOnce } from "./support/expected.ts";
 
 const folder = new URL("../kernels/wgsl/", import.meta.url);
 const source = new URL("../src/engine/", import.meta.url);
@@ -96,7 +97,7 @@ describeBackends("kernels", ({ name, open }) => {
   const cases = casesOf(kind).map((each) => [each.kernel.name, each.title, each] as const);
 
   test.each(cases)("%s %s", async (_name, _title, each) => {
-    expect(await checkCase(await open(), each, await expectedOf(each))).toBeUndefined();
+    expect(await checkCase(await open(), each, await expectedOnce(each))).toBeUndefined();
   });
 
   const last = new Map(casesOf(kind).map((each) => [each.kernel.name, each]));
