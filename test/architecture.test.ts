@@ -101,13 +101,15 @@ test("devices don't know each other, nor any op", () => {
 test("no circles, not even of types", () => {
   const next = Map.groupBy(imports, ({ from }) => from);
   const done = new Set<string>();
+  const circles: string[] = [];
   const visit = (file: string, path: readonly string[]): void => {
-    if (path.includes(file)) throw new Error(`a circle of imports: ${[...path, file].join(" → ")}`);
-    if (done.has(file)) return;
+    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(" → "));
+    if (path.includes(file) || done.has(file)) return;
     for (const { to } of next.get(file) ?? []) visit(to, [...path, file]);
     done.add(file);
   };
   for (const file of files) visit(file, []);
+  expect(circles).toEqual([]);
 });
 
 /** Lines of code in the files that `isCounted`: neither blank nor comments. */

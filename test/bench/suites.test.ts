@@ -14,6 +14,7 @@ import { predict } from "../../bench/suites/predict.ts";
 import { step } from "../../bench/suites/step.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { small } from "../../src/net/cifar_networks.ts";
+import { makePhotos, temporaryFolder } from "../support/cli.ts";
 import { benchOn, ONCE, referenceDevice, toy } from "./toy.ts";
 
 // Processes take their time on a busy machine.
@@ -82,8 +83,11 @@ describe("on the cpu", () => {
   });
 
   test("loader", async () => {
+    const { path: data, remove } = temporaryFolder();
+    await makePhotos(data, 2, 5);
     const bench = benchOn([cpu]);
-    await loader.run(bench, { ...options, quick: true });
+    await loader.run(bench, { ...options, data });
+    remove();
     expectAll(bench);
     const read = ["decode", "decode and augment"];
     expect(bench.rows.map(({ contestant }) => contestant)).toEqual([...read, "pack", ...read, "pack", ...read]);

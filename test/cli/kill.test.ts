@@ -13,7 +13,8 @@ setDefaultTimeout(120_000);
 const folder = temporaryFolder();
 afterAll(folder.remove);
 const options = { cwd: folder.path };
-const KILLS = Number(process.env.KILLS ?? 20);
+/** Twice at each of the moments below. */
+const KILLS = Number(process.env.KILLS ?? 14);
 /** More than are done between all the kills. */
 const EPOCHS = 20 + KILLS;
 const TIMEOUT_MS = 60_000 + 12_000 * KILLS;

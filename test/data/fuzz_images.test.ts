@@ -165,16 +165,13 @@ describe("what takes too much", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(50e6);
   });
 
-  test("a progressive JPEG of thousands of scans ends soon", () => {
+  test("a progressive JPEG of thousands of scans is refused before all of them are decoded", () => {
     const progressive = file("progressive");
     // The last scan, a Huffman table and its data, again and again before the end marker.
     const end = progressive.subarray(-2);
     const scan = progressive.subarray(progressive.lastIndexOf(Uint8Array.of(0xff, 0xc4)), -2);
     const many = Buffer.concat([progressive.subarray(0, -2), ...new Array<Uint8Array>(20_000).fill(scan), end]);
-    const start = performance.now();
-    const found = complaint(many);
-    expect(found).toContain("more than 500 scans");
-    expect(performance.now() - start).toBeLessThan(60_000);
+    expect(complaint(many)).toContain("more than 500 scans");
   });
 });
 

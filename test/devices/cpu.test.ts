@@ -197,8 +197,8 @@ test("what is closed stays closed", async () => {
 });
 
 test("threads must be a number of threads", async () => {
-  expect(openCpu({ threads: 0 })).rejects.toBeInstanceOf(UsageError);
-  expect(openCpu({ threads: 1.5 })).rejects.toBeInstanceOf(UsageError);
+  await expect(openCpu({ threads: 0 })).rejects.toBeInstanceOf(UsageError);
+  await expect(openCpu({ threads: 1.5 })).rejects.toBeInstanceOf(UsageError);
 });
 
 test("a process waits for its kernels, and ends without close()", async () => {

@@ -15,8 +15,9 @@ import { linearBackwardW, linearBackwardX, linearForward } from "../../src/engin
 import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
 import { rowSum } from "../../src/engine/ops/row_sum.ts";
 import { accumulateKernel } from "../../src/engine/tape.ts";
-import { checkCase, expectedOf } from "../../src/verbs/doctor/kernel_check.ts";
+import { checkCase } from "../../src/verbs/doctor/kernel_check.ts";
 import { randomArray } from "../support/data.ts";
+import { expectedOnce } from "../support/expected.ts";
 
 /** Sums of some thousand products. */
 const TOLERANCE = 1e-5;
@@ -127,7 +128,7 @@ for (const blas of [true, false]) {
       afterAll(() => backend.close());
       test.each(cases.map((each) => [each.kernel.name, each.title, each] as const))("%s %s", async (_, __, each) => {
         const tolerance = each.tolerance && Math.max(each.tolerance, TOLERANCE);
-        expect(await checkCase(backend, { ...each, tolerance }, await expectedOf(each))).toBeUndefined();
+        expect(await checkCase(backend, { ...each, tolerance }, await expectedOnce(each))).toBeUndefined();
       });
     });
   }

@@ -53,7 +53,8 @@ test("an SVG that can stand in a page: no script, no style, names of its own, co
     expect(svg).toStartWith('<svg width="300" height="200"');
     expect(svg).not.toMatch(/<script|<style|class=|onload|\bzr\d/);
     const ids = [...svg.matchAll(/ id="([^"]*)"/g)].map(([, id]) => id!);
-    expect(ids.every((id) => id.startsWith(`c${i}-`))).toBe(true);
+    expect(ids.length).toBeGreaterThan(0);
+    expect(ids.filter((id) => !id.startsWith(`c${i}-`))).toEqual([]);
     expect(svg).toContain(`stroke="${LIGHT.series[0]}"`);
   }
   expect(svgs[0]).toContain(">validation</text>");

@@ -44,7 +44,7 @@ test("a map where nothing changed anything is grey, without a division by nothin
   });
   const [r, g, b] = (await decode(svg)).at(32 + 448 + 24 + 100, 200);
   expect([r === g, g === b]).toEqual([true, true]);
-  expect(drawHeat({ title: "t", fact: "f", image: grey(4), losses: new Float32Array(3), side: 2, square: 1 })).rejects.toThrow(ShapeError); // prettier-ignore
+  await expect(drawHeat({ title: "t", fact: "f", image: grey(4), losses: new Float32Array(3), side: 2, square: 1 })).rejects.toThrow(ShapeError); // prettier-ignore
 });
 
 test("maps of a layer share a scale; positive is warm, negative is blue, silent ones are counted", async () => {
@@ -59,5 +59,5 @@ test("maps of a layer share a scale; positive is warm, negative is blue, silent 
   expect(half).toEqual([226, 92, 38]);
   expect(silent).toEqual([16, 16, 24]);
   expect(negative).toEqual([235, 248, 255]);
-  expect(drawMaps({ title: "t", fact: "f", image: grey(8), layers: [{ ...layer, maps: 5 }] })).rejects.toThrow(ShapeError); // prettier-ignore
+  await expect(drawMaps({ title: "t", fact: "f", image: grey(8), layers: [{ ...layer, maps: 5 }] })).rejects.toThrow(ShapeError); // prettier-ignore
 });

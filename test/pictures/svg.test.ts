@@ -39,7 +39,10 @@ test("any text can be rendered", async () => {
   // All but the ideographs: controls, marks, private and unassigned ones, halves of characters.
   const blocks = Array.from({ length: 0x10000 / 512 }, (_, i) => 512 * i).filter((i) => i < 0x3000 || i >= 0xd800);
   const lines = blocks.map((first) => text(0, 40, line(first), STYLE));
-  await renderPng(document(600, 60, lines));
+  // Neither halves of characters nor controls, which are no XML, and all the rest is drawn, beyond the right edge.
+  expect(lines.join("")).toBe(lines.join("").toWellFormed());
+  expect(lines.filter((each) => /\p{Cc}/u.test(each))).toEqual([]);
+  expect((await render(...lines)).to).toBe(599);
 });
 
 test("widths are those of what is drawn", async () => {
@@ -67,12 +70,11 @@ test("shortened text has as much as there is room for, and no more", async () =>
   expect(shorten("日本語".repeat(20), 200, STYLE)).toMatch(/^(日本語)+日?本?…$/);
 });
 
-test("a megabyte of text is cut at once", () => {
-  const start = performance.now();
+// In a time that grows with the square of its length this would take far longer than a test may.
+test("a megabyte of text is cut", () => {
   const short = shorten(`begin ${"x".repeat(2 ** 20)} end`, 200, STYLE, "both");
   expect(short).toMatch(/^begin x*…x* end$/);
   expect(wrap("y ".repeat(2 ** 19), 200, 3, STYLE).length).toBe(3);
-  expect(performance.now() - start).toBeLessThan(60_000);
 });
 
 test("letters that are several characters stay whole", () => {

@@ -60,15 +60,17 @@ describe.skipIf(missing !== undefined)(`split networks${missing ? ` (skipped: ${
     expect(largestDifference(found, await whole(model))).toBeLessThan(1e-5);
   });
 
-  test.each(["owt", "towers"])("%s, with images that are mixed across the borders of shares", async (split) => {
+  test("images that are mixed across the borders of shares", async () => {
     const args = [...short, "--augment", "modern", "--model", "alexnet-cifar-no-lrn", "--epochs", "2"];
-    const one = await cli(["train", ...args, "--out", `mixed-${split}-one`], options);
+    const one = await cli(["train", ...args, "--out", "mixed-one"], options);
     expect(one.code, one.stderr).toBe(0);
-    const { code, stdout, stderr } = await train(2, [...args, "--split", split, "--out", `mixed-${split}`]);
-    expect(code, stderr).toBe(0);
-    expect(largestDifference(losses(stdout), losses(one.stdout))).toBeLessThan(1e-5);
+    for (const split of ["owt", "towers"]) {
+      const { code, stdout, stderr } = await train(2, [...args, "--split", split, "--out", `mixed-${split}`]);
+      expect(code, stderr).toBe(0);
+      expect(largestDifference(losses(stdout), losses(one.stdout)), split).toBeLessThan(1e-5);
+    }
     // It does matter who is mixed with whom.
-    const plain = ["train", ...args, "--augment", "modern,mixup=0,cutmix=0", "--out", `plain-${split}`];
+    const plain = ["train", ...args, "--augment", "modern,mixup=0,cutmix=0", "--out", "plain"];
     expect(largestDifference(losses((await cli(plain, options)).stdout), losses(one.stdout))).toBeGreaterThan(0.01);
   });
 

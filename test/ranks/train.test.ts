@@ -2,7 +2,7 @@
  * Training on several ranks is training: the same losses as on one, the same bytes every time, resumed on any number of
  * ranks, stopped in order, and ended when the ranks don't agree.
  */
-import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { cli, epochsOf, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
@@ -20,6 +20,10 @@ const train = (size: number, args: readonly string[]) => onRanks(size, ["train",
 const bytes = (run: string) => readFileSync(join(folder.path, run, "last.safetensors"));
 
 describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {
+  // Half a minute in which they only wait, and the other tests go on; the last one looks at what came of it.
+  let hanging: ReturnType<typeof ended>;
+  beforeAll(() => void (hanging = ended(startRanks(3, [join(import.meta.dir, "rank.ts"), "silent"], folder.path))));
+
   // Crops, mirror images, colours, dropout, and images mixed across the borders of shares. The rate is low: what sums in
   // another order differ by grows from step to step, as it does between two libraries of BLAS.
   const step = ["--model", "alexnet-cifar", "--augment", "modern", "--rate", "0.0000003", "--batch", "16", ...cpu];
@@ -148,6 +152,15 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     const { code, stderr } = await train(3, ["--model", "small", "--batch", "2", "--out", "never", ...cpu]);
     expect(code).toBe(2);
     expect(stderr).toContain("--batch 2: 3 ranks need at least 3 images a step");
+  });
+
+  test("one that hangs is named, and all end", async () => {
+    const { stdout, code } = await hanging;
+    const told = jsonLines(stdout);
+    expect(told.length).toBeGreaterThan(0);
+    expect(told[0]!.message).toStartWith("rank 1 of 3 has not been heard of for 24 s: it hangs");
+    expect(told[0]!.seconds).toBeLessThan(60);
+    expect(code).not.toBe(0);
   });
 });
 

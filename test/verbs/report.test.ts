@@ -49,13 +49,17 @@ test("a training leaves it: curves, filters, confusions, settings, device, numbe
   expect(text).toContain(`<b>${(100 * best).toFixed(1)}%</b>`);
   expect(text).toContain("1 thread");
   expect(text).toContain(`<th scope="row">seed</th><td>0</td>`);
-  for (const [, link] of text.matchAll(/<a href="([^"]*)"/g)) expect(existsSync(at("run", link!))).toBe(true);
+  const links = [...text.matchAll(/<a href="([^"]*)"/g)].map(([, link]) => link!);
+  expect(links).toContain("best.safetensors");
+  for (const link of links) expect(existsSync(at("run", link)), link).toBe(true);
 });
 
 test("it is one file: no script, and all that it shows is in it", () => {
   const text = page("run");
   expect(text).not.toMatch(/<script|<link|javascript:|\son\w+=/i);
-  for (const [, source] of text.matchAll(/src="([^"]*)"/g)) expect(source).toStartWith("data:image/");
+  const sources = [...text.matchAll(/src="([^"]*)"/g)].map(([, source]) => source!);
+  expect(sources.length).toBeGreaterThan(0);
+  for (const source of sources) expect(source).toStartWith("data:image/");
   expect(text.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:/);
   expect(text).toContain(`http-equiv="Content-Security-Policy" content="default-src 'none'; `);
 });
@@ -122,10 +126,10 @@ test("without what later versions or a kill left out: start.json, confusion.json
 });
 
 test("of no run, and of one whose settings or weights are damaged", async () => {
-  expect(report({ run: at("none") })).rejects.toThrow(UsageError);
+  await expect(report({ run: at("none") })).rejects.toThrow(UsageError);
   await cp(at("run"), at("damaged"), { recursive: true });
   writeFileSync(at("damaged", "best.safetensors"), "weights");
-  expect(report({ run: at("damaged") })).rejects.toThrow(CheckpointError);
+  await expect(report({ run: at("damaged") })).rejects.toThrow(CheckpointError);
 });
 
 test("a page that can't be written is a warning, and the training ends well", async () => {

@@ -1,10 +1,10 @@
 /** Lists of claims, on drawn photos of three kinds and with a network of seconds. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/net/networks.ts";
+import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { CLAIMS, isRace, type Claim } from "../../src/verbs/reproduce/claims.ts";
 import { reproduce, type ReproduceOptions } from "../../src/verbs/reproduce/reproduce.ts";
 import {
@@ -15,7 +15,7 @@ import {
   type ClaimResult,
 } from "../../src/verbs/reproduce/results.ts";
 import { raceLength, type Outcome } from "../../src/verbs/reproduce/trial.ts";
-import { makePhotos } from "../support/cli.ts";
+import { epochsOf, makePhotos, temporaryFolder } from "../support/cli.ts";
 
 const SIZES = { default: { epochs: 2 }, full: { epochs: 3 } };
 const LIST: readonly Claim[] = [
@@ -49,17 +49,19 @@ const LIST: readonly Claim[] = [
   },
 ];
 
-let folder: string;
+const { path: folder, remove } = temporaryFolder();
+afterAll(remove);
 let data: string;
+let val: string;
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), "reproduce-"));
   data = await makePhotos(join(folder, "photos"), 3, 12);
+  // Enough that no two trainings have the same error by chance.
+  val = await makePhotos(join(folder, "val"), 3, 40);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
 
 const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: string[] = []) =>
   reproduce(
-    { ...{ claims: ["all"], data, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
+    { ...{ claims: ["all"], data, val, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
     { training: (event) => event.type === "start" && trained.push(event.run) },
     signal,
     LIST,
@@ -82,10 +84,23 @@ test("every arm is trained once for each seed, and the results say what came of 
   ]);
   for (const { outcomes } of mirror.arms) {
     expect(outcomes.map(({ seed, epochs, images }) => [seed, epochs, images])).toEqual([
-      [0, 2, 33],
-      [1, 2, 33],
+      [0, 2, 36],
+      [1, 2, 36],
     ]);
-    for (const { testError } of outcomes) expect([0, 1, 2, 3].map((wrong) => wrong / 3)).toContain(testError);
+  }
+  // The errors are those of each run's last epoch, over as many views as the arm has.
+  for (const [arm, name] of [
+    [mirror.arms[0]!, "small-mirror"],
+    [mirror.arms[1]!, "small"],
+  ] as const) {
+    const last = [0, 1].map((seed) => epochsOf(join(folder, "out", `${name}-seed${seed}`)).at(-1) as any);
+    expect(arm.outcomes.map(({ testError }) => testError)).toEqual(last.map((epoch) => epoch.val.top1));
+    expect(arm.outcomes.map(({ trainError }) => trainError)).toEqual(last.map((epoch) => epoch.train.top1));
+  }
+  for (const { seed, testError } of views.arms[0]!.outcomes) {
+    const model = join(folder, "out", `small-seed${seed}`, "last.safetensors");
+    const { total } = await evaluate({ model, views: 2, device: "cpu", threads: 1 });
+    expect([testError, total.images]).toEqual([total.wrong1 / 120, 120]);
   }
   // The centre is what the training itself tested with.
   expect(views.arms[1]!.outcomes).toEqual(mirror.arms[1]!.outcomes);
@@ -113,7 +128,7 @@ test("stopped, it goes on where it was", async () => {
   const out = join(folder, "stopped");
   const controller = new AbortController();
   const stopped = await reproduce(
-    { claims: ["mirror"], data, seeds: 1, out, device: "cpu", threads: 1 },
+    { claims: ["mirror"], data, val, seeds: 1, out, device: "cpu", threads: 1 },
     { training: (event) => event.type === "epoch" && controller.abort() },
     controller.signal,
     LIST,
@@ -129,8 +144,11 @@ test("stopped, it goes on where it was", async () => {
 
 test("a race is as long as the machine is fast", async () => {
   const done = (await run({ claims: ["race"], seeds: 1 }))!;
-  const [outcome] = done.results.claims[0]!.arms[0]!.outcomes;
-  expect(outcome!.images * outcome!.epochs).toBeGreaterThan(0);
+  const { outcomes, command } = done.results.claims[0]!.arms[0]!;
+  // How many epochs is the machine's affair; the log has them all, and so has the command.
+  const epochs = epochsOf(join(folder, "out", "race-seed0")).length;
+  expect(outcomes).toMatchObject([{ epochs, images: 36 }]);
+  expect(command).toBe(`bun run train DATA --model small --epochs ${epochs} --limit 36 --seed SEED`);
   // Nine tenths of the images there is time for: of all of them several times, of some, and never fewer than to test.
   expect(raceLength(1000, 33, 3)).toEqual({ epochs: 28, limit: 32 });
   expect(raceLength(20, 33, 3)).toEqual({ epochs: 1, limit: 18 });
