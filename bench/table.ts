@@ -1,6 +1,7 @@
 /**
- * `bun bench/table.ts`: writes the README's tables from bench/results: those of performance from peers-*.json, between the
- * lines `<!-- bench:begin -->` and `<!-- bench:end -->`, those of the paper's claims from reproduce.json.
+ * `bun bench/table.ts`: writes the figures in the documents from bench/results, each between the lines
+ * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, the paper's claims from
+ * reproduce.json.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -12,7 +13,7 @@ import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
 
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
-const README = fileURLToPath(new URL("../README.md", import.meta.url));
+const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 /** The suites that are shown, and what a number in them is. */
 const SHOWN: Readonly<Record<string, string>> = {
@@ -22,16 +23,30 @@ const SHOWN: Readonly<Record<string, string>> = {
   predict: "One photo, best of a run (and median)",
 };
 
-/** The README with new tables. @throws AlexNetError when it has no place for them */
-export function withTables(readme: string, files: ReadonlyMap<string, Results>, claims?: ClaimResults): string {
-  return place(place(readme, "bench", tables(files)), "reproduce", claimsTable(claims));
+/** A page with figures in it. */
+export interface Page {
+  /** From the project's folder. */
+  readonly file: string;
+  /** What stands between its marks. */
+  readonly name: string;
+  readonly text: string;
 }
 
-function place(readme: string, name: string, text: string): string {
+/** The pages with figures, as they should be. */
+export function pages(files = peerResults(), claims = claimResults()): Page[] {
+  return [
+    { file: "README.md", name: "speed", text: summary(files) },
+    { file: "docs/benchmarks.md", name: "bench", text: tables(files) },
+    { file: "docs/paper.md", name: "reproduce", text: claimsTable(claims) },
+  ];
+}
+
+/** The page with new figures between its marks. @throws AlexNetError when it has no marks */
+export function withFigures(page: string, { file, name, text }: Page): string {
   const [first, last] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
-  const [begin, end] = [readme.indexOf(first), readme.indexOf(last)];
-  if (begin < 0 || end < begin) throw new AlexNetError(`README.md: the lines ${first} and ${last} are missing`);
-  return `${readme.slice(0, begin + first.length)}\n\n${text}\n\n${readme.slice(end)}`;
+  const [begin, end] = [page.indexOf(first), page.indexOf(last)];
+  if (begin < 0 || end < begin) throw new AlexNetError(`${file}: the lines ${first} and ${last} are missing`);
+  return `${page.slice(0, begin + first.length)}\n\n${text}\n\n${page.slice(end)}`;
 }
 
 /** What `reproduce` has left in bench/results, if anything. */
@@ -53,6 +68,28 @@ export function peerResults(folder = RESULTS): Map<string, Results> {
     .filter((name) => /^peers-.*\.json$/.test(name))
     .sort();
   return new Map(names.map((name) => [name, readResults(`${folder}/${name}`)]));
+}
+
+/** What the summary says of a row. */
+const SUMMARY: readonly (readonly [suite: string, name: string, title: string])[] = [
+  ["step", "alexnet training, batch 128", "Training `alexnet`, batches of 128"],
+  ["step", "alexnet forward, batch 128", "Its forward pass"],
+  ["predict", "alexnet predict, one image, cold start", "Classifying one photo, from the command to the answer"],
+];
+
+/** A line for each row of `SUMMARY`, ours beside PyTorch's. */
+export function summary(files: ReadonlyMap<string, Results>): string {
+  const all = [...files.values()].flatMap(({ rows }) => rows);
+  const lines = SUMMARY.flatMap(([suite, name, title]) => {
+    const rows = all.filter((row) => row.suite === suite && row.name === name);
+    const ours = rows.filter(isOurs).toSorted((a, b) => speedOf(b) - speedOf(a))[0];
+    const theirs = rows.find(({ contestant }) => contestant.startsWith("PyTorch"));
+    if (!ours || !theirs) return [];
+    const [own, other] = [ours, theirs].map((row) => shown(row, row.ms.best));
+    const times = (speedOf(ours) / speedOf(theirs)).toFixed(1);
+    return [`- ${title}: ${own}, PyTorch ${withoutRate(other!)} (${times}×)`];
+  });
+  return lines.length > 0 ? lines.join("\n") : "No results yet.";
 }
 
 /** A table for each kind of work, over all files, Markdown as `bun fmt` leaves it. */
@@ -131,8 +168,11 @@ function speedOf({ work, ms }: Row): number {
 
 if (import.meta.main) {
   try {
-    const readme = withTables(readFileSync(README, "utf8"), peerResults(), claimResults());
-    await replaceFile(README, (append) => append(new TextEncoder().encode(readme)));
+    for (const page of pages()) {
+      const path = `${ROOT}${page.file}`;
+      const text = withFigures(readFileSync(path, "utf8"), page);
+      await replaceFile(path, (append) => append(new TextEncoder().encode(text)));
+    }
   } catch (error) {
     if (!(error instanceof AlexNetError)) throw error;
     process.stderr.write(`error: ${error.message}\n`);

@@ -1,25 +1,156 @@
-/** The README's example of the library runs as it stands, and says what its comments say. */
-import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+/**
+ * The documents: their examples of the library run as they stand, their links and pictures are there, their commands and
+ * options exist, and so do the files that they name.
+ */
+import { describe, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
+import packageJson from "../package.json" with { type: "json" };
 
-const ROOT = new URL("../", import.meta.url);
+const ROOT = resolve(import.meta.dir, "..");
+const FOLDERS = ["docs", "models", "bench", "bench/peers", "test/faults", "test/portability"];
 
-test("the example in README.md", async () => {
-  const readme = await Bun.file(new URL("README.md", ROOT)).text();
-  const code = /```ts\n([^]*?)```/.exec(readme)?.[1];
-  if (!code) throw new Error("README.md has no ```ts block");
-  const folder = mkdtempSync(join(tmpdir(), "readme-"));
-  try {
-    const file = join(folder, "example.ts");
-    writeFileSync(file, code.replace("./src/index.ts", new URL("src/index.ts", ROOT).href));
-    const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, file], { cwd: folder });
-    expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
-    const loss = Number(/Float32Array\(1\) \[ ([\d.]+) \]/.exec(stdout.toString())?.[1]);
-    expect(loss).toBeWithin(2, 2.6);
-    expect(stdout.toString()).toContain("Float32Array(216)");
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+const documents = ["*.md", "docs/**/*.md", ...FOLDERS.map((folder) => `${folder}/*.md`)]
+  .flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)])
+  .map((file) => file.replaceAll("\\", "/"));
+const pages = new Map([...new Set(documents)].sort().map((file) => [file, readFileSync(join(ROOT, file), "utf8")]));
+const each = [...pages].map(([file, text]) => [file, text] as const);
+
+/** What is written in blocks of code, a line each, and what in the text between backticks. */
+function codeOf(page: string): { blocks: string[]; spans: string[]; prose: string } {
+  const blocks: string[] = [];
+  const prose = page.replace(/^```(\w*)\n([^]*?)^```$/gm, (_, language: string, code: string) => {
+    if (language === "") blocks.push(...code.split("\n"));
+    return "";
+  });
+  return { blocks, spans: [...prose.matchAll(/`([^`\n]+)`/g)].map((match) => match[1]!), prose };
+}
+
+/** The anchors that GitHub gives to headings. */
+function anchorsOf(page: string): string[] {
+  const headings = codeOf(page).prose.matchAll(/^#{1,6} (.+)$/gm);
+  return [...headings].map(([, heading]) =>
+    heading!
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+}
+
+test("README.md takes two minutes", () => {
+  const readme = pages.get("README.md")!;
+  expect(readme.trimEnd().split("\n").length).toBeLessThanOrEqual(150);
+  expect(readme.split("\n").slice(0, 5).join("\n")).toContain("![");
+});
+
+describe("links", () => {
+  test.each(each)("%s", (file, text) => {
+    const broken = [...codeOf(text).prose.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target]) => {
+      if (/^https?:/.test(target!)) return [];
+      const [path = "", anchor] = target!.split("#");
+      const found = path === "" ? file : relative(ROOT, resolve(ROOT, dirname(file), path)).replaceAll("\\", "/");
+      if (!existsSync(join(ROOT, found))) return [target];
+      return anchor === undefined || anchorsOf(pages.get(found) ?? "").includes(anchor) ? [] : [target];
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test("every page of docs/ is in its index, every part in ARCHITECTURE.md", () => {
+    const missing = each.flatMap(([file]) => {
+      const [, part, name] = /^docs\/(architecture\/)?([\w-]+\.md)$/.exec(file) ?? [];
+      if (name === undefined || file === "docs/README.md") return [];
+      const [index, link] = part ? ["ARCHITECTURE.md", `docs/architecture/${name}`] : ["docs/README.md", name];
+      return pages.get(index)!.includes(`](${link})`) ? [] : [file];
+    });
+    expect(missing).toEqual([]);
+  });
+});
+
+test("the files that they name", () => {
+  const missing = each.flatMap(([file, text]) => {
+    const { blocks, spans } = codeOf(text);
+    const words = [...blocks, ...spans].flatMap((line) => line.replace(/\s+#.*$/, "").split(/[\s"'(),;]+/));
+    const paths = words.filter((word) => /^(?:src|test|bench|kernels|docs|models|\.ci)\/[\w./*-]+$/.test(word));
+    return paths
+      .filter((path) => !/NAME|\.\.\./.test(path))
+      .filter((path) => !existsSync(join(ROOT, path)) && [...new Bun.Glob(path).scanSync(ROOT)].length === 0)
+      .map((path) => `${file}: ${path}`);
+  });
+  expect(missing).toEqual([]);
+});
+
+describe("commands", () => {
+  const scripts = Object.keys(packageJson.scripts);
+  const verbs = scripts.filter((name) => !["test", "typecheck"].includes(name));
+  const help = new Map<string, Set<string>>();
+
+  /** The options of a verb, as its --help lists them. */
+  async function optionsOf(verb: string): Promise<Set<string>> {
+    const known = help.get(verb);
+    if (known) return known;
+    const program = verb === "bench" ? ["bench/main.ts"] : ["src/main.ts", verb];
+    const { stdout, exited } = Bun.spawn([process.execPath, ...program, "--help"], { cwd: ROOT, stderr: "ignore" });
+    const text = Bun.stripANSI(await new Response(stdout).text());
+    expect(await exited).toBe(0);
+    const options = new Set([...text.matchAll(/--([\w-]+)/g)].map((match) => match[1]!));
+    help.set(verb, options.add("help"));
+    return options;
   }
-}, 30_000);
+
+  test.each(each)(
+    "%s",
+    async (file, text) => {
+      const { blocks, spans } = codeOf(text);
+      const wrong: string[] = [];
+      for (const line of [...blocks, ...spans].map((each) => each.replace(/\s+#\s.*$/, ""))) {
+        for (const [command, verb] of line.matchAll(/\b(?:bun|bun@[\d.]+) run ([a-z]+)\b[^;|&]*/g)) {
+          if (!scripts.includes(verb!)) wrong.push(command);
+          if (!verbs.includes(verb!)) continue;
+          const options = await optionsOf(verb!);
+          for (const [, option] of command.matchAll(/\s--([\w-]+)/g)) {
+            if (!options.has(option!)) wrong.push(command);
+          }
+        }
+        // An option by itself belongs to some verb; in bench/ and test/ it may be one of their own programs.
+        const [, alone] = /^--([\w-]+)/.exec(line) ?? [];
+        if (alone === undefined || /^(?:bench|test)\//.test(file)) continue;
+        const all = await Promise.all(verbs.map(optionsOf));
+        if (!all.some((options) => options.has(alone))) wrong.push(line);
+      }
+      expect(wrong).toEqual([]);
+    },
+    60_000,
+  );
+});
+
+describe("examples of the library", () => {
+  /** Runs the only example of a page. @returns what it prints */
+  function run(file: string): string {
+    const [code, ...others] = [...pages.get(file)!.matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
+    expect([code === undefined, others]).toEqual([false, []]);
+    const folder = mkdtempSync(join(tmpdir(), "readme-"));
+    try {
+      const example = join(folder, "example.ts");
+      const library = Bun.pathToFileURL(join(ROOT, "src/index.ts")).href;
+      writeFileSync(example, code!.replace("./src/index.ts", library));
+      const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, example], { cwd: folder });
+      expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
+      return stdout.toString();
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  test("README.md: a training, and what its network says of images", () => {
+    const [accuracy, ...answers] = run("README.md").trimEnd().split("\n");
+    expect(Number(/small-1: ([\d.]+)% accuracy$/.exec(accuracy!)?.[1])).toBeWithin(50, 100);
+    expect(answers.filter((line) => /samples.\w+\.png is \w+$/.test(line))).toHaveLength(10);
+  }, 120_000);
+
+  test("docs/library.md: a step", () => {
+    const output = run("docs/library.md");
+    expect(Number(/Float32Array\(1\) \[ ([\d.]+) \]/.exec(output)?.[1])).toBeWithin(2, 2.6);
+    expect(output).toContain("Float32Array(216)");
+  }, 60_000);
+});

@@ -1,7 +1,7 @@
-/** The README's performance tables. */
+/** The figures in the documents. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { claimResults, peerResults, tables, withTables } from "../../bench/table.ts";
+import { pages, summary, tables, withFigures } from "../../bench/table.ts";
 import { results, row } from "./toy.ts";
 
 const images = (contestant: string, device: string, ms: readonly number[], name = "alexnet training, batch 128") =>
@@ -58,18 +58,35 @@ test("a line for each contestant, ours first, and how many times as fast ours is
   expect(tables(new Map())).toBe("No results yet.");
 });
 
+test("a line for what most people want to know, ours beside PyTorch's", () => {
+  const more = results([
+    images("alexnet.ts", "cpu:blas", [1000], "alexnet forward, batch 128"),
+    images("PyTorch 2.15.0", "cpu", [2500], "alexnet forward, batch 128"),
+  ]);
+  expect(summary(new Map([["a.json", { ...file, rows: [...file.rows.slice(0, 3), ...more.rows] }]]))).toBe(
+    [
+      "- Training `alexnet`, batches of 128: 32.0 images/s, PyTorch 16.0 (2.0×)",
+      "- Its forward pass: 128 images/s, PyTorch 51.2 (2.5×)",
+    ].join("\n"),
+  );
+  expect(summary(new Map())).toBe("No results yet.");
+});
+
 test("only what stands between the marks changes", () => {
-  const readme = (text: string) =>
-    `before\n\n<!-- reproduce:begin -->${text}<!-- reproduce:end -->\n\n<!-- bench:begin -->${text}<!-- bench:end -->\n\nafter\n`;
-  const changed = withTables(readme("\nold\n"), new Map());
-  expect(changed).toBe(readme("\n\nNo results yet.\n\n"));
-  expect(withTables(changed, new Map())).toBe(changed);
-  expect(() => withTables("none", new Map())).toThrow(
-    "the lines <!-- bench:begin --> and <!-- bench:end --> are missing",
+  const page = (text: string) => `before\n\n<!-- bench:begin -->${text}<!-- bench:end -->\n\nafter\n`;
+  const figures = { file: "docs/x.md", name: "bench", text: tables(new Map()) };
+  const changed = withFigures(page("\nold\n"), figures);
+  expect(changed).toBe(page("\n\nNo results yet.\n\n"));
+  expect(withFigures(changed, figures)).toBe(changed);
+  expect(() => withFigures("none", figures)).toThrow(
+    "docs/x.md: the lines <!-- bench:begin --> and <!-- bench:end --> are missing",
   );
 });
 
-test("README.md is up to date with bench/results: else run bun bench/table.ts", () => {
-  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
-  expect(withTables(readme, peerResults(), claimResults())).toBe(readme);
-});
+test.each(pages().map((page) => [page.file, page] as const))(
+  "%s is up to date with bench/results: else run bun bench/table.ts",
+  (file, page) => {
+    const text = readFileSync(new URL(`../../${file}`, import.meta.url), "utf8");
+    expect(withFigures(text, page)).toBe(text);
+  },
+);
