@@ -6,13 +6,14 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { DeviceError } from "../errors.ts";
+import { AlexNetError, DeviceError } from "../errors.ts";
+import { inMemory } from "../io/bytes.ts";
 import { reason, replaceFileSync } from "../io/files.ts";
-import { unzip } from "../io/unzip.ts";
+import { openZip } from "../io/zip.ts";
 import { cacheAdvice, cached, failedLately, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
 import { pinnedPath, requireSha256 } from "./pins.ts";
-import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Source } from "./table.ts";
+import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Build } from "./table.ts";
 
 /** Told what is being fetched, a line each. */
 export type OnProgress = (line: string) => void;
@@ -104,8 +105,8 @@ function probe(library: FoundLibrary, kind: string): BlasLibrary | undefined {
   return undefined;
 }
 
-function sourceOf(library: NativeLibrary): Source | undefined {
-  return library.sources[`${process.platform}-${process.arch}`];
+function buildFor(library: NativeLibrary): Build | undefined {
+  return library.builds[`${process.platform}-${process.arch}`];
 }
 
 function folderOf({ name, version }: NativeLibrary): string {
@@ -120,15 +121,15 @@ function cachedPath(library: NativeLibrary): string | undefined {
 
 /** Where it is kept once it is fetched; undefined when it is not published for this platform. */
 function keptAt(library: NativeLibrary): string | undefined {
-  const source = sourceOf(library);
-  return source && cached(folderOf(library), source.file);
+  const build = buildFor(library);
+  return build && cached(folderOf(library), build.file);
 }
 
 function checked(library: NativeLibrary, path: string): FoundLibrary {
   const { name, version, variable } = library;
   ownCacheFolder("native", folderOf(library));
   const remedy = `delete it, and it is fetched again, or set ${variable} to use another`;
-  const loadPath = pinnedPath({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
+  const loadPath = pinnedPath({ what: `${name} ${version}`, path, sha256: buildFor(library)!.sha256, remedy });
   return { path, loadPath, origin: "pinned" };
 }
 
@@ -146,23 +147,25 @@ const EXECUTABLE = 0o755;
 /** Fetches a library, and returns where it is kept. @throws DeviceError that lists what was tried */
 async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {}): Promise<string> {
   const { name, version, variable } = library;
-  const [source, path] = [sourceOf(library), keptAt(library)];
-  if (!source || path === undefined) throw new DeviceError(missing(library));
+  const [build, path] = [buildFor(library), keptAt(library)];
+  if (!build || path === undefined) throw new DeviceError(missing(library));
   const note = failureNote(folderOf(library));
   if (failedLately(folderOf(library))) {
     throw new DeviceError(`${readFileSync(note, "utf8").trim()} (tried within a day; delete ${note} to try again)`);
   }
   const tried: string[] = [];
-  for (const [from, fetch] of archives(source)) {
+  for (const [from, fetch] of archives(build)) {
     onProgress(`Fetching ${name} ${version} (${from})`);
     requireRoom(library, path);
     try {
-      const file = unzip(await fetch(), (inside) => source.inside.test(inside));
-      requireSha256(`the library from ${from}`, file, source.sha256);
+      const entries = await openZip(inMemory(`the archive from ${from}`, await fetch()));
+      const file = await [...entries.values()].find(({ name: path }) => build.inside.test(path))?.read();
+      if (!file) throw new DeviceError(`the archive from ${from} does not contain ${build.file}`);
+      requireSha256(`the library from ${from}`, file, build.sha256);
       replaceFileSync(path, file, EXECUTABLE);
       return path;
     } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
+      if (!(error instanceof AlexNetError)) throw error;
       tried.push(error.message);
     }
   }
@@ -187,7 +190,7 @@ function requireRoom({ name, version }: NativeLibrary, path: string): void {
   }
 }
 
-function archives({ url, wheel }: Source): [from: string, fetch: () => Promise<Uint8Array>][] {
+function archives({ url, wheel }: Build): [from: string, fetch: () => Promise<Uint8Array>][] {
   const ways: [string, () => Promise<Uint8Array>][] = [["with pip", () => fetchWheel(wheel)]];
   if (url) ways.unshift([new URL(url).host, () => fetchArchive(url)]);
   return ways;

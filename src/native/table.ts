@@ -1,7 +1,7 @@
 /** The native libraries: which version, for which platform, from where, and the SHA-256 of the file itself. */
 import type { Wheel } from "./download.ts";
 
-export interface Source {
+export interface Build {
   /** The library's file, as it is kept here. */
   readonly file: string;
   /** Its path in the archives. */
@@ -19,13 +19,13 @@ export interface NativeLibrary {
   /** The environment variable that names another file to use instead. */
   readonly variable: string;
   /** By `process.platform`-`process.arch`. */
-  readonly sources: Readonly<Record<string, Source>>;
+  readonly builds: Readonly<Record<string, Build>>;
 }
 
 const WGPU_VERSION = "29.0.1.1";
 const WGPU_RELEASES = `https://github.com/gfx-rs/wgpu-native/releases/download/v${WGPU_VERSION}`;
 
-function wgpu(file: string, release: string, platform: string, sha256: string): Source {
+function wgpu(file: string, release: string, platform: string, sha256: string): Build {
   return {
     file,
     inside: /(^|\/)(lib)?wgpu_native(-release)?\.(so|dylib|dll)$/,
@@ -39,7 +39,7 @@ export const WGPU: NativeLibrary = {
   name: "wgpu-native",
   version: WGPU_VERSION,
   variable: "WGPU_LIB_PATH",
-  sources: {
+  builds: {
     "linux-x64": wgpu(
       "libwgpu_native.so",
       "linux-x86_64",
@@ -81,7 +81,7 @@ export const WGPU: NativeLibrary = {
 
 const OPENBLAS_VERSION = "0.3.34.481.3";
 
-function openblas(file: string, platform: string, sha256: string): Source {
+function openblas(file: string, platform: string, sha256: string): Build {
   return {
     file,
     inside: /(^|\/)(lib)?scipy_openblas\.(so|dll)$/,
@@ -95,7 +95,7 @@ export const OPENBLAS: NativeLibrary = {
   name: "openblas",
   version: OPENBLAS_VERSION,
   variable: "BLAS_LIB_PATH",
-  sources: {
+  builds: {
     "linux-x64": openblas(
       "libscipy_openblas.so",
       "manylinux_2_28_x86_64",

@@ -110,7 +110,7 @@ test("a server that has no such file, or isn't there: one line", async () => {
   writeFileSync(join(root, "file"), "");
   const unkept = download({ url: "http://127.0.0.1:1/x", path: join(root, "file", "x"), md5: "", progress: () => {} });
   expect(await complaint(unkept)).toEndWith(
-    "there is a file of that name: set ALEXNET_CACHE to a folder that can be written to, or download it yourself and give its path",
+    "a file of that name exists: set ALEXNET_CACHE to a folder that can be written to, or download it yourself and give its path",
   );
   expect(await complaint(fetching("/none").done)).toMatch(/\/none: the server answers 404: try again, or download/);
   const away = download({ url: "http://127.0.0.1:1/x", path: join(root, "x"), md5: "", progress: () => {} });
