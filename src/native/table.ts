@@ -1,22 +1,23 @@
-/** The native libraries: which version, for which platform, from where, and the SHA-256 of the file itself. */
+/** The native libraries: versions, platforms, where to download them, and the SHA-256 of each file. */
 import type { Wheel } from "./download.ts";
 
+/** A library for one platform. */
 export interface Build {
-  /** The library's file, as it is kept here. */
+  /** The name under which the file is kept. */
   readonly file: string;
-  /** Its path in the archives. */
+  /** Its path in the archive. */
   readonly inside: RegExp;
   readonly sha256: string;
-  /** A release archive, tried first. */
+  /** The release archive, tried first. */
   readonly url?: string;
-  /** A Python wheel that carries the same file. */
+  /** A Python wheel with the same file. */
   readonly wheel: Wheel;
 }
 
 export interface NativeLibrary {
   readonly name: string;
   readonly version: string;
-  /** The environment variable that names another file to use instead. */
+  /** The environment variable that points to another file to use instead. */
   readonly variable: string;
   /** By `process.platform`-`process.arch`. */
   readonly builds: Readonly<Record<string, Build>>;
@@ -90,7 +91,7 @@ function openblas(file: string, platform: string, sha256: string): Build {
   };
 }
 
-/** Fetched where the system has no BLAS; macOS always has one. Its symbols begin with `scipy_`. */
+/** Downloaded where the system has no BLAS; macOS always has one. Its symbols begin with `scipy_`. */
 export const OPENBLAS: NativeLibrary = {
   name: "openblas",
   version: OPENBLAS_VERSION,
@@ -119,7 +120,7 @@ export const OPENBLAS: NativeLibrary = {
   },
 };
 
-/** What the loader of each system may know a fast BLAS by. The reference BLAS is left out: it is slower than WASM. */
+/** Where each system may have a fast BLAS. The reference BLAS is left out: it is slower than our WebAssembly. */
 export const SYSTEM_BLAS: Readonly<Record<string, readonly { path: string; kind: string }[]>> = {
   darwin: [{ path: "/System/Library/Frameworks/Accelerate.framework/Accelerate", kind: "Accelerate" }],
   linux: [

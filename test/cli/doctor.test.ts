@@ -80,7 +80,7 @@ describe("with libraries that were changed", () => {
     expect(flowing).toContain(`wgpu-native unusable`);
     expect(flowing).toMatch(
       new RegExp(
-        `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the file that was published: the SHA-256 of ` +
+        `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the published file: the SHA-256 of ` +
           `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} What to do: delete it, and it is fetched again`,
       ),
     );

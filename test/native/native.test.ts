@@ -130,8 +130,8 @@ test("a download is whole, or an error that says why not", async () => {
   try {
     const at = (path: string) => `http://localhost:${server.port}${path}`;
     expect(Buffer.from(await fetchArchive(at("/archive"))).equals(archive)).toBe(true);
-    await expect(fetchArchive(at("/other"))).rejects.toThrow(/answers 404/);
-    await expect(fetchArchive(at("/silent"), 50)).rejects.toThrow(/nothing came for 0.05 s/);
+    await expect(fetchArchive(at("/other"))).rejects.toThrow(/answered 404/);
+    await expect(fetchArchive(at("/silent"), 50)).rejects.toThrow(/no data for 0.05 s/);
   } finally {
     await server.stop(true);
   }
@@ -193,8 +193,8 @@ describe("a library that was fetched", () => {
         const error = await findWgpu({ download: false }).catch((error: unknown) => error);
         expect(`${what}: ${error}`).toMatch(
           new RegExp(
-            `^${what}: ChangedLibraryError: wgpu-native ${WGPU.version} is not the file that was published: the SHA-256 of ` +
-              `.*libwgpu_native.so is [0-9a-f]{64}, not [0-9a-f]{64}: delete it, and it is fetched again, or set WGPU_LIB_PATH`,
+            `^${what}: ChangedLibraryError: wgpu-native ${WGPU.version} is not the published file: the SHA-256 of ` +
+              `.*libwgpu_native.so is [0-9a-f]{64}, not [0-9a-f]{64}: delete it to have it downloaded again, or set WGPU_LIB_PATH`,
           ),
         );
         // It is there, as far as set-up is concerned: nothing replaces a file behind its owner's back.
@@ -227,7 +227,7 @@ describe("a library that was fetched", () => {
         const { mode } = statSync(open);
         chmodSync(open, 0o777);
         await expect(findWgpu({ download: false })).rejects.toThrow(
-          `the cache folder ${open} can be written to by others: take that right from them (chmod go-w), or set ` +
+          `the cache folder ${open} is writable by others: make it private (chmod go-w), or set ` +
             "ALEXNET_CACHE to a folder of your own",
         );
         chmodSync(open, mode);
@@ -265,8 +265,7 @@ test("a pinned file is the one, is another, or can't be read", async () => {
   requirePinned(pinned);
   requireSha256("it", Buffer.from("a library"), sha256);
   writeFileSync(path, "a librarY");
-  const another =
-    /^it is not the file that was published: the SHA-256 of .*pinned is [0-9a-f]{64}, not 31f1.*: do this$/;
+  const another = /^it is not the published file: the SHA-256 of .*pinned is [0-9a-f]{64}, not 31f1.*: do this$/;
   expect(() => requirePinned(pinned)).toThrow(another);
   expect(() => requireSha256("it", Buffer.from("a librarY"), sha256)).toThrow(/^it has the SHA-256 .*, not 31f1/);
   const gone = { ...pinned, path: join(folder, "gone") };
@@ -355,7 +354,7 @@ test("nothing is fetched that could not be kept: what to set is said", async () 
   writeFileSync(file, "");
   await withEnvironment({ WGPU_LIB_PATH: undefined, ALEXNET_CACHE: file }, async () => {
     await expect(provideWgpu(() => {})).rejects.toThrow(
-      /can't be kept at .*no-folder.*: part of the path is a file: set ALEXNET_CACHE to a folder that can be written to$/,
+      /can't write .* to .*no-folder.*: part of the path is a file: set ALEXNET_CACHE to a writable folder$/,
     );
   });
 });
