@@ -100,7 +100,7 @@ describe("with libraries that were changed", () => {
       const { code, stderr } = await run(args, env);
       // A system that has a BLAS of its own does not look at the one that was fetched.
       if (name === "openblas" && code === 0) continue;
-      expect(stderr).toMatch(new RegExp(`^error: ${name} .* is not the file that was published: .*\\n$`));
+      expect(stderr).toMatch(new RegExp(`^error: ${name} .* is not the published file: .*\\n$`));
       expect(code).toBe(1);
     }
   });

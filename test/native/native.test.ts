@@ -246,7 +246,7 @@ describe("a library that was fetched", () => {
         const found = await findBlas().catch((error: unknown) => error);
         if ((found as { origin?: string }).origin !== "system") {
           expect(String(found)).toMatch(
-            /^ChangedLibraryError: openblas .* is not the file that was published: .*BLAS_LIB_PATH/,
+            /^ChangedLibraryError: openblas .* is not the published file: .*BLAS_LIB_PATH/,
           );
         }
         rmSync(path);
@@ -302,7 +302,7 @@ test("a package whose file was changed is not loaded", async () => {
     stderr: "pipe",
   });
   expect(await new Response(child.stderr).text()).toMatch(
-    /ChangedLibraryError: @napi-rs\/image 1.15.0 is not the file that was published: .*: delete node_modules, run `bun pm cache rm`, and start again/,
+    /ChangedLibraryError: @napi-rs\/image 1.15.0 is not the published file: .*: delete node_modules, run `bun pm cache rm`, and start again/,
   );
   expect(await child.exited).toBe(1);
 });
