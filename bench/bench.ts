@@ -26,7 +26,7 @@ export interface Entrant {
   readonly trials?: readonly Trial[];
 }
 
-export interface Trial {
+interface Trial {
   readonly work: Work;
   open(): Promise<Opened>;
 }

@@ -9,9 +9,9 @@ import { Purpose, Random } from "../src/random.ts";
 import { milliseconds } from "./report.ts";
 import type { Machine, Results, Row } from "./results.ts";
 
-export type Verdict = "faster" | "slower" | "no difference";
+type Verdict = "faster" | "slower" | "no difference";
 
-export interface Change {
+interface Change {
   readonly now: Row;
   readonly before: Row;
   /** Best time now over best time before. */
@@ -21,7 +21,7 @@ export interface Change {
   readonly verdict: Verdict;
 }
 
-export interface Comparison {
+interface Comparison {
   readonly changes: readonly Change[];
   /** In only one of the two. */
   readonly missing: readonly { readonly row: Row; readonly only: "now" | "before" }[];

@@ -8,7 +8,7 @@ import { suggest } from "../src/suggest.ts";
 import type { Device, Roof } from "./results.ts";
 import { cpuRoof, gpuRoof } from "./roof.ts";
 
-export interface DeviceChoice {
+interface DeviceChoice {
   /** Names with commas between: auto, cpu, cpu:blas, cpu:wasm, gpu, gpu:0, gpu:NAME. */
   readonly names: string;
   /** Which half of "cpu" is meant; both if not given. */

@@ -38,7 +38,7 @@ export function exactLinear({ x, w, b, dy }: Operands, inputs: number, outputs: 
   };
 }
 
-export interface ConvShape extends Required<Conv2dOptions> {
+interface ConvShape extends Required<Conv2dOptions> {
   readonly input: readonly [c: number, h: number, w: number];
   readonly output: readonly [o: number, oh: number, ow: number];
   readonly size: number;

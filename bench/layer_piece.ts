@@ -39,7 +39,7 @@ export interface Task {
   readonly operands: () => Operands;
 }
 
-export interface PieceOptions {
+interface PieceOptions {
   /** Others who do the same on a device, such as the rungs of a ladder. */
   readonly others?: (task: Task, device: BenchDevice) => Entrant[];
   readonly name?: string;

@@ -149,7 +149,7 @@ export async function profileRepeats(backend: Backend, queue: () => void, repeat
   return { samples, kernels: all.slice(0, each) };
 }
 
-export interface Repeats {
+interface Repeats {
   readonly samples: number[];
   readonly kernels: readonly KernelTime[];
 }

@@ -13,7 +13,7 @@ const QUALITY = 90;
 /** Drawing takes longer than decoding: so many are drawn, and each is there several times. */
 const DRAWN = 20;
 
-export interface Photos {
+interface Photos {
   readonly folder: string;
   /** One of them. */
   readonly first: string;

@@ -84,7 +84,7 @@ export interface Work {
 }
 
 /** All measurements of a row, without the warm-up. */
-export interface Times {
+interface Times {
   readonly best: number;
   readonly median: number;
   readonly count: number;
@@ -166,7 +166,7 @@ export function readResults(path: string): Results {
 }
 
 /** Whether all that this program reads of results is there. */
-export function isResults(value: unknown): value is Results {
+function isResults(value: unknown): value is Results {
   if (!isObject(value) || value.format !== FORMAT || !isObject(value.machine)) return false;
   const { machine, devices, rows, skipped } = value;
   return (

@@ -19,7 +19,7 @@ import fmaWgsl from "./roof/fma.wgsl" with { type: "text" };
 /** Each measurement is made so often, and the best counts. */
 const ROUNDS = 5;
 
-export const roofFma = kernel({
+const roofFma = kernel({
   name: "roof_fma",
   module: import.meta.url,
   wgsl: fmaWgsl,
@@ -39,7 +39,7 @@ export const roofFma = kernel({
 });
 const FLOP_PER_ROUND = 8 * 8 * 4 * 2;
 
-export const roofCopy = kernel({
+const roofCopy = kernel({
   name: "roof_copy",
   module: import.meta.url,
   wgsl: copyWgsl,

@@ -1,10 +1,10 @@
 /**
- * Counter-based randomness: Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy
- * as 1, 2, 3"). A number is a function of (seed, purpose, a, b, position) and of nothing else, so that crops, mirror
- * images and dropout masks are the same on every backend, for any number of workers, and after a resume.
+ * Counter-based random numbers: Threefry-2x32 with 20 rounds (Salmon et al. 2011, "Parallel random numbers: as easy as
+ * 1, 2, 3"). A number depends only on (seed, purpose, a, b, position), so that crops, flips and dropout masks are the
+ * same on every backend, for any number of workers, and after a resume.
  */
 
-/** What a random number is for: numbers drawn for one purpose never meet those of another. */
+/** What a random number is for. Each purpose has independent streams. */
 export const Purpose = {
   ...{ weights: 1, shuffle: 2, augment: 3, dropout: 4, drawing: 5, split: 6 },
   ...{ resizedCrop: 7, jitter: 8, erase: 9, mix: 10, mixBatch: 11 },
@@ -13,22 +13,22 @@ export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 
 const PARITY = 0x1bd11bda;
 
-/** The second word of the last block: two results without an array for each block. */
+/** The second word of the last block: avoids allocating an array per block. */
 let secondWord = 0;
 
-/** One block: two words of key and two of counter give two random words, all unsigned 32-bit. */
+/** One block: maps a key and a counter of two words each to two random words, all unsigned 32-bit. */
 export function threefry(k0: number, k1: number, c0: number, c1: number): [number, number] {
   return [block(k0, k1, c0, c1), secondWord];
 }
 
 function block(key0: number, key1: number, c0: number, c1: number): number {
-  // As signed integers: an unsigned one above 2³¹ would make every sum a floating-point one.
+  // Signed integers: unsigned values above 2³¹ would turn every addition into floating point.
   const k0 = key0 | 0;
   const k1 = key1 | 0;
   const k2 = PARITY ^ k0 ^ k1;
   let x0 = (c0 + k0) | 0;
   let x1 = (c1 + k1) | 0;
-  // Twenty rounds; after each four a word of key is added to each half, and the count of such additions to the second.
+  // Twenty rounds. After every four, a key word is added to each half, and the number of the injection to the second.
   for (let added = 1; added <= 5; added++) {
     const odd = (added & 1) === 1;
     x0 = (x0 + x1) | 0;
@@ -46,13 +46,13 @@ function block(key0: number, key1: number, c0: number, c1: number): number {
   return x0 >>> 0;
 }
 
-/** The key of a stream: folds a seed (up to 2⁵³), a purpose and two indices (say epoch and sample) into two words. */
+/** The key of a stream: hashes a seed (up to 2⁵³), a purpose and two indices (such as epoch and sample) to two words. */
 export function streamKey(seed: number, purpose: Purpose, a = 0, b = 0): [number, number] {
   const [k0, k1] = threefry(seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0, purpose, 0);
   return threefry(k0, k1, a >>> 0, b >>> 0);
 }
 
-/** A stream of random numbers; two streams with the same arguments give the same numbers. */
+/** A stream of random numbers, determined by its arguments. */
 export class Random {
   readonly #k0: number;
   readonly #k1: number;
@@ -86,7 +86,7 @@ export class Random {
     return Math.floor(this.uniform() * n);
   }
 
-  /** Standard normal (Box and Muller: two of them from two words). */
+  /** Standard normal (Box–Muller: two variates from two words). */
   normal(): number {
     const spare = this.#spareNormal;
     if (spare !== undefined) {
@@ -99,21 +99,18 @@ export class Random {
     return radius * Math.cos(angle);
   }
 
-  /** Uniform between two numbers. */
+  /** Uniform in [from, to). */
   between(from: number, to: number): number {
     return from + (to - from) * this.uniform();
   }
 
-  /**
-   * Beta(α, α) for any α above 0: x / (x + y) of two gamma variates. In logarithms, since those of a small α are numbers
-   * like 1e-400.
-   */
+  /** Beta(α, α), α > 0: x / (x + y) of two gamma variates. In logarithms: for small α they are as small as 1e-400. */
   beta(alpha: number): number {
     const x = this.#logGamma(alpha);
     return 1 / (1 + Math.exp(this.#logGamma(alpha) - x));
   }
 
-  /** The logarithm of a gamma variate (Marsaglia and Tsang 2000); that of α is that of α + 1 times U^(1/α). */
+  /** The logarithm of a Gamma(α) variate (Marsaglia and Tsang 2000): a Gamma(α + 1) variate times U^(1/α). */
   #logGamma(alpha: number): number {
     const d = alpha + 1 - 1 / 3;
     const c = 1 / Math.sqrt(9 * d);
@@ -126,7 +123,7 @@ export class Random {
     }
   }
 
-  /** A permutation of 0 … n−1 (Fisher and Yates). */
+  /** A permutation of 0 … n−1 (Fisher–Yates). */
   permutation(n: number): Uint32Array {
     const order = Uint32Array.from({ length: n }, (_, i) => i);
     for (let i = n - 1; i > 0; i--) {

@@ -1,7 +1,7 @@
 /**
- * Runs before every `bun run …`: installs the packages, compiles the CPU kernels and fetches the native libraries, each
- * only when it is missing or out of date. Says what it does on stderr, and nothing when there is nothing to do. Until the
- * packages are installed, it imports only what comes with Bun.
+ * Runs before every `bun run …`: installs packages, compiles the CPU kernels and downloads native libraries, each only
+ * if missing or out of date. Reports what it does on stderr; silent when there is nothing to do. Until the packages are
+ * installed, it imports only what comes with Bun.
  */
 import { Database } from "bun:sqlite";
 import { createHash } from "node:crypto";
@@ -13,7 +13,7 @@ const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
 const LONGEST_SETUP_MS = 600_000;
 
-// What it says is not what it is for.
+// A closed stderr must not stop setup.
 process.stderr.on("error", () => {});
 
 function say(line: string): void {
@@ -21,8 +21,8 @@ function say(line: string): void {
 }
 
 /**
- * Where several are started at once, as by mpiexec, one sets up and the others wait for it. The lock is SQLite's, which
- * goes with the process; a folder that can't be written to has none, and nothing can be set up there.
+ * When several processes start at once, as under mpiexec, one sets up while the others wait. The lock is SQLite's, released
+ * when the process ends; in a read-only folder there is no lock, and nothing to set up.
  */
 function waitForTurn(): Database | undefined {
   try {
@@ -37,7 +37,7 @@ function waitForTurn(): Database | undefined {
   }
 }
 
-/** Installs what bun.lock lists, unless that was done already. */
+/** Installs the packages in bun.lock, unless already done. */
 async function installPackages(): Promise<void> {
   const lock = createHash("sha256")
     .update(readFileSync(`${ROOT}bun.lock`))
@@ -74,7 +74,7 @@ async function buildKernels(): Promise<void> {
   await build.buildKernels(say);
 }
 
-/** The network may be away, or the platform unknown to the library: the CPU works without, so that is only said. */
+/** The network may be down, or the library not published for this platform: the CPU works without it, so only report. */
 async function fetchLibrary(provide: (onProgress: OnProgress) => Promise<void>, without: string): Promise<void> {
   let tried = false;
   try {
@@ -83,7 +83,7 @@ async function fetchLibrary(provide: (onProgress: OnProgress) => Promise<void>, 
       say(line);
     });
   } catch (error) {
-    // Said when it happens; later, the command that needs it says it.
+    // Reported when a download fails; afterwards, by the command that needs the library.
     if (tried) say(`${without}: ${(error as Error).message}`);
   }
 }
@@ -93,12 +93,12 @@ try {
   await installPackages();
   await buildKernels();
   const { provideWgpu, provideBlas } = await import("./native/libraries.ts");
-  await fetchLibrary(provideWgpu, "Going on without a GPU");
-  await fetchLibrary(provideBlas, "Going on without a BLAS; the CPU will be slower");
+  await fetchLibrary(provideWgpu, "Continuing without a GPU");
+  await fetchLibrary(provideBlas, "Continuing without a BLAS; the CPU will be slower");
 } catch (error) {
   say((error as Error).message);
   if (!isWritable(ROOT))
-    say(`${ROOT} can't be written to: run \`bun src/setup.ts\` once as somebody who may, or copy it`);
+    say(`${ROOT} can't be written to: run \`bun src/setup.ts\` once as a user who may, or copy it`);
   process.exitCode = 1;
 } finally {
   turn?.close();

@@ -1,4 +1,4 @@
-/** `; did you mean "x"?` for the name nearest to what was typed, or one that begins alike; "" when there is none. */
+/** `; did you mean "x"?` for the name closest to what was typed, or one with the same beginning; "" if none is close. */
 export function suggest(typed: string, names: readonly string[]): string {
   const near = names
     .map((name) => ({ name, distance: distance(typed, name) }))
@@ -8,12 +8,12 @@ export function suggest(typed: string, names: readonly string[]): string {
   return name === undefined ? "" : `; did you mean "${name}"?`;
 }
 
-/** Whether one is the beginning of the other: padding and pad. */
+/** Whether one begins with the other, as padding with pad. */
 function beginAlike(a: string, b: string): boolean {
   return Math.min(a.length, b.length) >= 3 && (a.startsWith(b) || b.startsWith(a));
 }
 
-/** How many letters must be inserted, removed or replaced to make b of a (Levenshtein). */
+/** Levenshtein distance. */
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {

@@ -1,4 +1,4 @@
-/** Numbers for people. */
+/** Numbers as text for people. */
 
 /** 12.3%. @param share 0 … 1 */
 export function percent(share: number): string {

@@ -77,7 +77,7 @@ describe.skipIf(!isolated)(`without a network${reason}`, () => {
     expect({ code, stdout }).toEqual({ code: 0, stdout: "" });
     expect(stderr).toMatch(/^Fetching wgpu-native .*\n/);
     expect(stderr).toMatch(
-      /\nGoing on without a GPU: wgpu-native .* can't be had: .*To go on: put the file there, or set/,
+      /\nContinuing without a GPU: wgpu-native .* can't be downloaded: .*Put the file at .* yourself, or set/,
     );
     expect(await offline([join(SOURCE, "setup.ts")], env)).toEqual({ code: 0, stdout: "", stderr: "" });
   });

@@ -31,7 +31,7 @@ export function drawPixels(side: number, images: number): Uint8Array {
   return pixels;
 }
 
-export interface Fixtures {
+interface Fixtures {
   /** A checkpoint with initial weights. */
   readonly weights: string;
   /** `input` and `logits`, as StepJob says. */

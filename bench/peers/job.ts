@@ -54,7 +54,7 @@ export interface PhotosJob {
 }
 
 /** How many numbers each network learns. Results are named by the model. */
-export interface ParametersJob {
+interface ParametersJob {
   readonly task: "parameters";
   readonly models: readonly string[];
 }
@@ -83,7 +83,7 @@ export interface Measured {
 }
 
 /** What this contestant is unable to do, and why. */
-export interface Impossible {
+interface Impossible {
   readonly name: string;
   readonly cannot: string;
 }

@@ -29,7 +29,7 @@ import { installPeers } from "./setup.ts";
 const SUITES = ["matmul", "alexnet", "alexnet-owt", "cifar10-18pct", "photos", "predict"] as const;
 type Suite = (typeof SUITES)[number];
 
-export interface PeersOptions {
+interface PeersOptions {
   readonly suites: readonly Suite[];
   /** The only rivals to take part; all if not given. */
   readonly peers?: readonly string[] | undefined;
@@ -43,7 +43,7 @@ export interface PeersOptions {
 }
 
 /** Runs the suites one after the other and shows a table for each. @throws UsageError */
-export async function runPeers(options: PeersOptions): Promise<void> {
+async function runPeers(options: PeersOptions): Promise<void> {
   const { device, peers, save, say, suites } = options;
   const all = contestants(device);
   const unknown = peers?.find((id) => !all.some((each) => each.id === id));

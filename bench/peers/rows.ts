@@ -12,7 +12,7 @@ export interface Piece {
   readonly work: Work;
 }
 
-export type Who = Pick<Contestant, "name" | "device">;
+type Who = Pick<Contestant, "name" | "device">;
 
 /** Collects rows over several rounds. */
 export class Rows {
@@ -64,7 +64,7 @@ function keyOf({ name, device }: Who, piece: string): string {
   return [name, device, piece].join("\n");
 }
 
-export interface Comparison {
+interface Comparison {
   readonly name: string;
   readonly ours: Row;
   readonly theirs: Row;

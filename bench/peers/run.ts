@@ -6,7 +6,7 @@ import { parseOutcome, type Job, type Outcome } from "./job.ts";
 /** A contestant is stopped after this long: one that hangs, or needs minutes for a step. */
 const LIMIT_MS = 240_000;
 
-export interface Ran {
+interface Ran {
   readonly outcome: Outcome;
   /** Of the whole process. */
   readonly ms: number;

@@ -12,7 +12,7 @@ import { times, type Machine } from "../results.ts";
 import { fit, hiddenShare, project, type ComputeSample, type ScaleModel, type ScaleSample } from "./model.ts";
 import type { Job, Measured } from "./rank.ts";
 
-export interface ScaleOptions {
+interface ScaleOptions {
   readonly network: Network;
   /** That each rank has. */
   readonly images: number;

@@ -11,7 +11,7 @@ const MAX_DEPTH = 2;
 /** Archives whose headers are read at once: most of the time one only waits for the disk. */
 const AT_ONCE = 16;
 
-export interface ArchiveOptions {
+interface ArchiveOptions {
   /** Is told what is left alone. */
   readonly remarks?: Remarks;
   /** How many archives the files lie in, this one included. */

@@ -1,7 +1,7 @@
 /** Decoded images kept in memory, so that a set that fits is decoded once and not in every epoch. */
 import type { Dataset } from "./dataset.ts";
 
-export const DEFAULT_CACHE_BYTES = 2 ** 30;
+const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 /**
  * Records of one data set, as many as fit, and which of its images turned out to be bad. It outlives the loaders, one

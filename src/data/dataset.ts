@@ -2,7 +2,7 @@
  * What a set of images is to everything else: numbered samples with a class each. Where they come from (folders,
  * archives, binary files, a drawing) is known only to the file that made the set.
  */
-import type { Place } from "../io/bytes.ts";
+import type { FileRange } from "../io/bytes.ts";
 import { Purpose, Random } from "../random.ts";
 
 /** An image file's bytes: JPEG, PNG or WebP. */
@@ -60,7 +60,7 @@ export interface Dataset {
   /** The image. Rejects when it can't be read; what was read may still turn out not to be an image. */
   read(i: number): Promise<Encoded | Pixels>;
   /** Where image i lies on disk; absent where images are in memory. */
-  place?(i: number): Place;
+  place?(i: number): FileRange;
   /** Closes the files that it holds open. */
   close(): Promise<void>;
 }

@@ -14,7 +14,7 @@ import { readHeader, type ImageHeader } from "./header.ts";
 import { BadImage } from "./image.ts";
 import { openJpeg, type JpegCodec } from "./jpeg.ts";
 import { decodePixels } from "./pixels.ts";
-import { bilinearWeights, type Weights } from "./resample.ts";
+import { bilinearWeights, type ResampleWeights } from "./resample.ts";
 
 export { BadImage } from "./image.ts";
 
@@ -56,7 +56,7 @@ export class Decoder {
   readonly #module: WebAssembly.Module;
   readonly #jpeg: JpegCodec;
   readonly #decoding: DecodingMemory;
-  readonly #weights = new Map<string, Weights>();
+  readonly #weights = new Map<string, ResampleWeights>();
   #memory!: WebAssembly.Memory;
   #wasm!: WasmKernels;
 
@@ -138,7 +138,13 @@ export class Decoder {
   }
 
   /** Rescales the width × height pixels at `from`, cuts out the centre and turns it upright. */
-  #cut(from: number, { width, height, orientation }: Place, side: number, record: Uint8Array, shorter: number): void {
+  #cut(
+    from: number,
+    { width, height, orientation }: StoredSize,
+    side: number,
+    record: Uint8Array,
+    shorter: number,
+  ): void {
     const turn = TURNS[orientation - 1]!;
     const [newWidth, newHeight] = newSize(width, height, shorter);
     // The crop is chosen in the upright image; a turned axis counts from its other end.
@@ -176,7 +182,7 @@ export class Decoder {
     turnUpright(cut, outPitch, side, turn, record);
   }
 
-  #axis(size: number, newSize: number, start: number, count: number): Weights {
+  #axis(size: number, newSize: number, start: number, count: number): ResampleWeights {
     const key = `${size} ${newSize} ${start} ${count}`;
     let weights = this.#weights.get(key);
     if (!weights) {
@@ -187,7 +193,7 @@ export class Decoder {
   }
 }
 
-type Place = Pick<ImageHeader, "width" | "height" | "orientation">;
+type StoredSize = Pick<ImageHeader, "width" | "height" | "orientation">;
 
 /** The shorter side becomes `shorter`, the longer one is cut off to a whole number, as torchvision does. */
 function newSize(width: number, height: number, shorter: number): [width: number, height: number] {
@@ -206,7 +212,7 @@ function halfToEven(n: number): number {
   return n % 2 === 1 && half % 2 === 1 ? half + 1 : half;
 }
 
-function relative({ table, taps, from }: Weights): Int32Array {
+function relative({ table, taps, from }: ResampleWeights): Int32Array {
   const moved = table.slice();
   for (let i = 0; i < moved.length; i += taps + 2) moved[i]! -= from;
   return moved;

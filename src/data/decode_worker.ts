@@ -1,6 +1,6 @@
 /** A worker thread that reads and decodes images into memory that it shares with the main thread. */
 import { setImmediate } from "node:timers/promises";
-import type { Place } from "../io/bytes.ts";
+import type { FileRange } from "../io/bytes.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { Reader, verify } from "./reading.ts";
@@ -15,7 +15,7 @@ export interface DecodeJob {
   readonly rows: readonly {
     /** Which record it becomes. */
     readonly row: number;
-    readonly image: Place | Encoded | Pixels;
+    readonly image: FileRange | Encoded | Pixels;
   }[];
 }
 

@@ -103,7 +103,7 @@ function isItem(item: unknown, classes: number): item is Item {
 const KINDS = ["added", "removed", "changed", "moved to another class", "moved to the other part"] as const;
 type Kind = (typeof KINDS)[number];
 
-export interface Comparison {
+interface Comparison {
   /** For each image of then its number now, or −1. */
   readonly places: Int32Array;
   /** How many images differ, by how, and the first of them, for people; undefined when none does. */

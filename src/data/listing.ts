@@ -1,6 +1,6 @@
 /** A set of files in a folder or in an archive, and sets of images made of them. */
 import { DataError } from "../errors.ts";
-import type { Bytes, Place } from "../io/bytes.ts";
+import type { Bytes, FileRange } from "../io/bytes.ts";
 import type { Dataset } from "./dataset.ts";
 import { formatOf, SIGNATURE_BYTES } from "./header.ts";
 import { formatByName, isOtherFormat } from "./names.ts";
@@ -25,7 +25,7 @@ export interface Listing {
   /** File i, to be read by place: an archive among the files. It is closed with the listing. */
   open(i: number): Promise<Bytes>;
   /** Where file i lies on disk; absent where the files are in memory. */
-  place?(i: number): Place;
+  place?(i: number): FileRange;
   /** A file beside the folder or archive, or undefined; for the caller to close. */
   beside?(path: string): Promise<Bytes | undefined>;
   close(): Promise<void>;
@@ -75,7 +75,7 @@ async function beginning(listing: Listing, i: number): Promise<Uint8Array | unde
 /** What a file is that is no image. */
 export const kindOfOther = (path: string): RemarkKind => (isOtherFormat(path) ? "other format" : "other file");
 
-export interface Images {
+interface Images {
   readonly name: string;
   readonly classes: readonly string[];
   /** For each image its class, and which file it is. */

@@ -66,7 +66,7 @@ export interface Batch {
   readonly waitedMs: number;
 }
 
-export interface Loader extends AsyncIterable<Batch> {
+interface Loader extends AsyncIterable<Batch> {
   /** Batches in a whole epoch. */
   readonly batches: number;
   /** "name: what is wrong" of each image that could not be used so far. */

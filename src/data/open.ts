@@ -20,11 +20,11 @@ import { ilsvrc } from "./sources/ilsvrc.ts";
 import { kaggle } from "./sources/kaggle.ts";
 import { list } from "./sources/list.ts";
 import { packed } from "./sources/packed.ts";
-import type { Progress, Source } from "./sources/source.ts";
+import type { ImageSource, Progress } from "./sources/source.ts";
 import { webdataset } from "./sources/webdataset.ts";
 
 /** In the order in which they are asked. Class folders are what nothing else is. */
-const SOURCES: readonly Source[] = [packed, cifar, list, kaggle, ilsvrc, webdataset, classFolders];
+const SOURCES: readonly ImageSource[] = [packed, cifar, list, kaggle, ilsvrc, webdataset, classFolders];
 
 export interface OpenOptions {
   /** A second folder or archive to validate with. */

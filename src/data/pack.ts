@@ -13,8 +13,8 @@ export const FORMAT = "alexnet-pack-1";
 /** A pack.json of a million shards would still be smaller. */
 export const MAX_PACK_FILE_BYTES = 256 * 2 ** 20;
 
-export const PARTS = ["train", "val"] as const;
-export type Part = (typeof PARTS)[number];
+export const PACK_SPLITS = ["train", "val"] as const;
+export type PackSplit = (typeof PACK_SPLITS)[number];
 
 export interface PackedShard {
   readonly file: string;
@@ -23,7 +23,7 @@ export interface PackedShard {
   readonly checksum: string;
 }
 
-export interface PackedPart {
+export interface PackedSplit {
   readonly images: number;
   /** How many of each class. */
   readonly classCounts: readonly number[];
@@ -42,7 +42,7 @@ export interface Pack {
   readonly quality: number | null;
   readonly classes: readonly string[];
   /** Without val, a part is to be held out of train. */
-  readonly parts: { readonly train: PackedPart; readonly val: PackedPart | null };
+  readonly parts: { readonly train: PackedSplit; readonly val: PackedSplit | null };
   /** Over the images to train on, before they were encoded; their mean image is in mean.npy. */
   readonly statistics: {
     readonly images: number;
@@ -93,8 +93,8 @@ function isNumbers(value: unknown, length: number): boolean {
 /** Shards lie in the folder itself: no name leads out of it. */
 const SHARD_NAME = /^[a-z0-9-]+\.shard$/;
 
-function isPart(part: unknown): part is PackedPart {
-  const { images, shards } = (part ?? {}) as Partial<PackedPart>;
+function isPart(part: unknown): part is PackedSplit {
+  const { images, shards } = (part ?? {}) as Partial<PackedSplit>;
   return (
     isCount(images) &&
     Array.isArray(shards) &&

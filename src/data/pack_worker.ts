@@ -1,6 +1,6 @@
 /** A worker thread that writes whole shards: reads, decodes, encodes, and sums up what the statistics are made of. */
 import { setImmediate } from "node:timers/promises";
-import type { Place } from "../io/bytes.ts";
+import type { FileRange } from "../io/bytes.ts";
 import { replaceFile } from "../io/files.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
@@ -23,7 +23,7 @@ export interface PackJob {
   /** What all threads decode in: see `DecodingMemory`. */
   readonly memory: SharedArrayBuffer;
   readonly images: readonly {
-    readonly image: Place | Encoded | Pixels;
+    readonly image: FileRange | Encoded | Pixels;
     readonly label: number;
     readonly name: string;
   }[];

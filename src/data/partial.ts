@@ -11,7 +11,7 @@ export interface Problem {
   readonly used: boolean;
 }
 
-export interface Partial extends Sums {
+interface Partial extends Sums {
   readonly problems: readonly Problem[];
 }
 

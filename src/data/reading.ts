@@ -1,6 +1,6 @@
-/** Reads image files where a `Place` says that they lie, without waiting for other threads. */
+/** Reads image files where a `FileRange` says that they lie, without waiting for other threads. */
 import { closeSync, fstatSync, readSync } from "node:fs";
-import type { Place } from "../io/bytes.ts";
+import type { FileRange } from "../io/bytes.ts";
 import { openToRead, reason } from "../io/files.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage } from "./image.ts";
@@ -17,7 +17,7 @@ export class Reader {
   #buffer = new Uint8Array(2 ** 20);
 
   /** The image at `place`, valid until the next call. @throws BadImage when it can't be read */
-  read(place: Place): Encoded | Pixels {
+  read(place: FileRange): Encoded | Pixels {
     const { rawSide, hash } = place;
     const length = place.length ?? this.#sizeOf(place.path);
     if (length > MAX_FILE_BYTES) throw new BadImage(`it has ${length} bytes, more than ${MAX_FILE_BYTES}`);
@@ -30,7 +30,7 @@ export class Reader {
   }
 
   /** Fills `target` with the bytes at `place`. @throws BadImage */
-  readInto({ path, offset, length }: Place, target: Uint8Array): void {
+  readInto({ path, offset, length }: FileRange, target: Uint8Array): void {
     try {
       const file = this.#open(path);
       try {

@@ -4,10 +4,10 @@
  * https://github.com/python-pillow/Pillow/blob/13.0.0/src/libImaging/Resample.c
  */
 
-/** Weights are whole numbers of this many bits below one. */
+/** ResampleWeights are whole numbers of this many bits below one. */
 const BITS = 22;
 
-export interface Weights {
+export interface ResampleWeights {
   /** How many neighbours count at most. */
   readonly taps: number;
   /** For every result its first neighbour, how many there are, and their weights: 2 + taps integers. */
@@ -18,7 +18,7 @@ export interface Weights {
 }
 
 /** The weights by which results `start` to `start + count` − 1 come from `size` numbers rescaled to `newSize`. */
-export function bilinearWeights(size: number, newSize: number, start: number, count: number): Weights {
+export function bilinearWeights(size: number, newSize: number, start: number, count: number): ResampleWeights {
   const scale = size / newSize;
   const support = Math.max(1, scale);
   const taps = Math.ceil(support) * 2 + 1;

@@ -2,7 +2,7 @@ import { openDataset, type Opened } from "./open.ts";
 import { reduce } from "./sampling.ts";
 import { shapes } from "./shapes.ts";
 
-export interface Source {
+export interface Selection {
   /** A folder, archive, list, or the name of a set; the built-in set if null. */
   readonly data: string | null;
   /** Another one to validate with. */
@@ -25,13 +25,13 @@ export async function closeSets({ train, val }: Opened): Promise<void> {
  * The sets to train on and to validate with. @throws DataError
  * @param onProgress told what takes its time, a line at a time: downloads, and indexes of large archives
  */
-export async function openSets(source: Source, onProgress: (line: string) => void = () => {}): Promise<Opened> {
+export async function openSets(source: Selection, onProgress: (line: string) => void = () => {}): Promise<Opened> {
   return reduceSets(await openWhole(source, onProgress), source);
 }
 
 /** As `openSets`, before `fraction` and `limit`. */
 export async function openWhole(
-  { data, val, holdOut, seed }: Source,
+  { data, val, holdOut, seed }: Selection,
   onProgress: (line: string) => void = () => {},
 ): Promise<Opened> {
   if (data === null) return { ...shapes(), remarks: [] };
@@ -39,7 +39,7 @@ export async function openWhole(
 }
 
 /** What `fraction` and `limit` leave of both parts. */
-export function reduceSets(whole: Opened, { fraction = 1, limit, seed }: Source): Opened {
+export function reduceSets(whole: Opened, { fraction = 1, limit, seed }: Selection): Opened {
   const train = reduce(whole.train, fraction, limit ?? Infinity, seed);
   const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit ?? Infinity, seed);
   return { train, val, remarks: whole.remarks };

@@ -10,7 +10,7 @@ import { Purpose, Random } from "../random.ts";
 import type { Dataset } from "./dataset.ts";
 import { FIGURES, segment, type Figure } from "./figures.ts";
 
-export interface ShapesOptions {
+interface ShapesOptions {
   /** How many images to train on and to validate with; multiples of ten hold every class equally often. */
   readonly train?: number;
   readonly val?: number;

@@ -21,7 +21,7 @@ const VERSION = 1;
 const TRAILER_BYTES = 48;
 const ENTRY_BYTES = 16;
 
-export interface ShardImage {
+interface ShardImage {
   readonly bytes: Uint8Array;
   readonly label: number;
   readonly name: string;
@@ -89,7 +89,7 @@ export class ShardWriter {
 }
 
 /** Something that holds a shard. */
-export interface ShardFile {
+interface ShardFile {
   readonly name: string;
   readonly size: number;
   read(at: number, length: number): Promise<Uint8Array>;

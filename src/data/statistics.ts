@@ -8,9 +8,9 @@ import type { ColourAxes, Dataset, Statistics } from "./dataset.ts";
 import { createLoader, type RecordCache } from "./loader.ts";
 
 /** Means don't get better by more images than this; of larger sets a sample is taken. */
-export const MAX_SAMPLE = 50_000;
+const MAX_SAMPLE = 50_000;
 
-export interface MeasureOptions {
+interface MeasureOptions {
   readonly recordSize: number;
   readonly seed?: number;
   /** Keeps the decoded records for the training that follows. */

@@ -4,7 +4,7 @@ import { refuseInComputeWorker } from "../devices/compute_worker.ts";
 import { AlexNetError, DeviceError } from "../errors.ts";
 
 /** What a worker answers to a job. Classes of errors don't reach the other side. */
-export type Answer<R> = { readonly result: R } | { readonly error: Failure };
+type Answer<R> = { readonly result: R } | { readonly error: Failure };
 
 interface Failure {
   readonly message: string;

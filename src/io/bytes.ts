@@ -1,34 +1,31 @@
-/** Bytes that are read by their place: a file on disk, a part of one (a member of a .tar), or memory. */
+/** Random access to bytes: a file on disk, a range of one (a member of a .tar), or memory. */
 import { open } from "node:fs/promises";
 import { DataError } from "../errors.ts";
 import { READ_AT_ONCE, reason, specialKind } from "./files.ts";
 
-/**
- * Where a file, or a part of one, lies, so that a worker can read it by itself. Without `length` it is all of the file `path`, else
- * so many bytes of it from `offset` on.
- */
-export interface Place {
+/** A file, or `length` bytes of one from `offset`, which a worker can read by itself. Without `length`, the whole file. */
+export interface FileRange {
   readonly path: string;
   readonly offset: number;
   readonly length?: number;
-  /** Set where the bytes are no file but pixels as they are: a square of that side, interleaved RGB. */
+  /** Set where the bytes are raw pixels rather than an image file: the side of a square, interleaved RGB. */
   readonly rawSide?: number;
-  /** XXH3 (64 bits) of the bytes, where it is known. */
+  /** XXH3 (64 bits) of the bytes, where known. */
   readonly hash?: bigint;
 }
 
 export interface Bytes {
-  /** For people: the path of the file; of a member, behind that of its archive. */
+  /** For messages: the file's path; for a member, the archive's path followed by its own. */
   readonly name: string;
   readonly size: number;
-  /** `length` bytes from `at`; they may share memory with others. @throws DataError when they are not all there */
+  /** `length` bytes from `at`; the result may share memory. @throws DataError when the range is out of bounds or unreadable */
   read(at: number, length: number): Promise<Uint8Array>;
-  /** Where they lie on disk; absent in memory. */
-  place?(at: number, length: number): Place;
+  /** Where the bytes are on disk; absent when they are in memory. */
+  place?(at: number, length: number): FileRange;
   close(): Promise<void>;
 }
 
-/** @throws DataError when there is no such file or it can't be read by place */
+/** @throws DataError when the file does not exist or is not seekable */
 export async function openFile(path: string): Promise<Bytes> {
   const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
     throw new DataError(`can't open ${path}: ${reason(error)}`, { cause: error });
@@ -38,7 +35,7 @@ export async function openFile(path: string): Promise<Bytes> {
   const kind = specialKind(found);
   if (kind) {
     await file.close();
-    throw new DataError(`${path} is a ${kind}, which can't be read from one place to another: save it to a file`);
+    throw new DataError(`${path} is a ${kind}, and images are read out of order: save it to a file`);
   }
   let closing: Promise<void> | undefined;
   return {
@@ -54,12 +51,12 @@ export async function openFile(path: string): Promise<Bytes> {
       return buffer;
     },
     place: (offset, length) => ({ path, offset, length }),
-    // Both parts of a set close what they share.
+    // Both splits of a set close the file they share.
     close: () => (closing ??= file.close()),
   };
 }
 
-/** Bytes that are in memory already. */
+/** Bytes already in memory. */
 export function inMemory(name: string, bytes: Uint8Array): Bytes {
   return {
     name,
@@ -72,7 +69,7 @@ export function inMemory(name: string, bytes: Uint8Array): Bytes {
   };
 }
 
-/** `size` bytes of `whole` from `start`. They are closed with the whole. */
+/** `size` bytes of `whole` from `start`. Closing is left to the whole. */
 export function part(whole: Bytes, name: string, start: number, size: number): Bytes {
   return {
     name,
@@ -86,38 +83,39 @@ export function part(whole: Bytes, name: string, start: number, size: number): B
   };
 }
 
-/** All of them, when there are no more than `limit`. @throws DataError when there are */
+/** All bytes. @throws DataError when there are more than `limit` */
 export async function readWhole(bytes: Bytes, limit: number): Promise<Uint8Array> {
-  if (bytes.size > limit) throw new DataError(`${bytes.name} has ${bytes.size} bytes, more than ${limit} allowed here`);
+  if (bytes.size > limit)
+    throw new DataError(`${bytes.name} has ${bytes.size} bytes; at most ${limit} are allowed here`);
   return bytes.read(0, bytes.size);
 }
 
-/** As `readWhole`, as UTF-8. A byte order mark is left out. */
+/** All bytes as UTF-8 text, without a byte order mark. @throws DataError as `readWhole`, or when it isn't UTF-8 */
 export async function readText(bytes: Bytes, limit: number): Promise<string> {
   const whole = await readWhole(bytes, limit);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(whole);
   } catch (error) {
-    throw new DataError(`${bytes.name} is no text in UTF-8: save it as such`, { cause: error });
+    throw new DataError(`${bytes.name} is not UTF-8 text: save it as UTF-8`, { cause: error });
   }
 }
 
-/** The same bytes, to read numbers from. */
+/** A DataView of the same memory. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-/** As text, a character a byte (ISO 8859-1). */
+/** The bytes as text, one character per byte (ISO 8859-1). */
 export function latin1(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
-/** The beginning of a text of somebody else's that may be long, for a message. */
+/** The first 100 characters of untrusted text, to quote in a message. */
 export function excerpt(text: string): string {
   return text.length > 100 ? `${text.slice(0, 99)}…` : text;
 }
 
 function requireWithin(name: string, size: number, at: number, length: number): void {
   if (at >= 0 && length >= 0 && at + length <= size) return;
-  throw new DataError(`${name} has ${size} bytes, and ${length} from byte ${at} on were asked for`);
+  throw new DataError(`${name} has ${size} bytes; can't read ${length} from byte ${at}`);
 }

@@ -1,16 +1,15 @@
-/** Tables as CSV (RFC 4180), in UTF-8: a comma between cells, quotes around those that need them. */
+/** Writes tables as CSV (RFC 4180) in UTF-8: comma-separated, with quotes only where needed. */
 import { UNSEEN } from "../errors.ts";
 import { replaceFile } from "./files.ts";
 
 export type Cell = string | number | undefined;
 
-/** What a spreadsheet would take for a formula, and run: also in the wide forms of East Asian scripts. */
+/** What a spreadsheet would run as a formula, full-width East Asian forms included. */
 const FORMULA = /^\s*[=+\-@\uff1d\uff0b\uff0d\uff20]/;
 
 /**
- * A line. Numbers have seven digits at most; what is undefined leaves its cell empty. Names of classes and files may be a
- * stranger's: one that a spreadsheet would run gets an apostrophe before it, and what can't be seen is spelt out, as
- * \u{202e}.
+ * One line. Numbers get at most seven digits; `undefined` is an empty cell. Class and file names are untrusted: a name
+ * that a spreadsheet would run as a formula gets a leading apostrophe, and invisible characters are escaped, as \u{202e}.
  */
 export function csvLine(cells: readonly Cell[]): string {
   return `${cells.map(csvCell).join(",")}\n`;
@@ -24,10 +23,9 @@ function csvCell(cell: Cell): string {
   return /[",]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** So many lines are written at once. */
 const LINES_AT_ONCE = 1000;
 
-/** Writes a table as it is made, line by line. @throws AlexNetError when it can't be written */
+/** Writes a table while its rows are generated. @throws AlexNetError when it can't be written */
 export async function writeCsv(
   path: string,
   header: readonly string[],

@@ -1,6 +1,6 @@
 /**
- * Reading and writing files that may not be what they seem: a run, a pack or a cache may have come from a stranger, with
- * links that lead elsewhere, pipes that never end, and sizes that fill the memory.
+ * Atomic writes, and reading files that may be hostile: a run, a pack or a cache may come from a stranger, with links
+ * that lead elsewhere, pipes that never end, and sizes that fill the memory.
  */
 import { randomBytes } from "node:crypto";
 import {
@@ -24,20 +24,20 @@ import {
 import { dirname, join } from "node:path";
 import { AlexNetError } from "../errors.ts";
 
-// Windows has neither flag: there are no pipes among its files, and O_EXCL alone refuses a link.
+// Windows lacks NOFOLLOW and NONBLOCK, and needs neither: its file systems hold no pipes, and O_EXCL refuses a link.
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
-/** Flags to open for reading. Without O_NONBLOCK, which Windows lacks, opening a pipe waits for a writer. */
+/** Flags to open a file for reading. Without O_NONBLOCK, opening a pipe waits for a writer. */
 export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
 
-/** Writes some bytes at the end of a file being written, or over those that are `at` a place. */
+/** Writes bytes at the end of the file, or overwrites those at offset `at`. */
 export type Append = (bytes: Uint8Array, at?: number) => void;
 
 /**
- * Writes a file so that at every moment either the old or the new one is there whole: under a temporary name, flushed
- * to the disk, renamed.
- * @param previous the name that the old one then has
- * @throws AlexNetError when it can't be written; the old file is then as it was
+ * Replaces a file atomically: writes under a temporary name, flushes to disk, renames. At any moment either the old or
+ * the new file is there, complete.
+ * @param previous name under which the old file is kept
+ * @throws AlexNetError when it can't be written; the old file is then unchanged
  */
 export async function replaceFile(
   path: string,
@@ -64,7 +64,7 @@ export async function replaceFile(
   }
 }
 
-/** The same for contents that are at hand. @param mode of a new file @throws what the system says */
+/** As `replaceFile`, for contents at hand. @param mode file mode of a new file @throws the system's error */
 export function replaceFileSync(path: string, contents: Uint8Array | string, mode?: number): void {
   const temporary = temporaryName(path);
   try {
@@ -83,21 +83,21 @@ export function replaceFileSync(path: string, contents: Uint8Array | string, mod
   }
 }
 
-/** Removes a file as far as that can be done: what went wrong before is what has to be said. */
+/** Removes a file if possible: the error that led here is the one to report. */
 function discard(path: string): void {
   try {
     rmSync(path, { force: true });
   } catch {
-    // A disk that has become read-only, for one.
+    // For example, the disk has become read-only.
   }
 }
 
-/** A name beside `path` that nobody could have guessed, to put a link there. */
+/** An unguessable name beside `path`, so that nobody can plant a link there. */
 function temporaryName(path: string): string {
   return `${path}.${randomBytes(8).toString("hex")}.tmp`;
 }
 
-/** Opens a file that must not be there yet, not even as a link. */
+/** Opens a new file; fails if anything, even a dangling link, has that name. */
 function createFile(path: string, mode?: number): number {
   return openSync(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode);
 }
@@ -112,7 +112,7 @@ function writeAll(file: number, bytes: Uint8Array, at?: number): void {
   }
 }
 
-/** Adds to the end of a file, which is made if it is not there. @throws what the system says, or that it is no file */
+/** Appends to a file, creating it if needed. @throws the system's error, or an Error when it isn't a regular file */
 export function appendToFile(path: string, contents: Uint8Array | string): void {
   const file = openToWrite(path, "add");
   try {
@@ -122,7 +122,7 @@ export function appendToFile(path: string, contents: Uint8Array | string): void 
   }
 }
 
-/** Opens a file to be written from its beginning, or added to; it is made if it is not there. @throws as `appendToFile` */
+/** Opens a file to overwrite ("new") or append to ("add"), creating it if needed. @throws as `appendToFile` */
 export function openToWrite(path: string, how: "new" | "add"): number {
   requireFile(lstatSync(path, { throwIfNoEntry: false }));
   const file = openSync(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | (how === "add" ? O_APPEND : O_TRUNC));
@@ -136,21 +136,21 @@ export function openToWrite(path: string, how: "new" | "add"): number {
 }
 
 /**
- * All of a file. Links are not followed, and nothing but a file is opened: a pipe would wait for somebody to write to it.
- * @param limit it may have no more bytes
- * @throws what the system says, or that it is no file, or too large
+ * All of a regular file. Links are not followed, and pipes are not opened: that would wait for a writer.
+ * @param limit maximum size in bytes
+ * @throws the system's error, or an Error when it isn't a regular file or is too large
  */
 export function readPlainFile(path: string, limit: number): Buffer {
   requireFile(lstatSync(path));
   return readAll(openSync(path, READ_AT_ONCE | O_NOFOLLOW), limit);
 }
 
-/** Reads a file from its beginning, and closes it. */
+/** Reads an open file from its beginning, and closes it. */
 function readAll(file: number, limit: number): Buffer {
   try {
     const found = fstatSync(file);
     requireFile(found);
-    if (found.size > limit) throw new Error(`it has ${found.size} bytes, more than the ${limit} allowed here`);
+    if (found.size > limit) throw new Error(`it has ${found.size} bytes; at most ${limit} are allowed here`);
     const bytes = Buffer.alloc(found.size);
     let length = 0;
     for (let read; length < bytes.length && (read = readSync(file, bytes, length, bytes.length - length, length)) > 0;)
@@ -161,25 +161,25 @@ function readAll(file: number, limit: number): Buffer {
   }
 }
 
-/** All of a file that the user named; a link to one will do. @throws as `readPlainFile` */
+/** All of a file that the user named, which may be a link. @throws as `readPlainFile` */
 export function readFileUpTo(path: string, limit: number): Buffer {
   return readAll(openToRead(path), limit);
 }
 
 /**
- * Opens a file, or a link to one, to be read. It never waits, as opening a pipe would.
- * @returns its descriptor
- * @throws what the system says, or that it is no file
+ * Opens a file, or a link to one, for reading. Never blocks, as opening a pipe would.
+ * @returns the file descriptor
+ * @throws the system's error, or an Error when it isn't a regular file
  */
 export function openToRead(path: string): number {
   requireFile(statSync(path));
   return openSync(path, READ_AT_ONCE);
 }
 
-/** Read in pieces: fresh memory for the whole file would cost as much as the hash. */
+/** Hashed in pieces: allocating memory for the whole file would cost as much as the hash. */
 const PIECE_BYTES = 256 * 1024;
 
-/** The SHA-256 of an open file, from where it stands to its end, in hexadecimal. @throws what the system says */
+/** The SHA-256 of an open file from its current position to its end, in hexadecimal. @throws the system's error */
 export function sha256OfRest(file: number): string {
   const hash = new Bun.CryptoHasher("sha256");
   const piece = new Uint8Array(PIECE_BYTES);
@@ -188,10 +188,10 @@ export function sha256OfRest(file: number): string {
 }
 
 /**
- * Makes sure that there are only files and folders in a folder that somebody else may have made, so that nothing that is
- * read or written there lies elsewhere.
+ * Refuses an untrusted folder that holds anything but regular files and folders, so that nothing read or written there
+ * lies elsewhere.
  * @param levels how deep to look
- * @throws AlexNetError that names the first thing that is neither; what the system says
+ * @throws AlexNetError that names the first other entry; the system's error
  */
 export function requirePlainFolder(folder: string, levels = Infinity): void {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
@@ -199,14 +199,14 @@ export function requirePlainFolder(folder: string, levels = Infinity): void {
     if (entry.isDirectory()) {
       if (levels > 1) requirePlainFolder(path, levels - 1);
     } else if (!entry.isFile()) {
-      throw new AlexNetError(`${path} is ${kindOf(entry)}: here may be files and folders only, so remove it`);
+      throw new AlexNetError(`${path} is ${kindOf(entry)}; only files and folders are allowed here: remove it`);
     }
   }
 }
 
 type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" | "isSocket">;
 
-/** Says what something is that is neither a file nor a folder; undefined for those. */
+/** What kind of special file it is; undefined for files and folders. */
 export function specialKind(found: Kind): "pipe" | "socket" | "device" | undefined {
   if (found.isFile() || found.isDirectory()) return undefined;
   return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
@@ -221,26 +221,26 @@ function kindOf(found: Kind): string {
   return `a ${specialKind(found) ?? "folder"}`;
 }
 
-/** Gives a file, if it is there, a second name, so that it is never without its first one. */
+/** Gives a file, if it exists, a second name. A rename would leave it without its first one for a moment. */
 function keepAs(name: string, path: string): void {
   if (!existsSync(path)) return;
   const link = temporaryName(name);
   try {
     linkSync(path, link);
   } catch (error) {
-    // FAT and some network disks have no second names: for a moment there is only the old file, under the new name.
+    // FAT and some network disks have no hard links: rename, and accept that moment.
     if (!NO_LINKS.includes((error as { code?: string }).code ?? "")) throw error;
     renameSync(path, name);
     return;
   }
   renameSync(link, name);
-  // Where both are names of one file already, that did nothing.
+  // Renaming does nothing where both are names of one file already.
   rmSync(link, { force: true });
 }
 
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", "EINVAL"];
 
-/** Makes a rename last through a power cut. Windows has no such call and needs none. */
+/** Makes a rename survive a power cut. Windows has no such call and needs none. */
 function syncFolder(path: string): void {
   if (process.platform === "win32") return;
   const folder = openSync(path, "r");
@@ -251,21 +251,21 @@ function syncFolder(path: string): void {
   }
 }
 
-/** Whether a name is a URL, of which the system would only say that there is no such file. */
+/** Whether a name is a URL; opening one would only report that there is no such file. */
 export function isUrl(name: string): boolean {
   return /^[a-z][a-z\d+.-]+:\/\//i.test(name);
 }
 
 export const NOT_FETCHED = "URLs are not fetched: download it first, and name the file";
 
-/** What the system says of a failed file operation, without the path that the caller names anyway. */
+/** The system's reason why a file operation failed, without the path, which the caller names anyway. */
 export function reason(error: unknown): string {
   const { code, message } = error as { code?: string; message?: string };
   const known: Readonly<Record<string, string>> = {
     EACCES: "permission denied",
     ENOENT: "no such file or folder",
     ENOSPC: "the disk is full",
-    EEXIST: "there is a file of that name",
+    EEXIST: "a file of that name exists",
     ENOTDIR: "part of the path is a file",
     EISDIR: "it is a folder",
     EROFS: "the disk is read-only",

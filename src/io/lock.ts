@@ -1,8 +1,8 @@
 /**
- * A lock on a folder, so that no two processes write to it at once. It is the lock that SQLite takes on an empty
- * database: one of the operating system, which gives it back when the process ends, however it does; on Linux, macOS and
- * Windows, and on network disks that know locks. Who holds it stands in a file beside it, for the message alone. The empty
- * file stays: whoever takes it away may take it from under one who has opened it already.
+ * A lock on a folder, so that no two processes write to it at once: SQLite's lock on an empty database. It is an
+ * operating-system lock, released however the process ends, and works on Linux, macOS, Windows, and network disks that
+ * support locks. A file beside it says who holds it, for messages only. The empty file is never deleted: another
+ * process may have it open already.
  */
 import { Database, SQLiteError } from "bun:sqlite";
 import { accessSync, constants, lstatSync, rmSync } from "node:fs";
@@ -14,23 +14,23 @@ import { readPlainFile, reason, replaceFileSync } from "./files.ts";
 const LOCK = "lock";
 const HOLDER = "lock.json";
 const MAX_HOLDER_BYTES = 4096;
-/** What SQLite says of a disk whose locks fail. */
+/** SQLite's error codes on a disk whose locks don't work. */
 const NO_LOCKS = /^SQLITE_(IOERR|PROTOCOL|NOLFS)/;
-/** What a lock puts into its folder. */
+/** The files that a lock puts into its folder. */
 export const LOCK_FILES: readonly string[] = [LOCK, HOLDER];
 
-/** A folder that another process, or another part of this one, is at work in. */
+/** The folder is in use by another process, or by another part of this one. */
 export class LockedError extends AlexNetError {}
 
 export interface Lock {
-  /** Once is enough; more do nothing. */
+  /** Calls after the first do nothing. */
   release(): void;
 }
 
 /**
- * Locks a folder that is there, until `release` or the end of the process.
- * @param warn is told where the disk knows no locks: then there is none
- * @throws LockedError that names who holds it; AlexNetError when the folder can't be written to
+ * Locks an existing folder until `release` or the end of the process.
+ * @param warn called when the disk does not support locks; the folder is then not locked
+ * @throws LockedError that names the holder; AlexNetError when the folder can't be written to
  */
 export function lockFolder(folder: string, warn: (line: string) => void): Lock {
   const path = join(folder, LOCK);
@@ -52,19 +52,19 @@ export function lockFolder(folder: string, warn: (line: string) => void): Lock {
     if (!NO_LOCKS.test(code ?? "")) {
       throw new AlexNetError(`can't write to ${folder}: ${reason(error)}`, { cause: error });
     }
-    warn(`${path} can't be locked (${message}): see to it that nothing else writes to this folder`);
+    warn(`${path} can't be locked (${message}): make sure that nothing else writes to this folder`);
     return { release() {} };
   }
 }
 
-/** @throws LockedError; what the system or SQLite says */
+/** @throws LockedError; the system's or SQLite's error */
 function acquire(folder: string, path: string): Database {
-  // Its errors say more than SQLite's.
+  // The system's errors say more than SQLite's.
   accessSync(folder, constants.W_OK);
   requireEmpty(path);
   const database = new Database(path, { create: true, readwrite: true });
   try {
-    // There is nothing to write, and so no need of a journal on the disk.
+    // Nothing is written, so no journal is needed on disk.
     database.run("PRAGMA journal_mode = MEMORY");
     database.run("BEGIN EXCLUSIVE");
     return database;
@@ -76,20 +76,20 @@ function acquire(folder: string, path: string): Database {
 }
 
 /**
- * A lock that somebody else made may be a link, or a database whose journal has SQLite delete a file elsewhere.
- * @throws AlexNetError when there is anything but an empty file
+ * A planted lock may be a link, or a database whose journal makes SQLite delete a file elsewhere.
+ * @throws AlexNetError when it is anything but an empty file
  */
 function requireEmpty(path: string): void {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (!found || (found.isFile() && found.size === 0)) return;
-  throw new AlexNetError(`${path} is no lock of this program, which would be an empty file: remove it`);
+  throw new AlexNetError(`${path} is not a lock of this program, which would be an empty file: remove it`);
 }
 
 function release(database: Database, holder: string): void {
   try {
     rmSync(holder, { force: true });
   } catch {
-    // The folder can't be written to any more. Without the lock it says nothing.
+    // The folder has become read-only. Without the lock the file means nothing.
   }
   database.close();
 }
@@ -107,10 +107,10 @@ function myself(): Holder {
 function inUse(folder: string): string {
   const { process: id, host, since } = readHolder(join(folder, HOLDER));
   const who = id === undefined ? "another process" : `process ${id} on ${host}, since ${since}`;
-  return oneLine(`${relative(".", folder) || "."} is in use by ${who}: wait for its end, or end it`);
+  return oneLine(`${relative(".", folder) || "."} is in use by ${who}: wait until it ends, or stop it`);
 }
 
-/** Nothing where it is not written yet. */
+/** Empty if it has not been written yet. */
 function readHolder(path: string): Partial<Holder> {
   try {
     const { process: id, host, since } = JSON.parse(readPlainFile(path, MAX_HOLDER_BYTES).toString("utf8")) as Holder;

@@ -1,4 +1,4 @@
-/** A table in Markdown, its columns as wide as their contents, as `bun fmt` leaves them; the first row is the head. */
+/** A Markdown table with padded columns, as `bun fmt` formats it. @param rows the first is the header */
 export function markdownTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(3, ...rows.map((row) => row[column]!.length)));
   const line = (cells: readonly string[]) => `| ${cells.map((cell, i) => cell.padEnd(widths[i]!)).join(" | ")} |`;

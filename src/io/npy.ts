@@ -1,4 +1,4 @@
-/** NumPy's format for one array, version 1.0, as far as float32 in C order: numpy.lib.format, NEP 1. */
+/** NumPy's .npy format, version 1.0 (numpy.lib.format, NEP 1), for float32 arrays in C order. */
 import { DataError } from "../errors.ts";
 
 const MAGIC = "\x93NUMPY\x01\x00";
@@ -9,12 +9,12 @@ export function toNpy(values: Float32Array, shape: readonly number[]): Uint8Arra
 }
 
 /**
- * What stands before the numbers. With room for a larger shape it stays as long when the shape turns out to be smaller.
- * @param room the shape that it must have room for
+ * The bytes before the numbers.
+ * @param room the largest shape it may be rewritten with later, without changing its length
  */
 export function npyHeader(shape: readonly number[], room: readonly number[] = shape): Uint8Array {
   const dictionary = `{'descr': '<f4', 'fortran_order': False, 'shape': (${shape.join(", ")}${shape.length === 1 ? "," : ""}), }`;
-  // Magic, length and dictionary together fill a multiple of 64 bytes, and end with a new line.
+  // Magic, length and dictionary are padded to a multiple of 64 bytes and end with a newline.
   const more = Math.max(0, room.join().length - shape.join().length);
   const length = Math.ceil((10 + dictionary.length + more + 1) / 64) * 64 - 10;
   const header = Buffer.alloc(10 + length, " ");
@@ -25,15 +25,16 @@ export function npyHeader(shape: readonly number[], room: readonly number[] = sh
   return header;
 }
 
-/** The numbers of an array that `toNpy` wrote. @throws DataError when it is none, or of another shape */
+/** Reads an array that `toNpy` wrote. @throws DataError when it isn't one, or has another shape */
 export function fromNpy(bytes: Uint8Array, shape: readonly number[], name: string): Float32Array {
   const size = shape.reduce((product, n) => product * n, 1);
   const expected = Buffer.from(toNpy(new Float32Array(0), shape));
   const header = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, expected.length));
-  if (!header.equals(expected)) throw new DataError(`${name} is no float32 array of ${shape.join(" × ")}: pack again`);
+  if (!header.equals(expected))
+    throw new DataError(`${name} is not a float32 array of ${shape.join(" × ")}: pack again`);
   if (bytes.length !== expected.length + 4 * size) {
-    throw new DataError(`${name} has ${bytes.length} bytes, ${expected.length + 4 * size} belong to it: pack again`);
+    throw new DataError(`${name} has ${bytes.length} bytes instead of ${expected.length + 4 * size}: pack again`);
   }
-  // A copy, also of a Buffer, whose slice() is none.
+  // Copy: Buffer's slice() would not.
   return new Float32Array(new Uint8Array(bytes.subarray(expected.length)).buffer);
 }

@@ -1,24 +1,24 @@
 /**
- * Protobuf's wire format (protobuf.dev/programming-guides/encoding), as a list of numbered fields. Every length is
- * checked against the message it stands in, and a message within another is only read when it is asked for.
+ * Reads protobuf's wire format (protobuf.dev/programming-guides/encoding) as numbered fields. Every length is checked
+ * against the enclosing message; nested messages are parsed only on request.
  */
 
 export interface Field {
   readonly id: number;
-  /** 0: a whole number; 1: eight bytes; 2: a length and as many bytes; 5: four bytes. */
+  /** 0: varint; 1: 8 bytes; 2: length-delimited; 5: 4 bytes. */
   readonly wire: number;
-  /** Of wire type 0; what exceeds 53 bits is rounded. */
+  /** For wire type 0; rounded beyond 53 bits. */
   readonly value: number;
-  /** Of the others. */
+  /** For the other wire types. */
   readonly bytes: Uint8Array;
 }
 
-/** What is wrong with a message, without the file it is in. */
+/** What is wrong with a message, without naming the file. */
 export class WireError extends Error {}
 
 const NONE = new Uint8Array(0);
 
-/** The fields of a message, in order. @throws WireError when it is none */
+/** The fields of a message, in order. @throws WireError when it is malformed */
 export function* fieldsOf(message: Uint8Array): Generator<Field> {
   let at = 0;
   const varint = (): number => {
@@ -39,21 +39,20 @@ export function* fieldsOf(message: Uint8Array): Generator<Field> {
       continue;
     }
     const length = wire === 2 ? varint() : wire === 1 ? 8 : wire === 5 ? 4 : undefined;
-    if (length === undefined || id === 0)
-      throw new WireError(`field ${id} of wire type ${wire}, which there is none of`);
+    if (length === undefined || id === 0) throw new WireError(`field ${id} has the invalid wire type ${wire}`);
     if (!(length <= message.length - at)) {
-      throw new WireError(`field ${id} of ${length} bytes, in a message that has ${message.length - at} left`);
+      throw new WireError(`field ${id} has ${length} bytes, but its message has ${message.length - at} left`);
     }
     yield { id, wire, value: 0, bytes: message.subarray(at, at + length) };
     at += length;
   }
 }
 
-/** Whole numbers that are repeated, one a field or packed. */
+/** Repeated integers, one per field or packed. */
 export function numbersOf({ wire, value, bytes }: Field): number[] {
   if (wire === 0) return [value];
   const numbers: number[] = [];
-  // A packed list looks like fields without keys.
+  // A packed list is varints without keys.
   for (let at = 0; at < bytes.length;) {
     let [number, shift] = [0, 1];
     for (;;) {

@@ -1,4 +1,4 @@
-/** Writes protobuf's wire format. A message is a list of pieces, so that the numbers of a tensor are never copied. */
+/** Writes protobuf's wire format. A message is a list of byte arrays, so that tensors are never copied. */
 
 export type Message = readonly Uint8Array[];
 
@@ -6,14 +6,14 @@ export function message(...fields: readonly Message[]): Message {
   return fields.flat();
 }
 
-/** Wire type 2: a length and as many bytes. */
+/** Wire type 2: length-delimited. */
 export function field(id: number, contents: Uint8Array | Message): Message {
   const pieces = contents instanceof Uint8Array ? [contents] : contents;
   const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
   return [varint(id * 8 + 2), varint(length), ...pieces];
 }
 
-/** Wire type 0: a whole number, not negative. */
+/** Wire type 0: a non-negative integer. */
 export function number(id: number, value: number): Message {
   return [varint(id * 8), varint(value)];
 }

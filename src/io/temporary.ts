@@ -1,19 +1,19 @@
-/** Folders that are gone when whoever made them is done, or is stopped. */
+/** Temporary folders that are removed even when a signal ends the process. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endingSignals, type EndingSignal } from "../signals.ts";
 
-export interface TemporaryFolder {
+interface TemporaryFolder {
   readonly path: string;
   remove(): void;
 }
 
 const folders = new Set<string>();
-/** Those that are listened to while there are folders. */
+/** Listened to while there are folders. */
 let signals: readonly EndingSignal[] = [];
 
-/** A new folder whose name begins with `prefix`. A signal that nobody else listens to takes it away before it ends us. */
+/** A new folder whose name begins with `prefix`. A signal that nothing else handles removes it before ending the process. */
 export function temporaryFolder(prefix: string, parent = tmpdir()): TemporaryFolder {
   const path = mkdtempSync(join(parent, prefix));
   if (folders.size === 0) {

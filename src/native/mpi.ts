@@ -1,7 +1,7 @@
 /**
- * MPI through `bun:ffi`: the library that belongs to the launcher which started this process, and the few calls that are
- * used of it. MPI says what functions do, but not what its handles are; three conventions are in use: the standard ABI
- * (MPI 5.0 §20), that of MPICH and all that goes with it, and that of Open MPI, whose handles are addresses.
+ * MPI through `bun:ffi`: finds the library of the launcher that started this process, and calls a few of its functions.
+ * MPI specifies functions but not handle values; three ABIs are in use: the standard one (MPI 5.0 §20), MPICH's, shared
+ * by its derivatives, and Open MPI's, whose handles are addresses.
  */
 import { dlopen, ptr, type FFIFunction, type Library, type Pointer } from "bun:ffi";
 import { existsSync, realpathSync } from "node:fs";
@@ -9,24 +9,24 @@ import { basename, dirname, join } from "node:path";
 import { DeviceError } from "../errors.ts";
 import { ancestors, holdLine } from "./pmi.ts";
 
-/** How a person gets MPI. */
+/** Installation advice for error messages. */
 export const HOW_TO_GET_MPI =
   "Debian: apt install openmpi-bin or mpich; macOS: brew install open-mpi or mpich; " +
-  "anywhere: pip install mpich. Or set MPI_LIB_PATH to the library of the mpiexec that is used";
+  "anywhere: pip install mpich. Or set MPI_LIB_PATH to the library of the mpiexec in use";
 
-/** Who started this process as one of several. */
+/** What started this process as one of several. */
 export interface Launcher {
-  /** Whose library goes with it; PMIx is spoken by both. */
+  /** Whose library goes with it; both families may use PMIx. */
   readonly family: "mpich" | "openmpi" | "pmix";
-  /** How many processes it started; undefined where it does not say. */
+  /** Number of processes; undefined where the launcher does not say. */
   readonly size: number | undefined;
 }
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * What the environment says of a launcher; undefined in a process that was started alone.
- * @throws DeviceError when Slurm started several tasks and none of them can find the others
+ * The launcher according to the environment; undefined in a process started alone.
+ * @throws DeviceError when Slurm started several tasks without a way to find each other
  */
 export function launcherOf(env: Environment = process.env): Launcher | undefined {
   if (env.OMPI_COMM_WORLD_RANK !== undefined) return { family: "openmpi", size: count(env.OMPI_COMM_WORLD_SIZE) };
@@ -36,7 +36,7 @@ export function launcherOf(env: Environment = process.env): Launcher | undefined
   if (env.PMI_ID !== undefined && env.PMI_PORT !== undefined) return { family: "mpich", size: undefined };
   if (env.PMIX_RANK !== undefined) return { family: "pmix", size: undefined };
   const tasks = count(env.SLURM_STEP_NUM_TASKS) ?? 1;
-  // A batch script has Slurm's variables too, but is no step with tasks of its own.
+  // A batch script has Slurm's variables too, but is a single task.
   if (tasks === 1) return undefined;
   throw new DeviceError(`srun started ${tasks} tasks without MPI: start them with srun --mpi=pmix or --mpi=pmi2`);
 }
@@ -46,7 +46,7 @@ function count(text: string | undefined): number | undefined {
   return text !== undefined && Number.isInteger(value) && value > 0 ? value : undefined;
 }
 
-/** The names of the libraries, by family and system. Those of the standard ABI come first. */
+/** Library names by family and system, those of the standard ABI first. */
 const NAMES: Readonly<Record<"mpich" | "openmpi", Readonly<Record<string, readonly string[]>>>> = {
   mpich: {
     linux: ["libmpi_abi.so.1", "libmpi.so.12", "libmpich.so.12"],
@@ -59,15 +59,14 @@ const NAMES: Readonly<Record<"mpich" | "openmpi", Readonly<Record<string, readon
   },
 };
 
-/** Where libraries lie that the system's loader does not look for by itself. */
+/** Folders of libraries that the system's loader does not search by itself. */
 const FOLDERS: Readonly<Record<string, readonly string[]>> = {
   linux: ["/usr/lib64/openmpi/lib", "/usr/lib64/mpich/lib"],
   darwin: ["/opt/homebrew/lib", "/usr/local/lib", "/opt/local/lib"],
 };
 
 /**
- * Opens the library of a launcher: the one that MPI_LIB_PATH names, or one beside the launcher, or one that the system
- * knows.
+ * Opens the MPI library: the one in MPI_LIB_PATH, one beside the launcher, or one known to the system.
  * @throws DeviceError when there is none, or MPI_LIB_PATH names one that can't be used
  */
 export function openMpi({ family, size }: Launcher): Mpi {
@@ -75,7 +74,9 @@ export function openMpi({ family, size }: Launcher): Mpi {
   if (given) {
     const found = bind(given);
     if (found) return found;
-    throw new DeviceError(`MPI_LIB_PATH is ${given}, which can't be loaded or is no MPI library: correct or unset it`);
+    throw new DeviceError(
+      `MPI_LIB_PATH is ${given}, which can't be loaded or is not an MPI library: correct or unset it`,
+    );
   }
   const families = family === "pmix" ? (["openmpi", "mpich"] as const) : [family];
   const names = families.flatMap((each) => NAMES[each][process.platform] ?? []);
@@ -87,16 +88,16 @@ export function openMpi({ family, size }: Launcher): Mpi {
   }
   const several = size === undefined ? "several processes" : `${size} processes`;
   throw new DeviceError(
-    `MPI started ${several}, but its library is not found (${names.join(", ")}): ${HOW_TO_GET_MPI}`,
+    `MPI started ${several}, but its library was not found (${names.join(", ")}): ${HOW_TO_GET_MPI}`,
   );
 }
 
-/** The launcher that a person would call; undefined where there is none. */
+/** The launcher to call on this machine; undefined where there is none. */
 export function findLauncher(): string | undefined {
   return ["mpiexec", "mpirun", "srun"].find((name) => Bun.which(name) !== null);
 }
 
-/** The folders of libraries that belong to the launcher: the programs above this process, and what the PATH names. */
+/** Library folders beside the launcher: those of this process's ancestors, and of the launchers in the PATH. */
 function launcherFolders(): string[] {
   const programs = [
     ...ancestors().map(({ program }) => program),
@@ -130,7 +131,7 @@ const functions = {
   MPI_Abort: { args: ["u64", "i32"], returns: "i32" },
 } as const satisfies Record<string, FFIFunction>;
 
-/** What a convention says. Numbers are handles, and values of pointers that are no addresses. */
+/** Handle values, and special pointers that are not addresses. */
 interface Abi {
   readonly name: string;
   readonly world: number;
@@ -151,19 +152,19 @@ const STANDARD: Abi = {
   ...{ inPlace: 1, statusIgnore: 0, funneled: 1024 },
 };
 
-// MPICH's mpi.h, the same since 2014 in all members of its ABI initiative.
+// MPICH's mpi.h, unchanged since 2014 in all members of its ABI initiative.
 const MPICH: Abi = {
   ...{ name: "MPICH ABI", world: 0x44000000, f32: 0x4c00040a, f64: 0x4c00080b, byte: 0x4c00010d, sum: 0x58000003 },
   ...{ errorsReturn: 0x54000001, inPlace: 0xffffffffffffffffn, statusIgnore: 1, funneled: 1 },
 };
 
-/** Open MPI's objects, in the order of `openMpiAbi`. */
+/** Open MPI's objects, in the order in which `openMpiAbi` takes them. */
 const OBJECTS = [
   ...["ompi_mpi_comm_world", "ompi_mpi_float", "ompi_mpi_double", "ompi_mpi_byte", "ompi_mpi_op_sum"],
   "ompi_mpi_errors_return",
 ] as const;
 
-/** Open MPI's mpi.h: handles are the addresses of what the library exports; undefined for another library. */
+/** Open MPI's mpi.h: handles are addresses of exported objects. Undefined for another library. */
 function openMpiAbi(path: string): Abi | undefined {
   try {
     const exported = Object.fromEntries(OBJECTS.map((name) => [name, { args: [], returns: "void" } as const]));
@@ -178,7 +179,7 @@ function openMpiAbi(path: string): Abi | undefined {
   }
 }
 
-/** A library with what its handles are; undefined when it can't be loaded or is something else. */
+/** Loads a library and detects its ABI; undefined when it can't be loaded or is not MPI. */
 function bind(path: string): Mpi | undefined {
   try {
     const { symbols } = dlopen(path, functions);
@@ -189,16 +190,16 @@ function bind(path: string): Mpi | undefined {
   }
 }
 
-/** Something under way: MPI's request handle. */
+/** An operation in progress: MPI's request handle. */
 export type Request = BigUint64Array;
 
-/** The bytes or numbers at an address; they must stay there until the request is done. */
+/** `length` bytes or numbers at an address; they must stay there until the request completes. */
 export interface Memory {
   readonly address: number;
   readonly length: number;
 }
 
-/** MPI's calls over all ranks (MPI_COMM_WORLD). One thread makes all of them. */
+/** MPI calls over all ranks (MPI_COMM_WORLD), all to be made by one thread. */
 export class Mpi {
   readonly path: string;
   readonly #calls: Library<typeof functions>["symbols"];
@@ -211,7 +212,7 @@ export class Mpi {
     this.#abi = abi;
   }
 
-  /** For people: its first line about itself, and the convention of its handles. */
+  /** For messages: the first line of the library's version, and its ABI. */
   get description(): string {
     const text = new Uint8Array(8192);
     this.#calls.MPI_Get_library_version(ptr(text), ptr(this.#flag));
@@ -219,11 +220,11 @@ export class Mpi {
     return `${line.replace(/\s+/g, " ").replace(/,.*/, "").trim()}, ${this.#abi.name}`;
   }
 
-  /** Waits until all ranks have called it. @throws DeviceError */
+  /** Blocks until all ranks have called it. @throws DeviceError */
   init(): { readonly rank: number; readonly size: number } {
     holdLine();
     this.#check("MPI_Init_thread", this.#calls.MPI_Init_thread(null, null, this.#abi.funneled, ptr(this.#flag)));
-    // So that errors come back as numbers instead of ending the process.
+    // Errors are returned as codes instead of ending the process.
     this.#calls.MPI_Comm_set_errhandler(this.#abi.world, this.#abi.errorsReturn);
     const [rank, size] = [new Int32Array(1), new Int32Array(1)];
     this.#check("MPI_Comm_rank", this.#calls.MPI_Comm_rank(this.#abi.world, ptr(rank)));
@@ -231,7 +232,7 @@ export class Mpi {
     return { rank: rank[0]!, size: size[0]! };
   }
 
-  /** Begins to replace numbers by their sums over all ranks. @throws DeviceError */
+  /** Starts an all-reduce: replaces numbers by their sums over all ranks. @throws DeviceError */
   sum({ address, length }: Memory, type: "f32" | "f64"): Request {
     const { inPlace, sum, world } = this.#abi;
     return this.#begin("MPI_Iallreduce", (request) =>
@@ -240,7 +241,7 @@ export class Mpi {
   }
 
   /**
-   * Begins to sum numbers over all ranks, of which each gets its block: so many numbers in the order of ranks.
+   * Starts a reduce-scatter: sums numbers over all ranks, of which each rank gets its block of `length`, in rank order.
    * @throws DeviceError
    */
   sumBlock(from: number, { address, length }: Memory): Request {
@@ -250,7 +251,7 @@ export class Mpi {
     );
   }
 
-  /** Begins to collect the same number of bytes from each rank, in the order of ranks. @throws DeviceError */
+  /** Starts an all-gather: collects the same number of bytes from each rank, in rank order. @throws DeviceError */
   gather({ address, length }: Memory, to: number): Request {
     const { byte, world } = this.#abi;
     return this.#begin("MPI_Iallgather", (request) =>
@@ -258,7 +259,7 @@ export class Mpi {
     );
   }
 
-  /** Begins to copy rank 0's bytes to all ranks. @throws DeviceError */
+  /** Starts a broadcast of rank 0's bytes to all ranks. @throws DeviceError */
   broadcast({ address, length }: Memory): Request {
     const { byte, world } = this.#abi;
     return this.#begin("MPI_Ibcast", (request) =>
@@ -266,7 +267,7 @@ export class Mpi {
     );
   }
 
-  /** Begins to send bytes to a rank. @throws DeviceError */
+  /** Starts sending bytes to a rank. @throws DeviceError */
   send({ address, length }: Memory, to: number): Request {
     const { byte, world } = this.#abi;
     return this.#begin("MPI_Isend", (request) =>
@@ -274,7 +275,7 @@ export class Mpi {
     );
   }
 
-  /** Begins to receive bytes from a rank, which sends no more than fit. @throws DeviceError */
+  /** Starts receiving bytes from a rank, which must not send more than fit. @throws DeviceError */
   receive({ address, length }: Memory, from: number): Request {
     const { byte, world } = this.#abi;
     return this.#begin("MPI_Irecv", (request) =>
@@ -282,13 +283,13 @@ export class Mpi {
     );
   }
 
-  /** Whether a request is done; works on all that are under way. @throws DeviceError when it failed */
+  /** Whether a request is complete; makes progress on all that are pending. @throws DeviceError when it failed */
   test(request: Request): boolean {
     this.#check("MPI_Test", this.#calls.MPI_Test(ptr(request), ptr(this.#flag), this.#abi.statusIgnore));
     return this.#flag[0] !== 0;
   }
 
-  /** Nothing may be under way. @throws DeviceError */
+  /** No request may be pending. @throws DeviceError */
   finalize(): void {
     this.#check("MPI_Finalize", this.#calls.MPI_Finalize());
   }
@@ -299,7 +300,7 @@ export class Mpi {
   }
 
   #begin(name: string, call: (request: Pointer) => number): Request {
-    // Eight bytes hold any convention's handle.
+    // Eight bytes hold a handle of any ABI.
     const request = new BigUint64Array(1);
     this.#check(name, call(ptr(request)));
     return request;

@@ -1,9 +1,9 @@
 /**
- * The native files that come in npm packages. Bun compares a package with bun.lock when it downloads it, not when it
- * takes it out of its own cache, nor afterwards; here each file is compared before it is loaded.
+ * Native files in npm packages. Bun checks a package against bun.lock when downloading it, but not when taking it from
+ * its cache, nor later; so each file is checked here before it is loaded.
  *
- * For a new version: `bun install --os='*' --cpu='*'` in an empty folder brings the files of all platforms but musl's,
- * which `npm pack` fetches.
+ * To update a version: `bun install --os='*' --cpu='*'` in an empty folder installs the files of all platforms except
+ * musl's, for which use `npm pack`.
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,7 +14,7 @@ export type PackageName = "@julusian/jpeg-turbo" | "@napi-rs/image" | "@resvg/re
 
 interface NativePackage {
   readonly version: string;
-  /** SHA-256 by file: of the package itself, or of the package of a platform, which begins with its name. */
+  /** SHA-256 by file, relative to the package's name: "/…" is in the package itself, "-PLATFORM/…" in a platform's. */
   readonly files: Readonly<Record<string, string>>;
 }
 
@@ -67,7 +67,7 @@ export const PACKAGES: Readonly<Record<PackageName, NativePackage>> = {
   },
 };
 
-/** Those of a package's files for this platform that are installed. Linux may have two, for glibc and musl. */
+/** A package's installed files for this platform. Linux may have two, for glibc and musl. */
 export function packagedFiles(name: PackageName): Pinned[] {
   const { version, files } = PACKAGES[name];
   const here = `-${process.platform}-${process.arch}`;
@@ -80,7 +80,7 @@ export function packagedFiles(name: PackageName): Pinned[] {
     });
 }
 
-/** The path of a file, if it is there. */
+/** The path of a file, if it exists. */
 function locate(name: PackageName, file: string): string | undefined {
   const [suffix, ...inside] = file.split("/");
   try {
@@ -88,15 +88,12 @@ function locate(name: PackageName, file: string): string | undefined {
     const path = join(folder, ...inside);
     return existsSync(path) ? path : undefined;
   } catch {
-    // The package of another platform, which is not installed here.
+    // Another platform's package, not installed here.
     return undefined;
   }
 }
 
-/**
- * To be called before a package is loaded.
- * @throws ChangedLibraryError when one of its files is another than the one that was published
- */
+/** Call before loading a package. @throws ChangedLibraryError when one of its files is not the published one */
 export function requirePackage(name: PackageName): void {
   for (const file of packagedFiles(name)) requirePinned(file);
 }

@@ -1,24 +1,23 @@
 /**
- * What was downloaded is looked at again before each load: a native library runs with all that this process may do, and
- * one that was cut short or damaged on the disk crashes far from its cause. It costs a millisecond a megabyte (9 MB for
- * wgpu-native, 25 MB for OpenBLAS, 18 MB for @napi-rs/image); nothing is remembered from one start to the next, so
- * nothing that is remembered can be wrong.
+ * Downloaded libraries are hashed before each load: a native library has all of this process's rights, and one that was
+ * truncated or damaged on disk crashes far from the cause. It costs a millisecond per megabyte (9 MB for wgpu-native,
+ * 25 MB for OpenBLAS, 18 MB for @napi-rs/image). No result is kept between starts, so none can be stale.
  */
 import { closeSync, existsSync, fstatSync } from "node:fs";
 import { ChangedLibraryError, DeviceError } from "../errors.ts";
 import { openToRead, reason, sha256OfRest } from "../io/files.ts";
 
-/** A file whose SHA-256 is known beforehand. */
+/** A file whose SHA-256 is known in advance. */
 export interface Pinned {
-  /** For people: the library and its version. */
+  /** For messages: the library and its version. */
   readonly what: string;
   readonly path: string;
   readonly sha256: string;
-  /** What to do when it is another file. */
+  /** What to do when the hash differs. */
   readonly remedy: string;
 }
 
-/** @throws ChangedLibraryError when it is another file; DeviceError when it can't be read */
+/** @throws ChangedLibraryError when the hash differs; DeviceError when the file can't be read */
 export function requirePinned(pinned: Pinned): void {
   requireHash(pinned, sha256Of(pinned.path));
 }
@@ -26,16 +25,16 @@ export function requirePinned(pinned: Pinned): void {
 function requireHash({ what, path, sha256, remedy }: Pinned, found: string): void {
   if (found === sha256) return;
   throw new ChangedLibraryError(
-    `${what} is not the file that was published: the SHA-256 of ${path} is ${found}, not ${sha256}: ${remedy}`,
+    `${what} is not the published file: the SHA-256 of ${path} is ${found}, not ${sha256}: ${remedy}`,
   );
 }
 
-/** Descriptors of libraries that were found to be right, by device and inode: open as long as the process lives. */
+/** Descriptors of verified libraries by device and inode, open for the life of the process. */
 const held = new Map<string, number>();
 
 /**
- * As `requirePinned`, for a library that is about to be loaded.
- * @returns where to load it from. On Linux that is the very file that was hashed, whatever has taken its name since.
+ * As `requirePinned`, for a library about to be loaded.
+ * @returns where to load it from; on Linux the very file that was hashed, even if its name has been taken since
  */
 export function pinnedPath(pinned: Pinned): string {
   const file = opened(pinned.path);
@@ -53,10 +52,10 @@ export function pinnedPath(pinned: Pinned): string {
   }
 }
 
-/** Linux has the process's open files here, by their descriptors. */
+/** Linux lists the process's open files here, by descriptor. */
 const DESCRIPTORS = "/proc/self/fd";
 
-/** For what was just downloaded. @param what for people @throws ChangedLibraryError */
+/** For data just downloaded. @param what for messages @throws ChangedLibraryError */
 export function requireSha256(what: string, data: Uint8Array, sha256: string): void {
   const found = new Bun.CryptoHasher("sha256").update(data).digest("hex");
   if (found !== sha256) throw new ChangedLibraryError(`${what} has the SHA-256 ${found}, not ${sha256}`);

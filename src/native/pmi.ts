@@ -1,35 +1,35 @@
 /**
- * The line to MPICH's launcher. Hydra hands it to its children as an open file, whose number PMI_FD names; `bun run`
- * closes all open files in what it starts. It still has them itself, though, and Linux lets a process fetch an open file
- * from another one of the same user, unless it is set up more strictly.
+ * The connection to MPICH's launcher. Hydra passes it to its children as an open file, with its descriptor in PMI_FD;
+ * `bun run` closes all open files in the processes it starts. But `bun run` itself still has them, and Linux lets a
+ * process duplicate another's open file if both belong to the same user, unless hardened.
  */
 import { dlopen } from "bun:ffi";
 import { fstatSync, readFileSync, readlinkSync } from "node:fs";
 import { DeviceError } from "../errors.ts";
 import { LIBC, setForC } from "./libc.ts";
 
-// The same on all of Linux's processors that Bun runs on.
+// System call numbers, the same on all architectures that Bun runs on.
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 
-/** The processes that this one descends from, nearest first, where the system tells. */
+/** This process's ancestors, nearest first, as far as the system shows them. */
 export function ancestors(): { readonly id: number; readonly program: string }[] {
   const found: { id: number; program: string }[] = [];
   try {
     for (let id = process.ppid; id > 1;) {
       found.push({ id, program: readlinkSync(`/proc/${id}/exe`) });
-      // The name, in brackets, may hold anything; the parent is the second field behind it.
+      // The name, in parentheses, may hold anything; the parent is the second field after it.
       id = Number(readFileSync(`/proc/${id}/stat`, "utf8").split(")").at(-1)!.trim().split(" ")[1]);
     }
   } catch {
-    // Another system, or somebody else's process.
+    // Not Linux, or another user's process.
   }
   return found;
 }
 
 /**
- * Sees to it that the file of PMI_FD is open, before MPI is initialised.
- * @throws DeviceError when it is closed and can't be had back
+ * Makes sure that the connection in PMI_FD is open. Call before initialising MPI.
+ * @throws DeviceError when it is closed and can't be recovered
  */
 export function holdLine(): void {
   const named = process.env.PMI_FD;
@@ -40,14 +40,14 @@ export function holdLine(): void {
     return;
   }
   throw new DeviceError(
-    "`bun run` has closed the connection to MPICH's launcher, and it can't be had back here: start with " +
+    "`bun run` has closed the connection to MPICH's launcher, and it can't be recovered here: start with " +
       "mpiexec -pmi-port -n N bun run …, or without `bun run`: mpiexec -n N bun src/main.ts …",
   );
 }
 
 /**
- * Lets the process end by C's `exit` instead of Bun's own way on Linux, which skips what libraries registered for the end:
- * MPICH takes leave of its launcher there, since 4.2, and the launcher kills the ranks that are left when one goes without.
+ * Makes the process end through C's `exit`, which runs the exit handlers of libraries; on Linux Bun skips them. Since
+ * 4.2, MPICH signs off from its launcher in one, and the launcher kills the other ranks when one ends without that.
  */
 export function endThroughC(): void {
   if (process.platform !== "linux") return;
@@ -63,7 +63,7 @@ function isOpenSocket(file: number): boolean {
   }
 }
 
-/** An open file of the launcher's own child, under a number of this process. */
+/** Duplicates an open file of the launcher's direct child. @returns a descriptor of this process */
 function fetchSocket(file: number): number | undefined {
   const { symbols } = dlopen(LIBC, { syscall: { args: ["i64", "i64", "i64", "i64"], returns: "i64" } });
   const call = (number: number, a: number, b: number, c: number) => Number(symbols.syscall(number, a, b, c));

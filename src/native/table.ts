@@ -1,31 +1,32 @@
-/** The native libraries: which version, for which platform, from where, and the SHA-256 of the file itself. */
+/** The native libraries: versions, platforms, where to download them, and the SHA-256 of each file. */
 import type { Wheel } from "./download.ts";
 
-export interface Source {
-  /** The library's file, as it is kept here. */
+/** A library for one platform. */
+export interface Build {
+  /** The name under which the file is kept. */
   readonly file: string;
-  /** Its path in the archives. */
+  /** Its path in the archive. */
   readonly inside: RegExp;
   readonly sha256: string;
-  /** A release archive, tried first. */
+  /** The release archive, tried first. */
   readonly url?: string;
-  /** A Python wheel that carries the same file. */
+  /** A Python wheel with the same file. */
   readonly wheel: Wheel;
 }
 
 export interface NativeLibrary {
   readonly name: string;
   readonly version: string;
-  /** The environment variable that names another file to use instead. */
+  /** The environment variable that points to another file to use instead. */
   readonly variable: string;
   /** By `process.platform`-`process.arch`. */
-  readonly sources: Readonly<Record<string, Source>>;
+  readonly builds: Readonly<Record<string, Build>>;
 }
 
 const WGPU_VERSION = "29.0.1.1";
 const WGPU_RELEASES = `https://github.com/gfx-rs/wgpu-native/releases/download/v${WGPU_VERSION}`;
 
-function wgpu(file: string, release: string, platform: string, sha256: string): Source {
+function wgpu(file: string, release: string, platform: string, sha256: string): Build {
   return {
     file,
     inside: /(^|\/)(lib)?wgpu_native(-release)?\.(so|dylib|dll)$/,
@@ -39,7 +40,7 @@ export const WGPU: NativeLibrary = {
   name: "wgpu-native",
   version: WGPU_VERSION,
   variable: "WGPU_LIB_PATH",
-  sources: {
+  builds: {
     "linux-x64": wgpu(
       "libwgpu_native.so",
       "linux-x86_64",
@@ -81,7 +82,7 @@ export const WGPU: NativeLibrary = {
 
 const OPENBLAS_VERSION = "0.3.34.481.3";
 
-function openblas(file: string, platform: string, sha256: string): Source {
+function openblas(file: string, platform: string, sha256: string): Build {
   return {
     file,
     inside: /(^|\/)(lib)?scipy_openblas\.(so|dll)$/,
@@ -90,12 +91,12 @@ function openblas(file: string, platform: string, sha256: string): Source {
   };
 }
 
-/** Fetched where the system has no BLAS; macOS always has one. Its symbols begin with `scipy_`. */
+/** Downloaded where the system has no BLAS; macOS always has one. Its symbols begin with `scipy_`. */
 export const OPENBLAS: NativeLibrary = {
   name: "openblas",
   version: OPENBLAS_VERSION,
   variable: "BLAS_LIB_PATH",
-  sources: {
+  builds: {
     "linux-x64": openblas(
       "libscipy_openblas.so",
       "manylinux_2_28_x86_64",
@@ -119,7 +120,7 @@ export const OPENBLAS: NativeLibrary = {
   },
 };
 
-/** What the loader of each system may know a fast BLAS by. The reference BLAS is left out: it is slower than WASM. */
+/** Where each system may have a fast BLAS. The reference BLAS is left out: it is slower than our WebAssembly. */
 export const SYSTEM_BLAS: Readonly<Record<string, readonly { path: string; kind: string }[]>> = {
   darwin: [{ path: "/System/Library/Frameworks/Accelerate.framework/Accelerate", kind: "Accelerate" }],
   linux: [

@@ -1,4 +1,4 @@
-/** Finds libjpeg-turbo: from the package or the system, called in place by bun:ffi, else built as WebAssembly. */
+/** Finds libjpeg-turbo: the package's or the system's, called by bun:ffi, otherwise our WebAssembly build. */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import { DeviceError } from "../errors.ts";
 import { asNamed, type FoundLibrary } from "./libraries.ts";
@@ -23,7 +23,7 @@ const FUNCTIONS = {
   tj3GetErrorStr: { args: [pointer], returns: cstring },
 } as const;
 
-/** By `process.platform`, after the package's own build: what package managers and libjpeg-turbo's installer put there. */
+/** Tried after the package's own build: where package managers and libjpeg-turbo's installer put it. */
 const SYSTEM: Readonly<Record<string, readonly string[]>> = {
   linux: ["libturbojpeg.so.0"],
   darwin: [
@@ -58,9 +58,9 @@ export function openTurbojpeg(): Turbojpeg {
 }
 
 /**
- * A native library; undefined when there is none, or TURBOJPEG_LIB_PATH is `off`. Version 3 or later.
+ * A native library, version 3 or later; undefined when there is none, or TURBOJPEG_LIB_PATH is `off`.
  * @throws DeviceError when TURBOJPEG_LIB_PATH names a library that can't be used; ChangedLibraryError when the package's
- * is not the one that was published
+ * file is not the published one
  */
 export function findTurbojpeg(): FoundLibrary | undefined {
   const given = process.env.TURBOJPEG_LIB_PATH;
@@ -71,8 +71,8 @@ export function findTurbojpeg(): FoundLibrary | undefined {
       `TURBOJPEG_LIB_PATH is ${given}, which can't be loaded or is older than TurboJPEG 3: correct or unset it`,
     );
   }
-  // The package is a Node add-on. On Linux the library lies beside it; on macOS it is part of it, and exported. Windows'
-  // add-on exports none of it.
+  // The package is a Node add-on. On Linux the library is a file beside it; on macOS the add-on contains and exports it;
+  // on Windows it exports nothing.
   for (const file of packagedFiles("@julusian/jpeg-turbo")) {
     const loadPath = pinnedPath(file);
     if (works(loadPath)) return { path: file.path, loadPath, origin: "pinned" };

@@ -1,9 +1,9 @@
-/** libjpeg-turbo as it is used here, whether it is a native library or WebAssembly. */
+/** The libjpeg-turbo functions in use, native or WebAssembly. */
 
-/** In the library's memory; 0 is none. */
+/** An address in the library's memory; 0 is null. */
 export type Address = number;
 
-/** What is used of TurboJPEG's API (turbojpeg.h, version 3), under its names. */
+/** TurboJPEG's API (turbojpeg.h, version 3) under its own names. */
 export interface Turbojpeg {
   tj3Init(kind: number): Address;
   tj3Destroy(handle: Address): void;
@@ -14,7 +14,7 @@ export interface Turbojpeg {
   tj3JPEGBufSize(width: number, height: number, subsampling: number): number;
   tj3GetErrorCode(handle: Address): number;
   tj3GetErrorStr(handle: Address): string;
-  /** tj3Compress8 into `file`, which has room enough. @returns how many bytes it took; undefined when it failed */
+  /** tj3Compress8 into `file`, which must be large enough. @returns the bytes written; undefined on failure */
   compress(
     handle: Address,
     pixels: Address,
@@ -23,8 +23,8 @@ export interface Turbojpeg {
     format: number,
     file: Uint8Array,
   ): number | undefined;
-  /** Calls `use` with the address at which the library finds `bytes`. */
+  /** Calls `use` with an address at which the library can read `bytes`. */
   read<T>(bytes: Uint8Array, use: (at: Address) => T): T;
-  /** The same; what the library writes there is in `bytes` afterwards. */
+  /** As `read`; `bytes` then holds what the library wrote. */
   update<T>(bytes: Uint8Array, use: (at: Address) => T): T;
 }

@@ -1,19 +1,18 @@
 /**
- * libjpeg-turbo as WebAssembly (kernels/jpeg/build.sh): the same pixels and files as the native library's, in two to three
- * times the time.
+ * libjpeg-turbo as WebAssembly (kernels/jpeg/build.sh): the same pixels and files as the native library, two to three
+ * times slower.
  */
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import type { Address, Turbojpeg } from "./turbojpeg_api.ts";
 
-/** Where it lies, and which version it is. */
 export const TURBOJPEG_WASM = {
   path: fileURLToPath(new URL("../../kernels/jpeg/turbojpeg.wasm.gz", import.meta.url)),
   version: "3.1.0 (WebAssembly)",
 };
 
-/** More memory than this is not kept after an image that needed it. */
+/** Memory grown beyond this for a large image is given back. */
 const KEEP_BYTES = 64 * 2 ** 20;
 
 interface Exports extends Omit<Turbojpeg, "tj3GetErrorStr" | "compress" | "read" | "update"> {
@@ -29,7 +28,7 @@ export function openTurbojpegWasm(): Turbojpeg {
   const module = new WebAssembly.Module(gunzipSync(readFileSync(TURBOJPEG_WASM.path)));
   let exports = instantiate(module);
   const view = (at: Address, bytes: number) => new Uint8Array(exports.memory.buffer, at, bytes);
-  /** @param back whether what is written there is wanted */
+  /** @param back whether to copy back what the library wrote */
   const lend = <T>(bytes: Uint8Array, back: boolean, use: (at: Address) => T): T => {
     const at = exports.malloc(bytes.length);
     if (at === 0) throw new Error(`libjpeg-turbo: no memory for ${bytes.length} bytes`);
@@ -44,7 +43,7 @@ export function openTurbojpegWasm(): Turbojpeg {
   };
   return {
     tj3Init: (kind) => {
-      // Memory grows and never shrinks. Whoever has no handle holds no address either.
+      // WebAssembly memory never shrinks. Without a handle, nobody holds an address in it either.
       if (exports.memory.buffer.byteLength > KEEP_BYTES) exports = instantiate(module);
       return exports.tj3Init(kind);
     },
@@ -73,7 +72,7 @@ export function openTurbojpegWasm(): Turbojpeg {
   };
 }
 
-/** Of a system the library is given nothing: no files, and no environment. */
+/** The library gets no files and no environment. */
 function instantiate(module: WebAssembly.Module): Exports {
   const BAD_FILE = 8;
   let memory: WebAssembly.Memory | undefined;

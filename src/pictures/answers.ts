@@ -13,7 +13,7 @@ export interface AnsweredImage {
   readonly bars: readonly { readonly name: string; readonly probability: number; readonly isRight: boolean }[];
 }
 
-export interface AnswersPicture {
+interface AnswersPicture {
   readonly title: string;
   readonly facts: readonly string[];
   readonly cells: readonly AnsweredImage[];

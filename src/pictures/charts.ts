@@ -53,7 +53,7 @@ export const DARK: Palette = {
   series: ["#6aa5f0", "#f08a55", "#bb94de"],
 };
 
-export interface Chart {
+interface Chart {
   readonly name: string;
   readonly option: EChartsCoreOption;
 }

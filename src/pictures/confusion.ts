@@ -7,7 +7,7 @@ import { count, plural } from "../words.ts";
 import { image } from "./raster.ts";
 import { document, rectangle, shorten, text, widthOf, type TextStyle } from "./svg.ts";
 
-export interface ConfusionPicture {
+interface ConfusionPicture {
   readonly title: string;
   readonly classes: readonly string[];
   /** [true class, predicted class, how many images]; every pair once. */

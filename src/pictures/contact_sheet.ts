@@ -16,7 +16,7 @@ export interface SheetRow {
   readonly versions: readonly Raster[];
 }
 
-export interface Sheet {
+interface Sheet {
   readonly title: string;
   /** Lines below it, and below those what is wrong with the set. */
   readonly facts: readonly string[];

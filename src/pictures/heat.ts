@@ -3,7 +3,7 @@ import { ShapeError } from "../errors.ts";
 import { enlarge, image, type Raster } from "./raster.ts";
 import { document, rectangle, shorten, text, type TextStyle } from "./svg.ts";
 
-export interface HeatPicture {
+interface HeatPicture {
   readonly title: string;
   /** A line below the title. */
   readonly fact: string;

@@ -13,7 +13,7 @@ export interface LayerMaps {
   readonly values: Float32Array;
 }
 
-export interface MapsPicture {
+interface MapsPicture {
   readonly title: string;
   /** A line below the title. */
   readonly fact: string;

@@ -26,7 +26,7 @@ function markupOf(value: Value): string {
 }
 
 /** Without markup, control characters and marks that turn the direction of what follows; in attributes too. */
-export function escapeText(words: string): string {
+function escapeText(words: string): string {
   return cleanText(words).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 

@@ -4,7 +4,7 @@
  */
 import { Html, html, STYLE } from "./page.ts";
 
-export interface ReportPage {
+interface ReportPage {
   readonly title: string;
   readonly subtitle: string;
   /** The few numbers that come first: name, value, and what is to be known of it. */

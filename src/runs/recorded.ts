@@ -16,7 +16,7 @@ import {
 } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
 import { choose } from "../data/sampling.ts";
-import { reduceSets, type Source } from "../data/select.ts";
+import { reduceSets, type Selection } from "../data/select.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
 import { readPlainFile, reason } from "../io/files.ts";
 import { count, plural } from "../words.ts";
@@ -28,7 +28,7 @@ import type { TrainConfig } from "./settings.ts";
 const MORE_BYTES = 2 ** 27;
 
 /** @throws DataError when what a run was trained on is no longer where it was */
-export function requireData(run: Run, { data, val }: Source): void {
+export function requireData(run: Run, { data, val }: Selection): void {
   const gone = [data, val].find((path) => path !== null && isAbsolute(path) && !existsSync(path));
   if (gone === undefined) return;
   throw new DataError(
@@ -87,7 +87,7 @@ function warnOfOther(
   } else if (isMoved) warn(`${placeOf(config)} is taken for what the run was trained on: ${unknown}`);
 }
 
-function placeOf({ data, val }: Source): string {
+function placeOf({ data, val }: Selection): string {
   return val === null ? `${data}` : `${data} and ${val}`;
 }
 
@@ -116,7 +116,7 @@ export interface Recorded {
  */
 export async function compareWithRun(
   run: Run,
-  source: Source,
+  source: Selection,
   whole: Opened,
   note: (line: string) => void,
 ): Promise<Recorded | null> {

@@ -1,6 +1,6 @@
 /**
- * Compiles kernels/wasm/*.ts (AssemblyScript) to build/kernels.wasm. The hash of what went in is kept in the file itself,
- * in a custom section, so that nothing is compiled when nothing has changed.
+ * Compiles kernels/wasm/*.ts (AssemblyScript) to build/kernels.wasm. A custom section of the file holds the hash of its
+ * sources, so that nothing is compiled when nothing has changed.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
@@ -28,8 +28,8 @@ const FLAGS = [
 ];
 
 /**
- * Brings build/kernels.wasm up to date: some seconds when a kernel has changed, else a few milliseconds.
- * @throws DeviceError with the compiler's words when a kernel does not compile
+ * Brings build/kernels.wasm up to date: takes seconds when a kernel has changed, otherwise milliseconds.
+ * @throws DeviceError with the compiler's message when a kernel does not compile
  */
 export async function buildKernels(say: (line: string) => void): Promise<void> {
   const hash = sourceHash();
@@ -40,14 +40,14 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
     replaceFileSync(OUTPUT, Buffer.concat([binary, customSection(SECTION, hash)]));
   } catch (error) {
     throw new DeviceError(
-      `the CPU kernels are compiled, but can't be written to ${OUTPUT}: ${reason(error)}: run \`bun src/setup.ts\` once ` +
-        `as somebody who may write there`,
+      `the CPU kernels compile, but can't be written to ${OUTPUT}: ${reason(error)}: run \`bun src/setup.ts\` once ` +
+        `as a user who may write there`,
       { cause: error },
     );
   }
 }
 
-/** The compiled kernels, built first where they are missing or out of date. @throws DeviceError */
+/** The compiled kernels, built first if missing or out of date. @throws DeviceError */
 export async function loadKernels(): Promise<WebAssembly.Module> {
   await buildKernels(() => {});
   return new WebAssembly.Module(readFileSync(OUTPUT));
@@ -60,7 +60,7 @@ function sourceHash(): string {
   return hash.digest("hex");
 }
 
-/** The hash in the file that is there, if one is. */
+/** The hash in the existing file, if there is one. */
 function builtFrom(): string | undefined {
   let binary: Buffer;
   try {
@@ -68,17 +68,17 @@ function builtFrom(): string | undefined {
   } catch {
     return undefined;
   }
-  // The section is the last: its 64 hexadecimal digits end the file.
+  // The section comes last, so the file ends with the 64 hexadecimal digits.
   return binary.subarray(-64).toString("latin1");
 }
 
 /**
- * @param entry an AssemblyScript file, as seen from the project's folder
- * @throws DeviceError with the compiler's words when it does not compile
+ * @param entry an AssemblyScript file, relative to the project's folder
+ * @throws DeviceError with the compiler's message when it does not compile
  */
 export async function compile(entry: string): Promise<Uint8Array<ArrayBuffer>> {
   const { default: asc } = await import("assemblyscript/asc").catch((cause: unknown) => {
-    throw new DeviceError("the CPU kernels must be compiled, and the compiler is not there: run bun install", {
+    throw new DeviceError("the CPU kernels must be compiled, but the compiler is not installed: run bun install", {
       cause,
     });
   });
@@ -96,7 +96,7 @@ export async function compile(entry: string): Promise<Uint8Array<ArrayBuffer>> {
   return binary;
 }
 
-/** A custom section of a WebAssembly binary: 0, size, length of the name, name, content (all shorter than 128). */
+/** A WebAssembly custom section: id 0, size, length of the name, name, content (each length below 128). */
 function customSection(name: string, content: string): Uint8Array {
   const body = Buffer.from(String.fromCharCode(name.length) + name + content, "latin1");
   return Buffer.concat([Uint8Array.of(0, body.length), body]);

@@ -1,6 +1,6 @@
 /**
- * What kernels/wasm exports: addresses are in bytes, counts in elements, flags 0 or 1. Each file there says what its
- * functions compute.
+ * The functions that kernels/wasm exports; the files there document what they compute. Addresses are in bytes, counts in
+ * elements, flags 0 or 1.
  */
 type Address = number;
 type Count = number;
@@ -237,7 +237,7 @@ export interface WasmKernels {
   ): void;
 }
 
-/** Moves a part of the column matrix of a convolution; see kernels/wasm/im2col.ts. */
+/** Converts between images and a block of a convolution's column matrix; see kernels/wasm/im2col.ts. */
 type ColumnMatrix = (
   x: Address,
   h: Count,

@@ -21,9 +21,9 @@ const run = (args: readonly string[], env: Record<string, string> = {}) => cli(a
 function changedCache(): string {
   const cache = join(folder.path, "secret-place");
   cpSync(cacheFolder("native"), join(cache, "native"), { recursive: true });
-  for (const { name, version, sources } of [WGPU, OPENBLAS] satisfies NativeLibrary[]) {
-    const source = sources[platform];
-    if (source) appendFileSync(join(cache, "native", `${name}-${version}-${platform}`, source.file), "x");
+  for (const { name, version, builds } of [WGPU, OPENBLAS] satisfies NativeLibrary[]) {
+    const build = builds[platform];
+    if (build) appendFileSync(join(cache, "native", `${name}-${version}-${platform}`, build.file), "x");
   }
   return cache;
 }
@@ -65,7 +65,7 @@ test("as JSON: machine, libraries, devices, then what came of each trial; --verb
 
 describe("with libraries that were changed", () => {
   const cache = changedCache();
-  const hasOpenBlas = OPENBLAS.sources[platform] !== undefined;
+  const hasOpenBlas = OPENBLAS.builds[platform] !== undefined;
 
   test("for people: what is wrong and what to do, in 80 columns, without a private path", async () => {
     const env = { ALEXNET_CACHE: cache, NO_COLOR: "1" };
@@ -80,7 +80,7 @@ describe("with libraries that were changed", () => {
     expect(flowing).toContain(`wgpu-native unusable`);
     expect(flowing).toMatch(
       new RegExp(
-        `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the file that was published: the SHA-256 of ` +
+        `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the published file: the SHA-256 of ` +
           `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} What to do: delete it, and it is fetched again`,
       ),
     );
@@ -100,7 +100,7 @@ describe("with libraries that were changed", () => {
       const { code, stderr } = await run(args, env);
       // A system that has a BLAS of its own does not look at the one that was fetched.
       if (name === "openblas" && code === 0) continue;
-      expect(stderr).toMatch(new RegExp(`^error: ${name} .* is not the file that was published: .*\\n$`));
+      expect(stderr).toMatch(new RegExp(`^error: ${name} .* is not the published file: .*\\n$`));
       expect(code).toBe(1);
     }
   });

@@ -217,7 +217,7 @@ describe("runs", () => {
 
   test("--out where no folder can be", async () => {
     writeFileSync(at("file"), "");
-    expectFault(await train("photos", "--out", "file"), 1, /can't make the folder file: there is a file of that name/);
+    expectFault(await train("photos", "--out", "file"), 1, /can't make the folder file: a file of that name exists/);
     expectFault(
       await train("photos", "--out", join("file", "x")),
       1,

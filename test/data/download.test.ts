@@ -101,7 +101,7 @@ test("another file than expected is not kept, and one that broke off is", async 
   expect(readdirSync(root).some((name) => join(root, name).startsWith(other.path))).toBe(false);
   const silent = fetching("/silent", { stallMs: 1500 });
   expect(await complaint(silent.done)).toMatch(
-    /^can't download http:.*\/silent: nothing came for 1.5 s: try again \(the first 0.0 MB are kept\), or download it yourself/,
+    /^can't download http:.*\/silent: no data for 1.5 s: try again \(the first 0.0 MB are kept\), or download it yourself/,
   );
   expect(readFileSync(`${silent.path}.part`).length).toBe(1000);
 });
@@ -110,9 +110,9 @@ test("a server that has no such file, or isn't there: one line", async () => {
   writeFileSync(join(root, "file"), "");
   const unkept = download({ url: "http://127.0.0.1:1/x", path: join(root, "file", "x"), md5: "", progress: () => {} });
   expect(await complaint(unkept)).toEndWith(
-    "there is a file of that name: set ALEXNET_CACHE to a folder that can be written to, or download it yourself and give its path",
+    "a file of that name exists: set ALEXNET_CACHE to a writable folder, or download it yourself and give its path",
   );
-  expect(await complaint(fetching("/none").done)).toMatch(/\/none: the server answers 404: try again, or download/);
+  expect(await complaint(fetching("/none").done)).toMatch(/\/none: the server answered 404: try again, or download/);
   const away = download({ url: "http://127.0.0.1:1/x", path: join(root, "x"), md5: "", progress: () => {} });
   const message = await complaint(away);
   expect(message).toStartWith("can't download http://127.0.0.1:1/x: ");

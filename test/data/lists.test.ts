@@ -102,7 +102,7 @@ describe(".csv", () => {
     );
     expect(await refused("a/1.jpg\n")).toBe(", line 1: 1 cell, too few for a path and a label");
     expect(await refused("a/1.jpg,\n")).toBe(", line 1: no label for a/1.jpg");
-    expect(await refused(Buffer.from([0x61, 0xff]))).toBe(" is no text in UTF-8: save it as such");
+    expect(await refused(Buffer.from([0x61, 0xff]))).toBe(" is not UTF-8 text: save it as UTF-8");
     // Whether an image is there shows when it is read, as with a folder's broken link.
     const { train } = await open("a/none.jpg,x\n");
     await expect(train.read(0)).rejects.toThrow("no such file or folder");

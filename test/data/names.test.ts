@@ -205,7 +205,7 @@ describe("nothing is left out in silence", () => {
       expect(() => reader.read(train.place!(1 + i))).toThrow(`it is a ${kind}`);
     reader.close();
     expect(await complaint(openDataset(join(path, "a", "2.png")))).toEndWith(
-      "2.png is a pipe, which can't be read from one place to another: save it to a file",
+      "2.png is a pipe, and images are read out of order: save it to a file",
     );
   });
 

@@ -84,7 +84,7 @@ test("a second training, while the first is at work, killed, and gone", async ()
       if (event.type !== "epoch") return false;
       second ??= (async () => {
         const message = new RegExp(
-          `shared is in use by process ${child.pid} on .*, since .* UTC: wait for its end, or end it$`,
+          `shared is in use by process ${child.pid} on .*, since .* UTC: wait until it ends, or stop it$`,
         );
         try {
           expectOneLine(await run(["train", "--resume", "shared"]), message);

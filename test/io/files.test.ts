@@ -109,7 +109,7 @@ describe("what is read", () => {
 
   test("is no larger than such a file may be", () => {
     for (const read of [readPlainFile, readFileUpTo]) {
-      expect(() => read(at("read", "file"), 7)).toThrow("it has 8 bytes, more than the 7 allowed here");
+      expect(() => read(at("read", "file"), 7)).toThrow("it has 8 bytes; at most 7 are allowed here");
     }
   });
 
@@ -130,6 +130,6 @@ test("a folder with anything but files and folders, at any depth, is refused", (
   symlinkSync("/etc", at("plain", "a", "b", "link"));
   expect(() => requirePlainFolder(at("plain"))).toThrow(AlexNetError);
   expect(() => requirePlainFolder(at("plain"))).toThrow(
-    /link is a symbolic link: here may be files and folders only, so remove it$/,
+    /link is a symbolic link; only files and folders are allowed here: remove it$/,
   );
 });

@@ -58,7 +58,7 @@ describe.each(Object.keys(USES))("%s refuses a run", (use) => {
   ])("whose %s is a link", async (name) => {
     put(name, name === "samples" ? at("outside") : undefined);
     await expect(USES[use]!()).rejects.toThrow(
-      new RegExp(`${RegExp.escape(name)} is a symbolic link: here may be files and folders only, so remove it`),
+      new RegExp(`${RegExp.escape(name)} is a symbolic link; only files and folders are allowed here: remove it`),
     );
     untouched();
   }); // prettier-ignore
@@ -85,7 +85,7 @@ test("a log and JSON that are too large are not read", () => {
     writeFileSync(at("run", name), large);
   }
   const run = new Run(at("run"));
-  expect(() => run.readConfig()).toThrow(/config.json: it has 68157440 bytes, more than the 67108864/);
+  expect(() => run.readConfig()).toThrow(/config.json: it has 68157440 bytes; at most 67108864/);
   expect(() => run.readLog()).toThrow(/log.jsonl: it has 68157440 bytes/);
   expect([run.readStart(), run.readConfusion()]).toEqual([undefined, undefined]);
 });
@@ -140,6 +140,6 @@ test.skipIf(process.platform === "win32")("a pipe that is named as a set is refu
   const { code, stderr } = await cli(["look", at("p.tar"), "--out", at("look.png")], { cwd: folder.path });
   expect([code, stderr]).toEqual([
     1,
-    expect.stringMatching(/p\.tar is a pipe, which can't be read from one place to another: save it to a file\n$/),
+    expect.stringMatching(/p\.tar is a pipe, and images are read out of order: save it to a file\n$/),
   ]);
 });

@@ -171,6 +171,6 @@ describe("the command", () => {
     writeFileSync(at("photo.png"), figurePng(0, 0));
     const { code, stderr } = await run(["photo.png", "--out", join("photo.png", "x.png")]);
     expect(code).toBe(1);
-    expect(stderr).toMatch(/^error: can't write .*x\.png: there is a file of that name\n$/);
+    expect(stderr).toMatch(/^error: can't write .*x\.png: a file of that name exists\n$/);
   });
 });

@@ -249,7 +249,7 @@ describe("similar images", () => {
       const failure = await ask().catch((error: unknown) => error);
       expect(failure).toBeInstanceOf(AlexNetError);
       expect((failure as Error).message).toMatch(
-        /^can't write .*features.*: part of the path is a file: set ALEXNET_CACHE to a folder that can be written to$/,
+        /^can't write .*features.*: part of the path is a file: set ALEXNET_CACHE to a writable folder$/,
       );
     } finally {
       process.env.ALEXNET_CACHE = cache;

@@ -262,7 +262,7 @@ describe("one training a folder", () => {
         if (tried++ > 0) return;
         await expect(train({ resume: own })).rejects.toThrow(LockedError);
         await expect(train({ resume: own })).rejects.toThrow(
-          /locked is in use by process \d+ on .*, since .* UTC: wait for its end, or end it$/,
+          /locked is in use by process \d+ on .*, since .* UTC: wait until it ends, or stop it$/,
         );
       },
     };

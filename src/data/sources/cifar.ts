@@ -9,7 +9,7 @@ import { ownCacheFolder } from "../../native/cache.ts";
 import type { Dataset } from "../dataset.ts";
 import { leave, type Listing } from "../listing.ts";
 import { download } from "./download.ts";
-import type { Progress, Source } from "./source.ts";
+import type { ImageSource, Progress } from "./source.ts";
 
 /** Names, files at the address, and the MD5 that the page states. */
 const ADDRESS = "https://www.cs.toronto.edu/~kriz/";
@@ -18,13 +18,13 @@ const ARCHIVES: Readonly<Record<string, { readonly file: string; readonly md5: s
   cifar100: { file: "cifar-100-binary.tar.gz", md5: "03b5dce01913d631647c71ecec9e9cb8" },
 };
 
-export const cifar: Source = {
+export const cifar: ImageSource = {
   names: Object.keys(ARCHIVES),
   fetch: (name, progress) => fetchCifar(name, { progress }),
   openListing: openCifar,
 };
 
-export interface FetchOptions {
+interface FetchOptions {
   readonly progress: Progress;
   readonly address?: string;
   readonly archives?: typeof ARCHIVES;

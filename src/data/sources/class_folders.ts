@@ -4,14 +4,14 @@ import { plural } from "../../words.ts";
 import type { Dataset } from "../dataset.ts";
 import { imagesAmong, imagesOf, leave, type Contents, type Listing } from "../listing.ts";
 import { add, group, nothingToTrainOn } from "./classes.ts";
-import { partAmong, partOf, type Part } from "./parts.ts";
-import type { Source } from "./source.ts";
+import type { ImageSource } from "./source.ts";
+import { splitAmong, splitOf, type Split } from "./splits.ts";
 import { classNames } from "./synsets.ts";
 
 export const LAYOUT =
   "expected a folder (or .tar) with one folder of images for each class, or train/ and val/ with such folders";
 
-export const classFolders: Source = { openListing: arrange };
+export const classFolders: ImageSource = { openListing: arrange };
 
 /** @throws DataError when there are no class folders or no images in them */
 async function arrange(listing: Listing): Promise<Contents> {
@@ -23,13 +23,13 @@ async function arrange(listing: Listing): Promise<Contents> {
   let depth = 0;
   while (allBelow(listing, images, depth)) depth++;
   const folders = foldersAt(listing, images, depth);
-  const known = new Map(folders.map((folder) => [folder, partOf(folder)]));
-  const parts = Map.groupBy(images, (i) => known.get(folderAt(listing, i, depth) ?? ""));
-  if (parts.has("train") && (parts.has("val") || parts.has("test"))) return arrangeParts(listing, parts, depth);
-  if (parts.has("val") && parts.has("test") && folders.every((folder) => known.get(folder))) {
+  const known = new Map(folders.map((folder) => [folder, splitOf(folder)]));
+  const splits = Map.groupBy(images, (i) => known.get(folderAt(listing, i, depth) ?? ""));
+  if (splits.has("train") && (splits.has("val") || splits.has("test"))) return arrangeSplits(listing, splits, depth);
+  if (splits.has("val") && splits.has("test") && folders.every((folder) => known.get(folder))) {
     throw nothingToTrainOn(name, folders.join(" and "));
   }
-  remarkParts(listing, folders);
+  remarkSplits(listing, folders);
   return { all: byClass(listing, images, depth, name) };
 }
 
@@ -59,25 +59,26 @@ function allBelow(listing: Listing, files: readonly number[], depth: number): bo
 }
 
 /** Train and val; test is for the end, and stands in for a val that is not there. */
-function arrangeParts(
+function arrangeSplits(
   listing: Listing,
-  parts: ReadonlyMap<Part | undefined, readonly number[]>,
+  splits: ReadonlyMap<Split | undefined, readonly number[]>,
   depth: number,
 ): Contents {
-  const open = (part: Part): Dataset | undefined => {
-    const own = parts.get(part) ?? [];
+  const open = (split: Split): Dataset | undefined => {
+    const own = splits.get(split) ?? [];
     const name = `${listing.name}/${foldersAt(listing, own, depth).join(" + ")}`;
     let at = depth + 1;
     // Some archives have training_set/training_set.
-    while (own.length > 0 && partOf(folderAt(listing, own[0]!, at) ?? "") === part && allBelow(listing, own, at)) at++;
+    while (own.length > 0 && splitOf(folderAt(listing, own[0]!, at) ?? "") === split && allBelow(listing, own, at))
+      at++;
     if (own.some((i) => folderAt(listing, i, at) !== undefined)) return byClass(listing, own, at, name);
-    if (part === "train") throw withoutClasses(name, own.length);
+    if (split === "train") throw withoutClasses(name, own.length);
     leave(listing, "unlabelled part", own);
     return undefined;
   };
-  leave(listing, "no part", parts.get(undefined) ?? []);
+  leave(listing, "no part", splits.get(undefined) ?? []);
   const [train, val] = [open("train")!, open("val")];
-  if (val) leave(listing, "unused part", parts.get("test") ?? []);
+  if (val) leave(listing, "unused part", splits.get("test") ?? []);
   const other = val ?? open("test");
   return other ? { train, val: other } : { all: train };
 }
@@ -103,12 +104,12 @@ function byClass(listing: Listing, images: readonly number[], depth: number, nam
   return imagesOf(listing, { name, classes: classNames(keys), labels, indices });
 }
 
-/** A set with more classes than this is not taken for parts. */
-const MOST_PARTS = 3;
+/** A set with more classes than this is not taken for splits. */
+const MAX_SPLITS = 3;
 
-/** Says that a few classes may be parts whose names are not known, such as train1 and test1. */
-function remarkParts({ name, remarks }: Listing, folders: readonly string[]): void {
-  const alike = folders.filter((folder) => partAmong(folder));
-  if (folders.length > MOST_PARTS || new Set(alike.map(partAmong)).size < 2) return;
+/** Says that a few classes may be splits whose names are not known, such as train1 and test1. */
+function remarkSplits({ name, remarks }: Listing, folders: readonly string[]): void {
+  const alike = folders.filter((folder) => splitAmong(folder));
+  if (folders.length > MAX_SPLITS || new Set(alike.map(splitAmong)).size < 2) return;
   for (const folder of alike) remarks.add("part as class", `${name}/${folder}`);
 }

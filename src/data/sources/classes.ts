@@ -1,7 +1,7 @@
-/** From what files are labelled with to numbered classes, and to parts of a set. */
+/** From what files are labelled with to numbered classes, and to splits of a set. */
 import { DataError } from "../../errors.ts";
 import { imagesOf, leave, type Contents, type Listing } from "../listing.ts";
-import type { Part } from "./parts.ts";
+import type { Split } from "./splits.ts";
 
 /** By the bytes of UTF-8, as other programs sort folders. */
 export function byBytes(a: string, b: string): number {
@@ -17,7 +17,7 @@ export function distinct(names: Iterable<string>, order = byBytes): string[] {
   return [...new Set(spellings.map((name) => name.normalize()))];
 }
 
-export interface Grouped {
+interface Grouped {
   readonly keys: readonly string[];
   readonly labels: Uint32Array;
   readonly indices: Uint32Array;
@@ -60,23 +60,23 @@ export function add(files: Map<string, number[]>, key: string, index: number): v
   else files.set(key, [index]);
 }
 
-export interface Labelled {
+interface Labelled {
   readonly name: string;
   readonly classes: readonly string[];
   /** For each image its class, which file it is, and the part it belongs to. */
   readonly labels: readonly number[];
   readonly indices: readonly number[];
-  readonly parts: readonly (Part | undefined)[];
+  readonly splits: readonly (Split | undefined)[];
 }
 
 /**
- * The parts of a set, when there is one to train on and one to validate with; val is preferred to test.
+ * The splits of a set, when there is one to train on and one to validate with; val is preferred to test.
  * @throws DataError when there are several, and none to train on
  */
-export function inParts(listing: Listing, { name, classes, labels, indices, parts }: Labelled): Contents {
-  const there = new Set(parts);
+export function inSplits(listing: Listing, { name, classes, labels, indices, splits }: Labelled): Contents {
+  const there = new Set(splits);
   const val = there.has("val") ? "val" : "test";
-  const numbersOf = (part: Part) => Array.from(parts.keys()).filter((k) => parts[k] === part);
+  const numbersOf = (split: Split) => Array.from(splits.keys()).filter((k) => splits[k] === split);
   const images = (chosen: readonly number[], said: string) =>
     imagesOf(listing, {
       name: said,
@@ -84,7 +84,7 @@ export function inParts(listing: Listing, { name, classes, labels, indices, part
       labels: Uint32Array.from(chosen, (k) => labels[k]!),
       indices: Uint32Array.from(chosen, (k) => indices[k]!),
     });
-  if (there.size < 2) return { all: images([...parts.keys()], name) };
+  if (there.size < 2) return { all: images([...splits.keys()], name) };
   if (!there.has("train")) throw nothingToTrainOn(name, "val and test");
   if (val === "val") {
     const unused = numbersOf("test").map((k) => indices[k]!);
@@ -93,6 +93,6 @@ export function inParts(listing: Listing, { name, classes, labels, indices, part
   return { train: images(numbersOf("train"), `${name} (train)`), val: images(numbersOf(val), `${name} (${val})`) };
 }
 
-export function nothingToTrainOn(name: string, parts: string): DataError {
-  return new DataError(`${name} has the parts ${parts}, and none to train on: keep one of them, or add train`);
+export function nothingToTrainOn(name: string, splits: string): DataError {
+  return new DataError(`${name} has the splits ${splits}, and none to train on: keep one of them, or add train`);
 }

@@ -4,14 +4,14 @@ import { DataError } from "../../errors.ts";
 /** In characters; what is longer is no list of images. */
 export const MAX_ROW_LENGTH = 64 * 1024;
 
-export interface Row {
+interface CsvRow {
   /** Where it begins, from 1. */
   readonly line: number;
   readonly cells: readonly string[];
 }
 
 /** The rows that are not empty. @param name the file's, for messages @throws DataError with the line */
-export function* csvRows(text: string, name: string): Generator<Row> {
+export function* csvRows(text: string, name: string): Generator<CsvRow> {
   let [at, line] = [0, 1];
   while (at < text.length) {
     const [start, first] = [at, line];

@@ -12,7 +12,7 @@ import { SYNSET } from "./synsets.ts";
 
 const MAX_META_BYTES = 64 * 2 ** 20;
 
-export interface Devkit {
+interface Devkit {
   /** The synsets that have images: those without others below them. */
   readonly wnids: readonly string[];
   readonly words: ReadonlyMap<string, string>;

@@ -12,7 +12,7 @@ const STALL_MS = 20_000;
 const PROGRESS_MS = 2_000;
 const MB = 1e6;
 
-export interface Download {
+interface Download {
   readonly url: string;
   /** Where it is to lie. What has come of it so far lies beside it, with .part behind the name. */
   readonly path: string;

@@ -10,8 +10,8 @@ import { imagesOf, joined, leave, type Contents, type Listing } from "../listing
 import { formatByName } from "../names.ts";
 import { add, inOrder } from "./classes.ts";
 import { findDevkit, wanted, type Year } from "./devkit.ts";
-import { partOf } from "./parts.ts";
-import type { Progress, Source } from "./source.ts";
+import type { ImageSource, Progress } from "./source.ts";
+import { splitOf } from "./splits.ts";
 import { classNames, SYNSET } from "./synsets.ts";
 
 const TRAIN_ARCHIVE = /(?:^|\/)ILSVRC(?:2012|2010)_(?:img|images)_train\.tar$/;
@@ -20,7 +20,7 @@ const SYNSET_ARCHIVE = /(?:^|\/)(n\d{8})\.tar$/;
 const SYNSET_IMAGE = /(?:^|\/)(n\d{8})\/[^/]+$/;
 const VAL_IMAGE = /(?:^|\/)ILSVRC(2012|2010)_val_(\d{8})\.jpe?g$/i;
 
-export const ilsvrc: Source = {
+export const ilsvrc: ImageSource = {
   async openListing(listing, progress) {
     const { paths } = listing;
     const trainArchive = paths.findIndex((path) => TRAIN_ARCHIVE.test(path));
@@ -63,9 +63,9 @@ export function synsetFolders(listing: Listing, below = false): SynsetFiles {
   const folders = Map.groupBy(listing.paths.keys(), (i) => dirname(listing.paths[i]!));
   const files = new Map<string, number[]>();
   for (const [folder, own] of folders) {
-    const parts = folder.split("/").map(partOf);
+    const splits = folder.split("/").map(splitOf);
     const wnid = basename(folder);
-    const fits = below ? parts.includes("val") : !parts.includes("val") && !parts.includes("test");
+    const fits = below ? splits.includes("val") : !splits.includes("val") && !splits.includes("test");
     if (SYNSET.test(wnid) && fits) for (const i of own) if (formatByName(listing.paths[i]!)) add(files, wnid, i);
   }
   return { listing, files };

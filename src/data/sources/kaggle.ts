@@ -8,7 +8,7 @@ import type { Listing } from "../listing.ts";
 import { add } from "./classes.ts";
 import { csvRows } from "./csv.ts";
 import { arrangeSynsets, synsetFolders, type SynsetFiles } from "./ilsvrc.ts";
-import type { Source } from "./source.ts";
+import type { ImageSource } from "./source.ts";
 import { parseSynsets } from "./synsets.ts";
 
 const SOLUTION = "LOC_val_solution.csv";
@@ -16,7 +16,7 @@ const MAPPING = "LOC_synset_mapping.txt";
 const VAL_IMAGE = /(?:^|\/)val\/(ILSVRC2012_val_\d{8})\.jpe?g$/i;
 const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
-export const kaggle: Source = {
+export const kaggle: ImageSource = {
   async openListing(listing) {
     if (!listing.paths.some((path) => VAL_IMAGE.test(path))) return undefined;
     const solution = await textOf(listing, SOLUTION);

@@ -8,10 +8,10 @@ import { excerpt, openFile, readText } from "../../io/bytes.ts";
 import { plural } from "../../words.ts";
 import { asStored, filesBelow } from "../folder.ts";
 import { formatByName } from "../names.ts";
-import { byBytes, distinct, inParts } from "./classes.ts";
+import { byBytes, distinct, inSplits } from "./classes.ts";
 import { csvRows, MAX_ROW_LENGTH } from "./csv.ts";
-import { partOf, type Part } from "./parts.ts";
-import type { Source } from "./source.ts";
+import type { ImageSource } from "./source.ts";
+import { splitOf, type Split } from "./splits.ts";
 import { classNames } from "./synsets.ts";
 
 /** A list of ImageNet's 1.3 million images has about 70 MB. */
@@ -32,13 +32,13 @@ interface Item {
   readonly split: string | undefined;
 }
 
-export const list: Source = {
+export const list: ImageSource = {
   async openFile(path, remarks) {
     const read = /\.csv$/i.test(path) ? csvItems : /\.(jsonl|ndjson)$/i.test(path) ? jsonItems : undefined;
     if (!read) return undefined;
     const file = await openFile(path);
     const text = await readText(file, MAX_LIST_BYTES).finally(() => file.close());
-    const [paths, keys, parts]: [string[], string[], (Part | undefined)[]] = [[], [], []];
+    const [paths, keys, splits]: [string[], string[], (Split | undefined)[]] = [[], [], []];
     let first: Item | undefined;
     for (const item of read(text, path)) {
       const { line, path: own, label, split } = item;
@@ -50,21 +50,21 @@ export const list: Source = {
       paths.push(relative(own, `${path}, line ${line}`));
       if (label === "") throw new DataError(`${path}, line ${line}: no label for ${excerpt(own)}`);
       keys.push(oneLine(label));
-      const part = split === undefined ? undefined : partOf(split);
-      if (split !== undefined && part === undefined)
+      const known = split === undefined ? undefined : splitOf(split);
+      if (split !== undefined && known === undefined)
         throw new DataError(`${path}, line ${line}: the split is "${excerpt(split)}": expected train, val or test`);
-      parts.push(part);
+      splits.push(known);
     }
     if (paths.length === 0) throw new DataError(`${path} lists no images: expected a line with path,label for each`);
     const sorted = distinct(keys, sorter(keys));
     const numbers = new Map(sorted.map((key, label) => [key, label]));
     const folder = dirname(path);
-    return inParts(filesBelow(folder, await asStored(folder, paths), remarks), {
+    return inSplits(filesBelow(folder, await asStored(folder, paths), remarks), {
       name: path,
       classes: classNames(sorted),
       labels: keys.map((key) => numbers.get(key.normalize())!),
       indices: Array.from(paths.keys()),
-      parts,
+      splits,
     });
   },
 };

@@ -7,7 +7,7 @@ import { DataError } from "../../errors.ts";
 import { latin1, viewOf } from "../../io/bytes.ts";
 
 /** Structs are lists of fields by name; what is neither text, numbers nor structs of those is left out. */
-export type Value = string | readonly number[] | readonly Struct[];
+type Value = string | readonly number[] | readonly Struct[];
 export type Struct = ReadonlyMap<string, string | readonly number[]>;
 
 const HEADER_BYTES = 128;

@@ -1,23 +1,23 @@
 /** What `bun run pack` wrote. */
 import { DataError } from "../../errors.ts";
-import { readText, readWhole, type Bytes, type Place } from "../../io/bytes.ts";
+import { readText, readWhole, type Bytes, type FileRange } from "../../io/bytes.ts";
 import { fromNpy } from "../../io/npy.ts";
 import type { Dataset, Encoded, Pixels, Statistics } from "../dataset.ts";
 import { holderOf, type Listing } from "../listing.ts";
-import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, toHex, type Pack, type Part } from "../pack.ts";
+import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, toHex, type Pack, type PackSplit } from "../pack.ts";
 import { verify } from "../reading.ts";
 import { readShardIndex, type ShardIndex } from "../shard.ts";
-import type { Source } from "./source.ts";
+import type { ImageSource } from "./source.ts";
 
-export const packed: Source = {
+export const packed: ImageSource = {
   async openListing(listing) {
     const at = listing.paths.indexOf(PACK_FILE);
     if (at < 0) return undefined;
     const text = await withFile(listing, at, (file) => readText(file, MAX_PACK_FILE_BYTES));
     const pack = parsePack(text, `${listing.name}/${PACK_FILE}`);
     const statistics = await readStatistics(listing, pack);
-    const train = { ...(await openPart(listing, pack, "train")), statistics };
-    return pack.parts.val === null ? { all: train } : { train, val: await openPart(listing, pack, "val") };
+    const train = { ...(await openSplit(listing, pack, "train")), statistics };
+    return pack.parts.val === null ? { all: train } : { train, val: await openSplit(listing, pack, "val") };
   },
 };
 
@@ -40,7 +40,7 @@ interface Opened {
   readonly first: number;
 }
 
-async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Dataset> {
+async function openSplit(listing: Listing, pack: Pack, name: PackSplit): Promise<Dataset> {
   const { side, classes, encoding } = pack;
   const { shards } = pack.parts[name]!;
   const opened: Opened[] = [];
@@ -66,7 +66,7 @@ async function openPart(listing: Listing, pack: Pack, name: Part): Promise<Datas
     const shard = opened[holderOf(firsts, i)]!;
     return { ...shard, k: i - shard.first };
   };
-  const place = (i: number): Place => {
+  const place = (i: number): FileRange => {
     const { at, index, k } = locate(i);
     const { path, offset } = listing.place!(at);
     return {

@@ -6,7 +6,7 @@ import { kindOfOther, type Listing } from "../listing.ts";
 import { formatByName, IMAGE_ENDINGS } from "../names.ts";
 import type { RemarkKind } from "../remarks.ts";
 
-export interface Sample {
+interface Sample {
   readonly image: number;
   readonly cls?: number;
   readonly json?: number;

@@ -6,7 +6,7 @@ import type { Remarks } from "../remarks.ts";
 export type Progress = (line: string) => void;
 
 /** Each way in returns undefined for what is not of its kind, and throws a DataError for what is, but is damaged. */
-export interface Source {
+export interface ImageSource {
   /** Sets that go by a name, because they have an address. */
   readonly names?: readonly string[];
   /** Sees to it that one of them is there; its path. */

@@ -1,23 +1,23 @@
 /**
  * WebDataset: .tar shards in which an image KEY.jpg has its class in KEY.cls (a number) or KEY.json. One shard, or a
- * folder of them; which part a shard belongs to, its folder or its name says (train-0000.tar, val/0000.tar).
+ * folder of them; which split a shard belongs to, its folder or its name says (train-0000.tar, val/0000.tar).
  * https://github.com/webdataset/webdataset
  */
 import { DataError } from "../../errors.ts";
 import { descend, descendAll } from "../archive.ts";
 import { joined, leave, nameIn, type Contents, type Listing } from "../listing.ts";
 import { formatByName } from "../names.ts";
-import { byBytes, inParts } from "./classes.ts";
-import { partAmong, type Part } from "./parts.ts";
+import { byBytes, inSplits } from "./classes.ts";
 import { samplesOf } from "./samples.ts";
 import { namesBeside, numberLabels, parseLabel, type Label } from "./shard_labels.ts";
-import type { Source } from "./source.ts";
+import type { ImageSource } from "./source.ts";
+import { splitAmong, type Split } from "./splits.ts";
 
 const MAX_LABEL_BYTES = 64 * 1024;
 /** Labels that are read at once: each is a short read, most of which is waiting. */
 const AT_ONCE = 64;
 
-export const webdataset: Source = {
+export const webdataset: ImageSource = {
   async openListing(listing, progress) {
     const { paths } = listing;
     if (await isShard(listing)) return arrangeShards(listing, listing, () => undefined);
@@ -28,7 +28,7 @@ export const webdataset: Source = {
     if (!(await isShard(first))) return undefined;
     const all = [first, ...(await descendAll(listing, shards.slice(1), progress))];
     const named = all.map((files, k) => [paths[shards[k]!]!, files] as const);
-    return arrangeShards(listing, joined(listing, named), partOfShard);
+    return arrangeShards(listing, joined(listing, named), splitOfShard);
   },
 };
 
@@ -43,7 +43,7 @@ async function isShard(listing: Listing): Promise<boolean> {
 async function arrangeShards(
   outer: Listing,
   files: Listing,
-  part: (path: string) => Part | undefined,
+  split: (path: string) => Split | undefined,
 ): Promise<Contents> {
   const twice = files.remarks.get("replaced member");
   if (twice)
@@ -73,19 +73,19 @@ async function arrangeShards(
   }
   const where = (k: number) => nameIn(files, (samples[k]!.cls ?? samples[k]!.json)!);
   const numbered = numberLabels(labels, names, where);
-  const parts = samples.map(({ image }) => part(files.paths[image]!));
-  const lost = parts.indexOf(undefined);
-  if (lost >= 0 && parts.some((own) => own !== undefined)) {
+  const splits = samples.map(({ image }) => split(files.paths[image]!));
+  const lost = splits.indexOf(undefined);
+  if (lost >= 0 && splits.some((own) => own !== undefined)) {
     const path = nameIn(files, samples[lost]!.image);
-    throw new DataError(`${path} is in no part, and others are: name its shard train-… or val-…, or move it there`);
+    throw new DataError(`${path} is in no split, and others are: name its shard train-… or val-…, or move it there`);
   }
   const indices = samples.map(({ image }) => image);
-  return inParts(files, { name: outer.name, ...numbered, indices, parts });
+  return inSplits(files, { name: outer.name, ...numbered, indices, splits });
 }
 
-/** From the shard's folders or name: the first word of those that parts are called. */
-function partOfShard(path: string): Part | undefined {
-  return partAmong(path.slice(0, path.indexOf(".tar")));
+/** From the shard's folders or name: the first word of those that splits are called. */
+function splitOfShard(path: string): Split | undefined {
+  return splitAmong(path.slice(0, path.indexOf(".tar")));
 }
 
 async function requireLabel(files: Listing, i: number): Promise<Label> {

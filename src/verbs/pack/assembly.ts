@@ -12,9 +12,9 @@ import {
   REPORT_FILE,
   toHex,
   type Pack,
-  type PackedPart,
+  type PackedSplit,
   type PackedShard,
-  type Part,
+  type PackSplit,
 } from "../../data/pack.ts";
 import { partialPath, readPartial, type Problem } from "../../data/partial.ts";
 import { readShardIndex, type ShardIndex, type Encoding } from "../../data/shard.ts";
@@ -44,7 +44,7 @@ export interface Settings {
 
 /** A shard that is to be there in the end: images `from` to `to` − 1 of a part. */
 export interface Planned {
-  readonly part: Part;
+  readonly part: PackSplit;
   readonly file: string;
   readonly path: string;
   readonly from: number;
@@ -110,7 +110,7 @@ class PartCounts {
     for (const label of labels) this.#classCounts[label]!++;
   }
 
-  part(): PackedPart {
+  part(): PackedSplit {
     const images = this.#shards.reduce((sum, shard) => sum + shard.images, 0);
     return { images, classCounts: this.#classCounts, shards: this.#shards };
   }

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { alone, decodingMemory } from "../../data/decoding.ts";
-import { FORMAT, PACK_FILE, PARTS, type Part } from "../../data/pack.ts";
+import { FORMAT, PACK_FILE, PACK_SPLITS, type PackSplit } from "../../data/pack.ts";
 import type { PackJob } from "../../data/pack_worker.ts";
 import { partialPath, type Problem } from "../../data/partial.ts";
 import type { Remark } from "../../data/remarks.ts";
@@ -86,7 +86,7 @@ interface Plan {
   readonly encoding: Encoding;
   readonly quality: number | null;
   readonly shard: number;
-  readonly images: Readonly<Record<Part, number>>;
+  readonly images: Readonly<Record<PackSplit, number>>;
   /** XXH3 of the names and classes of all images. */
   readonly content: string;
 }
@@ -155,7 +155,7 @@ async function packParts(
   signal: AbortSignal | undefined,
   ranks: Ranks,
 ): Promise<Packed> {
-  const shards = PARTS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
+  const shards = PACK_SPLITS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
   const begun = await ranks.share(async () => {
     await claim(out, plan);
     return {
@@ -213,7 +213,7 @@ function isThere({ path }: Planned): boolean {
   return existsSync(path) && existsSync(partialPath(path));
 }
 
-function planShards(part: Part, images: number, size: number, out: string): Planned[] {
+function planShards(part: PackSplit, images: number, size: number, out: string): Planned[] {
   return Array.from({ length: Math.ceil(images / size) }, (_, k) => {
     const file = `${part}-${String(k).padStart(5, "0")}.shard`;
     return { part, file, path: join(out, file), from: k * size, to: Math.min(images, (k + 1) * size) };
@@ -222,7 +222,7 @@ function planShards(part: Part, images: number, size: number, out: string): Plan
 
 function planOf(parts: Parts, { side, shorter, encoding, quality, shard }: Settings): Plan {
   let content = 0n;
-  for (const part of PARTS) {
+  for (const part of PACK_SPLITS) {
     const set = parts[part];
     for (let i = 0; set && i < set.length; i++) {
       content = Bun.hash.xxHash3(`${basename(set, i)}\0${set.classes[set.label(i)]}`, content);

@@ -13,7 +13,7 @@ import { Reader } from "../../data/reading.ts";
 import { Remarks, type Remark } from "../../data/remarks.ts";
 import { classNames } from "../../data/sources/synsets.ts";
 import { DataError, UsageError } from "../../errors.ts";
-import type { Place } from "../../io/bytes.ts";
+import type { FileRange } from "../../io/bytes.ts";
 import { reason, specialKind, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import type { Raster } from "../../pictures/raster.ts";
 import { drawable } from "./thumbnails.ts";
@@ -22,7 +22,7 @@ export interface NamedImage {
   /** As it was named: a path, or "-" for standard input. */
   readonly name: string;
   /** Or why there is none, as in a folder without images. */
-  readonly image: Place | Encoded | DataError;
+  readonly image: FileRange | Encoded | DataError;
 }
 
 /** This many images go through a network at once. */
@@ -128,7 +128,7 @@ async function decodeAll(
   return results;
 }
 
-async function decodeAlone(image: Place | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
+async function decodeAlone(image: FileRange | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
   const reader = new Reader();
   try {
     await decodeRecord("kind" in image ? image : reader.read(image), side, record);

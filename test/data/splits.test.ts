@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { inWords } from "../../src/data/remarks.ts";
-import { partAmong, partOf } from "../../src/data/sources/parts.ts";
+import { splitAmong, splitOf } from "../../src/data/sources/splits.ts";
 import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
 import { complaint, left, list, maker } from "./sets.ts";
 
@@ -36,12 +36,12 @@ test("spellings", () => {
   const train = ["train", "Training", "TRAIN", "training_set", "train-data", "Train Images", "trainset", "trn"];
   const val = ["val", "Valid", "validation", "dev", "eval", "ValidationSet", "val_images", "dev-set", "evaluation"];
   const tests = ["test", "Testing", "test_set", "TEST", "testdata", "test_imgs", "tst"];
-  expect(train.map(partOf)).toEqual(train.map(() => "train"));
-  expect(val.map(partOf)).toEqual(val.map(() => "val"));
-  expect(tests.map(partOf)).toEqual(tests.map(() => "test"));
+  expect(train.map(splitOf)).toEqual(train.map(() => "train"));
+  expect(val.map(splitOf)).toEqual(val.map(() => "val"));
+  expect(tests.map(splitOf)).toEqual(tests.map(() => "test"));
   const none = ["", "set", "data", "images", "trains", "train1", "before", "after", "constructor", "bullet train"];
-  expect(none.map(partOf)).toEqual(none.map(() => undefined));
-  expect(["train1", "x/test_v2", "set-0000", "imagenet_train-01"].map(partAmong)).toEqual([
+  expect(none.map(splitOf)).toEqual(none.map(() => undefined));
+  expect(["train1", "x/test_v2", "set-0000", "imagenet_train-01"].map(splitAmong)).toEqual([
     "train",
     "test",
     undefined,
