@@ -124,23 +124,30 @@ describe("commands", () => {
   );
 });
 
-describe("examples of the library", () => {
-  /** Runs the only example of a page. @returns what it prints */
-  function run(file: string): string {
-    const [code, ...others] = [...pages.get(file)!.matchAll(/```ts\n([^]*?)```/g)].map((match) => match[1]!);
+describe("examples", () => {
+  /** Runs the only example of a page in a language. @returns what it prints */
+  function run(file: string, language = "ts", command: readonly string[] = []): string {
+    const blocks = [...pages.get(file)!.matchAll(/^```(\w+)\n([^]*?)^```$/gm)];
+    const [code, ...others] = blocks.filter((block) => block[1] === language).map((block) => block[2]!);
     expect([code === undefined, others]).toEqual([false, []]);
     const folder = mkdtempSync(join(tmpdir(), "readme-"));
     try {
-      const example = join(folder, "example.ts");
+      const example = join(folder, `example.${language}`);
       const library = Bun.pathToFileURL(join(ROOT, "src/index.ts")).href;
       writeFileSync(example, code!.replace("./src/index.ts", library));
-      const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, example], { cwd: folder });
+      const { exitCode, stdout, stderr } = Bun.spawnSync([process.execPath, ...command, example], { cwd: folder });
       expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
       return stdout.toString();
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+
+  test.each(["ts", "json"])("docs/networks.md: a network in a .%s file", (language) => {
+    const layers = run("docs/networks.md", language, [join(ROOT, "src/main.ts"), "models"]);
+    expect(layers).toMatch(/^conv1 +conv .*16×28×28/m);
+    expect(layers).toMatch(/^fc +fc +2 units/m);
+  });
 
   test("README.md: a training, and what its network says of images", () => {
     const [accuracy, ...answers] = run("README.md").trimEnd().split("\n");
