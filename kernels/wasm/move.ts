@@ -47,7 +47,13 @@ export function addFloats(to: usize, from: usize, count: i32): void {
   for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 
-/** Copies any bytes. */
-export function copyBytes(to: usize, from: usize, count: usize): void {
-  memory.copy(to, from, count);
+/** Copies `count` bytes from number `start` on. */
+export function copy(start: usize, count: usize, from: usize, to: usize): void {
+  memory.copy(to + start, from + start, count);
+}
+
+/** y += x, on `count` floats from number `start` on. */
+export function add(start: i32, count: i32, x: usize, y: usize): void {
+  const offset = (<usize>start) << 2;
+  addFloats(y + offset, x + offset, count);
 }
