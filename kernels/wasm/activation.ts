@@ -1,11 +1,13 @@
-// ReLU and tanh, element by element, on `count` floats:
+// ReLU and tanh, element by element, on `count` floats from number `start` on:
 //
 //   reluForward:  y = max(0, x)        reluBackward: dx = 0 where y ≤ 0, else dy
 //   tanhForward:  y = tanh(x)          tanhBackward: dx = dy · (1 − y²)
 //
 // NaN stays NaN: WebAssembly's max and min give NaN where one side is, and no comparison with NaN holds.
 
-export function reluForward(x: usize, y: usize, count: i32): void {
+export function reluForward(start: i32, count: i32, x: usize, y: usize): void {
+  x += (<usize>start) << 2;
+  y += (<usize>start) << 2;
   const end = y + ((<usize>count) << 2);
   const vectors = y + (((<usize>count) >> 2) << 4);
   const zero = f32x4.splat(0);
@@ -13,7 +15,10 @@ export function reluForward(x: usize, y: usize, count: i32): void {
   for (; y < end; y += 4, x += 4) store<f32>(y, max<f32>(0, load<f32>(x)));
 }
 
-export function reluBackward(y: usize, dy: usize, dx: usize, count: i32): void {
+export function reluBackward(start: i32, count: i32, y: usize, dy: usize, dx: usize): void {
+  dx += (<usize>start) << 2;
+  y += (<usize>start) << 2;
+  dy += (<usize>start) << 2;
   const end = dx + ((<usize>count) << 2);
   const vectors = dx + (((<usize>count) >> 2) << 4);
   const zero = f32x4.splat(0);
@@ -23,14 +28,19 @@ export function reluBackward(y: usize, dy: usize, dx: usize, count: i32): void {
   for (; dx < end; dx += 4, dy += 4, y += 4) store<f32>(dx, load<f32>(y) <= 0 ? 0 : load<f32>(dy));
 }
 
-export function tanhForward(x: usize, y: usize, count: i32): void {
+export function tanhForward(start: i32, count: i32, x: usize, y: usize): void {
+  x += (<usize>start) << 2;
+  y += (<usize>start) << 2;
   const end = y + ((<usize>count) << 2);
   const vectors = y + (((<usize>count) >> 2) << 4);
   for (; y < vectors; y += 16, x += 16) v128.store(y, tanh4(v128.load(x)));
   for (; y < end; y += 4, x += 4) store<f32>(y, f32x4.extract_lane(tanh4(f32x4.splat(load<f32>(x))), 0));
 }
 
-export function tanhBackward(y: usize, dy: usize, dx: usize, count: i32): void {
+export function tanhBackward(start: i32, count: i32, y: usize, dy: usize, dx: usize): void {
+  dx += (<usize>start) << 2;
+  y += (<usize>start) << 2;
+  dy += (<usize>start) << 2;
   const end = dx + ((<usize>count) << 2);
   const vectors = dx + (((<usize>count) >> 2) << 4);
   const one = f32x4.splat(1);

@@ -10,7 +10,7 @@
 //
 // views[n] = [top, left, mirror, scale, shift × 3, extended, height, width, matrix × 9, erased box × 4, partner, share,
 // cut box × 4, unused × 3], a box as top, left, bottom, right. pixels: N × side × side × 3 bytes, mean: side × side × 3,
-// x: 3 × crop × crop × N. A call computes row i of x. Images are taken 16 at a time: what they write lies in the same
+// x: 3 × crop × crop × N. A call computes row `item` of x. Images are taken 16 at a time: what they write lies in the same
 // cache lines.
 
 /** Where the numbers of a view are, in bytes. */
@@ -27,28 +27,28 @@ const PARTNER: usize = 92;
 const SHARE: usize = 96;
 const CUT: usize = 100;
 
-export function augmentRow(
+export function augment(
+  item: i32,
   pixels: usize,
   views: usize,
   mean: usize,
   x: usize,
-  i: i32,
   images: i32,
   side: i32,
   crop: i32,
 ): void {
   const plane = (<usize>crop * crop * images) << 2;
   const pixel = (<usize>images) << 2;
-  const row = x + ((<usize>i * crop * images) << 2);
+  const row = x + ((<usize>item * crop * images) << 2);
   for (let first = 0; first < images; first += 16) {
     const end = min(first + 16, images);
     for (let n = first; n < end; n++) {
       const view = views + ((<usize>n) << 7);
       const to = row + ((<usize>n) << 2);
       if (load<f32>(view, EXTENDED) == 0) {
-        usualRow(pixels + <usize>n * side * side * 3, view, mean, to, i, side, crop, pixel, plane);
+        usualRow(pixels + <usize>n * side * side * 3, view, mean, to, item, side, crop, pixel, plane);
       } else {
-        extendedRow(pixels, views, mean, to, i, n, side, crop, pixel, plane);
+        extendedRow(pixels, views, mean, to, item, n, side, crop, pixel, plane);
       }
     }
   }

@@ -1,17 +1,37 @@
 // Dropout in its inverted form (paper §4.2): y[i] = x[i] · scale where the first word of Threefry-2x32(key, (i, 0)) is
-// below `threshold`, else 0; NaN, which is unlike itself, stays NaN. x and y point at element `first`. The generator is
-// that of src/random.ts: 20 rounds of add, rotate and xor, here for four elements at once.
+// below `threshold`, else 0; NaN, which is unlike itself, stays NaN. The generator is that of src/random.ts: 20 rounds of
+// add, rotate and xor, here for four elements at once.
 
+/** `count` elements from number `start` on. Images are `first` and following of a batch of `whole`; i counts in that. */
 export function dropout(
+  start: u32,
+  count: u32,
   x: usize,
   y: usize,
+  size: u32,
+  images: u32,
   first: u32,
-  count: i32,
+  whole: u32,
   key0: u32,
   key1: u32,
   threshold: u32,
   scale: f32,
 ): void {
+  x += (<usize>start) << 2;
+  y += (<usize>start) << 2;
+  // A run of elements whose indices follow each other: all of them, unless the images are a part of a batch.
+  const isWhole = first == 0 && whole == images;
+  for (let done: u32 = 0, run: u32 = 0; done < count; done += run) {
+    const i = start + done;
+    const image = i % images;
+    run = isWhole ? count : min(count - done, images - image);
+    const offset = (<usize>done) << 2;
+    dropRun(x + offset, y + offset, (i / images) * whole + first + image, run, key0, key1, threshold, scale);
+  }
+}
+
+/** x and y point at element `first`. */
+function dropRun(x: usize, y: usize, first: u32, count: u32, key0: u32, key1: u32, threshold: u32, scale: f32): void {
   const end = y + ((<usize>count) << 2);
   const vectors = y + (((<usize>count) >> 2) << 4);
   const scales = f32x4.splat(scale);

@@ -1,13 +1,13 @@
 // What the CPU backend calls. Kernels work on pointers into the shared memory: addresses are in bytes, counts in elements.
 // Loops go over 16-byte vectors with the rest one by one, since a batch may have any size.
 
-export { augmentRow } from "./augment";
+export { augment } from "./augment";
 export { dropout } from "./dropout";
 export { gemm } from "./gemm";
 export { col2im, im2col } from "./im2col";
 export { lrnBackward, lrnForward } from "./lrn";
 export { mapNormBackward, mapNormForward } from "./map_norm";
-export { addFloats, clearFloats, copyBytes, fillFloats } from "./move";
+export { accumulate, addBackward, addFloats, addForward, clearFloats, copy, fillFloats } from "./move";
 export { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "./pool";
 export { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation";
 export { addRecord } from "./record_sums";

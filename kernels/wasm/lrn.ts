@@ -3,23 +3,27 @@
 //   s_i = k + alpha · Σ_j x_j²,  y_i = x_i · s_i^−beta
 //   dx_i = dy_i · s_i^−beta − 2 · alpha · beta · x_i · Σ_j t_j,  t_j = dy_j · x_j · s_j^−(beta+1)
 //
-// All buffers: maps × plane. A call computes all maps of `count` positions of the plane; the pointers stand at the first.
+// All buffers: maps × plane. A call computes all maps of `count` positions of the plane from `start` on.
 
 import { inversePower, inversePower4 } from "./power";
 
 export function lrnForward(
+  start: i32,
+  count: i32,
   x: usize,
   y: usize,
   s: usize,
   maps: i32,
   plane: i32,
-  count: i32,
   groupMaps: i32,
   reach: i32,
   k: f32,
   alpha: f32,
   beta: f32,
 ): void {
+  x += (<usize>start) << 2;
+  y += (<usize>start) << 2;
+  s += (<usize>start) << 2;
   const map = (<usize>plane) << 2;
   const vectors = ((<usize>count) >> 2) << 4;
   const bytes = (<usize>count) << 2;
@@ -51,19 +55,25 @@ export function lrnForward(
 
 /** t: workspace of maps × count floats. */
 export function lrnBackward(
+  start: i32,
+  count: i32,
   x: usize,
   s: usize,
   dy: usize,
   dx: usize,
-  t: usize,
   maps: i32,
   plane: i32,
-  count: i32,
   groupMaps: i32,
   reach: i32,
+  k: f32,
   alpha: f32,
   beta: f32,
+  t: usize,
 ): void {
+  x += (<usize>start) << 2;
+  s += (<usize>start) << 2;
+  dy += (<usize>start) << 2;
+  dx += (<usize>start) << 2;
   const map = (<usize>plane) << 2;
   const vectors = ((<usize>count) >> 2) << 4;
   const bytes = (<usize>count) << 2;

@@ -3,26 +3,31 @@
 //   s = k + alpha · Σ x²,  y = x · s^−beta
 //   dx = dy · s^−beta − 2 · alpha · beta · x · Σ t,  t = dy · x · s^−(beta+1)
 //
-// All buffers: H × W × N, one map. The window's sum is a sum of column sums.
+// All buffers: C × H × W × N. A call computes map `item`. The window's sum is a sum of column sums.
 
 import { inversePower, inversePower4 } from "./power";
 import { normTerms } from "./lrn";
 
 /** column: workspace of W × N floats. */
 export function mapNormForward(
+  item: i32,
   x: usize,
   y: usize,
   s: usize,
-  column: usize,
+  images: i32,
+  c: i32,
   h: i32,
   w: i32,
-  images: i32,
   reach: i32,
   k: f32,
   alpha: f32,
   beta: f32,
+  column: usize,
 ): void {
   const row = (<usize>w * images) << 2;
+  x += row * h * item;
+  y += row * h * item;
+  s += row * h * item;
   const vectors = (row >> 4) << 4;
   for (let i = 0; i < h; i++) {
     const first = x + row * max(0, i - reach);
@@ -58,19 +63,26 @@ export function mapNormForward(
 
 /** t: workspace of (H + 2) × W × N floats. */
 export function mapNormBackward(
+  item: i32,
   x: usize,
   s: usize,
   dy: usize,
   dx: usize,
-  t: usize,
+  images: i32,
+  c: i32,
   h: i32,
   w: i32,
-  images: i32,
   reach: i32,
+  k: f32,
   alpha: f32,
   beta: f32,
+  t: usize,
 ): void {
   const row = (<usize>w * images) << 2;
+  x += row * h * item;
+  s += row * h * item;
+  dy += row * h * item;
+  dx += row * h * item;
   const vectors = (row >> 4) << 4;
   const column = t + row * h;
   const total = column + row;

@@ -47,7 +47,27 @@ export function addFloats(to: usize, from: usize, count: i32): void {
   for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 
-/** Copies any bytes. */
-export function copyBytes(to: usize, from: usize, count: usize): void {
-  memory.copy(to, from, count);
+/** Copies `count` bytes from number `start` on. */
+export function copy(start: usize, count: usize, from: usize, to: usize): void {
+  memory.copy(to + start, from + start, count);
+}
+
+/** y += x, on `count` floats from number `start` on. */
+export function accumulate(start: i32, count: i32, x: usize, y: usize): void {
+  const offset = (<usize>start) << 2;
+  addFloats(y + offset, x + offset, count);
+}
+
+/** y = a + b, likewise. */
+export function addForward(start: i32, count: i32, a: usize, b: usize, y: usize): void {
+  const offset = (<usize>start) << 2;
+  copyFloats(y + offset, a + offset, count);
+  // Still in the cache.
+  addFloats(y + offset, b + offset, count);
+}
+
+/** dx = dy, likewise. */
+export function addBackward(start: i32, count: i32, dy: usize, dx: usize): void {
+  const offset = (<usize>start) << 2;
+  copyFloats(dx + offset, dy + offset, count);
 }

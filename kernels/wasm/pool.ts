@@ -1,25 +1,32 @@
-// Pooling (paper §3.4) of one map: x is H × W × N, y is OH × OW × N. Window (p, q) holds the pixels of rows
+// Pooling (paper §3.4): x is C × H × W × N, y is C × OH × OW × N. Window (p, q) holds the pixels of rows
 // p · stride … p · stride + window − 1 and the same columns, as far as they lie in the image.
 //
 //   max:     y = the first largest pixel in row-major order, or the last that is NaN; argmax = its row · W + column
 //   average: y = Σ x / number of pixels inside the image
 //
 // The backward passes gather: a pixel adds up what comes from the windows that hold it, in row-major order. A call
-// computes one row of the result: `p` of y, or `row` of dx.
+// computes row `item` of the result, which has C · OH of them, or C · H.
 
 export function maxPoolForward(
+  item: i32,
   x: usize,
   y: usize,
   argmax: usize,
-  p: i32,
+  images: i32,
+  c: i32,
   h: i32,
   w: i32,
+  oh: i32,
   ow: i32,
-  images: i32,
   window: i32,
   stride: i32,
 ): void {
   const pixel = (<usize>images) << 2;
+  const map = item / oh;
+  const p = item % oh;
+  x += pixel * h * w * map;
+  y += pixel * oh * ow * map;
+  argmax += pixel * oh * ow * map;
   const vectors = (pixel >> 4) << 4;
   const top = p * stride;
   const bottom = min(top + window, h);
@@ -65,18 +72,25 @@ export function maxPoolForward(
 }
 
 export function maxPoolBackward(
+  item: i32,
   dy: usize,
   argmax: usize,
   dx: usize,
-  row: i32,
+  images: i32,
+  c: i32,
+  h: i32,
   w: i32,
   oh: i32,
   ow: i32,
-  images: i32,
   window: i32,
   stride: i32,
 ): void {
   const pixel = (<usize>images) << 2;
+  const map = item / h;
+  const row = item % h;
+  dy += pixel * oh * ow * map;
+  argmax += pixel * oh * ow * map;
+  dx += pixel * h * w * map;
   const vectors = (pixel >> 4) << 4;
   const firstP = firstWindow(row, window, stride);
   const lastP = min(row / stride, oh - 1);
@@ -107,17 +121,23 @@ export function maxPoolBackward(
 }
 
 export function averagePoolForward(
+  item: i32,
   x: usize,
   y: usize,
-  p: i32,
+  images: i32,
+  c: i32,
   h: i32,
   w: i32,
+  oh: i32,
   ow: i32,
-  images: i32,
   window: i32,
   stride: i32,
 ): void {
   const pixel = (<usize>images) << 2;
+  const map = item / oh;
+  const p = item % oh;
+  x += pixel * h * w * map;
+  y += pixel * oh * ow * map;
   const vectors = (pixel >> 4) << 4;
   const top = p * stride;
   const bottom = min(top + window, h);
@@ -147,18 +167,23 @@ export function averagePoolForward(
 }
 
 export function averagePoolBackward(
+  item: i32,
   dy: usize,
   dx: usize,
-  row: i32,
+  images: i32,
+  c: i32,
   h: i32,
   w: i32,
   oh: i32,
   ow: i32,
-  images: i32,
   window: i32,
   stride: i32,
 ): void {
   const pixel = (<usize>images) << 2;
+  const map = item / h;
+  const row = item % h;
+  dy += pixel * oh * ow * map;
+  dx += pixel * h * w * map;
   const vectors = (pixel >> 4) << 4;
   const firstP = firstWindow(row, window, stride);
   const lastP = min(row / stride, oh - 1);

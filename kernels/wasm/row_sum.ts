@@ -1,11 +1,13 @@
-// y[i] = Σ_j x[i, j]: x is rows × columns. Sixteen sums run side by side, and every 4,096 elements they are added up in
+// y[i] = Σ_j x[i, j]: x is rows × columns. A call takes `count` rows from `start` on. Sixteen sums run side by side, and every 4,096 elements they are added up in
 // 64 bits, so that sums of millions of elements keep their precision.
 
 const BLOCK: usize = 4096 << 2;
 
-export function rowSum(x: usize, y: usize, rows: i32, columns: i32): void {
+export function rowSum(start: i32, count: i32, x: usize, y: usize, rows: i32, columns: i32): void {
   const bytes = (<usize>columns) << 2;
-  for (let i = 0; i < rows; i++, y += 4) {
+  x += bytes * start;
+  y += (<usize>start) << 2;
+  for (let i = 0; i < count; i++, y += 4) {
     const end = x + bytes;
     let total: f64 = 0;
     while (x < end) {

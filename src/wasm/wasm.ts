@@ -22,7 +22,6 @@ export interface WasmKernels {
     workspace: Address,
   ): void;
 
-  copyBytes(to: Address, from: Address, count: Count): void;
   clearFloats(to: Address, count: Count): void;
   fillFloats(to: Address, value: number, count: Count): void;
   addFloats(to: Address, from: Address, count: Count): void;
@@ -47,125 +46,6 @@ export interface WasmKernels {
     yPitch: number,
   ): void;
   addRecord(record: Address, pixels: Count, sums: Address, products: Address): void;
-  rowSum(x: Address, y: Address, rows: Count, columns: Count): void;
-
-  reluForward(x: Address, y: Address, count: Count): void;
-  reluBackward(y: Address, dy: Address, dx: Address, count: Count): void;
-  tanhForward(x: Address, y: Address, count: Count): void;
-  tanhBackward(y: Address, dy: Address, dx: Address, count: Count): void;
-  sgd(w: Address, v: Address, dw: Address, count: Count, rate: number, momentum: number, shrink: number): void;
-  dropout(
-    x: Address,
-    y: Address,
-    first: number,
-    count: Count,
-    key0: number,
-    key1: number,
-    threshold: number,
-    scale: number,
-  ): void;
-
-  lrnForward(
-    x: Address,
-    y: Address,
-    s: Address,
-    maps: Count,
-    plane: Count,
-    count: Count,
-    groupMaps: Count,
-    reach: number,
-    k: number,
-    alpha: number,
-    beta: number,
-  ): void;
-  lrnBackward(
-    x: Address,
-    s: Address,
-    dy: Address,
-    dx: Address,
-    t: Address,
-    maps: Count,
-    plane: Count,
-    count: Count,
-    groupMaps: Count,
-    reach: number,
-    alpha: number,
-    beta: number,
-  ): void;
-  mapNormForward(
-    x: Address,
-    y: Address,
-    s: Address,
-    column: Address,
-    h: Count,
-    w: Count,
-    images: Count,
-    reach: number,
-    k: number,
-    alpha: number,
-    beta: number,
-  ): void;
-  mapNormBackward(
-    x: Address,
-    s: Address,
-    dy: Address,
-    dx: Address,
-    t: Address,
-    h: Count,
-    w: Count,
-    images: Count,
-    reach: number,
-    alpha: number,
-    beta: number,
-  ): void;
-
-  maxPoolForward(
-    x: Address,
-    y: Address,
-    argmax: Address,
-    p: number,
-    h: Count,
-    w: Count,
-    ow: Count,
-    images: Count,
-    window: number,
-    stride: number,
-  ): void;
-  maxPoolBackward(
-    dy: Address,
-    argmax: Address,
-    dx: Address,
-    row: number,
-    w: Count,
-    oh: Count,
-    ow: Count,
-    images: Count,
-    window: number,
-    stride: number,
-  ): void;
-  averagePoolForward(
-    x: Address,
-    y: Address,
-    p: number,
-    h: Count,
-    w: Count,
-    ow: Count,
-    images: Count,
-    window: number,
-    stride: number,
-  ): void;
-  averagePoolBackward(
-    dy: Address,
-    dx: Address,
-    row: number,
-    h: Count,
-    w: Count,
-    oh: Count,
-    ow: Count,
-    images: Count,
-    window: number,
-    stride: number,
-  ): void;
 
   winogradInput(
     side: Count,
@@ -225,16 +105,8 @@ export interface WasmKernels {
   im2col: ColumnMatrix;
   col2im: ColumnMatrix;
 
-  augmentRow(
-    pixels: Address,
-    views: Address,
-    mean: Address,
-    x: Address,
-    i: number,
-    images: Count,
-    side: Count,
-    crop: Count,
-  ): void;
+  /** Kernels, called in one way: see devices/cpu/kernels/direct.ts. */
+  [kernel: string]: (...given: number[]) => void;
 }
 
 /** Converts between images and a block of a convolution's column matrix; see kernels/wasm/im2col.ts. */

@@ -3,7 +3,9 @@
  * their own items and blocks.
  */
 import { afterAll, describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync } from "node:fs";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
+import { directKernels } from "../../src/devices/cpu/kernels/direct.ts";
 import { cpuKernels } from "../../src/devices/cpu/kernels/index.ts";
 import type { HostArray } from "../../src/engine/backend.ts";
 import type { KernelCase } from "../../src/engine/cases.ts";
@@ -119,6 +121,39 @@ test("every kernel of the backend has a case", () => {
   const covered = new Set(cases.map(({ kernel }) => kernel.name));
   // "copy" is the queue's own: writes and reads of a busy backend go through it
   expect([...cpuKernels.keys()].filter((name) => name !== "copy" && !covered.has(name))).toEqual([]);
+});
+
+describe("WebAssembly's function has the parameters that its kernel declares", () => {
+  const folder = new URL("../../kernels/wasm/", import.meta.url);
+  const sources = readdirSync(folder).map((file) => readFileSync(new URL(file, folder), "utf8"));
+  const functions = new Map(
+    [...sources.join("").matchAll(/^export function (\w+)\(([^)]*)\)/gm)].map(([, name, list]) => [
+      name!.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      [...list!.matchAll(/(\w+): (\w+)/g)].map((match) => ({ name: match[1]!, type: match[2]! })),
+    ]),
+  );
+  /** What the host gives as each: addresses, whole numbers, and others. */
+  const TYPES = { buffer: ["usize"], u32: ["i32", "u32"], f32: ["f32", "f64"] };
+  const declared = new Map(cases.map(({ kernel }) => [kernel.name, kernel]));
+
+  test.each(
+    directKernels.flatMap(({ name }) => declared.get(name) ?? []).map((kernel) => [kernel.name, kernel] as const),
+  )("%s", (name, { buffers, uniforms }) => {
+    const given = functions.get(name)!;
+    const range = given[0]!.name === "item" ? ["item"] : ["start", "count"];
+    const expected = [
+      ...range.map((each) => ({ name: each, types: TYPES.u32 })),
+      ...Object.keys(buffers).map((buffer) => ({ name: buffer, types: TYPES.buffer })),
+      ...Object.entries(uniforms).map(([uniform, type]) => ({ name: uniform, types: TYPES[type] })),
+    ];
+    const own = given.slice(0, expected.length);
+    expect(own.map((parameter) => parameter.name)).toEqual(expected.slice(0, own.length).map((each) => each.name));
+    expect(own.filter(({ type }, i) => !expected[i]!.types.includes(type))).toEqual([]);
+    // Workspace, which the kernel does not declare.
+    expect(given.slice(expected.length).map(({ type }) => type)).toEqual(
+      given.length > expected.length ? ["usize"] : [],
+    );
+  });
 });
 
 for (const blas of [true, false]) {

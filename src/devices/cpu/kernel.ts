@@ -2,8 +2,9 @@
 import type { WasmKernels } from "../../wasm/wasm.ts";
 import type { Gemm } from "./gemm.ts";
 
+/** In a worker, in the order of the kernel's declaration. */
 export type Uniforms = Readonly<Record<string, number>>;
-/** Where the kernel's buffers begin, in bytes. */
+/** Where the kernel's buffers begin, in bytes; in the order of its declaration. */
 export type Addresses = Readonly<Record<string, number>>;
 
 /** What an item finds in its worker. */

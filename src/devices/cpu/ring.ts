@@ -152,7 +152,7 @@ export class Ring {
   }
 
   /** Worker: reads a command's addresses, lengths and uniforms under the names that its kernel has for them. */
-  read(sequence: number, buffers: readonly string[], uniforms: readonly string[], into: Arguments): void {
+  read(sequence: number, buffers: readonly string[], uniforms: readonly string[], into: Arguments): Arguments {
     const at = slot(sequence);
     const words = this.#words;
     into.shared = words[at + SHARED]! >>> 0;
@@ -165,6 +165,7 @@ export class Ring {
     for (let i = 0; i < uniforms.length; i++) {
       into.uniforms[uniforms[i]!] = this.#doubles[(at + UNIFORMS) / 2 + i]!;
     }
+    return into;
   }
 
   /** Worker: which kernel the command is of. */

@@ -82,11 +82,11 @@ function prepare({
   const kernels = new Map<number, Known>();
 
   async function declare(sequence: number): Promise<void> {
-    const given = noArguments();
-    ring.read(sequence, ["text"], [], given);
-    const bytes = new Uint8Array(memory.buffer, given.addresses.text!, given.lengths.text!).slice();
+    const { addresses, lengths } = ring.read(sequence, ["text"], [], noArguments());
+    const bytes = new Uint8Array(memory.buffer, addresses.text!, lengths.text!).slice();
     const declaration = JSON.parse(new TextDecoder().decode(bytes)) as Declaration;
     const { plan } = cpuKernels.get(declaration.name) ?? (await fallback(declaration));
+    const given = noArguments();
     const machine = { wasm, gemm, memory, lengths: given.lengths, shared: 0, scratch: 0 };
     kernels.set(ring.stage(sequence), { ...declaration, plan, given, machine });
   }

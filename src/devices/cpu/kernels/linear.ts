@@ -1,5 +1,5 @@
-/** Fully connected layers: matrix products cut into blocks of rows or columns of the result; and sums of rows. */
-import { pieces, type Addresses, type CpuKernel, type Machine, type Stage } from "../kernel.ts";
+/** Fully connected layers: matrix products cut into blocks of rows or columns of the result. */
+import type { Addresses, CpuKernel, Machine, Stage } from "../kernel.ts";
 
 /** The sides of a block: from SIDE on, a product is efficient; smaller ones only so that every thread has something. */
 const SIDE = 128;
@@ -89,22 +89,10 @@ const backwardW: CpuKernel = {
   },
 };
 
-const rowSum: CpuKernel = {
-  name: "row_sum",
-  plan: ({ rows, columns }) => ({
-    stages: [
-      pieces(rows!, Math.ceil(16_384 / columns!), (first, count, { x, y }, { wasm }) =>
-        wasm.rowSum(x! + first * columns! * 4, y! + first * 4, count, columns!),
-      ),
-    ],
-  }),
-};
-
 export const linearKernels: readonly CpuKernel[] = [
   forward,
   { ...forward, name: "linear_forward_narrow" },
   backwardX,
   { ...backwardX, name: "linear_backward_x_narrow" },
   backwardW,
-  rowSum,
 ];
