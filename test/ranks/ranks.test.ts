@@ -89,7 +89,7 @@ describe.skipIf(missing !== undefined)(`ranks${missing ? ` (skipped: ${missing})
     const { stdout, code } = await ended(startRanks(3, [RANK, "silent"], import.meta.dir));
     const told = jsonLines(stdout);
     expect(told.length).toBeGreaterThan(0);
-    expect(told[0]!.message).toStartWith("rank 1 of 3 has not been heard of for 24 s: it hangs");
+    expect(told[0]!.message).toStartWith("rank 1 of 3 has not been heard from for 24 s: it hangs");
     expect(told[0]!.seconds).toBeLessThan(60);
     expect(code).not.toBe(0);
   });
