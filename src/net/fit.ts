@@ -1,4 +1,4 @@
-/** Whether a batch fits a device, which is said before any work begins. */
+/** Checks whether a batch fits into a device's memory, before any work begins. */
 import type { Backend, HostArray } from "../engine/backend.ts";
 import { openCounting } from "../engine/counting.ts";
 import { VIEW_LENGTH } from "../engine/ops/augment.ts";
@@ -10,11 +10,11 @@ import { DEFAULT_OPTIMIZER, findOptimizer } from "./optimizers.ts";
 import { imagesOf as inputOf, learn, uploadMean } from "./passes.ts";
 import type { Network } from "./recipe.ts";
 
-/** What a device is to do. */
+/** The work that is checked. */
 export interface Work {
   readonly network: Network;
   readonly classes: number;
-  /** What it does with the network; training includes the validation after an epoch. */
+  /** Training includes the validation after an epoch. */
   readonly kind: "training" | "evaluating";
   /** By its name; SGD if not given. */
   readonly optimizer?: string;
@@ -22,11 +22,11 @@ export interface Work {
   readonly frozen?: readonly string[];
   /** How many devices share the images of a training step, each with the whole network; 1 if not given. */
   readonly shares?: number;
-  /** How many images this device is validated with, in batches that are not shared; many if not given. */
+  /** How many images this device validates with, in batches that are not shared; unlimited if not given. */
   readonly validationImages?: number;
 }
 
-/** @throws DeviceError with the largest batch that fits, where this one does not */
+/** @throws DeviceError when the batch doesn't fit, naming the largest that does */
 export function checkFit(work: Work, batch: number, backend: Backend): void {
   const { network, classes } = work;
   const layers = place(network, classes);
@@ -47,8 +47,8 @@ export function checkFit(work: Work, batch: number, backend: Backend): void {
 }
 
 /**
- * A batch below `batch` for which `bytes` of memory are enough; 0 if there is none. It is half of the largest, since
- * a device that ran out of memory may not give out all that it has in pieces of other sizes.
+ * A batch below `batch` that fits in `bytes`; 0 if there is none. It is half of the largest that does, since a device
+ * that ran out of memory may not be able to allocate all of it in pieces of other sizes.
  */
 export function fittingBatch(work: Work, batch: number, backend: Backend, bytes: number): number {
   const fits = (batch: number) => heldBytes(work, batch, backend) <= bytes;
@@ -66,20 +66,20 @@ function largestBatch(above: number, fits: (batch: number) => boolean): number {
   return below;
 }
 
-/** The largest activation. Weights don't count: those over the limit are bound in parts. */
+/** The size of the largest activation. Weights don't count: those above the binding limit are bound in parts. */
 export function largestTensorBytes(layers: readonly Pick<PlacedLayer, "input" | "output">[], batch: number): number {
   const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
   return 4 * batch * Math.max(...sizes);
 }
 
-/** The images of a step, if there are any, and of a forward pass. */
+/** How many images a training step has, if there are any, and how many a forward pass. */
 function imagesOf({ kind, shares = 1, validationImages = Infinity }: Work, batch: number): readonly number[] {
   return kind === "training" ? [Math.ceil(batch / shares), Math.min(batch, validationImages)] : [batch];
 }
 
 /**
- * The memory that a device holds with batches of so many images, what ops need on the way included. It is counted by
- * going through a training step and a forward pass without computing anything.
+ * The memory that a device holds with batches of `batch` images, including what ops need temporarily. It is counted by
+ * running a training step and a forward pass on a backend that computes nothing.
  */
 export function heldBytes(work: Work, batch: number, device: Backend): number {
   const { network, classes, kind, frozen = [] } = work;
@@ -109,7 +109,7 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
   return backend.statistics().bytes;
 }
 
-/** An array of any length that takes no memory, for a backend that does not read it. */
+/** An array of any length that takes no memory, for a backend that doesn't read it. */
 function unread<T extends HostArray>({ prototype }: { readonly prototype: T }, length: number): T {
   return Object.create(prototype, { length: { value: length } });
 }

@@ -1,4 +1,4 @@
-/** The passes through a model that training, inference and the memory check share: images in, and a loss with its gradients. */
+/** Passes through a model: images in, and a loss with its gradients out. */
 import type { Backend } from "../engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { softmaxCrossEntropy, type CrossEntropy } from "../engine/ops/softmax_cross_entropy.ts";

@@ -1,4 +1,4 @@
-/** What ranks do together beside the steps of a training: see that they agree, and begin alike. */
+/** What ranks do together outside of training steps: check that they agree, and start from the same values. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ import { trainedState } from "../net/state.ts";
 import { Run } from "../runs/runs.ts";
 import type { Ranks } from "./ranks.ts";
 
-/** The images of a batch that fall to a rank. @throws UsageError when there are more ranks than images */
+/** The images of a batch that a rank gets. @throws UsageError when there are more ranks than images */
 export function shareOfBatch(batch: number, { rank, size }: Ranks): Share {
   if (size <= batch) return shareOf(batch, rank, size);
   throw new UsageError(`--batch ${batch}: ${size} ranks need at least ${size} images a step`);
@@ -23,8 +23,8 @@ export function shareOfBatch(batch: number, { rank, size }: Ranks): Share {
 type Facts = Readonly<Record<string, unknown>>;
 
 /**
- * Compares what must be the same on all ranks, by its name.
- * @throws RankError, on every rank, that names the first difference from rank 0
+ * Checks that named facts are the same on all ranks.
+ * @throws RankError, on every rank, naming the first fact that differs from rank 0's
  */
 export async function agree(ranks: Ranks, facts: () => Facts | Promise<Facts>): Promise<void> {
   if (ranks.size === 1) return;
@@ -32,30 +32,32 @@ export async function agree(ranks: Ranks, facts: () => Facts | Promise<Facts>): 
   for (const [i, other] of others.entries()) {
     const name = Object.keys({ ...first, ...other }).find((key) => same(first![key]) !== same(other[key]));
     if (name === undefined) continue;
-    const values = `${same(other[name])}, and ${same(first![name])} of rank 0`;
-    const message = `rank ${i + 1} of ${ranks.size} differs from rank 0: ${name} is ${values}: start all ranks alike`;
+    const values = `${same(other[name])}, on rank 0 it is ${same(first![name])}`;
+    const message =
+      `rank ${i + 1} of ${ranks.size} differs from rank 0: ${name} is ${values}: ` +
+      `start all ranks with the same program, options and data`;
     throw new RankError(message, ranks.rank !== 0);
   }
 }
 
-/** What each rank has, as JSON has it, in the order of ranks. */
+/** The values of all ranks, through JSON, in the order of ranks. */
 export async function gatherValues<T>(ranks: Ranks, own: T): Promise<T[]> {
   const texts = await ranks.gather(new TextEncoder().encode(JSON.stringify(own)));
   return texts.map((text) => JSON.parse(new TextDecoder().decode(text)) as T);
 }
 
-/** For people: what this rank, and those with it, compute on. */
+/** What the ranks compute on, in words. */
 export function describeDevice({ size, mpi }: Ranks, { description }: Backend): string {
   return mpi ? `${size} ranks (${mpi}), each on ${description}` : description;
 }
 
-/** What all ranks must be told alike, and the program itself: each may compute on another device. */
+/** The options that must be the same on all ranks, and the program itself. Each rank may use a different device. */
 export function settingsOf<T extends DeviceOptions>(options: T): Facts {
   const { device: _, blas: __, threads: ___, tune: ____, ...settings } = options;
   return { program: programHash(), bun: Bun.version, ...settings };
 }
 
-/** Of every file that a training is made of. */
+/** A hash of every file that training depends on. */
 function programHash(): string {
   const root = fileURLToPath(new URL("../../", import.meta.url));
   const files = ["src/**/*.{ts,c,wgsl}", "kernels/**/*.{ts,wgsl}", "bun.lock"].flatMap((pattern) => [
@@ -65,15 +67,15 @@ function programHash(): string {
   return hash.toString(16);
 }
 
-/** What tells a file from another. */
+/** A hash of a file's contents. */
 export function hashOf(path: string): string {
   return Bun.hash.xxHash3(readFileSync(path)).toString(16);
 }
 
-/** Why a rank ends whose own user did not stop it. */
+/** The error of a rank that ends because another one was stopped. */
 export const stoppedElsewhere = (): RankError => new RankError("another rank was stopped", true);
 
-/** A run whose files another rank writes. */
+/** A run whose files are written by another rank. */
 export class RunElsewhere extends Run {
   override async writeConfig(): Promise<void> {}
   override async writeImages(): Promise<void> {}
@@ -87,23 +89,23 @@ function same(value: unknown): string {
   return value === undefined ? "not given" : JSON.stringify(value);
 }
 
-/** So many images, spread over the set, are looked into. */
+/** How many images, spread over the set, are read for its fingerprint. */
 const PROBES = 16;
 
-/** What tells a set from another, in a few letters: its classes, every image's name and class, and some images' bytes. */
+/** A short fingerprint of a set: its classes, the name and class of every image, and the bytes of some images. */
 export async function fingerprint(dataset: Dataset): Promise<string> {
   const { classes, length } = dataset;
   let hash = Bun.hash.xxHash3(classes.join("\n"));
   for (let i = 0; i < length; i++) hash = Bun.hash.xxHash3(`${dataset.label(i)} ${nameWithin(dataset, i)}`, hash);
   for (let k = 0; k < Math.min(PROBES, length); k++) {
-    // One that can't be read is met, and named, by the training.
+    // An image that can't be read is reported when training comes to it.
     const image = await dataset.read(Math.floor((k * length) / PROBES) % length).catch(() => undefined);
     if (image) hash = Bun.hash.xxHash3(image.kind === "pixels" ? image.pixels : image.bytes, hash);
   }
   return `${length} images, ${hash.toString(16)}`;
 }
 
-/** Gives all ranks the parameters and the optimizer's state of rank 0. */
+/** Copies the parameters and the optimizer's state of rank 0 to all ranks. */
 export async function makeAlike(ranks: Ranks, model: Model, optimizer: Optimizer): Promise<void> {
   if (ranks.size === 1) return;
   for (const tensor of trainedState(model, optimizer)) {
@@ -113,7 +115,7 @@ export async function makeAlike(ranks: Ranks, model: Model, optimizer: Optimizer
   }
 }
 
-/** Whether all ranks have the same bits in these tensors. */
+/** Whether these tensors are the same on all ranks, bit for bit. */
 export async function areAlike(ranks: Ranks, tensors: readonly Tensor[]): Promise<boolean> {
   if (ranks.size === 1) return true;
   let hash = 0n;

@@ -1,4 +1,4 @@
-/** Models asked about every image of a set by several ranks, each about its share. */
+/** Evaluating models on every image of a set, shared out among ranks. */
 import type { Dataset } from "../data/dataset.ts";
 import { shareOf } from "../data/share.ts";
 import { answerAll, type Pass } from "../inference/answer_all.ts";
@@ -8,8 +8,9 @@ import { unlessStopped } from "../signals.ts";
 import type { Ranks } from "./ranks.ts";
 
 /**
- * Asks about every image of a set, each rank about its share of them.
- * @returns what all found, on every rank, and what this one can't use; undefined when one was stopped
+ * Each rank evaluates its share of a set.
+ * @returns the answers of all ranks, on every rank, and the images that this rank couldn't use; undefined when a rank
+ * was stopped
  */
 export async function answerTogether(
   ranks: Ranks,
@@ -34,13 +35,13 @@ export async function answerTogether(
 }
 
 /**
- * Puts the ranks' answers into one, in the order of ranks.
- * @param own those of this rank; undefined when it was stopped
- * @param all is filled, on every rank
- * @returns whether no rank was stopped
+ * Collects the answers of all ranks, in the order of ranks.
+ * @param own this rank's answers; undefined when it was stopped
+ * @param all receives them, on every rank
+ * @returns false when a rank was stopped
  */
 export async function gatherAnswers(ranks: Ranks, own: Answers | undefined, all: Answers): Promise<boolean> {
-  // A row has several numbers, so that a single one is none.
+  // A row has several numbers, so a single one can stand for "stopped".
   const rows = own?.encode() ?? Float64Array.of(NaN);
   const parts = await ranks.gather(new Uint8Array(rows.buffer));
   const numbers = parts.map((part) => new Float64Array(part.slice().buffer));

@@ -1,7 +1,7 @@
 /**
- * What ranks with different parts of a network give each other: forward what came out of their parts, backward the
- * gradients of what they were given. Features are blocks of rows of features × N, and of C × H × W × N; images are blocks
- * of columns. The arrays are used again in every step.
+ * What ranks with different parts of a network exchange: outputs in the forward pass, and their gradients in the
+ * backward pass. A rank's features are a block of rows of features × N or C × H × W × N; its images are a block of
+ * columns. The arrays are reused in every step.
  */
 import type { Tensor } from "../engine/tensor.ts";
 import type { Ranks } from "./ranks.ts";
@@ -13,13 +13,13 @@ export class Exchange {
   #all = new Float32Array(0);
   #ordered = new Float32Array(0);
 
-  /** @param byImages the ranks have different images, instead of different features */
+  /** @param byImages whether ranks have different images rather than different features */
   constructor(ranks: Ranks, byImages: boolean) {
     this.#ranks = ranks;
     this.#byImages = byImages;
   }
 
-  /** What all ranks have, put together; it holds until the next call. @param own equally large on all ranks */
+  /** The outputs of all ranks put together; valid until the next call. @param own of the same size on all ranks */
   async forward(own: Tensor): Promise<Float32Array> {
     this.#fit(own.size);
     await this.#ranks.collect(numbersOf(own), this.#all);
@@ -33,9 +33,9 @@ export class Exchange {
   }
 
   /**
-   * The gradient of this rank's part; it holds until the next call.
-   * @param whole the gradient of what was put together, as this rank finds it
-   * @param repeated whether every rank finds all of it, and nothing is to be summed
+   * The gradient of this rank's own output; valid until the next call.
+   * @param whole this rank's contribution to the gradient of what `forward` returned
+   * @param repeated whether every rank computes all of that gradient, so that nothing is to be summed
    */
   async backward(whole: Tensor, repeated: boolean): Promise<Float32Array> {
     const { rank, size } = this.#ranks;
@@ -62,7 +62,7 @@ export class Exchange {
     if (this.#byImages) this.#ordered = new Float32Array(this.#all.length);
   }
 
-  /** Where each row of each rank's columns begins: among the ranks' blocks, and in the whole. */
+  /** Visits each row of each rank's columns: where it begins in the ranks' blocks, and in the whole. */
   #eachRun(rows: number, columns: number, visit: (block: number, row: number) => void): void {
     const { size } = this.#ranks;
     for (let rank = 0; rank < size; rank++) {
@@ -71,7 +71,7 @@ export class Exchange {
   }
 }
 
-/** The numbers of a tensor: where the device's memory can be reached, that memory itself. */
+/** The elements of a tensor; a view of the device's own memory where that can be addressed. */
 async function numbersOf({ backend, buffer, size }: Tensor): Promise<Float32Array> {
   if (!backend.memoryOf) return (await backend.read(buffer, 0, size)) as Float32Array;
   await backend.synchronize();

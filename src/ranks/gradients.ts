@@ -1,13 +1,13 @@
 /**
- * Sums the gradients of a step over all ranks while its backward pass still runs. The last layers' are there first, and
- * are on their way while those of the first layers are computed.
+ * Sums the gradients of a step over all ranks while the backward pass is still running: those of the last layers are
+ * sent while those of the first layers are being computed.
  */
 import type { Backend } from "../engine/backend.ts";
 import type { Parameter } from "../engine/parameter.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Ranks } from "./ranks.ts";
 
-/** So much is sent at once: the many small parameters of the last layers of a small net wait for each other. */
+/** Gradients are sent in buckets of this size, so that many small ones share a message. */
 const BUCKET_BYTES = 4 * 2 ** 20;
 
 export class Gradients {
@@ -22,25 +22,25 @@ export class Gradients {
     this.#backend = backend;
   }
 
-  /** To be called when all that computes a parameter's gradient is queued. */
+  /** Call this once everything that computes the parameter's gradient is queued. */
   add(parameter: Parameter): void {
     this.#bucket.push(parameter.grad!);
     this.#bytes += 4 * parameter.size;
     if (this.#bytes >= BUCKET_BYTES) this.flush();
   }
 
-  /** Sends what has been added. */
+  /** Sends the gradients added so far. */
   flush(): void {
     if (this.#bucket.length === 0) return;
     const summed = this.#sum(this.#bucket);
-    // If an earlier one fails, nobody waits for this one.
+    // If an earlier sum fails, this one is never awaited.
     summed.catch(() => {});
     this.#sums.push(summed);
     this.#bucket = [];
     this.#bytes = 0;
   }
 
-  /** Resolves when the device has the sums, or they are the next that is done there. */
+  /** Resolves when the sums are on the device, or queued there. */
   async done(): Promise<void> {
     this.flush();
     await Promise.all(this.#sums);

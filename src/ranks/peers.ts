@@ -1,20 +1,20 @@
 /**
- * Signs of life. Each rank tells rank 0 every second that it is there, and rank 0 tells each; who falls silent hangs, or is
- * cut off. A rank that can't go on says why, and rank 0 passes that on. MPI itself would wait forever.
+ * Heartbeats. Every rank sends one to rank 0 each second, and rank 0 to every rank; a rank that falls silent hangs or is
+ * cut off. A rank that can't go on says why, and rank 0 passes it on. MPI itself would wait forever.
  */
 import { ptr } from "bun:ffi";
 import { oneLine } from "../errors.ts";
 import type { Memory, Mpi, Request } from "../native/mpi.ts";
 
 const BEAT_MS = 1000;
-/** Rank 0 speaks up first, since it knows of all. */
+/** Rank 0 reports first, since it hears from all. */
 const SILENCE_MS = { first: 24_000, others: 27_000 } as const;
 
-/** What a message is: that a rank is alive, that it can't go on, that it will say no more. */
+/** Kinds of messages: a rank is alive, can't go on, or won't send anything more. */
 const ALIVE = 0;
 const FAILED = 1;
 const LEAVING = 2;
-/** Kind and length, a byte and two, and the text. */
+/** One byte of kind, two of length, and the text. */
 const MESSAGE_BYTES = 1024;
 const TEXT_AT = 4;
 
@@ -26,7 +26,7 @@ interface Peer {
   sending: Request | undefined;
   heardAt: number;
   left: boolean;
-  /** What is to be said once what is being said is out. */
+  /** Messages that wait for the one being sent. */
   readonly unsaid: { readonly kind: number; readonly text: string }[];
 }
 
@@ -45,7 +45,7 @@ export class Peers {
   #leaving = false;
   #beaten = -1;
 
-  /** @param beats counts up while this rank's main thread is alive */
+  /** @param beats a counter that rises while this rank's main thread is alive */
   constructor(mpi: Mpi, rank: number, size: number, beats: () => number) {
     this.#mpi = mpi;
     this.#rank = rank;
@@ -65,23 +65,23 @@ export class Peers {
     for (const peer of this.#peers) peer.receiving = mpi.receive(memory(peer.incoming), peer.rank);
   }
 
-  /** Whether all have taken their leave and nothing is under way between them. */
+  /** Whether all peers have left and no message is in flight. */
   get parted(): boolean {
     return this.#peers.every(({ left, sending, unsaid }) => left && !sending && unsaid.length === 0);
   }
 
-  /** Tells the others why this rank can't go on. */
+  /** Tells the other ranks why this one can't go on. */
   tell(line: string): void {
     this.#say(FAILED, line);
   }
 
-  /** The last word. */
+  /** Announces that this rank sends nothing more. */
   takeLeave(): void {
     this.#leaving = true;
     this.#say(LEAVING, "");
   }
 
-  /** Sends and receives what there is. @returns why the ranks can't go on, if that is so; once */
+  /** Sends and receives what is due. @returns once, when the ranks can't go on, the reason */
   listen(): News | undefined {
     const now = performance.now();
     let news: News | undefined;
@@ -92,7 +92,7 @@ export class Peers {
         peer.left = kind === LEAVING;
         peer.receiving = peer.left ? undefined : this.#mpi.receive(memory(peer.incoming), peer.rank);
         if (kind !== FAILED) continue;
-        // Rank 0 tells the user; whom it told needn't.
+        // Rank 0 tells the user; a rank that heard it from rank 0 need not.
         news ??= { message: text, said: this.#rank !== 0 };
         if (this.#rank === 0) this.#say(FAILED, text, peer);
       }
@@ -108,16 +108,16 @@ export class Peers {
     const silent = this.#peers.find(({ left, heardAt }) => !left && now - heardAt > limit);
     if (!silent) return undefined;
     const message =
-      `rank ${silent.rank} of ${this.#size} has not been heard of for ${limit / 1000} s: ` +
+      `rank ${silent.rank} of ${this.#size} has not been heard from for ${limit / 1000} s: ` +
       `it hangs, or its machine can't be reached`;
     if (this.#rank === 0) this.#say(FAILED, message);
     for (const peer of this.#peers) peer.heardAt = now;
-    // When rank 0 itself is silent, the next one speaks.
+    // When rank 0 itself is silent, rank 1 reports it.
     return { message, said: this.#rank > 1 };
   }
 
   #beat(now: number): void {
-    // A rank whose main thread does nothing any more is not alive.
+    // A rank whose main thread is stuck does not count as alive.
     if (this.#leaving || now - this.#beatAt < BEAT_MS || this.#beats() === this.#beaten) return;
     this.#beatAt = now;
     this.#beaten = this.#beats();
@@ -148,7 +148,7 @@ export function pack(message: Uint8Array, kind: number, text: string): void {
   message.set([kind, written & 255, written >> 8], 0);
 }
 
-/** What came from another process is looked at like anything from outside. */
+/** Messages of other processes are checked like any foreign input. */
 export function unpack(message: Uint8Array): { readonly kind: number; readonly text: string } {
   const length = Math.min(message[1]! + 256 * message[2]!, MESSAGE_BYTES - TEXT_AT);
   const text = new TextDecoder().decode(message.subarray(TEXT_AT, TEXT_AT + length));

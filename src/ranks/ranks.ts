@@ -1,50 +1,50 @@
 /**
- * The ranks of a training: processes that a launcher of MPI started together, on one machine or many. A process that was
- * started alone is rank 0 of 1, and needs no MPI.
+ * Ranks: processes that an MPI launcher started together, on one machine or several. A process that was started alone is
+ * rank 0 of 1 and needs no MPI.
  */
 import { ptr } from "bun:ffi";
 import { hostname } from "node:os";
 import { AlexNetError, DeviceError, RankError } from "../errors.ts";
 import { launcherOf, type Memory } from "../native/mpi.ts";
 import { endThroughC } from "../native/pmi.ts";
-// Not from the worker itself: a module that sets `self.onmessage` keeps the main thread going for ever.
+// Not from the worker itself: a module that sets `self.onmessage` keeps the main thread alive forever.
 import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
 
-/** A message to be sent, without its number. */
+/** An order before it is numbered. */
 type Unnumbered = Order extends infer O ? (O extends { id: number } ? Omit<O, "id"> : never) : never;
 
-/** What the ranks do together. All ranks must call the same methods in the same order. */
+/** Communication between the ranks. All ranks must call the same methods in the same order. */
 export interface Ranks {
   readonly rank: number;
   readonly size: number;
-  /** Which one it is of how many on its machine. */
+  /** Its rank among those on the same machine, and how many there are. */
   readonly local: { readonly rank: number; readonly size: number };
-  /** For people: what carries the messages; undefined for one alone. */
+  /** The MPI library, in words; undefined for a process that was started alone. */
   readonly mpi?: string;
   /**
-   * Bytes of numbers that this rank has sent so far, as they are counted for algorithms that send no more than they must:
-   * of K ranks' n bytes, a sum takes 2n(K − 1)/K, a block of a sum n(K − 1)/K; collecting n bytes of each takes n(K − 1).
+   * Bytes of numbers that this rank has sent so far, counted as optimal algorithms would send them. With K ranks: a sum
+   * of n bytes takes 2n(K − 1)/K, a block of a sum n(K − 1)/K, and collecting n bytes from each n(K − 1).
    */
   readonly sentBytes: number;
-  /** Replaces all numbers, once they are there, by their sums over all ranks: the same bits on each. */
+  /** Replaces all numbers, once they are available, by their sums over all ranks: the same bits on each. */
   sum(arrays: Promise<readonly (Float32Array | Float64Array)[]>): Promise<void>;
-  /** Replaces what is in these arrays by what rank 0 has in them. */
+  /** Replaces the contents of these arrays by those of rank 0. */
   broadcast(arrays: readonly Float32Array[]): Promise<void>;
-  /** Fills `all` with the numbers of every rank, one behind the other in the order of ranks, equally many of each. */
+  /** Fills `all` with the numbers of every rank, concatenated in the order of ranks; each rank has the same count. */
   collect(own: Promise<Float32Array>, all: Float32Array): Promise<void>;
-  /** Fills `own` with this rank's block of the sums over all ranks of `all`, which falls into as many equal blocks. */
+  /** Sums `all` over all ranks and fills `own` with this rank's block of it; there is an equal block for each rank. */
   sumBlock(all: Promise<Float32Array>, own: Float32Array): Promise<void>;
-  /** The bytes of every rank, in the order of ranks; their lengths may differ. */
+  /** The bytes of every rank, in the order of ranks; lengths may differ. */
   gather(bytes: Uint8Array): Promise<readonly Uint8Array[]>;
-  /** What rank 0 makes; the others don't call `make`. As JSON has it. */
+  /** What `make` returns on rank 0, through JSON; the other ranks don't call it. */
   share<T>(make: () => T | Promise<T>): Promise<T>;
-  /** Tells the others that this rank can't go on. @returns the error, which names the rank */
+  /** Tells the other ranks that this one can't go on. @returns the error, naming the rank */
   fail(error: unknown): unknown;
-  /** Parts from the others, once all have come here. */
+  /** Leaves MPI, once all ranks have called this. */
   close(): Promise<void>;
 }
 
-/** The only one. */
+/** A process that was started alone. */
 export const ALONE: Ranks = {
   rank: 0,
   size: 1,
@@ -60,16 +60,16 @@ export const ALONE: Ranks = {
   close: async () => {},
 };
 
-/** The main thread shows this often that it is alive. */
+/** How often the main thread signals that it is alive. */
 const BEAT_MS = 250;
-/** The others may be busy for so long before they start: with downloads, say. */
+/** How long to wait for the other ranks to start; they may be downloading, for example. */
 const START_MS = 300_000;
-/** How long a process that ends early waits for MPI to end the others. */
+/** How long a process that ends early waits for MPI to abort the others. */
 const ABORT_MS = 3000;
 
 /**
- * The ranks that this process is one of; `ALONE` unless a launcher started several.
- * @throws DeviceError when there is no MPI to reach the others by
+ * The ranks that this process belongs to; `ALONE` unless a launcher started several.
+ * @throws DeviceError when there is no MPI library to reach the others with
  */
 export async function openRanks(): Promise<Ranks> {
   const launcher = launcherOf();
@@ -116,7 +116,7 @@ export async function openRanks(): Promise<Ranks> {
       return JSON.parse(new TextDecoder().decode(first)) as T;
     },
     fail(error) {
-      // The news came from another rank.
+      // It came from another rank.
       if (error instanceof RankError || !(error instanceof Error)) return error;
       error.message = `rank ${rank} of ${size} (${hosts[rank]}): ${error.message}`;
       link.fail(error.message);
@@ -130,7 +130,7 @@ export async function openRanks(): Promise<Ranks> {
 class Link {
   readonly #worker: Worker;
   readonly #pulse: Int32Array;
-  /** What is under way, with the memory that it works on. */
+  /** Orders in progress, with the memory that they work on. */
   readonly #waiting = new Map<number, PromiseWithResolvers<void> & { readonly kept: unknown }>();
   readonly #ready = Promise.withResolvers<Extract<Answer, { type: "ready" }>>();
   readonly #closed = Promise.withResolvers<void>();
@@ -144,7 +144,7 @@ class Link {
     this.#worker = worker;
     this.#pulse = pulse;
     worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#take(data);
-    // The timer keeps the process going until the ranks have parted; a worker would for ever.
+    // The timer keeps the process alive until the ranks have parted; the worker would keep it alive forever.
     worker.unref();
     worker.onerror = ({ message }) => this.#give(new DeviceError(`MPI's thread ended: ${message}`));
     this.#timer = setInterval(() => Atomics.add(pulse, Pulse.beats, 1), BEAT_MS);
@@ -152,7 +152,9 @@ class Link {
 
   async start(setup: Setup): Promise<Extract<Answer, { type: "ready" }>> {
     const late = () =>
-      this.#give(new DeviceError(`the other ranks have not come within ${START_MS / 1000} s: see what they are doing`));
+      this.#give(
+        new DeviceError(`the other ranks have not started within ${START_MS / 1000} s: check what they are doing`),
+      );
     const timer = setTimeout(late, START_MS);
     this.#closed.promise.catch(() => {});
     this.#worker.postMessage(setup);
@@ -166,8 +168,8 @@ class Link {
   }
 
   /**
-   * Has something done when its turn comes: orders begin in the order of these calls, on every rank, whichever of them is
-   * ready first. The memory they name is kept until they are done.
+   * Queues an order. Orders start in the order of these calls on every rank, no matter which is ready first, and the
+   * memory that they name is kept until they are done.
    */
   async order(made: Promise<readonly [order: Unnumbered, kept: unknown]>): Promise<void> {
     const id = this.#next++;
@@ -177,7 +179,7 @@ class Link {
       this.#waiting.set(id, { ...settle, kept });
       this.#worker.postMessage({ ...order, id } as Order);
     });
-    // What fails before its turn is told to who ordered it; the next ones fail by themselves.
+    // A failure before its turn is reported to the caller; the orders behind it fail by themselves.
     this.#last = begun.catch(() => {});
     await begun;
     await settle.promise;
@@ -224,10 +226,10 @@ class Link {
     this.#waiting.clear();
   }
 
-  /** The process ends and has not parted from the others: they must end too, and can't be asked to. */
+  /** The process ends without having left MPI: the others must end too, and can't be asked to. */
   #abort(code: number): void {
     Atomics.store(this.#pulse, Pulse.abort, code || 1);
-    // MPI ends this process as well; if it can't, the launcher will see how it ended.
+    // MPI ends this process as well; if it can't, the launcher sees its exit code.
     Atomics.wait(this.#pulse, Pulse.never, 0, ABORT_MS);
   }
 }

@@ -1,4 +1,4 @@
-/** A training step that several ranks share: each has some of the images, and all have the sum of the gradients. */
+/** A data-parallel training step: each rank has some of the images, and the gradients are summed over all ranks. */
 import type { Share } from "../data/share.ts";
 import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
@@ -9,9 +9,9 @@ import { readResult, type Step, type StepResult } from "../training/step.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
 
-/** A step of which this rank has a share. */
+/** A step that this rank does a share of. */
 export interface SharedStep extends Step {
-  /** The images of the batch that are this rank's. */
+  /** This rank's images of the batch. */
   readonly share: Share;
   /** How many images the batch has, and how many of them count. */
   readonly whole: { readonly images: number; readonly valid: number };
@@ -25,8 +25,8 @@ export interface SharedResult extends StepResult {
 }
 
 /**
- * A step of all ranks: forward and backward over the own images, gradients summed over the ranks on the way, update. What
- * it resolves to comes when the update is queued; `result`, that of the whole batch and the same on every rank, later.
+ * Forward and backward pass over this rank's images, with gradients summed over the ranks on the way, and the update.
+ * Resolves when the update is queued; `result` follows, is that of the whole batch, and is the same on every rank.
  */
 export async function sharedStep(
   model: Model,
@@ -43,7 +43,7 @@ export async function sharedStep(
     onGradient: (parameter) => gradients.add(parameter),
   });
   gradients.flush();
-  // Everyone adds his images to an array of zeros, so that the sum has them all as they are.
+  // Each rank adds its results to an array of zeros, so the sum holds those of all ranks unchanged.
   const all = new Float32Array(2 * whole.images + 1);
   const filled = readResult(learnt).then(({ losses, ranks: places }) => {
     all.set(losses, share.first);
@@ -56,7 +56,7 @@ export async function sharedStep(
     ranks: all.subarray(whole.images, 2 * whole.images),
     stop: all[2 * whole.images]! > 0,
   }));
-  // Whoever waits for the gradients hears of the same failure.
+  // The same failure is reported where the gradients are awaited.
   result.catch(() => {});
   tape.release();
   await gradients.done();

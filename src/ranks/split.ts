@@ -1,6 +1,6 @@
 /**
- * A network that is cut into parts, one on each rank, and the steps it takes there. Beside its part a rank has the whole
- * model, which is what is initialised, tested and saved; weights go from one to the other when something of that is due.
+ * Model-parallel training: a network is split into parts, one on each rank. Besides its part each rank keeps the whole
+ * model, which is what is initialised, evaluated and saved; weights are copied between the two when needed.
  */
 import { shareOf, type Share } from "../data/share.ts";
 import { Tape } from "../engine/tape.ts";
@@ -17,7 +17,10 @@ import { Exchange } from "./exchange.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
 
-/** The images that are a rank's. @throws UsageError when there are too few or too many ranks, or the batch can't be divided */
+/**
+ * The images that a rank gets.
+ * @throws UsageError when there are too few or too many ranks, or the batch can't be divided
+ */
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
   if (cut === "towers" && size !== 2) {
     throw new UsageError(`--split towers is for two ranks, and there ${were(size)}: mpiexec -n 2 bun run train …`);
@@ -32,13 +35,13 @@ export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Shar
 
 const were = (ranks: number) => (ranks === 1 ? "was one" : `were ${ranks}`);
 
-/** A step of which every rank has its part, and what this rank wishes. */
+/** A step that every rank does its part of, and what this rank wishes. */
 export interface PartStep extends BatchStep, Wishes {
-  /** The images of the batch that this rank begins with. */
+  /** The images of the batch that this rank starts with. */
   readonly share: Share;
 }
 
-/** The result, and what any rank wishes. */
+/** The result, and what at least one rank wishes. */
 export interface PartResult extends StepResult, Wishes {}
 
 export class SplitModel {
@@ -46,12 +49,12 @@ export class SplitModel {
   readonly #whole: Learner;
   readonly #part: Learner;
   readonly #stages: readonly Stage[];
-  /** What happens before each stage, as far as something does. */
+  /** What is exchanged before each stage, if anything. */
   readonly #exchanges: readonly (Exchange | undefined)[];
 
   /**
    * @param optimizerOf makes the part's optimizer, of the same kind
-   * @throws UsageError when the network can't be cut that way
+   * @throws UsageError when the network can't be split that way
    */
   constructor(
     whole: Learner,
@@ -71,7 +74,7 @@ export class SplitModel {
     this.#exchanges = stages.map(({ needs }) => needs && new Exchange(ranks, needs === "images"));
   }
 
-  /** Takes this rank's part out of the whole model. */
+  /** Copies this rank's part out of the whole model. */
   async take(): Promise<void> {
     for (const { whole, part, count } of this.#tensors()) {
       const values = await whole.read();
@@ -80,7 +83,7 @@ export class SplitModel {
     }
   }
 
-  /** Puts the whole model together out of all ranks' parts. */
+  /** Assembles the whole model from the parts of all ranks. */
   async give(): Promise<void> {
     for (const { whole, part, count } of this.#tensors()) {
       let values = await part.read();
@@ -120,7 +123,7 @@ export class SplitModel {
       const { byImages } = this.#stages[i - 1]!;
       tape.backward(output, {
         gradient: tape.input(output.shape, values),
-        // Whoever has different images finds the gradients of those; of different features, all of his own.
+        // A stage by images has gradients of its own images, which are summed; one by features has complete ones.
         ...(byImages && { onGradient: (parameter) => gradients.add(parameter) }),
       });
     }
@@ -133,7 +136,7 @@ export class SplitModel {
     return { ...(await result), stop: wishes[0]! > 0, save: wishes[1]! > 0 };
   }
 
-  /** The input of the i-th stage, out of what all ranks have at the end of the one before. */
+  /** The input of the i-th stage, assembled from the outputs of all ranks in the one before. */
   async #gather(i: number, tape: Tape, own: Tensor): Promise<Tensor> {
     const values = await this.#exchanges[i]!.forward(own);
     const axis = this.#stages[i]!.needs === "images" ? own.shape.length - 1 : 0;

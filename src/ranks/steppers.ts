@@ -1,4 +1,4 @@
-/** The steppers of trainings on several ranks: all have the whole network, or each a part of it. */
+/** The steppers for several ranks: each has the whole network, or a part of it. */
 import type { Share } from "../data/share.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
@@ -10,7 +10,7 @@ import type { Ranks } from "./ranks.ts";
 import { sharedStep } from "./shared_step.ts";
 import { shareOfCut, SplitModel } from "./split.ts";
 
-/** The images of a batch that a rank has. @throws UsageError when the ranks can't share it like that */
+/** The images of a batch that a rank gets. @throws UsageError when the ranks can't share it that way */
 export function shareFor(cut: Cut | null, batch: number, ranks: Ranks): Share {
   return cut === null ? shareOfBatch(batch, ranks) : shareOfCut(cut, batch, ranks);
 }
@@ -18,7 +18,7 @@ export function shareFor(cut: Cut | null, batch: number, ranks: Ranks): Share {
 export interface StepperOptions {
   /** Images a step, of all ranks together. */
   readonly batch: number;
-  /** How the network is cut; null: each rank has all of it. */
+  /** How the network is split; null if each rank has all of it. */
   readonly split: Cut | null;
   /** The layers that don't learn. */
   readonly freeze: readonly string[];
@@ -26,7 +26,7 @@ export interface StepperOptions {
 
 /**
  * @param optimizerOf makes optimizers like the learner's, for parts of its model
- * @throws UsageError when the ranks can't share the batch, or the network can't be cut like that
+ * @throws UsageError when the ranks can't share the batch, or the network can't be split that way
  */
 export function openStepper(
   learner: Learner,
@@ -66,11 +66,11 @@ export function openStepper(
 
 /** What differs between the two. */
 interface Steps extends Pick<Stepper, "step" | "agreed" | "gather"> {
-  /** Takes what this rank trains out of the whole model. */
+  /** Copies what this rank trains out of the whole model. */
   take(): Promise<void>;
 }
 
-/** Each rank has some of the images, and all of the network. Only the rank that leads saves, when it likes. */
+/** Each rank has some of the images and the whole network. A save concerns only the rank that leads. */
 function sharedSteps({ model, optimizer }: Learner, share: Share, ranks: Ranks): Steps {
   let stop = false;
   return {
@@ -88,7 +88,7 @@ function sharedSteps({ model, optimizer }: Learner, share: Share, ranks: Ranks):
   };
 }
 
-/** Each rank has a part of the network; all take part in a save. */
+/** Each rank has a part of the network; all of them take part in a save. */
 function splitSteps(model: SplitModel, share: Share): Steps {
   let agreed: Wishes = { stop: false, save: false };
   return {

@@ -1,18 +1,18 @@
 /**
- * The thread that makes all of a rank's MPI calls. MPI moves data only while it is called, so somebody must call it again
- * and again; the main thread has other things to do, and must not wait. What the main thread orders is begun in the order
- * in which it comes, which is the same on all ranks, and tested until it is done.
+ * The thread that makes all MPI calls of a rank. MPI makes progress only while it is called, so it must be polled; the
+ * main thread must not wait for it. Orders are started as they arrive, which is the same order on all ranks, and polled
+ * until they are done.
  */
 import { DeviceError } from "../errors.ts";
 import { openMpi, type Mpi, type Request } from "../native/mpi.ts";
 import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
 import { Peers } from "./peers.ts";
 
-/** While something is under way, it is tested this often; after a while of waiting for another rank, less often. */
+/** How often orders in progress are polled; less often after a while of waiting for another rank. */
 const PAUSE_MS = 0.05;
 const LONG_PAUSE_MS = 1;
 const PATIENCE_MS = 100;
-/** While nothing is under way, the other ranks' signs of life are looked for this often. */
+/** How often heartbeats are received when there are no orders. */
 const IDLE_MS = 20;
 
 declare const self: Worker;
@@ -20,7 +20,7 @@ declare const self: Worker;
 let mpi: Mpi;
 let peers: Peers;
 let pulse: Int32Array;
-/** In the order in which they were begun. */
+/** In the order in which they were started. */
 const underway: { readonly id: number; readonly requests: Request[] }[] = [];
 let lastOrder = 0;
 let closing = false;
@@ -34,7 +34,7 @@ self.onmessage = ({ data }: MessageEvent<Setup | Order>) => {
   wake();
 };
 
-/** What goes wrong here ends the main thread's work, and by that the process. */
+/** An error here ends the main thread's work, and with it the process. */
 function guarded(work: () => void): void {
   try {
     work();
@@ -52,7 +52,7 @@ function start(setup: Setup): void {
   if (setup.launcher.size !== undefined && setup.launcher.size !== size) {
     throw new DeviceError(
       `${setup.launcher.size} processes were started together, but MPI in ${mpi.path} knows of ${size}: it is not the ` +
-        `launcher's own; set MPI_LIB_PATH to the library that belongs to it`,
+        `launcher's own; set MPI_LIB_PATH to the launcher's library`,
     );
   }
   peers = new Peers(mpi, rank, size, () => Atomics.load(pulse, Pulse.beats));
@@ -86,7 +86,7 @@ function obey(order: Order): void {
   }
 }
 
-/** Goes on until the ranks have parted. */
+/** Runs until the ranks have parted. */
 async function attend(): Promise<void> {
   while (!(closing && underway.length === 0 && peers.parted)) {
     const abort = Atomics.load(pulse, Pulse.abort);
@@ -106,7 +106,7 @@ function look(): void {
     failed = true;
     answer({ type: "failed", ...news });
   }
-  // After a failure nobody waits for these, and the others may never take part.
+  // After a failure these are no longer awaited, and other ranks may never take part in them.
   if (failed) underway.length = 0;
   for (const { id, requests } of underway) {
     while (requests[0] && mpi.test(requests[0])) requests.shift();
@@ -115,7 +115,7 @@ function look(): void {
   while (underway[0]?.requests.length === 0) underway.shift();
 }
 
-/** Lets the main thread's orders come in. */
+/** Yields to the main thread's messages. */
 async function rest(): Promise<void> {
   if (underway.length === 0) {
     const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
 /**
- * TensorBoard's event files: TFRecords of Event messages. A record is its length in 8 bytes, the CRC of those, the data,
- * and the CRC of that (tensorflow/core/lib/io/record_writer); the messages are protocol buffers, of which few fields are
+ * TensorBoard's event files: TFRecords of Event messages. A record is its length in 8 bytes, their CRC, the data, and
+ * its CRC (tensorflow/core/lib/io/record_writer); the messages are protocol buffers, of which only a few fields are
  * needed (tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto).
  */
 
@@ -17,7 +17,7 @@ export function crc32c(bytes: Uint8Array): number {
   return ~crc >>> 0;
 }
 
-/** Turned and shifted, for CRCs of data that holds CRCs are weak. */
+/** Rotated and offset, since CRCs of data that contains CRCs are weak. */
 function masked(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;
@@ -34,7 +34,7 @@ export function recordOf(data: Uint8Array): Uint8Array {
   return record;
 }
 
-/** What a message holds, by the number of the field. */
+/** A field of a message, by its number. */
 type Field =
   | readonly [field: number, kind: "double", value: number]
   | readonly [field: number, kind: "float", value: number]
@@ -43,7 +43,7 @@ type Field =
 
 const WIRE = { integer: 0, double: 1, bytes: 2, float: 5 } as const;
 
-/** A protocol buffer. @param fields whole numbers from 0 to 2⁵³ − 1 where they are integers */
+/** A protocol buffer. @param fields integers must be from 0 to 2⁵³ − 1 */
 function message(...fields: readonly Field[]): Uint8Array {
   const parts: Uint8Array[] = [];
   for (const [field, kind, value] of fields) {
@@ -56,7 +56,7 @@ function message(...fields: readonly Field[]): Uint8Array {
   return Buffer.concat(parts);
 }
 
-/** Seven bits a byte, the lowest first; the eighth says that more follow. */
+/** Seven bits a byte, lowest first; the eighth bit says that more follow. */
 function varint(value: number): Uint8Array {
   const bytes: number[] = [];
   for (let rest = value; ; rest = Math.floor(rest / 128)) {
@@ -72,7 +72,7 @@ export function versionRecord(time: number): Uint8Array {
   return recordOf(message([1, "double", time], [3, "bytes", utf8("brain.Event:2")]));
 }
 
-/** Says that the program starts at this step: what other files of the folder have of it and later ones is void. */
+/** Says that the program starts at this step, which voids what other files in the folder have from that step on. */
 export function startRecord(time: number, step: number): Uint8Array {
   const SESSION_START = 1;
   return recordOf(
@@ -80,7 +80,7 @@ export function startRecord(time: number, step: number): Uint8Array {
   );
 }
 
-/** Numbers of a step, by name. */
+/** The scalars of a step, by name. */
 export function scalarsRecord(time: number, step: number, scalars: Readonly<Record<string, number>>): Uint8Array {
   const values = Object.entries(scalars).map(
     ([name, value]) => [1, "bytes", message([1, "bytes", utf8(name)], [2, "float", value])] as const,

@@ -1,13 +1,13 @@
-/** What a training says while it runs. The command line shows it to people or passes it on as JSON. */
+/** The events of a training. The command line shows them to people or passes them on as JSON. */
 import type { Remark } from "../data/remarks.ts";
 import type { EpochRecord, Means, StartRecord } from "../runs/records.ts";
 
 export type TrainEvent =
-  /** What takes its time before the start. */
+  /** What is being done before training starts. */
   | { readonly type: "note"; readonly line: string }
-  /** What went wrong beside the training, which goes on. */
+  /** Something went wrong, but training goes on. */
   | { readonly type: "warning"; readonly line: string }
-  /** What of the data was left alone, or looks odd. */
+  /** Some of the data was ignored, or looks odd. */
   | ({ readonly type: "remark" } & Remark)
   | StartRecord
   | { readonly type: "measure" | "validate"; readonly done: number; readonly total: number }
@@ -17,11 +17,11 @@ export type TrainEvent =
       readonly epochs: number;
       readonly batch: number;
       readonly batches: number;
-      /** Over the epoch so far. */
+      /** Over the current epoch so far. */
       readonly loss: number;
       readonly top1: number;
       readonly imagesPerSecond: number;
-      /** Until the last epoch is done, validation aside. */
+      /** Until the end of the last epoch, without validation. */
       readonly secondsLeft: number;
     }
   | ({ readonly type: "epoch"; readonly isBest: boolean } & EpochRecord)

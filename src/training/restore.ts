@@ -1,4 +1,4 @@
-/** What a run saved, back on a device. */
+/** Restores what a run saved. */
 import { existsSync } from "node:fs";
 import { CheckpointError } from "../errors.ts";
 import type { Model } from "../net/model.ts";
@@ -12,13 +12,13 @@ import { isState, type State } from "./session.ts";
 export interface Restored {
   readonly mean: Float32Array;
   readonly state: State;
-  /** Whether it is from the save before the last, which is damaged. */
+  /** Whether it comes from the save before the last, because the last is damaged. */
   readonly isPrevious: boolean;
 }
 
 /**
- * Loads what a run saved last, or before, if the last is damaged; undefined when it has saved nothing yet.
- * @throws CheckpointError when both are damaged, or of other data or another model than the run's config.json says
+ * Loads what a run saved last, or the save before it if the last is damaged; undefined when nothing has been saved yet.
+ * @throws CheckpointError when both are damaged, or don't match the data or the model of the run's config.json
  */
 export function restore(
   run: Run,
@@ -34,7 +34,7 @@ export function restore(
   try {
     requireSame(checkpoint, config, classes);
     const { mean, state } = checkpoint;
-    if (!isState(state)) throw new CheckpointError(`${path}: what it says of the training makes no sense`);
+    if (!isState(state)) throw new CheckpointError(`${path}: its training progress makes no sense`);
     checkpoint.loadInto(model, optimizer);
     return { mean, state, isPrevious: path === run.previous };
   } finally {
@@ -43,7 +43,7 @@ export function restore(
   }
 }
 
-/** The newest save that is as it was written; undefined when there is none. @throws CheckpointError when all are damaged */
+/** The newest undamaged save; undefined when there is none at all. @throws CheckpointError when all are damaged */
 function wholeSave({ last, previous, best }: Run, warn: (line: string) => void): string | undefined {
   if (![last, previous].some((path) => existsSync(path))) return undefined;
   const damage = damageOf(last);

@@ -20,15 +20,18 @@ import type { Report } from "./events.ts";
 import type { StepResult } from "./step.ts";
 import type { BatchStep, Stepper, Wishes } from "./stepper.ts";
 
-/** Where a training is; together with weights, the optimizer's state and the seed, all that it needs to go on bit for bit. */
+/**
+ * Training progress. With the weights, the optimizer's state and the seed it is all that is needed to go on bit for
+ * bit.
+ */
 export interface State {
-  /** Epochs done, and batches done of the next one. */
+  /** Completed epochs, and completed batches of the current one. */
   epoch: number;
   batch: number;
-  /** Steps done. */
+  /** Completed steps. */
   step: number;
   schedule: ScheduleState;
-  /** Of the epoch so far. */
+  /** Over the current epoch so far. */
   scores: Scores;
   /** The lowest validation error so far; null before the first. */
   bestError: number | null;
@@ -45,7 +48,7 @@ export const freshState = (axes: ColourAxes): State => ({
   axes,
 });
 
-/** Whether something read from a file can be a state. */
+/** Whether a value read from a file is a valid state. */
 export function isState(value: unknown): value is State {
   const { epoch, batch, step, bestError, schedule, scores, axes } = (value ?? {}) as Partial<State>;
   const { images, wrong1, wrong5, loss } = (scores ?? {}) as Partial<Scores>;
@@ -72,7 +75,7 @@ export interface Session {
   readonly deviceMean: Tensor;
   readonly train: Records;
   readonly val: Records;
-  /** For each class how much more often than others its images are seen; every image once an epoch if absent. */
+  /** How often images of each class are seen relative to others; if absent, every image is seen once an epoch. */
   readonly weights?: readonly number[];
   readonly state: State;
   readonly report: Report;
@@ -81,29 +84,29 @@ export interface Session {
   readonly signal?: AbortSignal;
 }
 
-/** Looks on at a training, which waits for it. */
+/** Observes a training, which waits for it. */
 export interface Watcher {
-  /** A step is done, and the next may be queued already. */
+  /** After a step; the next one may already be queued. */
   afterStep?(session: Session): Promise<void>;
-  /** An epoch is done, and all of it saved. */
+  /** After an epoch has been completed and saved. */
   afterEpoch?(session: Session): Promise<void>;
 }
 
-/** A set of images, and those of its records that are in memory. */
+/** A set of images, with the records of it that are kept in memory. */
 export interface Records {
   readonly dataset: Dataset;
   readonly cache: RecordCache;
 }
 
-/** A long epoch is saved this often. */
+/** How often progress is saved within an epoch. */
 const SAVE_EVERY_MS = 10 * 60_000;
-/** A line for this many steps goes into the log. */
+/** How many steps there are to a line of the log. */
 const LOG_EVERY_STEPS = 50;
 
 /**
- * Trains until the last epoch is done, or the signal says stop: then it saves after the step that is under way.
- * @returns the last validation, and whether it was stopped
- * @throws DivergedError when the loss is no longer a number; what was saved last stays
+ * Trains until the last epoch is done. When the signal is aborted, it finishes what is queued, saves, and returns.
+ * @returns the last validation, and whether training was stopped
+ * @throws DivergedError when the loss is no longer finite; the last save is kept
  */
 export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
   const { config, state, stepper, report } = session;
@@ -120,7 +123,7 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
     if (await stepper.realign()) {
       report({
         type: "warning",
-        line: "the ranks' weights differ, as from devices that round differently: set alike again",
+        line: "the ranks' weights drifted apart, as on devices that round differently: they were made the same again",
       });
     }
     await endEpoch(session, validation, timing);
@@ -133,16 +136,16 @@ interface Timing {
   readonly images: number;
   readonly seconds: number;
   readonly waitedSeconds: number;
-  /** By this process in a step, where there are several. */
+  /** By this process in each step, where there are several. */
   readonly sentBytes?: number;
 }
 
-/** A step that has been begun. */
+/** A step that has been started. */
 interface Pending {
   readonly result: Promise<StepResult>;
   /** How many of its images count. */
   readonly valid: number;
-  /** Batches and steps that are done when it is. */
+  /** How many batches of the epoch, and steps, are completed with it. */
   readonly batch: number;
   readonly step: number;
 }
@@ -168,7 +171,7 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   let lastSave = start;
   let images = 0;
   let waitedMs = 0;
-  // What watchers take, such as a pause, is not the training's.
+  // Time spent in watchers, such as a pause, is not counted as training.
   let watchedMs = 0;
   let sentBytes = 0;
   const firstStep = state.step;
@@ -231,12 +234,12 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   };
 }
 
-/** The images of a batch that this process reads: its own, and the one that its last one may be mixed with. */
+/** The images of a batch that this process reads: its own, and the one that its last image may be mixed with. */
 function neighboursIncluded({ config, stepper: { share } }: Session): Share {
   return { first: share.first, count: mixes(config.augmentation) ? share.count + 1 : share.count };
 }
 
-/** Epochs done, with their fraction, when a batch begins. */
+/** Completed epochs, with the fraction of the current one, when a batch begins. */
 function progressOf({ state }: Session, batches: number): number {
   return state.epoch + state.batch / batches;
 }
@@ -281,11 +284,11 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
 
 interface Validation {
   readonly val: Means;
-  /** What the model said of each image. */
+  /** The model's answer for each image. */
   readonly answers: Answers;
 }
 
-/** Undefined when it was stopped. */
+/** Undefined when training was stopped. */
 async function validate(session: Session): Promise<Validation | undefined> {
   const { model, deviceMean, val, config, report, signal, stepper } = session;
   const answers = await stepper.answer([{ model, mean: deviceMean }], val.dataset, {
@@ -319,7 +322,7 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
   state.scores = noScores();
   const isBest = state.bestError === null || val.top1 < state.bestError;
   if (isBest) state.bestError = val.top1;
-  // "last" at the end: killed before, a resumed run comes by here again.
+  // "last" comes last: after a kill before it, a resumed run gets here again.
   if (isBest) {
     await save(session, "best");
     const { classes } = session.val.dataset;
@@ -330,7 +333,7 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
   report({ type: "epoch", isBest, ...record });
 }
 
-/** "last" holds all that is needed to go on, "best" what is needed to use the model. */
+/** "last" holds everything needed to go on, "best" what is needed to use the model. */
 async function save(
   { run, model, optimizer, mean, train, state, report, stepper }: Session,
   which: "last" | "best" = "last",
@@ -345,10 +348,10 @@ async function save(
 
 function diverged({ run, state, config, stepper }: Session, what: string, value: number, step: number): AlexNetError {
   const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
-  const saved = existsSync(run.last) ? `What was saved last is good: ${run.last}` : "Nothing had been saved yet";
+  const saved = existsSync(run.last) ? `The last save is good: ${run.last}` : "Nothing had been saved yet";
   const message =
     `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
     `at a learning rate of ${rate}: train with a lower --rate. ${saved}`;
-  // All processes find it at once; one says so.
+  // All processes notice at once; one reports it.
   return stepper.leads ? new DivergedError(message) : new RankError(message, true);
 }

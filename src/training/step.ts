@@ -13,16 +13,16 @@ export interface Step extends TrainingBatch {
 
 export interface StepResult {
   /**
-   * Of each image that is seen: its loss, and how many classes were more probable than the right one. Of mixed images
-   * the loss is that of both labels, and the right class is that of the first.
+   * For each image that is seen: its loss, and how many classes were more probable than the right one. The loss of a
+   * mixed image is that of both labels; its right class is its own.
    */
   readonly losses: Float32Array;
   readonly ranks: Float32Array;
 }
 
 /**
- * Forward, backward, update. All of it is queued when this returns, so that the next step can be queued behind it;
- * resolves when the device has done it.
+ * Forward, backward, update. All of it is queued when this returns, so the next step can be queued behind it; resolves
+ * when the device is done.
  */
 export async function trainingStep(model: Model, optimizer: Optimizer, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);

@@ -34,32 +34,32 @@ export interface Wishes {
 }
 
 export interface Stepper {
-  /** Whether this process writes the run's files and says what went wrong; of all processes exactly one does. */
+  /** Whether this process writes the run's files and reports errors; exactly one process does. */
   readonly leads: boolean;
-  /** The images of each batch that this process has. */
+  /** The images of each batch that this process gets. */
   readonly share: Share;
-  /** How many steps may be unfinished when the next one is begun. */
+  /** How many steps may be unfinished when the next one is started. */
   readonly ahead: number;
   /** Bytes of numbers that this process has sent to others. */
   readonly sentBytes: number;
-  /** Gives all processes the parameters and the optimizer's state of the one that leads. Before the first step. */
+  /** Copies the parameters and optimizer state of the leading process to all. Called before the first step. */
   begin(): Promise<void>;
   /**
-   * Forward, backward, update. What the device has to do is queued when this returns, unless `ahead` is 0; resolves with
-   * the losses of the whole batch when they are known.
+   * Forward, backward, update. With `ahead` above 0 all of the device's work is queued when this returns. Resolves with
+   * the result of the whole batch.
    */
   step(step: BatchStep, wishes: Wishes): Promise<StepResult>;
-  /** What all processes do now: what was agreed on in the last step, or what this one wishes if it is alone. */
+  /** What to do now: what the processes agreed on in the last step; for a process alone, what it wishes. */
   agreed(own: Wishes): Wishes;
-  /** Puts model and optimizer together where each process trains a part. Before they are evaluated or saved. */
+  /** Assembles model and optimizer where each process trains a part. Called before they are evaluated or saved. */
   gather(): Promise<void>;
-  /** Makes parameters that differ between processes the same again. @returns whether some did */
+  /** Makes parameters that differ between processes the same again. @returns whether any did */
   realign(): Promise<boolean>;
-  /** What the models say of every image of a set; undefined when a process was stopped. @throws as `answerAll` */
+  /** Evaluates models on every image of a set; undefined when a process was stopped. @throws as `answerAll` */
   answer(members: readonly Member[], dataset: Dataset, pass: Pass): Promise<Answers | undefined>;
 }
 
-/** Steps on one device: while it works on one, the next is queued. @param batch images a step */
+/** Steps on one device: the next is queued while it works on the last. @param batch images a step */
 export function localStepper({ model, optimizer }: Learner, batch: number): Stepper {
   return {
     leads: true,
@@ -69,7 +69,7 @@ export function localStepper({ model, optimizer }: Learner, batch: number): Step
     async begin() {},
     step(step) {
       const result = trainingStep(model, optimizer, step.mean, step);
-      // If the step before fails, nobody waits for this one, and its own failure is no news.
+      // If the step before it fails, this one is never awaited, and its own failure is no news.
       result.catch(() => {});
       return result;
     },

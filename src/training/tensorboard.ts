@@ -1,4 +1,4 @@
-/** A training's numbers for TensorBoard, in event files in the run's folder: `tensorboard --logdir runs`. */
+/** Writes event files for TensorBoard into the run's folder: `tensorboard --logdir runs`. */
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { oneLine } from "../errors.ts";
@@ -6,13 +6,12 @@ import { appendToFile, reason } from "../io/files.ts";
 import { scalarsRecord, startRecord, versionRecord } from "./event_file.ts";
 import type { Report, TrainEvent } from "./events.ts";
 
-/** The scalars of so many steps are left out before the next are written. */
+/** How many steps there are from one record of scalars to the next. */
 const EVERY_STEPS = 50;
 
 /**
- * Passes a training's events on, and writes their numbers to an event file. A training that is resumed has a new file,
- * which declares void what an older one has of its steps. When the disk fails, that is said once, and no more is
- * written.
+ * Passes a training's events on and writes their numbers to an event file. A resumed training starts a new file, which
+ * voids what older ones have from its first step on. A write that fails is reported once, and nothing more is written.
  */
 export function withTensorboard(report: Report): Report {
   let run: string | undefined;

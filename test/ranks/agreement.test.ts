@@ -33,7 +33,7 @@ test("who differs from rank 0 is named, with both values, on every rank", async 
     const { reason } = end as PromiseRejectedResult;
     expect(reason).toBeInstanceOf(RankError);
     expect(reason.message).toBe(
-      'rank 2 of 3 differs from rank 0: data is "b", and "a" of rank 0: start all ranks alike',
+      'rank 2 of 3 differs from rank 0: data is "b", on rank 0 it is "a": start all ranks with the same program, options and data',
     );
     // One of them says it.
     expect(reason.said).toBe(rank !== 0);

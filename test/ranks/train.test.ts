@@ -142,7 +142,7 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     const { code, stderr, seconds } = await ended(child);
     expect(code).toBe(1);
     expect(stderr).toContain(
-      "rank 2 of 3 differs from rank 0: seed is 3, and not given of rank 0: start all ranks alike",
+      "rank 2 of 3 differs from rank 0: seed is 3, on rank 0 it is not given: start all ranks with the same program, options and data",
     );
     expect(seconds).toBeLessThan(60);
     expect(existsSync(join(folder.path, "never"))).toBe(false);
@@ -158,7 +158,7 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     const { stdout, code } = await hanging;
     const told = jsonLines(stdout);
     expect(told.length).toBeGreaterThan(0);
-    expect(told[0]!.message).toStartWith("rank 1 of 3 has not been heard of for 24 s: it hangs");
+    expect(told[0]!.message).toStartWith("rank 1 of 3 has not been heard from for 24 s: it hangs");
     expect(told[0]!.seconds).toBeLessThan(60);
     expect(code).not.toBe(0);
   });

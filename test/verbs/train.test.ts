@@ -374,7 +374,7 @@ describe("a loss that is no number", () => {
     const before = bytes(out);
     const failure = await train({ resume: out, epochs: 2 }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(DivergedError);
-    expect((failure as Error).message).toContain(`What was saved last is good: ${join(out, "last.safetensors")}`);
+    expect((failure as Error).message).toContain(`The last save is good: ${join(out, "last.safetensors")}`);
     expect(bytes(out).equals(before)).toBe(true);
     const { total } = await evaluate({ model: out, device: "cpu", threads: 1 });
     expect(total.images).toBe(9);
