@@ -245,9 +245,7 @@ describe("a library that was fetched", () => {
         await provideBlas((line) => expect().fail(line));
         const found = await findBlas().catch((error: unknown) => error);
         if ((found as { origin?: string }).origin !== "system") {
-          expect(String(found)).toMatch(
-            /^ChangedLibraryError: openblas .* is not the published file: .*BLAS_LIB_PATH/,
-          );
+          expect(String(found)).toMatch(/^ChangedLibraryError: openblas .* is not the published file: .*BLAS_LIB_PATH/);
         }
         rmSync(path);
       });
