@@ -111,7 +111,7 @@ test("two that pack into one folder: one is refused, and the pack is that of one
   const ended = await Promise.all([pack("both"), pack("both"), pack("both")]);
   const refused = ended.filter(({ code }) => code !== 0);
   for (const one of refused)
-    expectOneLine(one, /both is in use by (another process|process \d+ on .*): wait for its end/);
+    expectOneLine(one, /both is in use by (another process|process \d+ on .*): wait until it ends/);
   // Whether they meet is chance; that one at least comes through, and that nothing is broken, is not.
   expect(refused.length).toBeLessThan(3);
   expect((await pack("alone")).code).toBe(0);

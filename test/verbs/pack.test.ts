@@ -201,7 +201,7 @@ describe("report.csv", () => {
         [`${odd}/class a/${awkward.replace("\n", "\\u{a}")}`, "no", "it is not a JPEG, PNG or WebP image"],
         [`${odd}/class a/cut.jpg`, "no", "its JPEG data is cut short: the end marker is missing"],
         [`${odd}/class a/damaged.jpg`, "no", "it can't be decoded: Huffman table 0x00 was not defined"],
-        [`${odd}/class b/named.JPEG`, "yes", "it is named as JPEG, and is PNG"],
+        [`${odd}/class b/named.JPEG`, "yes", "it is named as JPEG, but is PNG"],
         [
           `${odd}/class c/twin.jpg`,
           "yes",

@@ -44,7 +44,7 @@ describe("a damaged pack", () => {
     expect(await opened(() => {})).toBe("no complaint");
     const images = 4 * SIDE * SIDE * 3;
     expect(await opened((copy) => flip(join(copy, shard), images + 3))).toBe(
-      `PACK/${shard} is damaged: the checksum of its index at byte ${images} differs: ${again}`,
+      `PACK/${shard} is damaged: the checksum of its index at byte ${images} does not match: ${again}`,
     );
     const { size } = statSync(join(whole, shard));
     expect(await opened((copy) => flip(join(copy, shard), -44))).toBe(
@@ -74,7 +74,7 @@ describe("a damaged pack", () => {
   test("in mean.npy and pack.json", async () => {
     const other = await packInto("other-side", { side: 8 });
     expect(await opened((copy) => copyFileSync(join(other, "mean.npy"), join(copy, "mean.npy")))).toBe(
-      "PACK/mean.npy is no float32 array of 16 × 16 × 3: pack again",
+      "PACK/mean.npy is not a float32 array of 16 × 16 × 3: pack again",
     );
     expect(await opened((copy) => rmSync(join(copy, "mean.npy")))).toStartWith("PACK lacks mean.npy");
     const edited = (edit: (json: any) => void) =>
@@ -86,7 +86,7 @@ describe("a damaged pack", () => {
     const edits: [edit: (json: any) => void, what: string][] = [
       [
         (json) => (json.format = "alexnet-pack-9"),
-        'has the format "alexnet-pack-9", this program reads "alexnet-pack-1"',
+        'has the format "alexnet-pack-9", but this program reads "alexnet-pack-1"',
       ],
       [(json) => (json.side = "16"), 'its side is "16"'],
       [(json) => (json.side = 1e9), "its side is 1000000000"],
@@ -102,13 +102,13 @@ describe("a damaged pack", () => {
       [(json) => (json.parts.val.shards = {}), "its val split is invalid"],
       [(json) => (json.statistics.covariance[4] = null), "its statistics are invalid"],
       [(json) => (json.statistics.axes.vectors = 3), "its statistics are invalid"],
-      [(json) => (json.classes = ["class a"]), "class 1 of 1"],
+      [(json) => (json.classes = ["class a"]), "class 1, but there are 1: pack again"],
     ];
     for (const [edit, what] of edits) expect(await edited(edit)).toContain(what);
     for (const text of ["", "null", "[]", "3", '"x"', "{", `${"[".repeat(1e5)}`]) {
       const found = await opened((copy) => writeFileSync(join(copy, "pack.json"), text));
       expect(found).toMatch(
-        /^PACK\/pack.json (is damaged: .*: pack again|has the format undefined, this program reads)/,
+        /^PACK\/pack.json (is damaged: .*: pack again|has the format undefined, but this program reads)/,
       );
     }
     // So many that memory for their classes could not be had.
