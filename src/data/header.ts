@@ -42,7 +42,7 @@ export function readHeader(bytes: Uint8Array): ImageHeader | string {
   return { format, depth: 8, ...rest, orientation: orientationOf(exif, xmp) };
 }
 
-interface Found extends Pick<ImageHeader, "width" | "height"> {
+interface HeaderFields extends Pick<ImageHeader, "width" | "height"> {
   readonly depth?: number;
   readonly exif?: Uint8Array | undefined;
   readonly xmp?: Uint8Array | undefined;
@@ -52,7 +52,7 @@ const [START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, APP1] = [0xd8, 0xd9, 0xda, 0
 const XMP_PREFIX = "http://ns.adobe.com/xap/1.0/\0";
 
 /** Walks from marker to marker, as libjpeg does, up to the end of the first image; others may follow it. */
-function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undefined {
+function jpegHeader(view: DataView, bytes: Uint8Array): HeaderFields | "no end" | undefined {
   let size: { width: number; height: number } | undefined;
   let scanned = false;
   const exif: Uint8Array[] = [];
@@ -86,7 +86,7 @@ function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undef
 /** Text chunks that inflate to more are ignored. */
 const MAX_TEXT_BYTES = 2 ** 20;
 
-function pngHeader(view: DataView, bytes: Uint8Array): Found | undefined {
+function pngHeader(view: DataView, bytes: Uint8Array): HeaderFields | undefined {
   if (bytes.length < 33 || text(bytes, 12, 4) !== "IHDR") return undefined;
   let exif: Uint8Array | undefined;
   // Of repeated text chunks the last counts; only that one is inflated, at the end.
@@ -130,7 +130,7 @@ function pngText(name: string, data: Uint8Array): Uint8Array | undefined {
   }
 }
 
-function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
+function webpHeader(view: DataView, bytes: Uint8Array): HeaderFields | undefined {
   if (bytes.length < 30) return undefined;
   const chunk = text(bytes, 12, 4);
   if (chunk === "VP8 ") {

@@ -101,7 +101,7 @@ function isItem(item: unknown, classes: number): item is Item {
 }
 
 const KINDS = ["added", "removed", "changed", "moved to another class", "moved to the other split"] as const;
-type Kind = (typeof KINDS)[number];
+type ChangeKind = (typeof KINDS)[number];
 
 interface Comparison {
   /** For each image then its index now, or −1. */
@@ -119,7 +119,7 @@ export function compareInventories(then: Inventory, now: Inventory): Comparison 
   const found = new Differences(labels);
   const places = new Int32Array(then.images.length).fill(-1);
   const isHeldOut = then.isHeldOut && now.isHeldOut;
-  const move = (i: number, place: number): Kind | undefined => {
+  const move = (i: number, place: number): ChangeKind | undefined => {
     if (classOf(then, i) !== classOf(now, place)) return "moved to another class";
     return !isHeldOut && i < then.train !== place < now.train ? "moved to the other split" : undefined;
   };
@@ -159,14 +159,14 @@ export function compareInventories(then: Inventory, now: Inventory): Comparison 
 /** Counts differences, and keeps the first one by class and name. */
 class Differences {
   readonly #labels: ReadonlyMap<string, number>;
-  readonly #counts = new Map<Kind, number>();
+  readonly #counts = new Map<ChangeKind, number>();
   #first: { readonly label: number; readonly name: string; readonly text: string } | undefined;
 
   constructor(labels: ReadonlyMap<string, number>) {
     this.#labels = labels;
   }
 
-  add(kind: Kind, of: string, name: string, how: string): void {
+  add(kind: ChangeKind, of: string, name: string, how: string): void {
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
     // New classes come last.
     const label = this.#labels.get(of) ?? Infinity;

@@ -75,7 +75,7 @@ async function beginning(listing: Listing, i: number): Promise<Uint8Array | unde
 /** The kind of a file that is not a readable image. */
 export const kindOfOther = (path: string): RemarkKind => (isOtherFormat(path) ? "other format" : "other file");
 
-interface Images {
+interface ListedImages {
   readonly name: string;
   readonly classes: readonly string[];
   /** For each image its class index, and the index of its file. */
@@ -84,7 +84,7 @@ interface Images {
 }
 
 /** A data set of images among the files. Closing it closes the listing. */
-export function imagesOf(listing: Listing, { name, classes, labels, indices }: Images): Dataset {
+export function imagesOf(listing: Listing, { name, classes, labels, indices }: ListedImages): Dataset {
   return {
     name,
     root: listing.name,

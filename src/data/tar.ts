@@ -8,7 +8,7 @@ import { excerpt, part, type Bytes } from "../io/bytes.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, spelled, systemPart } from "./names.ts";
 import type { RemarkKind, Remarks } from "./remarks.ts";
-import { inArchive, resolveLinks, type Index, type Link } from "./tar_links.ts";
+import { inArchive, resolveLinks, type Index, type TarLink } from "./tar_links.ts";
 
 const BLOCK = 512;
 /** Longer names are treated as damage. */
@@ -64,7 +64,7 @@ function visible({ paths, starts, sizes }: Index, name: string, remarks: Remarks
 
 async function readIndex(window: Window, name: string, fileSize: number, remarks: Remarks): Promise<Index> {
   const index: Index = { paths: [], starts: [], sizes: [] };
-  const links: Link[] = [];
+  const links: TarLink[] = [];
   const leave = (kind: RemarkKind, path: string) => remarks.add(kind, `${name}/${path}`);
   let [longName, longTarget]: (Uint8Array | undefined)[] = [];
   let pax: Pax = {};

@@ -12,7 +12,7 @@ export interface Index {
   readonly sizes: number[];
 }
 
-export interface Link {
+export interface TarLink {
   readonly path: string;
   /** A hard link's is a member's path; a symbolic link's is relative to its own folder. */
   readonly target: string;
@@ -22,8 +22,8 @@ export interface Link {
 }
 
 /** The index of a file, a link, or a folder. */
-type Node = number | Link | Folder;
-type Folder = Map<string, Node>;
+type TarNode = number | TarLink | Folder;
+type Folder = Map<string, TarNode>;
 type Leave = (kind: RemarkKind, path: string) => void;
 
 /** Linux's limit for one path. */
@@ -43,7 +43,7 @@ export function inArchive(path: string): string | undefined {
  * @param leave called for each link and member that is ignored
  * @throws DataError when links multiply the files beyond the limits
  */
-export function resolveLinks(name: string, files: Index, links: readonly Link[], leave: Leave): Index {
+export function resolveLinks(name: string, files: Index, links: readonly TarLink[], leave: Leave): Index {
   const last = new Map(files.paths.map((path, i) => [path, i]));
   if (links.length === 0 && last.size === files.paths.length) return files;
   const names = namesOf(files, links, leave);
@@ -62,9 +62,9 @@ export function resolveLinks(name: string, files: Index, links: readonly Link[],
 }
 
 /** What each name finally refers to, with hard links resolved where possible. */
-function namesOf({ paths }: Index, links: readonly Link[], leave: Leave): Map<string, number | Link> {
-  const names = new Map<string, number | Link>();
-  const set = (path: string, node: number | Link) => {
+function namesOf({ paths }: Index, links: readonly TarLink[], leave: Leave): Map<string, number | TarLink> {
+  const names = new Map<string, number | TarLink>();
+  const set = (path: string, node: number | TarLink) => {
     // Deleted first, so that the new member goes to the end.
     if (names.delete(path)) leave("replaced member", path);
     names.set(path, node);
@@ -96,13 +96,13 @@ function namesOf({ paths }: Index, links: readonly Link[], leave: Leave): Map<st
 }
 
 /** The same file or symbolic link under another name. */
-function sameAt(path: string, node: number | Link): number | Link {
+function sameAt(path: string, node: number | TarLink): number | TarLink {
   return typeof node === "number" ? node : { ...node, path };
 }
 
 /** Follows a chain of hard links. */
-function endOf(link: Link, names: ReadonlyMap<string, number | Link>): number | Link | RemarkKind {
-  let node: number | Link = link;
+function endOf(link: TarLink, names: ReadonlyMap<string, number | TarLink>): number | TarLink | RemarkKind {
+  let node: number | TarLink = link;
   for (let followed = 0; typeof node !== "number" && node.isHard; followed++) {
     if (followed === MAX_FOLLOWED) return "circular link";
     const target = inArchive(node.target);
@@ -119,14 +119,14 @@ class Tree {
   readonly #name: string;
   readonly #root: Folder = new Map();
   readonly #parents = new Map<Folder, Folder>();
-  readonly #followed = new Map<Link, number | Folder | RemarkKind>();
+  readonly #followed = new Map<TarLink, number | Folder | RemarkKind>();
   readonly #add: (path: string, file: number) => void;
   readonly #leave: Leave;
   #characters = 0;
 
   constructor(
     name: string,
-    names: ReadonlyMap<string, number | Link>,
+    names: ReadonlyMap<string, number | TarLink>,
     add: (path: string, file: number) => void,
     leave: Leave,
   ) {
@@ -138,7 +138,7 @@ class Tree {
   }
 
   /** If a file and a folder have the same name, the folder wins. */
-  #insert(path: string, node: number | Link): void {
+  #insert(path: string, node: number | TarLink): void {
     const folder = this.#folderOf(path);
     const name = lastOf(path);
     if (!(folder.get(name) instanceof Map)) folder.set(name, node);
@@ -160,7 +160,7 @@ class Tree {
   }
 
   /** Adds a symbolic link's target: a file, or all files of a folder. */
-  addLink(link: Link): void {
+  addLink(link: TarLink): void {
     const folder = this.#folderOf(link.path);
     if (folder.get(lastOf(link.path)) !== link) return this.#leave("replaced member", link.path);
     const above: Folder[] = [];
@@ -169,7 +169,7 @@ class Tree {
   }
 
   /** @param above the enclosing folders, to detect links that lead back up */
-  #addFound(path: string, node: Node, above: readonly Folder[]): void {
+  #addFound(path: string, node: TarNode, above: readonly Folder[]): void {
     this.#characters += path.length + 64;
     if (above.length > MAX_NESTED || this.#characters > MAX_CHARACTERS) {
       const advice = "unpack it, and pass the folder";
@@ -183,7 +183,7 @@ class Tree {
   }
 
   /** A symbolic link's target, or why there is none. @param depth how many links led here */
-  #follow(link: Link, depth = 0): number | Folder | RemarkKind {
+  #follow(link: TarLink, depth = 0): number | Folder | RemarkKind {
     if (depth > MAX_FOLLOWED) return "circular link";
     const known = this.#followed.get(link);
     if (known !== undefined) return known;
@@ -194,13 +194,13 @@ class Tree {
     return found;
   }
 
-  #lookUp({ path, target }: Link, depth: number): number | Folder | RemarkKind {
+  #lookUp({ path, target }: TarLink, depth: number): number | Folder | RemarkKind {
     if (target.startsWith("/")) return "outward path";
     let at: number | Folder = this.#folderOf(path);
     for (const name of target.split("/")) {
       if (name === "" || name === ".") continue;
       if (typeof at === "number") return "dangling link";
-      const next: Node | undefined = name === ".." ? this.#parents.get(at) : at.get(name);
+      const next: TarNode | undefined = name === ".." ? this.#parents.get(at) : at.get(name);
       if (next === undefined) return name === ".." ? "outward path" : "dangling link";
       const found: number | Folder | RemarkKind =
         typeof next === "number" || next instanceof Map ? next : this.#follow(next, depth + 1);

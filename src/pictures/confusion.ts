@@ -146,7 +146,7 @@ async function drawDense(picture: ConfusionPicture): Promise<string> {
 function drawList({ classes, entries }: ConfusionPicture, sums: Float64Array, x: number, y: number): string[] {
   const mistakes = entries.filter(([label, predicted]) => label !== predicted);
   const most = mistakes.toSorted((a, b) => b[2] - a[2]).slice(0, LISTED);
-  const parts = [text(x, y, most.length === 0 ? "Nothing was confused" : "Confused most often", HEADING)];
+  const parts = [text(x, y, most.length === 0 ? "No confusions" : "Most frequent confusions", HEADING)];
   most.forEach(([label, predicted, images], k) => {
     const top = y + 28 + k * LINE;
     const said = `${count(images)} of ${count(sums[label]!)}`;

@@ -68,7 +68,7 @@ function legend(x: number, y: number, width: number, most: number): string[] {
     text(x, y + 30, `+${points(most)}`, FACT),
     text(x + width / 2, y + 30, "no change", { ...FACT, anchor: "middle" }),
     text(x + width, y + 30, `−${points(most)}`, { ...FACT, anchor: "end" }),
-    text(x, y + 48, "change of the probability when the square lies there", FACT),
+    text(x, y + 48, "change in probability with the square there", FACT),
   ];
 }
 

@@ -54,7 +54,7 @@ export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture
       text(
         MARGIN + Math.ceil(widthOf(layer.name, HEADING)) + 14,
         y,
-        silent > 0 ? `${size}, ${silent} of them nowhere active` : size,
+        silent > 0 ? `${size}, ${silent} of them all zero` : size,
         FACT,
       ),
       await image(MARGIN, y + 12, grid),

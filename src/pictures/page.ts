@@ -11,15 +11,15 @@ export class Html {
   }
 }
 
-type Value = string | number | Html | readonly Html[];
+type HtmlValue = string | number | Html | readonly Html[];
 
 /** Template tag: strings are escaped, `Html` is inserted as markup. */
-export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
+export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
   const markup = parts.reduce((before, part, i) => before + markupOf(values[i - 1]!) + part);
   return new Html(markup);
 }
 
-function markupOf(value: Value): string {
+function markupOf(value: HtmlValue): string {
   if (value instanceof Html) return value.markup;
   if (typeof value === "object") return value.map(({ markup }) => markup).join("\n");
   return escapeText(String(value));

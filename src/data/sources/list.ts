@@ -25,7 +25,7 @@ const COLUMNS = {
 } as const;
 type Column = keyof typeof COLUMNS;
 
-interface Item {
+interface ListedImage {
   readonly line: number;
   readonly path: string;
   readonly label: string;
@@ -39,7 +39,7 @@ export const list: ImageSource = {
     const file = await openFile(path);
     const text = await readText(file, MAX_LIST_BYTES).finally(() => file.close());
     const [paths, keys, splits]: [string[], string[], (Split | undefined)[]] = [[], [], []];
-    let first: Item | undefined;
+    let first: ListedImage | undefined;
     for (const item of read(text, path)) {
       const { line, path: own, label, split } = item;
       first ??= item;
@@ -92,7 +92,7 @@ function relative(path: string, where: string): string {
   return kept.join("/");
 }
 
-function* csvItems(text: string, name: string): Generator<Item> {
+function* csvItems(text: string, name: string): Generator<ListedImage> {
   let columns: Readonly<Record<Column, number>> | undefined;
   for (const { line, cells } of csvRows(text, name)) {
     if (columns === undefined) {
@@ -111,7 +111,7 @@ function* csvItems(text: string, name: string): Generator<Item> {
   }
 }
 
-function* jsonItems(text: string, name: string): Generator<Item> {
+function* jsonItems(text: string, name: string): Generator<ListedImage> {
   let line = 0;
   for (let at = 0; at < text.length;) {
     const newline = text.indexOf("\n", at);

@@ -7,7 +7,7 @@ import { DataError } from "../../errors.ts";
 import { latin1, viewOf } from "../../io/bytes.ts";
 
 /** Text, numbers, or structs of those; other values are left out. */
-type Value = string | readonly number[] | readonly Struct[];
+type MatValue = string | readonly number[] | readonly Struct[];
 export type Struct = ReadonlyMap<string, string | readonly number[]>;
 
 const HEADER_BYTES = 128;
@@ -30,18 +30,18 @@ interface Element {
  * @param name the file's, for messages
  * @throws DataError with the byte at which the file is damaged, or when it has no such variable
  */
-export function readVariable(file: Uint8Array, variable: string, name: string): Value {
+export function readVariable(file: Uint8Array, variable: string, name: string): MatValue {
   const mark = file.length < HEADER_BYTES ? "" : String.fromCharCode(file[126]!, file[127]!);
   if (mark !== "IM" && mark !== "MI")
     throw new DataError(`${name}: no "IM" or "MI" at byte 126: it is not a level 5 MAT-file`);
-  const reader = new Reader(name, mark === "IM");
+  const reader = new MatReader(name, mark === "IM");
   let left = MAX_INFLATED_BYTES;
   for (const element of reader.elements(file, HEADER_BYTES)) {
     let [matrix, within] = [element, reader];
     if (element.type === COMPRESSED) {
       const inflated = inflate(element, left, name);
       left -= inflated.length;
-      within = new Reader(`${name}, inflated from byte ${element.at}`, mark === "IM");
+      within = new MatReader(`${name}, inflated from byte ${element.at}`, mark === "IM");
       const [inner] = within.elements(inflated, 0);
       if (!inner) continue;
       matrix = inner;
@@ -64,7 +64,7 @@ function inflate({ body, at }: Element, left: number, name: string): Uint8Array 
   }
 }
 
-class Reader {
+class MatReader {
   readonly #name: string;
   readonly #little: boolean;
 
@@ -94,7 +94,7 @@ class Reader {
   }
 
   /** The value of an array; undefined if its name is not `wanted`. Its elements: flags, dimensions, name, contents. */
-  matrix({ body, at }: Element, wanted?: string): Value | undefined {
+  matrix({ body, at }: Element, wanted?: string): MatValue | undefined {
     const parts = this.elements(body, 0, at + 8);
     const next = (what: string): Element => {
       const { value, done } = parts.next();
