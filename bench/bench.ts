@@ -1,4 +1,4 @@
-/** One run of the benchmark: pieces of work, for each the contestants that do it, and what came of it. */
+/** One run of the benchmark: pieces of work, the contestants that do each, and the results. */
 import { AlexNetError } from "../src/errors.ts";
 import { WrongResult } from "./check.ts";
 import type { BenchDevice } from "./devices.ts";
@@ -18,11 +18,11 @@ export interface Entrant {
   readonly contestant: string;
   readonly device: BenchDevice;
   readonly clock: Row["clock"];
-  /** Why it is not even tried, such as a size over the device's limits. */
+  /** Why it is not tried, such as a size beyond the device's limits. */
   readonly unfit?: string | undefined;
-  /** Brings the operands to the device. @throws AlexNetError when that can't be done: then it is skipped */
+  /** Uploads the operands. @throws AlexNetError when that fails: the entrant is then skipped */
   open(): Promise<Opened>;
-  /** The same on less work, once or twice, which tells how long all of it will take. */
+  /** Smaller versions of the work, one or two, to estimate how long all of it will take. */
   readonly trials?: readonly Trial[];
 }
 
@@ -33,12 +33,12 @@ interface Trial {
 
 export interface Opened {
   readonly run: Run;
-  /** Computes the result once more and compares it; says how. @throws WrongResult */
+  /** Computes the result again and checks it. @returns how it was checked @throws WrongResult */
   check(): Promise<string>;
-  /** Called after the measurements, where only they show whether the work was done. @throws WrongResult */
+  /** Called after the measurements, if only they can show that the work was done. @throws WrongResult */
   confirm?(): Promise<void>;
   close(): Promise<void>;
-  /** Which kernels ran, once something did. */
+  /** The kernels that ran, after a run. */
   kernels?(): readonly string[];
 }
 
@@ -47,15 +47,14 @@ export interface Limits extends Budget {
   readonly passMs: number;
 }
 
-/** Told of what goes on. */
 export interface Listener {
-  /** A piece begins. */
+  /** Called when a piece begins. */
   working(piece: string): void;
   row(row: Row): void;
   skipped(skipped: Skipped): void;
 }
 
-/** The share of the roof that is expected of a kernel of which nothing is known, and that can't be tried on less. */
+/** The share of the roof assumed for a kernel with no earlier rate and no trials. */
 const UNKNOWN_SHARE = { flop: 0.02, byte: 0.1 };
 
 export class Bench {
@@ -63,10 +62,10 @@ export class Bench {
   readonly limits: Limits;
   readonly rows: Row[] = [];
   readonly skipped: Skipped[] = [];
-  /** What was computed wrongly. */
+  /** Contestants with wrong results. */
   readonly wrong: Skipped[] = [];
   readonly #listener: Listener;
-  /** The last rate of a contestant on a device, in its unit of work a second; sizes grow, and rates fall with them. */
+  /** The last rate of each contestant on a device, in units of work per second. Sizes grow, and rates fall with them. */
   readonly #rates = new Map<string, number>();
 
   constructor(devices: readonly BenchDevice[], limits: Limits, listener: Listener) {
@@ -75,7 +74,7 @@ export class Bench {
     this.#listener = listener;
   }
 
-  /** Opens, checks and measures the contestants at a piece of work, turn by turn. Those that can't are skipped by name. */
+  /** Opens and checks the contestants for a piece of work, and measures them in turns. Those that fail are skipped. */
   async contest(piece: Piece): Promise<void> {
     this.working(piece);
     const ready: Ready[] = [];
@@ -98,7 +97,7 @@ export class Bench {
         const { contestant, device, clock } = entrant;
         const ms = times(samples[i]!);
         if (ms.best <= 0) {
-          this.skip(piece, entrant, "takes less time than the device's clock can tell");
+          this.skip(piece, entrant, "takes less time than the device's clock can resolve");
           continue;
         }
         const roof = { flop: device.roof.flopsPerSecond, byte: device.roof.bytesPerSecond, image: undefined }[
@@ -132,7 +131,7 @@ export class Bench {
     this.#listener.skipped(skipped);
   }
 
-  /** Opens, checks and warms up; undefined when it is skipped. */
+  /** Opens, checks and warms up; undefined if skipped. */
   async #prepare(piece: Piece, entrant: Entrant): Promise<Ready | undefined> {
     let opened: Opened | undefined;
     let isReady = false;
@@ -168,13 +167,13 @@ export class Bench {
     }
   }
 
-  /** What was computed wrongly has no time. */
+  /** A wrong result gets no time. */
   refuse(piece: Named, who: Who, { message }: WrongResult): void {
     this.skip(piece, who, `WRONG: ${message}`);
     this.wrong.push(this.skipped.at(-1)!);
   }
 
-  /** Why the work would take too long, judged by what this contestant reached before, or by trials. */
+  /** Why the work would take too long, estimated from this contestant's earlier rate or from trials. */
   async #tooLong(piece: Piece, entrant: Entrant): Promise<string | undefined> {
     const { work } = piece;
     const known = this.#rates.get(keyOf(piece, entrant));
@@ -190,17 +189,17 @@ export class Bench {
     return this.overLong((1000 * work.amount) / (UNKNOWN_SHARE[work.unit] * roof));
   }
 
-  /** Why work of so many ms is not done; undefined when it is. */
+  /** Why work that takes `ms` is skipped; undefined if it isn't. */
   overLong(ms: number): string | undefined {
     if (ms <= this.limits.passMs) return undefined;
-    return `takes some ${milliseconds(ms)}, over the ${this.limits.passMs / 1000} s that --longest allows`;
+    return `takes about ${milliseconds(ms)}, more than the ${this.limits.passMs / 1000} s of --longest`;
   }
 }
 
 type Named = Pick<Piece, "suite" | "name">;
 type Who = Pick<Entrant, "contestant" | "device">;
 
-/** A contestant that can be measured: its result was right. */
+/** A contestant ready to be measured: its result was right. */
 interface Ready {
   readonly entrant: Entrant;
   readonly opened: Opened;
@@ -209,7 +208,7 @@ interface Ready {
   readonly ms: number;
 }
 
-/** Kernels are expected to go on as fast as they went, whatever they compute; networks differ too much for that. */
+/** Kernels are assumed to keep their rate whatever they compute; networks differ too much for that. */
 function keyOf({ name, work }: Piece, { contestant, device }: Who): string {
   return `${contestant} ${device.device} ${work.unit === "image" ? name : work.unit}`;
 }
@@ -219,7 +218,7 @@ interface Tried {
   readonly ms: number;
 }
 
-/** The second time, or no time where it fails: then the work itself will say why. */
+/** The time of the second run; 0 if it fails, since the work itself will then say why. */
 async function tryOut({ open }: Trial): Promise<number> {
   let opened: Opened | undefined;
   try {
@@ -234,7 +233,7 @@ async function tryOut({ open }: Trial): Promise<number> {
   }
 }
 
-/** In proportion to one trial; along the line through two, where much of the time is the same for any amount. */
+/** Proportional to one trial, or on the line through two, to account for constant overhead. */
 export function extrapolate([first, second]: readonly Tried[], amount: number): number {
   if (!second) return (first!.ms * amount) / first!.amount;
   const slope = Math.max(0, (second.ms - first!.ms) / (second.amount - first!.amount));

@@ -1,4 +1,4 @@
-/** A bar chart of a suite as SVG: a group of bars for each piece of work, a bar for each contestant on each device. */
+/** A bar chart of a suite as SVG: a group per piece of work, a bar per contestant and device. */
 import { replaceFile } from "../src/io/files.ts";
 import { percent, perSecond } from "./report.ts";
 import { rate, type Results, type Row } from "./results.ts";
@@ -8,15 +8,15 @@ const MARGIN = 20;
 const BAR = 16;
 const GAP = 12;
 const FONT = 12;
-/** No letter of a sans-serif font is wider on average, as a part of its size. */
+/** An upper bound of a sans-serif font's average letter width, relative to its size. */
 const LETTER = 0.62;
-/** Okabe and Ito's colours, which the colour-blind can tell apart. */
+/** Okabe and Ito's palette, which is safe for colour blindness. */
 const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#b8a900"];
-/** The lower rungs of a ladder are there to lead up to what is used. */
+/** Lower rungs of a ladder, which only lead up to the kernel in use, are grey. */
 const RUNG = /_\d_/;
 const RUNG_COLOUR = "#b4b4b4";
 
-/** Writes FILE-SUITE.svg for FILE.svg; nothing when the suite has no rows. */
+/** Writes FILE-SUITE.svg for FILE.svg, unless the suite has no rows. */
 export async function writeChart(path: string, suite: string, results: Results): Promise<void> {
   const rows = results.rows.filter((row) => row.suite === suite);
   if (rows.length === 0) return;
@@ -51,7 +51,7 @@ export function chart(title: string, rows: readonly Row[], { machine, devices }:
     y += GAP;
     write(name, ` font-weight="bold"`);
     for (const row of group) {
-      // Networks differ too much for one scale; kernels are there to be compared.
+      // Networks differ too much to share a scale; kernels share one to be compared.
       const scale = row.work.unit === "image" ? group : rows.filter((other) => other.work.unit === row.work.unit);
       const share = speedOf(row) / Math.max(...scale.map(speedOf));
       const width = Math.max(1, Math.round(room * share));

@@ -1,19 +1,20 @@
-/** Whether what was timed is right, at the size that was timed. */
+/** Checks that what was timed is right, at the size that was timed. */
 import type { HostArray } from "../src/engine/backend.ts";
 import { Purpose, Random } from "../src/random.ts";
 
-/** A result is not what it should be: its time is not reported. */
+/** A result is wrong: its time is not reported. */
 export class WrongResult extends Error {}
 
-/** So many numbers of a product are computed anew: all of them would take the host minutes. */
+/** How many numbers of a product are recomputed: all of them would take the host minutes. */
 const SAMPLES = 200;
-/** As a part of the root mean square of the exact numbers; one product too few in 4096 is off by some 1 / 64 of it. */
+/** Relative to the root mean square of the exact numbers; one missing product of 4096 is an error of about 1 / 64. */
 const PRODUCT_TOLERANCE = 1e-3;
-/** As a part of the largest exact number, for kernels that add up few numbers. */
+/** Relative to the largest exact number, for kernels with short sums. */
 const ELEMENT_TOLERANCE = 1e-5;
 
 /**
- * Compares SAMPLES numbers, drawn at random, with what `exact` computes in float64; all others must be finite.
+ * Compares SAMPLES random numbers with `exact` in float64; all others must be finite.
+ * @returns how the result was checked
  * @throws WrongResult
  */
 export function checkSamples(found: HostArray, exact: (index: number) => number): string {
@@ -26,7 +27,7 @@ export function checkSamples(found: HostArray, exact: (index: number) => number)
   return `${places.length} of ${found.length} numbers in float64, all finite`;
 }
 
-/** Compares all numbers of `found` with `expected`. @throws WrongResult */
+/** Compares all numbers of `found` with `expected`. @returns `what` @throws WrongResult */
 export function checkAll(found: HostArray, expected: HostArray, what: string): string {
   if (found.length !== expected.length) throw new WrongResult(`${found.length} numbers, not ${expected.length}`);
   let scale = 0;
@@ -35,7 +36,7 @@ export function checkAll(found: HostArray, expected: HostArray, what: string): s
   return what;
 }
 
-/** @throws WrongResult for a NaN or an infinity, such as a result that was never written */
+/** @throws WrongResult for NaN or infinity, as in results that were never written */
 export function requireFinite(found: HostArray): void {
   for (let i = 0; i < found.length; i++) {
     if (!Number.isFinite(found[i]!)) throw new WrongResult(`number ${i} of ${found.length} is ${found[i]}`);
@@ -43,7 +44,7 @@ export function requireFinite(found: HostArray): void {
 }
 
 function requireNear(place: number, found: number, expected: number, tolerance: number): void {
-  // Also caught: NaN.
+  // False for NaN too.
   if (Math.abs(found - expected) <= tolerance) return;
   throw new WrongResult(`number ${place} is ${found}, should be ${expected} ± ${tolerance.toPrecision(2)}`);
 }

@@ -1,8 +1,8 @@
 /**
- * What changed against an earlier run. Times are compared by their best, which repeats better than the median where
- * others use the machine too. What counts as a change is decided by an A/A run: the samples of one row are dealt at
- * random into two halves, again and again, as if they were of two runs, and 19 of 20 times the bests of the halves
- * differ by less than the row's noise floor. A difference below the floor is none.
+ * Compares a run with an earlier one, by best times, which repeat better than medians on a shared machine. What counts
+ * as a change is decided by an A/A comparison: a row's samples are repeatedly split at random into two halves, as if they
+ * came from two runs; in 19 of 20 splits, the halves' best times differ by less than the row's noise floor. A smaller
+ * difference is not a change.
  */
 import { table } from "../src/cli/terminal.ts";
 import { Purpose, Random } from "../src/random.ts";
@@ -16,35 +16,35 @@ interface Change {
   readonly before: Row;
   /** Best time now over best time before. */
   readonly ratio: number;
-  /** How far from 1 the ratio may be by chance. */
+  /** How far the ratio may be from 1 by chance. */
   readonly floor: number;
   readonly verdict: Verdict;
 }
 
 interface Comparison {
   readonly changes: readonly Change[];
-  /** In only one of the two. */
+  /** Rows of only one of the runs. */
   readonly missing: readonly { readonly row: Row; readonly only: "now" | "before" }[];
-  /** Why the comparison is not one of the code alone. */
+  /** Other differences than the code, such as the machine. */
   readonly notes: readonly string[];
 }
 
 const DEALS = 400;
 const CONFIDENCE = 0.95;
-/** An A/A run within one process does not see what differs from process to process, such as where memory comes to lie. */
+/** An A/A comparison within one process misses differences between processes, such as memory layout. */
 const LEAST_FLOOR = 0.05;
 
 export function compare(now: Results, before: Results): Comparison {
   const earlier = new Map(before.rows.map((row) => [keyOf(row), row]));
   const found = now.rows.flatMap((row) => {
     const same = earlier.get(keyOf(row));
-    // Parts of a step may take less time than a clock can tell.
+    // Parts of a step may take less time than the clock can resolve.
     const isComparable = same && same.work.amount === row.work.amount && row.ms.best > 0 && same.ms.best > 0;
     return isComparable ? [{ now: row, before: same }] : [];
   });
   const floors = found.map((pair) => Math.max(noiseFloor(pair.now.ms.samples), noiseFloor(pair.before.ms.samples)));
   const changes = found.map((pair, i): Change => {
-    // A row of few samples that happen to agree is no quieter than its suite.
+    // A row whose few samples happen to agree is not less noisy than its suite.
     const suite = floors.filter((_, k) => found[k]!.now.suite === pair.now.suite);
     const floor = Math.max(LEAST_FLOOR, floors[i]!, medianOf(suite));
     const ratio = pair.now.ms.best / pair.before.ms.best;
@@ -63,7 +63,7 @@ export function compare(now: Results, before: Results): Comparison {
   return { changes, missing, notes: notesOf(now, before) };
 }
 
-/** The relative difference of two halves of the same samples that chance exceeds one time in twenty. */
+/** The relative difference between random halves of the samples that is exceeded one time in twenty. */
 export function noiseFloor(samples: readonly number[]): number {
   if (samples.length < 4) return spread(samples);
   const random = new Random(0, Purpose.drawing, samples.length);
@@ -76,7 +76,7 @@ export function noiseFloor(samples: readonly number[]): number {
   return Math.expm1(differences.sort((a, b) => a - b)[Math.ceil(CONFIDENCE * DEALS) - 1]!);
 }
 
-/** Of too few samples to deal: all of their range. */
+/** For too few samples to split: their whole range. */
 function spread(samples: readonly number[]): number {
   return Math.max(...samples) / Math.min(...samples) - 1;
 }
@@ -107,7 +107,7 @@ function notesOf(now: Results, before: Results): string[] {
 }
 
 export function comparisonText({ changes, missing, notes }: Comparison, file: string): string {
-  const lines = notes.length > 0 ? [`${file} is ${notes.join("; ")}: what both have is compared all the same`] : [];
+  const lines = notes.length > 0 ? [`${file} is ${notes.join("; ")}: what both have is compared anyway`] : [];
   if (changes.length === 0) return [...lines, `${file} has nothing in common with this run`].join("\n");
   const head = [`against ${file}`, "", "", "before", "now", "ratio", "noise", ""];
   const rows = changes.map(({ now, before, ratio, floor, verdict }) => [

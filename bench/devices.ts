@@ -1,4 +1,4 @@
-/** The devices of a run: chosen by name, opened, their roofs measured. */
+/** The devices of a run: chooses them by name, opens them and measures their roofs. */
 import { availableParallelism } from "node:os";
 import { chooseAdapter, findAdapters, openDevice } from "../src/devices/open.ts";
 import type { Backend } from "../src/engine/backend.ts";
@@ -9,9 +9,9 @@ import type { Device, Roof } from "./results.ts";
 import { cpuRoof, gpuRoof } from "./roof.ts";
 
 interface DeviceChoice {
-  /** Names with commas between: auto, cpu, cpu:blas, cpu:wasm, gpu, gpu:0, gpu:NAME. */
+  /** Comma-separated names: auto, cpu, cpu:blas, cpu:wasm, gpu, gpu:0, gpu:NAME. */
   readonly names: string;
-  /** Which half of "cpu" is meant; both if not given. */
+  /** "cpu" with BLAS only, or without only; both by default. */
   readonly blas?: boolean;
   readonly threads?: number;
 }
@@ -19,17 +19,17 @@ interface DeviceChoice {
 export interface BenchDevice extends Device {
   readonly backend: Backend;
   readonly roof: Roof;
-  /** Of the cpu. */
+  /** For the cpu. */
   readonly threads?: number;
-  /** Whether it is a GPU in name only. */
+  /** Whether it is a GPU emulated on the cpu. */
   readonly isSoftware: boolean;
 }
 
 const NAMES = ["auto", "cpu", "cpu:blas", "cpu:wasm", "gpu"];
 
 /**
- * The names one by one: "cpu" becomes cpu:blas and cpu:wasm, the first only where there is a BLAS; "auto" the best GPU,
- * or the cpu. @throws UsageError for a name that means nothing here
+ * Resolves names: "cpu" to cpu:blas, if there is a BLAS, and cpu:wasm; "auto" to the best GPU, otherwise the cpu.
+ * @throws UsageError for an unknown name
  */
 export async function chooseDevices({ names, blas, threads }: DeviceChoice): Promise<string[]> {
   const chosen: string[] = [];
@@ -38,7 +38,7 @@ export async function chooseDevices({ names, blas, threads }: DeviceChoice): Pro
   const unique = [...new Set(chosen)];
   if ((blas !== undefined || threads !== undefined) && !unique.some((name) => name.startsWith("cpu:"))) {
     throw new UsageError(
-      `--blas and --threads are for the cpu, and the device is ${unique.join(", ")}: add --device cpu`,
+      `--blas and --threads are for the cpu, but the device is ${unique.join(", ")}: add --device cpu`,
     );
   }
   return unique;
@@ -48,7 +48,7 @@ async function choose(name: string, blas: boolean | undefined): Promise<string[]
   if (name === "cpu:blas" || name === "cpu:wasm") return [name];
   if (name === "cpu") {
     const hasBlas = (await findBlas()) !== undefined;
-    if (blas === true && !hasBlas) throw new UsageError("--blas on: no BLAS was found; BLAS_LIB_PATH can name one");
+    if (blas === true && !hasBlas) throw new UsageError("--blas on: no BLAS was found: set BLAS_LIB_PATH to one");
     return [...(hasBlas && blas !== false ? ["cpu:blas"] : []), ...(blas !== true ? ["cpu:wasm"] : [])];
   }
   const { adapters, problem } = await findAdapters();
@@ -58,7 +58,7 @@ async function choose(name: string, blas: boolean | undefined): Promise<string[]
   }
   if (!/^gpu(:|$)/.test(name)) {
     throw new UsageError(
-      `no device is called "${name}"${suggest(name, NAMES)}; there are ${NAMES.join(", ")} and gpu:NAME`,
+      `there is no device "${name}"${suggest(name, NAMES)}; there are ${NAMES.join(", ")} and gpu:NAME`,
     );
   }
   if (problem !== undefined) throw new UsageError(`--device ${name}: ${problem}`);
@@ -69,7 +69,7 @@ async function choose(name: string, blas: boolean | undefined): Promise<string[]
   }
 }
 
-/** Opens a device that `chooseDevices` named, and measures its roof. @throws DeviceError */
+/** Opens a device named by `chooseDevices`, and measures its roof. @throws DeviceError */
 export async function openBenchDevice(name: string, threads = availableParallelism()): Promise<BenchDevice> {
   if (name.startsWith("gpu:")) {
     const backend = await openDevice({ device: name });
@@ -87,5 +87,5 @@ export async function openBenchDevice(name: string, threads = availableParalleli
 async function requireBlas(): Promise<BlasLibrary> {
   const blas = await findBlas();
   if (blas) return blas;
-  throw new UsageError("cpu:blas: no BLAS was found; BLAS_LIB_PATH can name one, or use cpu:wasm");
+  throw new UsageError("cpu:blas: no BLAS was found: set BLAS_LIB_PATH to one, or use cpu:wasm");
 }

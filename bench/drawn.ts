@@ -1,4 +1,4 @@
-/** What whole networks compute on here: drawn pixels and weights, since neither changes how long a step takes. */
+/** Random pixels and weights for whole networks: their values don't change how long a step takes. */
 import { centreView } from "../src/data/augmentation.ts";
 import type { Backend } from "../src/engine/backend.ts";
 import { poolOf } from "../src/engine/pool.ts";
@@ -9,7 +9,7 @@ import type { Network } from "../src/net/recipe.ts";
 import { freshSchedule, rateAt } from "../src/net/schedule.ts";
 import { bytes, numbers } from "./data.ts";
 
-/** A batch of noise, seen through the centre crop, and a grey mean image. */
+/** A batch of noise with centre crops, and a grey mean image. */
 export function drawnInput({ record, crop, classes }: Network, backend: Backend, images: number) {
   return {
     pixels: bytes(images * record * record * 3, 1),
@@ -19,7 +19,7 @@ export function drawnInput({ record, crop, classes }: Network, backend: Backend,
   };
 }
 
-/** Weights as the network starts with, but evenly distributed, which takes a tenth of the time to draw. */
+/** Initial weights, but uniformly distributed, which is ten times faster to draw. */
 export function drawWeights({ parameters, specs }: Model): void {
   parameters.forEach(({ backend, buffer, size }, i) => {
     const { initial } = specs[i]!;
@@ -32,12 +32,12 @@ export function drawWeights({ parameters, specs }: Model): void {
   });
 }
 
-/** A tenth of the recipe's rate, at which the loss falls from the first step on. */
+/** A tenth of the recipe's rate, so that the loss falls from the first step. */
 export function slowRate({ recipe }: Network): (layer: string) => number {
   return (layer) => rateAt(recipe.schedule, freshSchedule(), 0, recipe.epochs, layer) / 10;
 }
 
-/** Gives all memory back, that of the steps included. */
+/** Frees all memory, including that of the steps. */
 export function release(model: Model, mean: Tensor): void {
   const { backend } = mean;
   model.free();

@@ -1,20 +1,20 @@
 /**
- * What a training costs the host when a GPU computes: to compile its kernels once, and to encode and submit them in
- * every step.
+ * Measures the host's cost of training on a GPU: compiling the kernels once, and encoding and submitting them in every
+ * step.
  *
  *   bun bench/encoding.ts [MODEL] [--batch 64] [--steps 300] [--device gpu:0] [--json FILE]
  *
- * Every kernel is started with no workgroups, so that only the host works: what is computed is meaningless, and a
- * software GPU, which computes inside of the submission, does not hide what is measured. The times are those of the same
- * calls as in a real step, in ms:
+ * Every kernel is dispatched with zero workgroups, so that only the host works: the results are meaningless, and a
+ * software GPU, which computes during submission, does not distort the measurement. The calls are the same as in a real
+ * step. Times in ms:
  *
- * - `upload`: handing over pixels, labels and views, which a step with its data on the device already does not have
- * - `first`: from then until the first kernels are submitted. So long a GPU waits that had nothing to do
- * - `rest`: the remaining kernels, which are encoded while the GPU computes
- * - `end`: from the results being there to the caller having them
+ * - `upload`: passing pixels, labels and views, which a step with data already on the device does not need
+ * - `first`: from then until the first kernels are submitted, during which an idle GPU waits
+ * - `rest`: the remaining kernels, encoded while the GPU computes
+ * - `end`: from the results being ready until the caller has them
  *
- * `compiled` is what the first step compiled, with what the driver's own cache had of it: the WGSL's translation and its
- * check (`modules`), and the rest (`pipelines`).
+ * `compiled` is what the first step compiled, as far as it was not in the driver's cache: WGSL translation and validation
+ * (`modules`), and the rest (`pipelines`).
  */
 import { parseArgs } from "node:util";
 import { end, print } from "../src/cli/terminal.ts";
@@ -40,7 +40,7 @@ const { values, positionals } = parseArgs({
 const network = findNetwork(positionals[0] ?? "alexnet");
 const [batch, steps] = [Number(values.batch), Number(values.steps)];
 
-/** When things happened in the step under way. */
+/** Timestamps of the current step. */
 const at = { written: 0, submitted: 0, mapped: 0 };
 let kernels = 0;
 let submissions = 0;
@@ -80,7 +80,7 @@ instead("wgpuBufferGetConstMappedRange", (original, args) => {
 });
 
 const device = await openDevice({ device: values.device });
-if (device.kind !== "wgpu") throw new Error(`${values.device} is no GPU`);
+if (device.kind !== "wgpu") throw new Error(`${values.device} is not a GPU`);
 const write = device.write.bind(device);
 device.write = (...args) => {
   write(...args);

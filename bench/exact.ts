@@ -1,7 +1,7 @@
-/** Single numbers of the products of a layer, in float64, from its inputs as they lie in host memory. */
+/** Computes single numbers of a layer's products in float64, from its operands in host memory. */
 import type { Conv2dOptions } from "../src/engine/ops/conv2d.ts";
 
-/** Each function computes the number at an index of the result that it is named after. */
+/** Each function computes one number of the result that it is named after. */
 export interface Exact {
   y(index: number): number;
   dx(index: number): number;
@@ -45,7 +45,7 @@ interface ConvShape extends Required<Conv2dOptions> {
   readonly images: number;
 }
 
-/** The formulas of src/engine/ops/conv2d.ts, a number at a time. */
+/** The formulas of src/engine/ops/conv2d.ts, one number at a time. */
 export function exactConv({ x, w, b, dy }: Operands, shape: ConvShape): Exact {
   const { stride, pad, groups, size, images } = shape;
   const [maps, height, width] = shape.input;
@@ -101,7 +101,7 @@ export function exactConv({ x, w, b, dy }: Operands, shape: ConvShape): Exact {
   };
 }
 
-/** The indices of an element of an array, of which all sides but the first are given. */
+/** The indices of an element of a 4-D array, given all sizes but the first. */
 function split(index: number, sides: readonly [number, number, number]): [number, number, number, number] {
   const [s1, s2, s3] = sides;
   const [d, rest] = [index % s3, Math.floor(index / s3)];

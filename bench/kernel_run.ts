@@ -1,11 +1,11 @@
-/** One kernel alone, such as a rung of a ladder, on inputs from the host. */
+/** Runs a single kernel, such as a rung of a ladder, on inputs from the host. */
 import type { Backend, Buffer, HostArray } from "../src/engine/backend.ts";
 import { elementType, type Kernel } from "../src/engine/kernel.ts";
 import type { LayerPass } from "./pass.ts";
 
 /**
- * Brings the inputs to the device; the one buffer not among them is the result, of `length` f32.
- * @throws DeviceError when there is no memory for it
+ * Uploads the inputs. The one buffer that is not an input is the result, of `length` f32.
+ * @throws DeviceError when there is not enough memory
  */
 export function loadKernel<B extends string, U extends string>(
   backend: Backend,

@@ -1,4 +1,4 @@
-/** Passes of layers as pieces of work: who computes them, how much work they are, and how their results are checked. */
+/** Passes of layers as pieces of work: their contestants, the amount of work, and how results are checked. */
 import type { Backend, HostArray } from "../src/engine/backend.ts";
 import { openReference } from "../src/engine/reference.ts";
 import { size } from "../src/engine/tensor.ts";
@@ -14,13 +14,13 @@ import { exactConv, exactLinear, type Exact, type Operands } from "./exact.ts";
 import { loadPass, operandsOf, profileRepeats, type LayerPass, type PassName, type PlacedSimple } from "./pass.ts";
 import type { Work } from "./results.ts";
 
-/** A layer, and what it is called in tables. */
+/** A layer with its name in tables. */
 export interface NamedLayer extends PlacedSimple {
   readonly label: string;
   readonly multiplyAdds: number;
 }
 
-/** A network's layers; those without a name are called after the last that has one: "relu after conv1". */
+/** A network's layers. Unnamed ones are labelled by the last named one, as in "relu after conv1". */
 export function namedLayers(network: Network): NamedLayer[] {
   let last = "input";
   return leaves(place(network)).flatMap(({ layer, ...placed }) => {
@@ -31,7 +31,7 @@ export function namedLayers(network: Network): NamedLayer[] {
   });
 }
 
-/** What the contestants share: made when the first of them needs it. */
+/** What contestants share. Operands are made on first use. */
 export interface Task {
   readonly layer: NamedLayer;
   readonly pass: PassName;
@@ -40,13 +40,13 @@ export interface Task {
 }
 
 interface PieceOptions {
-  /** Others who do the same on a device, such as the rungs of a ladder. */
+  /** Other contestants on a device, such as the rungs of a ladder. */
   readonly others?: (task: Task, device: BenchDevice) => Entrant[];
   readonly name?: string;
   readonly zeroBias?: boolean;
 }
 
-/** Where the function of src/engine/ops is not called like the kind of layer. */
+/** The functions in src/engine/ops whose names differ from the kind of layer. */
 const OPS: Readonly<Record<string, string>> = { fc: "linear", conv: "conv2d", local: "local2d" };
 
 export function layerPiece(
@@ -89,7 +89,7 @@ function load({ layer, pass, operands }: Task, backend: Backend): LayerPass {
   return loadPass(backend, layer, pass, operands());
 }
 
-/** A pass, or a kernel that computes the same, as a contestant. */
+/** Makes a contestant of a pass, or of a kernel that computes the same. */
 export function openPass(task: Task, backend: Backend, pass: LayerPass): Opened {
   let names: readonly string[] = [];
   return {
@@ -104,7 +104,7 @@ export function openPass(task: Task, backend: Backend, pass: LayerPass): Opened 
   };
 }
 
-/** Layers whose ops cut what is too large to bind. */
+/** Layers whose ops split tensors that are too large to bind. */
 const CUT = ["fc", "relu", "tanh"];
 
 export function unfit(layer: NamedLayer, images: number, { backend, device }: BenchDevice): string | undefined {
@@ -116,14 +116,14 @@ export function unfit(layer: NamedLayer, images: number, { backend, device }: Be
 }
 
 /**
- * Products: two flop a multiply-add, those with padding included, in each of the three passes. All others: the bytes
- * that must be read and written, each once; README.md has the list.
+ * Products count two flop per multiply-add, including those with padding, in each of the three passes. All others count
+ * the bytes that must be read and written, each once; README.md has the list.
  */
 export function workOf({ layer, input, output, multiplyAdds }: NamedLayer, pass: PassName, images: number): Work {
   const [inputs, outputs] = [size(input) * images, size(output) * images];
   if (pass === "bias gradient") return { unit: "byte", amount: 4 * outputs };
   if (multiplyAdds > 0) return { unit: "flop", amount: 2 * multiplyAdds * images };
-  // In numbers of 4 bytes, for the forward and the backward pass.
+  // Numbers of 4 bytes moved in the forward and the backward pass.
   const traffic: Readonly<Record<string, readonly [forward: number, backward: number]>> = {
     relu: [2 * inputs, 3 * inputs], //                           x → y;            y, dy → dx
     tanh: [2 * inputs, 3 * inputs],
@@ -145,7 +145,7 @@ async function checkPass({ layer, pass, images, operands }: Task, found: HostArr
     return checkSamples(found, { forward: exact.y, "input gradient": exact.dx, "weight gradient": exact.dw }[pass]);
   }
   const all = operands();
-  // Dropout's mask depends on where an element lies, and locally connected layers are small.
+  // Dropout's mask depends on an element's position, and locally connected layers are small.
   const whole = layer.layer.kind === "dropout" || layer.layer.kind === "local" || images <= 2;
   const picked = whole ? undefined : [0, images - 1];
   const part = picked ? { ...all, x: columnsOf(all.x, images, picked), dy: columnsOf(all.dy, images, picked) } : all;
@@ -166,7 +166,7 @@ export function windowsOf({ options }: SimpleLayer): { stride: number; pad: numb
   return { stride, pad, groups };
 }
 
-/** For layers that are products. */
+/** For layers that are products; undefined for others. */
 function exactOf(
   { layer, input, output, parameters }: NamedLayer,
   images: number,

@@ -1,4 +1,4 @@
-/** Training steps whose kernels are timed one by one and added up by the layer that queued them. */
+/** Training steps whose kernels are timed individually and summed by the layer that queued them. */
 import type { Backend } from "../src/engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../src/engine/ops/augment.ts";
 import { softmaxCrossEntropy } from "../src/engine/ops/softmax_cross_entropy.ts";
@@ -11,19 +11,16 @@ import { WrongResult } from "./check.ts";
 import { drawnInput, drawWeights, release, slowRate } from "./drawn.ts";
 import { namedLayers } from "./layer_piece.ts";
 
-/** A part of a step: "conv1 forward", "loss backward", "update". */
-type Part = string;
-
 export class LayeredSteps {
-  /** The ms of each part in every step, in the order of the first step. */
-  readonly parts = new Map<Part, number[]>();
+  /** For each part of a step ("conv1 forward", "loss backward", "update") its ms in every step, in execution order. */
+  readonly parts = new Map<string, number[]>();
   readonly losses: number[] = [];
   readonly #model: Model;
   readonly #optimiser: Sgd;
   readonly #input: ReturnType<typeof drawnInput>;
   readonly #labels: readonly string[];
-  /** Where in the order of the kernels each part begins. */
-  #marks: { part: Part; from: number }[] = [];
+  /** The index of each part's first kernel. */
+  #marks: { part: string; from: number }[] = [];
   #queued = 0;
 
   constructor(network: Network, backend: Backend, images: number) {
@@ -35,7 +32,7 @@ export class LayeredSteps {
     this.#labels = namedLayers(network).map(({ label }) => label);
   }
 
-  /** One step. @returns the ms of all its kernels. @throws DeviceError, WrongResult when the loss makes no sense */
+  /** One step. @returns the ms of all its kernels @throws DeviceError; WrongResult when not all kernels were timed */
   async run(): Promise<number> {
     const { pixels, views, labels, mean } = this.#input;
     const { network } = this.#model;
@@ -53,7 +50,7 @@ export class LayeredSteps {
     const times = await backend.profile(() => {
       this.#mark("augment");
       let x = augment(on.pixels, on.views, mean, network.crop);
-      // The same dropout masks in every step: then the loss has to fall, however small the batch.
+      // The same dropout masks in every step, so that the loss must fall, however small the batch.
       const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, 0, i) };
       for (const i of this.#model.layers.keys()) {
         tape.label = this.#labels[i]!;
@@ -75,7 +72,7 @@ export class LayeredSteps {
     return this.#addUp(times.map(({ ms }) => ms));
   }
 
-  /** Forgets the steps so far, which were to warm up; their losses stay. */
+  /** Drops the times so far, after warming up; the losses are kept. */
   forget(): void {
     this.parts.clear();
   }
@@ -91,12 +88,12 @@ export class LayeredSteps {
     release(this.#model, this.#input.mean);
   }
 
-  #mark(part: Part): void {
+  #mark(part: string): void {
     this.#marks.push({ part, from: this.#queued });
   }
 
   #addUp(ms: readonly number[]): number {
-    const sums = new Map<Part, number>();
+    const sums = new Map<string, number>();
     this.#marks.forEach(({ part, from }, i) => {
       const own = ms.slice(from, this.#marks[i + 1]?.from ?? ms.length);
       sums.set(
@@ -112,7 +109,7 @@ export class LayeredSteps {
     return ms.reduce((sum, time) => sum + time, 0);
   }
 
-  /** The same device, for one who wants to know how many kernels were queued. */
+  /** The same device, counting the kernels queued. */
   #counting(backend: Backend): Backend {
     return {
       ...backend,
@@ -124,12 +121,12 @@ export class LayeredSteps {
   }
 }
 
-/** A tape that says when it comes to the backward pass of what was recorded under a label. */
+/** A tape that reports when it reaches the backward pass of what was recorded under a label. */
 class MarkedTape extends Tape {
   label = "";
-  readonly #mark: (part: Part) => void;
+  readonly #mark: (part: string) => void;
 
-  constructor(backend: Backend, mark: (part: Part) => void) {
+  constructor(backend: Backend, mark: (part: string) => void) {
     super(backend);
     this.#mark = mark;
   }

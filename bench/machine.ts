@@ -1,4 +1,4 @@
-/** What a run was made on. */
+/** Describes the machine of a run. */
 import { cpus, platform, arch, release, totalmem, availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import type { Machine } from "./results.ts";
@@ -11,17 +11,17 @@ export function machine(): Machine {
     processor: `${cores} × ${cpus()[0]?.model.trim() ?? "unknown processor"}`,
     cores,
     memoryBytes: totalmem(),
-    // without what a distribution or a host has added to the number
+    // Without suffixes added by a distribution or host.
     os: `${platform()} ${arch()}, ${release().split("-")[0]}`,
     bun: Bun.version,
     commit: git("rev-parse", "--short", "HEAD"),
-    // Results that are being collected don't change what is measured, nor does the text around them.
+    // New results and documents don't change what is measured.
     dirty: git("status", "--porcelain", "--", ".", ":!bench/results", ":!*.md") !== "",
     date: new Date().toISOString().replace(/\.\d+/, ""),
   };
 }
 
-/** What git says, or "" where there is no git or no repository. */
+/** The output of git, or "" if there is no git or no repository. */
 function git(...args: string[]): string {
   try {
     const { success, stdout } = Bun.spawnSync(["git", ...args], { cwd: ROOT, stderr: "ignore" });

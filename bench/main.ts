@@ -1,4 +1,4 @@
-/** `bun run bench [SUITE]`: times kernels, layers and whole steps on the devices of this machine. See README.md. */
+/** `bun run bench [SUITE]`: times kernels, layers and whole steps on this machine's devices. See README.md. */
 import type { ArgsDef, CommandDef } from "citty";
 import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
 import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";
@@ -29,19 +29,19 @@ const suites: readonly Suite[] = [matmul, conv, pool, lrn, pointwise, augment, l
 const FULL: Limits = { rowMs: 1000, least: 5, most: 50, passMs: 10_000 };
 const TOUR: Limits = { rowMs: 100, least: 3, most: 20, passMs: 2000 };
 const BATCH = 128;
-/** Options that `scale`, which is no suite, has no use for. */
+/** Options that don't apply to `scale`, which is not a suite. */
 const OF_SUITES = ["data", "quick", "longest", "compare", "chart"] as const;
 
 const command = verb({
   name: "bench",
-  description: "Time what this project computes: a tour of two minutes, or one suite in full",
+  description: "Run benchmarks: a two-minute tour, or one suite in full",
   args: {
     suite: {
       type: "positional",
       required: false,
       description: `${suites.map(({ name }) => name).join(", ")}; scale: steps of several ranks (MPI)`,
     },
-    ranks: { type: "string", description: "How many ranks scale tries beside one (2,4)", valueHint: "N,M" },
+    ranks: { type: "string", description: "Numbers of ranks for scale, besides one (2,4)", valueHint: "N,M" },
     ...deviceArgs,
     device: {
       type: "string",
@@ -51,21 +51,21 @@ const command = verb({
     model: {
       type: "string",
       description:
-        "The network whose layers and steps are timed (alexnet; in the tour of a software GPU cifar10-18pct)",
+        "The network whose layers and steps are timed (alexnet; in the tour on a software GPU cifar10-18pct)",
       valueHint: "NAME",
     },
-    batch: { type: "string", description: `Images at a time, one or several numbers (${BATCH})`, valueHint: "N,M" },
+    batch: { type: "string", description: `Images per batch, one or several numbers (${BATCH})`, valueHint: "N,M" },
     data: { type: "string", description: "Images for the loader: a folder or archive (drawn ones)", valueHint: "PATH" },
     quick: { type: "boolean", description: "Fewer sizes and measurements, as in the tour" },
-    longest: { type: "string", description: "Skip what takes longer than so many seconds a time (10)", valueHint: "S" },
+    longest: { type: "string", description: "Skip work that takes longer than this many seconds (10)", valueHint: "S" },
     json: { type: "string", description: "Write all measurements to a file", valueHint: "FILE" },
-    compare: { type: "string", description: "Say what changed against an earlier --json file", valueHint: "FILE" },
+    compare: { type: "string", description: "Compare with an earlier --json file", valueHint: "FILE" },
     chart: { type: "string", description: "Draw a bar chart of each suite: FILE-SUITE.svg", valueHint: "FILE.svg" },
   },
   async run(args) {
     if (args.suite === "scale") {
       for (const option of OF_SUITES) {
-        if (args[option] !== undefined) throw new UsageError(`--${option} is not for bench scale`);
+        if (args[option] !== undefined) throw new UsageError(`--${option} does not apply to bench scale`);
       }
       await scale({
         network: findNetwork(args.model ?? "alexnet"),
@@ -76,7 +76,7 @@ const command = verb({
       });
       return 0;
     }
-    if (args.ranks !== undefined) throw new UsageError("--ranks is for bench scale");
+    if (args.ranks !== undefined) throw new UsageError("--ranks is only for bench scale");
     const chosen = args.suite === undefined ? suites : [findSuite(args.suite)];
     const isTour = args.suite === undefined || args.quick === true;
     const named = args.model === undefined ? undefined : await openNetwork(args.model);
@@ -112,7 +112,7 @@ const command = verb({
         const first = { rows: bench.rows.length, skipped: bench.skipped.length };
         await suite.run(bench, { ...options, ...given({ data: args.data }) });
         show(suite, bench, first);
-        // After each suite, so that a run that is broken off has left what it measured.
+        // After each suite, so that an interrupted run leaves its measurements.
         if (args.json !== undefined) await writeResults(args.json, results());
         if (args.chart !== undefined) await writeChart(args.chart, suite.name, results());
       }
@@ -131,7 +131,7 @@ function findSuite(name: string): Suite {
   const suite = suites.find((candidate) => candidate.name === name);
   if (suite) return suite;
   const names = [...suites.map((candidate) => candidate.name), "scale"];
-  throw new UsageError(`no suite is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
+  throw new UsageError(`there is no suite "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
 }
 
 function batchSize(text: string): number {
@@ -146,7 +146,7 @@ function rankCount(text: string): number {
   return count;
 }
 
-/** Work that lets the tour end in about two minutes: a software GPU is a hundred times slower than the cpu it runs on. */
+/** Keeps the tour to about two minutes: a software GPU is a hundred times slower than the cpu it runs on. */
 function tourSize(devices: readonly BenchDevice[]): { images: number; model: string } {
   if (devices.some(({ isSoftware }) => isSoftware)) return { images: 4, model: "cifar10-18pct" };
   return { images: devices.some(({ backend }) => backend.kind === "cpu") ? 16 : BATCH, model: "alexnet" };
@@ -162,7 +162,7 @@ function show(suite: Suite, { rows, skipped }: Bench, first: { rows: number; ski
   if (own.length === 0 && !notes) print(dim("the network has no such layers"));
 }
 
-/** What is being measured stands on a line that goes away. */
+/** Shows what is being measured on a temporary line. */
 class Screen implements Listener {
   readonly #line = new ProgressLine();
   working(piece: string): void {

@@ -1,26 +1,26 @@
-/** Taking times: contestants take turns in one process, so that whatever else the machine does hits them alike. */
+/** Measures times. Contestants take turns in one process, so that other load on the machine affects all alike. */
 
-/** Does the work so many times and says how long each took, in ms. */
+/** Does the work `repeats` times and returns how long each took, in ms. */
 export type Run = (repeats: number) => Promise<readonly number[]>;
 
 export interface Budget {
-  /** Each contestant is measured for about so long … */
+  /** Target time per contestant. */
   readonly rowMs: number;
-  /** … but at least and at most so many times. */
+  /** Minimum and maximum number of samples. */
   readonly least: number;
   readonly most: number;
 }
 
-/** Work shorter than this is repeated within a turn: each turn costs a round trip to the device. */
+/** Shorter work is repeated within a turn: each turn costs a round trip to the device. */
 const TURN_MS = 20;
 
 export interface Warm {
   readonly run: Run;
-  /** How long the work takes, measured once before. */
+  /** How long the work took before. */
   readonly ms: number;
 }
 
-/** Measures every contestant, all of them already warm, turn after turn. @returns the samples of each */
+/** Measures warmed-up contestants in turns. @returns the samples of each, in ms */
 export async function alternate(warm: readonly Warm[], { rowMs, least, most }: Budget): Promise<number[][]> {
   const contestants = warm.map(({ run, ms }) => {
     const repeats = Math.max(1, Math.min(most, Math.floor(TURN_MS / ms)));
@@ -39,7 +39,7 @@ export async function alternate(warm: readonly Warm[], { rowMs, least, most }: B
   return contestants.map(({ samples }) => samples);
 }
 
-/** `work` by the wall clock; it must resolve only when its result is there. */
+/** Times `work` by the wall clock. It must resolve only when its result is ready. */
 export function wallClock(work: () => Promise<unknown>): Run {
   return async (repeats) => {
     const samples: number[] = [];

@@ -1,4 +1,4 @@
-/** One pass of one layer, forward or one of its gradients, computed again and again in the same memory. */
+/** One pass of a layer, forward or a gradient, computed repeatedly in the same memory. */
 import type { Backend, HostArray, KernelTime } from "../src/engine/backend.ts";
 import type { ElementType } from "../src/engine/kernel.ts";
 import { Parameter } from "../src/engine/parameter.ts";
@@ -16,14 +16,14 @@ export interface PlacedSimple extends Placement {
 
 export type PassName = "forward" | "input gradient" | "weight gradient" | "bias gradient";
 
-/** In training, with the same dropout mask each time. */
+/** Training mode, with the same dropout mask each time. */
 const TRAINING: LayerCall = { training: true, key: [0, 1], state: [] };
 
-/** A tape that hands out the op's backward function instead of running it, and takes memory back after each pass. */
+/** A tape that exposes the op's backward function instead of running it, and reuses memory after each pass. */
 class PassTape extends Tape {
   output: Tensor | undefined;
   backwardOf: ((dy: Tensor) => void) | undefined;
-  /** Fills new memory with what no kernel computes, so that a result that is not written is seen. */
+  /** Whether to fill new memory with NaN and the like, to detect results that are not written. */
   spoiling = false;
   gradient: Tensor | undefined;
   readonly #recent: Tensor[] = [];
@@ -46,12 +46,12 @@ class PassTape extends Tape {
     write(this.gradient);
   }
 
-  /** Keeps what was allocated so far for good. */
+  /** Keeps all memory allocated so far. */
   settle(): void {
     this.#recent.length = 0;
   }
 
-  /** Gives what was allocated since back to the pool; the next pass gets the same. */
+  /** Returns memory allocated since to the pool, for the next pass to reuse. */
   recycle(): void {
     for (const tensor of this.#recent.splice(0)) {
       const buffer = tensor.detach();
@@ -66,17 +66,17 @@ function spoiled(type: ElementType, length: number): HostArray {
 }
 
 export interface LayerPass {
-  /** Queues it once. */
+  /** Queues the pass once. */
   queue(): void;
-  /** Computes it in spoiled memory and returns the result. */
+  /** Computes the pass in spoiled memory and returns the result. */
   compute(): Promise<HostArray>;
   free(): void;
 }
 
-/** Numbers for a layer: its input, its parameters (empty where it has none), the gradient of its output. */
+/** Operands of a layer: its input, its parameters (empty if it has none), and the gradient of its output. */
 export function operandsOf({ input, output, parameters }: Placement, images: number, zeroBias = false): Operands {
   const [w, b] = parameters.map(({ shape }) => size(shape));
-  // Weights of such a size that an output is about as large as an input.
+  // Weights are scaled so that outputs are about as large as inputs.
   const scale = w && b ? Math.sqrt((3 * b) / w) : 0;
   return {
     x: numbers(size(input) * images, 1),
@@ -86,7 +86,7 @@ export function operandsOf({ input, output, parameters }: Placement, images: num
   };
 }
 
-/** Brings a layer with its operands to a device. @throws DeviceError when there is no memory for it */
+/** Uploads a layer and its operands to a device. @throws DeviceError when there is not enough memory */
 export function loadPass(
   backend: Backend,
   { layer, input, output, parameters }: PlacedSimple,
@@ -126,7 +126,7 @@ export function loadPass(
   }
 }
 
-/** A fully connected layer's output has two sides. */
+/** A fully connected layer's output is two-dimensional. */
 function shapeOf(output: readonly number[], images: number, kind: string): number[] {
   return kind === "fc" ? [size(output), images] : [...output, images];
 }
@@ -137,7 +137,7 @@ function release(tape: Tape, weights: readonly Parameter[]): void {
   for (const parameter of weights) parameter.free();
 }
 
-/** Queues something several times at once. @returns the ms of each time: the sum of its kernels */
+/** Queues work several times at once. @returns for each time the ms of all its kernels */
 export async function profileRepeats(backend: Backend, queue: () => void, repeats: number): Promise<Repeats> {
   const all = await backend.profile(() => {
     for (let i = 0; i < repeats; i++) queue();

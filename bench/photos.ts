@@ -1,4 +1,4 @@
-/** Photos to decode where none were named: drawn figures as JPEG files in a temporary folder. */
+/** Synthetic photos for the loader: drawn figures as JPEG files in a temporary folder. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
@@ -7,15 +7,15 @@ import { drawFigure } from "../src/data/shapes.ts";
 import { temporaryFolder } from "../src/io/temporary.ts";
 import { Purpose, Random } from "../src/random.ts";
 
-/** The usual size of ImageNet's photos, and about as many bytes: some 100 KB. */
+/** The usual size of ImageNet's photos; a file has about 100 KB, as there. */
 export const [WIDTH, HEIGHT] = [500, 375];
 const QUALITY = 90;
-/** Drawing takes longer than decoding: so many are drawn, and each is there several times. */
+/** Number of distinct photos, each of which is repeated: drawing takes longer than decoding. */
 const DRAWN = 20;
 
 interface Photos {
   readonly folder: string;
-  /** One of them. */
+  /** The path of one photo. */
   readonly first: string;
   remove(): void;
 }
@@ -43,7 +43,7 @@ export async function drawPhotos(count: number): Promise<Photos> {
 }
 
 async function drawJpeg(i: number): Promise<Uint8Array> {
-  // The upper part of a square.
+  // The upper part of a square drawing.
   const rgb = drawFigure(i % FIGURES.length, WIDTH, new Random(3, Purpose.drawing, i));
   const rgba = new Uint8Array(4 * WIDTH * HEIGHT).fill(255);
   for (let at = 0; at < WIDTH * HEIGHT; at++) rgba.set(rgb.subarray(3 * at, 3 * at + 3), 4 * at);

@@ -2,13 +2,13 @@
 import { table } from "../src/cli/terminal.ts";
 import { rate, type Device, type Row, type Skipped, type Work } from "./results.ts";
 
-/** Three digits that count, with the unit that suits. */
+/** A time with three significant digits in a suitable unit. */
 export function milliseconds(ms: number): string {
   if (ms < 0.1) return `${digits(1000 * ms)} µs`;
   return ms < 1000 ? `${digits(ms)} ms` : `${digits(ms / 1000)} s`;
 }
 
-/** Work a second: GFLOP/s, GB/s or images/s. */
+/** Work per second: GFLOP/s, GB/s or images/s. */
 export function perSecond(work: Work, ms: number): string {
   const value = rate(work, ms);
   return work.unit === "image"
@@ -16,7 +16,7 @@ export function perSecond(work: Work, ms: number): string {
     : `${digits(value / 1e9)} ${work.unit === "flop" ? "GFLOP/s" : "GB/s"}`;
 }
 
-/** A time as its suite shows it: of single photos the time itself, of all else what is done in a second. */
+/** A measurement as its suite shows it: the time itself for single photos, otherwise the rate. */
 export function shown({ suite, work }: Pick<Row, "suite" | "work">, ms: number): string {
   return suite === "predict" ? milliseconds(ms) : perSecond(work, ms);
 }
@@ -30,7 +30,7 @@ function digits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 }
 
-/** A device and its roof, a line or two. */
+/** A device and its roof, in one or two lines. */
 export function deviceText({ device, description, roof }: Device): string {
   const first = `${device}: ${description}`;
   if (!roof) return first;
@@ -38,10 +38,7 @@ export function deviceText({ device, description, roof }: Device): string {
   return `${first}\n  roof: ${digits(flopsPerSecond / 1e9)} GFLOP/s (${how}), ${digits(bytesPerSecond / 1e9)} GB/s moved`;
 }
 
-/**
- * The rows of a suite side by side, or where the line has less than `columns` characters, one below the other under the
- * name of the piece of work.
- */
+/** The rows of a suite as a table. If it exceeds `columns` characters, a narrower one, grouped by piece of work. */
 export function rowsText(rows: readonly Row[], columns = Infinity): string {
   const hasShare = rows.some(({ share }) => share !== undefined);
   const head = ["", "", "", "best", "median", "of", "", "roof", ...(hasShare ? ["share"] : [])];
@@ -62,7 +59,7 @@ export function rowsText(rows: readonly Row[], columns = Infinity): string {
     [3, 4, 5, 6, 7, 8],
   );
   if (Math.max(...wide.split("\n").map((line) => line.length)) <= columns) return wide;
-  // Without the count and the median.
+  // The narrow table omits count and median.
   const narrow = table(
     cells.map(([, who, device, best, , , speed, ...rest]) => [who!, device!, best!, speed!, ...rest]),
     [2, 3, 4, 5],
@@ -73,7 +70,7 @@ export function rowsText(rows: readonly Row[], columns = Infinity): string {
     .join("\n");
 }
 
-/** A line a layer with the best time forward and backward on each device, and its share of the step. */
+/** One line per layer with its best forward and backward time on each device, and its share of the step. */
 export function layersText(rows: readonly Row[]): string {
   return [...Map.groupBy(rows, ({ name }) => PART.exec(name)!.groups!.images)]
     .map(([images, own]) => {
@@ -96,7 +93,7 @@ export function layersText(rows: readonly Row[]): string {
     .join("\n\n");
 }
 
-/** The names that suites/layers.ts gives: network, part, pass where there are two, batch. */
+/** Row names in suites/layers.ts: network, part, pass if there are two, batch. */
 const PART = /^\S+ (?<part>.+?)(?: (?<pass>forward|backward))?, batch (?<images>\d+)$/;
 
 export function skippedText(skipped: readonly Skipped[]): string {

@@ -1,30 +1,30 @@
-/** What a benchmark leaves behind: one JSON document a run, written by this harness and by bench/peers alike. */
+/** The results of a benchmark run as a JSON document, written by this harness and by bench/peers. */
 import { readFileSync } from "node:fs";
 import { UsageError } from "../src/errors.ts";
 import { reason, replaceFile } from "../src/io/files.ts";
 
-/** Changes when a reader of older files would misunderstand newer ones. */
+/** To be changed when older readers would misunderstand newer files. */
 export const FORMAT = 1;
 
 export interface Results {
   readonly format: typeof FORMAT;
   readonly machine: Machine;
-  /** What was computed on, once each. */
+  /** Each device once. */
   readonly devices: readonly Device[];
   readonly rows: readonly Row[];
-  /** What was asked for and not timed. */
+  /** What was requested but not timed. */
   readonly skipped: readonly Skipped[];
 }
 
 export interface Machine {
-  /** "2 × AMD EPYC": logical cores and what the processor calls itself. */
+  /** Logical cores and the processor's name: "2 × AMD EPYC". */
   readonly processor: string;
   readonly cores: number;
   readonly memoryBytes: number;
   /** "linux x64, 6.1.0". */
   readonly os: string;
   readonly bun: string;
-  /** Of this repository; "" where there is none. */
+  /** Of this repository; "" if there is none. */
   readonly commit: string;
   /** Whether files differed from that commit. */
   readonly dirty: boolean;
@@ -33,32 +33,32 @@ export interface Machine {
 }
 
 export interface Device {
-  /** As it is written after --device: "cpu:wasm", "cpu:blas", "gpu:0". */
+  /** As given to --device: "cpu:wasm", "cpu:blas", "gpu:0". */
   readonly device: string;
   /** For people: threads and BLAS, or adapter and driver. */
   readonly description: string;
-  /** Of a GPU. */
+  /** GPUs only. */
   readonly adapter?: string;
   readonly driver?: string;
   readonly roof?: Roof;
 }
 
-/** The most that this device reached in this run with nothing else to do. */
+/** The peak rates that this device reached in this run on purpose-made kernels. */
 export interface Roof {
   readonly flopsPerSecond: number;
   /** Bytes read and bytes written, both counted. */
   readonly bytesPerSecond: number;
-  /** How the first of them was measured. */
+  /** How `flopsPerSecond` was measured. */
   readonly how: string;
 }
 
-/** One contestant at one piece of work. suite, name, contestant and device together occur once in a document. */
+/** One contestant at one piece of work. Suite, name, contestant and device together are unique in a document. */
 export interface Row {
   /** "matmul", "step", … */
   readonly suite: string;
-  /** The piece of work, in the same words for everyone who does it: "conv2 forward, batch 128", "alexnet training, batch 128". */
+  /** The piece of work, identical for all its contestants: "conv2 forward, batch 128", "alexnet training, batch 128". */
   readonly name: string;
-  /** Who does it: a kernel, a rung, "alexnet.ts", or a peer with its version: "PyTorch 2.15.0". */
+  /** A kernel, a rung, "alexnet.ts", or a peer with its version, such as "PyTorch 2.15.0". */
   readonly contestant: string;
   /** A `Device.device`. */
   readonly device: string;
@@ -66,29 +66,29 @@ export interface Row {
   readonly ms: Times;
   /** The device's own clock (timestamps, a worker's clock), or the wall clock around a call that waits for the result. */
   readonly clock: "device" | "wall";
-  /** Share of the roof that the best time reaches; absent where the work is neither arithmetic nor memory traffic. */
+  /** Share of the roof that the best time reaches; absent if the work is neither arithmetic nor memory traffic. */
   readonly ofRoof?: number;
-  /** How the result that was timed was found to be right, in a few words. */
+  /** How the timed result was checked, in a few words. */
   readonly check: string;
-  /** The kernels that ran, in order, each by its name or that of the variant the device chose. */
+  /** The kernels that ran, in order, by the name of the kernel or of the variant chosen by the device. */
   readonly kernels?: readonly string[];
-  /** Of a part of a step: its share of the time of the whole. */
+  /** For a part of a step: its share of the whole step's time. */
   readonly share?: number;
 }
 
-/** What one measurement gets done. */
+/** The amount of work of one measurement. */
 export interface Work {
   /** flop: a multiply-add counts 2. byte: read plus written. */
   readonly unit: "flop" | "byte" | "image";
   readonly amount: number;
 }
 
-/** All measurements of a row, without the warm-up. */
+/** All measurements of a row in ms, without the warm-up. */
 interface Times {
   readonly best: number;
   readonly median: number;
   readonly count: number;
-  /** In the order they were taken; a file keeps at most KEPT of them, evenly chosen. */
+  /** In the order taken; a file keeps at most KEPT of them, evenly spaced. */
   readonly samples: readonly number[];
 }
 
@@ -109,7 +109,7 @@ export function times(samples: readonly number[]): Times {
   return { best: sorted[0]!, median, count: samples.length, samples };
 }
 
-/** Work a second at so many milliseconds each. */
+/** Work per second, if each takes `ms`. */
 export function rate({ amount }: Work, ms: number): number {
   return (1000 * amount) / ms;
 }
@@ -119,10 +119,10 @@ export function isOurs({ contestant }: Row): boolean {
   return contestant.startsWith("alexnet.ts");
 }
 
-/** Samples of a row that a file keeps: enough to see the noise. */
+/** Samples per row in a file: enough to see the noise. */
 const KEPT = 100;
 
-/** Times as they are kept, to five digits. */
+/** Times as stored in a file, to five digits. */
 function kept({ best, median, count, samples }: Times): Times {
   const short = (ms: number) => Number(ms.toPrecision(5));
   const chosen = Array.from({ length: Math.min(KEPT, samples.length) }, (_, i) => {
@@ -132,7 +132,7 @@ function kept({ best, median, count, samples }: Times): Times {
 }
 
 export async function writeResults(path: string, results: Results): Promise<void> {
-  // A row a line: readable, and small differences stay small.
+  // One row per line: readable, and diffs stay small.
   const lines = (items: readonly unknown[]) =>
     `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(",\n")}\n  ]`;
   const { format, machine, devices, rows, skipped } = results;
@@ -154,18 +154,18 @@ export function readResults(path: string): Results {
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${path} is no results file: ${(error as Error).message}`, { cause: error });
+    throw new UsageError(`${path} is not a results file: ${(error as Error).message}`, { cause: error });
   }
   const found = value as Partial<Results> | null;
   if (typeof found === "object" && found && typeof found.format === "number" && found.format !== FORMAT) {
-    throw new UsageError(`${path} has format ${found.format}, this program reads ${FORMAT}: measure anew`);
+    throw new UsageError(`${path} has format ${found.format}, but this program reads ${FORMAT}: measure again`);
   }
   if (!isResults(value))
-    throw new UsageError(`${path} is no results file: it lacks machine, devices, rows or their parts`);
+    throw new UsageError(`${path} is not a results file: it lacks machine, devices, rows or some of their fields`);
   return value;
 }
 
-/** Whether all that this program reads of results is there. */
+/** Whether all fields that this program reads are there. */
 function isResults(value: unknown): value is Results {
   if (!isObject(value) || value.format !== FORMAT || !isObject(value.machine)) return false;
   const { machine, devices, rows, skipped } = value;

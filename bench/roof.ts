@@ -1,10 +1,10 @@
 /**
- * A device's roof: the most arithmetic and the most memory traffic it gets done with nothing else to do.
+ * Measures a device's roof: its peak arithmetic rate and peak memory bandwidth.
  *
- * GPU: two kernels in roof/*.wgsl. CPU: all threads at once, each on its own memory (roof/cpu_worker.ts). Its arithmetic is
- * a loop of SIMD multiplications and additions in registers for WebAssembly, and for BLAS a large product, since a loop
- * that shows what the processor itself could do can't be written in WebAssembly. Its memory traffic is that of copies, or
- * of y ← x + y if that is more: a processor fetches what a copy is about to overwrite, which nobody counts.
+ * GPU: two kernels in roof/*.wgsl. CPU: all threads at once, each in its own memory (roof/cpu_worker.ts). Its arithmetic
+ * is a loop of SIMD multiplications and additions in registers for WebAssembly; for BLAS it is a large product, because
+ * no loop written in WebAssembly reaches the processor's own peak. Its bandwidth is that of copies, or of y ← x + y if
+ * that is higher: a processor also fetches what a copy overwrites, which is not counted.
  */
 import type { Backend } from "../src/engine/backend.ts";
 import { kernel, line } from "../src/engine/kernel.ts";
@@ -16,7 +16,7 @@ import type { RoofReply, RoofTask } from "./roof/cpu_worker.ts";
 import copyWgsl from "./roof/copy.wgsl" with { type: "text" };
 import fmaWgsl from "./roof/fma.wgsl" with { type: "text" };
 
-/** Each measurement is made so often, and the best counts. */
+/** Repetitions of each measurement, of which the best counts. */
 const ROUNDS = 5;
 
 const roofFma = kernel({
@@ -51,14 +51,14 @@ const roofCopy = kernel({
   },
 });
 
-/** Many more threads than any GPU runs at once. */
+/** Far more threads than any GPU runs at once. */
 const THREADS = 2 ** 20;
-/** A kernel that takes this long is measured well. */
+/** Long enough for an accurate measurement. */
 const LONG_MS = 30;
-/** More than the caches of a GPU hold. */
+/** More than a GPU's caches hold. */
 const COPY_BYTES = 2 ** 28;
 
-/** @throws DeviceError when a result is wrong: then no time of this device means anything */
+/** @throws DeviceError when a result is wrong: then no time on this device is meaningful */
 export async function gpuRoof(backend: Backend): Promise<Roof> {
   return {
     flopsPerSecond: await gpuFlops(backend),
@@ -70,7 +70,7 @@ export async function gpuRoof(backend: Backend): Promise<Roof> {
 async function gpuFlops(backend: Backend): Promise<number> {
   const [x, sums] = [backend.allocate("f32", 2), backend.allocate("f32", THREADS)];
   try {
-    // a ← 1 − a, so that every step is exact, and an even number of them changes nothing.
+    // a ← 1 − a: every step is exact, and an even number of steps is the identity.
     backend.write(x, Float32Array.of(-1, 1));
     let rounds = 4;
     const run = () => best(backend, () => backend.run(roofFma, { x, sums }, { threads: THREADS, rounds }));
@@ -124,21 +124,21 @@ function requireEqual(
   const wrong = expected.findIndex((value, i) => found[i] !== value);
   if (wrong < 0) return;
   throw new DeviceError(
-    `${kernel} on ${description}: number ${wrong} is ${found[wrong]}, not ${expected[wrong]}: nothing it computes is to be trusted`,
+    `${kernel} on ${description}: number ${wrong} is ${found[wrong]}, not ${expected[wrong]}: this device computes wrong results`,
   );
 }
 
-/** Numbers of independent sums to try: which one suits depends on the processor and the compiler. */
+/** Numbers of independent sums to try: the best depends on processor and compiler. */
 const CHAINS = [8, 10, 12];
-/** Of each thread's copies: more than its share of the caches. Large pieces may be copied in another way than small ones. */
+/** Bytes that each thread copies: more than its share of the caches. Large and small pieces may be copied differently. */
 const CPU_COPY_BYTES = 2 ** 26;
 const PIECES = [2 ** 26, 2 ** 18];
-/** Side of each thread's products. */
+/** Side of each thread's matrices. */
 const BLAS_SIDE = 1024;
 
 /**
- * @param backend the cpu with so many threads
- * @param blas whose products are the roof of arithmetic; WebAssembly's if there is none
+ * @param backend the cpu with `threads` threads
+ * @param blas measures the arithmetic roof if given; otherwise WebAssembly does
  */
 export async function cpuRoof(backend: Backend, threads: number, blas: BlasLibrary | undefined): Promise<Roof> {
   const workers = Array.from(
@@ -171,7 +171,7 @@ export async function cpuRoof(backend: Backend, threads: number, blas: BlasLibra
   }
 }
 
-/** y ← x + y: 8 bytes read and 4 written a number. */
+/** The bandwidth of y ← x + y: 8 bytes read and 4 written per number. */
 async function addedBytes(backend: Backend): Promise<number> {
   const size = CPU_COPY_BYTES / 4;
   const [x, y] = [backend.allocate("f32", size), backend.allocate("f32", size)];
@@ -186,13 +186,13 @@ async function addedBytes(backend: Backend): Promise<number> {
 
 type Task = RoofTask extends infer T ? (T extends RoofTask ? Omit<T, "gate" | "threads"> : never) : never;
 
-/** All threads do the same at the same time. @returns flop or bytes a second, of all of them together */
+/** Runs a task on all threads at once. @returns flop or bytes per second of all together */
 async function together(workers: readonly Worker[], task: Task): Promise<number> {
   const gate = new Int32Array(new SharedArrayBuffer(4));
   const replies = await Promise.all(
     workers.map((worker) => {
       const { promise, resolve, reject } = Promise.withResolvers<Exclude<RoofReply, { error: string }>>();
-      const fail = (text: string) => reject(new DeviceError(`cpu: the roof could not be measured: ${text}`));
+      const fail = (text: string) => reject(new DeviceError(`cpu: the roof can't be measured: ${text}`));
       worker.onmessage = ({ data }: MessageEvent<RoofReply>) => ("error" in data ? fail(data.error) : resolve(data));
       worker.onerror = ({ message }) => fail(message);
       worker.postMessage({ ...task, gate, threads: workers.length } as RoofTask);

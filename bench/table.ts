@@ -15,7 +15,7 @@ import { isOurs, rate, readResults, type Machine, type Results, type Row } from 
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
 
-/** The suites that are shown, and what a number in them is. */
+/** The suites shown, and what their numbers are. */
 const SHOWN: Readonly<Record<string, string>> = {
   step: "Images a second, best of a run (and median)",
   matmul: "Matrix products, GFLOP/s, best of a run (and median)",
@@ -49,7 +49,7 @@ export function withFigures(page: string, { file, name, text }: Page): string {
   return `${page.slice(0, begin + first.length)}\n\n${text}\n\n${page.slice(end)}`;
 }
 
-/** What `reproduce` has left in bench/results, if anything. */
+/** The results of `reproduce` in bench/results, if any. */
 export function claimResults(path = `${RESULTS}/reproduce.json`): ClaimResults | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ClaimResults) : undefined;
 }
@@ -61,7 +61,7 @@ function claimsTable(results: ClaimResults | undefined): string {
   return `${markdown(results)}\n\n${source}`;
 }
 
-/** What bench/peers has left in bench/results, by file name. */
+/** The results of bench/peers in bench/results, by file name. */
 export function peerResults(folder = RESULTS): Map<string, Results> {
   if (!existsSync(folder)) return new Map();
   const names = readdirSync(folder)
@@ -92,7 +92,7 @@ export function summary(files: ReadonlyMap<string, Results>): string {
   return lines.length > 0 ? lines.join("\n") : "No results yet.";
 }
 
-/** A table for each kind of work, over all files, Markdown as `bun fmt` leaves it. */
+/** One Markdown table per kind of work, over all files, as `bun fmt` formats it. */
 export function tables(files: ReadonlyMap<string, Results>): string {
   const parts = Object.entries(SHOWN).flatMap(([suite, title]) => {
     const own = [...files.values()].flatMap(({ rows }) => rows.filter((row) => row.suite === suite && !isRung(row)));
@@ -106,7 +106,7 @@ export function tables(files: ReadonlyMap<string, Results>): string {
   return [...parts, sources.join("\n")].join("\n\n");
 }
 
-/** In which table of its suite a row stands, and in which column of it. */
+/** The table within its suite, and the column, in which a row belongs. */
 function placeOf({ name }: Row): { table: string; column: string } {
   const [, work, rest] = /^(.+?) (training|forward)(?=, batch)/.exec(name) ?? [];
   if (work) return { table: `; ${rest}${name.slice(work.length + 1 + rest!.length)}`, column: work };
@@ -115,7 +115,7 @@ function placeOf({ name }: Row): { table: string; column: string } {
   return { table: "", column: name };
 }
 
-/** The lower rungs of a ladder say nothing of what is used. */
+/** Lower rungs of a ladder are not in production use. */
 function isRung({ contestant }: Row): boolean {
   return /_\d_/.test(contestant);
 }
@@ -125,7 +125,7 @@ function about({ processor, os, bun, commit, dirty, date }: Machine): string {
   return `${processor}, ${os}, Bun ${bun}, ${date.slice(0, 10)}${version}`;
 }
 
-/** A line for each contestant, ours first; in those of others also how many times as fast ours is. */
+/** One row per contestant, ours first; for the others also how many times as fast ours is. */
 function pivot(rows: readonly Row[]): string {
   const whoOf = ({ contestant, device }: Row) => `${contestant}, ${device}`;
   const columns = [...new Set(rows.map((row) => placeOf(row).column))];
@@ -149,7 +149,7 @@ function pivot(rows: readonly Row[]): string {
   return markdownTable([["", ...columns], ...lines]);
 }
 
-/** Our speed with the same means, such as WebAssembly alone; the best that we have where a peer's are its own. */
+/** Our speed on the same kind of device, such as WebAssembly alone; our best where we have no such device. */
 function rivalOf(row: Row, group: readonly Row[]): number | undefined {
   const ours = group.filter(isOurs);
   const alike = ours.filter(({ device }) => device === row.device);
@@ -157,7 +157,7 @@ function rivalOf(row: Row, group: readonly Row[]): number | undefined {
   return speeds.length > 0 ? Math.max(...speeds) : undefined;
 }
 
-/** The title says what it is of. */
+/** The title already states the unit. */
 function withoutRate(text: string): string {
   return text.replace(/ \S+\/s$/, "");
 }

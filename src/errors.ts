@@ -31,7 +31,7 @@ export class DeviceError extends AlexNetError {}
 /** A GPU was lost together with its memory; it may be possible to open it again. */
 export class DeviceLostError extends DeviceError {}
 
-/** A GPU has not enough memory. */
+/** A GPU does not have enough memory. */
 export class DeviceMemoryError extends DeviceError {}
 
 /** A native library on disk is not, or no longer, the published file. */

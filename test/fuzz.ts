@@ -1,19 +1,19 @@
 /**
- * Every parser of files from outside, each in a process of its own with so many damaged inputs, a line each:
+ * Fuzzes every parser of untrusted files, each in its own process with many damaged inputs, and prints a line for each:
  *
- *   bun test/fuzz.ts [inputs] [part of a name]        100,000 inputs if not given
+ *   bun test/fuzz.ts [inputs] [part of a name]        100,000 inputs by default
  *
- * What is damaged, and what may come of it, is in the tests named fuzz; here is what a process shows from without: that
- * it ends by itself and in time, with how much memory, and that nothing beside its own folder was touched.
+ * The tests named fuzz decide what is damaged and what is allowed to happen. Here the process is watched from outside:
+ * it must end by itself and in time, with bounded memory, and leave no files behind.
  */
 import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { temporaryFolder } from "../src/io/temporary.ts";
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
-/** Images of 100 million pixels may be declared, but never take their memory. */
+/** Images that declare 100 million pixels must not take their memory. */
 const MAX_BYTES = 1.5 * 2 ** 30;
-/** The tests themselves allow 200 ms an input. */
+/** The tests themselves allow 200 ms per input. */
 const MS_AN_INPUT = 200;
 const START_MS = 120_000;
 const LISTED_INPUTS = 10;
@@ -21,7 +21,7 @@ const LISTED_INPUTS = 10;
 const [count = "100000", filter = ""] = process.argv.slice(2);
 const inputs = Number(count);
 if (!Number.isInteger(inputs) || inputs < 1) {
-  process.stderr.write(`error: "${count}" inputs: must be a whole number from 1 on\n`);
+  process.stderr.write(`error: "${count}" inputs: must be a whole number above 0\n`);
   process.exit(2);
 }
 
@@ -30,13 +30,13 @@ interface Parser {
   readonly name: string;
 }
 
-/** Runs tests of a file, with a folder of their own for temporary files. */
+/** Runs tests of a file with a temporary folder of their own. */
 async function run(file: string, rounds: number, options: readonly string[] = []) {
   const { path: folder, remove } = temporaryFolder("alexnet-fuzz-");
   const start = performance.now();
   const child = Bun.spawn([process.execPath, "test", file, ...options], {
     cwd: ROOT,
-    // Without TEST_DATA: real photos are no parser of their own.
+    // Without TEST_DATA: tests of real photos are not parsers.
     env: { ...process.env, FUZZ: String(rounds), TMPDIR: folder, TEMP: folder, TEST_DATA: undefined },
     stdout: "pipe",
     stderr: "pipe",
@@ -50,11 +50,10 @@ async function run(file: string, rounds: number, options: readonly string[] = []
   return { child, said: out + errors, left, bytes: child.resourceUsage()?.maxRSS ?? 0, seconds };
 }
 
-/** The tests of a file whose inputs are damaged, as `-t` takes them: all but those of what is large on purpose. */
+/** The names of a file's fuzz tests for `-t`: all but those with deliberately large inputs. */
 async function parsersOf(file: string): Promise<Parser[]> {
   const { said } = await run(file, LISTED_INPUTS);
-  // With few inputs the shares of good and bad ones may be wrong, so that a test fails, and is listed once more at the end;
-  // it is there all the same.
+  // With few inputs a test may fail because the shares of good and bad ones are off. Failed tests are listed twice.
   const names = [...said.matchAll(/^\((?:pass|fail)\) (.*?) \[[\d.]+m?s\]$/gm)].map(([, name]) => name!);
   return [...new Set(names)]
     .map((name) => name.replaceAll(" > ", " "))
@@ -70,11 +69,11 @@ if (chosen.length === 0) {
   process.exit(2);
 }
 
-/** What is wrong with how a process ended; undefined when nothing is. */
+/** What is wrong with a finished process; undefined if nothing is. */
 function problemOf({ child, said, bytes, left }: Awaited<ReturnType<typeof run>>): string | undefined {
-  if (child.signalCode) return `ended by ${child.signalCode}: it hangs, or crashed`;
+  if (child.signalCode) return `ended by ${child.signalCode}: it hung or crashed`;
   if (child.exitCode !== 0) return "failed";
-  if (!/^ *1 pass$/m.test(said)) return "was not run";
+  if (!/^ *1 pass$/m.test(said)) return "did not run";
   if (bytes > MAX_BYTES) return `took more than ${MAX_BYTES / 2 ** 20} MiB`;
   if (left.length > 0) return `left ${left.join(", ")} behind`;
   return undefined;
@@ -94,5 +93,5 @@ for (const { file, name } of chosen) {
   failed++;
   process.stderr.write(`${ended.said.trimEnd()}\n`);
 }
-process.stdout.write(`${chosen.length - failed} of ${chosen.length} are well\n`);
+process.stdout.write(`${chosen.length - failed} of ${chosen.length} passed\n`);
 process.exit(failed === 0 ? 0 : 1);

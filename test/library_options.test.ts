@@ -117,7 +117,7 @@ const DATA: readonly Refusal<Backend>[] = [
     () => library.createLoader(library.shapes().val, any({ batch: 1, recordSize: 32, samples: [0] })),
   ],
   [
-    "ShapeError: createLoader: sample 2000, and shapes (validation) has 2000 images: they go from 0 to 1999",
+    "ShapeError: createLoader: sample 2000 is out of range: shapes (validation) has 2000 images, 0 to 1999",
     () => library.createLoader(library.shapes().val, { batch: 1, recordSize: 32, samples: Uint32Array.of(1, 2000) }),
   ],
   ["ShapeError: shapes: train is -10, must be a whole number from 1 on", () => library.shapes({ train: -10 })],
@@ -130,7 +130,7 @@ const DATA: readonly Refusal<Backend>[] = [
     () => library.openDataset("photos", any({ holdout: 0.2 })),
   ],
   [
-    "UsageError: openDataset: holdOut is 1.5, must be from 0 to below 1",
+    "UsageError: openDataset: holdOut is 1.5, must be at least 0 and below 1",
     () => library.openDataset("photos", { holdOut: 1.5 }),
   ],
   ["UsageError: openDataset: path is undefined, must be a string", () => library.openDataset(any(undefined))],

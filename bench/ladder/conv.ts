@@ -1,6 +1,6 @@
 /**
- * The ladder of the convolution on a GPU, a WGSL file a rung, each to be read alone. All compute what `conv2dForward` of
- * src/engine/ops/conv2d.ts computes, from the same buffers and uniforms; that kernel and its variants are the rung that is used.
+ * The GPU's convolution ladder: one self-contained WGSL file per rung. All compute the same as `conv2dForward` in
+ * src/engine/ops/conv2d.ts from the same buffers and uniforms; that kernel and its variants are the top rung.
  */
 import { kernel, line } from "../../src/engine/kernel.ts";
 import { conv2dForward } from "../../src/engine/ops/conv2d.ts";
@@ -10,7 +10,7 @@ import registers from "./conv_3_registers.wgsl" with { type: "text" };
 
 const { buffers, uniforms, reference } = conv2dForward;
 
-/** @param side of the square tile of results that a workgroup computes */
+/** @param side of the square tile computed by a workgroup */
 function rung(name: string, wgsl: string, side: number) {
   return kernel({
     name,

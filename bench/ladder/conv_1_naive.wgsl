@@ -7,7 +7,7 @@
 // y: O × OH × OW × N. A thread computes one result; neighbours compute neighbouring images n, so that they read
 // neighbouring numbers of x and the same weight.
 //
-// Each multiply-add needs two loads from memory, and some arithmetic to find out where.
+// Each multiply-add needs two loads from memory, and some address arithmetic.
 
 struct Uniforms {
   images: u32,
@@ -46,7 +46,7 @@ fn conv_1_naive(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
   var sum = 0.0;
   for (var c = 0u; c < groupMaps; c++) {
     for (var i = 0u; i < u.kh; i++) {
-      // Above the image, a row turns into a number that is too large.
+      // Above the image, the unsigned row wraps around to a number that is too large.
       let row = p * u.stride + i - u.pad;
       if (row >= u.h) {
         continue;

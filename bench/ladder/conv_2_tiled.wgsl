@@ -6,11 +6,11 @@
 // where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O;
 // y: O × OH × OW × N.
 //
-// New: seen as a matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms the
-// taps (c, i, j). The matrix that holds x[tap, output] would be KH · KW times as large as x and is never stored: tiles
-// of it are gathered straight into workgroup memory. A workgroup computes 16 × 16 results, a thread one of them; 16
-// terms at a time, each thread loads one weight and one pixel, and reads what 16 threads need. A sixteenth of rung 1's
-// traffic, and of its arithmetic on addresses.
+// New: computed as a matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms the
+// taps (c, i, j). The matrix x[tap, output] would be KH · KW times as large as x and is never stored: tiles of it are
+// gathered straight into workgroup memory. A workgroup computes 16 × 16 results, one per thread; for 16 terms at a time,
+// each thread loads one weight and one pixel, each of which serves 16 threads. That is a sixteenth of rung 1's traffic
+// and address arithmetic.
 
 const TILE = 16u;
 
@@ -50,10 +50,10 @@ fn conv_2_tiled(
   let taps = groupMaps * u.kh * u.kw;
   let columns = u.oh * u.ow * u.images;
   let row = tile.y * TILE + thread.y;
-  // The line of columns, if it is too long for x, goes on at z + G.
+  // Columns that don't fit into the grid's x continue at z + G.
   let column = (tile.x + tile.z / u.groups * tiles.x) * TILE + thread.x;
   let o = group * groupFilters + row;
-  // The window of this thread's output begins here, maybe outside the image.
+  // The window of this thread's output begins here, possibly outside the image.
   let n = column % u.images;
   let top = column / u.images / u.ow * u.stride - u.pad;
   let left = column / u.images % u.ow * u.stride - u.pad;
@@ -66,7 +66,7 @@ fn conv_2_tiled(
     }
     let tap = k + thread.y;
     let map = group * groupMaps + tap / (u.kh * u.kw);
-    // Below zero, a row or column turns into a number that is too large.
+    // Below zero, an unsigned row or column wraps around to a number that is too large.
     let pixelRow = top + tap / u.kw % u.kh;
     let pixelColumn = left + tap % u.kw;
     var pixel = 0.0;

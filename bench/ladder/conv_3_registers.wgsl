@@ -10,14 +10,14 @@
 //
 // New: a thread computes 4 × 4 results, rows ty + 16m and columns tx + 16m, in registers. For each term it reads two
 // vec4s from workgroup memory for 16 multiply-adds, where rung 2 reads two numbers for one. A vec4 there holds a
-// "quartet", 4 rows (or columns) that are 16 apart: neighbouring threads then load and store neighbouring addresses.
-// The larger tile also needs a quarter of the traffic from memory.
+// "quartet", 4 rows (or columns) that are 16 apart, so that neighbouring threads load and store neighbouring addresses.
+// The larger tile also needs only a quarter of the traffic from memory.
 //
-// The rungs after this one are in kernels/wgsl: conv2d_forward.wgsl, with 8 × 8 results a thread and a tap's digits
-// counted up instead of divided out, and conv2d_forward_128x128.wgsl, which loads vec4s and ahead of time.
+// The next rungs are in kernels/wgsl: conv2d_forward.wgsl, with 8 × 8 results per thread and a tap's digits counted up
+// instead of divided out, and conv2d_forward_128x128.wgsl, which loads vec4s ahead of time.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms held in workgroup memory, and the distance between them in vec4s: 16, plus one to spread the terms over the
+// memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
 // The rows (or columns) of a quartet.
@@ -60,13 +60,13 @@ fn conv_3_registers(
   let columns = u.oh * u.ow * u.images;
   let firstFilter = group * groupFilters;
   let firstRow = tile.y * 64u;
-  // The line of columns, if it is too long for x, goes on at z + G.
+  // Columns that don't fit into the grid's x continue at z + G.
   let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 64u;
   let tx = thread % 16u;
   let ty = thread / 16u;
 
-  // What this thread loads: of w, one tap of a quartet of rows; of x, one tap of a quartet of columns.
-  // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // This thread loads one tap of a quartet of rows of w, and one tap of a quartet of columns of x.
+  // Beyond the last row or column, the last is loaded, and the result is not stored; terms beyond the last are zero.
   let rows = (firstFilter + min(firstRow + ty + APART, vec4u(groupFilters - 1u))) * taps;
   let output = min(firstColumn + tx + APART, vec4u(columns - 1u));
   let n = output % u.images;
@@ -84,7 +84,7 @@ fn conv_3_registers(
     }
     let tap = k + ty;
     let map = group * groupMaps + tap / (u.kh * u.kw);
-    // Below zero, a row or column turns into a number that is too large.
+    // Below zero, an unsigned row or column wraps around to a number that is too large.
     let row = top + tap / u.kw % u.kh;
     let column = left + tap % u.kw;
     let inside = (row < vec4u(u.h)) & (column < vec4u(u.w)) & vec4<bool>(tap < taps);

@@ -1,6 +1,6 @@
 /**
- * The CPU's ladder of matrix products: plain TypeScript, WebAssembly one number and four numbers at a time, the kernel
- * that is used (kernels/wasm/gemm.ts) on one thread and on several, and the machine's BLAS on one and on several.
+ * The CPU's matrix product ladder: plain TypeScript, scalar and SIMD WebAssembly, the kernel in use
+ * (kernels/wasm/gemm.ts) on one thread and on several, and the machine's BLAS on one thread and on several.
  */
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import { PACK_BYTES, wasmGemm } from "../../src/devices/cpu/gemm.ts";
@@ -11,7 +11,7 @@ import { compile, loadKernels } from "../../src/wasm/build.ts";
 import { instantiate } from "../../src/wasm/wasm.ts";
 import type { CpuProduct, CpuRung } from "./types.ts";
 
-/** c = a · b as the textbook has it; a: m × k, b: k × n, all row-major. */
+/** The textbook c = a · b; a: m × k, b: k × n, all row-major. */
 function product(a: Float32Array, b: Float32Array, c: Float32Array, m: number, n: number, k: number): void {
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < n; j++) {
@@ -38,7 +38,7 @@ function openTypescript(): CpuProduct {
 
 type Multiply = (a: number, b: number, c: number, m: number, n: number, k: number) => void;
 
-/** Operands behind each other in a WebAssembly memory, after `reserved` bytes that the code needs for itself. */
+/** Operands one after the other in a WebAssembly memory, after `reserved` bytes for the code's own use. */
 function openWasm(memory: WebAssembly.Memory, reserved: number, run: Multiply): CpuProduct {
   let work = () => {};
   let [address, length] = [0, 0];
@@ -62,16 +62,16 @@ function grow(memory: WebAssembly.Memory, bytes: number): void {
   try {
     memory.grow(Math.ceil(bytes / 65_536));
   } catch (cause) {
-    throw new DeviceError(`${bytes} more bytes of WebAssembly memory can't be had`, { cause });
+    throw new DeviceError(`can't allocate ${bytes} more bytes of WebAssembly memory`, { cause });
   }
 }
 
-/** What the compiler puts at the start of a memory. */
+/** Bytes that the compiler uses at the start of the memory. */
 const STATIC_BYTES = 65_536;
 
 const newMemory = () => new WebAssembly.Memory({ initial: 64, maximum: 16_384, shared: true });
 
-/** A function of bench/ladder/wasm, compiled anew: it takes some seconds. */
+/** A function in bench/ladder/wasm, compiled each time: it takes a few seconds. */
 async function openLadder(name: "scalar" | "simd"): Promise<CpuProduct> {
   const memory = newMemory();
   const module = await WebAssembly.compile(await compile("bench/ladder/wasm/index.ts"));
@@ -87,7 +87,7 @@ async function openKernel(): Promise<CpuProduct> {
   );
 }
 
-/** The whole backend: w · x of a fully connected layer, without a bias. */
+/** The whole backend: a fully connected layer's w · x, without a bias. */
 async function openBackend(threads: number, blas: boolean): Promise<CpuProduct> {
   const backend = await openCpu({ threads, blas });
   if (blas && !backend.description.includes("BLAS") && !backend.description.includes("Accelerate")) {

@@ -1,9 +1,9 @@
 /**
- * The ladder of the matrix product on a GPU, a WGSL file a rung, each to be read alone:
+ * The GPU's matrix product ladder, one self-contained WGSL file per rung:
  *
  *   c[i, j] = Σ_t a[i, t] · b[t, j]     a: M × K, b: K × N, c: M × N, all row-major
  *
- * The rung that is used comes after these: `linearForward` in src/engine/ops/linear.ts, with its variants.
+ * The top rung, the one in use, is `linearForward` in src/engine/ops/linear.ts, with its variants.
  */
 import { kernel, type Elements, type Workgroups } from "../../src/engine/kernel.ts";
 import naive from "./matmul_1_naive.wgsl" with { type: "text" };
@@ -11,7 +11,7 @@ import tiled from "./matmul_2_tiled.wgsl" with { type: "text" };
 import vectorised from "./matmul_3_vectorised.wgsl" with { type: "text" };
 import registers from "./matmul_4_registers.wgsl" with { type: "text" };
 
-/** @param rows of the results that a workgroup computes; likewise columns */
+/** @param rows and columns of the tile computed by a workgroup */
 function rung(name: string, wgsl: string, rows: number, columns: number) {
   return kernel({
     name,

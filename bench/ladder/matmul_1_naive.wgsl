@@ -5,7 +5,7 @@
 // a: M × K, b: K × N, c: M × N, all row-major. A thread computes one result; neighbours in x compute neighbours in a
 // row, so that they read neighbouring numbers of b and the same number of a.
 //
-// Each multiply-add needs two loads from memory. Caches save it from the worst, but it is the loads that take the time.
+// Each multiply-add needs two loads from memory. Caches avoid the worst, but loads still dominate.
 
 struct Uniforms {
   m: u32,

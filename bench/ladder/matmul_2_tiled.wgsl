@@ -4,9 +4,9 @@
 //
 // a: M × K, b: K × N, c: M × N, all row-major. A workgroup computes a tile of 16 × 16 results, a thread one of them.
 //
-// New: 16 terms at a time, the workgroup loads a tile of a and a tile of b into its own memory, one number of each a
-// thread, and every thread reads there what 16 threads need. So each number is loaded from memory once for 16 results
-// instead of once for each: a sixteenth of the traffic. Each multiply-add still needs two loads, from workgroup memory.
+// New: for 16 terms at a time, the workgroup loads a tile of a and a tile of b into its own memory, one number of each
+// per thread; each number then serves 16 threads. So it is loaded from memory once per 16 results instead of once per
+// result: a sixteenth of the traffic. Each multiply-add still needs two loads, now from workgroup memory.
 
 const TILE = 16u;
 
@@ -31,7 +31,7 @@ fn matmul_2_tiled(@builtin(local_invocation_id) thread: vec3u, @builtin(global_i
   let mine = thread.y * TILE + thread.x;
   var sum = 0.0;
   for (var k = 0u; k < u.k; k += TILE) {
-    // What lies outside of a matrix counts as 0.
+    // Outside a matrix, numbers count as 0.
     var ofA = 0.0;
     if (row < u.m && k + thread.x < u.k) {
       ofA = a[row * u.k + k + thread.x];
@@ -40,7 +40,7 @@ fn matmul_2_tiled(@builtin(local_invocation_id) thread: vec3u, @builtin(global_i
     if (k + thread.y < u.k && column < u.n) {
       ofB = b[(k + thread.y) * u.n + column];
     }
-    // All have read the last tiles before these are written, and these are written before anyone reads.
+    // Barriers: all have read the last tiles before these are written, and these are complete before anyone reads.
     workgroupBarrier();
     aTile[mine] = ofA;
     bTile[mine] = ofB;

@@ -5,8 +5,8 @@
 // a: M × K, b: K × N, c: M × N, all row-major. A workgroup of 16 × 16 threads computes a tile of 16 × 64 results, a
 // thread four neighbours in a row.
 //
-// New: what a thread reads and adds up are vec4s. A number of a read from workgroup memory serves four multiply-adds,
-// and so do the 16 bytes of b that one instruction reads: 2 loads for 4 multiply-adds where it were 2 for each.
+// New: threads read and add vec4s. A number of a read from workgroup memory serves four multiply-adds, and so do the 16
+// bytes of b that one instruction reads: 2 loads per 4 multiply-adds instead of 2 per multiply-add.
 
 const TERMS = 16u;
 // Threads, and vec4s, in a row of the tile.
@@ -33,7 +33,7 @@ fn matmul_3_vectorised(@builtin(local_invocation_id) thread: vec3u, @builtin(glo
   let column = id.x * 4u;
   var sums = vec4f();
   for (var k = 0u; k < u.k; k += TERMS) {
-    // One number of a, and four of b; what lies outside of a matrix counts as 0.
+    // One number of a and four of b; outside a matrix, numbers count as 0.
     var ofA = 0.0;
     if (row < u.m && k + thread.x < u.k) {
       ofA = a[row * u.k + k + thread.x];

@@ -6,15 +6,15 @@
 // 8 × 8 of them: rows ty + 8m, columns tx + 8m.
 //
 // New: a thread keeps 64 sums in registers. For each term it reads 8 numbers of a and 8 of b from workgroup memory, as
-// 4 vec4s, and has work for 64 multiply-adds: 16 for each load, where it were 2. The larger tile also needs a quarter
-// of the traffic from memory. For that, a vec4 in workgroup memory holds a "quartet", 4 rows (or columns) that are 16
-// apart: neighbouring threads then load and store neighbouring addresses.
+// 4 vec4s, for 64 multiply-adds: 16 per load instead of 2. The larger tile also needs only a quarter of the traffic from
+// memory. A vec4 in workgroup memory holds a "quartet", 4 rows (or columns) that are 16 apart, so that neighbouring
+// threads load and store neighbouring addresses.
 //
 // The rung after this one is in kernels/wgsl: linear_forward.wgsl, the same with a bias, and
 // linear_forward_128x128.wgsl, whose tiles are larger, whose loads are vec4s, and which loads ahead of time.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms held in workgroup memory, and the distance between them in vec4s: 16, plus one to spread the terms over the
+// memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
 // The rows (or columns) of a quartet.
@@ -38,12 +38,12 @@ var<workgroup> bTile: array<vec4f, TERMS * PITCH>;
 fn matmul_4_registers(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 64u;
   let firstColumn = tile.x * 64u;
-  // What this thread loads: one term of four quartets of rows, and four terms of one quartet of columns.
+  // This thread loads one term of four quartets of rows, and four terms of one quartet of columns.
   let fast = thread % 16u;
   let slow = thread / 16u;
-  // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // Beyond the last row or column, the last is loaded, and the result is not stored; terms beyond the last are zero.
   let columns = min(firstColumn + fast + APART, vec4u(u.n - 1u));
-  // What it computes.
+  // This thread's results.
   let tx = thread % 8u;
   let ty = thread / 8u;
   var sums: array<vec4f, 16>;
@@ -88,7 +88,7 @@ fn matmul_4_registers(@builtin(local_invocation_index) thread: u32, @builtin(wor
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // `sums` is indexed only by constants, here and above, so that it stays in registers.
   let row = firstRow + ty;
   let column = firstColumn + tx;
   store(row, column, sums[0], sums[1]);

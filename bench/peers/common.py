@@ -1,4 +1,4 @@
-"""What the contestants in Python share."""
+"""Shared by the contestants in Python."""
 
 import json
 import platform
@@ -7,12 +7,12 @@ import time
 
 import numpy
 
-# What is measured at least, however long it takes.
+# Minimum number of samples, however long they take.
 LEAST_RUNS = 2
 
 
 def read_job():
-    """The job that this process was started with: see job.ts."""
+    """This process's job: see job.ts."""
     return json.loads(sys.argv[1])
 
 
@@ -22,7 +22,7 @@ def answer(library, results):
 
 
 def measure(run, seconds):
-    """Runs again and again; times in ms. The first run, which compiles and allocates, is left out."""
+    """Runs repeatedly; times in ms. The first run, which compiles and allocates, is not counted."""
     run()
     samples = []
     end = time.perf_counter() + seconds
@@ -34,12 +34,12 @@ def measure(run, seconds):
 
 
 def uniform(size):
-    """A square matrix of numbers drawn from -1 to 1."""
+    """A square matrix of numbers uniform in -1 to 1."""
     return numpy.random.uniform(-1, 1, (size, size)).astype(numpy.float32)
 
 
 def product_error(a, b, c):
-    """The largest |c - c'| / sum of |a b| among 64 entries of c = a b, computed again in float64."""
+    """The largest |c - c'| / sum of |a b| over 64 entries of c = a b, recomputed in float64."""
     size = a.shape[0]
     rows, columns = numpy.random.randint(0, size, (2, 64))
     terms = a[rows].astype(numpy.float64) * b[:, columns].T.astype(numpy.float64)
@@ -48,17 +48,17 @@ def product_error(a, b, c):
 
 
 def logits_error(got, wanted):
-    """The largest difference between logits, relative to the largest of those wanted."""
+    """The largest difference between logits, relative to the largest expected one."""
     return finite(numpy.abs(got[: len(wanted)] - wanted).max() / numpy.abs(wanted).max())
 
 
 def finite(error):
-    """NaN is as wrong as it gets, and JSON has no word for it."""
+    """Turns NaN, which JSON can't express, into the largest error."""
     return float(error) if numpy.isfinite(error) else sys.float_info.max
 
 
 def read_step(job):
-    """Weights by their names, a batch of images N x C x H x W, its labels, and the logits of its first images."""
+    """Weights by name, a batch of images N x C x H x W, its labels, and the expected logits of its first images."""
     from safetensors.numpy import load_file
 
     weights = load_file(job["weights"])

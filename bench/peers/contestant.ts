@@ -1,26 +1,26 @@
-/** What the contestants in TypeScript share, this project's included. Some run in Node: only what both runtimes have. */
+/** Shared by the contestants in TypeScript, ours included. Some run in Node, so only APIs of both runtimes are used. */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Job, Result } from "./job.ts";
 
-/** The job that this process was started with. */
+/** This process's job. */
 export function readJob(): Job {
   return JSON.parse(process.argv[2] ?? "");
 }
 
-/** Prints the outcome and ends: some libraries leave workers behind that would keep the process alive. */
+/** Prints the outcome and exits: some libraries leave workers running that would keep the process alive. */
 export function answer(library: string, results: readonly Result[]): void {
   const { bun, node } = process.versions;
   const line = JSON.stringify({ version: `${library}, ${bun ? `Bun ${bun}` : `Node ${node}`}`, results });
   process.stdout.write(`${line}\n`, () => process.exit(0));
 }
 
-/** Where setup.ts installed the peers. */
+/** Where setup.ts installs the peers. */
 const FOLDER = process.env.PEERS_FOLDER ?? process.cwd();
 const require = createRequire(join(FOLDER, "package.json"));
 
-/** A peer's package. It is not among this project's own, so that its types are unknown here: the caller says them. */
+/** Imports a peer's package. It is not a dependency of this project, so the caller states its types. */
 export function load<T>(name: string): T {
   return require(name);
 }
@@ -29,11 +29,11 @@ export function versionOf(name: string): string {
   return JSON.parse(readFileSync(join(FOLDER, "node_modules", name, "package.json"), "utf8")).version;
 }
 
-/** What is measured at least, however long it takes. */
+/** Minimum number of samples, however long they take. */
 const LEAST_RUNS = 2;
 
 /**
- * Runs again and again, and times each run by the wall clock. The first one, which compiles and allocates, is left out.
+ * Runs repeatedly and times each run by the wall clock. The first run, which compiles and allocates, is not counted.
  * @returns milliseconds
  */
 export async function measure(run: () => Promise<unknown>, seconds: number): Promise<number[]> {
@@ -48,14 +48,14 @@ export async function measure(run: () => Promise<unknown>, seconds: number): Pro
   return samples;
 }
 
-/** Numbers drawn uniformly from −1 to 1. */
+/** Numbers uniform in −1 … 1. */
 export function uniform(length: number): Float32Array<ArrayBuffer> {
   const values = new Float32Array(length);
   for (let i = 0; i < length; i++) values[i] = 2 * Math.random() - 1;
   return values;
 }
 
-/** The largest |c − c'| / Σ |a·b| among 64 entries of c = a · b, computed again in float64. */
+/** The largest |c − c'| / Σ |a·b| over 64 entries of c = a · b, recomputed in float64. */
 export function productError(a: Float32Array, b: Float32Array, c: ArrayLike<number>, size: number): number {
   if (c.length !== size * size) throw new Error(`the product has ${c.length} entries, not ${size * size}`);
   let error = 0;
@@ -72,7 +72,7 @@ export function productError(a: Float32Array, b: Float32Array, c: ArrayLike<numb
   return error;
 }
 
-/** The largest difference between logits, N × classes, relative to the largest of those wanted. */
+/** The largest difference between logits, N × classes, relative to the largest expected one. */
 export function logitsError(got: ArrayLike<number>, wanted: ArrayLike<number>): number {
   let [error, largest] = [0, 0];
   for (let i = 0; i < wanted.length; i++) {
@@ -82,7 +82,7 @@ export function logitsError(got: ArrayLike<number>, wanted: ArrayLike<number>): 
   return error / largest;
 }
 
-/** NaN is as wrong as it gets, and Math.max would not say so in JSON. */
+/** Turns NaN, which JSON can't express, into the largest error. */
 function worse(a: number, b: number): number {
   return Number.isNaN(b) ? Number.MAX_VALUE : Math.max(a, b);
 }
@@ -117,7 +117,7 @@ export function readTensors(path: string): Map<string, HostTensor> {
   );
 }
 
-/** A batch that repeats these images until it is full. */
+/** A batch filled with repetitions of these images. */
 export function repeated({ shape: [images = 1, ...rest], data }: HostTensor, batch: number): HostTensor {
   const all = new Float32Array((data.length / images) * batch);
   for (let at = 0; at < all.length; at += data.length) all.set(data.subarray(0, all.length - at), at);

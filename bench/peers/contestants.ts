@@ -1,4 +1,4 @@
-/** Who takes part: how each is started, what it can do, and why it can't where it can't. */
+/** The contestants: how each is started, what it can do, and why it can't take part. */
 import { existsSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -7,27 +7,27 @@ import type { Job } from "./job.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-/** Where setup.ts installs, and everything that is made lies. */
+/** Where setup.ts installs the peers, and generated files are kept. */
 export const FOLDER = join(ROOT, ".cache", "peers");
 export const PYTHON =
   process.env.PEERS_PYTHON ??
   join(FOLDER, "venv", ...(process.platform === "win32" ? ["Scripts", "python.exe"] : ["bin", "python"]));
 
 const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-/** This project, as its rows name it. */
+/** This project's name in rows. */
 export const OURS = `alexnet.ts ${version}`;
 
 export interface Contestant {
-  /** As it is written after --peers. */
+  /** As given to --peers. */
   readonly id: string;
   readonly name: string;
   /** In results: "cpu:wasm" computes in WebAssembly, "cpu:blas" and "cpu" in native code. */
   readonly device: "cpu:wasm" | "cpu:blas" | "cpu" | "gpu" | "cuda";
   readonly ours: boolean;
   readonly does: readonly Job["task"][];
-  /** Uses so many threads at most. */
+  /** Maximum number of threads. */
   readonly threads?: number;
-  /** Runtime, file and options. The job goes behind the file. */
+  /** Runtime, file and options. The job is inserted after the file. */
   command(): Promise<string[]>;
   /** Added to the environment. */
   environment?(job: Job): Record<string, string>;
@@ -57,7 +57,7 @@ const photos: Contestant = {
   command: async () => [process.execPath, join(HERE, "ours_photos.ts")],
 };
 
-/** Bun runs TypeScript as it is; for Node it is bundled first. */
+/** Bun runs TypeScript directly; for Node it is bundled first. */
 function javaScript(id: string, name: string, file: string, runtime: "bun" | "node", packages: string[]): Contestant {
   return {
     ...{ id, name, device: "cpu:wasm", ours: false, does: ["matmul", "step"] },
@@ -77,7 +77,7 @@ function javaScript(id: string, name: string, file: string, runtime: "bun" | "no
 }
 
 const tfjsPackages = ["@tensorflow/tfjs", "@tensorflow/tfjs-backend-wasm"];
-/** Each where it is fastest: jax-js has threads only in Bun, TensorFlow.js is faster in Node, onnxruntime depends. */
+/** Each in its fastest runtime: jax-js has threads only in Bun, TensorFlow.js is faster in Node, onnxruntime varies. */
 const inJavaScript = [
   javaScript("jax-js", "jax-js", "jaxjs_peer.ts", "bun", ["@jax-js/jax"]),
   javaScript("ort-bun", "onnxruntime-web in Bun", "onnxruntime_peer.ts", "bun", ["onnxruntime-web"]),
@@ -85,7 +85,7 @@ const inJavaScript = [
   { ...javaScript("tfjs", "TensorFlow.js", "tfjs_peer.ts", "node", tfjsPackages), threads: 1 },
 ];
 
-/** What is not installed of these packages, or undefined. */
+/** Which of these packages are not installed; undefined if all are. */
 export function missingInJavaScript(packages: readonly string[], folder = FOLDER): string | undefined {
   const lacking = packages.filter((each) => !existsSync(join(folder, "node_modules", each, "package.json")));
   return lacking.length > 0 ? `${lacking.join(" and ")} not installed: bun bench/peers/setup.ts` : undefined;
@@ -100,7 +100,7 @@ function python(id: string, name: string, file: string, does: Job["task"][], pac
   };
 }
 
-/** Most libraries read these only while they start. */
+/** Most libraries read these only at start-up. */
 function threadLimits(threads: number): Record<string, string> {
   const names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"];
   return Object.fromEntries(names.map((name) => [name, String(threads)]));
@@ -118,7 +118,7 @@ const numpy = python("numpy", "NumPy", "numpy_peer.py", ["matmul"], ["numpy"]);
 
 const pillow = python("pillow", "Pillow", "pillow_peer.py", ["photos"], ["PIL", "numpy"]);
 
-/** What this Python lacks of these packages, or undefined. */
+/** Which of these packages this Python lacks; undefined if none. */
 export function missingInPython(packages: readonly string[], python = PYTHON): string | undefined {
   if (!Bun.which(python)) return `there is no Python at ${python}: bun bench/peers/setup.ts, or set PEERS_PYTHON`;
   const code = "import importlib.util, sys; print(*[p for p in sys.argv[1:] if importlib.util.find_spec(p) is None])";
@@ -128,5 +128,5 @@ export function missingInPython(packages: readonly string[], python = PYTHON): s
   return lacking === "" ? undefined : `${lacking.replaceAll(" ", " and ")} not installed: bun bench/peers/setup.ts`;
 }
 
-/** All cores; every contestant gets as many. */
+/** All cores, for every contestant. */
 export const THREADS = availableParallelism();

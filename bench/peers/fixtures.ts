@@ -1,6 +1,6 @@
 /**
- * What all contestants compute on: the same initial weights, the same pixels, the logits that belong to both, and a
- * photo. Made once, in the folder of the peers.
+ * The data of all contestants: the same initial weights, pixels, expected logits, and a photo. Made once, in the peers'
+ * folder.
  */
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -18,11 +18,11 @@ import { Purpose, Random } from "../../src/random.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { writeSafetensors } from "../../src/weights/safetensors.ts";
 
-/** So many images are drawn; a batch repeats them. */
+/** Number of distinct images; a batch repeats them. */
 const IMAGES = 2;
 const GREY = 127.5;
 
-/** Bytes of `images` records: the same two by turns. */
+/** Pixels of `images` records, repeating IMAGES random ones. */
 export function drawPixels(side: number, images: number): Uint8Array {
   const random = new Random(0, Purpose.drawing);
   const drawn = Uint8Array.from({ length: IMAGES * side * side * 3 }, () => random.word() & 255);
@@ -34,7 +34,7 @@ export function drawPixels(side: number, images: number): Uint8Array {
 interface Fixtures {
   /** A checkpoint with initial weights. */
   readonly weights: string;
-  /** `input` and `logits`, as StepJob says. */
+  /** `input` and `logits`; see StepJob. */
   readonly check: string;
 }
 
@@ -57,7 +57,7 @@ async function saveInitial(path: string, name: string): Promise<void> {
   await device.close();
 }
 
-/** The logits come from the plain loops of the reference, in float64. */
+/** The logits are computed by the reference backend in float64. */
 async function saveCheck(path: string, weights: string, name: string): Promise<void> {
   const network = findNetwork(name);
   const { record, crop, classes } = network;
@@ -86,13 +86,13 @@ async function saveCheck(path: string, weights: string, name: string): Promise<v
   await device.close();
 }
 
-/** From … × N, as this project has it, to N × …, as the peers do. */
+/** From this project's … × N to the peers' N × …. */
 function imagesFirst(values: ArrayLike<number>, images: number): Float32Array {
   const each = values.length / images;
   return Float32Array.from({ length: values.length }, (_, i) => values[(i % each) * images + Math.floor(i / each)]!);
 }
 
-/** A JPEG of the usual size of a photo on the web, 500 × 375, with colours that change slowly and some noise. */
+/** A JPEG of a typical web photo's size, 500 × 375, with smooth colours and some noise. */
 export async function photo(folder: string): Promise<string> {
   mkdirSync(folder, { recursive: true });
   const path = join(folder, "photo.jpg");

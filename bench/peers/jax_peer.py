@@ -1,4 +1,4 @@
-"""JAX on the CPU: the networks written plainly with jax.lax, the whole step under jit, on all cores."""
+"""JAX on the CPU: the networks in plain jax.lax, whole steps under jit, on all cores."""
 
 import functools
 
@@ -24,7 +24,7 @@ def sum_pool(x, stride, padding):
     return lax.reduce_window(x, 0.0, lax.add, (1, 3, 3, 1), (1, stride, stride, 1), ((0, 0), *padding, (0, 0)))
 
 
-# Sides of 32 and 16 halve by a window that hangs over the far edge.
+# Sides of 32 and 16 are halved by windows that extend past the far edge.
 OVER = ((0, 1), (0, 1))
 
 
@@ -48,9 +48,9 @@ def dropout(x, key):
 
 
 def classifier(p, x, keys, before):
-    """The three fully connected layers; torchvision drops before them, the paper behind the first two."""
+    """The three fully connected layers; torchvision applies dropout before them, the paper after the first two."""
     first, second, third = p
-    # The weights count channels first.
+    # The weights expect channels first.
     x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
     if before:
         x = jax.nn.relu(dropout(x, keys[0]) @ first[0].T + first[1])
@@ -117,7 +117,7 @@ def main():
         out = jax.nn.log_softmax(net(parameters, x, keys))
         return -out[jnp.arange(len(labels)), labels].mean()
 
-    # The old weights and velocities are given away, so that the new ones take their memory.
+    # The old weights and velocities are donated, so that the new ones reuse their memory.
     @functools.partial(jax.jit, donate_argnums=(0, 1))
     def train(parameters, velocities, x, labels, key):
         loss, gradients = jax.value_and_grad(loss_of)(parameters, x, labels, jax.random.split(key))

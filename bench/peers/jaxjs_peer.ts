@@ -1,6 +1,6 @@
 /**
- * jax-js on its WebAssembly backend: products, forward passes under jit, and training. It takes as many workers as the
- * machine has cores, which is told otherwise here. An operation uses its operands up; `ref` keeps one for another use.
+ * jax-js on its WebAssembly backend: products, forward passes under jit, and training. It uses as many workers as the
+ * machine has cores; here it is shown a different number. Operations consume their operands; `ref` keeps one for reuse.
  */
 import {
   answer,
@@ -88,7 +88,7 @@ async function matmul({ sizes, seconds }: MatmulJob): Promise<Measured[]> {
   return results;
 }
 
-/** A batch is not tried if it would take longer than this, going by a pass on one image. */
+/** A batch is not tried if it would take longer than this, judging by one image. */
 const LONGEST_PASS_SECONDS = 40;
 
 async function step(job: StepJob): Promise<Result[]> {
@@ -144,7 +144,7 @@ async function training(job: StepJob, initial: Arr[], images: HostTensor, logits
   const labels = np.array(right, { shape: [batch, classes] });
   const lossOf = (parameters: Arr[], x: Arr, y: Arr) =>
     np.sum(nn.logSoftmax(network(model, parameters, x)).mul(y)).mul(-1 / batch);
-  // Op by op: under jit, version 0.1.25 makes NaN of this net's gradients.
+  // Without jit: with it, version 0.1.25 computes NaN gradients for this network.
   const update = (parameters: Arr[], velocities: Arr[], x: Arr, y: Arr) => {
     const [loss, gradients] = jax.valueAndGrad(lossOf)(
       parameters.map(({ ref }) => ref),
@@ -171,7 +171,7 @@ async function training(job: StepJob, initial: Arr[], images: HostTensor, logits
   return { name: "training", samples, losses };
 }
 
-/** @param parameters in the order of the layers; used up */
+/** @param parameters in the order of the layers; consumed */
 function network(model: string, parameters: readonly Arr[], x: Arr): Arr {
   const rest = [...parameters];
   for (const spec of nets[model] ?? []) x = layer(spec, x, () => rest.shift()!);
@@ -203,7 +203,7 @@ function layer(spec: LayerSpec, x: Arr, next: () => Arr): Arr {
       return x.reshape([images, sides.reduce((a, b) => a * b, 1)]);
     }
     case "max-pool":
-      // Its padding is zeros. Where the window hangs over, a ReLU follows, to which they make no difference.
+      // It pads with zeros. Where the window extends past the edge, a ReLU follows, so zeros make no difference.
       return lax.reduceWindow(spec.over ? padded(x, 0, 1) : x, np.max, [3, 3], [2, 2]);
     case "average-pool": {
       const [, , height = 1, width = 1] = x.shape;
@@ -235,7 +235,7 @@ function padded(x: Arr, before: number, behind: number): Arr {
   return np.pad(x, [[0, 0], [0, 0], side, side]);
 }
 
-/** One divided by how many pixels of a window of 3 × 3, stride 2, lie inside an image of even sides. */
+/** 1 / the number of pixels of each 3 × 3 window, stride 2, inside an image with even sides. */
 function oneOverInside(height: number, width: number): Arr {
   const inside = (position: number, side: number) => (2 * position + 3 > side ? 2 : 3);
   const [rows, columns] = [height / 2, width / 2];

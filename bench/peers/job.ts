@@ -1,66 +1,66 @@
 /**
- * What a contestant is asked, and what it answers. Each one is a program of its own: it gets a job as JSON in its first
- * argument and prints its outcome as JSON on the last line of its output. What comes before that line is chatter.
+ * Jobs and outcomes of contestants. Each contestant is a separate program: it gets a job as JSON in its first argument
+ * and prints its outcome as JSON on the last line of its output. Earlier lines are ignored.
  */
 import { UsageError } from "../../src/errors.ts";
 
 export type Job = MatmulJob | StepJob | PhotosJob | ParametersJob;
 
-/** Products of two square matrices of float32, drawn uniformly from −1 to 1. Results are named by the size. */
+/** Products of two square float32 matrices, uniform in −1 … 1. Results are named by the size. */
 export interface MatmulJob {
   readonly task: "matmul";
   readonly sizes: readonly number[];
   readonly threads: number;
   readonly device: "cpu" | "gpu";
-  /** For how long each size is measured. */
+  /** Measuring time per size. */
   readonly seconds: number;
 }
 
-/** Training steps and forward passes of one network. Results are named "training" and "forward". */
+/** Training steps and forward passes of a network. Results are named "training" and "forward". */
 export interface StepJob {
   readonly task: "step";
   readonly model: string;
   readonly batch: number;
   readonly threads: number;
   readonly device: "cpu" | "gpu";
-  /** For how long each of the two is measured. */
+  /** Measuring time for each of the two. */
   readonly seconds: number;
   readonly rate: number;
   readonly momentum: number;
   readonly decay: number;
-  /** A checkpoint: every contestant starts from the same weights, under PyTorch's names and in its order. */
+  /** A checkpoint with the initial weights of all contestants, under PyTorch's names and in its order. */
   readonly weights: string;
-  /** A safetensors file with `input` (N × 3 × crop × crop) and the `logits` (N × classes) that these weights make of it. */
+  /** A safetensors file with `input` (N × 3 × crop × crop) and its `logits` (N × classes) for these weights. */
   readonly check: string;
 }
 
 /**
- * JPEG files to records of `side` × `side` × 3 bytes: the shorter side rescaled, bilinear and antialiased, and the centre
- * cut out. "read": all records once through the memory of the process, in order; "pack": all written as JPEG, one file
- * behind the other. A run is all photos.
+ * JPEG files to records of `side` × `side` × 3 bytes: the shorter side rescaled (bilinear, antialiased), then cropped to
+ * the centre. "read": all records in memory once, in order; "pack": all records written as concatenated JPEG files. A run
+ * is all photos.
  */
 export interface PhotosJob {
   readonly task: "photos";
-  /** Holds the files, in folders by class; their order is that of their paths. */
+  /** The files, in folders by class; ordered by path. */
   readonly folder: string;
   readonly side: number;
-  /** Of the JPEG that is written. */
+  /** Quality of the JPEGs written. */
   readonly quality: number;
   readonly threads: number;
   readonly device: "cpu" | "gpu";
   readonly seconds: number;
-  /** CRC-32 of all records in order, as this project's decoder makes them one after the other. */
+  /** CRC-32 of all records in order, made by this project's decoder. */
   readonly crc: number;
 }
 
-/** How many numbers each network learns. Results are named by the model. */
+/** The number of parameters of each network. Results are named by the model. */
 interface ParametersJob {
   readonly task: "parameters";
   readonly models: readonly string[];
 }
 
 export interface Outcome {
-  /** What computed, with its version: "PyTorch 2.15.0, Python 3.11.7". */
+  /** Library and runtime with versions: "PyTorch 2.15.0, Python 3.11.7". */
   readonly version: string;
   readonly results: readonly Result[];
 }
@@ -72,33 +72,33 @@ export interface Measured {
   /** Milliseconds of each run, without the warm-up. */
   readonly samples: readonly number[];
   /**
-   * How far the result is from the right one. matmul: the largest |c − c'| / Σ |a·b| among 64 entries computed again in
-   * float64; forward: the largest difference from the logits in `check`, relative to the largest of those; read: 0 if all
-   * bytes of all records are right, else 1; pack: the mean difference of an image's pixels from its record, of 255.
+   * The error of the result. matmul: the largest |c − c'| / Σ |a·b| over 64 entries recomputed in float64; forward: the
+   * largest difference from the logits in `check`, relative to the largest of those; read: 0 if all bytes of all records
+   * are right, otherwise 1; pack: the mean difference between an image's pixels and its record, out of 255.
    */
   readonly error?: number;
-  /** Of each training step, the warm-up first. All steps see the same batch. */
+  /** The loss of each training step, including the warm-up. All steps use the same batch. */
   readonly losses?: readonly number[];
   readonly parameters?: number;
 }
 
-/** What this contestant is unable to do, and why. */
+/** What this contestant can't do, and why. */
 interface Impossible {
   readonly name: string;
   readonly cannot: string;
 }
 
-/** Rounding leaves a product some 1e-7 of the sum of its terms' sizes off, and a forward pass about 1e-5. */
+/** Rounding errors are about 1e-7 of the sum of a product's absolute terms, and about 1e-5 in a forward pass. */
 const LARGEST_ERROR = { matmul: 1e-5, step: 1e-3, photos: 0.05 } as const;
 
-/** Finds the outcome in what a contestant printed. @throws UsageError when there is none */
+/** Parses the outcome from a contestant's output. @throws UsageError when there is none */
 export function parseOutcome(output: string): Outcome {
   const line = output.trimEnd().split("\n").at(-1) ?? "";
   let value: unknown;
   try {
     value = JSON.parse(line);
   } catch {
-    throw new UsageError(`its last line is no outcome: "${line.slice(0, 200)}"`);
+    throw new UsageError(`its last line is not an outcome: "${line.slice(0, 200)}"`);
   }
   if (!isOutcome(value)) throw new UsageError(`its outcome lacks a version, or results with their samples: ${line}`);
   return value;
@@ -118,8 +118,8 @@ function isResult(value: unknown): value is Result {
 }
 
 /**
- * How a result was found to be right, in a few words.
- * @throws RangeError saying what is wrong with it: then it must not be reported
+ * Checks a result. @returns how it was checked, in a few words
+ * @throws RangeError when it is wrong; it must then not be reported
  */
 export function verify(task: keyof typeof LARGEST_ERROR, { name, samples, error, losses }: Measured): string {
   if (samples.length === 0) throw new RangeError(`${name}: nothing was measured`);
@@ -131,7 +131,7 @@ export function verify(task: keyof typeof LARGEST_ERROR, { name, samples, error,
   }
   const limit = LARGEST_ERROR[task];
   if (error === undefined || !(error <= limit)) {
-    throw new RangeError(`${name}: wrong by ${error ?? "an unknown amount"}, allowed is ${limit}`);
+    throw new RangeError(`${name}: its error is ${error ?? "unknown"}, at most ${limit} is allowed`);
   }
   if (task === "photos")
     return name === "read" ? "every byte of every record" : `pixels within ${error.toExponential(0)}`;

@@ -1,11 +1,11 @@
 /**
- * Our program beside its rivals, on this machine, in turns:
+ * Benchmarks our program against others on this machine, in turns:
  *
  *   bun bench/peers/main.ts [matmul] [alexnet] [alexnet-owt] [cifar10-18pct] [photos] [predict]
  *     [--peers torch,jax-js,…] [--device cpu|gpu] [--rounds 2] [--seconds N] [--batch 128] [--save] [--install]
  *
- * Each contestant is a process of its own and runs alone. In every round all take their turn, so that what else the
- * machine does hits them alike. --save writes bench/results/peers-NAME.json.
+ * Each contestant is a separate process and runs alone. In every round all take a turn, so that other load on the
+ * machine affects all alike. --save writes bench/results/peers-NAME.json.
  */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
@@ -31,18 +31,18 @@ type Suite = (typeof SUITES)[number];
 
 interface PeersOptions {
   readonly suites: readonly Suite[];
-  /** The only rivals to take part; all if not given. */
+  /** Only these peers; all by default. */
   readonly peers?: readonly string[] | undefined;
   readonly device: "cpu" | "gpu";
   readonly rounds: number;
-  /** For how long each thing is measured in each round; the suite's own if not given. */
+  /** Measuring time of each result per round; the suite's own by default. */
   readonly seconds?: number | undefined;
   readonly batch: number;
   readonly save: boolean;
   readonly say: (line: string) => void;
 }
 
-/** Runs the suites one after the other and shows a table for each. @throws UsageError */
+/** Runs the suites one after the other and prints a table for each. @throws UsageError */
 async function runPeers(options: PeersOptions): Promise<void> {
   const { device, peers, save, say, suites } = options;
   const all = contestants(device);
@@ -50,7 +50,7 @@ async function runPeers(options: PeersOptions): Promise<void> {
   if (unknown !== undefined) {
     const ids = all.filter(({ ours }) => !ours).map(({ id }) => id);
     throw new UsageError(
-      `no peer is called "${unknown}"${suggest(unknown, ids)}; on ${device} there are ${ids.join(", ")}`,
+      `there is no peer "${unknown}"${suggest(unknown, ids)}; on ${device} there are ${ids.join(", ")}`,
     );
   }
   const chosen = all.filter(({ ours, id }) => ours || !peers || peers.includes(id));
@@ -95,7 +95,7 @@ async function matmul(options: PeersOptions, chosen: readonly Contestant[], rows
 
 async function step(model: string, options: PeersOptions, chosen: readonly Contestant[], rows: Rows): Promise<void> {
   const { batch, device, say, seconds = model === "cifar10-18pct" ? 4 : 8 } = options;
-  say(`${model}: weights and what they make of two images, in float64`);
+  say(`Preparing ${model}: weights, and logits of two images in float64`);
   const files = await fixtures(join(FOLDER, "fixtures"), model);
   const { recipe } = findNetwork(model);
   const pieces = ["training", "forward"].map((result): Piece => {
@@ -113,7 +113,7 @@ const QUALITY = 95;
 
 async function photos(options: PeersOptions, chosen: readonly Contestant[], rows: Rows): Promise<void> {
   const { device, seconds = 8, say } = options;
-  say(`${PHOTOS} drawn photos, and their records, decoded one after the other`);
+  say(`Preparing ${PHOTOS} drawn photos and their records`);
   const drawn = await drawPhotos(PHOTOS);
   try {
     const files = new Bun.Glob("**/*.jpg").scanSync({ cwd: drawn.folder, absolute: true });
@@ -140,7 +140,7 @@ async function crcOf(files: readonly string[]): Promise<number> {
   return crc;
 }
 
-/** Who takes this long in a round is not asked again: its times hardly vary, and nobody has all day. */
+/** A contestant that takes this long in a round gets no further rounds: its times hardly vary. */
 const SLOW_MS = 60_000;
 
 async function contest(
@@ -174,7 +174,7 @@ async function contest(
   }
 }
 
-/** Whole processes, from the command to its end. Five turns: a process is short. */
+/** Whole processes, from start to exit. Five turns, because a process is short. */
 async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
   const folder = join(FOLDER, "fixtures");
   const { weights } = await fixtures(folder, "alexnet");
@@ -205,7 +205,7 @@ async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
       if (version === undefined || found.length === 0 || wrong !== undefined) {
         rows.skip(who, piece.suite, piece.name, error ?? wrong ?? "it names no classes");
       } else if (turn > 0) {
-        // The first turn fills the cache of the file system.
+        // The first turn fills the file system's cache.
         const work = { unit: "image", amount: 1 } as const;
         rows.measured(who, { ...piece, contestant: version, work, check: "the same five classes in the same order" }, [
           ms,
@@ -215,7 +215,7 @@ async function predict({ say }: PeersOptions, rows: Rows): Promise<void> {
   }
 }
 
-/** Both print a line of JSON with the classes, ours as objects; theirs says what it is. */
+/** Both print a line of JSON with the classes, ours as objects; theirs also has its version. */
 function readPrediction(output: string): { classes: string[]; version: string } {
   const { classes, version = `${OURS}, Bun ${Bun.version}` } = JSON.parse(output);
   return {
@@ -224,7 +224,7 @@ function readPrediction(output: string): { classes: string[]; version: string } 
   };
 }
 
-/** @throws UsageError for what makes no sense */
+/** @throws UsageError for invalid arguments */
 export function parsePeersArguments(words: string[]): PeersOptions & { install: boolean } {
   const options = {
     peers: { type: "string" },
@@ -244,9 +244,7 @@ export function parsePeersArguments(words: string[]): PeersOptions & { install: 
   const { values, positionals } = parsed;
   const unknown = positionals.find((name) => !(SUITES as readonly string[]).includes(name));
   if (unknown !== undefined) {
-    throw new UsageError(
-      `nothing to compare is called "${unknown}"${suggest(unknown, SUITES)}; there are ${SUITES.join(", ")}`,
-    );
+    throw new UsageError(`there is no suite "${unknown}"${suggest(unknown, SUITES)}; there are ${SUITES.join(", ")}`);
   }
   const device = values.device === "cuda" ? "gpu" : values.device;
   if (device !== "cpu" && device !== "gpu") throw new UsageError(`--device ${device}: must be cpu, gpu or cuda`);

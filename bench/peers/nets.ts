@@ -1,9 +1,9 @@
-/** The networks for the peers in JavaScript, as src/net/networks.ts has them; each peer makes its own ops of these. */
+/** The networks of src/net/networks.ts for the JavaScript peers; each peer translates them to its own ops. */
 
 export type LayerSpec =
   | { readonly kind: "conv"; readonly stride: number; readonly pad: number; readonly groups: number }
   | { readonly kind: "fc" | "relu" | "flatten" }
-  /** 3 × 3, stride 2; `over`: the last window may hang over the edge, which averages only what lies inside. */
+  /** 3 × 3, stride 2. With `over`, the last window may extend past the edge; averages count only pixels inside. */
   | { readonly kind: "max-pool" | "average-pool"; readonly over: boolean }
   /** y = x · (k + α Σ x²)^−0.75; the sum runs over five neighbouring maps … */
   | { readonly kind: "lrn"; readonly k: 2; readonly alpha: number }
@@ -20,7 +20,7 @@ const maxPool: LayerSpec = { kind: "max-pool", over: false };
 const maxPoolOver: LayerSpec = { kind: "max-pool", over: true };
 const averagePool: LayerSpec = { kind: "average-pool", over: true };
 
-/** Without dropout: these are for forward passes. */
+/** Without dropout, for forward passes. */
 const classifier = [flatten, fc, relu, fc, relu, fc];
 
 export const nets: Readonly<Record<string, readonly LayerSpec[]>> = {

@@ -1,4 +1,4 @@
-"""NumPy, with the BLAS that its wheel carries. main.ts sets the number of threads in the environment."""
+"""NumPy, with its wheel's BLAS. main.ts sets the number of threads in the environment."""
 
 import numpy
 

@@ -35,8 +35,8 @@ async function results(job: Job): Promise<Result[]> {
 }
 
 /**
- * The second operand is a constant of the model, as the weights of a layer are: onnxruntime packs it once, ahead of the
- * measurement, which is to its advantage.
+ * The second operand is a constant of the model, like a layer's weights: onnxruntime packs it once, before the
+ * measurement, which is an advantage.
  */
 async function matmul({ sizes, seconds }: MatmulJob): Promise<Measured[]> {
   const results: Measured[] = [];
@@ -79,7 +79,7 @@ async function open(graph: Graph, input: Float32Array) {
   };
 }
 
-/** @param tensors of a checkpoint, in the order of the layers */
+/** @param tensors a checkpoint's, in the order of the layers */
 function network(model: string, tensors: ReadonlyMap<string, HostTensor>, shape: readonly number[]): Graph {
   const nodes: Node[] = [];
   const constants = new Map<string, HostTensor>();

@@ -1,6 +1,6 @@
 /**
- * This project as a contestant: `bun bench/peers/ours.ts JOB [--no-blas]`. Steps go through the functions that
- * training itself uses, so handing over the pixels, augmentation and the losses' way back are part of what is timed.
+ * This project as a contestant: `bun bench/peers/ours.ts JOB [--no-blas]`. Steps use the same functions as training, so
+ * uploading pixels, augmentation and reading back losses are included in the times.
  */
 import { centreView } from "../../src/data/augmentation.ts";
 import { openDevice } from "../../src/devices/open.ts";
@@ -41,7 +41,7 @@ async function results(job: Job): Promise<Measured[]> {
   }
 }
 
-/** `linear` is a product of two matrices with a vector added to it: here one of zeros. */
+/** Uses `linear`, a matrix product plus a bias, here with a bias of zeros. */
 async function matmul({ sizes, seconds }: MatmulJob, device: Backend): Promise<Measured[]> {
   const results: Measured[] = [];
   for (const side of sizes) {
@@ -101,8 +101,8 @@ async function step(job: StepJob, device: Backend): Promise<Measured[]> {
 }
 
 /**
- * `probabilities` gives away the softmax only. Its logarithms are the logits but for a number an image, so both sides are
- * compared with the mean of each image taken off.
+ * `probabilities` returns only the softmax. Its logarithms are the logits up to a constant per image, so both sides are
+ * compared after subtracting each image's mean.
  */
 function softmaxError(p: Float64Array, logits: Float32Array, classes: number, batch: number): number {
   const got = Float64Array.from(logits, (_, i) => Math.log(p[(i % classes) * batch + Math.floor(i / classes)]!));

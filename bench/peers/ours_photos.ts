@@ -1,4 +1,4 @@
-/** This project as a contestant with photos: `bun bench/peers/ours_photos.ts JOB`. */
+/** This project as a contestant for photos: `bun bench/peers/ours_photos.ts JOB`. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { decodeRecord } from "../../src/data/decode.ts";
@@ -14,7 +14,7 @@ const job = readJob();
 if (job.task !== "photos") throw new Error(`ours_photos.ts has no ${job.task}`);
 answer(OURS, [await read(job), await write(job)]);
 
-/** As many decoding threads as there are cores are what the loader has. */
+/** The loader uses one decoding thread per core. */
 async function read({ folder, side, seconds, crc }: PhotosJob): Promise<Measured> {
   const { val: dataset } = await openDataset(folder, { holdOut: 0 });
   const bytes = side * side * 3;
@@ -30,7 +30,7 @@ async function read({ folder, side, seconds, crc }: PhotosJob): Promise<Measured
   return { name: "read", samples, error: found === crc ? 0 : 1 };
 }
 
-/** A whole pack: besides the images its index, checksums and statistics, all flushed to the disk. */
+/** Writes a whole pack, including index, checksums and statistics, all flushed to disk. */
 async function write({ folder, side, quality, threads, seconds }: PhotosJob): Promise<Measured> {
   const { path: out, remove } = temporaryFolder("alexnet-pack-", join(folder, ".."));
   try {

@@ -1,4 +1,4 @@
-"""Pillow, in as many processes as there are threads. The photos' order and pixels are torchvision's Resize and CenterCrop."""
+"""Pillow, with as many processes as threads. The pixels are those of torchvision's Resize and CenterCrop."""
 
 import glob
 import io
@@ -26,7 +26,7 @@ def record(path, side):
 
 
 def read_chunk(task):
-    """Decodes into an array, as a batch; only its checksum leaves the process, if that is asked for."""
+    """Decodes into an array, as a batch; only its checksum, if requested, leaves the process."""
     paths, side, check = task
     batch = numpy.empty((len(paths), side, side, 3), numpy.uint8)
     for n, path in enumerate(paths):
@@ -35,7 +35,7 @@ def read_chunk(task):
 
 
 def pack_chunk(task):
-    """Writes the chunk's JPEG files one behind the other, and flushes them. Returns the last one."""
+    """Writes the chunk's JPEG files one after the other, and flushes them. Returns the last one."""
     paths, side, quality, target = task
     with open(target, "wb") as file:
         for path in paths:

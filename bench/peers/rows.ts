@@ -1,10 +1,10 @@
-/** From outcomes to rows of a results file, and what is read off them. */
+/** Turns outcomes into rows of a results file, and compares them. */
 import { shown } from "../report.ts";
 import { isOurs, times, type Row, type Skipped, type Work } from "../results.ts";
 import type { Contestant } from "./contestants.ts";
 import { verify, type Outcome } from "./job.ts";
 
-/** A piece of work as rows name it, with what a contestant calls its result. */
+/** A piece of work, with its name in rows and the name of a contestant's result. */
 export interface Piece {
   readonly task: "matmul" | "step" | "photos";
   readonly name: string;
@@ -23,17 +23,17 @@ export class Rows {
     return [...this.#rows.values()];
   }
 
-  /** What was never measured; a piece that failed in one round only is a row. */
+  /** What was never measured; a piece that failed in only some rounds is a row. */
   get skipped(): Skipped[] {
     return [...this.#skipped].filter(([key]) => !this.#rows.has(key)).map(([, skipped]) => skipped);
   }
 
-  /** Takes one process's results; those of an earlier round stay beside them. */
+  /** Adds one process's results to those of earlier rounds. */
   add(who: Who, pieces: readonly Piece[], { version, results }: Outcome): void {
     for (const { task, name, result: wanted, work } of pieces) {
       const result = results.find((each) => each.name === wanted);
       if (!result || "cannot" in result) {
-        this.skip(who, task, name, result?.cannot ?? "it said nothing of it");
+        this.skip(who, task, name, result?.cannot ?? "it did not report it");
         continue;
       }
       try {
@@ -68,11 +68,11 @@ interface Comparison {
   readonly name: string;
   readonly ours: Row;
   readonly theirs: Row;
-  /** How many times as fast ours is, by the best times; below 1 we lose. */
+  /** How many times as fast ours is, by best times; below 1, we lose. */
   readonly ratio: number;
 }
 
-/** Every row of ours against every row of theirs at the same piece of work. */
+/** Compares each of our rows with each of theirs at the same piece of work. */
 export function compare(rows: readonly Row[]): Comparison[] {
   const theirs = rows.filter((row) => !isOurs(row));
   return rows
@@ -84,7 +84,7 @@ export function compare(rows: readonly Row[]): Comparison[] {
     );
 }
 
-/** A table in Markdown: a line for each of theirs, with each of ours beside it. */
+/** A Markdown table: one line for each of their rows, with each of ours beside it. */
 export function table(rows: readonly Row[], skipped: readonly Skipped[]): string {
   const devices = [...new Set(rows.filter(isOurs).map(({ device }) => device))];
   const head = ["", "they", "theirs", ...devices.flatMap((device) => [`ours, ${device}`, "ours ÷ theirs"])];
@@ -105,7 +105,7 @@ export function table(rows: readonly Row[], skipped: readonly Skipped[]): string
   return [...body.map((cells) => `| ${cells.join(" | ")} |`), "", ...notes].join("\n").trimEnd();
 }
 
-/** Where a rival is faster than all of ours, and by how much. */
+/** Where a peer is faster than all of ours, and by how much. */
 export function losses(rows: readonly Row[]): string[] {
   const comparisons = compare(rows);
   return [...new Set(comparisons.map(({ theirs }) => theirs))].flatMap((their) => {

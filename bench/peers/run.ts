@@ -1,9 +1,9 @@
-/** Runs one contestant's process, alone on the machine as far as this program can tell, and reads its outcome. */
+/** Runs one contestant's process and reads its outcome. */
 import { AlexNetError } from "../../src/errors.ts";
 import { FOLDER, type Contestant } from "./contestants.ts";
 import { parseOutcome, type Job, type Outcome } from "./job.ts";
 
-/** A contestant is stopped after this long: one that hangs, or needs minutes for a step. */
+/** A contestant is stopped after this long, because it hangs or needs minutes for a step. */
 const LIMIT_MS = 240_000;
 
 interface Ran {
@@ -12,7 +12,7 @@ interface Ran {
   readonly ms: number;
 }
 
-/** Resolves to what it found, or to why there is nothing. */
+/** Resolves to the outcome, or to why there is none. */
 export async function runContestant(contestant: Contestant, job: Job): Promise<Ran | string> {
   const [runtime = "", file = "", ...options] = await contestant.command();
   const command = [runtime, file, JSON.stringify(job), ...options];

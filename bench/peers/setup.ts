@@ -1,7 +1,7 @@
 /**
- * Installs the peers, where they are not yet, into `.cache/peers`: packages of package.json with npm, those of
- * requirements.txt into a virtual environment with the Python that is on the PATH. Nothing of it becomes part of the
- * project. With PEERS_PYTHON set, Python is left alone.
+ * Installs missing peers into `.cache/peers`: the packages in package.json with npm, and those in requirements.txt into a
+ * virtual environment of the Python on the PATH. None becomes part of the project. With PEERS_PYTHON set, no Python
+ * packages are installed.
  *
  *   bun bench/peers/setup.ts [js | python]
  */
@@ -16,7 +16,7 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 /** @throws UsageError when an installer is missing or fails */
 export async function installPeers(which: readonly string[] = []): Promise<void> {
   const wrong = which.find((name) => name !== "js" && name !== "python");
-  if (wrong !== undefined) throw new UsageError(`"${wrong}" can't be installed; there are js and python`);
+  if (wrong !== undefined) throw new UsageError(`"${wrong}": must be js or python`);
   mkdirSync(FOLDER, { recursive: true });
   if (which.length === 0 || which.includes("js")) await installPackages();
   if (which.length === 0 || which.includes("python")) await installPython();

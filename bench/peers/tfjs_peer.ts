@@ -1,6 +1,6 @@
 /**
- * TensorFlow.js on its WebAssembly backend: products and forward passes, in its layout N × H × W × C. It computes on one
- * thread: version 4.22 switches threads off outside browsers, and switched on its binary still answers that it has one.
+ * TensorFlow.js on its WebAssembly backend: products and forward passes, in its layout N × H × W × C. It uses one thread:
+ * version 4.22 disables threads outside browsers, and even when forced its binary reports one.
  */
 import {
   answer,
@@ -60,7 +60,7 @@ async function results(job: Job): Promise<Result[]> {
   return job.task === "matmul" ? matmul(job) : step(job);
 }
 
-/** Calls return when the result is in WebAssembly's memory. */
+/** Calls return when the result is in WebAssembly memory. */
 async function matmul({ sizes, seconds }: MatmulJob): Promise<Measured[]> {
   const results: Measured[] = [];
   for (const size of sizes) {
@@ -101,7 +101,7 @@ async function step(job: StepJob): Promise<Result[]> {
   ];
 }
 
-/** It has gradients, but not all of their kernels: the gradient of a convolution tells which it lacks. */
+/** It has gradients, but not all of their kernels: trying a convolution's gradient shows which one is missing. */
 function whyNoTraining(): string {
   const x = tf.tensor(new Float32Array(75), [1, 5, 5, 3]);
   const w = tf.variable(tf.tensor(new Float32Array(81), [3, 3, 3, 3]));
@@ -110,13 +110,13 @@ function whyNoTraining(): string {
   } catch (error) {
     return (error as Error).message.split("\n")[0]!;
   }
-  throw new Error("TensorFlow.js has learnt to train on wasm: this contestant should do it");
+  throw new Error("TensorFlow.js can now train on wasm: add training to this contestant");
 }
 
-/** @param tensors of a checkpoint, in the order of the layers: filters O × I × H × W, weights O × I */
+/** @param tensors a checkpoint's, in the order of the layers: filters O × I × H × W, weights O × I */
 function network(model: string, tensors: ReadonlyMap<string, HostTensor>): ((x: Tensor) => Tensor)[] {
   const parameters = [...tensors].filter(([name]) => !name.startsWith("preprocessing")).map(([, tensor]) => tensor);
-  /** The next tensor, its axes in another order. */
+  /** The next tensor, with its axes permuted. */
   const next = (order?: readonly number[]) => {
     const { data, shape } = parameters.shift()!;
     return order ? tf.tidy(() => tf.transpose(tf.tensor(data, shape), order)) : tf.tensor(data, shape);
@@ -127,7 +127,7 @@ function network(model: string, tensors: ReadonlyMap<string, HostTensor>): ((x: 
         const { stride, pad, groups } = spec;
         const [filters, bias] = [next([2, 3, 1, 0]), next()];
         if (groups === 1) return (x) => tf.fused.conv2d({ x, filter: filters, bias, strides: stride, pad });
-        // Its convolution has no groups.
+        // It has no grouped convolution.
         const halves = tf
           .split(filters, groups, 3)
           .map((filter, g) => ({ filter, bias: tf.split(bias, groups, 0)[g]! }));
@@ -144,13 +144,13 @@ function network(model: string, tensors: ReadonlyMap<string, HostTensor>): ((x: 
       case "relu":
         return tf.relu;
       case "flatten":
-        // The weights count channels first.
+        // The weights expect channels first.
         return (x) => {
           const first = tf.transpose(x, [0, 3, 1, 2]);
           const [images = 1, ...rest] = (first as Tensor & { shape: number[] }).shape;
           return tf.reshape(first, [images, rest.reduce((a, b) => a * b, 1)]);
         };
-      // "same" lets the last window hang over the far edge of the even sides that these layers see.
+      // "same" lets the last window extend past the far edge of the even sides of these layers' inputs.
       case "max-pool":
         return (x) => tf.maxPool(x, 3, 2, spec.over ? "same" : "valid");
       case "average-pool":

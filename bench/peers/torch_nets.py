@@ -1,16 +1,16 @@
-"""The networks in PyTorch, as src/net/networks.ts has them: parameters in the same order and of the same shapes."""
+"""The networks of src/net/networks.ts in PyTorch: parameters in the same order and with the same shapes."""
 
 import torch
 from torch import nn
 
 
 class MapNorm(nn.Module):
-    """Response normalisation inside each map, over a window of 3 x 3: cuda-convnet's rnorm."""
+    """Response normalisation within each map, over a window of 3 x 3: cuda-convnet's rnorm."""
 
     def __init__(self, alpha, beta):
         super().__init__()
         self.alpha, self.beta = alpha, beta
-        # Zeros outside the image count, so that nine times the mean is the sum.
+        # Zeros outside the image count towards the mean, so nine times the mean is the sum.
         self.mean = nn.AvgPool2d(3, 1, padding=1)
 
     def forward(self, x):
@@ -41,7 +41,7 @@ def alexnet():
 
 
 def alexnet_owt():
-    """torchvision's alexnet. Its adaptive pooling does nothing at 224 x 224, and is left out."""
+    """torchvision's alexnet, without its adaptive pooling, which does nothing at 224 x 224."""
     return nn.Sequential(
         *(nn.Conv2d(3, 64, 11, stride=4, padding=2), relu(), nn.MaxPool2d(3, 2)),
         *(nn.Conv2d(64, 192, 5, padding=2), relu(), nn.MaxPool2d(3, 2)),
@@ -69,7 +69,7 @@ NETS = {"alexnet": alexnet, "alexnet-owt": alexnet_owt, "cifar10-18pct": cifar10
 
 
 def load(net, weights):
-    """Copies the weights in their order: nn.Sequential numbers its layers, so that their names differ."""
+    """Copies the weights in order: nn.Sequential numbers its layers, so the names differ."""
     parameters = list(net.parameters())
     if len(parameters) != len(weights):
         raise ValueError(f"{len(weights)} tensors for {len(parameters)} parameters")

@@ -22,7 +22,7 @@ def main():
             return answer(version, [{"name": str(name), "cannot": "this PyTorch finds no CUDA device"} for name in names])
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
-        # cuDNN tries its algorithms in the first run, which is not measured, and keeps the fastest.
+        # cuDNN tries its algorithms in the first run, which is not counted, and keeps the fastest.
         torch.backends.cudnn.benchmark = True
         version += f", {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
         answer(version, work(job, torch.device("cuda"), torch.cuda.synchronize))
@@ -73,13 +73,13 @@ def step(job, device, synchronize):
     optimiser = torch.optim.SGD(net.parameters(), lr=job["rate"], **settings)
 
     def train():
-        # The same dropout masks in every step: then the loss has to fall.
+        # The same dropout masks in every step, so that the loss must fall.
         torch.manual_seed(0)
         optimiser.zero_grad()
         loss = cross_entropy(net(x), labels)
         loss.backward()
         optimiser.step()
-        # Reading the loss does not wait for the update.
+        # Reading the loss alone does not wait for the update.
         losses.append(loss.item())
         synchronize()
 

@@ -1,4 +1,4 @@
-/** One thread of the cpu's roof: does what it is told, together with the others, and says when it began and ended. */
+/** One thread of the cpu's roof: runs a task together with the others and reports when it began and ended. */
 import { openBlas } from "../../src/devices/cpu/blas.ts";
 import type { BlasLibrary } from "../../src/native/libraries.ts";
 import { flopsPerRound, fmaModule } from "./wasm_fma.ts";
@@ -9,7 +9,7 @@ declare const self: {
 };
 
 export type RoofTask = {
-  /** 1 + how many threads have arrived; they begin when all have. */
+  /** The number of threads that have arrived; they begin when all have. */
   readonly gate: Int32Array<SharedArrayBuffer>;
   readonly threads: number;
 } & (
@@ -18,13 +18,13 @@ export type RoofTask = {
   | { readonly kind: "blas"; readonly blas: BlasLibrary; readonly side: number; readonly rounds: number }
 );
 
-/** `amount` in flop or bytes; times in ms, on a clock that all threads share. */
+/** `amount` in flop or bytes; times in ms, on a clock shared by all threads. */
 export type RoofReply = { readonly amount: number; readonly begin: number; readonly end: number } | { error: string };
 
 self.onmessage = ({ data: task }) => {
   try {
     const { work, amount } = prepare(task);
-    work(); // so that it is compiled, and its memory there
+    work(); // warm-up: compiles, and touches the memory
     meet(task);
     const begin = now();
     for (let i = 0; i < task.rounds; i++) work();
@@ -66,7 +66,7 @@ function prepare(task: RoofTask): { work: () => void; amount: number } {
   }
 }
 
-/** Returns when all threads are here. */
+/** A barrier: returns when all threads have arrived. */
 function meet({ gate, threads }: RoofTask): void {
   const here = Atomics.add(gate, 0, 1) + 1;
   if (here === threads) Atomics.notify(gate, 0);

@@ -1,19 +1,19 @@
 /**
- * A WebAssembly module that only multiplies and adds, put together byte by byte, since nothing else is in it:
+ * A WebAssembly module of multiplications and additions only, assembled byte by byte:
  *
  *   run(rounds: i32) → f32: `chains` vectors a of 4 numbers; in every round, UNROLL times, each a ← a · 0.5 + 1
  *
- * From 0 every a goes to 2, so the sum of the chains' first numbers, which it returns, must be 2 · chains.
+ * Starting at 0, every a converges to 2, so the returned sum of the chains' first numbers must be 2 · chains.
  */
 
 const UNROLL = 4;
 
-/** What a round does: multiplications and additions of 4 numbers. */
+/** The flop of one round: multiplications and additions of vectors of 4. */
 export function flopsPerRound(chains: number): number {
   return UNROLL * chains * 4 * 2;
 }
 
-/** @param chains independent sums, up to 14: a processor needs several to be busy, and has 16 or 32 registers for them */
+/** @param chains independent sums, up to 14: a processor needs several to be fully used, and has 16 or 32 registers */
 export function fmaModule(chains: number): Uint8Array<ArrayBuffer> {
   const [i32, f32, v128] = [0x7f, 0x7d, 0x7b];
   const [count, m, s] = [0, chains + 1, chains + 2];

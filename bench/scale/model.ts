@@ -1,46 +1,46 @@
 /**
- * From what was measured on a few ranks to what many would do, over faster and slower links: a model, not a measurement.
+ * Extrapolates from measurements on a few ranks to many, over links of different speeds: a model, not a measurement.
  *
  *   step(n) = a + c·b + (1 − ω)·exchange(n),  exchange(n) = 2·G·(n − 1)/n · (1/link + 1/local) + 2·⌈log₂ n⌉·latency
  *
- * for n ranks with b images each: a and c are fitted to steps of one rank without any exchange; ω, the share of the
- * exchange that is hidden behind the backward pass, and `local`, the rate at which a rank itself handles what is
- * exchanged, to steps of several. G is the bytes of the gradients.
+ * for n ranks with b images each. a and c are fitted to steps of a single rank without exchange. ω, the share of the
+ * exchange hidden behind the backward pass, and `local`, the rate at which a rank itself processes exchanged data, are
+ * fitted to steps of several ranks. G is the size of the gradients in bytes.
  */
 
-/** A step of one rank by itself. */
+/** A step of a single rank. */
 export interface ComputeSample {
   readonly images: number;
   readonly seconds: number;
 }
 
-/** Several ranks on one machine, each with the same number of images; times of a step, medians. */
+/** Several ranks on one machine with the same number of images each; median times of a step. */
 export interface ScaleSample {
   readonly ranks: number;
   readonly images: number;
-  /** Each rank for itself, all at once, sharing the machine. */
+  /** Computing only, all ranks at once on the shared machine. */
   readonly computeSeconds: number;
-  /** Only the exchange of the gradients. */
+  /** Exchanging gradients only. */
   readonly exchangeSeconds: number;
-  /** Together, as in a training. */
+  /** Both together, as in training. */
   readonly stepSeconds: number;
-  /** That each rank sends. */
+  /** Sent by each rank. */
   readonly sentBytes: number;
 }
 
 export interface ScaleModel {
-  /** a and c: seconds a step, and seconds an image. */
+  /** a and c: seconds per step and seconds per image. */
   readonly stepSeconds: number;
   readonly imageSeconds: number;
   /** ω */
   readonly hidden: number;
-  /** Bytes a second. */
+  /** Bytes per second. */
   readonly localRate: number;
   /** G */
   readonly gradientBytes: number;
 }
 
-/** The share of the exchange that took no time of its own; 0 where everything came on top. */
+/** The share of the exchange that overlapped with computing; 0 if it all came on top. */
 export function hiddenShare({ computeSeconds, exchangeSeconds, stepSeconds }: ScaleSample): number {
   return Math.min(1, Math.max(0, 1 - (stepSeconds - computeSeconds) / exchangeSeconds));
 }
@@ -49,7 +49,7 @@ function mean<T>(samples: readonly T[], of: (sample: T) => number): number {
   return samples.reduce((sum, each) => sum + of(each), 0) / samples.length;
 }
 
-/** The straight line through samples, by least squares; where that makes no sense, as of one sample, all is per image. */
+/** Least-squares line through samples; if it is not increasing from ≥ 0, or for a single sample, all time is per image. */
 function line(samples: readonly ComputeSample[]): { stepSeconds: number; imageSeconds: number } {
   const [x, y] = [mean(samples, ({ images }) => images), mean(samples, ({ seconds }) => seconds)];
   const spread = mean(samples, ({ images }) => (images - x) ** 2);
@@ -60,7 +60,7 @@ function line(samples: readonly ComputeSample[]): { stepSeconds: number; imageSe
     : { stepSeconds: 0, imageSeconds: y / x };
 }
 
-/** @param scale of two ranks at least */
+/** @param scale of at least two ranks */
 export function fit(
   compute: readonly ComputeSample[],
   scale: readonly ScaleSample[],
@@ -74,10 +74,10 @@ export function fit(
   };
 }
 
-/** Of a message from one machine to another; tens of microseconds are usual over Ethernet. */
+/** Latency of a message between machines; tens of microseconds are typical for Ethernet. */
 const LATENCY_SECONDS = 30e-6;
 
-/** Images a second of `ranks` machines with `images` each, linked at so many bits a second. */
+/** Images per second of `ranks` machines with `images` each, at a given link speed in bits per second. */
 export function project(model: ScaleModel, ranks: number, images: number, linkBits: number): number {
   const { stepSeconds, imageSeconds, hidden, localRate, gradientBytes } = model;
   const bytes = (2 * gradientBytes * (ranks - 1)) / ranks;

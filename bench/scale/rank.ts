@@ -1,6 +1,6 @@
 /**
- * One of the ranks that `bench scale` times; the argument is a `Job` as JSON. Rank 0 prints what was measured. Right before
- * fast: the sums are compared with what they must be, and after the steps all ranks must have the same weights.
+ * One of the ranks timed by `bench scale`; the argument is a `Job` as JSON. Rank 0 prints the measurements. Results are
+ * checked: the sums must be as expected, and after the steps all ranks must have the same weights.
  */
 import { openDeviceOf, type DeviceOptions } from "../../src/devices/open.ts";
 import { AlexNetError } from "../../src/errors.ts";
@@ -14,17 +14,17 @@ import { sharedStep } from "../../src/ranks/shared_step.ts";
 import { trainingStep } from "../../src/training/step.ts";
 import { drawnInput, drawWeights, slowRate } from "../drawn.ts";
 
-/** What each rank is told. */
+/** The job of each rank. */
 export interface Job {
   readonly network: string;
-  /** That each rank has of a batch. */
+  /** Images per rank. */
   readonly images: number;
-  /** Of each kind so many are measured. */
+  /** Number of measurements of each kind. */
   readonly times: number;
   readonly device: DeviceOptions;
 }
 
-/** What rank 0 prints; of one rank the first time alone says something. */
+/** What rank 0 prints. With a single rank, only the first time is meaningful. */
 export interface Measured {
   readonly computeSeconds: readonly number[];
   readonly exchangeSeconds: readonly number[];
@@ -44,11 +44,11 @@ const model = new Model(network, backend);
 drawWeights(model);
 const sgd = new Sgd(model, network.recipe);
 const { pixels, labels, views, mean } = drawnInput(network, backend, images);
-// Each rank has other images.
+// Each rank has different images.
 for (const [i, value] of pixels.entries()) pixels[i] = value ^ rank;
 const step = { pixels, views, labels, valid: images, step: 0, seed: 0, rateOf: slowRate(network) };
 
-/** All begin at once. The first time is a warm-up. @returns seconds, of the slowest rank */
+/** All ranks begin at once; the first run is a warm-up. @returns seconds of the slowest rank */
 async function time(work: () => Promise<unknown>): Promise<number[]> {
   const seconds: number[] = [];
   for (let i = 0; i <= times; i++) {
@@ -68,7 +68,7 @@ const computeSeconds = await time(() => trainingStep(model, sgd, mean, step));
 const [exchangeSeconds, stepSeconds]: [number[], number[]] = [[], []];
 let sentBytes = 0;
 if (size > 1) {
-  // Gradients that nothing computed: all of them 1 + rank.
+  // Made-up gradients: all are 1 + rank.
   for (const parameter of model.parameters) {
     parameter.grad = parameter.gradientStorage();
     backend.write(parameter.grad.buffer, new Float32Array(parameter.size).fill(1 + rank));
@@ -83,7 +83,7 @@ if (size > 1) {
   if (first !== (size * (size + 1)) / 2) throw new AlexNetError(`the sum over ${size} ranks is ${first}`);
   exchangeSeconds.push(...(await time(exchange)));
   for (const parameter of model.parameters) parameter.grad = undefined;
-  // The first steps were each rank's own; from here on all must stay alike.
+  // So far each rank stepped by itself; from here on all must stay the same.
   drawWeights(model);
   for (const { buffer, size: count } of sgd.velocities) backend.write(buffer, new Float32Array(count));
   const shared = {
@@ -97,7 +97,7 @@ if (size > 1) {
     ...(await time(async () => {
       const { result } = await sharedStep(model, sgd, mean, shared, ranks);
       const { losses } = await result;
-      if (!losses.every(Number.isFinite)) throw new AlexNetError("a loss is no number");
+      if (!losses.every(Number.isFinite)) throw new AlexNetError("a loss is not finite");
       await backend.synchronize();
     })),
   );

@@ -1,4 +1,4 @@
-/** `bun run bench scale`: steps of one, two and more ranks on this machine, and what a model makes of them for more. */
+/** `bun run bench scale`: times steps of one, two and more ranks on this machine, and models more ranks. */
 import { fileURLToPath } from "node:url";
 import { print, table } from "../../src/cli/terminal.ts";
 import type { DeviceOptions } from "../../src/devices/open.ts";
@@ -14,12 +14,12 @@ import type { Job, Measured } from "./rank.ts";
 
 interface ScaleOptions {
   readonly network: Network;
-  /** That each rank has. */
+  /** Images per rank. */
   readonly images: number;
-  /** How many ranks are tried beside one, smallest first. */
+  /** Numbers of ranks besides one, smallest first. */
   readonly ranks: readonly number[];
   readonly device: DeviceOptions;
-  /** A file for what was measured. */
+  /** Write the measurements to this file. */
   readonly json?: string;
 }
 
@@ -31,7 +31,7 @@ interface ScaleResults {
   readonly compute: readonly ComputeSample[];
   readonly scale: readonly ScaleSample[];
   readonly model: ScaleModel;
-  /** Images a second that the model expects, by link and number of ranks. */
+  /** Images per second predicted by the model, by link and number of ranks. */
   readonly projected: readonly {
     readonly gigabits: number;
     readonly ranks: number;
@@ -44,7 +44,7 @@ const GIGABITS = [10, 100, 400];
 const PROJECTED = [1, 2, 4, 8, 16, 32, 64];
 const RANK = fileURLToPath(new URL("./rank.ts", import.meta.url));
 
-/** Speed-ups that others measured. */
+/** Published speed-ups. */
 const PUBLISHED = [
   ["one weird trick, K20 (arXiv 1404.5997, Table 1)", { 1: 1, 2: 1.95, 4: 3.74, 8: 6.25 }],
   [
@@ -106,7 +106,7 @@ export async function scale({ network, images, ranks, device, json }: ScaleOptio
 
 async function run(launcher: readonly string[], job: Job): Promise<Measured> {
   const child = Bun.spawn([...launcher, process.execPath, RANK, JSON.stringify(job)], {
-    // More ranks than cores, which Open MPI wants to be told of.
+    // Open MPI refuses more ranks than cores unless told otherwise.
     env: { ...process.env, OMPI_MCA_rmaps_base_oversubscribe: "1" },
     stdin: "ignore",
     stdout: "pipe",
@@ -122,7 +122,7 @@ async function run(launcher: readonly string[], job: Job): Promise<Measured> {
 }
 
 function show({ network, device, mpi, compute, scale: samples, model, projected }: ScaleResults, images: number): void {
-  print(`${network}, ${images} images a rank, on ${device}; ${mpi}\n`);
+  print(`${network}, ${images} images per rank, on ${device}; ${mpi}\n`);
   const alone = compute.map((each) => ["1", `${each.images}`, milliseconds(1000 * each.seconds), "", "", "", ""]);
   const together = samples.map((each) => [
     `${each.ranks}`,
@@ -141,9 +141,9 @@ function show({ network, device, mpi, compute, scale: samples, model, projected 
     return [`${gigabits} Gbit/s`, ...own.map(({ imagesPerSecond }) => rate(imagesPerSecond))];
   });
   print(
-    `\nNot measured: a model of ${milliseconds(1000 * model.stepSeconds)} a step and ` +
-      `${milliseconds(1000 * model.imageSeconds)} an image, of which ${percent(model.hidden)} of the exchange is hidden, ` +
-      `expects of machines like this one, each with a rank of its own, images a second:`,
+    `\nPredicted, not measured: images per second of machines like this one with one rank each, by a model of ` +
+      `${milliseconds(1000 * model.stepSeconds)} per step and ${milliseconds(1000 * model.imageSeconds)} per image, ` +
+      `with ${percent(model.hidden)} of the exchange hidden:`,
   );
   print(
     table(
@@ -154,13 +154,13 @@ function show({ network, device, mpi, compute, scale: samples, model, projected 
   const one = projected[0]!.imagesPerSecond;
   const ups = GIGABITS.map((gigabits) => {
     const own = projected.filter((each) => each.gigabits === gigabits);
-    return [`expected at ${gigabits} Gbit/s`, ...own.map((each) => `${(each.imagesPerSecond / one).toFixed(2)}×`)];
+    return [`predicted at ${gigabits} Gbit/s`, ...own.map((each) => `${(each.imagesPerSecond / one).toFixed(2)}×`)];
   });
   const published = PUBLISHED.map(([who, by]) => [
     who,
     ...PROJECTED.map((count) => (count in by ? `${by[count as keyof typeof by].toFixed(2)}×` : "")),
   ]);
-  print("\nSpeed-ups, beside what others measured:");
+  print("\nSpeed-ups, with published ones for comparison:");
   print(
     table(
       [["ranks", ...PROJECTED.map(String)], ...ups, ...published],

@@ -12,7 +12,7 @@ import { distinct, type Suite } from "./suite.ts";
 
 export const augment: Suite = {
   name: "augment",
-  about: "pixels to a network's input, on the device: a crop or all that --augment modern does",
+  about: "pixels to a network's input, on the device: crops, or everything in --augment modern",
   async run(bench, { network, batches }) {
     const { record, crop: size } = network;
     const usual = { record, size, crop: true, mirror: true, colour: 0 };
@@ -23,7 +23,7 @@ export const augment: Suite = {
   },
 };
 
-/** Of each image 3 · crop² bytes are read and as many numbers written. */
+/** Per image, 3 · crop² bytes are read and as many numbers are written. */
 function piece(name: string, options: AugmentationOptions, images: number, devices: readonly BenchDevice[]): Piece {
   const { record: side, size: crop } = options;
   const size = 3 * crop * crop * images;
@@ -45,7 +45,7 @@ function piece(name: string, options: AugmentationOptions, images: number, devic
           async check() {
             const found = (await loaded.compute()) as Float32Array;
             requireFinite(found);
-            // The last image is mixed with the first, if at all.
+            // If images are mixed, the last one is mixed with the first.
             const last = images - 1;
             const pair = {
               pixels: Uint8Array.from([...row(pixels, last, images), ...row(pixels, 0, images)]),

@@ -15,7 +15,7 @@ export const conv: Suite = {
     for (const images of batches) {
       for (const layer of layers) {
         for (const pass of ["forward", "input gradient", "weight gradient"] as const) {
-          // No training asks for the gradient of the images.
+          // Training does not need the gradient of the images.
           if (quick && pass === "input gradient" && layer === layers[0]) continue;
           const others = pass === "forward" && layer.layer.kind === "conv" ? rungs : () => [];
           await bench.contest(layerPiece("conv", layer, pass, images, bench.devices, { others }));

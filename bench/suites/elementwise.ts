@@ -1,4 +1,4 @@
-/** The layers that are bound by memory: pooling, normalisation, and what works element by element. */
+/** Memory-bound layers: pooling, normalisation and elementwise operations. */
 import type { HostArray } from "../../src/engine/backend.ts";
 import { sgd as sgdOp } from "../../src/engine/ops/sgd.ts";
 import { Tensor } from "../../src/engine/tensor.ts";
@@ -24,7 +24,7 @@ export const lrn: Suite = {
 
 export const pointwise: Suite = {
   name: "pointwise",
-  about: "ReLU, tanh, dropout, bias gradients, the update of the weights",
+  about: "ReLU, tanh, dropout, bias gradients, the weight update",
   async run(bench, options) {
     await layersOf(bench, options, "pointwise", ["relu", "tanh", "dropout"]);
     const devices = distinct(bench.devices);
@@ -49,7 +49,7 @@ async function layersOf(bench: Bench, options: SuiteOptions, suite: string, kind
   }
 }
 
-/** The tour is content with the first layer of a kind. */
+/** The tour uses only the first layer of each kind. */
 function some<T extends { layer: { kind: string } }>(layers: readonly T[], { quick }: SuiteOptions): readonly T[] {
   return quick
     ? layers.filter((one, i) => layers.findIndex((other) => other.layer.kind === one.layer.kind) === i)
@@ -58,7 +58,7 @@ function some<T extends { layer: { kind: string } }>(layers: readonly T[], { qui
 
 const SETTINGS = { rate: 0.01, momentum: 0.9, decay: 0.0005 };
 
-/** w, v and dw are read, w and v written: 20 bytes a weight. */
+/** w, v and dw are read, w and v written: 20 bytes per weight. */
 function update(weights: number, devices: readonly BenchDevice[]): Piece {
   return {
     ...{ suite: "pointwise", name: `update of ${weights} weights`, work: { unit: "byte", amount: 20 * weights } },
@@ -77,7 +77,7 @@ function update(weights: number, devices: readonly BenchDevice[]): Piece {
           async check() {
             queue();
             const found = await w.read();
-            // Again from the start: step after step the weights would run away.
+            // Reset: after many steps the weights would diverge.
             fill();
             return checkAll(found, updated(values), "all of it in float64");
           },

@@ -1,4 +1,4 @@
-/** A whole training step, layer by layer: how long each takes forward and backward, and its share. */
+/** A whole training step, layer by layer: each layer's forward and backward time and its share. */
 import { size } from "../../src/engine/tensor.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { checkFit } from "../../src/net/fit.ts";
@@ -52,7 +52,7 @@ async function measure(bench: Bench, device: BenchDevice, network: Network, imag
   }
 }
 
-/** How long a step on fewer images takes. */
+/** The ms of a warmed-up step, to try fewer images. */
 async function stepMs(network: Network, { backend }: BenchDevice, images: number): Promise<number> {
   const steps = new LayeredSteps(network, backend, images);
   try {
@@ -63,7 +63,7 @@ async function stepMs(network: Network, { backend }: BenchDevice, images: number
   }
 }
 
-/** A row for each part, and one for the whole. */
+/** One row per part, and one for the whole step. */
 function report(bench: Bench, device: BenchDevice, network: Network, images: number, { parts }: LayeredSteps): void {
   const count = parts.get("update")!.length;
   const wholes = Array.from({ length: count }, (_, i) => [...parts.values()].reduce((sum, part) => sum + part[i]!, 0));
@@ -83,11 +83,11 @@ function report(bench: Bench, device: BenchDevice, network: Network, images: num
   add("whole step", wholes, { unit: "image", amount: images });
 }
 
-/** What each part gets done: the products of a layer, else the bytes that must be read and written. */
+/** The work of each part: a layer's products, otherwise the bytes that must be read and written. */
 function worksOf(network: Network, images: number): Map<string, Work> {
   const layers = namedLayers(network);
   const works = new Map<string, Work>();
-  // Nobody wants the gradient of the images.
+  // The gradient of the images is not needed.
   const firstToLearn = layers.findIndex(({ parameters }) => parameters.length > 0);
   layers.forEach((layer, i) => {
     const passes = [

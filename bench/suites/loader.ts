@@ -1,4 +1,4 @@
-/** From image files, and from packs of them, to batches: decoded by the host, then cropped and shifted by the device. */
+/** Loads image files and packs into batches: decoded on the host, then augmented on the device. */
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { drawViews } from "../../src/data/augmentation.ts";
@@ -22,12 +22,12 @@ import { distinct, type Suite, type SuiteOptions } from "./suite.ts";
 
 const DRAWN_PHOTOS = 2000;
 const QUICK_PHOTOS = 100;
-/** Images a batch; the loader keeps several batches ahead, so that it hardly matters. */
+/** Images per batch; the loader prefetches several batches, so the size hardly matters. */
 const BATCH = 50;
 
 export const loader: Suite = {
   name: "loader",
-  about: "image files and packs of them to batches, and augmented on the device; packing; images a second",
+  about: "loading image files and packs into batches, with augmentation on the device; packing; images per second",
   async run(bench, options) {
     const scratch = temporaryFolder("alexnet-loader-");
     const photos =
@@ -69,7 +69,7 @@ async function measure(
   }
 }
 
-/** Batches of a set alone, and augmented on each device. @returns how many images it has */
+/** Loads a set's batches, without and with augmentation on each device. @returns its number of images */
 async function batches(
   bench: Bench,
   network: Network,
@@ -99,7 +99,7 @@ async function batches(
   }
 }
 
-/** Packs again and again, each time into a new folder. The one that was checked stays, to be read. */
+/** Packs repeatedly, each time into a new folder. The checked one is kept, to be read. */
 function packing(data: string, out: string, side: number, encoding: "jpeg" | "raw"): Opened {
   let number = 0;
   const once = (name: string) => pack({ data, out: join(out, name), side, encoding });
@@ -117,7 +117,7 @@ function packing(data: string, out: string, side: number, encoding: "jpeg" | "ra
   };
 }
 
-/** A pass over the data set, nothing kept from the last one. */
+/** A pass over the data set, without a cache. */
 function epoch(dataset: Dataset, side: number, use: (batch: Batch) => Promise<void>): Opened {
   const once = async (look: (batch: Batch) => void = () => {}) => {
     const loader = createLoader(dataset, { batch: BATCH, recordSize: side });

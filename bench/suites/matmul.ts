@@ -1,4 +1,4 @@
-/** Matrix products: squares with the ladders of both kinds of device, and the fully connected layers of a network. */
+/** Matrix products: square ones with the ladders of GPU and CPU, and a network's fully connected layers. */
 import type { Kernel } from "../../src/engine/kernel.ts";
 import { fc } from "../../src/net/layers/index.ts";
 import type { Bench, Entrant } from "../bench.ts";
@@ -55,7 +55,7 @@ function square(side: number): NamedLayer {
   };
 }
 
-/** w · x of a layer by another kernel: c = a · b. */
+/** A layer's w · x by another kernel, c = a · b. */
 function gpuRung(kernel: Kernel<"a" | "b" | "c", "m" | "n" | "k">, task: Task, device: BenchDevice): Entrant {
   const { images } = task;
   return {

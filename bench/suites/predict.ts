@@ -1,4 +1,4 @@
-/** How long one image takes: a command from its start to its end, and a model that is already loaded. */
+/** Prediction for one image: a whole process (cold), and with the model already loaded (warm). */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,7 +22,7 @@ const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
 export const predict: Suite = {
   name: "predict",
-  about: "what is on one photo: cold (a whole process) and warm",
+  about: "one photo: cold (a whole process) and warm (a loaded model)",
   async run(bench, { network }) {
     const photos = await drawPhotos(1);
     try {
@@ -48,7 +48,7 @@ interface Task {
   readonly network: Network;
   readonly weights: string;
   readonly photo: string;
-  /** What the first to predict said: the others must say the same. */
+  /** The first prediction, which the others must match. */
   readonly known: { top?: readonly number[] };
 }
 
@@ -98,7 +98,7 @@ function openWarm(task: Task, { backend }: BenchDevice): Opened {
   };
 }
 
-/** @throws WrongResult when the five largest probabilities differ from those of the first who predicted */
+/** @throws WrongResult when the five largest probabilities differ from the first prediction's */
 function agree({ known }: Task, top: readonly number[]): string {
   known.top ??= top;
   const isSame = top.length === known.top.length && top.every((p, i) => Math.abs(p - known.top![i]!) <= 1e-3 * p);

@@ -1,4 +1,4 @@
-/** Whole training steps and forward passes, by the wall clock: from handing over the pixels to having the result. */
+/** Whole training steps and forward passes by the wall clock, from passing the pixels to having the result. */
 import type { Backend } from "../../src/engine/backend.ts";
 import { probabilities } from "../../src/inference/forward.ts";
 import { checkFit } from "../../src/net/fit.ts";
@@ -15,7 +15,7 @@ import type { Suite } from "./suite.ts";
 
 export const step: Suite = {
   name: "step",
-  about: "whole training steps and forward passes of a network, images a second",
+  about: "whole training steps and forward passes of a network, images per second",
   async run(bench, { network, batches }) {
     for (const images of batches) {
       for (const work of ["training", "forward"] as const)
@@ -24,7 +24,7 @@ export const step: Suite = {
   },
 };
 
-/** Batches that tell how long a larger one takes. */
+/** Batch sizes of trials, to estimate the time of a larger batch. */
 export const TRIALS = [1, 4];
 
 type WorkName = "training" | "forward";
@@ -53,7 +53,7 @@ function piece(network: Network, work: WorkName, images: number, devices: readon
   return { suite: "step", name, work: { unit: "image", amount: images }, entrants };
 }
 
-/** What different devices made of the same weights and images must be the same, but for roundings. */
+/** Checks that different devices compute the same from the same weights and images, up to rounding. */
 class Agreement {
   #first: ArrayLike<number> | undefined;
 
@@ -75,7 +75,7 @@ function openTraining(network: Network, backend: Backend, images: number, agreem
   const { pixels, labels, views, mean } = drawnInput(network, backend, images);
   const losses: number[] = [];
   const once = async () => {
-    // Always as if it were the first step: with the same dropout masks the loss has to fall, however small the batch.
+    // Always step 0: with the same dropout masks the loss must fall, however small the batch.
     const batch = { pixels, views, labels, valid: images, step: 0, seed: 0, rateOf: slowRate(network) };
     const result = await trainingStep(model, optimiser, mean, batch);
     losses.push(result.losses.reduce((sum, loss) => sum + loss, 0) / images);

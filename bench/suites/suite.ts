@@ -1,4 +1,4 @@
-/** What a suite is, and what it may be told. */
+/** The interface and options of a suite. */
 import type { Network } from "../../src/net/recipe.ts";
 import type { Bench } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
@@ -12,15 +12,15 @@ export interface Suite {
 
 export interface SuiteOptions {
   readonly network: Network;
-  /** Images at a time, smallest first. */
+  /** Batch sizes, smallest first. */
   readonly batches: readonly number[];
-  /** A part of it, for the tour. */
+  /** Run only a part, for the tour. */
   readonly quick: boolean;
   /** A folder or archive of images, for the loader. */
   readonly data?: string;
 }
 
-/** The devices that differ in what has no matrix products: with and without BLAS the cpu's kernels are the same. */
+/** The devices without cpu:blas and cpu:wasm duplicates, which differ only in matrix products. */
 export function distinct(devices: readonly BenchDevice[]): BenchDevice[] {
   const first = devices.find(({ backend }) => backend.kind === "cpu");
   return devices.filter((device) => device.backend.kind !== "cpu" || device === first);

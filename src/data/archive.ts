@@ -1,4 +1,4 @@
-/** Archives: what kind one is, and what may be in it. */
+/** Opens archives, also nested ones, within limits. */
 import { DataError } from "../errors.ts";
 import type { Bytes } from "../io/bytes.ts";
 import type { Listing } from "./listing.ts";
@@ -8,31 +8,31 @@ import { Unpacking } from "./unpacking.ts";
 
 /** ILSVRC's training set is a .tar of .tars. */
 const MAX_DEPTH = 2;
-/** Archives whose headers are read at once: most of the time one only waits for the disk. */
+/** Archives whose headers are read concurrently: most of the time is spent waiting for the disk. */
 const AT_ONCE = 16;
 
 interface ArchiveOptions {
-  /** Is told what is left alone. */
+  /** Collects what is ignored. */
   readonly remarks?: Remarks;
-  /** How many archives the files lie in, this one included. */
+  /** Nesting depth of the files: 1 for an archive, 2 for an archive in an archive. */
   readonly depth?: number;
-  /** What may be unpacked to memory: what is left of it to the set that the archive belongs to. */
+  /** The memory budget for decompression, shared by all archives of a set. */
   readonly unpacking?: Unpacking;
 }
 
 /**
- * The files in a .tar or .tar.gz. It closes `bytes` when it is closed itself, or at once when it can't be opened.
- * @throws DataError when it is neither, is damaged, or unpacks to more than it may
+ * The files in a .tar or .tar.gz. Closing the listing closes `bytes`; so does a failure to open it.
+ * @throws DataError when it is neither, is damaged, or decompresses to more than the budget
  */
 export async function openArchive(bytes: Bytes, options: ArchiveOptions = {}): Promise<Listing> {
   const { remarks = new Remarks(), depth = 1, unpacking = new Unpacking() } = options;
   try {
     if (depth > MAX_DEPTH)
-      throw new DataError(`${bytes.name} is an archive in an archive in an archive: unpack the outermost one`);
+      throw new DataError(`${bytes.name} is nested in more than ${MAX_DEPTH} archives: unpack the outermost one`);
     const head = await bytes.read(0, Math.min(4, bytes.size));
     if (head[0] === 0x50 && head[1] === 0x4b) {
-      const advice = "unpack it, and give the folder or .tar";
-      throw new DataError(`${bytes.name} is compressed (zip) and can't be read in place: ${advice}`);
+      const advice = "unpack it, and pass the folder or a .tar";
+      throw new DataError(`${bytes.name} is a zip archive, which can't be read in place: ${advice}`);
     }
     if (head[0] !== 0x1f || head[1] !== 0x8b) return await tarListing(bytes, { depth, remarks, unpacking });
     const unpacked = await unpacking.gunzip(bytes);
@@ -44,14 +44,15 @@ export async function openArchive(bytes: Bytes, options: ArchiveOptions = {}): P
   }
 }
 
-/** The files in an archive that is file i of `listing`; closed with it. @throws DataError as `openArchive` */
+/** Opens file i of `listing` as an archive; closed with it. @throws DataError as `openArchive` */
 export async function descend(listing: Listing, i: number): Promise<Listing> {
   const { depth, remarks, unpacking } = listing;
   return openArchive(await listing.open(i), { depth: depth + 1, remarks, unpacking });
 }
 
 /**
- * The files in several archives of a listing, in the order given. @param progress told what is done, now and then
+ * Opens several archives in a listing; the result has their order.
+ * @param progress called with a line now and then
  * @throws DataError as `openArchive`
  */
 export async function descendAll(
@@ -68,7 +69,7 @@ export async function descendAll(
       if (++done % 100 === 0) progress(`Reading the index of ${listing.name}: ${done} of ${archives.length} archives`);
     }
   };
-  // When one fails, nothing is begun any more, and what is under way ends before the listing is closed.
+  // When one fails, start no more, and let those in progress finish before the listing is closed.
   const stop = (error: unknown) => {
     next = archives.length;
     throw error;

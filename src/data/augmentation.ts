@@ -1,11 +1,11 @@
 /**
- * What of each image a network sees: where the crop lies, whether it is mirrored, how its colours are shifted (paper
- * §4.1), and what else images are varied by today. Drawn here, a few numbers an image; the pixels are touched on the
- * device, by src/engine/ops/augment.ts, which says what the numbers of a view are.
+ * Draws the augmentation of each image: crop, horizontal flip and colour noise (paper §4.1), and more recent methods.
+ * Here it is only a few numbers per image, its view; the pixels are transformed on the device, by
+ * src/engine/ops/augment.ts, which documents the numbers.
  *
- * A draw depends on (seed, epoch, image) alone: not on the device or what was drawn before. Each part has a stream of
- * its own, so that one that is switched on or off leaves the others as they are. Only which images are mixed with each
- * other, and whether by mixup or cutmix, depends on the batch too.
+ * A draw depends only on (seed, epoch, image), not on the device or on earlier draws. Each method has its own random
+ * stream, so that enabling one does not change the others. Only the pairing of mixed images, and the choice between
+ * mixup and cutmix, also depend on the batch.
  */
 import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { ShapeError } from "../errors.ts";
@@ -20,40 +20,40 @@ export interface AugmentationOptions {
   /** Side of the records and of the crop taken from them, in pixels. */
   readonly record: number;
   readonly size: number;
-  /** Crops lie anywhere instead of in the centre. */
+  /** Random instead of central crops. */
   readonly crop: boolean;
   readonly mirror: boolean;
   /**
-   * Colour noise along each principal axis, in units of the set's own standard deviation along it; 0.1 in the paper, 0
-   * for none. The paper multiplies α ~ N(0, 0.1²) with the eigenvalue of the covariance; of pixels from 0 to 255 that
-   * is a variance, up to 14,000 squared levels, and the noise would drown the image. Its square root has the right
-   * unit, and is what is multiplied here.
+   * Colour noise along each principal axis, in standard deviations of the set along it; 0.1 in the paper, 0 for none.
+   * The paper multiplies α ~ N(0, 0.1²) by the eigenvalue of the covariance. For pixels from 0 to 255 that is a
+   * variance of up to 14,000 squared levels, and the noise would drown the image. We multiply by its square root, which
+   * has the right unit.
    */
   readonly colour: number;
-  /** How many consecutive images of an epoch lie under the same crop; 32 in the program of 2012, else 1. */
+  /** How many consecutive images of an epoch share a crop; 32 in the 2012 program, otherwise 1. */
   readonly sharedCrop?: number;
-  /** The image is divided by this once the colours are shifted; 1.1 in the program of 2012, else 1. */
+  /** Divides the image after the colour shift; 1.1 in the 2012 program, otherwise 1. */
   readonly divideBy?: number;
   /**
-   * Instead of `crop`: a part of the record, at least this share of its area and from 3:4 to 4:3, stretched over the crop
-   * (Szegedy et al. 2014); usually 0.08, 0 for none.
+   * Instead of `crop`: a random box of the record, of at least this fraction of its area and an aspect of 3:4 to 4:3,
+   * resized to the crop (Szegedy et al. 2014); usually 0.08, 0 for none.
    */
   readonly resizedCrop?: number;
   /**
-   * The factors of brightness, contrast and saturation are uniform in 1 ± this, and hues are turned by up to a quarter of
-   * it, in turns, either way: the proportions of SimCLR (Chen et al. 2020, A). Usually 0.4, 0 for none.
+   * Brightness, contrast and saturation are multiplied by factors uniform in 1 ± this, and the hue is rotated by up to a
+   * quarter of it (in turns) either way: SimCLR's proportions (Chen et al. 2020, A). Usually 0.4, 0 for none.
    */
   readonly jitter?: number;
-  /** The probability that a rectangle becomes the mean image (Zhong et al. 2017); usually 0.25, 0 for never. */
+  /** The probability of replacing a rectangle by the mean image (random erasing, Zhong et al. 2017); usually 0.25. */
   readonly erase?: number;
   /**
-   * α of λ ~ Beta(α, α): an image becomes λ of itself and 1 − λ of the next one of the batch (Zhang et al. 2017); usually
-   * 0.2, 0 for not.
+   * α of λ ~ Beta(α, α): an image becomes λ × itself + (1 − λ) × the next one in the batch (Zhang et al. 2017); usually
+   * 0.2, 0 for none.
    */
   readonly mixup?: number;
   /**
-   * Likewise, but the next image lies in a box of 1 − λ of the area (Yun et al. 2019); usually 1, 0 for not. With both, a
-   * batch has the one or the other, equally often.
+   * Likewise, but the next image is pasted as a box of 1 − λ of the area (Yun et al. 2019); usually 1, 0 for none. With
+   * both set, each batch uses one or the other with equal probability.
    */
   readonly cutmix?: number;
 }
@@ -61,11 +61,11 @@ export interface AugmentationOptions {
 const OPTIONS: OptionKinds<AugmentationOptions & { smooth?: number }> = {
   ...{ record: "number", size: "number", crop: "boolean", mirror: "boolean", colour: "number", sharedCrop: "number?" },
   ...{ divideBy: "number?", resizedCrop: "number?", jitter: "number?", erase: "number?", mixup: "number?" },
-  // A recipe's augmentation may be given as it is: it smooths labels too.
+  // A recipe's augmentation may be passed as it is, and also has label smoothing.
   ...{ cutmix: "number?", smooth: "number?" },
 };
 
-/** @throws ShapeError unless crops of `size` can be cut out of images of `record` */
+/** @throws ShapeError unless crops of side `size` fit into images of side `record` */
 function checkCrop(where: string, images: number, record: number, size: number): void {
   requireWhole(where, { images, record, size });
   if (size > record) throw new ShapeError(`${where}: a crop of ${size} is larger than an image of ${record}`);
@@ -73,10 +73,10 @@ function checkCrop(where: string, images: number, record: number, size: number):
 
 /**
  * The views of one training batch, N × `VIEW_LENGTH`.
- * @param axes of the training set's colours; needed where `colour` is not 0
- * @param images the numbers of the batch's images in the data set
- * @param at the position in the epoch of the first of them
- * @throws ShapeError for numbers that make no sense; UsageError for an option that is unknown or missing
+ * @param axes colour axes of the training set; needed if `colour` is not 0
+ * @param images indices of the batch's images in the data set
+ * @param at position of the first of them in the epoch
+ * @throws ShapeError for invalid numbers; UsageError for an unknown or missing option
  */
 export function drawViews(
   options: AugmentationOptions,
@@ -108,8 +108,8 @@ export function drawViews(
 }
 
 /**
- * The views of a share of a batch. Who is mixed with the next image of the batch finds it behind himself, the last one
- * too: a share of mixed images has one image more.
+ * The views of a rank's share of a batch. An image's mixing partner follows it, also for the last image: with mixing, a
+ * share has one extra image.
  */
 export function viewsOfShare(views: Float32Array, { first, count }: Share): Float32Array {
   const images = views.length / VIEW_LENGTH;
@@ -122,12 +122,12 @@ export function viewsOfShare(views: Float32Array, { first, count }: Share): Floa
   return own;
 }
 
-/** Whether images are mixed with each other. */
+/** Whether the options mix images. */
 export function mixes({ mixup = 0, cutmix = 0 }: Pick<AugmentationOptions, "mixup" | "cutmix">): boolean {
   return mixup > 0 || cutmix > 0;
 }
 
-/** Crop, mirror and colour noise, in the order in which they have always been drawn from their one stream. */
+/** The paper's augmentation. The order of draws from its one stream must not change. */
 function drawPaper(
   views: Float32Array,
   options: AugmentationOptions,
@@ -143,7 +143,7 @@ function drawPaper(
   for (let n = 0; n < images.length; n++) {
     const random = new Random(seed, Purpose.augment, epoch, images[n]);
     const own = [random.integer(free), random.integer(free)] as const;
-    // Batches are multiples of the group in the recipe that has groups; with others, a batch begins a new one.
+    // Every batch starts a new group; in the recipe that uses groups, batches are multiples of them.
     if (n === 0 || (at + n) % sharedCrop === 0) [y, x] = own;
     if (crop) views.set([y, x], n * VIEW_LENGTH + VIEW.top);
     if (random.uniform() < 0.5 && mirror) views[n * VIEW_LENGTH + VIEW.mirror] = 1;
@@ -155,7 +155,7 @@ function drawPaper(
   }
 }
 
-/** The part of the record that is seen, 3:4 to 4:3; when none fits ten times, the whole record, as torchvision has it. */
+/** A random box of 3:4 to 4:3; the whole record if ten tries don't fit, as in torchvision. */
 function drawSource(view: Float32Array, least: number, record: number, random: Random): void {
   const [height, width] = drawBox(random, record, least, 1, 3 / 4) ?? [record, record];
   const [top, left] = [random.integer(record - height + 1), random.integer(record - width + 1)];
@@ -164,7 +164,7 @@ function drawSource(view: Float32Array, least: number, record: number, random: R
   view[VIEW.extended] = 1;
 }
 
-/** Contrast about the mean image is a factor of what the network sees; the rest is a matrix. */
+/** Contrast about the mean image scales the network's input; brightness, saturation and hue are a matrix. */
 function drawJitter(view: Float32Array, strength: number, random: Random): void {
   const factor = () => random.between(1 - strength, 1 + strength);
   const [brightness, contrast, saturation] = [factor(), factor(), factor()];
@@ -174,7 +174,7 @@ function drawJitter(view: Float32Array, strength: number, random: Random): void 
   view[VIEW.extended] = 1;
 }
 
-/** 2% to 33% of the crop, 3:10 to 10:3, as torchvision has it. */
+/** 2% to 33% of the crop, with an aspect of 3:10 to 10:3, as in torchvision. */
 function drawErased(view: Float32Array, probability: number, size: number, random: Random): void {
   if (random.uniform() >= probability) return;
   const box = drawBox(random, size, 0.02, 0.33, 0.3);
@@ -184,7 +184,7 @@ function drawErased(view: Float32Array, probability: number, size: number, rando
   view[VIEW.extended] = 1;
 }
 
-/** A box of 1 − λ of the area around any pixel; what reaches beyond the border is cut off. */
+/** A box of 1 − λ of the area around a random pixel, clipped to the crop. */
 function drawCut(view: Float32Array, alpha: number, size: number, random: Random): void {
   const half = Math.floor((size * Math.sqrt(1 - random.beta(alpha))) / 2);
   const [y, x] = [random.integer(size), random.integer(size)];
@@ -193,8 +193,8 @@ function drawCut(view: Float32Array, alpha: number, size: number, random: Random
 }
 
 /**
- * Height and width of a box in a square of `side`: its share of the area uniform, the logarithm of its aspect too;
- * undefined if ten boxes in a row are too long for the square.
+ * Height and width of a box in a square of `side`, uniform in area and in the logarithm of its aspect; undefined if ten
+ * tries don't fit.
  */
 function drawBox(
   random: Random,
@@ -213,8 +213,8 @@ function drawBox(
 }
 
 /**
- * The labels that go with the views of a batch; undefined if no image is mixed.
- * @param seen how many of the images are seen, all if not given; those behind are there for others to be mixed with
+ * The mixed labels for the views of a batch; undefined if no image is mixed.
+ * @param seen how many images to label, all by default; any after them are only mixing partners
  */
 export function mixedLabels(
   views: Float32Array,
@@ -235,7 +235,7 @@ export function mixedLabels(
   return { others, shares };
 }
 
-/** The centre of each of `images` images, as it is. @throws ShapeError when it is larger than they are */
+/** Views of the central crops of `images` images. @throws ShapeError when `size` exceeds `record` */
 export function centreView(images: number, record: number, size: number, divideBy = 1): Float32Array {
   checkCrop("centreView", images, record, size);
   if (!(divideBy > 0)) throw new ShapeError(`centreView: divideBy is ${show(divideBy)}, must be above 0`);
@@ -243,13 +243,13 @@ export function centreView(images: number, record: number, size: number, divideB
   return repeat(images, size, [middle, middle, 0, 1 / divideBy]);
 }
 
-/** How many views a model can be tested with. */
+/** Number of test-time views. */
 export type ViewCount = 1 | 2 | 10;
 
 /**
- * The views of each image that a model is tested with: the centre; or the centre and its mirror image; or the centre and
- * the four corners, and their mirror images [P §4.1].
- * @throws ShapeError when there is no such number of views, or they are larger than the images
+ * The test-time views of each image: 1, the centre; 2, the centre and its flip; 10, the centre, the four corners and
+ * their flips [P §4.1].
+ * @throws ShapeError for another count, or when `size` exceeds `record`
  */
 export function testViews(count: ViewCount, images: number, record: number, size: number): Float32Array[] {
   checkCrop("testViews", images, record, size);

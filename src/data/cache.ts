@@ -1,14 +1,13 @@
-/** Decoded images kept in memory, so that a set that fits is decoded once and not in every epoch. */
+/** An in-memory cache of decoded images, so that a set that fits is decoded only once. */
 import type { Dataset } from "./dataset.ts";
 
 const DEFAULT_CACHE_BYTES = 2 ** 30;
 
 /**
- * Records of one data set, as many as fit, and which of its images turned out to be bad. It outlives the loaders, one
- * an epoch, that share it.
+ * As many records of a data set as fit, and the images that turned out to be bad. Shared by the loaders of all epochs.
  */
 export class RecordCache {
-  /** What is wrong with image i, for those that can't be used. */
+  /** By image: why it can't be used. */
   readonly bad = new Map<number, string>();
   readonly recordBytes: number;
   readonly #slots: Int32Array;
@@ -23,12 +22,12 @@ export class RecordCache {
     this.#slots = new Int32Array(dataset.length).fill(-1);
   }
 
-  /** How many records are held. */
+  /** Number of cached records. */
   get size(): number {
     return this.#used;
   }
 
-  /** Copies the record of image i to `target`; false when it isn't here. */
+  /** Copies the record of image i to `target`; false if it is not cached. */
   copy(i: number, target: Uint8Array): boolean {
     const slot = this.#slots[i]!;
     if (slot < 0 || !this.#records) return false;
@@ -36,10 +35,10 @@ export class RecordCache {
     return true;
   }
 
-  /** Keeps a record if there is room. */
+  /** Caches a record if there is room. */
   keep(i: number, record: Uint8Array): void {
     if (this.#used === this.#capacity || this.#slots[i]! >= 0) return;
-    // The system hands out zeroed pages only as they are written to.
+    // The system allocates pages only as they are written to.
     this.#records ??= new Uint8Array(this.#capacity * this.recordBytes);
     this.#records.set(record, this.#used * this.recordBytes);
     this.#slots[i] = this.#used++;

@@ -1,6 +1,6 @@
 /**
- * What a set of images is to everything else: numbered samples with a class each. Where they come from (folders,
- * archives, binary files, a drawing) is known only to the file that made the set.
+ * A data set: numbered images, each with a class. Only the source that made it knows where they come from (folders,
+ * archives, binary files, a drawing).
  */
 import type { FileRange } from "../io/bytes.ts";
 import { Purpose, Random } from "../random.ts";
@@ -11,7 +11,7 @@ export interface Encoded {
   readonly bytes: Uint8Array;
 }
 
-/** An image as it is: interleaved RGB, row after row, one byte a channel. */
+/** A decoded image: interleaved RGB, row by row, one byte per channel. */
 export interface Pixels {
   readonly kind: "pixels";
   readonly pixels: Uint8Array;
@@ -19,7 +19,7 @@ export interface Pixels {
   readonly height: number;
 }
 
-/** The principal axes of the RGB values of all pixels, in units of 0 … 255, the longest first. */
+/** The principal axes of the RGB values of all pixels (0 … 255), largest variance first. */
 export interface ColourAxes {
   /** λ, the eigenvalues of the 3 × 3 covariance. */
   readonly values: readonly number[];
@@ -28,51 +28,51 @@ export interface ColourAxes {
 }
 
 export interface Statistics {
-  /** The mean of every pixel, S × S × 3, 0 … 255. */
+  /** The mean image, S × S × 3, 0 … 255. */
   readonly mean: Float32Array;
   readonly channelMean: readonly number[];
-  /** 3 × 3, row after row. */
+  /** 3 × 3, row by row. */
   readonly covariance: readonly number[];
   readonly axes: ColourAxes;
-  /** How many images were looked at. */
+  /** Number of images measured. */
   readonly images: number;
 }
 
 export interface Dataset {
-  /** For people, e.g. the path. */
+  /** For messages, e.g. the path. */
   readonly name: string;
-  /** What `nameOf` begins with: the folder or archive that the images lie in; absent where their names don't say. */
+  /** The folder or archive with the images, with which `nameOf` begins; absent where names have no such prefix. */
   readonly root?: string;
-  /** Class names in the order of their numbers. */
+  /** Class names, indexed by label. */
   readonly classes: readonly string[];
-  /** The numbers, from 1, that the ImageNet challenge gives the classes, where its devkit came along. */
+  /** The ImageNet challenge's class numbers, from 1, where its devkit was found. */
   readonly challengeIds?: readonly number[];
-  /** How many images. */
+  /** Number of images. */
   readonly length: number;
-  /** Side in pixels where all images are squares of one size (CIFAR, the built-in set); else undefined. */
+  /** Side in pixels where all images are squares of one size (CIFAR, the built-in set). */
   readonly imageSize?: number;
-  /** What was measured over all of its images, for records of one size. */
+  /** Measured over all of its images, for records of one size. */
   readonly statistics?: Statistics;
-  /** The class of image i. */
+  /** The class of image i, an index into `classes`. */
   label(i: number): number;
   /** Where image i comes from, for messages. */
   nameOf(i: number): string;
-  /** The image. Rejects when it can't be read; what was read may still turn out not to be an image. */
+  /** Image i. Rejects when the file can't be read; whether it really is an image shows only in decoding. */
   read(i: number): Promise<Encoded | Pixels>;
-  /** Where image i lies on disk; absent where images are in memory. */
+  /** Where image i is on disk; absent where images are in memory. */
   place?(i: number): FileRange;
-  /** Closes the files that it holds open. */
+  /** Closes its open files. */
   close(): Promise<void>;
 }
 
-/** What image i is called within the set, wherever that lies. */
+/** The name of image i within the set, independent of the set's path. */
 export function nameWithin(dataset: Dataset, i: number): string {
   const { root } = dataset;
   const name = dataset.nameOf(i);
   return root !== undefined && name.startsWith(`${root}/`) ? name.slice(root.length + 1) : name;
 }
 
-/** The images of `dataset` that `indices` names, in that order. It shares the files of the whole. */
+/** The images of `dataset` given by `indices`, in that order. Shares the files of the whole. */
 export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.name): Dataset {
   return {
     name,
@@ -89,7 +89,7 @@ export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.na
   };
 }
 
-/** The same images, with the classes in the order that `classes` gives: the same names. */
+/** The same images, with labels renumbered to the order of `classes`, a permutation of the set's own. */
 export function reordered(dataset: Dataset, classes: readonly string[]): Dataset {
   if (classes.every((name, label) => name === dataset.classes[label])) return dataset;
   const numbers = new Map(classes.map((name, label) => [name, label]));
@@ -104,8 +104,8 @@ export function reordered(dataset: Dataset, classes: readonly string[]): Dataset
 }
 
 /**
- * Splits off `share` of every class, chosen by `seed`; at least one image of a class that has two, and never all of
- * them. Both parts keep the order of the whole.
+ * Holds out a fraction `share` of every class, chosen by `seed`: at least one image if the class has two, and never all
+ * of them. Both splits keep the order of the whole.
  */
 export function holdOut(dataset: Dataset, share: number, seed: number): { train: Dataset; val: Dataset } {
   const byClass: number[][] = dataset.classes.map(() => []);

@@ -1,10 +1,10 @@
 /**
- * From an image file to a record: S × S pixels, upright, interleaved RGB, one byte a channel (paper §2: the shorter
- * side is rescaled to S and the central S × S cut out). The pixels are those of Pillow and torchvision (Resize and
- * CenterCrop), to the last bit; from Pillow 13 on they differ by one at places of images more than twice as high as wide,
- * and of few others.
+ * Decodes an image file to a record: S × S pixels, upright, interleaved RGB, one byte per channel (paper §2: the shorter
+ * side is rescaled to S and the central S × S cut out). The pixels are bit-identical to Pillow's and torchvision's
+ * (Resize and CenterCrop); since Pillow 13, some differ by one in images more than twice as high as wide, and rarely in
+ * others.
  *
- * Every thread has a decoder of its own. Nothing here waits: worker threads decode, several images at once.
+ * Every thread has its own decoder. Everything here is synchronous: worker threads decode several images at once.
  */
 import { loadKernels } from "../wasm/build.ts";
 import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
@@ -18,22 +18,22 @@ import { bilinearWeights, type ResampleWeights } from "./resample.ts";
 
 export { BadImage } from "./image.ts";
 
-/** Larger images are refused by their header, before any memory is taken. */
+/** Larger images are refused by their header, before any memory is allocated. */
 const MAX_PIXELS = 100e6;
-/** The rescaled image before the crop: of a strip 1 pixel high nothing but a smear would be left. */
+/** Limit for the rescaled image before the crop: of a strip 1 pixel high only a smear would remain. */
 const MAX_RESCALED_PIXELS = 25e6;
 const PAGE = 65_536;
-/** The kernels' own memory. */
+/** Memory for the kernels' own use. */
 const RESERVED = PAGE;
-/** Vector loads reach beyond the last pixel. */
+/** Vector loads read past the last pixel. */
 const SLACK = 16;
-/** More memory than this is not kept after an image that needed it. */
+/** Memory grown beyond this for a large image is given back. */
 const KEEP_BYTES = 64 * 2 ** 20;
-/** Photos of a set have a few sizes. */
+/** Photos of a set usually have a few sizes. */
 const KEEP_WEIGHTS = 64;
 
 /**
- * @param memory what this thread shares with others; its own if not given
+ * @param memory the memory budget shared by all threads; by default the decoder's own
  * @throws DeviceError when the kernels can't be loaded, or TURBOJPEG_LIB_PATH is wrong
  */
 export async function openDecoder(memory?: SharedArrayBuffer): Promise<Decoder> {
@@ -42,7 +42,7 @@ export async function openDecoder(memory?: SharedArrayBuffer): Promise<Decoder> 
 
 let own: Promise<Decoder> | undefined;
 
-/** Decodes on this thread, for those who have an image or two; see `Decoder.record`. @throws BadImage, DeviceError */
+/** Decodes on this thread, for an image or two; see `Decoder.record`. @throws BadImage, DeviceError */
 export async function decodeRecord(
   image: Encoded | Pixels,
   side: number,
@@ -73,11 +73,11 @@ export class Decoder {
   }
 
   /**
-   * Decodes `image` and writes its record to `record` (side · side · 3 bytes). The shorter side is first rescaled to
-   * `shorter` pixels, at least `side`.
-   * What the pixels are: see `decodePixels`. EXIF orientation is applied.
-   * @returns what is odd about an image that can be used all the same
-   * @throws BadImage saying what is wrong with it
+   * Decodes `image` (see `decodePixels`), applies its EXIF orientation, and writes its record to `record`
+   * (side × side × 3 bytes).
+   * @param shorter to which the shorter side is rescaled before the crop; at least `side`
+   * @returns a remark about an odd but usable image
+   * @throws BadImage that says what is wrong
    */
   record(image: Encoded | Pixels, side: number, record: Uint8Array, shorter = side): string | undefined {
     if (image.kind === "pixels") {
@@ -90,7 +90,7 @@ export class Decoder {
     if (typeof header === "string") throw new BadImage(header);
     const { width, height } = header;
     if (width * height > MAX_PIXELS)
-      throw new BadImage(`${width} × ${height} are more than ${MAX_PIXELS / 1e6} megapixels`);
+      throw new BadImage(`${width} × ${height} is more than ${MAX_PIXELS / 1e6} megapixels`);
     if (rescaled(width, height, shorter) > MAX_RESCALED_PIXELS)
       throw new BadImage(`${width} × ${height} is too long and thin`);
     return this.#decoding.use(width * height, () => this.#decode(image.bytes, header, side, record, shorter));
@@ -104,7 +104,7 @@ export class Decoder {
     shorter: number,
   ): string | undefined {
     const { width, height } = header;
-    // An image that is a record already is decoded where it belongs.
+    // An image with a record's size is decoded in place.
     const isRecord = width === side && height === side && shorter === side && header.orientation === 1;
     let direct = false;
     try {
@@ -124,20 +124,20 @@ export class Decoder {
     return this.#jpeg.encode(record, side, side, quality);
   }
 
-  /** Where pixels are put, grown to `bytes`. */
+  /** A view of `bytes` bytes of the WebAssembly memory, grown if needed. */
   #view(bytes: number, at = RESERVED): Uint8Array {
     const pages = Math.ceil((at + bytes + SLACK - this.#memory.buffer.byteLength) / PAGE);
     if (pages > 0) this.#memory.grow(pages);
     return new Uint8Array(this.#memory.buffer, at, bytes);
   }
 
-  /** @returns the address of the pixels */
+  /** Copies pixels into the WebAssembly memory. @returns their address */
   #put(pixels: Uint8Array): number {
     this.#view(pixels.length).set(pixels);
     return RESERVED;
   }
 
-  /** Rescales the width × height pixels at `from`, cuts out the centre and turns it upright. */
+  /** Rescales the width × height pixels at `from`, crops the centre and turns it upright. */
   #cut(
     from: number,
     { width, height, orientation }: StoredSize,
@@ -147,14 +147,14 @@ export class Decoder {
   ): void {
     const turn = TURNS[orientation - 1]!;
     const [newWidth, newHeight] = newSize(width, height, shorter);
-    // The crop is chosen in the upright image; a turned axis counts from its other end.
+    // The crop is defined in the upright image; a flipped axis counts from its other end.
     const start = (size: number, reversed: boolean) => {
       const before = halfToEven(size - side);
       return reversed ? size - side - before : before;
     };
     const across = this.#axis(width, newWidth, start(newWidth, turn.flipX), side);
     const down = this.#axis(height, newHeight, start(newHeight, turn.flipY), side);
-    // Along the rows of the upright image first: its rows are columns of a stored one that lies on its side.
+    // Horizontally first in the upright image; if the stored one lies on its side, those are its columns.
     const columnsFirst = turn.swap;
     const [columns, rows] = columnsFirst ? [across.to - across.from, side] : [side, down.to - down.from];
     const pitch = 3 * columns + SLACK;
@@ -165,7 +165,7 @@ export class Decoder {
     const out = between + pitch * rows;
     const outPitch = 3 * side + SLACK;
     const cut = this.#view(outPitch * side, out);
-    // Rows and columns before the first one that counts are not computed.
+    // Rows and columns before the crop are not computed.
     const integers = new Int32Array(this.#memory.buffer, tables, across.table.length + down.table.length);
     integers.set(columnsFirst ? relative(across) : across.table);
     integers.set(relative(down), across.table.length);
@@ -195,7 +195,7 @@ export class Decoder {
 
 type StoredSize = Pick<ImageHeader, "width" | "height" | "orientation">;
 
-/** The shorter side becomes `shorter`, the longer one is cut off to a whole number, as torchvision does. */
+/** The shorter side becomes `shorter`; the longer one is truncated to an integer, as in torchvision. */
 function newSize(width: number, height: number, shorter: number): [width: number, height: number] {
   const longer = Math.max(shorter, Math.trunc((shorter * Math.max(width, height)) / Math.min(width, height)));
   return width < height ? [shorter, longer] : [longer, shorter];
@@ -206,7 +206,7 @@ function rescaled(width: number, height: number, shorter: number): number {
   return w * h;
 }
 
-/** n / 2, halves to the even number: Python's round, by which torchvision places its crop. */
+/** n / 2, rounded half to even: Python's round, by which torchvision places its crop. */
 function halfToEven(n: number): number {
   const half = Math.floor(n / 2);
   return n % 2 === 1 && half % 2 === 1 ? half + 1 : half;
@@ -218,7 +218,7 @@ function relative({ table, taps, from }: ResampleWeights): Int32Array {
   return moved;
 }
 
-/** How a stored image is turned upright: first its axes are reversed, then they are exchanged. */
+/** How to turn a stored image upright: first flip its axes, then swap them. */
 interface Turn {
   readonly flipX: boolean;
   readonly flipY: boolean;

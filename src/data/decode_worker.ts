@@ -1,4 +1,4 @@
-/** A worker thread that reads and decodes images into memory that it shares with the main thread. */
+/** A worker thread that reads and decodes images into memory shared with the main thread. */
 import { setImmediate } from "node:timers/promises";
 import type { FileRange } from "../io/bytes.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
@@ -7,36 +7,38 @@ import { Reader, verify } from "./reading.ts";
 import { answer } from "./threads.ts";
 
 export interface DecodeJob {
-  /** Where records go, `side` · `side` · 3 bytes each. */
+  /** Rows of side × side × 3 bytes, to be filled with records. */
   readonly records: SharedArrayBuffer;
   readonly side: number;
-  /** What all threads decode in: see `DecodingMemory`. */
+  /** The memory budget of all threads: see `DecodingMemory`. */
   readonly memory: SharedArrayBuffer;
-  readonly rows: readonly {
-    /** Which record it becomes. */
-    readonly row: number;
-    readonly image: FileRange | Encoded | Pixels;
-  }[];
+  readonly images: readonly ImageForRow[];
 }
 
-/** Of each row what is wrong with its image; undefined where its record was written. */
+/** An image to be decoded into one row of `records`. */
+export interface ImageForRow {
+  readonly row: number;
+  readonly image: FileRange | Encoded | Pixels;
+}
+
+/** For each image what is wrong with it; undefined where its record was written. */
 export type DecodeResult = (string | undefined)[];
 
 let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 
-answer<DecodeJob, DecodeResult>(async ({ records, side, rows, memory }) => {
+answer<DecodeJob, DecodeResult>(async ({ records, side, images, memory }) => {
   const decode = await (decoder ??= openDecoder(memory));
   const bytes = side * side * 3;
   const results: DecodeResult = [];
-  for (const { row, image } of rows) {
+  for (const { row, image } of images) {
     const record = new Uint8Array(records, row * bytes, bytes);
     try {
       if (!("kind" in image) && image.rawSide === side && image.length === bytes) {
         reader.readInto(image, record);
         if (image.hash !== undefined) verify(record, image.hash);
       } else {
-        // Between tasks only is the memory given back that @napi-rs/image took for an image.
+        // @napi-rs/image frees an image's memory only between tasks of the event loop.
         await setImmediate();
         decode.record("kind" in image ? image : reader.read(image), side, record);
       }

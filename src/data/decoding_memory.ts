@@ -1,29 +1,29 @@
 /**
- * The memory in which all threads of a process decode together. A photo takes little of it; of images that are large, or
- * say that they are, only as many are decoded at once as it has room for.
+ * A memory budget shared by all decoding threads of a process. Ordinary photos are not counted; images that are large, or
+ * claim to be, are decoded only as many at once as fit.
  */
 
 const UNIT_BYTES = 2 ** 20;
 const TOTAL_BYTES = 2 ** 31;
-/** Images that take less are not counted. */
+/** Images that need less are not counted. */
 const SMALL_BYTES = 2 ** 24;
-/** RGB, and while it is decoded a progressive JPEG's coefficients, of two bytes each; of PNG and WebP, samples of up to 8. */
+/** 3 for RGB, plus up to 8 while decoding: a progressive JPEG's two-byte coefficients, or PNG's and WebP's samples. */
 const BYTES_A_PIXEL = 11;
 
 export class DecodingMemory {
-  /** To be handed to the other threads. */
+  /** To pass to other threads. */
   readonly shared: SharedArrayBuffer;
-  /** One number: how many units are left. */
+  /** One number: the units left. */
   readonly #left: Int32Array;
 
-  /** @param shared another thread's; new if not given */
+  /** @param shared another thread's; by default a new one */
   constructor(shared?: SharedArrayBuffer, totalBytes = TOTAL_BYTES) {
     this.shared = shared ?? new SharedArrayBuffer(4);
     this.#left = new Int32Array(this.shared);
     if (!shared) this.#left[0] = totalBytes / UNIT_BYTES;
   }
 
-  /** Decodes an image of so many pixels when there is room for it. It blocks until then. */
+  /** Runs `decode` for an image of `pixels` pixels, blocking until the budget has room for it. */
   use<T>(pixels: number, decode: () => T): T {
     const bytes = pixels * BYTES_A_PIXEL;
     if (bytes < SMALL_BYTES) return decode();

@@ -1,6 +1,6 @@
 /**
- * How the camera was held: the orientation in EXIF data (CIPA DC-008, tag 0x0112 in the first directory of a TIFF
- * structure) or else in XMP, read as Pillow reads it.
+ * Image orientation from EXIF data (CIPA DC-008, tag 0x0112 in the first directory of a TIFF structure) or else from
+ * XMP, read as Pillow reads it.
  */
 import { latin1, viewOf } from "../io/bytes.ts";
 
@@ -8,7 +8,7 @@ const ORIENTATION = 0x0112;
 
 interface Type {
   readonly bytes: number;
-  /** Absent of text and untyped bytes, which are no number. */
+  /** Absent for text and untyped bytes. */
   readonly read?: (view: DataView, at: number, little: boolean) => number;
 }
 
@@ -29,16 +29,16 @@ const TYPES: Readonly<Record<number, Type>> = {
 };
 
 /**
- * The orientation, 1 (upright) to 8, of what an image file says about itself. What makes no sense counts as upright.
- * @param exif a TIFF structure; JPEG's prefix may stand before it
- * @param xmp only looked at when the EXIF data have no orientation at all
+ * The orientation, 1 (upright) to 8, from an image's metadata; 1 if it is invalid.
+ * @param exif a TIFF structure, with or without JPEG's prefix
+ * @param xmp used only if the EXIF data have no orientation
  */
 export function orientationOf(exif: Uint8Array | undefined, xmp: Uint8Array | undefined): number {
   const found = (exif && exifOrientation(exif)) ?? (xmp && xmpOrientation(xmp)) ?? 1;
   return Number.isInteger(found) && found >= 1 && found <= 8 ? found : 1;
 }
 
-/** Whatever the tag says; undefined when there is none. */
+/** The tag's value, unchecked; undefined when there is none. */
 function exifOrientation(bytes: Uint8Array): number | undefined {
   const tiff = withoutPrefix(bytes);
   if (tiff.length < 8) return undefined;
@@ -54,7 +54,7 @@ function exifOrientation(bytes: Uint8Array): number | undefined {
     if (view.getUint16(entry, little) !== ORIENTATION) continue;
     const type = TYPES[view.getUint16(entry + 2, little)];
     const bytes = (type?.bytes ?? 0) * view.getUint32(entry + 4, little);
-    // Up to four bytes stand in the entry itself. Of several values the first counts.
+    // Up to four bytes are stored in the entry itself. Of several values the first counts.
     const at = bytes <= 4 ? entry + 8 : view.getUint32(entry + 8, little);
     if (bytes === 0 || at + bytes > tiff.length) continue;
     return type?.read?.(view, at, little) ?? 1;
@@ -67,7 +67,7 @@ function xmpOrientation(xmp: Uint8Array): number | undefined {
   return digit === undefined ? undefined : Number(digit);
 }
 
-/** What JPEG puts before EXIF data; some writers of PNG and WebP do so too, and some write it twice. */
+/** JPEG's prefix of EXIF data. Some PNG and WebP writers add it too, and some write it twice. */
 export const EXIF_PREFIX = "Exif\0\0";
 
 function withoutPrefix(bytes: Uint8Array): Uint8Array {

@@ -1,6 +1,6 @@
 /**
- * Ten outlines as signed distances: negative inside, zero on the outline, positive outside, for figures about as
- * large as the unit circle. x runs right, y down, and a figure points up where it points anywhere.
+ * Ten outlines as signed distance functions: negative inside, zero on the outline, positive outside. Figures are about
+ * as large as the unit circle. x runs right, y down; figures with a direction point up.
  */
 
 export interface Figure {
@@ -8,12 +8,12 @@ export interface Figure {
   readonly distance: (x: number, y: number) => number;
 }
 
-/** Math.hypot without its care for extremes, which takes ten times as long. */
+/** Math.hypot without its overflow handling, which makes it ten times slower. */
 const length = (x: number, y: number) => Math.sqrt(x * x + y * y);
 
 const circle = (cx: number, cy: number, radius: number) => (x: number, y: number) => length(x - cx, y - cy) - radius;
 
-/** The distance to a bar of a half width, with round ends. */
+/** The distance to a bar with round ends. */
 export function segment(x0: number, y0: number, x1: number, y1: number, halfWidth: number) {
   const [ex, ey] = [x1 - x0, y1 - y0];
   const squared = ex * ex + ey * ey;
@@ -23,9 +23,9 @@ export function segment(x0: number, y0: number, x1: number, y1: number, halfWidt
   };
 }
 
-/** A closed polygon: the distance to the nearest edge, its sign by how often a ray crosses the outline. */
+/** A closed polygon: the distance to the nearest edge, with its sign from how often a ray crosses the outline. */
 function polygon(...corners: readonly (readonly [number, number])[]) {
-  // Six numbers an edge, in one array: this is the inner loop of the drawing.
+  // Six numbers per edge in one array: this is the inner loop of drawing.
   const edges = Float64Array.from(
     corners.flatMap(([x0, y0], i) => {
       const [x1, y1] = corners[(i + 1) % corners.length]!;
@@ -52,7 +52,7 @@ function polygon(...corners: readonly (readonly [number, number])[]) {
   };
 }
 
-/** `points` corners on a circle, and, for a star, as many between them on a smaller one. */
+/** `points` corners on the unit circle and, for a star, as many between them on one of radius `inner`. */
 function regular(points: number, inner?: number): readonly (readonly [number, number])[] {
   const corners = inner === undefined ? points : 2 * points;
   return Array.from({ length: corners }, (_, i) => {
@@ -62,7 +62,7 @@ function regular(points: number, inner?: number): readonly (readonly [number, nu
   });
 }
 
-/** Two quarter turns joined at the tip below, after I. Quilez, "2D distance functions". */
+/** After I. Quilez, "2D distance functions". */
 function heart(x: number, y: number): number {
   const scale = 1.55;
   const [px, py] = [Math.abs(x) / scale, (0.85 - y) / scale];

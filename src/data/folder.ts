@@ -1,4 +1,4 @@
-/** The files below a folder, links followed. */
+/** Lists the files below a folder, following links. */
 import { open, readdir, realpath, stat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
@@ -9,14 +9,14 @@ import { escaped, formatByName, isSystemName, spelled } from "./names.ts";
 import { Remarks, type RemarkKind } from "./remarks.ts";
 import { Unpacking } from "./unpacking.ts";
 
-/** @throws DataError when a folder can't be read. `head` throws it for a file that can't. */
+/** @throws DataError when a folder can't be read; `read` and `head` throw it for a file that can't */
 export async function openFolder(root: string, remarks = new Remarks()): Promise<Listing> {
   const paths: string[] = [];
   await walk({ root, paths, remarks }, "", []);
   return filesBelow(root, paths, remarks);
 }
 
-/** Some files below a folder, by their paths. Whether they are there shows when they are read. */
+/** A listing of given paths below a folder. Whether they exist shows when they are read. */
 export function filesBelow(root: string, paths: readonly string[], remarks: Remarks): Listing {
   const opened: Bytes[] = [];
   return {
@@ -45,8 +45,8 @@ export function filesBelow(root: string, paths: readonly string[], remarks: Rema
 }
 
 /**
- * Paths below a folder as its files are called: macOS stores an é decomposed (NFD), others as one character (NFC), and
- * a list may come from elsewhere than the files. Paths of missing files stay as they are.
+ * Paths in the spelling of the file system: macOS stores é decomposed (NFD), others as one character (NFC), and a list
+ * may come from another system than the files. Paths of missing files are returned unchanged.
  */
 export async function asStored(root: string, paths: readonly string[]): Promise<string[]> {
   const listed = new Map<string, Promise<ReadonlyMap<string, string>>>();
@@ -72,7 +72,7 @@ export async function asStored(root: string, paths: readonly string[]): Promise<
   return stored;
 }
 
-/** Finds each name by itself, and by its composed form unless another file has that name. */
+/** Maps each name, and its composed form unless another file has that name, to the name. */
 function byComposed(names: readonly string[]): Map<string, string> {
   return new Map([
     ...names.map((name) => [name.normalize(), name] as const),
@@ -106,7 +106,7 @@ interface Walk {
   readonly remarks: Remarks;
 }
 
-/** @param above the real paths of the folders that this one is in, to end where a link leads back up */
+/** @param above the real paths of the enclosing folders, to detect links that lead back up */
 async function walk(found: Walk, below: string, above: readonly string[]): Promise<void> {
   const { root, paths, remarks } = found;
   const unreadable = (error: Error) => {
@@ -118,7 +118,7 @@ async function walk(found: Walk, below: string, above: readonly string[]): Promi
   if (above.includes(here)) return leave("circular link", below);
   const entries = await readdir(here, { withFileTypes: true }).catch(unreadable);
   const isBroken = ({ name }: { name: string }) => name.includes("\ufffd");
-  // A name in which bytes were replaced opens no file.
+  // A name with replaced bytes can't be used to open the file.
   const bytes = entries.some(isBroken) ? await readdir(here, { encoding: "buffer" }) : [];
   const whole = new Set(bytes.map(spelled));
   for (const name of bytes) if (spelled(name) === undefined) leave("broken name", pathOf(escaped(name)));
@@ -133,7 +133,7 @@ async function walk(found: Walk, below: string, above: readonly string[]): Promi
     const target = entry.isFile() || entry.isDirectory() ? entry : await stat(join(root, path)).catch(codeOf);
     if (typeof target === "string") {
       if (target === "ELOOP") leave("circular link", path);
-      // An image that is missed is named when it can't be read.
+      // A missing image is reported when it can't be read.
       else if (target === "ENOENT" && !formatByName(name)) leave("dangling link", path);
       else paths.push(path);
     } else if (target.isDirectory()) await walk(found, path, [...above, here]);

@@ -1,10 +1,9 @@
 /**
- * What an image file says about itself, without decoding: the format by content, whatever the file is called, the size,
- * how the camera was held, and what its pixels are made of. JPEG: ITU T.81 §B; PNG: W3C PNG §11.2, tRNS and eXIf; WebP:
- * RFC 9649.
+ * Reads an image file's header without decoding it: format (by content, whatever the file is called), size, orientation
+ * and bit depth. JPEG: ITU T.81 §B; PNG: W3C PNG §11.2, tRNS and eXIf; WebP: RFC 9649.
  */
 import { inflateSync } from "node:zlib";
-import { viewOf } from "../io/bytes.ts";
+import { latin1, viewOf } from "../io/bytes.ts";
 import { EXIF_PREFIX, orientationOf } from "./exif.ts";
 
 export interface ImageHeader {
@@ -12,16 +11,16 @@ export interface ImageHeader {
   /** In pixels, as stored: before the orientation is applied. */
   readonly width: number;
   readonly height: number;
-  /** EXIF orientation, 1 (upright) to 8; 5 to 8 swap width and height. */
+  /** EXIF orientation, 1 (upright) to 8; for 5 to 8, width and height are swapped. */
   readonly orientation: number;
-  /** Bits of a channel: 8, of PNGs also 1, 2, 4 or 16. */
+  /** Bits per channel: 8; PNGs also have 1, 2, 4 or 16. */
   readonly depth: number;
 }
 
 /** How many bytes `formatOf` needs. */
 export const SIGNATURE_BYTES = 12;
 
-/** The format of a file that begins like this, or undefined when it is none that can be read. */
+/** The format of a file from its first bytes; undefined if it can't be read. */
 export function formatOf(bytes: Uint8Array): ImageHeader["format"] | undefined {
   if (bytes[0] === 0xff && bytes[1] === 0xd8 && bytes[2] === 0xff) return "JPEG";
   if (text(bytes, 0, 8) === "\x89PNG\r\n\x1a\n") return "PNG";
@@ -29,21 +28,21 @@ export function formatOf(bytes: Uint8Array): ImageHeader["format"] | undefined {
   return undefined;
 }
 
-/** Reads the header; a string says what is wrong instead. */
+/** The header, or a string that says what is wrong. */
 export function readHeader(bytes: Uint8Array): ImageHeader | string {
   if (bytes.length === 0) return "the file is empty";
   const format = formatOf(bytes);
-  if (format === undefined) return "it is no JPEG, PNG or WebP image";
+  if (format === undefined) return "it is not a JPEG, PNG or WebP image";
   const view = viewOf(bytes);
   const found = { JPEG: jpegHeader, PNG: pngHeader, WebP: webpHeader }[format](view, bytes);
   if (found === undefined) return `its ${format} header is damaged or cut short`;
-  if (found === "no end") return `its ${format} data are cut short: the end marker is missing`;
+  if (found === "no end") return `its ${format} data is cut short: the end marker is missing`;
   const { exif, xmp, ...rest } = found;
   if (rest.width === 0 || rest.height === 0) return `its ${format} header says ${rest.width} × ${rest.height} pixels`;
   return { format, depth: 8, ...rest, orientation: orientationOf(exif, xmp) };
 }
 
-interface Found extends Pick<ImageHeader, "width" | "height"> {
+interface HeaderFields extends Pick<ImageHeader, "width" | "height"> {
   readonly depth?: number;
   readonly exif?: Uint8Array | undefined;
   readonly xmp?: Uint8Array | undefined;
@@ -52,30 +51,30 @@ interface Found extends Pick<ImageHeader, "width" | "height"> {
 const [START_OF_IMAGE, END_OF_IMAGE, START_OF_SCAN, APP1] = [0xd8, 0xd9, 0xda, 0xe1];
 const XMP_PREFIX = "http://ns.adobe.com/xap/1.0/\0";
 
-/** Goes from marker to marker, as libjpeg does, up to the end of the first image: others may follow it. */
-function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undefined {
+/** Walks from marker to marker, as libjpeg does, up to the end of the first image; others may follow it. */
+function jpegHeader(view: DataView, bytes: Uint8Array): HeaderFields | "no end" | undefined {
   let size: { width: number; height: number } | undefined;
   let scanned = false;
   const exif: Uint8Array[] = [];
   let xmp: Uint8Array | undefined;
   for (let at = 2; ;) {
-    // What comes before a marker is the data of a scan, fill bytes, or stray.
+    // Before a marker there may be scan data, fill bytes, or stray bytes.
     at = bytes.indexOf(0xff, at);
     while (at >= 0 && bytes[at] === 0xff) at++;
     const marker = at < 0 ? undefined : bytes[at++];
-    // With a zero 0xFF is a byte of a scan's data; TEM and the restart markers have no length.
+    // 0xFF followed by zero is scan data; TEM and the restart markers have no length.
     if (marker === 0 || marker === 1 || (marker !== undefined && marker >= 0xd0 && marker <= 0xd7)) continue;
     if (marker === END_OF_IMAGE) break;
     if (marker === undefined || marker === START_OF_IMAGE || at + 2 > bytes.length) return size && "no end";
     const segment = bytes.subarray(at + 2, at + view.getUint16(at));
-    // A frame: SOF0 … SOF15 without DHT, JPG and DAC, which share the range.
+    // A frame header: SOF0 … SOF15 without DHT, JPG and DAC, which share the range.
     if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
       if (segment.length < 6) return undefined;
       size ??= { height: view.getUint16(at + 3), width: view.getUint16(at + 5) };
     }
     if (marker === START_OF_SCAN) scanned = true;
     if (marker === APP1 && !scanned) {
-      // What does not fit into a segment goes on in the next one.
+      // EXIF data that don't fit into one segment continue in the next.
       if (text(segment, 0, EXIF_PREFIX.length) === EXIF_PREFIX) exif.push(segment.subarray(EXIF_PREFIX.length));
       if (text(segment, 0, XMP_PREFIX.length) === XMP_PREFIX) xmp = segment.subarray(XMP_PREFIX.length);
     }
@@ -84,13 +83,13 @@ function jpegHeader(view: DataView, bytes: Uint8Array): Found | "no end" | undef
   return size && { ...size, exif: exif.length > 1 ? Buffer.concat(exif) : exif[0], xmp };
 }
 
-/** Texts that are larger when they are unpacked are left out. */
+/** Text chunks that inflate to more are ignored. */
 const MAX_TEXT_BYTES = 2 ** 20;
 
-function pngHeader(view: DataView, bytes: Uint8Array): Found | undefined {
+function pngHeader(view: DataView, bytes: Uint8Array): HeaderFields | undefined {
   if (bytes.length < 33 || text(bytes, 12, 4) !== "IHDR") return undefined;
   let exif: Uint8Array | undefined;
-  // Texts are unpacked at the end, only the last of each.
+  // Of repeated text chunks the last counts; only that one is inflated, at the end.
   let profile: (() => Uint8Array | undefined) | undefined;
   let xmp: (() => Uint8Array | undefined) | undefined;
   for (let at = 33; at + 12 <= bytes.length; at += 12 + view.getUint32(at)) {
@@ -107,18 +106,18 @@ function pngHeader(view: DataView, bytes: Uint8Array): Found | undefined {
   return { width: view.getUint32(16), height: view.getUint32(20), depth: bytes[24]!, exif, xmp: xmp?.() };
 }
 
-/** As ImageMagick writes EXIF data: three lines, the last with the length, then hexadecimal digits. */
+/** EXIF data as ImageMagick writes them: three lines, the last with the length, then hexadecimal digits. */
 function fromHexadecimal(profile: Uint8Array | undefined): Uint8Array | undefined {
   return profile && Buffer.from(text(profile, 0, profile.length).split("\n").slice(3).join(""), "hex");
 }
 
 const TEXTS = new Set(["tEXt", "zTXt", "iTXt"]);
 
-/** The text of a chunk, behind its keyword; undefined when it can't be unpacked. */
+/** A text chunk's text after the keyword; undefined when it can't be inflated. */
 function pngText(name: string, data: Uint8Array): Uint8Array | undefined {
   const keywordEnd = data.indexOf(0);
   if (name === "tEXt") return data.subarray(keywordEnd + 1);
-  // Whether it is compressed (iTXt), by which method (there is one), a language, and the keyword in it.
+  // After the keyword: whether it is compressed (iTXt only), the method (there is one), language, translated keyword.
   const [compressed, start] =
     name === "zTXt"
       ? [true, keywordEnd + 2]
@@ -131,7 +130,7 @@ function pngText(name: string, data: Uint8Array): Uint8Array | undefined {
   }
 }
 
-function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
+function webpHeader(view: DataView, bytes: Uint8Array): HeaderFields | undefined {
   if (bytes.length < 30) return undefined;
   const chunk = text(bytes, 12, 4);
   if (chunk === "VP8 ") {
@@ -156,5 +155,5 @@ function webpHeader(view: DataView, bytes: Uint8Array): Found | undefined {
 }
 
 function text(bytes: Uint8Array, at: number, length: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1", at, at + length);
+  return latin1(bytes.subarray(at, at + length));
 }

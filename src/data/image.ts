@@ -1,13 +1,13 @@
-/** An image that can't be used. The loader counts it, names it and goes on. */
+/** An image can't be used. The loader counts it, reports it and continues. */
 export class BadImage extends Error {
   override readonly name = "BadImage";
 }
 
-/** With fewer bad images than this nothing is said, however small the set. */
+/** This many bad images are tolerated however small the set. */
 const TOLERATED_BAD = 10;
 export const TOLERATED_BAD_SHARE = 0.05;
 
-/** Whether so many of a set's images can be passed over. */
+/** Whether `bad` of a set's images may be skipped. */
 export function isTolerated(bad: number, images: number): boolean {
   return bad <= Math.max(TOLERATED_BAD, TOLERATED_BAD_SHARE * images);
 }

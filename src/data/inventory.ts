@@ -1,7 +1,7 @@
 /**
- * What a set held when a training began: of every image its name within the set, its class, and its size in bytes or,
- * in a pack, its checksum. Later it tells what was added, removed or changed, and how the images were divided into
- * training and validation.
+ * A record of the images a training started with: for each its name within the set, its class, and its size in bytes or,
+ * in a pack, its checksum. Later it shows what was added, removed or changed, and which images were for training and
+ * which for validation.
  */
 import { stat } from "node:fs/promises";
 import { show } from "../options.ts";
@@ -11,23 +11,23 @@ import type { Opened } from "./open.ts";
 
 export interface Inventory {
   readonly classes: readonly string[];
-  /** Those to train on, then those to validate with. */
+  /** Training images first, then validation images. */
   readonly images: readonly Item[];
-  /** How many are to train on. */
+  /** Number of training images. */
   readonly train: number;
-  /** Whether the others were held out of one set, and are no part of their own. */
+  /** Whether the validation images were held out, rather than being a split of their own. */
   readonly isHeldOut: boolean;
 }
 
-/** An image: its name, the number of its class, and its size or checksum ("#" and eight digits). */
+/** An image: name, class index, and size or checksum ("#" and eight hexadecimal digits). */
 type Item = readonly [name: string, label: number, stamp: number | string];
 
 const FORMAT = "alexnet-images-1";
-/** Sizes that are asked for at once: a network disk answers each after a while. */
+/** Concurrent `stat` calls: on a network disk each takes a while. */
 const AT_ONCE = 256;
 const TELL_EVERY = 40 * AT_ONCE;
 
-/** @param progress told how many images were looked at, now and then */
+/** @param progress called now and then with the number of images done */
 export async function takeInventory(
   { train, val, isHeldOut = false }: Opened,
   progress: (done: number, total: number) => void = () => {},
@@ -52,7 +52,7 @@ export async function takeInventory(
   return { classes, images, train: train.length, isHeldOut };
 }
 
-/** 0 for what can't be read. */
+/** An image's size or checksum; 0 if it can't be read. */
 async function stampOf(dataset: Dataset, i: number): Promise<number | string> {
   const place = dataset.place?.(i);
   if (place?.hash !== undefined) return `#${BigInt.asUintN(32, place.hash).toString(16).padStart(8, "0")}`;
@@ -62,29 +62,29 @@ async function stampOf(dataset: Dataset, i: number): Promise<number | string> {
   return image?.kind === "encoded" ? image.bytes.length : 0;
 }
 
-/** A line of JSON for what all images share, and one for each of them. */
+/** JSON Lines: one line about all images, then one for each. */
 export function inventoryText({ images, ...head }: Inventory): string {
   return [{ format: FORMAT, ...head }, ...images].map((line) => `${JSON.stringify(line)}\n`).join("");
 }
 
-/** @throws Error when the text is no inventory */
+/** @throws Error when the text is not an inventory */
 export function parseInventory(text: string): Inventory {
   const lines = linesOf(text);
   const { format, classes, train, isHeldOut } = (lines.next().value ?? {}) as Partial<Inventory> & { format: unknown };
   if (format !== FORMAT) throw new Error(`its format is ${show(format)}, not "${FORMAT}"`);
   const areNames = Array.isArray(classes) && classes.every((name) => typeof name === "string");
-  if (!areNames || typeof isHeldOut !== "boolean") throw new Error("its first line makes no sense");
+  if (!areNames || typeof isHeldOut !== "boolean") throw new Error("its first line is invalid");
   const images: Item[] = [];
   for (const item of lines) {
-    if (!isItem(item, classes.length)) throw new Error(`image ${images.length} makes no sense`);
+    if (!isItem(item, classes.length)) throw new Error(`image ${images.length} is invalid`);
     images.push(item);
   }
   const isWhole = Number.isSafeInteger(train) && train! >= 0 && train! <= images.length;
-  if (!isWhole) throw new Error(`${show(train)} of ${images.length} images are to train on`);
+  if (!isWhole) throw new Error(`${show(train)} of its ${images.length} images are said to be for training`);
   return { classes, images, train: train!, isHeldOut };
 }
 
-/** One at a time: of a stranger's file not all is taken in before the first thing that is wrong. */
+/** Parses lines one at a time, so that a malformed file is refused before all of it is in memory. */
 function* linesOf(text: string): Generator<unknown> {
   for (let at = 0; at < text.length;) {
     const end = text.indexOf("\n", at);
@@ -100,28 +100,28 @@ function isItem(item: unknown, classes: number): item is Item {
   return typeof name === "string" && isLabel && (typeof stamp === "string" || Number.isFinite(stamp));
 }
 
-const KINDS = ["added", "removed", "changed", "moved to another class", "moved to the other part"] as const;
-type Kind = (typeof KINDS)[number];
+const KINDS = ["added", "removed", "changed", "moved to another class", "moved to the other split"] as const;
+type ChangeKind = (typeof KINDS)[number];
 
 interface Comparison {
-  /** For each image of then its number now, or −1. */
+  /** For each image then its index now, or −1. */
   readonly places: Int32Array;
-  /** How many images differ, by how, and the first of them, for people; undefined when none does. */
+  /** For messages: how many images differ, how, and the first of them; undefined when none does. */
   readonly changes: string | undefined;
 }
 
 /**
- * Finds the images of `then` again by their names. Their order and, where it was chosen by chance, their division are no
- * differences.
+ * Matches the images of two inventories by name. A different order is not a difference, nor is a different division into
+ * splits where it was random.
  */
 export function compareInventories(then: Inventory, now: Inventory): Comparison {
   const labels = new Map(then.classes.map((name, label) => [name, label]));
   const found = new Differences(labels);
   const places = new Int32Array(then.images.length).fill(-1);
   const isHeldOut = then.isHeldOut && now.isHeldOut;
-  const move = (i: number, place: number): Kind | undefined => {
+  const move = (i: number, place: number): ChangeKind | undefined => {
     if (classOf(then, i) !== classOf(now, place)) return "moved to another class";
-    return !isHeldOut && i < then.train !== place < now.train ? "moved to the other part" : undefined;
+    return !isHeldOut && i < then.train !== place < now.train ? "moved to the other split" : undefined;
   };
   const rest = new Map(uniqueNames(now).map((name, i) => [name, i]));
   const gone: number[] = [];
@@ -132,10 +132,10 @@ export function compareInventories(then: Inventory, now: Inventory): Comparison 
     const [[name, , before], [, , after]] = [then.images[i]!, now.images[place]!];
     const [was, is] = [classOf(then, i), classOf(now, place)];
     const moved = move(i, place);
-    if (moved === "moved to another class") found.add(moved, was, name, `which is of class "${is}" now`);
-    else if (moved) found.add(moved, was, name, `which is to ${place < now.train ? "train on" : "validate with"} now`);
+    if (moved === "moved to another class") found.add(moved, was, name, `which is now of class "${is}"`);
+    else if (moved) found.add(moved, was, name, `which is now for ${place < now.train ? "training" : "validation"}`);
     else if (before !== after) found.add("changed", was, name, differenceOf(before, after));
-    // A class that the run does not know has no number.
+    // A class unknown to the run has no index.
     if (labels.has(is)) places[i] = place;
   });
   // The same file in another folder.
@@ -147,7 +147,7 @@ export function compareInventories(then: Inventory, now: Inventory): Comparison 
     if (at < 0) found.add("removed", was, name, "which is gone");
     else {
       const [place] = others.splice(at, 1);
-      found.add(move(i, place!)!, was, name, `which is ${now.images[place!]![0]} now`);
+      found.add(move(i, place!)!, was, name, `which is now ${now.images[place!]![0]}`);
     }
   }
   for (const place of [...arrived.values()].flat()) {
@@ -156,17 +156,17 @@ export function compareInventories(then: Inventory, now: Inventory): Comparison 
   return { places, changes: found.text() };
 }
 
-/** Counts differences, and remembers the first of them by class and name. */
+/** Counts differences, and keeps the first one by class and name. */
 class Differences {
   readonly #labels: ReadonlyMap<string, number>;
-  readonly #counts = new Map<Kind, number>();
+  readonly #counts = new Map<ChangeKind, number>();
   #first: { readonly label: number; readonly name: string; readonly text: string } | undefined;
 
   constructor(labels: ReadonlyMap<string, number>) {
     this.#labels = labels;
   }
 
-  add(kind: Kind, of: string, name: string, how: string): void {
+  add(kind: ChangeKind, of: string, name: string, how: string): void {
     this.#counts.set(kind, (this.#counts.get(kind) ?? 0) + 1);
     // New classes come last.
     const label = this.#labels.get(of) ?? Infinity;
@@ -188,7 +188,7 @@ function classOf({ classes, images }: Inventory, i: number): string {
   return classes[images[i]![1]]!;
 }
 
-/** Names, those that a list has more than once with a number. */
+/** The names, made unique by a number where a list has one more than once. */
 function uniqueNames({ images }: Inventory): string[] {
   const times = new Map<string, number>();
   return images.map(([name]) => {
@@ -205,17 +205,17 @@ function fileKey({ images }: Inventory, i: number): string {
 
 function differenceOf(before: number | string, after: number | string): string {
   const areSizes = typeof before === "number" && typeof after === "number";
-  return areSizes ? `which has ${after} bytes and had ${before}` : "whose bytes are others";
+  return areSizes ? `which has ${after} bytes and had ${before}` : "whose contents differ";
 }
 
-/** Which images are in which part: their numbers, those to train on before those to validate with. */
+/** A division into splits, as indices into the training images followed by the validation images. */
 export interface Division {
   readonly classes: readonly string[];
   readonly train: readonly number[];
   readonly val: readonly number[];
 }
 
-/** The images of both parts of a set, divided anew. Closing either part closes the whole set. */
+/** Redistributes the images of a set's splits. Closing either of the new splits closes the whole set. */
 export function divide({ train, val, remarks }: Opened, { classes, ...parts }: Division): Opened {
   const numbers = [train, val].map((part) => part.classes.map((name) => classes.indexOf(name)));
   const find = (i: number): [part: Dataset, k: number] => (i < train.length ? [train, i] : [val, i - train.length]);

@@ -1,15 +1,15 @@
-/** Brightness, saturation and hue as one matrix of colours. */
+/** Brightness, saturation and hue changes as one colour matrix. */
 
-/** What red, green and blue add to the brightness that is seen (ITU-R BT.601), as in torchvision's grey. */
+/** The weights of red, green and blue in luma (ITU-R BT.601), as in torchvision's greyscale. */
 const LUMA = [0.299, 0.587, 0.114] as const;
-/** U and V are blue and red less luma, in these units. */
+/** U = 0.492 (B − Y), V = 0.877 (R − Y). */
 const [BLUE, RED] = [0.492, 0.877] as const;
 
 /**
- * The 3 × 3 matrix, row after row, that multiplies RGB by `brightness`, its distance from grey by `saturation`, and turns
- * the plane of colours of one luma by `turn`, in turns. Grey stays grey, and but for `brightness` no luma changes. In
- * place of torchvision's HSV, whose hue is no linear function of the colours, the turn is that of the U and V of analogue
- * television. Colours may leave 0 … 255; they are not clamped, as those that colour noise shifts are not.
+ * The 3 × 3 matrix, row by row, that scales RGB by `brightness` and its distance from grey by `saturation`, and rotates
+ * the hue by `turn` (in turns). Grey stays grey, and only `brightness` changes luma. The hue is rotated in the UV plane
+ * of analogue television instead of torchvision's HSV, whose hue is not linear in the colours. Colours may leave
+ * 0 … 255 and are not clamped, as with colour noise.
  */
 export function jitterMatrix(brightness: number, saturation: number, turn: number): number[] {
   const [cos, sin] = [Math.cos(2 * Math.PI * turn), Math.sin(2 * Math.PI * turn)];

@@ -1,4 +1,4 @@
-/** JPEG by libjpeg-turbo, from and to memory that the caller owns. */
+/** Decodes and encodes JPEG with libjpeg-turbo, in memory that the caller owns. */
 import { openTurbojpeg } from "../native/turbojpeg.ts";
 import type { Address, Turbojpeg } from "../native/turbojpeg_api.ts";
 import { BadImage } from "./image.ts";
@@ -15,15 +15,15 @@ const CMYK = 11;
 const CMYK_SPACES = [3, 4];
 const SUBSAMPLING_420 = 2;
 const WARNING = 0;
-/** A progressive file may have so many scans; more are made to keep decoders busy. */
+/** The most scans allowed in a progressive file; more are an attack on the decoder's time. */
 const SCAN_LIMIT = 500;
 
 export interface JpegCodec {
   /**
-   * Decodes to width × height RGB pixels at `to(bytes)`, which is asked for the memory: 3 bytes a pixel, 4 while a CMYK
-   * image is converted.
-   * @returns what the library had to remark, where it could go on
-   * @throws BadImage when it could not, or the size is another; the memory then has pixels of anything
+   * Decodes to width × height RGB pixels in the memory returned by `to(bytes)`: 3 bytes per pixel, 4 for a CMYK image,
+   * which is then converted in place.
+   * @returns the library's warning, if it could continue after it
+   * @throws BadImage when it could not, or the size differs; the memory's contents are then undefined
    */
   decode(file: Uint8Array, width: number, height: number, to: (bytes: number) => Uint8Array): string | undefined;
   /** Encodes width × height RGB pixels with 4:2:0 subsampling. @param quality 1 to 100 */
@@ -37,11 +37,11 @@ export function openJpeg(tj: Turbojpeg = openTurbojpeg()): JpegCodec {
       const first = decode(tj, file, width, height, to);
       if (first === undefined) return undefined;
       const { message, isWarning } = first;
-      // After a premature end the rest of the picture would be grey.
+      // After a premature end the rest of the image would be grey.
       if (!isWarning || /premature end/i.test(message)) throw undecodable(message);
-      // The library stopped at its first warning. Now it goes on, and still says what it said unless something fails: of
-      // several warnings only the first becomes its message. Its error code does not tell, for a failure that follows a
-      // warning has that of a warning.
+      // The library stopped at its first warning. Now it continues, and ends with the same message unless something
+      // fails: only the first of several warnings becomes its message. The error code can't tell, because a failure after
+      // a warning keeps the warning's code.
       const second = decode(tj, file, width, height, to, message);
       if (second?.message !== message) throw undecodable(second?.message ?? message);
       return message;
@@ -62,13 +62,13 @@ export function openJpeg(tj: Turbojpeg = openTurbojpeg()): JpegCodec {
 
 interface Complaint {
   readonly message: string;
-  /** Else it is of a failure. A failure that follows a warning is also called one. */
+  /** Otherwise a failure. A failure that follows a warning also counts as a warning. */
   readonly isWarning: boolean;
 }
 
 /**
- * Decodes once, up to the first warning; beyond it when it is the one that is expected. Each time with a new decoder (2
- * µs): one that has decoded another file keeps that one's tables, and lends them to a file whose own are damaged.
+ * Decodes once, stopping at the first warning unless it is the `expected` one. Each time with a new decoder (2 µs): a
+ * used one keeps the previous file's tables and would apply them to a file whose own are damaged.
  */
 function decode(
   tj: Turbojpeg,
@@ -90,7 +90,7 @@ function decode(
       if (ofHeader && ofHeader.message !== expected) return ofHeader;
       const found = [tj.tj3Get(decoder, PARAM.width), tj.tj3Get(decoder, PARAM.height)];
       if (found[0] !== width || found[1] !== height) {
-        throw new BadImage(`it has two sizes, ${width} × ${height} and ${found.join(" × ")}`);
+        throw new BadImage(`it states two sizes, ${width} × ${height} and ${found.join(" × ")}`);
       }
       const cmyk = CMYK_SPACES.includes(tj.tj3Get(decoder, PARAM.colourSpace));
       const pixels = to(width * height * (cmyk ? 4 : 3));
@@ -118,7 +118,7 @@ function undecodable(message: string): BadImage {
   return new BadImage(`it can't be decoded: ${message}`);
 }
 
-/** In place. All CMYK counts as inverted, 255 being no ink, as Adobe's programs write it and Pillow reads it. */
+/** Converts in place. CMYK is taken as inverted (255 is no ink), as Adobe's programs write it and Pillow reads it. */
 function cmykToRgb(pixels: Uint8Array): void {
   for (let from = 0, to = 0; from < pixels.length; from += 4, to += 3) {
     const k = pixels[from + 3]!;

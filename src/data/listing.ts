@@ -1,4 +1,4 @@
-/** A set of files in a folder or in an archive, and sets of images made of them. */
+/** The files in a folder or an archive, and data sets made of them. */
 import { DataError } from "../errors.ts";
 import type { Bytes, FileRange } from "../io/bytes.ts";
 import type { Dataset } from "./dataset.ts";
@@ -7,44 +7,44 @@ import { formatByName, isOtherFormat } from "./names.ts";
 import type { RemarkKind, Remarks } from "./remarks.ts";
 import type { Unpacking } from "./unpacking.ts";
 
-/** Files by number. Paths are relative, divided by "/", without ".", ".." and empty parts. */
+/** Numbered files. Paths are relative and use "/", without ".", ".." or empty components. */
 export interface Listing {
-  /** For people: the path of the folder or archive. */
+  /** For messages: the path of the folder or archive. */
   readonly name: string;
-  /** What was left alone; whoever passes over some of the files adds to it. */
+  /** What was ignored; whoever ignores a file adds to it. */
   readonly remarks: Remarks;
-  /** What may still be unpacked of the archives among the files. */
+  /** The memory budget for decompressing archives among the files. */
   readonly unpacking: Unpacking;
   readonly paths: readonly string[];
-  /** In how many archives the files lie, one in the other: 0 in a folder. */
+  /** How many archives the files are nested in: 0 in a folder. */
   readonly depth: number;
   /** All of file i. */
   read(i: number): Promise<Uint8Array>;
-  /** Its first `length` bytes, fewer when it is shorter. */
+  /** The first `length` bytes of file i, or all if it is shorter. */
   head(i: number, length: number): Promise<Uint8Array>;
-  /** File i, to be read by place: an archive among the files. It is closed with the listing. */
+  /** Opens file i, such as an archive, for random access. Closed with the listing. */
   open(i: number): Promise<Bytes>;
-  /** Where file i lies on disk; absent where the files are in memory. */
+  /** Where file i is on disk; absent where the files are in memory. */
   place?(i: number): FileRange;
-  /** A file beside the folder or archive, or undefined; for the caller to close. */
+  /** Opens a file beside the folder or archive; undefined if there is none. The caller closes it. */
   beside?(path: string): Promise<Bytes | undefined>;
   close(): Promise<void>;
 }
 
-/** What a path holds: with parts to train on and to validate with both, otherwise all images in one. */
+/** What a path holds: a training and a validation split, or all images undivided. */
 export type Contents = { readonly train: Dataset; readonly val: Dataset } | { readonly all: Dataset };
 
-/** The path of file i, for people. */
+/** The path of file i, for messages. */
 export const nameIn = ({ name, paths }: Listing, i: number): string => `${name}/${paths[i]}`;
 
-/** Remarks that these files were left alone. */
+/** Records that these files are ignored. */
 export function leave(listing: Listing, kind: RemarkKind, files: Iterable<number>): void {
   for (const i of files) listing.remarks.add(kind, nameIn(listing, i));
 }
 
 /**
- * Those of the files that are images: by their ending, else by their first bytes, since a look into each of a million
- * files would take minutes. What an image really holds shows when it is decoded. Others are left alone.
+ * Finds the images among the files: by extension, otherwise by their first bytes, since opening each of a million files
+ * would take minutes. Whether they really are images shows in decoding. The other files are ignored.
  * @throws DataError when an archive can't be read
  */
 export async function imagesAmong(listing: Listing, files: Iterable<number>): Promise<number[]> {
@@ -66,25 +66,25 @@ async function beginning(listing: Listing, i: number): Promise<Uint8Array | unde
   try {
     return await listing.head(i, SIGNATURE_BYTES);
   } catch (error) {
-    // It is not the archive that is damaged.
+    // A single file, not a damaged archive.
     if (listing.depth === 0 && error instanceof DataError) return undefined;
     throw error;
   }
 }
 
-/** What a file is that is no image. */
+/** The kind of a file that is not a readable image. */
 export const kindOfOther = (path: string): RemarkKind => (isOtherFormat(path) ? "other format" : "other file");
 
-interface Images {
+interface ListedImages {
   readonly name: string;
   readonly classes: readonly string[];
-  /** For each image its class, and which file it is. */
+  /** For each image its class index, and the index of its file. */
   readonly labels: Uint32Array;
   readonly indices: Uint32Array;
 }
 
-/** The set of some images among the files. It closes the listing when it is closed. */
-export function imagesOf(listing: Listing, { name, classes, labels, indices }: Images): Dataset {
+/** A data set of images among the files. Closing it closes the listing. */
+export function imagesOf(listing: Listing, { name, classes, labels, indices }: ListedImages): Dataset {
   return {
     name,
     root: listing.name,
@@ -99,8 +99,8 @@ export function imagesOf(listing: Listing, { name, classes, labels, indices }: I
 }
 
 /**
- * The files of several archives of a listing in one, as if each were a folder. It closes the listing that they are in.
- * @param inner the archives' files, each with the folder's name
+ * Joins the files of several archives in a listing, as if each archive were a folder. Closing it closes `outer`.
+ * @param inner for each archive its folder's name and its files
  */
 export function joined(outer: Listing, inner: readonly (readonly [folder: string, files: Listing])[]): Listing {
   const paths: string[] = [];
@@ -143,7 +143,7 @@ export function joined(outer: Listing, inner: readonly (readonly [folder: string
   };
 }
 
-/** Which of several runs of numbers holds number i. @param firsts the first number of each, ascending */
+/** Which of several consecutive ranges contains i (binary search). @param firsts the start of each, ascending */
 export function holderOf(firsts: readonly number[], i: number): number {
   let [low, high] = [0, firsts.length];
   while (high - low > 1) {

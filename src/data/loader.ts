@@ -1,7 +1,7 @@
 /**
- * Batches of decoded images, in an order that only seed and epoch decide, made while the device works on those before.
- * Worker threads read and decode straight into the memory of a batch; the main thread hands out rows, and copies records
- * that are kept. A few batches are made ahead, in memory that is used in turn.
+ * Loads batches of decoded images, in an order determined by seed and epoch, while the device works on earlier ones.
+ * Worker threads read and decode straight into a batch's memory; the main thread assigns rows and copies cached records.
+ * A few batches are prefetched into reused memory.
  */
 import { availableParallelism } from "node:os";
 import { DataError, ShapeError } from "../errors.ts";
@@ -9,7 +9,8 @@ import { checkOptions, requireWhole, show, type OptionKinds } from "../options.t
 import { plural } from "../words.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
-import { alone, decodeRows, type Row } from "./decoding.ts";
+import type { ImageForRow } from "./decode_worker.ts";
+import { alone, decodeRows } from "./decoding.ts";
 import { isTolerated, TOLERATED_BAD_SHARE } from "./image.ts";
 import { epochOrder, type Shuffle } from "./sampling.ts";
 import type { Share } from "./share.ts";
@@ -17,28 +18,25 @@ import type { Share } from "./share.ts";
 export { RecordCache } from "./cache.ts";
 
 export interface LoaderOptions {
-  /** Images a batch. */
+  /** Images per batch. */
   readonly batch: number;
   /** Side of the records in pixels. */
   readonly recordSize: number;
-  /** Training: the images of an epoch in random order. Without it they come in their own order. */
+  /** For training: the epoch's random order. Without it, images come in the set's order. */
   readonly shuffle?: Shuffle;
-  /** Only these images, instead of all. */
+  /** Only these images. */
   readonly samples?: Uint32Array;
-  /**
-   * Of each batch of a shuffled epoch only these rows, where several share it; behind the last row of the batch comes the
-   * first one again.
-   */
+  /** Only these rows of each batch of a shuffled epoch, for one of several ranks. Rows past the last wrap around. */
   readonly share?: Share;
-  /** The batch to start with, where an epoch was broken off. */
+  /** The batch to start with, when resuming an epoch. */
   readonly from?: number;
-  /** How many batches are made ahead. */
+  /** Number of batches to load ahead. */
   readonly prefetch?: number;
-  /** How many images are read at once, where the data set reads them itself. */
+  /** Maximum concurrent reads, where the data set reads images itself. */
   readonly inFlight?: number;
-  /** Records kept from epoch to epoch. Without it every image is decoded. */
+  /** Keeps records from epoch to epoch. Without it, every image is decoded again. */
   readonly cache?: RecordCache;
-  /** Told of each image that can't be used, once. */
+  /** Called once for each image that can't be used. */
   readonly onBad?: (name: string, reason: string) => void;
 }
 
@@ -47,40 +45,40 @@ const OPTIONS: OptionKinds<LoaderOptions> = {
   ...{ prefetch: "number?", inFlight: "number?", cache: "object?", onBad: "function?" },
 };
 
-/** Its arrays are used again: they hold until the next batch is asked for. */
+/** The arrays are reused: they are valid until the next batch is requested. */
 export interface Batch {
   /** N × S × S × 3 bytes, interleaved RGB. */
   readonly pixels: Uint8Array;
-  /** N class numbers. */
+  /** N class indices. */
   readonly labels: Uint32Array;
-  /** N numbers of images in the data set. */
+  /** N image indices in the data set. */
   readonly indices: Uint32Array;
-  /** How many of the N count. The rest of the last batch repeats some of them. */
+  /** How many of the N count. The others, in the last batch, are repeats. */
   readonly valid: number;
-  /** The numbers of all images of the batch, and how many of them count, where it is shared. */
+  /** With `share`: the indices of the whole batch, and how many of them count. */
   readonly whole?: { readonly indices: Uint32Array; readonly valid: number };
-  /** The number of this batch in the epoch, and the position of its first image. */
+  /** The batch's number in the epoch, and its first image's position in the epoch. */
   readonly number: number;
   readonly position: number;
-  /** How long it had to be waited for. */
+  /** Time spent waiting for this batch. */
   readonly waitedMs: number;
 }
 
 interface Loader extends AsyncIterable<Batch> {
-  /** Batches in a whole epoch. */
+  /** Batches per epoch. */
   readonly batches: number;
-  /** "name: what is wrong" of each image that could not be used so far. */
+  /** "name: reason" for each image that could not be used so far. */
   readonly bad: readonly string[];
 }
 
 /**
- * One epoch of a data set.
+ * Loads one epoch of a data set.
  *
- * An image that can't be used is counted and named. In a shuffled epoch the next good one of the order takes its
- * place, so that batches stay full and the same; in an ordered one (evaluation) it is left out, since no image may
- * count twice: `valid` is then smaller.
- * @throws ShapeError for numbers that make no sense, samples that the set does not have, or a cache of other records;
- * UsageError for an option that is unknown or missing
+ * An image that can't be used is counted and reported. In a shuffled epoch the next good image in the order takes its
+ * place, so that batches stay full and reproducible. In an ordered one (evaluation) it is left out, since no image may
+ * count twice, and `valid` is smaller.
+ * @throws ShapeError for invalid numbers, samples beyond the set, or a cache of other records; UsageError for an unknown
+ * or missing option
  * @throws DataError while iterating, when too many images can't be used
  */
 export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
@@ -94,19 +92,19 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   const cache = options.cache ?? new RecordCache(dataset, recordSize, 0);
   if (cache.recordBytes !== recordBytes) {
     throw new ShapeError(
-      `loader: the cache has records of ${cache.recordBytes} bytes, ${recordSize} × ${recordSize} images need ${recordBytes}`,
+      `loader: the cache has records of ${cache.recordBytes} bytes, but ${recordSize} × ${recordSize} images need ${recordBytes}`,
     );
   }
   const order = shuffle ? epochOrder(dataset, samples, shuffle) : samples;
   const batches = Math.ceil(order.length / batch);
-  if (share && !shuffle) throw new ShapeError("loader: only the batches of a shuffled epoch can be shared");
+  if (share && !shuffle) throw new ShapeError("loader: share needs shuffle: only shuffled batches can be shared");
   const reading = new Slots(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
-  // Pixels that can be copied from a file as they are need no other memory: the system keeps what was read lately.
+  // Raw pixels are copied straight from a file: the system's page cache already caches them.
   const isRaw = dataset.length > 0 && dataset.place?.(0).rawSide === recordSize;
   let stopped = false;
 
-  /** The image of one row, ready for a worker; undefined when its record is there already, or can't be had. */
-  async function find({ slot, n, i }: Wanted): Promise<Row | undefined> {
+  /** The image for one row, to be decoded by a worker; undefined if the record is already there or can't be read. */
+  async function find({ slot, n, i }: Wanted): Promise<ImageForRow | undefined> {
     const target = slot.pixels.subarray(n * recordBytes, (n + 1) * recordBytes);
     if (cache.copy(i, target)) {
       slot.good[n] = 1;
@@ -132,7 +130,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   }
 
   function reject(i: number, reason: string): void {
-    // Two batches may have met it at the same time.
+    // Two batches may find the same bad image at the same time.
     if (cache.bad.has(i)) return;
     cache.bad.set(i, reason);
     onBad?.(dataset.nameOf(i), reason);
@@ -140,32 +138,32 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     throw tooManyBad(dataset, cache);
   }
 
-  /** Loads images into rows of a batch, several at once; `good` tells which came. */
+  /** Loads images into rows of a batch concurrently, and marks those that succeeded in `good`. */
   async function load(slot: Slot, wanted: readonly Wanted[]): Promise<void> {
-    const rows = await Promise.all(wanted.map(find));
-    const images = new Map(wanted.map(({ n, i }) => [n, i]));
-    const decode = async (part: readonly Row[]) => {
-      const reasons = await decodeRows(slot.memory, recordSize, part, () => !stopped);
+    const found = await Promise.all(wanted.map(find));
+    const indices = new Map(wanted.map(({ n, i }) => [n, i]));
+    const decode = async (images: readonly ImageForRow[]) => {
+      const reasons = await decodeRows(slot.memory, recordSize, images, () => !stopped);
       reasons?.forEach((reason, k) => {
-        const { row } = part[k]!;
-        const i = images.get(row)!;
+        const { row } = images[k]!;
+        const i = indices.get(row)!;
         if (reason !== undefined) return reject(i, reason);
         slot.good[row] = 1;
         if (!isRaw) cache.keep(i, slot.pixels.subarray(row * recordBytes, (row + 1) * recordBytes));
       });
     };
-    await Promise.all(parts(rows.filter((row) => row !== undefined)).map(decode));
+    await Promise.all(chunks(found.filter((image) => image !== undefined)).map(decode));
   }
 
   /** How many images of a batch count. */
   const validOf = (number: number) => Math.min(batch, order.length - number * batch);
-  /** The position in the epoch of row n of a batch; what does not count repeats what does. */
+  /** The position in the epoch of row n of a batch; rows that don't count repeat those that do. */
   const positionOf = (number: number, n: number) => number * batch + ((n % batch) % validOf(number));
 
   async function fill(slot: Slot, number: number): Promise<Slot> {
     const rows = share?.count ?? validOf(number);
     slot.good.fill(0);
-    // The first image after each row's position that is not known to be bad.
+    // For each row, how many images after its position are known to be bad.
     const tried = new Uint32Array(rows);
     for (;;) {
       const wanted: Wanted[] = [];
@@ -192,8 +190,8 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   }
 
   /**
-   * All images of a batch of which this is a share. Those in place of bad ones are known of the own rows, and of others
-   * as far as this one has met them.
+   * The indices of the whole batch of which this is a share. Replacements of bad images are exact for the rank's own
+   * rows; for others, only for bad images that it has met.
    */
   function wholeOf({ indices }: Slot, number: number, { first, count }: Share): Batch["whole"] {
     const all = Uint32Array.from({ length: batch }, (_, n) => {
@@ -220,7 +218,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       const startFilling = () => {
         while (idle.length > 0 && next < batches) {
           const filling = fill(idle.pop()!, next++);
-          // It fails when its turn comes, below; until then nobody listens.
+          // A failure is rethrown when its turn comes, below; until then avoid an unhandled rejection.
           filling.catch(() => {});
           ahead.push(filling);
         }
@@ -246,25 +244,25 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   };
 }
 
-/** Image i of the data set, for row n of a batch. */
+/** Image i of the data set, wanted in row n of a batch. */
 interface Wanted {
   readonly slot: Slot;
   readonly n: number;
   readonly i: number;
 }
 
-/** So many images go to a worker at once: few, so that all workers are at the batch that is waited for. */
-const ROWS_A_JOB = 8;
+/** Few, so that all workers share the batch that is needed next. */
+const IMAGES_PER_JOB = 8;
 
-function parts(rows: readonly Row[]): (readonly Row[])[] {
-  return Array.from({ length: Math.ceil(rows.length / ROWS_A_JOB) }, (_, k) =>
-    rows.slice(k * ROWS_A_JOB, (k + 1) * ROWS_A_JOB),
+function chunks(images: readonly ImageForRow[]): (readonly ImageForRow[])[] {
+  return Array.from({ length: Math.ceil(images.length / IMAGES_PER_JOB) }, (_, k) =>
+    images.slice(k * IMAGES_PER_JOB, (k + 1) * IMAGES_PER_JOB),
   );
 }
 
 /** The memory of a batch. */
 interface Slot {
-  /** What `pixels` shows, shared with the workers. */
+  /** The memory behind `pixels`, shared with the workers. */
   readonly memory: SharedArrayBuffer;
   readonly pixels: Uint8Array;
   readonly labels: Uint32Array;
@@ -286,7 +284,7 @@ function newSlot(batch: number, recordBytes: number): Slot {
   };
 }
 
-/** Moves the rows that hold an image to the front, fills up with copies of them, and says how many there are. */
+/** Moves the rows that hold an image to the front and fills the rest with copies. @returns how many hold an image */
 function closeUp({ pixels, labels, indices, good }: Slot, recordBytes: number): number {
   const copyRow = (from: number, to: number) => {
     if (from === to) return;
@@ -300,7 +298,7 @@ function closeUp({ pixels, labels, indices, good }: Slot, recordBytes: number): 
   return valid;
 }
 
-/** Errors of the image's file, not of this program. */
+/** Whether an error is the image file's fault, not a bug. */
 function isBad(error: unknown): error is Error {
   return error instanceof DataError || (error instanceof Error && "syscall" in error);
 }
@@ -310,11 +308,11 @@ function tooManyBad(dataset: Dataset, { bad }: RecordCache): DataError {
   const example = first ? `, first ${dataset.nameOf(first[0])}: ${first[1]}` : "";
   return new DataError(
     `${bad.size} of the ${plural(dataset.length, "image")} of ${dataset.name} can't be used${example}: ` +
-      `repair or remove them (at most ${100 * TOLERATED_BAD_SHARE}% are passed over)`,
+      `repair or remove them (at most ${100 * TOLERATED_BAD_SHARE}% are skipped)`,
   );
 }
 
-/** So many at once; the others wait in line. */
+/** A semaphore. */
 class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -335,7 +333,7 @@ class Slots {
   }
 }
 
-/** @throws ShapeError unless they are numbers of images of the set */
+/** @throws ShapeError unless they are indices of the set's images */
 function checkSamples(samples: Uint32Array, { name, length }: Dataset): void {
   if (!(samples instanceof Uint32Array)) {
     throw new ShapeError(`createLoader: samples are ${show(samples)}, must be a Uint32Array`);
@@ -343,6 +341,6 @@ function checkSamples(samples: Uint32Array, { name, length }: Dataset): void {
   const beyond = samples.find((i) => i >= length);
   if (beyond === undefined) return;
   throw new ShapeError(
-    `createLoader: sample ${beyond}, and ${name} has ${length} images: they go from 0 to ${length - 1}`,
+    `createLoader: sample ${beyond} is out of range: ${name} has ${length} images, 0 to ${length - 1}`,
   );
 }

@@ -1,4 +1,4 @@
-/** From a path to a data set to train on and one to validate with. */
+/** Opens a path as a training and a validation set. */
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -23,20 +23,20 @@ import { packed } from "./sources/packed.ts";
 import type { ImageSource, Progress } from "./sources/source.ts";
 import { webdataset } from "./sources/webdataset.ts";
 
-/** In the order in which they are asked. Class folders are what nothing else is. */
+/** In the order in which they are tried; class folders last, because they accept anything. */
 const SOURCES: readonly ImageSource[] = [packed, cifar, list, kaggle, ilsvrc, webdataset, classFolders];
 
 export interface OpenOptions {
-  /** A second folder or archive to validate with. */
+  /** A second folder or archive, for validation. */
   readonly val?: string;
   /**
-   * The share of each class held out for validation where the data have no part of their own for it. With 0 nothing
-   * is held out, and both parts are all images: for evaluation.
+   * The fraction of each class held out for validation if the data have no validation split. With 0 nothing is held out
+   * and both sets are all images, for evaluation.
    */
   readonly holdOut?: number;
-  /** Chooses what is held out. */
+  /** Determines which images are held out. */
   readonly seed?: number;
-  /** Told what takes its time: downloads, and indexes of large archives. */
+  /** Called with a line about slow work: downloads, and indexing large archives. */
   readonly onProgress?: Progress;
 }
 
@@ -47,67 +47,67 @@ const OPTIONS: OptionKinds<OpenOptions> = {
 export interface Opened {
   readonly train: Dataset;
   readonly val: Dataset;
-  /** What was left alone, and what looks odd; to be said, so that nothing is missed in silence. */
+  /** What was ignored or looks odd; to be reported, so that nothing is missed silently. */
   readonly remarks: readonly Remark[];
-  /** Whether `val` was held out of the images, which have no part of their own for it. */
+  /** Whether `val` was held out, because the data have no validation split. */
   readonly isHeldOut?: boolean;
 }
 
 /**
- * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set with a name: of class folders, ImageNet as it is
- * distributed, WebDataset's shards, or CIFAR's binary files (`SOURCES`).
- * @throws DataError when there is no such thing, nothing in it, a single class, or the two parts differ in classes; the
- * message also says what was left alone.
+ * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set by name. It may hold class folders, ImageNet as
+ * distributed, WebDataset shards, or CIFAR's binary files (`SOURCES`).
+ * @throws DataError when it does not exist, is empty, has a single class, or the splits have different classes; the
+ * message also says what was ignored
  */
 export async function openDataset(path: string, options: OpenOptions = {}): Promise<Opened> {
   checkOptions("openDataset", { path, ...options }, { path: "string", ...OPTIONS });
   const { val, holdOut = 0.1, seed = 0, onProgress = () => {} } = options;
   if (!(holdOut >= 0 && holdOut < 1)) {
-    throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be from 0 to below 1`);
+    throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be at least 0 and below 1`);
   }
   requireWhole("openDataset", { seed }, 0);
   const opened: Contents[] = [];
-  // One for each path: a source may ask what was said of its own files.
+  // Separate for each path: a source may ask for remarks about its own files.
   const [own, others] = [new Remarks(), new Remarks()];
   const remarks = () => [...own.list(), ...others.list()];
   try {
     const contents = await openPath(path, onProgress, own);
     opened.push(contents);
-    let parts: Omit<Opened, "remarks">;
+    let sets: Omit<Opened, "remarks">;
     if (val !== undefined) {
       const other = await openPath(val, onProgress, others);
       opened.push(other);
       if (!("all" in contents)) remarkUnused(contents.val, own);
       if (!("all" in other)) remarkUnused(other.train, others);
-      parts = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
-    } else if (!("all" in contents)) parts = contents;
-    else if (holdOut > 0) parts = { ...split(contents.all, holdOut, seed), isHeldOut: true };
-    else parts = { train: contents.all, val: contents.all };
+      sets = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
+    } else if (!("all" in contents)) sets = contents;
+    else if (holdOut > 0) sets = { ...split(contents.all, holdOut, seed), isHeldOut: true };
+    else sets = { train: contents.all, val: contents.all };
     if (val !== undefined || !("all" in contents)) {
-      requireSameClasses(parts);
-      parts = { ...parts, val: reordered(parts.val, parts.train.classes) };
+      requireSameClasses(sets);
+      sets = { ...sets, val: reordered(sets.val, sets.train.classes) };
     }
-    if (holdOut > 0 && parts.train.classes.length < 2) {
+    if (holdOut > 0 && sets.train.classes.length < 2) {
       throw new DataError(
-        `${parts.train.name} has a single class (${parts.train.classes[0]}): there is nothing to tell apart: ${LAYOUT}`,
+        `${sets.train.name} has a single class (${sets.train.classes[0]}), so there is nothing to classify: ${LAYOUT}`,
       );
     }
-    if (parts.val.length === 0) {
+    if (sets.val.length === 0) {
       throw new DataError(
-        `${parts.train.name} has a single image of every class, so that none can be held out for validation: ` +
-          `add images, or name others with --val`,
+        `${sets.train.name} has only one image per class, so none can be held out for validation: ` +
+          `add images, or pass a validation set with --val`,
       );
     }
-    return { ...parts, remarks: remarks() };
+    return { ...sets, remarks: remarks() };
   } catch (error) {
     for (const contents of opened) await ("all" in contents ? contents.all : contents.train).close();
     throw error instanceof DataError ? withRemarks(error, remarks()) : error;
   }
 }
 
-/** Says that a part is left alone because --val names another set. */
-function remarkUnused(part: Dataset, remarks: Remarks): void {
-  for (let i = 0; i < part.length; i++) remarks.add("unused part", part.nameOf(i));
+/** Remarks that a split is ignored because --val names another set. */
+function remarkUnused(split: Dataset, remarks: Remarks): void {
+  for (let i = 0; i < split.length; i++) remarks.add("unused part", split.nameOf(i));
 }
 
 /** @throws DataError for a URL */
@@ -115,14 +115,17 @@ function refuseUrl(path: string): void {
   if (isUrl(path)) throw new DataError(`${path}: ${NOT_FETCHED}`);
 }
 
-/** How a set is remembered: by its absolute path, or by its name when it goes by one and there is no such path. @throws DataError for a URL */
+/**
+ * How a run records its data set: by absolute path, or by name for a named set if no such path exists.
+ * @throws DataError for a URL
+ */
 export function locate(data: string): string {
   refuseUrl(data);
   const isName = SOURCES.some((source) => source.names?.includes(data)) && !existsSync(data);
   return isName ? data : resolve(data);
 }
 
-/** The bytes of one image file. @throws DataError when it can't be read. */
+/** One image file. @throws DataError when it can't be read */
 export async function readImage(path: string): Promise<Encoded> {
   try {
     return { kind: "encoded", bytes: readFileUpTo(path, MAX_FILE_BYTES) };
@@ -143,7 +146,7 @@ async function openPath(path: string, progress: Progress, remarks: Remarks): Pro
     }
     const names = SOURCES.flatMap((source) => source.names ?? []);
     const near = suggest(basename(path), names);
-    throw new DataError(`there is no ${path}: ${LAYOUT}, or the name of a set (${names.join(", ")})${near}`);
+    throw new DataError(`${path} does not exist: ${LAYOUT}, or the name of a set (${names.join(", ")})${near}`);
   }
   if (!found.isDirectory()) {
     for (const source of SOURCES) {
@@ -157,14 +160,14 @@ async function openPath(path: string, progress: Progress, remarks: Remarks): Pro
       const contents = await source.openListing?.(listing, progress);
       if (contents) return contents;
     }
-    throw new DataError(`${path} is no set of images: ${LAYOUT}`);
+    throw new DataError(`${path} is not a data set: ${LAYOUT}`);
   } catch (error) {
     await listing.close();
     throw error;
   }
 }
 
-/** An archive, and what lies in the same folder. */
+/** An archive, with access to files in the same folder. */
 async function openAlone(path: string, remarks: Remarks): Promise<Listing> {
   const listing = await openArchive(await openFile(path), { remarks });
   return { ...listing, beside: (name) => openIfThere(join(dirname(path), name)) };

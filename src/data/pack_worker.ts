@@ -1,4 +1,4 @@
-/** A worker thread that writes whole shards: reads, decodes, encodes, and sums up what the statistics are made of. */
+/** A worker thread that writes whole shards: reads, decodes and encodes images, and sums them for the statistics. */
 import { setImmediate } from "node:timers/promises";
 import type { FileRange } from "../io/bytes.ts";
 import { replaceFile } from "../io/files.ts";
@@ -13,14 +13,14 @@ import { RecordSums } from "./statistics.ts";
 import { answer } from "./threads.ts";
 
 export interface PackJob {
-  /** The shard's path; beside it goes what is known of it, until the pack is done. */
+  /** The shard's path. Its notes (partial.ts) are written beside it until the pack is complete. */
   readonly path: string;
   readonly side: number;
   readonly shorter: number;
   readonly encoding: Encoding;
-  /** Of JPEG, 1 to 100. */
+  /** JPEG quality, 1 to 100. */
   readonly quality: number;
-  /** What all threads decode in: see `DecodingMemory`. */
+  /** The memory budget of all threads: see `DecodingMemory`. */
   readonly memory: SharedArrayBuffer;
   readonly images: readonly {
     readonly image: FileRange | Encoded | Pixels;
@@ -42,7 +42,7 @@ answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, m
   const write = async (append: (bytes: Uint8Array) => void): Promise<void> => {
     const shard = new ShardWriter(append, side, encoding);
     for (const { image, label, name } of images) {
-      // Between tasks only is the memory given back that @napi-rs/image took for an image: megabytes, a thousand times.
+      // @napi-rs/image frees an image's memory, megabytes each, only between tasks of the event loop.
       await setImmediate();
       try {
         const read = "kind" in image ? image : reader.read(image);
@@ -59,7 +59,7 @@ answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, m
     shard.end();
   };
   summed.take();
-  // The sums come first: where there is a shard, there are its sums.
+  // The notes are written before the shard is renamed: an existing shard always has its notes.
   await replaceFile(path, async (append) => {
     await write(append);
     await writePartial(path, { ...summed.take(), problems });
@@ -67,10 +67,10 @@ answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, m
   return null;
 });
 
-/** A file that is named like another kind of image. */
+/** A remark on an image whose extension is that of another format. */
 function misnamed(image: Encoded | Pixels, name: string): string | undefined {
   const expected = formatByName(name);
   if (image.kind === "pixels" || expected === undefined) return undefined;
   const format = formatOf(image.bytes);
-  return format === undefined || format === expected ? undefined : `it is named as ${expected}, and is ${format}`;
+  return format === undefined || format === expected ? undefined : `it is named as ${expected}, but is ${format}`;
 }

@@ -1,35 +1,35 @@
-/** What is known of a shard beside its images, kept in a file of its own until all of a pack is there. */
+/** Notes on a shard (sums for the statistics, problems), kept in a file beside it until the whole pack is written. */
 import { DataError } from "../errors.ts";
 import { readPlainFile, reason, replaceFile } from "../io/files.ts";
 import type { Sums } from "./statistics.ts";
 
-/** Something that a person should look at. */
+/** An image that someone should look at. */
 export interface Problem {
   readonly name: string;
   readonly problem: string;
-  /** Whether the image is in the pack all the same. */
+  /** Whether the image is in the pack anyway. */
   readonly used: boolean;
 }
 
-interface Partial extends Sums {
+interface ShardNotes extends Sums {
   readonly problems: readonly Problem[];
 }
 
-/** What is said of the images of a shard, of which there are some thousands at most. */
+/** Enough for the problems of a shard, which has a few thousand images at most. */
 const MAX_PROBLEM_BYTES = 64 * 2 ** 20;
 
 export const partialPath = (shard: string): string => `${shard}.partial`;
 
-/** The sums of places, then a line of JSON with the rest. @throws AlexNetError when it can't be written */
-export async function writePartial(shard: string, { places, products, ...rest }: Partial): Promise<void> {
+/** Writes the sums of all positions, then JSON with the rest. @throws AlexNetError when it can't be written */
+export async function writePartial(shard: string, { places, products, ...rest }: ShardNotes): Promise<void> {
   await replaceFile(partialPath(shard), (append) => {
     append(new Uint8Array(places.buffer, places.byteOffset, places.byteLength));
     append(Buffer.from(JSON.stringify({ ...rest, products: products.map(String) })));
   });
 }
 
-/** @throws DataError when it is not there or damaged */
-export function readPartial(shard: string, side: number): Partial {
+/** @throws DataError when they are missing or damaged */
+export function readPartial(shard: string, side: number): ShardNotes {
   const path = partialPath(shard);
   try {
     const end = 4 * side * side * 3;
@@ -39,7 +39,7 @@ export function readPartial(shard: string, side: number): Partial {
       problems: Problem[];
       products: string[];
     };
-    // A copy is aligned.
+    // Copy for alignment.
     const places = new Uint32Array(new Uint8Array(bytes.subarray(0, end)).buffer);
     return { images, problems, places, products: products.map(BigInt) };
   } catch (error) {

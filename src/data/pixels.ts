@@ -1,7 +1,7 @@
 /**
- * From an image file to its pixels, as they are stored: not yet turned upright, interleaved RGB, one byte a channel.
- * JPEG by libjpeg-turbo, PNG and WebP by @napi-rs/image. They are Pillow's, to the last bit, where Pillow follows the
- * standards (test/golden/formats.py lists where it does not).
+ * Decodes an image file to pixels as stored, not yet turned upright: interleaved RGB, one byte per channel. JPEG by
+ * libjpeg-turbo, PNG and WebP by @napi-rs/image. They are bit-identical to Pillow's where Pillow follows the standards
+ * (test/golden/formats.py lists where it does not).
  */
 import { loadImage } from "../native/add_ons.ts";
 import type { ImageHeader } from "./header.ts";
@@ -10,14 +10,15 @@ import type { JpegCodec } from "./jpeg.ts";
 import { plainPng } from "./png.ts";
 import { stillWebp } from "./webp.ts";
 
-/** Of larger images the memory is asked for again at once: the next collection may be many images away. */
+/** Larger images are garbage-collected at once: the next collection may be many images away. */
 const COLLECT_BYTES = 64 * 2 ** 20;
 
 /**
- * Decodes to `to(bytes)`, which is asked for the memory: 3 bytes a pixel, of some files 4 while they are converted.
- * Greyscale becomes three equal channels, transparency lies on white, of 16 bits the upper 8 count.
- * @returns what is odd about an image that can be used all the same
- * @throws BadImage saying what is wrong with it; the memory then has pixels of anything
+ * Decodes into the memory returned by `to(bytes)`: 3 bytes per pixel, for some files 4, which are then converted in
+ * place. Greyscale becomes three equal channels, transparency is composited on white, and 16-bit samples are reduced to
+ * their upper 8 bits.
+ * @returns a remark about an odd but usable image
+ * @throws BadImage that says what is wrong; the memory's contents are then undefined
  */
 export function decodePixels(
   jpeg: JpegCodec,
@@ -47,19 +48,19 @@ function decodeOther(
   const samples = image.rawPixelsSync();
   const found = image.metadataSync();
   if (found.width !== width || found.height !== height) {
-    throw new BadImage(`it has two sizes, ${width} × ${height} and ${found.width} × ${found.height}`);
+    throw new BadImage(`it states two sizes, ${width} × ${height} and ${found.width} × ${found.height}`);
   }
   const sampleBytes = depth === 16 ? 2 : 1;
   const channels = samples.length / (width * height * sampleBytes);
   if (![1, 2, 3, 4].includes(channels)) {
-    throw new BadImage(`it can't be decoded: its pixels take ${samples.length} bytes`);
+    throw new BadImage(`it can't be decoded: ${width} × ${height} pixels take ${samples.length} bytes`);
   }
   const rgb = to(3 * width * height);
   if (channels === 3 && sampleBytes === 1) rgb.set(samples);
   else toRgb(samples, channels, sampleBytes, rgb);
 }
 
-/** From grey or RGB with or without alpha. Samples of two bytes are little-endian, and the second one counts. */
+/** Converts grey or RGB, with or without alpha. 16-bit samples are little-endian; the second byte is used. */
 function toRgb(samples: Uint8Array, channels: number, sampleBytes: number, rgb: Uint8Array): void {
   const hasAlpha = channels % 2 === 0;
   const [green, blue] = channels > 2 ? [sampleBytes, 2 * sampleBytes] : [0, 0];

@@ -1,26 +1,26 @@
-/** Reads image files where a `FileRange` says that they lie, without waiting for other threads. */
+/** Reads image files from a `FileRange`, synchronously, for worker threads. */
 import { closeSync, fstatSync, readSync } from "node:fs";
 import type { FileRange } from "../io/bytes.ts";
 import { openToRead, reason } from "../io/files.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage } from "./image.ts";
 
-/** Archives that are held open; a set may have a thousand. */
+/** Archives kept open; a set may have a thousand. */
 const OPEN_FILES = 32;
-/** A larger image file is refused before it is read. */
+/** Larger image files are refused before reading. */
 export const MAX_FILE_BYTES = 512 * 2 ** 20;
 
-/** Holds the archives that were read last open, and uses one buffer again and again. */
+/** Keeps recently used archives open, and reuses one buffer. */
 export class Reader {
-  /** In the order of their last use. */
+  /** Least recently used first. */
   readonly #files = new Map<string, number>();
   #buffer = new Uint8Array(2 ** 20);
 
-  /** The image at `place`, valid until the next call. @throws BadImage when it can't be read */
+  /** The image at `place`; valid until the next call. @throws BadImage when it can't be read */
   read(place: FileRange): Encoded | Pixels {
     const { rawSide, hash } = place;
     const length = place.length ?? this.#sizeOf(place.path);
-    if (length > MAX_FILE_BYTES) throw new BadImage(`it has ${length} bytes, more than ${MAX_FILE_BYTES}`);
+    if (length > MAX_FILE_BYTES) throw new BadImage(`it has ${length} bytes; at most ${MAX_FILE_BYTES} are allowed`);
     if (this.#buffer.length < length) this.#buffer = new Uint8Array(length);
     const bytes = this.#buffer.subarray(0, length);
     this.readInto(place, bytes);
@@ -37,11 +37,13 @@ export class Reader {
         for (let done = 0; done < target.length;) {
           const count = readSync(file, target, done, target.length - done, offset + done);
           if (count === 0)
-            throw new BadImage(`${done} of ${target.length} bytes at ${offset} of ${path}: it has shrunk`);
+            throw new BadImage(
+              `only ${done} of ${target.length} bytes at byte ${offset} of ${path}: the file has shrunk`,
+            );
           done += count;
         }
       } finally {
-        // A file that is an image is read once.
+        // A whole file is an image, read only once; archives stay open.
         if (length === undefined) this.#close(path);
       }
     } catch (error) {
@@ -79,10 +81,10 @@ export class Reader {
   }
 }
 
-/** XXH3 with 64 bits, as `Bun.hash.xxHash3` computes it. @throws BadImage when the bytes are not those that were written */
+/** Checks bytes against their XXH3 (64 bits). @throws BadImage when they differ */
 export function verify(bytes: Uint8Array, hash: bigint): void {
   const found = Bun.hash.xxHash3(bytes);
   if (found !== hash) {
-    throw new BadImage(`its checksum is ${found.toString(16)}, not ${hash.toString(16)}: the file has been damaged`);
+    throw new BadImage(`its checksum is ${found.toString(16)}, not ${hash.toString(16)}: the file is damaged`);
   }
 }

@@ -1,33 +1,36 @@
 /**
- * What was left alone where images were looked for, and what looks odd there: counted by kind, with one example, so
- * that every command can say it in the same words.
+ * What was ignored while opening a data set, and what looks odd there: counted by kind, with one example, so that every
+ * command reports it in the same words.
  */
 import { DataError } from "../errors.ts";
 
-/** What people call one of a kind, and several. */
+/** Singular and plural, for people. The keys are part of `--json` output. */
 const KINDS = {
-  "other file": ["file that is no image", "files that are no images"],
-  "other format": ["image in a format that can't be read", "images in formats that can't be read"],
+  "other file": ["file that is not an image", "files that are not images"],
+  "other format": ["image in an unsupported format", "images in unsupported formats"],
   hidden: ["hidden or system item", "hidden or system items"],
-  "broken name": ["file or folder whose name is no UTF-8", "files or folders whose names are no UTF-8"],
+  "broken name": ["file or folder whose name is not UTF-8", "files or folders whose names are not UTF-8"],
   unreadable: ["file that can't be read", "files that can't be read"],
   pipe: ["pipe", "pipes"],
   socket: ["socket", "sockets"],
   device: ["device", "devices"],
-  "circular link": ["link that leads in a circle", "links that lead in circles"],
-  "dangling link": ["link to nothing", "links to nothing"],
+  "circular link": ["circular link", "circular links"],
+  "dangling link": ["broken link", "broken links"],
   "outward path": ["path or link that leads out of its archive", "paths or links that lead out of their archive"],
-  "replaced member": ["member replaced by a later one of its name", "members replaced by later ones of their names"],
-  "other member": ["archive member of an unknown kind", "archive members of unknown kinds"],
+  "replaced member": [
+    "member replaced by a later one of the same name",
+    "members replaced by later ones of the same name",
+  ],
+  "other member": ["archive member of unknown type", "archive members of unknown types"],
   "other archive": ["archive that is not needed", "archives that are not needed"],
-  "no class": ["image outside of the class folders", "images outside of the class folders"],
-  "no part": ["image outside of the parts", "images outside of the parts"],
-  "unlabelled part": ["image of a part without class folders", "images of parts without class folders"],
-  "unused part": ["image of a part that is not used", "images of parts that are not used"],
-  "second image": ["image beside its sample's own", "images beside their samples' own"],
+  "no class": ["image outside the class folders", "images outside the class folders"],
+  "no part": ["image outside the splits", "images outside the splits"],
+  "unlabelled part": ["image of a split without class folders", "images of splits without class folders"],
+  "unused part": ["image of a split that is not used", "images of splits that are not used"],
+  "second image": ["extra image of a sample", "extra images of samples"],
   "unlabelled image": ["image without a label", "images without a label"],
   "lone label": ["label without an image", "labels without an image"],
-  "part as class": ["class called like a part of a set", "classes called like parts of a set"],
+  "part as class": ["class named like a split", "classes named like splits"],
 } as const satisfies Record<string, readonly [one: string, many: string]>;
 
 export type RemarkKind = keyof typeof KINDS;
@@ -35,11 +38,11 @@ export type RemarkKind = keyof typeof KINDS;
 export interface Remark {
   readonly kind: RemarkKind;
   readonly count: number;
-  /** The path of one of them, the first by name. */
+  /** The path of the first of them by name. */
   readonly example: string;
 }
 
-/** Collects remarks while a set is opened. What it holds does not depend on the order in which they came. */
+/** Collects remarks while a set is opened. The result does not depend on their order. */
 export class Remarks {
   readonly #found = new Map<RemarkKind, { count: number; example: string }>();
 
@@ -62,23 +65,23 @@ export class Remarks {
   }
 }
 
-/** Whether the set may not be what its owner takes it for, rather than that something was left alone. */
+/** Whether a remark warns that the set may not be what its owner thinks; the others say what was ignored. */
 export function isWarning({ kind }: Remark): boolean {
   return kind === "part as class";
 }
 
-/** "3 pipes". */
+/** Such as "3 pipes". */
 export function counted({ kind, count }: Remark): string {
   return `${count.toLocaleString("en-US")} ${KINDS[kind][count === 1 ? 0 : 1]}`;
 }
 
-/** A line for people. @param short how the example's path is written */
+/** A line for people. @param short abbreviates the example's path */
 export function inWords(remark: Remark, short: (path: string) => string = (path) => path): string {
   const what = `${counted(remark)} (${short(remark.example)}${remark.count > 1 ? ", …" : ""})`;
-  return isWarning(remark) ? `${what}: if that is what they are, call them train and val` : `left alone: ${what}`;
+  return isWarning(remark) ? `${what}: if they are splits, name them train and val` : `ignored: ${what}`;
 }
 
-/** An error that also says what was left alone, which may be its reason. */
+/** The error with what was ignored, which may be its cause, appended. */
 export function withRemarks(error: DataError, remarks: readonly Remark[]): DataError {
   if (remarks.length === 0) return error;
   return new DataError([error.message, ...remarks.map((remark) => inWords(remark))].join("; "), { cause: error });

@@ -1,23 +1,23 @@
 /**
- * The weights of Pillow's bilinear resampling, which widens its filter when an image gets smaller, so that every pixel
- * counts ("antialiased"). The sums are made by kernels/wasm/resize.ts. Pillow 13, src/libImaging/Resample.c:
+ * The weights of Pillow's bilinear resampling, which widens the filter when reducing an image, so that every pixel
+ * counts ("antialiasing"). kernels/wasm/resize.ts applies them. Pillow 13, src/libImaging/Resample.c:
  * https://github.com/python-pillow/Pillow/blob/13.0.0/src/libImaging/Resample.c
  */
 
-/** ResampleWeights are whole numbers of this many bits below one. */
+/** Weights are fixed-point numbers with this many fractional bits. */
 const BITS = 22;
 
 export interface ResampleWeights {
-  /** How many neighbours count at most. */
+  /** Maximum number of inputs per output. */
   readonly taps: number;
-  /** For every result its first neighbour, how many there are, and their weights: 2 + taps integers. */
+  /** For each output the first input, the number of inputs, and their weights: 2 + taps integers. */
   readonly table: Int32Array;
-  /** The first neighbour that is used, and the one after the last. */
+  /** The range of inputs used, end exclusive. */
   readonly from: number;
   readonly to: number;
 }
 
-/** The weights by which results `start` to `start + count` − 1 come from `size` numbers rescaled to `newSize`. */
+/** Weights for outputs `start` to `start + count` − 1 when rescaling `size` inputs to `newSize`. */
 export function bilinearWeights(size: number, newSize: number, start: number, count: number): ResampleWeights {
   const scale = size / newSize;
   const support = Math.max(1, scale);

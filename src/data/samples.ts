@@ -1,9 +1,10 @@
+/** Sample images to try a model on. */
 import { join } from "node:path";
 import { replaceFile } from "../io/files.ts";
 import { loadImage } from "../native/add_ons.ts";
 import type { Dataset } from "./dataset.ts";
 
-/** Writes the first image of each class of a set of pixels as FOLDER/CLASS.png: something to try a model on. */
+/** Writes the first image of each class as FOLDER/CLASS.png. Only for sets whose images are pixels. */
 export async function writeSamples(dataset: Dataset, folder: string): Promise<void> {
   for (const [label, name] of dataset.classes.entries()) {
     const index = Array.from({ length: dataset.length }, (_, i) => i).find((i) => dataset.label(i) === label);

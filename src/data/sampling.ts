@@ -1,4 +1,4 @@
-/** Which images an epoch sees, and in what order. */
+/** Sampling: which images an epoch sees, and in what order. */
 import { DataError } from "../errors.ts";
 import { Purpose, Random } from "../random.ts";
 import { subset, type Dataset } from "./dataset.ts";
@@ -7,16 +7,16 @@ export interface Shuffle {
   readonly seed: number;
   readonly epoch: number;
   /**
-   * For each class how much more often than others its images are seen; without it every image is seen once. An epoch
-   * has as many images either way.
+   * Relative sampling weight of each class's images; without it, every image is seen once. The length of an epoch is the
+   * same either way.
    */
   readonly weights?: readonly number[];
 }
 
 /**
- * The order of an epoch. Of a class with weight w and n images, a share of w · n / Σ w · n of the epoch is seen: its
- * images one after the other in random order, all of them as often as the share goes round, give or take one.
- * @param samples the images to choose from, by their numbers in the data set
+ * The order of an epoch. A class with weight w and n images gets w · n / Σ w · n of the epoch; within a class, no image is
+ * seen more than once more often than another.
+ * @param samples the images to choose from, as indices in the data set
  */
 export function epochOrder(dataset: Dataset, samples: Uint32Array, { seed, epoch, weights }: Shuffle): Uint32Array {
   const chosen = weights ? weighted(dataset, samples, weights, seed, epoch) : samples;
@@ -37,7 +37,7 @@ function weighted(
   let at = 0;
   quotas(shares, samples.length).forEach((quota, label) => {
     const own = members[label]!;
-    // Class 0 has another stream than the epoch's own order.
+    // + 1, because stream 0 is the epoch's own order.
     const random = new Random(seed, Purpose.shuffle, epoch, label + 1);
     for (let left = quota; left > 0; left -= own.length) {
       for (const k of random.permutation(own.length).subarray(0, left)) chosen[at++] = own[k]!;
@@ -46,7 +46,7 @@ function weighted(
   return chosen;
 }
 
-/** Whole numbers in proportion to `shares` that add up to `total`: the largest remainders are rounded up. */
+/** Integers proportional to `shares` that add up to `total` (largest remainder method). */
 function quotas(shares: readonly number[], total: number): number[] {
   const sum = shares.reduce((a, b) => a + b, 0);
   const exact = shares.map((share) => (share / sum) * total);
@@ -59,8 +59,8 @@ function quotas(shares: readonly number[], total: number): number[] {
 }
 
 /**
- * Weights by which classes are seen more evenly: with 1 all equally often, with 0 as often as they have images, between
- * them n^(1 − balance).
+ * Weights that balance classes: a class of n images is seen in proportion to n^(1 − balance), so 1 makes all classes
+ * equally frequent and 0 changes nothing.
  */
 export function balancedWeights(dataset: Dataset, balance: number): number[] {
   const counts = new Float64Array(dataset.classes.length);
@@ -69,22 +69,22 @@ export function balancedWeights(dataset: Dataset, balance: number): number[] {
 }
 
 /**
- * Weights by class name. Classes that are not named have 1.
- * @throws DataError for a name that is none of the set's, and when no image is left
+ * Weights by class name; 1 for classes not named.
+ * @throws DataError for an unknown class, or when no image is left
  */
 export function namedWeights(dataset: Dataset, weights: Readonly<Record<string, number>>): number[] {
   const { name, classes, length } = dataset;
   const byName = new Map(Object.entries(weights).map(([key, weight]) => [key.normalize(), weight]));
   const unknown = [...byName.keys()].find((key) => !classes.includes(key));
-  if (unknown !== undefined) throw new DataError(`--weights names "${unknown}", which is no class of ${name}`);
+  if (unknown !== undefined) throw new DataError(`--weights names "${unknown}", which is not a class of ${name}`);
   const found = classes.map((key) => byName.get(key) ?? 1);
-  // A class may have no image, of all or of those that --limit left.
+  // A class may have no images, in the set or after --limit.
   const isSeen = Array.from({ length }, (_, i) => found[dataset.label(i)]! > 0).includes(true);
-  if (!isSeen) throw new DataError(`--weights leaves nothing of ${name}: all classes that have images have 0`);
+  if (!isSeen) throw new DataError(`--weights leaves no image of ${name}: all classes with images have weight 0`);
   return found;
 }
 
-/** A part of a set, chosen by `seed`: `fraction` of each class, one image at least, and at most `limit` images. */
+/** A random subset, chosen by `seed`: `fraction` of each class but at least one image, and at most `limit` in all. */
 export function reduce(dataset: Dataset, fraction: number, limit: number, seed: number): Dataset {
   const chosen = choose(dataset, fraction, limit, seed);
   return chosen ? subset(dataset, chosen) : dataset;

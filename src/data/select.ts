@@ -1,35 +1,38 @@
+/** Opens the data that a command or a run names, reduced to what was asked for. */
 import { openDataset, type Opened } from "./open.ts";
 import { reduce } from "./sampling.ts";
 import { shapes } from "./shapes.ts";
 
 export interface Selection {
-  /** A folder, archive, list, or the name of a set; the built-in set if null. */
+  /** A folder, archive, list, or the name of a set; null for the built-in set. */
   readonly data: string | null;
-  /** Another one to validate with. */
+  /** A separate set for validation. */
   readonly val: string | null;
-  /** The share held out for validation where neither says what to validate with. */
+  /** The fraction held out if there is no validation set or split. */
   readonly holdOut: number;
   readonly seed: number;
-  /** Of each class of both parts only this share, and of each part so many images at most; all of them if absent. */
+  /** Keep only this fraction of each class in both sets; all by default. */
   readonly fraction?: number;
+  /** Keep at most this many images of each set; all by default. */
   readonly limit?: number | null;
 }
 
-/** Closes the files of both; they may share them. */
+/** Closes both sets' files, which they may share. */
 export async function closeSets({ train, val }: Opened): Promise<void> {
   await train.close();
   await val.close();
 }
 
 /**
- * The sets to train on and to validate with. @throws DataError
- * @param onProgress told what takes its time, a line at a time: downloads, and indexes of large archives
+ * Opens the training and the validation set.
+ * @param onProgress called with a line about slow work: downloads, and indexing large archives
+ * @throws DataError
  */
-export async function openSets(source: Selection, onProgress: (line: string) => void = () => {}): Promise<Opened> {
-  return reduceSets(await openWhole(source, onProgress), source);
+export async function openSets(selection: Selection, onProgress: (line: string) => void = () => {}): Promise<Opened> {
+  return reduceSets(await openWhole(selection, onProgress), selection);
 }
 
-/** As `openSets`, before `fraction` and `limit`. */
+/** As `openSets`, without applying `fraction` and `limit`. */
 export async function openWhole(
   { data, val, holdOut, seed }: Selection,
   onProgress: (line: string) => void = () => {},
@@ -38,7 +41,7 @@ export async function openWhole(
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
 }
 
-/** What `fraction` and `limit` leave of both parts. */
+/** Applies `fraction` and `limit` to both sets. */
 export function reduceSets(whole: Opened, { fraction = 1, limit, seed }: Selection): Opened {
   const train = reduce(whole.train, fraction, limit ?? Infinity, seed);
   const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit ?? Infinity, seed);

@@ -1,9 +1,8 @@
 /**
- * The built-in set: ten kinds of figure, drawn as they are asked for, so that a first training needs no download.
- * Position, size, angle, colours, pattern, light, things in front and noise all vary, and a figure is as often lighter
- * as it is darker than what lies behind it, so that no single pixel says anything: of the 2,000 validation images a
- * linear classifier gets 23% right at best, a small conv net 98% after three epochs. Image i of a seed is always the
- * same image.
+ * The built-in set: ten classes of figures, drawn on demand, so that a first training needs no download. Position, size,
+ * angle, colours, pattern, light, occlusion and noise all vary, and a figure is lighter than its background as often as
+ * darker, so that no single pixel is informative: on the 2,000 validation images a linear classifier reaches at most 23%
+ * accuracy, a small conv net 98% after three epochs. Image i of a seed is always the same image.
  */
 import { checkOptions, requireWhole } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
@@ -11,7 +10,7 @@ import type { Dataset } from "./dataset.ts";
 import { FIGURES, segment, type Figure } from "./figures.ts";
 
 interface ShapesOptions {
-  /** How many images to train on and to validate with; multiples of ten hold every class equally often. */
+  /** Number of training and of validation images; multiples of ten are balanced. */
   readonly train?: number;
   readonly val?: number;
   readonly seed?: number;
@@ -19,7 +18,7 @@ interface ShapesOptions {
   readonly size?: number;
 }
 
-/** The built-in set. @throws ShapeError or UsageError for options that make no sense. Its images are numbered so that the classes take turns. */
+/** The built-in set; image i is of class i mod 10. @throws ShapeError or UsageError for invalid options */
 export function shapes(options: ShapesOptions = {}): { train: Dataset; val: Dataset } {
   checkOptions("shapes", options, { train: "number?", val: "number?", seed: "number?", size: "number?" });
   const { train = 8000, val = 2000, seed = 1, size = 32 } = options;
@@ -28,7 +27,7 @@ export function shapes(options: ShapesOptions = {}): { train: Dataset; val: Data
   return { train: drawn("shapes", 0, train, seed, size), val: drawn("shapes (validation)", 1, val, seed, size) };
 }
 
-function drawn(name: string, part: number, length: number, seed: number, size: number): Dataset {
+function drawn(name: string, split: number, length: number, seed: number, size: number): Dataset {
   const classes = FIGURES.map((figure) => figure.name);
   return {
     name,
@@ -38,27 +37,26 @@ function drawn(name: string, part: number, length: number, seed: number, size: n
     label: (i) => i % classes.length,
     nameOf: (i) => `${name} ${i} (${classes[i % classes.length]})`,
     async read(i) {
-      const random = new Random(seed, Purpose.drawing, part, i);
+      const random = new Random(seed, Purpose.drawing, split, i);
       return { kind: "pixels", pixels: drawFigure(i % classes.length, size, random), width: size, height: size };
     },
     close: async () => {},
   };
 }
 
-/** Red, green and blue in 0 … 1; they become bytes only at the end. */
+/** Red, green and blue in 0 … 1; converted to bytes only at the end. */
 type Colour = readonly [red: number, green: number, blue: number];
 
 /**
- * One image of figure `label`: size × size, interleaved RGB. What lies behind, the figure and up to two bars in front
- * are painted one over the other in floating point; the noise comes last. Coordinates run from −1 to 1, x right, y
- * down.
+ * Draws one image of figure `label`: size × size, interleaved RGB. Background, figure and up to two bars in front are
+ * painted over each other in floating point; noise comes last. Coordinates run from −1 to 1, x right, y down.
  */
 export function drawFigure(label: number, size: number, random: Random): Uint8Array {
   const canvas = new Float32Array(size * size * 3);
   paintFigure(canvas, size, FIGURES[label]!, random);
   for (let bars = random.integer(3); bars > 0; bars--) paintBar(canvas, size, random);
   const noise = (0.01 + 0.05 * random.uniform()) / 127.5;
-  // A linear congruential generator's upper bits do for noise, at a tenth of the cost of random.word().
+  // The upper bits of a linear congruential generator are good enough for noise, at a tenth of random.word()'s cost.
   let state = random.word();
   const pixels = new Uint8ClampedArray(canvas.length);
   for (let i = 0; i < pixels.length; i++) {
@@ -109,7 +107,7 @@ function paintFigure(canvas: Float32Array, size: number, figure: Figure, random:
   }
 }
 
-/** A thin bar across some of the image. */
+/** A thin bar across part of the image. */
 function paintBar(canvas: Float32Array, size: number, random: Random): void {
   const [x, y] = [random.uniform() * 2 - 1, random.uniform() * 2 - 1];
   const angle = random.uniform() * 2 * Math.PI;
@@ -132,12 +130,12 @@ function paintBar(canvas: Float32Array, size: number, random: Random): void {
   }
 }
 
-/** How much of a pixel lies inside an outline at a signed distance (negative inside): a one-pixel ramp. */
+/** The coverage of a pixel at a signed distance (negative inside): a one-pixel ramp. */
 function coverage(distance: number, pixelsPerUnit: number): number {
   return Math.min(1, Math.max(0, 0.5 - distance * pixelsPerUnit));
 }
 
-/** A colour of a given lightness and any hue. */
+/** A random colour of a given lightness. */
 function colourOf(lightness: number, random: Random): Colour {
   const hue = random.uniform() * 2 * Math.PI;
   const strength = Math.min(lightness, 1 - lightness) * (0.3 + 0.7 * random.uniform());
@@ -152,7 +150,7 @@ interface Pattern {
   readonly weight: (x: number, y: number) => number;
 }
 
-/** Plain, a gradient, stripes, checks or ripples, between two colours whose lightness differs by up to `contrast`. */
+/** Plain, gradient, stripes, checks or ripples, between two colours whose lightness differs by up to `contrast`. */
 function pattern(random: Random, lightness: number, contrast: number): Pattern {
   const from = colourOf(Math.min(0.95, lightness + (contrast / 2) * random.uniform()), random);
   const to = colourOf(Math.max(0.05, lightness - (contrast / 2) * random.uniform()), random);

@@ -1,19 +1,19 @@
 /**
- * Shards: a file of a few hundred or thousand packed images, one after the other, an index behind them, and a trailer of
- * 48 bytes. Everything is little-endian.
+ * Shards: a file of a few hundred or thousand packed images, followed by an index and a trailer of 48 bytes. Everything
+ * is little-endian.
  *
  *   images     JPEG files, or side × side × 3 bytes each
- *   index      for each image: its length (u32), its class (u32), the XXH3 of its bytes (u64)
- *   names      where each image came from, UTF-8, a zero byte between two
- *   trailer    "ALXSHARD", version (u32), images (u32), side (u32), encoding (u32), start of the index (u64), bytes of
- *              the names (u32), unused (u32), XXH3 of all from the index to here (u64)
+ *   index      for each image: length in bytes (u32), class (u32), XXH3 of its bytes (u64)
+ *   names      where each image came from, UTF-8, separated by zero bytes
+ *   trailer    "ALXSHARD", version (u32), images (u32), side (u32), encoding (u32), offset of the index (u64), size of
+ *              the names in bytes (u32), unused (u32), XXH3 of everything from the index to here (u64)
  *
- * A shard is written under another name and renamed, so that it is complete or absent.
+ * A shard is written under another name and renamed, so that it is either complete or absent.
  */
 import { DataError } from "../errors.ts";
 
 export type Encoding = "raw" | "jpeg";
-/** Their numbers in the trailer. */
+/** By their number in the trailer. */
 const ENCODINGS: readonly Encoding[] = ["raw", "jpeg"];
 
 const MAGIC = "ALXSHARD";
@@ -31,18 +31,18 @@ export interface ShardIndex {
   readonly side: number;
   readonly encoding: Encoding;
   readonly images: number;
-  /** Of index and trailer: another shard has another one. */
+  /** XXH3 of index and trailer, which identifies the shard. */
   readonly checksum: bigint;
-  /** Where each image begins, and its length in bytes. */
+  /** Offset and length of each image in bytes. */
   readonly offsets: Float64Array;
   readonly lengths: Uint32Array;
   readonly labels: Uint32Array;
   readonly hashes: BigUint64Array;
-  /** Where each came from. */
+  /** Where each image came from. */
   names(): string[];
 }
 
-/** Adds images to a shard that `append` writes. */
+/** Writes a shard through `append`. */
 export class ShardWriter {
   readonly #append: (bytes: Uint8Array) => void;
   readonly #side: number;
@@ -64,7 +64,7 @@ export class ShardWriter {
     this.#bytes += bytes.length;
   }
 
-  /** Writes index and trailer. */
+  /** Writes the index and the trailer. */
   end(): void {
     const names = Buffer.from(this.#names.join("\0"));
     const namesAt = ENTRY_BYTES * this.#entries.length;
@@ -88,35 +88,37 @@ export class ShardWriter {
   }
 }
 
-/** Something that holds a shard. */
+/** Random access to a shard. */
 interface ShardFile {
   readonly name: string;
   readonly size: number;
   read(at: number, length: number): Promise<Uint8Array>;
 }
 
-/** @throws DataError when it is no shard, or damaged in index or trailer; images are checked as they are read */
+/** @throws DataError when it isn't a shard, or its index or trailer is damaged; images are checked when read */
 export async function readShardIndex(file: ShardFile): Promise<ShardIndex> {
   const { name, size } = file;
   const damaged = (what: string) =>
     new DataError(`${name} is damaged: ${what}: delete it and run \`bun run pack\` again`);
-  if (size < TRAILER_BYTES) throw damaged(`it has ${size} bytes, a shard ${TRAILER_BYTES} at least`);
+  if (size < TRAILER_BYTES) throw damaged(`it has ${size} bytes, but a shard has at least ${TRAILER_BYTES}`);
   const trailer = view(await file.read(size - TRAILER_BYTES, TRAILER_BYTES));
   if (trailer.toString("latin1", 0, 8) !== MAGIC) throw damaged(`no "${MAGIC}" at byte ${size - TRAILER_BYTES}`);
   const [version, images, side, encoding] = [0, 1, 2, 3].map((k) => trailer.readUInt32LE(8 + 4 * k)) as Four;
   if (version !== VERSION) {
-    throw new DataError(`${name} is a shard of version ${version}, this program reads ${VERSION}: pack again`);
+    throw new DataError(`${name} is a shard of version ${version}, but this program reads ${VERSION}: pack again`);
   }
   const indexAt = Number(trailer.readBigUInt64LE(24));
   const namesBytes = trailer.readUInt32LE(32);
-  // The sizes must add up before anything is allocated by them.
+  // The sizes must add up before any memory is allocated for them.
   if (indexAt + ENTRY_BYTES * images + namesBytes + TRAILER_BYTES !== size || ENCODINGS[encoding] === undefined) {
-    throw damaged(`the trailer at byte ${size - TRAILER_BYTES} says ${images} images, index at byte ${indexAt}`);
+    throw damaged(
+      `the trailer at byte ${size - TRAILER_BYTES} claims ${images} images and an index at byte ${indexAt}`,
+    );
   }
   const rest = view(await file.read(indexAt, size - indexAt));
   const checksum = rest.readBigUInt64LE(rest.length - 8);
   if (Bun.hash.xxHash3(rest.subarray(0, -8)) !== checksum) {
-    throw damaged(`the checksum of its index at byte ${indexAt} differs`);
+    throw damaged(`the checksum of its index at byte ${indexAt} does not match`);
   }
   const index = {
     ...{ side, images, checksum, encoding: ENCODINGS[encoding]! },
@@ -133,11 +135,11 @@ export async function readShardIndex(file: ShardFile): Promise<ShardIndex> {
     index.hashes[i] = rest.readBigUInt64LE(ENTRY_BYTES * i + 8);
     at += index.lengths[i]!;
     if (encoding === 0 && index.lengths[i] !== side * side * 3) {
-      throw damaged(`image ${i} has ${index.lengths[i]} bytes, not ${side * side * 3}`);
+      throw damaged(`image ${i} has ${index.lengths[i]} bytes instead of ${side * side * 3}`);
     }
   }
-  if (at !== indexAt) throw damaged(`its images have ${at} bytes, its index begins at byte ${indexAt}`);
-  // A copy, so that the index can be forgotten.
+  if (at !== indexAt) throw damaged(`its images have ${at} bytes, but its index begins at byte ${indexAt}`);
+  // Copy, so that the index can be freed.
   const names = Buffer.from(rest.subarray(ENTRY_BYTES * images, ENTRY_BYTES * images + namesBytes));
   return { ...index, names: () => names.toString("utf8").split("\0") };
 }

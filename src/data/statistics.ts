@@ -1,4 +1,4 @@
-/** What is measured once over a training set: the mean image (paper §2) and the axes of its colours (§4.1). */
+/** Statistics measured once over a training set: the mean image (paper §2) and principal colour axes (§4.1). */
 import { DataError } from "../errors.ts";
 import { Purpose, Random } from "../random.ts";
 import { loadKernels } from "../wasm/build.ts";
@@ -7,19 +7,19 @@ import { plural } from "../words.ts";
 import type { ColourAxes, Dataset, Statistics } from "./dataset.ts";
 import { createLoader, type RecordCache } from "./loader.ts";
 
-/** Means don't get better by more images than this; of larger sets a sample is taken. */
+/** More images don't improve the means; larger sets are sampled. */
 const MAX_SAMPLE = 50_000;
 
 interface MeasureOptions {
   readonly recordSize: number;
   readonly seed?: number;
-  /** Keeps the decoded records for the training that follows. */
+  /** Keeps the decoded records for the subsequent training. */
   readonly cache?: RecordCache;
   readonly sample?: number;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** @throws DataError when no image, or too few, can be decoded. */
+/** @throws DataError when no image, or too few, can be decoded */
 export async function measureStatistics(dataset: Dataset, options: MeasureOptions): Promise<Statistics> {
   const { recordSize, seed = 0, cache, sample = MAX_SAMPLE, onProgress } = options;
   const count = Math.min(dataset.length, sample);
@@ -45,19 +45,19 @@ export async function measureStatistics(dataset: Dataset, options: MeasureOption
   return total.statistics();
 }
 
-/** Sums over records, exact, so that it does not matter in which order or by whom they are made. */
+/** Exact integer sums over records, independent of order and of the number of threads. */
 export interface Sums {
   readonly images: number;
-  /** Of every place of a record, S × S × 3, in 32 bits: 16 million images are too many. */
+  /** The sum at every position of a record, S × S × 3. 32 bits suffice for 16 million images. */
   readonly places: Uint32Array;
   /** Over all pixels: rr, gg, bb, rg, gb, br. */
   readonly products: readonly bigint[];
 }
 
-/** The kernels have so much memory for themselves. */
+/** Memory for the kernels' own use. */
 const RESERVED = 65_536;
 
-/** Adds up records. Each thread has its own, and `addSums` adds up theirs. */
+/** Sums records on one thread; `TotalSums` adds up the threads' sums. */
 export class RecordSums {
   readonly #wasm: WasmKernels;
   readonly #record: Uint8Array;
@@ -88,7 +88,7 @@ export class RecordSums {
     this.#images++;
   }
 
-  /** What was added since the last time. */
+  /** The sums since the last call. */
   take(): Sums {
     const sums = { images: this.#images, places: this.#places.slice(), products: [...this.#products] };
     this.#images = 0;
@@ -98,7 +98,7 @@ export class RecordSums {
   }
 }
 
-/** Sums over more images than 32 bits hold. */
+/** The total of several sums, beyond 32 bits. */
 export class TotalSums {
   readonly #places: Float64Array;
   readonly #products = new Array<bigint>(6).fill(0n);
@@ -139,7 +139,7 @@ function summarise(places: Float64Array, products: readonly number[], images: nu
 
 type Six = [number, number, number, number, number, number];
 
-/** Eigenvalues and eigenvectors of a symmetric 3 × 3 matrix by Jacobi's rotations, the largest first. */
+/** Eigenvalues and eigenvectors of a symmetric 3 × 3 matrix by Jacobi rotations, largest first. */
 export function principalAxes(matrix: readonly number[]): ColourAxes {
   const a = [matrix.slice(0, 3), matrix.slice(3, 6), matrix.slice(6, 9)];
   const v = [
@@ -147,7 +147,7 @@ export function principalAxes(matrix: readonly number[]): ColourAxes {
     [0, 1, 0],
     [0, 0, 1],
   ];
-  // Convergence is quadratic: after ten sweeps nothing is left off the diagonal.
+  // Convergence is quadratic: after ten sweeps the off-diagonal is zero.
   for (let sweep = 0; sweep < 10; sweep++) {
     for (const [p, q] of [
       [0, 1],
@@ -165,7 +165,7 @@ export function principalAxes(matrix: readonly number[]): ColourAxes {
   }
   const order = [0, 1, 2].sort((i, j) => a[j]![j]! - a[i]![i]!);
   return {
-    // Rounding may leave a tiny negative value where there is no spread at all.
+    // Rounding may leave a tiny negative value where there is no variance.
     values: order.map((k) => Math.max(0, a[k]![k]!)),
     vectors: order.map((k) => v.map((row) => row[k]!)),
   };

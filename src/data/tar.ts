@@ -1,31 +1,31 @@
 /**
- * A .tar read in place: the headers are visited once, seeking from one to the next, and images are read where they
- * lie. Nothing is extracted, so that a path in it, however odd, is only a name. POSIX.1-1988 (ustar) with GNU long
- * names and POSIX.1-2001 (pax) paths and sizes. Links lead to members of the same archive or nowhere.
+ * Reads a .tar in place: headers are visited once, seeking from one to the next, and images are read where they are.
+ * Nothing is extracted, so that a malicious path is only a name. Supports POSIX.1-1988 (ustar) with GNU long names and
+ * POSIX.1-2001 (pax) paths and sizes. Links are resolved only within the archive.
  */
 import { DataError, oneLine } from "../errors.ts";
 import { excerpt, part, type Bytes } from "../io/bytes.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, spelled, systemPart } from "./names.ts";
 import type { RemarkKind, Remarks } from "./remarks.ts";
-import { inArchive, resolveLinks, type Index, type Link } from "./tar_links.ts";
+import { inArchive, resolveLinks, type Index, type TarLink } from "./tar_links.ts";
 
 const BLOCK = 512;
-/** Names longer than this are taken for damage. */
+/** Longer names are treated as damage. */
 const MAX_NAME_BYTES = 64 * 1024;
-/** Symbolic links, devices, folders and pipes: whatever size they state, no bytes follow (POSIX.1-2001, pax). */
+/** Symbolic links, devices, folders and pipes: no data follows, whatever size they state (POSIX.1-2001, pax). */
 const NO_BODY = "23456";
-/** How much is read at once where members are small, so that many headers come with one read. */
+/** Read size where members are small, so that one read fetches many headers. */
 const WINDOW = 256 * 1024;
-/** Folders, and the label of a volume. */
+/** Folders and volume labels. */
 const NO_FILE = "5V";
-/** What can't be read as a file. */
+/** Special files. */
 const SPECIAL: Readonly<Record<string, RemarkKind>> = { "3": "device", "4": "device", "6": "pipe" };
 
 /**
- * The files in a .tar. It closes `archive` when it is closed itself.
- * @param own what the listing is to say of itself
- * @throws DataError when it is no tar, or is cut short or damaged
+ * Lists the files in a .tar. Closing the listing closes `archive`.
+ * @param own the listing's other properties
+ * @throws DataError when it is not a tar, or is truncated or damaged
  */
 export async function tarListing(
   archive: Bytes,
@@ -46,7 +46,7 @@ export async function tarListing(
   };
 }
 
-/** Without what systems leave in archives; what of it might have been taken for images is remarked, as in a folder. */
+/** Removes system files; those that might be mistaken for images are remarked, as in a folder. */
 function visible({ paths, starts, sizes }: Index, name: string, remarks: Remarks): Index {
   const kept: Index = { paths: [], starts: [], sizes: [] };
   const hidden = new Set<string>();
@@ -64,19 +64,19 @@ function visible({ paths, starts, sizes }: Index, name: string, remarks: Remarks
 
 async function readIndex(window: Window, name: string, fileSize: number, remarks: Remarks): Promise<Index> {
   const index: Index = { paths: [], starts: [], sizes: [] };
-  const links: Link[] = [];
+  const links: TarLink[] = [];
   const leave = (kind: RemarkKind, path: string) => remarks.add(kind, `${name}/${path}`);
   let [longName, longTarget]: (Uint8Array | undefined)[] = [];
   let pax: Pax = {};
   if (fileSize === 0) return index;
   for (let at = 0; ;) {
-    // An archive ends with empty blocks; one that breaks off between two members has none.
+    // An archive ends with empty blocks; one truncated between two members has none.
     if (at >= fileSize) throw cutShort(name, fileSize, "the empty block at its end", at + BLOCK);
     const header = await window.read(at, BLOCK);
     if (header.length < BLOCK && at > 0) throw cutShort(name, fileSize, `a header at byte ${at}`, at + BLOCK);
     if (header.every((byte) => byte === 0)) break;
     if (!checksumFits(header)) {
-      const advice = at === 0 ? "it is no tar archive" : "it is damaged: make or download it again";
+      const advice = at === 0 ? "it is not a tar archive" : "it is damaged: make or download it again";
       throw new DataError(`${name}: no tar header at byte ${at}: ${advice}`);
     }
     const type = String.fromCharCode(header[156]!);
@@ -103,7 +103,7 @@ async function readIndex(window: Window, name: string, fileSize: number, remarks
       const isLink = type === "1" || type === "2";
       const within = inArchive(path);
       if (NO_FILE.includes(type) || (isMember && path.endsWith("/"))) {
-        // Folders are known by what is in them.
+        // Folders are implied by their files.
       } else if (spelt === undefined) leave("broken name", path);
       else if (within === undefined) leave("outward path", path);
       else if (isLink) {
@@ -125,11 +125,11 @@ async function readIndex(window: Window, name: string, fileSize: number, remarks
 
 function cutShort(name: string, fileSize: number, what: string, end: number): DataError {
   return new DataError(
-    `${name} is cut short: it ends at byte ${fileSize}, but ${what} goes on to byte ${end}: copy or download it again`,
+    `${name} is truncated: it ends at byte ${fileSize}, but ${what} extends to byte ${end}: copy or download it again`,
   );
 }
 
-/** Reads ahead while members are small. */
+/** Buffers reads, reading ahead while members are small. */
 class Window {
   readonly #bytes: Bytes;
   #start = 0;
@@ -139,7 +139,7 @@ class Window {
     this.#bytes = bytes;
   }
 
-  /** `length` bytes from `at`, fewer at the end of the file; valid until the next call. */
+  /** `length` bytes from `at`, or fewer at the end of the file; valid until the next call. */
   async read(at: number, length: number): Promise<Uint8Array> {
     const { size } = this.#bytes;
     const end = Math.min(at + length, size);
@@ -158,11 +158,11 @@ interface Pax {
   readonly path?: Uint8Array;
   readonly target?: Uint8Array;
   readonly size?: number;
-  /** A file with holes: what follows is a map, and what lies between the holes. */
+  /** A sparse file: a map and the data between the holes follow. */
   readonly isSparse?: boolean;
 }
 
-/** Records "LENGTH KEY=VALUE\n", where LENGTH counts all of the record. */
+/** Records "LENGTH KEY=VALUE\n", where LENGTH is that of the whole record. */
 function parsePax(body: Uint8Array): Pax {
   const values = new Map<string, Uint8Array>();
   for (let at = 0; at < body.length;) {
@@ -185,20 +185,20 @@ function parsePax(body: Uint8Array): Pax {
 
 function headerPath(header: Uint8Array): Uint8Array {
   const name = untilZero(header.subarray(0, 100));
-  // GNU's own format has other things where ustar's prefix is; its magic goes on with a space.
+  // GNU's format has other fields in place of ustar's prefix; its magic continues with a space.
   const isUstar = text(header, 257, 6) === "ustar" && header[262] === 0;
   const prefix = untilZero(isUstar ? header.subarray(345, 500) : new Uint8Array(0));
   return prefix.length === 0 ? name : Buffer.concat([prefix, Buffer.from("/"), name]);
 }
 
-/** The sum of the header's bytes, its own field taken as spaces. */
+/** The sum of the header's bytes, with the checksum field itself counted as spaces. */
 function checksumFits(header: Uint8Array): boolean {
   let sum = 8 * 0x20;
   for (let i = 0; i < BLOCK; i++) if (i < 148 || i >= 156) sum += header[i]!;
   return sum === number(header, 148, 8);
 }
 
-/** Octal digits, or, when the top bit is set, a big-endian binary number. */
+/** Octal digits or, if the top bit is set, a big-endian binary number. */
 function number(header: Uint8Array, at: number, length: number): number {
   if (header[at]! & 0x80) {
     let value = header[at]! & 0x7f;

@@ -1,49 +1,49 @@
 /**
- * The links of a .tar, as unpacking would resolve them, but only to members of the same archive: a link that leads
- * elsewhere, to nothing or in a circle is left alone. Where several members have one name, the last one counts.
+ * Resolves links in a .tar as unpacking would, but only within the archive: outward, broken and circular links are
+ * ignored. Of several members with one name, the last counts.
  */
 import { DataError } from "../errors.ts";
 import type { RemarkKind } from "./remarks.ts";
 
 export interface Index {
   readonly paths: string[];
-  /** Where in the archive a member's bytes begin, and how many there are. */
+  /** Offset and size of each member in the archive. */
   readonly starts: number[];
   readonly sizes: number[];
 }
 
-export interface Link {
+export interface TarLink {
   readonly path: string;
-  /** Of a hard link a member's path, of a symbolic one a path from the link's folder on. */
+  /** A hard link's is a member's path; a symbolic link's is relative to its own folder. */
   readonly target: string;
   readonly isHard: boolean;
-  /** How many files stand before it in the archive. */
+  /** Number of files before it in the archive. */
   readonly before: number;
 }
 
-/** The number of a file, a link, or a folder. */
-type Node = number | Link | Folder;
-type Folder = Map<string, Node>;
+/** The index of a file, a link, or a folder. */
+type TarNode = number | TarLink | Folder;
+type Folder = Map<string, TarNode>;
 type Leave = (kind: RemarkKind, path: string) => void;
 
-/** As many as Linux follows for one path. */
+/** Linux's limit for one path. */
 const MAX_FOLLOWED = 40;
-/** How deep folders may lie in one another by way of links, and how many characters their files' paths may have. */
+/** Limits for folders nested by links, and for the total length of the resulting paths. */
 const MAX_NESTED = 256;
 const MAX_CHARACTERS = 2 ** 27;
 
-/** A path in an archive, without "." and empty parts; undefined when it leads out of it, or is none. */
+/** A path in an archive without "." and empty components; undefined when it is empty or leads out of the archive. */
 export function inArchive(path: string): string | undefined {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   return parts.length === 0 || parts.includes("..") ? undefined : parts.join("/");
 }
 
 /**
- * The files of an archive with those that links name.
- * @param leave is told of each link and member that is left alone
- * @throws DataError when links make far more files than there are members
+ * The files of an archive, including those that links name.
+ * @param leave called for each link and member that is ignored
+ * @throws DataError when links multiply the files beyond the limits
  */
-export function resolveLinks(name: string, files: Index, links: readonly Link[], leave: Leave): Index {
+export function resolveLinks(name: string, files: Index, links: readonly TarLink[], leave: Leave): Index {
   const last = new Map(files.paths.map((path, i) => [path, i]));
   if (links.length === 0 && last.size === files.paths.length) return files;
   const names = namesOf(files, links, leave);
@@ -61,11 +61,11 @@ export function resolveLinks(name: string, files: Index, links: readonly Link[],
   return found;
 }
 
-/** What each name stands for in the end. Hard links are resolved, as far as they can be. */
-function namesOf({ paths }: Index, links: readonly Link[], leave: Leave): Map<string, number | Link> {
-  const names = new Map<string, number | Link>();
-  const set = (path: string, node: number | Link) => {
-    // Behind what came in between, as its bytes are.
+/** What each name finally refers to, with hard links resolved where possible. */
+function namesOf({ paths }: Index, links: readonly TarLink[], leave: Leave): Map<string, number | TarLink> {
+  const names = new Map<string, number | TarLink>();
+  const set = (path: string, node: number | TarLink) => {
+    // Deleted first, so that the new member goes to the end.
     if (names.delete(path)) leave("replaced member", path);
     names.set(path, node);
   };
@@ -75,7 +75,7 @@ function namesOf({ paths }: Index, links: readonly Link[], leave: Leave): Map<st
   };
   for (const link of links) {
     setFiles(link.before);
-    // A hard link names what stands before it in the archive, whatever replaces that later.
+    // A hard link refers to the member before it in the archive, even if that is replaced later.
     const earlier = link.isHard ? names.get(inArchive(link.target) ?? "") : undefined;
     set(link.path, earlier === undefined ? link : sameAt(link.path, earlier));
   }
@@ -90,19 +90,19 @@ function namesOf({ paths }: Index, links: readonly Link[], leave: Leave): Map<st
       lost.push(path);
     }
   }
-  // Only now, for others may have led to them.
+  // Only now, because other links may have led to them.
   for (const path of lost) names.delete(path);
   return names;
 }
 
-/** A second name for a file or a symbolic link. */
-function sameAt(path: string, node: number | Link): number | Link {
+/** The same file or symbolic link under another name. */
+function sameAt(path: string, node: number | TarLink): number | TarLink {
   return typeof node === "number" ? node : { ...node, path };
 }
 
-/** Follows hard links to one another. */
-function endOf(link: Link, names: ReadonlyMap<string, number | Link>): number | Link | RemarkKind {
-  let node: number | Link = link;
+/** Follows a chain of hard links. */
+function endOf(link: TarLink, names: ReadonlyMap<string, number | TarLink>): number | TarLink | RemarkKind {
+  let node: number | TarLink = link;
   for (let followed = 0; typeof node !== "number" && node.isHard; followed++) {
     if (followed === MAX_FOLLOWED) return "circular link";
     const target = inArchive(node.target);
@@ -114,19 +114,19 @@ function endOf(link: Link, names: ReadonlyMap<string, number | Link>): number | 
   return node;
 }
 
-/** The folders of an archive, for symbolic links to be followed through. */
+/** The folder tree of an archive, through which symbolic links are followed. */
 class Tree {
   readonly #name: string;
   readonly #root: Folder = new Map();
   readonly #parents = new Map<Folder, Folder>();
-  readonly #followed = new Map<Link, number | Folder | RemarkKind>();
+  readonly #followed = new Map<TarLink, number | Folder | RemarkKind>();
   readonly #add: (path: string, file: number) => void;
   readonly #leave: Leave;
   #characters = 0;
 
   constructor(
     name: string,
-    names: ReadonlyMap<string, number | Link>,
+    names: ReadonlyMap<string, number | TarLink>,
     add: (path: string, file: number) => void,
     leave: Leave,
   ) {
@@ -137,14 +137,14 @@ class Tree {
     if (hasSymbolic) for (const [path, node] of names) this.#insert(path, node);
   }
 
-  /** A file and a folder may have one name in an archive; it is the folder's then. */
-  #insert(path: string, node: number | Link): void {
+  /** If a file and a folder have the same name, the folder wins. */
+  #insert(path: string, node: number | TarLink): void {
     const folder = this.#folderOf(path);
     const name = lastOf(path);
     if (!(folder.get(name) instanceof Map)) folder.set(name, node);
   }
 
-  /** The folder that a path lies in, which is made if need be. */
+  /** The folder that contains a path, created if needed. */
   #folderOf(path: string): Folder {
     let folder = this.#root;
     for (const part of path.split("/").slice(0, -1)) {
@@ -159,8 +159,8 @@ class Tree {
     return folder;
   }
 
-  /** Adds what a symbolic link leads to: a file, or all files of a folder. */
-  addLink(link: Link): void {
+  /** Adds a symbolic link's target: a file, or all files of a folder. */
+  addLink(link: TarLink): void {
     const folder = this.#folderOf(link.path);
     if (folder.get(lastOf(link.path)) !== link) return this.#leave("replaced member", link.path);
     const above: Folder[] = [];
@@ -168,12 +168,12 @@ class Tree {
     this.#addFound(link.path, link, above);
   }
 
-  /** @param above the folders that it is in, to end where a link leads back up */
-  #addFound(path: string, node: Node, above: readonly Folder[]): void {
+  /** @param above the enclosing folders, to detect links that lead back up */
+  #addFound(path: string, node: TarNode, above: readonly Folder[]): void {
     this.#characters += path.length + 64;
     if (above.length > MAX_NESTED || this.#characters > MAX_CHARACTERS) {
-      const advice = "unpack it, and give the folder";
-      throw new DataError(`${this.#name}: its links make far more of it than there is: ${advice}`);
+      const advice = "unpack it, and pass the folder";
+      throw new DataError(`${this.#name}: its links multiply its files beyond what is allowed: ${advice}`);
     }
     const found = typeof node === "number" || node instanceof Map ? node : this.#follow(node);
     if (typeof found === "number") this.#add(path, found);
@@ -182,25 +182,25 @@ class Tree {
     else for (const [name, inner] of found) this.#addFound(`${path}/${name}`, inner, [...above, found]);
   }
 
-  /** What a symbolic link leads to, or why to nothing. @param depth how many links led to it */
-  #follow(link: Link, depth = 0): number | Folder | RemarkKind {
+  /** A symbolic link's target, or why there is none. @param depth how many links led here */
+  #follow(link: TarLink, depth = 0): number | Folder | RemarkKind {
     if (depth > MAX_FOLLOWED) return "circular link";
     const known = this.#followed.get(link);
     if (known !== undefined) return known;
-    // For whoever comes back here on the way.
+    // In case the lookup comes back here.
     this.#followed.set(link, "circular link");
     const found = this.#lookUp(link, depth);
     this.#followed.set(link, found);
     return found;
   }
 
-  #lookUp({ path, target }: Link, depth: number): number | Folder | RemarkKind {
+  #lookUp({ path, target }: TarLink, depth: number): number | Folder | RemarkKind {
     if (target.startsWith("/")) return "outward path";
     let at: number | Folder = this.#folderOf(path);
     for (const name of target.split("/")) {
       if (name === "" || name === ".") continue;
       if (typeof at === "number") return "dangling link";
-      const next: Node | undefined = name === ".." ? this.#parents.get(at) : at.get(name);
+      const next: TarNode | undefined = name === ".." ? this.#parents.get(at) : at.get(name);
       if (next === undefined) return name === ".." ? "outward path" : "dangling link";
       const found: number | Folder | RemarkKind =
         typeof next === "number" || next instanceof Map ? next : this.#follow(next, depth + 1);

@@ -1,15 +1,15 @@
-/** Worker threads that take jobs in order, each one at a time, with a second one waiting at its door. */
+/** A pool of worker threads. Each does one job at a time, with a second one already sent. */
 import { availableParallelism } from "node:os";
 import { refuseInComputeWorker } from "../devices/compute_worker.ts";
 import { AlexNetError, DeviceError } from "../errors.ts";
 
-/** What a worker answers to a job. Classes of errors don't reach the other side. */
-type Answer<R> = { readonly result: R } | { readonly error: Failure };
+/** A worker's reply to a job. Error classes don't survive the message, so errors are sent as plain objects. */
+type Reply<R> = { readonly result: R } | { readonly error: Failure };
 
 interface Failure {
   readonly message: string;
   readonly stack: string | undefined;
-  /** Whether a user can cause it: an AlexNetError. */
+  /** Whether it was an AlexNetError. */
   readonly expected: boolean;
 }
 
@@ -22,20 +22,20 @@ interface Task<J, R> {
 
 interface Thread<J, R> {
   readonly worker: Worker;
-  /** Sent and not answered, the oldest first. */
+  /** Sent but not answered, oldest first. */
   readonly sent: Task<J, R>[];
 }
 
-/** So that no worker waits for the main thread between two jobs. */
+/** Jobs sent to a worker ahead, so that it need not wait for the main thread between two. */
 const AT_ONCE = 2;
 
 export class Threads<J, R> {
   readonly #threads: Thread<J, R>[];
   readonly #queue: Task<J, R>[] = [];
-  /** Set when a thread has ended by itself: what it was sent would never be answered. */
+  /** Set when a thread has died: its jobs would never be answered. */
   #failure: Error | undefined;
 
-  /** @param url of the worker's file */
+  /** @param url the worker's file */
   constructor(url: URL, count = availableParallelism()) {
     refuseInComputeWorker("threads are started");
     this.#threads = Array.from({ length: count }, () => this.#start(url));
@@ -46,8 +46,8 @@ export class Threads<J, R> {
   }
 
   /**
-   * Resolves to the worker's result, or to undefined if it was not wanted any more when its turn came. Memory that
-   * `job` shares is not copied. Rejects with an AlexNetError where the worker's error is one.
+   * Resolves to the worker's result, or to undefined if the job was no longer wanted when its turn came. Shared memory in
+   * `job` is not copied. Rejects with an AlexNetError if the worker's error was one.
    */
   run(job: J, isWanted: () => boolean = () => true): Promise<R | undefined> {
     if (this.#failure) return Promise.reject(this.#failure);
@@ -57,7 +57,7 @@ export class Threads<J, R> {
     return promise;
   }
 
-  /** Ends the workers, whatever they are at. */
+  /** Terminates the workers, even in the middle of a job. */
   close(): void {
     for (const { worker } of this.#threads) worker.terminate();
   }
@@ -65,9 +65,9 @@ export class Threads<J, R> {
   #start(url: URL): Thread<J, R> {
     const thread: Thread<J, R> = { worker: new Worker(url.href), sent: [] };
     const { worker, sent } = thread;
-    // A process that has nothing else to do may end.
+    // Idle workers don't keep the process alive.
     worker.unref();
-    worker.onmessage = ({ data }: MessageEvent<Answer<R>>) => {
+    worker.onmessage = ({ data }: MessageEvent<Reply<R>>) => {
       const task = sent.shift()!;
       if (sent.length === 0) worker.unref();
       if ("result" in data) task.resolve(data.result);
@@ -75,7 +75,7 @@ export class Threads<J, R> {
       this.#send();
     };
     worker.onerror = ({ message }) => {
-      // The message shows the source, and in one line what happened.
+      // The message quotes source code; one line says what happened.
       const what = /^\w*error: .*$/im.exec(message)?.[0] ?? message;
       const error = (this.#failure = new DeviceError(`a worker thread failed: ${what}`));
       for (const { reject } of this.#threads.flatMap((one) => one.sent.splice(0))) reject(error);
@@ -108,17 +108,17 @@ export class Threads<J, R> {
 
 function errorOf({ message, stack, expected }: Failure): Error {
   const error = expected ? new AlexNetError(message) : new Error(message);
-  // Where it happened, not where it was told.
+  // Keep the worker's stack.
   if (stack !== undefined) error.stack = stack;
   return error;
 }
 
 declare const self: {
   onmessage: ((event: { data: unknown }) => void) | null;
-  postMessage(message: Answer<unknown>): void;
+  postMessage(message: Reply<unknown>): void;
 };
 
-/** The other side: what a worker's file calls. Jobs are done in the order in which they come. */
+/** The worker's side: calls `work` for each job, in order, and replies with its result or error. */
 export function answer<J, R>(work: (job: J) => R | Promise<R>): void {
   let last: Promise<void> = Promise.resolve();
   self.onmessage = ({ data }) => {

@@ -1,4 +1,4 @@
-/** How much of a set may be unpacked to memory. */
+/** The memory budget for decompressing a set's archives. */
 import { gunzip } from "node:zlib";
 import { DataError } from "../errors.ts";
 import { inMemory, readWhole, type Bytes } from "../io/bytes.ts";
@@ -6,11 +6,11 @@ import { inMemory, readWhole, type Bytes } from "../io/bytes.ts";
 /** CIFAR is 184 MB. */
 const MAX_UNPACKED_BYTES = 2 ** 30;
 
-/** What all archives of a set may take together: many small ones can unpack to as much as a large one. */
+/** One budget for all archives of a set: many small ones can decompress to as much as a large one. */
 export class Unpacking {
   readonly #limit: number;
   #left: number;
-  /** Archives are unpacked one after the other, so that each is held against what the others have left. */
+  /** Archives are decompressed one after the other, so that each is checked against what the others have left. */
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(limit = MAX_UNPACKED_BYTES) {
@@ -18,7 +18,7 @@ export class Unpacking {
     this.#left = limit;
   }
 
-  /** The contents of gzip's `bytes`, in memory. @throws DataError when they are damaged, or more than is left */
+  /** Decompresses gzip into memory. @throws DataError when it is damaged or exceeds the budget */
   gunzip(bytes: Bytes): Promise<Bytes> {
     const unpacked = this.#turn.then(() => this.#gunzip(bytes));
     this.#turn = unpacked.catch(() => {});
@@ -43,10 +43,10 @@ export class Unpacking {
     const offset = bytes.place?.(0, 0).offset ?? 0;
     const where = offset > 0 ? ` (at byte ${offset} of its archive)` : "";
     const before = this.#limit - this.#left;
-    const others = before > 0 ? `, with the ${megabytes(before)} that were unpacked of the set before,` : "";
+    const others = before > 0 ? `, with ${megabytes(before)} of the set's other archives,` : "";
     return new DataError(
-      `${bytes.name}${where} is compressed (gzip) and unpacks${others} to more than ${megabytes(this.#limit)}, which is ` +
-        `too much to read in memory: unpack it, and give the folder or .tar`,
+      `${bytes.name}${where} is compressed (gzip) and expands${others} to more than ${megabytes(this.#limit)}, too much ` +
+        `to hold in memory: unpack it, and pass the folder or a .tar`,
     );
   }
 }

@@ -1,15 +1,15 @@
-/** Animated WebP (RFC 9649 §2.7): its first frame, as an image of its own. */
+/** Extracts the first frame of an animated WebP (RFC 9649 §2.7). */
 import { BadImage } from "./image.ts";
 
 const ANIMATION = 0x02;
 const ALPHA = 0x10;
-/** What precedes the bitstream in a frame: place, size, duration, and how it is laid on what was there before. */
+/** Precedes the bitstream in a frame: position, size, duration, blending. */
 const FRAME_HEADER_BYTES = 16;
 
 /**
- * The bytes of a WebP file without an animation: of one with it, those of its first frame. (@napi-rs/image blends that
- * with a canvas, and is off by one.)
- * @throws BadImage when the frame does not cover the canvas, or is not there
+ * A still WebP file: the first frame of an animation, or the file itself. (@napi-rs/image would blend the frame with a
+ * canvas, off by one.)
+ * @throws BadImage when the frame is missing or does not cover the canvas
  */
 export function stillWebp(bytes: Uint8Array): Uint8Array {
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -19,10 +19,10 @@ export function stillWebp(bytes: Uint8Array): Uint8Array {
     const length = file.readUInt32LE(at + 4);
     const frame = file.subarray(at + 8, at + 8 + length);
     if (file.toString("latin1", at, at + 4) === "ANMF" && frame.length > FRAME_HEADER_BYTES) {
-      // Width and height, less one, in three bytes each: of the canvas, and of the frame behind its place.
+      // Width and height minus one, three bytes each, of the canvas and of the frame.
       const [canvas, place, size] = [file.subarray(24, 30), frame.subarray(0, 6), frame.subarray(6, 12)];
       if (!size.equals(canvas) || place.some((byte) => byte !== 0)) {
-        throw new BadImage("the first frame of its animation does not cover the picture");
+        throw new BadImage("the first frame of its animation does not cover the canvas");
       }
       return joined(frame.subarray(FRAME_HEADER_BYTES), size);
     }
@@ -31,9 +31,9 @@ export function stillWebp(bytes: Uint8Array): Uint8Array {
   throw new BadImage("its WebP animation has no frames");
 }
 
-/** @param size of what the bitstream holds: width and height, less one, in three bytes each */
+/** @param size of the frame: width and height minus one, three bytes each */
 function joined(bitstream: Buffer, size: Uint8Array): Uint8Array {
-  // Only what has its alpha channel apart must be announced.
+  // Only a separate alpha channel needs the extended header.
   const hasAlpha = bitstream.toString("latin1", 0, 4) === "ALPH";
   const head = Buffer.alloc(hasAlpha ? 30 : 12);
   head.write("RIFF", 0);

@@ -204,19 +204,19 @@ export function requirePlainFolder(folder: string, levels = Infinity): void {
   }
 }
 
-type Kind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" | "isSocket">;
+type FileKind = Pick<Stats, "isFile" | "isDirectory" | "isSymbolicLink" | "isFIFO" | "isSocket">;
 
 /** What kind of special file it is; undefined for files and folders. */
-export function specialKind(found: Kind): "pipe" | "socket" | "device" | undefined {
+export function specialKind(found: FileKind): "pipe" | "socket" | "device" | undefined {
   if (found.isFile() || found.isDirectory()) return undefined;
   return found.isFIFO() ? "pipe" : found.isSocket() ? "socket" : "device";
 }
 
-function requireFile(found: Kind | undefined): void {
+function requireFile(found: FileKind | undefined): void {
   if (found && !found.isFile()) throw new Error(`it is ${kindOf(found)}`);
 }
 
-function kindOf(found: Kind): string {
+function kindOf(found: FileKind): string {
   if (found.isSymbolicLink()) return "a symbolic link";
   return `a ${specialKind(found) ?? "folder"}`;
 }

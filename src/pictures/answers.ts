@@ -1,15 +1,15 @@
-/** Images with their most probable classes as bars under them, the right one marked: Fig. 4, left, of the paper. */
+/** Images with bars of their most probable classes, the correct one highlighted: the paper's Fig. 4, left. */
 import { fit, image, type Raster } from "./raster.ts";
 import { document, rectangle, shorten, text, wrap, type TextStyle } from "./svg.ts";
 
 export interface AnsweredImage {
-  /** Undefined where it can't be drawn: the room stays empty. */
+  /** Undefined if it can't be drawn: a placeholder is shown. */
   readonly image: Raster | undefined;
   /** The file. */
   readonly name: string;
-  /** The right class, where it is known. */
+  /** The correct class, where known. */
   readonly right?: string;
-  /** The most probable class first. */
+  /** Most probable class first. */
   readonly bars: readonly { readonly name: string; readonly probability: number; readonly isRight: boolean }[];
 }
 
@@ -24,7 +24,7 @@ const GAP = 24;
 const WIDTH = 208;
 const IMAGE = 160;
 const BAR = 20;
-/** Beside the bars stand percentages. */
+/** Leaves room for percentages beside the bars. */
 const BAR_WIDTH = WIDTH - 50;
 const MAX_COLUMNS = 8;
 
@@ -39,7 +39,7 @@ const CAPTION: TextStyle = { size: 13, bold: true, colour: INK };
 const FILE: TextStyle = { size: 11, colour: GREY };
 const LABEL: TextStyle = { size: 12, colour: INK };
 
-/** Draws them as SVG, in the order given, row by row. */
+/** Draws the images as SVG, in the order given, row by row. */
 export async function drawAnswers({ title, facts, cells }: AnswersPicture): Promise<string> {
   const columns = Math.min(MAX_COLUMNS, Math.max(3, Math.ceil(Math.sqrt(cells.length))));
   const width = 2 * MARGIN + columns * (WIDTH + GAP) - GAP;
@@ -68,7 +68,7 @@ async function drawCell({ image: raster, name, right, bars }: AnsweredImage, x: 
   bars.forEach(({ name: label, probability, isRight }, k) => {
     const top = y + IMAGE + 44 + k * BAR;
     const share = percent(probability);
-    // The smallest is still a line, so that one sees that it was considered.
+    // Even the smallest probability is visible as a line.
     parts.push(
       rectangle(x, top, Math.max(1, Math.round(probability * BAR_WIDTH)), BAR - 3, isRight ? RIGHT : OTHER),
       text(x + 4, top + 13, shorten(label, BAR_WIDTH - 4, LABEL), LABEL),
@@ -78,7 +78,7 @@ async function drawCell({ image: raster, name, right, bars }: AnsweredImage, x: 
   return parts;
 }
 
-/** An image at the left of its room, as large as that allows. */
+/** An image scaled to fit its box, left-aligned; a grey box if there is none. */
 export async function place(
   raster: Raster | undefined,
   x: number,

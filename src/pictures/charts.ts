@@ -1,10 +1,10 @@
 /**
- * Curves of a training. Each chart is an ECharts option of plain data, so that the same serves where there is no browser,
- * rendered to SVG here, and in a page, which gets it as JSON.
+ * Training curves. Each chart is an ECharts option of plain data, so that it can be rendered to SVG here, without a
+ * browser, or sent to a page as JSON.
  */
 import type { EChartsCoreOption } from "echarts/core";
 
-/** An epoch of a training. Errors are fractions, epochs are counted from 1. */
+/** One epoch. Errors are fractions; epochs count from 1. */
 export interface EpochPoint {
   readonly epoch: number;
   readonly train: { readonly loss: number; readonly top1: number };
@@ -13,9 +13,9 @@ export interface EpochPoint {
   readonly imagesPerSecond: number;
 }
 
-/** A moment within an epoch; loss and error are over the epoch so far. */
+/** A point within an epoch. Loss and error are over the epoch so far. */
 export interface StepPoint {
-  /** Epochs done, with the part of the one under way. */
+  /** Epochs completed, including the fraction of the current one. */
   readonly at: number;
   readonly loss: number;
   readonly top1: number;
@@ -25,7 +25,7 @@ export interface StepPoint {
 export interface Curves {
   readonly epochs: readonly EpochPoint[];
   readonly steps: readonly StepPoint[];
-  /** With five classes or fewer there is no such thing as a top-5 error. */
+  /** Number of classes: top-5 error is not shown for five or fewer. */
   readonly classes: number;
 }
 
@@ -34,7 +34,7 @@ export interface Palette {
   readonly muted: string;
   readonly grid: string;
   readonly ground: string;
-  /** Training, validation, and what else is of the validation. */
+  /** Colours of training, validation, and a second validation curve. */
   readonly series: readonly [string, string, string];
 }
 
@@ -63,11 +63,11 @@ interface Line {
   readonly name: string;
   readonly colour: string;
   readonly points: readonly Point[];
-  /** Thin, and without marks. */
+  /** Thin, without markers. */
   readonly faint?: boolean;
 }
 
-/** More points than a chart has pixels are left out; with fewer within an epoch there is no line of them. */
+/** Points are thinned to about one per pixel. With fewer than MIN_PER_EPOCH, points within epochs are not drawn. */
 const MAX_POINTS = 1000;
 const MIN_PER_EPOCH = 5;
 
@@ -84,7 +84,7 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
     option: optionOf(unit, lines.filter(({ points }) => points.some(([, y]) => Number.isFinite(y))), last, scale, palette), // prettier-ignore
   });
   const rates = epochs.map(({ rate }) => rate);
-  // A rate that falls by tens is a line at the bottom on any other scale.
+  // On a linear scale, a rate that falls by factors of ten is soon flat at the bottom.
   const logarithmic = rates.every((rate) => rate > 0) && rates.some((rate, i) => i > 0 && rate < rates[i - 1]! / 5);
   return [
     chart("Loss", "", [
@@ -169,7 +169,7 @@ function optionOf(unit: string, lines: readonly Line[], last: number, scale: obj
       name,
       data: points,
       color: colour,
-      // One epoch alone is a point.
+      // A single epoch is only visible as a marker.
       showSymbol: !faint && points.length <= 40,
       symbol: "circle",
       symbolSize: 5,
@@ -182,8 +182,8 @@ function optionOf(unit: string, lines: readonly Line[], last: number, scale: obj
 const FONT = "DejaVu Sans, system-ui, sans-serif";
 
 /**
- * A chart as an SVG element, which holds no script and no style sheet.
- * @param id what names inside of the element begin with: several may stand in one page
+ * A chart as an SVG element without scripts or style sheets.
+ * @param id prefix of the names in it, to make them unique in a page with several charts
  */
 export async function chartSvg({ option }: Chart, width: number, height: number, id: string): Promise<string> {
   const { init } = await echarts();
@@ -197,12 +197,12 @@ export async function chartSvg({ option }: Chart, width: number, height: number,
       .replace(/ (?:class|ecmeta_\w+)="[^"]*"/g, "")
       .replace(/\bzr\d+-/g, `${id}-`);
   } finally {
-    // Its timers would keep the process alive.
+    // Otherwise its timers keep the process alive.
     chart.dispose();
   }
 }
 
-/** Only what is drawn here, and only when something is: it takes a moment to load. */
+/** Loads only the components in use, on demand: it takes a moment. */
 async function echarts() {
   const [core, charts, components, renderers] = await Promise.all([
     import("echarts/core"),

@@ -1,7 +1,7 @@
 /**
- * A confusion matrix: a row for each true class, a column for each predicted one, the darker the larger its share of
- * the row. Up to fifty classes have names, and numbers where there is room; of more, cells are pixels, or the mean of
- * several classes, and the largest confusions are listed beside.
+ * A confusion matrix: one row per true class, one column per predicted class, cells darker the larger their share of the
+ * row. Up to fifty classes are named, with numbers where they fit. With more, a class is a few pixels, or several classes
+ * share a cell, and the most frequent confusions are listed beside it.
  */
 import { count, plural } from "../words.ts";
 import { image } from "./raster.ts";
@@ -10,16 +10,16 @@ import { document, rectangle, shorten, text, widthOf, type TextStyle } from "./s
 interface ConfusionPicture {
   readonly title: string;
   readonly classes: readonly string[];
-  /** [true class, predicted class, how many images]; every pair once. */
+  /** [true class, predicted class, number of images]; each pair at most once. */
   readonly entries: readonly (readonly [label: number, predicted: number, images: number])[];
 }
 
 const MARGIN = 32;
 const HEAD = 84;
-/** Of this many classes at most each has a name. */
+/** The most classes that are drawn with names. */
 const NAMED = 50;
 const SIDE = 1000;
-/** Names are cut to this width. */
+/** Maximum width of names. */
 const NAME = 200;
 const LISTED = 24;
 const LINE = 34;
@@ -32,16 +32,16 @@ const FACT: TextStyle = { size: 14, colour: GREY };
 const LABEL: TextStyle = { size: 12, colour: INK };
 const HEADING: TextStyle = { size: 14, bold: true, colour: INK };
 
-/** White for nothing; on the diagonal it becomes blue, and elsewhere, where it is a mistake, red. */
+/** From white to blue on the diagonal, and to red for mistakes. */
 const BLUE = [31, 95, 153] as const;
 const RED = [190, 52, 38] as const;
 
-/** Draws it as SVG. */
+/** Draws the matrix as SVG. */
 export async function drawConfusion(picture: ConfusionPicture): Promise<string> {
   return picture.classes.length <= NAMED ? drawNamed(picture) : drawDense(picture);
 }
 
-/** Of each true class how many images there are. */
+/** Number of images of each true class. */
 function rowSums({ classes, entries }: ConfusionPicture): Float64Array {
   const sums = new Float64Array(classes.length);
   for (const [label, , images] of entries) sums[label]! += images;
@@ -49,7 +49,7 @@ function rowSums({ classes, entries }: ConfusionPicture): Float64Array {
 }
 
 function colour(share: number, isRight: boolean): readonly number[] {
-  // A square root lets few mistakes be seen; the smallest is still unlike white.
+  // The square root makes rare mistakes visible; the smallest share is still distinct from white.
   const depth = share === 0 ? 0 : 0.06 + 0.94 * Math.sqrt(Math.min(1, share));
   return (isRight ? BLUE : RED).map((value) => Math.round(255 + (value - 255) * depth));
 }
@@ -68,7 +68,7 @@ function drawNamed(picture: ConfusionPicture): string {
   const names = classes.map((name) => shorten(name, NAME, style));
   const label = Math.ceil(Math.max(...names.map((name) => widthOf(name, style))));
   const [left, top] = [MARGIN + label + 10, HEAD + label + 10];
-  // Names above the columns lean to the right.
+  // Column names slant to the right and need extra width.
   const width = Math.max(560, left + classes.length * side + Math.ceil(label * 0.75) + MARGIN);
   const parts = head(title, width);
   const sums = rowSums(picture);
@@ -105,7 +105,7 @@ function grid(left: number, top: number, classes: number, side: number): string[
 
 async function drawDense(picture: ConfusionPicture): Promise<string> {
   const { title, classes, entries } = picture;
-  /** How many classes share a cell, and how many cells there are. */
+  /** Classes per cell. */
   const together = Math.ceil(classes.length / SIDE);
   const cells = Math.ceil(classes.length / together);
   const side = Math.max(1, Math.floor(SIDE / cells));
@@ -142,11 +142,11 @@ async function drawDense(picture: ConfusionPicture): Promise<string> {
   ]);
 }
 
-/** The pairs that were confused most often. */
+/** Lists the most frequent confusions. */
 function drawList({ classes, entries }: ConfusionPicture, sums: Float64Array, x: number, y: number): string[] {
   const mistakes = entries.filter(([label, predicted]) => label !== predicted);
   const most = mistakes.toSorted((a, b) => b[2] - a[2]).slice(0, LISTED);
-  const parts = [text(x, y, most.length === 0 ? "Nothing was confused" : "Confused most often", HEADING)];
+  const parts = [text(x, y, most.length === 0 ? "No confusions" : "Most frequent confusions", HEADING)];
   most.forEach(([label, predicted, images], k) => {
     const top = y + 28 + k * LINE;
     const said = `${count(images)} of ${count(sums[label]!)}`;

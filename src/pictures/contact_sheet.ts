@@ -1,44 +1,43 @@
 /**
- * A contact sheet: what a network will see of a data set, for a person to check in ten seconds. A row an image, the
- * original beside the crops of it; below, what was measured over the set. Whole pixels everywhere, so that images lie on
- * the sheet as they are.
+ * A contact sheet: what a network will see of a data set, to check at a glance. One row per image, with the original and
+ * its crops; below, statistics of the set. All coordinates are whole pixels, so that images are not resampled.
  */
 import { fit, image, type Raster } from "./raster.ts";
 import { document, rectangle, shorten, text, widthOf, wrap, type TextStyle } from "./svg.ts";
 
 export interface SheetRow {
   readonly name: string;
-  /** Lines below the name; each is shortened in its middle if it is too long. */
+  /** Lines below the name; long ones are shortened in the middle. */
   readonly details: readonly string[];
   readonly original: Raster;
   readonly centre: Raster;
-  /** VERSIONS of them. */
+  /** VERSIONS augmented crops. */
   readonly versions: readonly Raster[];
 }
 
 interface Sheet {
   readonly title: string;
-  /** Lines below it, and below those what is wrong with the set. */
+  /** Lines below the title, followed by the warnings. */
   readonly facts: readonly string[];
   readonly warnings: readonly string[];
   readonly rows: readonly SheetRow[];
   readonly mean: Raster;
   /** Red, green and blue, 0 … 255. */
   readonly channelMean: readonly number[];
-  /** The variances along the principal axes of the colours, and the axes' directions. */
+  /** The variances along the principal colour axes, and their directions. */
   readonly axes: { readonly values: readonly number[]; readonly vectors: readonly (readonly number[])[] };
-  /** What the mean and the axes are of, and what the counts are of. */
+  /** Which images the mean and the axes are computed over, and which ones are counted. */
   readonly measured: string;
   readonly looked: string;
-  /** The largest first. */
+  /** Largest first. */
   readonly classes: readonly { readonly name: string; readonly images: number }[];
-  /** Name and value, line after line. */
+  /** Name and value of each line. */
   readonly counts: readonly (readonly [string, string])[];
 }
 
-/** How many augmented versions stand in a row. */
+/** Augmented versions per row. */
 export const VERSIONS = 5;
-/** The largest side of a crop, and the largest width of an original, which is as high as a crop at most. */
+/** Maximum side of a crop, also the maximum height of an original, and maximum width of an original. */
 export const CELL = 168;
 export const ORIGINAL_WIDTH = 224;
 
@@ -47,7 +46,7 @@ const NAME_WIDTH = 190;
 const GAP = 24;
 const SMALL_GAP = 8;
 const ROW = CELL + 12;
-/** Where the columns begin. */
+/** Left edges of the columns. */
 const ORIGINAL_X = MARGIN + NAME_WIDTH + 16;
 const CENTRE_X = ORIGINAL_X + ORIGINAL_WIDTH + GAP;
 const VERSIONS_X = CENTRE_X + CELL + GAP;
@@ -110,12 +109,12 @@ async function drawRow({ name, details, original, centre, versions }: SheetRow, 
   return parts;
 }
 
-/** An image in its place, as large as that allows; the upper left corner stays where it is. */
+/** An image scaled to fit its cell, aligned to the upper left corner. */
 async function cell(raster: Raster, x: number, y: number, width = CELL): Promise<string> {
   return image(x, y, await fit(raster, width, CELL));
 }
 
-/** From the heading of a panel to its content, and how high both are. */
+/** Height of a panel's heading, and of the whole panel. */
 const HEAD = 40;
 const PANEL = HEAD + CELL;
 
@@ -129,7 +128,7 @@ async function drawMean({ mean, measured }: Sheet, y: number): Promise<string[]>
 
 const SWATCH = 48;
 
-/** Each axis is a row of the colours on it, from two standard deviations before the mean to two behind it. */
+/** Each axis is a row of the colours along it, from −2 to +2 standard deviations from the mean. */
 function drawAxes({ axes, channelMean }: Sheet, y: number): string[] {
   const parts = head(ORIGINAL_X, y, "Principal colour axes", "mean colour ± 2σ along each; share of the variance");
   const total = axes.values.reduce((sum, value) => sum + value, 0);
@@ -151,7 +150,7 @@ function drawAxes({ axes, channelMean }: Sheet, y: number): string[] {
   return parts;
 }
 
-/** Two digits, and no −0.00. */
+/** Two decimals, without −0.00. */
 function signed(value: number): string {
   return (Math.round(value * 100) / 100 + 0).toFixed(2).replace("-", "−");
 }
@@ -161,7 +160,7 @@ const LINE = CELL / LINES;
 const CLASS_NAME = 190;
 const BAR_WIDTH = 220;
 
-/** A bar a class; of many classes the largest and the smallest. */
+/** One bar per class; with many classes, the largest and the smallest. */
 function drawClasses({ classes }: Sheet, y: number): string[] {
   const few = classes.length <= LINES;
   const [first, last] = [Math.ceil((LINES - 1) / 2), Math.floor((LINES - 1) / 2)];

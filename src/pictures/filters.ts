@@ -1,14 +1,14 @@
-/** The filters of a first layer as colours, as in the paper's figure 3. */
+/** The filters of a network's first layer as colour images: the paper's Fig. 3. */
 import { ShapeError } from "../errors.ts";
 import { enlarge, type Raster } from "./raster.ts";
 
 /**
- * A grid of filters with a pixel between them, each scaled by its own largest weight: no weight is mid-grey, so that the
- * colour of a pixel is what the filter looks for.
+ * A grid of filters, each scaled by its own largest absolute weight. Zero is mid-grey, so that a pixel shows the colour
+ * that the filter responds to.
  * @param weights F × 3 × height × width
- * @param columns about 3:2 if not given
- * @param factor how many pixels wide and high a weight becomes
- * @throws ShapeError unless the filters look at three channels
+ * @param columns chosen for a grid of about 3:2 if not given
+ * @param factor side in pixels of one weight
+ * @throws ShapeError unless the filters have three channels
  */
 export function filterGrid(
   weights: Float32Array,
@@ -17,7 +17,7 @@ export function filterGrid(
 ): Raster {
   if (channels !== 3 || filters < 1 || weights.length !== filters * 3 * height * width) {
     throw new ShapeError(
-      `filters of ${filters} × ${channels} × ${height} × ${width} and ${weights.length} weights: need F × 3 × H × W`,
+      `filters of ${filters} × ${channels} × ${height} × ${width} with ${weights.length} weights: expected F × 3 × H × W`,
     );
   }
   const cells = Array.from({ length: filters }, (_, f) => {
@@ -34,7 +34,7 @@ export function filterGrid(
   return mosaic(cells, columns, Math.max(1, Math.round(factor / 4)));
 }
 
-/** A number of columns that fills the rows, if one makes a grid of 1:1 to 3:1; else 3:2. */
+/** A number of columns that fills all rows, if that makes a grid of 1:1 to 3:1; otherwise about 3:2. */
 export function gridColumns(count: number): number {
   const whole = Array.from({ length: count }, (_, i) => i + 1).filter(
     (columns) => count % columns === 0 && columns ** 2 >= count && columns ** 2 <= 3 * count,
@@ -44,7 +44,7 @@ export function gridColumns(count: number): number {
   return whole[0] ?? Math.ceil(ideal);
 }
 
-/** Pictures of one size, row after row, `gap` pixels apart on white. */
+/** Images of equal size in rows, `gap` pixels apart, on white. */
 export function mosaic(cells: readonly Raster[], columns: number, gap: number): Raster {
   const { width: cellWidth, height: cellHeight } = cells[0]!;
   const rows = Math.ceil(cells.length / columns);

@@ -1,4 +1,4 @@
-/** Which part of an image decides: a map of what covering each place changes, laid over the image in grey. */
+/** An occlusion map: how covering each position changes the prediction, drawn over the image in grey. */
 import { ShapeError } from "../errors.ts";
 import { enlarge, image, type Raster } from "./raster.ts";
 import { document, rectangle, shorten, text, type TextStyle } from "./svg.ts";
@@ -9,9 +9,9 @@ interface HeatPicture {
   readonly fact: string;
   /** What the network sees. */
   readonly image: Raster;
-  /** Row after row, what the probability lost when the square lay there; negative where it gained. */
+  /** Drop in probability with the square at each position, row by row; negative where it rose. */
   readonly losses: Float32Array;
-  /** How many positions there are along each side. */
+  /** Positions along each side. */
   readonly side: number;
   /** Side of the square, in pixels of the image. */
   readonly square: number;
@@ -25,14 +25,14 @@ const FOOT = 78;
 const TITLE: TextStyle = { size: 20, bold: true, colour: "#1c1c1c" };
 const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
 
-/** Where it lost much, and where it gained. */
+/** Colours for a drop and for a rise in probability. */
 const LOST = [214, 39, 18] as const;
 const GAINED = [20, 84, 170] as const;
 
-/** Draws it as SVG. */
+/** Draws the map as SVG. @throws ShapeError when `losses` has not side × side numbers */
 export async function drawHeat({ title, fact, image: seen, losses, side, square }: HeatPicture): Promise<string> {
   if (losses.length !== side * side) {
-    throw new ShapeError(`a map of ${side} × ${side} positions: it has ${losses.length} numbers`);
+    throw new ShapeError(`a map of ${side} × ${side} positions with ${losses.length} numbers`);
   }
   const factor = Math.max(1, Math.round(SIDE / seen.width));
   const large = enlarge(seen, factor);
@@ -54,7 +54,7 @@ export async function drawHeat({ title, fact, image: seen, losses, side, square 
   ]);
 }
 
-/** The colours' meaning: from what was gained at most to what was lost at most, on one scale. */
+/** The colour scale, from the largest rise to the largest drop, symmetrical about no change. */
 function legend(x: number, y: number, width: number, most: number): string[] {
   const STEPS = 64;
   const step = width / STEPS;
@@ -68,7 +68,7 @@ function legend(x: number, y: number, width: number, most: number): string[] {
     text(x, y + 30, `+${points(most)}`, FACT),
     text(x + width / 2, y + 30, "no change", { ...FACT, anchor: "middle" }),
     text(x + width, y + 30, `−${points(most)}`, { ...FACT, anchor: "end" }),
-    text(x, y + 48, "change of the probability when the square lies there", FACT),
+    text(x, y + 48, "change in probability with the square there", FACT),
   ];
 }
 
@@ -85,7 +85,7 @@ function overlay({ pixels, width, height }: Raster, losses: Float32Array, side: 
     for (let x = 0; x < width; x++) {
       const at = 3 * (y * width + x);
       const grey = 0.299 * pixels[at]! + 0.587 * pixels[at + 1]! + 0.114 * pixels[at + 2]!;
-      // Paler, so that colours stand out in dark places too.
+      // Lightened, so that colours stand out in dark areas too.
       const pale = 60 + 0.7 * grey;
       const loss = between(losses, side, ((y + 0.5) * side) / height - 0.5, ((x + 0.5) * side) / width - 0.5);
       const colour = mix([pale, pale, pale], most === 0 ? 0 : loss / most);
@@ -95,7 +95,7 @@ function overlay({ pixels, width, height }: Raster, losses: Float32Array, side: 
   return { pixels: out, width, height };
 }
 
-/** Bilinear, and beyond the outer positions as at them. */
+/** Bilinear interpolation, clamped at the border. */
 function between(values: Float32Array, side: number, row: number, column: number): number {
   const [y, x] = [Math.min(Math.max(row, 0), side - 1), Math.min(Math.max(column, 0), side - 1)];
   const [top, left] = [Math.floor(y), Math.floor(x)];

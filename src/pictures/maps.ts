@@ -1,4 +1,4 @@
-/** What comes out of the layers of a network for one image: a grid of maps for each layer, from the first on. */
+/** The activations of a network's layers for one image, as a grid of feature maps per layer. */
 import { ShapeError } from "../errors.ts";
 import { mosaic } from "./filters.ts";
 import { fit, image, type Raster } from "./raster.ts";
@@ -9,7 +9,7 @@ export interface LayerMaps {
   readonly maps: number;
   readonly height: number;
   readonly width: number;
-  /** Map after map, row after row. */
+  /** Map by map, row by row. */
   readonly values: Float32Array;
 }
 
@@ -25,16 +25,16 @@ interface MapsPicture {
 const MARGIN = 32;
 const GAP = 2;
 const IMAGE = 224;
-/** As wide as grids may be. */
+/** Maximum width of a grid. */
 const WIDTH = 1200;
-/** A map is at most so wide; where a layer has more than MANY, at most half of it. */
+/** Maximum width of a map; half of it if any layer has more than MANY maps. */
 const CELL = 72;
 const MANY = 128;
 const TITLE: TextStyle = { size: 22, bold: true, colour: "#1c1c1c" };
 const HEADING: TextStyle = { size: 15, bold: true, colour: "#1c1c1c" };
 const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
 
-/** Draws it as SVG. */
+/** Draws the layers as SVG. @throws ShapeError when a layer's sizes and values don't match */
 export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture): Promise<string> {
   const cell = layers.some(({ maps }) => maps > MANY) ? CELL / 2 : CELL;
   const width = 2 * MARGIN + WIDTH;
@@ -54,7 +54,7 @@ export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture
       text(
         MARGIN + Math.ceil(widthOf(layer.name, HEADING)) + 14,
         y,
-        silent > 0 ? `${size}, ${silent} of them nowhere active` : size,
+        silent > 0 ? `${size}, ${silent} of them all zero` : size,
         FACT,
       ),
       await image(MARGIN, y + 12, grid),
@@ -71,10 +71,10 @@ function silentMaps({ maps, height, width, values }: LayerMaps): number {
   ).length;
 }
 
-/** One scale for all maps of a layer, so that strong ones are seen to be; it ends where only a thousandth lies above. */
+/** All maps of a layer share a scale, so that they can be compared; it ends at the 99.9th percentile. */
 async function gridOf({ maps, height, width, values }: LayerMaps, cell: number): Promise<Raster> {
   if (values.length !== maps * height * width) {
-    throw new ShapeError(`${maps} maps of ${height} × ${width}: ${values.length} numbers were given`);
+    throw new ShapeError(`${maps} maps of ${height} × ${width} with ${values.length} numbers`);
   }
   const magnitudes = values.map(Math.abs).sort();
   const most = magnitudes[Math.floor(0.999 * (magnitudes.length - 1))] || magnitudes.at(-1) || 1;
@@ -86,12 +86,12 @@ async function gridOf({ maps, height, width, values }: LayerMaps, cell: number):
     }
     cells.push(await fit({ pixels, width, height }, cell, cell));
   }
-  // As few rows as there is room for, and all about as long.
+  // As few rows as possible, all about equally long.
   const rows = Math.ceil(maps / Math.floor((WIDTH + GAP) / (cells[0]!.width + GAP)));
   return mosaic(cells, Math.ceil(maps / rows), GAP);
 }
 
-/** Nothing is nearly black, positive goes by orange to white, negative, where there is any, by blue. */
+/** Zero is nearly black; positive values go through orange to white, negative ones through blue. */
 const POSITIVE = [
   [16, 16, 24],
   [120, 28, 70],
@@ -107,7 +107,7 @@ const NEGATIVE = [
   [235, 248, 255],
 ] as const;
 
-/** @param strength −1 … 1; beyond, it is as at the end */
+/** @param strength −1 … 1, clamped */
 function colourOf(strength: number): number[] {
   const stops = strength >= 0 ? POSITIVE : NEGATIVE;
   const at = Math.min(1, Math.abs(strength)) * (stops.length - 1);

@@ -1,4 +1,4 @@
-/** Images beside those that lie nearest to them: Fig. 4, right, of the paper. */
+/** Query images with their nearest neighbours: the paper's Fig. 4, right. */
 import { place } from "./answers.ts";
 import type { Raster } from "./raster.ts";
 import { document, rectangle, shorten, text, wrap, type TextStyle } from "./svg.ts";
@@ -19,7 +19,7 @@ const MARGIN = 32;
 const WIDTH = 168;
 const HEIGHT = 160;
 const GAP = 16;
-/** The query stands apart. */
+/** Space around the query. */
 const APART = 24;
 const ROW = HEIGHT + 60;
 
@@ -30,7 +30,7 @@ const FACT: TextStyle = { size: 14, colour: INK };
 const LABEL: TextStyle = { size: 12, bold: true, colour: INK };
 const FILE: TextStyle = { size: 11, colour: GREY };
 
-/** Draws a row a query as SVG, its neighbours from the nearest on. */
+/** Draws one row per query as SVG, nearest neighbour first. */
 export async function drawNeighbours(title: string, fact: string, rows: readonly Neighbourhood[]): Promise<string> {
   const most = Math.max(2, ...rows.map(({ neighbours }) => neighbours.length));
   const first = MARGIN + WIDTH + 2 * APART;

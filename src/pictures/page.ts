@@ -1,8 +1,8 @@
-/** What the pages of a run have in common. Whatever is put into them is text unless it is `Html`. */
+/** HTML templates and the style sheet of a run's pages. All values are escaped as text unless they are `Html`. */
 import { DARK, LIGHT, type Palette } from "./charts.ts";
 import { cleanText } from "./svg.ts";
 
-/** Markup that was put together here, from text that was escaped. */
+/** Markup composed here from escaped text. */
 export class Html {
   readonly markup: string;
 
@@ -11,21 +11,21 @@ export class Html {
   }
 }
 
-type Value = string | number | Html | readonly Html[];
+type HtmlValue = string | number | Html | readonly Html[];
 
-/** Markup with values in it; strings become text, whatever they say. */
-export function html(parts: TemplateStringsArray, ...values: readonly Value[]): Html {
+/** Template tag: strings are escaped, `Html` is inserted as markup. */
+export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
   const markup = parts.reduce((before, part, i) => before + markupOf(values[i - 1]!) + part);
   return new Html(markup);
 }
 
-function markupOf(value: Value): string {
+function markupOf(value: HtmlValue): string {
   if (value instanceof Html) return value.markup;
   if (typeof value === "object") return value.map(({ markup }) => markup).join("\n");
   return escapeText(String(value));
 }
 
-/** Without markup, control characters and marks that turn the direction of what follows; in attributes too. */
+/** Escapes text for elements and attributes; removes control characters and text-direction marks. */
 function escapeText(words: string): string {
   return cleanText(words).replace(/[&<>"'`]/g, (character) => `&#${character.charCodeAt(0)};`);
 }
@@ -33,7 +33,7 @@ function escapeText(words: string): string {
 const variables = ({ ink, muted, grid, ground, series }: Palette) =>
   `--ink:${ink};--muted:${muted};--line:${grid};--ground:${ground};--accent:${series[0]};--second:${series[1]}`;
 
-/** Colours of a chart drawn for light pages, on a dark one. */
+/** Style rules that replace a chart's light colours by dark ones. */
 function recolour(from: Palette, to: Palette): string {
   const pairs = [
     [from.ink, to.ink],
@@ -44,7 +44,7 @@ function recolour(from: Palette, to: Palette): string {
   return pairs.map(([a, b]) => `svg [stroke="${a}"]{stroke:${b}}svg [fill="${a}"]{fill:${b}}`).join("");
 }
 
-/** The style sheet of all pages: light or dark as the system is, one column where there is no room for two. */
+/** The style sheet of all pages: light or dark like the system, one column where two don't fit. */
 export const STYLE = `
 :root{color-scheme:light dark;${variables(LIGHT)};--sheet:#f4f4f6}
 @media(prefers-color-scheme:dark){:root{${variables(DARK)};--sheet:#131316}${recolour(LIGHT, DARK)}

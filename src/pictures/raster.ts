@@ -1,28 +1,28 @@
-/** Pixels on a picture: they lie on its own grid, each as it is, so that nothing is smoothed on the way. */
+/** Raster images in a picture, aligned with its pixel grid so that they are not resampled. */
 import { loadImage } from "../native/add_ons.ts";
 
-/** Interleaved RGB, row after row, one byte a channel. */
+/** Interleaved RGB, row by row, one byte per channel. */
 export interface Raster {
   readonly pixels: Uint8Array;
   readonly width: number;
   readonly height: number;
 }
 
-/** The element for an image whose upper left corner lies at x, y. */
+/** An SVG image element with its upper left corner at x, y. */
 export async function image(x: number, y: number, raster: Raster): Promise<string> {
   const { width, height } = raster;
   return `<image x="${x}" y="${y}" width="${width}" height="${height}" href="${await dataUrl(raster)}"/>`;
 }
 
-/** The pixels as a PNG in an address. */
+/** The pixels as a PNG in a data URL. */
 export async function dataUrl({ pixels, width, height }: Raster): Promise<string> {
   const png = await loadImage().Transformer.fromRgbaPixels(withAlpha(pixels), width, height).png();
   return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 }
 
 /**
- * As large as fits into maxWidth × maxHeight: a small image is enlarged by a whole factor, each pixel becoming a
- * square; a large one is reduced, averaging over what becomes one pixel.
+ * Scales an image to fit maxWidth × maxHeight: a small one is enlarged by an integer factor, so that pixels become
+ * squares; a large one is reduced by averaging.
  */
 export async function fit(raster: Raster, maxWidth: number, maxHeight: number): Promise<Raster> {
   const room = Math.min(maxWidth / raster.width, maxHeight / raster.height);
@@ -38,7 +38,7 @@ export async function fit(raster: Raster, maxWidth: number, maxHeight: number): 
   return { pixels: withoutAlpha(rgba), width, height };
 }
 
-/** Each pixel becomes a square. @param factor a whole number */
+/** Enlarges each pixel to a square. @param factor an integer */
 export function enlarge({ pixels, width, height }: Raster, factor: number): Raster {
   const large = new Uint8Array(pixels.length * factor * factor);
   const row = width * factor;
@@ -51,7 +51,7 @@ export function enlarge({ pixels, width, height }: Raster, factor: number): Rast
   return { pixels: large, width: row, height: height * factor };
 }
 
-/** Opaque RGBA. */
+/** RGB to opaque RGBA. */
 export function withAlpha(rgb: Uint8Array): Uint8Array {
   const rgba = new Uint8Array((rgb.length / 3) * 4).fill(255);
   for (let from = 0, to = 0; from < rgb.length; from += 3, to += 4) {

@@ -1,32 +1,32 @@
 /**
- * The page of a run: one file, which opens from disk. It holds no script and loads nothing, and its policy forbids both,
- * so that a class named by a stranger could do nothing even if it got through as markup.
+ * The report page of a run: one self-contained file. It has no scripts and loads nothing, and its content security policy
+ * forbids both, so that even a malicious class name that got through as markup could do nothing.
  */
 import { Html, html, STYLE } from "./page.ts";
 
 interface ReportPage {
   readonly title: string;
   readonly subtitle: string;
-  /** The few numbers that come first: name, value, and what is to be known of it. */
+  /** The key numbers at the top: name, value and a note. */
   readonly tiles: readonly { readonly name: string; readonly value: string; readonly note: string }[];
   /** SVG elements, made by `chartSvg`. */
   readonly charts: readonly { readonly name: string; readonly svg: string }[];
   readonly pictures: readonly PagePicture[];
   readonly tables: readonly { readonly name: string; readonly rows: readonly (readonly [string, string])[] }[];
-  /** A line of names, and lines of numbers. */
+  /** A header row, and rows of numbers. */
   readonly epochs: { readonly names: readonly string[]; readonly rows: readonly (readonly string[])[] };
-  /** Files in the folder of the page, and what they are. */
+  /** Files in the page's folder, with descriptions. */
   readonly files: readonly { readonly name: string; readonly about: string }[];
 }
 
 export interface PagePicture {
   readonly name: string;
   readonly note: string;
-  /** A data: address. */
+  /** A data URL. */
   readonly source: string;
-  /** Pixels of the page, where there is room for as many. */
+  /** Width in CSS pixels, if the page is wide enough. */
   readonly width: number;
-  /** Whether its pixels are to be seen as squares. */
+  /** Whether to show its pixels as squares, without smoothing. */
   readonly pixels: boolean;
 }
 

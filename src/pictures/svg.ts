@@ -1,6 +1,6 @@
 /**
- * Pictures for people are written as SVG, which is text, and rendered to PNG in the font that comes along, so that they
- * look the same on every machine. Names of classes and files are strangers' text and go through `text` alone.
+ * Pictures are composed as SVG and rendered to PNG with a bundled font, so that they look the same on every machine.
+ * Class and file names are untrusted: they enter only through `text`.
  */
 import { fileURLToPath } from "node:url";
 import { loadResvg } from "../native/add_ons.ts";
@@ -14,13 +14,13 @@ export interface TextStyle {
   /** In pixels. */
   readonly size: number;
   readonly bold?: boolean;
-  /** As in CSS; black if not given. */
+  /** A CSS colour; black by default. */
   readonly colour?: string;
-  /** Which point of the text lies at x. */
+  /** Which point of the text is at x. */
   readonly anchor?: "start" | "middle" | "end";
 }
 
-/** A line of text whose baseline lies at y. It may say anything: no markup comes of it, and no second line. */
+/** One line of text with its baseline at y. Any string is safe: it becomes neither markup nor a second line. */
 export function text(x: number, y: number, words: string, style: TextStyle): string {
   const { size, bold = false, colour = "#000000", anchor = "start" } = style;
   return (
@@ -33,12 +33,12 @@ export function rectangle(x: number, y: number, width: number, height: number, c
   return `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${colour}"/>`;
 }
 
-/** Nobody reads more of a line; a file can be named by a megabyte. */
+/** Nobody reads a longer line, and a name may have a megabyte. */
 const MAX_LENGTH = 1000;
 
 /**
- * Text on one line: runs of white space are one space; what no font draws is gone, and so are marks that turn the
- * direction of what follows. Joiners stay: emoji and many scripts need them.
+ * Text on one line: collapses white space, and removes unprintable characters and text-direction marks. Joiners are
+ * kept: emoji and many scripts need them.
  */
 export function cleanText(words: string): string {
   const half = MAX_LENGTH / 2;
@@ -54,22 +54,22 @@ function escapeMarkup(words: string): string {
   return words.replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
 }
 
-/** The width of a line in pixels; an estimate, on the wide side, for characters that the font lacks. */
+/** The width of a line in pixels; a generous estimate for characters that the font lacks. */
 export function widthOf(words: string, { size, bold = false }: Pick<TextStyle, "size" | "bold">): number {
   return [...cleanText(words)].reduce((sum, character) => sum + advanceOf(character, bold), 0) * size;
 }
 
 const advances = new Map<string, number>();
 
-/** How far a character moves the next one, as a part of the font's size. */
+/** A character's advance width, relative to the font size. */
 function advanceOf(character: string, bold: boolean): number {
   const columns = Bun.stringWidth(character);
-  // East Asian characters and pictures are squares, and in none of our files.
+  // East Asian characters and emoji are square, and not in our font.
   if (columns !== 1) return columns === 0 ? 0 : 1.1;
   const key = bold ? `bold ${character}` : character;
   let advance = advances.get(key);
   if (advance === undefined) {
-    // A box says where ink is, so that a space must stand between two letters.
+    // Bounding boxes measure ink: a space is only measurable between two strokes.
     advance = (inkWidth(`|${character}|`, bold) - inkWidth("||", bold)) / MEASURED_SIZE;
     advances.set(key, advance);
   }
@@ -84,11 +84,11 @@ function inkWidth(words: string, bold: boolean): number {
   return new Resvg(svg, { font: { loadSystemFonts: false, fontFiles: FONT_FILES } }).getBBox()?.width ?? 0;
 }
 
-/** The text if it is no wider than `width` pixels, else its beginning, or its beginning and end, around an ellipsis. */
+/** Shortens text to `width` pixels with an ellipsis, keeping its start, or its start and end ("both"). */
 export function shorten(words: string, width: number, style: TextStyle, keep: "start" | "both" = "start"): string {
   const clean = cleanText(words);
   if (widthOf(clean, style) <= width) return clean;
-  // Letters with their accents, and families of emoji, stay whole.
+  // Don't split letters from their accents, or emoji sequences.
   const letters = [...new Intl.Segmenter().segment(clean)].map(({ segment }) => segment);
   for (let count = letters.length - 1; count > 0; count--) {
     const head = keep === "start" ? count : Math.ceil(count / 2);
@@ -98,7 +98,7 @@ export function shorten(words: string, width: number, style: TextStyle, keep: "s
   return "…";
 }
 
-/** At most `count` lines that are no wider than `width` pixels, broken between words; the last is shortened. */
+/** Wraps text between words to at most `count` lines of `width` pixels; the last is shortened. */
 export function wrap(words: string, width: number, count: number, style: TextStyle): string[] {
   const lines: string[] = [];
   let rest = cleanText(words).split(" ");
@@ -112,7 +112,7 @@ export function wrap(words: string, width: number, count: number, style: TextSty
   return lines;
 }
 
-/** The whole SVG, on white. */
+/** A complete SVG document with a white background. */
 export function document(width: number, height: number, parts: readonly string[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="${FAMILY}">`,
@@ -122,7 +122,7 @@ export function document(width: number, height: number, parts: readonly string[]
   ].join("\n");
 }
 
-/** An SVG as a PNG file. Scripts that our font lacks are drawn in one of the system's, where it has one. */
+/** Renders an SVG to a PNG file. Scripts that our font lacks use the system's fonts, if there are any. */
 export async function renderPng(svg: string): Promise<Uint8Array> {
   const font = { loadSystemFonts: true, fontFiles: FONT_FILES, defaultFontFamily: FAMILY };
   return (await loadResvg().renderAsync(svg, { font })).asPng();

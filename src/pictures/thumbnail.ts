@@ -1,4 +1,4 @@
-/** Images as people look at them: whole, upright, and small. */
+/** Thumbnails: whole images, upright and small. */
 import type { Orientation } from "@napi-rs/image";
 import type { Encoded, Pixels } from "../data/dataset.ts";
 import { readHeader } from "../data/header.ts";
@@ -9,8 +9,8 @@ import { loadImage } from "../native/add_ons.ts";
 import { withAlpha, withoutAlpha, type Raster } from "./raster.ts";
 
 /**
- * The whole image, reduced until it fits into maxWidth × maxHeight; a smaller one stays as it is. Transparency lies on
- * white. The image must be one that `decodeRecord` took: nothing is checked here once more.
+ * The whole image, reduced to fit maxWidth × maxHeight, never enlarged. Transparency is composited on white. Call only for
+ * images that `decodeRecord` accepted: sizes are not checked again here.
  * @throws BadImage when it can't be decoded
  */
 export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHeight: number): Promise<Raster> {
@@ -25,7 +25,7 @@ export async function thumbnail(image: Encoded | Pixels, maxWidth: number, maxHe
   jpeg ??= openJpeg();
   decodePixels(jpeg, image.bytes, header, (bytes) => (pixels = new Uint8Array(bytes)));
   const { FastResizeFilter, ResizeFit, Transformer } = loadImage();
-  // More may have been asked for than the pixels need in the end.
+  // The decoder may have asked for more memory than the pixels need.
   const stored = withAlpha(pixels.subarray(0, 3 * header.width * header.height));
   const rgba = await Transformer.fromRgbaPixels(stored, header.width, header.height)
     .rotate(orientation as Orientation)

@@ -33,12 +33,12 @@ test("--help names suites and options", async () => {
 describe("wrong usage: one line, exit code 2", () => {
   writeFileSync(join(folder.path, "damaged.json"), "{");
   test.each([
-    [["convv"], /^error: no suite is called "convv"; did you mean "conv"\?; there are matmul, conv, /],
+    [["convv"], /^error: there is no suite "convv"; did you mean "conv"\?; there are matmul, conv, /],
     [["conv", "pool"], /^error: "pool" is one word too many/],
     [["--devise", "cpu"], /^error: unknown option --devise; did you mean "--device"\?/],
     [
       ["conv", "--device", "cpu:blass"],
-      /^error: no device is called "cpu:blass"; did you mean "cpu:blas"\?; there are auto, cpu, /,
+      /^error: there is no device "cpu:blass"; did you mean "cpu:blas"\?; there are auto, cpu, /,
     ],
     [["conv", "--device", "cpu,gpu:nonesuch"], /^error: --device gpu:nonesuch: /],
     [["conv", "--model", "alexnett"], /^error: no model is called "alexnett"; did you mean "alexnet"\?/],
@@ -48,7 +48,7 @@ describe("wrong usage: one line, exit code 2", () => {
     [["conv", "--chart", "a.png"], /^error: --chart a\.png: must end in \.svg/],
     [["conv", "--json"], /^error: --json needs a value/],
     [["conv", "--compare", "none.json"], /^error: can't read the results none\.json: no such file or folder/],
-    [["conv", "--compare", "damaged.json"], /^error: damaged\.json is no results file: /],
+    [["conv", "--compare", "damaged.json"], /^error: damaged\.json is not a results file: /],
   ])("%p", async (args, message) => {
     const { code, stdout, stderr } = await bench(...args);
     expect(stderr).toMatch(message);

@@ -65,7 +65,7 @@ describe("what can't be compared is said", () => {
     const text = comparisonText(compare(now, before), "old.json");
     expect(text.split("\n")[0]).toBe(
       "old.json is of another machine: 64 × Other, now 2 × Test; of another version of Bun: 1.5.0, now 1.4.5; " +
-        "of another cpu:blas: 64 threads, OpenBLAS, now 2 threads, OpenBLAS: what both have is compared all the same",
+        "of another cpu:blas: 64 threads, OpenBLAS, now 2 threads, OpenBLAS: what both have is compared anyway",
     );
     expect(text).toContain("0.50×");
     expect(text).toContain("1 faster, 0 slower, 0 without a difference");
@@ -111,18 +111,18 @@ describe("files", () => {
     expect(() => readResults(join(folder.path, "none.json"))).toThrow(
       /^can't read the results .*none\.json: no such file or folder$/,
     );
-    expect(readText("{")).toThrow(/results\.json is no results file: /);
+    expect(readText("{")).toThrow(/results\.json is not a results file: /);
     for (const text of [
       "[]",
       "null",
       '{"a": 1}',
       '{"format": 1, "machine": {}, "devices": [], "rows": [{}], "skipped": []}',
     ]) {
-      expect(readText(text)).toThrow(/results\.json is no results file: it lacks /);
+      expect(readText(text)).toThrow(/results\.json is not a results file: it lacks /);
     }
     expect(readText(JSON.stringify(results([{ ...row(QUIET), ms: { ...row(QUIET).ms, samples: [] } }])))).toThrow(
-      "no results file",
+      "not a results file",
     );
-    expect(readText('{"format": 2}')).toThrow("has format 2, this program reads 1");
+    expect(readText('{"format": 2}')).toThrow("has format 2, but this program reads 1");
   });
 });

@@ -40,10 +40,10 @@ describe("outcomes", () => {
   test("count only with a right result", () => {
     const measured = { name: "256", samples: [1] };
     expect(verify("matmul", { ...measured, error: 1e-7 })).toContain("float64");
-    expect(() => verify("matmul", { ...measured, error: 1e-3 })).toThrow("256: wrong by 0.001");
+    expect(() => verify("matmul", { ...measured, error: 1e-3 })).toThrow("256: its error is 0.001");
     expect(verify("step", { ...measured, error: 1e-4 })).toContain("reference");
-    expect(() => verify("step", { ...measured, error: 0.01 })).toThrow("wrong");
-    expect(() => verify("step", { ...measured, error: NaN })).toThrow("wrong");
+    expect(() => verify("step", { ...measured, error: 0.01 })).toThrow("its error is");
+    expect(() => verify("step", { ...measured, error: NaN })).toThrow("its error is");
     expect(() => verify("step", measured)).toThrow("unknown");
     expect(() => verify("step", { ...measured, samples: [], error: 0 })).toThrow("nothing");
     expect(verify("step", { ...measured, losses: [2.3, 2.2, 2.1] })).toBe("loss 2.300 → 2.100");
@@ -87,7 +87,7 @@ describe("rows", () => {
     expect(rows.rows).toEqual([]);
     expect(rows.skipped.map(({ name, contestant, reason }) => [name, contestant, reason])).toEqual([
       [piece("256").name, "A peer", "it has no products"],
-      [piece("512").name, "A peer", "it said nothing of it"],
+      [piece("512").name, "A peer", "it did not report it"],
     ]);
     expect(table(rows.rows, rows.skipped)).toContain(`- A peer not at ${piece("256").name}: it has no products`);
   });
@@ -96,7 +96,7 @@ describe("rows", () => {
     const rows = new Rows();
     rows.add(peer, [piece("256")], outcome("1", "256", [1], 0.5));
     expect(rows.rows).toEqual([]);
-    expect(rows.skipped[0]!.reason).toContain("wrong by 0.5");
+    expect(rows.skipped[0]!.reason).toContain("its error is 0.5");
   });
 
   test("the ratio says how many times as fast ours is, by the best times", () => {
@@ -124,7 +124,7 @@ describe("contestants", () => {
   });
 
   test.each([
-    [["matmull"], 'nothing to compare is called "matmull"; did you mean "matmul"?'],
+    [["matmull"], 'there is no suite "matmull"; did you mean "matmul"?'],
     [["--rounds", "0"], "--rounds 0"],
     [["--rounds", "1.5"], "--rounds 1.5"],
     [["--device", "tpu"], "--device tpu"],

@@ -96,7 +96,7 @@ describe("train", () => {
     const { code, stdout, stderr } = await cli(args, { cwd: folder.path });
     expect([code, stderr.replaceAll("\\", "/")]).toEqual([
       0,
-      "left alone: 1 file that is no image (mixed/c0/notes.txt)\n",
+      "ignored: 1 file that is not an image (mixed/c0/notes.txt)\n",
     ]);
     expect(stdout).toContain("18 images to train on, 2 to validate with, 2 classes\n");
   });

@@ -108,7 +108,7 @@ describe("what it prints", () => {
     const { stderr, stdout, code } = await cli(["pack", "odd", "odd-packed", "--side", "16"], options);
     expect(code).toBe(0);
     expect(stdout).toStartWith("odd-packed: 12 images, 2 classes\n");
-    expect(stderr).toMatch(/^[^\n\x1b]*skipped [^\n\x1b]*bad[^\n\x1b]*\.png: it is no JPEG, PNG or WebP image\n$/);
+    expect(stderr).toMatch(/^[^\n\x1b]*skipped [^\n\x1b]*bad[^\n\x1b]*\.png: it is not a JPEG, PNG or WebP image\n$/);
   });
 
   test("progress at a terminal", async () => {

@@ -38,12 +38,12 @@ test.each(Object.keys(COMMANDS))("%s", async (name) => {
     .trimEnd()
     .split("\n")
     .map((line) => line.replaceAll("\\", "/"));
-  expect(lines.filter((line) => line.startsWith("left alone: "))).toEqual([
-    "left alone: 1 file that is no image (photos/test1/1.txt)",
-    "left alone: 2 images in formats that can't be read (photos/c0/1.heic, …)",
-    "left alone: 1 hidden or system item (photos/c0/@eaDir)",
+  expect(lines.filter((line) => line.startsWith("ignored: "))).toEqual([
+    "ignored: 1 file that is not an image (photos/test1/1.txt)",
+    "ignored: 2 images in unsupported formats (photos/c0/1.heic, …)",
+    "ignored: 1 hidden or system item (photos/c0/@eaDir)",
   ]);
-  expect(people.stdout).not.toContain("left alone");
+  expect(people.stdout).not.toContain("ignored: ");
 
   const fresh = args.map((arg) => (arg === "again" || arg === "packed" ? `${arg}-2` : arg));
   const programs = await cli([...fresh, "--json"], options);
@@ -64,6 +64,6 @@ test("classes that may be parts are warned of", async () => {
   await makePhotos(at("parts", "test1"), 2, 3);
   const { stderr } = await cli(["train", "parts", ...TINY, "--epochs", "1", "--out", "third"], { cwd: folder.path });
   expect(stderr.replaceAll("\\", "/")).toStartWith(
-    "warning: 2 classes called like parts of a set (parts/test1, …): if that is what they are, call them train and val\n",
+    "warning: 2 classes named like splits (parts/test1, …): if they are splits, name them train and val\n",
   );
 });

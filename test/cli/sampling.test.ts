@@ -40,8 +40,8 @@ describe("refused in one line", () => {
     ["--weights", "text.json", 2, /^--weights text\.json: .*JSON/],
     ["--weights", "negative.json", 2, '--weights: "c0" has -1: must be a number from 0 on'],
     ["--weights", "words.json", 2, '--weights: "c0" has "3": must be a number from 0 on'],
-    ["--weights", "unknown.json", 1, /^--weights names "cat", which is no class of .*photos/],
-    ["--weights", "none.json", 1, /^--weights leaves nothing of .*photos: all classes that have images have 0$/],
+    ["--weights", "unknown.json", 1, /^--weights names "cat", which is not a class of .*photos/],
+    ["--weights", "none.json", 1, /^--weights leaves no image of .*photos: all classes with images have weight 0$/],
   ] as const)("%s %s", async (option, value, exitCode, message) => {
     const { code, stdout, stderr } = await cli([...TRAIN, option, value, "--out", "refused"], options);
     expect(stderr).toMatch(/^error: [^\n]*\n$/);

@@ -26,11 +26,11 @@ test("gzip that is damaged, holds no .tar, or unpacks to more than there is room
   const cut = file(text.subarray(0, 30), ".gz");
   expect(await complaint(openDataset(cut))).toBe(`${cut} is damaged (unexpected end of file): download it again`);
   const noTar = file(text, ".gz");
-  expect(await complaint(openDataset(noTar))).toEndWith("no tar header at byte 0: it is no tar archive");
+  expect(await complaint(openDataset(noTar))).toEndWith("no tar header at byte 0: it is not a tar archive");
   const bomb = file(Bun.gzipSync(Buffer.alloc(3 * 2 ** 20)), ".tar.gz");
   expect(await complaint(openArchive(await openFile(bomb), { unpacking: new Unpacking(2 ** 20) }))).toBe(
-    `${bomb} is compressed (gzip) and unpacks to more than 1 MiB, which is too much to read in memory: ` +
-      `unpack it, and give the folder or .tar`,
+    `${bomb} is compressed (gzip) and expands to more than 1 MiB, too much to hold in memory: ` +
+      `unpack it, and pass the folder or a .tar`,
   );
 });
 
@@ -48,6 +48,6 @@ test("many archives in one are held against what all of them together may unpack
   expect(await open(4 * 310 * 1024)).toBe(4);
   // All four are begun at once, and any may be the one for which too little is left.
   expect(await complaint(open(2 ** 20))).toMatch(
-    /\/[1-4]\.tar\.gz \(at byte \d+ of its archive\) is compressed \(gzip\) and unpacks, with the 1 MiB that were unpacked of the set before, to more than 1 MiB/,
+    /\/[1-4]\.tar\.gz \(at byte \d+ of its archive\) is compressed \(gzip\) and expands, with 1 MiB of the set's other archives, to more than 1 MiB/,
   );
 });

@@ -145,9 +145,9 @@ describe("bad images say what is wrong", () => {
     const photo = await drawn(64, 64, (x, y) => [(x * 37) % 256, (y * 91) % 256, (x * y) % 256]).jpeg(90);
     const png = await plain(3, 3, 3, 64);
     expect(await complaint(new Uint8Array(0))).toBe("the file is empty");
-    expect(await complaint(Buffer.from("hello, this is text"))).toBe("it is no JPEG, PNG or WebP image");
+    expect(await complaint(Buffer.from("hello, this is text"))).toBe("it is not a JPEG, PNG or WebP image");
     expect(await complaint(photo.subarray(0, photo.length / 2))).toBe(
-      "its JPEG data are cut short: the end marker is missing",
+      "its JPEG data is cut short: the end marker is missing",
     );
     expect(await complaint(photo.subarray(0, 24))).toBe("its JPEG header is damaged or cut short");
     expect(await complaint(png.subarray(0, png.length - 20))).toStartWith("it can't be decoded: ");
@@ -156,7 +156,7 @@ describe("bad images say what is wrong", () => {
     huge.writeUInt32BE(60_000, 16);
     expect(await complaint(huge)).not.toBe("no complaint");
     huge.writeUInt32BE(60_000, 20);
-    expect(await complaint(huge)).toBe("60000 × 60000 are more than 100 megapixels");
+    expect(await complaint(huge)).toBe("60000 × 60000 is more than 100 megapixels");
     expect(await complaint(await drawn(4000, 1, () => [1, 2, 3]).png(), 227)).toBe("4000 × 1 is too long and thin");
   });
 

@@ -96,7 +96,7 @@ test("it goes on where it ended, or anew where the server can't, and is checked 
 test("another file than expected is not kept, and one that broke off is", async () => {
   const other = fetching("/ranged", { part: Buffer.alloc(100, 1) });
   expect(await complaint(other.done)).toMatch(
-    /\/ranged came with the MD5 [0-9a-f]{32} instead of [0-9a-f]{32}: try again$/,
+    /\/ranged: the download has the MD5 [0-9a-f]{32} instead of [0-9a-f]{32}: try again$/,
   );
   expect(readdirSync(root).some((name) => join(root, name).startsWith(other.path))).toBe(false);
   const silent = fetching("/silent", { stallMs: 1500 });
@@ -110,7 +110,7 @@ test("a server that has no such file, or isn't there: one line", async () => {
   writeFileSync(join(root, "file"), "");
   const unkept = download({ url: "http://127.0.0.1:1/x", path: join(root, "file", "x"), md5: "", progress: () => {} });
   expect(await complaint(unkept)).toEndWith(
-    "a file of that name exists: set ALEXNET_CACHE to a writable folder, or download it yourself and give its path",
+    "a file of that name exists: set ALEXNET_CACHE to a writable folder, or download it yourself and pass its path",
   );
   expect(await complaint(fetching("/none").done)).toMatch(/\/none: the server answered 404: try again, or download/);
   const away = download({ url: "http://127.0.0.1:1/x", path: join(root, "x"), md5: "", progress: () => {} });

@@ -22,10 +22,10 @@ const REFUSED: Readonly<Record<string, string>> = {
   "jpeg lossless, grey": "it can't be decoded: Unsupported color conversion request",
   "png palette missing":
     "it can't be decoded: Decode image failed Format error decoding Png: Missing palette of indexed image.",
-  "webp lossless, a frame smaller than the animation": "the first frame of its animation does not cover the picture",
-  "webp lossy, a frame smaller than the animation": "the first frame of its animation does not cover the picture",
+  "webp lossless, a frame smaller than the animation": "the first frame of its animation does not cover the canvas",
+  "webp lossy, a frame smaller than the animation": "the first frame of its animation does not cover the canvas",
   "webp lossy, quality 10, a frame smaller than the animation":
-    "the first frame of its animation does not cover the picture",
+    "the first frame of its animation does not cover the canvas",
 };
 
 const files = formats.files.map(({ file, ...rest }) => ({ ...rest, bytes: Buffer.from(file, "base64") }));

@@ -161,7 +161,7 @@ describe("what takes too much", () => {
     // What the first call needs for itself.
     for (const bytes of images) complaint(bytes);
     const before = process.memoryUsage().rss;
-    for (const bytes of images) expect(complaint(bytes)).toBe("60000 × 60000 are more than 100 megapixels");
+    for (const bytes of images) expect(complaint(bytes)).toBe("60000 × 60000 is more than 100 megapixels");
     expect(process.memoryUsage().rss - before).toBeLessThan(50e6);
   });
 

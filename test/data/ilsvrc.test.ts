@@ -106,8 +106,8 @@ describe("ILSVRC-2012 as distributed", () => {
     await expectAll(await openDataset(trainPath, { val: join(path, VAL!) }));
     const alone = await folder(pick(VAL!));
     expect(await complaint(openDataset(alone))).toBe(
-      `${alone} has images of ILSVRC-2012 to validate with, but the labels of its images are in ` +
-        `ILSVRC2012_devkit_t12.tar.gz: download it from image-net.org and put it beside`,
+      `${alone} has validation images of ILSVRC-2012, but their labels are in ` +
+        `ILSVRC2012_devkit_t12.tar.gz: download it from image-net.org and put it beside them`,
     );
   });
 
@@ -115,26 +115,26 @@ describe("ILSVRC-2012 as distributed", () => {
     const truth = "ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt";
     const few = await folder({ ...pick(TRAIN!, VAL!), ...devkitFiles(own), [truth]: "1\n2\n" });
     expect(await complaint(openDataset(few))).toMatch(
-      /truth.txt, line \d+: no synset for image \d+: the file has 2 lines$/,
+      /truth.txt, line \d+: no synset of image \d+: the file has 2 lines$/,
     );
     const wrong = await folder({ ...pick(TRAIN!, VAL!), ...devkitFiles(own), [truth]: "1001\n".repeat(own.length) });
     expect(await complaint(openDataset(wrong))).toEndWith('the file says "1001"');
     const [, ...rest] = own;
     const lacking = await folder({ ...archives, ...pick(VAL!, DEVKIT!), [TRAIN!]: (await ilsvrc(rest))[TRAIN!]! });
     expect(await complaint(openDataset(lacking))).toBe(
-      `${lacking}/${VAL} has images of "tench, Tinca tinca, n01440764", and ${lacking}/${TRAIN} none to train on`,
+      `${lacking}/${VAL} has images of "tench, Tinca tinca, n01440764", but ${lacking}/${TRAIN} has none to train on`,
     );
     const cut = await folder({ ...archives, [TRAIN!]: archives[TRAIN!]!.subarray(0, 1536) });
-    expect(await complaint(openDataset(cut))).toContain("is cut short: it ends at byte 1536");
+    expect(await complaint(openDataset(cut))).toContain("is truncated: it ends at byte 1536");
     const broken = Buffer.from(archives[TRAIN!]!);
     broken[512 + 5]! ^= 1;
     const damaged = await folder({ ...archives, [TRAIN!]: broken });
     expect(await complaint(openDataset(damaged))).toEndWith(
-      `${TRAIN}/${own.at(-1)!.wnid}.tar: no tar header at byte 0: it is no tar archive`,
+      `${TRAIN}/${own.at(-1)!.wnid}.tar: no tar header at byte 0: it is not a tar archive`,
     );
     const third = file(tar({ path: TRAIN!, contents: archives[TRAIN!]! }));
     expect(await complaint(openDataset(third))).toEndWith(
-      ".tar is an archive in an archive in an archive: unpack the outermost one",
+      ".tar is nested in more than 2 archives: unpack the outermost one",
     );
   });
 });
@@ -207,7 +207,7 @@ describe("Kaggle's layout", () => {
 
   test("a solution that lacks an image, or a label", async () => {
     const short = await folder({ ...layout(), "LOC_val_solution.csv": "ImageId,PredictionString\n" });
-    expect(await complaint(openDataset(short))).toMatch(/LOC_val_solution.csv has no line for ILSVRC2012_val_0/);
+    expect(await complaint(openDataset(short))).toMatch(/LOC_val_solution.csv has no row for ILSVRC2012_val_0/);
     const odd = await folder({ ...layout(), "LOC_val_solution.csv": `${valName(1).slice(0, -5)},tench 1 2 3 4\n` });
     expect(await complaint(openDataset(odd))).toContain('line 1: expected an image and "n01440764 …", found');
   });

@@ -69,7 +69,7 @@ describe("a folder", () => {
     [
       "an image is moved to another class",
       (files) => ({ ...without(files, "a/10.png"), "c/10.png": red }),
-      '1 moved to another class; first a/10.png of class "a", which is c/10.png now',
+      '1 moved to another class; first a/10.png of class "a", which is now c/10.png',
     ],
     [
       "an image is exchanged",
@@ -108,7 +108,7 @@ describe("a folder", () => {
     expect(await changes(await folder(parts(photos, few)), await folder(parts(photos, few)))).toBeUndefined();
     const moved = await folder(parts(without(photos, "a/10.png"), { ...few, "a/10.png": red }));
     expect(await changes(await folder(parts(photos, few)), moved)).toBe(
-      '1 moved to the other part; first train/a/10.png of class "a", which is val/a/10.png now',
+      '1 moved to the other split; first train/a/10.png of class "a", which is now val/a/10.png',
     );
   });
 
@@ -179,13 +179,13 @@ describe("a list", () => {
   test("with another label, or another split", async () => {
     const other = lines().map((line) => (line.startsWith("a/10.png") ? "a/10.png,odd" : line));
     expect(await changes(await listed(lines()), await listed(other))).toBe(
-      '1 moved to another class; first a/10.png of class "even", which is of class "odd" now',
+      '1 moved to another class; first a/10.png of class "even", which is now of class "odd"',
     );
     const split = lines().map((line, i) => `${line},${i < 30 ? "train" : "val"}`);
     const [, , third] = split;
     const moved = split.map((line) => (line === third ? line.replace(",train", ",val") : line));
     expect(await changes(await listed(split), await listed(moved))).toBe(
-      `1 moved to the other part; first ${third!.split(",")[0]} of class "odd", which is to validate with now`,
+      `1 moved to the other split; first ${third!.split(",")[0]} of class "odd", which is now for validation`,
     );
   });
 
@@ -209,7 +209,7 @@ test("a pack is known by its checksums, wherever it lies", async () => {
   cpSync(packs[0]!, join(root, "moved"), { recursive: true });
   expect(await changes(packs[0]!, join(root, "moved"))).toBeUndefined();
   expect(await changes(packs[0]!, packs[1]!)).toMatch(
-    /^1 changed; first .*a\/10\.png of class "a", whose bytes are others$/,
+    /^1 changed; first .*a\/10\.png of class "a", whose contents differ$/,
   );
 });
 
@@ -223,7 +223,7 @@ test("CIFAR's files: another label, and records less", async () => {
   const before = await set(records(20, 3));
   expect(await changes(before, await set(records(20, 3)))).toBeUndefined();
   expect(await changes(before, await set(records(20, 4)))).toBe(
-    '1 moved to another class; first data_batch_1.bin record 3 of class "3", which is of class "4" now',
+    '1 moved to another class; first data_batch_1.bin record 3 of class "3", which is now of class "4"',
   );
   expect(await changes(before, await set(records(18, 3)))).toBe(
     '2 removed; first data_batch_1.bin record 18 of class "8", which is gone',
@@ -248,16 +248,16 @@ test("what is no inventory is said to be none", () => {
   expect(parseInventory(text(head, ["x", 0, 7])).images).toEqual([["x", 0, 7]]);
   expect(() => parseInventory("")).toThrow();
   expect(() => parseInventory(text({ ...head, format: "2" }))).toThrow('its format is "2", not "alexnet-images-1"');
-  expect(() => parseInventory(text(head))).toThrow("1 of 0 images are to train on");
+  expect(() => parseInventory(text(head))).toThrow("1 of its 0 images are said to be for training");
   for (const item of [["x", 1, 7], ["x", 0], [7, 0, 7], ["x", -1, 7], ["x", 0, null], {}, null]) {
-    expect(() => parseInventory(text(head, item))).toThrow("image 0 makes no sense");
+    expect(() => parseInventory(text(head, item))).toThrow("image 0 is invalid");
   }
   for (const of of [
     { ...head, classes: 7 },
     { ...head, classes: [7] },
     { ...head, isHeldOut: 1 },
   ]) {
-    expect(() => parseInventory(text(of))).toThrow("its first line makes no sense");
+    expect(() => parseInventory(text(of))).toThrow("its first line is invalid");
   }
   expect(() => parseInventory(text(head, ["x", 0, 7]).slice(0, -4))).toThrow();
 });

@@ -44,8 +44,8 @@ test("cells of RFC 4180", () => {
     { line: 1, cells: ["a", "b"] },
     { line: 2, cells: ["c", "d"] },
   ]);
-  expect(() => rows('a\n"b')).toThrow('x.csv, line 2: a quote (") is opened and not closed');
-  expect(() => rows('a\n"b"c')).toThrow('x.csv, line 2: "c" behind a closing quote');
+  expect(() => rows('a\n"b')).toThrow('x.csv, line 2: a quote (") is not closed');
+  expect(() => rows('a\n"b"c')).toThrow('x.csv, line 2: "c" after a closing quote');
   expect(() => rows(`a\n${"x".repeat(70_000)}`)).toThrow("x.csv, line 2: more than 65536 characters");
   expect(() => rows(`a\n"${"x".repeat(70_000)}"`)).toThrow("x.csv, line 2: more than 65536 characters");
   expect(() => rows(`a\n${"x,".repeat(40_000)}`)).toThrow("x.csv, line 2: more than 65536 characters");
@@ -77,12 +77,12 @@ describe(".csv", () => {
       ', line 4: the split is "vla": expected train, val or test',
     );
     expect(await refused(text.replace("valid", ""))).toBe(
-      ": of lines 2 and 4 only one has a split: give one to all, or none",
+      ": only one of lines 2 and 4 has a split: give all images a split, or none",
     );
   });
 
   test("paths stay below the list's folder", async () => {
-    const advice = "give paths below the list's folder";
+    const advice = "use paths below the list's folder";
     expect(await refused("a/1.jpg,x\n../set0/a/1.jpg,x\n")).toBe(
       `, line 2: "../set0/a/1.jpg" leads out of the folder: ${advice}`,
     );
@@ -91,16 +91,16 @@ describe(".csv", () => {
     expect(await refused("/etc/x.jpg,x\n")).toBe(`, line 1: "/etc/x.jpg" is absolute: ${advice}`);
     for (const path of ["C:\\x.jpg", "c:x.jpg", "\\\\server\\x.jpg"])
       expect(await refused(`${path},x\n`)).toContain("is absolute");
-    expect(await refused("a\0.jpg,x\n")).toContain("holds a zero byte");
-    expect(await refused("path,label\n.,x\n")).toContain("is no file");
+    expect(await refused("a\0.jpg,x\n")).toContain("contains a zero byte");
+    expect(await refused("path,label\n.,x\n")).toContain("is not a file");
   });
 
   test("what is no list", async () => {
-    expect(await refused("")).toBe(" lists no images: expected a line with path,label for each");
+    expect(await refused("")).toBe(" lists no images: expected one line path,label for each");
     expect(await refused("year,count\n1,2\n")).toBe(
-      ', line 1: "year,count" names no columns (path,label,split) and no image',
+      ', line 1: "year,count" is neither a header (path,label,split) nor an image',
     );
-    expect(await refused("a/1.jpg\n")).toBe(", line 1: 1 cell, too few for a path and a label");
+    expect(await refused("a/1.jpg\n")).toBe(", line 1: 1 cell: expected a path and a label");
     expect(await refused("a/1.jpg,\n")).toBe(", line 1: no label for a/1.jpg");
     expect(await refused(Buffer.from([0x61, 0xff]))).toBe(" is not UTF-8 text: save it as UTF-8");
     // Whether an image is there shows when it is read, as with a folder's broken link.
@@ -120,9 +120,9 @@ describe(".jsonl", () => {
 
   test("what is none", async () => {
     const good = '{"path": "a/1.jpg", "label": 1}\n';
-    expect(await refused(`${good}{`, ".jsonl")).toStartWith(", line 2: no JSON (");
-    expect(await refused(`${good}7`, ".jsonl")).toBe(", line 2: no JSON object");
-    const expected = 'expected {"path": "…", "label": a text or a whole number}';
+    expect(await refused(`${good}{`, ".jsonl")).toStartWith(", line 2: not valid JSON (");
+    expect(await refused(`${good}7`, ".jsonl")).toBe(", line 2: not a JSON object");
+    const expected = 'expected {"path": "…", "label": string or integer}';
     for (const line of ["[]", '{"path": "a/1.jpg"}', '{"path": 1, "label": 1}', '{"path": "a/1.jpg", "label": [1]}'])
       expect(await refused(good + line, ".jsonl")).toBe(`, line 2: ${expected}`);
     expect(await refused('{"path": "../x.jpg", "label": 1}', ".jsonl")).toContain("leads out of the folder");

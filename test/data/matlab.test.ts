@@ -50,10 +50,10 @@ test("damage is named with its byte, and no size is believed", () => {
   const synsets = [{ id: 1, wnid: "n01440764", words: "tench" }];
   const file = Buffer.from(metaMat(synsets, { compressed: false }));
   fails(file.subarray(0, 100), 'm: no "IM" or "MI" at byte 126');
-  fails(file.subarray(0, 300), "m: at byte 184 an element of 584 bytes, where there are 108");
+  fails(file.subarray(0, 300), "m: at byte 184 an element of 584 bytes, but only 108 are left");
   const long = Buffer.from(file);
   long.writeUInt32LE(0xffff_fff0, 132);
-  fails(long, `m: at byte 128 an element of 4294967280 bytes, where there are ${file.length - 136}`);
+  fails(long, `m: at byte 128 an element of 4294967280 bytes, but only ${file.length - 136} are left`);
   // 2,147,483,647 structs, of which one is there.
   const many = Buffer.from(file);
   many.writeUInt32LE(0x7fff_ffff, file.indexOf("synsets") - 16);

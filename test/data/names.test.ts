@@ -218,7 +218,7 @@ describe("nothing is left out in silence", () => {
       "@eaDir/1.png": image,
     });
     expect(await complaint(openDataset(path))).toMatch(
-      /^\S+ has a single class \(a\): .*; left alone: 2 images in formats that can't be read \(\S+b\/1\.heic, …\); left alone: 1 hidden or system item \(\S+@eaDir\/\)$/,
+      /^\S+ has a single class \(a\), so .*; ignored: 2 images in unsupported formats \(\S+b\/1\.heic, …\); ignored: 1 hidden or system item \(\S+@eaDir\/\)$/,
     );
   });
 

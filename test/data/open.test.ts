@@ -105,13 +105,13 @@ describe("folders", () => {
   test("what can't be used is refused with a reason", async () => {
     const [nothing, single] = [await folder({ "readme/.x": "" }), await folder(numbered(3, "cat"))];
     expect(await complaint(openDataset(join(root, "nowhere")))).toStartWith(
-      `there is no ${join(root, "nowhere")}: expected a folder`,
+      `${join(root, "nowhere")} does not exist: expected a folder`,
     );
     expect(await complaint(openDataset(nothing))).toStartWith(`${nothing} is empty: `);
     expect(await complaint(openDataset(single))).toStartWith(`${single} has a single class (cat)`);
     const texts = await folder({ "a/1.txt": "x", "b/1.txt": "y" });
     expect(await complaint(openDataset(texts))).toStartWith(
-      `${texts} holds 2 files but no class folder with JPEG, PNG or WebP`,
+      `${texts} has 2 files, but no class folder with JPEG, PNG or WebP`,
     );
     const singles = await folder({ "a/1.png": image, "b/1.png": image });
     expect(await complaint(openDataset(singles))).toContain("none can be held out for validation");
@@ -194,14 +194,14 @@ describe("tar", () => {
     const write = async (bytes: Uint8Array) => file(bytes);
     const short = await write(whole.subarray(0, 2000));
     expect(await complaint(openDataset(short))).toBe(
-      `${short} is cut short: it ends at byte 2000, but a/1.png goes on to byte 3512: copy or download it again`,
+      `${short} is truncated: it ends at byte 2000, but a/1.png extends to byte 3512: copy or download it again`,
     );
     const shorter = await write(whole.subarray(0, 3584 + 100));
-    expect(await complaint(openDataset(shorter))).toContain("but a header at byte 3584 goes on to byte 4096");
+    expect(await complaint(openDataset(shorter))).toContain("but a header at byte 3584 extends to byte 4096");
     // Broken off between two members, and in the zeros that fill up a member's last block.
     expect(await complaint(openDataset(await write(whole.subarray(0, 3584))))).toContain("but the empty block at its");
     expect(await complaint(openDataset(await write(whole.subarray(0, 3550))))).toContain("but the empty block at its");
-    expect(await complaint(openDataset(await write(Buffer.from("short"))))).toContain("it is no tar archive");
+    expect(await complaint(openDataset(await write(Buffer.from("short"))))).toContain("it is not a tar archive");
     const odd = tar(pax({ size: "7.5" }), { path: "a/1.png", contents: image });
     expect(await complaint(openDataset(await write(odd)))).toContain("no valid size for a/1.png");
     const flipped = Buffer.from(whole);
@@ -210,9 +210,9 @@ describe("tar", () => {
     const large = Buffer.from(tar({ ...gnuLongName("n".repeat(70_000)) }));
     expect(await complaint(openDataset(await write(large)))).toContain("a file name of 70001 bytes");
     expect(await complaint(openDataset(await write(Buffer.from("a text file".repeat(100)))))).toContain(
-      "it is no tar archive",
+      "it is not a tar archive",
     );
-    expect(await complaint(openDataset(await write(Buffer.from("PK\x03\x04"))))).toContain("is compressed (zip)");
+    expect(await complaint(openDataset(await write(Buffer.from("PK\x03\x04"))))).toContain("is a zip archive");
     expect(await complaint(openDataset(await write(new Uint8Array(0))))).toContain("is empty");
   });
 });
@@ -258,13 +258,13 @@ describe("CIFAR, binary", () => {
     const { train } = await openDataset(path);
     expect([train.classes.length, train.label(0), train.label(1)]).toEqual([100, 99, 4]);
     const damaged = await folder({ "data_batch_1.bin": batch([1]).subarray(1), "test_batch.bin": batch([1]) });
-    expect(await complaint(openDataset(damaged))).toContain("3072 bytes, no multiple of 3073");
+    expect(await complaint(openDataset(damaged))).toContain("3072 bytes, not a multiple of 3073");
     const wrong = await folder({ "data_batch_1.bin": batch([10]), "test_batch.bin": batch([1]) });
     expect(await complaint(openDataset(wrong))).toContain("label 10 at byte 0");
     expect(await complaint(openDataset(await folder({ data_batch_1: "pickle" })))).toContain("binary version");
     const part = await folder({ "data_batch_1.bin": batch([1]) });
     expect(await complaint(openDataset(part))).toBe(
-      `${part} holds a part of CIFAR-10, but no test_batch.bin: unpack all of the archive`,
+      `${part} holds part of CIFAR-10, but lacks test_batch.bin: unpack the whole archive`,
     );
   });
 });

@@ -96,14 +96,14 @@ describe("folders and tars", () => {
     expect(both.left).toEqual(["1 unlabelled part: val/3.png"]);
     const inverse = await folder(images("train/1.png", "test/a/1.png", "test/b/1.png"));
     expect(await complaint(openDataset(inverse))).toStartWith(
-      `${inverse}/train holds 1 file but no class folder with JPEG, PNG or WebP images: expected a folder`,
+      `${inverse}/train has 1 file, but no class folder with JPEG, PNG or WebP images: expected a folder`,
     );
   });
 
   test("without a part to train on", async () => {
     const path = await folder(images("Valid/a/1.png", "Valid/b/1.png", "test/a/1.png", "test/b/1.png", "cover.png"));
     expect(await complaint(openDataset(path, { holdOut: 0 }))).toBe(
-      `${path} has the parts Valid and test, and none to train on: keep one of them, or add train`,
+      `${path} has the splits Valid and test, but no train: keep one of them, or add train`,
     );
   });
 
@@ -117,7 +117,7 @@ describe("folders and tars", () => {
     const sets = await openDataset(path, { holdOut: 0 });
     expect(sets.train.classes).toEqual(["test1", "train1"]);
     expect(sets.remarks.map((remark) => inWords(remark))).toEqual([
-      `2 classes called like parts of a set (${path}/test1, …): if that is what they are, call them train and val`,
+      `2 classes named like splits (${path}/test1, …): if they are splits, name them train and val`,
     ]);
     const scenes = await parts(images("seg_train/1.png", "seg_test/1.png", "seg_pred/1.png"), { holdOut: 0 });
     expect(scenes.left).toEqual(["2 part as class: seg_test"]);
@@ -144,7 +144,7 @@ test("shards and lists", async () => {
   expect([rows.train.length, rows.val.length, left(rows, base)]).toEqual([2, 2, ["1 unused part: 3.png"]]);
   await Bun.write(listed, lines.slice(2).join("\n"));
   expect(await complaint(openDataset(listed, { holdOut: 0 }))).toStartWith(
-    `${listed} has the parts val and test, and none to train on`,
+    `${listed} has the splits val and test, but no train`,
   );
 });
 

@@ -184,7 +184,7 @@ describe("links that are made to do harm", () => {
     ]).flat();
     const path = file(tar(image("a/1.png"), image("b/1.png"), image("d40/1.png"), ...doubling));
     expect(await complaint(openDataset(path))).toBe(
-      `${path}: its links make far more of it than there is: unpack it, and give the folder`,
+      `${path}: its links multiply its files beyond what is allowed: unpack it, and pass the folder`,
     );
   });
 

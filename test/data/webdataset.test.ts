@@ -65,13 +65,13 @@ test("JSON: a number, a name, or both", async () => {
     "goldfish, Carassius auratus",
   ]);
   expect(await complaint(read({ label: 1, class_name: "dog" }, { label: 1, class_name: "cat" }))).toMatch(
-    /1\.json: class 1 is called "cat", and before "dog"$/,
+    /1\.json: class 1 is called "cat", but "dog" elsewhere$/,
   );
   expect(await complaint(read({ label: 1 }, { label: "cat" }))).toMatch(
-    /0\.json gives the class as number 1, and .*1\.json as "cat"$/,
+    /0\.json gives the class as number 1, but .*1\.json as "cat": use numbers or names for all$/,
   );
   expect(await complaint(read({ label: 1 }, { label: 4_000_000_000 }))).toMatch(
-    /1\.json: class 4000000000, of up to 100000 \(from 0\)$/,
+    /1\.json: class 4000000000: numbers must be from 0 to 99999$/,
   );
   expect(await complaint(read({ label: 1 }, { size: 5 }))).toMatch(/1\.json has no "label", "cls" or "class"/);
   // Without a label in the first it is something else, and so class folders are looked for.
@@ -116,7 +116,7 @@ test("parts by the shards' names or folders, read in the order of the shards", a
   }
   const path = await folder({ "train-0.tar": contents.a, "other.tar": contents.b });
   expect(await complaint(openDataset(path))).toBe(
-    `${path}/other.tar/k1.png is in no part, and others are: name its shard train-… or val-…, or move it there`,
+    `${path}/other.tar/k1.png is in no split, but others are: name its shard train-… or val-…, or move it there`,
   );
 });
 
@@ -125,9 +125,9 @@ test("what is no shard is left to others; what is large is no label", async () =
   const path = await folder({ "a/1.png": images[0]!, "b/1.png": images[1]!, "old.tar": plainTar });
   expect((await openDataset(path, whole)).train.classes).toEqual(["a", "b"]);
   const large = file(shard({ "1.cls": "1".repeat(70_000), "1.jpg": images[0]! }));
-  expect(await complaint(openDataset(large, whole))).toEndWith("1.cls has more than 65536 bytes: it is no label");
+  expect(await complaint(openDataset(large, whole))).toEndWith("1.cls has more than 65536 bytes: it is not a label");
   const bad = await folder({ "set.tar": shard({ "1.cls": "7", "1.jpg": images[0]! }), "classes.txt": "one\ntwo\n" });
-  expect(await complaint(openDataset(bad, whole))).toEndWith("set.tar/1.cls: class 7, of up to 2 (from 0)");
+  expect(await complaint(openDataset(bad, whole))).toEndWith("set.tar/1.cls: class 7: numbers must be from 0 to 1");
 });
 
 describe("one image a sample, with its own label", () => {
@@ -176,7 +176,7 @@ describe("one image a sample, with its own label", () => {
     });
     const path = file(shard(sample("5", "left.png", "right.png")));
     expect(await complaint(openDataset(path, whole))).toStartWith(
-      `${path}/5.left.png and ${path}/5.right.png are images of one sample: call the one that counts jpg or png`,
+      `${path}/5.left.png and ${path}/5.right.png are images of the same sample: name the one to use .jpg or .png`,
     );
   });
 
@@ -197,7 +197,7 @@ describe("one image a sample, with its own label", () => {
     ];
     const path = file(tar(...one("0", 0), ...one("1", 1)));
     expect(await complaint(openDataset(path, whole))).toStartWith(
-      `${path}/1.cls is there twice: which label is whose can't be told: name each sample once`,
+      `${path}/1.cls occurs twice, so labels are ambiguous: give each sample a name of its own`,
     );
     // In shards of their own they are two.
     const two = await folder({ "a.tar": tar(...one("0", 0)), "b.tar": tar(...one("1", 1)) });

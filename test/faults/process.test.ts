@@ -116,7 +116,7 @@ test.skipIf(!posix)("two that pack into one folder: one is refused, and the pack
   first.kill("SIGSTOP");
   const second = await run(args("both"));
   first.kill("SIGCONT");
-  expectOneLine(second, /both is in use by (another process|process \d+ on .*): wait for its end/);
+  expectOneLine(second, /both is in use by (another process|process \d+ on .*): wait until it ends/);
   expect(await first.exited).toBe(0);
   expect((await run(args("alone"))).code).toBe(0);
   expect(readdirSync(at("both")).sort()).toEqual(readdirSync(at("alone")).sort());

@@ -51,7 +51,7 @@ test("maps of a layer share a scale; positive is warm, negative is blue, silent 
   const values = Float32Array.of(...Array(4).fill(1), ...Array(4).fill(0.5), ...Array(4).fill(0), ...Array(4).fill(-1));
   const layer = { name: "conv1", maps: 4, height: 2, width: 2, values };
   const svg = await drawMaps({ title: "t", fact: "f", image: grey(8), layers: [layer] });
-  expect(svg).toContain("4 maps of 2 × 2, 1 of them nowhere active");
+  expect(svg).toContain("4 maps of 2 × 2, 1 of them all zero");
   const { at } = await decode(svg);
   const y = 96 + 224 + 40 + 12 + 10;
   const [strong, half, silent, negative] = [0, 1, 2, 3].map((k) => at(32 + k * 74 + 20, y));

@@ -43,5 +43,5 @@ test("a CMYK JPEG has its colours", async () => {
 test("what is no image is refused", async () => {
   const error = await thumbnail(encoded(Buffer.from("text")), 9, 9).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(BadImage);
-  expect((error as BadImage).message).toBe("it is no JPEG, PNG or WebP image");
+  expect((error as BadImage).message).toBe("it is not a JPEG, PNG or WebP image");
 });

@@ -306,7 +306,7 @@ test("by name: downloaded once, checked by the digits in the file's name", async
   expect(readFileSync(path, "utf8")).toBe("weights");
   const bad = fetchNamed("net", { ...options, named: { net: { file: "other.pth", sha256: "00000000" } } });
   await expect(bad).rejects.toThrow(
-    /other.pth came with the SHA-256 [0-9a-f]{64} instead of one that begins with 00000000: try/,
+    /other.pth: the download has the SHA-256 [0-9a-f]{64} instead of one that begins with 00000000: try/,
   );
   await server.stop(true);
   expect(await fetchNamed("net", { ...options, named: good })).toBe(path);

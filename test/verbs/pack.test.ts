@@ -198,10 +198,10 @@ describe("report.csv", () => {
     expect(rows[0]).toEqual(["file", "packed", "problem"]);
     expect(rows.slice(1).sort()).toEqual(
       [
-        [`${odd}/class a/${awkward.replace("\n", "\\u{a}")}`, "no", "it is no JPEG, PNG or WebP image"],
-        [`${odd}/class a/cut.jpg`, "no", "its JPEG data are cut short: the end marker is missing"],
+        [`${odd}/class a/${awkward.replace("\n", "\\u{a}")}`, "no", "it is not a JPEG, PNG or WebP image"],
+        [`${odd}/class a/cut.jpg`, "no", "its JPEG data is cut short: the end marker is missing"],
         [`${odd}/class a/damaged.jpg`, "no", "it can't be decoded: Huffman table 0x00 was not defined"],
-        [`${odd}/class b/named.JPEG`, "yes", "it is named as JPEG, and is PNG"],
+        [`${odd}/class b/named.JPEG`, "yes", "it is named as JPEG, but is PNG"],
         [
           `${odd}/class c/twin.jpg`,
           "yes",
@@ -223,7 +223,7 @@ describe("report.csv", () => {
     for (let i = 0; i < 11; i++) await writeFiles(bad, { [`train/class a/bad${i}.jpg`]: "no image" });
     const out = join(root, "bad-packed");
     expect(await complaint(pack({ data: bad, out, ...small }))).toBe(
-      `11 of 32 images can't be used, first ${bad}/train/class a/bad0.jpg: it is no JPEG, PNG or WebP image: at most 5% ` +
+      `11 of 32 images can't be used, first ${bad}/train/class a/bad0.jpg: it is not a JPEG, PNG or WebP image: at most 5% ` +
         `are passed over: repair or remove those that ${join(out, "report.csv")} names, delete ${out}, and pack again`,
     );
     expect(parse(readFileSync(join(out, "report.csv"), "utf8")).length).toBe(12);

@@ -44,14 +44,14 @@ describe("a damaged pack", () => {
     expect(await opened(() => {})).toBe("no complaint");
     const images = 4 * SIDE * SIDE * 3;
     expect(await opened((copy) => flip(join(copy, shard), images + 3))).toBe(
-      `PACK/${shard} is damaged: the checksum of its index at byte ${images} differs: ${again}`,
+      `PACK/${shard} is damaged: the checksum of its index at byte ${images} does not match: ${again}`,
     );
     const { size } = statSync(join(whole, shard));
     expect(await opened((copy) => flip(join(copy, shard), -44))).toBe(
       `PACK/${shard} is damaged: no "ALXSHARD" at byte ${size - 48}: ${again}`,
     );
     expect(await opened((copy) => flip(join(copy, shard), -36))).toBe(
-      `PACK/${shard} is damaged: the trailer at byte ${size - 48} says 0 images, index at byte ${images}: ${again}`,
+      `PACK/${shard} is damaged: the trailer at byte ${size - 48} claims 0 images and an index at byte ${images}: ${again}`,
     );
     for (const left of [0, 47, 48, size - 1]) {
       const cut = await opened((copy) =>
@@ -68,13 +68,13 @@ describe("a damaged pack", () => {
       renameSync(join(copy, "train-00002.shard"), join(copy, shard));
       renameSync(join(copy, "x"), join(copy, "train-00002.shard"));
     });
-    expect(swapped).toBe(`PACK/${shard} is not the shard that pack.json names so: run \`bun run pack\` again`);
+    expect(swapped).toBe(`PACK/${shard} does not match its entry in pack.json: run \`bun run pack\` again`);
   });
 
   test("in mean.npy and pack.json", async () => {
     const other = await packInto("other-side", { side: 8 });
     expect(await opened((copy) => copyFileSync(join(other, "mean.npy"), join(copy, "mean.npy")))).toBe(
-      "PACK/mean.npy is no float32 array of 16 × 16 × 3: pack again",
+      "PACK/mean.npy is not a float32 array of 16 × 16 × 3: pack again",
     );
     expect(await opened((copy) => rmSync(join(copy, "mean.npy")))).toStartWith("PACK lacks mean.npy");
     const edited = (edit: (json: any) => void) =>
@@ -86,29 +86,29 @@ describe("a damaged pack", () => {
     const edits: [edit: (json: any) => void, what: string][] = [
       [
         (json) => (json.format = "alexnet-pack-9"),
-        'has the format "alexnet-pack-9", this program reads "alexnet-pack-1"',
+        'has the format "alexnet-pack-9", but this program reads "alexnet-pack-1"',
       ],
       [(json) => (json.side = "16"), 'its side is "16"'],
       [(json) => (json.side = 1e9), "its side is 1000000000"],
       [(json) => (json.encoding = "png"), 'its encoding is "png"'],
       [(json) => (json.classes = [1, 2, 3]), "it has no class names"],
-      [(json) => delete json.parts, "its part train makes no sense"],
-      [(json) => (json.parts.train = []), "its part train makes no sense"],
-      [(json) => (json.parts.train.images = -1), "its part train makes no sense"],
-      [(json) => (json.parts.train.shards[0] = null), "its part train makes no sense"],
-      [(json) => (json.parts.train.shards[0].file = "../x.shard"), "its part train makes no sense"],
-      [(json) => (json.parts.train.shards[0].file = ["a.shard"]), "its part train makes no sense"],
-      [(json) => delete json.parts.train.shards[0].checksum, "its part train makes no sense"],
-      [(json) => (json.parts.val.shards = {}), "its part val makes no sense"],
-      [(json) => (json.statistics.covariance[4] = null), "its statistics make no sense"],
-      [(json) => (json.statistics.axes.vectors = 3), "its statistics make no sense"],
-      [(json) => (json.classes = ["class a"]), "class 1 of 1"],
+      [(json) => delete json.parts, "its train split is invalid"],
+      [(json) => (json.parts.train = []), "its train split is invalid"],
+      [(json) => (json.parts.train.images = -1), "its train split is invalid"],
+      [(json) => (json.parts.train.shards[0] = null), "its train split is invalid"],
+      [(json) => (json.parts.train.shards[0].file = "../x.shard"), "its train split is invalid"],
+      [(json) => (json.parts.train.shards[0].file = ["a.shard"]), "its train split is invalid"],
+      [(json) => delete json.parts.train.shards[0].checksum, "its train split is invalid"],
+      [(json) => (json.parts.val.shards = {}), "its val split is invalid"],
+      [(json) => (json.statistics.covariance[4] = null), "its statistics are invalid"],
+      [(json) => (json.statistics.axes.vectors = 3), "its statistics are invalid"],
+      [(json) => (json.classes = ["class a"]), "class 1, but there are 1: pack again"],
     ];
     for (const [edit, what] of edits) expect(await edited(edit)).toContain(what);
     for (const text of ["", "null", "[]", "3", '"x"', "{", `${"[".repeat(1e5)}`]) {
       const found = await opened((copy) => writeFileSync(join(copy, "pack.json"), text));
       expect(found).toMatch(
-        /^PACK\/pack.json (is damaged: .*: pack again|has the format undefined, this program reads)/,
+        /^PACK\/pack.json (is damaged: .*: pack again|has the format undefined, but this program reads)/,
       );
     }
     // So many that memory for their classes could not be had.
@@ -137,7 +137,7 @@ describe("a damaged pack", () => {
     const loader = createLoader(train, { ...options, onBad: (name, reason) => told.push(`${name}: ${reason}`) });
     for await (const { indices } of loader) for (const i of indices) seen.add(i);
     expect(told.length).toBe(1);
-    expect(told[0]).toMatch(/: its checksum is [0-9a-f]+, not [0-9a-f]+: the file has been damaged$/);
+    expect(told[0]).toMatch(/: its checksum is [0-9a-f]+, not [0-9a-f]+: the file is damaged$/);
     expect(told[0]).toStartWith(train.nameOf(at));
     expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 13 }, (_, i) => i).filter((i) => i !== at));
     await expect(train.read(at)).rejects.toThrow("its checksum is ");

@@ -163,7 +163,7 @@ describe("the command", () => {
   test("nothing usable on standard input: exit code 1, and no picture", async () => {
     const { code, stdout, stderr } = await run(["-", "--out", "none.png"], new TextEncoder().encode("no image"));
     expect(code).toBe(1);
-    expect(stderr).toBe("error: -: it is no JPEG, PNG or WebP image\n");
+    expect(stderr).toBe("error: -: it is not a JPEG, PNG or WebP image\n");
     expect(stdout).toBe("by small, model.safetensors\n");
   });
 

@@ -1,7 +1,7 @@
 // Rung 2: the textbook's three loops in WebAssembly, one number at a time. c = a · b, row-major; a: m × k, b: k × n.
 //
-// Over plain TypeScript it has no checks of bounds and no conversions between float32 and float64. Every element of b is
-// read m times from wherever it lies by then, a row apart from the one before: most of the time goes into waiting for it.
+// Unlike plain TypeScript it has no bounds checks and no conversions between float32 and float64. Every element of b is
+// read m times, each a whole row away from the one before: most of the time is spent waiting for memory.
 
 export function scalar(a: usize, b: usize, c: usize, m: i32, n: i32, k: i32): void {
   for (let i = 0; i < m; i++) {

@@ -1,7 +1,7 @@
 // Rung 3: four numbers at a time. c = a · b, row-major; a: m × k, b: k × n.
 //
-// Four columns of c are summed in one vector, so that b is read along its rows, 16 bytes at once. A row of a is used for
-// one vector of b only: there are still as many loads as multiplications.
+// Four columns of c are summed in one vector, so that b is read along its rows, 16 bytes at a time. Each number of a is
+// used for only one vector of b: there are still as many loads as multiplications.
 
 export function simd(a: usize, b: usize, c: usize, m: i32, n: i32, k: i32): void {
   const whole = n & ~3;

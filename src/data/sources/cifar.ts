@@ -1,7 +1,7 @@
 /**
- * CIFAR-10 and CIFAR-100 in their binary version: records of one label byte (CIFAR-100: a coarse and a fine one) and
- * 32 × 32 pixels, all red, then all green, then all blue. A. Krizhevsky, "Learning Multiple Layers of Features from
- * Tiny Images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html. Also by name, from there.
+ * CIFAR-10 and CIFAR-100 in their binary version, from files or downloaded by name: records of a label byte (CIFAR-100:
+ * a coarse and a fine one) and 32 × 32 pixels, first red, then green, then blue. A. Krizhevsky, "Learning Multiple Layers
+ * of Features from Tiny Images", 2009; https://www.cs.toronto.edu/~kriz/cifar.html.
  */
 import { join } from "node:path";
 import { DataError } from "../../errors.ts";
@@ -11,7 +11,7 @@ import { leave, type Listing } from "../listing.ts";
 import { download } from "./download.ts";
 import type { ImageSource, Progress } from "./source.ts";
 
-/** Names, files at the address, and the MD5 that the page states. */
+/** Archives by name, with the MD5 stated on the page. */
 const ADDRESS = "https://www.cs.toronto.edu/~kriz/";
 const ARCHIVES: Readonly<Record<string, { readonly file: string; readonly md5: string }>> = {
   cifar10: { file: "cifar-10-binary.tar.gz", md5: "c32a1d4ab5d03f1284b67883e8d87530" },
@@ -31,7 +31,7 @@ interface FetchOptions {
   readonly folder?: string;
 }
 
-/** The path of an archive in the cache folder, where it is downloaded to when it isn't there. @throws DataError */
+/** The path of an archive in the cache folder, downloaded if missing. @throws DataError */
 export async function fetchCifar(
   name: string,
   { progress, address = ADDRESS, archives = ARCHIVES, folder = ownCacheFolder("data") }: FetchOptions,
@@ -46,9 +46,9 @@ const PLANE = SIDE * SIDE;
 interface Format {
   readonly train: RegExp;
   readonly test: RegExp;
-  /** One class name a line. */
+  /** The file with one class name per line. */
   readonly names: string;
-  /** What else it comes with. */
+  /** Other files of the archive. */
   readonly others: readonly string[];
   readonly classes: number;
   readonly labelBytes: number;
@@ -73,21 +73,23 @@ const FORMATS: readonly Format[] = [
   },
 ];
 
-/** The two parts when the files are those of CIFAR, else undefined. @throws DataError when they are damaged. */
+/** Both splits if the files are CIFAR's, otherwise undefined. @throws DataError when they are damaged */
 async function openCifar(listing: Listing): Promise<{ train: Dataset; val: Dataset } | undefined> {
   const files = listing.paths.map((path, index) => ({ path, index, name: path.split("/").at(-1)! }));
   if (files.some(({ name }) => name === "data_batch_1")) {
-    throw new DataError(`${listing.name} holds CIFAR-10 for Python: take "CIFAR-10 binary version" from the same page`);
+    throw new DataError(
+      `${listing.name} holds CIFAR-10's Python version: download "CIFAR-10 binary version" from the same page`,
+    );
   }
   for (const format of FORMATS) {
     const train = files.filter(({ name }) => format.train.test(name)).sort((a, b) => (a.name < b.name ? -1 : 1));
     const test = files.filter(({ name }) => format.test.test(name));
     if (train.length === 0 && test.length === 0) continue;
     if (train.length === 0 || test.length === 0) {
-      // Others may well call a file train.bin.
+      // A file called train.bin may well be something else.
       if (format.classes !== 10) continue;
       const lacking = train.length === 0 ? "data_batch_1.bin to data_batch_5.bin" : "test_batch.bin";
-      throw new DataError(`${listing.name} holds a part of CIFAR-10, but no ${lacking}: unpack all of the archive`);
+      throw new DataError(`${listing.name} holds part of CIFAR-10, but lacks ${lacking}: unpack the whole archive`);
     }
     const isKnown = (name: string) => format.train.test(name) || format.test.test(name) || format.others.includes(name);
     leave(
@@ -103,14 +105,14 @@ async function openCifar(listing: Listing): Promise<{ train: Dataset; val: Datas
       : [];
     const given = lines.filter((line) => line !== "");
     const classes = given.length === format.classes ? given : Array.from({ length: format.classes }, (_, i) => `${i}`);
-    const part = async (parts: typeof files) =>
+    const open = async (own: typeof files) =>
       records(
         listing,
         format,
         classes,
-        await Promise.all(parts.map(async (f) => ({ ...f, bytes: await listing.read(f.index) }))),
+        await Promise.all(own.map(async (f) => ({ ...f, bytes: await listing.read(f.index) }))),
       );
-    return { train: await part(train), val: await part(test) };
+    return { train: await open(train), val: await open(test) };
   }
   return undefined;
 }
@@ -126,7 +128,7 @@ function records(listing: Listing, { labelBytes }: Format, classes: string[], fi
   for (const file of files) {
     const { bytes, path } = file;
     if (bytes.length === 0 || bytes.length % record !== 0) {
-      const size = `${bytes.length} bytes, no multiple of ${record}`;
+      const size = `${bytes.length} bytes, not a multiple of ${record}`;
       throw new DataError(`${listing.name}/${path} is damaged: ${size}: download it again`);
     }
     for (let at = 0; at < bytes.length; at += record) {

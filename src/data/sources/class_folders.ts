@@ -1,4 +1,4 @@
-/** A folder of images for each class: at the top, or below train/ and val/. What no other source knows is this. */
+/** One folder of images per class, at the top or below train/ and val/. The fallback when no other source matches. */
 import { DataError } from "../../errors.ts";
 import { plural } from "../../words.ts";
 import type { Dataset } from "../dataset.ts";
@@ -13,13 +13,13 @@ export const LAYOUT =
 
 export const classFolders: ImageSource = { openListing: arrange };
 
-/** @throws DataError when there are no class folders or no images in them */
+/** @throws DataError when there are no class folders, or no images in them */
 async function arrange(listing: Listing): Promise<Contents> {
   const { paths, name } = listing;
   if (paths.length === 0) throw new DataError(`${name} is empty: ${LAYOUT}`);
   const images = await imagesAmong(listing, paths.keys());
   if (images.length === 0) throw withoutClasses(name, paths.length);
-  // Archives often hold everything below one more folder, with a text or two beside it.
+  // Archives often wrap everything in one more folder, with a text file or two beside it.
   let depth = 0;
   while (allBelow(listing, images, depth)) depth++;
   const folders = foldersAt(listing, images, depth);
@@ -33,7 +33,7 @@ async function arrange(listing: Listing): Promise<Contents> {
   return { all: byClass(listing, images, depth, name) };
 }
 
-/** The folder at a depth on the way to file i; undefined when it does not lie that deep. */
+/** The folder at a depth in the path of file i; undefined when the path is shorter. */
 function folderAt({ paths }: Listing, i: number, depth: number): string | undefined {
   const path = paths[i]!;
   let start = 0;
@@ -52,13 +52,13 @@ function foldersAt(listing: Listing, files: readonly number[], depth: number): s
   return [...found].sort();
 }
 
-/** Whether all files lie in folders below one folder at this depth. */
+/** Whether all files are in subfolders of one folder at this depth. */
 function allBelow(listing: Listing, files: readonly number[], depth: number): boolean {
   const folder = folderAt(listing, files[0]!, depth);
   return files.every((i) => folderAt(listing, i, depth) === folder && folderAt(listing, i, depth + 1) !== undefined);
 }
 
-/** Train and val; test is for the end, and stands in for a val that is not there. */
+/** Train and val. A test split is ignored, or replaces val if there is none. */
 function arrangeSplits(
   listing: Listing,
   splits: ReadonlyMap<Split | undefined, readonly number[]>,
@@ -85,11 +85,11 @@ function arrangeSplits(
 
 function withoutClasses(name: string, files: number): DataError {
   return new DataError(
-    `${name} holds ${plural(files, "file")} but no class folder with JPEG, PNG or WebP images: ${LAYOUT}`,
+    `${name} has ${plural(files, "file")}, but no class folder with JPEG, PNG or WebP images: ${LAYOUT}`,
   );
 }
 
-/** The images whose class is the folder at `depth`. @throws DataError when there are none */
+/** A data set whose classes are the folders at `depth`. @throws DataError when there are none */
 function byClass(listing: Listing, images: readonly number[], depth: number, name: string): Dataset {
   const classFiles = new Map<string, number[]>();
   const outside: number[] = [];
@@ -104,10 +104,10 @@ function byClass(listing: Listing, images: readonly number[], depth: number, nam
   return imagesOf(listing, { name, classes: classNames(keys), labels, indices });
 }
 
-/** A set with more classes than this is not taken for splits. */
+/** With more classes than this, names like splits raise no suspicion. */
 const MAX_SPLITS = 3;
 
-/** Says that a few classes may be splits whose names are not known, such as train1 and test1. */
+/** Remarks that a few classes may really be splits with unusual names, such as train1 and test1. */
 function remarkSplits({ name, remarks }: Listing, folders: readonly string[]): void {
   const alike = folders.filter((folder) => splitAmong(folder));
   if (folders.length > MAX_SPLITS || new Set(alike.map(splitAmong)).size < 2) return;

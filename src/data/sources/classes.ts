@@ -1,16 +1,16 @@
-/** From what files are labelled with to numbered classes, and to splits of a set. */
+/** Turns the labels of files into numbered classes, and their splits into data sets. */
 import { DataError } from "../../errors.ts";
 import { imagesOf, leave, type Contents, type Listing } from "../listing.ts";
 import type { Split } from "./splits.ts";
 
-/** By the bytes of UTF-8, as other programs sort folders. */
+/** Compares the bytes of UTF-8, as other programs sort folders. */
 export function byBytes(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 /**
- * The names among these, in order. macOS stores an é decomposed (NFD), others as one character (NFC): names that differ
- * in that alone are one, and it stands where the first of its spellings does.
+ * The distinct names, sorted. macOS stores é decomposed (NFD), others as one character (NFC): names that differ only in
+ * that are the same, and sort by their first spelling.
  */
 export function distinct(names: Iterable<string>, order = byBytes): string[] {
   const spellings = [...new Set(names)].sort(order);
@@ -23,7 +23,7 @@ interface Grouped {
   readonly indices: Uint32Array;
 }
 
-/** Numbers the classes of files (by number in the listing) in the order of their keys; each one's files go by path. */
+/** Numbers classes in the order of their keys. Within a class, files are sorted by path. @param files indices by class */
 export function group(listing: Listing, files: ReadonlyMap<string, readonly number[]>): Grouped {
   const keys = distinct(files.keys());
   const merged = new Map<string, number[]>();
@@ -32,7 +32,7 @@ export function group(listing: Listing, files: ReadonlyMap<string, readonly numb
   return { keys, labels, indices };
 }
 
-/** As `group`, for classes in an order that is given. */
+/** As `group`, for classes in a given order. */
 export function inOrder(
   listing: Listing,
   files: ReadonlyMap<string, readonly number[]>,
@@ -63,15 +63,15 @@ export function add(files: Map<string, number[]>, key: string, index: number): v
 interface Labelled {
   readonly name: string;
   readonly classes: readonly string[];
-  /** For each image its class, which file it is, and the part it belongs to. */
+  /** For each image its class index, the index of its file, and its split. */
   readonly labels: readonly number[];
   readonly indices: readonly number[];
   readonly splits: readonly (Split | undefined)[];
 }
 
 /**
- * The splits of a set, when there is one to train on and one to validate with; val is preferred to test.
- * @throws DataError when there are several, and none to train on
+ * The training and the validation split if there are several, otherwise all images. Val is preferred to test.
+ * @throws DataError when there are several splits, but no train
  */
 export function inSplits(listing: Listing, { name, classes, labels, indices, splits }: Labelled): Contents {
   const there = new Set(splits);
@@ -94,5 +94,5 @@ export function inSplits(listing: Listing, { name, classes, labels, indices, spl
 }
 
 export function nothingToTrainOn(name: string, splits: string): DataError {
-  return new DataError(`${name} has the splits ${splits}, and none to train on: keep one of them, or add train`);
+  return new DataError(`${name} has the splits ${splits}, but no train: keep one of them, or add train`);
 }

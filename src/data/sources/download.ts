@@ -1,4 +1,4 @@
-/** Fetches a large file once: what has come is kept, and the next try goes on from there. */
+/** Downloads a large file once. An interrupted download is kept, and the next try resumes it. */
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream, fsyncSync, mkdirSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
 import { basename, dirname } from "node:path";
@@ -7,16 +7,16 @@ import { openToWrite, reason } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
 import type { Progress } from "./source.ts";
 
-/** How long nothing may come. */
+/** Timeout without any data. */
 const STALL_MS = 20_000;
 const PROGRESS_MS = 2_000;
 const MB = 1e6;
 
 interface Download {
   readonly url: string;
-  /** Where it is to lie. What has come of it so far lies beside it, with .part behind the name. */
+  /** Where to put it. An incomplete download is kept beside it with .part appended. */
   readonly path: string;
-  /** In hexadecimal digits; of a SHA-256 the first ones will do. */
+  /** In hexadecimal; for SHA-256 a prefix is enough. */
   readonly md5?: string;
   readonly sha256?: string;
   readonly progress: Progress;
@@ -24,8 +24,8 @@ interface Download {
 }
 
 /**
- * The path of the file, complete and checked. @throws DataError when the server can't be reached or has no such file,
- * when it falls silent, or when the file is another than expected
+ * Downloads the file unless it is there. @returns its path
+ * @throws DataError when the server can't be reached, has no such file or stalls, or when the hash differs
  */
 export async function download(options: Download): Promise<string> {
   const { url, path, md5, sha256, progress, stallMs = STALL_MS } = options;
@@ -39,7 +39,7 @@ export async function download(options: Download): Promise<string> {
     if (md5 === undefined ? !found.startsWith(expected) : found !== md5) {
       rmSync(part, { force: true });
       const instead = md5 === undefined ? `one that begins with ${expected}` : expected;
-      throw new DataError(`${url} came with the ${name} ${found} instead of ${instead}: try again`);
+      throw new DataError(`${url}: the download has the ${name} ${found} instead of ${instead}: try again`);
     }
     renameSync(part, path);
     return path;
@@ -47,26 +47,26 @@ export async function download(options: Download): Promise<string> {
     if (error instanceof DataError) throw error;
     const had = sizeOf(part) ?? 0;
     const kept = had > 0 ? ` (the first ${(had / MB).toFixed(1)} MB are kept)` : "";
-    const advice = `${cacheAdvice(error) ?? "try again"}${kept}, or download it yourself and give its path`;
+    const advice = `${cacheAdvice(error) ?? "try again"}${kept}, or download it yourself and pass its path`;
     throw new DataError(`can't download ${url}: ${reason(error)}: ${advice}`, { cause: error });
   }
 }
 
-/** Appends to `part` what it lacks. */
+/** Downloads the rest of `part`. */
 async function receive(url: string, part: string, progress: Progress, stallMs: number): Promise<void> {
   const had = sizeOf(part) ?? 0;
   const stalled = new AbortController();
-  const stall = () => stalled.abort(new Error(`nothing came for ${stallMs / 1000} s`));
+  const stall = () => stalled.abort(new Error(`no data for ${stallMs / 1000} s`));
   let timer = setTimeout(stall, stallMs);
   try {
     const headers: Record<string, string> = had > 0 ? { range: `bytes=${had}-` } : {};
     const response = await fetch(url, { headers, signal: stalled.signal });
-    // It has no more than is here: either this is all of it, or it is of another file, which the hash tells.
+    // Nothing more to send: the download is complete, or of another file, which the hash will show.
     if (response.status === 416) return;
-    if (!response.ok || !response.body) throw new Error(`the server answers ${response.status}`);
-    // A server that can't go on in the middle sends all of it again.
-    const goesOn = response.status === 206;
-    let done = goesOn ? had : 0;
+    if (!response.ok || !response.body) throw new Error(`the server answered ${response.status}`);
+    // A server that can't resume sends the whole file again.
+    const resumes = response.status === 206;
+    let done = resumes ? had : 0;
     const total = done + Number(response.headers.get("content-length") ?? NaN);
     const say = () => {
       const of = Number.isFinite(total) ? ` of ${(total / MB).toFixed(0)}` : "";
@@ -74,7 +74,7 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
     };
     say();
     let said = performance.now();
-    const file = openToWrite(part, goesOn ? "add" : "new");
+    const file = openToWrite(part, resumes ? "add" : "new");
     try {
       for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
         clearTimeout(timer);
@@ -85,7 +85,7 @@ async function receive(url: string, part: string, progress: Progress, stallMs: n
         said = performance.now();
         say();
       }
-      if (done < total) throw new Error(`the connection broke off at ${done} of ${total} bytes`);
+      if (done < total) throw new Error(`the connection was lost after ${done} of ${total} bytes`);
       fsyncSync(file);
     } finally {
       closeSync(file);

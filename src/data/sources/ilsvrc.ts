@@ -1,6 +1,6 @@
 /**
- * ILSVRC-2012 and ILSVRC-2010 as they are distributed, read without unpacking: the training images as a .tar of a .tar
- * for each synset, those to validate with in one .tar, labelled by the devkit. Either may be unpacked, or alone.
+ * ILSVRC-2012 and ILSVRC-2010 as distributed, read without unpacking: the training images as a .tar of one .tar per
+ * synset, the validation images in one .tar, labelled by the devkit. Either may be unpacked, or missing.
  */
 import { basename, dirname } from "node:path/posix";
 import { DataError } from "../../errors.ts";
@@ -36,7 +36,7 @@ export const ilsvrc: ImageSource = {
   },
 };
 
-/** Those of the test images, or of bounding boxes. */
+/** Archives of test images or bounding boxes. */
 function otherArchives(paths: readonly string[]): number[] {
   const known = [TRAIN_ARCHIVE, VAL_ARCHIVE, SYNSET_ARCHIVE];
   return Array.from(paths.keys()).filter(
@@ -48,16 +48,16 @@ function otherArchives(paths: readonly string[]): number[] {
 export interface SynsetFiles {
   readonly listing: Listing;
   readonly files: ReadonlyMap<string, readonly number[]>;
-  /** The synsets that it may have, when they are known to be more than those it has. */
+  /** All synsets, where more are known than have images. */
   readonly wnids?: readonly string[];
   readonly words?: ReadonlyMap<string, string>;
-  /** The challenge's numbers of synsets. */
+  /** The synsets' challenge numbers. */
   readonly ids?: ReadonlyMap<string, number>;
 }
 
 /**
- * The images in folders that are named after synsets: those to train on, or those below val/. All of ImageNet's have an
- * ending, and the half a million annotations that may be there are not looked into.
+ * The images in folders named after synsets: training images, or those below val/. ImageNet's images all have a file
+ * extension, so the half a million annotations that may be there need not be opened.
  */
 export function synsetFolders(listing: Listing, below = false): SynsetFiles {
   const folders = Map.groupBy(listing.paths.keys(), (i) => dirname(listing.paths[i]!));
@@ -71,14 +71,14 @@ export function synsetFolders(listing: Listing, below = false): SynsetFiles {
   return { listing, files };
 }
 
-/** The images in archives that are named after synsets. */
+/** The images in archives named after synsets. */
 async function synsetArchives(listing: Listing, progress: Progress): Promise<SynsetFiles> {
   const found = new Map<string, number>();
   listing.paths.forEach((path, i) => {
     const wnid = SYNSET_ARCHIVE.exec(path)?.[1];
     if (wnid) found.set(wnid, i);
   });
-  if (found.size === 0) throw new DataError(`${listing.name} has no .tar of a synset (n01440764.tar) in it`);
+  if (found.size === 0) throw new DataError(`${listing.name} does not contain a synset's .tar (such as n01440764.tar)`);
   const wnids = [...found.keys()].sort();
   const archives = wnids.map((wnid) => found.get(wnid)!);
   const inner = await descendAll(listing, archives, progress);
@@ -89,7 +89,7 @@ async function synsetArchives(listing: Listing, progress: Progress): Promise<Syn
   return { ...synsetFolders(all), wnids };
 }
 
-/** Images with a number, in the order of their numbers, each in the class that the devkit states. */
+/** Numbered images, with their classes from the devkit. */
 async function valImages(listing: Listing, outer: Listing): Promise<SynsetFiles> {
   const images = new Map<number, number>();
   let year: Year | undefined;
@@ -99,29 +99,29 @@ async function valImages(listing: Listing, outer: Listing): Promise<SynsetFiles>
     year ??= its as Year;
     images.set(Number(number), i);
   });
-  if (year === undefined) throw new DataError(`${listing.name} has no image ILSVRC2012_val_00000001.JPEG or the like`);
+  if (year === undefined) throw new DataError(`${listing.name} has no image like ILSVRC2012_val_00000001.JPEG`);
   const devkit = await findDevkit(outer, year);
-  if (!devkit) throw new DataError(`${outer.name} has images of ILSVRC-${year} to validate with, but ${wanted(year)}`);
+  if (!devkit) throw new DataError(`${outer.name} has validation images of ILSVRC-${year}, but ${wanted(year)}`);
   const files = new Map<string, number[]>();
   for (const [number, i] of images) add(files, devkit.synsetOf(number), i);
   return { listing, files, wnids: devkit.wnids, words: devkit.words, ids: devkit.ids };
 }
 
 /**
- * Both parts with the same classes: the synsets of the training images, or, without those, all that the challenge has.
- * @throws DataError when there are images to validate with of a synset that there are none to train on
+ * Both splits with the same classes: the synsets of the training images or, without those, all of the challenge.
+ * @throws DataError when a synset has validation images, but no training images
  */
 export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFiles): Contents {
   for (const listing of new Set([outer, train.listing, val.listing])) leaveOthers(listing, [train, val]);
   const words = new Map([...(train.words ?? []), ...(val.words ?? [])]);
-  const part = ({ listing, files }: SynsetFiles, wnids: readonly string[], name: string): Dataset => {
+  const open = ({ listing, files }: SynsetFiles, wnids: readonly string[], name: string): Dataset => {
     const { labels, indices } = inOrder(listing, files, wnids);
     const images = imagesOf(listing, { name, classes: classNames(wnids, words), labels, indices });
     const challengeIds = wnids.flatMap((wnid) => val.ids?.get(wnid) ?? []);
     const areKnown = challengeIds.length === wnids.length;
     return { ...images, ...(areKnown && { challengeIds }), close: () => outer.close() };
   };
-  const all = (files: SynsetFiles) => part(files, files.wnids ?? [...files.files.keys()].sort(), outer.name);
+  const all = (files: SynsetFiles) => open(files, files.wnids ?? [...files.files.keys()].sort(), outer.name);
   if (train.files.size === 0) return { all: all(val) };
   if (val.files.size === 0) return { all: all(train) };
   const wnids = train.wnids ?? [...train.files.keys()].sort();
@@ -129,16 +129,16 @@ export function arrangeSynsets(outer: Listing, train: SynsetFiles, val: SynsetFi
   const unknown = [...val.files.keys()].find((wnid) => !known.has(wnid));
   if (unknown !== undefined) {
     const whose = `${classNames([unknown], words)[0]}, ${unknown}`;
-    throw new DataError(`${val.listing.name} has images of "${whose}", and ${train.listing.name} none to train on`);
+    throw new DataError(`${val.listing.name} has images of "${whose}", but ${train.listing.name} has none to train on`);
   }
   const nameOf = ({ listing }: SynsetFiles, its: string) =>
     train.listing === val.listing ? `${listing.name} (${its})` : listing.name;
-  return { train: part(train, wnids, nameOf(train, "train")), val: part(val, wnids, nameOf(val, "val")) };
+  return { train: open(train, wnids, nameOf(train, "train")), val: open(val, wnids, nameOf(val, "val")) };
 }
 
-/** Remarks the images that are in no part, such as those to test with. */
-function leaveOthers(listing: Listing, parts: readonly SynsetFiles[]): void {
-  const own = parts.filter((part) => part.listing === listing).flatMap(({ files }) => [...files.values()].flat());
+/** Remarks images that are in neither split, such as test images. */
+function leaveOthers(listing: Listing, splits: readonly SynsetFiles[]): void {
+  const own = splits.filter((split) => split.listing === listing).flatMap(({ files }) => [...files.values()].flat());
   const used = new Set(own);
   for (const [i, path] of listing.paths.entries()) {
     if (formatByName(path) && !used.has(i)) leave(listing, "no part", [i]);

@@ -1,6 +1,6 @@
 /**
  * ILSVRC-2012 in the layout of Kaggle's "ImageNet Object Localization Challenge": ILSVRC/Data/CLS-LOC/ with train/ and
- * val/, whose labels are in LOC_val_solution.csv. That and LOC_synset_mapping.txt may also lie above the folder given.
+ * val/, the latter labelled by LOC_val_solution.csv. That and LOC_synset_mapping.txt may also be above the given folder.
  */
 import { DataError } from "../../errors.ts";
 import { excerpt, readText } from "../../io/bytes.ts";
@@ -32,7 +32,7 @@ interface Text {
   readonly text: string;
 }
 
-/** A file at the top of the set, or up to three folders further up. */
+/** A file in the set, or in one of the three folders above it. */
 async function textOf(listing: Listing, name: string): Promise<Text | undefined> {
   const i = listing.paths.findIndex((path) => `/${path}`.endsWith(`/${name}`));
   const beside = async () => {
@@ -51,7 +51,7 @@ async function textOf(listing: Listing, name: string): Promise<Text | undefined>
   }
 }
 
-/** "ImageId,PredictionString", which is a synset and four numbers for each object; all of one image are of one synset. */
+/** Rows of "ImageId,PredictionString": a synset and four numbers per object, all of the same synset. */
 function valImages(listing: Listing, { name, text }: Text): SynsetFiles {
   const synsets = new Map<string, string>();
   for (const { line, cells } of csvRows(text, name)) {
@@ -69,7 +69,7 @@ function valImages(listing: Listing, { name, text }: Text): SynsetFiles {
     const image = VAL_IMAGE.exec(path)?.[1];
     if (image === undefined) return;
     const wnid = synsets.get(image);
-    if (wnid === undefined) throw new DataError(`${name} has no line for ${image}: download it again`);
+    if (wnid === undefined) throw new DataError(`${name} has no row for ${image}: download it again`);
     add(files, wnid, i);
   });
   return { listing, files };

@@ -1,19 +1,19 @@
 /**
- * Variables in a MAT-file, level 5: struct arrays, text and numbers. An element is a tag of type and size and so many
- * bytes, compressed ones hold another element. "MAT-File Format", The MathWorks, R2019b, chapter 1.
+ * Reads variables from a level 5 MAT-file: struct arrays, text and numbers. An element is a tag (type and size) and its
+ * bytes; a compressed one contains another element. "MAT-File Format", The MathWorks, R2019b, chapter 1.
  */
 import { inflateSync } from "node:zlib";
 import { DataError } from "../../errors.ts";
 import { latin1, viewOf } from "../../io/bytes.ts";
 
-/** Structs are lists of fields by name; what is neither text, numbers nor structs of those is left out. */
-type Value = string | readonly number[] | readonly Struct[];
+/** Text, numbers, or structs of those; other values are left out. */
+type MatValue = string | readonly number[] | readonly Struct[];
 export type Struct = ReadonlyMap<string, string | readonly number[]>;
 
 const HEADER_BYTES = 128;
-/** How much all compressed elements may unpack to; the largest meta.mat of ILSVRC has about 2 MB. */
+/** Limit for all compressed elements together; ILSVRC's largest meta.mat has about 2 MB. */
 const MAX_INFLATED_BYTES = 16 * 2 ** 20;
-/** So that a list of nothing takes no memory either; WordNet has 82,115 synsets of nouns. */
+/** Limits for empty structs too, which take memory here but none in the file; WordNet has 82,115 noun synsets. */
 const [MAX_STRUCTS, MAX_FIELDS] = [100_000, 64];
 const [MATRIX, COMPRESSED] = [14, 15];
 const [STRUCT_CLASS, CHAR_CLASS, FIRST_NUMBER_CLASS, LAST_NUMBER_CLASS] = [2, 4, 6, 15];
@@ -21,26 +21,27 @@ const [STRUCT_CLASS, CHAR_CLASS, FIRST_NUMBER_CLASS, LAST_NUMBER_CLASS] = [2, 4,
 interface Element {
   readonly type: number;
   readonly body: Uint8Array;
-  /** Where it begins in what it lies in. */
+  /** Its offset in the enclosing bytes. */
   readonly at: number;
 }
 
 /**
- * The variable of that name. @param name the file's, for messages
- * @throws DataError with the byte where the file is damaged, or when it has no such variable
+ * Reads a variable.
+ * @param name the file's, for messages
+ * @throws DataError with the byte at which the file is damaged, or when it has no such variable
  */
-export function readVariable(file: Uint8Array, variable: string, name: string): Value {
+export function readVariable(file: Uint8Array, variable: string, name: string): MatValue {
   const mark = file.length < HEADER_BYTES ? "" : String.fromCharCode(file[126]!, file[127]!);
   if (mark !== "IM" && mark !== "MI")
-    throw new DataError(`${name}: no "IM" or "MI" at byte 126: it is no MAT-file of level 5`);
-  const reader = new Reader(name, mark === "IM");
+    throw new DataError(`${name}: no "IM" or "MI" at byte 126: it is not a level 5 MAT-file`);
+  const reader = new MatReader(name, mark === "IM");
   let left = MAX_INFLATED_BYTES;
   for (const element of reader.elements(file, HEADER_BYTES)) {
     let [matrix, within] = [element, reader];
     if (element.type === COMPRESSED) {
       const inflated = inflate(element, left, name);
       left -= inflated.length;
-      within = new Reader(`${name}, inflated from byte ${element.at}`, mark === "IM");
+      within = new MatReader(`${name}, inflated from byte ${element.at}`, mark === "IM");
       const [inner] = within.elements(inflated, 0);
       if (!inner) continue;
       matrix = inner;
@@ -49,7 +50,7 @@ export function readVariable(file: Uint8Array, variable: string, name: string): 
     const found = within.matrix(matrix, variable);
     if (found !== undefined) return found;
   }
-  throw new DataError(`${name}: no variable "${variable}" of text, numbers or structs: it is of another kind`);
+  throw new DataError(`${name}: no variable "${variable}" of text, numbers or structs`);
 }
 
 function inflate({ body, at }: Element, left: number, name: string): Uint8Array {
@@ -63,7 +64,7 @@ function inflate({ body, at }: Element, left: number, name: string): Uint8Array 
   }
 }
 
-class Reader {
+class MatReader {
   readonly #name: string;
   readonly #little: boolean;
 
@@ -72,27 +73,28 @@ class Reader {
     this.#little = little;
   }
 
-  /** The elements in `bytes` from `at` on. `base` is where the bytes begin in the file. */
+  /** The elements in `bytes` from `at`. @param base offset of `bytes` in the file */
   *elements(bytes: Uint8Array, at: number, base = 0): Generator<Element> {
     const view = viewOf(bytes);
     while (at < bytes.length) {
-      if (at + 8 > bytes.length) throw this.#damaged(base + at, `${bytes.length - at} bytes, no element of 8 or more`);
+      if (at + 8 > bytes.length)
+        throw this.#damaged(base + at, `${bytes.length - at} bytes left, too few for an element`);
       const first = view.getUint32(at, this.#little);
-      // Up to 4 bytes lie in the tag itself; its upper half is then the size.
+      // Up to 4 bytes are stored in the tag itself, whose upper half is then the size.
       const isSmall = first >>> 16 !== 0;
       const type = isSmall ? first & 0xffff : first;
       const size = isSmall ? first >>> 16 : view.getUint32(at + 4, this.#little);
       const start = at + (isSmall ? 4 : 8);
       const room = isSmall ? 4 : bytes.length - start;
-      if (size > room) throw this.#damaged(base + at, `an element of ${size} bytes, where there are ${room}`);
+      if (size > room) throw this.#damaged(base + at, `an element of ${size} bytes, but only ${room} are left`);
       yield { type, body: bytes.subarray(start, start + size), at: base + at };
-      // All but compressed ones are filled up to 8 bytes.
+      // All but compressed elements are padded to multiples of 8 bytes.
       at = isSmall ? at + 8 : start + (type === COMPRESSED ? size : Math.ceil(size / 8) * 8);
     }
   }
 
-  /** The value of an array: flags, dimensions, name, and what its class has. Undefined for others than `wanted`. */
-  matrix({ body, at }: Element, wanted?: string): Value | undefined {
+  /** The value of an array; undefined if its name is not `wanted`. Its elements: flags, dimensions, name, contents. */
+  matrix({ body, at }: Element, wanted?: string): MatValue | undefined {
     const parts = this.elements(body, 0, at + 8);
     const next = (what: string): Element => {
       const { value, done } = parts.next();
@@ -110,7 +112,7 @@ class Reader {
     return this.#numbers(next("numbers"));
   }
 
-  /** The structs of an array, each field an array of its own. Structs within structs are left out. */
+  /** An array of structs, whose fields are arrays themselves. Nested structs are left out. */
   #structs(
     next: (what: string) => Element,
     dimensions: readonly number[],
@@ -129,7 +131,7 @@ class Reader {
     if (fields.length > MAX_FIELDS || !(count >= 0 && count <= MAX_STRUCTS))
       throw this.#damaged(at, `${count} structs of ${fields.length} fields, more than ${MAX_STRUCTS} of ${MAX_FIELDS}`);
     const structs: Struct[] = [];
-    // A count that is not backed by bytes ends at the first element that is lacking.
+    // A false count fails at the first missing element.
     for (let k = 0; k < count; k++) {
       const struct = new Map<string, string | readonly number[]>();
       for (const field of fields) {
@@ -144,7 +146,7 @@ class Reader {
   }
 
   #text({ type, body, at }: Element): string {
-    // int8, uint8 and UTF-8; uint16 and UTF-16.
+    // 1, 2, 16: int8, uint8, UTF-8. 4, 17: uint16, UTF-16.
     if (type === 1 || type === 2 || type === 16) return Buffer.from(body).toString("utf8");
     if (type !== 4 && type !== 17) throw this.#damaged(at, `text of type ${type}`);
     const units = Buffer.from(body.subarray(0, body.length & ~1));
@@ -165,7 +167,7 @@ class Reader {
 
 type Read = (view: DataView, at: number, little: boolean) => number;
 
-/** Bytes a number, and how one is read, by type. */
+/** Size in bytes and reader, by type. */
 const NUMBERS: Readonly<Record<number, readonly [number, Read]>> = {
   1: [1, (view, at) => view.getInt8(at)],
   2: [1, (view, at) => view.getUint8(at)],

@@ -1,4 +1,4 @@
-/** What `bun run pack` wrote. */
+/** Packs written by `bun run pack`. */
 import { DataError } from "../../errors.ts";
 import { readText, readWhole, type Bytes, type FileRange } from "../../io/bytes.ts";
 import { fromNpy } from "../../io/npy.ts";
@@ -33,8 +33,8 @@ function find({ name, paths }: Listing, file: string): number {
   return at;
 }
 
-/** A shard, which file it is, its index, and the number of its first image in the part. */
-interface Opened {
+/** A shard: the index of its file, its own index, and the position of its first image in the split. */
+interface OpenedShard {
   readonly at: number;
   readonly index: ShardIndex;
   readonly first: number;
@@ -43,7 +43,7 @@ interface Opened {
 async function openSplit(listing: Listing, pack: Pack, name: PackSplit): Promise<Dataset> {
   const { side, classes, encoding } = pack;
   const { shards } = pack.parts[name]!;
-  const opened: Opened[] = [];
+  const opened: OpenedShard[] = [];
   let images = 0;
   for (const { file: path, images: count, checksum } of shards) {
     const at = find(listing, path);
@@ -51,11 +51,13 @@ async function openSplit(listing: Listing, pack: Pack, name: PackSplit): Promise
     const isOwn = index.images === count && index.side === side && index.encoding === encoding;
     if (!isOwn || toHex(index.checksum) !== checksum) {
       throw new DataError(
-        `${listing.name}/${path} is not the shard that ${PACK_FILE} names so: run \`bun run pack\` again`,
+        `${listing.name}/${path} does not match its entry in ${PACK_FILE}: run \`bun run pack\` again`,
       );
     }
     const unknown = index.labels.find((label) => label >= classes.length);
-    if (unknown !== undefined) throw new DataError(`${listing.name}/${path}: class ${unknown} of ${classes.length}`);
+    if (unknown !== undefined) {
+      throw new DataError(`${listing.name}/${path}: class ${unknown}, but there are ${classes.length}: pack again`);
+    }
     opened.push({ at, index, first: images });
     images += count;
   }
@@ -97,7 +99,7 @@ async function openSplit(listing: Listing, pack: Pack, name: PackSplit): Promise
   };
 }
 
-/** A pack has more shards than a process may hold open. */
+/** Opens a file only briefly: a pack may have more shards than a process can hold open. */
 async function withFile<T>(listing: Listing, at: number, use: (file: Bytes) => Promise<T>): Promise<T> {
   const file = await listing.open(at);
   try {

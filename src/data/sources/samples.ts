@@ -1,9 +1,9 @@
 /**
- * The samples of a WebDataset: files with one key, an image and its label among them. What follows the key and a dot is
- * the name of a field, such as `jpg`, `cls` or `mask.png`.
+ * Groups the files of a WebDataset into samples: files with the same key, among them an image and its label. The key is
+ * followed by a dot and the field, such as `jpg`, `cls` or `mask.png`.
  */
 import { kindOfOther, type Listing } from "../listing.ts";
-import { formatByName, IMAGE_ENDINGS } from "../names.ts";
+import { formatByName, IMAGE_EXTENSIONS } from "../names.ts";
 import type { RemarkKind } from "../remarks.ts";
 
 interface Sample {
@@ -12,7 +12,7 @@ interface Sample {
   readonly json?: number;
 }
 
-interface Labelled {
+interface SampleFiles {
   cls?: number;
   json?: number;
   /** Images by their field. */
@@ -20,35 +20,35 @@ interface Labelled {
 }
 
 const LABEL = /\.(cls|json)$/i;
-/** The names of the classes, which may lie among the samples. */
+/** Files with class names, which may be among the samples. */
 const NAMES = /(?:^|\/)classes\.(?:txt|json)$/;
 
 /**
- * The samples that have a label and an image, in the order of the images. Of several images it is `jpg` that counts,
- * else `jpeg`, and so on; one of another field, such as `image.png`, only where there is none of these, and where no
- * sample has that field beside them, as masks are.
- * @param leave is told of files that are no part of a sample
- * @param several is told of two images of one sample, of which neither goes before the other; else the first counts
+ * The samples with a label and an image, in the order of the images. Of several images `jpg` is preferred, then `jpeg`,
+ * and so on. One in another field, such as `image.png`, is used only if there is none of these, and if no sample has
+ * that field in addition to these, as with masks.
+ * @param leave called for files that are not part of a sample
+ * @param several called if two images of a sample are equally suitable; otherwise the first is used
  */
 export function samplesOf(
   { paths }: Listing,
   leave: (kind: RemarkKind, i: number) => void = () => {},
   several: (first: number, second: number) => void = () => {},
 ): Sample[] {
-  const byKey = new Map<string, Labelled>();
+  const byKey = new Map<string, SampleFiles>();
   const images: number[] = [];
   for (const [i, path] of paths.entries()) {
     const field = LABEL.exec(path)?.[1]!.toLowerCase() as "cls" | "json" | undefined;
     if (NAMES.test(path)) continue;
     if (field) {
       const key = path.slice(0, -field.length - 1);
-      const own: Labelled = byKey.get(key) ?? { images: new Map() };
+      const own: SampleFiles = byKey.get(key) ?? { images: new Map() };
       own[field] = i;
       byKey.set(key, own);
     } else if (formatByName(path)) images.push(i);
     else leave(kindOfOther(path), i);
   }
-  /** Fields that some sample has beside the image that counts. */
+  /** Fields that some sample has in addition to a preferred image. */
   const beside = new Set<string>();
   for (const i of images) {
     const [key, field] = splitKey(paths[i]!, byKey) ?? [];
@@ -74,8 +74,8 @@ export function samplesOf(
 }
 
 /**
- * The key of an image, and its field. A key may hold dots (`clip_1.0.jpg`): the longest that has a label is its own. A
- * field begins with a letter, so that a frame without a label is not given that of its clip.
+ * Splits an image's path into key and field. Keys may contain dots (`clip_1.0.jpg`): the longest one with a label is
+ * used. A field begins with a letter, so that an unlabelled frame does not get its clip's label.
  */
 function splitKey(path: string, keys: ReadonlyMap<string, unknown>): [key: string, field: string] | undefined {
   const start = path.lastIndexOf("/") + 1;
@@ -86,6 +86,6 @@ function splitKey(path: string, keys: ReadonlyMap<string, unknown>): [key: strin
   return undefined;
 }
 
-function plainField({ images }: Labelled): string | undefined {
-  return IMAGE_ENDINGS.find((ending) => images.has(ending));
+function plainField({ images }: SampleFiles): string | undefined {
+  return IMAGE_EXTENSIONS.find((extension) => images.has(extension));
 }

@@ -1,4 +1,4 @@
-/** The labels in a WebDataset: numbers, names, or both, and names of numbers beside the shards. */
+/** Labels of a WebDataset: numbers, names or both, with class names optionally in a file beside the shards. */
 import { DataError, oneLine } from "../../errors.ts";
 import { excerpt, readText } from "../../io/bytes.ts";
 import { plural } from "../../words.ts";
@@ -6,19 +6,19 @@ import type { Listing } from "../listing.ts";
 import { distinct } from "./classes.ts";
 import { classNames, unlike } from "./synsets.ts";
 
-/** A class by its number, its name, or both. */
+/** A class by number, name, or both. */
 export interface Label {
   readonly number?: number;
   readonly name?: string;
 }
 
-/** ImageNet as a whole has 21,841 classes; a number above this is none, and would cost memory for each below it. */
+/** A larger class number is an error, and would cost memory for each below it; all of ImageNet has 21,841 classes. */
 const MAX_CLASSES = 100_000;
 const MAX_NAMES_BYTES = 16 * 2 ** 20;
 const NUMBERS = ["label", "cls", "class", "class_id", "label_id", "category"];
 const NAMES = ["class_name", "label_name", "classname", "class", "label", "category", "name"];
 
-/** What KEY.cls or KEY.json says. Undefined for JSON without any of the names. @throws DataError when it is no JSON */
+/** The label in KEY.cls or KEY.json; undefined for JSON without a known key. @throws DataError when it isn't JSON */
 export function parseLabel(text: string, name: string): Label | undefined {
   if (!name.endsWith(".json")) return labelOf(text.trim());
   const value = parseJson(text, name);
@@ -41,11 +41,11 @@ function parseJson(text: string, name: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new DataError(`${name}: no JSON (${(error as Error).message})`, { cause: error });
+    throw new DataError(`${name}: not valid JSON (${(error as Error).message})`, { cause: error });
   }
 }
 
-/** The classes' names in the order of their numbers: classes.txt (one a line) or classes.json (a list) at the shards. */
+/** Class names in the order of their numbers, from classes.txt (one per line) or classes.json (a list) at the shards. */
 export async function namesBeside(listing: Listing): Promise<readonly string[] | undefined> {
   for (const file of ["classes.txt", "classes.json"]) {
     const i = listing.paths.findIndex((path) => path === file || path.endsWith(`/${file}`));
@@ -55,14 +55,17 @@ export async function namesBeside(listing: Listing): Promise<readonly string[] |
     const names = file.endsWith(".txt") ? text.trimEnd().split(/\r?\n/) : parseJson(text, bytes.name);
     if (Array.isArray(names) && names.length <= MAX_CLASSES && names.every((name) => typeof name === "string"))
       return names;
-    throw new DataError(`${bytes.name} is no list of up to ${MAX_CLASSES} names: ["first class", "second class", …]`);
+    throw new DataError(
+      `${bytes.name} is not a list of up to ${MAX_CLASSES} names: expected ["first class", "second class", …]`,
+    );
   }
   return undefined;
 }
 
 /**
- * Numbers classes: as their numbers say, else in the order of their names. @param where sample k's label lies
- * @throws DataError when a number has two names or none, or only some labels have a number
+ * Numbers the classes by their own numbers, otherwise in the order of their names.
+ * @param where the path of sample k's label
+ * @throws DataError when a number has two names, is too large, or only some labels have a number
  */
 export function numberLabels(
   labels: readonly Label[],
@@ -74,7 +77,7 @@ export function numberLabels(
   if (odd >= 0) {
     const [number, name] = isNumber ? [0, odd] : [odd, 0];
     throw new DataError(
-      `${where(number)} gives the class as number ${labels[number]!.number}, and ${where(name)} as "${excerpt(labels[name]!.name!)}"`,
+      `${where(number)} gives the class as number ${labels[number]!.number}, but ${where(name)} as "${excerpt(labels[name]!.name!)}": use numbers or names for all`,
     );
   }
   if (!isNumber) {
@@ -83,7 +86,7 @@ export function numberLabels(
     const unknown = labels.findIndex(({ name }) => !numbers.has(name!.normalize()));
     if (unknown >= 0)
       throw new DataError(
-        `${where(unknown)}: "${excerpt(labels[unknown]!.name!)}" is none of the ${plural(keys.length, "class", "classes")} listed`,
+        `${where(unknown)}: "${excerpt(labels[unknown]!.name!)}" is not among the ${plural(keys.length, "class", "classes")} listed`,
       );
     return { classes: named(keys), labels: labels.map(({ name }) => numbers.get(name!.normalize())!) };
   }
@@ -91,12 +94,12 @@ export function numberLabels(
   const own = new Map<number, string>();
   let count = names?.length ?? 0;
   labels.forEach(({ number, name }, k) => {
-    if (number! >= limit) throw new DataError(`${where(k)}: class ${number}, of up to ${limit} (from 0)`);
+    if (number! >= limit) throw new DataError(`${where(k)}: class ${number}: numbers must be from 0 to ${limit - 1}`);
     count = Math.max(count, number! + 1);
     const before = own.get(number!) ?? name;
     if (name !== undefined && before!.normalize() !== name.normalize())
       throw new DataError(
-        `${where(k)}: class ${number} is called "${excerpt(name)}", and before "${excerpt(before!)}"`,
+        `${where(k)}: class ${number} is called "${excerpt(name)}", but "${excerpt(before!)}" elsewhere`,
       );
     if (name !== undefined) own.set(number!, name);
   });
@@ -105,7 +108,7 @@ export function numberLabels(
   return { classes, labels: labels.map(({ number }) => number!) };
 }
 
-/** Names that two classes share get the number appended. */
+/** The names, with the number appended to those that several classes share. */
 function named(names: readonly string[]): readonly string[] {
   return unlike(classNames(names), Array.from(names.keys()));
 }

@@ -1,4 +1,4 @@
-/** What people call the parts of a set: folders, shards, and the column of a list. */
+/** Names of splits, as used for folders, shards, and the split column of a list. */
 
 export type Split = "train" | "val" | "test";
 
@@ -12,16 +12,16 @@ const SPLITS: ReadonlyMap<string, Split> = new Map(
   Object.entries(SPELLINGS).flatMap(([split, words]) => words.map((word) => [word, split as Split])),
 );
 
-/** What may be added without a change of meaning: training_set, "Test Images", valdata. */
+/** Suffixes that don't change the meaning: training_set, "Test Images", valdata. */
 const ADDED = /(?:data)?(?:sets?|split|data|part|folder|files|samples|images?|imgs?|pictures?|pics|photos?)$/;
 
-/** The part that a name stands for, in any case: Training, test_set, "Validation Images"; undefined when for none. */
+/** The split that a name means, ignoring case: Training, test_set, "Validation Images"; undefined for other names. */
 export function splitOf(name: string): Split | undefined {
   const letters = name.toLowerCase().replace(/[\s._-]+/g, "");
   return SPLITS.get(letters) ?? SPLITS.get(letters.replace(ADDED, ""));
 }
 
-/** The part that the first word to name one stands for: imagenet-train-000.tar. */
+/** The split named by any word, the first that does: imagenet-train-000.tar. */
 export function splitAmong(text: string): Split | undefined {
   for (const word of text.split(/[^\p{L}]+/u)) {
     const split = splitOf(word);

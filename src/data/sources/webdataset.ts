@@ -1,6 +1,6 @@
 /**
  * WebDataset: .tar shards in which an image KEY.jpg has its class in KEY.cls (a number) or KEY.json. One shard, or a
- * folder of them; which split a shard belongs to, its folder or its name says (train-0000.tar, val/0000.tar).
+ * folder of them, whose split is in the folder's or shard's name (train-0000.tar, val/0000.tar).
  * https://github.com/webdataset/webdataset
  */
 import { DataError } from "../../errors.ts";
@@ -14,7 +14,7 @@ import type { ImageSource } from "./source.ts";
 import { splitAmong, type Split } from "./splits.ts";
 
 const MAX_LABEL_BYTES = 64 * 1024;
-/** Labels that are read at once: each is a short read, most of which is waiting. */
+/** Concurrent reads of labels: each is short and mostly waits for the disk. */
 const AT_ONCE = 64;
 
 export const webdataset: ImageSource = {
@@ -32,7 +32,7 @@ export const webdataset: ImageSource = {
   },
 };
 
-/** Whether images have labels beside them, of which the first can be made use of. */
+/** Whether images have labels beside them, the first of which is usable. */
 async function isShard(listing: Listing): Promise<boolean> {
   if (listing.depth === 0) return false;
   const [first] = samplesOf(listing);
@@ -47,13 +47,13 @@ async function arrangeShards(
 ): Promise<Contents> {
   const twice = files.remarks.get("replaced member");
   if (twice)
-    throw new DataError(`${twice.example} is there twice: which label is whose can't be told: name each sample once`);
+    throw new DataError(`${twice.example} occurs twice, so labels are ambiguous: give each sample a name of its own`);
   const samples = samplesOf(
     files,
     (kind, i) => leave(files, kind, [i]),
     (first, second) => {
       const both = `${nameIn(files, first)} and ${nameIn(files, second)}`;
-      throw new DataError(`${both} are images of one sample: call the one that counts jpg or png`);
+      throw new DataError(`${both} are images of the same sample: name the one to use .jpg or .png`);
     },
   );
   const names = await namesBeside(outer);
@@ -64,7 +64,7 @@ async function arrangeShards(
     const read = await Promise.all(some.map(({ cls, json }) => requireLabel(files, (cls ?? json)!)));
     for (const [k, label] of read.entries()) {
       const { cls, json } = some[k]!;
-      // A number's name is in the other file, and that of one image is enough.
+      // A class's name is in the other file; reading it for one image is enough.
       const lacksName = !names && label.number !== undefined && !named.has(label.number);
       const other = lacksName && cls !== undefined && json !== undefined ? await readLabel(files, json) : undefined;
       if (label.number !== undefined) named.add(label.number);
@@ -77,13 +77,13 @@ async function arrangeShards(
   const lost = splits.indexOf(undefined);
   if (lost >= 0 && splits.some((own) => own !== undefined)) {
     const path = nameIn(files, samples[lost]!.image);
-    throw new DataError(`${path} is in no split, and others are: name its shard train-… or val-…, or move it there`);
+    throw new DataError(`${path} is in no split, but others are: name its shard train-… or val-…, or move it there`);
   }
   const indices = samples.map(({ image }) => image);
   return inSplits(files, { name: outer.name, ...numbered, indices, splits });
 }
 
-/** From the shard's folders or name: the first word of those that splits are called. */
+/** The split named by the shard's folders or name. */
 function splitOfShard(path: string): Split | undefined {
   return splitAmong(path.slice(0, path.indexOf(".tar")));
 }
@@ -91,13 +91,13 @@ function splitOfShard(path: string): Split | undefined {
 async function requireLabel(files: Listing, i: number): Promise<Label> {
   const label = await readLabel(files, i);
   if (label) return label;
-  throw new DataError(`${nameIn(files, i)} has no "label", "cls" or "class" of text or a whole number`);
+  throw new DataError(`${nameIn(files, i)} has no "label", "cls" or "class" that is a string or an integer`);
 }
 
 async function readLabel(files: Listing, i: number): Promise<Label | undefined> {
   const name = nameIn(files, i);
   const bytes = await files.head(i, MAX_LABEL_BYTES + 1);
   if (bytes.length > MAX_LABEL_BYTES)
-    throw new DataError(`${name} has more than ${MAX_LABEL_BYTES} bytes: it is no label`);
+    throw new DataError(`${name} has more than ${MAX_LABEL_BYTES} bytes: it is not a label`);
   return parseLabel(Buffer.from(bytes).toString("utf8"), name);
 }

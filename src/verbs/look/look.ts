@@ -196,7 +196,7 @@ function countsOf({ dataset, sizes, formats, bad }: Survey, remarks: readonly Re
         ] as [string, string][])),
     ["format", formats.map(([format, n]) => (formats.length === 1 ? format : `${format} ${count(n)}`)).join(", ")],
     ["unusable", first ? `${count(bad.size)}, first ${fileOf(dataset, first[0])}: ${first[1]}` : "none"],
-    ...(left.length > 0 ? [["left alone", left.map(counted).join(", ")] as [string, string]] : []),
+    ...(left.length > 0 ? [["ignored", left.map(counted).join(", ")] as [string, string]] : []),
   ];
 }
 
