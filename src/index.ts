@@ -38,7 +38,7 @@ export { createLoader } from "./data/loader.ts";
 export { centreView, drawViews, mixedLabels, testViews } from "./data/augmentation.ts";
 
 export { train, type TrainResult } from "./verbs/train/train.ts";
-export type { TrainOptions } from "./runs/config.ts";
+export type { TrainOptions } from "./runs/train_options.ts";
 export type { Report, TrainEvent } from "./training/events.ts";
 export { evaluate, type EvaluateOptions } from "./verbs/evaluate/evaluate.ts";
 export type { Evaluation } from "./verbs/evaluate/evaluation.ts";

@@ -244,7 +244,8 @@ export function centreView(images: number, record: number, size: number, divideB
 }
 
 /** How many views a model can be tested with. */
-export type ViewCount = 1 | 2 | 10;
+export const VIEW_COUNTS = [1, 2, 10] as const;
+export type ViewCount = (typeof VIEW_COUNTS)[number];
 
 /**
  * The views of each image that a model is tested with: the centre; or the centre and its mirror image; or the centre and

@@ -44,7 +44,7 @@ const OPTIONS: OptionKinds<OpenOptions> = {
   ...{ val: "string?", holdOut: "number?", seed: "number?", onProgress: "function?" },
 };
 
-export interface Opened {
+export interface Opened extends AsyncDisposable {
   readonly train: Dataset;
   readonly val: Dataset;
   /** What was left alone, and what looks odd; to be said, so that nothing is missed in silence. */
@@ -52,6 +52,15 @@ export interface Opened {
   /** Whether `val` was held out of the images, which have no part of their own for it. */
   readonly isHeldOut?: boolean;
 }
+
+/** Sets whose files, which they may share, are closed at the end of the block that holds them with `await using`. */
+export const opened = (sets: Omit<Opened, typeof Symbol.asyncDispose>): Opened => ({
+  ...sets,
+  async [Symbol.asyncDispose]() {
+    await sets.train.close();
+    await sets.val.close();
+  },
+});
 
 /**
  * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set with a name: of class folders, ImageNet as it is
@@ -66,17 +75,17 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
     throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be from 0 to below 1`);
   }
   requireWhole("openDataset", { seed }, 0);
-  const opened: Contents[] = [];
+  const contained: Contents[] = [];
   // One for each path: a source may ask what was said of its own files.
   const [own, others] = [new Remarks(), new Remarks()];
   const remarks = () => [...own.list(), ...others.list()];
   try {
     const contents = await openPath(path, onProgress, own);
-    opened.push(contents);
-    let parts: Omit<Opened, "remarks">;
+    contained.push(contents);
+    let parts: Pick<Opened, "train" | "val" | "isHeldOut">;
     if (val !== undefined) {
       const other = await openPath(val, onProgress, others);
-      opened.push(other);
+      contained.push(other);
       if (!("all" in contents)) remarkUnused(contents.val, own);
       if (!("all" in other)) remarkUnused(other.train, others);
       parts = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
@@ -98,9 +107,9 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
           `add images, or name others with --val`,
       );
     }
-    return { ...parts, remarks: remarks() };
+    return opened({ ...parts, remarks: remarks() });
   } catch (error) {
-    for (const contents of opened) await ("all" in contents ? contents.all : contents.train).close();
+    for (const contents of contained) await ("all" in contents ? contents.all : contents.train).close();
     throw error instanceof DataError ? withRemarks(error, remarks()) : error;
   }
 }

@@ -3,6 +3,7 @@
  * that every command can say it in the same words.
  */
 import { DataError } from "../errors.ts";
+import { plural } from "../words.ts";
 
 /** What people call one of a kind, and several. */
 const KINDS = {
@@ -69,7 +70,8 @@ export function isWarning({ kind }: Remark): boolean {
 
 /** "3 pipes". */
 export function counted({ kind, count }: Remark): string {
-  return `${count.toLocaleString("en-US")} ${KINDS[kind][count === 1 ? 0 : 1]}`;
+  const [one, many] = KINDS[kind];
+  return plural(count, one, many);
 }
 
 /** A line for people. @param short how the example's path is written */

@@ -1,4 +1,4 @@
-import { openDataset, type Opened } from "./open.ts";
+import { openDataset, opened, type Opened } from "./open.ts";
 import { reduce } from "./sampling.ts";
 import { shapes } from "./shapes.ts";
 
@@ -10,15 +10,9 @@ export interface Source {
   /** The share held out for validation where neither says what to validate with. */
   readonly holdOut: number;
   readonly seed: number;
-  /** Of each class of both parts only this share, and of each part so many images at most; all of them if absent. */
+  /** Of each class of both parts only this share, and of each part at most this many images; all of them if absent. */
   readonly fraction?: number;
   readonly limit?: number | null;
-}
-
-/** Closes the files of both; they may share them. */
-export async function closeSets({ train, val }: Opened): Promise<void> {
-  await train.close();
-  await val.close();
 }
 
 /**
@@ -34,7 +28,7 @@ export async function openWhole(
   { data, val, holdOut, seed }: Source,
   onProgress: (line: string) => void = () => {},
 ): Promise<Opened> {
-  if (data === null) return { ...shapes(), remarks: [] };
+  if (data === null) return opened({ ...shapes(), remarks: [] });
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
 }
 
@@ -42,5 +36,5 @@ export async function openWhole(
 export function reduceSets(whole: Opened, { fraction = 1, limit, seed }: Source): Opened {
   const train = reduce(whole.train, fraction, limit ?? Infinity, seed);
   const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit ?? Infinity, seed);
-  return { train, val, remarks: whole.remarks };
+  return opened({ train, val, remarks: whole.remarks });
 }

@@ -29,7 +29,7 @@ export interface Bytes {
 }
 
 /** @throws DataError when there is no such file or it can't be read by place */
-export async function openFile(path: string): Promise<Bytes> {
+export async function openFile(path: string): Promise<Bytes & AsyncDisposable> {
   const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
     throw new DataError(`can't open ${path}: ${reason(error)}`, { cause: error });
   });
@@ -41,6 +41,8 @@ export async function openFile(path: string): Promise<Bytes> {
     throw new DataError(`${path} is a ${kind}, which can't be read from one place to another: save it to a file`);
   }
   let closing: Promise<void> | undefined;
+  // Both parts of a set close what they share.
+  const close = () => (closing ??= file.close());
   return {
     name: path,
     size,
@@ -54,8 +56,8 @@ export async function openFile(path: string): Promise<Bytes> {
       return buffer;
     },
     place: (offset, length) => ({ path, offset, length }),
-    // Both parts of a set close what they share.
-    close: () => (closing ??= file.close()),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

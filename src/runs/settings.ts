@@ -6,6 +6,7 @@ import { oneLine, UsageError } from "../errors.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import { NO_AUGMENTATION, type Recipe } from "../net/recipe.ts";
 import { show } from "../options.ts";
+import { COUNT, FROM_ZERO, numberThat, rule, WHOLE, type Rule } from "../schema.ts";
 import { isAugmentation } from "./augment_option.ts";
 
 /** Every setting that decides the result of a training: what a run keeps in its config.json. */
@@ -31,16 +32,6 @@ export interface TrainConfig extends Recipe {
   readonly tune: boolean | null;
 }
 
-/** What is wrong with a value, to be read behind the setting's name; undefined when nothing is. */
-type Rule = (value: unknown) => string | undefined;
-
-const rule =
-  (is: (value: unknown) => boolean, must: string): Rule =>
-  (value) =>
-    is(value) ? undefined : ` ${oneLine(show(value))}: must be ${must}`;
-
-const number = (is: (value: number) => boolean, must: string) =>
-  rule((value) => typeof value === "number" && Number.isFinite(value) && is(value), must);
 const orNull =
   (other: Rule): Rule =>
   (value) =>
@@ -48,9 +39,6 @@ const orNull =
 
 const TEXT = rule((value) => typeof value === "string", "text");
 const FLAG = rule((value) => typeof value === "boolean", "true or false");
-const COUNT = number((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0");
-const WHOLE = number((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 on");
-const FROM_ZERO = number((value) => value >= 0, "at least 0, and finite");
 
 /** Numbers from 0 on, by name. */
 const NUMBERS: Rule = (value) => {
@@ -62,7 +50,8 @@ const NUMBERS: Rule = (value) => {
 /** Networks are finished in far fewer; a schedule of more would take its time at every step. */
 const MAX_PHASES = 1000;
 
-const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
+/** What each setting may be. */
+export const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
   network: TEXT,
   from: orNull(TEXT),
   freeze: rule(
@@ -72,10 +61,10 @@ const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
   layerRates: NUMBERS,
   data: orNull(TEXT),
   val: orNull(TEXT),
-  holdOut: number((value) => value > 0 && value < 1, "between 0 and 1"),
-  fraction: number((value) => value > 0 && value <= 1, "above 0 and at most 1"),
+  holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
+  fraction: numberThat((value) => value > 0 && value <= 1, "above 0 and at most 1"),
   limit: orNull(COUNT),
-  balance: number((value) => value >= 0 && value <= 1, "from 0 to 1"),
+  balance: numberThat((value) => value >= 0 && value <= 1, "from 0 to 1"),
   weights: orNull(NUMBERS),
   seed: WHOLE,
   split: orNull(rule((value) => (CUTS as readonly unknown[]).includes(value), `${CUTS.join(", ")}, or null`)),
@@ -86,7 +75,7 @@ const SETTINGS: { readonly [K in keyof TrainConfig]: Rule } = {
   epochs: COUNT,
   batch: COUNT,
   schedule: rule(isSchedule, "a schedule with its rates"),
-  momentum: number((value) => value >= 0 && value < 1, "at least 0 and below 1"),
+  momentum: numberThat((value) => value >= 0 && value < 1, "at least 0 and below 1"),
   decay: FROM_ZERO,
   biasRate: FROM_ZERO,
   biasDecay: FLAG,

@@ -60,8 +60,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: string[] = []) =>
   reproduce(
     { ...{ claims: ["all"], data, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
-    { training: (event) => event.type === "start" && trained.push(event.run) },
-    signal,
+    { report: (event) => event.type === "start" && trained.push(event.run), signal },
     LIST,
   );
 
@@ -114,8 +113,7 @@ test("stopped, it goes on where it was", async () => {
   const controller = new AbortController();
   const stopped = await reproduce(
     { claims: ["mirror"], data, seeds: 1, out, device: "cpu", threads: 1 },
-    { training: (event) => event.type === "epoch" && controller.abort() },
-    controller.signal,
+    { report: (event) => event.type === "epoch" && controller.abort(), signal: controller.signal },
     LIST,
   );
   expect(stopped).toBeUndefined();

@@ -1,23 +1,21 @@
 import { bold, count, print, printJson, table } from "../../cli/terminal.ts";
-import { number, verb } from "../../cli/verb.ts";
+import { verb } from "../../cli/verb.ts";
 import { size } from "../../engine/tensor.ts";
 import { place, type PlacedLayer } from "../../net/model.ts";
 import { findNetwork, networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
+import { number, text } from "../../schema.ts";
 
 export default verb({
-  name: "models",
   description: "List the networks, or print one layer by layer",
-  args: {
-    name: { type: "positional", required: false, description: "A network" },
-    classes: { type: "string", description: "With so many classes", valueHint: "N" },
+  options: {
+    name: text("A network", { place: "word" }),
+    classes: number("With this many classes", { hint: "N" }),
   },
   prints: () => true,
-  async run(args) {
-    const classes = number("classes", args.classes);
-    if (args.name === undefined) list(args.json === true, classes);
-    else show(findNetwork(args.name), args.json === true, classes);
-    return 0;
+  async run({ name, classes }, _, { json = false }) {
+    if (name === undefined) list(json, classes);
+    else show(findNetwork(name), json, classes);
   },
 });
 

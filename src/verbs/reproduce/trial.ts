@@ -1,17 +1,19 @@
 /** One training of a list, kept in its folder: done before, begun before, or new. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ViewCount } from "../../data/augmentation.ts";
 import { locate } from "../../data/open.ts";
-import { closeSets, openSets } from "../../data/select.ts";
+import { openSets } from "../../data/select.ts";
 import type { DeviceOptions } from "../../devices/open.ts";
 import { AlexNetError, UsageError } from "../../errors.ts";
 import { means } from "../../inference/scores.ts";
 import { given } from "../../options.ts";
-import { makeConfig, type TrainOptions } from "../../runs/config.ts";
+import { makeConfig } from "../../runs/config.ts";
 import { readHistory } from "../../runs/history.ts";
 import type { EpochRecord } from "../../runs/records.ts";
 import { Run } from "../../runs/runs.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
+import type { TrainOptions } from "../../runs/train_options.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
@@ -120,11 +122,10 @@ async function trainArm(
     if (event.type === "epoch" && hasArrived(claim, event)) arrived.abort();
   };
   const either = signal ? AbortSignal.any([signal, arrived.signal]) : arrived.signal;
-  const { interrupted } = await train(
-    begun ? { resume: run.path, ...on } : { ...sized, ...on, out: run.path },
-    watch,
-    either,
-  );
+  const { interrupted } = await train(begun ? { resume: run.path, ...on } : { ...sized, ...on, out: run.path }, {
+    report: watch,
+    signal: either,
+  });
   return !interrupted || arrived.signal.aborted;
 }
 
@@ -166,14 +167,13 @@ async function raceSize(
   const listen: Report = (event) => {
     if (event.type === "epoch") pace = event.imagesPerSecond;
   };
-  await train({ ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder }, listen, signal);
+  await train(
+    { ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder },
+    { report: listen, ...given({ signal }) },
+  );
   rmSync(folder, { recursive: true, force: true });
-  const sets = await openSets(configOf(wanted));
-  try {
-    return raceLength(seconds * pace, sets.train.length, sets.val.length);
-  } finally {
-    await closeSets(sets);
-  }
+  await using sets = await openSets(configOf(wanted));
+  return raceLength(seconds * pace, sets.train.length, sets.val.length);
 }
 
 /** The epochs, and the images of each, of a race that has time for about `most` images of training. */
@@ -205,10 +205,10 @@ function requireSame(run: Run, config: TrainConfig, wanted: TrainConfig, isOfRac
 /** The test error of what a run ended with; undefined when it was stopped. */
 async function testViews(
   run: Run,
-  views: number,
+  views: ViewCount,
   on: DeviceOptions,
   signal: AbortSignal | undefined,
 ): Promise<number | undefined> {
-  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, undefined, signal));
+  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, given({ signal })));
   return tested && means(tested.total).top1;
 }
