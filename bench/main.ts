@@ -70,7 +70,7 @@ const command = verb({
   flags: {
     json: text("Write all measurements to a file", { hint: "FILE" }),
   },
-  async run(args, _, { json }) {
+  async run(args, { json }) {
     if (args.suite === "scale") {
       for (const option of OF_SUITES) {
         if (args[option] !== undefined) throw new UsageError(`--${option} is not for bench scale`);

@@ -1,13 +1,15 @@
 /** `bun src/main.ts VERB …`; package.json's scripts call it. */
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { end, print, say } from "./cli/terminal.ts";
 import { runVerb, type Verb } from "./cli/verb.ts";
 import { suggest } from "./suggest.ts";
 
 // A verb is a folder in verbs/ with a command.ts; only the one that is asked for is loaded: `models` needs no GPU library.
-// A program made with `bun build --compile src/main.ts src/verbs/*/command.ts` finds them too: they lie in it as they do here.
-const verbs = [...new Bun.Glob("*/command.{ts,js}").scanSync(join(import.meta.dir, "verbs"))]
-  .map((path) => path.split(/[/\\]/)[0]!)
+// A program made with `bun build --compile --root src src/main.ts src/verbs/*/command.ts` has them too.
+const folder = join(import.meta.dir, "verbs");
+const verbs = readdirSync(folder)
+  .filter((name) => readdirSync(join(folder, name)).some((file) => /^command\.[jt]s$/.test(file)))
   .sort();
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -34,7 +34,7 @@ export interface Verb<O extends Schema = Schema, F extends Schema = Schema> {
   /** Whether what it prints is all that comes of it, so that it ends when nobody reads on. */
   prints?(options: OptionsOf<O>): boolean;
   /** @param context for the function: progress is shown on a line that is written over @returns the exit code; 0 if none */
-  run(options: OptionsOf<O>, context: Required<Context>, flags: FlagsOf<F>): Promise<number | void>;
+  run(options: OptionsOf<O>, flags: FlagsOf<F>, context: Required<Context>): Promise<number | void>;
 }
 
 /** For its types: those of `run`'s parameters are those of the options. */
@@ -57,17 +57,15 @@ async function runWith(
   schema: Schema,
   values: Readonly<Record<string, unknown>>,
 ): Promise<number> {
-  const isOption = (key: string) => Object.hasOwn(verb.options ?? {}, key) && !Object.hasOwn(verb.flags ?? {}, key);
-  const [options = [], flags = []] = [true, false].map((wanted) =>
-    Object.entries(values).filter(([key]) => isOption(key) === wanted),
-  );
-  const given = Object.fromEntries(options);
-  if (verb.prints?.(given)) endWithReader();
+  const kindOf = ([key]: [string, unknown]) => (Object.hasOwn(verb.options ?? {}, key) ? "options" : "flags");
+  const given = Object.groupBy(Object.entries(values), kindOf);
+  const [options, flags] = [Object.fromEntries(given.options ?? []), Object.fromEntries(given.flags ?? [])];
+  if (verb.prints?.(options)) endWithReader();
   const signal = verb.finishes === undefined ? new AbortController().signal : stopOnCtrlC(verb.finishes);
   const run = async (context: Required<Context>) => {
     // One says what all find.
     await context.ranks.share(() => checkRules(values, schema));
-    const work = verb.run(given, context, Object.fromEntries(flags)).then((code) => code ?? 0);
+    const work = verb.run(options, flags, context).then((code) => code ?? 0);
     const code = await unlessStopped(signal, work);
     if (code === undefined && verb.stopped !== undefined && context.ranks.rank === 0) say.info(verb.stopped);
     return code ?? 1;

@@ -141,7 +141,7 @@ test.skipIf(process.platform !== "linux")("a shard of many large PNGs takes the 
 describe("refused in one line", () => {
   test.each([
     [["pack"], "DATA is missing; see --help"],
-    [["pack", "photos"], "DATA is missing; see --help"],
+    [["pack", "photos"], "OUT is missing; see --help"],
     [["pack", "photos", "out", "more"], '"more" is one word too many; see --help'],
     [["pack", "photos", "photos"], /photos is not empty \(c\d\): name a new folder$/],
     [["--side", "0"], "--side 0: must be a whole number from 1 to 4096"],

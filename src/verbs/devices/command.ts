@@ -8,7 +8,7 @@ import { findLauncher, HOW_TO_GET_MPI } from "../../native/mpi.ts";
 export default verb({
   description: "List what there is to compute on",
   prints: () => true,
-  async run(_, __, { json }) {
+  async run(_, { json }) {
     const { adapters, problem } = await findAdapters();
     const blas = await findBlas();
     const best = adapters.findIndex(({ kind }) => kind !== "software");

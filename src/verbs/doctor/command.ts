@@ -11,7 +11,7 @@ export default verb({
   options: DOCTOR_OPTIONS,
   flags: { verbose: flag("With paths as they are, which may be private") },
   prints: () => true,
-  async run(options, context, { json, verbose }) {
+  async run(options, { json, verbose }, context) {
     const places = verbose ? [] : privatePlaces();
     const pages = new Pages();
     const report = (event: Finding | Notice) => {

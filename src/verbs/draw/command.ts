@@ -6,7 +6,7 @@ export default verb({
   description:
     "Draw a trained network: its filters, its curves, what its layers make of an image, what part of it decides",
   options: DRAW_OPTIONS,
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     const drawn = await draw(options, context);
     if (json) printJson(drawn);
     else print(bold(here(drawn.file)));

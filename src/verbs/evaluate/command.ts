@@ -29,7 +29,7 @@ export default verb({
   options: EVALUATE_OPTIONS,
   isShared: true,
   finishes: "this batch",
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     const result = await evaluate(options, context);
     if (context.ranks.rank !== 0) return;
     if (json) printJson(forPrograms(result));

@@ -5,7 +5,7 @@ import { exportModel, EXPORT_OPTIONS } from "./export.ts";
 export default verb({
   description: "Write a trained network for other programs, with its class names",
   options: EXPORT_OPTIONS,
-  async run(options, _, { json }) {
+  async run(options, { json }) {
     const exported = await exportModel(options);
     if (json) return printJson(exported);
     const { network, classes, files } = exported;

@@ -8,7 +8,7 @@ export default verb({
   options: FEATURES_OPTIONS,
   isShared: true,
   finishes: "this batch",
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     const result = await features(options, context);
     if (context.ranks.rank !== 0) return;
     if (json) printJson(result);

@@ -8,7 +8,7 @@ const SHOWN = 5;
 export default verb({
   description: "Make a run folder of weights from elsewhere: PyTorch, safetensors, Caffe or NumPy",
   options: IMPORT_OPTIONS,
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     const imported = await importWeights(options, context);
     if (json) return printJson(imported);
     const { run, network, parameters, format, place, others, beside, classes, names, preprocessing } = imported;

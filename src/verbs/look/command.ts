@@ -10,7 +10,7 @@ export default verb({
   description: "Draw what a net will see of a data set: a picture that shows in ten seconds whether it is right",
   options: LOOK_OPTIONS,
   finishes: "this step",
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     const result = await look(options, context);
     if (json) return printJson(result);
     const { file, width, height, bytes, remarks, warnings } = result;

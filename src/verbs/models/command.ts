@@ -13,7 +13,7 @@ export default verb({
     classes: number("With this many classes", { hint: "N" }),
   },
   prints: () => true,
-  async run({ name, classes }, _, { json = false }) {
+  async run({ name, classes }, { json = false }) {
     if (name === undefined) list(json, classes);
     else show(findNetwork(name), json, classes);
   },

@@ -12,7 +12,7 @@ export default verb({
   isShared: true,
   finishes: "the shards under way",
   stopped: "Stopped. Go on with the same command.",
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     const result = await pack(options, context);
     if (context.ranks.rank !== 0) return;
     if (json) printJson(result);

@@ -23,7 +23,7 @@ export default verb({
   description: "Say what is on images: the most probable classes of each",
   options: PREDICT_OPTIONS,
   prints: ({ out }) => out === undefined,
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     let failures = 0;
     const show = (prediction: Prediction) => {
       if ("error" in prediction) failures++;

@@ -5,7 +5,7 @@ import { report, REPORT_OPTIONS } from "./report.ts";
 export default verb({
   description: "Draw the page of a run anew: report.html in its folder, which opens without a network",
   options: REPORT_OPTIONS,
-  async run(options, _, { json }) {
+  async run(options, { json }) {
     const files = await report(options);
     if (json) printJson({ files });
     else for (const file of files) print(bold(here(file)));

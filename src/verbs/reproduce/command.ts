@@ -19,7 +19,7 @@ export default verb({
   description: "Try the paper's claims on CIFAR-10; without a name, list them",
   options: REPRODUCE_OPTIONS,
   finishes: "this step",
-  async run(options, { signal }, { json = false }) {
+  async run(options, { json = false }, { signal }) {
     if (options.claims.length === 0) return list(json);
     const line = new ProgressLine();
     let now = "";

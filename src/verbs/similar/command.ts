@@ -8,7 +8,7 @@ export default verb({
   options: SIMILAR_OPTIONS,
   finishes: "this batch",
   prints: ({ out }) => out === undefined,
-  async run(options, context, { json }) {
+  async run(options, { json }, context) {
     let failures = 0;
     const show = (one: Similar) => {
       if ("error" in one) failures++;

@@ -22,7 +22,7 @@ export default verb({
   },
   isShared: true,
   finishes: "this step",
-  async run(options, { ranks, signal }, { json, dashboard, tensorboard }) {
+  async run(options, { json, dashboard, tensorboard }, { ranks, signal }) {
     const shown = json ? jsonReporter() : peopleReporter();
     // Of the other ranks only what goes wrong there is shown.
     const report = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
