@@ -71,7 +71,7 @@ export function oneOf<const V extends string | number, const S extends Settings 
 ): Option<V, IsNeeded<S>> {
   const must = `must be ${either(values)}`;
   const rule: Rule = (value) => (values.includes(value as V) ? undefined : ` ${oneLine(String(value))}: ${must}`);
-  const parse = (word: string) => (typeof values[0] === "number" && word.trim() !== "" ? Number(word) : word) as V;
+  const parse = (word: string) => values.find((value) => String(value) === word) ?? (word as V);
   return { ...optionOf<V>(typeof values[0] as Kind, parse)<S>(help, settings), rule };
 }
 

@@ -1,4 +1,4 @@
-/** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
+/** What is made of what a training is told: every setting that decides the result, kept in config.json. */
 import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";

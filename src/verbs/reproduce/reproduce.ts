@@ -66,7 +66,7 @@ export async function reproduce(
 ): Promise<Reproduced | undefined> {
   validate("reproduce", options, REPRODUCE_OPTIONS);
   checkOptions<object>("reproduce", context, CONTEXT);
-  const { report = () => {}, signal } = context;
+  const { report = () => {}, signal = new AbortController().signal } = context;
   const claims = named(options.claims, known);
   const { claims: _, seeds = 3, full = false, out = join("runs", "reproduce"), ...rest } = { data: DATA, ...options };
   const trialOptions = { ...rest, full, out };
@@ -78,7 +78,7 @@ export async function reproduce(
     for (let seed = 0; seed < seeds; seed++) {
       for (const arm of claim.arms) {
         report({ type: "trial", claim, arm, seed, number: ++number, total });
-        const outcome = await runTrial(claim, arm, seed, trialOptions, report, signal);
+        const outcome = await runTrial(claim, arm, seed, trialOptions, { report, signal });
         if (!outcome) return undefined;
         outcomes.get(arm)!.push(outcome);
       }

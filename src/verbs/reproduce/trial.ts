@@ -17,7 +17,7 @@ import type { TrainOptions } from "../../runs/train_options.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
-import { train } from "../train/train.ts";
+import { train, type TrainContext } from "../train/train.ts";
 import { isRace, type Arm, type Claim, type Comparison, type Race } from "./claims.ts";
 
 export interface TrialOptions extends DeviceOptions {
@@ -44,6 +44,9 @@ export interface Outcome {
   readonly reached?: boolean;
 }
 
+/** Who is told, and what stops it. */
+type Watched = Pick<Required<TrainContext>, "report" | "signal">;
+
 /**
  * Does what is left to do of an arm of a claim.
  * @returns undefined when it was stopped
@@ -54,18 +57,17 @@ export async function runTrial(
   arm: Arm,
   seed: number,
   options: TrialOptions,
-  report: Report,
-  signal: AbortSignal | undefined,
+  context: Watched,
 ): Promise<Outcome | undefined> {
   const run = new Run(join(options.out, `${nameOf(claim, arm, options.full)}-seed${seed}`));
   if (!isDone(claim, run)) {
-    if (!(await trainArm(claim, arm, seed, run, options, report, signal))) return undefined;
+    if (!(await trainArm(claim, arm, seed, run, options, context))) return undefined;
   } else requireSame(run, run.readConfig(), configOf(trainOptions(claim, arm, seed, options)), isRace(claim));
   const { epochs } = readHistory(run);
   const [last, start] = [epochs.at(-1), run.readStart()];
   if (!last || !start) throw new AlexNetError(`${run.path}: log.jsonl or start.json is damaged: delete the folder`);
   const testError =
-    arm.views === undefined ? last.val.top1 : await testViews(run, arm.views, deviceOf(options), signal);
+    arm.views === undefined ? last.val.top1 : await testViews(run, arm.views, deviceOf(options), context.signal);
   if (testError === undefined) return undefined;
   return {
     ...{ seed, testError },
@@ -102,8 +104,7 @@ async function trainArm(
   seed: number,
   run: Run,
   options: TrialOptions,
-  report: Report,
-  signal: AbortSignal | undefined,
+  { report, signal }: Watched,
 ): Promise<boolean> {
   const on = deviceOf(options);
   let begun = existsSync(join(run.path, "config.json"));
@@ -115,13 +116,13 @@ async function trainArm(
   const wanted = trainOptions(claim, arm, seed, options);
   if (begun) requireSame(run, run.readConfig(), configOf(wanted), false);
   const sized = isRace(claim) ? { ...wanted, ...(await raceSize(claim, wanted, on, options, signal)) } : wanted;
-  if (signal?.aborted) return false;
+  if (signal.aborted) return false;
   const arrived = new AbortController();
   const watch: Report = (event) => {
     report(event);
     if (event.type === "epoch" && hasArrived(claim, event)) arrived.abort();
   };
-  const either = signal ? AbortSignal.any([signal, arrived.signal]) : arrived.signal;
+  const either = AbortSignal.any([signal, arrived.signal]);
   const { interrupted } = await train(begun ? { resume: run.path, ...on } : { ...sized, ...on, out: run.path }, {
     report: watch,
     signal: either,
@@ -159,7 +160,7 @@ async function raceSize(
   wanted: TrainOptions & { readonly model: string },
   on: DeviceOptions,
   { out }: TrialOptions,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<{ epochs: number; limit: number }> {
   const folder = join(out, "pace");
   rmSync(folder, { recursive: true, force: true });
@@ -167,10 +168,7 @@ async function raceSize(
   const listen: Report = (event) => {
     if (event.type === "epoch") pace = event.imagesPerSecond;
   };
-  await train(
-    { ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder },
-    { report: listen, ...given({ signal }) },
-  );
+  await train({ ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder }, { report: listen, signal });
   rmSync(folder, { recursive: true, force: true });
   await using sets = await openSets(configOf(wanted));
   return raceLength(seconds * pace, sets.train.length, sets.val.length);
@@ -207,8 +205,8 @@ async function testViews(
   run: Run,
   views: ViewCount,
   on: DeviceOptions,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<number | undefined> {
-  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, given({ signal })));
+  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, { signal }));
   return tested && means(tested.total).top1;
 }
