@@ -1,10 +1,13 @@
 /** `bun run bench [SUITE]`: times kernels, layers and whole steps on this machine's devices. See README.md. */
-import type { ArgsDef, CommandDef } from "citty";
 import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.ts";
-import { deviceArgs, deviceOptions, given, number, runVerb, verb } from "../src/cli/verb.ts";
+import { runVerb, verb } from "../src/cli/verb.ts";
+import { DEVICE_OPTIONS } from "../src/devices/open.ts";
 import { UsageError } from "../src/errors.ts";
 import { openNetwork } from "../src/net/network_file.ts";
 import { findNetwork } from "../src/net/networks.ts";
+import { given } from "../src/options.ts";
+import { numberThat } from "../src/rules.ts";
+import { flag, number, parsed, parseNumber, text } from "../src/schema.ts";
 import { suggest } from "../src/suggest.ts";
 import { Bench, type Limits, type Listener } from "./bench.ts";
 import { writeChart } from "./chart.ts";
@@ -33,46 +36,55 @@ const BATCH = 128;
 const OF_SUITES = ["data", "quick", "longest", "compare", "chart"] as const;
 
 const command = verb({
-  name: "bench",
   description: "Run benchmarks: a two-minute tour, or one suite in full",
-  args: {
-    suite: {
-      type: "positional",
-      required: false,
-      description: `${suites.map(({ name }) => name).join(", ")}; scale: steps of several ranks (MPI)`,
-    },
-    ranks: { type: "string", description: "Numbers of ranks for scale, besides one (2,4)", valueHint: "N,M" },
-    ...deviceArgs,
-    device: {
-      type: "string",
-      description: "One or several, side by side: auto, cpu (with and without BLAS), cpu:blas, cpu:wasm, gpu, gpu:0",
-      valueHint: "A,B",
-    },
-    model: {
-      type: "string",
-      description:
-        "The network whose layers and steps are timed (alexnet; in the tour on a software GPU cifar10-18pct)",
-      valueHint: "NAME",
-    },
-    batch: { type: "string", description: `Images per batch, one or several numbers (${BATCH})`, valueHint: "N,M" },
-    data: { type: "string", description: "Images for the loader: a folder or archive (drawn ones)", valueHint: "PATH" },
-    quick: { type: "boolean", description: "Fewer sizes and measurements, as in the tour" },
-    longest: { type: "string", description: "Skip work that takes longer than this many seconds (10)", valueHint: "S" },
-    json: { type: "string", description: "Write all measurements to a file", valueHint: "FILE" },
-    compare: { type: "string", description: "Compare with an earlier --json file", valueHint: "FILE" },
-    chart: { type: "string", description: "Draw a bar chart of each suite: FILE-SUITE.svg", valueHint: "FILE.svg" },
+  options: {
+    suite: text(`${suites.map(({ name }) => name).join(", ")}; scale: steps of several ranks (MPI)`, { place: "word" }),
+    ranks: parsed(
+      "number[]",
+      listOf("whole numbers above 1", (n) => n > 1),
+      "Numbers of ranks for scale, besides one (2,4)",
+      {
+        hint: "N,M",
+      },
+    ),
+    ...DEVICE_OPTIONS,
+    device: text("One or several, side by side: auto, cpu (with and without BLAS), cpu:blas, cpu:wasm, gpu, gpu:0", {
+      hint: "A,B",
+    }),
+    model: text("The network whose layers and steps are timed (alexnet; in the tour on a software GPU cifar10-18pct)", {
+      hint: "NAME",
+    }),
+    batch: parsed(
+      "number[]",
+      listOf("whole numbers above 0", (n) => n > 0),
+      `Images per batch, one or several numbers (${BATCH})`,
+      { hint: "N,M" },
+    ),
+    data: text("Images for the loader: a folder or archive (drawn ones)", { hint: "PATH" }),
+    quick: flag("Fewer sizes and measurements, as in the tour"),
+    longest: number("Skip work that takes longer than this many seconds (10)", {
+      hint: "S",
+      rule: numberThat((s) => s > 0, "above 0"),
+    }),
+    compare: text("Compare with an earlier --json file", { hint: "FILE" }),
+    chart: text("Draw a bar chart of each suite: FILE-SUITE.svg", { hint: "FILE.svg", rule: endsInSvg }),
   },
-  async run(args) {
+  flags: {
+    json: text("Write all measurements to a file", { hint: "FILE" }),
+  },
+  async run(args, { json }) {
     if (args.suite === "scale") {
       for (const option of OF_SUITES) {
         if (args[option] !== undefined) throw new UsageError(`--${option} does not apply to bench scale`);
       }
+      if ((args.batch?.length ?? 1) > 1) throw new UsageError(`--batch ${args.batch!.join()}: bench scale takes one`);
+      const { device, blas, threads, tune } = args;
       await scale({
         network: findNetwork(args.model ?? "alexnet"),
-        images: args.batch === undefined ? 32 : batchSize(args.batch),
-        ranks: (args.ranks ?? "2,4").split(",").map(rankCount),
-        device: deviceOptions(args),
-        ...given({ json: args.json }),
+        images: args.batch?.[0] ?? 32,
+        ranks: args.ranks ?? [2, 4],
+        device: given({ device, blas, threads, tune }),
+        ...given({ json }),
       });
       return 0;
     }
@@ -80,13 +92,9 @@ const command = verb({
     const chosen = args.suite === undefined ? suites : [findSuite(args.suite)];
     const isTour = args.suite === undefined || args.quick === true;
     const named = args.model === undefined ? undefined : await openNetwork(args.model);
-    const batches = args.batch?.split(",").map(batchSize);
-    const longest = number("longest", args.longest);
-    if (longest !== undefined && !(longest > 0)) throw new UsageError(`--longest ${longest}: must be above 0`);
-    if (args.chart !== undefined && !/.\.svg$/.test(args.chart))
-      throw new UsageError(`--chart ${args.chart}: must end in .svg`);
     const before = args.compare === undefined ? undefined : readResults(args.compare);
-    const { device: names = "auto", ...cpu } = deviceOptions(args);
+    const { device: names = "auto", longest } = args;
+    const cpu = given({ blas: args.blas, threads: args.threads });
     const opened: BenchDevice[] = [];
     try {
       for (const name of await chooseDevices({ names, ...cpu })) opened.push(await openBenchDevice(name, cpu.threads));
@@ -107,13 +115,13 @@ const command = verb({
         const options = {
           network,
           quick: isTour,
-          batches: batches?.toSorted((a, b) => a - b) ?? [isTour ? images : BATCH],
+          batches: args.batch?.toSorted((a, b) => a - b) ?? [isTour ? images : BATCH],
         };
         const first = { rows: bench.rows.length, skipped: bench.skipped.length };
         await suite.run(bench, { ...options, ...given({ data: args.data }) });
         show(suite, bench, first);
         // After each suite, so that an interrupted run leaves its measurements.
-        if (args.json !== undefined) await writeResults(args.json, results());
+        if (json !== undefined) await writeResults(json, results());
         if (args.chart !== undefined) await writeChart(args.chart, suite.name, results());
       }
       if (before) print(`\n${comparisonText(compare(results(), before), here(args.compare!))}`);
@@ -134,16 +142,18 @@ function findSuite(name: string): Suite {
   throw new UsageError(`there is no suite "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
 }
 
-function batchSize(text: string): number {
-  const size = number("batch", text)!;
-  if (!Number.isInteger(size) || size < 1) throw new UsageError(`--batch ${text}: must be whole numbers above 0`);
-  return size;
+/** Numbers with commas between, each of which must be `right`. */
+function listOf(must: string, right: (value: number) => boolean) {
+  return (words: string, flag: string): readonly number[] =>
+    words.split(",").map((word) => {
+      const value = parseNumber(word, flag);
+      if (Number.isInteger(value) && right(value)) return value;
+      throw new UsageError(`${flag} ${word}: must be ${must}`);
+    });
 }
 
-function rankCount(text: string): number {
-  const count = number("ranks", text)!;
-  if (!Number.isInteger(count) || count < 2) throw new UsageError(`--ranks ${text}: must be whole numbers above 1`);
-  return count;
+function endsInSvg(file: unknown): string | undefined {
+  return /.\.svg$/.test(String(file)) ? undefined : ` ${String(file)}: must end in .svg`;
 }
 
 /** Keeps the tour to about two minutes: a software GPU is a hundred times slower than the cpu it runs on. */
@@ -169,11 +179,11 @@ class Screen implements Listener {
     this.#line.update(piece);
   }
   row(): void {
-    this.#line.clear();
+    ProgressLine.clear();
   }
   skipped(): void {
-    this.#line.clear();
+    ProgressLine.clear();
   }
 }
 
-await runVerb(command as CommandDef<ArgsDef>, process.argv.slice(2));
+await runVerb("bench", command, process.argv.slice(2));

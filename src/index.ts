@@ -47,20 +47,27 @@ export { shapes } from "./data/shapes.ts";
 export { createLoader } from "./data/loader.ts";
 export { centreView, drawViews, mixedLabels, testViews } from "./data/augmentation.ts";
 
-export { train, type TrainResult } from "./verbs/train/train.ts";
-export type { TrainOptions } from "./runs/config.ts";
+export type { Context, Notice } from "./ranks/context.ts";
+export { train, type TrainContext, type TrainResult } from "./verbs/train/train.ts";
+export type { TrainOptions } from "./runs/train_options.ts";
 export type { Report, TrainEvent } from "./training/events.ts";
 export { evaluate, type EvaluateOptions } from "./verbs/evaluate/evaluate.ts";
 export type { Evaluation } from "./verbs/evaluate/evaluation.ts";
-export { predict, type Prediction, type PredictOptions } from "./verbs/predict/predict.ts";
+export { predict, type PredictEvent, type Prediction, type PredictOptions } from "./verbs/predict/predict.ts";
 export { features, type Features, type FeaturesOptions } from "./verbs/features/features.ts";
-export { similar, type Similar, type SimilarOptions, type SimilarResult } from "./verbs/similar/similar.ts";
+export {
+  similar,
+  type Similar,
+  type SimilarEvent,
+  type SimilarOptions,
+  type SimilarResult,
+} from "./verbs/similar/similar.ts";
 export { look, type Look, type LookOptions } from "./verbs/look/look.ts";
 export { exportModel, type Exported, type ExportOptions } from "./verbs/export/export.ts";
 export { importWeights, type Imported, type ImportOptions } from "./verbs/import/import.ts";
 export { report, type ReportOptions } from "./verbs/report/report.ts";
 export { doctor, type DoctorOptions, type Finding } from "./verbs/doctor/doctor.ts";
-export { reproduce, type Reproduced, type ReproduceOptions } from "./verbs/reproduce/reproduce.ts";
+export { reproduce, type Reproduced, type ReproduceEvent, type ReproduceOptions } from "./verbs/reproduce/reproduce.ts";
 export { draw, type DrawOptions } from "./verbs/draw/draw.ts";
 export { pack, type PackOptions, type PackResult } from "./verbs/pack/pack.ts";
 export type { Watcher } from "./training/session.ts";

@@ -26,7 +26,7 @@ const KINDS = {
   "string[]": listOf("string", "an array of strings"),
   "number[]": listOf("number", "an array of numbers"),
 } satisfies Record<string, Check>;
-type Kind = keyof typeof KINDS;
+export type Kind = keyof typeof KINDS;
 
 /** Those, and each with a "?" behind it: it may be left out. */
 const CHECKS: Readonly<Record<string, Check>> = {

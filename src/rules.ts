@@ -13,7 +13,7 @@ export const rule =
   (value) =>
     is(value) ? undefined : ` ${oneLine(show(value))}: must be ${must}`;
 
-export const number = (is: (value: number) => boolean, must: string): Rule =>
+export const numberThat = (is: (value: number) => boolean, must: string): Rule =>
   rule((value) => typeof value === "number" && Number.isFinite(value) && is(value), must);
 
 export const orNull =
@@ -28,9 +28,16 @@ export const optional =
 
 export const TEXT = rule((value) => typeof value === "string", "text");
 export const FLAG = rule((value) => typeof value === "boolean", "true or false");
-export const COUNT = number((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0");
-export const WHOLE = number((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 on");
-export const FROM_ZERO = number((value) => value >= 0, "at least 0, and finite");
+export const COUNT = numberThat((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0");
+export const WHOLE = numberThat((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 on");
+export const FROM_ZERO = numberThat((value) => value >= 0, "at least 0, and finite");
+
+export const ABOVE_ZERO = numberThat((value) => value > 0, "a number above 0");
+export const wholeFromTo = (least: number, most: number): Rule =>
+  numberThat(
+    (value) => Number.isInteger(value) && value >= least && value <= most,
+    `a whole number from ${least} to ${most}`,
+  );
 
 /** Numbers from 0 on, by name. */
 export const NUMBERS: Rule = (value) => {

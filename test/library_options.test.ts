@@ -162,11 +162,11 @@ const TASKS: readonly Refusal<Backend>[] = [
   ],
   ['UsageError: openDevice: threads is "2", must be a number', () => openDevice(any({ device: "cpu", threads: "2" }))],
   [
-    "UsageError: cpu: NaN threads, must be a whole number from 1 to 1024",
+    "UsageError: --threads NaN: must be a whole number from 1 to 1024",
     () => openDevice({ device: "cpu", threads: NaN }),
   ],
   [
-    "UsageError: cpu: 100000 threads, must be a whole number from 1 to 1024",
+    "UsageError: --threads 100000: must be a whole number from 1 to 1024",
     () => openDevice({ device: "cpu", threads: 100_000 }),
   ],
   ['UsageError: openDevice: blas is "off", must be true or false', () => openDevice(any({ blas: "off" }))],
@@ -176,8 +176,20 @@ const TASKS: readonly Refusal<Backend>[] = [
   ['UsageError: train: rate is "0.1", must be a number', () => train(any({ rate: "0.1" }))],
   ["UsageError: train: data is null, must be a string", () => train(any({ data: null }))],
   [
-    'UsageError: train: there is no option "lr"; there are device, blas, threads, tune, data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, epochs, batch, rate, schedule, momentum, decay, augment, seed, split, out, resume and allowChangedData',
+    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, epochs, batch, rate, schedule, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
     () => train(any({ lr: 0.1 })),
+  ],
+  [
+    "UsageError: train: the options are a function, must be an object with report, signal, ranks and watchers",
+    () =>
+      train(
+        {},
+        any(() => {}),
+      ),
+  ],
+  [
+    'UsageError: evaluate: there is no option "onProgress"; there are report, signal and ranks',
+    () => library.evaluate({}, any({ onProgress: () => {} })),
   ],
   ["UsageError: --epochs -1: must be a whole number above 0", () => train({ epochs: -1 })],
   ["UsageError: --epochs NaN: must be a whole number above 0", () => train({ epochs: NaN })],
@@ -188,16 +200,16 @@ const TASKS: readonly Refusal<Backend>[] = [
   ["UsageError: --momentum NaN: must be at least 0 and below 1", () => train({ momentum: NaN })],
   [
     'UsageError: predict: images is "x.jpg", must be an array of strings',
-    () => library.predict(any({ images: "x.jpg" }), () => {}),
+    () => library.predict(any({ images: "x.jpg" }), {}),
   ],
-  ["UsageError: predict: images is undefined, must be an array of strings", () => library.predict(any({}), () => {})],
+  ["UsageError: predict: images is undefined, must be an array of strings", () => library.predict(any({}), {})],
   [
     'UsageError: predict: there is no option "view"; did you mean "views"?',
-    () => library.predict(any({ images: ["x.jpg"], view: 2 }), () => {}),
+    () => library.predict(any({ images: ["x.jpg"], view: 2 }), {}),
   ],
   [
     'UsageError: similar: images is "x.jpg", must be an array of strings',
-    () => library.similar(any({ images: "x.jpg" }), () => {}),
+    () => library.similar(any({ images: "x.jpg" }), {}),
   ],
   [
     'UsageError: evaluate: models is "a,b", must be an array of strings',
@@ -215,10 +227,7 @@ const TASKS: readonly Refusal<Backend>[] = [
     () => library.importWeights(any({ file: "x", std: 1 })),
   ],
   ['UsageError: report: csv is "yes", must be true or false', () => library.report(any({ csv: "yes" }))],
-  [
-    'UsageError: doctor: the options are "cpu", must be an object with device',
-    () => library.doctor(any("cpu"), () => {}),
-  ],
+  ['UsageError: doctor: the options are "cpu", must be an object with device', () => library.doctor(any("cpu"), {})],
   [
     'UsageError: reproduce: claims is "all", must be an array of strings',
     () => library.reproduce(any({ claims: "all" })),

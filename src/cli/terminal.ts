@@ -14,6 +14,7 @@ let unwritten = 0;
 let onWritten = () => {};
 
 export function print(text: string): void {
+  ProgressLine.clear();
   // After a gap nothing more is written: what follows would be taken for all of it.
   if (output !== "open") return;
   unwritten++;
@@ -53,6 +54,7 @@ export function endWithReader(): void {
 
 /** Ends the process once everything that was printed has reached its reader; with 1 where it could not be written. */
 export async function end(code: number): Promise<never> {
+  ProgressLine.clear();
   if (unwritten > 0 && output === "open") await new Promise<void>((resolve) => (onWritten = resolve));
   return process.exit(output === "failed" && code === 0 ? 1 : code);
 }
@@ -80,6 +82,7 @@ export const say = createConsola({
   reporters: [
     {
       log({ type, args }) {
+        ProgressLine.clear();
         const label = LABELS[type] ?? "";
         const painted =
           coloured(process.stderr) && label ? `\x1b[${type === "error" ? 31 : 33}m${label}\x1b[0m` : label;
@@ -100,10 +103,11 @@ export const say = createConsola({
 const PIPED_MS = 10_000;
 const TERMINAL_MS = 100;
 
-/** A line that is written over; without a terminal, a line now and then. */
+/** A line that is written over, and goes away when something is printed; without a terminal, a line now and then. */
 export class ProgressLine {
+  /** Whether the last line on the screen is one of these. */
+  static #shown = false;
   #last = 0;
-  #shown = false;
   readonly #live = process.stderr.isTTY === true && process.env.TERM !== "dumb";
 
   constructor() {
@@ -115,15 +119,15 @@ export class ProgressLine {
     const now = performance.now();
     if (now - this.#last < (this.#live ? TERMINAL_MS : PIPED_MS)) return;
     this.#last = now;
-    if (this.#live) process.stderr.write(`\r\x1b[2K${fit(text, (process.stderr.columns ?? 80) - 1)}`);
-    else process.stderr.write(`${text}\n`);
-    this.#shown = true;
+    if (!this.#live) process.stderr.write(`${text}\n`);
+    else process.stderr.write(`\r\x1b[2K${fit(text, (process.stderr.columns ?? 80) - 1)}`);
+    ProgressLine.#shown = this.#live;
   }
 
-  /** Takes the line away, before something else is written. */
-  clear(): void {
-    if (this.#live && this.#shown) process.stderr.write("\r\x1b[2K");
-    this.#shown = false;
+  /** Takes the line away. */
+  static clear(): void {
+    if (ProgressLine.#shown) process.stderr.write("\r\x1b[2K");
+    ProgressLine.#shown = false;
   }
 }
 

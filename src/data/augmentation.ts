@@ -243,8 +243,9 @@ export function centreView(images: number, record: number, size: number, divideB
   return repeat(images, size, [middle, middle, 0, 1 / divideBy]);
 }
 
-/** Number of test-time views. */
-export type ViewCount = 1 | 2 | 10;
+/** Numbers of test-time views. */
+export const VIEW_COUNTS = [1, 2, 10] as const;
+export type ViewCount = (typeof VIEW_COUNTS)[number];
 
 /**
  * The test-time views of each image: 1, the centre; 2, the centre and its flip; 10, the centre, the four corners and

@@ -7,7 +7,7 @@ import { stat } from "node:fs/promises";
 import { show } from "../options.ts";
 import { count } from "../words.ts";
 import { nameWithin, subset, type Dataset } from "./dataset.ts";
-import type { Opened } from "./open.ts";
+import { opened, type Opened } from "./open.ts";
 
 export interface Inventory {
   readonly classes: readonly string[];
@@ -251,9 +251,9 @@ export function divide({ train, val, remarks }: Opened, { classes, ...parts }: D
       await val.close();
     },
   };
-  return {
+  return opened({
     train: subset(all, Uint32Array.from(parts.train), train.name),
     val: subset(all, Uint32Array.from(parts.val), val.name),
     remarks,
-  };
+  });
 }

@@ -44,7 +44,7 @@ const OPTIONS: OptionKinds<OpenOptions> = {
   ...{ val: "string?", holdOut: "number?", seed: "number?", onProgress: "function?" },
 };
 
-export interface Opened {
+export interface Opened extends AsyncDisposable {
   readonly train: Dataset;
   readonly val: Dataset;
   /** What was ignored or looks odd; to be reported, so that nothing is missed silently. */
@@ -52,6 +52,15 @@ export interface Opened {
   /** Whether `val` was held out, because the data have no validation split. */
   readonly isHeldOut?: boolean;
 }
+
+/** Sets whose files, which they may share, are closed at the end of the block that holds them with `await using`. */
+export const opened = (sets: Omit<Opened, typeof Symbol.asyncDispose>): Opened => ({
+  ...sets,
+  async [Symbol.asyncDispose]() {
+    await sets.train.close();
+    await sets.val.close();
+  },
+});
 
 /**
  * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set by name. It may hold class folders, ImageNet as
@@ -66,17 +75,17 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
     throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be at least 0 and below 1`);
   }
   requireWhole("openDataset", { seed }, 0);
-  const opened: Contents[] = [];
+  const contained: Contents[] = [];
   // Separate for each path: a source may ask for remarks about its own files.
   const [own, others] = [new Remarks(), new Remarks()];
   const remarks = () => [...own.list(), ...others.list()];
   try {
     const contents = await openPath(path, onProgress, own);
-    opened.push(contents);
-    let sets: Omit<Opened, "remarks">;
+    contained.push(contents);
+    let sets: Pick<Opened, "train" | "val" | "isHeldOut">;
     if (val !== undefined) {
       const other = await openPath(val, onProgress, others);
-      opened.push(other);
+      contained.push(other);
       if (!("all" in contents)) remarkUnused(contents.val, own);
       if (!("all" in other)) remarkUnused(other.train, others);
       sets = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
@@ -98,9 +107,9 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
           `add images, or pass a validation set with --val`,
       );
     }
-    return { ...sets, remarks: remarks() };
+    return opened({ ...sets, remarks: remarks() });
   } catch (error) {
-    for (const contents of opened) await ("all" in contents ? contents.all : contents.train).close();
+    for (const contents of contained) await ("all" in contents ? contents.all : contents.train).close();
     throw error instanceof DataError ? withRemarks(error, remarks()) : error;
   }
 }

@@ -3,6 +3,7 @@
  * command reports it in the same words.
  */
 import { DataError } from "../errors.ts";
+import { plural } from "../words.ts";
 
 /** Singular and plural, for people. The keys are part of `--json` output. */
 const KINDS = {
@@ -72,7 +73,8 @@ export function isWarning({ kind }: Remark): boolean {
 
 /** Such as "3 pipes". */
 export function counted({ kind, count }: Remark): string {
-  return `${count.toLocaleString("en-US")} ${KINDS[kind][count === 1 ? 0 : 1]}`;
+  const [one, many] = KINDS[kind];
+  return plural(count, one, many);
 }
 
 /** A line for people. @param short abbreviates the example's path */

@@ -1,5 +1,4 @@
-/** Opens the data that a command or a run names, reduced to what was asked for. */
-import { openDataset, type Opened } from "./open.ts";
+import { openDataset, opened, type Opened } from "./open.ts";
 import { reduce } from "./sampling.ts";
 import { shapes } from "./shapes.ts";
 
@@ -17,12 +16,6 @@ export interface Selection {
   readonly limit?: number | null;
 }
 
-/** Closes both sets' files, which they may share. */
-export async function closeSets({ train, val }: Opened): Promise<void> {
-  await train.close();
-  await val.close();
-}
-
 /**
  * Opens the training and the validation set.
  * @param onProgress called with a line about slow work: downloads, and indexing large archives
@@ -37,7 +30,7 @@ export async function openWhole(
   { data, val, holdOut, seed }: Selection,
   onProgress: (line: string) => void = () => {},
 ): Promise<Opened> {
-  if (data === null) return { ...shapes(), remarks: [] };
+  if (data === null) return opened({ ...shapes(), remarks: [] });
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
 }
 
@@ -45,5 +38,5 @@ export async function openWhole(
 export function reduceSets(whole: Opened, { fraction = 1, limit, seed }: Selection): Opened {
   const train = reduce(whole.train, fraction, limit ?? Infinity, seed);
   const val = whole.val === whole.train ? train : reduce(whole.val, fraction, limit ?? Infinity, seed);
-  return { train, val, remarks: whole.remarks };
+  return opened({ train, val, remarks: whole.remarks });
 }

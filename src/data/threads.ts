@@ -62,6 +62,10 @@ export class Threads<J, R> {
     for (const { worker } of this.#threads) worker.terminate();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   #start(url: URL): Thread<J, R> {
     const thread: Thread<J, R> = { worker: new Worker(url.href), sent: [] };
     const { worker, sent } = thread;

@@ -1,24 +1,28 @@
 import { availableParallelism } from "node:os";
 import type { Backend } from "../engine/backend.ts";
 import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
-import { checkOptions, type OptionKinds, given } from "../options.ts";
+import { given } from "../options.ts";
+import { wholeFromTo } from "../rules.ts";
+import { number, onOff, text, validate, type OptionsOf } from "../schema.ts";
 import { refuseInComputeWorker } from "./compute_worker.ts";
 import { openCpu } from "./cpu/backend.ts";
 import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
 
-export interface DeviceOptions {
+export const DEVICE_OPTIONS = {
   /**
    * "auto" is the best GPU that is not software, else the cpu; "cpu"; "gpu", or "gpu:" and a place in the list of
    * adapters, a kind or a part of a name; the "gpu:" may be left out.
    */
-  readonly device?: string;
+  device: text("auto, cpu, gpu, or gpu: and a number or name that `bun run devices` lists", { hint: "NAME" }),
   /** false: the cpu computes without BLAS. */
-  readonly blas?: boolean;
+  blas: onOff("on or off: whether the cpu uses the machine's BLAS"),
   /** How many threads the cpu computes with. */
-  readonly threads?: number;
+  threads: number("How many threads the cpu uses (all cores)", { hint: "N", rule: wholeFromTo(1, 1024) }),
   /** Whether a GPU measures which kernels are the fastest; as src/devices/wgpu says if not given. */
-  readonly tune?: boolean;
-}
+  tune: onOff("on or off: whether a GPU measures its fastest kernels"),
+};
+
+export interface DeviceOptions extends OptionsOf<typeof DEVICE_OPTIONS> {}
 
 /** How many processes work together, and which this one is of those on its machine. */
 export interface Processes {
@@ -26,16 +30,9 @@ export interface Processes {
   readonly local: { readonly rank: number; readonly size: number };
 }
 
-export const DEVICE_OPTIONS: OptionKinds<DeviceOptions> = {
-  device: "string?",
-  blas: "boolean?",
-  threads: "number?",
-  tune: "boolean?",
-};
-
 /** @throws DeviceError when there is no such device; UsageError when an option is unknown, or makes no sense with it. */
 export async function openDevice(options: DeviceOptions = {}): Promise<Backend> {
-  checkOptions("openDevice", options, DEVICE_OPTIONS);
+  validate("openDevice", options, DEVICE_OPTIONS);
   const { device = "auto", blas, threads, tune } = options;
   refuseInComputeWorker("a device is opened");
   const wanted = device.toLowerCase() === "auto" ? await automatic() : device;

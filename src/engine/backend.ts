@@ -30,7 +30,7 @@ export interface KernelTime {
   readonly ms: number;
 }
 
-export interface Backend {
+export interface Backend extends AsyncDisposable {
   readonly kind: "wgpu" | "cpu" | "reference";
   /** For people: the adapter and its driver; or the number of threads and the BLAS. */
   readonly description: string;

@@ -28,5 +28,8 @@ export function openCounting(device: Backend): Backend {
     },
     statistics: () => ({ buffers, bytes }),
     async close() {},
+    [Symbol.asyncDispose]() {
+      return this.close();
+    },
   };
 }

@@ -77,5 +77,8 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     async close() {
       live.clear();
     },
+    [Symbol.asyncDispose]() {
+      return this.close();
+    },
   };
 }

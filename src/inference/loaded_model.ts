@@ -1,7 +1,7 @@
 /** Trained networks, from the name of a run to something that can be computed with. */
 import { divide } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
-import { closeSets, openSets, openWhole, reduceSets } from "../data/select.ts";
+import { openSets, openWhole, reduceSets } from "../data/select.ts";
 import type { Backend } from "../engine/backend.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import { checkFit } from "../net/fit.ts";
@@ -18,7 +18,7 @@ export interface Member {
   readonly mean: Tensor;
 }
 
-export interface Trained {
+export interface Trained extends Disposable {
   readonly weights: Weights;
   readonly checkpoint: Checkpoint;
   readonly network: Network;
@@ -26,7 +26,6 @@ export interface Trained {
   readonly classes: readonly string[];
   /** @throws DeviceError when a batch of so many images, if it is given, does not fit the device; CheckpointError */
   load(backend: Backend, batch?: number): Member;
-  close(): void;
 }
 
 export interface TrainedSets extends Opened {
@@ -46,17 +45,14 @@ export async function setsFor(
   if (data !== undefined) return openSets({ data, val: null, holdOut: 0, seed: 0 }, onProgress);
   const config = weights.config();
   if (weights.run) requireData(weights.run, config);
-  const whole = await openWhole(config, onProgress);
-  try {
-    const kept = weights.run && (await compareWithRun(weights.run, config, whole, onProgress));
-    if (!kept?.division) return reduceSets(whole, config);
-    const sets = divide(whole, kept.division);
-    if (kept.changes === null) return sets;
-    return { ...sets, changes: `${kept.changes}: those of the run that are left are used, divided as before` };
-  } catch (error) {
-    await closeSets(whole);
-    throw error;
-  }
+  await using opened = new AsyncDisposableStack();
+  const whole = opened.use(await openWhole(config, onProgress));
+  const kept = weights.run && (await compareWithRun(weights.run, config, whole, onProgress));
+  const sets = kept?.division ? divide(whole, kept.division) : reduceSets(whole, config);
+  // They go on with the files of the whole.
+  opened.move();
+  if (!kept?.division || kept.changes === null) return sets;
+  return { ...sets, changes: `${kept.changes}: those of the run that are left are used, divided as before` };
 }
 
 /**
@@ -78,6 +74,6 @@ export function openTrained(name?: string): Trained {
       checkpoint.loadInto(model);
       return { model, mean: uploadMean(backend, network.record, checkpoint.mean) };
     },
-    close: () => checkpoint.close(),
+    [Symbol.dispose]: checkpoint.close,
   };
 }

@@ -26,7 +26,7 @@ export interface Bytes {
 }
 
 /** @throws DataError when the file does not exist or is not seekable */
-export async function openFile(path: string): Promise<Bytes> {
+export async function openFile(path: string): Promise<Bytes & AsyncDisposable> {
   const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
     throw new DataError(`can't open ${path}: ${reason(error)}`, { cause: error });
   });
@@ -38,6 +38,8 @@ export async function openFile(path: string): Promise<Bytes> {
     throw new DataError(`${path} is a ${kind}, and images are read out of order: save it to a file`);
   }
   let closing: Promise<void> | undefined;
+  // Both splits of a set close the file they share.
+  const close = () => (closing ??= file.close());
   return {
     name: path,
     size,
@@ -51,8 +53,8 @@ export async function openFile(path: string): Promise<Bytes> {
       return buffer;
     },
     place: (offset, length) => ({ path, offset, length }),
-    // Both splits of a set close the file they share.
-    close: () => (closing ??= file.close()),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 

@@ -22,7 +22,7 @@ export const LOCK_FILES: readonly string[] = [LOCK, HOLDER];
 /** The folder is in use by another process, or by another part of this one. */
 export class LockedError extends AlexNetError {}
 
-export interface Lock {
+export interface Lock extends Disposable {
   /** Calls after the first do nothing. */
   release(): void;
 }
@@ -39,12 +39,10 @@ export function lockFolder(folder: string, warn: (line: string) => void): Lock {
   try {
     database = acquire(folder, path);
     replaceFileSync(holder, `${JSON.stringify(myself())}\n`);
-    return {
-      release() {
-        if (database) release(database, holder);
-        database = undefined;
-      },
-    };
+    return lock(() => {
+      if (database) release(database, holder);
+      database = undefined;
+    });
   } catch (error) {
     database?.close();
     if (error instanceof AlexNetError) throw error;
@@ -53,9 +51,11 @@ export function lockFolder(folder: string, warn: (line: string) => void): Lock {
       throw new AlexNetError(`can't write to ${folder}: ${reason(error)}`, { cause: error });
     }
     warn(`${path} can't be locked (${message}): make sure that nothing else writes to this folder`);
-    return { release() {} };
+    return lock(() => {});
   }
 }
+
+const lock = (release: () => void): Lock => ({ release, [Symbol.dispose]: release });
 
 /** @throws LockedError; the system's or SQLite's error */
 function acquire(folder: string, path: string): Database {

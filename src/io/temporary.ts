@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { endingSignals, type EndingSignal } from "../signals.ts";
 
-interface TemporaryFolder {
+interface TemporaryFolder extends Disposable {
   readonly path: string;
   remove(): void;
 }
@@ -21,14 +21,12 @@ export function temporaryFolder(prefix: string, parent = tmpdir()): TemporaryFol
     for (const signal of signals) process.on(signal, onSignal);
   }
   folders.add(path);
-  return {
-    path,
-    remove() {
-      rmSync(path, { recursive: true, force: true });
-      folders.delete(path);
-      if (folders.size === 0) for (const signal of signals) process.off(signal, onSignal);
-    },
+  const remove = () => {
+    rmSync(path, { recursive: true, force: true });
+    folders.delete(path);
+    if (folders.size === 0) for (const signal of signals) process.off(signal, onSignal);
   };
+  return { path, remove, [Symbol.dispose]: remove };
 }
 
 function onSignal(signal: NodeJS.Signals): void {

@@ -8,7 +8,7 @@ import { Tape } from "../engine/tape.ts";
 import { checkedSize, size } from "../engine/tensor.ts";
 import { AlexNetError, oneLine, ShapeError, UsageError } from "../errors.ts";
 import { show } from "../options.ts";
-import { isRecord, number, rule, TEXT, type Rule, type RulesOf } from "../rules.ts";
+import { isRecord, numberThat, rule, TEXT, type Rule, type RulesOf } from "../rules.ts";
 import { suggest } from "../suggest.ts";
 import { flatten, type Layer } from "./layer.ts";
 import { kinds } from "./layers/index.ts";
@@ -120,15 +120,15 @@ const NAME = /^\w[\w.-]{0,63}$/;
 const RULES: RulesOf<Omit<NetworkJson, "recipe" | "layers">> = {
   name: rule((value) => typeof value === "string" && NAME.test(value), "letters, digits, and . _ - between them"),
   about: TEXT,
-  crop: number(
+  crop: numberThat(
     (value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE,
     `a whole number up to ${MAX_SIDE}`,
   ),
-  record: number(
+  record: numberThat(
     (value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE,
     `a whole number up to ${MAX_SIDE}`,
   ),
-  classes: number((value) => Number.isInteger(value) && value >= 2, "a whole number from 2 on"),
+  classes: numberThat((value) => Number.isInteger(value) && value >= 2, "a whole number from 2 on"),
 };
 
 /**

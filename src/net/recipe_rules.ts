@@ -1,5 +1,16 @@
 /** What the settings of a recipe may be. */
-import { COUNT, FLAG, FROM_ZERO, isRecord, number, NUMBERS, optional, rule, WHOLE, type RulesOf } from "../rules.ts";
+import {
+  COUNT,
+  FLAG,
+  FROM_ZERO,
+  isRecord,
+  numberThat,
+  NUMBERS,
+  optional,
+  rule,
+  WHOLE,
+  type RulesOf,
+} from "../rules.ts";
 import { optimizerNames } from "./optimizers.ts";
 import type { Augmentation, Recipe } from "./recipe.ts";
 
@@ -38,7 +49,7 @@ export const RECIPE_RULES: RulesOf<Recipe> = {
   batch: COUNT,
   schedule: rule(isSchedule, "a schedule with its rates"),
   optimizer: optional(rule((value) => optimizerNames.includes(value as string), optimizerNames.join(", "))),
-  momentum: number((value) => value >= 0 && value < 1, "at least 0 and below 1"),
+  momentum: numberThat((value) => value >= 0 && value < 1, "at least 0 and below 1"),
   decay: FROM_ZERO,
   biasRate: FROM_ZERO,
   biasDecay: FLAG,

@@ -1,82 +1,17 @@
-/** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
-import type { ViewCount } from "../data/augmentation.ts";
+/** What is made of what a training is told: every setting that decides the result, kept in config.json. */
 import { locate } from "../data/open.ts";
-import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
 import { UsageError } from "../errors.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { networkToJson } from "../net/definition.ts";
 import { networks } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER } from "../net/optimizers.ts";
-import { CUTS, type Cut } from "../net/parts.ts";
 import type { Network, Schedule } from "../net/recipe.ts";
-import type { OptionKinds } from "../options.ts";
+import { kebab } from "../schema.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import { checkSettings, networkOf, type TrainConfig } from "./settings.ts";
+import type { TrainOptions } from "./train_options.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
-
-/** What a person can say; all of it can be left out. */
-export interface TrainOptions extends DeviceOptions {
-  /** A folder or archive; without it the built-in set. */
-  readonly data?: string;
-  readonly val?: string;
-  /** Share of the images held out for validation where the data has no val/. */
-  readonly holdOut?: number;
-  /** Only this share of each class, and so many images at most of each part. */
-  readonly fraction?: number;
-  readonly limit?: number;
-  /** From 0, every image once an epoch, to 1, every class equally often. */
-  readonly balance?: number;
-  /** How much more often than others the images of a class are seen, by its name; 1 for those that are not named. */
-  readonly weights?: Readonly<Record<string, number>>;
-  /** A network by name, a .ts or .json file that defines one (docs/networks.md), or the network itself. */
-  readonly model?: string | Network;
-  /** A run or checkpoint whose weights to begin with: its network, its mean image, and all layers but the last if the classes are others. */
-  readonly from?: string;
-  /** Layers that don't learn, as in "conv1,fc*". */
-  readonly freeze?: string;
-  /** Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10". */
-  readonly rates?: string;
-  readonly epochs?: number;
-  readonly batch?: number;
-  readonly rate?: number;
-  /** "constant", "cosine", "plateau" or "steps:30,60": divided by ten at the start of these epochs. */
-  readonly schedule?: string;
-  readonly momentum?: number;
-  readonly decay?: number;
-  /** "paper", "modern" or "none", and parts with their values, separated by commas: see src/runs/augment_option.ts. */
-  readonly augment?: string;
-  readonly seed?: number;
-  /** How the network is cut where several ranks train it: "towers", "owt", or "none": all have all of it. */
-  readonly split?: string;
-  readonly out?: string;
-  /** A run to go on with: a path, a name in runs/, or "latest". With it `data` and `val` say where its data lie now. */
-  readonly resume?: string;
-  /** With `resume`: to go on also where images were added, removed or changed, with those of the run that are left. */
-  readonly allowChangedData?: boolean;
-}
-
-export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
-  ...DEVICE_OPTIONS,
-  ...{ data: "string?", val: "string?", holdOut: "number?", fraction: "number?", limit: "number?" },
-  ...{ balance: "number?", weights: "object?", model: "any?", from: "string?", freeze: "string?", rates: "string?" },
-  ...{
-    epochs: "number?",
-    batch: "number?",
-    rate: "number?",
-    schedule: "string?",
-    momentum: "number?",
-    decay: "number?",
-  },
-  ...{
-    augment: "string?",
-    seed: "number?",
-    split: "string?",
-    out: "string?",
-    resume: "string?",
-    allowChangedData: "boolean?",
-  },
-};
 
 /**
  * Fills in what was not said from the network's recipe.
@@ -119,7 +54,7 @@ export function makeConfig(
     biasDecay: recipe.biasDecay,
     augmentation: makeAugmentation(recipe.augmentation, options.augment),
     seed: options.seed ?? 0,
-    split: checkCut(options.split ?? "none"),
+    split: cutOf(options.split ?? "none"),
     device: options.device ?? "auto",
     blas: options.blas ?? null,
     threads: options.threads ?? null,
@@ -148,30 +83,28 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
   if (val !== undefined && config.val === null) {
     throw new UsageError(`--val ${val}: the run was begun without --val, which can't be changed when it is resumed`);
   }
-  if (epochs !== undefined) checkCount("--epochs", epochs);
-  return {
+  const changed = {
     ...config,
     ...(data !== undefined && { data: locate(data) }),
     ...(val !== undefined && { val: locate(val) }),
     epochs: epochs ?? config.epochs,
-    split: split === undefined ? config.split : checkCut(split),
+    split: split === undefined ? config.split : cutOf(split),
     // Another device has other options.
     ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
     ...(blas === undefined ? {} : { blas }),
     ...(threads === undefined ? {} : { threads }),
     ...(tune === undefined ? {} : { tune }),
   };
+  checkSettings(changed, (setting) => `--${kebab(setting)}`);
+  return changed;
 }
 
-function checkCut(name: string): Cut | null {
-  if (name === "none") return null;
-  if (CUTS.includes(name as Cut)) return name as Cut;
-  throw new UsageError(`--split ${name}: must be ${CUTS.join(", ")}, or none`);
+function cutOf(split: NonNullable<TrainOptions["split"]>): TrainConfig["split"] {
+  return split === "none" ? null : split;
 }
 
 /** The --schedule and --rate that were given, else the recipe's. */
 function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Schedule {
-  if (rate !== undefined) check("--rate", rate, rate > 0 && rate < Infinity, "a number above 0");
   if (schedule === undefined) return rate === undefined ? recipe : withRate(recipe, rate);
   const start = rate ?? startOf(recipe);
   if (schedule === "constant" || schedule === "cosine") return { kind: schedule, rate: start };
@@ -221,24 +154,4 @@ function withRate(schedule: Schedule, rate: number): Schedule {
       }),
     })),
   };
-}
-
-/** @throws UsageError unless it counts something */
-export function checkCount(option: string, value: number): void {
-  check(option, value, Number.isInteger(value) && value > 0, "a whole number above 0");
-}
-
-/** @throws UsageError unless a model can be tested with so many views of an image */
-export function checkViews(value: number): ViewCount {
-  if (value === 1 || value === 2 || value === 10) return value;
-  throw new UsageError(`--views ${value}: must be 1, 2 or 10`);
-}
-
-function check(option: string, value: number, right: boolean, must: string): void {
-  if (!right) throw new UsageError(`${option} ${value}: must be ${must}`);
-}
-
-/** hold-out of holdOut. */
-function kebab(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

@@ -20,9 +20,9 @@ import { reduceSets, type Selection } from "../data/select.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
 import { readPlainFile, reason } from "../io/files.ts";
 import { count, plural } from "../words.ts";
-import type { TrainOptions } from "./config.ts";
 import type { Run } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
+import type { TrainOptions } from "./train_options.ts";
 
 /** What is there now may be less than there was, but not by more than this: ImageNet's 1.3 million images take 80 MB. */
 const MORE_BYTES = 2 ** 27;

@@ -9,7 +9,7 @@ import { DEFAULT_OPTIMIZER } from "../net/optimizers.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
 import { NO_AUGMENTATION, type Network, type Recipe } from "../net/recipe.ts";
 import { RECIPE_RULES } from "../net/recipe_rules.ts";
-import { COUNT, FLAG, isRecord, number, NUMBERS, orNull, rule, TEXT, WHOLE, type RulesOf } from "../rules.ts";
+import { COUNT, FLAG, isRecord, numberThat, NUMBERS, orNull, rule, TEXT, WHOLE, type RulesOf } from "../rules.ts";
 
 /** Every setting that decides the result of a training: what a run keeps in its config.json. */
 export interface TrainConfig extends Recipe {
@@ -37,7 +37,8 @@ export interface TrainConfig extends Recipe {
   readonly tune: boolean | null;
 }
 
-const SETTINGS: RulesOf<TrainConfig> = {
+/** What each setting may be. */
+export const SETTINGS: RulesOf<TrainConfig> = {
   network: TEXT,
   definition: orNull(isDefinition),
   from: orNull(TEXT),
@@ -48,10 +49,10 @@ const SETTINGS: RulesOf<TrainConfig> = {
   layerRates: NUMBERS,
   data: orNull(TEXT),
   val: orNull(TEXT),
-  holdOut: number((value) => value > 0 && value < 1, "between 0 and 1"),
-  fraction: number((value) => value > 0 && value <= 1, "above 0 and at most 1"),
+  holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
+  fraction: numberThat((value) => value > 0 && value <= 1, "above 0 and at most 1"),
   limit: orNull(COUNT),
-  balance: number((value) => value >= 0 && value <= 1, "from 0 to 1"),
+  balance: numberThat((value) => value >= 0 && value <= 1, "from 0 to 1"),
   weights: orNull(NUMBERS),
   seed: WHOLE,
   split: orNull(rule((value) => (CUTS as readonly unknown[]).includes(value), `${CUTS.join(", ")}, or null`)),

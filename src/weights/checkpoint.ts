@@ -89,7 +89,7 @@ export async function writeCheckpoint(path: string, contents: Contents, previous
   await writeSafetensors(path, tensors, metadata, previous);
 }
 
-export interface Checkpoint {
+export interface Checkpoint extends Disposable {
   readonly path: string;
   readonly network: string;
   readonly classes: readonly string[];
@@ -117,13 +117,9 @@ export interface Checkpoint {
  */
 export function damageOf(path: string): string | undefined {
   try {
-    const file = openSafetensors(path);
-    try {
-      read(path, file);
-      for (const tensor of file.tensors.values()) tensor.read();
-    } finally {
-      file.close();
-    }
+    using file = openSafetensors(path);
+    read(path, file);
+    for (const tensor of file.tensors.values()) tensor.read();
     return undefined;
   } catch (error) {
     if (error instanceof CheckpointError) return error.message;
@@ -177,6 +173,7 @@ function read(path: string, file: Safetensors): Checkpoint {
       for (const { name, shape, write } of optimizer?.state ?? []) write(entry(name, shape).read());
     },
     close: file.close,
+    [Symbol.dispose]: file.close,
   };
 }
 

@@ -85,7 +85,7 @@ export interface TensorEntry {
   read(): Float32Array;
 }
 
-export interface Safetensors {
+export interface Safetensors extends Disposable {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorEntry>;
   close(): void;
@@ -151,7 +151,8 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
       };
       tensors.set(name, { shape, read });
     }
-    return { metadata: header.metadata, tensors, close: () => closeSync(file) };
+    const close = () => closeSync(file);
+    return { metadata: header.metadata, tensors, close, [Symbol.dispose]: close };
   } catch (error) {
     closeSync(file);
     throw error;

@@ -1,7 +1,8 @@
 /** The commands as a person or a program uses them: what they print, and their exit codes. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 import packageJson from "../../package.json";
 import { cli, figurePng, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../support/cli.ts";
 
@@ -12,10 +13,8 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = ["--device", "cpu", "--threads", "1"];
-const VERBS = [
-  ...["train", "evaluate", "predict", "features", "similar", "import", "export"],
-  ...["pack", "look", "report", "reproduce", "draw", "models", "devices", "doctor"],
-];
+const FOLDERS = new URL("../../src/verbs/", import.meta.url);
+const VERBS = [...new Bun.Glob("*/command.ts").scanSync(fileURLToPath(FOLDERS))].map((path) => dirname(path)).sort();
 
 /** Runs a command that must succeed without a word on standard error. */
 async function output(args: readonly string[], env: Record<string, string> = {}, stdin?: Uint8Array): Promise<string> {
@@ -32,9 +31,11 @@ beforeAll(async () => {
   trained = await output(["train", "photos", ...TINY, "--epochs", "2"]);
 });
 
-test("package.json's scripts run the setup, then the command", () => {
-  const scripts: Readonly<Record<string, string>> = packageJson.scripts;
-  for (const verb of VERBS) expect(scripts[verb]).toBe(`bun src/setup.ts && bun src/main.ts ${verb}`);
+test("every verb has a script in package.json that runs the setup, then the command", () => {
+  expect(VERBS).toContain("train");
+  const own = Object.entries(packageJson.scripts).filter(([, script]) => script.includes("src/main.ts"));
+  const wanted = VERBS.map((verb) => [verb, `bun src/setup.ts && bun src/main.ts ${verb}`]);
+  expect(Object.fromEntries(own)).toEqual(Object.fromEntries(wanted));
 });
 
 describe("train", () => {

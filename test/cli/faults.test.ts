@@ -180,7 +180,7 @@ describe("options", () => {
   test("commands", async () => {
     expectFault(await run(["trian"]), 2, /no command is called "trian"; did you mean "train"\?/);
     expectFault(await run(["toString"]), 2, /no command is called "toString"/);
-    expectFault(await run([]), 2, /a command is missing: train, evaluate, predict, features, similar, /);
+    expectFault(await run([]), 2, /a command is missing: devices, doctor, draw, evaluate, export, /);
   });
 });
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import { Buffers } from "../../src/devices/wgpu/buffers.ts";
 import { DeviceLostError, DeviceMemoryError } from "../../src/errors.ts";
-import type { TrainOptions } from "../../src/runs/config.ts";
+import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import type { Session } from "../../src/training/session.ts";
 import { train } from "../../src/verbs/train/train.ts";
@@ -40,7 +40,13 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
     const events: TrainEvent[] = [];
     let steps = 0;
     const watcher = { afterStep: async (session: Session) => void (isTime(++steps) && lose(session)) };
-    const training = train({ ...more, out: at(name) }, (event) => void events.push(event), undefined, [watcher]);
+    const training = train(
+      { ...more, out: at(name) },
+      {
+        report: (event) => void events.push(event),
+        watchers: [watcher],
+      },
+    );
     const error = await training.then(
       () => undefined,
       (error: unknown) => error as Error,
@@ -78,7 +84,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
       lost = true;
       lose(session!);
     };
-    await train({ ...options, out: at("saving") }, report, undefined, [watcher]);
+    await train({ ...options, out: at("saving") }, { report, watchers: [watcher] });
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
     expectSameRun(at("saving"), at("whole"));
   });

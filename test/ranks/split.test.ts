@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)(`split networks${missing ? ` (skipped: ${
     [1, ["--split", "towers"], "--split towers is for two ranks, and there was one"],
     [1, ["--split", "owt"], "--split owt is for several ranks, and there was one"],
     [2, ["--split", "owt", "--batch", "13"], "--batch 13: --split owt on 2 ranks needs a multiple of 2 images a step"],
-    [1, ["--split", "tower"], "--split tower: must be towers, owt, or none"],
+    [1, ["--split", "tower"], "--split tower: must be towers, owt or none"],
   ] as const)("refused on %i ranks: %p", async (size, args, text) => {
     const all = ["--model", "small", ...cpu, ...args, "--out", "never"];
     const { code, stderr } = size === 1 ? await cli(["train", ...all], options) : await train(size, all);

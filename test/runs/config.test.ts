@@ -5,8 +5,9 @@ import { UsageError } from "../../src/errors.ts";
 import { alexnet2012, findNetwork, networks } from "../../src/net/networks.ts";
 import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION } from "../../src/net/recipe.ts";
 import { rateAt, freshSchedule } from "../../src/net/schedule.ts";
-import { changeConfig, makeConfig, rateForClasses, type TrainOptions } from "../../src/runs/config.ts";
+import { changeConfig, makeConfig, rateForClasses } from "../../src/runs/config.ts";
 import { parseConfig } from "../../src/runs/settings.ts";
+import type { TrainOptions } from "../../src/runs/train_options.ts";
 
 const make = (options: TrainOptions, network = "alexnet") => makeConfig(options, findNetwork(network), "/data", null);
 

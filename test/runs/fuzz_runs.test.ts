@@ -4,7 +4,6 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { openDataset, type Opened } from "../../src/data/open.ts";
-import { closeSets } from "../../src/data/select.ts";
 import { Measurements } from "../../src/devices/wgpu/measurements.ts";
 import { reluForward } from "../../src/engine/ops/activation.ts";
 import { AlexNetError } from "../../src/errors.ts";
@@ -49,7 +48,7 @@ describe("a run", () => {
     await train({ ...tiny, data, epochs: 2, out: path });
     whole = await openDataset(data);
   }, 60_000);
-  afterAll(() => whole && closeSets(whole));
+  afterAll(() => whole && whole[Symbol.asyncDispose]());
 
   test.each(Object.keys(READERS))(
     "%s",

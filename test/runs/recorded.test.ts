@@ -3,12 +3,11 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { cp, mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { closeSets } from "../../src/data/select.ts";
 import { CheckpointError, DataError, UsageError } from "../../src/errors.ts";
 import { openTrained, setsFor } from "../../src/inference/loaded_model.ts";
-import type { TrainOptions } from "../../src/runs/config.ts";
 import type { StartRecord } from "../../src/runs/records.ts";
 import { Run } from "../../src/runs/runs.ts";
+import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { features } from "../../src/verbs/features/features.ts";
@@ -42,20 +41,19 @@ async function add(data: string, names: readonly string[], label = 0): Promise<v
 async function went(options: TrainOptions) {
   let start: StartRecord | undefined;
   const warnings: string[] = [];
-  const result = await train(options, (event: TrainEvent) => {
+  const report = (event: TrainEvent) => {
     if (event.type === "start") start = event;
     if (event.type === "warning") warnings.push(event.line);
-  });
+  };
+  const result = await train(options, { report });
   return { ...result, start: start!, warnings };
 }
 
 /** The names of the images in both parts, as the run sees them. */
 async function partsOf(run: string) {
-  const trained = openTrained(run);
-  const sets = await setsFor(undefined, trained, () => {});
+  using trained = openTrained(run);
+  await using sets = await setsFor(undefined, trained, () => {});
   const [names, val] = [sets.train, sets.val].map((set) => Array.from({ length: set.length }, (_, i) => set.nameOf(i)));
-  await closeSets(sets);
-  trained.close();
   return { train: names!, val: val!, changes: sets.changes };
 }
 
@@ -131,7 +129,9 @@ describe("images were removed", () => {
     const { run } = await begun({ batch: 4 });
     const controller = new AbortController();
     const stop = (event: TrainEvent) => void (event.type === "step" && event.batch === 8 && controller.abort());
-    expect(await train({ resume: run, epochs: 3 }, stop, controller.signal)).toMatchObject({ interrupted: true });
+    expect(await train({ resume: run, epochs: 3 }, { report: stop, signal: controller.signal })).toMatchObject({
+      interrupted: true,
+    });
     const { train: images, val } = await partsOf(run);
     for (const name of [...images.slice(0, 16), val[0]!]) rmSync(name);
     await expect(train({ resume: run })).rejects.toThrow(
@@ -320,7 +320,7 @@ describe("evaluate, features and similar", () => {
   test("have the images that the run was trained on", async () => {
     const made = await features({ ...CPU, model: run, out: at("features.npy") });
     expect(made).toMatchObject({ images: 36, changes: expect.stringContaining("2 added") });
-    const found = await similar({ ...CPU, model: run, images: [join(data, "c0", "900.png")] }, () => {});
+    const found = await similar({ ...CPU, model: run, images: [join(data, "c0", "900.png")] }, {});
     expect(found).toMatchObject({ images: 36, changes: expect.stringContaining("2 added") });
   });
 

@@ -92,7 +92,7 @@ test("a training: an event an epoch and every 50 steps; resumed, a new file that
   const options = { ...tiny, data: at("photos"), batch: 2, epochs: 2, out: at("run") };
   const controller = new AbortController();
   const stop = (event: TrainEvent) => void (event.type === "step" && event.epoch === 2 && controller.abort());
-  await train(options, withTensorboard(stop), controller.signal);
+  await train(options, { report: withTensorboard(stop), signal: controller.signal });
   const [first] = filesOf(at("run")) as [string];
   const events = read(join(at("run"), first));
   const [epoch] = epochsOf(at("run")) as any[];
@@ -104,10 +104,7 @@ test("a training: an event an epoch and every 50 steps; resumed, a new file that
     learning_rate: Math.fround(epoch.rate),
   });
   rmSync(join(at("run"), first));
-  await train(
-    { resume: at("run") },
-    withTensorboard(() => {}),
-  );
+  await train({ resume: at("run") }, { report: withTensorboard(() => {}) });
   const [second] = filesOf(at("run")) as [string];
   const resumed = read(join(at("run"), second));
   expect(resumed[1]!.started).toBe(true);

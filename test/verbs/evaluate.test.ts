@@ -83,7 +83,7 @@ describe("several models", () => {
       ),
     );
     expect(new Set(each.map(([first]) => first)).size).toBe(3);
-    for (const { close } of trained) close();
+    for (const each of trained) each[Symbol.dispose]();
     await backend.close();
   });
 

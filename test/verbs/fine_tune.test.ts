@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
 import { layersNamed, ratesNamed } from "../../src/net/layer_names.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import type { TrainOptions } from "../../src/runs/config.ts";
 import type { TrainConfig } from "../../src/runs/settings.ts";
+import type { TrainOptions } from "../../src/runs/train_options.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
@@ -89,7 +89,10 @@ test("interrupted and resumed, it ends with the same bytes", async () => {
   const out = join(folder.path, "parts");
   let steps = 0;
   const report = ({ type }: { type: string }) => void (type === "step" && ++steps === 2 && controller.abort());
-  const { interrupted } = await train({ ...device, from: source, out, ...options }, report, controller.signal);
+  const { interrupted } = await train(
+    { ...device, from: source, out, ...options },
+    { report, signal: controller.signal },
+  );
   expect(interrupted).toBe(true);
   await train({ resume: out });
   const bytes = (run: string) => readFileSync(join(run, "last.safetensors"));

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { drawViews } from "../../src/data/augmentation.ts";
 import { VIEW } from "../../src/engine/ops/augment.ts";
+import type { Notice } from "../../src/ranks/context.ts";
 import { look, type LookOptions } from "../../src/verbs/look/look.ts";
 import { drawn, plain, temporaryFolder, writeFiles } from "../data/fixtures.ts";
 import { cli, jsonLines } from "../support/cli.ts";
@@ -195,13 +196,15 @@ test("stopped in the middle, it rejects with the signal's reason and writes noth
   const controller = new AbortController();
   const reason = new Error("enough");
   const lines: string[] = [];
-  const stop = (line: string) => {
-    lines.push(line);
+  const stop = (event: Notice) => {
+    if (event.type === "progress") lines.push(`${event.what}: ${event.done} of ${event.total} ${event.unit}`);
     controller.abort(reason);
   };
-  const error = await look({ threads: 1, out }, stop, controller.signal).catch((error: unknown) => error);
+  const error = await look({ threads: 1, out }, { report: stop, signal: controller.signal }).catch(
+    (error: unknown) => error,
+  );
   expect(error).toBe(reason);
-  expect(lines[0]).toBe("looking: 64 of 2,000 images");
+  expect(lines[0]).toBe("looking: 64 of 2000 images");
   expect(existsSync(out)).toBe(false);
 });
 
@@ -236,7 +239,7 @@ describe("the command", () => {
 
   const wrong: Readonly<Record<string, RegExp>> = {
     "--images 0": /--images 0/,
-    "--images 65": /--images 65: must be at most 64/,
+    "--images 65": /--images 65: must be a whole number from 1 to 64/,
     "--images many": /--images many: must be a number/,
     "--seed -1": /--seed -1/,
     "--model alexnetty": /alexnetty/,

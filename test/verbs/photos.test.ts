@@ -24,7 +24,7 @@ describe.skipIf(missing)(
       const events: TrainEvent[] = [];
       const { interrupted, val } = await train(
         { ...tiny, data: photos, epochs: 1, augment: "mirror,colour", out: run },
-        (event) => events.push(event),
+        { report: (event) => events.push(event) },
       );
       expect(interrupted).toBe(false);
       // One of the files is a GIF that stands for a photo that was lost.
@@ -40,8 +40,11 @@ describe.skipIf(missing)(
       expect(total.images).toBe(153);
       expect(classes.map(({ name }) => name)).toEqual(["ants", "bees"]);
       const found: Prediction[] = [];
-      await predict({ ...device, model: run, images: [join(photos, "val", "bees")] }, (prediction) =>
-        found.push(prediction),
+      await predict(
+        { ...device, model: run, images: [join(photos, "val", "bees")] },
+        {
+          report: (event) => event.type === "prediction" && found.push(event.prediction),
+        },
       );
       expect(found.length).toBe(classes[1]!.scores.images);
       expect(found.every((prediction) => "classes" in prediction)).toBe(true);

@@ -7,7 +7,7 @@ import { openReference } from "../../src/engine/reference.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { Model } from "../../src/net/model.ts";
 import { drawAnswers } from "../../src/pictures/answers.ts";
-import { predict, type Prediction } from "../../src/verbs/predict/predict.ts";
+import { predict, type PredictEvent, type Prediction } from "../../src/verbs/predict/predict.ts";
 import { classOfFolder } from "../../src/verbs/shared/images.ts";
 import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { drawn, plain, writeFiles } from "../data/fixtures.ts";
@@ -33,7 +33,8 @@ beforeAll(async () => {
 async function ask(images: readonly string[], out?: string) {
   const found: Prediction[] = [];
   const options = { ...CPU, model: at("model.safetensors"), images, ...(out === undefined ? {} : { out }) };
-  return { found, result: await predict(options, (prediction) => found.push(prediction)) };
+  const report = (event: PredictEvent) => event.type === "prediction" && found.push(event.prediction);
+  return { found, result: await predict(options, { report }) };
 }
 
 describe("images", () => {

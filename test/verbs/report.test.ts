@@ -135,7 +135,7 @@ test("of no run, and of one whose settings or weights are damaged", async () => 
 test("a page that can't be written is a warning, and the training ends well", async () => {
   mkdirSync(at("blocked", "report.html", "x"), { recursive: true });
   const events: TrainEvent[] = [];
-  const result = await train({ ...options, epochs: 1, out: at("blocked") }, (event) => events.push(event));
+  const result = await train({ ...options, epochs: 1, out: at("blocked") }, { report: (event) => events.push(event) });
   expect(result.interrupted).toBe(false);
   const warnings = events.filter(({ type }) => type === "warning") as { line: string }[];
   expect(warnings).toHaveLength(1);

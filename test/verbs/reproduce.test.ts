@@ -62,8 +62,7 @@ beforeAll(async () => {
 const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: string[] = []) =>
   reproduce(
     { ...{ claims: ["all"], data, val, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
-    { training: (event) => event.type === "start" && trained.push(event.run) },
-    signal,
+    { report: (event) => event.type === "start" && trained.push(event.run), signal },
     LIST,
   );
 
@@ -129,8 +128,7 @@ test("stopped, it goes on where it was", async () => {
   const controller = new AbortController();
   const stopped = await reproduce(
     { claims: ["mirror"], data, val, seeds: 1, out, device: "cpu", threads: 1 },
-    { training: (event) => event.type === "epoch" && controller.abort() },
-    controller.signal,
+    { report: (event) => event.type === "epoch" && controller.abort(), signal: controller.signal },
     LIST,
   );
   expect(stopped).toBeUndefined();

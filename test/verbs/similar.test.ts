@@ -25,7 +25,7 @@ import { Model } from "../../src/net/model.ts";
 import { findTap } from "../../src/net/tap.ts";
 import { features } from "../../src/verbs/features/features.ts";
 import { nearest, principalDirections, sketchRows } from "../../src/verbs/similar/nearest.ts";
-import { similar, type Similar, type SimilarOptions } from "../../src/verbs/similar/similar.ts";
+import { similar, type Similar, type SimilarEvent, type SimilarOptions } from "../../src/verbs/similar/similar.ts";
 import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { cli, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
 import { expectClose, randomArray } from "../support/data.ts";
@@ -187,20 +187,19 @@ describe("the search", () => {
 
 describe("similar images", () => {
   async function ask(options: Partial<SimilarOptions> = {}) {
-    const [found, notes]: [Similar[], string[]] = [[], []];
+    const [found, indices]: [Similar[], SimilarEvent[]] = [[], []];
     const images = [join(data, "c1", "004.png")];
-    const result = await similar(
-      { ...CPU, data, model, images, batch: 16, ...options },
-      (one) => found.push(one),
-      () => {},
-      (line) => notes.push(line),
-    );
-    return { found, notes, result, first: found[0] as Extract<Similar, { neighbours: unknown }> };
+    const report = (event: SimilarEvent) => {
+      if (event.type === "similar") found.push(event.similar);
+      if (event.type === "index") indices.push(event);
+    };
+    const result = await similar({ ...CPU, data, model, images, batch: 16, ...options }, { report });
+    return { found, indices, result, first: found[0] as Extract<Similar, { neighbours: unknown }> };
   }
 
   test("its own image comes first; the rest are those of brute force over the features", async () => {
-    const { first, notes, result } = await ask({ top: 7 });
-    expect(notes).toEqual([expect.stringContaining("making an index of 45 images")]);
+    const { first, indices, result } = await ask({ top: 7 });
+    expect(indices).toMatchObject([{ images: 45, folder: result.index }]);
     expect(result).toMatchObject({ images: 45, network: "small", layer: expect.stringContaining("input of fc") });
     expect(first.neighbours[0]).toMatchObject({ image: `${data}/c1/004.png`, class: "c1" });
     const { file, size } = await features({ ...CPU, data, model, batch: 16, out: at("all.npy") });
@@ -218,7 +217,7 @@ describe("similar images", () => {
   });
 
   test("the index is used again, and made again when an image, the weights or its own files change", async () => {
-    const made = async (options: Partial<SimilarOptions> = {}) => (await ask(options)).notes.length > 0;
+    const made = async (options: Partial<SimilarOptions> = {}) => (await ask(options)).indices.length > 0;
     const { result } = await ask();
     expect(await made()).toBe(false);
     const photo = join(data, "c2", "000.png");

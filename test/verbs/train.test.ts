@@ -9,7 +9,7 @@ import { CheckpointError, DataError, DivergedError, UsageError } from "../../src
 import { LockedError } from "../../src/io/lock.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
-import type { TrainOptions } from "../../src/runs/config.ts";
+import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { train } from "../../src/verbs/train/train.ts";
@@ -55,7 +55,7 @@ async function interrupted(name: string, stop: (event: TrainEvent) => boolean, c
   for (let interruptions = 0; ; interruptions++) {
     const controller = new AbortController();
     const report = (event: TrainEvent) => void (stop(event) && controller.abort());
-    const result = await train(options_, report, controller.signal);
+    const result = await train(options_, { report, signal: controller.signal });
     if (!result.interrupted) return interruptions;
     expect(result.val).toBeUndefined();
     options_ = { resume: run(name) };
@@ -122,7 +122,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   test("stopped while the mean image is measured: nothing but config.json and its images' names are there, and that is enough", async () => {
     const controller = new AbortController();
     const stop = (event: TrainEvent) => void (event.type === "measure" && controller.abort());
-    const result = await train({ ...options, out: run("measure") }, stop, controller.signal);
+    const result = await train({ ...options, out: run("measure") }, { report: stop, signal: controller.signal });
     expect(result).toEqual({ run: run("measure"), interrupted: true });
     expect(readdirSync(run("measure")).sort()).toEqual(["config.json", "images.jsonl.gz", "lock"]);
     await train({ resume: run("measure") });
@@ -137,7 +137,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
         if (type === "saved" && ++seen === saves) throw new Error("broken off");
       };
       const out = run(`broken-${saves}`);
-      await expect(train({ ...options, out }, breakOff)).rejects.toThrow("broken off");
+      await expect(train({ ...options, out }, { report: breakOff })).rejects.toThrow("broken off");
       await train({ resume: out });
       expectSame(out);
     }
@@ -165,7 +165,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     const stop = ({ type }: TrainEvent) => {
       if (type === "epoch") throw new Error("broken off");
     };
-    await expect(train({ ...options, out }, stop)).rejects.toThrow("broken off");
+    await expect(train({ ...options, out }, { report: stop })).rejects.toThrow("broken off");
     const path = join(out, "config.json");
     const config = JSON.parse(readFileSync(path, "utf8"));
     const { crop, mirror, colour, sharedCrop, divideBy } = config.augmentation;
@@ -220,7 +220,7 @@ describe("a save that is damaged: the one before it is used, and the run ends as
       if (damaged) writeFileSync(join(own, "last.safetensors"), damaged);
       else rmSync(join(own, "last.safetensors"));
       const events: TrainEvent[] = [];
-      await train({ resume: own }, (event) => events.push(event));
+      await train({ resume: own }, { report: (event) => events.push(event) });
       const warnings = events.filter((event) => event.type === "warning").map(({ line }) => line);
       expect(warnings).toEqual([expect.stringMatching(/last\.safetensors: .*: going on from the save before it$/)]);
       const start = events.find((event) => event.type === "start");
@@ -266,7 +266,7 @@ describe("one training a folder", () => {
         );
       },
     };
-    await train({ ...options, out: own }, undefined, undefined, [watcher]);
+    await train({ ...options, out: own }, { watchers: [watcher] });
     expect(tried).toBeGreaterThan(0);
     expectSame(own);
     expect(await train({ resume: own })).toMatchObject({ interrupted: false });
@@ -386,8 +386,8 @@ test("a rate that was chosen for few classes is kept when the run goes on", asyn
   const { rate: _, ...others } = options;
   const rates: number[] = [];
   const report = (event: TrainEvent) => void (event.type === "start" && rates.push(event.rate));
-  await train({ ...others, epochs: 1, out: run("rate") }, report);
-  await train({ resume: run("rate"), epochs: 2 }, report);
+  await train({ ...others, epochs: 1, out: run("rate") }, { report });
+  await train({ resume: run("rate"), epochs: 2 }, { report });
   const { schedule } = findNetwork(tiny.model).recipe;
   expect(rates[0]).toBeLessThan(rateAt(schedule, freshSchedule(), 0, 1));
   expect(rates[1]).toBe(rates[0]!);
@@ -411,7 +411,7 @@ describe("images that can't be used", () => {
     writeFileSync(join(spoiled, "train", "c1", "004.jpg"), "not an image");
     writeFileSync(join(spoiled, "val", "c2", "005.png"), "");
     const events: TrainEvent[] = [];
-    await train({ ...options, data: spoiled, out: run("spoiled") }, (event) => events.push(event));
+    await train({ ...options, data: spoiled, out: run("spoiled") }, { report: (event) => events.push(event) });
     const bad = events.filter((event) => event.type === "bad").map(({ name }) => name.slice(spoiled.length));
     expect(bad.sort()).toEqual(["/train/c0/003.png", "/train/c1/004.jpg", "/val/c2/005.png"]);
     expect(epochsOf(run("spoiled")).length).toBe(EPOCHS);

@@ -174,6 +174,9 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       for (const worker of workers) worker.terminate();
       live.clear();
     },
+    [Symbol.asyncDispose](this: Backend) {
+      return this.close();
+    },
   };
 }
 

@@ -175,6 +175,9 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       device.close();
       await measurements?.close();
     },
+    [Symbol.asyncDispose](this: Backend) {
+      return this.close();
+    },
   };
 }
 

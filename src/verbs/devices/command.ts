@@ -6,19 +6,16 @@ import { findBlas } from "../../native/libraries.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../../native/mpi.ts";
 
 export default verb({
-  name: "devices",
   description: "List what there is to compute on",
-  args: {},
   prints: () => true,
-  async run(args) {
+  async run(_, { json }) {
     const { adapters, problem } = await findAdapters();
     const blas = await findBlas();
     const best = adapters.findIndex(({ kind }) => kind !== "software");
     const threads = availableParallelism();
-    if (args.json) {
+    if (json) {
       adapters.forEach((adapter, i) => printJson({ device: `gpu:${i}`, default: i === best, ...adapter }));
-      printJson({ device: "cpu", default: best < 0, threads, blas: blas?.path ?? null });
-      return 0;
+      return printJson({ device: "cpu", default: best < 0, threads, blas: blas?.path ?? null });
     }
     const rows = adapters.map(({ name, kind, api, driver, limits }, i) => [
       `gpu:${i}`,
@@ -43,6 +40,5 @@ export default verb({
       ? `several together, of one machine or many: ${mpiexec} -n N bun run train …`
       : `several can train together with MPI. ${HOW_TO_GET_MPI}`;
     print(dim(together));
-    return 0;
   },
 });

@@ -1,48 +1,26 @@
-import {
-  bold,
-  count,
-  dim,
-  duration,
-  green,
-  label,
-  plural,
-  print,
-  printJson,
-  ProgressLine,
-} from "../../cli/terminal.ts";
-import { given, verb } from "../../cli/verb.ts";
-import { doctor, LOSS_BOUND, type Finding, type Library, type Machine } from "./doctor.ts";
+import { bold, count, dim, duration, green, label, plural, print, printJson } from "../../cli/terminal.ts";
+import { verb } from "../../cli/verb.ts";
+import type { Notice } from "../../ranks/context.ts";
+import { flag } from "../../schema.ts";
+import { doctor, DOCTOR_OPTIONS, LOSS_BOUND, type Finding, type Library, type Machine } from "./doctor.ts";
 import { gigabytes } from "./machine.ts";
 import { privatePlaces, valueWithoutPlaces } from "./private.ts";
 
 export default verb({
-  name: "doctor",
   description: "Look at everything, try every kernel and a short training on each device, and say what to do",
-  args: {
-    device: {
-      type: "string",
-      description: "Only this device: cpu, or gpu: and a number or name that `bun run devices` lists",
-      valueHint: "NAME",
-    },
-    verbose: { type: "boolean", description: "With paths as they are, which may be private" },
-  },
+  options: DOCTOR_OPTIONS,
+  flags: { verbose: flag("With paths as they are, which may be private") },
   prints: () => true,
-  async run(args) {
-    const places = args.verbose ? [] : privatePlaces();
-    const line = new ProgressLine();
+  async run(options, { json, verbose }, context) {
+    const places = verbose ? [] : privatePlaces();
     const pages = new Pages();
-    const isWell = await doctor(
-      given({ device: args.device }),
-      (finding) => {
-        line.clear();
-        const shown = valueWithoutPlaces(finding, places);
-        if (args.json) printJson(shown);
-        else pages.show(shown);
-      },
-      (text) => line.update(text),
-    );
-    line.clear();
-    return isWell ? 0 : 1;
+    const report = (event: Finding | Notice) => {
+      if (event.type === "note" || event.type === "progress" || event.type === "warning") return context.report(event);
+      const shown = valueWithoutPlaces(event, places);
+      if (json) printJson(shown);
+      else pages.show(shown);
+    };
+    return (await doctor(options, { ...context, report })) ? 0 : 1;
   },
 });
 

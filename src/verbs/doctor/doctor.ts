@@ -1,6 +1,7 @@
 /** Looks at everything that the other commands need: the machine, the libraries, the devices; and tries each of them. */
 import type { AdapterDescription } from "../../devices/open.ts";
-import { checkOptions } from "../../options.ts";
+import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
+import { text, validate, type OptionsOf } from "../../schema.ts";
 import { findCandidates, missingGpu, type Candidate } from "./devices.ts";
 import type { KernelReport } from "./kernels.ts";
 import { describeLibraries, type Library } from "./libraries.ts";
@@ -26,23 +27,21 @@ export type Finding =
   | ({ readonly type: "problem" } & Problem)
   | { readonly type: "end"; readonly problems: number; readonly seconds: number };
 
-export interface DoctorOptions {
+export const DOCTOR_OPTIONS = {
   /** As `bun run devices` lists them; all if not given. "cpu" is with and without BLAS. */
-  readonly device?: string;
-}
+  device: text("Only this device: cpu, or gpu: and a number or name that `bun run devices` lists", { hint: "NAME" }),
+};
+
+export interface DoctorOptions extends OptionsOf<typeof DOCTOR_OPTIONS> {}
 
 /**
- * @param found is told each finding
- * @param progress is told what is being done, many times a second
+ * @param context its `report` is told each finding
  * @returns whether there is no problem
  * @throws DeviceError when the device that was named is not there
  */
-export async function doctor(
-  options: DoctorOptions,
-  found: (finding: Finding) => void,
-  progress: (line: string) => void = () => {},
-): Promise<boolean> {
-  checkOptions("doctor", options, { device: "string?" });
+export async function doctor(options: DoctorOptions, context: Context<Finding | Notice>): Promise<boolean> {
+  validate("doctor", options, DOCTOR_OPTIONS);
+  const { report: found, signal, note, progress } = working("doctor", context);
   const { device } = options;
   const start = performance.now();
   let problems = 0;
@@ -55,7 +54,7 @@ export async function doctor(
   found({ type: "machine", ...machine });
   for (const problem of machineProblems(machine)) report(problem);
 
-  progress("libraries");
+  note("libraries");
   const libraries = await describeLibraries();
   for (const library of libraries) {
     found({ type: "library", ...library });
@@ -69,8 +68,10 @@ export async function doctor(
   if (device === undefined) report(missingGpu(candidates.flatMap(({ adapter }) => adapter ?? [])));
 
   for (const candidate of candidates) {
+    signal.throwIfAborted();
     report(await tried(candidate, "kernels", () => tryKernels(candidate, found, report, progress)));
-    report(await tried(candidate, "training", () => tryTraining(candidate, found, report, progress)));
+    signal.throwIfAborted();
+    report(await tried(candidate, "training", () => tryTraining(candidate, found, report, note)));
   }
   found({ type: "end", problems, seconds: (performance.now() - start) / 1000 });
   return problems === 0;
@@ -93,29 +94,32 @@ function remedyFor({ adapter, options }: Candidate): string {
 }
 
 type Report = (problem: Problem | undefined) => void;
-type Progress = (line: string) => void;
 type Found = (finding: Finding) => void;
 
-async function tryKernels(candidate: Candidate, found: Found, report: Report, progress: Progress): Promise<void> {
+async function tryKernels(
+  candidate: Candidate,
+  found: Found,
+  report: Report,
+  progress: Working<Notice>["progress"],
+): Promise<void> {
   const { name } = candidate;
   // Its inputs are drawn when it is loaded, which takes a second.
   const { checkKernels, wordsOf } = await import("./kernels.ts");
-  const backend = await candidate.open();
-  try {
-    const checked = await checkKernels(backend, (done, total) =>
-      progress(`${name}: kernels, ${done} of ${total} sizes`),
-    );
-    found({ type: "kernels", device: name, ...checked });
-    const what = wordsOf(checked);
-    if (what) report({ what: `${name}: ${what}`, remedy: remedyFor(candidate) });
-  } finally {
-    await backend.close();
-  }
+  await using backend = await candidate.open();
+  const checked = await checkKernels(backend, (done, total) => progress(`${name}: kernels`, done, total, "sizes"));
+  found({ type: "kernels", device: name, ...checked });
+  const what = wordsOf(checked);
+  if (what) report({ what: `${name}: ${what}`, remedy: remedyFor(candidate) });
 }
 
-async function tryTraining(candidate: Candidate, found: Found, report: Report, progress: Progress): Promise<void> {
+async function tryTraining(
+  candidate: Candidate,
+  found: Found,
+  report: Report,
+  note: (line: string) => void,
+): Promise<void> {
   const { name, options } = candidate;
-  const trained = await trainShortly(options, (line) => progress(`${name}: training, ${line}`));
+  const trained = await trainShortly(options, (line) => note(`${name}: training, ${line}`));
   found({ type: "training", device: name, bound: LOSS_BOUND, ...trained });
   if (trained.result !== "failed") return;
   report({

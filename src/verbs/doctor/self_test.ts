@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import type { DeviceOptions } from "../../devices/open.ts";
 import { temporaryFolder } from "../../io/temporary.ts";
+import type { Report } from "../../training/events.ts";
 import { train } from "../train/train.ts";
 
 /** The validation loss must come below this. Ten classes have ln 10 = 2.30 by chance. */
@@ -33,31 +34,27 @@ export async function trainShortly(
   limitMs = LIMIT_MS,
 ): Promise<TrainingReport> {
   const start = performance.now();
-  const folder = temporaryFolder("alexnet-doctor-");
+  using folder = temporaryFolder("alexnet-doctor-");
   const stop = new AbortController();
   let hasLearned = false;
   let [firstLoss, loss, steps, imagesPerSecond] = [NaN, NaN, 0, 0];
-  try {
-    await train(
-      { ...options, model: "small", limit: IMAGES, batch: BATCH, epochs: EPOCHS, out: join(folder.path, "run") },
-      (event) => {
-        if (event.type === "step") {
-          if (steps++ === 0) firstLoss = event.loss;
-          if (event.epoch === 1) loss = event.loss;
-          imagesPerSecond = event.imagesPerSecond;
-          progress(`loss ${event.loss.toFixed(3)} in epoch ${event.epoch}, step ${event.batch}`);
-        } else if (event.type === "epoch") {
-          loss = event.val.loss;
-          hasLearned = loss < LOSS_BOUND;
-          if (hasLearned) stop.abort();
-        }
-        if (steps > 0 && performance.now() - start > limitMs) stop.abort();
-      },
-      stop.signal,
-    );
-  } finally {
-    folder.remove();
-  }
+  const report: Report = (event) => {
+    if (event.type === "step") {
+      if (steps++ === 0) firstLoss = event.loss;
+      if (event.epoch === 1) loss = event.loss;
+      imagesPerSecond = event.imagesPerSecond;
+      progress(`loss ${event.loss.toFixed(3)} in epoch ${event.epoch}, step ${event.batch}`);
+    } else if (event.type === "epoch") {
+      loss = event.val.loss;
+      hasLearned = loss < LOSS_BOUND;
+      if (hasLearned) stop.abort();
+    }
+    if (steps > 0 && performance.now() - start > limitMs) stop.abort();
+  };
+  await train(
+    { ...options, model: "small", limit: IMAGES, batch: BATCH, epochs: EPOCHS, out: join(folder.path, "run") },
+    { report, signal: stop.signal },
+  );
   const result = hasLearned ? "learned" : stop.signal.aborted ? "slow" : "failed";
   return { firstLoss, loss, steps, imagesPerSecond, seconds: (performance.now() - start) / 1000, result };
 }

@@ -1,7 +1,7 @@
 /** Pictures of a trained network: its filters, its curves, what its layers make of an image, and what it looks at. */
 import { basename, resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { mostProbable } from "../../inference/answers.ts";
 import { activations, probabilities } from "../../inference/forward.ts";
@@ -10,16 +10,17 @@ import { occlude } from "../../inference/occlusion.ts";
 import { replaceFile } from "../../io/files.ts";
 import { firstConvolution } from "../../net/model.ts";
 import { findTap } from "../../net/tap.ts";
-import { checkOptions, type OptionKinds } from "../../options.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { filterGrid } from "../../pictures/filters.ts";
 import { drawHeat } from "../../pictures/heat.ts";
 import { drawMaps, type LayerMaps } from "../../pictures/maps.ts";
 import { image } from "../../pictures/raster.ts";
-import { document, renderPng, shorten, text, type TextStyle } from "../../pictures/svg.ts";
+import { document, renderPng, shorten, text as label, type TextStyle } from "../../pictures/svg.ts";
+import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { curvesOf, readHistory } from "../../runs/history.ts";
 import { findRun } from "../../runs/runs.ts";
 import { nameOf } from "../../runs/weights.ts";
+import { text, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import { percent } from "../../words.ts";
 import { decodeImages, findImages } from "../shared/images.ts";
@@ -29,22 +30,21 @@ import { seen } from "../shared/seen.ts";
 export const DRAWINGS = ["filters", "curves", "activations", "occlusion"] as const;
 export type Drawing = (typeof DRAWINGS)[number];
 
-export interface DrawOptions extends DeviceOptions {
-  readonly what: string;
+export const DRAW_OPTIONS = {
+  /** One of `DRAWINGS`. */
+  what: text(DRAWINGS.join(", "), { place: "word", needed: true }),
   /** An image file, or "-" for one on standard input. */
-  readonly image?: string;
+  image: text("For activations and occlusion: an image file, or -", { place: "word" }),
   /** A run or a checkpoint file; the newest run if not given. Curves are of runs alone. */
-  readonly model?: string;
+  model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
   /** The class whose probability `occlusion` watches; the most probable if not given. */
-  readonly class?: string;
+  class: text("What occlusion watches the probability of (the most probable class)", { hint: "NAME" }),
   /** The file to write; the drawing's name and .png if not given. */
-  readonly out?: string;
-}
-
-const OPTIONS: OptionKinds<DrawOptions> = {
+  out: text("The PNG file to write (filters.png, …)", { hint: "FILE" }),
   ...DEVICE_OPTIONS,
-  ...{ what: "string", image: "string?", model: "string?", class: "string?", out: "string?" },
 };
+
+export interface DrawOptions extends OptionsOf<typeof DRAW_OPTIONS> {}
 
 export interface Drawn {
   readonly what: Drawing;
@@ -52,13 +52,9 @@ export interface Drawn {
   readonly file: string;
 }
 
-/**
- * Writes a picture as PNG.
- * @param progress told what takes its time, a line at a time
- * @throws UsageError, DataError, CheckpointError or DeviceError
- */
-export async function draw(options: DrawOptions, progress: (line: string) => void = () => {}): Promise<Drawn> {
-  checkOptions("draw", options, OPTIONS);
+/** Writes a picture as PNG. @throws UsageError, DataError, CheckpointError or DeviceError */
+export async function draw(options: DrawOptions, context: Context = {}): Promise<Drawn> {
+  validate("draw", options, DRAW_OPTIONS);
   const what = DRAWINGS.find((name) => name === options.what);
   if (!what) {
     throw new UsageError(
@@ -71,7 +67,7 @@ export async function draw(options: DrawOptions, progress: (line: string) => voi
     throw new UsageError(`${what} are not of an image: leave out ${options.image}; the run is named by --model`);
   }
   if (options.class !== undefined && what !== "occlusion") throw new UsageError("--class is for occlusion alone");
-  const svg = what === "curves" ? await curves(options) : await ofModel(what, options, progress);
+  const svg = what === "curves" ? await curves(options) : await ofModel(what, options, working("draw", context));
   const png = await renderPng(svg);
   const file = resolve(options.out ?? `${what}.png`);
   await replaceFile(file, (append) => append(png));
@@ -93,64 +89,51 @@ async function curves({ model: name = "latest" }: DrawOptions): Promise<string> 
     );
   }
   const width = 2 * MARGIN + 2 * CHART.width + 24;
-  const parts = [text(MARGIN, 46, shorten(run.name, width - 2 * MARGIN, TITLE, "both"), TITLE)];
+  const parts = [label(MARGIN, 46, shorten(run.name, width - 2 * MARGIN, TITLE, "both"), TITLE)];
   let height = 0;
   for (const [i, chart] of chartsOf(curvesOf(history, run.readStart()), LIGHT).entries()) {
     const [x, y] = [MARGIN + (i % 2) * (CHART.width + 24), 86 + Math.floor(i / 2) * (CHART.height + 56)];
     const svg = await chartSvg(chart, CHART.width, CHART.height, `chart${i}`);
-    parts.push(text(x, y, chart.name, HEADING), svg.replace("<svg ", `<svg x="${x}" y="${y + 14}" `));
+    parts.push(label(x, y, chart.name, HEADING), svg.replace("<svg ", `<svg x="${x}" y="${y + 14}" `));
     height = y + 14 + CHART.height + MARGIN;
   }
   return document(width, height, parts);
 }
 
-async function ofModel(
-  what: Exclude<Drawing, "curves">,
-  options: DrawOptions,
-  progress: (line: string) => void,
-): Promise<string> {
-  const trained = openTrained(options.model);
-  try {
-    if (what === "filters") return await filters(trained, options);
-    return await ofImage(what, trained, options, progress);
-  } finally {
-    trained.close();
-  }
+async function ofModel(what: Exclude<Drawing, "curves">, options: DrawOptions, work: Working<Notice>): Promise<string> {
+  using trained = openTrained(options.model);
+  return what === "filters" ? await filters(trained, options) : await ofImage(what, trained, options, work);
 }
 
 /** How wide a filter is drawn, about. */
 const FILTER = 66;
 
 async function filters(trained: Trained, options: DrawOptions): Promise<string> {
-  const backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
-  try {
-    const { model } = trained.load(backend);
-    const first = firstConvolution(model.layers);
-    const [weights] = model.parameters;
-    if (!first || !weights) {
-      throw new UsageError(`${trained.network.name} does not begin with a convolution: it has no filters to draw`);
-    }
-    const [count, , height, width] = weights.shape as [number, number, number, number];
-    const factor = Math.max(1, Math.round(FILTER / width));
-    const grid = filterGrid((await weights.read()) as Float32Array, weights.shape, { factor });
-    const room = Math.max(grid.width, 480);
-    const fact = `${count} filters of ${height} × ${width}; grey is no weight, each is scaled by its own largest`;
-    const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
-    return document(room + 2 * MARGIN, 92 + grid.height + MARGIN, [
-      text(MARGIN, 46, shorten(of, room, TITLE, "both"), TITLE),
-      text(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
-      await image(MARGIN, 92, grid),
-    ]);
-  } finally {
-    await backend.close();
+  await using backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
+  const { model } = trained.load(backend);
+  const first = firstConvolution(model.layers);
+  const [weights] = model.parameters;
+  if (!first || !weights) {
+    throw new UsageError(`${trained.network.name} does not begin with a convolution: it has no filters to draw`);
   }
+  const [count, , height, width] = weights.shape as [number, number, number, number];
+  const factor = Math.max(1, Math.round(FILTER / width));
+  const grid = filterGrid((await weights.read()) as Float32Array, weights.shape, { factor });
+  const room = Math.max(grid.width, 480);
+  const fact = `${count} filters of ${height} × ${width}; grey is no weight, each is scaled by its own largest`;
+  const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
+  return document(room + 2 * MARGIN, 92 + grid.height + MARGIN, [
+    label(MARGIN, 46, shorten(of, room, TITLE, "both"), TITLE),
+    label(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
+    await image(MARGIN, 92, grid),
+  ]);
 }
 
 async function ofImage(
   what: "activations" | "occlusion",
   trained: Trained,
   options: DrawOptions,
-  progress: (line: string) => void,
+  { signal, note, progress }: Working<Notice>,
 ): Promise<string> {
   const { record, crop } = trained.network;
   const { images: named } = await findImages([options.image!]);
@@ -158,46 +141,44 @@ async function ofImage(
   const [decoded] = await Array.fromAsync(decodeImages(named, record));
   const { pixels, errors } = decoded!;
   if (errors[0] !== undefined) throw new DataError(`${options.image}: ${errors[0]}`);
-  const backend = await openDeviceOf(options);
-  try {
-    const member = trained.load(backend);
-    const { model, mean } = member;
-    const views = centreView(1, record, crop);
-    const [shown] = await seen(mean, pixels, views, crop);
-    const p = await probabilities(model, mean, pixels, [views]);
-    const by = `by ${nameOf(trained.weights.path)}`;
-    if (what === "activations") {
-      const layers: LayerMaps[] = [];
-      for (const { layer, output } of model.layers) {
-        if (layer.kind !== "conv" && layer.kind !== "local") continue;
-        progress(`computing ${layer.name}`);
-        const values = await activations(model, mean, { pixels, views }, findTap(model.layers, layer.name).count);
-        const [maps, height, width] = output;
-        layers.push({ name: layer.name, maps, height, width, values });
-      }
-      if (layers.length === 0) throw new UsageError(`${trained.network.name} has no convolutions: no maps to draw`);
-      const signs = layers.some(({ values }) => values.some((value) => value < 0)) ? ", blue where negative" : "";
-      const fact = `${answer(trained, p)}; ${by}; brighter where stronger${signs}`;
-      return await drawMaps({
-        title: `What ${trained.network.name} makes of ${basename(options.image!)}`,
-        fact,
-        image: shown!,
-        layers,
-      });
+  await using backend = await openDeviceOf(options);
+  const member = trained.load(backend);
+  const { model, mean } = member;
+  const views = centreView(1, record, crop);
+  const [shown] = await seen(mean, pixels, views, crop);
+  const p = await probabilities(model, mean, pixels, [views]);
+  const by = `by ${nameOf(trained.weights.path)}`;
+  if (what === "activations") {
+    const layers: LayerMaps[] = [];
+    for (const { layer, output } of model.layers) {
+      if (layer.kind !== "conv" && layer.kind !== "local") continue;
+      signal.throwIfAborted();
+      note(`computing ${layer.name}`);
+      const values = await activations(model, mean, { pixels, views }, findTap(model.layers, layer.name).count);
+      const [maps, height, width] = output;
+      layers.push({ name: layer.name, maps, height, width, values });
     }
-    const label = labelOf(trained, options.class, p);
-    const occlusion = await occlude(member, pixels, label, p[label]!, (done, total) =>
-      progress(`covering: ${done} of ${total} places`),
-    );
-    return await drawHeat({
-      title: `What speaks for ${trained.classes[label]!}`,
-      fact: `${percent(p[label]!)} with nothing covered; ${answer(trained, p)}; ${by}`,
+    if (layers.length === 0) throw new UsageError(`${trained.network.name} has no convolutions: no maps to draw`);
+    const signs = layers.some(({ values }) => values.some((value) => value < 0)) ? ", blue where negative" : "";
+    const fact = `${answer(trained, p)}; ${by}; brighter where stronger${signs}`;
+    return await drawMaps({
+      title: `What ${trained.network.name} makes of ${basename(options.image!)}`,
+      fact,
       image: shown!,
-      ...occlusion,
+      layers,
     });
-  } finally {
-    await backend.close();
   }
+  const label = labelOf(trained, options.class, p);
+  const occlusion = await occlude(member, pixels, label, p[label]!, (done, total) => {
+    signal.throwIfAborted();
+    progress("covering", done, total, "places");
+  });
+  return await drawHeat({
+    title: `What speaks for ${trained.classes[label]!}`,
+    fact: `${percent(p[label]!)} with nothing covered; ${answer(trained, p)}; ${by}`,
+    image: shown!,
+    ...occlusion,
+  });
 }
 
 function answer({ classes }: Trained, p: Float64Array): string {

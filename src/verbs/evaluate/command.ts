@@ -1,5 +1,3 @@
-import { stopOnCtrlC } from "../../cli/interrupt.ts";
-import { withRanks } from "../../cli/ranks.ts";
 import { sayRemarks } from "../../cli/remarks.ts";
 import {
   bar,
@@ -9,17 +7,15 @@ import {
   here,
   label,
   percent,
+  plural,
   print,
   printJson,
-  ProgressLine,
   say,
   table,
-  plural,
 } from "../../cli/terminal.ts";
-import { deviceArgs, deviceOptions, given, number, verb } from "../../cli/verb.ts";
+import { verb } from "../../cli/verb.ts";
 import { means } from "../../inference/scores.ts";
-import { unlessStopped } from "../../signals.ts";
-import { evaluate } from "./evaluate.ts";
+import { evaluate, EVALUATE_OPTIONS } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation.ts";
 
 const BAR = 20;
@@ -29,64 +25,15 @@ const MANY = 50;
 const WORST = 20;
 
 export default verb({
-  name: "evaluate",
   description: "Measure loss and errors of a trained model, over all images and class by class",
-  args: {
-    data: {
-      type: "positional",
-      required: false,
-      description: "A set of images as `train` takes it; without it what the run was validated with",
-    },
-    model: { type: "string", description: "A run or a .safetensors file (the newest run)", valueHint: "RUN" },
-    models: { type: "string", description: "Several of them, whose predictions are averaged", valueHint: "A,B,C" },
-    views: {
-      type: "string",
-      description: "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
-      valueHint: "1|2|10",
-    },
-    batch: { type: "string", description: "Images at once", valueHint: "N" },
-    out: {
-      type: "string",
-      description: "Write confusion matrix, mistakes, scores of classes and all predictions there (PNG and CSV)",
-      valueHint: "FOLDER",
-    },
-    submission: {
-      type: "string",
-      description: "Write five class numbers a line, images by file name: ILSVRC's format",
-      valueHint: "FILE",
-    },
-    ...deviceArgs,
-  },
-  async run(args) {
-    const options = given({
-      data: args.data,
-      model: args.model,
-      models: args.models?.split(",").map((name) => name.trim()),
-      views: number("views", args.views),
-      batch: number("batch", args.batch),
-      out: args.out,
-      submission: args.submission,
-    });
-    const signal = stopOnCtrlC("this batch");
-    return withRanks(async (ranks) => {
-      const line = ranks.rank === 0 ? new ProgressLine() : undefined;
-      const result = await unlessStopped(
-        signal,
-        evaluate(
-          { ...options, ...deviceOptions(args) },
-          (done, total) => line?.update(`evaluating: ${count(done)} of ${count(total)}`),
-          signal,
-          (text) => line?.update(text),
-          ranks,
-        ),
-      );
-      line?.clear();
-      if (!result) return 1;
-      if (ranks.rank !== 0) return 0;
-      if (args.json) printJson(forPrograms(result));
-      else show(result);
-      return 0;
-    });
+  options: EVALUATE_OPTIONS,
+  isShared: true,
+  finishes: "this batch",
+  async run(options, { json }, context) {
+    const result = await evaluate(options, context);
+    if (context.ranks.rank !== 0) return;
+    if (json) printJson(forPrograms(result));
+    else show(result);
   },
 });
 

@@ -1,11 +1,11 @@
 /** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
+import { VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { closeSets } from "../../data/select.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { confusionOf, interval95 } from "../../inference/answers.ts";
 import { openTrained, setsFor, type Trained } from "../../inference/loaded_model.ts";
-import { checkOptions, type OptionKinds, given } from "../../options.ts";
+import { given } from "../../options.ts";
 import {
   agree,
   describeDevice,
@@ -16,113 +16,96 @@ import {
   stoppedElsewhere,
 } from "../../ranks/agreement.ts";
 import { answerTogether } from "../../ranks/answer_together.ts";
-import { ALONE, type Ranks } from "../../ranks/ranks.ts";
-import { checkCount, checkViews } from "../../runs/config.ts";
+import { working, type Context } from "../../ranks/context.ts";
+import { count, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { plural } from "../../words.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { checkPaths, writeReports } from "./files.ts";
 import { writeSubmission } from "./submission.ts";
 
-export interface EvaluateOptions extends DeviceOptions {
+export const EVALUATE_OPTIONS = {
   /** A folder or archive; the validation part of what the run was trained on if not given. */
-  readonly data?: string;
+  data: text("A set of images as `train` takes it; without it what the run was validated with", { place: "word" }),
   /** A run or a checkpoint file; the newest run if not given. */
-  readonly model?: string;
+  model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
   /** Several of them, whose predictions are averaged; in place of `model`. */
-  readonly models?: readonly string[];
-  readonly batch?: number;
+  models: texts("Several of them, whose predictions are averaged", { hint: "A,B,C" }),
   /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images [P §4.1]. */
-  readonly views?: number;
+  views: oneOf(
+    VIEW_COUNTS,
+    "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
+    {
+      hint: "1|2|10",
+    },
+  ),
+  /** How many images go through the network at once; as in training if not given. */
+  batch: count("Images at once", { hint: "N" }),
   /** The folder for the confusion matrix, the mistakes, and everything as CSV; nothing is written if not given. */
-  readonly out?: string;
+  out: text("Write confusion matrix, mistakes, scores of classes and all predictions there (PNG and CSV)", {
+    hint: "FOLDER",
+  }),
   /** The file for the predictions as the ImageNet challenge (ILSVRC) takes them. */
-  readonly submission?: string;
-}
-
-const OPTIONS: OptionKinds<EvaluateOptions> = {
+  submission: text("Write five class numbers a line, images by file name: ILSVRC's format", { hint: "FILE" }),
   ...DEVICE_OPTIONS,
-  ...{ data: "string?", model: "string?", models: "string[]?", batch: "number?", views: "number?" },
-  ...{ out: "string?", submission: "string?" },
 };
 
-/**
- * @param progress told of the images done
- * @param note told what takes its time before, a line at a time: downloads, and indexes of large archives
- * @param ranks who share the images, each calling this with the same options; rank 0 alone writes files
- * @param signal stops it: it then rejects with the signal's reason
- * @throws UsageError, DataError, CheckpointError or DeviceError
- */
-export async function evaluate(
-  options: EvaluateOptions,
-  progress: (done: number, total: number) => void = () => {},
-  signal?: AbortSignal,
-  note: (line: string) => void = () => {},
-  ranks: Ranks = ALONE,
-): Promise<Evaluation> {
-  checkOptions("evaluate", options, OPTIONS);
-  const views = checkViews(options.views ?? 1);
-  if (options.batch !== undefined) checkCount("--batch", options.batch);
+export interface EvaluateOptions extends OptionsOf<typeof EVALUATE_OPTIONS> {}
+
+/** @throws UsageError, DataError, CheckpointError or DeviceError */
+export async function evaluate(options: EvaluateOptions, context: Context = {}): Promise<Evaluation> {
+  validate("evaluate", options, EVALUATE_OPTIONS);
+  const { ranks, signal, note, progress } = working("evaluate", context);
+  const { views = 1, out, submission: submissionFile } = options;
   const named = namedModels(options);
-  const { out, submission: submissionFile } = options;
-  const trained: Trained[] = [];
-  try {
-    for (const name of named) trained.push(openTrained(name));
-    const [first] = trained as [Trained];
-    for (const other of trained) requireSameClasses(first, other);
-    const sets = await setsFor(options.data, first, note);
-    try {
-      const dataset = sets.val;
-      const classOf = classesOf(dataset, first);
-      checkPaths(out, submissionFile);
-      await agree(ranks, async () => ({
-        ...settingsOf(options),
-        weights: trained.map(({ weights }) => hashOf(weights.path)),
-        images: await fingerprint(dataset),
-      }));
-      const backend = await openDeviceOf(options, ranks);
-      try {
-        const recipe = Math.min(...trained.map(({ network }) => network.recipe.batch));
-        const batch = Math.min(options.batch ?? recipe, dataset.length);
-        const members = trained.map((each) => each.load(backend, batch));
-        const start = performance.now();
-        const pass = { batch, views, classOf, progress, ...(signal && { signal }) };
-        const found = await answerTogether(ranks, members, dataset, pass);
-        if (!found) throw signal?.reason ?? stoppedElsewhere();
-        const { answers } = found;
-        const bad = (await gatherValues(ranks, found.bad)).flat();
-        const imagesPerSecond = (1000 * answers.length) / (performance.now() - start);
-        const { total, byClass, predicted } = answers.scores(first.classes.length);
-        const classes = first.classes.map((name, k) => ({ name, scores: byClass[k]!, predicted: predicted[k]! }));
-        const models = trained.map(({ network, weights }) => ({ network: network.name, weights: weights.path }));
-        const result = {
-          network: [...new Set(models.map(({ network }) => network))].join(" + "),
-          weights: models.map(({ weights }) => weights).join(", "),
-          ...{ models, views, total, classes, bad, imagesPerSecond },
-          data: dataset.name,
-          remarks: sets.remarks,
-          ...given({ changes: sets.changes }),
-          device: describeDevice(ranks, backend),
-          interval1: interval95(total.wrong1, total.images),
-          interval5: interval95(total.wrong5, total.images),
-          confusion: confusionOf(answers, classes.length),
-        };
-        if (ranks.rank !== 0) return { ...result, files: [] };
-        const files = out === undefined ? [] : await writeReports(out, { ...result, dataset, answers, note });
-        if (submissionFile === undefined) return { ...result, files };
-        return {
-          ...result,
-          files,
-          submission: await writeSubmission(submissionFile, dataset, answers, classOf, classes.length),
-        };
-      } finally {
-        await backend.close();
-      }
-    } finally {
-      await closeSets(sets);
-    }
-  } finally {
-    for (const { close } of trained) close();
-  }
+  using checkpoints = new DisposableStack();
+  const trained = named.map((name) => checkpoints.use(openTrained(name)));
+  const [first] = trained as [Trained];
+  for (const other of trained) requireSameClasses(first, other);
+  await using sets = await setsFor(options.data, first, note);
+  const dataset = sets.val;
+  const classOf = classesOf(dataset, first);
+  checkPaths(out, submissionFile);
+  await agree(ranks, async () => ({
+    ...settingsOf(options),
+    weights: trained.map(({ weights }) => hashOf(weights.path)),
+    images: await fingerprint(dataset),
+  }));
+  await using backend = await openDeviceOf(options, ranks);
+  const recipe = Math.min(...trained.map(({ network }) => network.recipe.batch));
+  const batch = Math.min(options.batch ?? recipe, dataset.length);
+  const members = trained.map((each) => each.load(backend, batch));
+  const start = performance.now();
+  const found = await answerTogether(ranks, members, dataset, {
+    ...{ batch, views, classOf, signal },
+    progress: (done, total) => progress("evaluating", done, total),
+  });
+  if (!found) throw signal.reason ?? stoppedElsewhere();
+  const { answers } = found;
+  const bad = (await gatherValues(ranks, found.bad)).flat();
+  const imagesPerSecond = (1000 * answers.length) / (performance.now() - start);
+  const { total, byClass, predicted } = answers.scores(first.classes.length);
+  const classes = first.classes.map((name, k) => ({ name, scores: byClass[k]!, predicted: predicted[k]! }));
+  const models = trained.map(({ network, weights }) => ({ network: network.name, weights: weights.path }));
+  const result = {
+    network: [...new Set(models.map(({ network }) => network))].join(" + "),
+    weights: models.map(({ weights }) => weights).join(", "),
+    ...{ models, views, total, classes, bad, imagesPerSecond },
+    data: dataset.name,
+    remarks: sets.remarks,
+    ...given({ changes: sets.changes }),
+    device: describeDevice(ranks, backend),
+    interval1: interval95(total.wrong1, total.images),
+    interval5: interval95(total.wrong5, total.images),
+    confusion: confusionOf(answers, classes.length),
+  };
+  if (ranks.rank !== 0) return { ...result, files: [] };
+  const files = out === undefined ? [] : await writeReports(out, { ...result, dataset, answers, note });
+  if (submissionFile === undefined) return { ...result, files };
+  return {
+    ...result,
+    files,
+    submission: await writeSubmission(submissionFile, dataset, answers, classOf, classes.length),
+  };
 }
 
 function namedModels({ model, models }: EvaluateOptions): readonly (string | undefined)[] {

@@ -6,26 +6,28 @@ import { toNpy } from "../../io/npy.ts";
 import { networkMetadata } from "../../net/definition.ts";
 import { leaves, place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
-import { checkOptions, type OptionKinds } from "../../options.ts";
 import { findWeights, openWeights } from "../../runs/weights.ts";
+import { flag, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import type { Checkpoint } from "../../weights/checkpoint.ts";
 import { networkGraph } from "../../weights/export/graph.ts";
 import { onnxMessage } from "../../weights/export/onnx.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
 import { writeSafetensors } from "../../weights/safetensors.ts";
 
-export interface ExportOptions {
-  /** A run or a checkpoint file; the newest run if not given. */
-  readonly model?: string;
-  /** "onnx" or "safetensors"; else as `out` ends. */
-  readonly as?: string;
-  /** The file to write; its ending need not be said. */
-  readonly out?: string;
-  /** ONNX ends with the last layer instead of with softmax. */
-  readonly logits?: boolean;
-}
+const KINDS = ["onnx", "safetensors"] as const;
 
-const OPTIONS: OptionKinds<ExportOptions> = { model: "string?", as: "string?", out: "string?", logits: "boolean?" };
+export const EXPORT_OPTIONS = {
+  /** A run or a checkpoint file; the newest run if not given. */
+  model: text("A run or a checkpoint file (the newest run)", { name: "run", place: "word" }),
+  /** The kind of file; else as `out` ends. */
+  as: oneOf(KINDS, "onnx or safetensors (as --out ends)", { hint: "KIND" }),
+  /** The file to write; its ending need not be said. */
+  out: text("The file to write (MODEL.KIND)", { hint: "FILE" }),
+  /** ONNX ends with the last layer instead of with softmax. */
+  logits: flag("ONNX without the softmax at the end"),
+};
+
+export interface ExportOptions extends OptionsOf<typeof EXPORT_OPTIONS> {}
 
 export interface Exported {
   readonly network: string;
@@ -35,11 +37,9 @@ export interface Exported {
   readonly files: readonly string[];
 }
 
-const KINDS = ["onnx", "safetensors"] as const;
-
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
 export async function exportModel(options: ExportOptions): Promise<Exported> {
-  checkOptions("exportModel", options, OPTIONS);
+  validate("exportModel", options, EXPORT_OPTIONS);
   const { model, as, out, logits = false } = options;
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
@@ -47,19 +47,16 @@ export async function exportModel(options: ExportOptions): Promise<Exported> {
   if (logits && kind !== "onnx") throw new UsageError("--logits is for --as onnx; the others hold no operations");
   const weights = findWeights(model);
   const { checkpoint, network } = openWeights(weights.path);
-  try {
-    const stem = out === undefined ? network.name : extname(out) === `.${kind}` ? out.slice(0, -kind.length - 1) : out;
-    const path = `${stem}.${kind}`;
-    const names = `${stem}.classes.txt`;
-    const files = [path, names];
-    if (kind === "onnx") await writeOnnx(path, checkpoint, network, logits);
-    else files.push(...(await writePlain(path, stem, checkpoint, network)));
-    const lines = checkpoint.classes.map((name) => `${oneLine(name)}\n`).join("");
-    await replaceFile(names, (append) => append(new TextEncoder().encode(lines)));
-    return { network: network.name, weights: weights.path, classes: checkpoint.classes.length, files };
-  } finally {
-    checkpoint.close();
-  }
+  using _ = checkpoint;
+  const stem = out === undefined ? network.name : extname(out) === `.${kind}` ? out.slice(0, -kind.length - 1) : out;
+  const path = `${stem}.${kind}`;
+  const names = `${stem}.classes.txt`;
+  const files = [path, names];
+  if (kind === "onnx") await writeOnnx(path, checkpoint, network, logits);
+  else files.push(...(await writePlain(path, stem, checkpoint, network)));
+  const lines = checkpoint.classes.map((name) => `${oneLine(name)}\n`).join("");
+  await replaceFile(names, (append) => append(new TextEncoder().encode(lines)));
+  return { network: network.name, weights: weights.path, classes: checkpoint.classes.length, files };
 }
 
 async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network, logits: boolean): Promise<void> {

@@ -3,8 +3,7 @@ import { centreView } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { createLoader } from "../../data/loader.ts";
 import type { Remark } from "../../data/remarks.ts";
-import { closeSets } from "../../data/select.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { activations } from "../../inference/forward.ts";
 import { openTrained, setsFor, type Member } from "../../inference/loaded_model.ts";
@@ -13,7 +12,7 @@ import { replaceFile, type Append } from "../../io/files.ts";
 import { npyHeader } from "../../io/npy.ts";
 import { place } from "../../net/model.ts";
 import { findTap, type Tap } from "../../net/tap.ts";
-import { checkOptions, type OptionKinds, given } from "../../options.ts";
+import { given } from "../../options.ts";
 import {
   agree,
   describeDevice,
@@ -23,28 +22,28 @@ import {
   settingsOf,
   stoppedElsewhere,
 } from "../../ranks/agreement.ts";
+import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
-import { checkCount } from "../../runs/config.ts";
-import { count, plural } from "../../words.ts";
+import { count, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
+import { plural } from "../../words.ts";
 
-export interface FeaturesOptions extends DeviceOptions {
+export const FEATURES_OPTIONS = {
   /** A folder or archive; what the run was trained on if not given. */
-  readonly data?: string;
-  /** Which part of it, where it has two: "train" if not given, or "val". */
-  readonly part?: string;
+  data: text("A set of images as `train` takes it; without it what the run was trained on", { place: "word" }),
+  /** Which part of it, where it has two; "train" if not given. */
+  part: oneOf(["train", "val"], "train or val, where the set has both (train)", { hint: "PART" }),
   /** A run or a checkpoint file; the newest run if not given. */
-  readonly model?: string;
+  model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
   /** The name of a layer; as `findTap` chooses if not given. */
-  readonly layer?: string;
-  readonly batch?: number;
+  layer: text("Which layer (the last hidden one: fc7 in AlexNet)", { hint: "NAME" }),
+  /** How many images go through the network at once; as in training if not given. */
+  batch: count("Images at once", { hint: "N" }),
   /** The .npy file to write; features.npy if not given. A .csv of the same name says what each row is of. */
-  readonly out?: string;
-}
-
-const OPTIONS: OptionKinds<FeaturesOptions> = {
+  out: text("The file to write; a .csv beside names the rows (features.npy)", { hint: "FILE.npy" }),
   ...DEVICE_OPTIONS,
-  ...{ data: "string?", part: "string?", model: "string?", layer: "string?", batch: "number?", out: "string?" },
 };
+
+export interface FeaturesOptions extends OptionsOf<typeof FEATURES_OPTIONS> {}
 
 export interface Features {
   readonly file: string;
@@ -68,70 +67,49 @@ export interface Features {
 
 /**
  * Writes a row of float32 an image, of its centre crop, in the order of the set.
- * @param progress told what takes its time, a line at a time
- * @param signal stops it: it then rejects with the signal's reason, and nothing is written
- * @param ranks who share the images, each calling this with the same options; rank 0 alone writes
- * @throws UsageError, DataError, CheckpointError or DeviceError
+ * @throws UsageError, DataError, CheckpointError or DeviceError; then nothing is written
  */
-export async function features(
-  options: FeaturesOptions,
-  progress: (line: string) => void = () => {},
-  signal?: AbortSignal,
-  ranks: Ranks = ALONE,
-): Promise<Features> {
-  checkOptions("features", options, OPTIONS);
+export async function features(options: FeaturesOptions, context: Context = {}): Promise<Features> {
+  validate("features", options, FEATURES_OPTIONS);
+  const { ranks, signal, note, progress } = working("features", context);
   const { part = "train", out: file = "features.npy" } = options;
-  if (options.batch !== undefined) checkCount("--batch", options.batch);
-  if (part !== "train" && part !== "val") throw new UsageError(`--part ${part}: must be train or val`);
   if (!file.endsWith(".npy")) throw new UsageError(`--out ${file}: must end in .npy`);
   const table = file.replace(/\.npy$/, ".csv");
-  const trained = openTrained(options.model);
-  try {
-    const { network, classes } = trained;
-    const tap = findTap(place(network, classes.length), options.layer);
-    const sets = await setsFor(options.data, trained, progress);
-    try {
-      const dataset = sets[part];
-      await agree(ranks, async () => ({
-        ...settingsOf(options),
-        weights: hashOf(trained.weights.path),
-        images: await fingerprint(dataset),
-      }));
-      const backend = await openDeviceOf(options, ranks);
-      try {
-        const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
-        const member = trained.load(backend, batch);
-        const start = performance.now();
-        let images = 0;
-        let bad: readonly string[] = [];
-        await byFirst(ranks, table, async (append) => {
-          const line = (...cells: (string | number)[]) => append(new TextEncoder().encode(csvLine(cells)));
-          line("row", "image", "class");
-          bad = await writeVectors(
-            file,
-            { member, tap, dataset, batch, progress, ...(signal && { signal }) },
-            (index) => line(images++, dataset.nameOf(index), dataset.classes[dataset.label(index)]!),
-            ranks,
-          );
-        });
-        return {
-          ...{ file, table, images, size: tap.size, layer: tap.name, network: network.name, bad },
-          weights: trained.weights.path,
-          data: dataset.name,
-          remarks: sets.remarks,
-          ...given({ changes: sets.changes }),
-          device: describeDevice(ranks, backend),
-          imagesPerSecond: (1000 * images) / (performance.now() - start),
-        };
-      } finally {
-        await backend.close();
-      }
-    } finally {
-      await closeSets(sets);
-    }
-  } finally {
-    trained.close();
-  }
+  using trained = openTrained(options.model);
+  const { network, classes } = trained;
+  const tap = findTap(place(network, classes.length), options.layer);
+  await using sets = await setsFor(options.data, trained, note);
+  const dataset = sets[part];
+  await agree(ranks, async () => ({
+    ...settingsOf(options),
+    weights: hashOf(trained.weights.path),
+    images: await fingerprint(dataset),
+  }));
+  await using backend = await openDeviceOf(options, ranks);
+  const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+  const member = trained.load(backend, batch);
+  const start = performance.now();
+  let images = 0;
+  let bad: readonly string[] = [];
+  await byFirst(ranks, table, async (append) => {
+    const line = (...cells: (string | number)[]) => append(new TextEncoder().encode(csvLine(cells)));
+    line("row", "image", "class");
+    bad = await writeVectors(
+      file,
+      { member, tap, dataset, batch, progress, signal },
+      (index) => line(images++, dataset.nameOf(index), dataset.classes[dataset.label(index)]!),
+      ranks,
+    );
+  });
+  return {
+    ...{ file, table, images, size: tap.size, layer: tap.name, network: network.name, bad },
+    weights: trained.weights.path,
+    data: dataset.name,
+    remarks: sets.remarks,
+    ...given({ changes: sets.changes }),
+    device: describeDevice(ranks, backend),
+    imagesPerSecond: (1000 * images) / (performance.now() - start),
+  };
 }
 
 export interface Vectors {
@@ -139,17 +117,17 @@ export interface Vectors {
   readonly tap: Tap;
   readonly dataset: Dataset;
   readonly batch: number;
-  readonly progress: (line: string) => void;
-  readonly signal?: AbortSignal;
+  readonly progress: Working<Notice>["progress"];
+  readonly signal: AbortSignal;
 }
 
-/** How far the rows of a file of so many stand from its beginning. */
+/** Where the rows begin, in bytes, in a file with this many. */
 export const vectorsStart = (images: number, size: number): number => npyHeader([images, size]).length;
 
 /**
  * Writes a .npy of a row an image, as they are computed: no more than a few batches are held in memory.
  * @param wrote told of each row, in order, the number of its image
- * @param ranks each computes every so-many-th batch; rank 0 writes, and is told
+ * @param ranks take turns with the batches; rank 0 writes, and is told
  * @returns "file: what is wrong" of the images that can't be used
  * @throws DataError when none, or too few, can be used
  */
@@ -174,7 +152,7 @@ export async function writeVectors(
         wrote(index);
         rows++;
       }
-      progress(`${tap.name}: ${count(rows)} of ${count(dataset.length)} images`);
+      progress(tap.name, rows, dataset.length, "images");
     }
     bad = (await gatherValues(ranks, own.bad)).flat();
     if (rows === 0) {
@@ -188,7 +166,7 @@ export async function writeVectors(
   return bad;
 }
 
-/** What rank 0 writes, and the others only go through. */
+/** Writes a file on rank 0; other ranks run it without writing. */
 async function byFirst(ranks: Ranks, file: string, write: (append: Append) => Promise<void>): Promise<void> {
   await (ranks.rank === 0 ? replaceFile(file, write) : write(() => {}));
 }
@@ -216,8 +194,8 @@ class OwnVectors {
     const own = this.#batches();
     for (;;) {
       const { value } = await own.next();
-      const stopped = await gatherValues(this.#ranks, signal?.aborted === true);
-      if (stopped.includes(true)) throw signal?.reason ?? stoppedElsewhere();
+      const stopped = await gatherValues(this.#ranks, signal.aborted === true);
+      if (stopped.includes(true)) throw signal.reason ?? stoppedElsewhere();
       const { indices, values } = value ?? { indices: new Uint32Array(0), values: new Float32Array(0) };
       const [numbers, rows] = [await this.#ranks.gather(bytesOf(indices)), await this.#ranks.gather(bytesOf(values))];
       const blocks = numbers.map((each, rank) => {
@@ -240,7 +218,7 @@ class OwnVectors {
     const views = centreView(batch, record, crop);
     const loader = createLoader(dataset, { batch, recordSize: record, samples });
     for await (const { pixels, indices, valid } of loader) {
-      if (signal?.aborted) return;
+      if (signal.aborted) return;
       const values = await activations(member.model, member.mean, { pixels, views }, tap.count);
       yield { indices: indices.slice(0, valid), values: values.subarray(0, valid * tap.size) };
     }

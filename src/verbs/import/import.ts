@@ -13,8 +13,9 @@ import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { networkIn } from "../../net/definition.ts";
 import { openNetwork } from "../../net/network_file.ts";
-import { checkOptions, type OptionKinds } from "../../options.ts";
+import { working, type Context } from "../../ranks/context.ts";
 import { namedRun, newRun, type Run } from "../../runs/runs.ts";
+import { numbers, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import { FORMAT, writeCheckpoint } from "../../weights/checkpoint.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
@@ -33,32 +34,55 @@ import {
 import type { WeightFile } from "../../weights/import/source.ts";
 import { plural } from "../../words.ts";
 
-export interface ImportOptions {
-  /** A file, or a name of `NAMED`. */
+interface Named {
   readonly file: string;
+  readonly sha256: string;
+}
+
+/** Weights by name: files at `ADDRESS`. torch.hub puts the first eight digits of the SHA-256 into their names. */
+const ADDRESS = "https://download.pytorch.org/models/";
+export const NAMED: Readonly<Record<string, Named>> = {
+  "torchvision-alexnet": { file: "alexnet-owt-7be5be79.pth", sha256: "7be5be79" },
+};
+
+export const IMPORT_OPTIONS = {
+  /** A file, or a name of `NAMED`. */
+  file: text(`A .pth, .pt, .safetensors, .caffemodel, .npz or .npy file, or ${Object.keys(NAMED).join(", ")}`, {
+    place: "word",
+    needed: true,
+  }),
   /** The run folder to make; runs/NAME-1 if not given. */
-  readonly out?: string;
+  out: text("The run folder to make (runs/MODEL-imported-1, …)", { hint: "FOLDER" }),
   /** The network, where several have the file's shapes. */
-  readonly model?: string;
+  model: text("The network, where several have these shapes", { hint: "NAME" }),
   /** A file with a class name a line. */
-  readonly classes?: string;
+  classes: text("A file with a class name a line (ImageNet's for 1,000)", { hint: "FILE" }),
   /**
    * What was done to pixels in training; without any of the first three, what is usual for files of the kind. A mean
    * image (.binaryproto or .npy), or three numbers in the order of the colours, of pixels 0 … `pixels`; else 0.
    */
-  readonly mean?: string;
+  mean: text("What was subtracted from pixels: three numbers, a .binaryproto or a .npy (as usual for the format)", {
+    hint: "A,B,C|FILE",
+  }),
   /** Three numbers by which pixels are divided once the mean is subtracted; else 1. */
-  readonly deviation?: readonly number[];
-  /** What the largest pixel was: 1 or 255. */
-  readonly pixels?: number;
+  deviation: numbers("What they were divided by then (as usual for the format)", {
+    name: "std",
+    hint: "A,B,C",
+    rule: threeAboveZero,
+  }),
+  /** What the largest pixel was. */
+  pixels: oneOf([1, 255], "The largest a pixel was: 1 or 255", { hint: "N" }),
   /** The order of the colours, if not that of files of the kind. */
-  readonly order?: "rgb" | "bgr";
-}
-
-const OPTIONS: OptionKinds<ImportOptions> = {
-  ...{ file: "string", out: "string?", model: "string?", classes: "string?", mean: "string?" },
-  ...{ deviation: "number[]?", pixels: "number?", order: "string?" },
+  order: oneOf(["rgb", "bgr"], "rgb or bgr: the order of the colours", { hint: "ORDER" }),
 };
+
+export interface ImportOptions extends OptionsOf<typeof IMPORT_OPTIONS> {}
+
+function threeAboveZero(value: unknown): string | undefined {
+  const numbers = value as readonly number[];
+  if (numbers.length === 3 && numbers.every((each) => each > 0 && each < Infinity)) return undefined;
+  return ` ${numbers.join()}: must be three numbers above 0`;
+}
 
 export interface Imported {
   readonly run: string;
@@ -79,17 +103,6 @@ export interface Imported {
   readonly preprocessing: string;
 }
 
-interface Named {
-  readonly file: string;
-  readonly sha256: string;
-}
-
-/** Weights by name: files at `ADDRESS`. torch.hub puts the first eight digits of the SHA-256 into their names. */
-const ADDRESS = "https://download.pytorch.org/models/";
-export const NAMED: Readonly<Record<string, Named>> = {
-  "torchvision-alexnet": { file: "alexnet-owt-7be5be79.pth", sha256: "7be5be79" },
-};
-
 export interface FetchOptions {
   readonly progress: Progress;
   readonly address?: string;
@@ -105,44 +118,42 @@ export async function fetchNamed(name: string, options: FetchOptions): Promise<s
 }
 
 /** @throws UsageError, DataError or CheckpointError; then nothing is written */
-export async function importWeights(options: ImportOptions, progress: Progress = () => {}): Promise<Imported> {
-  checkOptions("importWeights", options, OPTIONS);
-  const path = await locate(options.file, progress);
-  const file = await openWeightFile(path);
-  try {
-    if (file.metadata["format"] === FORMAT) {
-      throw new UsageError(`${path} is a checkpoint of this program: use it as it is, with --model ${path}`);
-    }
-    const own = isOwn(file) ? file.metadata : undefined;
-    const match = matchNetwork(file, await networkOf(options.model, own));
-    const { network, classes } = match;
-    const preprocessing = await choosePreprocessing(options, file);
-    const mean = meanImage(preprocessing, network.record);
-    const [names, from] = await classNames(options.classes, classes, own?.["classes"]);
-    progress(`Reading ${basename(path)}`);
-    const parameters = await readParameters(match, file, preprocessing);
-    const run = openRun(options.out, network.name);
-    const said = describe(preprocessing);
-    await writeCheckpoint(run.best, {
-      ...{ network, parameters, mean, classes: names },
-      state: { imported: { file: basename(path), format: file.format, preprocessing: said } },
-    });
-    return {
-      run: run.path,
-      weights: run.best,
-      network: network.name,
-      parameters: match.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
-      format: file.format,
-      place: match.place,
-      others: match.others,
-      beside: match.beside,
-      classes,
-      names: from,
-      preprocessing: said,
-    };
-  } finally {
-    await file.close();
+export async function importWeights(options: ImportOptions, context: Context = {}): Promise<Imported> {
+  validate("importWeights", options, IMPORT_OPTIONS);
+  const { note, signal } = working("importWeights", context);
+  const path = await locate(options.file, note);
+  await using file = await openWeightFile(path);
+  if (file.metadata["format"] === FORMAT) {
+    throw new UsageError(`${path} is a checkpoint of this program: use it as it is, with --model ${path}`);
   }
+  const own = isOwn(file) ? file.metadata : undefined;
+  const match = matchNetwork(file, await networkOf(options.model, own));
+  const { network, classes } = match;
+  const preprocessing = await choosePreprocessing(options, file);
+  const mean = meanImage(preprocessing, network.record);
+  const [names, from] = await classNames(options.classes, classes, own?.["classes"]);
+  note(`Reading ${basename(path)}`);
+  const parameters = await readParameters(match, file, preprocessing);
+  signal.throwIfAborted();
+  const run = openRun(options.out, network.name);
+  const said = describe(preprocessing);
+  await writeCheckpoint(run.best, {
+    ...{ network, parameters, mean, classes: names },
+    state: { imported: { file: basename(path), format: file.format, preprocessing: said } },
+  });
+  return {
+    run: run.path,
+    weights: run.best,
+    network: network.name,
+    parameters: match.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    format: file.format,
+    place: match.place,
+    others: match.others,
+    beside: match.beside,
+    classes,
+    names: from,
+    preprocessing: said,
+  };
 }
 
 /** What a person says, or what the file does: in it this program wrote which network it has. */
@@ -183,12 +194,6 @@ function openRun(out: string | undefined, network: string): Run {
 /** What a person says, else what belongs to files of the kind. @throws UsageError */
 async function choosePreprocessing(options: ImportOptions, file: WeightFile): Promise<Preprocessing> {
   const { order, pixels, deviation } = options;
-  if (pixels !== undefined && pixels !== 1 && pixels !== 255) {
-    throw new UsageError(`--pixels ${pixels}: must be 1 or 255, the largest a pixel was in training`);
-  }
-  if (deviation && (deviation.length !== 3 || !deviation.every((d) => d > 0 && d < Infinity))) {
-    throw new UsageError(`--std ${deviation.join()}: must be three numbers above 0`);
-  }
   const mean = options.mean === undefined ? undefined : await readMean(options.mean);
   if (mean === undefined && isOwn(file) && file.metadata["mean"] === "image") {
     throw new UsageError(
@@ -222,23 +227,19 @@ function ofFile({ format, metadata }: WeightFile): Preprocessing {
 }
 
 /** Three numbers, or a mean image as channels × side × side. */
-async function readMean(text: string): Promise<readonly number[] | Float32Array> {
-  const numbers = text.split(",").map(Number);
+async function readMean(said: string): Promise<readonly number[] | Float32Array> {
+  const numbers = said.split(",").map(Number);
   if (numbers.length === 3 && numbers.every(Number.isFinite)) return numbers;
-  if (!existsSync(text)) throw new UsageError(`--mean ${text}: neither a file nor three numbers such as 104,117,123`);
-  const file = await openFile(text);
-  try {
-    const { shape, values } = text.endsWith(".npy") ? await readNpy(file) : await readBinaryproto(file);
-    if (shape.length === 1 && shape[0] === 3) return [...values];
-    const [a, b, c] = shape;
-    if (shape.length === 3 && a === 3 && b === c) return values;
-    if (shape.length === 3 && c === 3 && a === b) {
-      return Float32Array.from(values, (_, i) => values[3 * (i % (a! * a!)) + Math.floor(i / (a! * a!))]!);
-    }
-    throw new UsageError(`--mean ${text} is ${shape.join("×")}: must be 3×S×S, S×S×3, or 3 numbers`);
-  } finally {
-    await file.close();
+  if (!existsSync(said)) throw new UsageError(`--mean ${said}: neither a file nor three numbers such as 104,117,123`);
+  await using file = await openFile(said);
+  const { shape, values } = said.endsWith(".npy") ? await readNpy(file) : await readBinaryproto(file);
+  if (shape.length === 1 && shape[0] === 3) return [...values];
+  const [a, b, c] = shape;
+  if (shape.length === 3 && a === 3 && b === c) return values;
+  if (shape.length === 3 && c === 3 && a === b) {
+    return Float32Array.from(values, (_, i) => values[3 * (i % (a! * a!)) + Math.floor(i / (a! * a!))]!);
   }
+  throw new UsageError(`--mean ${said} is ${shape.join("×")}: must be 3×S×S, S×S×3, or 3 numbers`);
 }
 
 /** @returns the names, and where they are from */

@@ -2,43 +2,50 @@
 import { dirname, relative, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { counted, inWords as remarkInWords, isWarning, type Remark } from "../../data/remarks.ts";
-import { closeSets, openSets } from "../../data/select.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
-import { oneLine, UsageError } from "../../errors.ts";
+import { openSets } from "../../data/select.ts";
+import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
+import { oneLine } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import type { Augmentation, Network } from "../../net/recipe.ts";
-import { checkOptions, type OptionKinds } from "../../options.ts";
 import { drawSheet, WIDTH } from "../../pictures/contact_sheet.ts";
 import { renderPng } from "../../pictures/svg.ts";
+import { working, type Context } from "../../ranks/context.ts";
 import { inWords } from "../../runs/augment_words.ts";
-import { checkCount, makeConfig } from "../../runs/config.ts";
+import { makeConfig } from "../../runs/config.ts";
+import { SETTINGS } from "../../runs/settings.ts";
+import { wholeFromTo } from "../../rules.ts";
+import { number, text, validate, type OptionsOf } from "../../schema.ts";
 import { count, plural } from "../../words.ts";
 import { suitedModel } from "../shared/suited_model.ts";
 import { fileOf, showImages } from "./rows.ts";
 import { survey, type Survey } from "./survey.ts";
 
-export interface LookOptions extends DeviceOptions {
-  /** A folder or archive; without it the built-in set. */
-  readonly data?: string;
-  readonly val?: string;
-  /** Whose crops and recipe; as `train` chooses if not given. */
-  readonly model?: string;
-  /** As for `train`. */
-  readonly augment?: string;
-  /** Chooses the images, and what is drawn at random for them. */
-  readonly seed?: number;
-  /** How many images, a row each. */
-  readonly images?: number;
-  /** The file to write; look.png if not given. */
-  readonly out?: string;
-}
+const IMAGES = 8;
+/** More make a picture so long that viewers refuse it. */
+const MAX_IMAGES = 64;
 
-const OPTIONS: OptionKinds<LookOptions> = {
+export const LOOK_OPTIONS = {
+  /** A folder or archive; without it the built-in set. */
+  data: text("What `train` is given; without it the set that the program draws itself", { place: "word" }),
+  /** What to validate with, as for `train`. */
+  val: text("What to validate with, as for `train`", { hint: "PATH" }),
+  /** Whose crops and recipe; as `train` chooses if not given. */
+  model: text("Whose crops and augmentation; as `train` chooses", { hint: "NAME" }),
+  /** As for `train`. */
+  augment: text("As for `train` (the model's own)", { hint: "WHAT" }),
+  /** Chooses the images, and what is drawn at random for them. */
+  seed: number("Chooses the images and how they are varied (0)", { hint: "N", rule: SETTINGS.seed }),
+  /** How many images, a row each. */
+  images: number(`How many images, a row each (${IMAGES})`, { hint: "N", rule: wholeFromTo(1, MAX_IMAGES) }),
+  /** The file to write; look.png if not given. */
+  out: text("The PNG file to write (look.png)", { hint: "FILE" }),
   ...DEVICE_OPTIONS,
-  ...{ data: "string?", val: "string?", model: "string?", augment: "string?", seed: "number?" },
-  ...{ images: "number?", out: "string?" },
+  /** What augments the images: the cpu if not given. */
+  device: text("What augments the images, as for `train` (cpu)", { hint: "NAME" }),
 };
+
+export interface LookOptions extends OptionsOf<typeof LOOK_OPTIONS> {}
 
 export interface Look {
   /** The picture's absolute path, and its size in pixels and in bytes. */
@@ -64,79 +71,60 @@ export interface Look {
   readonly warnings: readonly string[];
 }
 
-const IMAGES = 8;
-/** More make a picture so long that viewers refuse it. */
-const MAX_IMAGES = 64;
-/** The mean and the axes of so many images look like those of all. */
+/** The mean and the axes of this many images look like those of all. */
 const SAMPLE = 2000;
 const MAX_WARNINGS = 3;
 
 /**
  * Writes a contact sheet of a data set as PNG.
- * @param progress told what takes its time, a line at a time
- * @param signal stops it: it then rejects with the signal's reason, and nothing is written
- * @throws UsageError, DataError or DeviceError
+ * @throws UsageError, DataError or DeviceError; then nothing is written
  */
-export async function look(
-  options: LookOptions,
-  progress: (line: string) => void = () => {},
-  signal?: AbortSignal,
-): Promise<Look> {
-  checkOptions("look", options, OPTIONS);
-  const { images = IMAGES, augment, seed: chosenSeed } = options;
-  checkCount("--images", images);
-  if (images > MAX_IMAGES) throw new UsageError(`--images ${images}: must be at most ${MAX_IMAGES}`);
-  const [data = null, val = null] = [options.data, options.val];
-  const sets = await openSets({ data, val, holdOut: 0, seed: 0 }, progress);
-  try {
-    const network = await openNetwork(options.model ?? (await suitedModel(data, sets.train)));
-    const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network, data, val);
-    const backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
-    try {
-      const onProgress = (done: number, total: number) => {
-        signal?.throwIfAborted();
-        progress(`looking: ${count(done)} of ${count(total)} images`);
-      };
-      const surveyed = await survey(sets.train, { recordSize: network.record, seed, sample: SAMPLE, onProgress });
-      const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
-      const validation = sets.val === sets.train ? null : sets.val.length;
-      const warnings = warningsOf(surveyed);
-      const { svg, height } = await drawSheet({
-        title: titleOf(sets.train, data),
-        facts: factsOf(surveyed, validation, network, augmentation, seed),
-        warnings: firstOf([...sets.remarks.filter(isWarning).map((remark) => remarkInWords(remark)), ...warnings]),
-        rows,
-        mean: meanImage(surveyed, network.record),
-        channelMean: surveyed.statistics.channelMean,
-        axes: surveyed.statistics.axes,
-        measured: `of ${plural(surveyed.statistics.images, "image")}`,
-        looked: lookedAt(surveyed),
-        classes: classesOf(surveyed),
-        counts: countsOf(surveyed, sets.remarks),
-      });
-      signal?.throwIfAborted();
-      const png = await renderPng(svg);
-      const file = resolve(options.out ?? "look.png");
-      await replaceFile(file, (append) => append(png));
-      return {
-        ...{ file, width: WIDTH, height, bytes: png.length },
-        data: sets.train.name,
-        network: network.name,
-        augmentation: inWords(augmentation, network),
-        classes: sets.train.classes.length,
-        images: sets.train.length,
-        validation,
-        measured: surveyed.statistics.images,
-        bad: [...surveyed.bad].map(([i, reason]) => `${sets.train.nameOf(i)}: ${reason}`),
-        remarks: sets.remarks,
-        warnings,
-      };
-    } finally {
-      await backend.close();
-    }
-  } finally {
-    await closeSets(sets);
-  }
+export async function look(options: LookOptions, context: Context = {}): Promise<Look> {
+  validate("look", options, LOOK_OPTIONS);
+  const { signal, note, progress } = working("look", context);
+  const { data = null, val = null, images = IMAGES, augment, seed: chosenSeed } = options;
+  await using sets = await openSets({ data, val, holdOut: 0, seed: 0 }, note);
+  const network = await openNetwork(options.model ?? (await suitedModel(data, sets.train)));
+  const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network, data, val);
+  await using backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
+  const onProgress = (done: number, total: number) => {
+    signal.throwIfAborted();
+    progress("looking", done, total, "images");
+  };
+  const surveyed = await survey(sets.train, { recordSize: network.record, seed, sample: SAMPLE, onProgress });
+  const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
+  const validation = sets.val === sets.train ? null : sets.val.length;
+  const warnings = warningsOf(surveyed);
+  const { svg, height } = await drawSheet({
+    title: titleOf(sets.train, data),
+    facts: factsOf(surveyed, validation, network, augmentation, seed),
+    warnings: firstOf([...sets.remarks.filter(isWarning).map((remark) => remarkInWords(remark)), ...warnings]),
+    rows,
+    mean: meanImage(surveyed, network.record),
+    channelMean: surveyed.statistics.channelMean,
+    axes: surveyed.statistics.axes,
+    measured: `of ${plural(surveyed.statistics.images, "image")}`,
+    looked: lookedAt(surveyed),
+    classes: classesOf(surveyed),
+    counts: countsOf(surveyed, sets.remarks),
+  });
+  signal.throwIfAborted();
+  const png = await renderPng(svg);
+  const file = resolve(options.out ?? "look.png");
+  await replaceFile(file, (append) => append(png));
+  return {
+    ...{ file, width: WIDTH, height, bytes: png.length },
+    data: sets.train.name,
+    network: network.name,
+    augmentation: inWords(augmentation, network),
+    classes: sets.train.classes.length,
+    images: sets.train.length,
+    validation,
+    measured: surveyed.statistics.images,
+    bad: [...surveyed.bad].map(([i, reason]) => `${sets.train.nameOf(i)}: ${reason}`),
+    remarks: sets.remarks,
+    warnings,
+  };
 }
 
 /** The data as it was named, without the folders that lead to it. */

@@ -1,24 +1,22 @@
 import { bold, count, print, printJson, table } from "../../cli/terminal.ts";
-import { number, verb } from "../../cli/verb.ts";
+import { verb } from "../../cli/verb.ts";
 import { size } from "../../engine/tensor.ts";
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import { networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
+import { number, text } from "../../schema.ts";
 
 export default verb({
-  name: "models",
   description: "List the networks, or print one layer by layer",
-  args: {
-    name: { type: "positional", required: false, description: "A network, or a .ts or .json file that defines one" },
-    classes: { type: "string", description: "With so many classes", valueHint: "N" },
+  options: {
+    name: text("A network, or a .ts or .json file that defines one", { place: "word" }),
+    classes: number("With this many classes", { hint: "N" }),
   },
   prints: () => true,
-  async run(args) {
-    const classes = number("classes", args.classes);
-    if (args.name === undefined) list(args.json === true, classes);
-    else show(await openNetwork(args.name), args.json === true, classes);
-    return 0;
+  async run({ name, classes }, { json = false }) {
+    if (name === undefined) list(json, classes);
+    else show(await openNetwork(name), json, classes);
   },
 });
 

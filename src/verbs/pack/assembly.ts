@@ -145,12 +145,8 @@ class Pictures {
 }
 
 async function indexOf(path: string): Promise<ShardIndex> {
-  const file = await openFile(path);
-  try {
-    return await readShardIndex(file);
-  } finally {
-    await file.close();
-  }
+  await using file = await openFile(path);
+  return await readShardIndex(file);
 }
 
 function requireMostly(out: string, problems: readonly Problem[], images: number, trained: number): void {

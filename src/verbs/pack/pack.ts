@@ -8,39 +8,48 @@ import { FORMAT, PACK_FILE, PACK_SPLITS, type PackSplit } from "../../data/pack.
 import type { PackJob } from "../../data/pack_worker.ts";
 import { partialPath, type Problem } from "../../data/partial.ts";
 import type { Remark } from "../../data/remarks.ts";
-import { closeSets, openSets } from "../../data/select.ts";
+import { openSets } from "../../data/select.ts";
 import type { Encoding } from "../../data/shard.ts";
 import { Threads } from "../../data/threads.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../../io/files.ts";
 import { LOCK_FILES, lockFolder } from "../../io/lock.ts";
-import { checkOptions, type OptionKinds } from "../../options.ts";
 import { agree, gatherValues, settingsOf, stoppedElsewhere } from "../../ranks/agreement.ts";
-import { ALONE, type Ranks } from "../../ranks/ranks.ts";
-import { checkCount } from "../../runs/config.ts";
+import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
+import type { Ranks } from "../../ranks/ranks.ts";
+import { wholeFromTo } from "../../rules.ts";
+import { count, number, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { assemble, packSize, readPack, removePartials, type Planned, type Parts, type Settings } from "./assembly.ts";
 
-export interface PackOptions {
-  /** What `train` is given: a folder, an archive, or the name of a set. */
-  readonly data: string;
-  readonly out: string;
-  readonly val?: string;
-  /** Side of the packed images in pixels (256). */
-  readonly side?: number;
-  /** To which the shorter side is rescaled before the centre is cut out (`side`). */
-  readonly shorter?: number;
-  readonly encoding?: Encoding;
-  /** Of JPEG, 1 to 100. */
-  readonly quality?: number;
-  /** Images a shard (a 32nd of the part to train on, from 32 to 1024). */
-  readonly shard?: number;
-  readonly threads?: number;
-}
+/** Photos of 256 × 256 take about 28 KB. */
+const DEFAULT_QUALITY = 95;
+const MAX_SIDE = 4096;
 
-const OPTIONS: OptionKinds<PackOptions> = {
-  ...{ data: "string", out: "string", val: "string?", side: "number?", shorter: "number?" },
-  ...{ encoding: "string?", quality: "number?", shard: "number?", threads: "number?" },
+export const PACK_OPTIONS = {
+  /** What `train` is given: a folder, an archive, or the name of a set. */
+  data: text("What `train` is given: a folder, an archive, ImageNet's archives", { place: "word", needed: true }),
+  /** The folder of the pack; packing goes on where it stopped. */
+  out: text("The folder to make; packing goes on where it stopped", { place: "word", needed: true }),
+  /** What to validate with, as for `train`. */
+  val: text("What to validate with, as for `train`", { hint: "PATH" }),
+  /** Side of the packed images in pixels (256). */
+  side: number("Side of the packed images in pixels (256)", { hint: "S", rule: wholeFromTo(1, MAX_SIDE) }),
+  /** To which the shorter side is rescaled before the centre is cut out (`side`). */
+  shorter: count("To which the shorter side is rescaled before the centre is cut out (as --side)", { hint: "S" }),
+  /** "jpeg" if not given. */
+  encoding: oneOf(["jpeg", "raw"], "jpeg (about 28 KB an image), or raw (197 KB, five times as fast)", {
+    name: "as",
+    hint: "jpeg|raw",
+  }),
+  /** Of JPEG, 1 to 100. */
+  quality: number(`Of JPEG, 1 to 100 (${DEFAULT_QUALITY})`, { hint: "Q", rule: wholeFromTo(1, 100) }),
+  /** Images a shard (a 32nd of the part to train on, from 32 to 1024). */
+  shard: count("Images a file (from 32 to 1024, by the size of the set)", { hint: "N" }),
+  /** How many threads pack; as many as there are cores if not given. */
+  threads: count("How many threads (all cores)", { hint: "N" }),
 };
+
+export interface PackOptions extends OptionsOf<typeof PACK_OPTIONS> {}
 
 export interface PackResult {
   readonly out: string;
@@ -62,19 +71,10 @@ export interface PackResult {
 
 type Packed = Omit<PackResult, "remarks">;
 
-export interface PackProgress {
-  readonly done: number;
-  readonly total: number;
-  readonly imagesPerSecond: number;
-}
-
-/** Photos of 256 × 256 take about 28 KB. */
-const DEFAULT_QUALITY = 95;
 /** Small sets get small shards, so that all cores have one. */
 const SHARD_SHARE = 1 / 32;
 const SHARD_MIN = 32;
 const SHARD_MAX = 1024;
-const MAX_SIDE = 4096;
 const PLAN_FILE = "plan.json";
 const MAX_PLAN_BYTES = 64 * 2 ** 10;
 
@@ -92,56 +92,37 @@ interface Plan {
 }
 
 /**
- * Packs both parts of a set. What an earlier call with the same settings has packed is kept.
- * @param signal stops it after the shards under way: it then rejects with the signal's reason
- * @param warn is told what is no reason to stop
- * @param ranks who share the shards, each calling this with the same options, and writing into the same folder
+ * Packs both parts of a set. What an earlier call with the same settings has packed is kept. It is stopped after the
+ * shards under way; several ranks must write into the same folder.
  * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written,
  * LockedError when another process packs into the same folder
  */
-export async function pack(
-  options: PackOptions,
-  progress: (state: PackProgress) => void = () => {},
-  signal?: AbortSignal,
-  warn: (line: string) => void = () => {},
-  ranks: Ranks = ALONE,
-): Promise<PackResult> {
-  const given = check(options, ranks);
-  const sets = await openSets({ data: options.data, val: options.val ?? null, holdOut: 0, seed: 0 });
-  try {
-    // Where nothing says what to validate with, both parts are all images.
-    const parts = sets.train === sets.val ? { train: sets.train } : sets;
-    const shard = Math.min(SHARD_MAX, Math.max(SHARD_MIN, Math.ceil(parts.train.length * SHARD_SHARE)));
-    const out = resolve(options.out);
-    const settings = { ...given, shard: given.shard ?? shard };
-    const plan = planOf(parts, settings);
-    await agree(ranks, () => ({ ...settingsOf(options), plan }));
-    makeFolder(out);
-    // Two that pack into one folder would take away what the other is writing.
-    const lock = ranks.rank === 0 ? lockFolder(out, warn) : undefined;
-    try {
-      return { ...(await packParts(parts, settings, plan, out, progress, signal, ranks)), remarks: sets.remarks };
-    } finally {
-      lock?.release();
-    }
-  } finally {
-    await closeSets(sets);
-  }
+export async function pack(options: PackOptions, context: Context = {}): Promise<PackResult> {
+  validate("pack", options, PACK_OPTIONS);
+  const work = working("pack", context);
+  const { ranks, note, warn } = work;
+  const given = chosen(options, ranks);
+  await using sets = await openSets({ data: options.data, val: options.val ?? null, holdOut: 0, seed: 0 }, note);
+  // Where nothing says what to validate with, both parts are all images.
+  const parts = sets.train === sets.val ? { train: sets.train } : sets;
+  const shard = Math.min(SHARD_MAX, Math.max(SHARD_MIN, Math.ceil(parts.train.length * SHARD_SHARE)));
+  const out = resolve(options.out);
+  const settings = { ...given, shard: given.shard ?? shard };
+  const plan = planOf(parts, settings);
+  await agree(ranks, () => ({ ...settingsOf(options), plan }));
+  makeFolder(out);
+  // Two that pack into one folder would take away what the other is writing.
+  using _ = ranks.rank === 0 ? lockFolder(out, warn) : undefined;
+  return { ...(await packParts(parts, settings, plan, out, work)), remarks: sets.remarks };
 }
 
 type Given = Required<Omit<PackOptions, "data" | "out" | "val" | "shard">> & Pick<PackOptions, "shard">;
 
-function check(options: PackOptions, { local }: Ranks): Given {
-  checkOptions("pack", options, OPTIONS);
+function chosen(options: PackOptions, { local }: Ranks): Given {
   const { side = 256, encoding = "jpeg", quality = DEFAULT_QUALITY, shard } = options;
   const cores = Math.max(1, Math.floor(availableParallelism() / local.size));
   const { shorter = side, threads = cores } = options;
-  const counts = { side, shorter, quality, threads, ...(shard !== undefined && { shard }) };
-  for (const [name, value] of Object.entries(counts)) checkCount(`--${name}`, value);
-  if (side > MAX_SIDE) throw new UsageError(`--side ${side}: must be at most ${MAX_SIDE}`);
   if (shorter < side) throw new UsageError(`--shorter ${shorter}: must be at least --side (${side})`);
-  if (quality > 100) throw new UsageError(`--quality ${quality}: must be from 1 to 100`);
-  if (encoding !== "raw" && encoding !== "jpeg") throw new UsageError(`--as ${String(encoding)}: must be jpeg or raw`);
   if (encoding === "raw" && options.quality !== undefined) throw new UsageError("--quality is for JPEG, not for raw");
   return { side, shorter, encoding, quality, threads, ...(shard !== undefined && { shard }) };
 }
@@ -151,9 +132,7 @@ async function packParts(
   settings: Settings,
   plan: Plan,
   out: string,
-  progress: (state: PackProgress) => void,
-  signal: AbortSignal | undefined,
-  ranks: Ranks,
+  { ranks, signal, report }: Working<Notice>,
 ): Promise<Packed> {
   const shards = PACK_SPLITS.flatMap((part) => planShards(part, parts[part]?.length ?? 0, settings.shard, out));
   const begun = await ranks.share(async () => {
@@ -170,42 +149,54 @@ async function packParts(
       return summarise(out, [], 0, 0);
     });
   }
-  const missing = begun.missing.flatMap((i, k) => (k % ranks.size === ranks.rank ? [shards[i]!] : []));
-  const count = (some: readonly Planned[]) => some.reduce((sum, { from, to }) => sum + to - from, 0);
-  const [total, before] = [count(shards), count(shards) - count(begun.missing.map((i) => shards[i]!))];
+  const own = begun.missing.flatMap((i, k) => (k % ranks.size === ranks.rank ? [shards[i]!] : []));
+  const images = (some: readonly Planned[]) => some.reduce((sum, { from, to }) => sum + to - from, 0);
+  const [total, before] = [images(shards), images(shards) - images(begun.missing.map((i) => shards[i]!))];
   const start = performance.now();
-  let packed = 0;
-  const imagesPerSecond = () => packed / ((performance.now() - start) / 1000);
-  const threads = new Threads<PackJob, null>(
-    new URL("../../data/pack_worker.ts", import.meta.url),
-    Math.max(1, Math.min(settings.threads, missing.length)),
-  );
-  try {
-    // Each lane waits for its shard before it makes the next job, so that few are in memory.
-    const lanes = Array.from({ length: 2 * threads.count }, async () => {
-      for (let shard = missing.shift(); shard && !signal?.aborted; shard = missing.shift()) {
-        await threads.run(await jobOf(parts[shard.part]!, shard, settings));
-        packed += shard.to - shard.from;
-        // The others are about as far.
-        const done = Math.min(total, before + packed * ranks.size);
-        progress({ done, total, imagesPerSecond: imagesPerSecond() * ranks.size });
-      }
-    });
-    await Promise.all(lanes);
-  } finally {
-    threads.close();
-  }
-  const ends = await gatherValues(ranks, { packed, stopped: signal?.aborted === true });
-  if (ends.some(({ stopped }) => stopped)) throw signal?.reason ?? stoppedElsewhere();
-  packed = ends.reduce((sum, end) => sum + end.packed, 0);
-  const rate = packed === 0 ? 0 : imagesPerSecond();
+  const rateOf = (packed: number) => packed / ((performance.now() - start) / 1000);
+  const packed = await packShards(own, parts, settings, signal, (packed) => {
+    // The others are about as far.
+    const done = Math.min(total, before + packed * ranks.size);
+    const imagesPerSecond = rateOf(packed) * ranks.size;
+    report({ type: "progress", what: "packing", done, total, unit: "images", imagesPerSecond });
+  });
+  const ends = await gatherValues(ranks, { packed, stopped: signal.aborted });
+  if (ends.some(({ stopped }) => stopped)) throw signal.reason ?? stoppedElsewhere();
+  const all = ends.reduce((sum, end) => sum + end.packed, 0);
+  const rate = all === 0 ? 0 : rateOf(all);
   return ranks.share(async () => {
     const lost = shards.find((shard) => !isThere(shard));
     if (lost && ranks.size > 1) {
       throw new DataError(`${lost.path} is not there: all ranks must write into the same folder, on a disk they share`);
     }
-    return summarise(out, await assemble(out, parts, settings, shards), packed, rate);
+    return summarise(out, await assemble(out, parts, settings, shards), all, rate);
   });
+}
+
+/** Packs shard after shard, several at once, until it is stopped. @returns how many images it packed */
+async function packShards(
+  shards: readonly Planned[],
+  parts: Parts,
+  settings: Settings,
+  signal: AbortSignal,
+  told: (packed: number) => void,
+): Promise<number> {
+  let packed = 0;
+  const waiting = [...shards];
+  using threads = new Threads<PackJob, null>(
+    new URL("../../data/pack_worker.ts", import.meta.url),
+    Math.max(1, Math.min(settings.threads, shards.length)),
+  );
+  // Each lane waits for its shard before it makes the next job, so that few are in memory.
+  const lanes = Array.from({ length: 2 * threads.count }, async () => {
+    for (let shard = waiting.shift(); shard && !signal.aborted; shard = waiting.shift()) {
+      await threads.run(await jobOf(parts[shard.part]!, shard, settings));
+      packed += shard.to - shard.from;
+      told(packed);
+    }
+  });
+  await Promise.all(lanes);
+  return packed;
 }
 
 /** Whether a shard is packed. */

@@ -7,63 +7,35 @@ import {
   here,
   label,
   percent,
+  plural,
   print,
   printJson,
   say,
   table,
-  plural,
 } from "../../cli/terminal.ts";
-import { deviceArgs, deviceOptions, given, number, verb } from "../../cli/verb.ts";
+import { verb } from "../../cli/verb.ts";
 import { RUNS } from "../../runs/runs.ts";
-import { predict, type Prediction } from "./predict.ts";
+import { predict, PREDICT_OPTIONS, type PredictEvent, type Prediction } from "./predict.ts";
 
 const BAR = 24;
 
 export default verb({
-  name: "predict",
   description: "Say what is on images: the most probable classes of each",
-  args: {
-    image: { type: "positional", required: true, description: "Image files, folders of them, or - for standard input" },
-    model: {
-      type: "string",
-      description: "A run or a .safetensors file (the newest run; before there is one, the network in the box)",
-      valueHint: "RUN",
-    },
-    views: {
-      type: "string",
-      description: "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
-      valueHint: "1|2|10",
-    },
-    top: { type: "string", description: "How many classes to name (5)", valueHint: "N" },
-    out: {
-      type: "string",
-      description: "Draw the images with their classes as bars; the right one is marked if the folder is named so",
-      valueHint: "FILE.png",
-    },
-    ...deviceArgs,
-  },
-  many: true,
+  options: PREDICT_OPTIONS,
   prints: ({ out }) => out === undefined,
-  async run(args) {
+  async run(options, { json }, context) {
     let failures = 0;
     const show = (prediction: Prediction) => {
       if ("error" in prediction) failures++;
-      if (args.json) printJson(prediction);
+      if (json) printJson(prediction);
       else if ("error" in prediction) say.error(`${prediction.image}: ${prediction.error}`);
       else print(describe(prediction));
     };
-    const options = given({
-      model: args.model,
-      views: number("views", args.views),
-      top: number("top", args.top),
-      out: args.out,
-    });
-    const { network, weights, boxed, remarks, picture } = await predict(
-      { images: args._, ...options, ...deviceOptions(args) },
-      show,
-    );
-    (args.json ? printRemarks : sayRemarks)(remarks);
-    if (!args.json) {
+    const report = (event: PredictEvent) =>
+      event.type === "prediction" ? show(event.prediction) : context.report(event);
+    const { network, weights, boxed, remarks, picture } = await predict(options, { ...context, report });
+    (json ? printRemarks : sayRemarks)(remarks);
+    if (!json) {
       print(dim(`by ${network}, ${here(weights)}`));
       if (boxed) {
         say.info(

@@ -1,37 +1,48 @@
 /** What a model says of images: the most probable classes of each. */
 import { resolve } from "node:path";
-import { testViews } from "../../data/augmentation.ts";
+import { testViews, VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
-import { UsageError } from "../../errors.ts";
+import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { mostProbable } from "../../inference/answers.ts";
 import { probabilities } from "../../inference/forward.ts";
 import { openTrained } from "../../inference/loaded_model.ts";
 import { replaceFile } from "../../io/files.ts";
-import { checkOptions, type OptionKinds } from "../../options.ts";
 import { drawAnswers, type AnsweredImage } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
-import { checkViews } from "../../runs/config.ts";
+import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf } from "../../runs/weights.ts";
+import { count, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
 
-export interface PredictOptions extends DeviceOptions {
+export const PREDICT_OPTIONS = {
   /** Image files, folders of them, or "-" for an image on standard input. */
-  readonly images: readonly string[];
+  images: texts("Image files, folders of them, or - for standard input", {
+    name: "image",
+    place: "words",
+    needed: true,
+  }),
   /** A run or a checkpoint file; the newest run if not given. */
-  readonly model?: string;
+  model: text("A run or a .safetensors file (the newest run; before there is one, the network in the box)", {
+    hint: "RUN",
+  }),
   /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images. */
-  readonly views?: number;
+  views: oneOf(
+    VIEW_COUNTS,
+    "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
+    {
+      hint: "1|2|10",
+    },
+  ),
   /** How many classes to name. */
-  readonly top?: number;
+  top: count("How many classes to name (5)", { hint: "N" }),
   /** The PNG file that shows the images with their classes; none is drawn if not given. */
-  readonly out?: string;
-}
-
-const OPTIONS: OptionKinds<PredictOptions> = {
+  out: text("Draw the images with their classes as bars; the right one is marked if the folder is named so", {
+    hint: "FILE.png",
+  }),
   ...DEVICE_OPTIONS,
-  ...{ images: "string[]", model: "string?", views: "number?", top: "number?", out: "string?" },
 };
+
+export interface PredictOptions extends OptionsOf<typeof PREDICT_OPTIONS> {}
 
 export type Prediction =
   | { readonly image: string; readonly classes: readonly { readonly name: string; readonly probability: number }[] }
@@ -52,59 +63,50 @@ export interface Predictions {
 /** More make a picture so large that viewers refuse it. */
 const MAX_DRAWN = 64;
 
+export type PredictEvent = Notice | { readonly type: "prediction"; readonly prediction: Prediction };
+
 /**
  * Predicts image after image, in the order given; one that can't be used is reported as such and the rest go on.
- * @param found is told of each prediction
+ * @param context its `report` is told of each prediction
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
-export async function predict(options: PredictOptions, found: (prediction: Prediction) => void): Promise<Predictions> {
-  checkOptions("predict", options, OPTIONS);
-  const { top = 5 } = options;
-  const views = checkViews(options.views ?? 1);
-  if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
+export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {
+  validate("predict", options, PREDICT_OPTIONS);
+  const { report, signal } = working("predict", context);
+  const { views = 1, top = 5 } = options;
   const { images, remarks } = await findImages(options.images);
-  const trained = openTrained(options.model);
-  try {
-    const backend = await openDeviceOf(options);
-    try {
-      const { model, mean } = trained.load(backend);
-      const { record, crop } = trained.network;
-      const cells: AnsweredImage[] = [];
-      for await (const { images: batch, pixels, errors } of decodeImages(images, record)) {
-        const p = await probabilities(model, mean, pixels, testViews(views, batch.length, record, crop));
-        for (const [n, image] of batch.entries()) {
-          const error = errors[n];
-          if (error !== undefined) {
-            found({ image: image.name, error });
-            continue;
-          }
-          const column = Float64Array.from(trained.classes, (_, k) => p[k * batch.length + n]!);
-          const classes = mostProbable(column, top).map((k) => ({
-            name: trained.classes[k]!,
-            probability: column[k]!,
-          }));
-          found({ image: image.name, classes });
-          if (options.out !== undefined && cells.length < MAX_DRAWN) {
-            cells.push(await cellOf(image, classes, trained.classes));
-          }
-        }
+  using trained = openTrained(options.model);
+  await using backend = await openDeviceOf(options);
+  const { model, mean } = trained.load(backend);
+  const { record, crop } = trained.network;
+  const cells: AnsweredImage[] = [];
+  for await (const { images: batch, pixels, errors } of decodeImages(images, record)) {
+    signal.throwIfAborted();
+    const p = await probabilities(model, mean, pixels, testViews(views, batch.length, record, crop));
+    for (const [n, image] of batch.entries()) {
+      const error = errors[n];
+      if (error !== undefined) {
+        report({ type: "prediction", prediction: { image: image.name, error } });
+        continue;
       }
-      const [network, weights] = [trained.network.name, trained.weights.path];
-      const boxed = options.model === undefined && trained.weights.isBoxed ? { boxed: trained.classes } : {};
-      const result = { network, weights, ...boxed, device: backend.description, remarks };
-      if (options.out === undefined || cells.length === 0) return result;
-      const file = resolve(options.out);
-      const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
-      const fact = `by ${nameOf(weights)}${first}; red: the class that the folder is named after`;
-      const png = await renderPng(await drawAnswers({ title: `What ${network} sees`, facts: [fact], cells }));
-      await replaceFile(file, (append) => append(png));
-      return { ...result, picture: { file, images: cells.length } };
-    } finally {
-      await backend.close();
+      const column = Float64Array.from(trained.classes, (_, k) => p[k * batch.length + n]!);
+      const classes = mostProbable(column, top).map((k) => ({ name: trained.classes[k]!, probability: column[k]! }));
+      report({ type: "prediction", prediction: { image: image.name, classes } });
+      if (options.out !== undefined && cells.length < MAX_DRAWN) {
+        cells.push(await cellOf(image, classes, trained.classes));
+      }
     }
-  } finally {
-    trained.close();
   }
+  const [network, weights] = [trained.network.name, trained.weights.path];
+  const boxed = options.model === undefined && trained.weights.isBoxed ? { boxed: trained.classes } : {};
+  const result = { network, weights, ...boxed, device: backend.description, remarks };
+  if (options.out === undefined || cells.length === 0) return result;
+  const file = resolve(options.out);
+  const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
+  const fact = `by ${nameOf(weights)}${first}; red: the class that the folder is named after`;
+  const png = await renderPng(await drawAnswers({ title: `What ${network} sees`, facts: [fact], cells }));
+  await replaceFile(file, (append) => append(png));
+  return { ...result, picture: { file, images: cells.length } };
 }
 
 async function cellOf(

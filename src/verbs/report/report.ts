@@ -6,7 +6,6 @@ import { AlexNetError } from "../../errors.ts";
 import { replaceFile, readPlainFile } from "../../io/files.ts";
 import { firstConvolution, place } from "../../net/model.ts";
 import type { Network, Schedule } from "../../net/recipe.ts";
-import { checkOptions } from "../../options.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { drawConfusion } from "../../pictures/confusion.ts";
 import { filterGrid } from "../../pictures/filters.ts";
@@ -17,23 +16,26 @@ import { curvesOf, historyCsv, readHistory, type History } from "../../runs/hist
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
+import { flag, text, validate, type OptionsOf } from "../../schema.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { count, duration, percent, plural } from "../../words.ts";
 
-export interface ReportOptions {
+export const REPORT_OPTIONS = {
   /** A path, a name in runs/, or "latest", which it is if not given. */
-  readonly run?: string;
+  run: text("A run: its folder, or nothing for the newest", { place: "word" }),
   /** Whether log.csv is written too. */
-  readonly csv?: boolean;
-}
+  csv: flag("Write the log as a table too, log.csv"),
+};
+
+export interface ReportOptions extends OptionsOf<typeof REPORT_OPTIONS> {}
 
 /**
  * Draws the report of a run anew.
  * @returns the absolute paths of what was written
  * @throws UsageError when there is no such run, CheckpointError when its files are damaged
  */
-export async function report(options: ReportOptions): Promise<string[]> {
-  checkOptions("report", options, { run: "string?", csv: "boolean?" });
+export async function report(options: ReportOptions = {}): Promise<string[]> {
+  validate("report", options, REPORT_OPTIONS);
   const { run: name = "latest", csv = false } = options;
   const run = findRun(name);
   const files = [await writeReport(run)];
@@ -98,24 +100,20 @@ async function filtersOf(run: Run, network: Network): Promise<PagePicture[]> {
   const [path, of] = existsSync(run.best) ? [run.best, "the best epoch"] : [run.last, "the last save"];
   const first = firstConvolution(place(network));
   if (!existsSync(path) || !first) return [];
-  const file = openSafetensors(path);
-  try {
-    const weights = file.tensors.get(`${first.layer.name}.weight`);
-    if (!weights) throw new AlexNetError(`${path}: ${first.layer.name}.weight is missing`);
-    const raster = filterGrid(weights.read(), weights.shape);
-    const [filters, , height, width] = weights.shape as [number, number, number, number];
-    return [
-      {
-        name: `Filters of ${first.layer.name}`,
-        note: `${filters} filters of ${height} × ${width}, of ${of}; grey is no weight, each is scaled by its own largest`,
-        source: await dataUrl(raster),
-        width: raster.width * Math.max(1, Math.round(FILTER_PIXELS / width)),
-        pixels: true,
-      },
-    ];
-  } finally {
-    file.close();
-  }
+  using file = openSafetensors(path);
+  const weights = file.tensors.get(`${first.layer.name}.weight`);
+  if (!weights) throw new AlexNetError(`${path}: ${first.layer.name}.weight is missing`);
+  const raster = filterGrid(weights.read(), weights.shape);
+  const [filters, , height, width] = weights.shape as [number, number, number, number];
+  return [
+    {
+      name: `Filters of ${first.layer.name}`,
+      note: `${filters} filters of ${height} × ${width}, of ${of}; grey is no weight, each is scaled by its own largest`,
+      source: await dataUrl(raster),
+      width: raster.width * Math.max(1, Math.round(FILTER_PIXELS / width)),
+      pixels: true,
+    },
+  ];
 }
 
 async function confusionOf(run: Run): Promise<PagePicture[]> {

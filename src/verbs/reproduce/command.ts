@@ -1,4 +1,3 @@
-import { stopOnCtrlC } from "../../cli/interrupt.ts";
 import {
   bold,
   count,
@@ -11,66 +10,35 @@ import {
   ProgressLine,
   table,
 } from "../../cli/terminal.ts";
-import { deviceArgs, deviceOptions, given, number, verb } from "../../cli/verb.ts";
+import { verb } from "../../cli/verb.ts";
 import { CLAIMS, isRace, type Claim } from "./claims.ts";
-import { reproduce } from "./reproduce.ts";
+import { reproduce, REPRODUCE_OPTIONS, type ReproduceEvent } from "./reproduce.ts";
 import { describeArm, describeDifference, type ClaimResult } from "./results.ts";
 
 export default verb({
-  name: "reproduce",
   description: "Try the paper's claims on CIFAR-10; without a name, list them",
-  args: {
-    claim: { type: "positional", required: false, description: "Names of claims, or all" },
-    data: { type: "string", description: "What to train on, as `train` takes it (cifar10)", valueHint: "PATH" },
-    val: { type: "string", description: "What to test with, if that is elsewhere", valueHint: "PATH" },
-    seeds: { type: "string", description: "How often each training is done, with seeds 0, 1, … (3)", valueHint: "N" },
-    full: { type: "boolean", description: "On all images, for hours, in place of minutes" },
-    out: { type: "string", description: "Folder for runs and results (runs/reproduce)", valueHint: "FOLDER" },
-    ...deviceArgs,
-  },
-  many: true,
-  async run(args) {
-    if (args._.length === 0) {
-      list(args.json === true);
-      return 0;
-    }
-    const signal = stopOnCtrlC();
+  options: REPRODUCE_OPTIONS,
+  finishes: "this step",
+  async run(options, { json = false }, { signal }) {
+    if (options.claims.length === 0) return list(json);
     const line = new ProgressLine();
-    const options = given({
-      data: args.data,
-      val: args.val,
-      seeds: number("seeds", args.seeds),
-      full: args.full,
-      out: args.out,
-    });
     let now = "";
-    const done = await reproduce(
-      { claims: args._, ...options, ...deviceOptions(args) },
-      {
-        trial: (claim, arm, seed, place, total) => {
-          now = `${place} of ${total}, ${claim.name}: ${arm.name}, seed ${seed}`;
-          line.update(now);
-        },
-        training: (event) => {
-          if (event.type === "step") {
-            line.update(`${now}: epoch ${event.epoch}/${event.epochs}, error ${percent(event.top1)}`);
-          }
-        },
-        claim: (result) => {
-          line.clear();
-          if (!args.json) show(result);
-        },
-      },
-      signal,
-    );
-    line.clear();
+    const report = (event: ReproduceEvent) => {
+      if (event.type === "trial") {
+        const { claim, arm, seed, number, total } = event;
+        now = `${number} of ${total}, ${claim.name}: ${arm.name}, seed ${seed}`;
+        line.update(now);
+      } else if (event.type === "step") {
+        line.update(`${now}: epoch ${event.epoch}/${event.epochs}, error ${percent(event.top1)}`);
+      } else if (event.type === "claim" && !json) show(event.result);
+    };
+    const done = await reproduce(options, { signal, report });
     if (!done) {
       print("Stopped, and saved: the same command goes on from here");
       return 1;
     }
-    if (args.json) printJson(done.results);
+    if (json) printJson(done.results);
     else print(done.files.map(here).join(", "));
-    return 0;
   },
 });
 

@@ -1,12 +1,14 @@
 /** Claims of the paper, tried one after the other: every training is kept, so that a list goes on where it stopped. */
 import { cpus } from "node:os";
 import { basename, join } from "node:path";
-import { DEVICE_OPTIONS, type DeviceOptions } from "../../devices/open.ts";
+import { DEVICE_OPTIONS } from "../../devices/open.ts";
 import { UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
-import { checkOptions, type OptionKinds, given } from "../../options.ts";
+import { checkOptions, given } from "../../options.ts";
+import { CONTEXT, type Context } from "../../ranks/context.ts";
+import { count, flag, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
-import type { Report } from "../../training/events.ts";
+import type { TrainEvent } from "../../training/events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./claims.ts";
 import { markdown, type ClaimResult, type Results } from "./results.ts";
 import { runTrial, sizeOf, trainOptions, type Outcome } from "./trial.ts";
@@ -14,32 +16,37 @@ import { runTrial, sizeOf, trainOptions, type Outcome } from "./trial.ts";
 /** What is trained on unless something else is named. */
 const DATA = "cifar10";
 
-export interface ReproduceOptions extends DeviceOptions {
+export const REPRODUCE_OPTIONS = {
   /** Names of claims; "all" for all of them. */
-  readonly claims: readonly string[];
+  claims: texts("Names of claims, or all", { name: "claim", place: "any", needed: true }),
   /** What `train` takes; CIFAR-10, downloaded once, if not given. */
-  readonly data?: string;
-  readonly val?: string;
+  data: text(`What to train on, as \`train\` takes it (${DATA})`, { hint: "PATH" }),
+  /** What to test with, if that is elsewhere. */
+  val: text("What to test with, if that is elsewhere", { hint: "PATH" }),
   /** Each training is done with the seeds 0, 1, …, this many; 3 if not given. */
-  readonly seeds?: number;
+  seeds: count("How often each training is done, with seeds 0, 1, … (3)", { hint: "N" }),
   /** On all images, for as long as it takes. */
-  readonly full?: boolean;
+  full: flag("On all images, for hours, in place of minutes"),
   /** The folder for runs and results; runs/reproduce if not given. */
-  readonly out?: string;
-}
-
-const OPTIONS: OptionKinds<ReproduceOptions> = {
+  out: text("Folder for runs and results (runs/reproduce)", { hint: "FOLDER" }),
   ...DEVICE_OPTIONS,
-  ...{ claims: "string[]", data: "string?", val: "string?", seeds: "number?", full: "boolean?", out: "string?" },
 };
 
-export interface ReproduceReport {
-  /** A training begins, or is found done. */
-  readonly trial?: (claim: Claim, arm: Arm, seed: number, number: number, total: number) => void;
-  readonly training?: Report;
+export interface ReproduceOptions extends OptionsOf<typeof REPRODUCE_OPTIONS> {}
+
+export type ReproduceEvent =
+  | TrainEvent
+  /** A training begins, or is found done: which of how many it is. */
+  | {
+      readonly type: "trial";
+      readonly claim: Claim;
+      readonly arm: Arm;
+      readonly seed: number;
+      readonly number: number;
+      readonly total: number;
+    }
   /** All trainings of a claim are done. */
-  readonly claim?: (result: ClaimResult) => void;
-}
+  | { readonly type: "claim"; readonly result: ClaimResult };
 
 export interface Reproduced {
   readonly results: Results;
@@ -48,20 +55,20 @@ export interface Reproduced {
 }
 
 /**
- * @param signal stops it after the step under way; called again it goes on from there
+ * Stopped by the signal it ends after the step under way; called again it goes on from there.
  * @returns undefined when it was stopped
  * @throws UsageError for a claim that is unknown, or a folder with runs of other data; what `train` throws
  */
 export async function reproduce(
   options: ReproduceOptions,
-  report: ReproduceReport = {},
-  signal?: AbortSignal,
+  context: Omit<Context<ReproduceEvent>, "ranks"> = {},
   known: readonly Claim[] = CLAIMS,
 ): Promise<Reproduced | undefined> {
-  checkOptions("reproduce", options, OPTIONS);
+  validate("reproduce", options, REPRODUCE_OPTIONS);
+  checkOptions<object>("reproduce", context, CONTEXT);
+  const { report = () => {}, signal = new AbortController().signal } = context;
   const claims = named(options.claims, known);
   const { claims: _, seeds = 3, full = false, out = join("runs", "reproduce"), ...rest } = { data: DATA, ...options };
-  if (!Number.isInteger(seeds) || seeds < 1) throw new UsageError(`--seeds ${seeds}: must be a whole number above 0`);
   const trialOptions = { ...rest, full, out };
   const total = claims.reduce((sum, { arms }) => sum + arms.length * seeds, 0);
   const done: ClaimResult[] = [];
@@ -70,14 +77,14 @@ export async function reproduce(
     const outcomes = new Map<Arm, Outcome[]>(claim.arms.map((arm) => [arm, []]));
     for (let seed = 0; seed < seeds; seed++) {
       for (const arm of claim.arms) {
-        report.trial?.(claim, arm, seed, ++number, total);
-        const outcome = await runTrial(claim, arm, seed, trialOptions, report.training ?? (() => {}), signal);
+        report({ type: "trial", claim, arm, seed, number: ++number, total });
+        const outcome = await runTrial(claim, arm, seed, trialOptions, { report, signal });
         if (!outcome) return undefined;
         outcomes.get(arm)!.push(outcome);
       }
     }
     const result = resultOf(claim, outcomes, full);
-    report.claim?.(result);
+    report({ type: "claim", result });
     done.push(result);
   }
   const results: Results = {

@@ -1,22 +1,24 @@
 /** One training of a list, kept in its folder: done before, begun before, or new. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import type { ViewCount } from "../../data/augmentation.ts";
 import { locate } from "../../data/open.ts";
-import { closeSets, openSets } from "../../data/select.ts";
+import { openSets } from "../../data/select.ts";
 import type { DeviceOptions } from "../../devices/open.ts";
 import { AlexNetError, UsageError } from "../../errors.ts";
 import { means } from "../../inference/scores.ts";
 import { findNetwork } from "../../net/networks.ts";
 import { given } from "../../options.ts";
-import { makeConfig, type TrainOptions } from "../../runs/config.ts";
+import { makeConfig } from "../../runs/config.ts";
 import { readHistory } from "../../runs/history.ts";
 import type { EpochRecord } from "../../runs/records.ts";
 import { Run } from "../../runs/runs.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
+import type { TrainOptions } from "../../runs/train_options.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
-import { train } from "../train/train.ts";
+import { train, type TrainContext } from "../train/train.ts";
 import { isRace, type Arm, type Claim, type Comparison, type Race } from "./claims.ts";
 
 export interface TrialOptions extends DeviceOptions {
@@ -43,6 +45,9 @@ export interface Outcome {
   readonly reached?: boolean;
 }
 
+/** Who is told, and what stops it. */
+type Watched = Pick<Required<TrainContext>, "report" | "signal">;
+
 /**
  * Does what is left to do of an arm of a claim.
  * @returns undefined when it was stopped
@@ -53,18 +58,17 @@ export async function runTrial(
   arm: Arm,
   seed: number,
   options: TrialOptions,
-  report: Report,
-  signal: AbortSignal | undefined,
+  context: Watched,
 ): Promise<Outcome | undefined> {
   const run = new Run(join(options.out, `${nameOf(claim, arm, options.full)}-seed${seed}`));
   if (!isDone(claim, run)) {
-    if (!(await trainArm(claim, arm, seed, run, options, report, signal))) return undefined;
+    if (!(await trainArm(claim, arm, seed, run, options, context))) return undefined;
   } else requireSame(run, run.readConfig(), configOf(trainOptions(claim, arm, seed, options)), isRace(claim));
   const { epochs } = readHistory(run);
   const [last, start] = [epochs.at(-1), run.readStart()];
   if (!last || !start) throw new AlexNetError(`${run.path}: log.jsonl or start.json is damaged: delete the folder`);
   const testError =
-    arm.views === undefined ? last.val.top1 : await testViews(run, arm.views, deviceOf(options), signal);
+    arm.views === undefined ? last.val.top1 : await testViews(run, arm.views, deviceOf(options), context.signal);
   if (testError === undefined) return undefined;
   return {
     ...{ seed, testError },
@@ -101,8 +105,7 @@ async function trainArm(
   seed: number,
   run: Run,
   options: TrialOptions,
-  report: Report,
-  signal: AbortSignal | undefined,
+  { report, signal }: Watched,
 ): Promise<boolean> {
   const on = deviceOf(options);
   let begun = existsSync(join(run.path, "config.json"));
@@ -114,18 +117,17 @@ async function trainArm(
   const wanted = trainOptions(claim, arm, seed, options);
   if (begun) requireSame(run, run.readConfig(), configOf(wanted), false);
   const sized = isRace(claim) ? { ...wanted, ...(await raceSize(claim, wanted, on, options, signal)) } : wanted;
-  if (signal?.aborted) return false;
+  if (signal.aborted) return false;
   const arrived = new AbortController();
   const watch: Report = (event) => {
     report(event);
     if (event.type === "epoch" && hasArrived(claim, event)) arrived.abort();
   };
-  const either = signal ? AbortSignal.any([signal, arrived.signal]) : arrived.signal;
-  const { interrupted } = await train(
-    begun ? { resume: run.path, ...on } : { ...sized, ...on, out: run.path },
-    watch,
-    either,
-  );
+  const either = AbortSignal.any([signal, arrived.signal]);
+  const { interrupted } = await train(begun ? { resume: run.path, ...on } : { ...sized, ...on, out: run.path }, {
+    report: watch,
+    signal: either,
+  });
   return !interrupted || arrived.signal.aborted;
 }
 
@@ -159,7 +161,7 @@ async function raceSize(
   wanted: TrainOptions & { readonly model: string },
   on: DeviceOptions,
   { out }: TrialOptions,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<{ epochs: number; limit: number }> {
   const folder = join(out, "pace");
   rmSync(folder, { recursive: true, force: true });
@@ -167,14 +169,10 @@ async function raceSize(
   const listen: Report = (event) => {
     if (event.type === "epoch") pace = event.imagesPerSecond;
   };
-  await train({ ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder }, listen, signal);
+  await train({ ...wanted, ...on, epochs: 1, limit: PACE_IMAGES, out: folder }, { report: listen, signal });
   rmSync(folder, { recursive: true, force: true });
-  const sets = await openSets(configOf(wanted));
-  try {
-    return raceLength(seconds * pace, sets.train.length, sets.val.length);
-  } finally {
-    await closeSets(sets);
-  }
+  await using sets = await openSets(configOf(wanted));
+  return raceLength(seconds * pace, sets.train.length, sets.val.length);
 }
 
 /** The epochs, and the images of each, of a race that has time for about `most` images of training. */
@@ -206,10 +204,10 @@ function requireSame(run: Run, config: TrainConfig, wanted: TrainConfig, isOfRac
 /** The test error of what a run ended with; undefined when it was stopped. */
 async function testViews(
   run: Run,
-  views: number,
+  views: ViewCount,
   on: DeviceOptions,
-  signal: AbortSignal | undefined,
+  signal: AbortSignal,
 ): Promise<number | undefined> {
-  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, undefined, signal));
+  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, { signal }));
   return tested && means(tested.total).top1;
 }

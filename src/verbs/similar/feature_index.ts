@@ -11,8 +11,7 @@ import { AlexNetError, CheckpointError } from "../../errors.ts";
 import { openToRead, reason, requirePlainFolder, sha256OfRest } from "../../io/files.ts";
 import { cacheAdvice, ownCacheFolder } from "../../native/cache.ts";
 import type { Tap } from "../../net/tap.ts";
-import { openSafetensors, writeSafetensors } from "../../weights/safetensors.ts";
-import { count, plural } from "../../words.ts";
+import { openSafetensors, writeSafetensors, type Safetensors } from "../../weights/safetensors.ts";
 import { vectorsStart, writeVectors, type Vectors } from "../features/features.ts";
 import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";
 
@@ -23,7 +22,7 @@ const SAMPLE = 1024;
 /** So many rows are sketched at once. */
 const ROWS = 1024;
 
-export interface FeatureIndex {
+export interface FeatureIndex extends Disposable {
   readonly folder: string;
   readonly sketch: Sketch;
   /** The image of each row; those that can't be used have none. */
@@ -32,15 +31,14 @@ export interface FeatureIndex {
   readonly isKept: boolean;
   /** Vector number `row`; it holds until the next call. @throws AlexNetError when the file can't be read any more */
   read(row: number): Float32Array;
-  close(): void;
 }
 
 export interface IndexOptions extends Vectors {
   /** The weights' file. */
   readonly weights: string;
   readonly backend: Backend;
-  /** Told, before it takes its time, what is made and where. */
-  readonly note: (line: string) => void;
+  /** Told before an index is made, which takes its time. */
+  readonly begins: (folder: string, images: number, bytes: number) => void;
 }
 
 /** Opens the index of a set, which is made first if need be. @throws DataError, AlexNetError when it can't be written */
@@ -66,79 +64,73 @@ function load(folder: string, print: string, { size }: Tap, isKept: boolean): Fe
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
   if (!existsSync(sketchFile) || !existsSync(file)) return undefined;
   requirePlainFolder(folder);
-  let opened: ReturnType<typeof openSafetensors>;
+  using opened = openUndamaged(sketchFile);
+  if (opened?.metadata.fingerprint !== print) return undefined;
+  const tensor = (name: string) => opened.tensors.get(name)?.read() ?? new Float32Array(0);
+  const [basis, coordinates] = [tensor("basis"), tensor("coordinates")];
+  const [lengths, rests, images] = [tensor("lengths"), tensor("rests"), tensor("images")];
+  const [rows, directions] = [images.length, basis.length / size];
+  const room = Number(opened.metadata.room);
+  const start = vectorsStart(room, size);
+  const isWhole =
+    [lengths, rests].every(({ length }) => length === rows) && coordinates.length === rows * directions && rows > 0;
+  if (!isWhole || statSync(file).size !== start + 4 * rows * size) return undefined;
+  const read = rowReader(file, start, size);
+  return { folder, sketch: { directions, size, basis, coordinates, lengths, rests }, images, isKept, ...read };
+}
+
+function openUndamaged(file: string): Safetensors | undefined {
   try {
-    opened = openSafetensors(sketchFile);
+    return openSafetensors(file);
   } catch (error) {
     if (error instanceof CheckpointError) return undefined;
     throw error;
   }
-  try {
-    if (opened.metadata.fingerprint !== print) return undefined;
-    const tensor = (name: string) => opened.tensors.get(name)?.read() ?? new Float32Array(0);
-    const [basis, coordinates] = [tensor("basis"), tensor("coordinates")];
-    const [lengths, rests, images] = [tensor("lengths"), tensor("rests"), tensor("images")];
-    const [rows, directions] = [images.length, basis.length / size];
-    const room = Number(opened.metadata.room);
-    const start = vectorsStart(room, size);
-    const isWhole =
-      [lengths, rests].every(({ length }) => length === rows) && coordinates.length === rows * directions && rows > 0;
-    if (!isWhole || statSync(file).size !== start + 4 * rows * size) return undefined;
-    const read = rowReader(file, start, size);
-    return { folder, sketch: { directions, size, basis, coordinates, lengths, rests }, images, isKept, ...read };
-  } finally {
-    opened.close();
-  }
 }
 
 async function build(folder: string, print: string, options: IndexOptions): Promise<void> {
-  const { dataset, tap, backend, note, progress, signal } = options;
+  const { dataset, tap, backend, begins, progress, signal } = options;
   const { size } = tap;
-  const megabytes = Math.ceil((dataset.length * size * 4) / 1e6);
-  note(`making an index of ${plural(dataset.length, "image")}, ${count(megabytes)} MB, in ${folder}`);
+  begins(folder, dataset.length, 4 * dataset.length * size);
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
   // The old one would not belong to the new vectors.
   if (existsSync(sketchFile)) rmSync(sketchFile);
   const images: number[] = [];
   await writeVectors(file, options, (index) => images.push(index));
   const rows = images.length;
-  const reader = rowReader(file, vectorsStart(dataset.length, size), size);
-  try {
-    const sampled = Math.min(SAMPLE, rows);
-    const sample = new Float32Array(sampled * size);
-    for (let k = 0; k < sampled; k++) sample.set(reader.read(Math.floor((k * rows) / sampled)), k * size);
-    const basis = await principalDirections(backend, sample, size);
-    const directions = basis.length / size;
-    const coordinates = new Float32Array(rows * directions);
-    const [lengths, rests] = [new Float32Array(rows), new Float32Array(rows)];
-    for (let first = 0; first < rows; first += ROWS) {
-      signal?.throwIfAborted();
-      const some = new Float32Array(Math.min(ROWS, rows - first) * size);
-      for (let at = 0; at < some.length; at += size) some.set(reader.read(first + at / size), at);
-      const part = await sketchRows(backend, some, basis, size);
-      coordinates.set(part.coordinates, first * directions);
-      lengths.set(part.lengths, first);
-      rests.set(part.rests, first);
-      progress(`index: ${count(first)} of ${count(rows)} images`);
-    }
-    const tensor = (name: string, shape: readonly number[], values: Float32Array) => ({
-      ...{ name, shape },
-      read: async () => values,
-    });
-    const tensors = [
-      tensor("basis", [directions, size], basis),
-      tensor("coordinates", [rows, directions], coordinates),
-      tensor("lengths", [rows], lengths),
-      tensor("rests", [rows], rests),
-      tensor("images", [rows], Float32Array.from(images)),
-    ];
-    await writeSafetensors(sketchFile, tensors, { fingerprint: print, room: String(dataset.length) });
-  } finally {
-    reader.close();
+  using reader = rowReader(file, vectorsStart(dataset.length, size), size);
+  const sampled = Math.min(SAMPLE, rows);
+  const sample = new Float32Array(sampled * size);
+  for (let k = 0; k < sampled; k++) sample.set(reader.read(Math.floor((k * rows) / sampled)), k * size);
+  const basis = await principalDirections(backend, sample, size);
+  const directions = basis.length / size;
+  const coordinates = new Float32Array(rows * directions);
+  const [lengths, rests] = [new Float32Array(rows), new Float32Array(rows)];
+  for (let first = 0; first < rows; first += ROWS) {
+    signal.throwIfAborted();
+    const some = new Float32Array(Math.min(ROWS, rows - first) * size);
+    for (let at = 0; at < some.length; at += size) some.set(reader.read(first + at / size), at);
+    const part = await sketchRows(backend, some, basis, size);
+    coordinates.set(part.coordinates, first * directions);
+    lengths.set(part.lengths, first);
+    rests.set(part.rests, first);
+    progress("index", first, rows, "images");
   }
+  const tensor = (name: string, shape: readonly number[], values: Float32Array) => ({
+    ...{ name, shape },
+    read: async () => values,
+  });
+  const tensors = [
+    tensor("basis", [directions, size], basis),
+    tensor("coordinates", [rows, directions], coordinates),
+    tensor("lengths", [rows], lengths),
+    tensor("rests", [rows], rests),
+    tensor("images", [rows], Float32Array.from(images)),
+  ];
+  await writeSafetensors(sketchFile, tensors, { fingerprint: print, room: String(dataset.length) });
 }
 
-function rowReader(path: string, start: number, size: number): Pick<FeatureIndex, "read" | "close"> {
+function rowReader(path: string, start: number, size: number): Pick<FeatureIndex, "read"> & Disposable {
   const file = openToRead(path);
   const row = new Float32Array(size);
   const bytes = new Uint8Array(row.buffer);
@@ -156,7 +148,7 @@ function rowReader(path: string, start: number, size: number): Pick<FeatureIndex
       }
       return row;
     },
-    close: () => closeSync(file),
+    [Symbol.dispose]: () => closeSync(file),
   };
 }
 

@@ -3,46 +3,49 @@ import { basename, resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import type { Remark } from "../../data/remarks.ts";
-import { closeSets } from "../../data/select.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
-import { UsageError } from "../../errors.ts";
+import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { activations } from "../../inference/forward.ts";
 import { openTrained, setsFor, type Member } from "../../inference/loaded_model.ts";
 import { replaceFile } from "../../io/files.ts";
 import { place } from "../../net/model.ts";
 import { findTap, type Tap } from "../../net/tap.ts";
-import { checkOptions, type OptionKinds, given } from "../../options.ts";
+import { given } from "../../options.ts";
 import { drawNeighbours, type Neighbourhood } from "../../pictures/neighbours.ts";
 import { renderPng } from "../../pictures/svg.ts";
-import { checkCount } from "../../runs/config.ts";
+import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf } from "../../runs/weights.ts";
+import { count, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
 import { thumbnailOf } from "../shared/thumbnails.ts";
 import { openIndex, type FeatureIndex } from "./feature_index.ts";
 import { nearest } from "./nearest.ts";
 
-export interface SimilarOptions extends DeviceOptions {
+export const SIMILAR_OPTIONS = {
   /** Image files, folders of them, or "-" for an image on standard input. */
-  readonly images: readonly string[];
+  images: texts("Image files, folders of them, or - for standard input", {
+    name: "image",
+    place: "words",
+    needed: true,
+  }),
   /** The set that is searched, its training part if it has one; what the run was trained on if not given. */
-  readonly data?: string;
+  data: text("The set to search, its training part if it has one (what the run was trained on)", {
+    name: "in",
+    hint: "DATA",
+  }),
   /** A run or a checkpoint file; the newest run if not given. */
-  readonly model?: string;
+  model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
   /** The name of a layer; as `findTap` chooses if not given. */
-  readonly layer?: string;
+  layer: text("Whose activations (the last hidden layer: fc7 in AlexNet)", { hint: "NAME" }),
   /** How many images are found for each. */
-  readonly top?: number;
+  top: count("How many images to find (6)", { hint: "N" }),
   /** How many images go through the network at once while the index is made. */
-  readonly batch?: number;
+  batch: count("Images at once while the index is made", { hint: "N" }),
   /** The PNG file that shows the images beside what was found; none is drawn if not given. */
-  readonly out?: string;
-}
-
-const OPTIONS: OptionKinds<SimilarOptions> = {
+  out: text("Draw the images beside what was found", { hint: "FILE.png" }),
   ...DEVICE_OPTIONS,
-  ...{ images: "string[]", data: "string?", model: "string?", layer: "string?", top: "number?" },
-  ...{ batch: "number?", out: "string?" },
 };
+
+export interface SimilarOptions extends OptionsOf<typeof SIMILAR_OPTIONS> {}
 
 export type Similar =
   | {
@@ -78,69 +81,49 @@ const TOP = 6;
 /** More rows make a picture so long that viewers refuse it. */
 const MAX_DRAWN = 32;
 
+export type SimilarEvent =
+  | Notice
+  /** An index begins to be made. */
+  | { readonly type: "index"; readonly images: number; readonly bytes: number; readonly folder: string }
+  | { readonly type: "similar"; readonly similar: Similar };
+
 /**
  * Finds for image after image, in the order given; one that can't be used is reported as such and the rest go on. The
  * index of the set is made the first time, and again when data, weights or layer have changed.
- * @param found is told of each image
- * @param progress told what takes its time, a line at a time
- * @param note told once, before the index is made, how large it will be and where it is kept
- * @param signal stops it: it then rejects with the signal's reason
+ * @param context its `report` is told of each image
  * @throws UsageError, DataError, CheckpointError, DeviceError, or AlexNetError when the index can't be written
  */
-export async function similar(
-  options: SimilarOptions,
-  found: (similar: Similar) => void,
-  progress: (line: string) => void = () => {},
-  note: (line: string) => void = () => {},
-  signal?: AbortSignal,
-): Promise<SimilarResult> {
-  checkOptions("similar", options, OPTIONS);
+export async function similar(options: SimilarOptions, context: Context<SimilarEvent>): Promise<SimilarResult> {
+  validate("similar", options, SIMILAR_OPTIONS);
+  const { report, signal, note, progress } = working("similar", context);
   const { top = TOP } = options;
-  if (!Number.isInteger(top) || top < 1) throw new UsageError(`--top ${top}: must be a whole number above 0`);
-  if (options.batch !== undefined) checkCount("--batch", options.batch);
   const { images: named, remarks } = await findImages(options.images);
-  const trained = openTrained(options.model);
-  try {
-    const { network, classes, weights } = trained;
-    const tap = findTap(place(network, classes.length), options.layer);
-    const sets = await setsFor(options.data, trained, progress);
-    try {
-      const dataset = sets.train;
-      const backend = await openDeviceOf(options);
-      try {
-        const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
-        const member = trained.load(backend, batch);
-        const index = await openIndex({
-          ...{ member, tap, dataset, batch, progress, note, backend, weights: weights.path },
-          ...(signal && { signal }),
-        });
-        try {
-          const search = { index, dataset, member, tap, top, wantsPicture: options.out !== undefined };
-          const rows = await searchAll(named, { ...search, ...(signal && { signal }) }, found);
-          const result = {
-            ...{ network: network.name, weights: weights.path, layer: tap.name, data: dataset.name },
-            ...{ images: index.images.length, index: index.folder, device: backend.description },
-            remarks: [...remarks, ...sets.remarks],
-            ...given({ changes: sets.changes }),
-          };
-          if (options.out === undefined || rows.length === 0) return result;
-          const picture = resolve(options.out);
-          const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
-          const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
-          await replaceFile(picture, (append) => append(png));
-          return { ...result, picture };
-        } finally {
-          index.close();
-        }
-      } finally {
-        await backend.close();
-      }
-    } finally {
-      await closeSets(sets);
-    }
-  } finally {
-    trained.close();
-  }
+  using trained = openTrained(options.model);
+  const { network, classes, weights } = trained;
+  const tap = findTap(place(network, classes.length), options.layer);
+  await using sets = await setsFor(options.data, trained, note);
+  const dataset = sets.train;
+  await using backend = await openDeviceOf(options);
+  const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+  const member = trained.load(backend, batch);
+  using index = await openIndex({
+    ...{ member, tap, dataset, batch, progress, signal, backend, weights: weights.path },
+    begins: (folder, images, bytes) => report({ type: "index", images, bytes, folder }),
+  });
+  const search = { index, dataset, member, tap, top, signal, wantsPicture: options.out !== undefined };
+  const rows = await searchAll(named, search, (found) => report({ type: "similar", similar: found }));
+  const result = {
+    ...{ network: network.name, weights: weights.path, layer: tap.name, data: dataset.name },
+    ...{ images: index.images.length, index: index.folder, device: backend.description },
+    remarks: [...remarks, ...sets.remarks],
+    ...given({ changes: sets.changes }),
+  };
+  if (options.out === undefined || rows.length === 0) return result;
+  const picture = resolve(options.out);
+  const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
+  const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
+  await replaceFile(picture, (append) => append(png));
+  return { ...result, picture };
 }
 
 interface Search {
@@ -150,7 +133,7 @@ interface Search {
   readonly tap: Tap;
   readonly top: number;
   readonly wantsPicture: boolean;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal;
 }
 
 /** @returns what there is to draw, if it is wanted */
@@ -162,7 +145,7 @@ async function searchAll(
   const rows: Neighbourhood[] = [];
   const { record, crop } = member.model.network;
   for await (const { images, pixels, errors } of decodeImages(named, record)) {
-    signal?.throwIfAborted();
+    signal.throwIfAborted();
     const views = centreView(images.length, record, crop);
     const vectors = await activations(member.model, member.mean, { pixels, views }, tap.count);
     for (const [n, image] of images.entries()) {

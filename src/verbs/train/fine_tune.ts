@@ -22,16 +22,13 @@ export function sourceOf(from: string): { path: string; network: Network; classe
  */
 export function beginWith(path: string, model: Model, dataset: Dataset): { mean: Float32Array; isNewLast: boolean } {
   const { checkpoint, network } = openWeights(path);
-  try {
-    if (network.name !== model.network.name) {
-      throw new CheckpointError(`${path}: weights of ${network.name}, the model is ${model.network.name}`);
-    }
-    const isNewLast = !sameClasses(checkpoint.classes, dataset.classes);
-    checkpoint.loadInto(model, undefined, isNewLast ? [learningLayers(network).at(-1)!] : []);
-    return { mean: checkpoint.mean, isNewLast };
-  } finally {
-    checkpoint.close();
+  using _ = checkpoint;
+  if (network.name !== model.network.name) {
+    throw new CheckpointError(`${path}: weights of ${network.name}, the model is ${model.network.name}`);
   }
+  const isNewLast = !sameClasses(checkpoint.classes, dataset.classes);
+  checkpoint.loadInto(model, undefined, isNewLast ? [learningLayers(network).at(-1)!] : []);
+  return { mean: checkpoint.mean, isNewLast };
 }
 
 export function sameClasses(a: readonly string[], b: readonly string[]): boolean {

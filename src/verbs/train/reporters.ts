@@ -27,25 +27,19 @@ const NAMED = 10;
 export function peopleReporter(): Report {
   const line = new ProgressLine();
   let bad = 0;
-  const write = (text: string) => {
-    line.clear();
-    print(text);
-  };
   return (event: TrainEvent) => {
     switch (event.type) {
       case "note":
         line.update(event.line);
         break;
       case "warning":
-        line.clear();
         say.warn(event.line);
         break;
       case "remark":
-        line.clear();
         sayRemarks([event]);
         break;
       case "start":
-        for (const text of opening(event)) write(text);
+        for (const text of opening(event)) print(text);
         break;
       case "measure":
         line.update(`measuring the mean image: ${count(event.done)} of ${count(event.total)}`);
@@ -60,7 +54,6 @@ export function peopleReporter(): Report {
         line.update(`validating: ${count(event.done)} of ${count(event.total)}`);
         break;
       case "bad":
-        line.clear();
         bad++;
         if (bad <= NAMED) say.warn(`skipped ${event.name}: ${event.reason}`);
         if (bad === NAMED) say.warn("further images that can't be used are counted, not named");
@@ -68,7 +61,7 @@ export function peopleReporter(): Report {
       case "epoch": {
         const { epoch, train, val, imagesPerSecond, dataWait, seconds, isBest } = event;
         const waits = dataWait >= 0.01 ? `, ${percent(dataWait)} waiting for data` : "";
-        write(
+        print(
           `epoch ${String(epoch).padStart(3)}  train loss ${train.loss.toFixed(3)} error ${percent(train.top1).padStart(6)}` +
             `   val loss ${val.loss.toFixed(3)} error ${bold(percent(val.top1).padStart(6))}${isBest ? " *" : "  "}` +
             `  ${dim(`${rate(imagesPerSecond)}, ${duration(seconds)}${waits}`)}`,
@@ -79,7 +72,7 @@ export function peopleReporter(): Report {
         break;
       case "end":
         if (bad > NAMED) say.warn(`${count(bad)} images could not be used`);
-        for (const text of closing(event)) write(text);
+        for (const text of closing(event)) print(text);
         break;
     }
   };

@@ -7,7 +7,7 @@ import { RecordCache } from "../../data/loader.ts";
 import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
 import { balancedWeights, namedWeights } from "../../data/sampling.ts";
-import { closeSets, openWhole, reduceSets } from "../../data/select.ts";
+import { openWhole, reduceSets } from "../../data/select.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
@@ -25,22 +25,18 @@ import type { Network } from "../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
 import { checkOptions } from "../../options.ts";
 import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "../../ranks/agreement.ts";
+import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
 import { openStepper, shareFor } from "../../ranks/steppers.ts";
-import {
-  changeConfig,
-  makeConfig,
-  rateForClasses,
-  scaleRate,
-  TRAIN_OPTIONS,
-  type TrainOptions,
-} from "../../runs/config.ts";
+import { changeConfig, makeConfig, rateForClasses, scaleRate } from "../../runs/config.ts";
 import { divisionOf, keepImages, requireData } from "../../runs/recorded.ts";
 import type { Means, StartRecord } from "../../runs/records.ts";
 import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
+import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
+import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
-import type { Report } from "../../training/events.ts";
+import type { Report, TrainEvent } from "../../training/events.ts";
 import { restore } from "../../training/restore.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
@@ -54,54 +50,44 @@ export interface TrainResult {
   readonly val?: Means;
 }
 
+export interface TrainContext extends Context<TrainEvent> {
+  /** Look on, between steps and after epochs; of several ranks the first alone is watched. */
+  readonly watchers?: readonly Watcher[];
+}
+
 /**
  * Trains a model, or goes on with a run. A GPU that is lost is opened once more, and the training goes on from what was
- * saved last.
- * @param signal stops it after the step under way; everything is saved
- * @param watchers look on, between steps and after epochs
- * @param ranks who train together, each calling this with the same options; rank 0 alone writes files and is watched
+ * saved last. Stopped by the signal it ends after the step under way, with everything saved, and says so.
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process is at
  * work in the folder
  */
-export async function train(
-  options: TrainOptions,
-  report: Report = () => {},
-  signal?: AbortSignal,
-  watchers: readonly Watcher[] = [],
-  ranks: Ranks = ALONE,
-): Promise<TrainResult> {
-  checkOptions("train", options, TRAIN_OPTIONS);
+export async function train(options: TrainOptions, context: TrainContext = {}): Promise<TrainResult> {
+  validate("train", options, TRAIN_OPTIONS);
+  checkOptions<object>("train", context, { ...CONTEXT, watchers: "any?" });
+  const { report = () => {}, signal, ranks = ALONE, watchers = [] } = context;
   const note = (line: string) => report({ type: "note", line });
-  const folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
-  try {
-    await agree(ranks, () => settingsOf(options));
-    const given = await ranks.share(() => {
-      if (options.resume === undefined) return firstConfig(options);
-      const run = folder.take(findRun(options.resume));
-      const config = changeConfig(run.readConfig(), options);
-      requireData(run, config);
-      return config;
-    });
-    const whole = await openWhole(given, note);
-    try {
-      for (const remark of whole.remarks) report({ type: "remark", ...remark });
-      await agree(ranks, async () => ({ train: await fingerprint(whole.train), val: await fingerprint(whole.val) }));
-      const division = await ranks.share(() =>
-        folder.run ? divisionOf(folder.run, given, whole, options, note, folder.warn) : null,
-      );
-      const sets = division ? divide(whole, division) : reduceSets(whole, given);
-      const config = await ranks.share(async () => {
-        const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
-        shareFor(suited.split, batchOf(suited, sets), ranks);
-        return suited;
-      });
-      return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
-    } finally {
-      await closeSets(whole);
-    }
-  } finally {
-    folder.release();
-  }
+  using folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
+  await agree(ranks, () => settingsOf(options));
+  const given = await ranks.share(() => {
+    if (options.resume === undefined) return firstConfig(options);
+    const run = folder.take(findRun(options.resume));
+    const config = changeConfig(run.readConfig(), options);
+    requireData(run, config);
+    return config;
+  });
+  await using whole = await openWhole(given, note);
+  for (const remark of whole.remarks) report({ type: "remark", ...remark });
+  await agree(ranks, async () => ({ train: await fingerprint(whole.train), val: await fingerprint(whole.val) }));
+  const division = await ranks.share(() =>
+    folder.run ? divisionOf(folder.run, given, whole, options, note, folder.warn) : null,
+  );
+  const sets = division ? divide(whole, division) : reduceSets(whole, given);
+  const config = await ranks.share(async () => {
+    const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
+    shareFor(suited.split, batchOf(suited, sets), ranks);
+    return suited;
+  });
+  return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
 }
 
 interface Task {
@@ -144,7 +130,7 @@ class RunFolder {
     return this.take(this.#out === undefined ? newRun(network) : namedRun(this.#out));
   }
 
-  release(): void {
+  [Symbol.dispose](): void {
     this.#lock?.release();
   }
 }
@@ -154,7 +140,7 @@ async function trainOnDevices(task: Task): Promise<TrainResult> {
   const { config, folder, ranks } = task;
   let lost: DeviceLostError | undefined;
   for (;;) {
-    const backend = await open(config, ranks).catch((error: unknown) => {
+    await using backend = await open(config, ranks).catch((error: unknown) => {
       if (!lost || !(error instanceof AlexNetError)) throw error;
       throw new DeviceError(`${lost.message}, and can't be opened again: ${error.message}: ${goOn(folder.run!)}`);
     });
@@ -168,8 +154,6 @@ async function trainOnDevices(task: Task): Promise<TrainResult> {
         throw new DeviceLostError(`${error.message}, for the second time: ${goOn(folder.run)}`, { cause: error });
       lost = error;
       folder.warn(`${error.message}: it is opened again, and the training goes on from what was saved last`);
-    } finally {
-      await backend.close();
     }
   }
 }

@@ -11,10 +11,11 @@ import { LEGACY_MAGIC, openTorchLegacy, openTorchZip } from "./torch.ts";
 const KINDS = "PyTorch's (.pth, .pt), .safetensors, Caffe's (.caffemodel) and NumPy's (.npz, .npy) can be read";
 
 /** @throws CheckpointError or DataError when it is missing, damaged, or none that is known */
-export async function openWeightFile(path: string): Promise<WeightFile> {
+export async function openWeightFile(path: string): Promise<WeightFile & AsyncDisposable> {
   const file = await openFile(path);
   try {
-    return await identify(file);
+    const found = await identify(file);
+    return { ...found, [Symbol.asyncDispose]: found.close };
   } catch (error) {
     await file.close();
     throw error;

@@ -7,19 +7,18 @@ import { randomBytes, timingSafeEqual } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { oneLine, UsageError } from "../../../errors.ts";
 import { DARK, LIGHT, chartsOf } from "../../../pictures/charts.ts";
-import imported from "./page.html" with { type: "text" };
 import { STYLE } from "../../../pictures/page.ts";
-import { Gate } from "./gate.ts";
-import { Snapshots } from "./snapshots.ts";
-import { Progress } from "./progress.ts";
 import type { Report } from "../../../training/events.ts";
-import type { Session } from "../../../training/session.ts";
-import type { Watcher } from "../../../training/session.ts";
+import type { Session, Watcher } from "../../../training/session.ts";
+import { Gate } from "./gate.ts";
+import imported from "./page.html" with { type: "text" };
+import { Progress } from "./progress.ts";
+import { Snapshots } from "./snapshots.ts";
 
 // The types know HTML files as bundles only, whatever the import says.
 const page = imported as unknown as string;
 
-export interface Dashboard {
+export interface Dashboard extends AsyncDisposable {
   readonly url: string;
   /** Both are for `train`. */
   readonly watcher: Watcher;
@@ -82,6 +81,7 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
     return new Response(null, { status: 204, headers: HEADERS });
   };
   const server = listen(port, answer);
+  const close = () => server.stop(true);
   let warned = false;
   return {
     url: `http://127.0.0.1:${server.port}/${token}/`,
@@ -103,7 +103,8 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
       progress.see(event);
       report(event);
     },
-    close: () => server.stop(true),
+    close,
+    [Symbol.asyncDispose]: close,
   };
 }
 
