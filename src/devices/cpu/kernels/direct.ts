@@ -16,8 +16,7 @@ interface Cut {
   readonly total: number;
   /** How many an item takes; one, if not given. */
   readonly size?: number;
-  /** Bytes of workspace for an item. */
-  readonly scratch?: number;
+  readonly scratchBytes?: number;
 }
 
 function direct(name: string, cut: (uniforms: Uniforms) => Cut): CpuKernel {
@@ -25,7 +24,7 @@ function direct(name: string, cut: (uniforms: Uniforms) => Cut): CpuKernel {
   return {
     name,
     plan(uniforms) {
-      const { total, size, scratch = 0 } = cut(uniforms);
+      const { total, size, scratchBytes = 0 } = cut(uniforms);
       // Made for the first item and changed for the others, so that there is no garbage.
       let given: number[] | undefined;
       const stage = pieces(total, size ?? 1, (start, count, at, { wasm, scratch }) => {
@@ -34,7 +33,7 @@ function direct(name: string, cut: (uniforms: Uniforms) => Cut): CpuKernel {
         if (size) given[1] = count;
         wasm[called]!.apply(undefined, given);
       });
-      return { scratch, stages: [stage] };
+      return { scratch: scratchBytes, stages: [stage] };
     },
   };
 }
@@ -62,9 +61,13 @@ export const directKernels: readonly CpuKernel[] = [
   direct("row_sum", ({ rows, columns }) => ({ total: rows!, size: Math.ceil(ELEMENTS / columns!) })),
   direct("augment", ({ crop }) => ({ total: crop! })),
   direct("lrn_forward", ({ plane }) => ({ total: plane!, size: POSITIONS })),
-  direct("lrn_backward", ({ plane, maps }) => ({ total: plane!, size: POSITIONS, scratch: maps! * POSITIONS * 4 })),
-  direct("map_norm_forward", ({ images, c, w }) => ({ total: c!, scratch: w! * images! * 4 })),
-  direct("map_norm_backward", ({ images, c, h, w }) => ({ total: c!, scratch: (h! + 2) * w! * images! * 4 })),
+  direct("lrn_backward", ({ plane, maps }) => ({
+    total: plane!,
+    size: POSITIONS,
+    scratchBytes: maps! * POSITIONS * 4,
+  })),
+  direct("map_norm_forward", ({ images, c, w }) => ({ total: c!, scratchBytes: w! * images! * 4 })),
+  direct("map_norm_backward", ({ images, c, h, w }) => ({ total: c!, scratchBytes: (h! + 2) * w! * images! * 4 })),
   direct("max_pool_forward", rowsOfY),
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),
