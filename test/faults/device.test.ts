@@ -27,7 +27,7 @@ beforeAll(() => makePhotos(data, 2, 9));
 
 describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}`, () => {
   const { threads: _, ...rest } = tiny;
-  const options = { ...rest, data, device: "gpu:0", tune: false, batch: 8, epochs: 3, augment: "mirror,colour" };
+  const options = { ...rest, data, device: "gpu:0", tune: false, batch: 8, epochs: 2, augment: "mirror,colour" };
 
   beforeAll(async () => {
     await train({ ...options, out: at("whole") });
@@ -58,7 +58,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
   });
 
   test("in the middle of a later one: it goes on from what was saved, and ends with the same bytes", async () => {
-    const { error, warnings, events } = await losing("later", (step) => step === 5);
+    const { error, warnings, events } = await losing("later", (step) => step === 3);
     expect(error).toBeUndefined();
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
     const starts = events.filter((event) => event.type === "start");

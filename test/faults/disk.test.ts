@@ -18,7 +18,7 @@ afterAll(() => {
   folder.remove();
 });
 
-const EPOCHS = 8;
+const EPOCHS = 5;
 const at = (...names: string[]) => join(folder.path, ...names);
 const run = (args: readonly string[]) => cli(args, { cwd: folder.path });
 const train = ["train", at("photos"), ...TINY, "--epochs", `${EPOCHS}`, "--augment", "mirror,colour"];
