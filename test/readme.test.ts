@@ -1,8 +1,8 @@
 /** The README's example of the library runs as it stands, and says what its comments say. */
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { temporaryFolder } from "./support/folders.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
@@ -10,7 +10,7 @@ test("the example in README.md", async () => {
   const readme = await Bun.file(new URL("README.md", ROOT)).text();
   const code = /```ts\n([^]*?)```/.exec(readme)?.[1];
   if (!code) throw new Error("README.md has no ```ts block");
-  const folder = mkdtempSync(join(tmpdir(), "readme-"));
+  const { path: folder, remove } = temporaryFolder();
   try {
     const file = join(folder, "example.ts");
     writeFileSync(file, code.replace("./src/index.ts", new URL("src/index.ts", ROOT).href));
@@ -20,6 +20,6 @@ test("the example in README.md", async () => {
     expect(loss).toBeWithin(2, 2.6);
     expect(stdout.toString()).toContain("Float32Array(216)");
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove();
   }
 }, 30_000);

@@ -3,7 +3,9 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import packageJson from "../../package.json";
-import { cli, figurePng, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../support/cli.ts";
+import { cli, jsonLines, startCli, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

@@ -10,8 +10,10 @@ import type { TrainEvent } from "../../src/training/events.ts";
 import type { Session } from "../../src/training/session.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { backends } from "../support/backends.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
-import { expectSameRun } from "./fixture.ts";
+import { tiny } from "../support/cli.ts";
+import { expectSameRun } from "../support/faults.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 // A software GPU on a busy machine.
 setDefaultTimeout(300_000);

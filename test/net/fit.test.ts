@@ -14,7 +14,9 @@ import { Sgd } from "../../src/net/sgd.ts";
 import type { Session } from "../../src/training/session.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { describeBackends } from "../support/backends.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 const layers = place(alexnet);
 const MIB = 2 ** 20;

@@ -1,7 +1,8 @@
 /** Several ranks on GPUs, and on a GPU beside the cpu: the same losses as one device has. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { describeBackends } from "../support/backends.ts";
-import { cli, MAIN, temporaryFolder } from "../support/cli.ts";
+import { cli, MAIN } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 import { CPU, ended, missing, startRanks } from "../support/mpi.ts";
 import { stepLosses } from "../support/steps.ts";
 

@@ -2,7 +2,8 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { cli, jsonLines, temporaryFolder } from "../support/cli.ts";
+import { cli, jsonLines } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 import { CPU, missing, onRanks } from "../support/mpi.ts";
 import { stepLosses } from "../support/steps.ts";
 

@@ -5,8 +5,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { cli, epochsOf, jsonLines, MAIN, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 import { CPU, ended, missing, onRanks, SAY_STATUS, startRanks } from "../support/mpi.ts";
+import { until } from "../support/processes.ts";
 import { stepLosses } from "../support/steps.ts";
 
 setDefaultTimeout(300_000);
@@ -105,10 +108,7 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     const child = startRanks(2, [MAIN, "train", ...small, "--epochs", "500", "--out", "stopped"], folder.path, {
       through: SAY_STATUS,
     });
-    while (!existsSync(join(folder.path, "stopped", "last.safetensors"))) {
-      expect(child.exitCode).toBeNull();
-      await Bun.sleep(100);
-    }
+    await until(() => existsSync(join(folder.path, "stopped", "last.safetensors")), child);
     child.kill("SIGINT");
     const { stdout } = await ended(child);
     expect(stdout.match(/a rank ended with \d+/g)).toEqual(["a rank ended with 1", "a rank ended with 1"]);
@@ -122,13 +122,8 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
   test("a rank that is killed ends all; what was saved last is good", async () => {
     const small = ["--model", "small", "--batch", "32", "--limit", "320", "--rate", "0.0001", ...cpu];
     const child = startRanks(3, [MAIN, "train", ...small, "--epochs", "500", "--out", "killed"], folder.path);
-    let victim: number | undefined;
-    while (!existsSync(join(folder.path, "killed", "last.safetensors")) || victim === undefined) {
-      expect(child.exitCode).toBeNull();
-      await Bun.sleep(100);
-      victim = lastDescendant(child.pid);
-    }
-    process.kill(victim, "SIGKILL");
+    await until(() => existsSync(join(folder.path, "killed", "last.safetensors")), child);
+    process.kill(lastDescendant(child.pid)!, "SIGKILL");
     const { code, seconds, stderr, stdout } = await ended(child);
     expect(code).not.toBe(0);
     expect(seconds).toBeLessThan(60);

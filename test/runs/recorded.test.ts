@@ -14,7 +14,9 @@ import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { features } from "../../src/verbs/features/features.ts";
 import { similar } from "../../src/verbs/similar/similar.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { cli, epochsOf, figurePng, makePhotos, temporaryFolder, tiny, TINY } from "../support/cli.ts";
+import { cli, epochsOf, TINY, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
 import { makeConfig } from "../../src/runs/config.ts";
 import { findRun, namedRun, newRun, Run } from "../../src/runs/runs.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

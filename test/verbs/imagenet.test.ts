@@ -7,8 +7,8 @@ import { openDataset } from "../../src/data/open.ts";
 import type { EpochRecord } from "../../src/runs/records.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { temporaryFolder } from "../data/fixtures.ts";
-import { ilsvrc, photos } from "../data/imagenet_fixture.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { ilsvrc, photos } from "../support/imagenet.ts";
 
 setDefaultTimeout(300_000);
 

@@ -6,8 +6,9 @@ import { Transformer } from "@napi-rs/image";
 import { drawViews } from "../../src/data/augmentation.ts";
 import { VIEW } from "../../src/engine/ops/augment.ts";
 import { look, type LookOptions } from "../../src/verbs/look/look.ts";
-import { drawn, plain, temporaryFolder, writeFiles } from "../data/fixtures.ts";
 import { cli, jsonLines } from "../support/cli.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { drawn, plain } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 
