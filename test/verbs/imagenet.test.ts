@@ -59,7 +59,7 @@ test("the same order and the same pixels, but for what JPEG costs", async () => 
 async function losses(data: string): Promise<number[]> {
   const found: EpochRecord[] = [];
   const out = join(root, "run");
-  await train({ data, out, model: "alexnet", epochs: 2, batch: 12, device: "cpu" }, (event) => {
+  await train({ data, out, model: "alexnet", epochs: 1, batch: 12, device: "cpu" }, (event) => {
     if (event.type === "epoch") found.push(event);
   });
   // Half a gigabyte of weights.
@@ -67,10 +67,9 @@ async function losses(data: string): Promise<number[]> {
   return found.flatMap((record) => [record.train.loss, record.val.loss]);
 }
 
-test("two epochs", async () => {
+test("an epoch has the same losses, of the archives and of a pack of their pixels", async () => {
   const expected = await losses(archives);
-  expect(expected.length).toBe(4);
+  expect(expected.length).toBe(2);
   expect(expected.every(Number.isFinite)).toBe(true);
   expect(await losses(raw)).toEqual(expected);
-  (await losses(jpeg)).forEach((loss, k) => expect(Math.abs(loss / expected[k]! - 1)).toBeLessThan(0.05));
 });
