@@ -6,7 +6,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cli, figurePng, jsonLines, temporaryFolder } from "./support/cli.ts";
+import { cli, jsonLines } from "./support/cli.ts";
+import { temporaryFolder } from "./support/folders.ts";
+import { figurePng } from "./support/images.ts";
 import { tensorsOf } from "./support/tensors.ts";
 
 setDefaultTimeout(60_000);

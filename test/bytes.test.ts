@@ -5,7 +5,9 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, makePhotos, temporaryFolder } from "./support/cli.ts";
+import { cli } from "./support/cli.ts";
+import { temporaryFolder } from "./support/folders.ts";
+import { makePhotos } from "./support/images.ts";
 import { missing, onRanks } from "./support/mpi.ts";
 import { tensorsOf } from "./support/tensors.ts";
 

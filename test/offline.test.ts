@@ -6,7 +6,9 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { jsonLines, temporaryFolder, TINY, type Ended } from "./support/cli.ts";
+import { jsonLines, TINY } from "./support/cli.ts";
+import { temporaryFolder } from "./support/folders.ts";
+import { endOf, type Ended } from "./support/processes.ts";
 
 setDefaultTimeout(120_000);
 
@@ -33,8 +35,7 @@ async function offline(args: readonly string[], env: Record<string, string> = {}
     stdout: "pipe",
     stderr: "pipe",
   });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { code: await child.exited, stdout, stderr };
+  return endOf(child);
 }
 
 const command = (...args: string[]) => offline([join(SOURCE, "main.ts"), ...args]);

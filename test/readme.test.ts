@@ -3,10 +3,10 @@
  * options exist, and so do the files that they name.
  */
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import packageJson from "../package.json" with { type: "json" };
+import { temporaryFolder } from "./support/folders.ts";
 
 const ROOT = resolve(import.meta.dir, "..");
 const FOLDERS = ["docs", "models", "bench", "bench/peers", "test/faults", "test/portability"];
@@ -130,7 +130,7 @@ describe("examples", () => {
     const blocks = [...pages.get(file)!.matchAll(/^```(\w+)\n([^]*?)^```$/gm)];
     const [code, ...others] = blocks.filter((block) => block[1] === language).map((block) => block[2]!);
     expect([code === undefined, others]).toEqual([false, []]);
-    const folder = mkdtempSync(join(tmpdir(), "readme-"));
+    const { path: folder, remove } = temporaryFolder();
     try {
       const example = join(folder, `example.${language}`);
       const library = Bun.pathToFileURL(join(ROOT, "src/index.ts")).href;
@@ -139,7 +139,7 @@ describe("examples", () => {
       expect({ exitCode, stderr: stderr.toString() }).toEqual({ exitCode: 0, stderr: "" });
       return stdout.toString();
     } finally {
-      rmSync(folder, { recursive: true, force: true });
+      remove();
     }
   }
 

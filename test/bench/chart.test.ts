@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { chart, writeChart } from "../../bench/chart.ts";
-import { temporaryFolder } from "../support/cli.ts";
-import { results, row } from "./toy.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { results, row } from "../support/toy.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

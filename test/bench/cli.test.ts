@@ -3,9 +3,10 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import packageJson from "../../package.json";
 import { readResults } from "../../bench/results.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import packageJson from "../../package.json";
+import { temporaryFolder } from "../support/folders.ts";
+import { endOf } from "../support/processes.ts";
 
 setDefaultTimeout(60_000);
 
@@ -13,11 +14,8 @@ const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
-async function bench(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = Bun.spawn([process.execPath, MAIN, ...args], { cwd: folder.path, stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  return { code: await child.exited, stdout, stderr };
-}
+const bench = (...args: string[]) =>
+  endOf(Bun.spawn([process.execPath, MAIN, ...args], { cwd: folder.path, stdout: "pipe", stderr: "pipe" }));
 
 test("package.json's script runs the setup, then the benchmark", () => {
   expect(packageJson.scripts.bench).toBe("bun src/setup.ts && bun bench/main.ts");

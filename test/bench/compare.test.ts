@@ -4,8 +4,8 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compare, comparisonText, noiseFloor } from "../../bench/compare.ts";
 import { readResults, writeResults } from "../../bench/results.ts";
-import { temporaryFolder } from "../support/cli.ts";
-import { results, row } from "./toy.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { results, row } from "../support/toy.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

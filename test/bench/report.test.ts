@@ -1,7 +1,7 @@
 /** Results as text: numbers with three digits, tables that fit. */
 import { expect, test } from "bun:test";
 import { milliseconds, percent, perSecond, rowsText, skippedText } from "../../bench/report.ts";
-import { row } from "./toy.ts";
+import { row } from "../support/toy.ts";
 
 test("numbers have three digits that count, and the unit that suits", () => {
   expect([0.0123, 0.5, 12.34, 999, 1234].map(milliseconds)).toEqual([

@@ -14,8 +14,9 @@ import { predict } from "../../bench/suites/predict.ts";
 import { step } from "../../bench/suites/step.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { makePhotos, temporaryFolder } from "../support/cli.ts";
-import { benchOn, ONCE, referenceDevice, toy } from "./toy.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
+import { benchOn, ONCE, referenceDevice, toy } from "../support/toy.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(60_000);

@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { pages, summary, tables, withFigures } from "../../bench/table.ts";
-import { results, row } from "./toy.ts";
+import { results, row } from "../support/toy.ts";
 
 const images = (contestant: string, device: string, ms: readonly number[], name = "alexnet training, batch 128") =>
   row(ms, { suite: "step", name, contestant, device, work: { unit: "image", amount: 128 } });

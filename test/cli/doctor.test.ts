@@ -6,7 +6,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../../src/native/cache.ts";
 import { OPENBLAS, WGPU, type NativeLibrary } from "../../src/native/table.ts";
-import { cli, jsonLines, temporaryFolder } from "../support/cli.ts";
+import { cli, jsonLines } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 // Every kernel and two trainings, on a machine that may be busy.
 setDefaultTimeout(300_000);

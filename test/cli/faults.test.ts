@@ -6,8 +6,11 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "../../src/weights/safetensors.ts";
-import { tar } from "../data/fixtures.ts";
-import { cli, figurePng, jsonLines, makePhotos, temporaryFolder, TINY, type Ended } from "../support/cli.ts";
+import { cli, jsonLines, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
+import type { Ended } from "../support/processes.ts";
+import { tar } from "../support/tar.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

@@ -3,7 +3,9 @@ import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describeBackends } from "../support/backends.ts";
-import { cli, epochsOf, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
+import { cli, epochsOf, jsonLines } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 // A software GPU takes its time.
 setDefaultTimeout(300_000);

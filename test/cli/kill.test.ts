@@ -5,7 +5,9 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, watch } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, makePhotos, startCli, temporaryFolder, TINY } from "../support/cli.ts";
+import { cli, epochsOf, jsonLines, startCli, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

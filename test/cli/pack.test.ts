@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { drawn } from "../data/fixtures.ts";
-import { cli, cliAtTerminal, makePhotos, startCli, temporaryFolder } from "../support/cli.ts";
+import { cli, cliAtTerminal, startCli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { drawn, makePhotos } from "../support/images.ts";
+import { until } from "../support/processes.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);
@@ -246,7 +248,7 @@ test(
 test("SIGINT stops after the shards under way and says how to go on", async () => {
   const child = startCli([...PACK, "stopped"], options);
   const [text, errors] = [new Response(child.stdout).text(), new Response(child.stderr).text()];
-  while (shardsOf("stopped").size < 3 && child.exitCode === null) await Bun.sleep(1);
+  await until(() => shardsOf("stopped").size >= 3, child);
   child.kill("SIGINT");
   await child.exited;
   expect(child.exitCode).toBe(1);

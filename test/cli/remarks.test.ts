@@ -1,8 +1,9 @@
 /** Every command says what it left alone: people on standard error, programs in their JSON. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { writeFiles } from "../data/fixtures.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { cli, jsonLines, TINY } from "../support/cli.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 // Processes take their time on a busy machine.
 setDefaultTimeout(120_000);

@@ -1,7 +1,9 @@
 /** What a person sees at a terminal: colours, and a line of progress that is written over. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { cliAtTerminal, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { cliAtTerminal, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

@@ -3,8 +3,10 @@ import { descendAll, openArchive } from "../../src/data/archive.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { Unpacking } from "../../src/data/unpacking.ts";
 import { openFile } from "../../src/io/bytes.ts";
-import { plain, tar, temporaryFolder } from "./fixtures.ts";
-import { bytesOf, complaint, list, maker } from "./sets.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { bytesOf, complaint, list, maker } from "../support/sets.ts";
+import { tar } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { Transformer } from "@napi-rs/image";
 import { BadImage, decodeRecord } from "../../src/data/decode.ts";
 import { readHeader } from "../../src/data/header.ts";
-import { CMYK, drawn, plain, withOrientation } from "./fixtures.ts";
-import { damagedProgressive } from "./golden_pictures.ts";
+import { damagedProgressive } from "../support/golden_pictures.ts";
+import { CMYK, drawn, plain, withOrientation } from "../support/images.ts";
 
 async function record(bytes: Uint8Array, side: number): Promise<Uint8Array> {
   const target = new Uint8Array(side * side * 3);

@@ -5,8 +5,9 @@ import { join, resolve } from "node:path";
 import { locate, openDataset } from "../../src/data/open.ts";
 import { fetchCifar } from "../../src/data/sources/cifar.ts";
 import { download } from "../../src/data/sources/download.ts";
-import { tar, temporaryFolder } from "./fixtures.ts";
-import { complaint } from "./sets.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { complaint } from "../support/sets.ts";
+import { tar } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 

@@ -9,9 +9,9 @@ import { findTurbojpeg, openTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { openTurbojpegWasm } from "../../src/native/turbojpeg_wasm.ts";
 import { loadKernels } from "../../src/wasm/build.ts";
 import formats from "../golden/formats.json";
+import { outcome } from "../support/decoding.ts";
+import { golden, goldenPicture } from "../support/golden_pictures.ts";
 import { mutate } from "../support/mutate.ts";
-import { outcome } from "./fixtures.ts";
-import { golden, goldenPicture } from "./golden_pictures.ts";
 
 const kernels = await loadKernels();
 const libraries = { native: openTurbojpeg(), WebAssembly: openTurbojpegWasm() };

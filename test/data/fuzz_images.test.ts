@@ -17,9 +17,11 @@ import { openTurbojpegWasm } from "../../src/native/turbojpeg_wasm.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
 import { loadKernels } from "../../src/wasm/build.ts";
+import { outcome } from "../support/decoding.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { formatFile, golden } from "../support/golden_pictures.ts";
+import { drawn, withOrientation } from "../support/images.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
-import { drawn, outcome, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
-import { formatFile, golden } from "./golden_pictures.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

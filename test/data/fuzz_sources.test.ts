@@ -7,9 +7,11 @@ import { readFileSync, statSync } from "node:fs";
 import { basename, join, sep } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
+import { temporaryFolder, writeFiles, type Files } from "../support/folders.ts";
+import { devkitFiles, ilsvrc, type Photo } from "../support/imagenet.ts";
+import { plain } from "../support/images.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
-import { gnuLongName, pax, plain, tar, temporaryFolder, writeFiles, type Files } from "./fixtures.ts";
-import { devkitFiles, ilsvrc, type Photo } from "./imagenet_fixture.ts";
+import { gnuLongName, pax, tar } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

@@ -3,9 +3,11 @@ import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { classNames } from "../../src/data/sources/synsets.ts";
-import { plain, tar, temporaryFolder, type Files, type Member } from "./fixtures.ts";
-import { challengeNumber, devkitFiles, ilsvrc, metaMat, photos, valName, type Photo } from "./imagenet_fixture.ts";
-import { bytesOf, complaint, left, list, maker } from "./sets.ts";
+import { temporaryFolder, type Files } from "../support/folders.ts";
+import { challengeNumber, devkitFiles, ilsvrc, metaMat, photos, valName, type Photo } from "../support/imagenet.ts";
+import { plain } from "../support/images.ts";
+import { bytesOf, complaint, left, list, maker } from "../support/sets.ts";
+import { tar, type Member } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

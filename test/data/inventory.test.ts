@@ -6,8 +6,10 @@ import type { Dataset } from "../../src/data/dataset.ts";
 import { compareInventories, divide, inventoryText, parseInventory, takeInventory } from "../../src/data/inventory.ts";
 import { openDataset, type OpenOptions } from "../../src/data/open.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
-import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
-import { maker } from "./sets.ts";
+import { temporaryFolder, type Files } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { maker } from "../support/sets.ts";
+import { tarOf } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -123,15 +125,14 @@ describe("a folder", () => {
 });
 
 describe("an archive", () => {
-  const archive = (files: Files) => tar(...Object.entries(files).map(([path, contents]) => ({ path, contents })));
   for (const [kind, ending, packed] of [
     ["tar", ".tar", (bytes: Uint8Array) => bytes],
     ["tar.gz", ".tar.gz", (bytes: Uint8Array) => Bun.gzipSync(Uint8Array.from(bytes))],
   ] as const) {
     test(kind, async () => {
-      const [before, moved] = [file(packed(archive(photos)), ending), file(packed(archive(photos)), ending)];
+      const [before, moved] = [file(packed(tarOf(photos)), ending), file(packed(tarOf(photos)), ending)];
       expect(inventoryText(await inventory(moved))).toBe(inventoryText(await inventory(before)));
-      expect(await changes(before, file(packed(archive({ ...photos, "a/10.png": blue })), ending))).toMatch(
+      expect(await changes(before, file(packed(tarOf({ ...photos, "a/10.png": blue })), ending))).toMatch(
         /^1 changed; first a\/10\.png of class "a", which has \d+ bytes and had \d+$/,
       );
       // As a folder the set is the same one.

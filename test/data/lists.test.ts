@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { csvRows } from "../../src/data/sources/csv.ts";
-import { plain, temporaryFolder } from "./fixtures.ts";
-import { bytesOf, complaint, list, maker } from "./sets.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { bytesOf, complaint, list, maker } from "../support/sets.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

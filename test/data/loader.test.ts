@@ -5,7 +5,7 @@ import { alone } from "../../src/data/decoding.ts";
 import { createLoader, RecordCache, type Batch, type LoaderOptions } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
-import { plain } from "./fixtures.ts";
+import { plain } from "../support/images.ts";
 
 const SIDE = 4;
 

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { deflateSync } from "node:zlib";
 import { readVariable } from "../../src/data/sources/matlab.ts";
-import { metaMat } from "./imagenet_fixture.ts";
+import { metaMat } from "../support/imagenet.ts";
 
 /** Written by scipy.io.savemat 1.17 of three synsets in the devkit's form, with a matrix and a text beside them. */
 const BY_SCIPY =

@@ -7,8 +7,10 @@ import { openDataset } from "../../src/data/open.ts";
 import { parsePack } from "../../src/data/pack.ts";
 import { Reader } from "../../src/data/reading.ts";
 import { namedWeights } from "../../src/data/sampling.ts";
-import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
-import { bytesOf, complaint, left, list, maker } from "./sets.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { bytesOf, complaint, left, list, maker } from "../support/sets.ts";
+import { tarOf } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -19,7 +21,6 @@ beforeAll(async () => {
   image = await plain(100);
 });
 
-const inTar = (files: Files) => tar(...Object.entries(files).map(([path, contents]) => ({ path, contents })));
 const whole = { holdOut: 0 };
 
 test("endings, in any case", () => {
@@ -59,7 +60,7 @@ test("an image by any other name, in folders and tars", async () => {
   };
   for (const below of ["", "one/more/"]) {
     const own = Object.fromEntries(Object.entries(files).map(([path, contents]) => [below + path, contents]));
-    for (const path of [await folder(own), file(inTar(own))]) {
+    for (const path of [await folder(own), file(tarOf(own))]) {
       const sets = await openDataset(path, whole);
       const names = ["a/1.jfif", "a/2.JPE", "a/3", "b/4.dat", "b/deep/5.Png"];
       expect(list(sets.train, path)).toEqual(names.map((name) => `${name[0]}: ${below}${name}`));
@@ -77,7 +78,7 @@ describe("accents, composed (NFC) or not (NFD)", () => {
     const files = Object.fromEntries(
       [`train/${decomposed}`, "train/f", `val/${composed}`, "val/f"].map((name) => [`${name}/1.png`, image]),
     );
-    for (const path of [await folder(files), file(inTar(files))]) {
+    for (const path of [await folder(files), file(tarOf(files))]) {
       const { train, val } = await openDataset(path);
       // In the order that the folders to train on have.
       expect([train.classes, val.classes]).toEqual([
@@ -126,7 +127,7 @@ describe("accents, composed (NFC) or not (NFD)", () => {
   });
 
   test("names in shards, and beside them", async () => {
-    const shard = inTar({
+    const shard = tarOf({
       "1.png": image,
       "1.json": JSON.stringify({ label: decomposed }),
       "2.png": image,
@@ -151,7 +152,7 @@ describe("names that are no UTF-8", () => {
   });
 
   test("are left alone in a tar", async () => {
-    const member = Buffer.from(inTar({ "a/xyzv.png": image, "a/1.png": image, "b/1.png": image }));
+    const member = Buffer.from(tarOf({ "a/xyzv.png": image, "a/1.png": image, "b/1.png": image }));
     // The sum of the header's bytes stays; what is a control character is shown as a space.
     member.set([0xe9, 0x79 + 0x78 - 0xe9], 2);
     const path = file(member);

@@ -3,8 +3,10 @@ import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { openDataset, readImage } from "../../src/data/open.ts";
-import { gnuLongName, pax, plain, tar, temporaryFolder, type Member } from "./fixtures.ts";
-import { complaint, left, list, maker } from "./sets.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { complaint, left, list, maker } from "../support/sets.ts";
+import { gnuLongName, pax, tar, type Member } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

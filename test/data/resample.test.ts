@@ -8,8 +8,9 @@ import { openDataset } from "../../src/data/open.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
 import { expectClose } from "../support/data.ts";
-import { drawn, temporaryFolder, withOrientation, writeFiles } from "./fixtures.ts";
-import { golden, goldenPicture } from "./golden_pictures.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { golden, goldenPicture } from "../support/golden_pictures.ts";
+import { drawn, withOrientation } from "../support/images.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
 import { inWords } from "../../src/data/remarks.ts";
 import { splitAmong, splitOf } from "../../src/data/sources/splits.ts";
-import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
-import { complaint, left, list, maker } from "./sets.ts";
+import { temporaryFolder, type Files } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { complaint, left, list, maker } from "../support/sets.ts";
+import { tarOf } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);
@@ -16,14 +18,13 @@ beforeAll(async () => {
   image = await plain(100);
 });
 
-const inTar = (files: Files) => tar(...Object.entries(files).map(([path, contents]) => ({ path, contents })));
 /** An image for each of these paths. */
 const images = (...paths: string[]): Files => Object.fromEntries(paths.map((path) => [path, image]));
 
 /** How many images each part has, its classes, and what was left alone, of a folder and of a tar of these. */
 async function parts(files: Files, options: { readonly holdOut?: number } = {}) {
   const found = [];
-  for (const path of [await folder(files), file(inTar(files))]) {
+  for (const path of [await folder(files), file(tarOf(files))]) {
     const sets = await openDataset(path, options);
     found.push({ train: list(sets.train, path), val: list(sets.val, path), left: left(sets, path) });
     await sets.train.close();
@@ -125,7 +126,7 @@ describe("folders and tars", () => {
 });
 
 test("shards and lists", async () => {
-  const shard = (label: string) => inTar({ "1.png": image, "1.cls": label, "2.png": image, "2.cls": "1" });
+  const shard = (label: string) => tarOf({ "1.png": image, "1.cls": label, "2.png": image, "2.cls": "1" });
   const names = ["Training-0.tar", "test_set-0.tar", "evalset-0.tar"];
   const path = await folder(Object.fromEntries(names.map((name) => [name, shard("0")])));
   const sets = await openDataset(path);
@@ -163,7 +164,7 @@ test("--val in place of a part that is there", async () => {
 });
 
 test("--val with its classes in another order has the numbers of the part to train on", async () => {
-  const shard = inTar({ "1.png": image, "1.cls": "0", "2.png": image, "2.cls": "1" });
+  const shard = tarOf({ "1.png": image, "1.cls": "0", "2.png": image, "2.cls": "1" });
   const path = await folder({ "train.tar": shard, "classes.txt": "zebra\nape\n" });
   const other = await folder(images("ape/1.png", "zebra/1.png"));
   const { train, val } = await openDataset(path, { val: other });

@@ -3,8 +3,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { link, mkdir, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
-import { gnuLongName, pax, plain, tar, temporaryFolder, type Member } from "./fixtures.ts";
-import { bytesOf, complaint, left, list, maker } from "./sets.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { bytesOf, complaint, left, list, maker } from "../support/sets.ts";
+import { gnuLongName, pax, tar, type Member } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

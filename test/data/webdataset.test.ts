@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
-import { plain, tar, temporaryFolder, type Files } from "./fixtures.ts";
-import { bytesOf, complaint, left, list, maker } from "./sets.ts";
+import { temporaryFolder, type Files } from "../support/folders.ts";
+import { plain } from "../support/images.ts";
+import { bytesOf, complaint, left, list, maker } from "../support/sets.ts";
+import { tar } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

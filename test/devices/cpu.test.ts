@@ -7,7 +7,7 @@ import { linearForward } from "../../src/engine/ops/linear.ts";
 import { lrnForward } from "../../src/engine/ops/lrn.ts";
 import { accumulateKernel } from "../../src/engine/tape.ts";
 import { DeviceError, UsageError } from "../../src/errors.ts";
-import { failing, missing, nowhere, scale, slow } from "./cpu_fixture.ts";
+import { failing, missing, nowhere, scale, slow } from "../support/cpu_kernels.ts";
 
 const backend = await openCpu({ threads: 3 });
 afterAll(() => backend.close());
@@ -204,7 +204,7 @@ test("threads must be a number of threads", async () => {
 test("a process waits for its kernels, and ends without close()", async () => {
   const script = `
     import { openCpu } from "${import.meta.dir}/../../src/devices/cpu/backend.ts";
-    import { slow } from "${import.meta.dir}/cpu_fixture.ts";
+    import { slow } from "${import.meta.dir}/../support/cpu_kernels.ts";
     const backend = await openCpu({ threads: 2 });
     const x = backend.allocate("f32", 1);
     backend.write(x, Float32Array.of(41));

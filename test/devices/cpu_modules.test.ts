@@ -2,7 +2,8 @@
 import { afterAll, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { endOf } from "../support/processes.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -42,8 +43,7 @@ async function program(name: string, files: Readonly<Record<string, string>>) {
   }
   const command = [process.execPath, join(folder.path, `${name}-main.ts`)];
   const child = Bun.spawn(command, { cwd: folder.path, stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  const code = await child.exited;
+  const { code, stdout, stderr } = await endOf(child);
   const times = Object.keys(files).map((file) => [file, readFileSync(runs(file), "utf8").length]);
   // Bun shows the source, too.
   const errors = stderr.split("\n").filter((line) => /^(error|\w*Error): /.test(line));

@@ -10,8 +10,10 @@ import type { TrainEvent } from "../../src/training/events.ts";
 import type { Session } from "../../src/training/session.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { backends } from "../support/backends.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
-import { expectSameRun } from "./fixture.ts";
+import { tiny } from "../support/cli.ts";
+import { expectSameRun } from "../support/faults.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 // A software GPU on a busy machine.
 setDefaultTimeout(300_000);
@@ -27,7 +29,7 @@ beforeAll(() => makePhotos(data, 2, 9));
 
 describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}`, () => {
   const { threads: _, ...rest } = tiny;
-  const options = { ...rest, data, device: "gpu:0", tune: false, batch: 8, epochs: 3, augment: "mirror,colour" };
+  const options = { ...rest, data, device: "gpu:0", tune: false, batch: 8, epochs: 2, augment: "mirror,colour" };
 
   beforeAll(async () => {
     await train({ ...options, out: at("whole") });
@@ -64,7 +66,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
   });
 
   test("in the middle of a later one: it goes on from what was saved, and ends with the same bytes", async () => {
-    const { error, warnings, events } = await losing("later", (step) => step === 5);
+    const { error, warnings, events } = await losing("later", (step) => step === 3);
     expect(error).toBeUndefined();
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
     const starts = events.filter((event) => event.type === "start");

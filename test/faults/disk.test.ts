@@ -3,8 +3,10 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describeMachine, machineProblems } from "../../src/verbs/doctor/machine.ts";
-import { cli, epochsOf, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
-import { canMount, during, expectOneLine, expectSameRun, mount, unmount } from "./fixture.ts";
+import { cli, epochsOf, TINY } from "../support/cli.ts";
+import { canMount, during, expectOneLine, expectSameRun, mount, unmount } from "../support/faults.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 
@@ -18,7 +20,7 @@ afterAll(() => {
   folder.remove();
 });
 
-const EPOCHS = 8;
+const EPOCHS = 5;
 const at = (...names: string[]) => join(folder.path, ...names);
 const run = (args: readonly string[]) => cli(args, { cwd: folder.path });
 const train = ["train", at("photos"), ...TINY, "--epochs", `${EPOCHS}`, "--augment", "mirror,colour"];

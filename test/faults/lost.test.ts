@@ -6,8 +6,10 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makePhotos, temporaryFolder } from "../support/cli.ts";
-import { expectSameRun } from "./fixture.ts";
+import { expectSameRun } from "../support/faults.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
+import { endOf } from "../support/processes.ts";
 
 // A software GPU on a busy machine.
 setDefaultTimeout(300_000);
@@ -44,9 +46,8 @@ async function lose(...args: string[]): Promise<string[]> {
     LOSE_FILE: at("lose"),
   };
   const child = Bun.spawn([process.execPath, path("child.ts"), ...args], { env, stdout: "pipe", stderr: "pipe" });
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  await child.exited;
-  expect(child.exitCode, stderr).toBe(0);
+  const { code, stdout, stderr } = await endOf(child);
+  expect(code, stderr).toBe(0);
   return stdout.trimEnd().split("\n");
 }
 

@@ -2,8 +2,11 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, makePhotos, MAIN, startCli, temporaryFolder, TINY } from "../support/cli.ts";
-import { during, expectOneLine, expectSameRun } from "./fixture.ts";
+import { cli, epochsOf, jsonLines, MAIN, startCli, TINY } from "../support/cli.ts";
+import { during, expectOneLine, expectSameRun } from "../support/faults.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
+import { until } from "../support/processes.ts";
 
 setDefaultTimeout(120_000);
 
@@ -53,7 +56,7 @@ test.skipIf(!posix)("a terminal that is closed: it stops after the step, and sav
     env: { ...process.env, TERM: "xterm-256color" },
     terminal: { cols: 80, rows: 20, data: (_, bytes) => void (text += new TextDecoder().decode(bytes)) },
   });
-  while (!/epoch +1 /.test(text) && child.exitCode === null) await Bun.sleep(5);
+  await until(() => /epoch +1 /.test(text), child);
   child.terminal!.close();
   await child.exited;
   expect(child.signalCode).toBeNull();
@@ -108,10 +111,7 @@ test("a second training, while the first is at work, killed, and gone", async ()
 test.skipIf(!posix)("two that pack into one folder: one is refused, and the pack is that of one alone", async () => {
   const args = (out: string) => ["pack", "photos", out, "--side", "32", "--shard", "4", "--threads", "1"];
   const first = startCli(args("both"), { cwd: folder.path });
-  while (!existsSync(at("both", "lock.json"))) {
-    expect(first.exitCode).toBeNull();
-    await Bun.sleep(1);
-  }
+  await until(() => existsSync(at("both", "lock.json")), first);
   // It holds the folder for as long as it is made to stand still.
   first.kill("SIGSTOP");
   const second = await run(args("both"));

@@ -49,7 +49,7 @@ STATISTICS = dict(images=20, side=12)
 
 
 def draw(width, height, number=0):
-    """test/data/golden_pictures.ts draws the same."""
+    """test/support/golden_pictures.ts draws the same."""
     y, x, c = np.ogrid[:height, :width, :3]
     return ((((x * (7 + 4 * c) + y * (13 - 3 * c)) ^ ((x * y) >> 3)) + number * (29 + 5 * c)) & 255).astype(np.uint8)
 

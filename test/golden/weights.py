@@ -5,7 +5,7 @@
 
 The weights follow a formula that the tests know too, and are few powers of two apart, so that every type of numbers
 holds them exactly and the files, compressed with gzip, are small. The logits are those of torchvision's preprocessing,
-in float64, for images that test/data/golden_pictures.ts draws too.
+in float64, for images that test/support/golden_pictures.ts draws too.
 """
 
 import argparse

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Answers, interval95, mostProbable } from "../../src/inference/answers.ts";
 import { means } from "../../src/inference/scores.ts";
 import { csvLine, writeCsv } from "../../src/io/csv.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -23,7 +23,7 @@ import {
   replaceFileSync,
   requirePlainFolder,
 } from "../../src/io/files.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

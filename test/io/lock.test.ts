@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
 import { LOCK_FILES, LockedError, lockFolder } from "../../src/io/lock.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 setDefaultTimeout(60_000);
 

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { temporaryFolder } from "../../src/io/temporary.ts";
-import * as helpers from "../support/cli.ts";
+import * as helpers from "../support/folders.ts";
 
 const parent = helpers.temporaryFolder();
 afterAll(parent.remove);

@@ -4,7 +4,6 @@ import {
   cpSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,7 +11,6 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { crc32, deflateRawSync } from "node:zlib";
@@ -27,9 +25,10 @@ import { packagedFiles, PACKAGES, type PackageName } from "../../src/native/pack
 import { requirePinned, requireSha256, sha256Of, type Pinned } from "../../src/native/pins.ts";
 import { OPENBLAS, WGPU, type NativeLibrary } from "../../src/native/table.ts";
 import { findTurbojpeg } from "../../src/native/turbojpeg.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
-const folder = mkdtempSync(join(tmpdir(), "native-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const { path: folder, remove } = temporaryFolder();
+afterAll(remove);
 
 /** Runs `body` with environment variables set, or unset where undefined. */
 async function withEnvironment(

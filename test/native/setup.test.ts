@@ -1,21 +1,18 @@
 import { afterAll, expect, test } from "bun:test";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { temporaryFolder } from "../support/folders.ts";
+import { endOf } from "../support/processes.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "setup-"));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const { path: folder, remove } = temporaryFolder();
+afterAll(remove);
 
-async function setup(project: string): Promise<{ said: string; status: number }> {
+async function setup(project: string): Promise<{ said: string; status: number | null }> {
   const child = Bun.spawn([process.execPath, join(project, "src/setup.ts")], { stdout: "pipe", stderr: "pipe" });
-  const [out, errors, status] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  return { said: out + errors, status };
+  const { code, stdout, stderr } = await endOf(child);
+  return { said: stdout + stderr, status: code };
 }
 
 test("setup says nothing when everything is in place", async () => {

@@ -13,7 +13,7 @@ import { openNetwork } from "../../src/net/network_file.ts";
 import { networks } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { describeBackends } from "../support/backends.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 import { randomArray } from "../support/data.ts";
 
 const folder = temporaryFolder();

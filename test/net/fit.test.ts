@@ -16,7 +16,9 @@ import type { Session } from "../../src/training/session.ts";
 import { trainingStep } from "../../src/training/step.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { describeBackends } from "../support/backends.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 const layers = place(alexnet);
 const MIB = 2 ** 20;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { BadImage } from "../../src/data/decode.ts";
 import { thumbnail } from "../../src/pictures/thumbnail.ts";
-import { CMYK, drawn, withOrientation } from "../data/fixtures.ts";
+import { CMYK, drawn, withOrientation } from "../support/images.ts";
 
 const encoded = (bytes: Uint8Array) => ({ kind: "encoded", bytes }) as const;
 

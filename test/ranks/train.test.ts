@@ -1,12 +1,15 @@
 /**
  * Training on several ranks is training: the same losses as on one, the same bytes every time, resumed on any number of
- * ranks, stopped in order, and ended when the ranks don't agree.
+ * ranks, stopped in order, and ended when the ranks don't agree. `RANK_STEPS=100` compares the losses of more steps.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, epochsOf, jsonLines, MAIN, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { cli, epochsOf, jsonLines, MAIN, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 import { CPU, ended, missing, onRanks, SAY_STATUS, startRanks } from "../support/mpi.ts";
+import { until } from "../support/processes.ts";
 import { stepLosses } from "../support/steps.ts";
 
 setDefaultTimeout(300_000);
@@ -27,21 +30,22 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
   // Crops, mirror images, colours, dropout, and images mixed across the borders of shares. The rate is low: what sums in
   // another order differ by grows from step to step, as it does between two libraries of BLAS.
   const step = ["--model", "alexnet-cifar", "--augment", "modern", "--rate", "0.0000003", "--batch", "16", ...cpu];
-  const hundred = [...step, "--limit", "1600", "--epochs", "1"];
+  const steps = Number(process.env.RANK_STEPS ?? 50);
+  const epoch = [...step, "--limit", `${16 * steps}`, "--epochs", "1"];
 
-  test("100 steps of 1, 2 and 4 ranks have the same losses", async () => {
-    const one = await cli(["train", ...hundred, "--out", "one"], options);
+  test(`${steps} steps of 1, 2 and 4 ranks have the same losses`, async () => {
+    const one = await cli(["train", ...epoch, "--out", "one"], options);
     expect(one.code, one.stderr).toBe(0);
     const expected = stepLosses(one.stdout);
-    expect(expected.length).toBe(100);
+    expect(expected.length).toBe(steps);
     // What is learnt changes the losses a thousand times as much as what is allowed for.
-    const still = stepLosses((await cli(["train", ...hundred, "--rate", "1e-12", "--out", "still"], options)).stdout);
+    const still = stepLosses((await cli(["train", ...epoch, "--rate", "1e-12", "--out", "still"], options)).stdout);
     expect(Math.max(...still.map((loss, i) => Math.abs(loss - expected[i]!)))).toBeGreaterThan(0.01);
     for (const size of [2, 4]) {
-      const { stdout, stderr, code } = await train(size, [...hundred, "--out", `of-${size}`]);
+      const { stdout, stderr, code } = await train(size, [...epoch, "--out", `of-${size}`]);
       expect(code, stderr).toBe(0);
       const found = stepLosses(stdout);
-      expect(found.length).toBe(100);
+      expect(found.length).toBe(steps);
       const differences = found.map((loss, i) => Math.abs(loss - expected[i]!));
       expect(Math.max(...differences), `${size} ranks`).toBeLessThan(1e-5);
       // The validation is shared out too.
@@ -100,14 +104,11 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
   });
 
   test("a signal to mpiexec stops all after the step, saved", async () => {
-    const small = ["--model", "small", "--batch", "32", "--limit", "640", "--rate", "0.0001", ...cpu];
+    const small = ["--model", "small", "--batch", "32", "--limit", "320", "--rate", "0.0001", ...cpu];
     const child = startRanks(2, [MAIN, "train", ...small, "--epochs", "500", "--out", "stopped"], folder.path, {
       through: SAY_STATUS,
     });
-    while (!existsSync(join(folder.path, "stopped", "last.safetensors"))) {
-      expect(child.exitCode).toBeNull();
-      await Bun.sleep(100);
-    }
+    await until(() => existsSync(join(folder.path, "stopped", "last.safetensors")), child);
     child.kill("SIGINT");
     const { stdout } = await ended(child);
     expect(stdout.match(/a rank ended with \d+/g)).toEqual(["a rank ended with 1", "a rank ended with 1"]);
@@ -119,15 +120,10 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
   });
 
   test("a rank that is killed ends all; what was saved last is good", async () => {
-    const small = ["--model", "small", "--batch", "32", "--limit", "640", "--rate", "0.0001", ...cpu];
+    const small = ["--model", "small", "--batch", "32", "--limit", "320", "--rate", "0.0001", ...cpu];
     const child = startRanks(3, [MAIN, "train", ...small, "--epochs", "500", "--out", "killed"], folder.path);
-    let victim: number | undefined;
-    while (!existsSync(join(folder.path, "killed", "last.safetensors")) || victim === undefined) {
-      expect(child.exitCode).toBeNull();
-      await Bun.sleep(100);
-      victim = lastDescendant(child.pid);
-    }
-    process.kill(victim, "SIGKILL");
+    await until(() => existsSync(join(folder.path, "killed", "last.safetensors")), child);
+    process.kill(lastDescendant(child.pid)!, "SIGKILL");
     const { code, seconds, stderr, stdout } = await ended(child);
     expect(code).not.toBe(0);
     expect(seconds).toBeLessThan(60);

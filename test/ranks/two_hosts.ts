@@ -5,7 +5,8 @@
  */
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { MAIN, temporaryFolder } from "../support/cli.ts";
+import { MAIN } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 import { stepLosses } from "../support/steps.ts";
 
 const launcher = process.env.MPIEXEC ?? Bun.which("mpiexec.mpich") ?? "mpiexec";

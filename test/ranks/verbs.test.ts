@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cli, jsonLines, makePhotos, temporaryFolder, TINY } from "../support/cli.ts";
+import { cli, jsonLines, TINY } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 import { CPU, missing, onRanks } from "../support/mpi.ts";
 
 setDefaultTimeout(300_000);

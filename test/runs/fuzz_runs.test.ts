@@ -15,7 +15,9 @@ import { Run } from "../../src/runs/runs.ts";
 import { openDashboard } from "../../src/verbs/train/dashboard/server.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 
 const CONTROLS = /[\x00-\x1f\x7f-\x9f]/;

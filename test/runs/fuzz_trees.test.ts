@@ -24,7 +24,9 @@ import { readHistory } from "../../src/runs/history.ts";
 import { findRun, namedRun, type Run } from "../../src/runs/runs.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 import { ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
 
 const CONTROLS = /[\x00-\x1f\x7f-\x9f]/;

@@ -13,7 +13,9 @@ import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { features } from "../../src/verbs/features/features.ts";
 import { similar } from "../../src/verbs/similar/similar.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { cli, epochsOf, figurePng, makePhotos, temporaryFolder, tiny, TINY } from "../support/cli.ts";
+import { cli, epochsOf, TINY, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 
@@ -22,12 +24,22 @@ afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = { device: "cpu", threads: 1 } as const;
 
-/** Data of their own, and a run of one epoch on them, for each test. */
+beforeAll(async () => {
+  await makePhotos(at("data"), 2, 20);
+  await train({ ...tiny, data: at("data"), epochs: 1, out: at("run") });
+});
+
+/** Data of their own, and a run of one epoch on them, for each test: a copy of the one above, or one with options. */
 let made = 0;
-async function begun(options: TrainOptions = {}): Promise<{ readonly data: string; readonly run: string }> {
+async function begun(options?: TrainOptions): Promise<{ readonly data: string; readonly run: string }> {
   const [data, run] = [at(`data-${++made}`), at(`run-${made}`)];
-  await makePhotos(data, 2, 20);
-  await train({ ...tiny, data, epochs: 1, out: run, ...options });
+  await cp(at("data"), data, { recursive: true });
+  if (options) await train({ ...tiny, data, epochs: 1, out: run, ...options });
+  else {
+    await cp(at("run"), run, { recursive: true });
+    const own = new Run(run);
+    await own.writeConfig({ ...own.readConfig(), data });
+  }
   return { data, run };
 }
 

@@ -6,7 +6,7 @@ import { CheckpointError, UsageError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { makeConfig } from "../../src/runs/config.ts";
 import { findRun, namedRun, newRun, Run } from "../../src/runs/runs.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

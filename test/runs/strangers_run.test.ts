@@ -10,7 +10,9 @@ import { predict } from "../../src/verbs/predict/predict.ts";
 import { report } from "../../src/verbs/report/report.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
-import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { cli, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

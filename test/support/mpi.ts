@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { MAIN } from "./cli.ts";
+import { endOf, type Ended } from "./processes.ts";
 
 export interface MpiLauncher {
   readonly name: string;
@@ -83,17 +84,12 @@ export function onRanks(size: number, args: readonly string[], cwd: string): Pro
   return ended(startRanks(size, [MAIN, ...args], cwd));
 }
 
-export interface RanksEnded {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
+export interface RanksEnded extends Ended {
   readonly seconds: number;
 }
 
 /** Waits for the end of all. */
 export async function ended(child: ReturnType<typeof startRanks>): Promise<RanksEnded> {
   const start = performance.now();
-  const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-  await child.exited;
-  return { code: child.exitCode, stdout, stderr, seconds: (performance.now() - start) / 1000 };
+  return { ...(await endOf(child)), seconds: (performance.now() - start) / 1000 };
 }

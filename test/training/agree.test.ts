@@ -6,7 +6,7 @@
  *
  * With TEST_DATA set, on CIFAR-10's test images; otherwise on drawn figures.
  */
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { openDataset } from "../../src/data/open.ts";
@@ -52,14 +52,19 @@ async function trained(backend: Backend, source: Data) {
   return { losses, velocities };
 }
 
+let source: Data;
+let expected: Awaited<ReturnType<typeof trained>>;
+beforeAll(async () => {
+  source = await data();
+  expected = await trained(await cpu.open(), source);
+});
+afterAll(() => source.dataset.close());
+
 describeBackends(
   `${STEPS} steps of cifar10-18pct`,
   ({ open }) => {
     test("have the losses of the cpu without BLAS, and at first its velocities", async () => {
-      const source = await data();
-      const expected = await trained(await cpu.open(), source);
       const actual = await trained(await open(), source);
-      await source.dataset.close();
       expect(expected.losses.length).toBe(STEPS);
       expect(expected.velocities.size).toBe(8);
       // Before any training: ten classes, equally probable.

@@ -16,7 +16,7 @@ import type { TrainEvent } from "../../src/training/events.ts";
 import { freshState, runEpochs } from "../../src/training/session.ts";
 import { localStepper, type Stepper } from "../../src/training/stepper.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 // Far more than it takes, for busy machines.
 setDefaultTimeout(120_000);

@@ -2,12 +2,14 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import golden from "../golden/event_file.json";
 import { crc32c, recordOf, scalarsRecord, startRecord, versionRecord } from "../../src/training/event_file.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { withTensorboard } from "../../src/training/tensorboard.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import golden from "../golden/event_file.json";
+import { epochsOf, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

@@ -8,7 +8,9 @@ import { UsageError } from "../../src/errors.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { openDashboard, type Dashboard } from "../../src/verbs/train/dashboard/server.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { epochsOf, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

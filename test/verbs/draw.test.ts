@@ -13,7 +13,9 @@ import { Model } from "../../src/net/model.ts";
 import { uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { cli, figurePng, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { cli, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

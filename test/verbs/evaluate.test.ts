@@ -5,18 +5,17 @@ import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { openDataset } from "../../src/data/open.ts";
 import { openDevice } from "../../src/devices/open.ts";
-import { openReference } from "../../src/engine/reference.ts";
 import { Answers } from "../../src/inference/answers.ts";
 import { classify } from "../../src/inference/classify.ts";
 import { openTrained } from "../../src/inference/loaded_model.ts";
-import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { evaluate, type EvaluateOptions } from "../../src/verbs/evaluate/evaluate.ts";
 import { writeSubmission } from "../../src/verbs/evaluate/submission.ts";
-import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
-import { writeFiles } from "../data/fixtures.ts";
-import { challengeNumber, ilsvrc, photos } from "../data/imagenet_fixture.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
+import { saveUntrained } from "../support/checkpoints.ts";
+import { cli, jsonLines } from "../support/cli.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { challengeNumber, ilsvrc, photos } from "../support/imagenet.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 
@@ -28,12 +27,7 @@ const CLASSES = ["c0", "c1", "c2"];
 
 /** A network with random weights. */
 async function untrained(name: string, network: string, seed: number, classes: readonly string[] = CLASSES) {
-  const found = findNetwork(network);
-  const model = new Model(found, openReference("f32"), classes.length);
-  model.initialise(seed);
-  const mean = new Float32Array(found.record ** 2 * 3).fill(100);
-  await saveCheckpoint(at(name), { model, classes, mean, state: {} });
-  model.free();
+  await saveUntrained(at(name), findNetwork(network), classes, seed);
   return at(name);
 }
 

@@ -9,7 +9,9 @@ import type { TrainConfig } from "../../src/runs/settings.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
-import { makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

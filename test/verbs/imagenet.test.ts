@@ -7,8 +7,8 @@ import { openDataset } from "../../src/data/open.ts";
 import type { EpochRecord } from "../../src/runs/records.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { temporaryFolder } from "../data/fixtures.ts";
-import { ilsvrc, photos } from "../data/imagenet_fixture.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { ilsvrc, photos } from "../support/imagenet.ts";
 
 setDefaultTimeout(300_000);
 
@@ -60,7 +60,7 @@ async function losses(data: string): Promise<number[]> {
   const found: EpochRecord[] = [];
   const out = join(root, "run");
   await train(
-    { data, out, model: "alexnet", epochs: 2, batch: 12, device: "cpu" },
+    { data, out, model: "alexnet", epochs: 1, batch: 12, device: "cpu" },
     {
       report: (event) => {
         if (event.type === "epoch") found.push(event);
@@ -72,10 +72,9 @@ async function losses(data: string): Promise<number[]> {
   return found.flatMap((record) => [record.train.loss, record.val.loss]);
 }
 
-test("two epochs", async () => {
+test("an epoch has the same losses, of the archives and of a pack of their pixels", async () => {
   const expected = await losses(archives);
-  expect(expected.length).toBe(4);
+  expect(expected.length).toBe(2);
   expect(expected.every(Number.isFinite)).toBe(true);
   expect(await losses(raw)).toEqual(expected);
-  (await losses(jpeg)).forEach((loss, k) => expect(Math.abs(loss / expected[k]! - 1)).toBeLessThan(0.05));
 });

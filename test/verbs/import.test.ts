@@ -18,11 +18,13 @@ import { fetchNamed, importWeights, type ImportOptions } from "../../src/verbs/i
 import { predict, type Prediction } from "../../src/verbs/predict/predict.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openSafetensors, writeSafetensors } from "../../src/weights/safetensors.ts";
-import { goldenPicture } from "../data/golden_pictures.ts";
-import { cli, figurePng, jsonLines, temporaryFolder } from "../support/cli.ts";
+import { cli, jsonLines } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { goldenPicture } from "../support/golden_pictures.ts";
+import { figurePng } from "../support/images.ts";
 import { any } from "../support/refusals.ts";
 import { readOnnx } from "../support/onnx.ts";
-import { blob, caffemodel, goldenFile, goldenValues, LOGITS, SHAPES, SMALL } from "../weights/weight_files.ts";
+import { blob, caffemodel, goldenFile, goldenValues, LOGITS, SHAPES, SMALL } from "../support/weight_files.ts";
 
 setDefaultTimeout(60_000);
 

@@ -7,8 +7,9 @@ import { drawViews } from "../../src/data/augmentation.ts";
 import { VIEW } from "../../src/engine/ops/augment.ts";
 import type { Notice } from "../../src/ranks/context.ts";
 import { look, type LookOptions } from "../../src/verbs/look/look.ts";
-import { drawn, plain, temporaryFolder, writeFiles } from "../data/fixtures.ts";
 import { cli, jsonLines } from "../support/cli.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { drawn, plain } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

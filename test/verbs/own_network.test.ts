@@ -6,7 +6,9 @@ import { defineNetwork } from "../../src/net/definition.ts";
 import { conv, fc, relu, residual } from "../../src/net/layers/index.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openSafetensors, writeSafetensors } from "../../src/weights/safetensors.ts";
-import { cli, makePhotos, temporaryFolder } from "../support/cli.ts";
+import { cli } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 import { tensorsOf } from "../support/tensors.ts";
 
 setDefaultTimeout(60_000);

@@ -17,10 +17,12 @@ import { openDataset } from "../../src/data/open.ts";
 import { UsageError } from "../../src/errors.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { pack, type PackOptions } from "../../src/verbs/pack/pack.ts";
-import { CMYK, drawn, tar, temporaryFolder, withOrientation, writeFiles, type Files } from "../data/fixtures.ts";
-import { damagedProgressive } from "../data/golden_pictures.ts";
-import { complaint } from "../data/sets.ts";
-import { packer, photoFiles, picture, SIDE, small } from "./pack_fixture.ts";
+import { temporaryFolder, writeFiles, type Files } from "../support/folders.ts";
+import { damagedProgressive } from "../support/golden_pictures.ts";
+import { CMYK, drawn, withOrientation } from "../support/images.ts";
+import { packer, photoFiles, picture, SIDE, small } from "../support/packs.ts";
+import { complaint } from "../support/sets.ts";
+import { tar } from "../support/tar.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { createLoader } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
-import { temporaryFolder, writeFiles } from "../data/fixtures.ts";
-import { complaint } from "../data/sets.ts";
-import { packer, photoFiles, SIDE, small } from "./pack_fixture.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { packer, photoFiles, SIDE, small } from "../support/packs.ts";
+import { complaint } from "../support/sets.ts";
 
 const { path: root, remove } = temporaryFolder();
 afterAll(remove);

@@ -6,7 +6,8 @@ import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { predict, type Prediction } from "../../src/verbs/predict/predict.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { temporaryFolder, tiny } from "../support/cli.ts";
+import { tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 setDefaultTimeout(300_000);
 

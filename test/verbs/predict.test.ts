@@ -3,15 +3,14 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
-import { openReference } from "../../src/engine/reference.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { Model } from "../../src/net/model.ts";
 import { drawAnswers } from "../../src/pictures/answers.ts";
 import { predict, type PredictEvent, type Prediction } from "../../src/verbs/predict/predict.ts";
 import { classOfFolder } from "../../src/verbs/shared/images.ts";
-import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
-import { drawn, plain, writeFiles } from "../data/fixtures.ts";
-import { cli, figurePng, temporaryFolder } from "../support/cli.ts";
+import { saveUntrained } from "../support/checkpoints.ts";
+import { cli } from "../support/cli.ts";
+import { temporaryFolder, writeFiles } from "../support/folders.ts";
+import { drawn, figurePng, plain } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 
@@ -23,12 +22,7 @@ const CPU = { device: "cpu", threads: 1 } as const;
 const ODD = `\u001b[31m<b>&"red"\u202e\u0007\u009b1m`;
 const SHOWN = '[31m<b>&"red" 1m';
 
-beforeAll(async () => {
-  const model = new Model(small, openReference("f32"), 3);
-  model.initialise(1);
-  const mean = new Float32Array(small.record ** 2 * 3).fill(100);
-  await saveCheckpoint(at("model.safetensors"), { model, classes: ["bees", ODD, "ants"], mean, state: {} });
-});
+beforeAll(() => saveUntrained(at("model.safetensors"), small, ["bees", ODD, "ants"], 1));
 
 async function ask(images: readonly string[], out?: string) {
   const found: Prediction[] = [];

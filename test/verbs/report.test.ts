@@ -9,7 +9,9 @@ import { Run } from "../../src/runs/runs.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { report } from "../../src/verbs/report/report.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { cli, jsonLines, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 

@@ -15,7 +15,9 @@ import {
   type ClaimResult,
 } from "../../src/verbs/reproduce/results.ts";
 import { raceLength, type Outcome } from "../../src/verbs/reproduce/trial.ts";
-import { epochsOf, makePhotos, temporaryFolder } from "../support/cli.ts";
+import { epochsOf } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 const SIZES = { default: { epochs: 2 }, full: { epochs: 3 } };
 const LIST: readonly Claim[] = [

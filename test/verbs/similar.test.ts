@@ -26,9 +26,11 @@ import { findTap } from "../../src/net/tap.ts";
 import { features } from "../../src/verbs/features/features.ts";
 import { nearest, principalDirections, sketchRows } from "../../src/verbs/similar/nearest.ts";
 import { similar, type Similar, type SimilarEvent, type SimilarOptions } from "../../src/verbs/similar/similar.ts";
-import { saveCheckpoint } from "../../src/weights/checkpoint.ts";
-import { cli, jsonLines, makePhotos, temporaryFolder } from "../support/cli.ts";
+import { saveUntrained } from "../support/checkpoints.ts";
+import { cli, jsonLines } from "../support/cli.ts";
 import { expectClose, randomArray } from "../support/data.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 setDefaultTimeout(120_000);
 
@@ -44,10 +46,7 @@ const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = { device: "cpu", threads: 1, blas: false } as const;
 
 async function untrained(name: string, seed: number): Promise<string> {
-  const model = new Model(small, openReference("f32"), 3);
-  model.initialise(seed);
-  const mean = new Float32Array(small.record ** 2 * 3).fill(100);
-  await saveCheckpoint(at(name), { model, classes: ["c0", "c1", "c2"], mean, state: {} });
+  await saveUntrained(at(name), small, ["c0", "c1", "c2"], seed);
   return at(name);
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { DataError } from "../../src/errors.ts";
 import { suitedModel } from "../../src/verbs/shared/suited_model.ts";
-import { figurePng } from "../support/cli.ts";
+import { figurePng } from "../support/images.ts";
 
 describe("the model for data of which nothing was said", () => {
   const small = figurePng(0, 0);

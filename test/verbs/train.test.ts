@@ -15,7 +15,9 @@ import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
-import { epochsOf, makePhotos, temporaryFolder, tiny } from "../support/cli.ts";
+import { epochsOf, tiny } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import { makePhotos } from "../support/images.ts";
 
 // Far more than it takes, for busy machines.
 setDefaultTimeout(120_000);

@@ -8,7 +8,7 @@ import { Model } from "../../src/net/model.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -7,8 +7,17 @@ import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
 import type { WeightFile } from "../../src/weights/import/source.ts";
-import { temporaryFolder } from "../support/cli.ts";
-import { caffemodel, goldenFile, goldenValues, pickle, SHAPES, SMALL, zip, type ZipFile } from "./weight_files.ts";
+import { temporaryFolder } from "../support/folders.ts";
+import {
+  caffemodel,
+  goldenFile,
+  goldenValues,
+  pickle,
+  SHAPES,
+  SMALL,
+  zip,
+  type ZipFile,
+} from "../support/weight_files.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -9,9 +9,9 @@ import { AlexNetError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 import { mutate, ROUNDS, TIMEOUT_MS } from "../support/mutate.ts";
-import { caffemodel, goldenFile, SHAPES, SMALL, zip } from "./weight_files.ts";
+import { caffemodel, goldenFile, SHAPES, SMALL, zip } from "../support/weight_files.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

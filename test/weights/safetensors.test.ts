@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { CheckpointError } from "../../src/errors.ts";
 import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
-import { temporaryFolder } from "../support/cli.ts";
+import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(folder.remove);

@@ -3,7 +3,8 @@ import { spawnSync } from "node:child_process";
 import { expect } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { epochsOf, jsonLines, startCli, type Ended } from "../support/cli.ts";
+import { epochsOf, jsonLines, startCli } from "./cli.ts";
+import type { Ended } from "./processes.ts";
 
 /** One line on standard error, with this in it, behind so many warnings; and exit code 1. */
 export function expectOneLine({ code, stderr }: Ended, message: RegExp, warnings = 0): void {

@@ -2,7 +2,9 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
-import { drawn, plain, tar, type Files } from "./fixtures.ts";
+import type { Files } from "./folders.ts";
+import { drawn, plain } from "./images.ts";
+import { tar } from "./tar.ts";
 
 export interface Synset {
   readonly id: number;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";
 import type { Opened } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
-import { writeFiles, type Files } from "./fixtures.ts";
+import { writeFiles, type Files } from "./folders.ts";
 
 /** Writes numbered folders and files below `root`. */
 export function maker(root: string) {

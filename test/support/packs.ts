@@ -1,7 +1,8 @@
 /** Small photos, and packs of them. */
 import { join } from "node:path";
 import { pack, type PackOptions } from "../../src/verbs/pack/pack.ts";
-import { drawn, type Files } from "../data/fixtures.ts";
+import type { Files } from "./folders.ts";
+import { drawn } from "./images.ts";
 
 export const SIDE = 16;
 /** Four images a shard: each pack has several. */
