@@ -1,4 +1,4 @@
-/** What a training is told, and what it makes of it: every setting that decides the result, kept in config.json. */
+/** From the options of a training to its configuration: every setting that decides the result, kept in config.json. */
 import type { ViewCount } from "../data/augmentation.ts";
 import { locate } from "../data/open.ts";
 import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";
@@ -12,8 +12,6 @@ import type { Network, Schedule } from "../net/recipe.ts";
 import type { OptionKinds } from "../options.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import { checkSettings, networkOf, type TrainConfig } from "./settings.ts";
-
-export { makeAugmentation } from "./augment_option.ts";
 
 /** What a person can say; all of it can be left out. */
 export interface TrainOptions extends DeviceOptions {
@@ -79,9 +77,9 @@ export const TRAIN_OPTIONS: OptionKinds<TrainOptions> = {
 };
 
 /**
- * Fills in what was not said from the network's recipe.
- * @param data absolute path of the data, if any
- * @throws UsageError for values that make no sense
+ * Fills in what the options leave out, from the network's recipe.
+ * @param data absolute path of the data; null for the built-in set
+ * @throws UsageError for invalid values
  */
 export function makeConfig(
   options: TrainOptions,
@@ -92,8 +90,8 @@ export function makeConfig(
   const { name, recipe } = network;
   if (data === null && (val !== null || options.holdOut !== undefined)) {
     throw new UsageError(
-      `--${val === null ? "hold-out" : "val"} is for images of your own, and the built-in set has a part to validate ` +
-        `with: name a folder to train on`,
+      `--${val === null ? "hold-out" : "val"} is for your own images, and the built-in set has its own for validation: ` +
+        `name a folder to train on`,
     );
   }
   const config: TrainConfig = {
@@ -127,26 +125,26 @@ export function makeConfig(
   };
   checkSettings(config, (setting) => `--${kebab(setting)}`);
   if (config.freeze.length === learningLayers(network).length) {
-    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${name} that learns`);
+    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${name} to learn`);
   }
   return config;
 }
 
-/** What may be said together with --resume: it changes no step that was done. */
+/** Applies the options allowed with --resume: those that don't change the steps already taken. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
   const { resume: _, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(
       `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --split, --device, --blas, ` +
-        `--threads and --tune can, and the place of its data`,
+        `--threads, --tune and the paths of its data can`,
     );
   }
   if (data !== undefined && config.data === null) {
-    throw new UsageError(`the run was begun with the built-in set, so that it can't go on with ${data}`);
+    throw new UsageError(`the run was begun with the built-in set, and can't go on with ${data}`);
   }
   if (val !== undefined && config.val === null) {
-    throw new UsageError(`--val ${val}: the run was begun without --val, which can't be changed when it is resumed`);
+    throw new UsageError(`--val ${val}: the run was begun without --val, and must be resumed without it`);
   }
   if (epochs !== undefined) checkCount("--epochs", epochs);
   return {
@@ -155,7 +153,7 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     ...(val !== undefined && { val: locate(val) }),
     epochs: epochs ?? config.epochs,
     split: split === undefined ? config.split : checkCut(split),
-    // Another device has other options.
+    // Options of one device don't apply to another.
     ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
     ...(blas === undefined ? {} : { blas }),
     ...(threads === undefined ? {} : { threads }),
@@ -169,7 +167,7 @@ function checkCut(name: string): Cut | null {
   throw new UsageError(`--split ${name}: must be ${CUTS.join(", ")}, or none`);
 }
 
-/** The --schedule and --rate that were given, else the recipe's. */
+/** The schedule from --schedule and --rate, or the recipe's. */
 function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Schedule {
   if (rate !== undefined) check("--rate", rate, rate > 0 && rate < Infinity, "a number above 0");
   if (schedule === undefined) return rate === undefined ? recipe : withRate(recipe, rate);
@@ -179,7 +177,7 @@ function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Sched
   const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
   if (!epochs) {
     throw new UsageError(
-      `--schedule ${schedule}: must be constant, cosine, plateau, or steps: and epochs, as in steps:30,60`,
+      `--schedule ${schedule}: must be constant, cosine, plateau, or steps:EPOCHS, as in steps:30,60`,
     );
   }
   const froms = [0, ...epochs.sort((a, b) => a - b)];
@@ -187,9 +185,9 @@ function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Sched
 }
 
 /**
- * The recipe's rate, which was chosen for the classes its network was published with, for fewer: times √(classes/published).
- * With few classes each output gets a large part of the gradient in every step; at 0.01, alexnet's loss on two classes
- * rises to 27 within three steps. The root is ours: it keeps the size of the first steps about what it was.
+ * Lowers the recipe's rate for fewer classes than its network was published with: times √(classes/published). With few
+ * classes, each output gets a large part of the gradient in every step; at 0.01, alexnet's loss on two classes rises to
+ * 27 within three steps. The root is ours: it keeps the first steps at about the same size.
  */
 export function rateForClasses(config: TrainConfig, classes: number): TrainConfig {
   const published = networkOf(config).classes;
@@ -198,7 +196,7 @@ export function rateForClasses(config: TrainConfig, classes: number): TrainConfi
   return { ...config, schedule: withRate(config.schedule, rate) };
 }
 
-/** The same course at `factor` times the rate. */
+/** The same schedule at `factor` times the rate. */
 export function scaleRate(config: TrainConfig, factor: number): TrainConfig {
   return { ...config, schedule: withRate(config.schedule, Number((startOf(config.schedule) * factor).toPrecision(2))) };
 }
@@ -207,7 +205,7 @@ function startOf(schedule: Schedule): number {
   return schedule.kind === "phases" ? schedule.phases[0]!.rate : schedule.rate;
 }
 
-/** The same course from another first rate. */
+/** The same schedule with another initial rate. */
 function withRate(schedule: Schedule, rate: number): Schedule {
   if (schedule.kind !== "phases") return { ...schedule, rate };
   const factor = rate / startOf(schedule);
@@ -223,12 +221,12 @@ function withRate(schedule: Schedule, rate: number): Schedule {
   };
 }
 
-/** @throws UsageError unless it counts something */
+/** @throws UsageError unless the value is a whole number above 0 */
 export function checkCount(option: string, value: number): void {
   check(option, value, Number.isInteger(value) && value > 0, "a whole number above 0");
 }
 
-/** @throws UsageError unless a model can be tested with so many views of an image */
+/** @throws UsageError unless `value` is a number of views that evaluation supports */
 export function checkViews(value: number): ViewCount {
   if (value === 1 || value === 2 || value === 10) return value;
   throw new UsageError(`--views ${value}: must be 1, 2 or 10`);
@@ -238,7 +236,7 @@ function check(option: string, value: number, right: boolean, must: string): voi
   if (!right) throw new UsageError(`${option} ${value}: must be ${must}`);
 }
 
-/** hold-out of holdOut. */
+/** "hold-out" from "holdOut". */
 function kebab(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }

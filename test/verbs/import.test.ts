@@ -259,7 +259,7 @@ describe("an imported run", () => {
     // It was not trained here: there is nothing to go on with, and no data that it belongs to.
     expect(() => findWeights(torch.run).config()).toThrow(/does not say what it was trained on: name the data/);
     await expect(train({ resume: torch.run })).rejects.toThrow(/no run in .*config.json/);
-    await expect(importWeights({ file: at("weights0"), out: torch.run })).rejects.toThrow(/holds a run already/);
+    await expect(importWeights({ file: at("weights0"), out: torch.run })).rejects.toThrow(/already holds a run/);
   });
 
   test("by the commands, for people and programs", async () => {
