@@ -275,7 +275,7 @@ describe("weights", () => {
     cpSync(at("photos", "c0", "000.png"), at("image.safetensors"));
     await both(
       "image.safetensors",
-      /image\.safetensors: not a safetensors file, or cut short: it announces a header of /,
+      /image\.safetensors: not a safetensors file, or cut short: its header should have /,
     );
   });
 
@@ -293,7 +293,7 @@ describe("weights", () => {
     file.close();
     await both(
       "newer.safetensors",
-      /newer\.safetensors: a checkpoint of "alexnet-3000", a network that this program lacks/,
+      /newer\.safetensors: its network: the weights are of "alexnet-3000", the network is relu-or-tanh/,
     );
     await both("other.safetensors", /other\.safetensors: conv1\.|other\.safetensors: fc4\./);
   });

@@ -131,7 +131,7 @@ describe("what belongs to the weights", () => {
     writeFileSync(at("mean.npy"), toNpy(planes, [3, side, side]));
     expect(await of(at("mean.npy"))).toEqual(image);
     writeFileSync(at("small.npy"), toNpy(planes.subarray(0, 300), [3, 10, 10]));
-    await expect(of(at("small.npy"))).rejects.toThrow(/the mean has 300 numbers: needed are 3, .* or 3072, 3×32×32/);
+    await expect(of(at("small.npy"))).rejects.toThrow(/the mean has 300 numbers: must have 3, .* or 3072, 3×32×32/);
     await expect(of(at("nowhere.npy"))).rejects.toThrow(/neither a file nor three numbers/);
   });
 
