@@ -246,8 +246,7 @@ function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string
 
 /**
  * Fills in what a draft leaves out: records of the size of the crops; two classes, for which the learning rate then
- * holds (a training has as many as its data); and a recipe of 30 epochs with momentum, weight decay and a cosine
- * schedule.
+ * holds (a training has its data's); and a recipe of 30 epochs with momentum, weight decay and a cosine schedule.
  */
 function complete(draft: NetworkDraft, name: string): Network {
   const { augmentation, ...recipe } = draft.recipe ?? {};

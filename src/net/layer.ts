@@ -56,7 +56,7 @@ interface Common {
   readonly kind: string;
   /** The prefix of its parameters' names; "" if it has none. */
   readonly name: string;
-  /** The options it was made with, as in JSON: kind, name and options are all that is written of a layer. */
+  /** The options it was made with, as in JSON: a layer is written and read back by its kind, name and options. */
   readonly options: LayerOptions;
   /** The options, for people. */
   readonly settings: string;
@@ -75,7 +75,7 @@ export interface SimpleLayer extends Common {
   readonly isActivation?: boolean;
   /** Whether it draws random numbers in training. */
   readonly isRandom?: boolean;
-  /** What one of `of` devices computes of it; absent if the same layer does for some of the maps as for all of them. */
+  /** What one of `of` devices computes of it; absent if it is the same layer on fewer maps. */
   part?(of: number): LayerPart;
   forward(x: Tensor, parameters: readonly Parameter[], pass: LayerCall): Tensor;
   /** @returns the name of its output */

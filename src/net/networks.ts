@@ -104,7 +104,7 @@ export const alexnet2012: Network = {
   },
 };
 
-/** bvlc_alexnet/solver.prototxt: batches of 256, rates by steps of 100,000 iterations, 20 epochs. */
+/** bvlc_alexnet/solver.prototxt: batches of 256, and a lower rate every 100,000 iterations, or 20 epochs. */
 const CAFFE_RECIPE: Recipe = {
   ...PAPER_RECIPE,
   batch: 256,

@@ -102,7 +102,7 @@ function parametersOf(layers: readonly PlacedLayer[]): Map<string, readonly numb
   );
 }
 
-/** Where the devices gather each other's parts: only a marker, which no device computes alone. */
+/** Marks where the devices gather each other's parts; no device can compute it alone. */
 function gathered(what: Parted, of: number): SimpleLayer {
   const never = () => {
     throw new ShapeError("a device can't gather the parts of others by itself");

@@ -1,4 +1,4 @@
-/** From the options of a training to its configuration: every setting that decides the result, kept in config.json. */
+/** Makes a training's configuration, every setting that decides the result, from its options; config.json keeps it. */
 import type { ViewCount } from "../data/augmentation.ts";
 import { locate } from "../data/open.ts";
 import { DEVICE_OPTIONS, type DeviceOptions } from "../devices/open.ts";

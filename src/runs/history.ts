@@ -78,7 +78,7 @@ const COLUMNS: readonly (readonly [string, (epoch: EpochRecord) => number, ((ste
   ["seconds", ({ seconds }) => seconds],
 ];
 
-/** A header, then a row per line of the log, in order of steps; columns that only epochs have are empty in the others. */
+/** A header, then a row per line of the log, in order of steps; lines within an epoch lack some columns. */
 export function historyCsv({ epochs, steps }: History): string {
   const rows = [
     ...steps.map((record) => ({ at: record.step, cells: COLUMNS.map(([, , ofStep]) => ofStep?.(record) ?? "") })),

@@ -1,7 +1,7 @@
 /**
  * A run is a folder: config.json, images.jsonl.gz, start.json, log.jsonl, last.safetensors and the save before it,
- * best.safetensors, confusion.json, and report.html, which shows the others. It can be resumed and used whenever it was
- * killed.
+ * best.safetensors, confusion.json, and report.html, which shows the others. Killed at any moment, it can still be
+ * resumed and used.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -131,7 +131,7 @@ export class Run {
     );
   }
 
-  /** What confusion.json says; undefined when there is none, or it is damaged. */
+  /** The contents of confusion.json; undefined if it is missing or damaged. */
   readConfusion(): Confusion | undefined {
     try {
       const confusion = JSON.parse(readText(this.confusionFile)) as Partial<Confusion> | null;

@@ -41,7 +41,7 @@ const CONTENTS: OptionKinds<CheckpointContents> = {
 
 /**
  * Writes atomically; the same contents give the same bytes.
- * @param previous path that the checkpoint it replaces is moved to
+ * @param previous where to keep the checkpoint that it replaces
  * @throws AlexNetError when it can't be written; ShapeError or UsageError for contents that don't fit the model
  */
 export async function saveCheckpoint(path: string, contents: CheckpointContents, previous?: string): Promise<void> {

@@ -3,8 +3,8 @@
  * the numbers. A file is hostile until parsed: every length and offset is checked before it is used.
  *
  * Files written here have checksums in their metadata, which other readers ignore: XXH3 of the header and of each
- * tensor, in hexadecimal and in the order of the file. When a part is read whose bits have changed on the disk, or that
- * was never written, they show it.
+ * tensor, in hexadecimal and in the order of the file. They reveal, when a part is read, that its bits have changed on
+ * the disk or that it was never written.
  */
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { size } from "../engine/tensor.ts";
@@ -29,7 +29,7 @@ const SUMS = /^[\da-f]{16}(?: [\da-f]{16})+$/;
 
 /**
  * Writes float32 tensors and metadata, atomically. Equal contents give equal bytes.
- * @param previous path that the file it replaces is moved to
+ * @param previous where to keep the file that it replaces
  */
 export async function writeSafetensors(
   path: string,

@@ -6,9 +6,9 @@ import { flatten, type Block, type Rows } from "../layer.ts";
 import type { Kinds } from "./kinds.ts";
 
 /**
- * body(x) + shortcut(x) (He et al. 2015, arXiv 1512.03385 §3.2). Without layers the shortcut is x itself; it needs some
- * where the body changes the shape.
- * @throws UsageError for an empty body, and for what are not layers
+ * body(x) + shortcut(x) (He et al. 2015, arXiv 1512.03385 §3.2). An empty shortcut passes x on; it must
+ * have layers if the body changes the shape.
+ * @throws UsageError for an empty body, and for anything but layers
  */
 export function residual(name: string, body: Rows, shortcut: Rows = []): Block {
   if (typeof name !== "string") throw new UsageError(`residual: the name is ${show(name)}, must be a string`);

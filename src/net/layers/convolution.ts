@@ -60,7 +60,7 @@ function convOf(name: string, filters: number, size: number, options: ConvOption
   };
 }
 
-/** A locally connected layer: a convolution with other filters at each position. @throws as `conv` */
+/** A locally connected layer: a convolution with its own filters at each position. @throws as `conv` */
 export function local(name: string, filters: number, size: number, options: LocalOptions): SimpleLayer {
   checkConv("local", name, filters, size, options);
   return localOf(name, filters, size, options);

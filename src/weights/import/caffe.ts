@@ -111,10 +111,7 @@ function readBlob(path: string, name: string, bytes: Uint8Array): ForeignTensor 
   };
 }
 
-/**
- * The type of the numbers in a blob's field; undefined for fields that hold none. `diff`, left from training, is
- * ignored.
- */
+/** The type of the numbers in a blob's field, if it has any; `diff`, left from training, is ignored. */
 function dataType({ id, wire }: Field): "f32" | "f64" | undefined {
   if (wire === 0) return undefined;
   return id === 5 ? "f32" : id === 8 ? "f64" : undefined;

@@ -13,7 +13,7 @@ export interface Candidate {
   /** As in `Dictionary`, followed by the prefix, if it is only that part. */
   readonly place: string;
   readonly tensors: readonly NamedTensor[];
-  /** Names of tensors left out: those under other prefixes, which are no layers. */
+  /** Names of tensors left out: those under other prefixes, which belong to no layer. */
   readonly beside: readonly string[];
 }
 
@@ -45,8 +45,8 @@ function plainNames({ place, tensors }: Dictionary<ForeignTensor>): Candidate {
 }
 
 /**
- * The tensors under each prefix, unless that would leave out layers: the others must be copies, such as averages over
- * the training, or have no tensor of two dimensions or more, as every layer with weights does; a loss, say.
+ * The tensors under each prefix, unless that would leave out layers: those under other prefixes must be copies, such as
+ * averages over the training, or only scalars and vectors, such as a loss's, since every layer has a matrix of weights.
  */
 function partsOf({ place, tensors }: Candidate): Candidate[] {
   const groups = [...Map.groupBy(tensors, ({ name }) => prefixOf(name))];

@@ -34,7 +34,7 @@ export interface Dictionary<T> {
   readonly tensors: ReadonlyMap<string, T>;
 }
 
-/** The dictionaries of a file that is one. */
+/** For a file that is a single dictionary. */
 export const whole = <T>(tensors: ReadonlyMap<string, T>): readonly Dictionary<T>[] => [{ place: "", tensors }];
 
 /** Elements of the largest tensor that is read: seven times those of AlexNet's fc6. */
