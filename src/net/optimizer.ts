@@ -41,7 +41,7 @@ export interface OptimizerClass {
 }
 
 /** One parameter's update in a step; `index` is the parameter's in `model.parameters`. */
-export interface Update {
+interface Update {
   readonly index: number;
   readonly parameter: Parameter;
   readonly gradient: Tensor;

@@ -126,9 +126,7 @@ export class Run {
 
   /** Writes confusion.json. @throws AlexNetError when the folder can't be written to. */
   async writeConfusion(confusion: Confusion): Promise<void> {
-    await replaceFile(this.confusionFile, (append) =>
-      append(new TextEncoder().encode(`${JSON.stringify(confusion)}\n`)),
-    );
+    await writeText(this.confusionFile, `${JSON.stringify(confusion)}\n`);
   }
 
   /** The contents of confusion.json; undefined if it is missing or damaged. */
@@ -188,12 +186,16 @@ export class Run {
       .split("\n")
       .filter((line) => isBefore(line, step, epoch));
     const text = kept.map((line) => `${line}\n`).join("");
-    await replaceFile(this.logFile, (append) => append(new TextEncoder().encode(text)));
+    await writeText(this.logFile, text);
   }
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
-  await replaceFile(path, (append) => append(new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)));
+  await writeText(path, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await replaceFile(path, (append) => append(new TextEncoder().encode(text)));
 }
 
 /**

@@ -23,7 +23,7 @@ import {
 export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
 
-export interface CheckpointContents {
+interface CheckpointContents {
   readonly model: Model;
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];
@@ -64,7 +64,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents,
 }
 
 /** A checkpoint's contents without a model on a device. */
-export interface Contents extends Omit<CheckpointContents, "model" | "optimizer"> {
+interface HostContents extends Omit<CheckpointContents, "model" | "optimizer"> {
   readonly network: Network;
   /** In the network's order: all parameters, then the layers' state. */
   readonly parameters: readonly TensorSource[];
@@ -72,7 +72,7 @@ export interface Contents extends Omit<CheckpointContents, "model" | "optimizer"
 }
 
 /** As `saveCheckpoint`. */
-export async function writeCheckpoint(path: string, contents: Contents, previous?: string): Promise<void> {
+export async function writeCheckpoint(path: string, contents: HostContents, previous?: string): Promise<void> {
   const { network, parameters, optimizerState = [], classes, mean, state } = contents;
   const { record } = network;
   const tensors: TensorSource[] = [
