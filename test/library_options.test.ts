@@ -82,7 +82,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
 
 const CHECKPOINTS: readonly Refusal<Backend>[] = [
   [
-    "ShapeError: saveCheckpoint: 2 class names for a model of 10 classes",
+    "ShapeError: saveCheckpoint: 2 class names for a model with 10 classes",
     (backend) => save(backend, { classes: ["ant", "bee"] }),
   ],
   [
