@@ -31,7 +31,10 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     () => layers.conv("c", 8, 3, { sigma: 1, pad: -1 }),
   ],
   ["ShapeError: conv c: 8 filters don't divide into 3 groups", () => layers.conv("c", 8, 3, { sigma: 1, groups: 3 })],
-  ["ShapeError: conv: the name is 8, must be a text", () => layers.conv(any(8), 3, 3, { sigma: 1 })],
+  [
+    "ShapeError: conv: the name is 8, must be a string that is not empty",
+    () => layers.conv(any(8), 3, 3, { sigma: 1 }),
+  ],
   [
     'UsageError: local c: there is no option "groups"; there are sigma, bias, decay, stride and pad',
     () => layers.local("c", 8, 3, any({ sigma: 1, groups: 2 })),
@@ -50,7 +53,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
   ["ShapeError: dropout: keep is 0, must lie between 0 and 1", () => layers.dropout(0)],
   ["UsageError: mapNorm: size is undefined, must be a number", () => layers.mapNorm(any({ k: 1, alpha: 1, beta: 1 }))],
   [
-    'UsageError: the network is "small", must be one of `networks`, or of its kind; findNetwork(name) finds one',
+    'UsageError: the network is "small", must be a Network, such as one of `networks`; findNetwork(name) finds one by its name',
     (backend) => new Model(any("small"), backend),
   ],
   ["UsageError: small: 1 class; a classifier needs at least 2", (backend) => new Model(small, backend, 1)],
@@ -72,14 +75,14 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     (backend) => new Sgd(new Model(small, backend), any({ momentum: 0.9, biasRate: 1 })),
   ],
   [
-    "ShapeError: Sgd.step: 0.01, must be a function of the layer",
+    "ShapeError: Sgd.step: rateOf is 0.01, must be a function of a layer's name",
     (backend) => new Sgd(new Model(small, backend), RECIPE).step(any(0.01)),
   ],
 ];
 
 const CHECKPOINTS: readonly Refusal<Backend>[] = [
   [
-    "ShapeError: saveCheckpoint: 2 class names for a model of 10 classes",
+    "ShapeError: saveCheckpoint: 2 class names for a model with 10 classes",
     (backend) => save(backend, { classes: ["ant", "bee"] }),
   ],
   [

@@ -3,7 +3,7 @@ import { VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
-import { imagesOf, type Images } from "../net/passes.ts";
+import { networkInput, type Images } from "../net/passes.ts";
 
 /** The softmax outputs, classes × N, averaged over several views of the same images [P §4.1]. */
 export async function probabilities(
@@ -16,7 +16,7 @@ export async function probabilities(
   const sums = new Float64Array(model.classes * images);
   for (const view of views) {
     const tape = new Tape(mean.backend, { record: false });
-    const logits = model.forward(imagesOf(tape, model, mean, { pixels, views: view }));
+    const logits = model.forward(networkInput(tape, model, mean, { pixels, views: view }));
     const values = (await logits.read()) as Float32Array;
     tape.release();
     addSoftmax(sums, values, images);
@@ -30,7 +30,7 @@ export async function probabilities(
  */
 export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
   const tape = new Tape(mean.backend, { record: false });
-  const x = imagesOf(tape, model, mean, images);
+  const x = networkInput(tape, model, mean, images);
   const values = (await (model.outputs(x, undefined, count).at(-1) ?? x).read()) as Float32Array;
   tape.release();
   const n = images.views.length / VIEW_LENGTH;

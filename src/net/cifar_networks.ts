@@ -1,6 +1,6 @@
 /**
- * Networks for images of 32 × 32: the 2012 program's for CIFAR-10, those of the paper's comparisons at that size, and
- * what is in the box. [P] is the paper; [S] the 2012 program, as in networks.ts.
+ * Networks for images of 32 × 32: the 2012 program's for CIFAR-10, those that repeat the paper's comparisons at that
+ * size, and those of the bundled models. [P] is the paper, [S] the 2012 program, as in networks.ts.
  */
 import type { Layer, Rows } from "./layer.ts";
 import { averagePool, conv, divide, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "./layers/index.ts";
@@ -50,7 +50,7 @@ export const cifar13: Network = {
   record: 32,
   classes: 10,
   recipe: { ...CIFAR_RECIPE, augmentation: { ...NO_AUGMENTATION, crop: true, mirror: true } },
-  // Decay only behind the convolutions, and σ of the local layers: ours, where our sources state none.
+  // Weight decay only after the convolutions, and the σ of the local layers, are ours: the sources state neither.
   layers: (classes) => [
     [conv("conv1", 64, 5, { pad: 2, sigma: 0.0001, decay: 0 }), relu(), maxPool(3, 2)],
     [conv("conv2", 64, 5, { pad: 2, sigma: 0.01, decay: 0 }), relu(), maxPool(3, 2)],
@@ -60,10 +60,10 @@ export const cifar13: Network = {
   ],
 };
 
-/** Behind it ReLU halves the variance of what `maps` maps of size × size filters made (He et al. 2015, eq. 10). */
+/** He initialisation for filters of size × size over `maps` maps that ReLU follows (He et al. 2015, eq. 10). */
 const he = (maps: number, size = 3): number => Math.sqrt(2 / (maps * size * size));
 
-/** Six layers of 3×3 filters behind each other, as many maps in each pair as `widths` says. */
+/** Six layers of 3×3 filters in three pairs; `widths` are the maps of each pair. */
 function vgg(name: string, about: string, widths: readonly [number, number, number], recipe: Partial<Recipe>): Network {
   return {
     name,
@@ -112,7 +112,7 @@ export const cifarVggNarrow = vgg("cifar10-vgg-narrow", "the same with still few
   schedule: { kind: "cosine", rate: 0.03 },
 });
 
-/** The four layers of [P Fig. 1], whose sizes the paper does not give: those of cifar10-18pct without its norms. */
+/** The four layers of [P Fig. 1]. The paper does not give their sizes: these are cifar10-18pct's, without its norms. */
 function fourLayers(classes: number, activation: () => Layer): Rows {
   return [
     [conv("conv1", 32, 5, { pad: 2, sigma: 0.005 }), activation(), maxPool(3, 2)],
@@ -155,9 +155,9 @@ export const small: Network = {
   crop: 32,
   record: 32,
   classes: 10,
-  // A lower rate than the 0.007 at which one seed in two fails.
+  // At 0.007, one seed in two fails.
   recipe: { ...CIFAR_RECIPE, epochs: 3, schedule: { kind: "cosine", rate: 0.003 }, biasRate: 1, decay: 0.0005 },
-  // Each σ makes a layer's output about a third of its input, so that pixels of ±128 end as logits of ±1.
+  // With these σ each layer's output is about a third of its input, so that pixels of ±128 end up as logits of ±1.
   layers: (classes) => [
     [conv("conv1", 16, 5, { pad: 2, sigma: 0.035 }), maxPool(3, 2), relu()],
     [conv("conv2", 32, 3, { pad: 1, sigma: 0.03 }), maxPool(3, 2), relu()],
@@ -166,20 +166,20 @@ export const small: Network = {
   ],
 };
 
-interface Parts {
+interface Components {
   readonly norm: boolean;
-  /** Pooling windows of 3 at a stride of 2, otherwise of 2. */
+  /** Whether pooling windows overlap: 3 wide at a stride of 2, otherwise 2 wide. */
   readonly overlap: boolean;
   readonly dropout: boolean;
   readonly conv3: boolean;
 }
 
 /**
- * The paper's layers at the size of CIFAR-10's images, and the same without one of its parts: what `reproduce` compares.
- * The sizes are ours; filters behind the first layer start as He et al. draw them, because σ 0.01 is for wider layers.
+ * The paper's layers at the size of CIFAR-10's images, whole or without one component: what `reproduce` compares. The
+ * sizes are ours. After conv1, filters have He initialisation, because σ 0.01 suits wider layers.
  */
-function alexnetCifar(name: string, about: string, change: Partial<Parts>): Network {
-  const parts: Parts = { norm: true, overlap: true, dropout: true, conv3: true, ...change };
+function alexnetCifar(name: string, about: string, change: Partial<Components>): Network {
+  const parts: Components = { norm: true, overlap: true, dropout: true, conv3: true, ...change };
   const norm = () => (parts.norm ? [lrn(PAPER_LRN)] : []);
   const shrink = () => maxPool(parts.overlap ? 3 : 2, 2);
   const drop = () => (parts.dropout ? [dropout()] : []);
@@ -193,7 +193,7 @@ function alexnetCifar(name: string, about: string, change: Partial<Parts>): Netw
       ...CIFAR_RECIPE,
       batch: 64,
       epochs: 60,
-      // At 0.003 the network learns nothing without its norms, which make everything smaller.
+      // At 0.003 the network without its norms, which scale activations down, learns nothing.
       schedule: { kind: "cosine", rate: 0.001 },
       decay: 0.0005,
       biasRate: 1,
@@ -217,7 +217,7 @@ export const alexnetCifarAll = alexnetCifar(
   {},
 );
 
-/** Each lacks one part. */
+/** Each lacks one component. */
 export const alexnetCifarWithout: readonly Network[] = [
   alexnetCifar("alexnet-cifar-no-lrn", "… without response normalisation", { norm: false }),
   alexnetCifar("alexnet-cifar-plain-pool", "… with pooling windows that don't overlap", { overlap: false }),

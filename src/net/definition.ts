@@ -1,6 +1,6 @@
 /**
- * Networks as data: what JSON has of one, and the way back. A checkpoint and a run carry this, so that they are complete
- * where this program has no network of that name; it may be a stranger's, and nothing of it is run.
+ * Networks as JSON, and back. Checkpoints and runs carry it, so that they are complete even where this program has no
+ * network of that name. It may come from a stranger: it is only data, and nothing in it is run.
  */
 import { openCounting } from "../engine/counting.ts";
 import { openReference } from "../engine/reference.ts";
@@ -17,11 +17,11 @@ import { findNetwork, networks } from "./networks.ts";
 import { NO_AUGMENTATION, type Network, type Recipe } from "./recipe.ts";
 import { RECIPE_RULES } from "./recipe_rules.ts";
 
-/** A number of outputs or filters that is the number of classes. */
+/** Stands for the number of classes where outputs or filters are counted. */
 const CLASSES = "classes";
 
-/** A layer: its kind, name and options, and of a block its branches as lists. */
-export interface LayerJson {
+/** A layer: its kind, name and options; of a block, its branches too, as lists. */
+interface LayerJson {
   readonly kind: string;
   readonly [setting: string]: string | number | readonly LayerJson[];
 }
@@ -30,12 +30,12 @@ export interface NetworkJson extends Omit<Network, "layers"> {
   readonly layers: readonly LayerJson[];
 }
 
-/** What a network is made of when a person writes it down; what is left out is as `complete` says. */
+/** A network as a person writes it; `complete` fills in what is left out. */
 export type NetworkDraft = Pick<Network, "crop" | "layers"> &
   Partial<Omit<Network, "recipe">> & { readonly recipe?: RecipeDraft };
 type RecipeDraft = Partial<Omit<Recipe, "augmentation">> & { readonly augmentation?: Partial<Recipe["augmentation"]> };
 
-/** What JSON has of a network. @throws UsageError when it has layers that this program doesn't know, or makes no sense */
+/** @throws UsageError when the network has layers that this program doesn't know, or is not valid */
 export function networkToJson(network: Network): NetworkJson {
   const { name, about, crop, record, classes, recipe } = network;
   const layersFor = (classes: number) => flatten(network.layers(classes)).map(layerToJson);
@@ -48,7 +48,7 @@ export function networkToJson(network: Network): NetworkJson {
 function layerToJson(layer: Layer): LayerJson {
   const { kind, name, options } = layer;
   if (!Object.hasOwn(kinds, kind)) {
-    throw new UsageError(`${titleOf(layer)} is no layer of this program: a network is made of those in \`layers\``);
+    throw new UsageError(`${titleOf(layer)} is not a layer of this program: build networks from those in \`layers\``);
   }
   const branches = "branches" in layer ? layer.branches : {};
   return {
@@ -59,7 +59,7 @@ function layerToJson(layer: Layer): LayerJson {
   };
 }
 
-/** A network for `classes` classes, with `CLASSES` wherever it differs from that for one class more. */
+/** The layers for `classes` classes, with `CLASSES` wherever those for one more class differ. */
 function withClasses(few: unknown, more: unknown, classes: number, where: string): unknown {
   if (few === classes && more === classes + 1) return CLASSES;
   if (Array.isArray(few) && Array.isArray(more) && few.length === more.length) {
@@ -72,25 +72,26 @@ function withClasses(few: unknown, more: unknown, classes: number, where: string
   }
   if (few === more) return few;
   throw new UsageError(
-    `${where}: its layers depend on the number of classes otherwise than by having as many outputs, ` +
-      `${oneLine(show(few))} for ${classes} and ${oneLine(show(more))} for ${classes + 1}: that can't be written down`,
+    `${where}: its layers depend on the number of classes in a way that JSON can't express, ` +
+      `${oneLine(show(few))} for ${classes} classes and ${oneLine(show(more))} for ${classes + 1}: ` +
+      `only numbers that equal it may change with it`,
   );
 }
 
-/** How a file of weights says which network they are of: by name and, if it can be written down, as JSON. */
+/** What a weights file says about its network: the name and, if the network can be written as JSON, its definition. */
 export function networkMetadata(network: Network): Readonly<Record<string, string>> {
   const { name } = network;
   return { network: name, ...(isKnown(network) && { definition: JSON.stringify(networkToJson(network)) }) };
 }
 
-/** Whether all its layers are this program's. */
+/** Whether all of its layers are this program's. */
 function isKnown(network: Network): boolean {
   return leaves(place(network)).every(({ layer }) => Object.hasOwn(kinds, layer.kind));
 }
 
 /**
- * The network of a file of weights, of any age: those of earlier versions have only a name.
- * @throws UsageError when this program has none of that name, or what is written makes no sense
+ * The network of a weights file. Files of earlier versions have only its name.
+ * @throws UsageError for a name this program doesn't know, or an invalid definition
  */
 export function networkIn(metadata: Readonly<Record<string, string>>, where: string): Network {
   const { network: name = "", definition } = metadata;
@@ -106,19 +107,22 @@ function parse(text: string, where: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw new UsageError(`${where}: it is not JSON`, { cause: error });
+    throw new UsageError(`${where}: not JSON`, { cause: error });
   }
 }
 
-/** Larger ones can't be a stranger's mistake; images of this side take 50 MB each. */
+/** Images of this side take 50 MB each: a stranger's file must not ask for more. */
 const MAX_SIDE = 4096;
 const MAX_LAYERS = 10_000;
 const MAX_DEPTH = 16;
-/** The name becomes part of a folder's. */
+/** The name becomes part of a folder's name. */
 const NAME = /^\w[\w.-]{0,63}$/;
 
 const RULES: RulesOf<Omit<NetworkJson, "recipe" | "layers">> = {
-  name: rule((value) => typeof value === "string" && NAME.test(value), "letters, digits, and . _ - between them"),
+  name: rule(
+    (value) => typeof value === "string" && NAME.test(value),
+    "up to 64 letters, digits, _ . or -, starting with a letter, digit or _",
+  ),
   about: TEXT,
   crop: numberThat(
     (value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE,
@@ -132,20 +136,21 @@ const RULES: RulesOf<Omit<NetworkJson, "recipe" | "layers">> = {
 };
 
 /**
- * A network of what JSON has of it.
- * @param where what it is of, for errors
+ * The network that JSON defines.
+ * @param where the definition's origin, for error messages
  * @throws UsageError that says which layer is wrong, and why
  */
 export function networkFromJson(json: unknown, where: string): Network {
   const at = where === "" ? "" : `${where}: `;
-  if (!isRecord(json)) throw new UsageError(`${at}${oneLine(show(json))}: must be a network: an object with layers`);
+  if (!isRecord(json)) throw new UsageError(`${at}${oneLine(show(json))}: must be a network, an object with layers`);
   const { recipe, layers } = json;
   checkFields(at, "", json, RULES, [...Object.keys(RULES), "recipe", "layers"]);
   const { name, about, crop, record, classes } = json as unknown as NetworkJson;
-  if (crop > record) throw new UsageError(`${at}crop ${crop}: can't be larger than record, ${record}`);
+  if (crop > record) throw new UsageError(`${at}crop ${crop}: must be at most record, ${record}`);
   if (!isRecord(recipe)) throw new UsageError(`${at}recipe ${oneLine(show(recipe))}: must be an object`);
   checkFields(at, "recipe: ", recipe, RECIPE_RULES, Object.keys(RECIPE_RULES));
-  if (!Array.isArray(layers) || layers.length === 0) throw new UsageError(`${at}layers: must be a list of them`);
+  if (!Array.isArray(layers) || layers.length === 0)
+    throw new UsageError(`${at}layers: must be a list of at least one layer`);
   const network: Network = {
     ...{ name, about, crop, record, classes },
     recipe: recipe as unknown as Recipe,
@@ -165,7 +170,7 @@ function checkFields<T>(
   const unknown = Object.keys(json).find((key) => !known.includes(key));
   if (unknown !== undefined) {
     throw new UsageError(
-      `${at}${part}there is no "${oneLine(unknown)}"${suggest(unknown, known)}; there are ${known.join(", ")}`,
+      `${at}${part}there is no field "${oneLine(unknown)}"${suggest(unknown, known)}; there are ${known.join(", ")}`,
     );
   }
   for (const [key, problemOf] of Object.entries<Rule>(rules)) {
@@ -176,8 +181,9 @@ function checkFields<T>(
 }
 
 function readLayers(list: readonly unknown[], where: string, classes: number, depth = 0): Layer[] {
-  if (list.length > MAX_LAYERS) throw new UsageError(`${where}: ${list.length} layers; there can be ${MAX_LAYERS}`);
-  if (depth > MAX_DEPTH) throw new UsageError(`${where}: blocks in blocks, more than ${MAX_DEPTH} deep`);
+  if (list.length > MAX_LAYERS)
+    throw new UsageError(`${where}: ${list.length} layers, more than the ${MAX_LAYERS} allowed`);
+  if (depth > MAX_DEPTH) throw new UsageError(`${where}: blocks are nested more than ${MAX_DEPTH} deep`);
   return list.map((json, i) => readLayer(json, `${where}: layer ${i + 1}`.replace(/^: /, ""), classes, depth));
 }
 
@@ -191,7 +197,7 @@ function readLayer(json: unknown, where: string, classes: number, depth: number)
     const names = Object.keys(kinds);
     const near = typeof kind === "string" ? suggest(kind, names) : "";
     throw new UsageError(
-      `${where}: there is no layer of the kind ${oneLine(show(kind))}${near}; there are ${names.join(", ")}`,
+      `${where}: there is no kind of layer ${oneLine(show(kind))}${near}; there are ${names.join(", ")}`,
     );
   }
   const made = Object.entries(settings).map(([key, value]) => {
@@ -203,7 +209,7 @@ function readLayer(json: unknown, where: string, classes: number, depth: number)
   const unknown = Object.keys(settings).find((key) => !known.includes(key));
   if (unknown === undefined) return layer;
   throw new UsageError(
-    `${where}, ${titleOf(layer)}: there is no setting "${oneLine(unknown)}"${suggest(unknown, known)}`,
+    `${where}, ${titleOf(layer)}: there is no option "${oneLine(unknown)}"${suggest(unknown, known)}`,
   );
 }
 
@@ -218,7 +224,7 @@ function makeLayer(make: Make, made: Readonly<Record<string, unknown>>, where: s
   }
 }
 
-/** @throws UsageError for parameters that have no shape or one name, and another number of outputs than classes */
+/** @throws UsageError for invalid shapes, for two parameters of one name, and unless there is an output per class */
 function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string): void {
   const names = new Set<string>();
   for (const { layer, parameters, state } of leaves(layers)) {
@@ -228,23 +234,21 @@ function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string
       } catch (error) {
         throw new UsageError(`${at}${titleOf(layer)}: ${(error as Error).message}`, { cause: error });
       }
-      if (names.has(name)) throw new UsageError(`${at}two layers have a ${name}: give each layer a name of its own`);
+      if (names.has(name)) throw new UsageError(`${at}two layers have a ${name}: give each layer its own name`);
       names.add(name);
     }
   }
   const last = layers.at(-1)!.output;
-  if (names.size === 0) throw new UsageError(`${at}none of its layers learns anything`);
+  if (names.size === 0) throw new UsageError(`${at}none of its layers has parameters to learn`);
   if (size(last) === classes) return;
-  throw new UsageError(
-    `${at}what comes out is ${last.join("×")}: must be as many numbers as there are classes, ${classes}`,
-  );
+  throw new UsageError(`${at}its output is ${last.join("×")}: must have one number for each of the ${classes} classes`);
 }
 
 /**
- * The usual things that a person leaves out of a network: records of the size of the crops, two classes (the data's
- * number counts; it is what the rate is chosen for), and a recipe of 30 epochs with momentum, weight decay and a cosine.
+ * Fills in what a draft leaves out: records of the size of the crops; two classes, for which the learning rate then
+ * holds (a training has its data's); and a recipe of 30 epochs with momentum, weight decay and a cosine schedule.
  */
-export function complete(draft: NetworkDraft, name: string): Network {
+function complete(draft: NetworkDraft, name: string): Network {
   const { augmentation, ...recipe } = draft.recipe ?? {};
   const crops = draft.record !== undefined && draft.record > draft.crop;
   return {
@@ -260,9 +264,9 @@ export function complete(draft: NetworkDraft, name: string): Network {
 }
 
 /**
- * A network of one's own.
- * @param draft its layers, as a function or as JSON has them, the side of its images, and what is not as `complete` has it
- * @param where what it is of, for errors
+ * Makes a user's own network from a draft.
+ * @param draft its layers, as a function or as in JSON, the side of its images, and what differs from the defaults
+ * @param where the draft's origin, for error messages
  * @throws UsageError that says which layer is wrong, and why
  */
 export function defineNetwork(draft: NetworkDraft | Partial<NetworkJson>, name = "network", where = name): Network {
@@ -286,7 +290,7 @@ function tryDefine(where: string, work: () => Network): Network {
   }
 }
 
-/** A forward pass without arithmetic: ops say what doesn't fit. @throws ShapeError */
+/** Runs a forward pass without arithmetic, for the ops' checks of shapes. @throws ShapeError */
 function dryRun(network: Network): void {
   const backend = openCounting(openReference());
   const model = new Model(network, backend);

@@ -1,4 +1,4 @@
-/** Checks whether a batch fits into a device's memory, before any work begins. */
+/** Whether a batch fits into a device's memory, checked before any work begins. */
 import type { Backend, HostArray } from "../engine/backend.ts";
 import { openCounting } from "../engine/counting.ts";
 import { VIEW_LENGTH } from "../engine/ops/augment.ts";
@@ -7,31 +7,31 @@ import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
 import { DEFAULT_OPTIMIZER, findOptimizer } from "./optimizers.ts";
-import { imagesOf as inputOf, learn, uploadMean } from "./passes.ts";
+import { forwardBackward, networkInput, uploadMean } from "./passes.ts";
 import type { Network } from "./recipe.ts";
 
-/** The work that is checked. */
+/** What a device has to do. */
 export interface Work {
   readonly network: Network;
   readonly classes: number;
-  /** Training includes the validation after an epoch. */
+  /** Training includes validation after each epoch. */
   readonly kind: "training" | "evaluating";
   /** By its name; SGD if not given. */
   readonly optimizer?: string;
-  /** The layers that don't learn. */
+  /** Layers that don't learn. */
   readonly frozen?: readonly string[];
-  /** How many devices share the images of a training step, each with the whole network; 1 if not given. */
+  /** How many devices divide the images of a training step, each with the whole network; 1 if not given. */
   readonly shares?: number;
-  /** How many images this device validates with, in batches that are not shared; unlimited if not given. */
+  /** How many images this device validates with, in batches of its own; no limit if not given. */
   readonly validationImages?: number;
 }
 
-/** @throws DeviceError when the batch doesn't fit, naming the largest that does */
+/** @throws DeviceError if the batch does not fit; the message has the largest that does */
 export function checkFit(work: Work, batch: number, backend: Backend): void {
   const { network, classes } = work;
   const layers = place(network, classes);
   const { bindingBytes, totalBytes } = backend.limits;
-  const tensorBytes = (batch: number) => largestTensorBytes(leaves(layers), Math.max(...imagesOf(work, batch)));
+  const tensorBytes = (batch: number) => largestTensorBytes(leaves(layers), Math.max(...batchesOf(work, batch)));
   const fits = (batch: number) =>
     tensorBytes(batch) <= bindingBytes && (totalBytes === Infinity || heldBytes(work, batch, backend) <= totalBytes);
   if (fits(batch)) return;
@@ -47,15 +47,15 @@ export function checkFit(work: Work, batch: number, backend: Backend): void {
 }
 
 /**
- * A batch below `batch` that fits in `bytes`; 0 if there is none. It is half of the largest that does, since a device
- * that ran out of memory may not be able to allocate all of it in pieces of other sizes.
+ * A batch below `batch` that fits into `bytes` of memory; 0 if there is none. It is half of the largest that fits: a
+ * device that ran out of memory may be unable to allocate all of it again in other sizes.
  */
 export function fittingBatch(work: Work, batch: number, backend: Backend, bytes: number): number {
   const fits = (batch: number) => heldBytes(work, batch, backend) <= bytes;
   return Math.min(batch - 1, Math.floor(largestBatch(2 * batch, fits) / 2));
 }
 
-/** The largest batch below `above` that fits; 0 if there is none. */
+/** The largest batch below `above` that fits; 0 if none does. */
 function largestBatch(above: number, fits: (batch: number) => boolean): number {
   let below = 0;
   while (above - below > 1) {
@@ -66,20 +66,20 @@ function largestBatch(above: number, fits: (batch: number) => boolean): number {
   return below;
 }
 
-/** The size of the largest activation. Weights don't count: those above the binding limit are bound in parts. */
+/** Bytes of the largest activation. Weights don't count: those beyond the limit are bound in pieces. */
 export function largestTensorBytes(layers: readonly Pick<PlacedLayer, "input" | "output">[], batch: number): number {
   const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
   return 4 * batch * Math.max(...sizes);
 }
 
-/** How many images a training step has, if there are any, and how many a forward pass. */
-function imagesOf({ kind, shares = 1, validationImages = Infinity }: Work, batch: number): readonly number[] {
+/** The numbers of images in a training step, if any, and in a forward pass. */
+function batchesOf({ kind, shares = 1, validationImages = Infinity }: Work, batch: number): readonly number[] {
   return kind === "training" ? [Math.ceil(batch / shares), Math.min(batch, validationImages)] : [batch];
 }
 
 /**
- * The memory that a device holds with batches of `batch` images, including what ops need temporarily. It is counted by
- * running a training step and a forward pass on a backend that computes nothing.
+ * The bytes of memory that a device holds at this batch size, scratch memory of ops included. They are counted by
+ * running a training step and a forward pass that compute nothing.
  */
 export function heldBytes(work: Work, batch: number, device: Backend): number {
   const { network, classes, kind, frozen = [] } = work;
@@ -94,17 +94,17 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
     views: unread(Float32Array, images * VIEW_LENGTH),
     labels: new Uint32Array(images),
   });
-  const images = imagesOf(work, batch);
+  const images = batchesOf(work, batch);
   if (kind === "training") {
     // Not an optimizer itself, which would write zeros: hundreds of megabytes.
     const { stateBytes } = findOptimizer(work.optimizer ?? DEFAULT_OPTIMIZER);
     for (const { size } of model.parameters) backend.allocate("f32", stateBytes(size) / 4);
     const tape = new Tape(backend);
-    learn(tape, model, mean, stepOf(images[0]!));
+    forwardBackward(tape, model, mean, stepOf(images[0]!));
     tape.release();
   }
   const tape = new Tape(backend, { record: false });
-  model.forward(inputOf(tape, model, mean, stepOf(images.at(-1)!)));
+  model.forward(networkInput(tape, model, mean, stepOf(images.at(-1)!)));
   tape.release();
   return backend.statistics().bytes;
 }

@@ -1,7 +1,7 @@
 /**
- * What a network is made of. A layer knows the shape it makes of its input, the parameters it needs, how many
- * multiply-adds that takes, how to compute itself from ops, what a part of it is, and what it is in ONNX. A block is a
- * layer made of layers. The layers that there are lie in layers/.
+ * What a network is made of. A layer knows its output shape, its parameters, its multiply-adds, how to compute itself
+ * from ops, how it is divided among devices, and what it is in ONNX. A block is a layer made of layers. The layers
+ * themselves are in layers/.
  */
 import type { Parameter } from "../engine/parameter.ts";
 import type { Tensor } from "../engine/tensor.ts";
@@ -9,7 +9,7 @@ import type { Tensor } from "../engine/tensor.ts";
 /** Channels, height and width of one image; height and width are 1 after a fully connected layer. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
-/** How a parameter starts. */
+/** How a parameter is initialised. */
 export type Initial =
   | { readonly normal: number } // standard deviation
   | { readonly uniform: number } // between plus and minus this
@@ -21,11 +21,11 @@ export interface ParameterSpec {
   readonly shape: readonly number[];
   readonly initial: Initial;
   readonly role: "weight" | "bias";
-  /** Weight decay where it differs from the network's. */
+  /** Weight decay, if it differs from the network's. */
   readonly decay?: number;
 }
 
-/** What is saved and restored with a layer's parameters but not learnt by gradient, such as running means. */
+/** What a layer saves and restores with its parameters but does not learn by gradient, such as running means. */
 export interface StateSpec {
   /** PyTorch's name. */
   readonly name: string;
@@ -36,16 +36,16 @@ export interface StateSpec {
 /** What differs from one pass through a network to the next. */
 export interface Pass {
   readonly training: boolean;
-  /** The key of the random numbers that the `layer`-th of the random layers draws in this step. */
+  /** The key for the random numbers that the `layer`-th random layer draws in this step. */
   dropoutKey(layer: number): Key;
 }
 
-export type Key = readonly [number, number];
+type Key = readonly [number, number];
 
-/** What a layer gets to know of a pass. */
+/** What a layer is told about a pass. */
 export interface LayerCall {
   readonly training: boolean;
-  /** The key of this layer's random numbers in this step. */
+  /** The key for this layer's random numbers in this step. */
   readonly key: Key;
   /** In the order of `state`'s specs. */
   readonly state: readonly Tensor[];
@@ -54,39 +54,39 @@ export interface LayerCall {
 interface Common {
   /** The name of the function in layers/ that made it, with hyphens. */
   readonly kind: string;
-  /** Prefix of its parameters' names; "" where it has none. */
+  /** The prefix of its parameters' names; "" if it has none. */
   readonly name: string;
-  /** What it was made with, as JSON has it; a layer is written and read back by this, its kind and its name. */
+  /** The options it was made with, as in JSON: a layer is written and read back by its kind, name and options. */
   readonly options: LayerOptions;
-  /** The same, for people. */
+  /** The options, for people. */
   readonly settings: string;
 }
 
 export type LayerOptions = Readonly<Record<string, string | number | undefined>>;
 
-/** A layer that computes something itself. What is optional is by default: none, zero, or the shape of the input. */
+/** A layer that computes something itself. Defaults: the input's shape, no parameters or state, no multiply-adds. */
 export interface SimpleLayer extends Common {
   outputShape?(input: ImageShape): ImageShape;
   parameters?(input: ImageShape): readonly ParameterSpec[];
   state?(input: ImageShape): readonly StateSpec[];
-  /** Multiply-adds of the products of a forward pass on one image. */
+  /** Multiply-adds in the matrix products of a forward pass on one image. */
   multiplyAdds?(input: ImageShape): number;
-  /** Whether it belongs to the layer before it: taps of that layer are taken after it. */
+  /** Whether it belongs to the layer before it: a tap of that layer is taken after this one. */
   readonly isActivation?: boolean;
   /** Whether it draws random numbers in training. */
   readonly isRandom?: boolean;
-  /** What one of `of` devices computes of it; absent where that is the same for a part of the maps as for all. */
+  /** What one of `of` devices computes of it; absent if it is the same layer on fewer maps. */
   part?(of: number): LayerPart;
   forward(x: Tensor, parameters: readonly Parameter[], pass: LayerCall): Tensor;
   /** @returns the name of its output */
   toOnnx(graph: OnnxGraph, x: string, placed: Placement): string;
 }
 
-/** A layer made of layers: each branch takes the block's input, and what comes out of them is merged. */
+/** A layer made of layers: each branch takes the block's input, and their outputs are merged. */
 export interface Block extends Common {
-  /** By name, as JSON has them. An empty branch passes its input on. */
+  /** By their names in JSON. An empty branch passes its input on. */
   readonly branches: Readonly<Record<string, readonly Layer[]>>;
-  /** @throws ShapeError when such outputs can't be merged */
+  /** @throws ShapeError if outputs of these shapes can't be merged */
   outputShape(outputs: readonly ImageShape[]): ImageShape;
   merge(outputs: readonly Tensor[]): Tensor;
   toOnnx(graph: OnnxGraph, outputs: readonly string[]): string;
@@ -94,21 +94,21 @@ export interface Block extends Common {
 
 export type Layer = SimpleLayer | Block;
 
-/** Layers, one after the other; rows of them can be kept together in arrays. */
+/** Layers in order; nested arrays keep together what belongs on one line. */
 export type Rows = readonly (Layer | Rows)[];
 
 export function flatten(rows: Rows): readonly Layer[] {
   return (rows as readonly Layer[]).flat(Infinity) as Layer[];
 }
 
-/** Part of a layer, where each of several devices has an equal part of its outputs, or of its maps. */
-export interface LayerPart {
+/** One device's part of a layer whose outputs or maps are divided equally among several. */
+interface LayerPart {
   readonly layer: SimpleLayer;
-  /** Which maps or features it reads: all devices', or only those that the device has itself. */
+  /** Which maps or features it reads: those of all devices, or only the device's own. */
   readonly reads: "all" | "own";
 }
 
-/** What follows for a layer from the shape of its input. */
+/** A layer's shapes, parameters and state, as they follow from the shape of its input. */
 export interface Placement {
   readonly input: ImageShape;
   readonly output: ImageShape;
@@ -116,7 +116,7 @@ export interface Placement {
   readonly state: readonly StateSpec[];
 }
 
-/** Whole numbers, lists of them, or { float }. */
+/** Integers, lists of integers, or { float }. */
 export type OnnxAttributes = Readonly<Record<string, number | readonly number[] | { readonly float: number }>>;
 
 export interface NamedShape {
@@ -124,23 +124,23 @@ export interface NamedShape {
   readonly shape: readonly number[];
 }
 
-/** An ONNX graph under construction. Values go by name. */
+/** An ONNX graph under construction. Values are referred to by name. */
 export interface OnnxGraph {
-  /** Adds a node. @returns its output */
+  /** Adds a node. @returns the name of its output */
   add(op: string, inputs: readonly string[], attributes?: OnnxAttributes): string;
-  /** Adds a node that has several outputs. */
+  /** Adds a node with several outputs. */
   addSplit(op: string, inputs: readonly string[], outputs: number, attributes?: OnnxAttributes): readonly string[];
-  /** A constant; without a name it gets one that begins with `prefix`. */
+  /** Adds a constant, either called `name` or given a new name that begins with `prefix`. */
   constant(
     of: { readonly name: string } | { readonly prefix: string },
     shape: readonly number[],
     data: OnnxData,
   ): string;
-  /** Parameters or state, as constants of their names. */
+  /** Adds parameters or state as constants of the same names. */
   stored(specs: readonly NamedShape[]): readonly string[];
-  /** The numbers of one of them. */
+  /** The values of a parameter or state. */
   numbers(spec: NamedShape): Float32Array;
-  /** N × features of N × C × H × W; what is flat already stays as it is. */
+  /** Flattens N × C × H × W to N × features, unless it is flat already. */
   flat(x: string): string;
 }
 

@@ -1,18 +1,18 @@
-/** Layers as a user names them: conv1,fc*. */
+/** Layers as users name them, with wildcards: conv1,fc*. */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import { layerOf, leaves, place } from "./model.ts";
 import type { Network } from "./recipe.ts";
 
-/** A network's layers that learn, by name, the last one last. */
+/** The names of a network's layers that have parameters, in order. */
 export function learningLayers(network: Network): string[] {
   const names = leaves(place(network)).flatMap(({ parameters }) => parameters.map(({ name }) => layerOf(name)));
   return [...new Set(names)];
 }
 
 /**
- * The layers that patterns name, as in "conv1,fc*".
- * @throws UsageError for a pattern that names none
+ * The layers that match any of the patterns, as in "conv1,fc*".
+ * @throws UsageError for a pattern that matches none
  */
 export function layersNamed(option: string, patterns: string, network: Network): string[] {
   const layers = learningLayers(network);
@@ -33,8 +33,8 @@ function matches(layer: string, pattern: string): boolean {
 }
 
 /**
- * Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10"; of two for one layer the later counts.
- * @throws UsageError for what is no number from 0 on, or names no layer
+ * Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10"; the last one given for a layer counts.
+ * @throws UsageError for a rate that is not a number ≥ 0, or a pattern that matches no layer
  */
 export function ratesNamed(option: string, text: string, network: Network): Record<string, number> {
   const rates: Record<string, number> = {};
@@ -42,7 +42,7 @@ export function ratesNamed(option: string, text: string, network: Network): Reco
     const [pattern = "", value = ""] = part.split("=");
     const rate = value.trim() === "" ? NaN : Number(value);
     if (!(rate >= 0 && rate < Infinity)) {
-      throw new UsageError(`${option} ${text}: "${part}" must be a layer and a number from 0 on, as in fc8=10`);
+      throw new UsageError(`${option} ${text}: "${part}" must be a layer and a number of at least 0, as in fc8=10`);
     }
     for (const layer of layersNamed(option, pattern, network)) rates[layer] = rate;
   }

@@ -11,24 +11,24 @@ import type { Block, ImageShape, Initial, Layer, ParameterSpec, Pass, Placement,
 import type { Network } from "./recipe.ts";
 import { Statistic } from "./statistic.ts";
 
-/** A layer in its place: what goes in, what comes out, what it learns and keeps. */
+/** A layer in a network: its input and output shapes, what it learns and what it keeps. */
 export interface PlacedLayer extends Placement {
   readonly layer: Layer;
-  /** Of a block, its layers. */
+  /** A block's layers, by branch. */
   readonly branches: readonly (readonly PlacedLayer[])[];
-  /** Of a block, the sum over its layers. */
+  /** Of a forward pass on one image; a block's is the sum over its layers. */
   readonly multiplyAdds: number;
 }
 
 /**
- * The layers of a network with their shapes, without any memory.
- * @param where what the network is of, for errors
- * @throws ShapeError when an image is too small
+ * The layers of a network with their shapes. Allocates nothing.
+ * @param where the network's origin, for error messages
+ * @throws ShapeError when images of `crop` are too small for the layers
  */
 export function place(network: Network, classes = network?.classes, where = network?.name): PlacedLayer[] {
   if (typeof network?.layers !== "function") {
     throw new UsageError(
-      `the network is ${show(network)}, must be one of \`networks\`, or of its kind; findNetwork(name) finds one`,
+      `the network is ${show(network)}, must be a Network, such as one of \`networks\`; findNetwork(name) finds one by its name`,
     );
   }
   if (!Number.isInteger(classes) || classes < 2) {
@@ -37,7 +37,7 @@ export function place(network: Network, classes = network?.classes, where = netw
   return placeRow(flatten(network.layers(classes)), [3, network.crop, network.crop], where);
 }
 
-/** @param path of what the layers are in, for errors */
+/** @param path where the layers are, for error messages */
 function placeRow(layers: readonly Layer[], input: ImageShape, path: string): PlacedLayer[] {
   let shape = input;
   return layers.map((layer, i) => {
@@ -51,7 +51,9 @@ function placeRow(layers: readonly Layer[], input: ImageShape, path: string): Pl
 function placeSimple(layer: SimpleLayer, input: ImageShape, where: string): PlacedLayer {
   const output = layer.outputShape?.(input) ?? input;
   if (!output.every((side) => side >= 1)) {
-    throw new ShapeError(`${where}: makes nothing of an input of ${input.join("×")}`);
+    throw new ShapeError(
+      `${where}: an input of ${input.join("×")} is too small: its output would be ${output.join("×")}`,
+    );
   }
   const [parameters, state] = [layer.parameters?.(input) ?? [], layer.state?.(input) ?? []];
   return { layer, input, output, parameters, state, branches: [], multiplyAdds: layer.multiplyAdds?.(input) ?? 0 };
@@ -64,12 +66,12 @@ function placeBlock(layer: Block, input: ImageShape, where: string): PlacedLayer
   return { layer, input, output, parameters: [], state: [], branches, multiplyAdds };
 }
 
-/** conv conv1, or relu. */
+/** "conv conv1", or "relu" for a layer without a name. */
 export function titleOf({ kind, name }: Layer): string {
   return name === "" ? kind : `${kind} ${name}`;
 }
 
-/** What `work` makes; its ShapeErrors say where. */
+/** Calls `work`, and puts `where` before the message of any ShapeError. */
 function tryAt<T>(where: string, work: () => T): T {
   try {
     return work();
@@ -78,16 +80,16 @@ function tryAt<T>(where: string, work: () => T): T {
   }
 }
 
-/** All layers that compute something, in their order: those of a block come before it. */
+/** All layers in order, nested ones included: a block comes after its layers. */
 export function leaves(layers: readonly PlacedLayer[]): PlacedLayer[] {
   return layers.flatMap((placed) => [...leaves(placed.branches.flat()), placed]);
 }
 
-/** What is kept of a layer between steps: parameters, and what is not learnt by gradient. */
+/** A layer's tensors that persist from step to step. */
 interface Stored {
   readonly parameters: readonly Parameter[];
   readonly state: readonly Statistic[];
-  /** Which one of the random layers it is. */
+  /** Its index among the random layers. */
   readonly random: number;
 }
 
@@ -98,13 +100,13 @@ export class Model {
   readonly layers: readonly PlacedLayer[];
   /** In the order of the layers, weight before bias. */
   readonly parameters: readonly Parameter[];
-  /** What is known of each parameter, in the same order. */
+  /** The spec of each parameter, in the same order. */
   readonly specs: readonly ParameterSpec[];
-  /** What is saved with them but not learnt by gradient, such as running means. */
+  /** Saved with the parameters but not learnt by gradient, such as running means. */
   readonly state: readonly Statistic[];
   readonly #stored = new Map<PlacedLayer, Stored>();
 
-  /** Its weights are undefined until `initialise` or a checkpoint sets them. */
+  /** The weights are undefined until `initialise` or a checkpoint sets them. */
   constructor(network: Network, backend: Backend, classes?: number) {
     this.layers = place(network, classes);
     this.network = network;
@@ -123,7 +125,7 @@ export class Model {
     this.specs = all.flatMap(({ parameters }) => parameters);
   }
 
-  /** Draws the initial weights: the same for the same seed on every device. @throws ShapeError */
+  /** Draws the initial weights, which are the same for a seed on every device. @throws ShapeError */
   initialise(seed: number): void {
     requireWhole("initialise", { seed }, 0);
     this.parameters.forEach((parameter, i) => {
@@ -134,8 +136,8 @@ export class Model {
   }
 
   /**
-   * Stops these layers from learning: neither their gradients nor those of what is below them are computed.
-   * @throws UsageError when one has no weights
+   * Stops these layers from learning; gradients that only frozen layers would need are not computed.
+   * @throws UsageError for a layer that has no weights
    */
   freeze(layers: readonly string[]): void {
     checkOptions("freeze", { layers }, { layers: "string[]" });
@@ -157,9 +159,9 @@ export class Model {
   }
 
   /**
-   * What comes out of each of the layers before the `end`-th, C × H × W × N, or features × N behind a fully connected one.
-   * A tape that records gives back, in `backward`, those that are not kept.
-   * @param first the layer that x goes into, the first of all if not given
+   * The outputs of layers `first` to `end` − 1: C × H × W × N, or features × N after a fully connected layer.
+   * On a tape that records, `backward` frees those that are not kept.
+   * @param first the layer that takes x as its input
    */
   outputs(x: Tensor, pass: Pass = EVALUATION, end = this.layers.length, first = 0): Tensor[] {
     const outputs: Tensor[] = [];
@@ -185,13 +187,13 @@ export class Model {
   }
 }
 
-/** The layer whose filters look at the colours of the image, if the network begins with a convolution. */
+/** The layer whose filters see the image's colours, if the first layer with weights is a convolution. */
 export function firstConvolution(layers: readonly PlacedLayer[]): PlacedLayer | undefined {
   const first = leaves(layers).find(({ parameters }) => parameters.length > 0);
   return first?.layer.kind === "conv" ? first : undefined;
 }
 
-/** conv1 of conv1.weight. */
+/** "conv1" from "conv1.weight". */
 export function layerOf(parameter: string): string {
   return parameter.slice(0, parameter.lastIndexOf("."));
 }

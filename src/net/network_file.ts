@@ -1,4 +1,4 @@
-/** A network by its name, or out of a file: `--model alexnet`, `--model mine.ts`, `--model mine.json`. */
+/** A network by name or from a file: `--model alexnet`, `--model mine.ts`, `--model mine.json`. */
 import { existsSync } from "node:fs";
 import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,18 +11,18 @@ import type { Network } from "./recipe.ts";
 
 const CODE: readonly string[] = [".ts", ".js", ".mts", ".mjs"];
 
-/** No network that a person writes down is larger. */
+/** Far more than any network that a person writes. */
 const MAX_JSON_BYTES = 16 * 2 ** 20;
 
 /**
- * The network called `model`, or the one in the file of that name. What a .ts or .js file exports by default is run as
- * part of this program: a network, or a function that makes one of `layers`.
- * @throws UsageError for a name or file that there is not, and for what is wrong in the file
+ * The network called `model`, or the one that the file `model` defines. A .ts or .js file is run as part of this
+ * program; its default export is a network, or a function from `layers` to one.
+ * @throws UsageError for an unknown name, a missing file, or a mistake in the file
  */
 export async function openNetwork(model: string): Promise<Network> {
   const ending = extname(model);
   if (ending !== ".json" && !CODE.includes(ending)) return findNetwork(model);
-  if (!existsSync(model)) throw new UsageError(`--model ${model}: there is no such file`);
+  if (!existsSync(model)) throw new UsageError(`--model ${model}: no such file`);
   const draft = ending === ".json" ? readJson(model) : await importDraft(model);
   return defineNetwork(draft, basename(model, ending), model);
 }
@@ -38,7 +38,7 @@ function readJson(path: string): NetworkDraft {
 async function importDraft(path: string): Promise<NetworkDraft> {
   try {
     const { default: made } = (await import(pathToFileURL(resolve(path)).href)) as { default?: unknown };
-    if (made === undefined) throw new UsageError("it has no default export, which the network must be");
+    if (made === undefined) throw new UsageError("it has no default export: export the network as default");
     return (typeof made === "function" ? (made as Make)(layers) : made) as NetworkDraft;
   } catch (error) {
     throw new UsageError(`${path}: ${reason(error)}`, { cause: error });

@@ -1,5 +1,5 @@
 /**
- * The networks, as lists of layers, each with the recipe it is trained by unless told otherwise.
+ * The networks, as lists of layers, each with its default recipe.
  * [P] is the paper (NIPS 2012, CACM 60(6) 2017); [S] the 2012 program, github.com/computerhistory/AlexNet-Source-Code.
  */
 import { UsageError } from "../errors.ts";
@@ -52,7 +52,7 @@ const RECIPE_2012: Recipe = {
   augmentation: { ...PAPER_AUGMENTATION, sharedCrop: 32, divideBy: 1.1 },
 };
 
-/** The two hidden layers and the output that all the large networks end in [P §3.5, §4.2]. */
+/** The two hidden layers and the output layer that all the large networks end with [P §3.5, §4.2]. */
 function classifier(classes: number): Rows {
   const hidden = { sigma: 0.01, bias: 1 };
   return [
@@ -62,7 +62,7 @@ function classifier(classes: number): Rows {
   ];
 }
 
-/** conv1 to the last pooling layer of the paper [P §3.5], for other numbers of filters and groups too. */
+/** conv1 to the last pooling layer [P §3.5], with any numbers of filters and groups. */
 function paperFeatures(filters: readonly [number, number, number, number, number], groups: 1 | 2): Rows {
   const [n1, n2, n3, n4, n5] = filters;
   return [
@@ -104,7 +104,7 @@ export const alexnet2012: Network = {
   },
 };
 
-/** bvlc_alexnet/solver.prototxt: batches of 256, rates by steps of 100,000 iterations, 20 epochs. */
+/** bvlc_alexnet/solver.prototxt: batches of 256, and a lower rate every 100,000 iterations, or 20 epochs. */
 const CAFFE_RECIPE: Recipe = {
   ...PAPER_RECIPE,
   batch: 256,
@@ -114,7 +114,7 @@ const CAFFE_RECIPE: Recipe = {
   augmentation: { ...NO_AUGMENTATION, crop: true, mirror: true },
 };
 
-export const caffeAlexnet: Network = {
+const caffeAlexnet: Network = {
   ...large,
   name: "caffe-alexnet",
   about: "Caffe's bvlc_alexnet: LRN with k 1 and α divided by n, biases of 0.1 at the start",
@@ -137,14 +137,14 @@ export const caffeAlexnet: Network = {
   },
 };
 
-export const alexnetOneGpu: Network = {
+const alexnetOneGpu: Network = {
   ...large,
   name: "alexnet-one-gpu",
   about: "half as many kernels in conv1 to conv4, no groups: what the paper's two devices are compared with",
   layers: (classes) => [paperFeatures([48, 128, 192, 192, 256], 1), classifier(classes)],
 };
 
-export const alexnet2009: Network = {
+const alexnet2009: Network = {
   ...large,
   name: "alexnet-2009",
   about: "with a sixth conv layer behind the last pooling layer, for the 10,184 classes of Fall 2009",
@@ -157,7 +157,7 @@ export const alexnet2009: Network = {
   ],
 };
 
-export const alexnetOwt: Network = {
+const alexnetOwt: Network = {
   ...large,
   name: "alexnet-owt",
   about: "one tower, no normalisation (arXiv 1404.5997): torchvision's alexnet, with its names and initial weights",
@@ -197,7 +197,7 @@ export const networks: readonly Network[] = [
   ...alexnetCifarWithout,
 ];
 
-/** @throws UsageError when there is no network of this name. */
+/** @throws UsageError when no network has this name */
 export function findNetwork(name: string): Network {
   const network = networks.find((candidate) => candidate.name === name);
   if (network) return network;

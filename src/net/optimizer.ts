@@ -1,4 +1,4 @@
-/** What every optimizer is: it moves parameters along their gradients, and keeps state from step to step. */
+/** What optimizers have in common: they move parameters along their gradients, and keep state from step to step. */
 import type { Parameter } from "../engine/parameter.ts";
 import { Tensor } from "../engine/tensor.ts";
 import { ShapeError } from "../errors.ts";
@@ -6,7 +6,7 @@ import { requireNumber, show } from "../options.ts";
 import { layerOf, type Model } from "./model.ts";
 import type { StateTensor } from "./state.ts";
 
-/** What a recipe says of its optimizer. */
+/** An optimizer's settings in a recipe. */
 export interface OptimizerSettings {
   readonly momentum: number;
   readonly decay: number;
@@ -18,30 +18,30 @@ export interface OptimizerSettings {
 
 export interface Optimizer {
   /**
-   * Everything it keeps between steps: one tensor of the parameter's shape, named KIND.PARAMETER, for each kind of state
-   * and each parameter; or a tensor of one element, such as a step count (exact up to 2²⁴ in float32). Names begin with
-   * "optimizer." except for SGD's velocities. The same model has the same state in the same order.
+   * Everything it keeps between steps: for each kind of state and each parameter a tensor of the parameter's shape,
+   * named KIND.PARAMETER; or tensors of one element, such as a step count (exact up to 2²⁴ in float32). Names begin
+   * with "optimizer.", except for SGD's velocities. For a given model, the state is the same in the same order.
    */
   readonly state: readonly StateTensor[];
   /**
    * Moves every parameter that has a gradient, and clears the gradient.
    * @param rateOf the learning rate of a layer's weights; 0 leaves the layer as it is
-   * @throws ShapeError when that is no function, or a rate is negative or not finite
+   * @throws ShapeError if `rateOf` is not a function, or a rate is negative or not finite
    */
   step(rateOf: (layer: string) => number): void;
   free(): void;
 }
 
-/** An optimizer's class: its instances belong to one model, with state that is zero at first. */
+/** An optimizer's class. An instance belongs to one model, and its state starts at zero. */
 export interface OptimizerClass {
-  /** @throws ShapeError for settings that make no sense */
+  /** @throws ShapeError for invalid settings */
   new (model: Model, settings: OptimizerSettings): Optimizer;
   /** Bytes of state on the device for a parameter of `size` elements. */
   stateBytes(size: number): number;
 }
 
-/** What of a step concerns one parameter; `index` is its place in the model. */
-export interface Update {
+/** One parameter's update in a step; `index` is the parameter's in `model.parameters`. */
+interface Update {
   readonly index: number;
   readonly parameter: Parameter;
   readonly gradient: Tensor;
@@ -51,7 +51,8 @@ export interface Update {
 
 /**
  * Calls `update` for every parameter that has a gradient and a rate above 0, and clears all gradients.
- * @throws ShapeError as `Optimizer.step` does, naming the method
+ * @param method named in errors
+ * @throws ShapeError as `Optimizer.step`
  */
 export function eachUpdate(
   method: string,
@@ -60,7 +61,8 @@ export function eachUpdate(
   rateOf: (layer: string) => number,
   update: (update: Update) => void,
 ): void {
-  if (typeof rateOf !== "function") throw new ShapeError(`${method}: ${show(rateOf)}, must be a function of the layer`);
+  if (typeof rateOf !== "function")
+    throw new ShapeError(`${method}: rateOf is ${show(rateOf)}, must be a function of a layer's name`);
   for (const [index, parameter] of model.parameters.entries()) {
     const { grad: gradient } = parameter;
     if (!gradient) continue;
@@ -76,7 +78,7 @@ export function eachUpdate(
   }
 }
 
-/** Zeros of each parameter's shape, in memory of their own. */
+/** A new tensor of zeros for each parameter, of its shape. */
 export function zerosLike(parameters: readonly Parameter[]): Tensor[] {
   return parameters.map(({ backend, shape, size }) => {
     const buffer = backend.allocate("f32", size);
@@ -85,7 +87,7 @@ export function zerosLike(parameters: readonly Parameter[]): Tensor[] {
   });
 }
 
-/** Gives back the memory of `zerosLike`. */
+/** Frees tensors made by `zerosLike`. */
 export function freeAll(tensors: readonly Tensor[]): void {
   for (const tensor of tensors) {
     const buffer = tensor.detach();

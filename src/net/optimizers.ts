@@ -1,4 +1,4 @@
-/** The optimizers, by the names that recipes and runs call them by. */
+/** The optimizers, by their names in recipes and runs. */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import type { Model } from "./model.ts";
@@ -10,14 +10,14 @@ const OPTIMIZERS: Readonly<Record<string, OptimizerClass>> = { sgd: Sgd };
 export const DEFAULT_OPTIMIZER = "sgd";
 export const optimizerNames: readonly string[] = Object.keys(OPTIMIZERS);
 
-/** @throws UsageError when there is none of that name */
+/** @throws UsageError when no optimizer has this name */
 export function findOptimizer(name: string): OptimizerClass {
   if (optimizerNames.includes(name)) return OPTIMIZERS[name]!;
   const known = optimizerNames.join(", ");
-  throw new UsageError(`there is no optimizer "${name}"${suggest(name, optimizerNames)}; there is ${known}`);
+  throw new UsageError(`no optimizer is called "${name}"${suggest(name, optimizerNames)}; known: ${known}`);
 }
 
-/** @throws UsageError as `findOptimizer`; ShapeError for settings that make no sense */
+/** @throws UsageError as `findOptimizer`; ShapeError for invalid settings */
 export function createOptimizer(
   model: Model,
   { optimizer = DEFAULT_OPTIMIZER, ...settings }: OptimizerSettings & { readonly optimizer?: string },

@@ -1,12 +1,12 @@
 /**
- * A network cut for several devices, each of which holds a part of it and all take the same step. Two cuts:
+ * A network cut for several devices that take each step together, every one with its part. There are two cuts:
  *
- * - "towers" [P §3.2, Fig. 2]: each device has an equal part of every layer's maps and units. A convolution in groups reads
- *   the device's own maps; any other, and a fully connected layer, reads those of all.
- * - "owt", one weird trick (arXiv 1404.5997 §4): up to the first fully connected layer each device has all of the network
- *   and some of the images; from there on all images, and a part of the units.
+ * - "towers" [P §3.2, Fig. 2]: each device has an equal part of every layer's maps and units. A grouped convolution
+ *   reads only the device's own maps; other convolutions and fully connected layers read those of all devices.
+ * - "owt", one weird trick (arXiv 1404.5997 §4): up to the first fully connected layer, each device has the whole
+ *   network and some of the images; from there on, all of the images and a part of the units.
  *
- * The last layer is small and every device has all of it, and computes the loss for itself.
+ * The last layer is small: every device has all of it, and computes the loss for itself.
  */
 import { ShapeError, UsageError } from "../errors.ts";
 import { flatten, type SimpleLayer } from "./layer.ts";
@@ -16,36 +16,36 @@ import type { Network } from "./recipe.ts";
 export const CUTS = ["towers", "owt"] as const;
 export type Cut = (typeof CUTS)[number];
 
-/** What the devices have different parts of, that all of them need: the maps or features, or the images. */
-export type Parted = "features" | "images";
+/** What each device has a part of and all of them need: features (or maps), or images. */
+type Parted = "features" | "images";
 
-/** Layers that a device computes one after the other, with what it has, until it needs something of the others. */
+/** Layers that a device computes in a row before it needs something from the others. */
 export interface Stage {
-  /** Its layers, from the `first` of the device's network to the one before `end`. */
+  /** Its layers in the device's network: `first` to `end` − 1. */
   readonly first: number;
   readonly end: number;
-  /** What must be put together before it can begin; undefined for the first. */
+  /** What must be gathered from all devices before it can begin; undefined for the first stage. */
   readonly needs?: Parted;
-  /** Whether its devices share out the images of a step, and not the network. */
+  /** Whether the devices divide the images of a step, and not the network. */
   readonly byImages: boolean;
-  /** Whether all devices compute the same, so that each finds the whole gradient of what goes in. */
+  /** Whether all devices compute the same, so that each has the whole gradient of its input. */
   readonly repeated: boolean;
 }
 
-/** A network as one of several devices has it. */
-export interface NetworkPart {
+/** One device's part of a network. */
+interface NetworkPart {
   readonly network: Network;
   readonly stages: readonly Stage[];
 }
 
 /**
- * @param of how many devices there are
- * @throws UsageError when the network can't be shared out evenly
+ * The part that each of `of` devices has of a network.
+ * @throws UsageError when the network can't be divided equally
  */
 export function partOf(whole: Network, cut: Cut, of: number, classes: number): NetworkPart {
   const layers = flatten(whole.layers(classes)).map((layer) => {
     if ("forward" in layer) return layer;
-    throw new UsageError(`--split ${cut}: ${whole.name} has ${layer.kind} blocks, which can't be shared out`);
+    throw new UsageError(`--split ${cut}: ${whole.name} has ${layer.kind} blocks, which can't be divided`);
   });
   const learning = layers.filter(({ name }) => name !== "");
   const firstFc = layers.findIndex(({ kind }) => kind === "fc");
@@ -69,7 +69,7 @@ export function partOf(whole: Network, cut: Cut, of: number, classes: number): N
     else if (layer.name === "") own.push(isPart ? (layer.part?.(of).layer ?? layer) : layer);
     else {
       const part = layer.part?.(of);
-      if (!part) throw new UsageError(`--split ${cut}: ${titleOf(layer)} of ${whole.name} can't be shared out`);
+      if (!part) throw new UsageError(`--split ${cut}: ${titleOf(layer)} of ${whole.name} can't be divided`);
       if (isPart && part.reads === "all") needs("features", isLast);
       own.push(isLast ? layer : part.layer);
       isPart = !isLast;
@@ -81,7 +81,7 @@ export function partOf(whole: Network, cut: Cut, of: number, classes: number): N
   return { network, stages };
 }
 
-/** Every parameter of a part is a whole one, or one of `of` equal blocks of it. */
+/** Each of a part's parameters must be whole, or one of `of` equal blocks of rows. */
 function checkParts(whole: Network, part: Network, cut: Cut, of: number, classes: number): void {
   const [all, own] = [whole, part].map((network) => parametersOf(place(network, classes)));
   for (const [name, shape] of all!) {
@@ -90,7 +90,7 @@ function checkParts(whole: Network, part: Network, cut: Cut, of: number, classes
     const isEqual = others.join() === ownOthers.join() && (ownRows === rows || ownRows! * of === rows);
     if (!isEqual || !Number.isInteger(ownRows)) {
       throw new UsageError(
-        `--split ${cut}: ${layerOf(name)} of ${whole.name} can't be shared out evenly over ${of} ranks`,
+        `--split ${cut}: ${layerOf(name)} of ${whole.name} can't be divided equally among ${of} ranks`,
       );
     }
   }
@@ -102,10 +102,10 @@ function parametersOf(layers: readonly PlacedLayer[]): Map<string, readonly numb
   );
 }
 
-/** Where the devices put their parts together. */
+/** Marks where the devices gather each other's parts; no device can compute it alone. */
 function gathered(what: Parted, of: number): SimpleLayer {
   const never = () => {
-    throw new ShapeError("what several devices have parts of can't be put together by one");
+    throw new ShapeError("a device can't gather the parts of others by itself");
   };
   return {
     ...{ kind: "gather", name: "", options: {}, settings: what },

@@ -1,4 +1,4 @@
-/** Passes through a model: images in, and a loss with its gradients out. */
+/** What training, inference and the memory check share of a pass: the network's input, the loss and its gradients. */
 import type { Backend } from "../engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { softmaxCrossEntropy, type CrossEntropy } from "../engine/ops/softmax_cross_entropy.ts";
@@ -14,7 +14,7 @@ export interface Images {
   readonly pixels: Uint8Array;
   /** N × `VIEW_LENGTH`: how each image is cropped and varied, as src/engine/ops/augment.ts says. */
   readonly views: Float32Array;
-  /** How many of them become the network's input, all if not given; the others are only there to be mixed with those. */
+  /** How many of them become the network's input, all if not given; the others are only there to be mixed in. */
   readonly seen?: number;
 }
 
@@ -25,8 +25,8 @@ export function uploadMean(backend: Backend, side: number, mean: Float32Array): 
   return new Tensor(backend, [side, side, 3], buffer);
 }
 
-/** The network's input, 3 × crop × crop × N: the views of the images that are seen, less the mean. */
-export function imagesOf(tape: Tape, model: Model, mean: Tensor, { pixels, views, seen }: Images): Tensor {
+/** 3 × crop × crop × N: the views of the images that are seen, less the mean. */
+export function networkInput(tape: Tape, model: Model, mean: Tensor, { pixels, views, seen }: Images): Tensor {
   const side = model.network.record;
   const images = views.length / VIEW_LENGTH;
   return augment(
@@ -54,7 +54,7 @@ export interface LossLabels {
   readonly mixed?: MixedLabels;
   /** The part of each label that is spread over all classes. */
   readonly smoothing?: number;
-  /** How many of the images that are seen count; the rest fill up the last batch. */
+  /** How many of the images that are seen count; the rest pad the last batch. */
   readonly valid: number;
 }
 
@@ -65,28 +65,28 @@ export interface TrainingBatch extends Images, LossLabels {
   readonly seed: number;
 }
 
-/** Queues forward and backward pass. */
-export function learn(
+/** Queues a forward and a backward pass. */
+export function forwardBackward(
   tape: Tape,
   model: Model,
   mean: Tensor,
   batch: TrainingBatch,
   backward?: BackwardOptions,
 ): CrossEntropy {
-  // All that is written comes before the first kernel: a write ends what a GPU can be given at once.
+  // All writes come before the first kernel: one between kernels would split their submission to the GPU.
   const lossOf = loss(tape, batch);
-  const x = imagesOf(tape, model, mean, batch);
-  const learnt = lossOf(model.forward(x, passOf(batch)));
-  tape.backward(learnt.loss, backward);
-  return learnt;
+  const x = networkInput(tape, model, mean, batch);
+  const result = lossOf(model.forward(x, passOf(batch)));
+  tape.backward(result.loss, backward);
+  return result;
 }
 
-/** Training, with the dropout masks of this step. */
+/** A training pass with this step's dropout masks. */
 export function passOf({ seed, step }: Pick<TrainingBatch, "seed" | "step">): Pass {
   return { training: true, dropoutKey: (layer) => streamKey(seed, Purpose.dropout, step, layer) };
 }
 
-/** Writes the labels of a step. @returns what computes its loss from logits, classes × N */
+/** Writes the labels of a step to the device. @returns a function from logits, classes × N, to the loss */
 export function loss(tape: Tape, { labels, mixed, smoothing, valid }: LossLabels): (logits: Tensor) => CrossEntropy {
   const classes = tape.input([labels.length], labels);
   const mix = mixed && {

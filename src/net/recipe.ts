@@ -1,4 +1,4 @@
-/** What a network is, and what the recipe is made of that it is trained by. */
+/** A network, and the recipe that it is trained by. */
 import type { Rows } from "./layer.ts";
 
 export interface Network {
@@ -7,9 +7,9 @@ export interface Network {
   readonly about: string;
   /** Side of the square images it sees. */
   readonly crop: number;
-  /** Side of the square images that those are cut from. */
+  /** Side of the square images that these are cropped from. */
   readonly record: number;
-  /** How many classes it has unless the data says otherwise. */
+  /** Number of classes, unless the data has another. */
   readonly classes: number;
   readonly recipe: Recipe;
   layers(classes: number): Rows;
@@ -25,43 +25,43 @@ export interface Recipe {
   readonly decay: number;
   /** Biases learn at this multiple of the rate. */
   readonly biasRate: number;
-  /** Whether weight decay holds for biases too. */
+  /** Whether weight decay applies to biases too. */
   readonly biasDecay: boolean;
   readonly augmentation: Augmentation;
 }
 
-/** How training images are varied. The numbers are explained where they are drawn, in src/data/augmentation.ts. */
+/** How training images are varied; src/data/augmentation.ts, which draws the variations, explains the numbers. */
 export interface Augmentation {
-  /** Random crops; otherwise the centre. */
+  /** Random crops; otherwise the centre crop. */
   readonly crop: boolean;
   readonly mirror: boolean;
   /** Standard deviation of the PCA colour noise's factors [P §4.1], 0 for none. */
   readonly colour: number;
   /** How many consecutive images share one crop position. */
   readonly sharedCrop: number;
-  /** The image is divided by this after the noise has been added. */
+  /** Divides the image after the noise has been added. */
   readonly divideBy: number;
-  /** The smallest share of the image's area that is cut out and resized, in place of `crop`; 0 for no such crops. */
+  /** Replaces `crop` by random resized crops of at least this share of the image's area; 0 for none. */
   readonly resizedCrop: number;
-  /** How far brightness, contrast and saturation go from 1, and four times how far hues turn; 0 for no jitter. */
+  /** How far brightness, contrast and saturation go from 1; hues go a quarter as far, in turns. 0 for no jitter. */
   readonly jitter: number;
   /** The probability that a rectangle is erased. */
   readonly erase: number;
   /**
-   * α of the Beta distribution by which two images are mixed, or one gets a box of another; 0 for not. The loss that is
-   * reported of the training is then that of both labels, and its errors count each image's own label alone: both are
-   * far above those of the validation.
+   * α of the Beta distribution for mixing two images (mixup) or pasting a box of one into another (cutmix); 0 for none.
+   * The reported training loss is then that of both labels, while training errors count only an image's own label: both
+   * are far above those of validation.
    */
   readonly mixup: number;
   readonly cutmix: number;
-  /** ε, the part of a label that is spread over all classes. */
+  /** ε, the share of a label that is spread over all classes. */
   readonly smooth: number;
 }
 
 /**
- * How the learning rate goes: "plateau" divides it by ten when the validation error has not improved for `patience`
- * epochs, at most `drops` times [P §5]; "phases" says from which epoch (counted from 0) which rate holds; "cosine"
- * falls from the rate to nothing over the run.
+ * The course of the learning rate: "plateau" divides it by ten when the validation error has not improved for
+ * `patience` epochs, at most `drops` times [P §5]; "phases" lists rates with the epochs, from 0, at which they begin;
+ * "cosine" falls from the rate to zero over the run.
  */
 export type Schedule =
   | { readonly kind: "constant" | "cosine"; readonly rate: number }
@@ -71,9 +71,9 @@ export type Schedule =
 export interface Phase {
   readonly from: number;
   readonly rate: number;
-  /** Layers with a rate of their own; 0 is frozen. */
+  /** Rates of single layers; 0 freezes a layer. */
   readonly rates?: Readonly<Record<string, number>>;
-  /** false: without colour noise from here on. */
+  /** false: no colour noise in this phase. */
   readonly colour?: false;
 }
 
@@ -85,7 +85,7 @@ export const NO_AUGMENTATION: Augmentation = {
 /** Crop, mirror and colour noise of [P §4.1]. */
 export const PAPER_AUGMENTATION: Augmentation = { ...NO_AUGMENTATION, crop: true, mirror: true, colour: 0.1 };
 
-/** What image classifiers have been trained with since; the numbers are those that torchvision's and timm's recipes use. */
+/** What image classifiers have been trained with since, with the numbers of torchvision's and timm's recipes. */
 export const MODERN_AUGMENTATION: Augmentation = {
   ...NO_AUGMENTATION,
   ...{ mirror: true, resizedCrop: 0.08, jitter: 0.4, erase: 0.25, mixup: 0.2, cutmix: 1, smooth: 0.1 },

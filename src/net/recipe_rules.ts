@@ -1,4 +1,4 @@
-/** What the settings of a recipe may be. */
+/** The valid values of a recipe's settings. */
 import {
   COUNT,
   FLAG,
@@ -14,21 +14,21 @@ import {
 import { optimizerNames } from "./optimizers.ts";
 import type { Augmentation, Recipe } from "./recipe.ts";
 
-/** A part of an augmentation that can be switched on by itself. */
+/** A part of an augmentation that can be switched on separately. */
 export interface AugmentationPart {
   readonly key: Exclude<keyof Augmentation, "sharedCrop" | "divideBy">;
-  /** Its value when none is said. */
+  /** Its value if none is given. */
   readonly usual: number;
-  /** The largest value; 0 always switches a part off. */
+  /** Its largest value; 0 switches any part off. */
   readonly most: number;
-  /** Which values it takes, for people. */
+  /** Its range, for people. */
   readonly values: string;
 }
 
 /** 0 or 1; in a recipe, true or false. */
 export const SWITCH = { usual: 1, most: 1, values: "0 or 1" };
 
-/** By the names of --augment. */
+/** By their names in --augment. */
 export const AUGMENTATION_PARTS: Readonly<Record<string, AugmentationPart>> = {
   crop: { key: "crop", ...SWITCH },
   mirror: { key: "mirror", ...SWITCH },
@@ -41,7 +41,7 @@ export const AUGMENTATION_PARTS: Readonly<Record<string, AugmentationPart>> = {
   smooth: { key: "smooth", usual: 0.1, most: 0.9, values: "a share of the label from 0 to 0.9" },
 };
 
-/** Networks are finished in far fewer; a schedule of more would take its time at every step. */
+/** Far more than any training needs; a longer list would slow down every step. */
 const MAX_PHASES = 1000;
 
 export const RECIPE_RULES: RulesOf<Recipe> = {

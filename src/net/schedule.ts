@@ -1,10 +1,11 @@
+/** The learning rate over the course of a training. */
 import type { Phase, Schedule } from "./recipe.ts";
 
-/** What a schedule remembers between epochs; stored in the checkpoint. */
+/** A schedule's state between epochs; stored in checkpoints. */
 export interface ScheduleState {
-  /** The lowest validation error so far; null before the first. (JSON has no Infinity.) */
+  /** The lowest validation error so far; null before the first, since JSON has no Infinity. */
   best: number | null;
-  /** Epochs since then, or since the last drop. */
+  /** Epochs since that error, or since the last drop if it is later. */
   waited: number;
   drops: number;
 }
@@ -13,8 +14,8 @@ export const freshSchedule = (): ScheduleState => ({ best: null, waited: 0, drop
 
 /**
  * The learning rate of a layer.
- * @param progress in epochs since the start, fractions included
- * @param epochs of the whole run
+ * @param progress epochs since the start, with fractions
+ * @param epochs the length of the whole run
  */
 export function rateAt(schedule: Schedule, state: ScheduleState, progress: number, epochs: number, layer = ""): number {
   switch (schedule.kind) {
@@ -31,12 +32,12 @@ export function rateAt(schedule: Schedule, state: ScheduleState, progress: numbe
   }
 }
 
-/** Whether colour noise is still added. */
+/** Whether colour noise is added at this point. */
 export function colourAt(schedule: Schedule, progress: number): boolean {
   return schedule.kind !== "phases" || phaseAt(schedule.phases, progress).colour !== false;
 }
 
-/** The state after an epoch that ended with this validation error. */
+/** The state after an epoch with this validation error. */
 export function afterEpoch(schedule: Schedule, state: ScheduleState, error: number): ScheduleState {
   if (state.best === null || error < state.best) return { ...state, best: error, waited: 0 };
   const waited = state.waited + 1;

@@ -13,7 +13,7 @@ export class Sgd implements Optimizer {
   readonly state: readonly StateTensor[];
   readonly #model: Model;
 
-  /** @param settings may hold more, as a recipe does. @throws ShapeError for numbers that make no sense */
+  /** @param settings may hold more, as a recipe does. @throws ShapeError for invalid numbers */
   constructor(model: Model, settings: OptimizerSettings) {
     const { momentum, decay, biasRate } = settings;
     requireNumber("Sgd", { momentum, decay, biasRate }, 0);

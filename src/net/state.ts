@@ -1,4 +1,4 @@
-/** Named numbers that training changes and checkpoints keep: parameters, and what an optimizer holds beside them. */
+/** Named tensors that training changes and checkpoints keep: parameters, layers' state, and the optimizer's. */
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "./model.ts";
 
@@ -21,7 +21,7 @@ export function stateTensor(name: string, tensor: Tensor): StateTensor {
   };
 }
 
-/** All that steps change: a model's parameters and state, and the state of its optimizer. */
+/** Everything that a step changes: a model's parameters and state, and its optimizer's state. */
 export function trainedState(
   model: Model,
   { state }: { readonly state: readonly StateTensor[] },

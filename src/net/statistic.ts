@@ -1,8 +1,9 @@
+/** Layers' state that is not learnt by gradient. */
 import type { Backend } from "../engine/backend.ts";
 import { checkedSize, Tensor } from "../engine/tensor.ts";
 import type { StateSpec } from "./layer.ts";
 
-/** What a layer keeps and no gradient changes: it is saved, restored and sent to other ranks with the parameters. */
+/** A tensor that a layer updates itself, such as a running mean: saved, restored and sent to ranks like a parameter. */
 export class Statistic extends Tensor {
   readonly name: string;
   readonly #initial: number;
@@ -13,7 +14,7 @@ export class Statistic extends Tensor {
     this.#initial = initial;
   }
 
-  /** As it is before the first step. */
+  /** Back to its value before the first step. */
   reset(): void {
     this.backend.write(this.buffer, new Float32Array(this.size).fill(this.#initial));
   }

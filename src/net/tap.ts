@@ -1,4 +1,4 @@
-/** Where a network is tapped: the activations of a layer as the numbers that describe an image. */
+/** Where a network is tapped for features: the activations of a layer as the vector that describes an image. */
 import { size } from "../engine/tensor.ts";
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
@@ -7,15 +7,15 @@ import { leaves, type PlacedLayer } from "./model.ts";
 export interface Tap {
   /** For people: fc7, or "input of fc10". */
   readonly name: string;
-  /** How many layers are run, from the first on. */
+  /** How many layers to run, from the first. */
   readonly count: number;
-  /** How many numbers come out for an image. */
+  /** Numbers per image. */
   readonly size: number;
 }
 
 /**
- * Behind the layer called `name` and the activation function that follows it at once. Without a name it is what the
- * last layer with weights decides by: fc7 in AlexNet, behind its ReLU, as in the paper (§6.1).
+ * After the layer called `name` and the activation function that directly follows it. Without a name, the input of the
+ * last layer with weights: in AlexNet fc7 after its ReLU, as in the paper (§6.1).
  * @throws UsageError when no layer has that name
  */
 export function findTap(layers: readonly PlacedLayer[], name?: string): Tap {
@@ -39,6 +39,6 @@ export function findTap(layers: readonly PlacedLayer[], name?: string): Tap {
 }
 
 function at(layers: readonly PlacedLayer[], count: number, name: string): Tap {
-  const behind = layers[count - 1];
-  return { name, count, size: size(behind ? behind.output : layers[0]!.input) };
+  const last = layers[count - 1];
+  return { name, count, size: size(last ? last.output : layers[0]!.input) };
 }

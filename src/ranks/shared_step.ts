@@ -4,7 +4,7 @@ import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
-import { learn } from "../net/passes.ts";
+import { forwardBackward } from "../net/passes.ts";
 import { readResult, type Step, type StepResult } from "../training/step.ts";
 import { Gradients } from "./gradients.ts";
 import type { Ranks } from "./ranks.ts";
@@ -38,7 +38,7 @@ export async function sharedStep(
   const { share, whole, valid, stop } = step;
   const gradients = new Gradients(ranks, mean.backend);
   const tape = new Tape(mean.backend, { part: { first: share.first, whole: whole.images } });
-  const learnt = learn(tape, model, mean, step, {
+  const learnt = forwardBackward(tape, model, mean, step, {
     weight: valid / whole.valid,
     onGradient: (parameter) => gradients.add(parameter),
   });

@@ -9,7 +9,7 @@ import { UsageError } from "../errors.ts";
 import { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { partOf, type Cut, type Stage } from "../net/parts.ts";
-import { imagesOf, loss, passOf } from "../net/passes.ts";
+import { networkInput, loss, passOf } from "../net/passes.ts";
 import { trainedState } from "../net/state.ts";
 import { readResult, type StepResult } from "../training/step.ts";
 import type { BatchStep, Learner, Wishes } from "../training/stepper.ts";
@@ -110,7 +110,8 @@ export class SplitModel {
     const lossOf = loss(tapes.at(-1)!, whole);
     const [pass, inputs, outputs] = [passOf(step), [] as Tensor[], [] as Tensor[]];
     for (const [i, { first, end }] of this.#stages.entries()) {
-      const x = i === 0 ? imagesOf(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);
+      const x =
+        i === 0 ? networkInput(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);
       inputs.push(x);
       outputs.push(model.outputs(x, pass, end, first).at(-1) ?? x);
     }

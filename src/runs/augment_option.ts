@@ -1,5 +1,5 @@
 /**
- * --augment: a preset, and parts that are added to it or changed, separated by commas.
+ * --augment: a preset, then parts that add to it or change it, separated by commas.
  *
  *   paper                       modern,mixup=0.4,erase=0
  *   crop,mirror,colour=0.05     paper,mirror=0
@@ -16,9 +16,9 @@ const PRESETS: Readonly<Record<string, Augmentation>> = {
 };
 
 /**
- * What --augment asks for; the recipe's where nothing was said. How many images share a crop and what they are divided
- * by, as in the program of 2012, stays the recipe's in any case.
- * @throws UsageError for parts that there are not, and values out of range
+ * The augmentation that --augment asks for, the recipe's if it is not given. `sharedCrop` and `divideBy`, which the
+ * 2012 program has, are the recipe's in any case.
+ * @throws UsageError for unknown parts and values out of range
  */
 export function makeAugmentation(recipe: Augmentation, augment: string | undefined): Augmentation {
   if (augment === undefined) return recipe;
@@ -38,13 +38,13 @@ function parsePart(augment: string, text: string): { readonly key: AugmentationP
   const [typed = "", given] = text.split(/=(.*)/s);
   const name = typed === "color" ? "colour" : typed;
   if (Object.hasOwn(PRESETS, name)) {
-    throw new UsageError(`--augment ${augment}: "${name}" must come first, before parts that change it`);
+    throw new UsageError(`--augment ${augment}: "${name}" must come first, before the parts that change it`);
   }
   const part = Object.hasOwn(AUGMENTATION_PARTS, name) ? AUGMENTATION_PARTS[name] : undefined;
   if (!part) {
     throw new UsageError(
       `--augment ${augment}: "${typed}" is unknown${suggest(typed, [...Object.keys(PRESETS), ...Object.keys(AUGMENTATION_PARTS)])}; ` +
-        `say ${Object.keys(PRESETS).join(", ")}, or some of ${Object.keys(AUGMENTATION_PARTS).join(", ")}`,
+        `use ${Object.keys(PRESETS).join(", ")}, or parts: ${Object.keys(AUGMENTATION_PARTS).join(", ")}`,
     );
   }
   const value = given === undefined ? part.usual : given.trim() === "" ? NaN : Number(given);

@@ -1,6 +1,7 @@
+/** An augmentation in words. */
 import type { Augmentation, Network } from "../net/recipe.ts";
 
-/** How training images are varied, for people. */
+/** "random crops, half of the images mirrored, …", or "none". */
 export function inWords(augmentation: Augmentation, { crop: size, record }: Network): string {
   const { crop, sharedCrop, resizedCrop, mirror, colour, divideBy, jitter, erase, mixup, cutmix, smooth } =
     augmentation;

@@ -1,4 +1,4 @@
-/** What is made of what a training is told: every setting that decides the result, kept in config.json. */
+/** Makes a training's configuration, every setting that decides the result, from its options; config.json keeps it. */
 import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
@@ -14,9 +14,9 @@ import type { TrainOptions } from "./train_options.ts";
 export { makeAugmentation } from "./augment_option.ts";
 
 /**
- * Fills in what was not said from the network's recipe.
- * @param data absolute path of the data, if any
- * @throws UsageError for values that make no sense
+ * Fills in what the options leave out, from the network's recipe.
+ * @param data absolute path of the data; null for the built-in set
+ * @throws UsageError for invalid values
  */
 export function makeConfig(
   options: TrainOptions,
@@ -27,8 +27,8 @@ export function makeConfig(
   const { name, recipe } = network;
   if (data === null && (val !== null || options.holdOut !== undefined)) {
     throw new UsageError(
-      `--${val === null ? "hold-out" : "val"} is for images of your own, and the built-in set has a part to validate ` +
-        `with: name a folder to train on`,
+      `--${val === null ? "hold-out" : "val"} is for your own images, and the built-in set has its own for validation: ` +
+        `name a folder to train on`,
     );
   }
   const config: TrainConfig = {
@@ -62,26 +62,26 @@ export function makeConfig(
   };
   checkSettings(config, (setting) => `--${kebab(setting)}`);
   if (config.freeze.length === learningLayers(network).length) {
-    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${name} that learns`);
+    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${name} to learn`);
   }
   return config;
 }
 
-/** What may be said together with --resume: it changes no step that was done. */
+/** Applies the options allowed with --resume: those that don't change the steps already taken. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
   const { resume: _, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(
       `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --split, --device, --blas, ` +
-        `--threads and --tune can, and the place of its data`,
+        `--threads, --tune and the paths of its data can`,
     );
   }
   if (data !== undefined && config.data === null) {
-    throw new UsageError(`the run was begun with the built-in set, so that it can't go on with ${data}`);
+    throw new UsageError(`the run was begun with the built-in set, and can't go on with ${data}`);
   }
   if (val !== undefined && config.val === null) {
-    throw new UsageError(`--val ${val}: the run was begun without --val, which can't be changed when it is resumed`);
+    throw new UsageError(`--val ${val}: the run was begun without --val, and must be resumed without it`);
   }
   const changed = {
     ...config,
@@ -89,7 +89,7 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     ...(val !== undefined && { val: locate(val) }),
     epochs: epochs ?? config.epochs,
     split: split === undefined ? config.split : cutOf(split),
-    // Another device has other options.
+    // Options of one device don't apply to another.
     ...(device === undefined ? {} : { device, blas: null, threads: null, tune: null }),
     ...(blas === undefined ? {} : { blas }),
     ...(threads === undefined ? {} : { threads }),
@@ -103,7 +103,7 @@ function cutOf(split: NonNullable<TrainOptions["split"]>): TrainConfig["split"] 
   return split === "none" ? null : split;
 }
 
-/** The --schedule and --rate that were given, else the recipe's. */
+/** The schedule from --schedule and --rate, or the recipe's. */
 function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Schedule {
   if (schedule === undefined) return rate === undefined ? recipe : withRate(recipe, rate);
   const start = rate ?? startOf(recipe);
@@ -112,7 +112,7 @@ function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Sched
   const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
   if (!epochs) {
     throw new UsageError(
-      `--schedule ${schedule}: must be constant, cosine, plateau, or steps: and epochs, as in steps:30,60`,
+      `--schedule ${schedule}: must be constant, cosine, plateau, or steps:EPOCHS, as in steps:30,60`,
     );
   }
   const froms = [0, ...epochs.sort((a, b) => a - b)];
@@ -120,9 +120,9 @@ function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Sched
 }
 
 /**
- * The recipe's rate, which was chosen for the classes its network was published with, for fewer: times √(classes/published).
- * With few classes each output gets a large part of the gradient in every step; at 0.01, alexnet's loss on two classes
- * rises to 27 within three steps. The root is ours: it keeps the size of the first steps about what it was.
+ * Lowers the recipe's rate for fewer classes than its network was published with: times √(classes/published). With few
+ * classes, each output gets a large part of the gradient in every step; at 0.01, alexnet's loss on two classes rises to
+ * 27 within three steps. The root is ours: it keeps the first steps at about the same size.
  */
 export function rateForClasses(config: TrainConfig, classes: number): TrainConfig {
   const published = networkOf(config).classes;
@@ -131,7 +131,7 @@ export function rateForClasses(config: TrainConfig, classes: number): TrainConfi
   return { ...config, schedule: withRate(config.schedule, rate) };
 }
 
-/** The same course at `factor` times the rate. */
+/** The same schedule at `factor` times the rate. */
 export function scaleRate(config: TrainConfig, factor: number): TrainConfig {
   return { ...config, schedule: withRate(config.schedule, Number((startOf(config.schedule) * factor).toPrecision(2))) };
 }
@@ -140,7 +140,7 @@ function startOf(schedule: Schedule): number {
   return schedule.kind === "phases" ? schedule.phases[0]!.rate : schedule.rate;
 }
 
-/** The same course from another first rate. */
+/** The same schedule with another initial rate. */
 function withRate(schedule: Schedule, rate: number): Schedule {
   if (schedule.kind !== "phases") return { ...schedule, rate };
   const factor = rate / startOf(schedule);

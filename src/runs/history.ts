@@ -1,10 +1,10 @@
-/** What log.jsonl tells of a run, read again; and as a table for other programs. */
+/** Reads a run's log.jsonl, and writes it as CSV. */
 import type { Curves } from "../pictures/charts.ts";
 import type { EpochRecord, StartRecord } from "./records.ts";
 import type { Run } from "./runs.ts";
 
-/** A line within an epoch, every 50 steps; loss and error are over the epoch so far. */
-export interface StepRecord {
+/** A line of the log within an epoch, every 50 steps; loss and error are averages over the epoch so far. */
+interface StepRecord {
   readonly step: number;
   readonly epoch: number;
   readonly loss: number;
@@ -19,7 +19,7 @@ export interface History {
 }
 
 /**
- * A run's log, in order; empty before its first line. A line that a kill cut short is not in it.
+ * A run's log, in order; empty before the first line. A line cut short by a kill is left out.
  * @throws AlexNetError when the file can't be read
  */
 export function readHistory(run: Run): History {
@@ -32,7 +32,7 @@ export function readHistory(run: Run): History {
   return { epochs, steps };
 }
 
-/** What charts are drawn of. Where within an epoch a step lies, only the start tells. */
+/** The data for charts. Without `start`, which has the number of steps per epoch, there are no curves within epochs. */
 export function curvesOf({ epochs, steps }: History, start: StartRecord | undefined): Curves {
   const stepsPerEpoch = start && Math.ceil(start.train / start.batch);
   return {
@@ -47,7 +47,7 @@ function* lines(text: string): Generator<unknown> {
     try {
       yield JSON.parse(line);
     } catch {
-      // Cut short, or the nothing behind the last line.
+      // Cut short, or the empty line at the end.
     }
   }
 }
@@ -78,13 +78,13 @@ const COLUMNS: readonly (readonly [string, (epoch: EpochRecord) => number, ((ste
   ["seconds", ({ seconds }) => seconds],
 ];
 
-/** A line for each of the log, in order of steps, under a line of names; what a line within an epoch lacks is empty. */
+/** A header, then a row per line of the log, in order of steps; lines within an epoch lack some columns. */
 export function historyCsv({ epochs, steps }: History): string {
   const rows = [
     ...steps.map((record) => ({ at: record.step, cells: COLUMNS.map(([, , ofStep]) => ofStep?.(record) ?? "") })),
     ...epochs.map((record) => ({ at: record.step, cells: COLUMNS.map(([, ofEpoch]) => ofEpoch(record)) })),
   ];
-  // Of the same step, the epoch comes after the step it ended with.
+  // The sort is stable: at the same step, the epoch's row comes after the step's.
   rows.sort((a, b) => a.at - b.at);
   return [COLUMNS.map(([name]) => name), ...rows.map(({ cells }) => cells)].map((row) => `${row.join(",")}\n`).join("");
 }

@@ -1,6 +1,6 @@
 /**
- * The images that a run began with, as its folder has them: when it goes on, or is evaluated on what it was trained on,
- * they are compared with those that are there, and divided into training and validation as they were.
+ * The images that a run began with, as recorded in its folder. When the run is resumed, or evaluated on its own data,
+ * they are compared with what is there now, and divided into training and validation images as they were.
  */
 import { existsSync } from "node:fs";
 import { isAbsolute } from "node:path";
@@ -24,22 +24,22 @@ import type { Run } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
 import type { TrainOptions } from "./train_options.ts";
 
-/** What is there now may be less than there was, but not by more than this: ImageNet's 1.3 million images take 80 MB. */
+/** How many bytes longer than today's inventory the recorded one may be: ImageNet's 1.3 million images take 80 MB. */
 const MORE_BYTES = 2 ** 27;
 
-/** @throws DataError when what a run was trained on is no longer where it was */
+/** @throws DataError when a run's data is no longer where it was */
 export function requireData(run: Run, { data, val }: Selection): void {
   const gone = [data, val].find((path) => path !== null && isAbsolute(path) && !existsSync(path));
   if (gone === undefined) return;
   throw new DataError(
-    `there is no ${gone}, which the run has its images from: put it back, or say where it is now: ` +
+    `no such file or folder: ${gone}, which the run has its images from: put it back, or name its new place: ` +
       `bun run train --resume ${run.path} DATA${val === null ? "" : " --val VAL"}`,
   );
 }
 
 /**
- * How a run's images are divided when it goes on; null where that is as they come.
- * @throws DataError when they are no longer the same, unless that is allowed; CheckpointError
+ * How a resumed run's images are divided; null if just as they are read.
+ * @throws DataError when they have changed, unless that is allowed; CheckpointError as `compareWithRun`
  */
 export async function divisionOf(
   run: Run,
@@ -58,18 +58,18 @@ export async function divisionOf(
   if (changes === null) return division;
   if (!allowChangedData) {
     throw new DataError(
-      `${changes}: put them back as they were, begin a new run, or go on with those of the run that are left, divided ` +
-        `into training and validation as before: --allow-changed-data`,
+      `${changes}: restore them, begin a new run, or go on with the run's remaining images, divided into training and ` +
+        `validation as before, with --allow-changed-data`,
     );
   }
   warn(
-    `${changes}: going on with those of the run that are left, ${division!.train.length} to train on and ` +
+    `${changes}: going on with the run's remaining images, ${division!.train.length} to train on and ` +
       `${division!.val.length} to validate with`,
   );
   return division;
 }
 
-/** A run that was begun before its images were kept has only their numbers. */
+/** For runs of versions that recorded only the numbers of images. */
 function warnOfOther(
   run: Run,
   config: TrainConfig,
@@ -78,41 +78,41 @@ function warnOfOther(
   warn: (line: string) => void,
 ): void {
   const [start, { train, val }] = [run.readStart(), reduceSets(whole, config)];
-  const unknown = "which images those were is not known of a run this old";
+  const unknown = "a run this old has no record of which images those were";
   if (start && (start.train !== train.length || start.val !== val.length)) {
     warn(
-      `${placeOf(config)} has ${plural(train.length, "image")} to train on and ${val.length} to validate with, and the ` +
+      `${placeOf(config)} has ${plural(train.length, "image")} to train on and ${val.length} to validate with, but the ` +
         `run began with ${start.train} and ${start.val}: ${unknown}`,
     );
-  } else if (isMoved) warn(`${placeOf(config)} is taken for what the run was trained on: ${unknown}`);
+  } else if (isMoved) warn(`${placeOf(config)} is assumed to hold the images that the run was trained on: ${unknown}`);
 }
 
 function placeOf({ data, val }: Selection): string {
   return val === null ? `${data}` : `${data} and ${val}`;
 }
 
-/** Keeps what a set holds in a run's folder; ImageNet takes 10 MB. @throws AlexNetError when that can't be written to */
+/** Records a set's images in a run's folder, in 10 MB for ImageNet. @throws AlexNetError when they can't be written */
 export async function keepImages(run: Run, whole: Opened, note: (line: string) => void): Promise<void> {
   await run.writeImages(await promisify(gzip)(inventoryText(await inventoryOf(whole, note))));
 }
 
 function inventoryOf(whole: Opened, note: (line: string) => void): Promise<Inventory> {
-  return takeInventory(whole, (done, total) => note(`looking at the images' sizes: ${count(done)} of ${count(total)}`));
+  return takeInventory(whole, (done, total) => note(`checking the images' sizes: ${count(done)} of ${count(total)}`));
 }
 
-/** What a run's images have become; as JSON has it. */
-export interface Recorded {
-  /** How they were divided; null where they are divided so already. */
+/** How a run's images compare with those that are there now; can be sent as JSON. */
+interface Recorded {
+  /** How they were divided; null if they are read in that division anyway. */
   readonly division: Division | null;
-  /** That they have changed, how many, and the first of them; null where they are what they were. */
+  /** What has changed, with numbers and the first example; null if nothing has. */
   readonly changes: string | null;
 }
 
 /**
- * Compares a run's images with those that are there.
- * @param whole all of them, before `fraction` and `limit`
- * @returns null for a run that was begun before they were kept
- * @throws CheckpointError when the file is damaged; DataError when none is left to train on or to validate with
+ * Compares a run's images with those that are there now.
+ * @param whole all that are there, before `fraction` and `limit`
+ * @returns null for a run of a version that did not record them
+ * @throws CheckpointError when the record is damaged; DataError when no image is left to train on or to validate with
  */
 export async function compareWithRun(
   run: Run,
@@ -140,12 +140,12 @@ export async function compareWithRun(
     ["train", "train on"],
     ["val", "validate with"],
   ] as const) {
-    if (division[name].length === 0) throw new DataError(`${said}, and none of the run's is left to ${use}`);
+    if (division[name].length === 0) throw new DataError(`${said}, and none of the run's images is left to ${use}`);
   }
   return { division, changes: said };
 }
 
-/** Undefined when it is what the text says. */
+/** The recorded inventory; undefined if it equals `text`. */
 async function readInventory({ imagesFile }: Run, text: string): Promise<Inventory | undefined> {
   try {
     const limit = text.length + MORE_BYTES;
@@ -154,7 +154,7 @@ async function readInventory({ imagesFile }: Run, text: string): Promise<Invento
   } catch (error) {
     throw new CheckpointError(
       `${imagesFile} can't be used: ${oneLine(reason(error))}: if the images are still those that the run began with, ` +
-        `delete this file, and it is written again`,
+        `delete this file and it will be written anew`,
       { cause: error },
     );
   }

@@ -1,6 +1,6 @@
-/** What a run writes down of its training: how it began, and every epoch. */
+/** What a run records about its training: its start, and every epoch. */
 
-/** What start.json holds. */
+/** The contents of start.json. */
 export interface StartRecord {
   readonly type: "start";
   readonly run: string;
@@ -13,13 +13,13 @@ export interface StartRecord {
   readonly classes: number;
   readonly batch: number;
   readonly epochs: number;
-  /** The learning rate it begins with. */
+  /** The initial learning rate. */
   readonly rate: number;
-  /** Where a resumed training goes on, counted from 0. */
+  /** Where a resumed training continues, counted from 0. */
   readonly from?: { readonly epoch: number; readonly batch: number };
 }
 
-/** Averages: mean loss, and errors as fractions. */
+/** Mean loss, and top-1 and top-5 errors as fractions. */
 export interface Means {
   readonly loss: number;
   readonly top1: number;
@@ -34,9 +34,9 @@ export interface EpochRecord {
   readonly val: Means;
   readonly rate: number;
   readonly imagesPerSecond: number;
-  /** The share of the training's time that it waited for data. */
+  /** The share of training time spent waiting for data. */
   readonly dataWait: number;
   readonly seconds: number;
-  /** Bytes that each of several ranks sent to others in a step, as src/ranks/ranks.ts counts them. */
+  /** With several ranks: bytes that each sent to others per step, as src/ranks/ranks.ts counts them. */
   readonly sentBytes?: number;
 }

@@ -1,6 +1,7 @@
 /**
- * A run is a folder: config.json, images.jsonl.gz, start.json, log.jsonl, last.safetensors and the one before it, best.safetensors, and
- * report.html, which shows what is in the others. Whatever moment it is killed at, it can be resumed and used.
+ * A run is a folder: config.json, images.jsonl.gz, start.json, log.jsonl, last.safetensors and the save before it,
+ * best.safetensors, confusion.json, and report.html, which shows the others. Killed at any moment, it can still be
+ * resumed and used.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utimesSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
@@ -12,7 +13,7 @@ import { type TrainConfig, parseConfig } from "./settings.ts";
 /** Where runs are kept unless told otherwise. */
 export const RUNS = "runs";
 
-/** No JSON and no log that this program writes is larger: a line has some 200 bytes, and there is one every 50 steps. */
+/** Far above any log that this program writes: some 200 bytes for every 50 steps. */
 const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
 /** A text file of a run. @throws as `readPlainFile` */
@@ -20,7 +21,7 @@ function readText(path: string): string {
   return readPlainFile(path, MAX_TEXT_BYTES).toString("utf8");
 }
 
-export interface Confusion {
+interface Confusion {
   readonly epoch: number;
   readonly classes: readonly string[];
   /** [true class, predicted class, how many images]. */
@@ -38,12 +39,12 @@ export class Run {
     return basename(this.path);
   }
 
-  /** The state after the last complete save. */
+  /** The last complete save. */
   get last(): string {
     return join(this.path, "last.safetensors");
   }
 
-  /** What the save before it was: used where that is damaged. */
+  /** The save before it, used if the last is damaged. */
   get previous(): string {
     return join(this.path, "last.previous.safetensors");
   }
@@ -57,12 +58,12 @@ export class Run {
     return join(this.path, "config.json");
   }
 
-  /** A line for each epoch, and for some of the steps. */
+  /** A line for each epoch and for every 50th step. */
   get logFile(): string {
     return join(this.path, "log.jsonl");
   }
 
-  /** What the training said when it began, or went on, the last time. */
+  /** What the training reported when it was last begun or resumed. */
   get startFile(): string {
     return join(this.path, "start.json");
   }
@@ -72,12 +73,12 @@ export class Run {
     return join(this.path, "images.jsonl.gz");
   }
 
-  /** What was taken for what in the validation of the best epoch. */
+  /** The confusion matrix of the best epoch's validation. */
   get confusionFile(): string {
     return join(this.path, "confusion.json");
   }
 
-  /** All of it as a page. */
+  /** The whole run as a page. */
   get reportFile(): string {
     return join(this.path, "report.html");
   }
@@ -98,19 +99,19 @@ export class Run {
     await writeJson(this.startFile, start);
   }
 
-  /** @throws CheckpointError when there is none, or it is damaged. */
+  /** @throws CheckpointError when config.json is missing or damaged */
   readConfig(): TrainConfig {
     try {
       return parseConfig(JSON.parse(readText(this.#config)));
     } catch (error) {
       const problem = oneLine(reason(error));
-      throw new CheckpointError(`${this.path} is not a run that can be used: config.json: ${problem}`, {
+      throw new CheckpointError(`${this.path} is not a usable run: config.json: ${problem}`, {
         cause: error,
       });
     }
   }
 
-  /** What start.json says; undefined when there is none, as in a run whose first step was never done, or it is damaged. */
+  /** The contents of start.json; undefined if it is damaged or missing, as it is before the first step. */
   readStart(): StartRecord | undefined {
     try {
       const start = JSON.parse(readText(this.startFile)) as Partial<StartRecord> | null;
@@ -125,12 +126,10 @@ export class Run {
 
   /** Writes confusion.json. @throws AlexNetError when the folder can't be written to. */
   async writeConfusion(confusion: Confusion): Promise<void> {
-    await replaceFile(this.confusionFile, (append) =>
-      append(new TextEncoder().encode(`${JSON.stringify(confusion)}\n`)),
-    );
+    await writeText(this.confusionFile, `${JSON.stringify(confusion)}\n`);
   }
 
-  /** What confusion.json says; undefined when there is none, or it is damaged. */
+  /** The contents of confusion.json; undefined if it is missing or damaged. */
   readConfusion(): Confusion | undefined {
     try {
       const confusion = JSON.parse(readText(this.confusionFile)) as Partial<Confusion> | null;
@@ -155,7 +154,7 @@ export class Run {
     }
   }
 
-  /** The save before the last takes the last one's place, which is damaged. @throws AlexNetError when it can't */
+  /** Replaces the last save, which is damaged, by the one before it. @throws AlexNetError when it can't be renamed */
   putBack(): void {
     try {
       renameSync(this.previous, this.last);
@@ -164,7 +163,7 @@ export class Run {
     }
   }
 
-  /** What log.jsonl says; nothing before its first line. @throws AlexNetError when it can't be read */
+  /** The contents of log.jsonl, "" if there is none yet. @throws AlexNetError when it can't be read */
   readLog(): string {
     if (!existsSync(this.logFile)) return "";
     try {
@@ -175,8 +174,8 @@ export class Run {
   }
 
   /**
-   * Makes the folder what it was when so many steps and epochs were done: forgets what was logged after it, and files
-   * that were being written.
+   * Takes the folder back to the end of a step and an epoch: removes later lines from the log, and files that were
+   * being written.
    */
   async rewind({ step, epoch }: { readonly step: number; readonly epoch: number }): Promise<void> {
     for (const file of readdirSync(this.path)) {
@@ -187,16 +186,20 @@ export class Run {
       .split("\n")
       .filter((line) => isBefore(line, step, epoch));
     const text = kept.map((line) => `${line}\n`).join("");
-    await replaceFile(this.logFile, (append) => append(new TextEncoder().encode(text)));
+    await writeText(this.logFile, text);
   }
 }
 
 async function writeJson(path: string, value: unknown): Promise<void> {
-  await replaceFile(path, (append) => append(new TextEncoder().encode(`${JSON.stringify(value, undefined, 2)}\n`)));
+  await writeText(path, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+async function writeText(path: string, text: string): Promise<void> {
+  await replaceFile(path, (append) => append(new TextEncoder().encode(text)));
 }
 
 /**
- * Whether a log line is of work that was done; a line that a kill cut short is not. After the last step of an epoch its
+ * Whether a log line belongs to finished work; one cut short by a kill does not. After the last step of an epoch, its
  * validation may still be missing.
  */
 function isBefore(line: string, step: number, epoch: number): boolean {
@@ -208,13 +211,13 @@ function isBefore(line: string, step: number, epoch: number): boolean {
   }
 }
 
-/** A new folder runs/PREFIX-1, -2, … @throws AlexNetError when it can't be made. */
+/** Creates the next free folder of runs/PREFIX-1, -2, … @throws AlexNetError when it can't be created */
 export function newRun(prefix: string, folder = RUNS): Run {
   for (let number = 1; ; number++) {
     const path = join(folder, `${prefix}-${number}`);
     try {
       mkdirSync(folder, { recursive: true });
-      // Fails if it is there: two trainings that start at once get two folders.
+      // Fails if it exists, so that two trainings that start at once get different folders.
       mkdirSync(path);
       return new Run(path);
     } catch (error) {
@@ -226,11 +229,11 @@ export function newRun(prefix: string, folder = RUNS): Run {
   }
 }
 
-/** The folder --out named. @throws UsageError when it holds a run already; AlexNetError for links and the like in it */
+/** The folder of --out. @throws UsageError when it already holds a run; AlexNetError for links and the like in it */
 export function namedRun(path: string): Run {
   const run = new Run(path);
   if (["config.json", "last.safetensors", "best.safetensors"].some((file) => existsSync(join(run.path, file)))) {
-    throw new UsageError(`${path} holds a run already: resume it with --resume ${path}, or name another --out`);
+    throw new UsageError(`${path} already holds a run: resume it with --resume ${path}, or name another --out`);
   }
   try {
     mkdirSync(run.path, { recursive: true });
@@ -243,15 +246,16 @@ export function namedRun(path: string): Run {
   return run;
 }
 
-/** A run that somebody else may have made. @throws AlexNetError when there is more in its folder than files and folders */
+/** A run that may be a stranger's. @throws AlexNetError when its folder holds anything but files and folders */
 function openRun(path: string): Run {
   requirePlainFolder(path);
   return new Run(path);
 }
 
 /**
- * The run of a name: a path, or the name of a folder in runs/, or "latest".
- * @throws UsageError when there is none; AlexNetError when there is more in its folder than files and folders
+ * Finds a run by its path, its name in runs/, or "latest".
+ * @param file what the run must have
+ * @throws UsageError when there is none; AlexNetError when its folder holds anything but files and folders
  */
 export function findRun(name: string, file: "config.json" | "best.safetensors" = "config.json"): Run {
   if (name !== "latest") {
@@ -260,16 +264,16 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
     const begun = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, "config.json")));
     throw new UsageError(
       begun
-        ? `${begun} has no ${file} yet: its first epoch is not done; go on with --resume ${begun}`
-        : `no run in ${name}: there is no ${join(name, file)}`,
+        ? `${begun} has no ${file} yet: its first epoch is not finished; continue it with --resume ${begun}`
+        : `no run in ${name}: ${join(name, file)} does not exist`,
     );
   }
   const newest = newestRun(file);
   if (newest) return openRun(newest.path);
-  throw new UsageError(`there is no run with a ${file} in ${resolve(RUNS)} yet: train one with \`bun run train\``);
+  throw new UsageError(`no run in ${resolve(RUNS)} has a ${file} yet: train one with \`bun run train\``);
 }
 
-/** The run in runs/ whose file of this name is the newest. */
+/** The newest of the runs in runs/ that have this file. */
 export function newestRun(file: string): Run | undefined {
   const newest = newestIn(RUNS, (path) => existsSync(join(path, file)));
   return newest && new Run(newest.path);
@@ -277,27 +281,27 @@ export function newestRun(file: string): Run | undefined {
 
 interface Dated {
   readonly path: string;
-  /** When its training was begun or resumed the last time, or it was imported. */
+  /** When it was last begun or resumed, or was imported. */
   readonly time: number;
 }
 
-/** The newest of the runs in a folder that are to be looked at. */
+/** The newest of the runs in a folder that are wanted. */
 function newestIn(folder: string, isWanted: (path: string) => boolean): Dated | undefined {
   const paths = existsSync(folder) ? readdirSync(folder).map((entry) => join(folder, entry)) : [];
   const dated = paths.filter(isWanted).map((path) => ({ path, time: dateOf(path)?.mtimeMs ?? 0 }));
   return dated.sort((a, b) => b.time - a.time)[0];
 }
 
-/** What was imported has no config.json. */
+/** The dated file of a run: config.json, or best.safetensors in imported ones, which have no config.json. */
 function dateOf(run: string) {
   const [config, best] = ["config.json", "best.safetensors"].map((file) => join(run, file)) as [string, string];
   return statSync(config, { throwIfNoEntry: false }) ?? statSync(best, { throwIfNoEntry: false });
 }
 
-/** FAT keeps times in steps of two seconds. */
+/** FAT's times have a resolution of two seconds. */
 const LATER_MS = 2000;
 
-/** Dates a run after all others in runs/, also where the clock was set back since they were made. */
+/** Dates a run after all others in runs/, even if the clock has been set back since. */
 function makeNewest(run: string): void {
   if (dirname(run) !== resolve(RUNS)) return;
   const own = dateOf(run)!.mtimeMs;

@@ -1,6 +1,6 @@
 /**
- * What each setting of a training may be, whoever says it: the command line, a program that calls the library, or the
- * config.json of a run, which may be a stranger's.
+ * A training's settings and their valid values, wherever they come from: the command line, a program that calls the
+ * library, or a run's config.json, which may be a stranger's.
  */
 import { AlexNetError, UsageError } from "../errors.ts";
 import { networkFromJson, type NetworkJson } from "../net/definition.ts";
@@ -11,13 +11,13 @@ import { NO_AUGMENTATION, type Network, type Recipe } from "../net/recipe.ts";
 import { RECIPE_RULES } from "../net/recipe_rules.ts";
 import { COUNT, FLAG, isRecord, numberThat, NUMBERS, orNull, rule, TEXT, WHOLE, type RulesOf } from "../rules.ts";
 
-/** Every setting that decides the result of a training: what a run keeps in its config.json. */
+/** Every setting that decides the result of a training, as kept in a run's config.json. */
 export interface TrainConfig extends Recipe {
   readonly network: string;
-  /** What the network is, where this program has none of that name; null for its own. */
+  /** The network's definition; null for one of this program's. */
   readonly definition: NetworkJson | null;
   readonly optimizer: string;
-  /** The checkpoint it began with; null for weights that were drawn. */
+  /** The checkpoint it started from; null for random weights. */
   readonly from: string | null;
   readonly freeze: readonly string[];
   readonly layerRates: Readonly<Record<string, number>>;
@@ -63,7 +63,7 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   ...RECIPE_RULES,
 };
 
-/** @param nameOf how the user knows a setting @throws UsageError for the first setting that makes no sense */
+/** @param nameOf what the user calls a setting @throws UsageError for the first setting that is invalid */
 export function checkSettings(config: TrainConfig, nameOf: (setting: string) => string): void {
   for (const [setting, problemOf] of Object.entries(SETTINGS)) {
     const problem = problemOf(config[setting as keyof TrainConfig]);
@@ -71,15 +71,15 @@ export function checkSettings(config: TrainConfig, nameOf: (setting: string) => 
   }
 }
 
-/** Settings that a run which was begun before there were them does without. */
+/** Defaults of settings that runs of earlier versions lack. */
 const LATER: Partial<TrainConfig> = {
   ...{ from: null, freeze: [], layerRates: {}, fraction: 1, limit: null, balance: 0, weights: null },
   ...{ split: null, blas: null, threads: null, tune: null, definition: null, optimizer: DEFAULT_OPTIMIZER },
 };
 
-/** The settings in a run's config.json, of any age. @throws UsageError for what makes no sense */
+/** Reads a run's config.json, of this or an earlier version. @throws UsageError for invalid settings */
 export function parseConfig(json: unknown): TrainConfig {
-  if (!isRecord(json)) throw new UsageError("it holds no settings");
+  if (!isRecord(json)) throw new UsageError("it must hold an object of settings");
   const { augmentation } = json;
   const config = Object.fromEntries(
     Object.keys(SETTINGS).map((setting) => [
@@ -92,7 +92,7 @@ export function parseConfig(json: unknown): TrainConfig {
   return config as unknown as TrainConfig;
 }
 
-/** The network that a run trains. @throws UsageError when this program has none of its name, and the run does not say what it is */
+/** The network that a run trains. @throws UsageError for an unknown name without a definition */
 export function networkOf({ network, definition }: Pick<TrainConfig, "network" | "definition">): Network {
   return definition === null ? findNetwork(network) : networkFromJson(definition, "definition");
 }

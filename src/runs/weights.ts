@@ -1,3 +1,4 @@
+/** Finds trained weights: a file, a run's best, or those in the box, which come with the program. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,20 +13,20 @@ import type { TrainConfig } from "./settings.ts";
 export interface Weights {
   /** The checkpoint file. */
   readonly path: string;
-  /** Whether it came with the program, and nobody trained it here. */
+  /** Whether it came with the program. */
   readonly isBoxed: boolean;
-  /** The run that it is of, unless it is in none, or was imported. */
+  /** Its run; none for a file outside of runs, and for imported weights. */
   readonly run?: Run;
-  /** How it was trained. @throws UsageError when the file is not in a run, or was imported. */
+  /** How it was trained. @throws UsageError when the file is outside of a run, or was imported */
   config(): TrainConfig;
 }
 
-/** Opens a checkpoint, whose network it says itself or is one of this program's. @throws CheckpointError */
+/** Opens a checkpoint with its network: the one it defines, or one of this program's. @throws CheckpointError */
 export function openWeights(path: string): { checkpoint: Checkpoint; network: Network } {
   const checkpoint = openCheckpoint(path);
   try {
     const network = networkIn(checkpoint.metadata, "its network");
-    // Before there is any memory for it.
+    // Before any memory is allocated for it.
     for (const { parameters, state } of leaves(place(network, checkpoint.classes.length))) {
       for (const { name, shape } of [...parameters, ...state]) checkpoint.require(name, shape);
     }
@@ -37,14 +38,14 @@ export function openWeights(path: string): { checkpoint: Checkpoint; network: Ne
   }
 }
 
-/** The networks that came with the program: models/NAME.safetensors. */
+/** The models in the box: models/NAME.safetensors. */
 const BOX = fileURLToPath(new URL("../../models/", import.meta.url));
 const IN_THE_BOX = "cifar10";
 
 /**
- * The weights to use: a file, the best of a run, or what is in the box; the newest run's if nothing is named, and where
- * there is none, those in the box.
- * @throws UsageError
+ * The weights to use: a file, the best of a run, or a model in the box. Without a name, the newest run's or, if there
+ * is no run, those in the box.
+ * @throws UsageError when nothing has this name
  */
 export function findWeights(name?: string): Weights {
   if (name === undefined && newestRun("best.safetensors") === undefined) return findNamed(IN_THE_BOX);
@@ -62,12 +63,12 @@ function findNamed(name: string): Weights {
   return { path: best, isBoxed: false, ...trainingOf(best) };
 }
 
-/** small-1/best.safetensors: what a picture that is shown elsewhere says of it. */
+/** "small-1/best.safetensors": a checkpoint's folder and file, to label pictures with. */
 export function nameOf(path: string): string {
   return join(basename(dirname(resolve(path))), basename(path));
 }
 
-/** What was imported has no config.json beside it: it was not trained here, and can't be resumed. */
+/** Imported weights have no config.json beside them: they were not trained here, and can't be resumed. */
 function trainingOf(path: string): Pick<Weights, "run" | "config"> {
   const run = new Run(dirname(path));
   if (existsSync(join(run.path, "config.json")) && [run.best, run.last].includes(resolve(path))) {

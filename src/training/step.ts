@@ -4,7 +4,7 @@ import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
-import { learn, type TrainingBatch } from "../net/passes.ts";
+import { forwardBackward, type TrainingBatch } from "../net/passes.ts";
 
 export interface Step extends TrainingBatch {
   /** The learning rate of each layer. */
@@ -26,7 +26,7 @@ export interface StepResult {
  */
 export async function trainingStep(model: Model, optimizer: Optimizer, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);
-  const learnt = learn(tape, model, mean, step);
+  const learnt = forwardBackward(tape, model, mean, step);
   optimizer.step(step.rateOf);
   const results = readResult(learnt);
   tape.release();

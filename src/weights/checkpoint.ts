@@ -1,7 +1,7 @@
 /**
- * Checkpoints: a safetensors file whose weights have PyTorch's names and shapes. Beside them stand the mean image
- * (`preprocessing.mean`) and, where training is to go on, the optimizer's state (SGD's is `velocity.NAME`); the metadata
- * hold the network, by name and as JSON, the class names, and the state of the training as JSON.
+ * Checkpoints: safetensors files whose weights have PyTorch's names and shapes. They also hold the mean image
+ * (`preprocessing.mean`) and, for resuming, the optimizer's state (SGD's is `velocity.NAME`). The metadata hold the
+ * network, by name and as JSON, the class names, and the training's state as JSON.
  */
 import { format } from "../engine/tensor.ts";
 import { CheckpointError, ShapeError } from "../errors.ts";
@@ -19,17 +19,17 @@ import {
   type TensorSource,
 } from "./safetensors.ts";
 
-/** What marks the files of this program. */
+/** `format` in the metadata of this program's checkpoints. */
 export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
 
-export interface CheckpointContents {
+interface CheckpointContents {
   readonly model: Model;
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];
-  /** S × S × 3, what is subtracted from a record. */
+  /** S × S × 3, subtracted from every record. */
   readonly mean: Float32Array;
-  /** Its state is kept too; without it training can't go on. */
+  /** Its state is saved too; without it, the training can't be resumed. */
   readonly optimizer?: Pick<Optimizer, "state">;
   /** Anything JSON can hold. */
   readonly state: unknown;
@@ -41,15 +41,15 @@ const CONTENTS: OptionKinds<CheckpointContents> = {
 
 /**
  * Writes atomically; the same contents give the same bytes.
- * @param previous where the checkpoint that was there is kept
- * @throws AlexNetError when it can't be written; ShapeError or UsageError for contents that don't belong to the model
+ * @param previous where to keep the checkpoint that it replaces
+ * @throws AlexNetError when it can't be written; ShapeError or UsageError for contents that don't fit the model
  */
 export async function saveCheckpoint(path: string, contents: CheckpointContents, previous?: string): Promise<void> {
   checkOptions("saveCheckpoint", contents, CONTENTS);
   const { model, classes, mean, optimizer } = contents;
   const { record } = model.network;
   if (classes.length !== model.classes) {
-    throw new ShapeError(`saveCheckpoint: ${classes.length} class names for a model of ${model.classes} classes`);
+    throw new ShapeError(`saveCheckpoint: ${classes.length} class names for a model with ${model.classes} classes`);
   }
   if (!(mean instanceof Float32Array) || mean.length !== record * record * 3) {
     throw new ShapeError(
@@ -63,16 +63,16 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents,
   await writeCheckpoint(path, { ...contents, network: model.network, ...tensors }, previous);
 }
 
-/** A checkpoint's contents where no model is on a device. */
-export interface Contents extends Omit<CheckpointContents, "model" | "optimizer"> {
+/** A checkpoint's contents without a model on a device. */
+interface HostContents extends Omit<CheckpointContents, "model" | "optimizer"> {
   readonly network: Network;
-  /** In the order of the network's; what is not learnt by gradient comes after it. */
+  /** In the network's order: all parameters, then the layers' state. */
   readonly parameters: readonly TensorSource[];
   readonly optimizerState?: readonly TensorSource[];
 }
 
 /** As `saveCheckpoint`. */
-export async function writeCheckpoint(path: string, contents: Contents, previous?: string): Promise<void> {
+export async function writeCheckpoint(path: string, contents: HostContents, previous?: string): Promise<void> {
   const { network, parameters, optimizerState = [], classes, mean, state } = contents;
   const { record } = network;
   const tensors: TensorSource[] = [
@@ -96,24 +96,24 @@ export interface Checkpoint extends Disposable {
   readonly state: unknown;
   /** S × S × 3. */
   readonly mean: Float32Array;
-  /** What else the file says, as text: of its network among others (`networkIn`). */
+  /** All of the file's metadata; `networkIn` reads the network from it. */
   readonly metadata: Readonly<Record<string, string>>;
-  /** @throws CheckpointError when the file has no such tensor, or one of another shape */
+  /** @throws CheckpointError when the tensor is missing or has another shape */
   require(name: string, shape: readonly number[]): void;
-  /** The numbers of a parameter, or of a layer's state. @throws CheckpointError when they are missing or of another shape */
+  /** The values of a parameter or a layer's state. @throws CheckpointError when missing or of another shape */
   numbers(name: string, shape: readonly number[]): Float32Array;
   /**
-   * Puts the weights into a model, and the optimizer's state into an optimizer where one is given.
+   * Loads the weights into a model, and the optimizer's state if an optimizer is given.
    * @param except layers that are left as they are
-   * @throws CheckpointError when the file belongs to another network or lacks something
+   * @throws CheckpointError when the file is of another network or lacks something
    */
   loadInto(model: Model, optimizer?: Pick<Optimizer, "state">, except?: readonly string[]): void;
   close(): void;
 }
 
 /**
- * What is wrong with a checkpoint's file, all of which is read: that it is missing, cut short, or not what was written.
- * Undefined when nothing is; files from before there were checksums can only be cut short.
+ * Reads a whole checkpoint, and says what is wrong with it: missing, cut short, or damaged. Undefined if nothing is. In
+ * files of versions without checksums, only cuts can be detected.
  */
 export function damageOf(path: string): string | undefined {
   try {
@@ -127,7 +127,7 @@ export function damageOf(path: string): string | undefined {
   }
 }
 
-/** @throws CheckpointError when there is none, or it is damaged or of another kind. */
+/** @throws CheckpointError when the file is missing, damaged or of another kind */
 export function openCheckpoint(path: string): Checkpoint {
   const file = openSafetensors(path);
   try {
@@ -142,14 +142,14 @@ function read(path: string, file: Safetensors): Checkpoint {
   const { format: kind, network, classes, state } = file.metadata;
   if (kind !== FORMAT || !network || !classes || !state) {
     throw new CheckpointError(
-      `${path}: a safetensors file, but not a checkpoint of this program (format ${kind ?? "unnamed"})`,
+      `${path}: a safetensors file, but not a checkpoint of this program (format ${kind ?? "not given"})`,
     );
   }
   const entry = (name: string, shape?: readonly number[]): TensorEntry => {
     const found = file.tensors.get(name);
     if (!found) throw new CheckpointError(`${path}: ${name} is missing`);
     if (shape && found.shape.join() !== shape.join()) {
-      throw new CheckpointError(`${path}: ${name} is ${format(found.shape)}, the model's is ${format(shape)}`);
+      throw new CheckpointError(`${path}: ${name} is ${format(found.shape)}, the model needs ${format(shape)}`);
     }
     return found;
   };
@@ -180,9 +180,9 @@ function read(path: string, file: Safetensors): Checkpoint {
 function parseClasses(path: string, text: string): readonly string[] {
   const classes = parseJson(path, "classes", text);
   if (!Array.isArray(classes) || classes.length < 2 || classes.some((name) => typeof name !== "string")) {
-    throw new CheckpointError(`${path}: its class names are not a list of two names or more`);
+    throw new CheckpointError(`${path}: its class names must be a list of at least two names`);
   }
-  // As sets of images have them: a folder's name from macOS may be decomposed (NFD).
+  // Normalised as in data sets: names of folders from macOS may be decomposed (NFD).
   return (classes as string[]).map((name) => name.normalize());
 }
 

@@ -1,34 +1,35 @@
 /**
- * The safetensors format (github.com/huggingface/safetensors): 8 bytes with the length of the header, the header as
- * JSON, then the numbers. A file is hostile until parsed: every length and offset is checked before it is used.
+ * The safetensors format (github.com/huggingface/safetensors): the header's length in 8 bytes, the header as JSON, then
+ * the numbers. A file is hostile until parsed: every length and offset is checked before it is used.
  *
- * What is written here has checksums in its metadata, which other readers pass over: XXH3 of the header and of each
- * tensor, in hexadecimal digits and in the order of the file. A disk that returns other bits than it was given, or a
- * file of which a part was never written, is found when that part is read.
+ * Files written here have checksums in their metadata, which other readers ignore: XXH3 of the header and of each
+ * tensor, in hexadecimal and in the order of the file. They reveal, when a part is read, that its bits have changed on
+ * the disk or that it was never written.
  */
 import { closeSync, fstatSync, readSync } from "node:fs";
 import { size } from "../engine/tensor.ts";
 import { CheckpointError, oneLine } from "../errors.ts";
 import { openToRead, reason, replaceFile, type Append } from "../io/files.ts";
-import { BYTES, toFloat32, type NumberType } from "./import/numbers.ts";
+import { isRecord } from "../rules.ts";
+import { BYTES, isCounts, toFloat32, type NumberType } from "./import/numbers.ts";
 
-/** A tensor to be written; its numbers are fetched when their turn comes. */
+/** A tensor to write; its numbers are fetched when it is their turn. */
 export interface TensorSource {
   readonly name: string;
   readonly shape: readonly number[];
   read(): Promise<Float32Array>;
 }
 
-/** The largest header that is believed. */
+/** Longer headers are refused. */
 const MAX_HEADER_BYTES = 16 * 2 ** 20;
-/** Where the checksums are in the metadata. */
+/** The checksums' key in the metadata. */
 const CHECKSUMS = "alexnet.xxh3";
 const DIGITS = 16;
 const SUMS = /^[\da-f]{16}(?: [\da-f]{16})+$/;
 
 /**
- * Writes tensors of float32 and some strings, atomically. Equal contents give equal bytes.
- * @param previous where the file that was there is kept
+ * Writes float32 tensors and metadata, atomically. Equal contents give equal bytes.
+ * @param previous where to keep the file that it replaces
  */
 export async function writeSafetensors(
   path: string,
@@ -36,7 +37,7 @@ export async function writeSafetensors(
   metadata: Readonly<Record<string, string>>,
   previous?: string,
 ): Promise<void> {
-  // They are known when all is written, and then take the place of these zeros.
+  // Placeholders: the checksums replace these zeros once everything is written.
   const none = zeros(1 + tensors.length);
   const header: Record<string, unknown> = { __metadata__: { ...metadata, [CHECKSUMS]: none } };
   let end = 0;
@@ -46,7 +47,7 @@ export async function writeSafetensors(
     header[name] = { dtype: "F32", shape, data_offsets: [start, end] };
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
-  // Padded with spaces, so that the numbers start at a multiple of 8.
+  // Padded with spaces, so that the numbers are aligned to 8 bytes.
   const padded = new Uint8Array(Math.ceil(text.length / 8) * 8).fill(0x20);
   padded.set(text);
   const length = new Uint8Array(8);
@@ -61,15 +62,15 @@ export async function writeSafetensors(
       append(bytes);
       sums.push(checksum(bytes));
     }
-    append(new TextEncoder().encode(sums.join(" ")), length.length + placeOf(none, padded));
+    append(new TextEncoder().encode(sums.join(" ")), length.length + offsetOf(none, padded));
   };
   await replaceFile(path, write, previous);
 }
 
 const zeros = (count: number) => Array.from({ length: count }, () => "0".repeat(DIGITS)).join(" ");
 
-/** Where in a header its checksums are. Quotes in names and in other metadata are escaped, so that there is one place. */
-function placeOf(sums: string, header: Uint8Array<ArrayBuffer>): number {
+/** Offset of the checksums in a header. It is unique, since quotes in names and in other metadata are escaped. */
+function offsetOf(sums: string, header: Uint8Array<ArrayBuffer>): number {
   const key = `"${CHECKSUMS}":"`;
   const at = Buffer.from(header.buffer).indexOf(key + sums);
   return at < 0 ? at : at + key.length;
@@ -81,7 +82,7 @@ function checksum(bytes: Uint8Array): string {
 
 export interface TensorEntry {
   readonly shape: readonly number[];
-  /** Reads the numbers. @throws CheckpointError when the file can no longer be read, or they are not those written. */
+  /** Reads the numbers. @throws CheckpointError when they can't be read, or are not those that were written */
   read(): Float32Array;
 }
 
@@ -91,19 +92,19 @@ export interface Safetensors extends Disposable {
   close(): void;
 }
 
-/** The format's names of the types of numbers that can be read. */
+/** The format's names of the types that can be read. */
 const TYPES: ReadonlyMap<unknown, NumberType> = new Map<unknown, NumberType>([
   ...([["F32", "f32"], ["F16", "f16"], ["BF16", "bf16"], ["F64", "f64"], ["U8", "u8"], ["BOOL", "u8"]] as const), // prettier-ignore
   ...([["I8", "i8"], ["I16", "i16"], ["I32", "i32"], ["I64", "i64"]] as const), // prettier-ignore
 ]);
 
 /**
- * Opens a file of float32 tensors, or, where it is somebody else's, of any numbers, which are read as float32.
+ * Opens a file of float32 tensors or, for other programs' files, of any type, converted to float32.
  * @throws CheckpointError when it is missing, cut short or malformed
  */
 export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Safetensors {
   const fail = (what: string): never => {
-    // Names in it may be of any length, and hold anything.
+    // The message may quote names from the file, of any length and with any characters.
     throw new CheckpointError(oneLine(`${path}: ${what.length > 300 ? `${what.slice(0, 299)}…` : what}`));
   };
   let file: number;
@@ -116,7 +117,7 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
     const bytes = new Uint8Array(length);
     for (let done = 0; done < length;) {
       const count = readSync(file, bytes, done, length - done, position + done);
-      if (count === 0) fail(`cut short: ${position + length} bytes expected, ${position + done} there`);
+      if (count === 0) fail(`cut short: ${position + length} bytes expected, it has ${position + done}`);
       done += count;
     }
     return bytes;
@@ -126,7 +127,9 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
     if (stat.size < 8) fail(`not a safetensors file: only ${stat.size} bytes`);
     const headerBytes = Number(new DataView(readAt(0, 8).buffer).getBigUint64(0, true));
     if (headerBytes > MAX_HEADER_BYTES || 8 + headerBytes > stat.size) {
-      fail(`not a safetensors file, or cut short: it announces a header of ${headerBytes} bytes, and has ${stat.size}`);
+      fail(
+        `not a safetensors file, or cut short: its header should have ${headerBytes} bytes, the file has ${stat.size}`,
+      );
     }
     const headerText = readAt(8, headerBytes);
     const header = parseHeader(headerText, types, fail);
@@ -160,19 +163,19 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
 }
 
 /**
- * Takes the checksums out of the metadata: `of` the header and each tensor, or nothing where the file has none, as those
- * of other programs; and the header as it was when it was summed.
+ * Removes the checksums from the metadata. Returns those `of` the header and of each tensor, none for other programs'
+ * files; and the header as it was when its checksum was taken.
  */
 function takeChecksums(
   { metadata, tensors }: Header,
   bytes: Uint8Array<ArrayBuffer>,
   fail: (what: string) => never,
 ): { of: string[]; header: Uint8Array } {
-  // Its own name may be what is damaged.
+  // Found by their pattern as well: the key itself may be damaged.
   const text = metadata[CHECKSUMS] ?? Object.values(metadata).find((value) => SUMS.test(value));
   if (text === undefined) return { of: [], header: bytes };
   delete metadata[CHECKSUMS];
-  const at = placeOf(text, bytes);
+  const at = offsetOf(text, bytes);
   const of = text.split(" ");
   if (at < 0 || of.length !== 1 + tensors.size || of.some((sum) => sum.length !== DIGITS)) {
     fail(`damaged: ${of.length} checksums for ${tensors.size} tensors`);
@@ -197,7 +200,7 @@ function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: strin
   if (!isRecord(json)) fail("its header is not an object");
   const header: Header = { metadata: {}, tensors: new Map() };
   for (const [name, entry] of Object.entries(json)) {
-    if (!isRecord(entry)) fail(`its header says nothing sensible of ${name}`);
+    if (!isRecord(entry)) fail(`its header's entry for ${name} is not an object`);
     if (name === "__metadata__") {
       for (const [key, value] of Object.entries(entry)) {
         if (typeof value !== "string") fail(`metadata ${key} is not a string`);
@@ -210,7 +213,8 @@ function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: strin
     if (!type || (types === "F32" && type !== "f32")) {
       return fail(`${name} is of type ${String(dtype)}; only ${types === "F32" ? types : "plain numbers"} can be read`);
     }
-    if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2) fail(`${name} has no sensible shape or place`);
+    if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2)
+      fail(`${name} has no valid shape and data_offsets`);
     const [from, to] = offsets as [number, number];
     const bytesNeeded = BYTES[type] * size(shape);
     if (to - from !== bytesNeeded)
@@ -220,15 +224,7 @@ function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: strin
   return header;
 }
 
-/** By their places; a header may name them in any order. */
+/** In the order of their data; a header may list them in any order. */
 function inOrder(tensors: Header["tensors"]): Header["tensors"] {
   return new Map([...tensors].sort(([, a], [, b]) => a.offsets[0] - b.offsets[0]));
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isCounts(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
 }

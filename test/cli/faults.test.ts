@@ -150,7 +150,7 @@ describe("options", () => {
     [["--epochs", "0"], /--epochs 0: must be a whole number above 0/],
     [["--schedule", "steps:x"], /--schedule steps:x: must be constant, cosine, plateau, or steps:/],
     [["--schedule", "linear"], /--schedule linear: must be/],
-    [["--augment", "foo"], /--augment foo: "foo" is unknown; say paper, modern, none, or some of crop, mirror, colour/],
+    [["--augment", "foo"], /--augment foo: "foo" is unknown; use paper, modern, none, or parts: crop, mirror, colour/],
     [["--momentum", "1"], /--momentum 1: must be at least 0 and below 1/],
     [["--decay", "-0.1"], /--decay -0\.1: must be at least 0/],
     [["--hold-out", "1"], /--hold-out 1: must be between 0 and 1/],
@@ -163,7 +163,7 @@ describe("options", () => {
     [["--epocs", "3"], /unknown option --epocs; did you mean "--epochs"\?; --help lists them/],
     [["-e", "3"], /unknown option -e; --help lists them/],
     [["more"], /"more" is one word too many; see --help/],
-    [["--resume", "nowhere"], /no run in nowhere: there is no nowhere.config\.json/],
+    [["--resume", "nowhere"], /no run in nowhere: nowhere.config\.json does not exist/],
   ];
   for (const [args, message] of cases) {
     test(`train ${args.join(" ")}`, async () => expectFault(await run(["train", "photos", ...args]), 2, message));
@@ -191,15 +191,16 @@ describe("runs", () => {
   test("--resume where there is none", async () => {
     mkdirSync(at("elsewhere"));
     const here = await cli(["train", "--resume"], { cwd: at("elsewhere") });
-    expectFault(here, 2, /there is no run with a config\.json in .*elsewhere.runs yet/);
+    expectFault(here, 2, /no run in .*elsewhere.runs has a config\.json yet/);
     mkdirSync(at("begun"));
-    expectFault(await run(["train", "--resume", "begun"]), 2, /no run in begun: there is no begun.config\.json/);
+    expectFault(await run(["train", "--resume", "begun"]), 2, /no run in begun: begun.config\.json does not exist/);
   });
 
   test("a run without a finished epoch can't be used yet", async () => {
     mkdirSync(at("young"));
     cpSync(at("runs", "relu-or-tanh-1", "config.json"), at("young", "config.json"));
-    const message = /young has no best\.safetensors yet: its first epoch is not done; go on with --resume young/;
+    const message =
+      /young has no best\.safetensors yet: its first epoch is not finished; continue it with --resume young/;
     expectFault(await run(["evaluate", "--model", "young"]), 2, message);
   });
 
@@ -215,7 +216,7 @@ describe("runs", () => {
 
   test("--out over a run that is there", async () => {
     const out = join("runs", "relu-or-tanh-1");
-    expectFault(await train("photos", "--out", out), 2, /holds a run already: resume it with --resume runs/);
+    expectFault(await train("photos", "--out", out), 2, /already holds a run: resume it with --resume runs/);
   });
 
   test("--out where no folder can be", async () => {
@@ -265,7 +266,7 @@ describe("weights", () => {
 
   test("there are none", async () => {
     await both("none.safetensors", /none\.safetensors: can't be opened: no such file or folder/);
-    await both("none", /no run in none: there is no none.best\.safetensors/, 2);
+    await both("none", /no run in none: none.best\.safetensors does not exist/, 2);
   });
 
   test("cut short", async () => {
@@ -277,7 +278,7 @@ describe("weights", () => {
     cpSync(at("photos", "c0", "000.png"), at("image.safetensors"));
     await both(
       "image.safetensors",
-      /image\.safetensors: not a safetensors file, or cut short: it announces a header of /,
+      /image\.safetensors: not a safetensors file, or cut short: its header should have /,
     );
   });
 
@@ -295,7 +296,7 @@ describe("weights", () => {
     file.close();
     await both(
       "newer.safetensors",
-      /newer\.safetensors: a checkpoint of "alexnet-3000", a network that this program lacks/,
+      /newer\.safetensors: its network: the weights are of "alexnet-3000", the network is relu-or-tanh/,
     );
     await both("other.safetensors", /other\.safetensors: conv1\.|other\.safetensors: fc4\./);
   });

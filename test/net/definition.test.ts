@@ -125,19 +125,22 @@ describe("what is wrong is said with the layer and the reason", () => {
   const withLayer = (at: number, layer: unknown) => ({ ...json, layers: json.layers.with(at, layer) });
   const { momentum: _, ...withoutMomentum } = tiny.recipe;
   const cases: readonly (readonly [message: string, network: unknown])[] = [
-    ['"alexnet": must be a network: an object with layers', "alexnet"],
-    ['name "../x": must be letters, digits, and . _ - between them', { ...json, name: "../x" }],
-    ['there is no "crops"; did you mean "crop"?', { ...json, crops: 3 }],
+    ['"alexnet": must be a network, an object with layers', "alexnet"],
+    [
+      'name "../x": must be up to 64 letters, digits, _ . or -, starting with a letter, digit or _',
+      { ...json, name: "../x" },
+    ],
+    ['there is no field "crops"; did you mean "crop"?', { ...json, crops: 3 }],
     ["crop 6.5: must be a whole number up to 4096", { ...json, crop: 6.5 }],
-    ["crop 6: can't be larger than record, 5", { ...json, record: 5 }],
+    ["crop 6: must be at most record, 5", { ...json, record: 5 }],
     ["classes is missing", { ...json, classes: undefined }],
     ["recipe: momentum is missing", { ...json, recipe: withoutMomentum }],
     ["recipe: epochs 0: must be a whole number above 0", { ...json, recipe: { ...tiny.recipe, epochs: 0 } }],
-    ["layers: must be a list of them", { ...json, layers: [] }],
+    ["layers: must be a list of at least one layer", { ...json, layers: [] }],
     ['layer 3: 7: must be a layer, such as {"kind": "relu"}', withLayer(2, 7)],
-    ['layer 3: there is no layer of the kind "rellu"; did you mean "relu"?', withLayer(2, { kind: "rellu" })],
-    ['layer 3: there is no layer of the kind "constructor"', withLayer(2, { kind: "constructor" })],
-    ['layer 3, relu: there is no setting "slope"', withLayer(2, { kind: "relu", slope: 0.1 })],
+    ['layer 3: there is no kind of layer "rellu"; did you mean "relu"?', withLayer(2, { kind: "rellu" })],
+    ['layer 3: there is no kind of layer "constructor"', withLayer(2, { kind: "constructor" })],
+    ['layer 3, relu: there is no option "slope"', withLayer(2, { kind: "relu", slope: 0.1 })],
     [
       'layer 2: conv c: there is no option "padding"; did you mean "pad"?',
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, padding: 1 }),
@@ -147,21 +150,21 @@ describe("what is wrong is said with the layer and the reason", () => {
       withLayer(1, { kind: "conv", name: "c", filters: 2.5, size: 3, sigma: 1 }),
     ],
     [
-      "layer 2, conv c: makes nothing of an input of 3×6×6",
+      "layer 2, conv c: an input of 3×6×6 is too small: its output would be 4×-2×-2",
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 9, sigma: 1 }),
     ],
     ["layer 4: residual r: body is undefined, must be a list of layers", withLayer(3, { kind: "residual", name: "r" })],
     ["layer 4, body: layer 1: 3: must be a layer", withLayer(3, { kind: "residual", name: "r", body: [3] })],
     [
-      "layer 4, residual r: the body makes 4×3×3, the shortcut 4×6×6: must be alike",
+      "layer 4, residual r: the body's output is 4×3×3, the shortcut's 4×6×6: must be the same",
       withLayer(3, { kind: "residual", name: "r", body: [{ kind: "max-pool", window: 3, stride: 2 }], shortcut: [] }),
     ],
     [
-      "two layers have a conv1.weight: give each layer a name of its own",
+      "two layers have a conv1.weight: give each layer its own name",
       withLayer(2, { kind: "conv", name: "conv1", filters: 4, size: 1, sigma: 1 }),
     ],
     [
-      "what comes out is 5×1×1: must be as many numbers as there are classes, 2",
+      "its output is 5×1×1: must have one number for each of the 2 classes",
       withLayer(json.layers.length - 1, { kind: "fc", name: "fc", outputs: 5, sigma: 1 }),
     ],
     [
@@ -183,10 +186,10 @@ describe("what is wrong is said with the layer and the reason", () => {
   test("layers that this program doesn't know, or that depend on the classes in other ways", () => {
     const own = { ...relu(), kind: "mine" };
     expect(() => defineNetwork({ crop: 6, layers: (n) => [own, fc("fc", n, START)] })).toThrow(
-      /mine is no layer of this/,
+      /mine is not a layer of this/,
     );
     expect(() => defineNetwork({ crop: 6, layers: (n) => [fc("a", 2 * n, START), fc("b", n, START)] })).toThrow(
-      "4 for 2 and 6 for 3: that can't be written down",
+      "4 for 2 classes and 6 for 3",
     );
   });
 
@@ -207,7 +210,7 @@ describe("weights say which network they are of", () => {
     const read = networkIn(networkMetadata(tiny), "");
     expect(factsOf(read, 3)).toEqual(factsOf(tiny, 3));
     expect(() => networkIn({ ...networkMetadata(tiny), network: "small" }, "x")).toThrow(/x: .*small.*tiny/);
-    expect(() => networkIn({ network: "tiny", definition: "{" }, "x")).toThrow("x: it is not JSON");
+    expect(() => networkIn({ network: "tiny", definition: "{" }, "x")).toThrow("x: not JSON");
   });
 });
 
@@ -241,7 +244,7 @@ describe("--model FILE", () => {
     ["broken.ts", "export default (", /broken\.ts: /],
     ["throws.ts", `throw new Error("not today"); export default 1;`, /throws\.ts: not today$/],
     ["text.ts", `export default "small";`, /text\.ts: "small": must be a network/],
-    ["bare.ts", `export default { crop: 5 };`, /bare\.ts: layers: must be a list of them/],
+    ["bare.ts", `export default { crop: 5 };`, /bare\.ts: layers: must be a list of at least one layer/],
     ["half.json", "{", /half\.json: /],
     ["early.ts", `export default ({ fc }: any) => ({ crop: 5, layers: (n: number) => [fc("fc", n)] });`, /early\.ts: /],
   ];
@@ -252,6 +255,6 @@ describe("--model FILE", () => {
   });
 
   test("a file that is not there", async () => {
-    expect(openNetwork("missing.ts")).rejects.toThrow("--model missing.ts: there is no such file");
+    expect(openNetwork("missing.ts")).rejects.toThrow("--model missing.ts: no such file");
   });
 });

@@ -43,6 +43,6 @@ describe.each(optimizerNames.map((name) => [name]))("%s", (name) => {
 
 test("one that there isn't is refused by name", () => {
   expect(() => findOptimizer("sgg")).toThrow(UsageError);
-  expect(() => findOptimizer("sgg")).toThrow('there is no optimizer "sgg"; did you mean "sgd"?; there is sgd');
+  expect(() => findOptimizer("sgg")).toThrow('no optimizer is called "sgg"; did you mean "sgd"?; known: sgd');
   expect(() => findOptimizer("toString")).toThrow(UsageError);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { findNetwork } from "../../src/net/networks.ts";
+import { makeAugmentation } from "../../src/runs/augment_option.ts";
 import { inWords } from "../../src/runs/augment_words.ts";
-import { makeAugmentation } from "../../src/runs/config.ts";
 
 const words = (name: string, augment?: string) => {
   const network = findNetwork(name);

@@ -19,7 +19,7 @@ test("nothing said: the recipe as it stands", () => {
 
 test("the built-in set has a part of its own to validate with", () => {
   expect(() => makeConfig({ holdOut: 0.2 }, findNetwork("small"), null, null)).toThrow(UsageError);
-  expect(() => makeConfig({}, findNetwork("small"), null, "/val")).toThrow(/--val is for images of your own/);
+  expect(() => makeConfig({}, findNetwork("small"), null, "/val")).toThrow(/--val is for your own images/);
   expect(makeConfig({}, findNetwork("small"), null, null)).toMatchObject({ data: null, val: null });
 });
 
@@ -113,10 +113,10 @@ describe("augmentation", () => {
     ]) {
       wrong(augment!, `"${part}" is unknown`);
     }
-    wrong("mirorr", '"mirorr" is unknown; did you mean "mirror"?; say paper, modern, none, or some of crop, mirror,');
+    wrong("mirorr", '"mirorr" is unknown; did you mean "mirror"?; use paper, modern, none, or parts: crop, mirror,');
     wrong("toString", '"toString" is unknown');
-    wrong("crop,paper", '"paper" must come first, before parts that change it');
-    wrong("paper=1", '"paper" must come first, before parts that change it');
+    wrong("crop,paper", '"paper" must come first, before the parts that change it');
+    wrong("paper=1", '"paper" must come first, before the parts that change it');
     wrong("mirror=0.5", 'mirror must be 0 or 1, not "0.5"');
     wrong("erase=1.5", 'erase must be a probability from 0 to 1, not "1.5"');
     wrong("jitter=-0.1", 'jitter must be a strength from 0 to 1, not "-0.1"');
@@ -144,7 +144,7 @@ describe("a resumed run", () => {
 
   test.each([
     ["an empty file", {}, "network undefined: must be text"],
-    ["no object", [], "it holds no settings"],
+    ["no object", [], "it must hold an object of settings"],
     ["a word as a number", { momentum: "a" }, 'momentum "a": must be at least 0 and below 1'],
     ["more epochs than can be counted", { epochs: 1e308 }, "epochs 1e+308: must be a whole number above 0"],
     ["a negative limit", { limit: -5 }, "limit -5: must be a whole number above 0"],

@@ -83,9 +83,9 @@ describe("images were added", () => {
     const error = await train({ resume: run, epochs: 2 }).catch((failure: unknown) => failure);
     expect(error).toBeInstanceOf(DataError);
     expect((error as Error).message).toBe(
-      `the images in ${data} have changed since the run began (5 added; first c0/0.png of class "c0", which is new): put ` +
-        `them back as they were, begin a new run, or go on with those of the run that are left, divided into training ` +
-        `and validation as before: --allow-changed-data`,
+      `the images in ${data} have changed since the run began (5 added; first c0/0.png of class "c0", which is new): ` +
+        `restore them, begin a new run, or go on with the run's remaining images, divided into training and ` +
+        `validation as before, with --allow-changed-data`,
     );
     expect(contents(run)).toEqual(before);
   });
@@ -98,9 +98,7 @@ describe("images were added", () => {
     const { start, warnings } = await went({ resume: run, epochs: 2, allowChangedData: true });
     expect(start).toMatchObject({ train: 36, val: 4, classes: 2 });
     expect(warnings).toEqual([
-      expect.stringMatching(
-        /\(5 added; .*\): going on with those of the run that are left, 36 to train on and 4 to val/,
-      ),
+      expect.stringMatching(/\(5 added; .*\): going on with the run's remaining images, 36 to train on and 4 to val/),
     ]);
     expect(weights(run).equals(weights(at("same")))).toBe(true);
     expect(epochsOf(run)).toEqual(epochsOf(at("same")));
@@ -160,7 +158,7 @@ describe("images were removed", () => {
     const { run } = await begun();
     const { val } = await partsOf(run);
     for (const name of val) rmSync(name);
-    const message = /\(4 removed; .*\), and none of the run's is left to validate with/;
+    const message = /\(4 removed; .*\), and none of the run's images is left to validate with/;
     await expect(train({ resume: run, epochs: 2, allowChangedData: true })).rejects.toThrow(message);
     await expect(evaluate({ ...CPU, model: run })).rejects.toThrow(message);
   });
@@ -201,7 +199,7 @@ describe("data that have moved", () => {
     await cp(run, at("unmoved"), { recursive: true });
     await train({ resume: at("unmoved"), epochs: 2 });
     renameSync(data, at("elsewhere"));
-    const gone = `there is no ${data}, which the run has its images from: put it back, or say where it is now: bun run train --resume ${run} DATA`;
+    const gone = `no such file or folder: ${data}, which the run has its images from: put it back, or name its new place: bun run train --resume ${run} DATA`;
     await expect(train({ resume: run, epochs: 2 })).rejects.toThrow(gone);
     await expect(evaluate({ ...CPU, model: run })).rejects.toThrow(gone);
     await train({ resume: run, data: at("elsewhere"), epochs: 2 });
@@ -214,7 +212,9 @@ describe("data that have moved", () => {
     const val = await makePhotos(at("val-here"), 2, 3);
     const { data, run } = await begun({ val });
     renameSync(val, at("val-there"));
-    await expect(train({ resume: run })).rejects.toThrow(/there is no .*val-here, .* --resume .* DATA --val VAL$/);
+    await expect(train({ resume: run })).rejects.toThrow(
+      /no such file or folder: .*val-here, .* --resume .* DATA --val VAL$/,
+    );
     await train({ resume: run, val: at("val-there"), epochs: 2 });
     expect(new Run(run).readConfig()).toMatchObject({ data, val: at("val-there") });
   });
@@ -261,8 +261,8 @@ describe("a run that was begun before its images were kept", () => {
     rmSync(new Run(run).imagesFile);
     await add(data, ["900.png"]);
     expect((await went({ resume: run, epochs: 2 })).warnings).toEqual([
-      `${data} has 37 images to train on and 4 to validate with, and the run began with 36 and 4: which images ` +
-        `those were is not known of a run this old`,
+      `${data} has 37 images to train on and 4 to validate with, but the run began with 36 and 4: a run this ` +
+        `old has no record of which images those were`,
     ]);
   });
 
@@ -271,7 +271,7 @@ describe("a run that was begun before its images were kept", () => {
     rmSync(new Run(run).imagesFile);
     const other = await makePhotos(at("unknown"), 2, 20);
     expect((await went({ resume: run, data: other, epochs: 2 })).warnings).toEqual([
-      `${other} is taken for what the run was trained on: which images those were is not known of a run this old`,
+      `${other} is assumed to hold the images that the run was trained on: a run this old has no record of which images those were`,
     ]);
   });
 
@@ -357,7 +357,7 @@ test("the command: refused with exit code 1, and allowed", async () => {
   expect(refused.stderr).toMatch(/^error: the images in [^\n]*--allow-changed-data\n$/);
   const allowed = await cli([...resume, "--allow-changed-data"], { cwd: folder.path });
   expect(allowed.code).toBe(0);
-  expect(allowed.stderr).toMatch(/^warning: the images in [^\n]*: going on with those of the run [^\n]*\n$/);
+  expect(allowed.stderr).toMatch(/^warning: the images in [^\n]*: going on with the run's remaining [^\n]*\n$/);
   const begins = await cli(["train", data, ...TINY, "--allow-changed-data"], { cwd: folder.path });
   expect(begins.code).toBe(2);
 });

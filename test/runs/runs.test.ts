@@ -34,7 +34,7 @@ test("a folder that is there can be named, unless it holds a run", async () => {
 
 test("config.json that is missing, cut short or something else", () => {
   const run = namedRun(join(folder.path, "broken"));
-  expect(() => run.readConfig()).toThrow(/broken is not a run that can be used: config\.json: no such file or folder/);
+  expect(() => run.readConfig()).toThrow(/broken is not a usable run: config\.json: no such file or folder/);
   for (const text of ["", '{"network":', "null", "[]", '{"network": 1}', '{"network": "small"}']) {
     writeFileSync(join(run.path, "config.json"), text);
     expect(() => run.readConfig()).toThrow(CheckpointError);

@@ -137,7 +137,7 @@ describe("what belongs to the weights", () => {
     writeFileSync(at("mean.npy"), toNpy(planes, [3, side, side]));
     expect(await of(at("mean.npy"))).toEqual(image);
     writeFileSync(at("small.npy"), toNpy(planes.subarray(0, 300), [3, 10, 10]));
-    await expect(of(at("small.npy"))).rejects.toThrow(/the mean has 300 numbers: needed are 3, .* or 3072, 3×32×32/);
+    await expect(of(at("small.npy"))).rejects.toThrow(/the mean has 300 numbers: must have 3, .* or 3072, 3×32×32/);
     await expect(of(at("nowhere.npy"))).rejects.toThrow(/neither a file nor three numbers/);
   });
 
@@ -270,7 +270,7 @@ describe("an imported run", () => {
     // It was not trained here: there is nothing to go on with, and no data that it belongs to.
     expect(() => findWeights(torch.run).config()).toThrow(/does not say what it was trained on: name the data/);
     await expect(train({ resume: torch.run })).rejects.toThrow(/no run in .*config.json/);
-    await expect(importWeights({ file: at("weights0"), out: torch.run })).rejects.toThrow(/holds a run already/);
+    await expect(importWeights({ file: at("weights0"), out: torch.run })).rejects.toThrow(/already holds a run/);
   });
 
   test("by the commands, for people and programs", async () => {

@@ -96,7 +96,7 @@ test("weights whose tensors are not the network's are refused before there is me
   await writeSafetensors(at("large.safetensors"), all, { ...metadata, definition });
   const { code, stderr } = await cli(["predict", "photos", "--model", "large.safetensors"], { cwd: folder.path });
   expect(stderr).toMatch(
-    /^error: large\.safetensors: conv1\.weight is 4 × 3 × 3 × 3, the model's is 400000000 × 3 × 3 × 3\n$/,
+    /^error: large\.safetensors: conv1\.weight is 4 × 3 × 3 × 3, the model needs 400000000 × 3 × 3 × 3\n$/,
   );
   expect(code).toBe(1);
 });

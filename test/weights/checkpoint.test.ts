@@ -108,7 +108,7 @@ describe("a checkpoint that does not fit", () => {
   });
 
   test("with another number of classes", () => {
-    refused(loading(path, new Model(reluOrTanh, backend, 4)), /fc4\.weight is 3 × 1024, the model's is 4 × 1024/);
+    refused(loading(path, new Model(reluOrTanh, backend, 4)), /fc4\.weight is 3 × 1024, the model needs 4 × 1024/);
   });
 
   test("with a tensor missing", async () => {
@@ -121,21 +121,21 @@ describe("a checkpoint that does not fit", () => {
 
   test("with another shape", async () => {
     const turned = await changed("d", { "conv1.weight": zeros("conv1.weight", [3, 32, 5, 5]) });
-    refused(loading(turned), /conv1\.weight is 3 × 32 × 5 × 5, the model's is 32 × 3 × 5 × 5/);
+    refused(loading(turned), /conv1\.weight is 3 × 32 × 5 × 5, the model needs 32 × 3 × 5 × 5/);
     const mean = await changed("e", { "preprocessing.mean": zeros("preprocessing.mean", [16, 16, 3]) });
-    refused(loading(mean), /preprocessing\.mean is 16 × 16 × 3, the model's is 32 × 32 × 3/);
+    refused(loading(mean), /preprocessing\.mean is 16 × 16 × 3, the model needs 32 × 32 × 3/);
   });
 
   test("without metadata, or with others", async () => {
     refused(
       loading(await changed("f", {}, { format: undefined })),
-      /not a checkpoint of this program \(format unnamed\)/,
+      /not a checkpoint of this program \(format not given\)/,
     );
     refused(loading(await changed("g", {}, { format: "pt" })), /not a checkpoint of this program \(format pt\)/);
     refused(loading(await changed("h", {}, { classes: undefined })), /not a checkpoint of this program/);
     refused(loading(await changed("i", {}, { classes: "ant" })), /its classes is not JSON/);
-    refused(loading(await changed("j", {}, { classes: '{"0":"ant"}' })), /class names are not a list/);
-    refused(loading(await changed("k", {}, { classes: "[]" })), /class names are not a list of two/);
+    refused(loading(await changed("j", {}, { classes: '{"0":"ant"}' })), /class names must be a list/);
+    refused(loading(await changed("k", {}, { classes: "[]" })), /class names must be a list of at least two/);
     refused(loading(await changed("l", {}, { state: "{" })), /its state is not JSON/);
   });
 });

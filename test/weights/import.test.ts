@@ -6,7 +6,7 @@ import { AlexNetError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
-import type { WeightFile } from "../../src/weights/import/source.ts";
+import type { WeightFile } from "../../src/weights/import/weight_file.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import {
   caffemodel,
@@ -96,7 +96,7 @@ describe("checkpoints of training scripts", () => {
 
   test.each(["object.pth", "legacy-object.pth"])("%s: the weights are in an object", async (name) => {
     expect(await complaint(goldenFile(name))).toMatch(
-      /it names torch.nn.modules.linear.Linear, which is not .*; nothing of it was run: save the state_dict\(\) alone/,
+      /it contains torch.nn.modules.linear.Linear, which is not a tensor; none of its code was run: save the state_dict\(\) alone/,
     );
   });
 });
@@ -130,45 +130,43 @@ describe("what is no weights", () => {
       ["collections", "OrderedDict\r.__init__"],
     ]) {
       const call = pickle(`c${module}\n${name}\n`, `(X${"\x10\0\0\0"}touch ${"x".repeat(10)}`, "tR");
-      expect(await complaint(torch(call))).toMatch(
-        /it names \S+.*, which is not among what weights may be made of; nothing/,
-      );
+      expect(await complaint(torch(call))).toMatch(/it contains \S+.*, which is not a tensor; none/);
     }
     const stack = pickle("\x8c\x02os", "\x8c\x06system", "\x93", `(X\x05\0\0\0touch`, "tR");
-    expect(await complaint(torch(stack))).toContain("it names os.system, which is not");
+    expect(await complaint(torch(stack))).toContain("it contains os.system, which is not");
     expect(existsSync(trace)).toBe(false);
     expect(await complaint(goldenFile("module.pth"))).toContain(
-      "it names torch.nn.modules.linear.Linear, which is not",
+      "it contains torch.nn.modules.linear.Linear, which is not",
     );
   });
 
   test.each([
     ["a type that is called", pickle("ctorch\nFloatStorage\n", ")R"), "its pickle calls torch.FloatStorage"],
-    ["a text that is called", pickle("X\x02\0\0\0hi", ")R"), "calls something that is no function"],
-    ["an opcode for objects", pickle("(i"), 'stands opcode "i", which weights'],
-    ["an unknown opcode", pickle("\xff"), "stands opcode 0xff"],
+    ["a text that is called", pickle("X\x02\0\0\0hi", ")R"), "calls something that is not a function"],
+    ["an opcode for objects", pickle("(i"), 'has opcode "i" at byte 3, which weights'],
+    ["an unknown opcode", pickle("\xff"), "has opcode 0xff at byte"],
     ["a huge text", pickle("X\xff\xff\xff\x7f"), "a text of 2147483647 bytes"],
-    ["a huge run of bytes", pickle("\x8e\xff\xff\xff\xff\xff\xff\xff\x7f"), "ends too early"],
-    ["a huge number", pickle("\x8b\xff\xff\xff\x7f"), "a whole number of 2147483647 bytes"],
+    ["a huge run of bytes", pickle("\x8e\xff\xff\xff\xff\xff\xff\xff\x7f"), "is cut short"],
+    ["a huge number", pickle("\x8b\xff\xff\xff\x7f"), "an integer of 2147483647 bytes, more than 64"],
     ["a number of many digits", pickle(`I${"7".repeat(100_000)}\n`), "a line of more than 40 bytes"],
-    ["a value that was not kept", pickle("h\x07"), "uses value 7, which it has not kept"],
+    ["a value that was not kept", pickle("h\x07"), "uses value 7, which it has not stored"],
     ["an empty stack", pickle("0"), "takes from an empty stack"],
     ["a mark that is not there", pickle("t"), "a mark that it has not set"],
-    ["no end", Buffer.from("\x80\x02}", "latin1"), "its pickle ends too early"],
-    ["a list that is none", pickle("}Na"), "appends to something that is no list"],
-    ["a dictionary that is none", pickle("]NNs"), "no dictionary"],
+    ["no end", Buffer.from("\x80\x02}", "latin1"), "its pickle is cut short"],
+    ["a list that is none", pickle("}Na"), "appends to something that is not a list"],
+    ["a dictionary that is none", pickle("]NNs"), "not a dictionary"],
     ["a state of nothing", pickle("]Nb"), "sets the state of something"],
     ["too many steps", pickle("N0".repeat(1_100_000)), "more than 2000000 steps"],
-    ["nothing in it", pickle("}"), "there is no state dict in it"],
+    ["nothing in it", pickle("}"), "it has no state dict (tensors by name): save"],
     ["nothing but texts", pickle("}X\x01\0\0\0aNs"), 'a dictionary of "a": save the state_dict() alone'],
-    ["something outside", pickle("NQ"), "no storage of numbers"],
+    ["something outside", pickle("NQ"), "not a storage of numbers"],
   ])("%s", async (_, program, message) => {
     expect(await complaint(torch(program))).toContain(message);
   });
 
   test("deep nesting and lists that hold themselves are no trouble", async () => {
     const deep = pickle("]".repeat(500_000), "a".repeat(499_999));
-    expect(await complaint(torch(deep))).toContain("there is no state dict");
+    expect(await complaint(torch(deep))).toContain("it has no state dict");
     // Each list holds the one before it twice: 2^60 ways down.
     const bomb = pickle("]q\0", "]h\0ah\0aq\0".repeat(60), "}q\x01X\x01\0\0\0ah\0sX\x01\0\0\0bh\x01s");
     expect(await complaint(torch(bomb))).toContain('a dictionary of "a", "b"');
@@ -194,10 +192,10 @@ describe("what is no weights", () => {
     ["an offset beyond it", tensor(4, 3, [2], [1]), 16, /takes 2 elements, 3 to 5, of a storage of 4/],
     ["one number many times", tensor(1, 0, [2 ** 20], [0]), 4, /takes 1048576 elements, 0 to 1, of a storage of 1/],
     ["an absurd shape", tensor(1, 0, [2 ** 40], [0]), 4, /"w" has the shape 1099511627776/],
-    ["an absurd storage", tensor(2 ** 40, 0, [2], [1]), 8, /storage 0 has 8 bytes, announced are 4398046511104/],
-    ["a negative stride", tensor(4, 0, [2], [-1]), 16, /no storage, offset, shape and strides/],
-    ["other ranks", tensor(4, 0, [2, 2], [1]), 16, /has 2 sides and 1 strides/],
-    ["an odd number of bytes", tensor(4, 0, [4], [1]), 15, /storage 0 has 15 bytes, announced are 16/],
+    ["an absurd storage", tensor(2 ** 40, 0, [2], [1]), 8, /storage 0 has 8 bytes, its pickle says 4398046511104/],
+    ["a negative stride", tensor(4, 0, [2], [-1]), 16, /lacks a storage, offset, shape or strides/],
+    ["other ranks", tensor(4, 0, [2, 2], [1]), 16, /has 2 dimensions and 1 strides/],
+    ["an odd number of bytes", tensor(4, 0, [4], [1]), 15, /storage 0 has 15 bytes, its pickle says 16/],
   ])("a tensor of %s", async (_, program, bytes, message) => {
     expect(await complaint(torch(program, [storage(bytes)]))).toMatch(message);
   });
@@ -206,18 +204,18 @@ describe("what is no weights", () => {
   });
 
   test.each([
-    ["nothing", "", /no file of weights: PyTorch's/],
-    ["a text", "hello, these are weights", /no file of weights/],
-    ["a pickle alone", "\x80\x02}.", /a pickle, but not one of torch.save/],
+    ["nothing", "", /not a weights file: PyTorch's/],
+    ["a text", "hello, these are weights", /not a weights file/],
+    ["a pickle alone", "\x80\x02}.", /a pickle, but not from torch.save/],
     ["HDF5", "\x89HDF\r\n\x1a\n", /an HDF5 file/],
-    ["a message of another kind", "\x0a\x03net", /0 layers without weights: this is no trained Caffe net/],
+    ["a message of another kind", "\x0a\x03net", /0 layers without weights: not a trained Caffe net/],
     ["a cut message", "\x0a\x09net", /field 1 has 9 bytes, but its message has 3 left/],
     [
       "one array",
       "\x93NUMPY\x01\0\x3a\0{'descr': '<f4', 'fortran_order': False, 'shape': (3,)}    \n",
       /one array, not/,
     ],
-    ["a header that is none", "\x93NUMPY\x01\0\x02\0{}", /a header that is not understood/],
+    ["a header that is none", "\x93NUMPY\x01\0\x02\0{}", /unknown form of header/],
   ])("%s", async (_, contents, message) => {
     expect(await complaint(Buffer.from(contents, "latin1"))).toMatch(message);
   });

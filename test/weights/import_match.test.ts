@@ -6,29 +6,29 @@ import { findNetwork } from "../../src/net/networks.ts";
 import { findDictionaries } from "../../src/weights/import/dictionary.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { Unknown } from "../../src/weights/import/pickle.ts";
-import type { SourceLayer, SourceTensor, WeightFile } from "../../src/weights/import/source.ts";
+import type { ForeignLayer, ForeignTensor, WeightFile } from "../../src/weights/import/weight_file.ts";
 
 const fileOf = (...dictionaries: WeightFile["dictionaries"]): WeightFile => ({
   ...{ path: "file", format: "Caffe", dictionaries, metadata: {}, close: async () => {} },
 });
 /** Without numbers. */
-const tensor = (...shape: number[]): SourceTensor => ({ shape, read: async () => new Float32Array(0) });
+const tensor = (...shape: number[]): ForeignTensor => ({ shape, read: async () => new Float32Array(0) });
 const tensorsOf = (network: string, classes: number, rename = (name: string) => name) => {
   const specs = place(findNetwork(network), classes).flatMap((placed) => placed.parameters);
   return new Map(specs.map(({ name, shape }) => [rename(name), tensor(...shape)]));
 };
-const shapes = (network: string, classes: number, layers?: readonly SourceLayer[]): WeightFile => ({
+const shapes = (network: string, classes: number, layers?: readonly ForeignLayer[]): WeightFile => ({
   ...fileOf({ place: "", tensors: tensorsOf(network, classes) }),
   ...(layers && { layers }),
 });
 
 describe("which network", () => {
-  const norm = (name: string, k = 1): SourceLayer => ({
+  const norm = (name: string, k = 1): ForeignLayer => ({
     kind: "lrn",
     name,
     lrn: { n: 5, k, alpha: 9.999999747378752e-5, beta: 0.75 },
   });
-  const pool = (name: string): SourceLayer => ({ kind: "pool", name });
+  const pool = (name: string): ForeignLayer => ({ kind: "pool", name });
   const bvlc = [norm("norm1"), pool("pool1"), norm("norm2"), pool("pool2"), pool("pool5")];
 
   test("by names and shapes, with any number of classes", () => {
@@ -52,7 +52,7 @@ describe("which network", () => {
   test("those of the same shapes are asked for", () => {
     const several = () => matchNetwork(shapes("alexnet", 1000));
     expect(several).toThrow(UsageError);
-    expect(several).toThrow(/fits alexnet, alexnet-2012 and caffe-alexnet, .*: say with --model which/);
+    expect(several).toThrow(/fits alexnet, alexnet-2012 and caffe-alexnet, .*: choose one with --model/);
     expect(matchNetwork(shapes("alexnet", 1000), findNetwork("alexnet-2012")).network.name).toBe("alexnet-2012");
   });
 
@@ -61,13 +61,13 @@ describe("which network", () => {
     const file = fileOf({ place: "", tensors });
     tensors.set("features.6.bias", tensor(385));
     expect(() => matchNetwork(file)).toThrow(
-      /fit no network .* nearest is alexnet-owt, where features.6.bias is 385 and features.6.bias should be 384$/,
+      /don't fit any network .* nearest is alexnet-owt, where features.6.bias is 385 but features.6.bias should be 384$/,
     );
     tensors.set("features.6.bias", tensor(384));
     tensors.set("extra.weight", tensor(3));
     expect(() => matchNetwork(file)).toThrow(/extra.weight of 3 is one tensor too many$/);
     expect(() => matchNetwork(shapes("small", 10), findNetwork("alexnet"))).toThrow(
-      /fit not alexnet: conv1.weight is 16×3×5×5 and conv1.weight should be 96×3×11×11$/,
+      /don't fit alexnet: conv1.weight is 16×3×5×5 but conv1.weight should be 96×3×11×11$/,
     );
     expect(() => matchNetwork(fileOf({ place: "", tensors: new Map() }))).toThrow(/there are no more tensors/);
   });
@@ -98,7 +98,7 @@ describe("which of the tensors", () => {
     const tensors = new Map([...tensorsOf(OWT, 5, (name) => `net.${name}`)].reverse());
     tensors.delete("net.features.0.bias");
     tensors.set("net.features.module.0.weight", tensor(64, 3, 11, 11));
-    expect(() => matched({ place: "", tensors })).toThrow(/fit no network/);
+    expect(() => matched({ place: "", tensors })).toThrow(/don't fit any network/);
   });
 
   test("a loss beside the network is left out, a layer is not", () => {
@@ -108,7 +108,7 @@ describe("which of the tensors", () => {
     const found = { ...whole, place: "state_dict.net", beside: ["loss.weight", "scale"] };
     expect(matched({ place: "state_dict", tensors })).toEqual(found);
     tensors.set("head.weight", tensor(7, 5));
-    expect(() => matched({ place: "state_dict", tensors })).toThrow(/its tensors in state_dict fit no network/);
+    expect(() => matched({ place: "state_dict", tensors })).toThrow(/its tensors in state_dict don't fit any network/);
     expect(() => matched({ place: "", tensors: tensorsOf(OWT, 5).set("head.weight", tensor(7, 5)) })).toThrow(
       /head.weight of 7×5 is one tensor too many$/,
     );
@@ -117,7 +117,9 @@ describe("which of the tensors", () => {
   test("where none fits, the nearest of them", () => {
     const best = { place: "", tensors: new Map([["best_acc1", tensor()]]) };
     const other = { place: "state_dict", tensors: new Map([["stem.weight", tensor(33, 3, 7, 7)]]) };
-    expect(() => matched(best, other)).toThrow(/its tensors in state_dict fit no network .* stem.weight is 33×3×7×7/);
+    expect(() => matched(best, other)).toThrow(
+      /its tensors in state_dict don't fit any network .* stem.weight is 33×3×7×7/,
+    );
   });
 
   test("copies in one dictionary: the first of them", () => {
@@ -139,7 +141,8 @@ describe("which of the tensors", () => {
 
 describe("where dictionaries are found", () => {
   const weights = (...names: string[]) => new Map(names.map((name) => [name, tensor(1)]));
-  const isTensor = (part: unknown): part is SourceTensor => typeof part === "object" && part !== null && "read" in part;
+  const isTensor = (part: unknown): part is ForeignTensor =>
+    typeof part === "object" && part !== null && "read" in part;
   const places = (value: unknown) => {
     const { dictionaries, object } = findDictionaries("file", value, isTensor);
     return [
@@ -174,7 +177,7 @@ describe("where dictionaries are found", () => {
     const optimizer = map({ state: new Map([[0, weights("momentum_buffer")]]) });
     expect(places(map({ model: object, optimizer }))).toEqual(["optimizer.state.0: momentum_buffer", "their.Net"]);
     expect(places(map({ args: object, state_dict: weights("a.w") }))).toEqual(["state_dict: a.w"]);
-    expect(() => places(map({ model: object, epoch: 3 }))).toThrow(/it names their.Net, which is not among/);
+    expect(() => places(map({ model: object, epoch: 3 }))).toThrow(/it contains their.Net, which is not a tensor/);
     // One that holds items is as good as a dictionary.
     object.set("a.w", tensor(1));
     expect(places(map({ model: object }))).toEqual(["model: a.w"]);

@@ -1,4 +1,4 @@
-/** Layers with weights: convolutions, convolutions whose filters differ by position, and fully connected layers. */
+/** Layers with weights: convolutions, locally connected and fully connected layers. */
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import { linear } from "../../engine/ops/linear.ts";
 import { local2d } from "../../engine/ops/local2d.ts";
@@ -7,11 +7,11 @@ import { size as sizeOf } from "../../engine/tensor.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../../options.ts";
 import type { ImageShape, Initial, OnnxGraph, ParameterSpec, Placement, SimpleLayer } from "../layer.ts";
-import { groupsOfPart, type Kinds, type Made, unusual } from "./kinds.ts";
+import { groupsOfPart, nonDefault, type Kinds, type Made } from "./kinds.ts";
 
-/** How the weights and biases of a layer start, and their decay. */
+/** How a layer's weights and biases are initialised, and its weight decay. */
 export interface Start {
-  /** Standard deviation of the weights; "fan-in": uniform in ±1/√inputs, weights and biases alike, as PyTorch does. */
+  /** Standard deviation of the weights; "fan-in": weights and biases uniform in ±1/√inputs, as in PyTorch. */
   readonly sigma: number | "fan-in";
   readonly bias?: number;
   readonly decay?: number;
@@ -30,13 +30,13 @@ const START: OptionKinds<Start> = { sigma: "any", bias: "number?", decay: "numbe
 const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "number?" };
 const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
 
-/** `filters` filters of `size` × `size`. @throws ShapeError or UsageError for sizes and options that make no sense */
+/** A convolution with filters of `size` × `size`. @throws ShapeError or UsageError for invalid sizes or options */
 export function conv(name: string, filters: number, size: number, options: ConvOptions): SimpleLayer {
   checkConv("conv", name, filters, size, options);
   return convOf(name, filters, size, options);
 }
 
-/** Without the checks: parts of a layer need not come out even, and whoever cuts says so. */
+/** `conv` without the checks: numbers in a part of a layer may be fractions, which `partOf` in parts.ts reports. */
 function convOf(name: string, filters: number, size: number, options: ConvOptions): SimpleLayer {
   const { stride = 1, pad = 0, groups = 1 } = options;
   const outputShape = outputOf(filters, size, options);
@@ -60,7 +60,7 @@ function convOf(name: string, filters: number, size: number, options: ConvOption
   };
 }
 
-/** A convolution whose filters differ from position to position. @throws as `conv` */
+/** A locally connected layer: a convolution with its own filters at each position. @throws as `conv` */
 export function local(name: string, filters: number, size: number, options: LocalOptions): SimpleLayer {
   checkConv("local", name, filters, size, options);
   return localOf(name, filters, size, options);
@@ -110,8 +110,8 @@ function fcOf(name: string, outputs: number, options: Start): SimpleLayer {
 }
 
 /**
- * A convolution with a filter for each place of the window copies the patches into maps; at each position they are
- * multiplied by its own weights: positions × outputs × patch by positions × patch × N.
+ * A convolution with one-hot filters copies each patch into maps. A batched product then applies each position's own
+ * weights: positions × outputs × patch by positions × patch × N.
  */
 function localToOnnx(
   graph: OnnxGraph,
@@ -154,7 +154,7 @@ function outputOf(filters: number, size: number, { stride = 1, pad = 0 }: LocalO
 }
 
 function settingsOf(filters: number, size: number, { stride = 1, pad = 0, groups = 1 }: ConvOptions): string {
-  return `${filters} of ${size}×${size}${unusual({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] })}`;
+  return `${filters} of ${size}×${size}${nonDefault({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] })}`;
 }
 
 /** @throws ShapeError or UsageError */
@@ -170,7 +170,7 @@ function checkConv(kind: "conv" | "local", name: string, filters: number, size: 
 
 function checkStart<T extends Start>(kind: string, name: string, options: T, kinds: OptionKinds<T>): void {
   if (typeof name !== "string" || name === "")
-    throw new ShapeError(`${kind}: the name is ${show(name)}, must be a text`);
+    throw new ShapeError(`${kind}: the name is ${show(name)}, must be a string that is not empty`);
   const where = `${kind} ${name}`;
   checkOptions(where, options, kinds);
   const { sigma, bias = 0, decay = 0 } = options;
@@ -185,7 +185,7 @@ function weightAndBias(
   bias: readonly number[],
   { sigma, bias: constant = 0, decay }: Start,
 ): readonly ParameterSpec[] {
-  // The inputs of one output: what remains of the weights' shape without the outputs'.
+  // Fan-in, the inputs of one output, is the number of weights divided by the number of outputs.
   const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
   const [ofWeight, ofBias]: [Initial, Initial] =
     sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant }];

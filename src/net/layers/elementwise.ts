@@ -1,4 +1,4 @@
-/** Layers that treat each element alike, and dropout, which leaves some out. */
+/** Elementwise layers: activation functions and dropout. */
 import { relu as reluOp, tanh as tanhOp } from "../../engine/ops/activation.ts";
 import { checkKeep, dropout as dropoutOp } from "../../engine/ops/dropout.ts";
 import type { Tensor } from "../../engine/tensor.ts";
@@ -23,7 +23,7 @@ function activation(kind: string, op: (x: Tensor) => Tensor, onnx: string): Simp
   };
 }
 
-/** Dropout in training, nothing otherwise, paper §4.2. @throws ShapeError unless 0 < keep ≤ 1 */
+/** Dropout in training, the identity otherwise, paper §4.2. @throws ShapeError unless 0 < keep ≤ 1 */
 export function dropout(keep = 0.5): SimpleLayer {
   checkKeep("dropout", keep);
   return {

@@ -1,4 +1,4 @@
-/** The layers there are: `kinds` makes each of what JSON has of it. */
+/** All layers; `kinds` makes each kind from JSON. */
 import { blockKinds } from "./blocks.ts";
 import { convolutionKinds } from "./convolution.ts";
 import { elementwiseKinds } from "./elementwise.ts";

@@ -1,21 +1,21 @@
-/** What the files of layers share. */
+/** What the files of layers have in common. */
 import type { Layer } from "../layer.ts";
 
-/** From a layer's options, name and branches, as JSON has them, to the layer. What they are worth is not known yet. */
+/** Makes layers from their name, options and branches in JSON, which are not yet checked. */
 export type Kinds = Readonly<Record<string, (made: never) => Layer>>;
 
-/** What a layer with these options is made of, where `K` are numbers that the function takes by position. */
+/** A layer's JSON: its options, its name, and the numbers `K` that the function takes as positional arguments. */
 export type Made<Options, K extends string = never> = Options & { readonly name: string } & Readonly<Record<K, number>>;
 
-/** Groups that are shared out evenly are divided among the devices; what is not divided stays so. */
+/** The groups of one device's part: an equal share of them, or 1 if they don't divide equally. */
 export function groupsOfPart(groups: number, of: number): number {
   return groups % of === 0 ? groups / of : 1;
 }
 
-/** The settings that differ from what is usual: ", stride 4". */
-export function unusual(settings: Readonly<Record<string, readonly [value: number, usual: number]>>): string {
+/** The settings that differ from their defaults, as in ", stride 4". */
+export function nonDefault(settings: Readonly<Record<string, readonly [value: number, byDefault: number]>>): string {
   return Object.entries(settings)
-    .filter(([, [value, usual]]) => value !== usual)
+    .filter(([, [value, byDefault]]) => value !== byDefault)
     .map(([name, [value]]) => `, ${name} ${value}`)
     .join("");
 }

@@ -1,11 +1,11 @@
-/** Layers that make activations of comparable size. */
+/** Normalisation: layers that bring activations to a comparable scale. */
 import { checkLrn, lrn as lrnOp, type LrnOptions } from "../../engine/ops/lrn.ts";
 import { checkMapNorm, mapNorm as mapNormOp, type MapNormOptions } from "../../engine/ops/map_norm.ts";
 import { requireNumber } from "../../options.ts";
 import type { OnnxGraph, SimpleLayer } from "../layer.ts";
-import { groupsOfPart, type Kinds, type Made, unusual } from "./kinds.ts";
+import { groupsOfPart, nonDefault, type Kinds, type Made } from "./kinds.ts";
 
-/** Response normalisation across maps, paper §3.3. @throws ShapeError or UsageError for numbers that make no sense */
+/** Response normalisation across maps, paper §3.3. @throws ShapeError or UsageError for invalid options */
 export function lrn(options: LrnOptions): SimpleLayer {
   checkLrn("lrn", options);
   return lrnOf(options);
@@ -17,7 +17,7 @@ function lrnOf(options: LrnOptions): SimpleLayer {
     kind: "lrn",
     name: "",
     options: { ...options },
-    settings: `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${unusual({ groups: [groups, 1] })}`,
+    settings: `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${nonDefault({ groups: [groups, 1] })}`,
     // Each device normalises its own maps, as in 2012.
     part: (of) => ({ layer: lrnOf({ ...options, groups: groupsOfPart(groups, of) }), reads: "own" }),
     forward: (x) => lrnOp(x, options),
@@ -26,7 +26,7 @@ function lrnOf(options: LrnOptions): SimpleLayer {
 }
 
 function lrnToOnnx(graph: OnnxGraph, x: string, maps: number, { n, k, alpha, beta, groups = 1 }: LrnOptions): string {
-  // ONNX divides α by the window.
+  // ONNX divides α by the window's size.
   const attributes = { size: n, alpha: { float: n * alpha }, beta: { float: beta }, bias: { float: k } };
   if (groups === 1) return graph.add("LRN", [x], attributes);
   const data = BigInt64Array.from({ length: groups }, () => BigInt(maps / groups));
@@ -39,14 +39,14 @@ function lrnToOnnx(graph: OnnxGraph, x: string, maps: number, { n, k, alpha, bet
   );
 }
 
-/** Everything divided by one number, which brings pixels of ±128 to the size that weights are drawn for. @throws as `lrn` */
+/** Divides by a number, to bring pixels of ±128 to the scale that weights are initialised for. @throws as `lrn` */
 export function divide(by: number): SimpleLayer {
   requireNumber("divide", { by }, Number.MIN_VALUE);
   // Response normalisation across one map with α 0 leaves x / k^β.
   return { ...lrn({ n: 1, k: by, alpha: 0, beta: 1 }), kind: "divide", options: { by }, settings: `by ${by}` };
 }
 
-/** Response normalisation inside each map. @throws as `lrn` */
+/** Response normalisation within each map. @throws as `lrn` */
 export function mapNorm(options: MapNormOptions): SimpleLayer {
   checkMapNorm("mapNorm", options);
   const { size, k, alpha, beta } = options;
@@ -57,7 +57,7 @@ export function mapNorm(options: MapNormOptions): SimpleLayer {
     settings: `${size}×${size} inside a map, k ${k}, α ${Number(alpha.toPrecision(3))}, β ${beta}`,
     forward: (x) => mapNormOp(x, options),
     toOnnx(graph, x) {
-      // x · (k + α Σ x²)^−β: the sum is an average over a window with its zeros, times its size.
+      // x · (k + α Σ x²)^−β. The sum is the window's average, padding included, times its size.
       const reach = (size - 1) / 2;
       const window = { kernel_shape: [size, size], strides: [1, 1], pads: [reach, reach, reach, reach] };
       const mean = graph.add("AveragePool", [graph.add("Mul", [x, x])], { ...window, count_include_pad: 1 });

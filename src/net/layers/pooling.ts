@@ -5,18 +5,18 @@ import type { OnnxAttributes, SimpleLayer } from "../layer.ts";
 import type { Kinds, Made } from "./kinds.ts";
 
 export interface PoolSettings {
-  /** How the output size is rounded: up as cuda-convnet does, unless said. */
+  /** How the output size is rounded; up, as in cuda-convnet, if not given. */
   readonly round?: "up" | "down";
 }
 
-/** @throws ShapeError or UsageError for sizes that make no sense */
+/** @throws ShapeError or UsageError for invalid sizes */
 export function maxPool(window: number, stride: number, settings: PoolSettings = {}): SimpleLayer {
   return pool("max-pool", window, stride, settings, maxPoolOp, "MaxPool");
 }
 
 /** @throws as `maxPool` */
 export function averagePool(window: number, stride: number, settings: PoolSettings = {}): SimpleLayer {
-  // What hangs over the edge does not count.
+  // Averages are over the part of the window inside the image.
   return pool("average-pool", window, stride, settings, averagePoolOp, "AveragePool", { count_include_pad: 0 });
 }
 

@@ -31,7 +31,7 @@ import {
   TORCHVISION,
   type Preprocessing,
 } from "../../weights/import/preprocessing.ts";
-import type { WeightFile } from "../../weights/import/source.ts";
+import type { WeightFile } from "../../weights/import/weight_file.ts";
 import { plural } from "../../words.ts";
 
 interface Named {

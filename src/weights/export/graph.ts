@@ -1,22 +1,22 @@
 /**
- * A network as an ONNX graph, N × 3 × crop × crop pixels in, classes out; N may be anything. The mean image is
- * subtracted in the graph; each layer says itself what it is in ONNX.
+ * A network as an ONNX graph: from pixels, N × 3 × crop × crop, to classes, for any N. The graph subtracts the mean
+ * image; each layer adds its own nodes.
  */
 import type { NamedShape, OnnxAttributes, OnnxData, OnnxGraph } from "../../net/layer.ts";
 import type { PlacedLayer } from "../../net/model.ts";
 import type { Constant, Graph, Node } from "./onnx.ts";
 
-export interface GraphOptions {
+interface GraphOptions {
   readonly layers: readonly PlacedLayer[];
-  /** The numbers of a parameter, or of a layer's state. */
+  /** The values of a parameter or a layer's state. */
   readonly stored: (name: string, shape: readonly number[]) => Float32Array;
   /** 3 × crop × crop. */
   readonly mean: Float32Array;
-  /** Whether the output is that of the last layer; else it is softmax of it. */
+  /** Whether the output is the last layer's, or its softmax. */
   readonly logits: boolean;
 }
 
-export const INPUT = "image";
+const INPUT = "image";
 
 export function networkGraph({ layers, stored, mean, logits }: GraphOptions): Graph {
   const builder = new Builder(stored);
@@ -39,14 +39,14 @@ class Builder implements OnnxGraph {
   readonly nodes: Node[] = [];
   readonly constants = new Map<string, Constant>();
   readonly #stored: GraphOptions["stored"];
-  /** Values that are N × features. */
+  /** Names of values that are N × features. */
   readonly #flat = new Set<string>();
 
   constructor(stored: GraphOptions["stored"]) {
     this.#stored = stored;
   }
 
-  /** @returns the output of the last of the layers */
+  /** Adds layers in order. @returns the last one's output */
   row(layers: readonly PlacedLayer[], x: string): string {
     return layers.reduce((value, placed) => this.#layer(placed, value), x);
   }
@@ -63,7 +63,7 @@ class Builder implements OnnxGraph {
   add(op: string, inputs: readonly string[], attributes: OnnxAttributes = {}): string {
     const output = `${op.toLowerCase()}${this.nodes.length}`;
     this.nodes.push({ op, inputs, output, attributes });
-    // What is made of flat values is flat.
+    // An op on a flat value has a flat output.
     if (["Flatten", "Gemm"].includes(op) || inputs.some((input) => this.#flat.has(input))) this.#flat.add(output);
     return output;
   }

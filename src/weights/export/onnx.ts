@@ -1,5 +1,5 @@
 /**
- * Writes ONNX models: the few messages of onnx.proto that a graph of operators takes. Field numbers are those of
+ * Writes ONNX models: the few messages of onnx.proto that a graph of operators needs. Field numbers are those of
  * github.com/onnx/onnx/blob/main/onnx/onnx.proto.
  */
 import { field, float, message, number, text, type Message } from "../../io/protobuf_writer.ts";
@@ -9,7 +9,7 @@ export interface Node {
   readonly op: string;
   readonly inputs: readonly string[];
   readonly output: string;
-  /** Further outputs, of operators that have several. */
+  /** Further outputs, if the operator has several. */
   readonly more?: readonly string[];
   readonly attributes?: OnnxAttributes;
 }
@@ -19,17 +19,17 @@ export interface Constant {
   readonly data: OnnxData;
 }
 
-/** Sides by number, or by a name where they may be anything. */
-export type Shape = readonly (number | string)[];
+/** Dimensions; one that may be anything has a name instead of a number. */
+type Shape = readonly (number | string)[];
 
 export interface Graph {
   readonly nodes: readonly Node[];
-  /** With their shapes. */
+  /** Shapes, by name. */
   readonly inputs: Readonly<Record<string, Shape>>;
   readonly constants: ReadonlyMap<string, Constant>;
   /** The name of the only output. */
   readonly output: string;
-  /** If not said, it follows from the nodes. */
+  /** If not given, readers infer it from the nodes. */
   readonly outputShape?: Shape;
   readonly metadata?: Readonly<Record<string, string>>;
   /** The program that made it. */

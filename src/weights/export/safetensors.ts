@@ -1,2 +1,2 @@
-/** What marks the .safetensors files that are written for other programs. */
+/** `format` in the metadata of .safetensors files written for other programs. */
 export const EXPORT_FORMAT = "alexnet-export-1";

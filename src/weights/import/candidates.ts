@@ -1,25 +1,25 @@
 /**
- * What of a file may be a network's weights: each of its dictionaries, and each part of one that has a prefix of its own, as
- * a module that is trained together with its loss. Prefixes that all names have, such as "module.", are taken away.
+ * What in a file may be a network's weights: each dictionary, and within a dictionary each prefix, since a module may
+ * have been saved together with its loss. Prefixes that all names share, such as "module.", are removed.
  */
 import { brief } from "../../io/foreign.ts";
-import type { Dictionary, SourceTensor, WeightFile } from "./source.ts";
+import type { Dictionary, ForeignTensor, WeightFile } from "./weight_file.ts";
 
-export interface Named extends SourceTensor {
+interface NamedTensor extends ForeignTensor {
   readonly name: string;
 }
 
 export interface Candidate {
-  /** As in `Dictionary`, with the prefix of a part behind it. */
+  /** As in `Dictionary`, followed by the prefix, if it is only that part. */
   readonly place: string;
-  readonly tensors: readonly Named[];
-  /** The names of tensors that are left out: of a part those of other parts that are no layers. */
+  readonly tensors: readonly NamedTensor[];
+  /** Names of tensors left out: those under other prefixes, which belong to no layer. */
   readonly beside: readonly string[];
 }
 
-/** What this program keeps beside a network's weights. */
+/** What this program saves beside a network's weights. */
 const ASIDE = /^(preprocessing|velocity|optimizer)\./;
-/** More names within names are no prefix of any program's. */
+/** No program nests names deeper. */
 const MAX_PREFIXES = 8;
 
 export function candidatesOf({ dictionaries }: WeightFile): Candidate[] {
@@ -29,9 +29,9 @@ export function candidatesOf({ dictionaries }: WeightFile): Candidate[] {
   });
 }
 
-/** Without what stands before all names, and without counters. */
-function plainNames({ place, tensors }: Dictionary<SourceTensor>): Candidate {
-  let list: Named[] = [...tensors]
+/** The whole dictionary, without shared prefixes and without scalars, which are counters. */
+function plainNames({ place, tensors }: Dictionary<ForeignTensor>): Candidate {
+  let list: NamedTensor[] = [...tensors]
     .filter(([name, { shape }]) => !ASIDE.test(name) && shape.length > 0)
     .map(([name, { shape, read }]) => ({ name, shape, read }));
   for (let depth = 0; depth < MAX_PREFIXES; depth++) {
@@ -45,12 +45,12 @@ function plainNames({ place, tensors }: Dictionary<SourceTensor>): Candidate {
 }
 
 /**
- * The tensors under each of the prefixes, where nothing is lost by taking one: the others are copies of it, such as an
- * average over the training, or have no tensor of two sides, as every layer that computes has, such as a loss.
+ * The tensors under each prefix, unless that would leave out layers: those under other prefixes must be copies, such as
+ * averages over the training, or only scalars and vectors, such as a loss's, since every layer has a matrix of weights.
  */
 function partsOf({ place, tensors }: Candidate): Candidate[] {
   const groups = [...Map.groupBy(tensors, ({ name }) => prefixOf(name))];
-  const shapesOf = (group: readonly Named[]) => group.map(({ shape }) => shape.join("×")).join();
+  const shapesOf = (group: readonly NamedTensor[]) => group.map(({ shape }) => shape.join("×")).join();
   return groups.flatMap(([prefix, own]) => {
     if (prefix === "" || groups.length === 1) return [];
     const others = groups.filter(([each]) => each !== prefix).map(([, group]) => group);
@@ -67,19 +67,19 @@ function partsOf({ place, tensors }: Candidate): Candidate[] {
   });
 }
 
-/** "conv1." of conv1.weight, "" of weight. */
+/** "conv1." from "conv1.weight", "" from "weight". */
 const prefixOf = (name: string): string => name.slice(0, name.indexOf(".") + 1);
 
-const without = (prefix: string, { name, shape, read }: Named): Named => ({
+const without = (prefix: string, { name, shape, read }: NamedTensor): NamedTensor => ({
   ...{ name: name.slice(prefix.length), shape, read },
 });
 
 /**
- * The tensors that go by these names, in their order. Parts of names that wrappers add, at any place, may stand between:
- * features.module.0.weight is features.0.weight.
- * @returns undefined when there is not exactly one for each name
+ * The tensors with these names, in this order. Wrappers may have added parts to names anywhere:
+ * features.module.0.weight is taken for features.0.weight.
+ * @returns undefined unless there is exactly one for each name
  */
-export function byNames(names: readonly string[], tensors: readonly Named[]): Named[] | undefined {
+export function byNames(names: readonly string[], tensors: readonly NamedTensor[]): NamedTensor[] | undefined {
   const exact = new Map(tensors.map((tensor) => [tensor.name, tensor]));
   if (names.every((name) => exact.has(name))) return names.map((name) => exact.get(name)!);
   if (names.length !== tensors.length) return undefined;
@@ -93,7 +93,7 @@ export function byNames(names: readonly string[], tensors: readonly Named[]): Na
   return new Set(found).size === names.length ? found : undefined;
 }
 
-/** Whether what is wanted is left of a name's parts when some are taken away, none of them the last. */
+/** Whether `wanted` is what remains of a name's parts after removing some, but not the last. */
 function isWrapped(wanted: readonly string[], parts: readonly string[]): boolean {
   let next = 0;
   for (const part of parts) if (part === wanted[next]) next++;

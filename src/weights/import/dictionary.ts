@@ -1,41 +1,41 @@
 /**
- * Finds the dictionaries of tensors in what a pickle holds. Programs put much beside the weights, under names of their own:
- * settings, optimisers, averages, objects of any class. All of it is looked through, and which dictionary is a network's is
- * decided later, by what the tensors are called and their shapes.
+ * Finds the dictionaries of tensors in a pickle. Programs save much beside the weights, under names of their own:
+ * settings, optimizers, averages, objects of any class. All of it is searched; which dictionary is a network's is
+ * decided later, by the tensors' names and shapes.
  */
 import { CheckpointError } from "../../errors.ts";
 import { brief, damaged } from "../../io/foreign.ts";
 import { Unknown } from "./pickle.ts";
-import type { Dictionary, SourceTensor } from "./source.ts";
+import type { Dictionary, ForeignTensor } from "./weight_file.ts";
 
-export interface Found<T> {
-  /** Those that weights are more likely to be in come first. */
+interface Found<T> {
+  /** The likeliest to be weights first. */
   readonly dictionaries: readonly Dictionary<T>[];
-  /** The class of an object that is where weights usually are, if no tensors are. */
+  /** The class of an object found where weights usually are, instead of tensors. */
   readonly object?: string;
 }
 
-/** Where programs put the weights, before what they put elsewhere. */
+/** The usual keys of weights, the likeliest first. */
 const USUAL = ["state_dict", "model_state_dict", "model", "net", "network", "params", "weights"];
-/** What programs call averages over the training, which are good weights too, but not those that were trained last. */
+/** The usual keys of averages over the training: good weights too, but not those that were trained last. */
 const AVERAGES = /(^|_)ema|average|swa|shadow/i;
 const MAX_DEPTH = 6;
 const MAX_TENSORS = 10_000;
-/** More are those of an optimiser, one for each parameter. */
+/** More are an optimizer's, one for each parameter. */
 const MAX_DICTIONARIES = 32;
 
-interface Part {
+interface Nested {
   readonly place: readonly string[];
   readonly value: unknown;
 }
 
-/** @throws CheckpointError when there is no dictionary of tensors, or one of more than any network has */
+/** @throws CheckpointError when there is no dictionary of tensors, or one of more than MAX_TENSORS */
 export function findDictionaries<T>(path: string, top: unknown, isTensor: (part: unknown) => part is T): Found<T> {
   const found: { place: readonly string[]; tensors: ReadonlyMap<string, T> }[] = [];
-  const unknown: Part[] = [];
+  const unknown: Nested[] = [];
   const seen = new Set<unknown>([top]);
-  const parts: Part[] = [{ place: [], value: top }];
-  for (const { place, value } of parts) {
+  const pending: Nested[] = [{ place: [], value: top }];
+  for (const { place, value } of pending) {
     if (value instanceof Unknown) unknown.push({ place, value: value.name });
     const tensors = value instanceof Map ? tensorsOf(path, value, place.length === 0, isTensor) : undefined;
     if (tensors && tensors.size > 0) found.push({ place, tensors });
@@ -43,7 +43,7 @@ export function findDictionaries<T>(path: string, top: unknown, isTensor: (part:
     for (const [key, part] of value instanceof Map || Array.isArray(value) ? value.entries() : []) {
       if (!(part instanceof Map || Array.isArray(part)) || seen.has(part)) continue;
       seen.add(part);
-      parts.push({ place: [...place, nameOf(key)], value: part });
+      pending.push({ place: [...place, nameOf(key)], value: part });
     }
   }
   const inOrder = found.sort((a, b) => rank(a.place) - rank(b.place) || b.tensors.size - a.tensors.size);
@@ -55,17 +55,19 @@ export function findDictionaries<T>(path: string, top: unknown, isTensor: (part:
   if (dictionaries.length > 0) return { dictionaries, ...(isHidden && { object: object.value as string }) };
   if (object) throw damaged(path, anObject(object.value as string));
   const keys = top instanceof Map ? [...top.keys()].slice(0, 5).map((key) => `"${nameOf(key)}"`) : [];
-  const has = keys.length > 0 ? `a dictionary of ${keys.join(", ")}${keys.length === 5 ? ", …" : ""}` : "none";
-  throw damaged(path, `there is no state dict in it, tensors by name, but ${has}: save the state_dict() alone`);
+  const only = keys.length > 0 ? `, only a dictionary of ${keys.join(", ")}${keys.length === 5 ? ", …" : ""}` : "";
+  throw damaged(path, `it has no state dict (tensors by name)${only}: save the state_dict() alone`);
 }
 
 /**
- * The tensors of the dictionaries, each as `open` makes it. What is damaged ends the reading where it is the likeliest
- * place of the weights, and is left out elsewhere.
+ * Opens the tensors of all dictionaries. Damaged ones are left out, except for the likeliest to be weights.
  * @throws what `open` does
  */
-export function openDictionaries<T>({ dictionaries, object }: Found<T>, open: (name: string, part: T) => SourceTensor) {
-  const opened = dictionaries.flatMap(({ place, tensors }, i): Dictionary<SourceTensor>[] => {
+export function openDictionaries<T>(
+  { dictionaries, object }: Found<T>,
+  open: (name: string, part: T) => ForeignTensor,
+) {
+  const opened = dictionaries.flatMap(({ place, tensors }, i): Dictionary<ForeignTensor>[] => {
     try {
       return [{ place, tensors: new Map([...tensors].map(([name, part]) => [name, open(name, part)])) }];
     } catch (error) {
@@ -76,15 +78,12 @@ export function openDictionaries<T>({ dictionaries, object }: Found<T>, open: (n
   return { dictionaries: opened, ...(object !== undefined && { object }) };
 }
 
-/** What to say of a file whose weights are in an object. */
+/** The message for a file that has an object where its weights should be. */
 export function anObject(name: string): string {
-  return (
-    `it names ${brief(name)}, which is not among what weights may be made of; nothing of it was run: ` +
-    "save the state_dict() alone, as tensors"
-  );
+  return `it contains ${brief(name)}, which is not a tensor; none of its code was run: save the state_dict() alone`;
 }
 
-/** The lower, the more likely are weights there. */
+/** The lower, the likelier to be weights. */
 function rank(place: readonly string[]): number {
   const usual = USUAL.indexOf(place.at(-1) ?? "");
   const common = place.length === 0 ? 0 : usual < 0 ? USUAL.length + 1 : 1 + usual;
@@ -92,13 +91,13 @@ function rank(place: readonly string[]): number {
 }
 
 /**
- * The tensors of one dictionary, by names. Those of a layer may be in one of their own, or in a list of weight and bias.
- * Numbers are names of layers only in a whole file: elsewhere they are an optimiser's, for its parameters.
+ * The tensors of one dictionary, by name. A layer's may be in a dictionary of their own, or in a list of weight and
+ * bias. Numbers are names of layers only at the top: elsewhere they are an optimizer's, for its parameters.
  */
 function tensorsOf<T>(
   path: string,
   dictionary: ReadonlyMap<unknown, unknown>,
-  isWhole: boolean,
+  isTop: boolean,
   isTensor: (part: unknown) => part is T,
 ): ReadonlyMap<string, T> {
   const tensors = new Map<string, T>();
@@ -108,7 +107,7 @@ function tensorsOf<T>(
     tensors.set(name, part);
   };
   for (const [key, part] of dictionary) {
-    if (typeof key !== "string" && !(isWhole && typeof key === "number")) continue;
+    if (typeof key !== "string" && !(isTop && typeof key === "number")) continue;
     const layer = String(key);
     add(layer, part);
     if (part instanceof Map && [...part.values()].filter(isTensor).length <= 2) {

@@ -1,4 +1,5 @@
-/** Numbers as they lie in files, made float32. */
+/** Numbers as stored in files, converted to float32. */
+import { size } from "../../engine/tensor.ts";
 
 export type NumberType = "f16" | "bf16" | "f32" | "f64" | "u8" | "i8" | "i16" | "i32" | "i64";
 
@@ -7,14 +8,14 @@ export const BYTES: Readonly<Record<NumberType, number>> = {
   ...{ u8: 1, i8: 1, i16: 2, i32: 4, i64: 8 },
 };
 
-/** @param bytes a whole number of numbers; left as they are */
+/** @param bytes of whole numbers of this type; not changed */
 export function toFloat32(bytes: Uint8Array, type: NumberType, littleEndian = true): Float32Array {
-  const size = BYTES[type];
-  // A copy: what was read may not be aligned.
+  const width = BYTES[type];
+  // A copy, since what was read may not be aligned.
   const copy = Buffer.from(new Uint8Array(bytes).buffer);
-  if (!littleEndian && size === 2) copy.swap16();
-  if (!littleEndian && size === 4) copy.swap32();
-  if (!littleEndian && size === 8) copy.swap64();
+  if (!littleEndian && width === 2) copy.swap16();
+  if (!littleEndian && width === 4) copy.swap32();
+  if (!littleEndian && width === 8) copy.swap64();
   const { buffer } = copy;
   switch (type) {
     case "f32":
@@ -51,3 +52,22 @@ function halfToNumber(half: number): number {
   if (exponent === 0) return sign * fraction * 2 ** -24;
   return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
+
+/** The elements of a strided view, in row-major order. */
+export function gather(values: Float32Array, shape: readonly number[], strides: readonly number[]): Float32Array {
+  const result = new Float32Array(size(shape));
+  const index = shape.map(() => 0);
+  for (let i = 0, at = 0; i < result.length; i++) {
+    result[i] = values[at]!;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      at += strides[axis]!;
+      if (++index[axis]! < shape[axis]!) break;
+      at -= shape[axis]! * strides[axis]!;
+      index[axis] = 0;
+    }
+  }
+  return result;
+}
+
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+export const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);

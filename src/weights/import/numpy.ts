@@ -1,14 +1,15 @@
 /**
- * NumPy's files: .npz archives of arrays, and .npy files with a dictionary of arrays, which is a pickle (numpy/lib/
- * format.py, NEP 1). Of what NumPy can pickle only plain arrays are understood.
+ * NumPy's files: .npz archives of arrays, and .npy files that hold a dictionary of arrays as a pickle
+ * (numpy/lib/format.py, NEP 1). Only plain arrays are read.
  */
+import { size as sizeOf } from "../../engine/tensor.ts";
 import { readWhole, type Bytes } from "../../io/bytes.ts";
 import { brief, damaged, MAX_FILE } from "../../io/foreign.ts";
 import type { ZipEntry } from "../../io/zip.ts";
 import { findDictionaries, openDictionaries } from "./dictionary.ts";
-import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
+import { BYTES, gather, toFloat32, type NumberType } from "./numbers.ts";
 import { PickleError, unpickle, type Global, type Stateful } from "./pickle.ts";
-import { elements, whole, type SourceTensor, type WeightFile } from "./source.ts";
+import { elements, whole, type ForeignTensor, type WeightFile } from "./weight_file.ts";
 
 export const NPY_MAGIC = "\x93NUMPY";
 const MAX_HEADER = 65_536;
@@ -19,37 +20,38 @@ const TYPES: Readonly<Record<string, NumberType>> = {
 };
 
 interface Header {
-  /** "<f4", or "|O" for objects of Python's. */
+  /** "<f4", or "|O" for Python objects. */
   readonly descr: string;
   readonly fortran: boolean;
   readonly shape: readonly number[];
   readonly start: number;
 }
 
-/** @param read gives bytes of the file */
+/** @param read reads bytes of the file */
 async function readHeader(
   path: string,
   size: number,
   read: (at: number, length: number) => Promise<Uint8Array>,
 ): Promise<Header> {
   const head = Buffer.from(await read(0, Math.min(size, 12)));
-  if (head.length < 10 || head.toString("latin1", 0, 6) !== NPY_MAGIC) throw damaged(path, "no array of NumPy's");
+  if (head.length < 10 || head.toString("latin1", 0, 6) !== NPY_MAGIC) throw damaged(path, "not a NumPy array");
   const isFirst = head[6] === 1;
   const length = isFirst || head.length < 12 ? head.readUInt16LE(8) : head.readUInt32LE(8);
   const start = (isFirst ? 10 : 12) + length;
-  if (length > MAX_HEADER || start > size) throw damaged(path, `a header of ${length} bytes, in a file of ${size}`);
+  if (length > MAX_HEADER || start > size)
+    throw damaged(path, `its header would have ${length} bytes: must be at most ${MAX_HEADER}, in a file of ${size}`);
   const text = Buffer.from(await read(start - length, length)).toString("latin1");
   const descr = /'descr':\s*'([^']{1,16})'/.exec(text)?.[1];
   const fortran = /'fortran_order':\s*(True|False)/.exec(text)?.[1];
   const shape = /'shape':\s*\(([\d\sL,]*)\)/.exec(text)?.[1];
-  if (!descr || !fortran || shape === undefined) throw damaged(path, `a header that is not understood: ${brief(text)}`);
+  if (!descr || !fortran || shape === undefined) throw damaged(path, `unknown form of header: ${brief(text)}`);
   const sides = (shape.match(/\d+/g) ?? []).map(Number);
   return { descr, fortran: fortran === "True", shape: sides, start };
 }
 
-/** @param entries of an archive whose files are arrays. @throws CheckpointError */
+/** @param entries of an archive of .npy files. @throws CheckpointError */
 export async function openNpz(file: Bytes, entries: ReadonlyMap<string, ZipEntry>): Promise<WeightFile> {
-  const tensors = new Map<string, SourceTensor>();
+  const tensors = new Map<string, ForeignTensor>();
   if (entries.size > MAX_ARRAYS) throw damaged(file.name, `it has ${entries.size} arrays, more than ${MAX_ARRAYS}`);
   for (const [entryName, entry] of entries) {
     const name = entryName.replace(/\.npy$/, "");
@@ -67,7 +69,7 @@ export async function openNpz(file: Bytes, entries: ReadonlyMap<string, ZipEntry
 export async function openNpy(file: Bytes): Promise<WeightFile> {
   const header = await readHeader(file.name, file.size, file.read);
   if (header.descr !== "|O" || header.shape.length > 0) {
-    throw damaged(file.name, "one array, not a dictionary of them: np.savez makes a file of several by their names");
+    throw damaged(file.name, "it holds one array, not several by name: save them with np.savez");
   }
   const bytes = await readWhole(file, MAX_FILE);
   try {
@@ -90,12 +92,12 @@ export async function readNpy(file: Bytes): Promise<{ shape: readonly number[]; 
   return { shape, values: await read() };
 }
 
-/** numpy.dtype("f4", …), whose state says the order of bytes. */
+/** numpy.dtype("f4", …); its state has the byte order. */
 class Dtype implements Stateful {
   code: string;
   order = "<";
   constructor(code: unknown) {
-    if (typeof code !== "string") throw new PickleError("a type of numbers without a name");
+    if (typeof code !== "string") throw new PickleError("a dtype without a name");
     this.code = code;
   }
   setState(state: unknown): void {
@@ -103,22 +105,22 @@ class Dtype implements Stateful {
   }
 }
 
-/** An array as a pickle makes it: empty at first, then with a state of version, shape, type, order and bytes. */
+/** An array in a pickle: created empty, then given a state of version, shape, type, order and bytes. */
 class Pickled implements Stateful {
   #state: readonly unknown[] = [];
-  /** What an array of objects holds. */
+  /** The items of an array of objects. */
   get items(): readonly unknown[] | undefined {
     return Array.isArray(this.#state[4]) ? this.#state[4] : undefined;
   }
   setState(state: unknown): void {
-    if (!Array.isArray(state) || state.length !== 5) throw new PickleError("an array of its pickle has no state");
+    if (!Array.isArray(state) || state.length !== 5) throw new PickleError("an array in its pickle has no state");
     this.#state = state;
   }
-  tensor(path: string, name: string): SourceTensor {
+  tensor(path: string, name: string): ForeignTensor {
     const [, shape, dtype, fortran, text] = this.#state;
     const bytes = typeof text === "string" ? Buffer.from(text, "latin1") : text;
     if (!Array.isArray(shape) || !(dtype instanceof Dtype) || !(bytes instanceof Uint8Array)) {
-      throw damaged(path, `"${brief(name)}" is no plain array of numbers`);
+      throw damaged(path, `"${brief(name)}" is not a plain array of numbers`);
     }
     const header = { descr: dtype.order + dtype.code, fortran: fortran === true, shape: shape as number[], start: 0 };
     return numbers(path, name, header, bytes.length, async (at, length) => bytes.subarray(at, at + length));
@@ -141,45 +143,30 @@ const GLOBALS: ReadonlyMap<string, Global> = new Map<string, Global>([
   ["numpy.dtype", { call: ([code]) => new Dtype(code) }],
 ]);
 
-/** @param size bytes there are of numbers */
+/** @param size how many bytes of numbers there are */
 function numbers(
   path: string,
   name: string,
   { descr, fortran, shape }: Header,
   size: number,
   read: (at: number, length: number) => Promise<Uint8Array>,
-): SourceTensor {
+): ForeignTensor {
   const type = TYPES[descr.slice(1)];
   const count = elements(path, name, shape);
-  if (!type) throw damaged(path, `"${brief(name)}" is of the type ${brief(descr)}: only plain numbers can be read`);
+  if (!type) throw damaged(path, `"${brief(name)}" has type ${brief(descr)}: only plain numbers can be read`);
   if (count * BYTES[type] !== size) {
-    throw damaged(
-      path,
-      `"${brief(name)}" of shape ${shape.join("×")} needs ${count * BYTES[type]} bytes, and has ${size}`,
-    );
+    throw damaged(path, `"${brief(name)}" of shape ${shape.join("×")} needs ${count * BYTES[type]} bytes, has ${size}`);
   }
   return {
     shape,
     async read() {
       const values = toFloat32(await read(0, size), type, !descr.startsWith(">"));
-      return fortran && shape.length > 1 ? columnsFirst(values, shape) : values;
+      return fortran && shape.length > 1 ? gather(values, shape, fortranStrides(shape)) : values;
     },
   };
 }
 
-/** From Fortran's order, the first index fastest, to row-major order. */
-function columnsFirst(values: Float32Array, shape: readonly number[]): Float32Array {
-  const result = new Float32Array(values.length);
-  const index = new Array<number>(shape.length).fill(0);
-  const steps = shape.map((_, axis) => shape.slice(axis + 1).reduce((product, side) => product * side, 1));
-  for (let i = 0, at = 0; i < values.length; i++) {
-    result[at] = values[i]!;
-    for (let axis = 0; axis < shape.length; axis++) {
-      at += steps[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      at -= shape[axis]! * steps[axis]!;
-      index[axis] = 0;
-    }
-  }
-  return result;
+/** In Fortran's order, the first index is the fastest. */
+function fortranStrides(shape: readonly number[]): number[] {
+  return shape.map((_, axis) => sizeOf(shape.slice(0, axis)));
 }

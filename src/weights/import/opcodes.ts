@@ -1,9 +1,9 @@
-/** The opcodes of pickles that torch.save and np.save write (CPython's Lib/pickletools.py); src/weights/import/pickle.ts runs them. */
+/** The opcodes in pickles of torch.save and np.save (CPython's Lib/pickletools.py); pickle.ts executes them. */
 
-/** What "push" pushes. */
+/** The constants that "push" pushes, by its parameter. */
 export const CONSTANTS: readonly (() => unknown)[] = [() => null, () => true, () => false, () => [], () => new Map()];
 
-/** What an opcode does, and how many bytes, how many items or which constant it is about. */
+/** What an opcode does, and its parameter: a number of bytes or items, or which constant. */
 export type Step = readonly [kind: StepKind, parameter: number];
 type StepKind =
   | ("skip" | "push" | "mark" | "pop" | "pop mark" | "duplicate" | "unsigned" | "int32" | "double" | "long" | "digits")
@@ -12,7 +12,7 @@ type StepKind =
   | ("call" | "call with keywords" | "build" | "persistent");
 
 export const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
-  // The protocol's number, and the length of a frame.
+  // The protocol's version, and a frame's length.
   ["\x80", ["skip", 1]],
   ["\x95", ["skip", 8]],
   ["N", ["push", 0]],
@@ -49,7 +49,7 @@ export const STEPS: ReadonlyMap<string, Step> = new Map<string, Step>([
   ["\x87", ["tuple", 3]],
   ["t", ["list from mark", 0]],
   ["l", ["list from mark", 0]],
-  // Sets are lists here.
+  // Sets are read as lists.
   ["\x8f", ["push", 3]],
   ["\x91", ["list from mark", 0]],
   ["\x90", ["append many", 0]],

@@ -1,34 +1,34 @@
 /**
- * Python's pickle format, protocols 0 to 5 (CPython's Lib/pickletools.py), read without running anything. A pickle is a
- * program for a stack machine, and may name any function of Python to be called. What a name in the vocabulary of the
- * caller makes of its arguments, the vocabulary says. Any other name stands for nothing: calling it makes an `Unknown`,
- * which matters only to whoever looks for weights and finds it in their place.
+ * Reads Python's pickle format, protocols 0 to 5 (CPython's Lib/pickletools.py), without running any Python. A pickle
+ * is a program for a stack machine, and may call any Python function by name. The caller's vocabulary defines what the
+ * names in it do. Calling any other name does nothing but yield an `Unknown`, which matters only if it is where weights
+ * should be.
  *
- * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes a byte at least and makes one value at
- * most, so that their number bounds the memory; long texts of bytes are views of the file.
+ * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes at least a byte and makes at most one
+ * value, so that the number of opcodes bounds the memory; long byte strings are views of the file.
  */
 import { latin1, viewOf } from "../../io/bytes.ts";
 import { brief } from "../../io/foreign.ts";
 import { CONSTANTS, STEPS, type Step } from "./opcodes.ts";
 
-/** A name of Python's that may stand in a pickle. */
+/** A Python name that a pickle may use. */
 export interface Global {
-  /** What calling it makes of its arguments; absent where it may only be named. It may throw what it likes. */
+  /** The result of calling it; absent if it may only be named. May throw anything. */
   readonly call?: (args: readonly unknown[]) => unknown;
-  /** What it stands for, for the vocabulary's own use. */
+  /** What it stands for, for the vocabulary's own use (`globalValue`). */
   readonly value?: unknown;
 }
 
 export interface Vocabulary {
   /** By "module.name". */
   readonly globals: ReadonlyMap<string, Global>;
-  /** What stands outside of the pickle, by an ID. */
+  /** What is stored outside the pickle, by its ID. */
   persistent?(id: unknown): unknown;
 }
 
 /**
- * An object of a class, or what a function returns, that is not in the vocabulary: its name, and what is stored in it as
- * in a dictionary.
+ * An instance of a class, or the result of a function, that is not in the vocabulary: the name, and whatever is stored
+ * in it as in a dictionary.
  */
 export class Unknown extends Map<unknown, unknown> {
   readonly name: string;
@@ -38,26 +38,26 @@ export class Unknown extends Map<unknown, unknown> {
   }
 }
 
-/** What an object needs so that a pickle may set its state; state that is set on a Map is left out. */
+/** An object whose state a pickle may set. On a Map, setting the state does nothing. */
 export interface Stateful {
   setState(state: unknown): void;
 }
 
-/** What is wrong with a pickle, without where it is. */
+/** What is wrong with a pickle; the message does not name the file. */
 export class PickleError extends Error {}
 
 const MAX_OPCODES = 2_000_000;
-/** Texts of names are far shorter; what is longer is data of somebody else's, and stays bytes. */
+/** Names are far shorter; longer texts are data, and stay bytes. */
 const MAX_TEXT = 2 ** 20;
-/** The state of a random generator may have 256 bits; long numbers would take quadratic time. */
+/** A random generator's state may have 256 bits; converting long integers would take quadratic time. */
 const MAX_INTEGER_BYTES = 64;
 const MAX_DIGITS = 40;
 
 const MARK = Symbol("mark");
 
 /**
- * Reads one pickle from `from` on.
- * @returns what it makes, and the place behind its end
+ * Reads one pickle that begins at `from`.
+ * @returns its value, and the position after its end
  * @throws PickleError, or what the vocabulary throws
  */
 export function unpickle(bytes: Uint8Array, from: number, vocabulary: Vocabulary): { value: unknown; end: number } {
@@ -88,7 +88,7 @@ class Machine {
       const step = STEPS.get(opcode);
       if (!step) {
         const name = opcode >= "!" && opcode <= "~" ? `"${opcode}"` : `0x${opcode.charCodeAt(0).toString(16)}`;
-        throw new PickleError(`at byte ${place} of its pickle stands opcode ${name}, which weights don't need`);
+        throw new PickleError(`its pickle has opcode ${name} at byte ${place}, which weights don't need`);
       }
       this.#step(step);
     }
@@ -134,8 +134,7 @@ class Machine {
       case "text": {
         const length = this.#unsigned(parameter);
         const left = this.#bytes.length - this.at;
-        if (length > left)
-          throw new PickleError(`its pickle has a text of ${length} bytes, of which ${left} are there`);
+        if (length > left) throw new PickleError(`its pickle has a text of ${length} bytes, but only ${left} are left`);
         const text = this.#take(length);
         stack.push(length > MAX_TEXT ? text : new TextDecoder().decode(text));
         return;
@@ -147,14 +146,14 @@ class Machine {
         stack.push(this.#take(this.#unsigned(parameter)));
         return;
       case "old string": {
-        // Python 2 has one type for names and for raw numbers.
+        // Python 2 has one type for names and for raw bytes.
         const string = this.#take(this.#unsigned(parameter));
         stack.push(string.length > 1000 ? string : latin1(string));
         return;
       }
       case "tuple": {
         const items = stack.length >= parameter ? stack.splice(stack.length - parameter) : [MARK];
-        if (items.includes(MARK)) throw new PickleError("its pickle takes more from the stack than there is");
+        if (items.includes(MARK)) throw new PickleError("its pickle takes more from the stack than it has");
         stack.push(items);
         return;
       }
@@ -189,7 +188,7 @@ class Machine {
         return;
       case "get": {
         const index = parameter === 0 ? Number(this.#digits()) : this.#unsigned(parameter);
-        if (!this.#memo.has(index)) throw new PickleError(`its pickle uses value ${index}, which it has not kept`);
+        if (!this.#memo.has(index)) throw new PickleError(`its pickle uses value ${index}, which it has not stored`);
         stack.push(this.#memo.get(index));
         return;
       }
@@ -214,7 +213,7 @@ class Machine {
         this.#build();
         return;
       case "persistent": {
-        if (!this.#vocabulary.persistent) throw new PickleError("its pickle refers to something outside of it");
+        if (!this.#vocabulary.persistent) throw new PickleError("its pickle refers to something outside it");
         stack.push(this.#vocabulary.persistent(this.#pop()));
         return;
       }
@@ -223,7 +222,7 @@ class Machine {
 
   #global(module: unknown, name: unknown): NamedGlobal | Unknown {
     const full =
-      typeof module === "string" && typeof name === "string" ? `${module}.${name}` : "a name that is no text";
+      typeof module === "string" && typeof name === "string" ? `${module}.${name}` : "a name that is not a text";
     const known = this.#vocabulary.globals.get(full);
     return known ? new NamedGlobal(full, known) : new Unknown(full);
   }
@@ -236,8 +235,8 @@ class Machine {
       return;
     }
     if (!(callee instanceof NamedGlobal) || !callee.global.call || !Array.isArray(args)) {
-      const what = callee instanceof NamedGlobal ? callee.name : "something that is no function";
-      throw new PickleError(`its pickle calls ${what}; nothing of it was run`);
+      const what = callee instanceof NamedGlobal ? callee.name : "something that is not a function";
+      throw new PickleError(`its pickle calls ${what}; none of its code was run`);
     }
     this.#stack.push(callee.global.call(args));
   }
@@ -252,14 +251,14 @@ class Machine {
   #append(items: readonly unknown[]): void {
     const list = this.#top();
     if (list instanceof Unknown) return;
-    if (!Array.isArray(list)) throw new PickleError("its pickle appends to something that is no list");
+    if (!Array.isArray(list)) throw new PickleError("its pickle appends to something that is not a list");
     for (const item of items) list.push(item);
   }
 
   #setItems(items: readonly unknown[]): void {
     const dictionary = this.#top();
     if (!(dictionary instanceof Map) || items.length % 2 !== 0) {
-      throw new PickleError("its pickle sets items of something that is no dictionary");
+      throw new PickleError("its pickle sets items of something that is not a dictionary");
     }
     for (let i = 0; i < items.length; i += 2) dictionary.set(items[i], items[i + 1]);
   }
@@ -278,14 +277,16 @@ class Machine {
 
   #toMark(): unknown[] {
     const mark = this.#stack.lastIndexOf(MARK);
-    if (mark < 0) throw new PickleError("its pickle goes back to a mark that it has not set");
+    if (mark < 0) throw new PickleError("its pickle returns to a mark that it has not set");
     return this.#stack.splice(mark).slice(1);
   }
 
   #reserve(length: number): number {
     const at = this.at;
     if (!(length <= this.#bytes.length - at)) {
-      throw new PickleError(`its pickle ends too early: ${length} bytes wanted at byte ${at} of ${this.#bytes.length}`);
+      throw new PickleError(
+        `its pickle is cut short: it needs ${length} bytes at byte ${at}, and has ${this.#bytes.length} in all`,
+      );
     }
     this.at += length;
     return at;
@@ -303,28 +304,30 @@ class Machine {
     return size === 4 ? this.#view.getUint32(at, true) : Number(this.#view.getBigUint64(at, true));
   }
 
-  /** Two's complement of any length, the lowest byte first. */
+  /** Two's complement of any length, little-endian. */
   #long(length: number): number | bigint {
-    if (length > MAX_INTEGER_BYTES) throw new PickleError(`its pickle has a whole number of ${length} bytes`);
+    if (length > MAX_INTEGER_BYTES)
+      throw new PickleError(`its pickle has an integer of ${length} bytes, more than ${MAX_INTEGER_BYTES}`);
     const bytes = this.#take(length);
     let value = 0n;
     for (let i = length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i]!);
     return plainNumber(BigInt.asIntN(8 * length, value));
   }
 
-  /** A number in digits; "01" and "00" are truth values, and an L may follow. */
+  /** A number in digits, perhaps followed by L; "00" and "01" are booleans. */
   #digits(): number | bigint | boolean {
     const text = this.#line(MAX_DIGITS);
     if (text === "00" || text === "01") return text === "01";
     if (/^-?\d+L?$/.test(text)) return plainNumber(BigInt(text.replace("L", "")));
     const value = Number(text);
-    if (text === "" || Number.isNaN(value)) throw new PickleError(`its pickle has the number "${brief(text)}"`);
+    if (text === "" || Number.isNaN(value))
+      throw new PickleError(`its pickle has "${brief(text)}" where a number should be`);
     return value;
   }
 
   #line(limit: number): string {
     const end = this.#bytes.subarray(0, this.at + limit + 1).indexOf(0x0a, this.at);
-    if (end < 0) throw new PickleError(`its pickle has a line of more than ${limit} bytes, or ends in it`);
+    if (end < 0) throw new PickleError(`its pickle has a line of more than ${limit} bytes, or one without an end`);
     const line = this.#take(end - this.at);
     this.at++;
     return new TextDecoder().decode(line).replace(/\r$/, "");
@@ -340,7 +343,7 @@ class NamedGlobal {
   }
 }
 
-/** What the vocabulary says that a name stands for; undefined if this is no name. */
+/** What a name stands for in the vocabulary; undefined if `value` is not a name. */
 export function globalValue(value: unknown): unknown {
   return value instanceof NamedGlobal ? value.global.value : undefined;
 }

@@ -1,26 +1,26 @@
 /**
- * What is done to pixels before they go into a network belongs to its weights. Here pixels are red, green and blue from
- * 0 to 255 with a mean image subtracted, and other habits are folded into that:
+ * A network's weights depend on how its pixels were preprocessed. This program's networks take red, green and blue from
+ * 0 to 255, less a mean image. Other conventions are folded into that form:
  *
  *   (x / s − m) / d = (x − s·m) / (s·d)
  *
- * so the mean image is s·m, and conv1's weights are divided by s·d, colour by colour; with blue first, conv1's input
- * channels change places. Zeros that a convolution pads with remain what they were: the mean, in both forms.
+ * so the mean image becomes s·m, and conv1's weights are divided by s·d, colour by colour; for blue first, conv1's
+ * input channels are reversed. The zeros that a convolution pads with mean the same in both forms: the mean.
  */
 import { UsageError } from "../../errors.ts";
 
 export interface Preprocessing {
   /** The order of the colours that conv1 was trained on, and of the numbers below. */
   readonly order: "rgb" | "bgr";
-  /** What pixels of 0 … 255 are divided by first. */
+  /** Pixels of 0 … 255 are first divided by this. */
   readonly scale: number;
-  /** What is subtracted then, a number a colour, or channels × side × side. */
+  /** Then this is subtracted: a number per colour, or channels × side × side. */
   readonly mean: readonly number[] | Float32Array;
-  /** What they are divided by in the end. */
+  /** Finally they are divided by this. */
   readonly deviation: readonly number[];
 }
 
-/** ImageNet's, as all of torchvision's networks have them: pytorch.org/vision/stable/models.html. */
+/** ImageNet's, as for all of torchvision's networks: pytorch.org/vision/stable/models.html. */
 export const TORCHVISION: Preprocessing = {
   order: "rgb",
   scale: 255,
@@ -28,7 +28,7 @@ export const TORCHVISION: Preprocessing = {
   deviation: [0.229, 0.224, 0.225],
 };
 
-/** The mean colours of ilsvrc_2012_mean.npy, which comes with Caffe and its reference networks. */
+/** The mean colours of ilsvrc_2012_mean.npy, which comes with Caffe and is used by its reference networks. */
 export const CAFFE: Preprocessing = {
   order: "bgr",
   scale: 1,
@@ -41,7 +41,7 @@ export function meanImage({ order, scale, mean }: Preprocessing, side: number): 
   const pixels = side * side;
   if (mean.length !== 3 && mean.length !== 3 * pixels) {
     throw new UsageError(
-      `the mean has ${mean.length} numbers: needed are 3, one a colour, or ${3 * pixels}, 3×${side}×${side}`,
+      `the mean has ${mean.length} numbers: must have 3, one per colour, or ${3 * pixels}, 3×${side}×${side}`,
     );
   }
   const isImage = mean.length > 3;
@@ -53,7 +53,7 @@ export function meanImage({ order, scale, mean }: Preprocessing, side: number): 
   return image;
 }
 
-/** Folds into conv1's weights, outputs × 3 × …, what goes before them. */
+/** Folds the order, scale and deviation into conv1's weights, outputs × 3 × height × width. */
 export function foldInto(weights: Float32Array, shape: readonly number[], { order, scale, deviation }: Preprocessing) {
   const [outputs = 0, , ...window] = shape;
   const size = window.reduce((product, side) => product * side, 1);
@@ -69,10 +69,10 @@ export function foldInto(weights: Float32Array, shape: readonly number[], { orde
   return folded;
 }
 
-/** Where red, green or blue (0, 1, 2) stands. */
+/** The position of red, green or blue (0, 1, 2). */
 const channel = (order: Preprocessing["order"], colour: number): number => (order === "bgr" ? 2 - colour : colour);
 
-/** In a line, for people: what was folded where. */
+/** A line for people: what was subtracted, and what was folded into the weights. */
 export function describe({ order, scale, mean, deviation }: Preprocessing): string {
   const round = (numbers: readonly number[]) => numbers.map((n) => Number(n.toPrecision(4))).join(", ");
   const factors = deviation.map((d) => scale * d);

@@ -1,12 +1,12 @@
-/** .safetensors files of others: any type of numbers. */
+/** Other programs' .safetensors files, with numbers of any type. */
 import { openSafetensors } from "../safetensors.ts";
-import { elements, whole, type SourceTensor, type WeightFile } from "./source.ts";
+import { elements, whole, type ForeignTensor, type WeightFile } from "./weight_file.ts";
 
 /** @throws CheckpointError when it is damaged */
 export function openForeignSafetensors(path: string): WeightFile {
   const file = openSafetensors(path, "any");
   try {
-    const tensors = new Map<string, SourceTensor>();
+    const tensors = new Map<string, ForeignTensor>();
     for (const [name, { shape, read }] of file.tensors) {
       elements(path, name, shape);
       tensors.set(name, { shape, read: async () => read() });

@@ -1,19 +1,19 @@
 /**
- * PyTorch's files, as torch.save writes them (torch/serialization.py): since 1.6 a zip archive with a pickle and a file
- * for each storage; before, a magic number, pickles, and the storages one behind the other. A storage is a run of
- * numbers; a tensor is a view of one, with an offset, a shape and strides.
+ * PyTorch's files, as torch.save writes them (torch/serialization.py): since 1.6, a zip archive with a pickle and a
+ * file for each storage; before, a magic number, pickles, and all storages in a row. A storage is a run of numbers; a
+ * tensor is a view of one, with an offset, a shape and strides.
  */
 import type { Bytes } from "../../io/bytes.ts";
 import { brief, damaged } from "../../io/foreign.ts";
 import type { ZipEntry } from "../../io/zip.ts";
 import { findDictionaries, openDictionaries } from "./dictionary.ts";
-import { BYTES, toFloat32, type NumberType } from "./numbers.ts";
+import { BYTES, gather, isCount, isCounts, toFloat32, type NumberType } from "./numbers.ts";
 import { globalValue, PickleError, unpickle, Unknown, type Global, type Vocabulary } from "./pickle.ts";
-import { elements, type SourceTensor, type WeightFile } from "./source.ts";
+import { elements, type ForeignTensor, type WeightFile } from "./weight_file.ts";
 
-/** 0x1950a86a20f9469cfc6c as a pickle of protocol 2 has it. */
+/** 0x1950a86a20f9469cfc6c as a pickle of protocol 2. */
 export const LEGACY_MAGIC = "\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
-/** The pickles of state dicts have some kilobytes. */
+/** A state dict's pickle has some kilobytes. */
 const MAX_PICKLE = 16 * 2 ** 20;
 
 const STORAGES: Readonly<Record<string, NumberType>> = {
@@ -26,15 +26,15 @@ const TYPES: Readonly<Record<string, NumberType>> = {
   ...{ uint8: "u8", bool: "u8", int8: "i8", int16: "i16", int32: "i32", int64: "i64" },
 };
 
-/** Bytes without a type: a tensor says what they are. */
+/** A storage of bytes without a type: its tensors have one. */
 const UNTYPED = "untyped";
 
 class Storage {
   readonly key: string;
   readonly type: NumberType | typeof UNTYPED;
-  /** Elements; bytes where there is no type. */
+  /** Elements, or bytes if untyped. */
   readonly count: number;
-  /** Of a view of another storage, in elements. */
+  /** In elements, if it is a view of another storage. */
   readonly offset: number;
   constructor(key: string, type: Storage["type"], count: number, offset = 0) {
     this.key = key;
@@ -65,29 +65,26 @@ class View {
   }
 }
 
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
-const isCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
-
 /**
- * _rebuild_tensor(storage, offset, size, stride, …); version 3 has the type behind gradients and hooks. What is made of a
- * type that is not known here, such as complex numbers, is as unknown.
+ * _rebuild_tensor(storage, offset, size, stride, …); in version 3 the type follows gradients and hooks. A tensor of an
+ * unknown type, such as complex numbers, is itself `Unknown`.
  */
 function rebuild(args: readonly unknown[]): View | Unknown {
   const [storage, offset, shape, strides, , , dtype] = args;
   for (const part of [storage, dtype]) if (part instanceof Unknown) return part;
   if (!(storage instanceof Storage) || !isCount(offset) || !isCounts(shape) || !isCounts(strides))
-    throw new PickleError("a tensor of its pickle has no storage, offset, shape and strides");
+    throw new PickleError("a tensor in its pickle lacks a storage, offset, shape or strides");
   if (shape.length !== strides.length || shape.length > 8)
-    throw new PickleError(`a tensor of its pickle has ${shape.length} sides and ${strides.length} strides`);
+    throw new PickleError(`a tensor in its pickle has ${shape.length} dimensions and ${strides.length} strides`);
   const type = storage.type === UNTYPED ? (globalValue(dtype) as NumberType | undefined) : storage.type;
-  if (!type) throw new PickleError("a tensor of its pickle has no type of numbers");
+  if (!type) throw new PickleError("a tensor in its pickle has no type");
   return new View(storage, type, storage.offset + offset, shape, strides);
 }
 
 function ordered(args: readonly unknown[]): Map<unknown, unknown> {
   const items = args[0] ?? [];
   if (!Array.isArray(items) || !items.every((item) => Array.isArray(item) && item.length === 2))
-    throw new PickleError("an OrderedDict of its pickle is made of something that is no list of pairs");
+    throw new PickleError("an OrderedDict in its pickle is not made from a list of pairs");
   return new Map(items as [unknown, unknown][]);
 }
 
@@ -109,25 +106,25 @@ const GLOBALS: ReadonlyMap<string, Global> = new Map<string, Global>([
   ...Object.entries(TYPES).map(([name, value]): [string, Global] => [`torch.${name}`, { value }]),
 ]);
 
-/** The storages by their IDs: ("storage", type, key, device, elements), and, in old files, a view of another. */
+/** Storages by their persistent IDs: ("storage", type, key, device, elements), in old files also a view of another. */
 function vocabulary(storages: Map<string, Storage>): Vocabulary {
   return {
     globals: GLOBALS,
     persistent(id) {
       const [kind, typeName, key, , count, view] = Array.isArray(id) ? id : [];
-      // Old files refer so to the classes of objects, too.
+      // Old files refer to the classes of objects in this way, too.
       if ((kind === "storage" || kind === "module") && typeName instanceof Unknown) return typeName;
       const type = globalValue(typeName) as Storage["type"] | undefined;
       if (kind !== "storage" || !type || typeof key !== "string" || !isCount(count))
-        throw new PickleError("its pickle refers to something outside of it that is no storage of numbers");
+        throw new PickleError("its pickle refers to something outside it that is not a storage of numbers");
       const root = storages.get(key) ?? new Storage(key, type, count);
       if (root.type !== type || root.count !== count)
-        throw new PickleError(`storage ${brief(key)} is ${root.count} ${root.type}, and then ${count} ${type}`);
+        throw new PickleError(`storage ${brief(key)} is first ${root.count} ${root.type}, then ${count} ${type}`);
       storages.set(key, root);
       if (!Array.isArray(view)) return root;
       const [, offset, length] = view as unknown[];
       if (!isCount(offset) || !isCount(length) || offset + length > count)
-        throw new PickleError(`a view of storage ${brief(key)} goes beyond its ${count} elements`);
+        throw new PickleError(`a view of storage ${brief(key)} exceeds its ${count} elements`);
       return new Storage(key, type, count, offset);
     },
   };
@@ -135,11 +132,11 @@ function vocabulary(storages: Map<string, Storage>): Vocabulary {
 
 const bytesOf = ({ type, count }: Storage): number => count * (type === UNTYPED ? 1 : BYTES[type]);
 
-/** Reads so many bytes of a storage. */
+/** Reads `length` bytes of a storage. */
 type ReadStorage = (from: number, length: number) => Promise<Uint8Array>;
 
 /**
- * @param entries of an archive that has `pickle` among them
+ * @param entries of the archive, `pickle` among them
  * @throws CheckpointError
  */
 export async function openTorchZip(
@@ -160,7 +157,7 @@ export async function openTorchZip(
     if (data.size !== bytesOf(storage)) {
       throw damaged(
         file.name,
-        `storage ${brief(storage.key)} has ${data.size} bytes, announced are ${bytesOf(storage)}`,
+        `storage ${brief(storage.key)} has ${data.size} bytes, its pickle says ${bytesOf(storage)}`,
       );
     }
     return (from, length) => data.read(from, length);
@@ -180,18 +177,18 @@ export async function openTorchLegacy(file: Bytes): Promise<WeightFile> {
   };
   next();
   const protocol = next();
-  if (protocol !== 1001) throw damaged(file.name, `protocol ${String(protocol)} of PyTorch's, and 1001 is known`);
+  if (protocol !== 1001) throw damaged(file.name, `PyTorch protocol ${String(protocol)}: only 1001 can be read`);
   const system = next();
   const little = !(system instanceof Map) || system.get("little_endian") !== false;
   const value = next();
   const keys = next();
-  if (!Array.isArray(keys)) throw damaged(file.name, "it does not list its storages");
-  // Each is the number of its elements, in eight bytes, and the elements.
+  if (!Array.isArray(keys)) throw damaged(file.name, "it has no list of its storages");
+  // Each storage is its number of elements, in eight bytes, and the elements.
   const places = new Map<string, number>();
   for (const key of keys as unknown[]) {
     const storage = typeof key === "string" ? storages.get(key) : undefined;
     if (!storage || places.has(storage.key))
-      throw damaged(file.name, "it lists a storage that no tensor has, or twice");
+      throw damaged(file.name, "it lists a storage twice, or one that no tensor uses");
     if (at + 8 > file.size)
       throw damaged(file.name, `cut short: storage ${brief(storage.key)} should be at byte ${at}`);
     const header = Buffer.from(await file.read(at, 8));
@@ -200,7 +197,7 @@ export async function openTorchLegacy(file: Bytes): Promise<WeightFile> {
     if (count !== storage.count) {
       throw damaged(
         file.name,
-        `at byte ${at} ${count} elements, and storage ${brief(storage.key)} has ${storage.count}`,
+        `storage ${brief(storage.key)} has ${count} elements at byte ${at}, its pickle says ${storage.count}`,
       );
     }
     if (end > file.size)
@@ -239,12 +236,12 @@ function openView(
   { storage, type, offset, shape, strides }: View,
   little: boolean,
   find: (storage: Storage) => ReadStorage,
-): SourceTensor {
+): ForeignTensor {
   const count = elements(path, name, shape);
   const size = BYTES[type];
   const span = count === 0 ? 0 : 1 + shape.reduce((sum, side, axis) => sum + (side - 1) * strides[axis]!, 0);
   const there = Math.floor(bytesOf(storage) / size);
-  // What lies between its elements is read too.
+  // The gaps between its elements are read too.
   elements(path, name, [span]);
   if (offset + span > there || count > span) {
     throw damaged(
@@ -258,7 +255,7 @@ function openView(
     shape,
     async read() {
       const numbers = toFloat32(await read(offset * size, span * size), type, little);
-      return numbers.length === count && isRowMajor(shape, strides) ? numbers : gather(numbers, shape, strides, count);
+      return numbers.length === count && isRowMajor(shape, strides) ? numbers : gather(numbers, shape, strides);
     },
   };
 }
@@ -270,25 +267,4 @@ function isRowMajor(shape: readonly number[], strides: readonly number[]): boole
     step *= shape[axis]!;
   }
   return true;
-}
-
-/** The elements of a view in row-major order. */
-function gather(
-  values: Float32Array,
-  shape: readonly number[],
-  strides: readonly number[],
-  count: number,
-): Float32Array {
-  const result = new Float32Array(count);
-  const index = new Array<number>(shape.length).fill(0);
-  for (let i = 0, at = 0; i < count; i++) {
-    result[i] = values[at]!;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      at += strides[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      at -= shape[axis]! * strides[axis]!;
-      index[axis] = 0;
-    }
-  }
-  return result;
 }
