@@ -1,4 +1,5 @@
 /** Random arrays, and comparing arrays with messages that say where they differ and how. */
+import { expect } from "bun:test";
 import { size } from "../../src/engine/tensor.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { difference, type Numbers } from "../../src/verbs/doctor/numbers.ts";
@@ -14,6 +15,5 @@ export function distinctArray(shape: readonly number[], seed: number): Float32Ar
 
 /** Fails unless every number lies within `tolerance` times the largest expected one of what is expected. */
 export function expectClose(what: string, actual: Numbers, expected: Numbers, tolerance: number): void {
-  const wrong = difference(what, actual, expected, tolerance);
-  if (wrong) throw new Error(wrong);
+  expect(difference(what, actual, expected, tolerance)).toBeUndefined();
 }

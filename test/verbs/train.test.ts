@@ -27,6 +27,7 @@ afterAll(folder.remove);
 const data = join(folder.path, "photos");
 /** Three epochs in one go, of 81 images in batches of 16. */
 const whole = join(folder.path, "whole");
+const constant = { one: join(folder.path, "constant-one"), whole: join(folder.path, "constant-whole") };
 const [EPOCHS, STEPS] = [3, 6];
 /** The noise of every kind, so that resuming must draw the same. */
 const options = { ...tiny, data, epochs: EPOCHS, augment: "mirror,colour" };
@@ -34,6 +35,9 @@ const options = { ...tiny, data, epochs: EPOCHS, augment: "mirror,colour" };
 beforeAll(async () => {
   await makePhotos(data, 3, 30);
   await train({ ...options, out: whole });
+  // With a rate that does not depend on how many epochs there will be.
+  await train({ ...options, schedule: "constant", epochs: 1, out: constant.one });
+  await train({ ...options, schedule: "constant", out: constant.whole });
 });
 
 const bytes = (run: string, file: "last" | "last.previous" | "best" = "last") =>
@@ -50,6 +54,8 @@ function expectSame(actual: string, expected = whole): void {
   ];
   expect(readdirSync(actual).sort()).toEqual(files);
 }
+
+const onceAnEpoch = (event: TrainEvent) => event.type === "step" && event.batch === 2;
 
 /** Trains until `stop` says so of an event, then goes on until the end, as often as it takes. */
 async function interrupted(name: string, stop: (event: TrainEvent) => boolean, changes: TrainOptions = {}) {
@@ -148,7 +154,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   test("with a schedule that depends on the errors so far", async () => {
     const changes = { schedule: "plateau", epochs: 2 };
     await train({ ...options, ...changes, out: run("plateau-whole") });
-    await interrupted("plateau", (event) => event.type === "step", changes);
+    expect(await interrupted("plateau", onceAnEpoch, changes)).toBe(2);
     expectSame(run("plateau"), run("plateau-whole"));
     const { state } = openCheckpoint(join(run("plateau"), "last.safetensors"));
     expect((state as { schedule: { best: number } }).schedule.best).toBeNumber();
@@ -157,7 +163,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   test("with images that are mixed, boxes of others, and smoothed labels", async () => {
     const changes = { augment: "modern", epochs: 2 };
     await train({ ...options, ...changes, out: run("modern-whole") });
-    await interrupted("modern", (event) => event.type === "step", changes);
+    expect(await interrupted("modern", onceAnEpoch, changes)).toBe(2);
     expectSame(run("modern"), run("modern-whole"));
     expect(epochsOf(run("modern"))[0]!.train).not.toEqual(epochsOf(whole)[0]!.train);
   });
@@ -177,10 +183,9 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   });
 
   test("for more epochs than was said at first", async () => {
-    await train({ ...options, schedule: "constant", epochs: 1, out: run("longer") });
+    await cp(constant.one, run("longer"), { recursive: true });
     await train({ resume: run("longer"), epochs: EPOCHS });
-    await train({ ...options, schedule: "constant", out: run("longer-whole") });
-    expectSame(run("longer"), run("longer-whole"));
+    expectSame(run("longer"), constant.whole);
   });
 
   test("a run that is done says so, and stays as it is", async () => {
@@ -234,7 +239,7 @@ describe("a save that is damaged: the one before it is used, and the run ends as
 
   test("a run from before there were checksums and earlier saves goes on", async () => {
     const own = run("old");
-    await train({ ...options, schedule: "constant", epochs: 1, out: own });
+    await cp(constant.one, own, { recursive: true });
     const file = openSafetensors(join(own, "last.safetensors"));
     const tensors = [...file.tensors].map(([name, { shape, read }]) => ({ name, shape, values: read() }));
     file.close();
@@ -250,8 +255,7 @@ describe("a save that is damaged: the one before it is used, and the run ends as
     const numbers = tensors.map(({ values }) => Buffer.from(values.buffer, values.byteOffset, values.byteLength));
     writeFileSync(join(own, "last.safetensors"), Buffer.concat([length, header, ...numbers]));
     await train({ resume: own, epochs: EPOCHS });
-    await train({ ...options, schedule: "constant", out: run("old-whole") });
-    expectSame(own, run("old-whole"));
+    expectSame(own, constant.whole);
   });
 });
 
@@ -418,7 +422,7 @@ describe("images that can't be used", () => {
     expect(bad.sort()).toEqual(["/train/c0/003.png", "/train/c1/004.jpg", "/val/c2/005.png"]);
     expect(epochsOf(run("spoiled")).length).toBe(EPOCHS);
     // A resumed run measures no mean image and so meets them later; others take their places all the same.
-    await interrupted("spoiled-steps", (event) => event.type === "step" && event.batch % 4 === 1, { data: spoiled });
+    expect(await interrupted("spoiled-steps", onceAnEpoch, { data: spoiled })).toBe(EPOCHS);
     expectSame(run("spoiled-steps"), run("spoiled"));
   });
 
