@@ -224,7 +224,10 @@ function makeLayer(make: Make, made: Readonly<Record<string, unknown>>, where: s
   }
 }
 
-/** @throws UsageError for invalid shapes, for two parameters of one name, and unless there is an output per class */
+/** What checkpoints call their other tensors. */
+const RESERVED = /^(velocity|optimizer|preprocessing)\./;
+
+/** @throws UsageError for invalid shapes, names that are reserved or used twice, and unless there is an output per class */
 function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string): void {
   const names = new Set<string>();
   for (const { layer, parameters, state } of leaves(layers)) {
@@ -234,6 +237,7 @@ function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string
       } catch (error) {
         throw new UsageError(`${at}${titleOf(layer)}: ${(error as Error).message}`, { cause: error });
       }
+      if (RESERVED.test(name)) throw new UsageError(`${at}${titleOf(layer)}: a checkpoint keeps ${name} for itself`);
       if (names.has(name)) throw new UsageError(`${at}two layers have a ${name}: give each layer its own name`);
       names.add(name);
     }

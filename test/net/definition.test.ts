@@ -160,6 +160,10 @@ describe("what is wrong is said with the layer and the reason", () => {
       withLayer(3, { kind: "residual", name: "r", body: [{ kind: "max-pool", window: 3, stride: 2 }], shortcut: [] }),
     ],
     [
+      "conv velocity.x: a checkpoint keeps velocity.x.weight for itself",
+      withLayer(1, { kind: "conv", name: "velocity.x", filters: 4, size: 1, sigma: 1 }),
+    ],
+    [
       "two layers have a conv1.weight: give each layer its own name",
       withLayer(2, { kind: "conv", name: "conv1", filters: 4, size: 1, sigma: 1 }),
     ],
