@@ -96,11 +96,17 @@ function isKnown(network: Network): boolean {
 export function networkIn(metadata: Readonly<Record<string, string>>, where: string): Network {
   const { network: name = "", definition } = metadata;
   if (definition === undefined) return findNetwork(name);
-  const own = networks.find((network) => network.name === name);
-  if (own && JSON.stringify(networkToJson(own)) === definition) return own;
   const network = networkFromJson(parse(definition, where), where);
+  const own = networks.find((candidate) => candidate.name === name);
+  if (own && isSame(own, network)) return own;
   if (network.name === name) return network;
   throw new UsageError(`${where}: the weights are of ${show(oneLine(name))}, the network is ${network.name}`);
+}
+
+/** Whether two networks compute the same; their recipes and descriptions may differ. */
+function isSame(a: Network, b: Network): boolean {
+  const computed = ({ crop, record, layers }: NetworkJson) => JSON.stringify({ crop, record, layers });
+  return computed(networkToJson(a)) === computed(networkToJson(b));
 }
 
 function parse(text: string, where: string): unknown {
