@@ -1,5 +1,5 @@
 /**
- * Every parser of files from outside, each in a process of its own with this many damaged inputs, one line per parser:
+ * Every parser of files from outside, each in a process of its own with so many damaged inputs, a line each:
  *
  *   bun test/fuzz.ts [inputs] [part of a name]        100,000 inputs if not given
  *

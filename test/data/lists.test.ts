@@ -96,7 +96,7 @@ describe(".csv", () => {
     expect(await refused("path,label\n.,x\n")).toContain("is no file");
   });
 
-  test("files that are no list", async () => {
+  test("what is no list", async () => {
     expect(await refused("")).toBe(" lists no images: expected a line with path,label for each");
     expect(await refused("year,count\n1,2\n")).toBe(
       ', line 1: "year,count" names no columns (path,label,split) and no image',
@@ -119,7 +119,7 @@ describe(".jsonl", () => {
     expect((await open(numbers, ".ndjson")).train.classes).toEqual(["9", "10"]);
   });
 
-  test("lines that are refused", async () => {
+  test("what is none", async () => {
     const good = '{"path": "a/1.jpg", "label": 1}\n';
     expect(await refused(`${good}{`, ".jsonl")).toStartWith(", line 2: no JSON (");
     expect(await refused(`${good}7`, ".jsonl")).toBe(", line 2: no JSON object");

@@ -54,7 +54,7 @@ test("damage is named with its byte, and no size is believed", () => {
   const long = Buffer.from(file);
   long.writeUInt32LE(0xffff_fff0, 132);
   fails(long, `m: at byte 128 an element of 4294967280 bytes, where there are ${file.length - 136}`);
-  // It claims 2,147,483,647 structs and has one.
+  // 2,147,483,647 structs, of which one is there.
   const many = Buffer.from(file);
   many.writeUInt32LE(0x7fff_ffff, file.indexOf("synsets") - 16);
   fails(many, "2147483647 structs of 6 fields, more than");
