@@ -251,7 +251,7 @@ describe("predict", () => {
     expect(lines.filter((line) => "error" in line).length).toBe(2);
   });
 
-  test("without a run: by the network in the box, which is said", async () => {
+  test("without a run: the network in the box answers, and the output says so", async () => {
     mkdirSync(at("fresh"));
     const { code, stderr } = await cli(["predict", join("..", images[0]!), ...CPU], { cwd: at("fresh") });
     expect(code).toBe(0);

@@ -341,7 +341,7 @@ describe("devices", () => {
     expect(code).toBe(0);
   });
 
-  test("a library that is none", async () => {
+  test("a file that is no library", async () => {
     writeFileSync(at("fake.so"), "not a library");
     expectFault(
       await device("gpu", { WGPU_LIB_PATH: at("fake.so") }),

@@ -1,4 +1,4 @@
-/** Standard output that can't be written to, or that nobody reads any more. */
+/** Standard output that can't be written to, or whose reader has gone. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";

@@ -172,7 +172,7 @@ describe("refused in one line", () => {
     expect(existsSync(path("refused"))).toBe(false);
   });
 
-  test("a library that is none, and data that are not there", async () => {
+  test("a file that is no library, and data that do not exist", async () => {
     const lib = path("libturbojpeg.so");
     writeFileSync(lib, "no library");
     const wrong = await cli(["pack", "photos", "no-library"], { ...options, env: { TURBOJPEG_LIB_PATH: lib } });
@@ -218,7 +218,7 @@ test(
     const story: string[] = [];
     for (let kills = 0; kills < KILLS; kills++) {
       const before = shardsOf("killed");
-      // After so many new shards, and some time. The first is often killed before it has made anything.
+      // After this many new shards and a random pause. The first is often killed before it has made any.
       const [count, ms] = [kills === 0 ? 0 : Math.floor(6 * random()), 20 * random() ** 2];
       const child = startCli([...PACK, "killed"], options);
       const errors = new Response(child.stderr).text();

@@ -144,7 +144,7 @@ describe("memory", () => {
     }
   });
 
-  test("stops reading when nobody asks any more", async () => {
+  test("stops reading when its consumer stops", async () => {
     const { dataset, reads } = await numbered(60);
     // Behind the first batch everything waits until it is gone.
     const gone = Promise.withResolvers<void>();

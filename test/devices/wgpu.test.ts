@@ -151,7 +151,7 @@ describeBackends(
       const gpu = await openWgpu({ adapter: 0, checks: true, clock: { now: () => time, timers: [] } });
       const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
-      /** Runs 120 kernels that take so many ms in all. @returns how many submissions they made */
+      /** Runs 120 kernels that take `ms` together. @returns the number of submissions */
       const step = async (ms: number) => {
         submit.mockClear();
         for (let i = 0; i < 120; i++) gpu.run(accumulate, { x, y }, { size: 1 });

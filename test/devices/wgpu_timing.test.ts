@@ -24,7 +24,7 @@ class Gpu {
 
   now = (): number => this.time;
 
-  /** Runs what takes so many ms at full clock. @returns how long it took */
+  /** Runs something that takes `ms` at full clock. @returns how long it took */
   run(what: string | number, ms: number): number {
     const taken = this.time < this.#idleMs ? ms * this.#idleClock : ms;
     this.time += taken;
@@ -34,7 +34,7 @@ class Gpu {
 }
 
 describe("how many workgroups run at once", () => {
-  /** The time of `groups` on a GPU of so many cores that each run `each` workgroups at once. */
+  /** The time of `groups` workgroups on a GPU of `cores` cores. */
   const ideal = (groups: number, cores: number) => 0.1 * Math.ceil(groups / cores);
 
   test.each([

@@ -36,7 +36,7 @@ async function expectResumable(name: string): Promise<void> {
 
 const posix = process.platform !== "win32";
 
-// SIGINT, and what is said of it to people: test/cli/kill.test.ts.
+// SIGINT, and the message it prints: test/cli/kill.test.ts.
 for (const signal of ["SIGTERM", "SIGHUP"] as const) {
   test.skipIf(!posix)(`${signal}: it stops after the step, and saves`, async () => {
     const { code, stderr } = await during([...train, "--out", signal], folder.path, (event, child) => {

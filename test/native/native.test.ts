@@ -351,7 +351,7 @@ test("a download that failed is not tried again on the same day", async () => {
   });
 });
 
-test("nothing is fetched that could not be kept: what to set is said", async () => {
+test("nothing is fetched that can't be stored: the error says what to set", async () => {
   const file = join(folder, "no-folder");
   writeFileSync(file, "");
   await withEnvironment({ WGPU_LIB_PATH: undefined, ALEXNET_CACHE: file }, async () => {

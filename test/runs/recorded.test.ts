@@ -266,7 +266,7 @@ describe("a run that was begun before its images were kept", () => {
     ]);
   });
 
-  test("takes other data for its own, which is said", async () => {
+  test("takes other data for its own, with a warning", async () => {
     const { run } = await begun();
     rmSync(new Run(run).imagesFile);
     const other = await makePhotos(at("unknown"), 2, 20);
@@ -288,7 +288,7 @@ describe("a run that was begun before its images were kept", () => {
   });
 });
 
-test("what was kept of them is damaged: that is said, and nothing changes", async () => {
+test("a damaged record of the images is an error, and nothing changes", async () => {
   const { run } = await begun();
   const { imagesFile } = new Run(run);
   const whole = readFileSync(imagesFile);

@@ -22,8 +22,8 @@ export interface OpCase {
 type Arrays = Readonly<Record<string, Float32Array | Float64Array>>;
 
 /**
- * Stands for the loss Σ seed · y: its gradient with respect to y is `seed`. It needs no kernel, since nobody reads the
- * loss itself.
+ * Stands for the loss Σ seed · y: its gradient with respect to y is `seed`. It needs no kernel, since the loss
+ * itself is never read.
  */
 export function seedGradient(y: Tensor, seed: HostArray): Tensor {
   const { tape, backend } = y;

@@ -152,7 +152,7 @@ describe("what belongs to the weights", () => {
     expect(existsSync(at(`run${made - 1}`))).toBe(false);
   });
 
-  test("numbers that are none are found before anything is written", async () => {
+  test("NaN and infinity are found before anything is written", async () => {
     const values = goldenValues("fc4.bias");
     values[3] = NaN;
     const file = Buffer.from(caffe());

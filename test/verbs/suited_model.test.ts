@@ -4,7 +4,7 @@ import { DataError } from "../../src/errors.ts";
 import { suitedModel } from "../../src/verbs/shared/suited_model.ts";
 import { figurePng } from "../support/images.ts";
 
-describe("the model for data of which nothing was said", () => {
+describe("the model where none is named", () => {
   const small = figurePng(0, 0);
   const set = (...images: (Uint8Array | undefined)[]) =>
     ({
