@@ -334,7 +334,7 @@ describe("help", () => {
 
 test("--debug shows where an error comes from", async () => {
   const { code, stderr } = await cli(["train", "nowhere", "--debug"], { cwd: folder.path });
-  expect(stderr).toMatch(/DataError: there is no .*nowhere/);
+  expect(stderr).toMatch(/DataError: .*nowhere does not exist/);
   expect(stderr).toMatch(/\n\s+at .*open\.ts/);
   expect(code).toBe(1);
 });
