@@ -1,7 +1,7 @@
 /** Text for people. Results go to standard output; progress, notes and errors to standard error. */
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
-import { oneLine, UNSEEN } from "../errors.ts";
+import { INVISIBLE, oneLine } from "../errors.ts";
 import { reason } from "../io/files.ts";
 
 export { count, duration, percent, plural } from "../words.ts";
@@ -153,7 +153,7 @@ export function here(path: string): string {
 
 /** A stranger's words, such as a class name, on one line: without codes that a terminal obeys. */
 export function label(words: string): string {
-  return oneLine(words).replace(UNSEEN, "").trim();
+  return oneLine(words).replace(INVISIBLE, "").trim();
 }
 
 /** Rows with columns side by side; numbers to the right. */

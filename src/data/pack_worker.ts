@@ -10,7 +10,7 @@ import { writePartial, type Problem } from "./partial.ts";
 import { Reader } from "./reading.ts";
 import { ShardWriter, type Encoding } from "./shard.ts";
 import { RecordSums } from "./statistics.ts";
-import { answer } from "./threads.ts";
+import { serve } from "./worker_pool.ts";
 
 export interface PackJob {
   /** The shard's path. Its notes (partial.ts) are written beside it until the pack is complete. */
@@ -33,7 +33,7 @@ let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 let sums: RecordSums | undefined;
 
-answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, memory }) => {
+serve<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, memory }) => {
   const decode = await (decoder ??= openDecoder(memory));
   sums ??= await RecordSums.open(side);
   const record = new Uint8Array(side * side * 3);

@@ -6,7 +6,7 @@ import { ptr } from "bun:ffi";
 import { hostname } from "node:os";
 import { AlexNetError, DeviceError, RankError } from "../errors.ts";
 import { launcherOf, type Memory } from "../native/mpi.ts";
-import { endThroughC } from "../native/pmi.ts";
+import { exitThroughC } from "../native/pmi.ts";
 // Not from the worker itself: a module that sets `self.onmessage` keeps the main thread alive forever.
 import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
 
@@ -197,7 +197,7 @@ class Link {
     this.#worker.postMessage({ type: "close" } satisfies Order);
     await this.#closed.promise;
     process.off("exit", this.#onExit);
-    endThroughC();
+    exitThroughC();
     clearInterval(this.#timer);
     this.#worker.terminate();
   }

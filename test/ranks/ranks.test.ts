@@ -43,7 +43,7 @@ describe("the launcher", () => {
   test("a file that is no MPI library is refused", () => {
     process.env.MPI_LIB_PATH = "/nowhere/libmpi.so";
     const open = () => openMpi({ family: "mpich", size: 2 });
-    expect(open).toThrow("MPI_LIB_PATH is /nowhere/libmpi.so, which can't be loaded or is no MPI library");
+    expect(open).toThrow("MPI_LIB_PATH is /nowhere/libmpi.so, which can't be loaded or is not an MPI library");
     delete process.env.MPI_LIB_PATH;
   });
 });

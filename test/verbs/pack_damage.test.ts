@@ -115,7 +115,7 @@ describe("a damaged pack", () => {
     const many = await edited((json) => {
       json.parts.train = { images: 1e15, shards: [{ ...json.parts.train.shards[0], images: 1e15 }] };
     });
-    expect(many).toStartWith("PACK/train-00000.shard is not the shard");
+    expect(many).toStartWith("PACK/train-00000.shard does not match its entry");
   });
 
   test("a shard of a finished pack that is missing is named when it is packed again", async () => {

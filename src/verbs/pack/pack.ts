@@ -3,14 +3,14 @@ import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
-import { alone, decodingMemory } from "../../data/decoding.ts";
+import { decodingMemory, withOwnMemory } from "../../data/decoding.ts";
 import { FORMAT, PACK_FILE, PACK_SPLITS, type PackSplit } from "../../data/pack.ts";
 import type { PackJob } from "../../data/pack_worker.ts";
 import { partialPath, type Problem } from "../../data/partial.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { openSets } from "../../data/select.ts";
 import type { Encoding } from "../../data/shard.ts";
-import { Threads } from "../../data/threads.ts";
+import { WorkerPool } from "../../data/worker_pool.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../../io/files.ts";
 import { LOCK_FILES, lockFolder } from "../../io/lock.ts";
@@ -183,7 +183,7 @@ async function packShards(
 ): Promise<number> {
   let packed = 0;
   const waiting = [...shards];
-  using threads = new Threads<PackJob, null>(
+  using threads = new WorkerPool<PackJob, null>(
     new URL("../../data/pack_worker.ts", import.meta.url),
     Math.max(1, Math.min(settings.threads, shards.length)),
   );
@@ -268,7 +268,7 @@ async function jobOf(set: Dataset, { path, from, to }: Planned, settings: Settin
   const numbers = Array.from({ length: to - from }, (_, k) => from + k);
   const images = await Promise.all(
     numbers.map(async (i) => ({
-      image: set.place?.(i) ?? alone(await set.read(i)),
+      image: set.place?.(i) ?? withOwnMemory(await set.read(i)),
       label: set.label(i),
       name: set.nameOf(i),
     })),
