@@ -115,7 +115,7 @@ describe("kernels that the backend does not know", () => {
     const x = buffer(1);
     // 4 GB from x on do not lie in the memory
     backend.run(accumulateKernel, { x, y: x }, { size: 2 ** 30 });
-    expect(await caught(backend.synchronize())).toContain("cpu: kernel add failed:");
+    expect(await caught(backend.synchronize())).toContain("cpu: kernel accumulate failed:");
     expect((await backend.read(buffer(3)))[0]).toBe(3);
   });
 });
