@@ -15,6 +15,7 @@ export { Tape } from "./engine/tape.ts";
 export { relu, tanh } from "./engine/ops/activation.ts";
 export { add } from "./engine/ops/add.ts";
 export { augment } from "./engine/ops/augment.ts";
+export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/batch_norm.ts";
 export { conv2d, type Conv2dOptions } from "./engine/ops/conv2d.ts";
 export { dropout, type DropoutOptions } from "./engine/ops/dropout.ts";
 export { linear } from "./engine/ops/linear.ts";

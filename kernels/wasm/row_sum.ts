@@ -1,7 +1,7 @@
 // y[i] = Σ_j x[i, j]: x is rows × columns. A call takes `count` rows from `start` on. Sixteen sums run side by side, and every 4,096 elements they are added up in
 // 64 bits, so that sums of millions of elements keep their precision.
 
-const BLOCK: usize = 4096 << 2;
+export const BLOCK: usize = 4096 << 2;
 
 export function rowSum(start: i32, count: i32, x: usize, y: usize, rows: i32, columns: i32): void {
   const bytes = (<usize>columns) << 2;
@@ -9,14 +9,20 @@ export function rowSum(start: i32, count: i32, x: usize, y: usize, rows: i32, co
   y += (<usize>start) << 2;
   for (let i = 0; i < count; i++, y += 4) {
     const end = x + bytes;
-    let total: f64 = 0;
-    while (x < end) {
-      const stop = min(x + BLOCK, end);
-      total += blockSum(x, stop);
-      x = stop;
-    }
-    store<f32>(y, <f32>total);
+    store<f32>(y, <f32>sumOf(x, end));
+    x = end;
   }
+}
+
+/** The sum of the floats from x to end. */
+export function sumOf(x: usize, end: usize): f64 {
+  let total: f64 = 0;
+  while (x < end) {
+    const stop = min(x + BLOCK, end);
+    total += blockSum(x, stop);
+    x = stop;
+  }
+  return total;
 }
 
 function blockSum(x: usize, end: usize): f64 {
@@ -31,12 +37,17 @@ function blockSum(x: usize, end: usize): f64 {
     c = f32x4.add(c, v128.load(x, 32));
     d = f32x4.add(d, v128.load(x, 48));
   }
-  const all = f32x4.add(f32x4.add(a, b), f32x4.add(c, d));
-  let sum =
+  let sum = lanes(f32x4.add(f32x4.add(a, b), f32x4.add(c, d)));
+  for (; x < end; x += 4) sum += <f64>load<f32>(x);
+  return sum;
+}
+
+/** The sum of a vector's four numbers. */
+export function lanes(all: v128): f64 {
+  return (
     <f64>f32x4.extract_lane(all, 0) +
     <f64>f32x4.extract_lane(all, 1) +
     <f64>f32x4.extract_lane(all, 2) +
-    <f64>f32x4.extract_lane(all, 3);
-  for (; x < end; x += 4) sum += <f64>load<f32>(x);
-  return sum;
+    <f64>f32x4.extract_lane(all, 3)
+  );
 }

@@ -7,7 +7,7 @@ import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.
 import { Tape } from "../../src/engine/tape.ts";
 import { UsageError } from "../../src/errors.ts";
 import { defineNetwork, networkFromJson, networkIn, networkMetadata, networkToJson } from "../../src/net/definition.ts";
-import { conv, divide, fc, maxPool, relu, residual } from "../../src/net/layers/index.ts";
+import { batchNorm, conv, divide, fc, maxPool, relu, residual } from "../../src/net/layers/index.ts";
 import { leaves, Model, place } from "../../src/net/model.ts";
 import { openNetwork } from "../../src/net/network_file.ts";
 import { networks } from "../../src/net/networks.ts";
@@ -44,7 +44,7 @@ const tiny = defineNetwork(
       residual(
         "block1",
         [
-          [conv("block1.conv1", 5, 3, { pad: 1, stride: 2, ...START }), relu()],
+          [conv("block1.conv1", 5, 3, { pad: 1, stride: 2, ...START }), batchNorm("block1.bn1"), relu()],
           conv("block1.conv2", 5, 3, { pad: 1, ...START }),
         ],
         [conv("block1.shortcut", 5, 1, { stride: 2, ...START })],

@@ -174,6 +174,15 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
       return total;
     });
   },
+  BatchNormalization([x, scale, shift, mean, variance], { one }) {
+    const epsilon = one("epsilon", 1e-5);
+    return made(x!.shape, (index) => {
+      const map = index[1]!;
+      const deviation = Math.sqrt(variance!.data[map]! + epsilon);
+      const normal = (x!.data[offset(x!.shape, index)]! - mean!.data[map]!) / deviation;
+      return normal * scale!.data[map]! + shift!.data[map]!;
+    });
+  },
   Gemm([x, weights, bias], { one }) {
     if (one("transB") !== 1) throw new Error("Gemm without transB");
     const [n = 0, k = 0] = x!.shape;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defineNetwork } from "../../src/net/definition.ts";
-import { conv, fc, relu, residual } from "../../src/net/layers/index.ts";
+import { batchNorm, conv, fc, relu, residual } from "../../src/net/layers/index.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import { openSafetensors, writeSafetensors } from "../../src/weights/safetensors.ts";
 import { cli } from "../support/cli.ts";
@@ -19,13 +19,13 @@ const at = (...path: readonly string[]) => join(folder.path, ...path);
 const CPU = ["--device", "cpu", "--threads", "1", "--blas", "off"];
 
 const FILE = `
-export default ({ conv, relu, residual, fc }: any) => ({
+export default ({ conv, batchNorm, relu, residual, fc }: any) => ({
   about: "mine",
   crop: 16,
   recipe: { epochs: 1, batch: 8, schedule: { kind: "constant", rate: 0.0001 } },
   layers: (classes: number) => [
     [conv("conv1", 4, 3, { pad: 1, stride: 2, sigma: 0.05 }), relu()],
-    residual("block1", [conv("block1.conv", 4, 3, { pad: 1, sigma: 0.05 })]),
+    residual("block1", [conv("block1.conv", 4, 3, { pad: 1, sigma: 0.05 }), batchNorm("block1.bn")]),
     fc("fc", classes, { sigma: 0.05 }),
   ],
 });
@@ -53,6 +53,19 @@ test("the run goes on, and its weights answer, without the file", async () => {
   expect(await run("predict", "photos", "--model", "run", ...CPU)).toMatch(/%/);
 });
 
+test("gone on with, it ends in the same weights and running means as in one go", async () => {
+  writeFileSync(at("whole.ts"), FILE);
+  await run("train", "photos", "--model", "whole.ts", "--epochs", "2", ...CPU, "--out", "whole");
+  const saved = openSafetensors(at("whole", "last.safetensors")).tensors;
+  expect(
+    saved
+      .get("block1.bn.running_mean")!
+      .read()
+      .some((value) => value !== 0),
+  ).toBe(true);
+  expect(tensorsOf(at("run", "last.safetensors"))).toBe(tensorsOf(at("whole", "last.safetensors")));
+});
+
 test("another training begins with its weights", async () => {
   await makePhotos(at("other"), 3, 8);
   await run("train", "other", "--from", "run", ...CPU, "--out", "tuned");
@@ -75,7 +88,7 @@ test("the library takes the network itself, and ends in the same weights", async
       recipe: { epochs: 1, batch: 8, schedule: { kind: "constant", rate: 0.0001 } },
       layers: (classes) => [
         [conv("conv1", 4, 3, { pad: 1, stride: 2, sigma: 0.05 }), relu()],
-        residual("block1", [conv("block1.conv", 4, 3, { pad: 1, sigma: 0.05 })]),
+        residual("block1", [conv("block1.conv", 4, 3, { pad: 1, sigma: 0.05 }), batchNorm("block1.bn")]),
         fc("fc", classes, { sigma: 0.05 }),
       ],
     },

@@ -50,6 +50,21 @@ const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
     L.mapNorm({ size: 5, k: 1, alpha: 0.02, beta: 0.5 }),
     L.fc("b", CLASSES, start),
   ],
+  "a residual block": [
+    L.conv("a", 4, 3, start),
+    L.residual("b", [L.conv("b.a", 4, 3, { ...start, pad: 1 }), L.relu()]),
+    L.residual("c", [L.conv("c.a", 5, 3, { ...start, stride: 2 })], [L.conv("c.b", 5, 3, { ...start, stride: 2 })]),
+    L.fc("d", CLASSES, start),
+  ],
+  "batch normalisation": [
+    L.conv("a", 4, 3, start),
+    L.batchNorm("b"),
+    L.relu(),
+    L.batchNorm("c", { learns: "shift", epsilon: 0.1 }),
+    L.maxPool(3, 2),
+    L.batchNorm("d", { learns: "neither" }),
+    L.fc("e", CLASSES, start),
+  ],
   "local layers": [
     L.conv("a", 3, 3, start),
     L.local("b", 4, 3, { ...start, pad: 1 }),
@@ -81,9 +96,16 @@ describe("what an ONNX graph computes", () => {
     model.initialise(1);
     const pixels = uniform(3 * crop * crop * IMAGES, 1);
     const mean = uniform(3 * crop * crop, 2);
-    const parameters = new Map<string, Float32Array>();
-    for (const parameter of model.parameters) {
-      parameters.set(parameter.name, Float32Array.from((await parameter.read()) as Float32Array));
+    // Running means and variances as after some steps.
+    model.state.forEach(({ buffer, size }, i) =>
+      backend.write(
+        buffer,
+        uniform(size, 10 + i).map((v) => 2.5 + v),
+      ),
+    );
+    const stored = new Map<string, Float32Array>();
+    for (const tensor of [...model.parameters, ...model.state]) {
+      stored.set(tensor.name, Float32Array.from((await tensor.read()) as Float32Array));
     }
     const tape = new Tape(backend, { record: false });
     // Images innermost, and the mean subtracted.
@@ -93,7 +115,7 @@ describe("what an ONNX graph computes", () => {
     });
     const logits = await model.forward(tape.input([3, crop, crop, IMAGES], input)).read();
     const expected = Float64Array.from(logits, (_, i) => logits[(i % CLASSES) * IMAGES + Math.floor(i / CLASSES)]!);
-    const options = { layers: place(network, CLASSES), stored: (name: string) => parameters.get(name)!, mean };
+    const options = { layers: place(network, CLASSES), stored: (name: string) => stored.get(name)!, mean };
 
     const plain = readOnnx(onnxModel(networkGraph({ ...options, logits: true })));
     expect([plain.input, plain.output]).toEqual([

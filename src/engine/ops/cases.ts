@@ -9,6 +9,7 @@ import { tapeCases } from "../tape.cases.ts";
 import { activationCases } from "./activation.cases.ts";
 import { addCases } from "./add.cases.ts";
 import { augmentCases } from "./augment.cases.ts";
+import { batchNormCases } from "./batch_norm.cases.ts";
 import { conv2dCases } from "./conv2d.cases.ts";
 import { dropoutCases } from "./dropout.cases.ts";
 import { linearCases } from "./linear.cases.ts";
@@ -27,6 +28,7 @@ const all = [
   activationCases,
   addCases,
   augmentCases,
+  batchNormCases,
   conv2dCases,
   dropoutCases,
   linearCases,

@@ -9,7 +9,7 @@ import { poolingKinds } from "./pooling.ts";
 export { residual } from "./blocks.ts";
 export { conv, fc, local, type ConvOptions, type LocalOptions, type Start } from "./convolution.ts";
 export { dropout, relu, tanh } from "./elementwise.ts";
-export { divide, lrn, mapNorm } from "./normalization.ts";
+export { batchNorm, divide, lrn, mapNorm, type BatchNormOptions } from "./normalization.ts";
 export { averagePool, maxPool, type PoolSettings } from "./pooling.ts";
 
 export type { Block, Layer, Rows, SimpleLayer } from "../layer.ts";

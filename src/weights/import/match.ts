@@ -6,7 +6,7 @@
 import { size } from "../../engine/tensor.ts";
 import { CheckpointError, UsageError } from "../../errors.ts";
 import { brief, damaged } from "../../io/foreign.ts";
-import { flatten, type LayerOptions, type ParameterSpec } from "../../net/layer.ts";
+import { flatten, type LayerOptions, type NamedShape } from "../../net/layer.ts";
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
 import { networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
@@ -140,18 +140,19 @@ function fit(network: Network, { place: at, tensors, beside }: Candidate): Attem
   return { ...common, agreed: specs.length, difference: "", match };
 }
 
-/** A parameter that a tensor must fit; for a fully connected layer after maps, also its input's shape. */
+/** A parameter or state that a tensor must fit; for a fully connected layer after maps, also its input's shape. */
 interface Expected {
-  readonly spec: ParameterSpec;
+  readonly spec: NamedShape;
   readonly image?: readonly number[];
 }
 
 function specsOf(layers: readonly PlacedLayer[]): Expected[] {
-  return leaves(layers).flatMap(({ layer, parameters, input }) =>
-    parameters.map((spec) =>
+  return leaves(layers).flatMap(({ layer, parameters, state, input }) => [
+    ...parameters.map((spec) =>
       layer.kind === "fc" && spec.role === "weight" && input[1] * input[2] > 1 ? { spec, image: input } : { spec },
     ),
-  );
+    ...state.map((spec) => ({ spec })),
+  ]);
 }
 
 type Layout = (values: Float32Array) => Float32Array;

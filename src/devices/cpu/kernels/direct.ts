@@ -47,6 +47,8 @@ const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS })
 const rowsOfX = ({ c, h }: Uniforms): Cut => ({ total: c! * h! });
 const rowsOfY = ({ c, oh }: Uniforms): Cut => ({ total: c! * oh! });
 
+const maps = ({ maps }: Uniforms): Cut => ({ total: maps! });
+
 export const directKernels: readonly CpuKernel[] = [
   direct("copy", ({ bytes }) => ({ total: bytes!, size: 4 * ELEMENTS })),
   direct("accumulate", elements),
@@ -68,6 +70,10 @@ export const directKernels: readonly CpuKernel[] = [
   })),
   direct("map_norm_forward", ({ images, c, w }) => ({ total: c!, scratchBytes: w! * images! * 4 })),
   direct("map_norm_backward", ({ images, c, h, w }) => ({ total: c!, scratchBytes: (h! + 2) * w! * images! * 4 })),
+  direct("batch_norm_statistics", maps),
+  direct("batch_norm_forward", maps),
+  direct("batch_norm_gradients", maps),
+  direct("batch_norm_backward", maps),
   direct("max_pool_forward", rowsOfY),
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),

@@ -1,0 +1,44 @@
+/** Cases of the kernels for batch normalisation. */
+import { cases, ELEMENT, SUM } from "../cases.ts";
+import { batchNormBackward, batchNormForward, batchNormGradients, batchNormStatistics } from "./batch_norm.ts";
+
+const SIZES = [
+  [1, 2],
+  [7, 61],
+  [3, 1009],
+  [2, 40_003],
+] as const;
+
+export const batchNormCases = cases(({ add, random, positive }) => {
+  for (const [maps, plane] of SIZES) {
+    const size = maps * plane;
+    const sizes = { maps, plane };
+    // Means far from zero, beside which the deviations are small.
+    const x = () => random(size).map((v, i) => v + 3 * (i % 2));
+    const ofMaps = () => random(maps);
+    for (const training of [0, 1]) {
+      const running = { mean: ofMaps(), variance: positive(maps) };
+      add(
+        batchNormStatistics,
+        SUM,
+        { ...sizes, training, momentum: 0.1, epsilon: 1e-5 },
+        { x: x(), ...running, stats: 2 * maps },
+      );
+      const sums = { dw: ofMaps(), db: ofMaps() };
+      const given = { x: x(), w: ofMaps(), stats: positive(2 * maps), ...sums, dy: random(size) };
+      add(batchNormBackward, ELEMENT, { ...sizes, training }, { ...given, dx: size });
+    }
+    const stats = positive(2 * maps);
+    add(batchNormForward, ELEMENT, sizes, { x: x(), w: ofMaps(), b: ofMaps(), stats, y: size });
+    add(batchNormGradients, SUM, sizes, { x: x(), stats, dy: random(size), dw: maps, db: maps });
+  }
+  // More than 65,535 workgroups of 64: the line is folded into two.
+  const [maps, plane] = [5, (65_535 * 64) / 5 + 13];
+  const stats = positive(2 * maps);
+  add(
+    batchNormForward,
+    ELEMENT,
+    { maps, plane },
+    { x: random(maps * plane), w: random(maps), b: random(maps), stats, y: maps * plane },
+  );
+});

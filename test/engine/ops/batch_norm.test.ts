@@ -1,0 +1,95 @@
+import { expect, test } from "bun:test";
+import { batchNorm, type BatchNormOptions } from "../../../src/engine/ops/batch_norm.ts";
+import { openReference } from "../../../src/engine/reference.ts";
+import { Tape } from "../../../src/engine/tape.ts";
+import { seedGradient, testOp, type OpCase } from "../../support/gradcheck.ts";
+
+const shapes = [
+  [1, 2],
+  [5, 7],
+  [3, 2, 3, 5],
+  [2, 9, 1, 8],
+];
+const options = (training: boolean): BatchNormOptions => ({ training, epsilon: 0.01 });
+
+/** A running mean and variance that differ from map to map. */
+const running = (tape: Tape, maps: number) => ({
+  mean: tape.input(
+    [maps],
+    Float32Array.from({ length: maps }, (_, i) => 0.1 * i),
+  ),
+  variance: tape.input(
+    [maps],
+    Float32Array.from({ length: maps }, (_, i) => 0.5 + 0.2 * i),
+  ),
+});
+
+const casesOf = (training: boolean): OpCase[] =>
+  shapes.flatMap((x): OpCase[] => {
+    const maps = x[0]!;
+    const title = `${x.join(" × ")}, ${training ? "in training" : "in use"}`;
+    return [
+      {
+        title,
+        inputs: { x, scale: [maps], shift: [maps] },
+        op: ({ x, scale, shift }) =>
+          batchNorm(x!, { scale, shift, ...running(x!.tape as Tape, maps) }, options(training)),
+      },
+      {
+        title: `${title}, neither scaled nor shifted`,
+        inputs: { x },
+        op: ({ x }) => batchNorm(x!, running(x!.tape as Tape, maps), options(training)),
+      },
+    ];
+  });
+
+testOp("batchNorm", [...casesOf(true), ...casesOf(false)], 2e-5);
+
+test("the running mean and variance are PyTorch's", async () => {
+  // torch.nn.functional.batch_norm([[1, 2], [3, 7]], zeros, ones, training=True, momentum=0.1): maps are columns there.
+  const tape = new Tape(openReference("f64"));
+  const x = tape.input([2, 2], Float32Array.of(1, 3, 2, 7));
+  const mean = tape.input([2], new Float32Array(2)).keep();
+  const variance = tape.input([2], Float32Array.of(1, 1)).keep();
+  const y = await batchNorm(x, { mean, variance }, { training: true }).read();
+  // Means 2 and 4.5; variances 1 and 6.25, without bias 2 and 12.5.
+  expect([...(await mean.read())]).toEqual([0.1 * 2, 0.1 * 4.5]);
+  const [first, second] = await variance.read();
+  expect(first).toBeCloseTo(0.9 + 0.1 * 2, 12);
+  expect(second).toBeCloseTo(0.9 + 0.1 * 12.5, 12);
+  expect(y[0]).toBeCloseTo(-1 / Math.sqrt(1 + 1e-5), 12);
+  expect(y[3]).toBeCloseTo(2.5 / Math.sqrt(6.25 + 1e-5), 12);
+});
+
+test("in use nothing changes", async () => {
+  const tape = new Tape(openReference());
+  const x = tape.input([1, 3], Float32Array.of(5, 6, 7));
+  const mean = tape.input([1], Float32Array.of(5)).keep();
+  const variance = tape.input([1], Float32Array.of(4)).keep();
+  const y = await batchNorm(x, { mean, variance }, { training: false, epsilon: 0 }).read();
+  expect(y).toEqual(Float32Array.of(0, 0.5, 1));
+  expect([...(await mean.read()), ...(await variance.read())]).toEqual([5, 4]);
+});
+
+test("a scale that is frozen leaves the other gradients", async () => {
+  const tape = new Tape(openReference());
+  const x = tape.input([1, 2], Float32Array.of(1, 3), { requiresGrad: true });
+  const [scale, mean, variance] = [2, 0, 1].map((value) => tape.input([1], Float32Array.of(value)));
+  const y = batchNorm(x, { scale, mean: mean!, variance: variance! }, { training: false, epsilon: 0 }).keep();
+  tape.backward(seedGradient(y, Float32Array.of(1, 10)));
+  expect(await x.grad!.read()).toEqual(Float32Array.of(2, 20));
+  expect(scale!.grad).toBeUndefined();
+});
+
+test.each([
+  [[2, 3], [5], true, {}, "batchNorm: input 2 × 3, mean 5: need a number for each map"],
+  [[3, 1], [3], true, {}, "input 3 × 1 has one number for each map, which has no variance: use a larger batch"],
+  [[3, 2], [3], true, { momentum: 2 }, "batchNorm: momentum is 2, must be a finite number from 0 to 1"],
+  [[3, 2], [3], true, { epsilon: -1 }, "batchNorm: epsilon is -1"],
+] as const)("%p with %p", (shape, maps, training, others, message) => {
+  const tape = new Tape(openReference());
+  const x = tape.input(shape, new Float32Array(shape[0] * shape[1]));
+  const mean = tape.input(maps, new Float32Array(maps[0]));
+  const variance = tape.input(maps, new Float32Array(maps[0]));
+  expect(() => batchNorm(x, { mean, variance }, { training, ...others })).toThrow(message);
+});
