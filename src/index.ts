@@ -14,6 +14,7 @@ export { Tape } from "./engine/tape.ts";
 
 export { relu, tanh } from "./engine/ops/activation.ts";
 export { add } from "./engine/ops/add.ts";
+export { adamw, type AdamWOptions } from "./engine/ops/adamw.ts";
 export { augment } from "./engine/ops/augment.ts";
 export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/batch_norm.ts";
 export { conv2d, type Conv2dOptions } from "./engine/ops/conv2d.ts";
@@ -40,6 +41,8 @@ export { findNetwork, networks } from "./net/networks.ts";
 export type { Network, Recipe, Schedule } from "./net/recipe.ts";
 export { openCheckpoint, saveCheckpoint, type Checkpoint } from "./weights/checkpoint.ts";
 export type { Optimizer } from "./net/optimizer.ts";
+export { AdamW } from "./net/adamw.ts";
+export { Nesterov } from "./net/nesterov.ts";
 export { Sgd } from "./net/sgd.ts";
 export { rateAt } from "./net/schedule.ts";
 

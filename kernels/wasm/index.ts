@@ -1,6 +1,7 @@
 // What the CPU backend calls. Kernels work on pointers into the shared memory: addresses are in bytes, counts in elements.
 // Loops go over 16-byte vectors with the rest one by one, since a batch may have any size.
 
+export { adamw } from "./adamw";
 export { augment } from "./augment";
 export { batchNormBackward, batchNormForward, batchNormGradients, batchNormStatistics } from "./batch_norm";
 export { dropout } from "./dropout";

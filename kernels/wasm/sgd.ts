@@ -2,7 +2,7 @@
 // `start` on:
 //
 //   v ← momentum · v − decay · rate · w − rate · dw
-//   w ← w + v
+//   w ← w + v, or with Nesterov, `ahead`, w + momentum · v − decay · rate · w − rate · dw
 
 export function sgd(
   start: i32,
@@ -14,6 +14,7 @@ export function sgd(
   rate: f64,
   momentum: f32,
   decay: f64,
+  ahead: i32,
 ): void {
   // The product is rounded once.
   const shrink = <f32>(decay * rate);
@@ -31,12 +32,18 @@ export function sgd(
     const kept = f32x4.sub(f32x4.mul(momentums, v128.load(v)), f32x4.mul(shrinks, weight));
     const velocity = f32x4.sub(kept, f32x4.mul(rates, v128.load(dw)));
     v128.store(v, velocity);
-    v128.store(w, f32x4.add(weight, velocity));
+    v128.store(w, f32x4.add(weight, ahead ? moved(momentums, velocity, shrinks, weight, rates, dw) : velocity));
   }
   for (; w < end; w += 4, v += 4, dw += 4) {
     const weight = load<f32>(w);
     const velocity = momentum * load<f32>(v) - shrink * weight - step * load<f32>(dw);
     store<f32>(v, velocity);
-    store<f32>(w, weight + velocity);
+    store<f32>(w, weight + (ahead ? momentum * velocity - shrink * weight - step * load<f32>(dw) : velocity));
   }
+}
+
+/** How far a weight goes when it looks ahead. */
+function moved(momentums: v128, velocity: v128, shrinks: v128, weight: v128, rates: v128, dw: usize): v128 {
+  const kept = f32x4.sub(f32x4.mul(momentums, velocity), f32x4.mul(shrinks, weight));
+  return f32x4.sub(kept, f32x4.mul(rates, v128.load(dw)));
 }

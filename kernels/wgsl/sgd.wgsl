@@ -1,7 +1,7 @@
 // Stochastic gradient descent with momentum and weight decay, paper §5.
 //
 //   v ← momentum * v - decay * rate * w - rate * dw
-//   w ← w + v
+//   w ← w + v, or with Nesterov, `ahead`, w + momentum * v - decay * rate * w - rate * dw
 //
 // w, v, dw: `size` elements. One thread updates one element.
 
@@ -10,6 +10,7 @@ struct Uniforms {
   rate: f32,
   momentum: f32,
   decay: f32,
+  ahead: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -23,7 +24,9 @@ fn sgd(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups
   if (i >= u.size) {
     return;
   }
-  let velocity = u.momentum * v[i] - u.decay * u.rate * w[i] - u.rate * dw[i];
+  let decay = u.decay * u.rate * w[i];
+  let step = u.rate * dw[i];
+  let velocity = u.momentum * v[i] - decay - step;
   v[i] = velocity;
-  w[i] += velocity;
+  w[i] += select(velocity, u.momentum * velocity - decay - step, u.ahead == 1u);
 }

@@ -36,6 +36,8 @@ export interface Optimizer {
 export interface OptimizerClass {
   /** @throws ShapeError for invalid settings */
   new (model: Model, settings: OptimizerSettings): Optimizer;
+  /** The usual learning rate, for recipes that were made for SGD; absent if they hold for it too. */
+  readonly rate?: number;
   /** Bytes of state on the device for a parameter of `size` elements. */
   stateBytes(size: number): number;
 }

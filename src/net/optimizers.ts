@@ -1,11 +1,13 @@
 /** The optimizers, by their names in recipes and runs. */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
+import { AdamW } from "./adamw.ts";
 import type { Model } from "./model.ts";
+import { Nesterov } from "./nesterov.ts";
 import type { Optimizer, OptimizerClass, OptimizerSettings } from "./optimizer.ts";
 import { Sgd } from "./sgd.ts";
 
-const OPTIMIZERS: Readonly<Record<string, OptimizerClass>> = { sgd: Sgd };
+const OPTIMIZERS: Readonly<Record<string, OptimizerClass>> = { sgd: Sgd, nesterov: Nesterov, adamw: AdamW };
 
 export const DEFAULT_OPTIMIZER = "sgd";
 export const optimizerNames: readonly string[] = Object.keys(OPTIMIZERS);

@@ -12,6 +12,8 @@ export class Sgd implements Optimizer {
   readonly velocities: readonly Tensor[];
   readonly state: readonly StateTensor[];
   readonly #model: Model;
+  /** Whether gradients count as taken a step ahead. */
+  protected readonly looksAhead: boolean = false;
 
   /** @param settings may hold more, as a recipe does. @throws ShapeError for invalid numbers */
   constructor(model: Model, settings: OptimizerSettings) {
@@ -30,7 +32,7 @@ export class Sgd implements Optimizer {
   step(rateOf: (layer: string) => number): void {
     const { momentum } = this.settings;
     eachUpdate("Sgd.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
-      sgd(parameter, this.velocities[index]!, gradient, { rate, momentum, decay });
+      sgd(parameter, this.velocities[index]!, gradient, { rate, momentum, decay, nesterov: this.looksAhead });
     });
   }
 

@@ -4,8 +4,8 @@ import { UsageError } from "../errors.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { networkToJson } from "../net/definition.ts";
 import { networks } from "../net/networks.ts";
-import { DEFAULT_OPTIMIZER } from "../net/optimizers.ts";
-import type { Network, Schedule } from "../net/recipe.ts";
+import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
+import type { Network, Recipe, Schedule } from "../net/recipe.ts";
 import { kebab } from "../schema.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import { checkSettings, networkOf, type TrainConfig } from "./settings.ts";
@@ -46,8 +46,8 @@ export function makeConfig(
     weights: options.weights ?? null,
     epochs: options.epochs ?? recipe.epochs,
     batch: options.batch ?? recipe.batch,
-    schedule: makeSchedule(recipe.schedule, options),
-    optimizer: recipe.optimizer ?? DEFAULT_OPTIMIZER,
+    schedule: makeSchedule(recipe, options),
+    optimizer: options.optimizer ?? recipe.optimizer ?? DEFAULT_OPTIMIZER,
     momentum: options.momentum ?? recipe.momentum,
     decay: options.decay ?? recipe.decay,
     biasRate: recipe.biasRate,
@@ -104,9 +104,11 @@ function cutOf(split: NonNullable<TrainOptions["split"]>): TrainConfig["split"] 
 }
 
 /** The schedule from --schedule and --rate, or the recipe's. */
-function makeSchedule(recipe: Schedule, { schedule, rate }: TrainOptions): Schedule {
-  if (schedule === undefined) return rate === undefined ? recipe : withRate(recipe, rate);
-  const start = rate ?? startOf(recipe);
+function makeSchedule(recipe: Recipe, { schedule, rate: said, optimizer }: TrainOptions): Schedule {
+  const isOther = optimizer !== undefined && optimizer !== (recipe.optimizer ?? DEFAULT_OPTIMIZER);
+  const rate = said ?? (isOther ? findOptimizer(optimizer).rate : undefined);
+  if (schedule === undefined) return rate === undefined ? recipe.schedule : withRate(recipe.schedule, rate);
+  const start = rate ?? startOf(recipe.schedule);
   if (schedule === "constant" || schedule === "cosine") return { kind: schedule, rate: start };
   if (schedule === "plateau") return { kind: schedule, rate: start, patience: 5, drops: 3 };
   const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);

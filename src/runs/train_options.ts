@@ -3,6 +3,7 @@ import { DEVICE_OPTIONS } from "../devices/open.ts";
 import { UsageError } from "../errors.ts";
 import { readFileUpTo, reason } from "../io/files.ts";
 import type { NetworkDraft } from "../net/definition.ts";
+import { optimizerNames } from "../net/optimizers.ts";
 import { CUTS } from "../net/parts.ts";
 import { ABOVE_ZERO } from "../rules.ts";
 import { flag, number, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
@@ -61,6 +62,10 @@ export const TRAIN_OPTIONS = {
     "constant, cosine, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
     { hint: "HOW" },
   ),
+  /** What moves the weights along their gradients: "sgd", "nesterov" or "adamw"; the network's recipe says if not given. */
+  optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov or adamw (adamw at a rate of 0.001)", {
+    hint: "NAME",
+  }),
   momentum: number("Momentum", { hint: "M", rule: SETTINGS.momentum }),
   /** Weight decay. */
   decay: number("Weight decay", { hint: "D", rule: SETTINGS.decay }),

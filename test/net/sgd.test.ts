@@ -5,6 +5,7 @@ import { Tensor } from "../../src/engine/tensor.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { fc, relu, type Layer } from "../../src/net/layers/index.ts";
 import { Model } from "../../src/net/model.ts";
+import { Nesterov } from "../../src/net/nesterov.ts";
 import type { OptimizerSettings } from "../../src/net/optimizer.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { Sgd } from "../../src/net/sgd.ts";
@@ -17,12 +18,12 @@ const network = (layers: readonly Layer[]): Network => ({
 });
 
 /** All weights 1, all gradients 2, all velocities as they start; one step for each rate. */
-async function step(settings: OptimizerSettings, rateOf: (layer: string) => number, steps = 1) {
+async function step(settings: OptimizerSettings, rateOf: (layer: string) => number, steps = 1, Kind = Sgd) {
   const backend = openReference("f64");
   const layers = [fc("first", 2, { sigma: 1, decay: 0.5 }), relu(), fc("second", 2, { sigma: 1 })];
   const model = new Model(network(layers), backend, 2);
   for (const { buffer, size } of model.parameters) backend.write(buffer, new Float64Array(size).fill(1));
-  const sgd = new Sgd(model, settings);
+  const sgd = new Kind(model, settings);
   for (let i = 0; i < steps; i++) {
     for (const parameter of model.parameters) {
       parameter.grad = new Tensor(backend, parameter.shape, backend.allocate("f32", parameter.size));
@@ -62,6 +63,13 @@ test("a second step has momentum", async () => {
   // v₁ = −0.021, w₁ = 0.979; v₂ = 0.9 v₁ − 0.1 · 0.01 · w₁ − 0.02
   expect(weights["second.weight"]).toBeCloseTo(0.979 + 0.9 * -0.021 - 0.001 * 0.979 - 0.02, 12);
   expect(weights["second.bias"]).toBeCloseTo(0.96 + 0.9 * -0.04 - 0.04, 12);
+});
+
+test("Nesterov looks a step ahead", async () => {
+  const weights = await step(settings, () => 0.01, 2, Nesterov);
+  // v₁ = −0.04, w₁ = 1 + 0.9 v₁ − 0.04; v₂ = 0.9 v₁ − 0.04, w₂ = w₁ + 0.9 v₂ − 0.04
+  const w1 = 1 + 0.9 * -0.04 - 0.04;
+  expect(weights["second.bias"]).toBeCloseTo(w1 + 0.9 * (0.9 * -0.04 - 0.04) - 0.04, 12);
 });
 
 test("a layer with the rate 0 is frozen, weights and biases, momentum or not", async () => {

@@ -8,6 +8,7 @@ import { nanCases } from "../nan_cases.ts";
 import { tapeCases } from "../tape.cases.ts";
 import { activationCases } from "./activation.cases.ts";
 import { addCases } from "./add.cases.ts";
+import { adamwCases } from "./adamw.cases.ts";
 import { augmentCases } from "./augment.cases.ts";
 import { batchNormCases } from "./batch_norm.cases.ts";
 import { conv2dCases } from "./conv2d.cases.ts";
@@ -27,6 +28,7 @@ const all = [
   tapeCases,
   activationCases,
   addCases,
+  adamwCases,
   augmentCases,
   batchNormCases,
   conv2dCases,

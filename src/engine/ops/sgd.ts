@@ -3,6 +3,10 @@
  *
  *   v ← momentum · v − decay · rate · w − rate · dw
  *   w ← w + v
+ *
+ * or, looking ahead with Nesterov (Sutskever et al. 2013; PyTorch's SGD with nesterov, at a constant rate):
+ *
+ *   w ← w + momentum · v − decay · rate · w − rate · dw
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../options.ts";
@@ -17,9 +21,10 @@ export interface SgdOptions {
   readonly rate: number;
   readonly momentum: number;
   readonly decay: number;
+  readonly nesterov?: boolean;
 }
 
-const OPTIONS: OptionKinds<SgdOptions> = { rate: "number", momentum: "number", decay: "number" };
+const OPTIONS: OptionKinds<SgdOptions> = { rate: "number", momentum: "number", decay: "number", nesterov: "boolean?" };
 
 /**
  * Updates w and its velocity v in place from the gradient dw; all of one shape.
@@ -28,14 +33,19 @@ const OPTIONS: OptionKinds<SgdOptions> = { rate: "number", momentum: "number", d
 export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void {
   checkInputs("sgd", { w, v, dw });
   checkOptions("sgd", options, OPTIONS);
-  requireNumber("sgd", { ...options });
+  const { rate, momentum, decay, nesterov = false } = options;
+  requireNumber("sgd", { rate, momentum, decay });
   const [shape, ...others] = [w, v, dw].map((tensor) => format(tensor.shape));
   if (others.some((other) => other !== shape)) {
     throw new ShapeError(`sgd: weights ${shape}, velocity ${others[0]}, gradient ${others[1]}: must be of one shape`);
   }
   for (const [offset, size] of pieces(w)) {
     const [wPart, vPart, dwPart] = [w, v, dw].map((tensor) => view(tensor.buffer, offset, size));
-    w.backend.run(sgdKernel, { w: wPart!, v: vPart!, dw: dwPart! }, { size, ...options });
+    w.backend.run(
+      sgdKernel,
+      { w: wPart!, v: vPart!, dw: dwPart! },
+      { size, rate, momentum, decay, ahead: nesterov ? 1 : 0 },
+    );
   }
 }
 
@@ -44,12 +54,13 @@ export const sgdKernel = kernel({
   module: import.meta.url,
   wgsl,
   buffers: { w: "update", v: "update", dw: "read" },
-  uniforms: { size: "u32", rate: "f32", momentum: "f32", decay: "f32" },
+  uniforms: { size: "u32", rate: "f32", momentum: "f32", decay: "f32", ahead: "u32" },
   workgroups: ({ size }) => line(size),
-  reference({ w, v, dw }, { size, rate, momentum, decay }) {
+  reference({ w, v, dw }, { size, rate, momentum, decay, ahead }) {
     for (let i = 0; i < size; i++) {
-      v[i] = momentum * v[i]! - decay * rate * w[i]! - rate * dw[i]!;
-      w[i]! += v[i]!;
+      const pull = decay * rate * w[i]! + rate * dw[i]!;
+      v[i] = momentum * v[i]! - pull;
+      w[i]! += ahead === 1 ? momentum * v[i]! - pull : v[i]!;
     }
   },
 });

@@ -59,6 +59,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("tanh_forward", elements),
   direct("tanh_backward", elements),
   direct("sgd", elements),
+  direct("adamw", elements),
   direct("dropout", elements),
   direct("row_sum", ({ rows, columns }) => ({ total: rows!, size: Math.ceil(ELEMENTS / columns!) })),
   direct("augment", ({ crop }) => ({ total: crop! })),

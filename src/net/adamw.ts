@@ -1,0 +1,57 @@
+/** Adam with decoupled weight decay (arXiv 1711.05101); the update rule is in src/engine/ops/adamw.ts. */
+import { adamw } from "../engine/ops/adamw.ts";
+import type { Tensor } from "../engine/tensor.ts";
+import { requireNumber } from "../options.ts";
+import type { Model } from "./model.ts";
+import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "./optimizer.ts";
+import { stateTensor, type StateTensor } from "./state.ts";
+
+/** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
+export class AdamW implements Optimizer {
+  readonly settings: OptimizerSettings;
+  readonly state: readonly StateTensor[];
+  readonly #model: Model;
+  /** The mean of the gradients and that of their squares, one of each for each parameter. */
+  readonly #moments: readonly [readonly Tensor[], readonly Tensor[]];
+  #steps = 0;
+
+  /** @param settings may hold more, as a recipe does. @throws ShapeError for numbers that make no sense */
+  constructor(model: Model, settings: OptimizerSettings) {
+    const { momentum, decay, biasRate } = settings;
+    requireNumber("AdamW", { momentum, decay, biasRate }, 0);
+    this.settings = settings;
+    this.#model = model;
+    this.#moments = [zerosLike(model.parameters), zerosLike(model.parameters)];
+    const named = (kind: string, tensors: readonly Tensor[]) =>
+      tensors.map((tensor, i) => stateTensor(`optimizer.${kind}.${model.parameters[i]!.name}`, tensor));
+    this.state = [
+      ...named("mean", this.#moments[0]),
+      ...named("square", this.#moments[1]),
+      {
+        name: "optimizer.steps",
+        shape: [1],
+        read: async () => Float32Array.of(this.#steps),
+        write: ([steps]) => void (this.#steps = steps!),
+      },
+    ];
+  }
+
+  static readonly rate = 0.001;
+
+  static stateBytes(size: number): number {
+    return 8 * size;
+  }
+
+  step(rateOf: (layer: string) => number): void {
+    const step = ++this.#steps;
+    const { momentum: beta1 } = this.settings;
+    const [means, squares] = this.#moments;
+    eachUpdate("AdamW.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
+      adamw(parameter, means[index]!, squares[index]!, gradient, { rate, decay, step, beta1 });
+    });
+  }
+
+  free(): void {
+    freeAll(this.#moments.flat());
+  }
+}
