@@ -12,7 +12,7 @@ export { Parameter } from "./engine/parameter.ts";
 export { tapeOf } from "./engine/inputs.ts";
 export { Tape } from "./engine/tape.ts";
 
-export { relu, tanh } from "./engine/ops/activation.ts";
+export { gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "./engine/ops/activation.ts";
 export { add } from "./engine/ops/add.ts";
 export { adamw, type AdamWOptions } from "./engine/ops/adamw.ts";
 export { augment } from "./engine/ops/augment.ts";

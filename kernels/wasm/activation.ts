@@ -5,6 +5,8 @@
 //
 // NaN stays NaN: WebAssembly's max and min give NaN where one side is, and no comparison with NaN holds.
 
+import { step } from "./exp";
+
 export function reluForward(start: i32, count: i32, x: usize, y: usize): void {
   x += (<usize>start) << 2;
   y += (<usize>start) << 2;
@@ -72,9 +74,4 @@ function tanh4(value: v128): v128 {
   q = step(q, z, 2.268434632439e-3);
   q = step(q, z, 4.89352518554385e-3);
   return f32x4.div(f32x4.mul(x, p), q);
-}
-
-/** One step of Horner's rule. */
-function step(sum: v128, z: v128, coefficient: f32): v128 {
-  return f32x4.add(f32x4.mul(sum, z), f32x4.splat(coefficient));
 }

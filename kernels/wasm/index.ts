@@ -5,6 +5,20 @@ export { adamw } from "./adamw";
 export { augment } from "./augment";
 export { batchNormBackward, batchNormForward, batchNormGradients, batchNormStatistics } from "./batch_norm";
 export { dropout } from "./dropout";
+export {
+  geluBackward,
+  geluForward,
+  geluTanhBackward,
+  geluTanhForward,
+  hardSwishBackward,
+  hardSwishForward,
+  relu6Backward,
+  relu6Forward,
+  sigmoidBackward,
+  sigmoidForward,
+  siluBackward,
+  siluForward,
+} from "./gate";
 export { gemm } from "./gemm";
 export { col2im, im2col } from "./im2col";
 export { lrnBackward, lrnForward } from "./lrn";

@@ -25,7 +25,10 @@ export type Workgroups = readonly [x: number, y: number, z: number];
 export type Constants = Readonly<Record<string, number>>;
 
 export interface Kernel<B extends string = string, U extends string = string> {
-  /** The name of its file in kernels/wgsl, and of the CPU kernel that computes the same. */
+  /**
+   * The name of its file in kernels/wgsl, unless it shares that with others that differ in `constants`; and of the CPU
+   * kernel that computes the same.
+   */
   readonly name: string;
   /**
    * `import.meta.url` of the op's file: where a CPU worker finds `reference` when it has nothing faster. Every worker runs

@@ -140,14 +140,30 @@ const pool =
   };
 const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
 
+/** 2/√π ∫ e^(−t²) dt from 0 to x, by Simpson's rule. */
+function erf(x: number): number {
+  const steps = 200;
+  const weights = Array.from({ length: steps + 1 }, (_, i) => (i === 0 || i === steps ? 1 : i % 2 ? 4 : 2));
+  const heights = weights.map((weight, i) => weight * Math.exp(-(((x * i) / steps) ** 2)));
+  return ((2 / Math.sqrt(Math.PI)) * sum(heights) * x) / steps / 3;
+}
+
 const OPERATORS: Readonly<Record<string, Operator>> = {
   Identity: ([x]) => [x!],
   Sub: binary((a, b) => a - b),
   Add: binary((a, b) => a + b),
   Mul: binary((a, b) => a * b),
+  Div: binary((a, b) => a / b),
   Pow: binary((a, b) => a ** b),
   Relu: unary((value) => Math.max(0, value)),
   Tanh: unary(Math.tanh),
+  Sigmoid: unary((value) => 1 / (1 + Math.exp(-value))),
+  Erf: unary(erf),
+  HardSwish: unary((value) => value * Math.max(0, Math.min(1, value / 6 + 0.5))),
+  Clip([x, low, high]) {
+    const [least, most] = [low!.data[0]!, high!.data[0]!];
+    return [{ shape: x!.shape, data: x!.data.map((value) => Math.min(Math.max(least, value), most)) }];
+  },
   MaxPool: pool((values) => Math.max(...values)),
   AveragePool: pool((values, padded, countPad) => sum(values) / (countPad ? padded : values.length)),
   Flatten: ([x]) => [{ shape: [x!.shape[0]!, product(x!.shape.slice(1))], data: x!.data }],

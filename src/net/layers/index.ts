@@ -8,7 +8,7 @@ import { poolingKinds } from "./pooling.ts";
 
 export { residual } from "./blocks.ts";
 export { conv, fc, local, type ConvOptions, type LocalOptions, type Start } from "./convolution.ts";
-export { dropout, relu, tanh } from "./elementwise.ts";
+export { dropout, gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "./elementwise.ts";
 export { batchNorm, divide, lrn, mapNorm, type BatchNormOptions } from "./normalization.ts";
 export { averagePool, maxPool, type PoolSettings } from "./pooling.ts";
 

@@ -1,7 +1,7 @@
 /** NaN stays NaN: a training that has diverged must not look well. What is expected here is what PyTorch 2.15 gives. */
 import { describe, expect, test } from "bun:test";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { relu, tanh } from "../../../src/engine/ops/activation.ts";
+import { gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "../../../src/engine/ops/activation.ts";
 import { dropout } from "../../../src/engine/ops/dropout.ts";
 import { lrn } from "../../../src/engine/ops/lrn.ts";
 import { mapNorm } from "../../../src/engine/ops/map_norm.ts";
@@ -45,6 +45,28 @@ const cases: Case[] = [
     y: [0, NaN, 1, -1, NaN],
     dx: [1, NaN, 0, 0, NaN],
   },
+  {
+    title: "relu6; its gradient passes where x is NaN",
+    shape: [9],
+    x: [1, NaN, -1, -NaN, 0, 6, Infinity, -Infinity, NaN],
+    op: relu6,
+    y: [1, NaN, 0, NaN, 0, 6, 6, 0, NaN],
+    dx: [1, 2, 0, 4, 0, 0, 0, 0, 9],
+  },
+  {
+    title: "sigmoid",
+    shape: [5],
+    x: [NaN, Infinity, -Infinity, 0, NaN],
+    op: sigmoid,
+    y: [NaN, 1, 0, 0.5, NaN],
+    dx: [NaN, 0, 0, 1, NaN],
+  },
+  ...Object.entries({ silu, gelu, geluTanh, hardSwish }).map(([title, op]) => ({
+    ...{ title, op, shape: [6] },
+    x: [NaN, 100, -NaN, -100, 0, NaN],
+    y: [NaN, 100, NaN, 0, 0, NaN],
+    dx: [NaN, 2, NaN, ANY, ANY, NaN],
+  })),
   {
     title: "maxPool: the last one that is NaN is the largest, and has the gradient",
     shape: [1, 2, 6, 1],

@@ -58,6 +58,10 @@ export const directKernels: readonly CpuKernel[] = [
   direct("relu_backward", elements),
   direct("tanh_forward", elements),
   direct("tanh_backward", elements),
+  ...["relu6", "sigmoid", "silu", "gelu", "gelu_tanh", "hard_swish"].flatMap((name) => [
+    direct(`${name}_forward`, elements),
+    direct(`${name}_backward`, elements),
+  ]),
   direct("sgd", elements),
   direct("adamw", elements),
   direct("dropout", elements),
