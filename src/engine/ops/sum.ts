@@ -40,7 +40,7 @@ export function meanSquaredError(x: Tensor, target: Tensor): Tensor {
 }
 
 /** Into how many rows a tensor is cut to be added up, to keep a device busy; a multiple of 64, so that each is aligned. */
-const ROWS = 1024;
+const ROWS = 256;
 
 /** Writes Σ x: sums of rows, a last one of what is left over, and their sum. */
 function addUp(x: Tensor, y: Tensor): void {
