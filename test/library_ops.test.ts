@@ -237,6 +237,37 @@ const OPS: readonly Refusal<Scene>[] = [
   ],
 ];
 
+const SHAPES: readonly Refusal<Scene>[] = [
+  ["ShapeError: subtract: 2 × 3 and 2: must be of one shape", (s) => library.subtract(s.x(2, 3), s.x(2))],
+  [
+    "ShapeError: multiply: 2 × 3 and 1 × 3: must be of one shape, or C × H × W × N and C × 1 × 1 × N",
+    (s) => library.multiply(s.x(2, 3), s.x(1, 3)),
+  ],
+  ["ShapeError: multiply: b is 2, must be a Tensor", (s) => library.multiply(s.x(2), any(2))],
+  ["ShapeError: scale: factor is Infinity, must be a finite number", (s) => library.scale(s.x(2), 1 / 0)],
+  ["ShapeError: scale: factor is a Tensor, must be a finite number", (s) => library.scale(s.x(2), any(s.x(1)))],
+  ["ShapeError: sum: x is an Array, must be a Tensor", () => library.sum(any([1, 2]))],
+  ["ShapeError: mean: x, 2, is of type u32, must be f32", (s) => library.mean(s.labels(1, 2))],
+  [
+    "ShapeError: meanSquaredError: 2 × 3 and 3 × 2: must be of one shape",
+    (s) => library.meanSquaredError(s.x(2, 3), s.x(3, 2)),
+  ],
+  [
+    "ShapeError: meanSquaredError: target is of another tape than x; make both with the tape of this step",
+    (s) => library.meanSquaredError(s.x(2), s.elsewhere(2)),
+  ],
+  ["ShapeError: reshape: 2 × 3 to 5: 6 elements don't fill a shape of 5", (s) => library.reshape(s.x(2, 3), [5])],
+  ["ShapeError: reshape: the shape is 6, must be an array of sides", (s) => library.reshape(s.x(2, 3), any(6))],
+  [
+    "ShapeError: concat: 2 × 3, 3 × 2: must have the same sides but for the first",
+    (s) => library.concat([s.x(2, 3), s.x(3, 2)]),
+  ],
+  ["ShapeError: concat: tensor 2 is undefined, must be a Tensor", (s) => library.concat([s.x(2), any(undefined)])],
+  ["ShapeError: matmul: 2 × 3 and 2 × 3: must be I × K and K × J", (s) => library.matmul(s.x(2, 3), s.x(2, 3))],
+  ["ShapeError: softmax: x, 2, is of type u32, must be f32", (s) => library.softmax(s.labels(1, 2))],
+  ["ShapeError: globalAveragePool: input 2 × 3, must be C × H × W × N", (s) => library.globalAveragePool(s.x(2, 3))],
+];
+
 const LRN = { n: 5, k: 2, alpha: 1e-4, beta: 0.75 };
 const SGD = { rate: 0.1, momentum: 0.9, decay: 0 };
 
@@ -279,7 +310,7 @@ function refusalsOn(open: () => Backend | Promise<Backend>): void {
   beforeAll(async () => void (backend = await open()));
   beforeEach(() => void (scene = new Scene(backend)));
   afterEach(() => scene.tape.release());
-  for (const refusals of [TAPE, BACKWARD, TENSORS, OPS, LABELS]) testRefusals(refusals, () => scene);
+  for (const refusals of [TAPE, BACKWARD, TENSORS, OPS, SHAPES, LABELS]) testRefusals(refusals, () => scene);
 }
 
 describe("the library on the reference", () => refusalsOn(openReference));

@@ -125,11 +125,17 @@ describe("commands", () => {
 });
 
 describe("examples", () => {
-  /** Runs the only example of a page in a language. @returns what it prints */
-  function run(file: string, language = "ts", command: readonly string[] = []): string {
+  /** Runs example `number` of the `of` that a page has in a language. @returns what it prints */
+  function run(
+    file: string,
+    language = "ts",
+    command: readonly string[] = [],
+    { number, of } = { number: 1, of: 1 },
+  ): string {
     const blocks = [...pages.get(file)!.matchAll(/^```(\w+)\n([^]*?)^```$/gm)];
-    const [code, ...others] = blocks.filter((block) => block[1] === language).map((block) => block[2]!);
-    expect([code === undefined, others]).toEqual([false, []]);
+    const examples = blocks.filter((block) => block[1] === language).map((block) => block[2]!);
+    expect(examples).toHaveLength(of);
+    const code = examples[number - 1];
     const { path: folder, remove } = temporaryFolder();
     try {
       const example = join(folder, `example.${language}`);
@@ -156,8 +162,13 @@ describe("examples", () => {
   }, 240_000);
 
   test("docs/library.md: a step", () => {
-    const output = run("docs/library.md");
+    const output = run("docs/library.md", "ts", [], { number: 1, of: 2 });
     expect(Number(/Float32Array\(1\) \[ ([\d.]+) \]/.exec(output)?.[1])).toBeWithin(2, 2.6);
     expect(output).toContain("Float32Array(216)");
+  }, 60_000);
+
+  test("docs/library.md: a loss of one's own", () => {
+    const output = run("docs/library.md", "ts", [], { number: 2, of: 2 });
+    expect(output).toMatch(/^Float32Array\(1\) \[ 1 \] Float32Array\(12\) /);
   }, 60_000);
 });

@@ -23,11 +23,29 @@ export { gemm } from "./gemm";
 export { col2im, im2col } from "./im2col";
 export { lrnBackward, lrnForward } from "./lrn";
 export { mapNormBackward, mapNormForward } from "./map_norm";
-export { accumulate, addBackward, addFloats, addForward, clearFloats, copy, fillFloats } from "./move";
-export { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "./pool";
+export {
+  accumulate,
+  addBackward,
+  addFloats,
+  addForward,
+  clearFloats,
+  copy,
+  copyRun,
+  fillFloats,
+  subtractForward,
+} from "./move";
+export { multiply, planeDot, scale } from "./multiply";
+export {
+  averagePoolBackward,
+  averagePoolForward,
+  globalAveragePoolForward,
+  maxPoolBackward,
+  maxPoolForward,
+} from "./pool";
 export { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation";
 export { addRecord } from "./record_sums";
 export { resizeColumns, resizeRows } from "./resize";
 export { rowSum } from "./row_sum";
 export { sgd } from "./sgd";
+export { softmaxBackward, softmaxForward } from "./softmax";
 export { winogradGradient, winogradInput, winogradOutput, winogradWeightGradient, winogradWeights } from "./winograd";

@@ -71,3 +71,18 @@ export function addBackward(start: i32, count: i32, dy: usize, dx: usize): void 
   const offset = (<usize>start) << 2;
   copyFloats(dx + offset, dy + offset, count);
 }
+
+/** y = a − b, likewise. */
+export function subtractForward(start: i32, count: i32, a: usize, b: usize, y: usize): void {
+  a += (<usize>start) << 2;
+  b += (<usize>start) << 2;
+  y += (<usize>start) << 2;
+  const end = y + ((<usize>count) << 2);
+  for (; y + 16 <= end; y += 16, a += 16, b += 16) v128.store(y, f32x4.sub(v128.load(a), v128.load(b)));
+  for (; y < end; y += 4, a += 4, b += 4) store<f32>(y, load<f32>(a) - load<f32>(b));
+}
+
+/** y[yFirst + i] = x[xFirst + i], likewise. */
+export function copyRun(start: i32, count: i32, x: usize, y: usize, size: i32, xFirst: i32, yFirst: i32): void {
+  copyFloats(y + ((<usize>(yFirst + start)) << 2), x + ((<usize>(xFirst + start)) << 2), count);
+}

@@ -208,6 +208,53 @@ export function averagePoolBackward(
   }
 }
 
+/** y[c, n] = Σ x over the map / its pixels, `plane` of them; on `count` maps from `start` on. */
+export function globalAveragePoolForward(
+  start: i32,
+  count: i32,
+  x: usize,
+  y: usize,
+  maps: i32,
+  plane: i32,
+  images: i32,
+): void {
+  const pixel = (<usize>images) << 2;
+  const map = pixel * plane;
+  const divisor = f32x4.splat(<f32>plane);
+  x += map * start;
+  y += pixel * start;
+  for (let i = 0; i < count; i++, x += map, y += pixel) {
+    let n: usize = 0;
+    // A cache line at once.
+    for (; n + 64 <= pixel; n += 64) {
+      let sum0 = f32x4.splat(0);
+      let sum1 = sum0;
+      let sum2 = sum0;
+      let sum3 = sum0;
+      for (let at = x + n; at < x + map; at += pixel) {
+        sum0 = f32x4.add(sum0, v128.load(at));
+        sum1 = f32x4.add(sum1, v128.load(at, 16));
+        sum2 = f32x4.add(sum2, v128.load(at, 32));
+        sum3 = f32x4.add(sum3, v128.load(at, 48));
+      }
+      v128.store(y + n, f32x4.div(sum0, divisor));
+      v128.store(y + n, f32x4.div(sum1, divisor), 16);
+      v128.store(y + n, f32x4.div(sum2, divisor), 32);
+      v128.store(y + n, f32x4.div(sum3, divisor), 48);
+    }
+    for (; n + 16 <= pixel; n += 16) {
+      let sum = f32x4.splat(0);
+      for (let at = x + n; at < x + map; at += pixel) sum = f32x4.add(sum, v128.load(at));
+      v128.store(y + n, f32x4.div(sum, divisor));
+    }
+    for (; n < pixel; n += 4) {
+      let sum: f64 = 0;
+      for (let at = x + n; at < x + map; at += pixel) sum += <f64>load<f32>(at);
+      store<f32>(y + n, <f32>(sum / plane));
+    }
+  }
+}
+
 /** The first window along one side that holds `position`: ⌈(position − window + 1) / stride⌉, at least 0. */
 function firstWindow(position: i32, window: i32, stride: i32): i32 {
   return position < window ? 0 : (position - window + stride) / stride;

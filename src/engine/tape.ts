@@ -2,7 +2,7 @@ import { ShapeError } from "../errors.ts";
 import { checkOptions, requireNumber, show, type OptionKinds } from "../options.ts";
 import { view, type Backend, type Buffer, type HostArray } from "./backend.ts";
 import { checkInputs } from "./inputs.ts";
-import { kernel, line, type ElementType } from "./kernel.ts";
+import { kernel, line, type ElementType, type Kernel } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
 import { poolOf } from "./pool.ts";
 import { checkedSize, format, Tensor, type Entry, type Owner, type Part } from "./tensor.ts";
@@ -96,7 +96,7 @@ export class Tape implements Owner {
     }
     const more = this.allocate(x.shape);
     write(more);
-    addTo(more, x.grad);
+    runElements(accumulateKernel, { x: more, y: x.grad }, {});
     this.#giveBack(more);
   }
 
@@ -190,14 +190,40 @@ export const accumulateKernel = kernel({
   },
 });
 
-function addTo(x: Tensor, y: Tensor): void {
-  for (const [offset, length] of pieces(x)) {
-    x.backend.run(
-      accumulateKernel,
-      { x: view(x.buffer, offset, length), y: view(y.buffer, offset, length) },
-      { size: length },
-    );
+/**
+ * Runs a kernel that computes element by element, in pieces that the device can bind. Tensors smaller than the largest
+ * are bound whole.
+ */
+export function runElements<B extends string, U extends string>(
+  kernel: Kernel<B, U>,
+  tensors: Readonly<Record<B, Tensor>>,
+  uniforms: Readonly<Record<Exclude<U, "size">, number>>,
+  row = 1,
+): void {
+  const largest = Object.values<Tensor>(tensors).reduce((most, each) => (each.size > most.size ? each : most));
+  for (const [offset, size] of pieces(largest, row)) {
+    const parts = Object.entries<Tensor>(tensors).map(([name, tensor]) => {
+      return [name, tensor.size === largest.size ? view(tensor.buffer, offset, size) : tensor.buffer];
+    });
+    largest.backend.run(kernel, Object.fromEntries(parts), { size, ...uniforms } as Record<U, number>);
   }
+}
+
+/**
+ * Records an op that gives each input a gradient of its own.
+ * @param gradients of each input, what writes dx from dy
+ * @returns the output
+ */
+export function record(
+  output: Tensor,
+  ...gradients: readonly (readonly [input: Tensor, write: (dx: Tensor, dy: Tensor) => void])[]
+): Tensor {
+  const tape = output.tape!;
+  const backward = (dy: Tensor) => {
+    for (const [input, write] of gradients) tape.accumulate(input, (dx) => write(dx, dy));
+  };
+  tape.record({ inputs: gradients.map(([input]) => input), output, saved: [], backward });
+  return output;
 }
 
 /**

@@ -7,7 +7,17 @@ import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.
 import { Tape } from "../../src/engine/tape.ts";
 import { UsageError } from "../../src/errors.ts";
 import { defineNetwork, networkFromJson, networkIn, networkMetadata, networkToJson } from "../../src/net/definition.ts";
-import { batchNorm, conv, divide, fc, maxPool, relu, residual } from "../../src/net/layers/index.ts";
+import {
+  batchNorm,
+  concat,
+  conv,
+  divide,
+  fc,
+  globalAveragePool,
+  maxPool,
+  relu,
+  residual,
+} from "../../src/net/layers/index.ts";
 import { leaves, Model, place } from "../../src/net/model.ts";
 import { openNetwork } from "../../src/net/network_file.ts";
 import { networks } from "../../src/net/networks.ts";
@@ -49,7 +59,12 @@ const tiny = defineNetwork(
         ],
         [conv("block1.shortcut", 5, 1, { stride: 2, ...START })],
       ),
-      [relu(), residual("block2", [conv("block2.conv1", 5, 3, { pad: 1, ...START })]), maxPool(3, 3)],
+      [relu(), residual("block2", [conv("block2.conv1", 5, 3, { pad: 1, ...START })])],
+      concat("block3", [[conv("block3.conv", 2, 1, START), relu()], []]),
+      concat("block4", [
+        [maxPool(3, 3), conv("block4.conv", 3, 1, START)],
+        [globalAveragePool(), relu()],
+      ]),
       fc("fc", classes, START),
     ],
   },
@@ -64,7 +79,7 @@ test("a person says the layers and the size of the images; the rest is usual", (
   expect(networkToJson(tiny).layers.at(-1)).toEqual({ kind: "fc", name: "fc", outputs: "classes", sigma: 0.3 });
 });
 
-describe("a residual network", () => {
+describe("a network of blocks", () => {
   const [images, classes] = [3, 4];
   const x = randomArray([3, 6, 6, images], 5);
   const labels = Uint32Array.of(0, 3, 1);
@@ -154,6 +169,22 @@ describe("what is wrong is said with the layer and the reason", () => {
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 9, sigma: 1 }),
     ],
     ["layer 4: residual r: body is undefined, must be a list of layers", withLayer(3, { kind: "residual", name: "r" })],
+    [
+      "layer 6: concat c: the branches are an Array, must be an array of at least one",
+      withLayer(5, { kind: "concat", name: "c" }),
+    ],
+    [
+      "layer 6: concat c: branch1 is 3, must be a list of layers",
+      withLayer(5, { kind: "concat", name: "c", branch1: 3 }),
+    ],
+    [
+      'layer 6, concat c: there is no option "branch3"; did you mean "branch1"?',
+      withLayer(5, { kind: "concat", name: "c", branch1: [], branch3: [] }),
+    ],
+    [
+      "layer 6, concat c: the branches' outputs are 5×3×3, 5×1×1: must be of one height and width",
+      withLayer(5, { kind: "concat", name: "c", branch1: [], branch2: [{ kind: "global-average-pool" }] }),
+    ],
     ["layer 4, body: layer 1: 3: must be a layer", withLayer(3, { kind: "residual", name: "r", body: [3] })],
     [
       "layer 4, residual r: the body's output is 4×3×3, the shortcut's 4×6×6: must be the same",

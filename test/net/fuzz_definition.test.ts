@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { AlexNetError } from "../../src/errors.ts";
 import { networkIn, networkMetadata } from "../../src/net/definition.ts";
-import { conv, fc, relu, residual } from "../../src/net/layers/index.ts";
+import { concat, conv, fc, globalAveragePool, relu, residual } from "../../src/net/layers/index.ts";
 import { leaves, place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";
@@ -15,6 +15,7 @@ const network: Network = {
   layers: (classes) => [
     [conv("a", 4, 3, { pad: 1, ...start }), relu()],
     residual("b", [conv("b.c", 4, 3, { pad: 1, groups: 2, ...start })]),
+    [concat("e", [[conv("e.c", 2, 1, start)], []]), globalAveragePool()],
     fc("d", classes, start),
   ],
 };

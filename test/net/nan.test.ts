@@ -4,9 +4,11 @@ import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.
 import { Tape } from "../../src/engine/tape.ts";
 import {
   averagePool,
+  concat,
   conv,
   dropout,
   fc,
+  globalAveragePool,
   local,
   lrn,
   mapNorm,
@@ -32,6 +34,7 @@ const network: Network = {
     ...[conv("conv1", 16, 3, { pad: 1, ...start }), relu(), lrn({ n: 3, ...norm }), maxPool(3, 2)],
     ...[conv("conv2", 16, 3, { pad: 1, ...start }), tanh(), mapNorm({ size: 3, ...norm }), averagePool(3, 2)],
     ...[local("local3", 4, 3, start), relu(), maxPool(2, 2)],
+    concat("maps", [[globalAveragePool()], [averagePool(1, 1)]]),
     ...[fc("fc4", 32, start), relu(), dropout(), fc("fc5", 32, start), tanh(), dropout()],
     fc("fc6", classes, start),
   ],

@@ -166,6 +166,14 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   },
   MaxPool: pool((values) => Math.max(...values)),
   AveragePool: pool((values, padded, countPad) => sum(values) / (countPad ? padded : values.length)),
+  GlobalAveragePool([x]) {
+    const [n = 0, c = 0, ...plane] = x!.shape;
+    const size = product(plane);
+    return made([n, c, 1, 1], ([image = 0, map = 0]) => {
+      const first = (image * c + map) * size;
+      return sum([...x!.data.subarray(first, first + size)]) / size;
+    });
+  },
   Flatten: ([x]) => [{ shape: [x!.shape[0]!, product(x!.shape.slice(1))], data: x!.data }],
   Conv([x, weights, bias], { one, list }) {
     const [n = 0, c = 0, h = 0, w = 0] = x!.shape;

@@ -65,6 +65,12 @@ const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
     L.batchNorm("d", { learns: "neither" }),
     L.fc("e", CLASSES, start),
   ],
+  "branches side by side, and the means of their maps": [
+    L.concat("a", [[L.conv("a.narrow", 4, 1, start), L.relu()], [L.conv("a.wide", 3, 3, { ...start, pad: 1 })], []]),
+    L.concat("b", [[L.conv("b.conv", 5, 3, start), L.globalAveragePool()], [L.globalAveragePool()]]),
+    L.concat("c", [[L.fc("c.fc", 4, start)], [L.fc("c.other", 3, start), L.tanh()]]),
+    L.fc("d", CLASSES, start),
+  ],
   "local layers": [
     L.conv("a", 3, 3, start),
     L.local("b", 4, 3, { ...start, pad: 1 }),

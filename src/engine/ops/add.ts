@@ -1,45 +1,42 @@
 /**
- * The sum of two tensors of one shape, element by element, as where a shortcut meets what it went around
- * (arXiv 1512.03385 §3.2):
+ * The sum and the difference of two tensors of one shape, element by element, as where a shortcut meets what it went
+ * around (arXiv 1512.03385 §3.2), or an error is measured:
  *
  *   y = a + b,  da = dy,  db = dy
+ *   y = a − b,  da = dy,  db = −dy
  */
-import { ShapeError } from "../../errors.ts";
-import { view } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
-import { pieces } from "../tape.ts";
-import { format, type Tensor } from "../tensor.ts";
+import { kernel, line, type Kernel } from "../kernel.ts";
+import { record, runElements } from "../tape.ts";
+import type { Tensor } from "../tensor.ts";
+import { scaleTo } from "./scale.ts";
+import { requireSameShape } from "./shapes.ts";
 import backwardWgsl from "../../../kernels/wgsl/add_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };
+import subtractWgsl from "../../../kernels/wgsl/subtract_forward.wgsl" with { type: "text" };
 
 /** a + b. @throws ShapeError when their shapes differ */
 export function add(a: Tensor, b: Tensor): Tensor {
-  const tape = tapeFor("add", { a, b });
-  if (format(a.shape) !== format(b.shape)) {
-    throw new ShapeError(`add: ${format(a.shape)} and ${format(b.shape)}: must be of one shape`);
-  }
+  return record(combine("add", a, b, addForward), [a, copyTo], [b, copyTo]);
+}
+
+/** a − b. @throws ShapeError when their shapes differ */
+export function subtract(a: Tensor, b: Tensor): Tensor {
+  const y = combine("subtract", a, b, subtractForward);
+  return record(y, [a, copyTo], [b, (db, dy) => scaleTo(db, dy, -1)]);
+}
+
+function combine(op: string, a: Tensor, b: Tensor, forward: Kernel<"a" | "b" | "y", "size">): Tensor {
+  const tape = tapeFor(op, { a, b });
+  requireSameShape(op, a, b);
   const y = tape.allocate(a.shape);
-  const { backend } = a;
-  for (const [offset, size] of pieces(a)) {
-    const [ofA, ofB, ofY] = [a, b, y].map((tensor) => view(tensor.buffer, offset, size));
-    backend.run(addForward, { a: ofA!, b: ofB!, y: ofY! }, { size });
-  }
-  const copyTo = (dy: Tensor) => (dx: Tensor) => {
-    for (const [offset, size] of pieces(dy)) {
-      backend.run(addBackward, { dy: view(dy.buffer, offset, size), dx: view(dx.buffer, offset, size) }, { size });
-    }
-  };
-  tape.record({
-    inputs: [a, b],
-    output: y,
-    saved: [],
-    backward(dy) {
-      tape.accumulate(a, copyTo(dy));
-      tape.accumulate(b, copyTo(dy));
-    },
-  });
+  runElements(forward, { a, b, y }, {});
   return y;
+}
+
+/** Writes a gradient that is the output's; the shapes may differ. */
+export function copyTo(dx: Tensor, dy: Tensor): void {
+  runElements(addBackward, { dy, dx }, {});
 }
 
 const common = {
@@ -65,5 +62,15 @@ export const addBackward = kernel({
   buffers: { dy: "read", dx: "write" },
   reference({ dy, dx }, { size }) {
     for (let i = 0; i < size; i++) dx[i] = dy[i]!;
+  },
+});
+
+export const subtractForward = kernel({
+  ...common,
+  name: "subtract_forward",
+  wgsl: subtractWgsl,
+  buffers: addForward.buffers,
+  reference({ a, b, y }, { size }) {
+    for (let i = 0; i < size; i++) y[i] = a[i]! - b[i]!;
   },
 });

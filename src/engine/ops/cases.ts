@@ -11,15 +11,18 @@ import { addCases } from "./add.cases.ts";
 import { adamwCases } from "./adamw.cases.ts";
 import { augmentCases } from "./augment.cases.ts";
 import { batchNormCases } from "./batch_norm.cases.ts";
+import { concatCases } from "./concat.cases.ts";
 import { conv2dCases } from "./conv2d.cases.ts";
 import { dropoutCases } from "./dropout.cases.ts";
 import { linearCases } from "./linear.cases.ts";
 import { local2dCases } from "./local2d.cases.ts";
 import { lrnCases } from "./lrn.cases.ts";
 import { mapNormCases } from "./map_norm.cases.ts";
+import { multiplyCases } from "./multiply.cases.ts";
 import { poolCases } from "./pool.cases.ts";
 import { rowSumCases } from "./row_sum.cases.ts";
 import { sgdCases } from "./sgd.cases.ts";
+import { softmaxCases } from "./softmax.cases.ts";
 import { softmaxCrossEntropyCases } from "./softmax_cross_entropy.cases.ts";
 import { splitCases } from "./split.cases.ts";
 import { winogradCases } from "./winograd.cases.ts";
@@ -31,15 +34,18 @@ const all = [
   adamwCases,
   augmentCases,
   batchNormCases,
+  concatCases,
   conv2dCases,
   dropoutCases,
   linearCases,
   local2dCases,
   lrnCases,
   mapNormCases,
+  multiplyCases,
   poolCases,
   rowSumCases,
   sgdCases,
+  softmaxCases,
   softmaxCrossEntropyCases,
   splitCases,
   winogradCases,

@@ -93,6 +93,22 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   return y;
 }
 
+/**
+ * The matrix product a · b, for two dimensions PyTorch's matmul: y[i, j] = Σ_k a[i, k] · b[k, j]. It is a fully connected
+ * layer with weights a and no bias, gradients included, and runs on its kernels.
+ * @param a I × K
+ * @param b K × J
+ * @throws ShapeError when the shapes don't fit
+ */
+export function matmul(a: Tensor, b: Tensor): Tensor {
+  const tape = tapeFor("matmul", { a, b });
+  const [rows = 0, terms] = a.shape;
+  if (a.shape.length !== 2 || b.shape.length !== 2 || terms !== b.shape[0]) {
+    throw new ShapeError(`matmul: ${format(a.shape)} and ${format(b.shape)}: must be I × K and K × J`);
+  }
+  return linear(b, a, tape.input([rows], new Float32Array(rows)));
+}
+
 const uniforms = wholes("outputs", "inputs", "images");
 
 /** Sides of the square tile of results that a workgroup computes, and of the variants'; the same numbers in the WGSL files. */

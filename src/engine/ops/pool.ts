@@ -5,6 +5,7 @@
  *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if
  *            one is, as in PyTorch
  *   average: y[c, p, q, n] = Σ x over the window / number of its pixels inside the image
+ *   global:  y[c, 0, 0, n] = Σ x over the map / H · W (arXiv 1312.4400 §3.2; PyTorch's adaptive_avg_pool2d to 1 × 1)
  *
  * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that hold it.
  */
@@ -12,12 +13,16 @@ import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, wholes } from "../kernel.ts";
+import { record } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
+import { planeDot } from "./multiply.ts";
+import { inMap, scaleTo } from "./scale.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
 import maxBackwardWgsl from "../../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };
 import averageForwardWgsl from "../../../kernels/wgsl/average_pool_forward.wgsl" with { type: "text" };
 import averageBackwardWgsl from "../../../kernels/wgsl/average_pool_backward.wgsl" with { type: "text" };
+import globalAverageForwardWgsl from "../../../kernels/wgsl/global_average_pool_forward.wgsl" with { type: "text" };
 
 export interface PoolOptions {
   readonly window: number;
@@ -52,14 +57,16 @@ export function averagePool(x: Tensor, options: PoolOptions): Tensor {
   const u = poolUniforms("averagePool", x, options);
   const y = tape.allocate([u.c, u.oh, u.ow, u.images]);
   x.backend.run(averagePoolForward, { x: x.buffer, y: y.buffer }, u);
-  tape.record({
-    inputs: [x],
-    output: y,
-    saved: [],
-    backward: (dy) =>
-      tape.accumulate(x, (dx) => x.backend.run(averagePoolBackward, { dy: dy.buffer, dx: dx.buffer }, u)),
-  });
-  return y;
+  return record(y, [x, (dx, dy) => x.backend.run(averagePoolBackward, { dy: dy.buffer, dx: dx.buffer }, u)]);
+}
+
+/** The mean of each map of each image. @returns C × 1 × 1 × N. @throws ShapeError unless x is C × H × W × N */
+export function globalAveragePool(x: Tensor): Tensor {
+  const tape = tapeFor("globalAveragePool", { x });
+  const [maps, h, w, images] = imageShape("globalAveragePool", x);
+  const y = tape.allocate([maps, 1, 1, images]);
+  x.backend.run(globalAveragePoolForward, { x: x.buffer, y: y.buffer }, { maps, plane: h * w, images });
+  return record(y, [x, (dx, dy) => scaleTo(dx, dy, 1 / (h * w), h * w, images)]);
 }
 
 type PoolUniforms = Readonly<Record<keyof typeof uniforms, number>>;
@@ -174,6 +181,19 @@ export const averagePoolBackward = kernel({
         }
       }
     });
+  },
+});
+
+export const globalAveragePoolForward = kernel({
+  name: "global_average_pool_forward",
+  module: import.meta.url,
+  wgsl: globalAverageForwardWgsl,
+  buffers: { x: "read", y: "write" },
+  uniforms: planeDot.uniforms,
+  workgroups: planeDot.workgroups,
+  reference({ x, y }, { maps, plane, images }) {
+    for (let i = 0; i < maps * images; i++) y[i] = 0;
+    for (let i = 0; i < maps * plane * images; i++) y[inMap(i, plane, images)]! += x[i]! / plane;
   },
 });
 

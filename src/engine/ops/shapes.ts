@@ -49,3 +49,9 @@ export function eachWindowTap(
     }
   }
 }
+
+/** @throws ShapeError when the shapes differ */
+export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
+  if (format(a.shape) === format(b.shape)) return;
+  throw new ShapeError(`${op}: ${format(a.shape)} and ${format(b.shape)}: must be of one shape`);
+}

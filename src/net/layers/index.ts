@@ -6,11 +6,11 @@ import type { Kinds } from "./kinds.ts";
 import { normalizationKinds } from "./normalization.ts";
 import { poolingKinds } from "./pooling.ts";
 
-export { residual } from "./blocks.ts";
+export { concat, residual } from "./blocks.ts";
 export { conv, fc, local, type ConvOptions, type LocalOptions, type Start } from "./convolution.ts";
 export { dropout, gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "./elementwise.ts";
 export { batchNorm, divide, lrn, mapNorm, type BatchNormOptions } from "./normalization.ts";
-export { averagePool, maxPool, type PoolSettings } from "./pooling.ts";
+export { averagePool, globalAveragePool, maxPool, type PoolSettings } from "./pooling.ts";
 
 export type { Block, Layer, Rows, SimpleLayer } from "../layer.ts";
 

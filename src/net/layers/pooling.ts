@@ -1,5 +1,10 @@
 /** Pooling, paper §3.4. */
-import { averagePool as averagePoolOp, checkPool, maxPool as maxPoolOp } from "../../engine/ops/pool.ts";
+import {
+  averagePool as averagePoolOp,
+  checkPool,
+  globalAveragePool as globalAveragePoolOp,
+  maxPool as maxPoolOp,
+} from "../../engine/ops/pool.ts";
 import { positions } from "../../engine/ops/shapes.ts";
 import type { OnnxAttributes, SimpleLayer } from "../layer.ts";
 import type { Kinds, Made } from "./kinds.ts";
@@ -18,6 +23,16 @@ export function maxPool(window: number, stride: number, settings: PoolSettings =
 export function averagePool(window: number, stride: number, settings: PoolSettings = {}): SimpleLayer {
   // Averages are over the part of the window inside the image.
   return pool("average-pool", window, stride, settings, averagePoolOp, "AveragePool", { count_include_pad: 0 });
+}
+
+/** The mean of each map (Lin et al. 2013, arXiv 1312.4400 §3.2). */
+export function globalAveragePool(): SimpleLayer {
+  return {
+    ...{ kind: "global-average-pool", name: "", options: {}, settings: "" },
+    outputShape: ([c]) => [c, 1, 1],
+    forward: globalAveragePoolOp,
+    toOnnx: (graph, x) => graph.add("GlobalAveragePool", [x]),
+  };
 }
 
 function pool(
@@ -48,4 +63,5 @@ type MadePool = Made<PoolSettings, "window" | "stride">;
 export const poolingKinds: Kinds = {
   "max-pool": ({ window, stride, name: _, ...settings }: MadePool) => maxPool(window, stride, settings),
   "average-pool": ({ window, stride, name: _, ...settings }: MadePool) => averagePool(window, stride, settings),
+  "global-average-pool": () => globalAveragePool(),
 };

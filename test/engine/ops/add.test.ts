@@ -1,16 +1,19 @@
 import { expect, test } from "bun:test";
-import { add } from "../../../src/engine/ops/add.ts";
+import { add, subtract } from "../../../src/engine/ops/add.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
 import { seedGradient, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 
-const cases: OpCase[] = [[1], [3, 5], [2, 3, 1, 7], [67, 3]].map((shape) => ({
-  title: shape.join(" × "),
-  inputs: { a: shape, b: shape },
-  op: ({ a, b }) => add(a!, b!),
-}));
+const casesOf = (op: typeof add): OpCase[] =>
+  [[1], [3, 5], [2, 3, 1, 7], [67, 3]].map((shape) => ({
+    title: shape.join(" × "),
+    inputs: { a: shape, b: shape },
+    op: ({ a, b }) => op(a!, b!),
+  }));
+const cases = casesOf(add);
 
 testOp("add", cases, 1e-7);
+testOp("subtract", casesOf(subtract), 1e-7);
 // One more than 65,535 workgroups of 64 hold.
 const large = [65_535 * 64 + 1];
 testOnBackends("add", [{ ...cases[0]!, title: "a folded grid", inputs: { a: large, b: large } }], 1e-7);
@@ -28,4 +31,5 @@ test("shapes must be alike", () => {
   const tape = new Tape(openReference());
   const [a, b] = [tape.input([2, 3], new Float32Array(6)), tape.input([3, 2], new Float32Array(6))];
   expect(() => add(a, b)).toThrow("add: 2 × 3 and 3 × 2: must be of one shape");
+  expect(() => subtract(a, b)).toThrow("subtract: 2 × 3 and 3 × 2: must be of one shape");
 });

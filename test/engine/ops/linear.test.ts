@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type { Backend } from "../../../src/engine/backend.ts";
-import { linear } from "../../../src/engine/ops/linear.ts";
+import { linear, matmul } from "../../../src/engine/ops/linear.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
 import { ShapeError } from "../../../src/errors.ts";
@@ -31,6 +31,24 @@ testOnBackends(
   ],
   3e-6,
 );
+
+const matmulCase = (i: number, k: number, j: number): OpCase => ({
+  title: `${i} × ${k} by ${k} × ${j}`,
+  inputs: { a: [i, k], b: [k, j] },
+  op: ({ a, b }) => matmul(a!, b!),
+});
+testOp("matmul", [matmulCase(1, 1, 1), matmulCase(3, 5, 2), matmulCase(4, 3, 19)], 3e-6);
+testOnBackends("matmul across tiles", [matmulCase(67, 131, 3), matmulCase(129, 65, 68), matmulCase(1, 300, 65)], 3e-6);
+
+test("matmul by hand, and what doesn't fit", async () => {
+  const tape = new Tape(openReference());
+  const a = tape.input([2, 3], Float32Array.of(1, 2, 3, 4, 5, 6), { requiresGrad: true });
+  const b = tape.input([3, 1], Float32Array.of(1, 10, 100));
+  const y = matmul(a, b);
+  expect([y.shape, await y.read()]).toEqual([[2, 1], Float32Array.of(321, 654)]);
+  expect(() => matmul(b, a)).toThrow("matmul: 3 × 1 and 2 × 3: must be I × K and K × J");
+  expect(() => matmul(a, tape.input([3], new Float32Array(3)))).toThrow("matmul: 2 × 3 and 3: must be");
+});
 
 test("linear by hand", async () => {
   const tape = new Tape(openReference());

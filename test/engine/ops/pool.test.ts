@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { averagePool, maxPool, type PoolOptions } from "../../../src/engine/ops/pool.ts";
+import { averagePool, globalAveragePool, maxPool, type PoolOptions } from "../../../src/engine/ops/pool.ts";
 import { positions } from "../../../src/engine/ops/shapes.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
@@ -33,11 +33,23 @@ function poolCases(pool: Pool): OpCase[] {
 testOp("maxPool", poolCases(maxPool), 5e-7);
 testOp("averagePool", poolCases(averagePool), 1e-6);
 
+testOp(
+  "globalAveragePool",
+  [
+    [1, 1, 1, 1],
+    [3, 7, 5, 1],
+    [2, 3, 4, 5],
+    [2, 2, 3, 37],
+  ].map((x) => ({ title: x.join(" × "), inputs: { x }, op: ({ x }) => globalAveragePool(x!) })),
+  1e-6,
+);
+
 const large = { inputs: { x: [5, 13, 13, 17] }, values: distinctArray };
 testOnBackends(
   "pooling of larger maps",
   [
     { ...large, title: "maxPool", op: ({ x }) => maxPool(x!, { window: 3, stride: 2 }) },
+    { ...large, title: "globalAveragePool", op: ({ x }) => globalAveragePool(x!) },
     { ...large, title: "averagePool", op: ({ x }) => averagePool(x!, { window: 3, stride: 2 }) },
     // Many ties: every backend must choose the same pixel.
     {
@@ -108,6 +120,18 @@ test("positions: the numbers of the paper and of the CIFAR-10 nets", () => {
   expect([32, 16, 8].map((side) => positions(side, 3, 2, 0, "down"))).toEqual([15, 7, 3]);
   // The third window of stride 3 would start at pixel 6 of 6: outside.
   expect(positions(6, 1, 3, 0, "up")).toBe(2);
+});
+
+test("globalAveragePool is an averagePool of everything, and takes images only", async () => {
+  const tape = new Tape(openReference("f64"));
+  const x = tape.input([3, 5, 5, 2], distinctArray([3, 5, 5, 2], 1));
+  const [y, expected] = [globalAveragePool(x), averagePool(x, { window: 5, stride: 1 })];
+  expect(y.shape).toEqual([3, 1, 1, 2]);
+  const numbers = [...(await expected.read())];
+  expect([...(await y.read())]).toEqual(numbers.map((value) => expect.closeTo(value, 12)));
+  expect(() => globalAveragePool(tape.input([3, 2], new Float32Array(6)))).toThrow(
+    "globalAveragePool: input 3 × 2, must be C × H × W × N",
+  );
 });
 
 test("pooling refuses a window larger than the image", () => {

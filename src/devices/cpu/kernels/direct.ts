@@ -44,6 +44,9 @@ const ELEMENTS = 16_384;
 const POSITIONS = 256;
 
 const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS });
+/** Rows of so many elements. */
+const rows = (total: number, each: number): Cut => ({ total, size: Math.ceil(ELEMENTS / each) });
+const maps = ({ maps, plane, images }: Uniforms): Cut => rows(maps!, plane! * images!);
 const rowsOfX = ({ c, h }: Uniforms): Cut => ({ total: c! * h! });
 const rowsOfY = ({ c, oh }: Uniforms): Cut => ({ total: c! * oh! });
 
@@ -54,6 +57,11 @@ export const directKernels: readonly CpuKernel[] = [
   direct("accumulate", elements),
   direct("add_forward", elements),
   direct("add_backward", elements),
+  direct("subtract_forward", elements),
+  direct("multiply", elements),
+  direct("plane_dot", maps),
+  direct("scale", elements),
+  direct("copy_run", elements),
   direct("relu_forward", elements),
   direct("relu_backward", elements),
   direct("tanh_forward", elements),
@@ -65,7 +73,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("sgd", elements),
   direct("adamw", elements),
   direct("dropout", elements),
-  direct("row_sum", ({ rows, columns }) => ({ total: rows!, size: Math.ceil(ELEMENTS / columns!) })),
+  direct("row_sum", ({ rows: total, columns }) => rows(total!, columns!)),
   direct("augment", ({ crop }) => ({ total: crop! })),
   direct("lrn_forward", ({ plane }) => ({ total: plane!, size: POSITIONS })),
   direct("lrn_backward", ({ plane, maps }) => ({
@@ -83,4 +91,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),
   direct("average_pool_backward", rowsOfX),
+  direct("global_average_pool_forward", maps),
+  direct("softmax_forward", ({ classes, columns }) => rows(columns!, classes!)),
+  direct("softmax_backward", ({ classes, columns }) => rows(classes!, columns!)),
 ];

@@ -1,0 +1,29 @@
+/** Cases of the kernels for products, element by element and with a number for each map, and for their sums. */
+import { cases, ELEMENT, LINE_SIZES, SUM } from "../cases.ts";
+import { multiplyKernel, planeDot } from "./multiply.ts";
+import { globalAveragePoolForward } from "./pool.ts";
+import { scaleKernel } from "./scale.ts";
+
+export const multiplyCases = cases(({ add, random }) => {
+  const elements = (size: number, plane: number, images: number) => {
+    const [uniforms, y] = [{ size, plane, images }, size];
+    add(multiplyKernel, ELEMENT, uniforms, { a: random(size), b: random(size / plane), y });
+    add(scaleKernel, ELEMENT, { ...uniforms, factor: -0.7 }, { x: random(size / plane), y });
+  };
+  for (const size of LINE_SIZES) elements(size, 1, 1);
+  for (const [maps, plane, images] of [
+    [1, 1, 1],
+    [3, 7, 1], // as of one image
+    [1, 40_009, 1], // as of all elements
+    [5, 4, 3],
+    [2, 289, 67],
+    [67, 2, 33],
+    [2, 5, 300],
+    [70_001, 2, 1], // more than 65,535 workgroups
+  ] as const) {
+    const [sizes, size, y] = [{ maps, plane, images }, maps * plane * images, maps * images];
+    elements(size, plane, images);
+    add(planeDot, SUM, sizes, { a: random(size), b: random(size), y });
+    add(globalAveragePoolForward, SUM, sizes, { x: random(size), y });
+  }
+});

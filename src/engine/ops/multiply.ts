@@ -1,0 +1,64 @@
+/**
+ * The product of two tensors, element by element:
+ *
+ *   y = a · b,  da = dy · b,  db = dy · a
+ *
+ * a and b are of one shape; or a is C × H × W × N and b is C × 1 × 1 × N, a factor for each map of each image, as a
+ * squeeze-and-excitation block computes it (arXiv 1709.01507 §3). That is the only broadcasting there is in this engine:
+ *
+ *   y[c, p, n] = a[c, p, n] · b[c, n],  db[c, n] = Σ_p dy[c, p, n] · a[c, p, n],  p over the H · W pixels
+ */
+import { ShapeError } from "../../errors.ts";
+import { tapeFor } from "../inputs.ts";
+import { kernel, line, wholes } from "../kernel.ts";
+import { record, runElements } from "../tape.ts";
+import { format, type Tensor } from "../tensor.ts";
+import { inMap } from "./scale.ts";
+import dotWgsl from "../../../kernels/wgsl/plane_dot.wgsl" with { type: "text" };
+import wgsl from "../../../kernels/wgsl/multiply.wgsl" with { type: "text" };
+
+/** a · b. @throws ShapeError unless they are of one shape, or C × H × W × N and C × 1 × 1 × N */
+export function multiply(a: Tensor, b: Tensor): Tensor {
+  const tape = tapeFor("multiply", { a, b });
+  const [maps = 1, h = 1, w = 1, n = 1] = a.shape;
+  const isSame = format(a.shape) === format(b.shape);
+  if (!isSame && (a.shape.length !== 4 || format(b.shape) !== format([maps, 1, 1, n]))) {
+    throw new ShapeError(
+      `multiply: ${format(a.shape)} and ${format(b.shape)}: must be of one shape, or C × H × W × N and C × 1 × 1 × N`,
+    );
+  }
+  const [plane, images] = isSame ? [1, 1] : [h * w, n];
+  const product = (y: Tensor, a: Tensor, b: Tensor) =>
+    runElements(multiplyKernel, { a, b, y }, { plane, images }, isSame ? 1 : y.size);
+  const dots = (y: Tensor, a: Tensor, b: Tensor) =>
+    y.backend.run(planeDot, { a: a.buffer, b: b.buffer, y: y.buffer }, { maps, plane, images });
+  const y = tape.allocate(a.shape);
+  product(y, a, b);
+  return record(y, [a, (da, dy) => product(da, dy, b)], [b, (db, dy) => (isSame ? product : dots)(db, dy, a)]);
+}
+
+export const multiplyKernel = kernel({
+  name: "multiply",
+  module: import.meta.url,
+  wgsl,
+  buffers: { a: "read", b: "read", y: "write" },
+  uniforms: wholes("size", "plane", "images"),
+  workgroups: ({ size }) => line(size),
+  reference({ a, b, y }, { size, plane, images }) {
+    for (let i = 0; i < size; i++) y[i] = a[i]! * b[inMap(i, plane, images)]!;
+  },
+});
+
+export const planeDot = kernel({
+  name: "plane_dot",
+  module: import.meta.url,
+  wgsl: dotWgsl,
+  buffers: { a: "read", b: "read", y: "write" },
+  uniforms: wholes("maps", "plane", "images"),
+  // A workgroup for each map of every 32 images.
+  workgroups: ({ maps, images }) => line(maps * Math.ceil(images / 32), 1),
+  reference({ a, b, y }, { maps, plane, images }) {
+    for (let i = 0; i < maps * images; i++) y[i] = 0;
+    for (let i = 0; i < maps * plane * images; i++) y[inMap(i, plane, images)]! += a[i]! * b[i]!;
+  },
+});
