@@ -50,7 +50,7 @@ const maps = ({ maps, plane, images }: Uniforms): Cut => rows(maps!, plane! * im
 const rowsOfX = ({ c, h }: Uniforms): Cut => ({ total: c! * h! });
 const rowsOfY = ({ c, oh }: Uniforms): Cut => ({ total: c! * oh! });
 
-const maps = ({ maps }: Uniforms): Cut => ({ total: maps! });
+const eachMap = ({ maps }: Uniforms): Cut => ({ total: maps! });
 
 export const directKernels: readonly CpuKernel[] = [
   direct("copy", ({ bytes }) => ({ total: bytes!, size: 4 * ELEMENTS })),
@@ -83,10 +83,10 @@ export const directKernels: readonly CpuKernel[] = [
   })),
   direct("map_norm_forward", ({ images, c, w }) => ({ total: c!, scratchBytes: w! * images! * 4 })),
   direct("map_norm_backward", ({ images, c, h, w }) => ({ total: c!, scratchBytes: (h! + 2) * w! * images! * 4 })),
-  direct("batch_norm_statistics", maps),
-  direct("batch_norm_forward", maps),
-  direct("batch_norm_gradients", maps),
-  direct("batch_norm_backward", maps),
+  direct("batch_norm_statistics", eachMap),
+  direct("batch_norm_forward", eachMap),
+  direct("batch_norm_gradients", eachMap),
+  direct("batch_norm_backward", eachMap),
   direct("max_pool_forward", rowsOfY),
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),
