@@ -7,6 +7,7 @@ import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.
 import { Tape } from "../../src/engine/tape.ts";
 import { UsageError } from "../../src/errors.ts";
 import { defineNetwork, networkFromJson, networkIn, networkMetadata, networkToJson } from "../../src/net/definition.ts";
+import * as L from "../../src/net/layers/index.ts";
 import {
   batchNorm,
   concat,
@@ -77,6 +78,16 @@ test("a person says the layers and the size of the images; the rest is usual", (
   expect(tiny.recipe.augmentation).toMatchObject({ mirror: true, crop: false });
   expect(defineNetwork({ ...tiny, record: 8, recipe: {} }).recipe.augmentation.crop).toBe(true);
   expect(networkToJson(tiny).layers.at(-1)).toEqual({ kind: "fc", name: "fc", outputs: "classes", sigma: 0.3 });
+});
+
+test("every activation function is read back as it is", () => {
+  const functions = [L.relu, L.tanh, L.relu6, L.sigmoid, L.silu, L.gelu, L.geluTanh, L.hardSwish];
+  const rows = functions.map((make) => make());
+  const network = defineNetwork({ crop: 6, layers: (classes) => [rows, fc("fc", classes, START)] }, "activations");
+  const read = networkFromJson(JSON.parse(JSON.stringify(networkToJson(network))), "");
+  const kinds = ["relu", "tanh", "relu6", "sigmoid", "silu", "gelu", "gelu-tanh", "hard-swish", "fc"];
+  expect(factsOf(read, 3).map(({ kind }) => kind)).toEqual(kinds);
+  expect(leaves(place(read, 3)).filter(({ layer }) => "isActivation" in layer)).toHaveLength(functions.length);
 });
 
 describe("a network of blocks", () => {

@@ -32,6 +32,7 @@ const ofInput = [
 const CORNERS = [NaN, 0, -0, 3, -3, 6, 1e-30, -1e30];
 /** Whose square or cube is more than a float32 holds. */
 const LARGE = [1e30, -1e30, 200, -200, 0];
+/** How many numbers, and their scale. ±200: e^200 is more than a float32 holds. */
 const SIZES = [
   [1, 1],
   [65, 8],

@@ -17,7 +17,7 @@
  */
 import { view, type BufferView } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, type Kernel } from "../kernel.ts";
+import { kernel, line, wholes, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
 import { pieces } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import backwardWgsl from "../../../kernels/wgsl/activation_backward.wgsl" with { type: "text" };
@@ -29,42 +29,42 @@ import tanhBackwardWgsl from "../../../kernels/wgsl/tanh_backward.wgsl" with { t
 
 /** max(0, x). */
 export function relu(x: Tensor): Tensor {
-  return pointwise("relu", x, reluForward, "y", reluBackward);
+  return pointwise("relu", x, reluForward, reluBackward, "y");
 }
 
 /** The hyperbolic tangent. */
 export function tanh(x: Tensor): Tensor {
-  return pointwise("tanh", x, tanhForward, "y", tanhBackward);
+  return pointwise("tanh", x, tanhForward, tanhBackward, "y");
 }
 
 /** min(max(0, x), 6), PyTorch's `relu6`. */
 export function relu6(x: Tensor): Tensor {
-  return pointwise("relu6", x, relu6Forward, "x", relu6Backward);
+  return pointwise("relu6", x, relu6Forward, relu6Backward, "x");
 }
 
 /** The logistic function, 1 / (1 + e^−x). */
 export function sigmoid(x: Tensor): Tensor {
-  return pointwise("sigmoid", x, sigmoidForward, "x", sigmoidBackward);
+  return pointwise("sigmoid", x, sigmoidForward, sigmoidBackward, "x");
 }
 
 /** x · sigmoid(x), PyTorch's `silu`, also called Swish. */
 export function silu(x: Tensor): Tensor {
-  return pointwise("silu", x, siluForward, "x", siluBackward);
+  return pointwise("silu", x, siluForward, siluBackward, "x");
 }
 
 /** x times the normal distribution function of x: PyTorch's `gelu`. */
 export function gelu(x: Tensor): Tensor {
-  return pointwise("gelu", x, geluForward, "x", geluBackward);
+  return pointwise("gelu", x, geluForward, geluBackward, "x");
 }
 
 /** The approximation of `gelu` by tanh: PyTorch's with `approximate="tanh"`. */
 export function geluTanh(x: Tensor): Tensor {
-  return pointwise("geluTanh", x, geluTanhForward, "x", geluTanhBackward);
+  return pointwise("geluTanh", x, geluTanhForward, geluTanhBackward, "x");
 }
 
 /** x · relu6(x + 3) / 6, PyTorch's `hardswish`. */
 export function hardSwish(x: Tensor): Tensor {
-  return pointwise("hardSwish", x, hardSwishForward, "x", hardSwishBackward);
+  return pointwise("hardSwish", x, hardSwishForward, hardSwishBackward, "x");
 }
 
 /** @param from what the gradient is computed from, besides dy */
@@ -72,8 +72,8 @@ function pointwise<F extends "x" | "y">(
   op: string,
   x: Tensor,
   forward: Kernel<"x" | "y", "size">,
-  from: F,
   backward: Kernel<F | "dy" | "dx", "size">,
+  from: F,
 ): Tensor {
   const tape = tapeFor(op, { x });
   const y = tape.allocate(x.shape);
@@ -97,60 +97,29 @@ function pointwise<F extends "x" | "y">(
   return y;
 }
 
-const common = {
-  module: import.meta.url,
-  uniforms: { size: "u32" },
-  workgroups: ({ size }: { size: number }) => line(size),
-} as const;
+export const [reluForward, reluBackward] = kernels(
+  { name: "relu", forward: reluForwardWgsl, backward: reluBackwardWgsl, from: "y" },
+  (x) => Math.max(0, x),
+  (y, dy) => (y <= 0 ? 0 : dy),
+);
 
-export const reluForward = kernel({
-  ...common,
-  name: "relu_forward",
-  wgsl: reluForwardWgsl,
-  buffers: { x: "read", y: "write" },
-  reference({ x, y }, { size }) {
-    for (let i = 0; i < size; i++) y[i] = Math.max(0, x[i]!);
-  },
-});
-
-export const reluBackward = kernel({
-  ...common,
-  name: "relu_backward",
-  wgsl: reluBackwardWgsl,
-  buffers: { y: "read", dy: "read", dx: "write" },
-  reference({ y, dy, dx }, { size }) {
-    for (let i = 0; i < size; i++) dx[i] = y[i]! <= 0 ? 0 : dy[i]!;
-  },
-});
-
-export const tanhForward = kernel({
-  ...common,
-  name: "tanh_forward",
-  wgsl: tanhForwardWgsl,
-  buffers: { x: "read", y: "write" },
-  reference({ x, y }, { size }) {
-    for (let i = 0; i < size; i++) y[i] = Math.tanh(x[i]!);
-  },
-});
-
-export const tanhBackward = kernel({
-  ...common,
-  name: "tanh_backward",
-  wgsl: tanhBackwardWgsl,
-  buffers: { y: "read", dy: "read", dx: "write" },
-  reference({ y, dy, dx }, { size }) {
-    for (let i = 0; i < size; i++) dx[i] = dy[i]! * (1 - y[i]! ** 2);
-  },
-});
+export const [tanhForward, tanhBackward] = kernels(
+  { name: "tanh", forward: tanhForwardWgsl, backward: tanhBackwardWgsl, from: "y" },
+  Math.tanh,
+  (y, dy) => dy * (1 - y ** 2),
+);
 
 export const [relu6Forward, relu6Backward] = kernels(
-  "relu6",
-  0,
+  ofInput("relu6", 0),
   (x) => Math.min(Math.max(0, x), 6),
   (x, dy) => (x <= 0 || x >= 6 ? 0 : dy),
 );
 
-export const [sigmoidForward, sigmoidBackward] = kernels("sigmoid", 1, logistic, (x, dy) => dy * logisticSlope(x));
+export const [sigmoidForward, sigmoidBackward] = kernels(
+  ofInput("sigmoid", 1),
+  logistic,
+  (x, dy) => dy * logisticSlope(x),
+);
 
 export const [siluForward, siluBackward] = gated("silu", 2, logistic, logisticSlope);
 
@@ -170,39 +139,50 @@ export const [hardSwishForward, hardSwishBackward] = gated(
   (x) => (Math.abs(x) < 3 ? 1 / 6 : 0),
 );
 
-/** The kernels of x · g(x), whose derivative is g(x) + x · g'(x). */
-function gated(name: string, number: number, g: (x: number) => number, slope: (x: number) => number) {
-  return kernels(
-    name,
-    number,
-    (x) => x * g(x),
-    (x, dy) => dy * (g(x) + x * slope(x)),
-  );
+/** The WGSL of a function's two kernels. */
+interface Text<F extends string> {
+  readonly name: string;
+  readonly forward: string;
+  readonly backward: string;
+  readonly constants?: Constants;
+  /** What the gradient is computed from, besides dy. */
+  readonly from: F;
 }
 
-/** @param number of the function, FUNCTION in WGSL */
-function kernels(
-  name: string,
-  number: number,
+/** @param number FUNCTION in the WGSL that these functions share */
+function ofInput(name: string, number: number): Text<"x"> {
+  return { name, forward: forwardWgsl, backward: backwardWgsl, constants: { FUNCTION: number }, from: "x" };
+}
+
+/** The kernels of x · g(x), whose derivative is g(x) + x · g'(x). */
+function gated(name: string, number: number, g: (x: number) => number, slope: (x: number) => number) {
+  const gradient = (x: number, dy: number) => dy * (g(x) + x * slope(x));
+  return kernels(ofInput(name, number), (x) => x * g(x), gradient);
+}
+
+function kernels<F extends "x" | "y">(
+  { name, forward, backward, from, ...rest }: Text<F>,
   value: (x: number) => number,
-  gradient: (x: number, dy: number) => number,
+  gradient: (from: number, dy: number) => number,
 ) {
-  const constants = { FUNCTION: number };
-  const forward = kernel({
-    ...{ ...common, constants, name: `${name}_forward`, wgsl: forwardWgsl },
-    buffers: { x: "read", y: "write" },
-    reference({ x, y }, { size }) {
-      for (let i = 0; i < size; i++) y[i] = value(x[i]!);
-    },
-  });
-  const backward = kernel({
-    ...{ ...common, constants, name: `${name}_backward`, wgsl: backwardWgsl },
-    buffers: { x: "read", dy: "read", dx: "write" },
-    reference({ x, dy, dx }, { size }) {
-      for (let i = 0; i < size; i++) dx[i] = gradient(x[i]!, dy[i]!);
-    },
-  });
-  return [forward, backward] as const;
+  const workgroups = ({ size }: { size: number }) => line(size);
+  const common = { ...rest, module: import.meta.url, uniforms: wholes("size"), workgroups };
+  return [
+    kernel({
+      ...{ ...common, name: `${name}_forward`, wgsl: forward },
+      buffers: { x: "read", y: "write" },
+      reference({ x, y }, { size }) {
+        for (let i = 0; i < size; i++) y[i] = value(x[i]!);
+      },
+    }),
+    kernel({
+      ...{ ...common, name: `${name}_backward`, wgsl: backward },
+      buffers: { [from]: "read", dy: "read", dx: "write" } as Record<F | "dy" | "dx", BufferSpec>,
+      reference({ [from]: given, dy, dx }, { size }) {
+        for (let i = 0; i < size; i++) dx[i] = gradient(given[i]!, dy[i]!);
+      },
+    }),
+  ] as const;
 }
 
 function logistic(x: number): number {
