@@ -4,11 +4,7 @@ import { copyRun } from "./concat.ts";
 
 export const concatCases = cases(({ add, random }) => {
   for (const size of LINE_SIZES) {
-    for (const [xFirst, yFirst] of [
-      [0, 3],
-      [7, 0],
-    ] as const) {
-      add(copyRun, 0, { size, xFirst, yFirst }, { x: random(size + xFirst), y: random(size + yFirst + 1) });
-    }
+    const [xFirst, yFirst] = [size % 5, size % 7];
+    add(copyRun, 0, { size, xFirst, yFirst }, { x: random(xFirst + size + 1), y: random(yFirst + size + 1) });
   }
 });
