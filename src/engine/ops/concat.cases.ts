@@ -5,6 +5,7 @@ import { copyRun } from "./concat.ts";
 export const concatCases = cases(({ add, random }) => {
   for (const size of LINE_SIZES) {
     const [xFirst, yFirst] = [size % 5, size % 7];
-    add(copyRun, 0, { size, xFirst, yFirst }, { x: random(xFirst + size + 1), y: random(yFirst + size + 1) });
+    const [x, y] = [random(xFirst + size + 1), new Float32Array(yFirst + size + 1).fill(2)];
+    add(copyRun, 0, { size, xFirst, yFirst }, { x, y });
   }
 });

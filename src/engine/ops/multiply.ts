@@ -15,7 +15,7 @@
 import { ShapeError } from "../../errors.ts";
 import { requireNumber } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, wholes, type Elements } from "../kernel.ts";
 import { record, runElements } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import multiplyWgsl from "../../../kernels/wgsl/multiply.wgsl" with { type: "text" };
@@ -90,13 +90,22 @@ export const planeDot = kernel({
   uniforms: wholes("maps", "plane", "images"),
   // A workgroup for each map of every 32 images.
   workgroups: ({ maps, images }) => line(maps * Math.ceil(images / 32), 1),
-  reference({ a, b, y }, { maps, plane, images }) {
-    for (let i = 0; i < maps * images; i++) y[i] = 0;
-    for (let i = 0; i < maps * plane * images; i++) y[inMap(i, plane, images)]! += a[i]! * b[i]!;
-  },
+  reference: ({ a, b, y }, sizes) => planeSums(y, sizes, (at) => a[at]! * b[at]!),
 });
 
+type PlaneSizes = Readonly<Record<"maps" | "plane" | "images", number>>;
+
+/** y[c, n] = Σ_p term at [c, p, n], for a reference loop. */
+export function planeSums(y: Elements, { maps, plane, images }: PlaneSizes, term: (at: number) => number): void {
+  for (let i = 0; i < maps * images; i++) {
+    const first = Math.floor(i / images) * plane * images + (i % images);
+    let sum = 0;
+    for (let p = 0; p < plane; p++) sum += term(first + p * images);
+    y[i] = sum;
+  }
+}
+
 /** The element of a C × N array that belongs to element `i` of a C × P × N array. */
-export function inMap(i: number, plane: number, images: number): number {
+function inMap(i: number, plane: number, images: number): number {
   return Math.floor(i / (plane * images)) * images + (i % images);
 }
