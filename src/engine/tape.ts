@@ -193,6 +193,7 @@ export const accumulateKernel = kernel({
 /**
  * Runs a kernel that computes element by element, in pieces that the device can bind. Tensors smaller than the largest
  * are bound whole.
+ * @param row as in `pieces`
  */
 export function runElements<B extends string, U extends string>(
   kernel: Kernel<B, U>,
@@ -210,8 +211,7 @@ export function runElements<B extends string, U extends string>(
 }
 
 /**
- * Records an op that gives each input a gradient of its own.
- * @param gradients of each input, what writes dx from dy
+ * Records an op by its inputs, each with what writes its gradient from the output's.
  * @returns the output
  */
 export function record(

@@ -4,8 +4,9 @@ import { addBackward, addForward, subtractForward } from "./add.ts";
 
 export const addCases = cases(({ add, random }) => {
   for (const size of LINE_SIZES) {
-    add(addForward, ELEMENT, { size }, { a: random(size), b: random(size), y: size });
-    add(addBackward, 0, { size }, { dy: random(size), dx: size });
-    add(subtractForward, ELEMENT, { size }, { a: random(size), b: random(size), y: size });
+    const [a, b] = [random(size), random(size)];
+    add(addForward, ELEMENT, { size }, { a, b, y: size });
+    add(addBackward, 0, { size }, { dy: a, dx: size });
+    add(subtractForward, ELEMENT, { size }, { a, b, y: size });
   }
 });

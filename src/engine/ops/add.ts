@@ -1,15 +1,15 @@
 /**
- * The sum and the difference of two tensors of one shape, element by element, as where a shortcut meets what it went
- * around (arXiv 1512.03385 §3.2), or an error is measured:
+ * The sum and the difference of two tensors of one shape, element by element; PyTorch's add and sub. A shortcut meets what
+ * it went around in a sum (arXiv 1512.03385 §3.2).
  *
- *   y = a + b,  da = dy,  db = dy
- *   y = a − b,  da = dy,  db = −dy
+ *   add:      y = a + b,  da = dy,  db = dy
+ *   subtract: y = a − b,  da = dy,  db = −dy
  */
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, type Kernel } from "../kernel.ts";
 import { record, runElements } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { scaleTo } from "./scale.ts";
+import { scaleTo } from "./multiply.ts";
 import { requireSameShape } from "./shapes.ts";
 import backwardWgsl from "../../../kernels/wgsl/add_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };

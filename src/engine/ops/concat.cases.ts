@@ -4,11 +4,8 @@ import { copyRun } from "./concat.ts";
 
 export const concatCases = cases(({ add, random }) => {
   for (const size of LINE_SIZES) {
-    for (const [xFirst, yFirst] of [
-      [0, 3],
-      [7, 0],
-    ] as const) {
-      add(copyRun, 0, { size, xFirst, yFirst }, { x: random(size + xFirst), y: random(size + yFirst + 1) });
-    }
+    const [xFirst, yFirst] = [size % 5, size % 7];
+    const [x, y] = [random(xFirst + size + 1), new Float32Array(yFirst + size + 1).fill(2)];
+    add(copyRun, 0, { size, xFirst, yFirst }, { x, y });
   }
 });

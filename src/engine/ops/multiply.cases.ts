@@ -1,14 +1,13 @@
 /** Cases of the kernels for products, element by element and with a number for each map, and for their sums. */
 import { cases, ELEMENT, LINE_SIZES, SUM } from "../cases.ts";
-import { multiplyKernel, planeDot } from "./multiply.ts";
+import { multiplyKernel, planeDot, scaleKernel } from "./multiply.ts";
 import { globalAveragePoolForward } from "./pool.ts";
-import { scaleKernel } from "./scale.ts";
 
 export const multiplyCases = cases(({ add, random }) => {
   const elements = (size: number, plane: number, images: number) => {
-    const [uniforms, y] = [{ size, plane, images }, size];
-    add(multiplyKernel, ELEMENT, uniforms, { a: random(size), b: random(size / plane), y });
-    add(scaleKernel, ELEMENT, { ...uniforms, factor: -0.7 }, { x: random(size / plane), y });
+    const [uniforms, b] = [{ size, plane, images }, random(size / plane)];
+    add(multiplyKernel, ELEMENT, uniforms, { a: random(size), b, y: size });
+    add(scaleKernel, ELEMENT, { ...uniforms, factor: -0.7 }, { x: b, y: size });
   };
   for (const size of LINE_SIZES) elements(size, 1, 1);
   for (const [maps, plane, images] of [
@@ -22,8 +21,9 @@ export const multiplyCases = cases(({ add, random }) => {
     [70_001, 2, 1], // more than 65,535 workgroups
   ] as const) {
     const [sizes, size, y] = [{ maps, plane, images }, maps * plane * images, maps * images];
+    const [a, b] = [random(size), random(size)];
     elements(size, plane, images);
-    add(planeDot, SUM, sizes, { a: random(size), b: random(size), y });
-    add(globalAveragePoolForward, SUM, sizes, { x: random(size), y });
+    add(planeDot, SUM, sizes, { a, b, y });
+    add(globalAveragePoolForward, SUM, sizes, { x: a, y });
   }
 });

@@ -15,8 +15,7 @@ import { tapeFor } from "../inputs.ts";
 import { kernel, line, wholes } from "../kernel.ts";
 import { record } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { planeDot } from "./multiply.ts";
-import { inMap, scaleTo } from "./scale.ts";
+import { planeDot, planeSums, scaleTo } from "./multiply.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
 import maxBackwardWgsl from "../../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };
@@ -191,10 +190,7 @@ export const globalAveragePoolForward = kernel({
   buffers: { x: "read", y: "write" },
   uniforms: planeDot.uniforms,
   workgroups: planeDot.workgroups,
-  reference({ x, y }, { maps, plane, images }) {
-    for (let i = 0; i < maps * images; i++) y[i] = 0;
-    for (let i = 0; i < maps * plane * images; i++) y[inMap(i, plane, images)]! += x[i]! / plane;
-  },
+  reference: ({ x, y }, sizes) => planeSums(y, sizes, (at) => x[at]! / sizes.plane),
 });
 
 type Range = readonly [first: number, end: number];

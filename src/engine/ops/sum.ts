@@ -13,9 +13,8 @@ import { poolOf } from "../pool.ts";
 import { pieces, record } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import { subtract } from "./add.ts";
-import { multiply } from "./multiply.ts";
+import { multiply, scale, scaleTo } from "./multiply.ts";
 import { rowSum } from "./row_sum.ts";
-import { scale, scaleTo } from "./scale.ts";
 import { requireSameShape } from "./shapes.ts";
 
 /** @returns Σ x, of shape [1] */
@@ -39,10 +38,10 @@ export function meanSquaredError(x: Tensor, target: Tensor): Tensor {
   return mean(multiply(error, error));
 }
 
-/** Into how many rows a tensor is cut to be added up, to keep a device busy; a multiple of 64, so that each is aligned. */
+/** A tensor is cut into so many rows to be added up, to keep a device busy; a multiple of 64, so that views are aligned. */
 const ROWS = 256;
 
-/** Writes Σ x: sums of rows, a last one of what is left over, and their sum. */
+/** Writes Σ x to y: the sums of equal rows and of what is left over, then their sum. */
 function addUp(x: Tensor, y: Tensor): void {
   const runs = pieces(x, ROWS)
     .flatMap(([offset, size]) => {

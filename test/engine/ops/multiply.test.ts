@@ -1,6 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { multiply } from "../../../src/engine/ops/multiply.ts";
-import { scale } from "../../../src/engine/ops/scale.ts";
+import { multiply, scale } from "../../../src/engine/ops/multiply.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
 import type { Backend } from "../../../src/engine/backend.ts";
