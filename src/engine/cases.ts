@@ -23,7 +23,7 @@ export interface KernelCase {
 }
 
 /** How an op's kernels treat NaN in their inputs. */
-export interface NanRules {
+interface NanRules {
   /** Inputs that never hold NaN and aren't tried with it. */
   readonly never?: readonly string[];
   /** Whether a device may have NaN where the reference has a number. */

@@ -5,7 +5,7 @@ import type { ElementType } from "./kernel.ts";
 import { format, Tensor, type Owner } from "./tensor.ts";
 
 /** Element types of an op's tensors, where not f32; "any" if the op checks them itself. */
-export type InputTypes = Readonly<Record<string, ElementType | "any">>;
+type InputTypes = Readonly<Record<string, ElementType | "any">>;
 
 /**
  * @param op its name, for errors

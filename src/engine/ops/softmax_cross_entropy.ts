@@ -32,7 +32,7 @@ export interface CrossEntropy {
   readonly ranks: Tensor;
 }
 
-export interface Targets {
+interface Targets {
   /** Label smoothing: the share of each target that is spread over all classes, 0 … 1. */
   readonly smoothing?: number;
   /** Of mixed images: second labels, N of type u32, and the share of each first label, N, 0 … 1. */

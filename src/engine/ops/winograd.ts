@@ -23,7 +23,7 @@ import output5 from "../../../kernels/wgsl/winograd_5x5_output.wgsl" with { type
 import weights5 from "../../../kernels/wgsl/winograd_5x5_weights.wgsl" with { type: "text" };
 
 /** A convolution, or the one that computes dx from dy. */
-export interface Filtering {
+interface Filtering {
   readonly images: number;
   readonly groups: number;
   /** Input maps and their size. */
