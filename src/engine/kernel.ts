@@ -21,8 +21,8 @@ export interface Elements {
 export type Workgroups = readonly [x: number, y: number, z: number];
 
 /**
- * Values that replace those of WGSL constants, by name: `{ ROWS: 48 }` turns `const ROWS = 128u;` into `const ROWS =
- * 48u;`. The WGSL is valid as it stands.
+ * Values that replace those of WGSL constants, by name: `{ ROWS: 48 }` turns `const ROWS = 128u;` into
+ * `const ROWS = 48u;`. The WGSL is valid as it stands.
  */
 export type Constants = Readonly<Record<string, number>>;
 

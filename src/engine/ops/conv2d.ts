@@ -37,8 +37,8 @@ export interface Conv2dOptions {
 const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "number?", groups: "number?" };
 
 /**
- * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an unknown
- * option
+ * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an
+ * unknown option
  */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions = {}): Tensor {
   const tape = tapeFor("conv2d", { x, w, b });

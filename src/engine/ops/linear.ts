@@ -159,8 +159,8 @@ export const linearBackwardX = kernel({
   name: "linear_backward_x",
   module: import.meta.url,
   wgsl: backwardXWgsl,
-  // accumulate: 1 adds to dx, which holds the sum over earlier rows of w; 0 overwrites it. splits: number of arrays in
-  // dx, whose sum is the result; see split.ts.
+  // accumulate: 1 adds to dx, which holds the sum over earlier rows of w; 0 overwrites it.
+  // splits: number of arrays in dx, whose sum is the result; see split.ts.
   buffers: { w: "read", dy: "read", dx: "update" },
   uniforms: { ...uniforms, accumulate: "u32", splits: "u32" },
   workgroups: (u) => backwardXTiles(u, TILE),

@@ -41,8 +41,8 @@ export function checkLrn(op: string, options: LrnOptions): void {
 }
 
 /**
- * @throws ShapeError when the maps don't divide into `groups`, or n is even; UsageError for an option that is unknown or
- * missing
+ * @throws ShapeError when the maps don't divide into `groups`, or n is even; UsageError for an option that is unknown
+ * or missing
  */
 export function lrn(x: Tensor, options: LrnOptions): Tensor {
   const tape = tapeFor("lrn", { x });

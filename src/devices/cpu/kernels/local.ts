@@ -1,7 +1,7 @@
 /**
  * Locally connected layers: each output position has its own filters, so each is a separate product of O × K weights
- * with the K × N pixels under its window (K = C · KH · KW). In w, the row of position p and map o starts at (o · P + p)
- * · K.
+ * with the K × N pixels under its window (K = C · KH · KW). In w, the row of position p and map o starts at
+ * (o · P + p) · K.
  */
 import type { CpuKernel, Machine, Uniforms } from "../kernel.ts";
 
