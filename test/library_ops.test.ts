@@ -72,7 +72,7 @@ const TAPE: readonly Refusal<Scene>[] = [
     ({ backend }) => backend.allocate("f32", -1),
   ],
   [
-    "DeviceError: write: 2 elements of a Uint32Array at 0 of a buffer of 2 × f32",
+    "DeviceError: write: a Uint32Array to a buffer of 2 × f32: must be a Float32Array",
     ({ backend }) => backend.write(backend.allocate("f32", 2), Uint32Array.of(1, 2)),
   ],
   [

@@ -41,7 +41,7 @@ fn lrn_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
   }
 }
 
-// s^exponent; NaN where s is NaN, of which some drivers' pow() makes 0.
+// s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.
 fn power(s: f32, exponent: f32) -> f32 {
   return select(pow(s, exponent), s, is_nan(s));
 }

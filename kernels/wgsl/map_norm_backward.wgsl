@@ -45,7 +45,7 @@ fn map_norm_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_work
   dx[at] = dy[at] * power(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
 }
 
-// s^exponent; NaN where s is NaN, of which some drivers' pow() makes 0.
+// s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.
 fn power(s: f32, exponent: f32) -> f32 {
   return select(pow(s, exponent), s, is_nan(s));
 }

@@ -20,6 +20,6 @@ export function refuseInComputeWorker(what: string): void {
   if (!isComputeWorker) return;
   throw new DeviceError(
     `${what} by a module that a compute worker imports for a kernel's reference loop: ` +
-      "declare the kernel in a module of its own, which only declares",
+      "declare the kernel in a separate module that does nothing else",
   );
 }

@@ -25,7 +25,7 @@ export const DEVICE_OPTIONS = {
 export interface DeviceOptions extends OptionsOf<typeof DEVICE_OPTIONS> {}
 
 /** The number of processes that work together, and this one's index among those on its machine. */
-export interface Processes {
+interface Processes {
   readonly size: number;
   readonly local: { readonly rank: number; readonly size: number };
 }

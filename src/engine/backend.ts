@@ -100,12 +100,10 @@ export interface Backend extends AsyncDisposable {
 
 const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
-/** @throws DeviceError for an array whose elements are not the buffer's */
-export function checkElements({ type, length }: Buffer, data: HostArray, offset: number): void {
+/** @throws DeviceError for an array of another element type than the buffer's */
+export function checkElements({ type, length }: Buffer, data: HostArray): void {
   if (data instanceof ARRAYS[type]) return;
-  throw new DeviceError(
-    `write: ${(data as HostArray | undefined)?.length} elements of ${show(data)} at ${offset} of a buffer of ${length} × ${type}`,
-  );
+  throw new DeviceError(`write: ${show(data)} to a buffer of ${length} × ${type}: must be a ${ARRAYS[type].name}`);
 }
 
 /** @throws ShapeError for an unknown type, or a length that is no whole number */

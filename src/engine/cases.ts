@@ -48,7 +48,7 @@ export const SUM = 4e-6;
 export const LINE_SIZES = [65_535 * 64 + 65, 1, 2, 63, 64, 65, 1009] as const;
 
 /** Adds cases, and draws reproducible inputs. */
-export interface Builder {
+interface Builder {
   /** Adds a case. f32 uniforms are rounded first, so that only the kernel's own error counts. */
   add<B extends string, U extends string>(
     kernel: Kernel<B, U>,

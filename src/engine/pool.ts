@@ -5,7 +5,7 @@ import type { ElementType } from "./kernel.ts";
  * Keeps idle buffers for reuse. Shapes repeat from step to step, so each step takes, in the same order, what the last
  * one gave back: from the second step on nothing is allocated, and the GPU's bind groups can be reused.
  */
-export class Pool {
+class Pool {
   readonly #backend: Backend;
   readonly #idle = new Map<string, Buffer[]>();
 

@@ -40,7 +40,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     free: (buffer) => void live.delete(buffer),
     write(buffer, data, offset = 0) {
       // Gradients are checked in double precision.
-      if (!(data instanceof Float64Array && buffer.type === "f32")) checkElements(buffer, data, offset);
+      if (!(data instanceof Float64Array && buffer.type === "f32")) checkElements(buffer, data);
       (buffer as ReferenceBuffer).data.set(data, offset);
     },
     run<B extends string, U extends string>(

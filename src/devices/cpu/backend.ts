@@ -106,7 +106,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     },
 
     write(buffer, data, offset = 0) {
-      checkElements(buffer, data, offset);
+      checkElements(buffer, data);
       const to = addressOf({ buffer, offset, length: data.length });
       if (queue.idle) {
         elements(buffer.type, to, data.length).set(data);
@@ -188,7 +188,7 @@ function refuseMainModule({ name, module }: Pick<Kernel, "name" | "module">): vo
   if (!module.startsWith("file:") || fileURLToPath(module) !== Bun.main) return;
   throw new DeviceError(
     `cpu: kernel ${name} is declared in the program's main module, ${Bun.main}, which every worker would run again to ` +
-      "find its reference loop: declare it in a module of its own",
+      "find its reference loop: declare it in a separate module",
   );
 }
 

@@ -102,10 +102,10 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       device.check();
       const { handle, type, length, bytes } = buffers.own(buffer, "write");
       const [start, end] = [offset, offset + data.length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
-      checkElements(buffer, data, offset);
+      checkElements(buffer, data);
       if (end > length * ELEMENT_BYTES[type]) {
         throw new DeviceError(
-          `write: ${data.length} elements of a ${data.constructor.name} at ${offset} of a buffer of ${length} × ${type}`,
+          `write: elements ${offset} to ${offset + data.length} are outside of a buffer of ${length}`,
         );
       }
       // WebGPU copies whole words; the bytes after the end of a u8 buffer are padding.
@@ -135,7 +135,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     async read(buffer, offset = 0, length = buffer.length - offset) {
       device.check();
       const { handle, type, length: all } = buffers.own(buffer, "read");
-      if (offset + length > all) throw new DeviceError(`read: ${length} elements at ${offset} of a buffer of ${all}`);
+      if (offset + length > all)
+        throw new DeviceError(`read: elements ${offset} to ${offset + length} are outside of a buffer of ${all}`);
       if (length === 0) return new ARRAYS[type](0);
       const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
       const first = start - (start % 4);

@@ -127,7 +127,7 @@ export class Device {
       }
     }
     if (memory) throw new DeviceMemoryError(`${this.name}: ${what}: out of memory: use a smaller batch`);
-    if (failure !== undefined) throw this.#error(failure || "failed without a reason", what);
+    if (failure !== undefined) throw this.#error(failure || "failed without giving a reason", what);
     this.check();
     return result;
   }
@@ -193,7 +193,7 @@ export class Device {
     this.#loss ??= text;
     const more = /^(parent )?device (is )?lost$/i.test(this.#loss) ? "" : `: ${this.#loss}`;
     return new DeviceLostError(
-      `${this.name}: the device is lost (driver reset, too long a kernel, or out of memory)${more}`,
+      `${this.name}: the device is lost (driver reset, a kernel that took too long, or out of memory)${more}`,
     );
   }
 

@@ -39,7 +39,7 @@ export interface Program {
 }
 
 /** How arguments are bound; shared by kernels with the same sequence of accesses. */
-export interface Layout {
+interface Layout {
   readonly bindGroups: Handle;
   readonly pipelines: Handle;
   /** The pipelines of this layout, by their WGSL. */
