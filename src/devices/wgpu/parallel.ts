@@ -49,19 +49,19 @@ export function parallelWorkgroups(
   warn: (message: string) => void,
   measure: () => number,
 ): number {
-  const usual = usualParallelWorkgroups(kind);
-  if (!measurements || kind === "software" || !features.has("timestamps")) return usual;
+  const fallback = defaultParallelWorkgroups(kind);
+  if (!measurements || kind === "software" || !features.has("timestamps")) return fallback;
   try {
     return (measurements.parallelWorkgroups ??= measure());
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    warn(`${name}: can't measure how many workgroups run at once, assuming ${usual}: ${error.message}`);
-    return usual;
+    warn(`${name}: can't measure how many workgroups run at once, assuming ${fallback}: ${error.message}`);
+    return fallback;
   }
 }
 
 /** A software adapter distributes workgroups over the processor's threads. */
-function usualParallelWorkgroups(kind: AdapterKind): number {
+function defaultParallelWorkgroups(kind: AdapterKind): number {
   return { discrete: 512, integrated: 64, other: 64, software: Math.max(2, navigator.hardwareConcurrency) }[kind];
 }
 

@@ -23,7 +23,7 @@ import output5 from "../../../kernels/wgsl/winograd_5x5_output.wgsl" with { type
 import weights5 from "../../../kernels/wgsl/winograd_5x5_weights.wgsl" with { type: "text" };
 
 /** A convolution, or the one that computes dx from dy. */
-interface Filtering {
+interface Convolution {
   readonly images: number;
   readonly groups: number;
   /** Input maps and their size. */
@@ -65,7 +65,7 @@ type Products = Kernel<
  */
 export function suitsWinograd(
   { needsSplitting, limits }: Backend,
-  u: Omit<Filtering, "turned"> & Readonly<Record<"kw" | "stride", number>>,
+  u: Omit<Convolution, "turned"> & Readonly<Record<"kw" | "stride", number>>,
 ): boolean {
   const scheme = schemes.get(u.kh);
   if (!needsSplitting || !scheme || u.kw !== u.kh || u.stride !== 1 || u.pad >= u.kh) return false;
@@ -84,7 +84,7 @@ export function suitsWinograd(
 const tilesOf = (pixels: number) => Math.ceil(pixels / TILE);
 
 /** The convolution that computes dx from dy. */
-export function backwards({ images, groups, c, h, w, o, oh, ow, kh, pad }: Omit<Filtering, "turned">): Filtering {
+export function backwards({ images, groups, c, h, w, o, oh, ow, kh, pad }: Omit<Convolution, "turned">): Convolution {
   return { images, groups, c: o, h: oh, w: ow, o: c, oh: h, ow: w, kh, pad: kh - 1 - pad, turned: true };
 }
 
@@ -92,7 +92,7 @@ export function backwards({ images, groups, c, h, w, o, oh, ow, kh, pad }: Omit<
 export function runWinograd(
   backend: Backend,
   products: Products,
-  { images, groups, c, h, w, o, oh, ow, kh, pad, turned }: Filtering,
+  { images, groups, c, h, w, o, oh, ow, kh, pad, turned }: Convolution,
   given: { readonly x: Buffer; readonly w: Buffer; readonly b?: Buffer; readonly y: Buffer },
 ): void {
   const scheme = schemes.get(kh)!;
