@@ -102,7 +102,8 @@ export class Tape implements Owner {
   /**
    * Computes the gradient of a scalar loss with respect to every tensor that requires one. It uses up the recording:
    * another backward() needs another forward pass.
-   * @throws ShapeError unless the loss is a scalar of this tape that depends on a tensor that requires a gradient
+   * @throws ShapeError unless the loss is of this tape, a scalar or given with its `gradient`, and depends on a tensor
+   * that requires a gradient
    */
   backward(loss: Tensor, options: BackwardOptions = {}): void {
     checkOptions("backward", options, BACKWARD_OPTIONS);
