@@ -364,12 +364,12 @@ describe("devices", () => {
   });
 
   test("options of the cpu for a GPU", async () => {
-    const message = /--blas and --threads are for the cpu, and the device is "gpu": add --device cpu/;
+    const message = /--blas and --threads are for the cpu, but the device is "gpu": add --device cpu/;
     expectFault(await run(["train", "photos", "--device", "gpu", "--threads", "2"]), 2, message);
   });
 
   test("an option of GPUs for the cpu", async () => {
-    const message = /--tune is for GPUs, and the device is the cpu: leave it out/;
+    const message = /--tune is for GPUs, but the device is the cpu: leave it out/;
     expectFault(await run(["train", "photos", "--device", "cpu", "--tune", "on"]), 2, message);
   });
 
