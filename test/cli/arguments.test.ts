@@ -61,8 +61,8 @@ describe("a command line", () => {
     expect(() => read(line)).toThrow(message);
   });
 
-  test("a word too many", () => {
-    expect(() => readArguments(["a", "b"], { data: OPTIONS.data })).toThrow('"b" is one word too many; see --help');
+  test("an extra argument", () => {
+    expect(() => readArguments(["a", "b"], { data: OPTIONS.data })).toThrow('unexpected argument "b"; see --help');
   });
 
   test("words of which there must be one", () => {

@@ -276,7 +276,7 @@ describe("predict", () => {
     await reader.read();
     await reader.cancel();
     await left.exited;
-    expect(await new Response(left.stderr).text()).not.toMatch(/mistake of this program|\n\s+at /);
+    expect(await new Response(left.stderr).text()).not.toMatch(/bug in this program|\n\s+at /);
   });
 });
 

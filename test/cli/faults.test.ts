@@ -37,7 +37,7 @@ function expectFault({ code, stderr }: Ended, expected: 1 | 2, message: RegExp, 
   expect(lines.length, stderr).toBe(1 + notes);
   expect(lines.at(-1)).toStartWith("error: ");
   expect(lines.at(-1)).toMatch(message);
-  expect(stderr).not.toMatch(/\n\s+at |mistake of this program|\x1b/);
+  expect(stderr).not.toMatch(/\n\s+at |bug in this program|\x1b/);
   expect(code).toBe(expected);
   expect(contents(at("runs"))).toEqual(before);
 }
@@ -154,15 +154,15 @@ describe("options", () => {
     [["--momentum", "1"], /--momentum 1: must be at least 0 and below 1/],
     [["--decay", "-0.1"], /--decay -0\.1: must be at least 0/],
     [["--hold-out", "1"], /--hold-out 1: must be between 0 and 1/],
-    [["--seed", "-3"], /--seed -3: must be a whole number from 0 on/],
-    [["--seed", "0.5"], /--seed 0\.5: must be a whole number from 0 on/],
+    [["--seed", "-3"], /--seed -3: must be a whole number, at least 0/],
+    [["--seed", "0.5"], /--seed 0\.5: must be a whole number, at least 0/],
     [["--threads", "0"], /--threads 0: must be a whole number from 1 to 1024/],
     [["--blas", "maybe"], /--blas maybe: must be on or off/],
     [["--tune", "maybe"], /--tune maybe: must be on or off/],
     [["--model", "alexnt"], /no model is called "alexnt"; did you mean "alexnet"\?/],
     [["--epocs", "3"], /unknown option --epocs; did you mean "--epochs"\?; --help lists them/],
     [["-e", "3"], /unknown option -e; --help lists them/],
-    [["more"], /"more" is one word too many; see --help/],
+    [["more"], /unexpected argument "more"; see --help/],
     [["--resume", "nowhere"], /no run in nowhere: nowhere.config\.json does not exist/],
   ];
   for (const [args, message] of cases) {
@@ -183,7 +183,7 @@ describe("options", () => {
   test("commands", async () => {
     expectFault(await run(["trian"]), 2, /no command is called "trian"; did you mean "train"\?/);
     expectFault(await run(["toString"]), 2, /no command is called "toString"/);
-    expectFault(await run([]), 2, /a command is missing: devices, doctor, draw, evaluate, export, /);
+    expectFault(await run([]), 2, /name a command: devices, doctor, draw, evaluate, export, /);
   });
 });
 

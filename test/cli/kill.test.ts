@@ -123,7 +123,7 @@ test("a second SIGINT ends at once, and what was saved stays", async () => {
   await child.exited;
   // Two at nearly the same time may reach it between two steps; either way it ends in order.
   expect(child.exitCode).toBe(1);
-  expect(await errors).toStartWith("stopping after this step; once more to stop at once\n");
+  expect(await errors).toStartWith("stopping after this step; press Ctrl-C again to stop at once\n");
   const { code } = await cli(["train", "--resume", "twice", "--epochs", "2"], options);
   expect(code).toBe(0);
   expect(epochsOf(join(folder.path, "twice")).length).toBeGreaterThanOrEqual(2);
@@ -143,7 +143,7 @@ test("SIGINT stops after the step, saves, says how to go on; resumed, the bytes 
   }
   await child.exited;
   expect(child.exitCode).toBe(1);
-  expect(await errors).toBe("stopping after this step; once more to stop at once\n");
+  expect(await errors).toBe("stopping after this step; press Ctrl-C again to stop at once\n");
   expect(text).toContain("Stopped, and saved. Go on with  bun run train --resume stopped\n");
   const resumed = await cli(["train", "--resume", "stopped"], options);
   expect(resumed.stdout).toMatch(/going on with epoch \d, batch \d/);

@@ -144,7 +144,7 @@ describe("refused in one line", () => {
   test.each([
     [["pack"], "DATA is missing; see --help"],
     [["pack", "photos"], "OUT is missing; see --help"],
-    [["pack", "photos", "out", "more"], '"more" is one word too many; see --help'],
+    [["pack", "photos", "out", "more"], 'unexpected argument "more"; see --help'],
     [["pack", "photos", "photos"], /photos is not empty \(c\d\): name a new folder$/],
     [["--side", "0"], "--side 0: must be a whole number from 1 to 4096"],
     [["--side", "x"], "--side x: must be a number"],
@@ -253,7 +253,7 @@ test("SIGINT stops after the shards under way and says how to go on", async () =
   await child.exited;
   expect(child.exitCode).toBe(1);
   expect(await errors).toBe(
-    "stopping after the shards under way; once more to stop at once\nStopped. Go on with the same command.\n",
+    "stopping after the shards under way; press Ctrl-C again to stop at once\nStopped. Go on with the same command.\n",
   );
   expect(await text).toBe("");
   expect(readdirSync(path("stopped")).filter((file) => file.endsWith(".tmp"))).toEqual([]);

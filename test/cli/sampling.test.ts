@@ -40,8 +40,8 @@ describe("refused in one line", () => {
     ["--weights", "missing.json", 2, "--weights missing.json: no such file or folder"],
     ["--weights", "list.json", 2, '--weights list.json: must hold class names and numbers, as in {"cat": 2}'],
     ["--weights", "text.json", 2, /^--weights text\.json: .*JSON/],
-    ["--weights", "negative.json", 2, '--weights: "c0" has -1: must be a number from 0 on'],
-    ["--weights", "words.json", 2, '--weights: "c0" has "3": must be a number from 0 on'],
+    ["--weights", "negative.json", 2, '--weights: "c0" has -1: must be a number, at least 0'],
+    ["--weights", "words.json", 2, '--weights: "c0" has "3": must be a number, at least 0'],
     ["--weights", "unknown.json", 1, /^--weights names "cat", which is not a class of .*photos/],
     ["--weights", "none.json", 1, /^--weights leaves no image of .*photos: all classes with images have weight 0$/],
   ] as const)("%s %s", async (option, value, exitCode, message) => {

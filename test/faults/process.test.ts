@@ -43,7 +43,7 @@ for (const signal of ["SIGTERM", "SIGHUP"] as const) {
       if (event.type === "epoch") child.kill(signal);
       return event.type === "epoch";
     });
-    expect(stderr).toBe("stopping after this step; once more to stop at once\n");
+    expect(stderr).toBe("stopping after this step; press Ctrl-C again to stop at once\n");
     expect(code).toBe(1);
     await expectResumable(signal);
   });

@@ -111,7 +111,7 @@ describe("images were added", () => {
     await add(data, names);
     const after = await partsOf(run);
     expect({ ...after, changes: undefined }).toEqual({ ...before, changes: undefined });
-    expect(after.changes).toMatch(/\(5 added; .*\): those of the run that are left are used, divided as before$/);
+    expect(after.changes).toMatch(/\(5 added; .*\): using the run's remaining images, divided as before$/);
     // By chance alone it would be others.
     rmSync(new Run(run).imagesFile);
     expect((await partsOf(run)).val).not.toEqual(before.val);
