@@ -237,7 +237,7 @@ describe("predict", () => {
     const args = ["predict", "hollow", images[0]!, "https://example.org/a.jpg", ...run];
     const { code, stdout, stderr } = await cli(args, { cwd: folder.path });
     expect(stderr.split("\n")).toEqual([
-      "error: hollow: there is no JPEG, PNG or WebP image in this folder",
+      "error: hollow: the folder has no JPEG, PNG or WebP image",
       "error: https://example.org/a.jpg: URLs are not fetched: download it first, and name the file",
       "",
     ]);

@@ -82,11 +82,11 @@ describe("with libraries that were changed", () => {
     expect(flowing).toMatch(
       new RegExp(
         `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the published file: the SHA-256 of ` +
-          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} What to do: delete it, and it is fetched again`,
+          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} Fix: delete it, and it is fetched again`,
       ),
     );
     // The rest is tried all the same.
-    expect(flowing).toMatch(/Trials .* cpu kernels right: .* cpu (learns|too slow to tell): loss/);
+    expect(flowing).toMatch(/Trials .* cpu kernels correct: .* cpu (learns|too slow to tell): loss/);
   });
 
   test("other commands refuse them with one line", async () => {

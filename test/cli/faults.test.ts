@@ -321,7 +321,7 @@ describe("images to predict", () => {
     writeFileSync(at("note.png"), "no image");
     expectFault(await predict("note.png"), 1, /note\.png: (?!.*note\.png)./);
     expectFault(await predict("gone.png"), 1, /gone\.png: can't be read: no such file or folder$/);
-    expectFault(await predict("empty"), 1, /there is no JPEG, PNG or WebP image in this folder/);
+    expectFault(await predict("empty"), 1, /the folder has no JPEG, PNG or WebP image/);
   });
 });
 

@@ -11,7 +11,7 @@ import { checkVariant } from "../../src/verbs/doctor/kernel_check.ts";
 import { checkKernels, wordsOf } from "../../src/verbs/doctor/kernels.ts";
 import { describeMachine, machineProblems } from "../../src/verbs/doctor/machine.ts";
 import { difference } from "../../src/verbs/doctor/numbers.ts";
-import { PROJECT, privatePlaces, valueWithoutPlaces, withoutPlaces } from "../../src/verbs/doctor/private.ts";
+import { privatePaths, PROJECT, redact, redactAll } from "../../src/verbs/doctor/private.ts";
 import { LOSS_BOUND, trainShortly } from "../../src/verbs/doctor/self_test.ts";
 
 describe("kernels", () => {
@@ -110,32 +110,30 @@ test("a full disk and little memory are problems", () => {
   expect(machine.disks.map(({ use }) => use)).toEqual(["runs", "cache"]);
   const disks = machine.disks.map((disk) => ({ ...disk, freeBytes: 1e9 }));
   expect(machineProblems({ ...machine, disks, freeMemoryBytes: 1.5e9 }).map(({ what }) => what)).toEqual([
-    expect.stringMatching(/^only 1\.0 GB are free on the disk of .*, where runs are saved$/),
-    "only 1.5 GB of memory are free",
+    expect.stringMatching(/^only 1\.0 GB free on the disk of .*, where runs are saved$/),
+    "only 1.5 GB of memory free",
   ]);
   const roomy = machine.disks.map((disk) => ({ ...disk, freeBytes: 1e12 }));
   expect(machineProblems({ ...machine, disks: roomy, freeMemoryBytes: 1e12 })).toEqual([]);
 });
 
-describe("private places", () => {
+describe("private paths", () => {
   test("have names: the most special one counts, whole names only", () => {
-    const places = [
+    const paths = [
       ["/home/jane/net/cache", "$ALEXNET_CACHE"],
       ["/home/jane/net", "."],
       ["/home/jane", "~"],
     ] as const;
     const text = "at /home/jane/net/cache/native, /home/jane/net/src/x.ts:3, /home/jane: not /home/janet, /home/jane-2";
-    expect(withoutPlaces(text, places)).toBe(
-      "at $ALEXNET_CACHE/native, ./src/x.ts:3, ~: not /home/janet, /home/jane-2",
-    );
-    expect(valueWithoutPlaces({ a: [{ b: "/home/jane/x", c: 1, d: null }] }, places)).toEqual({
+    expect(redact(text, paths)).toBe("at $ALEXNET_CACHE/native, ./src/x.ts:3, ~: not /home/janet, /home/jane-2");
+    expect(redactAll({ a: [{ b: "/home/jane/x", c: 1, d: null }] }, paths)).toEqual({
       a: [{ b: "~/x", c: 1, d: null }],
     });
   });
 
   test("are the project, the folder one is in, home, and what the environment names", () => {
-    const places = privatePlaces({ ALEXNET_CACHE: "/somewhere/else", LD_PRELOAD: "libx.so" });
-    expect(withoutPlaces(`${join(PROJECT, "src")} ${join(homedir(), "x")} /somewhere/else/y libx.so`, places)).toBe(
+    const paths = privatePaths({ ALEXNET_CACHE: "/somewhere/else", LD_PRELOAD: "libx.so" });
+    expect(redact(`${join(PROJECT, "src")} ${join(homedir(), "x")} /somewhere/else/y libx.so`, paths)).toBe(
       `${join(".", "src").replace(/^src/, "./src")} ${join("~", "x")} $ALEXNET_CACHE/y libx.so`,
     );
   });

@@ -85,7 +85,7 @@ describe("images", () => {
       mkdirSync(at("piped"));
       expect(Bun.spawnSync(["mkfifo", at("piped", "1.png")]).exitCode).toBe(0);
       const { found, result } = await ask([at("piped")]);
-      expect(found).toEqual([{ image: at("piped"), error: "there is no JPEG, PNG or WebP image in this folder" }]);
+      expect(found).toEqual([{ image: at("piped"), error: "the folder has no JPEG, PNG or WebP image" }]);
       expect(result.remarks).toEqual([{ kind: "pipe", count: 1, example: at("piped", "1.png") }]);
     });
 
