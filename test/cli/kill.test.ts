@@ -144,9 +144,9 @@ test("SIGINT stops after the step, saves, says how to go on; resumed, the bytes 
   await child.exited;
   expect(child.exitCode).toBe(1);
   expect(await errors).toBe("stopping after this step; press Ctrl-C again to stop at once\n");
-  expect(text).toContain("Stopped, and saved. Go on with  bun run train --resume stopped\n");
+  expect(text).toContain("Stopped and saved. Continue with  bun run train --resume stopped\n");
   const resumed = await cli(["train", "--resume", "stopped"], options);
-  expect(resumed.stdout).toMatch(/going on with epoch \d, batch \d/);
+  expect(resumed.stdout).toMatch(/continuing with epoch \d, batch \d/);
   expect(resumed.code).toBe(0);
   for (const file of ["last.safetensors", "best.safetensors"]) {
     const [a, b] = ["stopped", "all"].map((name) => readFileSync(join(folder.path, name, file)));

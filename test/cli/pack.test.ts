@@ -155,7 +155,7 @@ describe("refused in one line", () => {
     [["--as", "png"], "--as png: must be jpeg or raw"],
     [["--quality", "101"], "--quality 101: must be a whole number from 1 to 100"],
     [["--quality", "0"], "--quality 0: must be a whole number from 1 to 100"],
-    [["--as", "raw", "--quality", "90"], "--quality is for JPEG, not for raw"],
+    [["--as", "raw", "--quality", "90"], "--quality is only for --as jpeg"],
     [["--shard", "0"], "--shard 0: must be a whole number above 0"],
     [["--threads", "0"], "--threads 0: must be a whole number above 0"],
     [["--threads"], "--threads needs a value"],
@@ -253,7 +253,7 @@ test("SIGINT stops after the shards under way and says how to go on", async () =
   await child.exited;
   expect(child.exitCode).toBe(1);
   expect(await errors).toBe(
-    "stopping after the shards under way; press Ctrl-C again to stop at once\nStopped. Go on with the same command.\n",
+    "stopping after the current shards; press Ctrl-C again to stop at once\nStopped. Run the same command to continue.\n",
   );
   expect(await text).toBe("");
   expect(readdirSync(path("stopped")).filter((file) => file.endsWith(".tmp"))).toEqual([]);

@@ -56,7 +56,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
     return { error, warnings: events.filter((event) => event.type === "warning").map(({ line }) => line), events };
   }
 
-  const LOST = /: the device is lost \(driver reset, .*\).*: it is opened again, .* goes on from what was saved last$/;
+  const LOST = /: the device is lost \(driver reset, .*\).*: reopening it, and continuing from the last save$/;
 
   test("in the middle of the first step: it begins anew, and ends with the same bytes", async () => {
     const { error, warnings } = await losing("first", (step) => step === 1);
@@ -96,7 +96,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
     expect(error).toBeInstanceOf(DeviceLostError);
     expect(error).toMatchObject({ exitCode: 1 });
     expect(error!.message).toMatch(
-      /device is lost .*, for the second time: go on with --resume .*twice, on another device/,
+      /device is lost .*, for the second time: continue with --resume .*twice, on another device/,
     );
     expect(error!.message).not.toContain("\n");
     expect(warnings).toEqual([expect.stringMatching(LOST)]);

@@ -76,7 +76,9 @@ describe.skipIf(missing !== undefined)(
 
     test("a training opens it again, and goes on to the same bytes", async () => {
       const lines = await lose("train", folder.path);
-      expect(lines).toEqual([expect.stringMatching(/the device is lost .*: it is opened again, .* was saved last$/)]);
+      expect(lines).toEqual([
+        expect.stringMatching(/the device is lost .*: reopening it, and continuing from the last save$/),
+      ]);
       expectSameRun(at("lost"), at("whole"));
     });
   },

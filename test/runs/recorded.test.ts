@@ -236,7 +236,7 @@ describe("data that have moved", () => {
     const cases: readonly (readonly [TrainOptions, RegExp])[] = [
       [{ resume: at("drawn"), data }, /begun with the built-in set/],
       [{ resume: run, val: data }, /the run was begun without --val/],
-      [{ data, allowChangedData: true }, /--allow-changed-data is for --resume/],
+      [{ data, allowChangedData: true }, /--allow-changed-data is only for --resume/],
     ];
     for (const [options, message] of cases) {
       const error = await train(options).catch((failure: unknown) => failure);

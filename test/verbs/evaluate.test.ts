@@ -96,9 +96,9 @@ describe("several models", () => {
     const refused = async (options: Partial<EvaluateOptions>, message: RegExp) =>
       expect(await run(options).catch((error: Error) => error.message)).toMatch(message);
     await refused({ models: [models[0]!, other] }, /output 1 is "c1" of one and "c2" of the other: only predictions/);
-    await refused({ models: [models[0]!, models[0]!] }, /is there twice/);
+    await refused({ models: [models[0]!, models[0]!] }, /is named twice/);
     await refused({ models: ["a", ""] }, /--models: needs names/);
-    await refused({ models, model: models[0]! }, /two ways to name models/);
+    await refused({ models, model: models[0]! }, /can.t be combined/);
   });
 });
 
@@ -214,7 +214,7 @@ describe("the command", () => {
   test("for people: the interval, and the files", async () => {
     const { stdout } = await command("--model", "a.safetensors", "--out", "people", "--submission", "people.txt");
     expect(stdout).toMatch(/\n95% confidence: top-1 \d+\.\d% to \d+\.\d%, top-5 0\.0% to 15\.5%\n/);
-    expect(stdout).toContain("\npeople.txt: a line an image, by file name; classes numbered from 1");
+    expect(stdout).toContain("\npeople.txt: a line per image, sorted by file name; classes numbered from 1");
     expect(stdout).toEndWith("\npeople/confusion.png\npeople/mistakes.png\n");
   });
 
@@ -235,8 +235,8 @@ describe("the command", () => {
 
   const wrong: Readonly<Record<string, RegExp>> = {
     "--models ,": /--models: needs names/,
-    "--models a.safetensors,a.safetensors": /"a\.safetensors" is there twice/,
-    "--models a.safetensors --model b.safetensors": /two ways to name models/,
+    "--models a.safetensors,a.safetensors": /"a\.safetensors" is named twice/,
+    "--models a.safetensors --model b.safetensors": /can.t be combined/,
     "--model a.safetensors --submission photos": /--submission photos: it is a folder/,
     "--sumbission a": /unknown option --sumbission; did you mean "--submission"/,
   };

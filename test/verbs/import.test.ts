@@ -238,7 +238,7 @@ describe("what is exported", () => {
     expect(files).toContain(at("own.mean.npy"));
     expect(fromNpy(new Uint8Array(readFileSync(at("own.mean.npy"))), [32, 32, 3], "mean")).toEqual(image);
     const bytes = readFileSync(at("own.safetensors"));
-    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name the file/);
+    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name it with --mean/);
     const { weights } = await imported(bytes, { mean: at("own.mean.npy") });
     expect(openSafetensors(weights).tensors.get("preprocessing.mean")!.read()).toEqual(image);
   });
@@ -265,7 +265,7 @@ describe("an imported run", () => {
     expect(found).toHaveLength(1);
     expect("classes" in found[0]! && found[0].classes).toHaveLength(5);
     await expect(imported(readFileSync(torch.weights))).rejects.toThrow(
-      /is a checkpoint of this program: use it as it is/,
+      /is already a checkpoint of this program: use it with --model/,
     );
     // It was not trained here: there is nothing to go on with, and no data that it belongs to.
     expect(() => findWeights(torch.run).config()).toThrow(/does not say what it was trained on: name the data/);
@@ -287,7 +287,7 @@ describe("an imported run", () => {
     writeFileSync(at("timm.pth"), goldenFile("timm.pth"));
     const timm = await cli(["import", "timm.pth", "--out", "timm"], options);
     expect(timm.stdout).toMatch(
-      /^small, 34,602 parameters, from PyTorch \(state_dict\); .*\nNot taken: state_dict_ema, with weights that would fit too\n/,
+      /^small, 34,602 parameters, from PyTorch \(state_dict\); .*\nNot used: state_dict_ema, whose weights would fit too\n/,
     );
     writeFileSync(at("lightning.ckpt"), goldenFile("lightning.pth"));
     const lightning = await cli(["import", "lightning.ckpt", "--out", "lightning"], options);

@@ -207,7 +207,7 @@ describe("report.csv", () => {
         [
           `${odd}/class c/twin.jpg`,
           "yes",
-          `the picture of class "class c" is also ${odd}/class b/twin.jpg of class "class b"`,
+          `the picture of class "class c" is the same as ${odd}/class b/twin.jpg of class "class b"`,
         ],
       ].sort(),
     );
@@ -226,7 +226,7 @@ describe("report.csv", () => {
     const out = join(root, "bad-packed");
     expect(await complaint(pack({ data: bad, out, ...small }))).toBe(
       `11 of 32 images can't be used, first ${bad}/train/class a/bad0.jpg: it is not a JPEG, PNG or WebP image: at most 5% ` +
-        `are passed over: repair or remove those that ${join(out, "report.csv")} names, delete ${out}, and pack again`,
+        `may be skipped: repair or remove those listed in ${join(out, "report.csv")}, delete ${out}, and pack again`,
     );
     expect(parse(readFileSync(join(out, "report.csv"), "utf8")).length).toBe(12);
     expect(readdirSync(out)).not.toContain("pack.json");

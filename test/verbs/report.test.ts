@@ -38,7 +38,7 @@ test("a training leaves it: curves, filters, confusions, settings, device, numbe
     "Learning rate",
     "Images a second",
     "Filters of conv1",
-    "What was taken for what",
+    "Confusion matrix",
     "Training",
     "Model and data",
     "Files",
@@ -124,7 +124,7 @@ test("without what later versions or a kill left out: start.json, confusion.json
   await report({ run: at("bare") });
   expect(page("bare")).toContain("2 of 2");
   expect(page("bare")).toContain("of the last save");
-  expect(page("bare")).not.toContain("What was taken for what");
+  expect(page("bare")).not.toContain("Confusion matrix");
 });
 
 test("of no run, and of one whose settings or weights are damaged", async () => {

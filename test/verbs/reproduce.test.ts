@@ -14,7 +14,7 @@ import {
   markdown,
   type ClaimResult,
 } from "../../src/verbs/reproduce/results.ts";
-import { raceLength, type Outcome } from "../../src/verbs/reproduce/trial.ts";
+import { raceLength, type TrialOutcome } from "../../src/verbs/reproduce/trial.ts";
 import { epochsOf } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
@@ -162,7 +162,7 @@ test("unknown claims and counts are usage errors", async () => {
 });
 
 describe("what is written of results", () => {
-  const outcome = (seed: number, testError: number, more: Partial<Outcome> = {}): Outcome => ({
+  const outcome = (seed: number, testError: number, more: Partial<TrialOutcome> = {}): TrialOutcome => ({
     ...{ seed, testError, trainError: 0.1, epochs: 4, images: 100, seconds: 10, device: "cpu" },
     ...more,
   });
@@ -185,7 +185,7 @@ describe("what is written of results", () => {
     expect(describeArm(late, claim.arms[0]!)).toBe("2 too late");
     const until = { ...claim, until: { trainError: 0.25 } };
     expect(describeArm(until, { ...claim.arms[0]!, outcomes: [outcome(0, 1, { reached: false })] })).toBe(
-      "1 not there after 4 epochs",
+      "1 not reached after 4 epochs",
     );
     expect(describeDifference(until)).toBe("");
   });

@@ -2,7 +2,7 @@ import { bold, count, dim, duration, green, label, plural, print, printJson } fr
 import { verb } from "../../cli/verb.ts";
 import type { Notice } from "../../ranks/context.ts";
 import { flag } from "../../schema.ts";
-import { doctor, DOCTOR_OPTIONS, LOSS_BOUND, type Finding, type Library, type Machine } from "./doctor.ts";
+import { doctor, DOCTOR_OPTIONS, LOSS_BOUND, type Finding, type Library, type MachineReport } from "./doctor.ts";
 import { gigabytes } from "./machine.ts";
 import { privatePaths, redactAll } from "./private.ts";
 
@@ -94,7 +94,7 @@ const HEADINGS: Readonly<Partial<Record<Finding["type"], string>>> = {
   training: TRIALS,
 };
 
-function machineRows({ version, commit, bun, system, ...machine }: Machine): string[] {
+function machineRows({ version, commit, bun, system, ...machine }: MachineReport): string[] {
   const { processor, cores, memoryBytes, freeMemoryBytes, disks, environment } = machine;
   const free = disks.map(
     ({ use, freeBytes }) => `${gigabytes(freeBytes)} free for ${use === "runs" ? "runs" : "the cache"}`,

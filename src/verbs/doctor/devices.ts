@@ -14,7 +14,7 @@ import { plural } from "../../words.ts";
 import { isUsable, type Library } from "./libraries.ts";
 import type { Problem } from "./problem.ts";
 
-export interface Candidate {
+export interface TrialDevice {
   /** The value of `--device`, with any other flags: "gpu:0", "cpu", "cpu --blas off". */
   readonly name: string;
   readonly options: DeviceOptions;
@@ -31,7 +31,10 @@ export interface Candidate {
  * are left out.
  * @throws DeviceError when there is no such device
  */
-export async function findCandidates(wanted: string | undefined, libraries: readonly Library[]): Promise<Candidate[]> {
+export async function findCandidates(
+  wanted: string | undefined,
+  libraries: readonly Library[],
+): Promise<TrialDevice[]> {
   const library = (use: Library["use"]) => libraries.find((each) => each.use === use && isUsable(each));
   const onlyCpu = wanted?.toLowerCase() === "cpu";
   const { adapters } = onlyCpu || !library("GPUs") ? { adapters: [] } : await findAdapters();
@@ -43,7 +46,7 @@ export async function findCandidates(wanted: string | undefined, libraries: read
   return [...gpus, ...cpus(library("matrix products on the cpu")?.name)];
 }
 
-function gpu(adapter: AdapterDescription, index: number): Candidate {
+function gpu(adapter: AdapterDescription, index: number): TrialDevice {
   const name = `gpu:${index}`;
   return {
     name,
@@ -54,9 +57,9 @@ function gpu(adapter: AdapterDescription, index: number): Candidate {
   };
 }
 
-function cpus(blas: string | undefined): Candidate[] {
+function cpus(blas: string | undefined): TrialDevice[] {
   const threads = plural(availableParallelism(), "thread");
-  const cpu = (name: string, how: string): Candidate => {
+  const cpu = (name: string, how: string): TrialDevice => {
     const options = { device: "cpu", blas: how === blas };
     return { name, options, description: `${threads}, ${how}`, open: () => openDevice(options) };
   };

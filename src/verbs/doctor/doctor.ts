@@ -2,19 +2,19 @@
 import type { AdapterDescription } from "../../devices/open.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { text, validate, type OptionsOf } from "../../schema.ts";
-import { findCandidates, missingGpu, type Candidate } from "./devices.ts";
+import { findCandidates, missingGpu, type TrialDevice } from "./devices.ts";
 import type { KernelReport } from "./kernels.ts";
 import { describeLibraries, type Library } from "./libraries.ts";
-import { describeMachine, machineProblems, type Machine } from "./machine.ts";
+import { describeMachine, machineProblems, type MachineReport } from "./machine.ts";
 import { messageOf, type Problem } from "./problem.ts";
 import { LOSS_BOUND, trainShortly, type TrainingReport } from "./self_test.ts";
 
-export type { KernelReport, Library, Machine, Problem, TrainingReport };
+export type { KernelReport, Library, MachineReport, Problem, TrainingReport };
 export { LOSS_BOUND } from "./self_test.ts";
 
 /** A finding. They come in this order, except that problems come as they are found. */
 export type Finding =
-  | ({ readonly type: "machine" } & Machine)
+  | ({ readonly type: "machine" } & MachineReport)
   | ({ readonly type: "library" } & Library)
   | {
       readonly type: "device";
@@ -78,7 +78,7 @@ export async function doctor(options: DoctorOptions, context: Context<Finding | 
 }
 
 /** The problem that ended a trial, if any; the other devices are tried all the same. */
-async function tried(candidate: Candidate, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
+async function tried(candidate: TrialDevice, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
   try {
     await work();
     return undefined;
@@ -87,7 +87,7 @@ async function tried(candidate: Candidate, what: string, work: () => Promise<voi
   }
 }
 
-function remedyFor({ adapter, options }: Candidate): string {
+function remedyFor({ adapter, options }: TrialDevice): string {
   if (adapter) return "update the GPU's driver; until then, use --device cpu";
   if (options.blas) return "use another BLAS (BLAS_LIB_PATH); until then, use --blas off";
   return "please report this, with all of this text";
@@ -97,7 +97,7 @@ type ReportProblem = (problem: Problem | undefined) => void;
 type ReportFinding = (finding: Finding) => void;
 
 async function tryKernels(
-  candidate: Candidate,
+  candidate: TrialDevice,
   found: ReportFinding,
   report: ReportProblem,
   progress: Working<Notice>["progress"],
@@ -113,7 +113,7 @@ async function tryKernels(
 }
 
 async function tryTraining(
-  candidate: Candidate,
+  candidate: TrialDevice,
   found: ReportFinding,
   report: ReportProblem,
   note: (line: string) => void,

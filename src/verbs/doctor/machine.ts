@@ -9,7 +9,7 @@ import { cacheFolder } from "../../native/cache.ts";
 import { PATH_VARIABLES, PROJECT } from "./private.ts";
 import type { Problem } from "./problem.ts";
 
-export interface Machine {
+export interface MachineReport {
   readonly version: string;
   /** Git's, with a + if files differ from it; empty without git. */
   readonly commit: string;
@@ -42,7 +42,7 @@ const OTHER_VARIABLES = [
   "OMP_NUM_THREADS",
 ];
 
-export function describeMachine(): Machine {
+export function describeMachine(): MachineReport {
   const { env } = process;
   const names = [...PATH_VARIABLES, ...OTHER_VARIABLES].filter((name) => env[name] !== undefined);
   return {
@@ -91,7 +91,7 @@ const NEEDED_DISK_BYTES = 1.3e9;
 /** About what `alexnet` takes with a batch of 128. */
 const NEEDED_MEMORY_BYTES = 2e9;
 
-export function machineProblems({ disks, freeMemoryBytes }: Machine): Problem[] {
+export function machineProblems({ disks, freeMemoryBytes }: MachineReport): Problem[] {
   const problems: Problem[] = [];
   for (const { use, path, freeBytes } of disks) {
     if (use === "runs" && freeBytes < NEEDED_DISK_BYTES) {

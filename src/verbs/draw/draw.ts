@@ -174,7 +174,7 @@ async function ofImage(
     progress("covering", done, total, "places");
   });
   return await drawHeat({
-    title: `What makes it ${trained.classes[label]!}`,
+    title: `What speaks for ${trained.classes[label]!}`,
     fact: `${percent(p[label]!)} with nothing covered; ${answer(trained, p)}; ${by}`,
     image: shown!,
     ...occlusion,
@@ -183,7 +183,7 @@ async function ofImage(
 
 function answer({ classes }: Trained, p: Float64Array): string {
   const [best] = mostProbable(p, 1);
-  return `predicted ${classes[best!]!}, ${percent(p[best!]!)}`;
+  return `taken for ${classes[best!]!}, ${percent(p[best!]!)}`;
 }
 
 function labelOf({ classes, weights }: Trained, name: string | undefined, p: Float64Array): number {
