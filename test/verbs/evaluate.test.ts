@@ -95,9 +95,9 @@ describe("several models", () => {
     const other = await untrained("other.safetensors", "small", 1, ["c0", "c2", "c1"]);
     const refused = async (options: Partial<EvaluateOptions>, message: RegExp) =>
       expect(await run(options).catch((error: Error) => error.message)).toMatch(message);
-    await refused({ models: [models[0]!, other] }, /output 1 is "c1" of one and "c2" of the other: only predictions/);
+    await refused({ models: [models[0]!, other] }, /output 1 is "c1" in the first, "c2" in the second: average only/);
     await refused({ models: [models[0]!, models[0]!] }, /is named twice/);
-    await refused({ models: ["a", ""] }, /--models: needs names/);
+    await refused({ models: ["a", ""] }, /--models: needs runs or files/);
     await refused({ models, model: models[0]! }, /can.t be combined/);
   });
 });
@@ -234,7 +234,7 @@ describe("the command", () => {
   });
 
   const wrong: Readonly<Record<string, RegExp>> = {
-    "--models ,": /--models: needs names/,
+    "--models ,": /--models: needs runs or files/,
     "--models a.safetensors,a.safetensors": /"a\.safetensors" is named twice/,
     "--models a.safetensors --model b.safetensors": /can.t be combined/,
     "--model a.safetensors --submission photos": /--submission photos: it is a folder/,
