@@ -1,4 +1,4 @@
-/** The doctor finds what is wrong: with a kernel, a training, a machine; and hides what is private. */
+/** The doctor finds problems with kernels, training and the machine, and redacts private paths. */
 import { describe, expect, test } from "bun:test";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ describe("kernels", () => {
     };
   };
 
-  test("those that are wrong are named, once each, with sizes and numbers", async () => {
+  test("wrong ones are named, once each, with sizes and numbers", async () => {
     const counts: number[] = [];
     const report = await checkKernels(broken("sgd", "max_pool_forward"), (done) => counts.push(done));
     expect(report.wrong.map(({ kernel }) => kernel).sort()).toEqual(["max_pool_forward", "sgd"]);
@@ -40,11 +40,11 @@ describe("kernels", () => {
     expect(counts.length).toBe(report.cases);
   }, 60_000);
 
-  test("a variant has the bits of its kernel, unless the device reorders sums", async () => {
+  test("a variant must equal its kernel bit for bit, unless the device reorders sums", async () => {
     const reference = openReference();
     const each = kernelCases.find((each) => variantsOf(each).length > 0)!;
     const [variant] = variantsOf(each);
-    /** Checks the variant on a device where its results are off by this factor. */
+    /** Checks the variant on a device on which its results are off by this factor. */
     const check = (factor: number, reordersSums: boolean) => {
       const run: Backend["run"] = (kernel, buffers, uniforms) => {
         reference.run(kernel, buffers, uniforms);
@@ -72,7 +72,7 @@ describe("kernels", () => {
   });
 });
 
-test("two arrays are close, or it is said where they are not", () => {
+test("arrays are close, or the message says where they differ", () => {
   expect(difference("y", [1, 2.0001], [1, 2], 1e-4)).toBeUndefined();
   expect(difference("y", [1, 2.001], [1, 2], 1e-4)).toBe(
     "y[1] is 2.001 instead of 2: off by 5.00e-4 of the largest (2.000), allowed 0.0001",
@@ -83,12 +83,12 @@ test("two arrays are close, or it is said where they are not", () => {
   expect(difference("y", [NaN, -Infinity, 2], [NaN, -Infinity, 2], 1e-4)).toBeUndefined();
   expect(difference("y", [0], [NaN], 1e-4)).toMatch(/^y\[0\] is 0 instead of NaN/);
   expect(difference("y", [Infinity], [-Infinity], 1e-4)).toMatch(/^y\[0\] is Infinity instead of -Infinity/);
-  // Infinity is no measure for the others.
+  // Infinities don't count towards the scale.
   expect(difference("y", [Infinity, 1.1], [Infinity, 1], 1e-4)).toMatch(/^y\[1\] is 1.1 instead of 1/);
   expect(difference("y", [1], [1, 2], 1)).toBe("y: 1 numbers instead of 2");
 });
 
-test("a training learns, and says from where to where", async () => {
+test("a training learns, and reports its losses", async () => {
   const report = await trainShortly({ device: "cpu" }, () => {}, 280_000);
   expect(report.result).toBe("learned");
   expect(report.firstLoss).toBeWithin(2, 4);
@@ -96,7 +96,7 @@ test("a training learns, and says from where to where", async () => {
   expect(report.steps % 20).toBe(0);
 }, 300_000);
 
-test("a training that has no time is too slow to tell, and no problem", async () => {
+test("a training without time is too slow to tell, which is not a problem", async () => {
   const said: string[] = [];
   const report = await trainShortly({ device: "cpu", threads: 1 }, (line) => said.push(line), 0);
   expect(report.result).toBe("slow");
@@ -118,7 +118,7 @@ test("a full disk and little memory are problems", () => {
 });
 
 describe("private paths", () => {
-  test("have names: the most special one counts, whole names only", () => {
+  test("are replaced: the longest one counts, whole names only", () => {
     const paths = [
       ["/home/jane/net/cache", "$ALEXNET_CACHE"],
       ["/home/jane/net", "."],
@@ -131,7 +131,7 @@ describe("private paths", () => {
     });
   });
 
-  test("are the project, the folder one is in, home, and what the environment names", () => {
+  test("are the project, the working directory, home, and paths in the environment", () => {
     const paths = privatePaths({ ALEXNET_CACHE: "/somewhere/else", LD_PRELOAD: "libx.so" });
     expect(redact(`${join(PROJECT, "src")} ${join(homedir(), "x")} /somewhere/else/y libx.so`, paths)).toBe(
       `${join(".", "src").replace(/^src/, "./src")} ${join("~", "x")} $ALEXNET_CACHE/y libx.so`,
