@@ -144,8 +144,8 @@ export function mostProbable(p: Float64Array, count: number): number[] {
 const Z95 = 1.959963984540054;
 
 /**
- * The 95% confidence interval of an error rate of `wrong` out of `images`: Wilson's score interval (JASA 22, 1927), which
- * also holds for few images and for rates near 0.
+ * The 95% confidence interval of an error rate of `wrong` out of `images`: Wilson's score interval (JASA 22, 1927),
+ * which also holds for few images and for rates near 0.
  */
 export function interval95(wrong: number, images: number): readonly [low: number, high: number] {
   const [share, z2] = [wrong / images, Z95 * Z95];

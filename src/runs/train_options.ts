@@ -34,7 +34,7 @@ export const TRAIN_OPTIONS = {
     'A JSON file: how much more often the images of a class are seen, {"cat": 2}',
     { hint: "FILE", rule: SETTINGS.weights },
   ),
-  /** The network: its name, a .ts or .json file that defines one, or the network itself. By default chosen for the data. */
+  /** The network: its name, a .ts or .json file that defines one, or itself; by default one that suits the data. */
   model: parsed<string | NetworkDraft>(
     "any",
     (word) => word,

@@ -1,6 +1,6 @@
 /**
- * Wrong input of every kind: one line on standard error that says what is wrong, no stack trace, exit code 1 (failed) or 2
- * (wrong usage), and existing files unchanged.
+ * Wrong input of every kind: one line on standard error that says what is wrong, no stack trace, exit code 1 (failed)
+ * or 2 (wrong usage), and existing files unchanged.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";

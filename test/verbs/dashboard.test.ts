@@ -31,9 +31,9 @@ async function statusOf(port: number, path: string, host: string): Promise<numbe
 }
 
 /**
- * Trains with a dashboard. `seen` is called with each event; its promise is awaited before the next step, and before the
- * dashboard is closed. `afterStep` is awaited after each step, counted from 1, before the dashboard pauses or continues
- * the training.
+ * Trains with a dashboard. `seen` is called with each event; its promise is awaited before the next step, and before
+ * the dashboard is closed. `afterStep` is awaited after each step, counted from 1, before the dashboard pauses or
+ * continues the training.
  */
 async function trainShown(
   out: string,

@@ -27,8 +27,8 @@ export interface TrialDevice {
 }
 
 /**
- * All devices, or those that `wanted` names; "cpu" means both with and without BLAS. Devices whose library can't be used
- * are left out.
+ * All devices, or those that `wanted` names; "cpu" means both with and without BLAS. Devices whose library can't be
+ * used are left out.
  * @throws DeviceError when there is no such device
  */
 export async function findCandidates(

@@ -18,8 +18,8 @@ export function largestError(actual: Values, expected: Values): { error: number;
 }
 
 /**
- * The largest difference in words if it exceeds `tolerance` times the largest number expected; with a tolerance of 0, the
- * first difference in any bit. Undefined if there is none.
+ * The largest difference in words if it exceeds `tolerance` times the largest number expected; with a tolerance of 0,
+ * the first difference in any bit. Undefined if there is none.
  */
 export function difference(what: string, actual: Values, expected: Values, tolerance: number): string | undefined {
   if (actual.length !== expected.length) return `${what}: ${actual.length} numbers instead of ${expected.length}`;

@@ -1,7 +1,8 @@
 /**
- * Predictions in the format of the ImageNet challenge (ILSVRC): a line per image, sorted by file name, with the numbers of
- * the five most probable classes in order. The challenge numbers its classes from 1 in an order of its own, which its
- * devkit states (meta.mat); for data without a devkit they are numbered from 1 in the order of the network's outputs.
+ * Predictions in the format of the ImageNet challenge (ILSVRC): a line per image, sorted by file name, with the numbers
+ * of the five most probable classes in order. The challenge numbers its classes from 1 in an order of its own, which
+ * its devkit states (meta.mat); for data without a devkit they are numbered from 1 in the order of the network's
+ * outputs.
  */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Answers } from "../../inference/answers.ts";

@@ -1,6 +1,6 @@
 /**
- * Imports weights into a run folder, to be used like those trained here. It has no config.json: it can be fine-tuned, but
- * not resumed.
+ * Imports weights into a run folder, to be used like those trained here. It has no config.json: it can be fine-tuned,
+ * but not resumed.
  */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -23,7 +23,7 @@ interface RowOptions {
   readonly backend: Backend;
 }
 
-/** Chooses images and makes a row of each: the original, its centre crop, and its augmented versions in the first epochs. */
+/** Chooses images and makes a row of each: the original, its centre crop, and its versions in the first epochs. */
 export async function showImages(survey: Survey, options: RowOptions): Promise<SheetRow[]> {
   const { dataset, statistics } = survey;
   const { network, augmentation, seed, backend } = options;

@@ -103,8 +103,8 @@ interface PackPlan {
 }
 
 /**
- * Packs both splits of a set, and keeps what an earlier call with the same settings has packed. The signal stops it after
- * the current shards. Several ranks must write to the same folder.
+ * Packs both splits of a set, and keeps what an earlier call with the same settings has packed. The signal stops it
+ * after the current shards. Several ranks must write to the same folder.
  * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written,
  * LockedError when another process packs into the same folder
  */

@@ -1,7 +1,7 @@
 /**
  * A search index of a set: the images' vectors in vectors.npy, and in index.safetensors the sketch that lets `nearest`
- * skip most of them. It is kept in the cache folder for each data set, model and layer, and rebuilt when images, weights
- * or layer have changed.
+ * skip most of them. It is kept in the cache folder for each data set, model and layer, and rebuilt when images,
+ * weights or layer have changed.
  */
 import { closeSync, existsSync, readSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -154,7 +154,7 @@ function rowReader(path: string, start: number, size: number): Pick<FeatureIndex
   };
 }
 
-/** A hash of all that the vectors depend on: the weights, and the name, class, location, size and time of each image. */
+/** A hash of all that the vectors depend on: weights, and each image's name, class, location, size and time. */
 function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(`${FORMAT} ${tap.count} ${tap.size} ${DIRECTIONS} ${fileDigest(weights)}\n`);

@@ -51,7 +51,10 @@ async function product(
   return values;
 }
 
-/** The first principal directions of vectors (rows × size), by subspace iteration. @returns at most DIRECTIONS × size */
+/**
+ * The first principal directions of vectors (rows × size), by subspace iteration.
+ * @returns at most DIRECTIONS × size
+ */
 export async function principalDirections(backend: Backend, sample: Float32Array, size: number): Promise<Float32Array> {
   const rows = sample.length / size;
   const count = Math.min(DIRECTIONS, rows, size);
@@ -161,7 +164,7 @@ export function nearest(
 /** Number of directions in the first bound, which is enough to rule out most vectors. */
 const FIRST = 32;
 
-/** Lower bounds of all squared distances from the query, by the first directions; `tighten` applies all of them to one. */
+/** Lower bounds of the squared distances from the query, by the first directions; `tighten` uses all for one vector. */
 function lowerBounds(query: Float32Array, { directions, size, basis, coordinates, lengths, rests }: Sketch) {
   const along = new Float64Array(directions);
   for (let d = 0; d < directions; d++) {

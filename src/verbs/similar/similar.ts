@@ -88,8 +88,8 @@ export type SimilarEvent =
   | { readonly type: "similar"; readonly similar: Similar };
 
 /**
- * Finds the neighbours of each image, in the order given; an image that can't be used is reported, and the rest continue.
- * The index of the set is built the first time, and again when data, weights or layer have changed.
+ * Finds the neighbours of each image, in the order given; an image that can't be used is reported, and the rest
+ * continue. The index of the set is built the first time, and again when data, weights or layer have changed.
  * @param context its `report` is called with each result
  * @throws UsageError, DataError, CheckpointError, DeviceError, or AlexNetError when the index can't be written
  */

@@ -58,8 +58,8 @@ export interface TrainContext extends Context<TrainEvent> {
 /**
  * Trains a model, or resumes a run. If the GPU is lost, it is reopened once, and the training continues from the last
  * save. The signal stops it after the current step, with everything saved; the result is then `interrupted`.
- * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process uses the
- * run's folder
+ * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process uses
+ * the run's folder
  */
 export async function train(options: TrainOptions, context: TrainContext = {}): Promise<TrainResult> {
   validate("train", options, TRAIN_OPTIONS);
@@ -125,7 +125,10 @@ class RunFolder {
     return (this.run = run);
   }
 
-  /** Creates and locks the run of a new training, in the folder of --out or a new one. @throws as `take`; UsageError, AlexNetError */
+  /**
+   * Creates and locks the run of a new training, in the folder of --out or a new one.
+   * @throws as `take`; UsageError, AlexNetError
+   */
   begin(network: string): Run {
     return this.take(this.#out === undefined ? newRun(network) : namedRun(this.#out));
   }
@@ -323,8 +326,8 @@ interface InitialState {
 }
 
 /**
- * The configuration as far as it is known before the data are opened, to report mistakes early. Without a named network,
- * `alexnet` stands in.
+ * The configuration as far as it is known before the data are opened, to report mistakes early. Without a named
+ * network, `alexnet` stands in.
  */
 async function firstConfig(options: TrainOptions): Promise<TrainConfig> {
   if (options.allowChangedData) throw new UsageError("--allow-changed-data is only for --resume");
