@@ -183,7 +183,7 @@ describe("refused in one line", () => {
     expect(wrong.stderr.trimEnd()).not.toContain("\n");
     const missing = await cli(["pack", "nothing", "no-data"], options);
     expect([missing.code, missing.stdout]).toEqual([1, ""]);
-    expect(missing.stderr).toMatch(/^[^\n]*there is no nothing[^\n]*\n$/);
+    expect(missing.stderr).toMatch(/^[^\n]*nothing does not exist: [^\n]*\n$/);
   });
 
   const isRoot = process.getuid?.() === 0;

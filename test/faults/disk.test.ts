@@ -103,7 +103,7 @@ test("data deleted during training", async () => {
     return true;
   });
   expectOneLine(ended, /\d+ of the 72 images of .*photos can't be used, first .*\.png: .*no such file/);
-  expectOneLine(await run(resume), /there is no .*photos/);
+  expectOneLine(await run(resume), /photos does not exist: /);
   renameSync(at("hidden"), at("photos"));
   const resumed = await run(resume);
   expect(resumed.stderr).toBe("");
