@@ -11,8 +11,8 @@ import type { Report } from "../../../training/events.ts";
 import type { Session, Watcher } from "../../../training/session.ts";
 import { Gate } from "./gate.ts";
 import imported from "./page.html" with { type: "text" };
-import { DashboardState } from "./progress.ts";
 import { Snapshots } from "./snapshots.ts";
+import { DashboardState } from "./state.ts";
 
 // Bun's types know HTML files only as bundles, whatever the import attribute says.
 const page = imported as unknown as string;
