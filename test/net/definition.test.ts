@@ -146,7 +146,7 @@ describe("what is wrong is said with the layer and the reason", () => {
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, padding: 1 }),
     ],
     [
-      "layer 2: conv c: filters is 2.5, must be a whole number from 1 on",
+      "layer 2: conv c: filters is 2.5, must be a whole number, at least 1",
       withLayer(1, { kind: "conv", name: "c", filters: 2.5, size: 3, sigma: 1 }),
     ],
     [
