@@ -27,10 +27,10 @@ describe.skipIf(missing !== undefined)(`split networks${missing ? ` (skipped: ${
     ...cpu,
   ];
   const losses = (stdout: string) => stepLosses(stdout, 12, 20);
-  const wholes = new Map<string, readonly number[]>();
+  const u32s = new Map<string, readonly number[]>();
 
   async function whole(model: string): Promise<readonly number[]> {
-    const known = wholes.get(model);
+    const known = u32s.get(model);
     if (known) return known;
     const { code, stdout, stderr } = await cli(
       ["train", ...short, "--model", model, "--epochs", "3", "--out", model],
@@ -38,7 +38,7 @@ describe.skipIf(missing !== undefined)(`split networks${missing ? ` (skipped: ${
     );
     expect(code, stderr).toBe(0);
     const found = losses(stdout);
-    wholes.set(model, found);
+    u32s.set(model, found);
     return found;
   }
 

@@ -12,7 +12,7 @@ export function expectOneLine({ code, stderr }: Ended, message: RegExp, warnings
   expect(lines.length, stderr).toBe(1 + warnings);
   expect(lines.at(-1)).toMatch(message);
   expect(lines.at(-1)).toStartWith("error: ");
-  expect(stderr).not.toMatch(/\n\s+at |mistake of this program/);
+  expect(stderr).not.toMatch(/\n\s+at |bug in this program/);
   expect(code).toBe(1);
 }
 

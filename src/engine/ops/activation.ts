@@ -1,5 +1,5 @@
 /**
- * Activation functions, element by element, for tensors of any shape; s(x) = 1 / (1 + e^−x):
+ * Activation functions, elementwise, for tensors of any shape; s(x) = 1 / (1 + e^−x):
  *
  *   relu        max(0, x)                                   paper §3.1
  *   tanh        tanh x
@@ -17,7 +17,7 @@
  */
 import { view, type BufferView } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
+import { kernel, line, u32s, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
 import { pieces } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import backwardWgsl from "../../../kernels/wgsl/activation_backward.wgsl" with { type: "text" };
@@ -166,7 +166,7 @@ function kernels<F extends "x" | "y">(
   gradient: (from: number, dy: number) => number,
 ) {
   const workgroups = ({ size }: { size: number }) => line(size);
-  const common = { ...rest, module: import.meta.url, uniforms: wholes("size"), workgroups };
+  const common = { ...rest, module: import.meta.url, uniforms: u32s("size"), workgroups };
   return [
     kernel({
       ...{ ...common, name: `${name}_forward`, wgsl: forward },

@@ -1,4 +1,4 @@
-/** Cases of the kernels for sums and differences. */
+/** Test cases of sums and differences. */
 import { cases, ELEMENT, LINE_SIZES } from "../cases.ts";
 import { addBackward, addForward, subtractForward } from "./add.ts";
 

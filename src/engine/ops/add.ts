@@ -1,6 +1,6 @@
 /**
- * The sum and the difference of two tensors of one shape, element by element; PyTorch's add and sub. A shortcut meets what
- * it went around in a sum (arXiv 1512.03385 §3.2).
+ * The elementwise sum and difference of two tensors of the same shape; PyTorch's add and sub. A residual block ends in a
+ * sum (arXiv 1512.03385 §3.2).
  *
  *   add:      y = a + b,  da = dy,  db = dy
  *   subtract: y = a − b,  da = dy,  db = −dy

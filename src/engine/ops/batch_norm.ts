@@ -13,7 +13,7 @@ import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../options.ts";
 import type { Backend } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import { format, Tensor } from "../tensor.ts";
 import { addBackward } from "./add.ts";
 import backwardWgsl from "../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
@@ -126,7 +126,7 @@ export const batchNormStatistics = kernel({
   module: import.meta.url,
   wgsl: statisticsWgsl,
   buffers: { x: "read", mean: "update", variance: "update", stats: "write" },
-  uniforms: { ...wholes("maps", "plane", "training"), momentum: "f32", epsilon: "f32" },
+  uniforms: { ...u32s("maps", "plane", "training"), momentum: "f32", epsilon: "f32" },
   // One workgroup a map.
   workgroups: ({ maps }) => line(maps, 1),
   reference({ x, mean, variance, stats }, { maps, plane, training, momentum, epsilon }) {
@@ -153,7 +153,7 @@ export const batchNormForward = kernel({
   module: import.meta.url,
   wgsl: forwardWgsl,
   buffers: { x: "read", w: "read", b: "read", stats: "read", y: "write" },
-  uniforms: wholes("maps", "plane"),
+  uniforms: u32s("maps", "plane"),
   workgroups: ({ maps, plane }) => line(maps * plane),
   reference({ x, w, b, stats, y }, { maps, plane }) {
     for (let i = 0, map = 0; map < maps; map++) {
@@ -167,7 +167,7 @@ export const batchNormGradients = kernel({
   module: import.meta.url,
   wgsl: gradientsWgsl,
   buffers: { x: "read", stats: "read", dy: "read", dw: "write", db: "write" },
-  uniforms: wholes("maps", "plane"),
+  uniforms: u32s("maps", "plane"),
   workgroups: ({ maps }) => line(maps, 1),
   reference({ x, stats, dy, dw, db }, { maps, plane }) {
     for (let i = 0, map = 0; map < maps; map++) {
@@ -187,7 +187,7 @@ export const batchNormBackward = kernel({
   module: import.meta.url,
   wgsl: backwardWgsl,
   buffers: { x: "read", w: "read", stats: "read", dw: "read", db: "read", dy: "read", dx: "write" },
-  uniforms: wholes("maps", "plane", "training"),
+  uniforms: u32s("maps", "plane", "training"),
   workgroups: ({ maps, plane }) => line(maps * plane),
   reference({ x, w, stats, dw, db, dy, dx }, { maps, plane, training }) {
     for (let i = 0, map = 0; map < maps; map++) {

@@ -8,7 +8,7 @@
 import { ShapeError } from "../../errors.ts";
 import { show } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import { record } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/copy_run.wgsl" with { type: "text" };
@@ -42,7 +42,7 @@ export const copyRun = kernel({
   module: import.meta.url,
   wgsl,
   buffers: { x: "read", y: "update" },
-  uniforms: wholes("size", "xFirst", "yFirst"),
+  uniforms: u32s("size", "xFirst", "yFirst"),
   workgroups: ({ size }) => line(size),
   reference({ x, y }, { size, xFirst, yFirst }) {
     for (let i = 0; i < size; i++) y[yFirst + i] = x[xFirst + i]!;

@@ -15,7 +15,7 @@
 import { ShapeError } from "../../errors.ts";
 import { requireNumber } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes, type Elements } from "../kernel.ts";
+import { kernel, line, u32s, type Elements } from "../kernel.ts";
 import { record, runElements } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import multiplyWgsl from "../../../kernels/wgsl/multiply.wgsl" with { type: "text" };
@@ -75,7 +75,7 @@ export const multiplyKernel = kernel({
   module: import.meta.url,
   wgsl: multiplyWgsl,
   buffers: { a: "read", b: "read", y: "write" },
-  uniforms: wholes("size", "plane", "images"),
+  uniforms: u32s("size", "plane", "images"),
   workgroups: ({ size }) => line(size),
   reference({ a, b, y }, { size, plane, images }) {
     for (let i = 0; i < size; i++) y[i] = a[i]! * b[inMap(i, plane, images)]!;
@@ -87,7 +87,7 @@ export const planeDot = kernel({
   module: import.meta.url,
   wgsl: dotWgsl,
   buffers: { a: "read", b: "read", y: "write" },
-  uniforms: wholes("maps", "plane", "images"),
+  uniforms: u32s("maps", "plane", "images"),
   // A workgroup for each map of every 32 images.
   workgroups: ({ maps, images }) => line(maps * Math.ceil(images / 32), 1),
   reference: ({ a, b, y }, sizes) => planeSums(y, sizes, (at) => a[at]! * b[at]!),

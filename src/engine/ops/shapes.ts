@@ -1,8 +1,8 @@
-/** Shape arithmetic that several ops share. */
+/** Shape arithmetic shared by several ops. */
 import { ShapeError } from "../../errors.ts";
 import { format, type Tensor } from "../tensor.ts";
 
-/** C, H, W and N of a tensor of images. @throws ShapeError when it is not one. */
+/** C, H, W and N of a tensor of images. @throws ShapeError for any other tensor */
 export function imageShape(op: string, x: Tensor): [c: number, h: number, w: number, images: number] {
   const [c, h, w, images] = x.shape;
   if (x.shape.length !== 4 || c === undefined || h === undefined || w === undefined || images === undefined) {
@@ -12,9 +12,9 @@ export function imageShape(op: string, x: Tensor): [c: number, h: number, w: num
 }
 
 /**
- * How many positions a window takes along one side: ⌊(side + 2·pad − window) / stride⌋ + 1, or with the quotient
- * rounded up, as cuda-convnet pools: then the last window may hang over the edge, and only what lies inside counts.
- * A window that would start beyond the edge is dropped, as in PyTorch's ceil_mode.
+ * Number of positions of a window along one side: ⌊(side + 2·pad − window) / stride⌋ + 1, or with the quotient rounded
+ * up, as cuda-convnet pools: then the last window may hang over the edge, and only the pixels inside count. A window
+ * that would start beyond the edge is dropped, as with PyTorch's ceil_mode.
  */
 export function positions(side: number, window: number, stride: number, pad: number, round: "down" | "up"): number {
   const steps = (side + 2 * pad - window) / stride;
@@ -24,10 +24,10 @@ export function positions(side: number, window: number, stride: number, pad: num
 }
 
 /**
- * Visits each tap of a filter's window at output (p, q) that lies inside the image: `weight` is its index in w, and
- * `pixel` that of the pixel of x, in units of N.
- * @param filter which one in w: maps.count × KH × KW
- * @param maps the maps of x that it reads
+ * Visits each tap of a filter's window at output (p, q) that lies inside the image: `weight` is its index in w, `pixel`
+ * that of its pixel in x (in units of N).
+ * @param filter index of the filter in w, each maps.count × KH × KW
+ * @param maps the maps of x that the filter reads
  */
 export function eachWindowTap(
   u: Readonly<Record<"h" | "w" | "kh" | "kw" | "stride" | "pad", number>>,
@@ -53,5 +53,5 @@ export function eachWindowTap(
 /** @throws ShapeError when the shapes differ */
 export function requireSameShape(op: string, a: Tensor, b: Tensor): void {
   if (format(a.shape) === format(b.shape)) return;
-  throw new ShapeError(`${op}: ${format(a.shape)} and ${format(b.shape)}: must be of one shape`);
+  throw new ShapeError(`${op}: shapes ${format(a.shape)} and ${format(b.shape)}: must be the same`);
 }

@@ -7,7 +7,7 @@
  * x, y: K × …, n counting through all axes but the first. A NaN makes its column NaN.
  */
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
 import { record } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
@@ -32,7 +32,7 @@ export function softmax(x: Tensor): Tensor {
   return record(y, [x, gradient]);
 }
 
-const uniforms = wholes("classes", "columns");
+const uniforms = u32s("classes", "columns");
 
 export const softmaxForward = kernel({
   name: "softmax_forward",
