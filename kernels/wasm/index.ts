@@ -2,6 +2,7 @@
 // Loops go over 16-byte vectors with the rest one by one, since a batch may have any size.
 
 export { augment } from "./augment";
+export { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "./depthwise";
 export { dropout } from "./dropout";
 export { gemm } from "./gemm";
 export { col2im, im2col } from "./im2col";

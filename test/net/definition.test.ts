@@ -7,7 +7,7 @@ import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.
 import { Tape } from "../../src/engine/tape.ts";
 import { UsageError } from "../../src/errors.ts";
 import { defineNetwork, networkFromJson, networkIn, networkMetadata, networkToJson } from "../../src/net/definition.ts";
-import { conv, divide, fc, maxPool, relu, residual } from "../../src/net/layers/index.ts";
+import { conv, divide, fc, local, maxPool, relu, residual } from "../../src/net/layers/index.ts";
 import { leaves, Model, place } from "../../src/net/model.ts";
 import { openNetwork } from "../../src/net/network_file.ts";
 import { networks } from "../../src/net/networks.ts";
@@ -62,6 +62,28 @@ test("a person says the layers and the size of the images; the rest is usual", (
   expect(tiny.recipe.augmentation).toMatchObject({ mirror: true, crop: false });
   expect(defineNetwork({ ...tiny, record: 8, recipe: {} }).recipe.augmentation.crop).toBe(true);
   expect(networkToJson(tiny).layers.at(-1)).toEqual({ kind: "fc", name: "fc", outputs: "classes", sigma: 0.3 });
+});
+
+test("padding may be a word", () => {
+  const options = { stride: 2, pad: "same", sigma: 1 } as const;
+  const layers = (n: number) => [
+    conv("a", 4, 3, options),
+    conv("b", 4, 3, { ...options, groups: 4 }),
+    local("c", 2, 2, options),
+    fc("d", n, START),
+  ];
+  const network = defineNetwork({ crop: 10, layers });
+  const json = networkToJson(network);
+  expect(json.layers[1]).toEqual({ kind: "conv", name: "b", filters: 4, size: 3, groups: 4, ...options });
+  const read = networkFromJson(JSON.parse(JSON.stringify(json)), "");
+  expect(factsOf(read, 3)).toEqual(factsOf(network, 3));
+  expect(place(read, 3).map(({ output }) => output)).toEqual([
+    [4, 5, 5],
+    [4, 3, 3],
+    [2, 2, 2],
+    [3, 1, 1],
+  ]);
+  expect(leaves(place(read, 3))[1]!.layer.settings).toBe("4 of 3×3, stride 2, pad same, groups 4");
 });
 
 describe("a residual network", () => {
@@ -144,6 +166,10 @@ describe("what is wrong is said with the layer and the reason", () => {
     [
       'layer 2: conv c: there is no option "padding"; did you mean "pad"?',
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, padding: 1 }),
+    ],
+    [
+      'layer 2: conv c: pad is "valid", must be a whole number from 0 on, or "same"',
+      withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, pad: "valid" }),
     ],
     [
       "layer 2: conv c: filters is 2.5, must be a whole number from 1 on",

@@ -10,6 +10,7 @@ import { activationCases } from "./activation.cases.ts";
 import { addCases } from "./add.cases.ts";
 import { augmentCases } from "./augment.cases.ts";
 import { conv2dCases } from "./conv2d.cases.ts";
+import { depthwiseCases } from "./depthwise.cases.ts";
 import { dropoutCases } from "./dropout.cases.ts";
 import { linearCases } from "./linear.cases.ts";
 import { local2dCases } from "./local2d.cases.ts";
@@ -28,6 +29,7 @@ const all = [
   addCases,
   augmentCases,
   conv2dCases,
+  depthwiseCases,
   dropoutCases,
   linearCases,
   local2dCases,

@@ -45,6 +45,8 @@ const POSITIONS = 256;
 
 const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS });
 const rowsOfX = ({ c, h }: Uniforms): Cut => ({ total: c! * h! });
+/** How many rows of this length an item takes. */
+const rowsIn = (length: number): number => Math.ceil(ELEMENTS / length);
 const rowsOfY = ({ c, oh }: Uniforms): Cut => ({ total: c! * oh! });
 
 export const directKernels: readonly CpuKernel[] = [
@@ -58,7 +60,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("tanh_backward", elements),
   direct("sgd", elements),
   direct("dropout", elements),
-  direct("row_sum", ({ rows, columns }) => ({ total: rows!, size: Math.ceil(ELEMENTS / columns!) })),
+  direct("row_sum", ({ rows, columns }) => ({ total: rows!, size: rowsIn(columns!) })),
   direct("augment", ({ crop }) => ({ total: crop! })),
   direct("lrn_forward", ({ plane }) => ({ total: plane!, size: POSITIONS })),
   direct("lrn_backward", ({ plane, maps }) => ({
@@ -68,6 +70,9 @@ export const directKernels: readonly CpuKernel[] = [
   })),
   direct("map_norm_forward", ({ images, c, w }) => ({ total: c!, scratchBytes: w! * images! * 4 })),
   direct("map_norm_backward", ({ images, c, h, w }) => ({ total: c!, scratchBytes: (h! + 2) * w! * images! * 4 })),
+  direct("depthwise_forward", ({ images, c, oh, ow }) => ({ total: c! * oh!, size: rowsIn(ow! * images!) })),
+  direct("depthwise_backward_x", ({ images, c, h, w }) => ({ total: c! * h!, size: rowsIn(w! * images!) })),
+  direct("depthwise_backward_w", ({ c, kh }) => ({ total: c! * kh! })),
   direct("max_pool_forward", rowsOfY),
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),
