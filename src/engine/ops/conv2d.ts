@@ -9,8 +9,8 @@
  *   dw[o, c, i, j]         = Σ_{p, q, n} dy[o, p, q, n] · x[g·C/G + c, p·stride + i − pad, q·stride + j − pad, n]
  *   db[o]                  = Σ_{p, q, n} dy[o, p, q, n]
  *
- * `pad` is the padding above and to the left; below and on the right, there may be more. With a group and a filter for
- * each map, and on GPUs with windows that Winograd's filtering suits, kernels of their own compute it.
+ * `pad` is the padding above and on the left; below and on the right there may be more. Depthwise convolutions, and on
+ * GPUs those that suit Winograd's filtering, have kernels of their own.
  *
  * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
  */
@@ -66,8 +66,8 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   if (oh < 1 || ow < 1) {
     throw new ShapeError(`conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width}, padding ${pad}`);
   }
-  const y = tape.allocate([o, oh, ow, images]);
   const before = padBefore("conv2d", [h, width], [kh, kw], stride, pad);
+  const y = tape.allocate([o, oh, ow, images]);
   const sizes = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before, groups };
   const passes = (suitsDepthwise(sizes) ? depthwise : general)(x.backend, sizes);
   passes.forward({ x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer });
@@ -84,7 +84,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   return y;
 }
 
-/** By matrix products; or by Winograd's filtering, but for the gradient of the weights. */
+/** By matrix products; y and the gradient of x by Winograd's filtering, where that suits. */
 function general(backend: Backend, sizes: Sizes): Passes {
   const { images, c, o, oh, ow, kh, kw, groups } = sizes;
   const winograd = suitsWinograd(backend, sizes);

@@ -5,7 +5,7 @@ import { conv2d, conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../.
 import { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "../../../src/engine/ops/depthwise.ts";
 import { padBefore, positions, type Padding } from "../../../src/engine/ops/shapes.ts";
 import { openReference } from "../../../src/engine/reference.ts";
-import { randomArray } from "../../support/data.ts";
+import { expectClose, randomArray } from "../../support/data.ts";
 import { forwardAndBackward, drawInputs, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
 
 function depthwiseCase(
@@ -45,10 +45,11 @@ testOnBackends(
 );
 
 /** A backend, and the names of the kernels that it ran. */
-function watched(backend: Backend) {
+function watched(backend: Backend, properties: Partial<Backend> = {}) {
   const ran: string[] = [];
   const wrapped: Backend = {
     ...backend,
+    ...properties,
     run(kernel, buffers, uniforms) {
       ran.push(kernel.name);
       backend.run(kernel, buffers, uniforms);
@@ -78,6 +79,16 @@ test.each([
     expect(ran.filter((name) => name !== "row_sum")).toEqual(kernels.map(({ name }) => name));
   },
 );
+
+test("a large GPU sums the gradient of few weights in parts", async () => {
+  const opCase = depthwiseCase("", [2, 12, 12, 8], [3, 3], { pad: 1 });
+  const data = drawInputs(opCase);
+  const large = watched(openReference("f64"), { needsSplitting: true, parallelWorkgroups: 400 });
+  const { gradients } = await forwardAndBackward(large.backend, opCase, data);
+  expect(large.ran).toContain("sum_parts");
+  const expected = await forwardAndBackward(openReference("f64"), opCase, data);
+  expectClose("dw", gradients.w!, expected.gradients.w!, 1e-13);
+});
 
 describe("the plain loops are those of a grouped convolution", () => {
   test.each([

@@ -45,9 +45,9 @@ const POSITIONS = 256;
 
 const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS });
 const rowsOfX = ({ c, h }: Uniforms): Cut => ({ total: c! * h! });
+const rowsOfY = ({ c, oh }: Uniforms): Cut => ({ total: c! * oh! });
 /** How many rows of this length an item takes. */
 const rowsIn = (length: number): number => Math.ceil(ELEMENTS / length);
-const rowsOfY = ({ c, oh }: Uniforms): Cut => ({ total: c! * oh! });
 
 export const directKernels: readonly CpuKernel[] = [
   direct("copy", ({ bytes }) => ({ total: bytes!, size: 4 * ELEMENTS })),
