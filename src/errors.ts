@@ -57,7 +57,7 @@ export class RankError extends AlexNetError {
  * Invisible characters that change how the surrounding text is shown: control characters and text-direction marks. Joiners
  * are excluded: many scripts need them.
  */
-export const UNSEEN = /[\0-\x1f\x7f-\x9f]|(?![\u200c\u200d])\p{Cf}/gu;
+export const INVISIBLE = /[\0-\x1f\x7f-\x9f]|(?![\u200c\u200d])\p{Cf}/gu;
 
 /** Text without control characters: names in archives may contain line breaks and terminal escape codes. */
 export function oneLine(text: string): string {

@@ -1,4 +1,4 @@
-/** The library: what the commands are made of. See README.md for ten lines that use it. */
+/** The library that the commands are built on. README.md has a ten-line example. */
 export * from "./errors.ts";
 export { Random, Purpose, streamKey } from "./random.ts";
 

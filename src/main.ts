@@ -5,8 +5,8 @@ import { end, print, say } from "./cli/terminal.ts";
 import { runVerb, type Verb } from "./cli/verb.ts";
 import { suggest } from "./suggest.ts";
 
-// A verb is a folder in verbs/ with a command.ts; only the one that is asked for is loaded: `models` needs no GPU library.
-// A program made with `bun build --compile --root src src/main.ts src/verbs/*/command.ts` has them too.
+// A verb is a folder in verbs/ with a command.ts. Only the one requested is loaded: `models` needs no GPU library.
+// `bun build --compile --root src src/main.ts src/verbs/*/command.ts` compiles them in too.
 const folder = join(import.meta.dir, "verbs");
 const verbs = readdirSync(folder)
   .filter((name) => readdirSync(join(folder, name)).some((file) => /^command\.[jt]s$/.test(file)))
@@ -18,13 +18,13 @@ if (verbs.includes(name)) {
   await runVerb(name, verb, args);
 } else await end(listVerbs(name));
 
-/** What there is, where none of it was named. @returns the exit code */
+/** For --help, or when no known command is named. @returns the exit code */
 function listVerbs(name: string): number {
   if (["--help", "-h", "help"].includes(name)) {
     for (const verb of verbs) print(`bun run ${verb} --help`);
     return 0;
   }
-  if (name === "") say.error(`a command is missing: ${verbs.join(", ")}`);
+  if (name === "") say.error(`name a command: ${verbs.join(", ")}`);
   else say.error(`no command is called "${name}"${suggest(name, verbs)}; there are ${verbs.join(", ")}`);
   return 2;
 }

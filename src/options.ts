@@ -1,6 +1,6 @@
 /**
- * Checks what the library is given from outside: options that are named, and numbers. What TypeScript would refuse is here
- * refused for those who don't use it, or cast: an option that nobody reads would be a wrong result without a word.
+ * Run-time checks of the options and numbers that callers pass to the library, for those without TypeScript or with a
+ * cast: a misspelt option, silently ignored, would give a wrong result.
  */
 import { oneLine, ShapeError, UsageError } from "./errors.ts";
 import { suggest } from "./suggest.ts";
@@ -28,7 +28,7 @@ const KINDS = {
 } satisfies Record<string, Check>;
 export type Kind = keyof typeof KINDS;
 
-/** Those, and each with a "?" behind it: it may be left out. */
+/** The kinds, and each with a "?" appended: optional. */
 const CHECKS: Readonly<Record<string, Check>> = {
   ...KINDS,
   ...Object.fromEntries(
@@ -39,7 +39,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   ),
 };
 
-/** What each option of T must be; a "?" behind it where it may be left out. */
+/** The kind of each option of T, with a "?" appended if it is optional. */
 export type OptionKinds<T> = { readonly [K in keyof T]-?: {} extends Pick<T, K> ? `${Kind}?` : Kind };
 
 /**
@@ -67,16 +67,16 @@ export function checkOptions<T extends object>(where: string, options: T, kinds:
   }
 }
 
-/** @throws ShapeError unless each is a whole number from `least` on */
+/** @throws ShapeError unless each is a whole number ≥ `least` */
 export function requireWhole(where: string, values: Readonly<Record<string, unknown>>, least = 1): void {
   for (const name in values) {
     const value = values[name];
     if (Number.isSafeInteger(value) && (value as number) >= least) continue;
-    throw new ShapeError(`${where}: ${name} is ${show(value)}, must be a whole number from ${least} on`);
+    throw new ShapeError(`${where}: ${name} is ${show(value)}, must be a whole number, at least ${least}`);
   }
 }
 
-/** @throws ShapeError unless each is a number from `least` to `most`, and finite */
+/** @throws ShapeError unless each is a finite number from `least` to `most` */
 export function requireNumber(
   where: string,
   values: Readonly<Record<string, unknown>>,
@@ -86,12 +86,12 @@ export function requireNumber(
   for (const name in values) {
     const value = values[name];
     if (Number.isFinite(value) && (value as number) >= least && (value as number) <= most) continue;
-    const range = most < Infinity ? ` from ${least} to ${most}` : least > -Infinity ? ` from ${least} on` : "";
+    const range = most < Infinity ? ` from ${least} to ${most}` : least > -Infinity ? `, at least ${least}` : "";
     throw new ShapeError(`${where}: ${name} is ${show(value)}, must be a finite number${range}`);
   }
 }
 
-/** A value that was given, for people. */
+/** A value, as error messages quote it. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 39)}…` : value);
   if (typeof value === "bigint") return `${value}n`;
@@ -105,12 +105,12 @@ function isObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value);
 }
 
-/** a, b and c. */
+/** "a, b and c". */
 function list(names: readonly string[]): string {
   return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
 }
 
-/** The options that were given, without those that were not. */
+/** The options without those that are undefined. */
 export function given<T extends object>(options: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as {
     [K in keyof T]?: Exclude<T[K], undefined>;

@@ -1,11 +1,11 @@
-/** What values from outside may be: settings of the command line, of programs, and of files that may be a stranger's. */
+/** Validation rules for settings, whether from the command line, a program, or an untrusted file. */
 import { oneLine } from "./errors.ts";
 import { show } from "./options.ts";
 
-/** What is wrong with a value, to be read after the name of what it is for; undefined when nothing is. */
+/** What is wrong with a value, worded to follow the setting's name; undefined if nothing is. */
 export type Rule = (value: unknown) => string | undefined;
 
-/** A rule for each of the fields of T. */
+/** A rule for each field of T. */
 export type RulesOf<T> = { readonly [K in keyof T]-?: Rule };
 
 export const rule =
@@ -29,7 +29,7 @@ export const optional =
 export const TEXT = rule((value) => typeof value === "string", "text");
 export const FLAG = rule((value) => typeof value === "boolean", "true or false");
 export const COUNT = numberThat((value) => Number.isSafeInteger(value) && value > 0, "a whole number above 0");
-export const WHOLE = numberThat((value) => Number.isSafeInteger(value) && value >= 0, "a whole number from 0 on");
+export const WHOLE = numberThat((value) => Number.isSafeInteger(value) && value >= 0, "a whole number, at least 0");
 export const FROM_ZERO = numberThat((value) => value >= 0, "at least 0, and finite");
 
 export const ABOVE_ZERO = numberThat((value) => value > 0, "a number above 0");
@@ -39,11 +39,11 @@ export const wholeFromTo = (least: number, most: number): Rule =>
     `a whole number from ${least} to ${most}`,
   );
 
-/** Numbers from 0 on, by name. */
+/** An object whose values are numbers ≥ 0. */
 export const NUMBERS: Rule = (value) => {
-  if (!isRecord(value)) return ` ${oneLine(show(value))}: must be numbers by name`;
+  if (!isRecord(value)) return ` ${oneLine(show(value))}: must be an object of numbers`;
   const wrong = Object.entries(value).find(([, each]) => FROM_ZERO(each) !== undefined);
-  return wrong && `: ${show(oneLine(wrong[0]))} has ${oneLine(show(wrong[1]))}: must be a number from 0 on`;
+  return wrong && `: ${show(oneLine(wrong[0]))} has ${oneLine(show(wrong[1]))}: must be a number, at least 0`;
 };
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

@@ -37,11 +37,11 @@ class Scene {
 }
 
 const ones = (length: number) => new Float32Array(length).fill(1);
-const DATA = "must be a Float32Array, a Uint32Array (class numbers) or a Uint8Array (pixels)";
-const SIDES = "sides must be whole numbers above 0";
+const DATA = "must be a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels)";
+const DIMENSIONS = "dimensions must be whole numbers above 0";
 const RELEASED =
-  "was used after its memory had been given back: backward() frees what it no longer needs, release() the rest; " +
-  "call keep() on what is to be read afterwards";
+  "was used after its memory was released: backward() frees what it no longer needs, release() the rest; " +
+  "call keep() on tensors to be read afterwards";
 
 const TAPE: readonly Refusal<Scene>[] = [
   [`ShapeError: input: the data are an Array, ${DATA}`, ({ tape }) => tape.input([2], any([1, 2]))],
@@ -51,28 +51,28 @@ const TAPE: readonly Refusal<Scene>[] = [
     ({ tape }) => tape.input([2], any(new Uint8ClampedArray(2))),
   ],
   [`ShapeError: input: the data are undefined, ${DATA}`, ({ tape }) => tape.input([2], any(undefined))],
-  ["ShapeError: input: 5 elements given for a shape of 2 × 3, 6", ({ tape }) => tape.input([2, 3], ones(5))],
-  [`ShapeError: input: a shape of 2 × 0: ${SIDES}`, ({ tape }) => tape.input([2, 0], ones(0))],
-  [`ShapeError: input: a shape of -2 × -1: ${SIDES}`, ({ tape }) => tape.input([-2, -1], ones(2))],
-  [`ShapeError: input: a shape of 0.5 × 4: ${SIDES}`, ({ tape }) => tape.input([0.5, 4], ones(2))],
-  [`ShapeError: input: a shape of "2": ${SIDES}`, ({ tape }) => tape.input(any(["2"]), ones(2))],
-  ["ShapeError: input: the shape is 2, must be an array of sides", ({ tape }) => tape.input(any(2), ones(2))],
-  [`ShapeError: allocate: a shape of 1.5: ${SIDES}`, ({ tape }) => tape.allocate([1.5])],
+  ["ShapeError: input: 5 elements for shape 2 × 3, which has 6", ({ tape }) => tape.input([2, 3], ones(5))],
+  [`ShapeError: input: shape 2 × 0: ${DIMENSIONS}`, ({ tape }) => tape.input([2, 0], ones(0))],
+  [`ShapeError: input: shape -2 × -1: ${DIMENSIONS}`, ({ tape }) => tape.input([-2, -1], ones(2))],
+  [`ShapeError: input: shape 0.5 × 4: ${DIMENSIONS}`, ({ tape }) => tape.input([0.5, 4], ones(2))],
+  [`ShapeError: input: shape "2": ${DIMENSIONS}`, ({ tape }) => tape.input(any(["2"]), ones(2))],
+  ["ShapeError: input: the shape is 2, must be an array of dimensions", ({ tape }) => tape.input(any(2), ones(2))],
+  [`ShapeError: allocate: shape 1.5: ${DIMENSIONS}`, ({ tape }) => tape.allocate([1.5])],
   [
-    `ShapeError: fc.weight: a shape of NaN × 2: ${SIDES}`,
+    `ShapeError: fc.weight: shape NaN × 2: ${DIMENSIONS}`,
     ({ backend }) => new Parameter(backend, "fc.weight", [NaN, 2]),
   ],
   [
-    "ShapeError: Tensor: a buffer of 2 elements for a shape of 3, 3",
+    "ShapeError: Tensor: a buffer of 2 elements for shape 3, which has 3",
     ({ backend }) => new library.Tensor(backend, [3], backend.allocate("f32", 2)),
   ],
   ['ShapeError: allocate: the type is "f64", must be f32, u32 or u8', ({ backend }) => backend.allocate(any("f64"), 2)],
   [
-    "ShapeError: allocate: length is -1, must be a whole number from 0 on",
+    "ShapeError: allocate: length is -1, must be a whole number, at least 0",
     ({ backend }) => backend.allocate("f32", -1),
   ],
   [
-    "DeviceError: write: 2 elements of a Uint32Array at 0 of a buffer of 2 × f32",
+    "DeviceError: write: a Uint32Array to a buffer of 2 × f32: must be a Float32Array",
     ({ backend }) => backend.write(backend.allocate("f32", 2), Uint32Array.of(1, 2)),
   ],
   [
@@ -87,7 +87,7 @@ const TAPE: readonly Refusal<Scene>[] = [
 
 const BACKWARD: readonly Refusal<Scene>[] = [
   [
-    "ShapeError: backward: nothing on the tape leads to this loss, or its gradients are computed already: run the forward pass again",
+    "ShapeError: backward: nothing recorded leads to this loss, or its gradients are already computed: run the forward pass again",
     (scene) => {
       const loss = scene.loss();
       scene.tape.backward(loss);
@@ -95,14 +95,14 @@ const BACKWARD: readonly Refusal<Scene>[] = [
     },
   ],
   [
-    "ShapeError: backward: the loss must be a scalar, its shape is 2",
+    "ShapeError: backward: the loss has shape 2, must be a scalar",
     ({ tape }) => tape.backward(relu(tape.input([2], ones(2), { requiresGrad: true }))),
   ],
   [
     "ShapeError: backward: the loss depends on no tensor that requires a gradient",
     (scene) => scene.tape.backward(scene.x(1)),
   ],
-  ["ShapeError: backward: the loss is of another tape", (scene) => new Tape(scene.backend).backward(scene.loss())],
+  ["ShapeError: backward: the loss belongs to another tape", (scene) => new Tape(scene.backend).backward(scene.loss())],
   [
     `ShapeError: backward: loss: a tensor of shape 1 ${RELEASED}`,
     (scene) => {
@@ -124,11 +124,11 @@ const BACKWARD: readonly Refusal<Scene>[] = [
 
 const TENSORS: readonly Refusal<Scene>[] = [
   [
-    "ShapeError: linear: w is on another device than x; all tensors of an op must be on one",
+    "ShapeError: linear: w is on another device than x; an op's tensors must be on one device",
     (s) => linear(s.x(2, 3), new Scene(openReference()).x(4, 2), s.x(4)),
   ],
   [
-    "ShapeError: linear: b is of another tape than x; make both with the tape of this step",
+    "ShapeError: linear: b belongs to another tape than x; make both with this step's tape",
     (s) => linear(s.x(2, 3), s.x(4, 2), s.elsewhere(4)),
   ],
   [
@@ -140,11 +140,11 @@ const TENSORS: readonly Refusal<Scene>[] = [
     },
   ],
   [
-    "ShapeError: tapeOf: input 2 is of another tape than input 1; make both with the tape of this step",
+    "ShapeError: tapeOf: input 2 belongs to another tape than input 1; make both with this step's tape",
     (s) => library.tapeOf(s.x(1), s.elsewhere(1)),
   ],
   ["ShapeError: conv2d: x is a Float32Array, must be a Tensor", (s) => library.conv2d(any(ones(3)), s.x(1), s.x(1))],
-  ["ShapeError: relu: x, 2, is of type u32, must be f32", (s) => relu(s.labels(1, 2))],
+  ["ShapeError: relu: x, 2, has type u32, must be f32", (s) => relu(s.labels(1, 2))],
 ];
 
 const OPS: readonly Refusal<Scene>[] = [
@@ -152,10 +152,10 @@ const OPS: readonly Refusal<Scene>[] = [
   ['UsageError: conv2d: there is no option "strides"; did you mean "stride"?', (s) => s.conv({ strides: 1 })],
   ["UsageError: conv2d: the options are 2, must be an object with stride, pad and groups", (s) => s.conv(2)],
   ['UsageError: conv2d: stride is "2", must be a number', (s) => s.conv({ stride: "2" })],
-  ["ShapeError: conv2d: stride is 0, must be a whole number from 1 on", (s) => s.conv({ stride: 0 })],
-  ["ShapeError: conv2d: stride is 1.5, must be a whole number from 1 on", (s) => s.conv({ stride: 1.5 })],
-  ['ShapeError: conv2d: pad is -1, must be a whole number from 0 on, or "same"', (s) => s.conv({ pad: -1 })],
-  ["ShapeError: conv2d: groups is 0, must be a whole number from 1 on", (s) => s.conv({ groups: 0 })],
+  ["ShapeError: conv2d: stride is 0, must be a whole number, at least 1", (s) => s.conv({ stride: 0 })],
+  ["ShapeError: conv2d: stride is 1.5, must be a whole number, at least 1", (s) => s.conv({ stride: 1.5 })],
+  ['ShapeError: conv2d: pad is -1, must be a whole number, at least 0, or "same"', (s) => s.conv({ pad: -1 })],
+  ["ShapeError: conv2d: groups is 0, must be a whole number, at least 1", (s) => s.conv({ groups: 0 })],
   ["ShapeError: conv2d: 2 maps don't divide into 3 groups", (s) => s.conv({ groups: 3 })],
   [
     "ShapeError: conv2d: input 2 × 4 × 4 × 1, weights 4 × 2 × 9, bias 4, 1 groups: need weights O × 2 × KH × KW with O a multiple of the groups, and O biases",
@@ -166,20 +166,20 @@ const OPS: readonly Refusal<Scene>[] = [
     (s) => library.local2d(s.x(1, 2, 2, 1), s.x(1, 2, 2, 1, 1, 1), s.x(1, 2, 2), any({ groups: 1 })),
   ],
   [
-    "ShapeError: local2d: stride is 0, must be a whole number from 1 on",
+    "ShapeError: local2d: stride is 0, must be a whole number, at least 1",
     (s) => library.local2d(s.x(1, 2, 2, 1), s.x(1, 2, 2, 1, 1, 1), s.x(1, 2, 2), { stride: 0 }),
   ],
   ["UsageError: maxPool: window is undefined, must be a number", (s) => maxPool(s.x(1, 4, 4, 1), any({ stride: 2 }))],
   [
-    "ShapeError: maxPool: window is 0, must be a whole number from 1 on",
+    "ShapeError: maxPool: window is 0, must be a whole number, at least 1",
     (s) => maxPool(s.x(1, 4, 4, 1), { window: 0, stride: 2 }),
   ],
   [
-    "ShapeError: maxPool: stride is 0, must be a whole number from 1 on",
+    "ShapeError: maxPool: stride is 0, must be a whole number, at least 1",
     (s) => maxPool(s.x(1, 4, 4, 1), { window: 2, stride: 0 }),
   ],
   [
-    "ShapeError: averagePool: window is -2, must be a whole number from 1 on",
+    "ShapeError: averagePool: window is -2, must be a whole number, at least 1",
     (s) => averagePool(s.x(1, 4, 4, 1), { window: -2, stride: 2 }),
   ],
   [
@@ -190,8 +190,8 @@ const OPS: readonly Refusal<Scene>[] = [
     'UsageError: averagePool: there is no option "size"; there are window, stride and round',
     (s) => averagePool(s.x(1, 4, 4, 1), any({ size: 2, stride: 2 })),
   ],
-  ["ShapeError: lrn: n is 0, must be a whole number from 1 on", (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, n: 0 })],
-  ["ShapeError: lrn: n is -3, must be a whole number from 1 on", (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, n: -3 })],
+  ["ShapeError: lrn: n is 0, must be a whole number, at least 1", (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, n: 0 })],
+  ["ShapeError: lrn: n is -3, must be a whole number, at least 1", (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, n: -3 })],
   ["ShapeError: lrn: alpha is NaN, must be a finite number", (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, alpha: NaN })],
   ["UsageError: lrn: beta is undefined, must be a number", (s) => lrn(s.x(4, 1, 1, 1), any({ n: 5, k: 2, alpha: 1 }))],
   [
@@ -199,7 +199,7 @@ const OPS: readonly Refusal<Scene>[] = [
     (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, groups: 3 }),
   ],
   [
-    "ShapeError: mapNorm: size is -1, must be a whole number from 1 on",
+    "ShapeError: mapNorm: size is -1, must be a whole number, at least 1",
     (s) => mapNorm(s.x(1, 2, 2, 1), { size: -1, k: 1, alpha: 1, beta: 1 }),
   ],
   [
@@ -213,7 +213,7 @@ const OPS: readonly Refusal<Scene>[] = [
     (s) => dropout(s.x(2), any({ rate: 0.5, key: [1, 2] })),
   ],
   [
-    "ShapeError: dropout: key[1] is undefined, must be a whole number from 0 on",
+    "ShapeError: dropout: key[1] is undefined, must be a whole number, at least 0",
     (s) => dropout(s.x(2), any({ keep: 0.5, key: [1] })),
   ],
   [
@@ -225,14 +225,17 @@ const OPS: readonly Refusal<Scene>[] = [
     "UsageError: sgd: momentum is undefined, must be a number",
     (s) => sgd(s.x(2), s.x(2), s.x(2), any({ rate: 0.1, decay: 0 })),
   ],
-  ["ShapeError: sgd: weights 2, velocity 2, gradient 3: must be of one shape", (s) => sgd(s.x(2), s.x(2), s.x(3), SGD)],
+  [
+    "ShapeError: sgd: weights 2, velocity 2, gradient 3: must have the same shape",
+    (s) => sgd(s.x(2), s.x(2), s.x(3), SGD),
+  ],
   ["ShapeError: sgd: dw is undefined, must be a Tensor", (s) => sgd(s.x(2), s.x(2), any(undefined), SGD)],
   [
-    "ShapeError: augment: pixels, 1 × 2 × 2 × 3, is of type f32, must be u8",
+    "ShapeError: augment: pixels, 1 × 2 × 2 × 3, has type f32, must be u8",
     (s) => library.augment(s.x(1, 2, 2, 3), s.x(1, 32), s.x(2, 2, 3), 2),
   ],
   [
-    "ShapeError: augment: crop is 0, must be a whole number from 1 on",
+    "ShapeError: augment: crop is 0, must be a whole number, at least 1",
     (s) => library.augment(s.tape.input([1, 2, 2, 3], new Uint8Array(12)), s.x(1, 32), s.x(2, 2, 3), 0),
   ],
 ];
@@ -256,11 +259,11 @@ const LABELS: readonly Refusal<Scene>[] = [
     (s) => softmaxCrossEntropy(s.x(3, 2), s.labels(0, 1), 2, { smoothing: 1.5 }),
   ],
   [
-    "ShapeError: softmaxCrossEntropy: 3 of 2 images can't be valid",
+    "ShapeError: softmaxCrossEntropy: valid is 3, must be at most the number of images, 2",
     (s) => softmaxCrossEntropy(s.x(3, 2), s.labels(0, 1), 3),
   ],
   [
-    "ShapeError: softmaxCrossEntropy: valid is 0.5, must be a whole number from 0 on",
+    "ShapeError: softmaxCrossEntropy: valid is 0.5, must be a whole number, at least 0",
     (s) => softmaxCrossEntropy(s.x(3, 2), s.labels(0, 1), 0.5),
   ],
   [
@@ -270,7 +273,7 @@ const LABELS: readonly Refusal<Scene>[] = [
 ];
 
 function ofClass(label: number): string {
-  return `ShapeError: softmaxCrossEntropy: label ${label}, and the logits are of 3 classes: labels go from 0 to 2`;
+  return `ShapeError: softmaxCrossEntropy: label ${label}, but the logits have 3 classes: labels must be 0 … 2`;
 }
 
 function refusalsOn(open: () => Backend | Promise<Backend>): void {

@@ -15,19 +15,22 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     () => layers.conv("c", 8, 3, any({ padding: 1, sigma: 0.1 })),
   ],
   ["UsageError: conv c: sigma is undefined, must be given", () => layers.conv("c", 8, 3, any({ pad: 1 }))],
-  ["ShapeError: conv c: sigma is NaN, must be a finite number from 0 on", () => layers.conv("c", 8, 3, { sigma: NaN })],
   [
-    'ShapeError: conv c: sigma is "fan_in", must be a finite number from 0 on',
+    "ShapeError: conv c: sigma is NaN, must be a finite number, at least 0",
+    () => layers.conv("c", 8, 3, { sigma: NaN }),
+  ],
+  [
+    'ShapeError: conv c: sigma is "fan_in", must be a finite number, at least 0',
     () => layers.conv("c", 8, 3, any({ sigma: "fan_in" })),
   ],
-  ["ShapeError: conv c: filters is 0, must be a whole number from 1 on", () => layers.conv("c", 0, 3, { sigma: 1 })],
-  ["ShapeError: conv c: size is 2.5, must be a whole number from 1 on", () => layers.conv("c", 8, 2.5, { sigma: 1 })],
+  ["ShapeError: conv c: filters is 0, must be a whole number, at least 1", () => layers.conv("c", 0, 3, { sigma: 1 })],
+  ["ShapeError: conv c: size is 2.5, must be a whole number, at least 1", () => layers.conv("c", 8, 2.5, { sigma: 1 })],
   [
-    "ShapeError: conv c: stride is 0, must be a whole number from 1 on",
+    "ShapeError: conv c: stride is 0, must be a whole number, at least 1",
     () => layers.conv("c", 8, 3, { sigma: 1, stride: 0 }),
   ],
   [
-    'ShapeError: conv c: pad is -1, must be a whole number from 0 on, or "same"',
+    'ShapeError: conv c: pad is -1, must be a whole number, at least 0, or "same"',
     () => layers.conv("c", 8, 3, { sigma: 1, pad: -1 }),
   ],
   ["ShapeError: conv c: 8 filters don't divide into 3 groups", () => layers.conv("c", 8, 3, { sigma: 1, groups: 3 })],
@@ -39,17 +42,17 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     'UsageError: local c: there is no option "groups"; there are sigma, bias, decay, stride and pad',
     () => layers.local("c", 8, 3, any({ sigma: 1, groups: 2 })),
   ],
-  ["ShapeError: fc f: outputs is 1.5, must be a whole number from 1 on", () => layers.fc("f", 1.5, { sigma: 1 })],
+  ["ShapeError: fc f: outputs is 1.5, must be a whole number, at least 1", () => layers.fc("f", 1.5, { sigma: 1 })],
   [
     'UsageError: fc f: there is no option "std"; there are sigma, bias and decay',
     () => layers.fc("f", 2, any({ std: 1 })),
   ],
-  ["ShapeError: max-pool: stride is 0, must be a whole number from 1 on", () => layers.maxPool(3, 0)],
+  ["ShapeError: max-pool: stride is 0, must be a whole number, at least 1", () => layers.maxPool(3, 0)],
   [
     'UsageError: average-pool: there is no option "ceil"; there are window, stride and round',
     () => layers.averagePool(3, 2, any({ ceil: true })),
   ],
-  ["ShapeError: lrn: n is 0, must be a whole number from 1 on", () => layers.lrn({ n: 0, k: 1, alpha: 1, beta: 1 })],
+  ["ShapeError: lrn: n is 0, must be a whole number, at least 1", () => layers.lrn({ n: 0, k: 1, alpha: 1, beta: 1 })],
   ["ShapeError: dropout: keep is 0, must lie between 0 and 1", () => layers.dropout(0)],
   ["UsageError: mapNorm: size is undefined, must be a number", () => layers.mapNorm(any({ k: 1, alpha: 1, beta: 1 }))],
   [
@@ -59,7 +62,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
   ["UsageError: small: 1 class; a classifier needs at least 2", (backend) => new Model(small, backend, 1)],
   ["UsageError: small: NaN classes; a classifier needs at least 2", (backend) => new Model(small, backend, NaN)],
   [
-    "ShapeError: initialise: seed is 0.5, must be a whole number from 0 on",
+    "ShapeError: initialise: seed is 0.5, must be a whole number, at least 0",
     (backend) => new Model(small, backend).initialise(0.5),
   ],
   [
@@ -71,7 +74,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     (backend) => new Model(small, backend).freeze(any("conv1")),
   ],
   [
-    "ShapeError: Sgd: decay is undefined, must be a finite number from 0 on",
+    "ShapeError: Sgd: decay is undefined, must be a finite number, at least 0",
     (backend) => new Sgd(new Model(small, backend), any({ momentum: 0.9, biasRate: 1 })),
   ],
   [
@@ -104,7 +107,7 @@ function save(backend: Backend, other: object): Promise<void> {
 
 const DATA: readonly Refusal<Backend>[] = [
   [
-    "ShapeError: createLoader: batch is 0, must be a whole number from 1 on",
+    "ShapeError: createLoader: batch is 0, must be a whole number, at least 1",
     () => library.createLoader(library.shapes().val, { batch: 0, recordSize: 32 }),
   ],
   [
@@ -123,7 +126,7 @@ const DATA: readonly Refusal<Backend>[] = [
     "ShapeError: createLoader: sample 2000 is out of range: shapes (validation) has 2000 images, 0 to 1999",
     () => library.createLoader(library.shapes().val, { batch: 1, recordSize: 32, samples: Uint32Array.of(1, 2000) }),
   ],
-  ["ShapeError: shapes: train is -10, must be a whole number from 1 on", () => library.shapes({ train: -10 })],
+  ["ShapeError: shapes: train is -10, must be a whole number, at least 1", () => library.shapes({ train: -10 })],
   [
     'UsageError: shapes: there is no option "count"; there are train, val, seed and size',
     () => library.shapes(any({ count: 10 })),
@@ -145,7 +148,7 @@ const DATA: readonly Refusal<Backend>[] = [
     "ShapeError: drawViews: a crop of 33 is larger than an image of 32",
     () => library.drawViews({ ...VIEWS, size: 33 }, undefined, 0, 0, Uint32Array.of(0), 0),
   ],
-  ["ShapeError: centreView: images is 0, must be a whole number from 1 on", () => library.centreView(0, 32, 32)],
+  ["ShapeError: centreView: images is 0, must be a whole number, at least 1", () => library.centreView(0, 32, 32)],
   ["ShapeError: testViews: the count is 5, must be 1, 2 or 10", () => library.testViews(any(5), 1, 32, 32)],
   [
     "ShapeError: mixedLabels: 3 labels for 2 views",
@@ -252,8 +255,8 @@ describe("the library", () => {
     const { loss } = library.softmaxCrossEntropy(model.forward(x), tape.input([1], Uint32Array.of(3)));
     tape.backward(loss);
     const step = (rate: number) => () => new Sgd(model, RECIPE).step(() => rate);
-    expect(step(NaN)).toThrow("Sgd.step: the rate of conv1 is NaN, must be a finite number from 0 on");
-    expect(step(-1)).toThrow("Sgd.step: the rate of conv1 is -1, must be a finite number from 0 on");
+    expect(step(NaN)).toThrow("Sgd.step: the rate of conv1 is NaN, must be a finite number, at least 0");
+    expect(step(-1)).toThrow("Sgd.step: the rate of conv1 is -1, must be a finite number, at least 0");
     step(0.1)();
   });
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds turbojpeg.wasm.gz: libjpeg-turbo as it is published, for machines without a native one.
+# Builds turbojpeg.wasm.gz: libjpeg-turbo as published, for machines without a native one.
 #
 #   sh kernels/jpeg/build.sh LIBJPEG-TURBO [ZIG]
 #
@@ -19,8 +19,8 @@ for tool in "cc -target wasm32-wasi" ar ranlib; do
   chmod +x "$name"
 done
 
-# setjmp and longjmp, by which libjpeg leaves a damaged image, are exceptions of WebAssembly. The two macros make the
-# Huffman decoder's buffer 64 bits wide, as on 64-bit processors: where damaged data are noticed depends on it.
+# setjmp and longjmp, with which libjpeg abandons a damaged image, become WebAssembly exceptions. The two macros make
+# the Huffman decoder's buffer 64 bits wide, as on 64-bit processors: it determines where damaged data are noticed.
 exceptions="-mexception-handling -mllvm -wasm-enable-sjlj"
 cmake -G Ninja "$source" -DCMAKE_SYSTEM_NAME=WASI -DCMAKE_SYSTEM_PROCESSOR=wasm32 \
   -DCMAKE_C_COMPILER="$work/zig-cc" -DCMAKE_AR="$work/zig-ar" -DCMAKE_RANLIB="$work/zig-ranlib" \
@@ -29,7 +29,7 @@ cmake -G Ninja "$source" -DCMAKE_SYSTEM_NAME=WASI -DCMAKE_SYSTEM_PROCESSOR=wasm3
   -DCMAKE_C_FLAGS="$exceptions -ffile-prefix-map=$source=."
 ninja turbojpeg-static
 
-# What longjmp throws; zig's C library has the rest.
+# The exception that longjmp throws; zig's C library has the rest.
 printf '\t.globl __c_longjmp\n\t.tagtype __c_longjmp i32\n__c_longjmp:\n' > tag.s
 exports=""
 for name in malloc free tj3Init tj3Destroy tj3Set tj3Get tj3GetErrorCode tj3GetErrorStr \

@@ -1,9 +1,9 @@
-// ReLU and tanh, element by element, on `count` floats from number `start` on:
+// ReLU and tanh, elementwise, on `count` floats from index `start` on:
 //
 //   reluForward:  y = max(0, x)        reluBackward: dx = 0 where y ≤ 0, else dy
 //   tanhForward:  y = tanh(x)          tanhBackward: dx = dy · (1 − y²)
 //
-// NaN stays NaN: WebAssembly's max and min give NaN where one side is, and no comparison with NaN holds.
+// NaN stays NaN: WebAssembly's max and min return NaN if either operand is, and comparisons with NaN are false.
 
 export function reluForward(start: i32, count: i32, x: usize, y: usize): void {
   x += (<usize>start) << 2;
@@ -55,8 +55,8 @@ export function tanhBackward(start: i32, count: i32, y: usize, dy: usize, dx: us
 }
 
 /**
- * The rational approximation x · p(x²) / q(x²) that Eigen uses, right to a few units in the last place; beyond ±7.905
- * the result is ±1 in 32 bits.
+ * Eigen's rational approximation x · p(x²) / q(x²), accurate to a few units in the last place; beyond ±7.905 the result
+ * is ±1 in float32.
  */
 function tanh4(value: v128): v128 {
   const limit = f32x4.splat(7.90531110763549805);

@@ -1,19 +1,19 @@
-// From decoded pixels to a network's input (paper §2 and §4.1): a crop or its mirror image, less the mean image.
+// From decoded pixels to a network's input (paper §2 and §4.1): a crop, perhaps mirrored, less the mean image.
 //
 //   x[c, i, j, n] = (pixels[n, top + i, left + j', c] − mean[top + i, left + j', c] + shift[c]) · scale
 //
-// j' = crop − 1 − j if image n is mirrored, else j. If its view is extended, p and m are pixels and mean image at the same
-// place of the source box, sampled bilinearly, and
+// j' = crop − 1 − j if image n is mirrored, else j. If its view is extended, p and m are the pixels and the mean image,
+// sampled bilinearly at the corresponding point of the source box, and
 //
 //   own[c, i, j, n] = 0 in the erased box, else (matrix[c] · p + shift[c] − m[c]) · scale
 //   x[c, i, j, n]   = own(partner) in the cut box, else share · own(n) + (1 − share) · own(partner)
 //
 // views[n] = [top, left, mirror, scale, shift × 3, extended, height, width, matrix × 9, erased box × 4, partner, share,
-// cut box × 4, unused × 3], a box as top, left, bottom, right. pixels: N × side × side × 3 bytes, mean: side × side × 3,
-// x: 3 × crop × crop × N. A call computes row `item` of x. Images are taken 16 at a time: what they write lies in the same
-// cache lines.
+// cut box × 4, unused × 3], a box as top, left, bottom, right. pixels: N × side × side × 3 bytes, mean:
+// side × side × 3, x: 3 × crop × crop × N. A call computes row `item` of x. Images are processed 16 at a time, since
+// they write to the same cache lines.
 
-/** Where the numbers of a view are, in bytes. */
+/** Byte offsets of a view's numbers. */
 const LEFT: usize = 4;
 const MIRROR: usize = 8;
 const SCALE: usize = 12;
@@ -104,7 +104,7 @@ function extendedRow(
   addRow(pixels + partner * bytes, other, mean, cut, 1, 1 - share, false, to, i, side, crop, pixel, plane);
 }
 
-/** Stores (`first`) or adds a row of own times `inside` or `outside`, as a pixel lies in the cut box or not. */
+/** Stores (`first`) or adds a row of own, times `inside` for pixels in the cut box and `outside` for the others. */
 function addRow(
   image: usize,
   view: usize,
@@ -129,7 +129,7 @@ function addRow(
   const blue = extended ? column(view + MATRIX + 8) : f32x4(0, 0, 1, 0);
   const shift = three(view + SHIFT);
   const scale = f32x4.splat(load<f32>(view, SCALE));
-  // The two pixels between which a place lies in each direction, and the weight of the second, as 2 · crop parts.
+  // In each direction: the two pixels around the point, and the second's weight in units of 1 / (2 · crop).
   const parts = 2 * crop;
   const down = max(0, (2 * i + 1) * height - crop);
   const y = min(down / parts, height - 1);
@@ -181,7 +181,7 @@ function isInside(box: usize, i: i32, j: i32): bool {
   return y >= load<f32>(box) && x >= load<f32>(box, 4) && y < load<f32>(box, 8) && x < load<f32>(box, 12);
 }
 
-/** Three bytes as floats, and a 0. No fourth byte is read: it may lie beyond the memory. */
+/** Three bytes as floats, and a 0. Reads no fourth byte, which may be beyond the memory. */
 function bytes3(at: usize): v128 {
   const word = (<i32>load<u16>(at)) | ((<i32>load<u8>(at, 2)) << 16);
   const words = i16x8.extend_low_i8x16_u(i32x4.splat(word));

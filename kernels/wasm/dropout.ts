@@ -1,8 +1,11 @@
-// Dropout in its inverted form (paper §4.2): y[i] = x[i] · scale where the first word of Threefry-2x32(key, (i, 0)) is
-// below `threshold`, else 0; NaN, which is unlike itself, stays NaN. The generator is that of src/random.ts: 20 rounds of
+// Inverted dropout (paper §4.2): y[i] = x[i] · scale where the first word of Threefry-2x32(key, (i, 0)) is below
+// `threshold`, else 0; NaN, which doesn't equal itself, stays NaN. The generator is that of src/random.ts: 20 rounds of
 // add, rotate and xor, here for four elements at once.
 
-/** `count` elements from number `start` on. Images are `first` and following of a batch of `whole`; i counts in that. */
+/**
+ * Computes `count` elements from index `start` on. The images are those from `first` on, of a batch of `whole`, to
+ * which i refers.
+ */
 export function dropout(
   start: u32,
   count: u32,
@@ -19,7 +22,7 @@ export function dropout(
 ): void {
   x += (<usize>start) << 2;
   y += (<usize>start) << 2;
-  // A run of elements whose indices follow each other: all of them, unless the images are a part of a batch.
+  // A run of elements with consecutive i: all of them, unless the images are part of a batch.
   const isWhole = first == 0 && whole == images;
   for (let done: u32 = 0, run: u32 = 0; done < count; done += run) {
     const i = start + done;
@@ -55,7 +58,7 @@ function keepOne(x: usize, y: usize, word: u32, threshold: u32, scale: f32): voi
   store<f32>(y, word < threshold || value != value ? value * scale : 0);
 }
 
-/** The first of the two words for each of four counters (index, 0). */
+/** The first output word for each of four counters (index, 0). */
 function threefry(key0: u32, key1: u32, index: v128): v128 {
   const k0 = i32x4.splat(key0);
   const k1 = i32x4.splat(key1);
@@ -63,7 +66,7 @@ function threefry(key0: u32, key1: u32, index: v128): v128 {
   let a = i32x4.add(index, k0);
   let b = k1;
 
-  // four rounds, then a part of the key: five times, with alternating rotations
+  // Five times: four rounds, with alternating rotations, then a part of the key.
   a = i32x4.add(a, b);
   b = v128.xor(rotate(b, 13), a);
   a = i32x4.add(a, b);

@@ -1,21 +1,21 @@
-// C = op(A) · op(B), or C += op(A) · op(B) where `accumulate`; row-major.
+// C = op(A) · op(B), or C += op(A) · op(B) with `accumulate`; row-major.
 //
-//   op(A): m × k, op(B): k × n, C: m × n; lda, ldb, ldc are distances between rows as they lie in memory, in floats.
+//   op(A): m × k, op(B): k × n, C: m × n; lda, ldb, ldc are distances between rows in memory, in floats.
 //
-// The scheme of GotoBLAS: a block of B (KC × NC) is copied into panels of 20 columns, k outermost, a block of A (MC × KC)
-// into rows, so that the innermost loop reads memory in order. It multiplies 2 rows of A by a panel of B in 10 vector
-// registers. Of the 16 that x86-64 has, that leaves room for the operands; more sums would be spilled. Per step it takes 5
-// loads of B and 2 that spread a number of A over a vector, which cost nothing beside 20 multiplications and additions,
-// while shuffles that pick numbers out of a vector of A would compete with them. Such a load is one instruction only
-// where the address needs no offset, hence a pointer for each row. Unrolled by hand it is slower: the compiler puts the
-// two steps of a sum next to each other, and spills what waits.
+// The scheme of GotoBLAS: a block of B (KC × NC) is packed into panels of 20 columns, k outermost, and a block of A
+// (MC × KC) into rows, so that the innermost loop reads memory sequentially. It multiplies 2 rows of A by a panel of B
+// in 10 vector registers. Of x86-64's 16, that leaves room for the operands; more sums would be spilled. Each step
+// takes 5 loads of B and 2 that broadcast a number of A, which cost nothing beside 20 multiplications and additions,
+// while shuffles that extract numbers from a vector of A would compete with them. Such a load is a single instruction
+// only if its address has no offset, hence a pointer for each row. Unrolling by hand is slower: the compiler puts a
+// sum's two steps next to each other, and spills what waits.
 
 const KC: i32 = 256; // a panel of B, 20 KB, stays in the first-level cache
 const MC: i32 = 128; // the block of A, 128 KB, in the second-level cache
 const NC: i32 = 1000; // the block of B, 1 MB, in the last-level cache
 
 const WIDE: i32 = 20;
-/** The last panel, if so few columns are left: 4 rows at a time then. */
+/** Width of the last panel if no more columns are left; then 4 rows at a time. */
 const NARROW: i32 = 8;
 
 /** workspace: (MC + NC) · KC + 40 floats. */
@@ -57,12 +57,12 @@ export function gemm(
   }
 }
 
-/** How wide the panel is that begins with `left` columns to go. */
+/** Width of a panel when `left` columns are left. */
 function panelWidth(left: i32): i32 {
   return left > NARROW ? WIDE : NARROW;
 }
 
-/** All tiles of a block of C. */
+/** Computes all tiles of a block of C. */
 function multiplyBlocks(
   rows: i32,
   columns: i32,
@@ -82,7 +82,7 @@ function multiplyBlocks(
     const high = width == WIDE ? 2 : 4;
     const wide = min(width, columns - j);
     for (let i = 0; i < rows; i += high) {
-      // rows beyond the last are computed as the last, and not stored
+      // Rows beyond the last are computed as copies of it and not stored.
       const last = rows - 1 - i;
       const a0 = packedA + <usize>i * rowOfA;
       const a1 = a0 + <usize>min(1, last) * rowOfA;
@@ -207,7 +207,7 @@ function storeVector(to: usize, value: v128, add: bool): void {
   v128.store(to, add ? f32x4.add(v128.load(to), value) : value);
 }
 
-/** The part of a tile that lies inside of C. */
+/** Stores the part of a tile that lies inside C. */
 function storePart(tile: usize, width: i32, high: i32, wide: i32, add: bool, to: usize, rowBytes: usize): void {
   for (let r = 0; r < high; r++) {
     for (let s = 0; s < wide; s++) {
@@ -218,12 +218,12 @@ function storePart(tile: usize, width: i32, high: i32, wide: i32, add: bool, to:
   }
 }
 
-/** Bytes from one row of the packed block of A to the next: whole vectors. */
+/** Bytes between rows of the packed block of A: whole vectors. */
 function packedRow(depths: i32): usize {
   return (<usize>((depths + 3) & ~3)) << 2;
 }
 
-/** A block of A as it is. */
+/** Packs a block of A as it is. */
 function copyRows(from: usize, rowLength: i32, rows: i32, depths: i32, to: usize): void {
   const step = packedRow(depths);
   for (let i = 0; i < rows; i++) {
@@ -231,7 +231,7 @@ function copyRows(from: usize, rowLength: i32, rows: i32, depths: i32, to: usize
   }
 }
 
-/** A block of A whose columns lie in rows: from[d, i] → to[i, d]. */
+/** Packs a block of transposed A: from[d, i] → to[i, d]. */
 function transposeRows(from: usize, rowLength: i32, rows: i32, depths: i32, to: usize): void {
   const step = packedRow(depths);
   for (let d = 0; d < depths; d += 4) {
@@ -240,7 +240,7 @@ function transposeRows(from: usize, rowLength: i32, rows: i32, depths: i32, to: 
   }
 }
 
-/** Panels of B whose columns lie in rows: from[j, d] → to[panel, d, j], padded with 0. */
+/** Packs panels of transposed B: from[j, d] → to[panel, d, j], padded with 0. */
 function packColumns(from: usize, rowLength: i32, columns: i32, depths: i32, to: usize): void {
   for (let j = 0; j < columns;) {
     const width = panelWidth(columns - j);
@@ -260,7 +260,7 @@ function packColumns(from: usize, rowLength: i32, columns: i32, depths: i32, to:
   }
 }
 
-/** Panels of B: from[d, j] → to[panel, d, j], padded with 0. */
+/** Packs panels of B: from[d, j] → to[panel, d, j], padded with 0. */
 function packRows(from: usize, rowLength: i32, columns: i32, depths: i32, to: usize): void {
   const rowBytes = (<usize>rowLength) << 2;
   for (let j = 0; j < columns;) {
@@ -278,7 +278,7 @@ function packRows(from: usize, rowLength: i32, columns: i32, depths: i32, to: us
   }
 }
 
-/** from[i, d] → to[d · step + i], i < 4, with 0 where i ≥ rows; `step` in bytes. */
+/** Transposes: from[i, d] → to[d · step + i], i < 4, with 0 where i ≥ rows; `step` in bytes. */
 function transpose(from: usize, rowLength: i32, rows: i32, depths: i32, to: usize, step: usize): void {
   const rowBytes = (<usize>rowLength) << 2;
   let d = 0;
@@ -307,7 +307,7 @@ function transpose(from: usize, rowLength: i32, rows: i32, depths: i32, to: usiz
   }
 }
 
-/** Four floats, of which the first `count` come from memory and the others are 0. */
+/** Stores four floats: the first `count` from memory, the others 0. */
 function storePartial(to: usize, from: usize, count: i32): void {
   for (let i = 0; i < 4; i++) {
     store<f32>(to + ((<usize>i) << 2), i < count ? load<f32>(from + ((<usize>i) << 2)) : 0);

@@ -3,8 +3,8 @@
 //   im2col: col[k, column] = x[c, p · stride + i − pad, q · stride + j − pad, n], or 0 outside the image
 //   col2im: x[c, p · stride + i − pad, q · stride + j − pad, n] += col[k, column], inside the image
 //
-// x is C × H × W × N. A call takes rows kFirst … kFirst + kCount − 1 and columns first … first + count − 1, the rows
-// `ld` floats apart. With stride 1 a row of pixels of all images is one run of memory, whatever the tap.
+// x is C × H × W × N. A call handles rows kFirst … kFirst + kCount − 1 and columns first … first + count − 1, with rows
+// `ld` floats apart. With stride 1, a row of pixels of all images is contiguous for every tap.
 
 import { addFloats, clearFloats, copyFloats } from "./move";
 
@@ -33,7 +33,7 @@ export function im2col(
     const map = x + ((<usize>(k / kw / kh) * h * w * images) << 2);
     let to = col;
     for (let column = first; column < end;) {
-      // the part of one output row that is wanted: columns from … from + length − 1 of row p
+      // The requested part of an output row: columns from … from + length − 1 of row p.
       const p = column / rowLength;
       const from = column - p * rowLength;
       const length = min(end - column, rowLength - from);
@@ -91,7 +91,7 @@ export function col2im(
   }
 }
 
-/** `length` floats of a row of `rowLength`, from `offset` on, which may begin or end outside: there they are 0. */
+/** Copies `length` floats from `offset` on of a row of `rowLength`; those outside the row are 0. */
 function copyRow(to: usize, row: usize, rowLength: i32, offset: i32, length: i32): void {
   const before = min(length, max(0, -offset));
   const inside = max(0, min(length, rowLength - offset) - before);
@@ -101,14 +101,14 @@ function copyRow(to: usize, row: usize, rowLength: i32, offset: i32, length: i32
   if (after > 0) clearFloats(to + ((<usize>(before + inside)) << 2), after);
 }
 
-/** The other way round: what lies inside the row is added to it. */
+/** The reverse: adds those inside the row to it. */
 function addRow(from: usize, row: usize, rowLength: i32, offset: i32, length: i32): void {
   const before = min(length, max(0, -offset));
   const inside = max(0, min(length, rowLength - offset) - before);
   if (inside > 0) addFloats(row + ((<usize>(offset + before)) << 2), from + ((<usize>before) << 2), inside);
 }
 
-/** The same where neighbouring outputs lie `stride` pixels apart: pixel by pixel. */
+/** As `copyRow`, with stride: pixel by pixel, as neighbouring outputs are `stride` pixels apart. */
 function copyPixels(to: usize, row: usize, w: i32, images: i32, from: i32, length: i32, stride: i32, shift: i32): void {
   const end = from + length;
   for (let at = from; at < end;) {

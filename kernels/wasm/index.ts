@@ -1,5 +1,6 @@
-// What the CPU backend calls. Kernels work on pointers into the shared memory: addresses are in bytes, counts in elements.
-// Loops go over 16-byte vectors with the rest one by one, since a batch may have any size.
+// The functions that the CPU backend calls. Kernels work on pointers into the shared memory: addresses are in bytes,
+// counts in elements. Loops run over 16-byte vectors and handle the remainder one by one, since a batch may have any
+// size.
 
 export { augment } from "./augment";
 export { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "./depthwise";

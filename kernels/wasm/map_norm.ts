@@ -1,9 +1,9 @@
-// Response normalisation inside one map: sums over a window of (2 · reach + 1)² pixels, as far as it lies in the image:
+// Response normalisation within one map: sums over the part of a window of (2 · reach + 1)² pixels inside the image:
 //
 //   s = k + alpha · Σ x²,  y = x · s^−beta
 //   dx = dy · s^−beta − 2 · alpha · beta · x · Σ t,  t = dy · x · s^−(beta+1)
 //
-// All buffers: C × H × W × N. A call computes map `item`. The window's sum is a sum of column sums.
+// All buffers: C × H × W × N. A call computes map `item`. A window's sum is a sum of column sums.
 
 import { inversePower, inversePower4 } from "./power";
 import { normTerms } from "./lrn";

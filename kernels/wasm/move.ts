@@ -1,9 +1,9 @@
-// Moving floats: loops over 16-byte vectors, the rest one by one. Addresses need no alignment.
+// Moves floats: loops over 16-byte vectors, the remainder one by one. Addresses need no alignment.
 
-/** From this many floats on, the engine's own copy is worth its call: 2 to 3 times as fast as a loop from 1 KB on. */
+/** From this many floats on, calling the engine's own copy pays: from 1 KB on it is 2 to 3 times as fast as a loop. */
 const LONG = 32;
 
-/** to[i] = from[i], i < count; the two don't overlap. */
+/** to[i] = from[i], i < count; they must not overlap. */
 export function copyFloats(to: usize, from: usize, count: i32): void {
   if (count >= LONG) {
     memory.copy(to, from, (<usize>count) << 2);
@@ -47,12 +47,12 @@ export function addFloats(to: usize, from: usize, count: i32): void {
   for (; to < end; to += 4, from += 4) store<f32>(to, load<f32>(to) + load<f32>(from));
 }
 
-/** Copies `count` bytes from number `start` on. */
+/** Copies `count` bytes from index `start` on. */
 export function copy(start: usize, count: usize, from: usize, to: usize): void {
   memory.copy(to + start, from + start, count);
 }
 
-/** y += x, on `count` floats from number `start` on. */
+/** y += x, on `count` floats from index `start` on. */
 export function accumulate(start: i32, count: i32, x: usize, y: usize): void {
   const offset = (<usize>start) << 2;
   addFloats(y + offset, x + offset, count);

@@ -1,11 +1,11 @@
-// Pooling (paper §3.4): x is C × H × W × N, y is C × OH × OW × N. Window (p, q) holds the pixels of rows
-// p · stride … p · stride + window − 1 and the same columns, as far as they lie in the image.
+// Pooling (paper §3.4): x is C × H × W × N, y is C × OH × OW × N. Window (p, q) covers the pixels inside the image of
+// rows p · stride … p · stride + window − 1 and columns q · stride … q · stride + window − 1.
 //
 //   max:     y = the first largest pixel in row-major order, or the last that is NaN; argmax = its row · W + column
 //   average: y = Σ x / number of pixels inside the image
 //
-// The backward passes gather: a pixel adds up what comes from the windows that hold it, in row-major order. A call
-// computes row `item` of the result, which has C · OH of them, or C · H.
+// The backward passes gather: each pixel sums the gradients of the windows that cover it, in row-major order. A call
+// computes row `item` of the result's C · OH or C · H rows.
 
 export function maxPoolForward(
   item: i32,
@@ -43,7 +43,7 @@ export function maxPoolForward(
         let index = row * w + left;
         for (let column = left; column < right; column++, index++) {
           const candidate = v128.load(x + pixel * index + n);
-          // Or NaN, which is unlike itself. Nothing is larger than NaN, so that only another one wins after it.
+          // Or NaN, which doesn't equal itself. Nothing is larger than NaN, so after one only another wins.
           const wins = v128.or(f32x4.gt(candidate, best), f32x4.ne(candidate, candidate));
           best = v128.bitselect(candidate, best, wins);
           winner = v128.bitselect(i32x4.splat(index), winner, wins);
@@ -101,7 +101,7 @@ export function maxPoolBackward(
     const here = dx + pixel * index;
     const wanted = i32x4.splat(index);
     memory.fill(here, 0, pixel);
-    // Window by window, so that the inner loop runs over images; the pixel's sums stay in the cache.
+    // Window by window, so that the inner loop runs over images and the pixel's sums stay in the cache.
     for (let p = firstP; p <= lastP; p++) {
       for (let q = firstQ; q <= lastQ; q++) {
         const from = pixel * (p * ow + q);
@@ -208,7 +208,7 @@ export function averagePoolBackward(
   }
 }
 
-/** The first window along one side that holds `position`: ⌈(position − window + 1) / stride⌉, at least 0. */
+/** The first window along one side that covers `position`: ⌈(position − window + 1) / stride⌉, at least 0. */
 function firstWindow(position: i32, window: i32, stride: i32): i32 {
   return position < window ? 0 : (position - window + stride) / stride;
 }

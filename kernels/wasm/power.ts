@@ -1,4 +1,4 @@
-/** s^−beta, s > 0. For the paper's 0.75 by two square roots, else by a power of each. */
+/** s^−beta, s > 0. By two square roots for the paper's 0.75, else by pow for each number. */
 export function inversePower4(s: v128, beta: f32): v128 {
   if (beta == 0.75) {
     const root = f32x4.sqrt(s);

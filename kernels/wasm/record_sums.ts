@@ -1,15 +1,15 @@
-// What the statistics of a training set are made of (paper §2 and §4.1): sums over images for every place of a record,
-// and sums of products of the colours over all pixels. All are integers, so that no order of adding changes them.
+// Sums for the statistics of a training set (paper §2 and §4.1): over images, at every position of a record, and of
+// products of colours, over all pixels. All are integers, so the order of summation doesn't matter.
 
 /**
- * sums[i] += record[i] for the 3 · pixels bytes of an interleaved RGB record; products (six of 64 bits) += the sums over
- * its pixels of rr, gg, bb, rg, gb, br.
+ * sums[i] += record[i] for the 3 · pixels bytes of an interleaved RGB record; products (six 64-bit integers) += the
+ * sums over its pixels of rr, gg, bb, rg, gb, br.
  */
 export function addRecord(record: usize, pixels: i32, sums: usize, products: usize): void {
   const end = record + 3 * <usize>pixels;
   addBytes(record, end, sums);
   while (record < end) {
-    // 2¹⁶ products of 255 · 255 still fit 32 bits without a sign.
+    // 2¹⁶ products of 255 · 255 still fit into an unsigned 32-bit integer.
     const stop = min(record + 3 * 65_536, end);
     let squares = i32x4.splat(0);
     let mixed = squares;

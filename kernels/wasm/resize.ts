@@ -1,10 +1,10 @@
-// Rescaling of RGB images, 8 bits a channel, as Pillow does it to the last bit: first along the rows, then along the
-// columns, each sum rounded to 8 bits. A number of the result is a weighted sum of `taps` neighbours at most:
+// Rescales RGB images, 8 bits per channel, identically to Pillow: first along the rows, then along the columns, each
+// sum rounded to 8 bits. Each result is a weighted sum of at most `taps` neighbours:
 //
 //   y[i] = (2²¹ + Σ_k weights[i, k] · x[first[i] + k]) / 2²², limited to 0 … 255
 //
-// table: for every result its first neighbour, how many there are, and their weights in units of 2⁻²²: 2 + taps integers.
-// The last bytes of images are read 16 at a time, so that a few bytes beyond them must exist.
+// table: for every result, its first neighbour, the number of neighbours, and their weights in units of 2⁻²²: 2 + taps
+// integers. The last bytes of images are read 16 at a time, so a few bytes beyond them must be readable.
 
 const HALF = 1 << 21;
 const BITS = 22;
@@ -60,7 +60,9 @@ export function resizeRows(
   }
 }
 
-/** Along the columns: y[i, j] from x[·, j], j < bytes. Rows of x are `pitch` bytes apart, those of y `yPitch` ≥ bytes. */
+/**
+ * Along the columns: y[i, j] from x[·, j], j < bytes. Rows of x are `pitch` bytes apart, those of y `yPitch` ≥ bytes.
+ */
 export function resizeColumns(
   x: usize,
   pitch: i32,

@@ -1,5 +1,5 @@
-// y[i] = Σ_j x[i, j]: x is rows × columns. A call takes `count` rows from `start` on. Sixteen sums run side by side, and every 4,096 elements they are added up in
-// 64 bits, so that sums of millions of elements keep their precision.
+// y[i] = Σ_j x[i, j]: x is rows × columns. A call handles `count` rows from `start` on. Sixteen sums run in parallel;
+// every 4,096 elements they are added up in 64 bits, so that sums of millions of elements stay precise.
 
 const BLOCK: usize = 4096 << 2;
 

@@ -1,5 +1,4 @@
-// Stochastic gradient descent with momentum and weight decay (paper §5) on `count` floats from number
-// `start` on:
+// Stochastic gradient descent with momentum and weight decay (paper §5), on `count` floats from index `start` on:
 //
 //   v ← momentum · v − decay · rate · w − rate · dw
 //   w ← w + v

@@ -1,24 +1,24 @@
-// Convolution with fewer multiplications: Winograd's minimal filtering, F(4 × 4, 3 × 3) and F(4 × 4, 5 × 5)
-// (Lavin and Gray, arXiv 1509.09308). From a patch of x, `side` = k + 3 pixels wide and high, come 4 × 4 outputs:
+// Convolution with fewer multiplications: Winograd's minimal filtering, F(4 × 4, 3 × 3) and F(4 × 4, 5 × 5) (Lavin and
+// Gray, arXiv 1509.09308). A patch of x, `side` = k + 3 pixels wide and high, gives 4 × 4 outputs:
 //
 //   y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A        d: side × side pixels of x, g: k × k weights
 //
-// summed over the maps before Aᵀ … A, which makes it side² matrix products, one for each position in a patch. A tile
-// takes 36 products instead of 144 with windows of 3 × 3, and 64 instead of 400 with 5 × 5. The gradients are the same
-// formula transposed: that of g is Gᵀ [ (A dy Aᵀ) ⊙ (Bᵀ d B) ] G, summed over tiles and images.
+// summed over maps before Aᵀ … A, which makes it side² matrix products, one for each position in a patch. A tile takes
+// 36 multiplications instead of 144 for 3 × 3 windows, and 64 instead of 400 for 5 × 5. The gradients are the
+// transposed formula: that of g is Gᵀ [ (A dy Aᵀ) ⊙ (Bᵀ d B) ] G, summed over tiles and images.
 //
-// Images lie innermost: a number above is a run of `count` images, a multiple of 4. Position (i, j) of a patch goes to
-// matrix side · i + j, which has a row for each map and a column for each image of each tile.
+// Images are innermost: each number above is a run of `count` images, a multiple of 4. Position (i, j) of a patch
+// belongs to matrix side · i + j, which has a row for each map and a column for each image of each tile.
 //
-// A transform of both axes goes through `work`, where runs are `count` long: first a run of zeros, which stands for all
-// pixels outside of the image, then one that takes what lies outside, then up to side² runs between its two halves.
+// A transform of both axes uses `work`, in runs of `count`: a run of zeros, read for pixels outside the image; a run
+// that receives outputs outside it; and up to side² runs between the two axes.
 
 import { clearFloats } from "./move";
 import { gradient, input6, input8, output, weightGradient, weights } from "./winograd_transforms";
 
 /**
- * Bᵀ d B of one patch, in all maps: its corner is pixel (top, left) of x, which may lie outside.
- * x: maps × h × w × images; to: side² matrices of maps × columns, from the first column of this patch on.
+ * Bᵀ d B of one patch, in all maps. Its corner is pixel (top, left) of x, which may be outside.
+ * x: maps × h × w × images; to: side² matrices of maps × columns, starting at this patch's first column.
  */
 export function winogradInput(
   side: i32,
@@ -73,12 +73,12 @@ export function winogradInput(
   }
 }
 
-/** Whether column x and row y are in an image of w × h. */
+/** Whether (x, y) is inside an image of w × h. */
 function inside(x: i32, w: i32, y: i32, h: i32): bool {
   return x >= 0 && x < w && y >= 0 && y < h;
 }
 
-/** A dy Aᵀ of one tile of 4 × 4 outputs, of which (top, left) is the first and inside; otherwise as winogradInput. */
+/** A dy Aᵀ of one tile of 4 × 4 outputs, whose first is (top, left), inside the image; otherwise as winogradInput. */
 export function winogradGradient(
   side: i32,
   dy: usize,
@@ -123,8 +123,8 @@ export function winogradGradient(
 }
 
 /**
- * Aᵀ P A of one tile of 4 × 4 outputs, of which (top, left) is the first and inside, plus the bias of its map; no bias
- * where `bias` is 0. products: side² matrices of maps × columns; y: maps × oh × ow × images.
+ * Aᵀ P A of one tile of 4 × 4 outputs, whose first is (top, left), inside the image, plus the map's bias, unless `bias`
+ * is 0. products: side² matrices of maps × columns; y: maps × oh × ow × images.
  */
 export function winogradOutput(
   side: i32,
@@ -175,7 +175,7 @@ export function winogradOutput(
 
 /**
  * G g Gᵀ of `count` windows of k × k weights, `windowStep` floats apart: to[side · i + j, window], rows `positionStep`
- * floats apart. `flip` turns them round first, for the gradient of x. work: k² + side · k + side² vectors.
+ * floats apart. `flip` rotates them by 180° first, for the gradient of x. work: k² + side · k + side² vectors.
  */
 export function winogradWeights(
   k: i32,
@@ -201,7 +201,7 @@ export function winogradWeights(
         store<f32>(work + ((<usize>tap) << 4) + ((<usize>lane) << 2), value);
       }
     }
-    // columns: k × k to side × k; rows: side × k to side × side
+    // Columns: k × k to side × k; rows: side × k to side × side.
     for (let j = 0; j < k; j++) weights(k, work + ((<usize>j) << 4), row, halves + ((<usize>j) << 4), row);
     for (let i = 0; i < side; i++) weights(k, halves + i * row, 16, results + ((<usize>(i * side)) << 4), 16);
     for (let position = 0; position < side * side; position++) {
@@ -228,7 +228,7 @@ export function winogradWeightGradient(k: i32, u: usize, positionStep: i32, coun
       if (lanes == 4) v128.store(target, v128.load(from));
       else memory.copy(target, from, (<usize>lanes) << 2);
     }
-    // columns: side × side to k × side; rows: k × side to k × k
+    // Columns: side × side to k × side; rows: k × side to k × k.
     for (let j = 0; j < side; j++) weightGradient(k, work + ((<usize>j) << 4), row, halves + ((<usize>j) << 4), row);
     for (let i = 0; i < k; i++) weightGradient(k, halves + i * row, 16, results + ((<usize>(i * k)) << 4), 16);
     for (let lane = 0; lane < lanes; lane++) {

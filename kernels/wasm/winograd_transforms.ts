@@ -1,17 +1,17 @@
-// The transforms of Winograd's minimal filtering, along one axis; kernels/wasm/winograd.ts says what for.
+// The transforms of Winograd's minimal filtering along one axis, for kernels/wasm/winograd.ts.
 //
-// F(4, 3) evaluates polynomials at 0, 1, −1, 2, −2 and ∞, F(4, 5) at ½ and −½ too. With p the points, in that order,
-// Aᵀ has the rows pⁱ (i < 4), G the columns pʲ (j < k) times a factor for each point, and Bᵀ is what makes
-// Aᵀ [(G g) ⊙ (Bᵀ d)] the convolution of d and g (Lavin and Gray, arXiv 1509.09308, section 4.1).
-// Points come in pairs ±p: the even and the odd powers are summed once, and their sum and difference taken.
+// F(4, 3) evaluates polynomials at 0, 1, −1, 2, −2 and ∞, F(4, 5) also at ½ and −½. For these points p, in that order,
+// Aᵀ has the rows pⁱ (i < 4), G the columns pʲ (j < k) times a factor for each point, and Bᵀ is such that Aᵀ [(G g) ⊙
+// (Bᵀ d)] is the convolution of d and g (Lavin and Gray, arXiv 1509.09308, section 4.1). Since points come in pairs ±p,
+// even and odd powers are summed once each, and then added and subtracted.
 //
-// Inputs and outputs are runs of `count` numbers, a multiple of 4: element by element, all runs are treated alike.
+// Inputs and outputs are runs of `count` numbers, a multiple of 4, transformed elementwise.
 
 function times(factor: f32, x: v128): v128 {
   return f32x4.mul(f32x4.splat(factor), x);
 }
 
-/** The values at p and −p from the even and the odd powers. */
+/** Stores the values at p and −p, from the even and the odd powers. */
 function storePair(even: v128, odd: v128, to: usize, step: usize): void {
   v128.store(to, f32x4.add(even, odd));
   v128.store(to + step, f32x4.sub(even, odd));

@@ -1,6 +1,6 @@
 // y ← y + x
 //
-// One thread adds one element. Used where a tensor's gradient has several parts.
+// One thread adds one element. For gradients of tensors with several uses.
 
 struct Uniforms {
   size: u32,

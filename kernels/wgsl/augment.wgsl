@@ -1,18 +1,18 @@
-// From decoded pixels to a network's input (paper §2, §4.1): a crop or its mirror image, less the mean image.
+// From decoded pixels to a network's input (paper §2, §4.1): a crop, perhaps mirrored, less the mean image.
 //
 //   x[c, i, j, n] = (pixels[n, top + i, left + j', c] - mean[top + i, left + j', c] + shift[c]) * scale
 //
-// with j' = crop - 1 - j if image n is mirrored, else j. If its view is extended, p and m are pixels and mean image at the
-// same place of the source box, sampled bilinearly, and
+// with j' = crop - 1 - j if image n is mirrored, else j. If its view is extended, p and m are the pixels and the mean
+// image, sampled bilinearly at the corresponding point of the source box, and
 //
 //   own[c, i, j, n] = 0 in the erased box, else (matrix[c] · p + shift[c] - m[c]) * scale
 //   x[c, i, j, n]   = own(partner) in the cut box, else share * own(n) + (1 - share) * own(partner)
 //
-// pixels: N × side × side × 3 bytes, four in a word, the first one lowest. mean: side × side × 3, x: 3 × crop × crop × N.
-// views: N × 32, the row n holding top, left, mirror (0 or 1), scale, shift × 3, extended (0 or 1); height and width of the
-// source box, matrix × 9, the erased box × 4, partner, share, the cut box × 4, and numbers that are not used. A box is
-// its top, left, bottom, right. One thread computes the three colours of one pixel. The images of a batch have mostly the
-// same kind of view, so that threads go the same way.
+// pixels: N × side × side × 3 bytes, four per word, the first one lowest. mean: side × side × 3, x:
+// 3 × crop × crop × N. views: N × 32, row n holding top, left, mirror (0 or 1), scale, shift × 3, extended (0 or 1);
+// height and width of the source box, matrix × 9, the erased box × 4, partner, share, the cut box × 4, and unused
+// numbers. A box is its top, left, bottom, right. One thread computes the three colours of one pixel. A batch's images
+// mostly have the same kind of view, so threads rarely diverge.
 
 struct Uniforms {
   images: u32,
@@ -100,7 +100,7 @@ struct Place {
   weight: f32,
 }
 
-// The two pixels between which pixel i of the crop lies along one side of the source box, and the weight of the second.
+// Along one side of the source box: the two pixels between which the crop's pixel i lies, and the weight of the second.
 fn place(i: u32, start: u32, length: u32) -> Place {
   let denominator = 2u * u.crop;
   let numerator = max((2u * i + 1u) * length, u.crop) - u.crop;

@@ -1,6 +1,6 @@
-// Average-pooling, backward.
+// Average pooling, backward.
 //
-//   dx[c, row, column, n] = sum over the windows (p, q) that hold this pixel of
+//   dx[c, row, column, n] = sum over the windows (p, q) that cover this pixel of
 //                           dy[c, p, q, n] / number of the window's pixels inside the image
 //
 // dy: C × OH × OW × N, dx: C × H × W × N. One thread computes one element of dx.
@@ -43,7 +43,7 @@ fn average_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_
   dx[at] = sum;
 }
 
-// The first window along one side that holds a pixel, or one after the last that could.
+// The first window along one side that covers a pixel, or one beyond the last.
 fn first_window(pixel: u32) -> u32 {
   if (pixel < u.window) {
     return 0u;

@@ -1,4 +1,4 @@
-// Average-pooling with windows that may overlap, forward.
+// Average pooling with windows that may overlap, forward.
 //
 //   y[c, p, q, n] = sum of x over the window / number of its pixels inside the image
 //

@@ -2,20 +2,19 @@
 //
 //   dw[o, c, i, j] = sum over p, q, n of dy[o, p, q, n] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N;
-// dw: O × C/G × KH × KW. A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms
-// the outputs (p, q, n); the matrix of columns is never stored. With `splits` above 1 the terms are cut into so many
-// runs (z again), and dw holds that many such arrays, whose sum is the result.
+// where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N; dw:
+// O × C/G × KH × KW. A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms the
+// outputs (p, q, n); the matrix of columns is never stored. The terms are cut into `splits` runs (z again); with more
+// than 1, dw holds one array for each, and their sum is the result.
 //
 // A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
-// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
-// apart, so that neighbouring threads load and store neighbouring addresses.
+// Workgroup memory holds 16 terms at a time. There a vec4 is a "quartet" of 4 rows (or columns) that are 16 apart, so
+// that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: 16, and one to spread them over the memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
-// The rows (or columns) of a quartet.
+// The rows (or columns) in a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -41,7 +40,7 @@ struct Uniforms {
 
 var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
-// What the columns are: i - pad and j - pad of the tap, and where its pixel for the output (0, 0, 0) would be.
+// For each column: i - pad and j - pad of the tap, and the index its pixel would have for the output (0, 0, 0).
 var<workgroup> tapOf: array<vec3i, 64>;
 
 @compute @workgroup_size(64)
@@ -54,23 +53,23 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
   let terms = u.oh * u.ow * u.images;
   let firstRow = tile.y * 64u;
   let firstColumn = tile.x * 64u;
-  // The terms of this split: whole slices.
+  // The terms of this split, in whole slices.
   let perSplit = (terms + TERMS * u.splits - 1u) / (TERMS * u.splits) * TERMS;
   let first = split * perSplit;
   let end = min(first + perSplit, terms);
 
-  // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // Rows and columns beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
   let tap = min(firstColumn + thread, taps - 1u);
   let map = i32(group * groupMaps + tap / (u.kh * u.kw));
   let i = i32(tap / u.kw % u.kh) - i32(u.pad);
   let j = i32(tap % u.kw) - i32(u.pad);
   tapOf[thread] = vec3i(i, j, ((map * i32(u.h) + i) * i32(u.w) + j) * i32(u.images));
-  // What this thread loads: one term of four quartets of rows and of columns.
+  // This thread loads one term of four quartets of rows and of columns.
   let term = thread % TERMS;
   let quartet = thread / TERMS;
   var output = digits(first + term);
   let nextSlice = digits(TERMS);
-  // What it computes.
+  // The results it computes.
   let tx = thread % 8u;
   let ty = thread / 8u;
   var sums: array<vec4f, 16>;
@@ -120,7 +119,7 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let row = firstRow + ty;
   let column = firstColumn + tx;
   store(tile.z, row, column, sums[0], sums[1]);
@@ -133,9 +132,9 @@ fn conv2d_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
   store(tile.z, row + 56u, column, sums[14], sums[15]);
 }
 
-// The pixel under a tap for the output whose window begins at `corner`, `shift` numbers from the first output's.
+// The pixel under a tap for the output whose window begins at `corner`, `shift` elements after the first output's.
 fn pixel(tap: vec3i, corner: vec2i, shift: i32) -> f32 {
-  // Below zero, a row or column turns into a number that is too large.
+  // Negative rows and columns wrap to numbers that are too large.
   let at = vec2u(tap.xy + corner);
   if (at.x < u.h && at.y < u.w) {
     return x[tap.z + shift];
@@ -143,7 +142,7 @@ fn pixel(tap: vec3i, corner: vec2i, shift: i32) -> f32 {
   return 0.0;
 }
 
-// An output's number as (p, q, n), and the sum of two such.
+// An output's index as (p, q, n), and the sum of two.
 fn digits(output: u32) -> vec3u {
   return vec3u(output / (u.ow * u.images), output / u.images % u.ow, output % u.images);
 }
@@ -167,7 +166,7 @@ fn store(z: u32, row: u32, column: u32, even: vec4f, odd: vec4f) {
   if (row >= rows) {
     return;
   }
-  // Split after split, and in each, group after group.
+  // Ordered by split, then by group.
   let at = (z * rows + row) * columns;
   store_quartet(at, column, columns, even);
   store_quartet(at, column + 8u, columns, odd);

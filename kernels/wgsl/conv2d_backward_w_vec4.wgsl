@@ -2,28 +2,28 @@
 //
 //   dw[o, c, i, j] = sum over p, q, n of dy[o, p, q, n] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N;
-// dw: O × C/G × KH × KW. A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms
-// the outputs (p, q, n); the matrix of columns is never stored. With `splits` above 1 the terms are cut into so many
-// runs (z again), and dw holds that many such arrays, whose sum is the result.
+// where g is the group of filter o. x: C × H × W × N, zero outside the image; dy: O × OH × OW × N; dw:
+// O × C/G × KH × KW. A matrix product for each group (z): rows are its filters o, columns the taps (c, i, j), terms the
+// outputs (p, q, n); the matrix of columns is never stored. The terms are cut into `splits` runs (z again); with more
+// than 1, dw holds one array for each, and their sum is the result.
 //
-// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of ROWS × 128 results, a thread
-// 8 × 8 of them in registers, or 6 × 8: rows 4ty … 4ty + 3 and, below those of all threads, another 4 or 2; columns
-// 4tx … 4tx + 3 and those 64 to the right. 16 terms at a time go through workgroup memory, where a vec4 holds a
-// "quartet", 4 neighbouring rows or columns; the next 16 are loaded into registers while these are computed. Both
-// matrices lie along the terms in memory, so a thread loads a block of 4 × 4, a vec4 of terms for each row (or column)
-// of a quartet, and turns it round.
+// For large GPUs, where N is a multiple of 4: a workgroup of 256 threads computes a tile of ROWS × 128 results, a
+// thread 8 × 8 of them in registers, or 6 × 8: rows 4ty … 4ty + 3 and, below those of all threads, another 4 or 2;
+// columns 4tx … 4tx + 3 and those 64 to the right. Workgroup memory holds 16 terms at a time, where a vec4 is a
+// "quartet" of 4 neighbouring rows or columns; the next 16 are loaded into registers meanwhile. In both matrices terms
+// are contiguous, so a thread loads a block of 4 × 4, a vec4 of terms for each row (or column) of a quartet, and
+// transposes it.
 
-// Rows of a tile: 128, or 96 where rows don't fill that.
+// Rows of a tile: 128, or 96 for too few rows.
 const ROWS = 128u;
 // Rows that a thread computes below its first four: 4 or 2.
 const LOWER = ROWS / 16u - 4u;
 const_assert LOWER == 4u || LOWER == 2u;
-// Terms held in workgroup memory, and the distance from one to the next in vec4s. Threads that store four terms each at
-// once would meet in the same memory bank; so where a quartet lies depends on the term, see `spread`.
+// Terms in workgroup memory, and the distance between them in vec4s. Threads that store four terms each at once would
+// hit the same memory bank, so a quartet's position depends on the term; see `spread`.
 const TERMS = 16u;
 const PITCH = 32u;
-// Where the columns' tile begins, after the rows'.
+// Start of the columns' tile, after the rows'.
 const COLUMN_TILE = TERMS * PITCH;
 
 struct Uniforms {
@@ -47,7 +47,7 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dw: array<f32>;
 
-// Both tiles, the rows' first.
+// Both tiles, first the rows'.
 var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
 
 @compute @workgroup_size(256)
@@ -60,13 +60,13 @@ fn conv2d_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
   let terms = u.oh * u.ow * u.images;
   let firstRow = tile.y * ROWS;
   let firstColumn = tile.x * 128u;
-  // The terms of this split: whole slices.
+  // The terms of this split, in whole slices.
   let perSplit = (terms + TERMS * u.splits - 1u) / (TERMS * u.splits) * TERMS;
   let first = split * perSplit;
   let end = min(first + perSplit, terms);
 
-  // What this thread loads: four terms of four columns (the first half of the threads) or rows (as many of the second
-  // half as there are). Those beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // This thread loads four terms of four columns (the first half of the threads) or of four rows (as many of the second
+  // half as needed). Those beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
   let loadsColumns = thread < 128u;
   let loads = ROWS == 128u || thread < 128u + ROWS;
   let endOfRows = select(0u, end, loads);
@@ -79,14 +79,14 @@ fn conv2d_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
   let i = vec4i(tap / u.kw % u.kh) - i32(u.pad);
   let j = vec4i(tap % u.kw) - i32(u.pad);
   let map = vec4i(group * groupMaps + tap / (u.kh * u.kw));
-  // In vec4s of images, as is `output`.
+  // In vec4s of images, like `output`.
   let corner = ((map * i32(u.h) + i) * i32(u.w) + j) * i32(u.images / 4u);
   var output = digits((first + term) / 4u);
   let nextSlice = digits(TERMS / 4u);
-  // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
+  // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
-  // Whether the second half of the lower quartet is this thread's, where two share one.
+  // Where two threads share a lower quartet: whether this one has its second half.
   let isSecond = LOWER == 2u && ty % 2u == 1u;
   var sums: array<vec4f, 16>;
   var block = mat4x4f();
@@ -137,7 +137,7 @@ fn conv2d_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
       }
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let column = firstColumn + tx * 4u;
   var row = firstRow + ty * 4u;
   store(tile.z, row, column, sums[0], sums[1]);
@@ -153,7 +153,7 @@ fn conv2d_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
   }
 }
 
-// Where a quartet lies among those of a term.
+// A quartet's position among those of a term.
 fn spread(quartet: u32, term: u32) -> u32 {
   return quartet ^ (term / 4u * 2u);
 }
@@ -172,7 +172,7 @@ fn pixels(i: vec4i, j: vec4i, corner: vec4i, output: vec3u, valid: bool) -> mat4
   let top = i32(output.x * u.stride);
   let left = i32(output.y * u.stride);
   let at = corner + (top * i32(u.w) + left) * i32(u.images / 4u) + i32(output.z);
-  // Below zero, a row or column turns into a number that is too large.
+  // Negative rows and columns wrap to numbers that are too large.
   let inside = (vec4u(i + top) < vec4u(u.h)) & (vec4u(j + left) < vec4u(u.w)) & vec4<bool>(valid);
   var block = mat4x4f();
   if (inside.x) {
@@ -190,7 +190,7 @@ fn pixels(i: vec4i, j: vec4i, corner: vec4i, output: vec3u, valid: bool) -> mat4
   return block;
 }
 
-// An output's number, counted in vec4s of images, as (p, q, n / 4), and the sum of two such.
+// An output's index, in vec4s of images, as (p, q, n / 4), and the sum of two.
 fn digits(output: u32) -> vec3u {
   let quads = u.images / 4u;
   return vec3u(output / (u.ow * quads), output / quads % u.ow, output % quads);
@@ -214,7 +214,7 @@ fn store(z: u32, row: u32, column: u32, left: vec4f, right: vec4f) {
   if (row >= rows) {
     return;
   }
-  // Split after split, and in each, group after group.
+  // Ordered by split, then by group.
   store_quartet(z * rows + row, column, left);
   store_quartet(z * rows + row, column + 64u, right);
 }

@@ -2,19 +2,18 @@
 //
 //   dx[g * C/G + c, row, column, n] = sum over o in group g, i, j of w[o, c, i, j] * dy[o, p, q, n]
 //
-// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW; dy: O × OH × OW × N;
-// dx: C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n),
-// terms the taps (o, i, j); the matrix of columns is never stored.
+// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW; dy: O × OH × OW × N; dx:
+// C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n), terms
+// the taps (o, i, j); the matrix of columns is never stored.
 //
 // A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
-// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
-// apart, so that neighbouring threads load and store neighbouring addresses.
+// Workgroup memory holds 16 terms at a time. There a vec4 is a "quartet" of 4 rows (or columns) that are 16 apart, so
+// that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: 16, and one to spread them over the memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
-// The rows (or columns) of a quartet.
+// The rows (or columns) in a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -54,21 +53,22 @@ fn conv2d_backward_x(
   let columns = u.h * u.w * u.images;
   let firstFilter = group * groupFilters;
   let firstRow = tile.y * 64u;
-  // The line of columns, if it is too long for x, goes on at z + G.
+  // A row of column tiles that is too long for x continues at z + G.
   let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 64u;
 
-  // What this thread loads of dy: four columns, ...
+  // Of dy, this thread loads four columns, ...
   let quartet = thread % 16u;
   let pixel = min(firstColumn + quartet + APART, vec4u(columns - 1u));
   let n = vec4i(pixel % u.images);
   let bottom = pixel / u.images / u.w + u.pad;
   let right = pixel / u.images % u.w + u.pad;
-  // (bottom - i) / stride must be whole: i and bottom leave the same remainder, and p is the difference of quotients.
+  // (bottom - i) / stride must be a whole number: i and bottom have the same remainder, and p is the difference of
+  // quotients.
   let p0 = vec4i(bottom / u.stride);
   let q0 = vec4i(right / u.stride);
   let bottomPhase = bottom % u.stride;
   let rightPhase = right % u.stride;
-  // ... at four taps in a row, of each sixteen.
+  // ... at four consecutive taps of every sixteen.
   let firstTap = thread / 16u * 4u;
   var tap = digits(firstTap);
   let nextTap = digits(1u);
@@ -76,7 +76,7 @@ fn conv2d_backward_x(
   // Of w, it loads one tap of four quartets of rows.
   let term = thread % TERMS;
   let firstQuartet = thread / TERMS;
-  // What it computes.
+  // The results it computes.
   let tx = thread % 8u;
   let ty = thread / 8u;
   var sums: array<vec4f, 16>;
@@ -85,7 +85,7 @@ fn conv2d_backward_x(
     let ofTerm = (firstFilter + (k + term) / window) * groupMaps * window + (k + term) % window;
     for (var s = 0u; s < 4u; s++) {
       let i = firstQuartet + s * 4u;
-      // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+      // Rows and columns beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
       let at = ofTerm + min(firstRow + i + APART, vec4u(groupMaps - 1u)) * window;
       var ofW = vec4f();
       if (k + term < taps) {
@@ -104,7 +104,7 @@ fn conv2d_backward_x(
       let p = p0 - i32(shift.x);
       let q = q0 - i32(shift.y);
       let at = ((i32((firstFilter + tap.x) * u.oh) + p) * i32(u.ow) + q) * i32(u.images) + n;
-      // Below zero, p or q turns into a number that is too large.
+      // Negative p and q wrap to numbers that are too large.
       let inside = (vec4u(p) < vec4u(u.oh)) & (vec4u(q) < vec4u(u.ow)) & (bottomPhase == vec4u(phase.x)) &
         (rightPhase == vec4u(phase.y)) & vec4<bool>(k + t < taps);
       let safe = select(vec4i(), at, inside);
@@ -137,7 +137,7 @@ fn conv2d_backward_x(
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let row = firstRow + ty;
   store(group, row, firstColumn + tx, sums[0], sums[1]);
   store(group, row + 8u, firstColumn + tx, sums[2], sums[3]);
@@ -149,7 +149,7 @@ fn conv2d_backward_x(
   store(group, row + 56u, firstColumn + tx, sums[14], sums[15]);
 }
 
-// A tap's number as (o, i, j), and the sum of two such.
+// A tap's index as (o, i, j), and the sum of two.
 fn digits(tap: u32) -> vec3u {
   return vec3u(tap / (u.kh * u.kw), tap / u.kw % u.kh, tap % u.kw);
 }

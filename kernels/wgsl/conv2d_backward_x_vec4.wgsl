@@ -2,29 +2,29 @@
 //
 //   dx[g * C/G + c, row, column, n] = sum over o in group g, i, j of w[o, c, i, j] * dy[o, p, q, n]
 //
-// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW; dy: O × OH × OW × N;
-// dx: C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n),
-// terms the taps (o, i, j); the matrix of columns is never stored.
+// where p * stride + i - pad = row and q * stride + j - pad = column. w: O × C/G × KH × KW; dy: O × OH × OW × N; dx:
+// C × H × W × N. A matrix product for each group (z): rows are its maps c, columns the pixels (row, column, n), terms
+// the taps (o, i, j); the matrix of columns is never stored.
 //
-// For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows 4ty … 4ty + 3
-// and, below those of all threads, another 4 or 2; columns 4tx … 4tx + 3 and those 64 to the right. 8 terms at a time go
-// through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next 8 are loaded into
-// registers while these are computed. Columns are loaded and stored as vec4s.
+// For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows
+// 4ty … 4ty + 3 and, below those of all threads, another 4 or 2; columns 4tx … 4tx + 3 and those 64 to the right.
+// Workgroup memory holds 8 terms at a time, where a vec4 is a "quartet" of 4 neighbouring rows or columns; the next 8
+// are loaded into registers meanwhile. Columns are loaded and stored as vec4s.
 
-// A tile has ROWS × 128 results and THREADS threads, 16 of them side by side and TALL below each other: 128 rows and 256
-// threads, or 48 and 128 where rows don't fill tiles of 128.
+// A tile has ROWS × 128 results and THREADS threads, 16 side by side and TALL in a column: 128 rows and 256 threads, or
+// 48 and 128 for too few rows.
 const ROWS = 128u;
 const THREADS = 256u;
 const TALL = THREADS / 16u;
 // Rows that a thread computes below its first four: 4 or 2.
 const LOWER = ROWS / TALL - 4u;
 const_assert LOWER == 4u || LOWER == 2u;
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which
-// spreads the terms over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: one more than needed, to spread them over the
+// memory banks.
 const TERMS = 8u;
 const PITCH = 33u;
 const ROW_PITCH = ROWS / 4u + 1u;
-// Terms of the columns that the threads load at once: all, or half of them.
+// Number of terms of the columns that the threads load at once: all, or half.
 const STEP = THREADS / 32u;
 
 struct Uniforms {
@@ -63,20 +63,20 @@ fn conv2d_backward_x_vec4(
   let taps = groupFilters * window;
   let firstFilter = group * groupFilters;
   let firstRow = tile.y * ROWS;
-  // From here on columns are counted in vec4s. Their line, if it is too long for x, goes on at z + G.
+  // From here on, columns are in vec4s. A row of column tiles that is too long for x continues at z + G.
   let quads = u.images / 4u;
   let columns = u.h * u.w * quads;
   let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 32u;
 
-  // What this thread loads of w: one tap of four rows, its filter and its place in the window counted up. Rows and
-  // columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // Of w, this thread loads one tap of four rows, incrementing its filter and its position in the window. Rows and
+  // columns beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
   let term = thread % 8u;
   let quartet = thread / 8u;
-  // The quartets of rows take 2 · ROWS threads.
+  // Loading the quartets of rows takes 2 · ROWS threads.
   let loadsW = THREADS <= 2u * ROWS || thread < 2u * ROWS;
   let rows = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupMaps - 1u)) * window;
   var place = vec2u(term / window, term % window);
-  // Of dy, one tap of four columns, and maybe another STEP further on.
+  // Of dy, one tap of four columns, and perhaps a second STEP further on.
   let dyTerm = thread / 32u;
   let column4 = thread % 32u;
   let pixel = min(firstColumn + column4, columns - 1u);
@@ -84,10 +84,10 @@ fn conv2d_backward_x_vec4(
   let n = pixel % quads;
   var tap = digits(dyTerm);
   let nextTap = digits(STEP);
-  // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
+  // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
-  // Whether the second half of the lower quartet is this thread's, where two share one.
+  // Where two threads share a lower quartet: whether this one has its second half.
   let isSecond = LOWER == 2u && ty % 2u == 1u;
   var sums: array<vec4f, 16>;
   var ofW = weights(firstFilter, place, rows, loadsW && term < taps);
@@ -144,7 +144,7 @@ fn conv2d_backward_x_vec4(
       }
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let column = firstColumn + tx;
   var row = firstRow + ty * 4u;
   store(group, row, column, sums[0], sums[1]);
@@ -160,7 +160,7 @@ fn conv2d_backward_x_vec4(
   }
 }
 
-// Of four maps, the weight at a place (filter, position in the window).
+// The weights of four maps at a place (filter, position in the window).
 fn weights(firstFilter: u32, place: vec2u, rows: vec4u, valid: bool) -> vec4f {
   if (!valid) {
     return vec4f();
@@ -169,19 +169,19 @@ fn weights(firstFilter: u32, place: vec2u, rows: vec4u, valid: bool) -> vec4f {
   return vec4f(w[at.x], w[at.y], w[at.z], w[at.w]);
 }
 
-// The place 8 terms further on.
+// The place 8 terms further.
 fn next_place(place: vec2u, window: u32) -> vec2u {
   let next = place + vec2u(TERMS / window, TERMS % window);
   return select(next, vec2u(next.x + 1u, next.y - window), next.y >= window);
 }
 
-// The gradient of the output that a pixel reaches through a tap, for four images; 0 where there is no such output.
+// The gradient of the output to which a tap connects a pixel, for four images; 0 if there is none.
 fn gradients(firstFilter: u32, tap: vec3u, bottomRight: vec2u, n: u32, valid: bool) -> vec4f {
-  // Below zero, p or q turns into a number that is too large.
+  // Negative p and q wrap to numbers that are too large.
   var output = bottomRight - tap.yz;
   var whole = true;
   if (u.stride > 1u) {
-    // Of numbers below zero, only that they are too large must be kept.
+    // Negative numbers must just stay too large.
     let negative = bottomRight < tap.yz;
     whole = all(output % u.stride == vec2u());
     output = select(output / u.stride, vec2u(u.oh, u.ow), negative);
@@ -193,7 +193,7 @@ fn gradients(firstFilter: u32, tap: vec3u, bottomRight: vec2u, n: u32, valid: bo
   return dy[at + n];
 }
 
-// A tap's number as (o, i, j), and the sum of two such.
+// A tap's index as (o, i, j), and the sum of two.
 fn digits(tap: u32) -> vec3u {
   return vec3u(tap / (u.kh * u.kw), tap / u.kw % u.kh, tap % u.kw);
 }

@@ -3,19 +3,18 @@
 //   y[o, p, q, n] = b[o] + sum over c, i, j of
 //                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O;
-// y: O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
+// where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O; y:
+// O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
 // the taps (c, i, j); the matrix of columns is never stored.
 //
 // A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
-// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
-// apart, so that neighbouring threads load and store neighbouring addresses.
+// Workgroup memory holds 16 terms at a time. There a vec4 is a "quartet" of 4 rows (or columns) that are 16 apart, so
+// that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: 16, and one to spread them over the memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
-// The rows (or columns) of a quartet.
+// The rows (or columns) in a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -55,16 +54,16 @@ fn conv2d_forward(
   let columns = u.oh * u.ow * u.images;
   let firstFilter = group * groupFilters;
   let firstRow = tile.y * 64u;
-  // The line of columns, if it is too long for x, goes on at z + G.
+  // A row of column tiles that is too long for x continues at z + G.
   let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 64u;
 
-  // What this thread loads of x: four columns, whose windows begin at (top, left), maybe outside the image, ...
+  // Of x, this thread loads four columns, whose windows begin at (top, left), which may be outside the image, ...
   let quartet = thread % 16u;
   let output = min(firstColumn + quartet + APART, vec4u(columns - 1u));
   let top = vec4i(output / u.images / u.ow * u.stride) - i32(u.pad);
   let left = vec4i(output / u.images % u.ow * u.stride) - i32(u.pad);
   let corner = (top * i32(u.w) + left) * i32(u.images) + vec4i(output % u.images);
-  // ... at four taps in a row, of each sixteen.
+  // ... at four consecutive taps of every sixteen.
   let firstTap = thread / 16u * 4u;
   var tap = digits(firstTap);
   let nextTap = digits(1u);
@@ -72,7 +71,7 @@ fn conv2d_forward(
   // Of w, it loads one tap of four quartets of rows.
   let term = thread % TERMS;
   let firstQuartet = thread / TERMS;
-  // What it computes.
+  // The results it computes.
   let tx = thread % 8u;
   let ty = thread / 8u;
   var sums: array<vec4f, 16>;
@@ -80,7 +79,7 @@ fn conv2d_forward(
     workgroupBarrier();
     for (var s = 0u; s < 4u; s++) {
       let i = firstQuartet + s * 4u;
-      // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+      // Rows and columns beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
       let at = (firstFilter + min(firstRow + i + APART, vec4u(groupFilters - 1u))) * taps + k + term;
       var ofW = vec4f();
       if (k + term < taps) {
@@ -93,7 +92,7 @@ fn conv2d_forward(
       let row = top + i32(tap.y);
       let column = left + i32(tap.z);
       let at = corner + i32((((group * groupMaps + tap.x) * u.h + tap.y) * u.w + tap.z) * u.images);
-      // Below zero, a row or column turns into a number that is too large.
+      // Negative rows and columns wrap to numbers that are too large.
       let inside = (vec4u(row) < vec4u(u.h)) & (vec4u(column) < vec4u(u.w)) & vec4<bool>(k + t < taps);
       let safe = select(vec4i(), at, inside);
       let ofX = vec4f(x[safe.x], x[safe.y], x[safe.z], x[safe.w]);
@@ -125,7 +124,7 @@ fn conv2d_forward(
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let row = firstRow + ty;
   store(group, row, firstColumn + tx, sums[0], sums[1]);
   store(group, row + 8u, firstColumn + tx, sums[2], sums[3]);
@@ -137,7 +136,7 @@ fn conv2d_forward(
   store(group, row + 56u, firstColumn + tx, sums[14], sums[15]);
 }
 
-// A tap's number as (c, i, j), and the sum of two such.
+// A tap's index as (c, i, j), and the sum of two.
 fn digits(tap: u32) -> vec3u {
   return vec3u(tap / (u.kh * u.kw), tap / u.kw % u.kh, tap % u.kw);
 }

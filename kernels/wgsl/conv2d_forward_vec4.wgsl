@@ -3,29 +3,29 @@
 //   y[o, p, q, n] = b[o] + sum over c, i, j of
 //                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O;
-// y: O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
+// where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O; y:
+// O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
 // the taps (c, i, j); the matrix of columns is never stored.
 //
-// For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows 4ty … 4ty + 3
-// and, below those of all threads, another 4 or 2; columns 4tx … 4tx + 3 and those 64 to the right. 8 terms at a time go
-// through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns; the next 8 are loaded into
-// registers while these are computed. Columns are loaded and stored as vec4s.
+// For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows
+// 4ty … 4ty + 3 and, below those of all threads, another 4 or 2; columns 4tx … 4tx + 3 and those 64 to the right.
+// Workgroup memory holds 8 terms at a time, where a vec4 is a "quartet" of 4 neighbouring rows or columns; the next 8
+// are loaded into registers meanwhile. Columns are loaded and stored as vec4s.
 
-// A tile has ROWS × 128 results and THREADS threads, 16 of them side by side and TALL below each other: 128 rows and 256
-// threads, or 48 and 128 where rows don't fill tiles of 128.
+// A tile has ROWS × 128 results and THREADS threads, 16 side by side and TALL in a column: 128 rows and 256 threads, or
+// 48 and 128 for too few rows.
 const ROWS = 128u;
 const THREADS = 256u;
 const TALL = THREADS / 16u;
 // Rows that a thread computes below its first four: 4 or 2.
 const LOWER = ROWS / TALL - 4u;
 const_assert LOWER == 4u || LOWER == 2u;
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: one more than there are, which
-// spreads the terms over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: one more than needed, to spread them over the
+// memory banks.
 const TERMS = 8u;
 const PITCH = 33u;
 const ROW_PITCH = ROWS / 4u + 1u;
-// Terms of the columns that the threads load at once: all, or half of them.
+// Number of terms of the columns that the threads load at once: all, or half.
 const STEP = THREADS / 32u;
 
 struct Uniforms {
@@ -63,21 +63,21 @@ fn conv2d_forward_vec4(
   let groupFilters = u.o / u.groups;
   let taps = groupMaps * u.kh * u.kw;
   let firstRow = tile.y * ROWS;
-  // From here on columns are counted in vec4s. Their line, if it is too long for x, goes on at z + G.
+  // From here on, columns are in vec4s. A row of column tiles that is too long for x continues at z + G.
   let quads = u.images / 4u;
   let columns = u.oh * u.ow * quads;
   let firstColumn = (tile.x + tile.z / u.groups * tiles.x) * 32u;
 
-  // What this thread loads of w: one tap of four rows. Rows and columns beyond the last are loaded as the last and not
+  // Of w, this thread loads one tap of four rows. Rows and columns beyond the last are loaded as copies of it and not
   // stored; terms beyond the last are zero.
   let term = thread % 8u;
   let quartet = thread / 8u;
-  // The quartets of rows take 2 · ROWS threads.
+  // Loading the quartets of rows takes 2 · ROWS threads.
   let loadsW = THREADS <= 2u * ROWS || thread < 2u * ROWS;
   let filters = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupFilters - 1u));
   let rows = (group * groupFilters + filters) * taps + term;
-  // Of x, one tap of four columns, and maybe another STEP further on. Their windows begin at (top, left), maybe outside
-  // the image.
+  // Of x, one tap of four columns, and perhaps a second STEP further on. Their windows begin at (top, left), which may
+  // be outside the image.
   let xTerm = thread / 32u;
   let column4 = thread % 32u;
   let output = min(firstColumn + column4, columns - 1u);
@@ -86,10 +86,10 @@ fn conv2d_forward_vec4(
   let corner = ((i32(group * groupMaps * u.h) + top) * i32(u.w) + left) * i32(quads) + i32(output % quads);
   var tap = digits(xTerm);
   let nextTap = digits(STEP);
-  // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
+  // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
-  // Whether the second half of the lower quartet is this thread's, where two share one.
+  // Where two threads share a lower quartet: whether this one has its second half.
   let isSecond = LOWER == 2u && ty % 2u == 1u;
   var sums: array<vec4f, 16>;
   var ofW = weights(rows, loadsW && term < taps);
@@ -145,7 +145,7 @@ fn conv2d_forward_vec4(
       }
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let column = firstColumn + tx;
   var row = firstRow + ty * 4u;
   store(group, row, column, sums[0], sums[1]);
@@ -170,14 +170,14 @@ fn weights(at: vec4u, valid: bool) -> vec4f {
 
 // The pixel under a tap, for four images.
 fn pixels(tap: vec3u, top: i32, left: i32, corner: i32, valid: bool) -> vec4f {
-  // Below zero, a row or column turns into a number that is too large.
+  // Negative rows and columns wrap to numbers that are too large.
   if (!valid || u32(top) + tap.y >= u.h || u32(left) + tap.z >= u.w) {
     return vec4f();
   }
   return x[corner + i32(((tap.x * u.h + tap.y) * u.w + tap.z) * (u.images / 4u))];
 }
 
-// A tap's number as (c, i, j), and the sum of two such.
+// A tap's index as (c, i, j), and the sum of two.
 fn digits(tap: u32) -> vec3u {
   return vec3u(tap / (u.kh * u.kw), tap / u.kw % u.kh, tap % u.kw);
 }

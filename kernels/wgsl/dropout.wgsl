@@ -1,4 +1,4 @@
-// Dropout in its inverted form, paper §4.2; forward, and backward with dy and dx in place of x and y.
+// Inverted dropout, paper §4.2: forward, and backward with dy and dx in place of x and y.
 //
 //   y_i = x_i * scale where random(key, index) < threshold, else 0; NaN stays NaN
 //
@@ -52,7 +52,7 @@ fn one_round(v: vec2u, rotation: u32) -> vec2u {
   return vec2u(sum, ((v.y << rotation) | (v.y >> (32u - rotation))) ^ sum);
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

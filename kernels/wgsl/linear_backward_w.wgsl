@@ -5,14 +5,13 @@
 // x: I × N, dy: O × N, dw: O × I. A matrix product: rows o, columns i, terms n.
 //
 // A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
-// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
-// apart, so that neighbouring threads load and store neighbouring addresses.
+// Workgroup memory holds 16 terms at a time. There a vec4 is a "quartet" of 4 rows (or columns) that are 16 apart, so
+// that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: 16, and one to spread them over the memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
-// The rows (or columns) of a quartet.
+// The rows (or columns) in a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -33,10 +32,10 @@ var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 64u;
   let firstColumn = tile.x * 64u;
-  // What this thread loads: one term of four quartets of rows and of columns.
+  // This thread loads one term of four quartets of rows and of columns.
   let term = thread % TERMS;
   let quartet = thread / TERMS;
-  // What it computes.
+  // The results it computes.
   let tx = thread % 8u;
   let ty = thread / 8u;
   var sums: array<vec4f, 16>;
@@ -45,7 +44,7 @@ fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
     let n = k + term;
     for (var s = 0u; s < 4u; s++) {
       let i = quartet + s * 4u;
-      // Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+      // Rows and columns beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
       let rows = min(firstRow + i + APART, vec4u(u.outputs - 1u)) * u.images + n;
       let columns = min(firstColumn + i + APART, vec4u(u.inputs - 1u)) * u.images + n;
       var ofDy = vec4f();
@@ -81,7 +80,7 @@ fn linear_backward_w(@builtin(local_invocation_index) thread: u32, @builtin(work
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let row = firstRow + ty;
   let column = firstColumn + tx;
   store(row, column, sums[0], sums[1]);

@@ -6,15 +6,15 @@
 //
 // For large GPUs, where N and I are multiples of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a
 // thread 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the
-// right. 16 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or
-// columns; the next 16 are loaded into registers while these are computed. Both matrices lie along the terms in memory,
-// so a thread loads a block of 4 × 4, a vec4 of terms for each row (or column) of a quartet, and turns it round.
+// right. Workgroup memory holds 16 terms at a time, where a vec4 is a "quartet" of 4 neighbouring rows or columns; the
+// next 16 are loaded into registers meanwhile. In both matrices terms are contiguous, so a thread loads a block of
+// 4 × 4, a vec4 of terms for each row (or column) of a quartet, and transposes it.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s. Threads that store four terms each at
-// once would meet in the same memory bank; so where a quartet lies depends on the term, see `spread`.
+// Terms in workgroup memory, and the distance between them in vec4s. Threads that store four terms each at once would
+// hit the same memory bank, so a quartet's position depends on the term; see `spread`.
 const TERMS = 16u;
 const PITCH = 32u;
-// Where the columns' tile begins, after the rows'.
+// Start of the columns' tile, after the rows'.
 const COLUMN_TILE = TERMS * PITCH;
 
 struct Uniforms {
@@ -28,15 +28,15 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> dy: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> dw: array<vec4f>;
 
-// Both tiles, the rows' first.
+// Both tiles, first the rows'.
 var<workgroup> memory: array<vec4f, 2 * TERMS * PITCH>;
 
 @compute @workgroup_size(256)
 fn linear_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 128u;
   let firstColumn = tile.x * 128u;
-  // What this thread loads: four terms of four rows (the first half of the threads) or columns (the second half). Those
-  // beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // This thread loads four terms of four rows (the first half of the threads) or of four columns (the second half).
+  // Those beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
   let loadsRows = thread < 128u;
   let term = thread % 4u * 4u;
   let quartet = thread % 128u / 4u;
@@ -46,7 +46,7 @@ fn linear_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
   // In vec4s of terms.
   let terms = u.images / 4u;
   let lines = min(first + vec4u(0u, 1u, 2u, 3u), vec4u(last)) * terms;
-  // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
+  // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
   var sums: array<vec4f, 16>;
@@ -83,7 +83,7 @@ fn linear_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let column = tile.x * 32u + tx;
   var row = firstRow + ty * 4u;
   store(row, column, sums[0], sums[1]);
@@ -97,7 +97,7 @@ fn linear_backward_w_vec4(@builtin(local_invocation_index) thread: u32, @builtin
   store(row + 3u, column, sums[14], sums[15]);
 }
 
-// Where a quartet lies among those of a term.
+// A quartet's position among those of a term.
 fn spread(quartet: u32, term: u32) -> u32 {
   return quartet ^ (term / 4u * 2u);
 }

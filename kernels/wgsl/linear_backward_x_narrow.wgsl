@@ -1,18 +1,17 @@
-// Fully connected layer, gradient with respect to its input, for few images, where reading w once is all the time
-// there is.
+// Fully connected layer, gradient with respect to its input, for few images, where reading w takes all the time.
 //
 //   dx[i, n] = sum over o of w[o, i] * dy[o, n], added to what dx holds if `accumulate` is 1
 //
 // w: O × I, dy: O × N, dx: I × N.
 //
-// A workgroup computes 64 rows i for four images n, a thread four of the rows, 16 apart, so that neighbouring threads
-// read neighbouring weights. Sixteen teams of 16 threads share the terms o and add their sums at the end, always in the
-// same order.
+// A workgroup computes 64 rows i for four images n; each thread has four of the rows, 16 apart, so that neighbouring
+// threads read neighbouring weights. Sixteen teams of 16 threads share the terms o; their sums are added at the end,
+// always in the same order.
 
 const THREADS = 256u;
 const TEAM = 16u;
 const TEAMS = THREADS / TEAM;
-// The rows of a thread.
+// A thread's rows.
 const APART = vec4u(0u, 16u, 32u, 48u);
 const IMAGES = vec4u(0u, 1u, 2u, 3u);
 
@@ -28,14 +27,14 @@ struct Uniforms {
 @group(0) @binding(2) var<storage, read> dy: array<f32>;
 @group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
-// For each of four rows the threads' sums, a component for each image.
+// The threads' sums for each of four rows; a component per image.
 var<workgroup> memory: array<vec4f, 4 * THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn linear_backward_x_narrow(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstImage = tile.x * 4u;
   let firstRow = tile.y * 64u;
-  // Rows and images beyond the last are loaded as the last and not stored.
+  // Rows and images beyond the last are loaded as copies of it and not stored.
   let rows = min(firstRow + thread % TEAM + APART, vec4u(u.inputs - 1u));
   let columns = min(firstImage + IMAGES, vec4u(u.images - 1u));
   var sums0 = vec4f();
@@ -64,7 +63,7 @@ fn linear_backward_x_narrow(@builtin(local_invocation_index) thread: u32, @built
     }
   }
   workgroupBarrier();
-  // A thread stores one result: neighbours those of one row's images.
+  // Each thread stores one result; neighbouring threads those of neighbouring images.
   let row = thread / 4u;
   let n = firstImage + thread % 4u;
   if (firstRow + row < u.inputs && n < u.images) {

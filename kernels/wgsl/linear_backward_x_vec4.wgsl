@@ -2,15 +2,15 @@
 //
 //   dx[i, n] = sum over o of w[o, i] * dy[o, n], added to what dx holds if `accumulate` is 1
 //
-// w: O × I, dy: O × N, dx: I × N. A matrix product: rows i, columns n, terms o. With `splits` above 1 the terms are cut
-// into so many runs (z), and dx holds that many such arrays, whose sum is the result.
+// w: O × I, dy: O × N, dx: I × N. A matrix product: rows i, columns n, terms o. The terms are cut into `splits` runs
+// (z); with more than 1, dx holds one array for each, and their sum is the result.
 //
 // For large GPUs, where N and I are multiples of 4: a workgroup of 256 threads computes a tile of 128 × 128 results, a
 // thread 8 × 8 of them in registers: rows 4ty … 4ty + 3 and those 64 below, columns 4tx … 4tx + 3 and those 64 to the
-// right. 8 terms at a time go through workgroup memory, where a vec4 holds a "quartet", 4 neighbouring rows or columns;
-// the next 8 are loaded into registers while these are computed. Both matrices are loaded, and dx is stored, as vec4s.
+// right. Workgroup memory holds 8 terms at a time, where a vec4 is a "quartet" of 4 neighbouring rows or columns; the
+// next 8 are loaded into registers meanwhile. Both matrices are loaded, and dx is stored, as vec4s.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s.
+// Terms in workgroup memory, and the distance between them in vec4s.
 const TERMS = 8u;
 const PITCH = 32u;
 
@@ -30,13 +30,13 @@ struct Uniforms {
 var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 
-// A split consists of whole slices of so many terms.
+// Splits consist of whole slices of this many terms.
 const SLICE = 16u;
 
 @compute @workgroup_size(256)
 fn linear_backward_x_vec4(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 128u;
-  // Columns are counted in vec4s.
+  // Columns are in vec4s.
   let columns = u.images / 4u;
   let firstColumn = tile.x * 32u;
   // The terms of this split.
@@ -44,13 +44,13 @@ fn linear_backward_x_vec4(@builtin(local_invocation_index) thread: u32, @builtin
   let first = tile.z * perSplit;
   let end = min(first + perSplit, u.outputs);
 
-  // What this thread loads: one term of four rows and of four columns. Rows and columns beyond the last are loaded as
-  // the last and not stored; terms beyond the last are zero.
+  // This thread loads one term of four rows and of four columns. Rows and columns beyond the last are loaded as copies
+  // of it and not stored; terms beyond the last are zero.
   let term = thread / 32u;
   let quartet = thread % 32u;
   let ofRow = min(tile.y * 32u + quartet, u.inputs / 4u - 1u);
   let ofColumn = min(firstColumn + quartet, columns - 1u);
-  // What it computes. The threads of a subgroup make a block of 4 × 8, so that few of them read different rows.
+  // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
   var sums: array<vec4f, 16>;
@@ -86,7 +86,7 @@ fn linear_backward_x_vec4(@builtin(local_invocation_index) thread: u32, @builtin
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let column = firstColumn + tx;
   var row = firstRow + ty * 4u;
   store(tile.z, row, column, sums[0], sums[1]);

@@ -2,18 +2,17 @@
 //
 //   y[o, n] = b[o] + sum over i of w[o, i] * x[i, n]
 //
-// w: O × I, x: I × N, b: O, y: O × N. A matrix product: rows o, columns n, terms i. With `splits` above 1 the terms are
-// cut into so many runs (z), and y holds that many such arrays, whose sum is the result; the first one has the bias.
+// w: O × I, x: I × N, b: O, y: O × N. A matrix product: rows o, columns n, terms i. The terms are cut into `splits`
+// runs (z); with more than 1, y holds one array for each, and their sum is the result; the first includes the bias.
 //
 // A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
-// 16 terms at a time go through workgroup memory. There a vec4 holds a "quartet", 4 rows (or columns) that are 16
-// apart, so that neighbouring threads load and store neighbouring addresses.
+// Workgroup memory holds 16 terms at a time. There a vec4 is a "quartet" of 4 rows (or columns) that are 16 apart, so
+// that neighbouring threads load and store neighbouring addresses.
 
-// Terms held in workgroup memory, and the distance from one to the next in vec4s: 16, and one that spreads the terms
-// over the memory banks.
+// Terms in workgroup memory, and the distance between them in vec4s: 16, and one to spread them over the memory banks.
 const TERMS = 16u;
 const PITCH = 17u;
-// The rows (or columns) of a quartet.
+// The rows (or columns) in a quartet.
 const APART = vec4u(0u, 16u, 32u, 48u);
 
 struct Uniforms {
@@ -36,16 +35,16 @@ var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
 fn linear_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstRow = tile.y * 64u;
   let firstColumn = tile.x * 64u;
-  // The terms of this split: whole slices.
+  // The terms of this split, in whole slices.
   let perSplit = (u.inputs + TERMS * u.splits - 1u) / (TERMS * u.splits) * TERMS;
   let first = tile.z * perSplit;
   let end = min(first + perSplit, u.inputs);
-  // What this thread loads: one term of four quartets of rows, and four terms of a quartet of columns, both along the
-  // memory. Rows and columns beyond the last are loaded as the last and not stored; terms beyond the last are zero.
+  // This thread loads one term of four quartets of rows, and four terms of a quartet of columns, both contiguous in
+  // memory. Rows and columns beyond the last are loaded as copies of it and not stored; terms beyond the last are zero.
   let fast = thread % 16u;
   let slow = thread / 16u;
   let columns = min(firstColumn + fast + APART, vec4u(u.images - 1u));
-  // What it computes.
+  // The results it computes.
   let tx = thread % 8u;
   let ty = thread / 8u;
   var sums: array<vec4f, 16>;
@@ -90,7 +89,7 @@ fn linear_forward(@builtin(local_invocation_index) thread: u32, @builtin(workgro
       sums[15] += rows1.w * columns1;
     }
   }
-  // Each index of `sums` is a constant, here and above, so that it stays in registers.
+  // Here and above, `sums` is only indexed by constants, so that it stays in registers.
   let row = firstRow + ty;
   let column = firstColumn + tx;
   store(tile.z, row, column, sums[0], sums[1]);

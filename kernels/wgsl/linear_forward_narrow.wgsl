@@ -1,11 +1,11 @@
-// Fully connected layer, forward (paper §3.5), for few images, where reading w once is all the time there is.
+// Fully connected layer, forward (paper §3.5), for few images, where reading w takes all the time.
 //
 //   y[o, n] = b[o] + sum over i of w[o, i] * x[i, n]
 //
 // w: O × I, x: I × N, b: O, y: O × N.
 //
-// A workgroup computes four rows o for four images n. Its threads share the terms i, neighbours reading neighbouring
-// weights, and add their sums at the end, always in the same order.
+// A workgroup computes four rows o for four images n. Its threads share the terms i, with neighbouring threads reading
+// neighbouring weights; their sums are added at the end, always in the same order.
 
 const THREADS = 128u;
 const IMAGES = vec4u(0u, 1u, 2u, 3u);
@@ -22,14 +22,14 @@ struct Uniforms {
 @group(0) @binding(3) var<storage, read> b: array<f32>;
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
-// For each row the threads' sums, a component for each image.
+// The threads' sums for each row; a component per image.
 var<workgroup> memory: array<vec4f, 4 * THREADS>;
 
 @compute @workgroup_size(THREADS)
 fn linear_forward_narrow(@builtin(local_invocation_index) thread: u32, @builtin(workgroup_id) tile: vec3u) {
   let firstImage = tile.x * 4u;
   let firstRow = tile.y * 4u;
-  // Rows and images beyond the last are loaded as the last and not stored.
+  // Rows and images beyond the last are loaded as copies of it and not stored.
   let rows = min(firstRow + vec4u(0u, 1u, 2u, 3u), vec4u(u.outputs - 1u)) * u.inputs;
   let columns = min(firstImage + IMAGES, vec4u(u.images - 1u));
   var sums0 = vec4f();

@@ -35,7 +35,7 @@ fn local2d_backward_w(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   let i = at / u.kw % u.kh;
   let c = at / window % u.c;
   let out = at / window / u.c;
-  // Outside the image these are too large: below zero they wrap.
+  // Outside the image these are too large, since negative numbers wrap.
   let row = out / u.ow % u.oh * u.stride + i - u.pad;
   let column = out % u.ow * u.stride + j - u.pad;
   var sum = 0.0;

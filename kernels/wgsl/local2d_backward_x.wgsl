@@ -34,7 +34,7 @@ fn local2d_backward_x(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   let column = at / u.images % u.w + u.pad;
   let row = at / u.images / u.w % u.h + u.pad;
   let c = at / u.images / u.w / u.h;
-  // The filters' rows i and columns j that meet this pixel at some position are every stride-th one.
+  // Of the filters' rows i and columns j, every stride-th one meets this pixel at some position.
   var sum = 0.0;
   for (var i = row % u.stride; i < min(u.kh, row + 1u); i += u.stride) {
     let p = (row - i) / u.stride;

@@ -39,7 +39,7 @@ fn local2d_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgr
   var sum = b[out];
   for (var c = 0u; c < u.c; c++) {
     for (var i = 0u; i < u.kh; i++) {
-      // Above the image this wraps to a huge number, which is not below h either.
+      // Above the image this wraps to a huge number, which isn't below h either.
       let row = p * u.stride + i - u.pad;
       if (row >= u.h) {
         continue;

@@ -43,12 +43,12 @@ fn lrn_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups
   }
 }
 
-// s^exponent, NaN where s is NaN: some drivers' pow() makes 0 of it.
+// s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.
 fn power(s: f32, exponent: f32) -> f32 {
   return select(pow(s, exponent), s, is_nan(s));
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

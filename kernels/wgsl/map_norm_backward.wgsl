@@ -1,4 +1,4 @@
-// Response normalisation inside each map, backward: cuda-convnet's form of paper §3.3, over a window of pixels.
+// Response normalisation within each map, backward: cuda-convnet's form of paper §3.3, over a window of pixels.
 //
 //   dx = dy * s^-beta - 2 * alpha * beta * x * sum of dy * x * s^-(beta+1) over the pixels within `reach` rows and
 //        columns, inside the image
@@ -45,12 +45,12 @@ fn map_norm_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_work
   dx[at] = dy[at] * power(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
 }
 
-// s^exponent, NaN where s is NaN: some drivers' pow() makes 0 of it.
+// s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.
 fn power(s: f32, exponent: f32) -> f32 {
   return select(pow(s, exponent), s, is_nan(s));
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

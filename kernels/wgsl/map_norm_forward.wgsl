@@ -1,4 +1,4 @@
-// Response normalisation inside each map, forward: cuda-convnet's form of paper §3.3, over a window of pixels.
+// Response normalisation within each map, forward: cuda-convnet's form of paper §3.3, over a window of pixels.
 //
 //   s[c, row, column, n] = k + alpha * sum of x^2 over the pixels within `reach` rows and columns, inside the image
 //   y                    = x * s^-beta
@@ -46,12 +46,12 @@ fn map_norm_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
   y[at] = x[at] * power(scale, -u.beta);
 }
 
-// s^exponent, NaN where s is NaN: some drivers' pow() makes 0 of it.
+// s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.
 fn power(s: f32, exponent: f32) -> f32 {
   return select(pow(s, exponent), s, is_nan(s));
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

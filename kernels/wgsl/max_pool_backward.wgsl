@@ -1,9 +1,9 @@
-// Max-pooling, backward (paper §3.4).
+// Max pooling, backward (paper §3.4).
 //
-//   dx[c, row, column, n] = sum over the windows (p, q) that this pixel won of dy[c, p, q, n]
+//   dx[c, row, column, n] = sum of dy[c, p, q, n] over the windows (p, q) whose largest pixel this is
 //
-// dy and argmax, the winning pixel as row * W + column: C × OH × OW × N; dx: C × H × W × N. One thread computes one
-// element of dx: it looks at the windows that hold the pixel.
+// dy and argmax, the largest pixel as row * W + column: C × OH × OW × N; dx: C × H × W × N. One thread computes one
+// element of dx, from the windows that cover the pixel.
 
 struct Uniforms {
   images: u32,
@@ -45,7 +45,7 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_work
   dx[at] = sum;
 }
 
-// The first window along one side that holds a pixel, or one after the last that could.
+// The first window along one side that covers a pixel, or one beyond the last.
 fn first_window(pixel: u32) -> u32 {
   if (pixel < u.window) {
     return 0u;

@@ -1,9 +1,9 @@
-// Max-pooling with windows that may overlap, forward (paper §3.4).
+// Max pooling with windows that may overlap, forward (paper §3.4).
 //
 //   y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if one is
 //
-// The window's first pixel is (p * stride, q * stride); what hangs over the edge does not count. x: C × H × W × N;
-// y and argmax, the winning pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
+// The window's first pixel is (p * stride, q * stride); pixels beyond the edge don't count. x: C × H × W × N; y and
+// argmax, the largest pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
 
 struct Uniforms {
   images: u32,
@@ -41,7 +41,7 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
     for (var column = q * u.stride; column < endColumn; column++) {
       let pixel = row * u.w + column;
       let value = x[(map + pixel) * u.images + n];
-      // Once it is NaN, `best` is not compared: only another NaN wins.
+      // Once one is NaN, nothing is compared with `best`: only another NaN wins.
       foundNan |= is_nan(value);
       if (select(value > best, is_nan(value), foundNan)) {
         best = value;
@@ -53,7 +53,7 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
   argmax[at] = winner;
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

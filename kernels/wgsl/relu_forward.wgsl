@@ -1,8 +1,8 @@
 // y = max(0, x), paper §3.1
 //
-// x, y: `size` elements. One thread computes one element. NaN stays NaN: made 0, it would hide that a training has
-// diverged. Most GPUs' max() makes it 0, and a compiler may turn a comparison into max(), or assume that no number is
-// NaN. So the bits are compared, which are 0x80000000 to 0xff800000 for -0 to -infinity.
+// x, y: `size` elements. One thread computes one element. NaN stays NaN, since 0 in its place would hide that a
+// training has diverged. Most GPUs' max() makes it 0, and a compiler may turn a comparison into max(), or assume that
+// there are no NaNs. So the bits are compared, which are 0x80000000 to 0xff800000 for -0 to -infinity.
 
 struct Uniforms {
   size: u32,

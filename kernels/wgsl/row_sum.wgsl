@@ -1,8 +1,8 @@
 // y_i = sum over j of x[i, j]: the gradient of a bias that was added to every element of its row.
 //
-// x: rows × columns, y: rows. One workgroup computes one row: each thread sums every 256th element, four sums at a time
-// so that four loads are under way; then the sums are added in pairs. The order of additions is always the same, so that
-// results repeat bit for bit.
+// x: rows × columns, y: rows. One workgroup computes one row: each thread sums every 256th element, in four sums, so
+// that four loads are in flight; then the sums are added in pairs. The order of additions is fixed, so results are
+// reproducible bit for bit.
 
 const THREADS = 256u;
 

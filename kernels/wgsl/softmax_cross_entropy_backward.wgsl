@@ -3,7 +3,8 @@
 //   t[k, n]  = (1 - smoothing) * (share * [k = label n] + (1 - share) * [k = other n]) + smoothing / K
 //   dz[k, n] = (p[k, n] - t[k, n]) * dloss / valid, 0 from image `valid` on
 //
-// p, dz: K × N; labels, others, shares: N; dloss: 1. Where other and label are the same the share is not looked at. One thread computes one element.
+// p, dz: K × N; labels, others, shares: N; dloss: 1. Where other and label are the same, the share is ignored. One
+// thread computes one element.
 
 struct Uniforms {
   classes: u32,

@@ -5,10 +5,10 @@
 //   losses_n = -sum over k of t[k, n] * log p[k, n], 0 from image `valid` on
 //   ranks_n  = number of classes more probable than the label; of those tied with it, the ones before it count
 //
-// z, p: K × N; labels, others, shares, losses, ranks: N. Where other and label are the same the share is not looked at.
-// A logit that is NaN makes the loss and every p of its image NaN, and counts as the largest, tied with others that are.
-// A workgroup computes 8 images, so that neighbours read neighbouring addresses. 32 teams share the classes; what they
-// find is put together in pairs, always in the same order.
+// z, p: K × N; labels, others, shares, losses, ranks: N. Where other and label are the same, the share is ignored. A
+// NaN logit makes the loss and every p of its image NaN, and counts as the largest, tied with other NaNs. A workgroup
+// computes 8 images, so that neighbouring threads read neighbouring addresses. 32 teams share the classes; their
+// results are combined in pairs, always in the same order.
 
 const IMAGES = 8u;
 const TEAMS = 32u;
@@ -30,7 +30,7 @@ struct Uniforms {
 @group(0) @binding(6) var<storage, read_write> losses: array<f32>;
 @group(0) @binding(7) var<storage, read_write> ranks: array<f32>;
 
-// Each thread's largest logit and rank, then its sum of exponentials and that of its logits.
+// Each thread's largest logit and rank, then its sums of exponentials and of logits.
 var<workgroup> found: array<vec2f, THREADS>;
 
 @compute @workgroup_size(THREADS)
@@ -41,10 +41,10 @@ fn softmax_cross_entropy_forward(
 ) {
   let team = thread / IMAGES;
   let wanted = (id.x + id.y * groups.x) * IMAGES + thread % IMAGES;
-  // Images beyond the last are computed like the last and not stored.
+  // Images beyond the last are computed as copies of it and not stored.
   let stores = wanted < u.images;
   let n = min(wanted, u.images - 1u);
-  // A label that is no class must not reach memory outside z: nothing else would stop it where checks are off.
+  // A label that is no class must not read memory outside z, which nothing else would prevent without checks.
   let right = min(labels[n], u.classes - 1u);
   let rightLogit = z[right * u.images + n];
 
@@ -109,12 +109,12 @@ fn softmax_cross_entropy_forward(
   }
 }
 
-// The larger one, NaN where one is.
+// The larger one; NaN if either is NaN.
 fn larger(a: f32, b: f32) -> f32 {
   return select(select(max(a, b), b, is_nan(b)), a, is_nan(a));
 }
 
-// Whether a class comes before another, `first` telling which one does in a tie.
+// Whether a class ranks before another; `first`: whether it does when tied.
 fn is_before(logit: f32, other: f32, first: bool) -> bool {
   if (is_nan(logit) | is_nan(other)) {
     return is_nan(logit) & (!is_nan(other) | first);
@@ -122,7 +122,7 @@ fn is_before(logit: f32, other: f32, first: bool) -> bool {
   return (logit > other) | ((logit == other) & first);
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

@@ -1,5 +1,5 @@
-// y_i = sum over s of parts[s, i], added to what y holds if `accumulate` is 1: puts together a sum that was computed in
-// parts, always in the same order.
+// y_i = sum over s of parts[s, i], added to what y holds if `accumulate` is 1: adds up the parts of a sum, always in
+// the same order.
 //
 // parts: count × size, y: size. One thread computes one element.
 

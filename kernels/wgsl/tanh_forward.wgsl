@@ -1,7 +1,8 @@
 // y = tanh(x): the saturating activation that paper §3.1 compares ReLU with.
 //
 // x, y: `size` elements. One thread computes one element. Some drivers compute tanh as a quotient of exponentials,
-// which is ∞ / ∞ for large x; from |x| = 10 on the result is ±1 in 32 bits anyway. NaN stays NaN, which others make ±1.
+// which is ∞ / ∞ for large x; from |x| = 10 on, the result is ±1 in float32 anyway. NaN stays NaN; other drivers make
+// it ±1.
 
 struct Uniforms {
   size: u32,
@@ -21,7 +22,7 @@ fn tanh_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
   y[i] = select(number, x[i], is_nan(x[i]));
 }
 
-// By the bits, since a compiler may assume that no number is NaN.
+// Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
 }

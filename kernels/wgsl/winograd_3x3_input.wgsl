@@ -1,10 +1,10 @@
-// Winograd's minimal filtering F(4 × 4, 3 × 3): patches of the input, transformed.
+// Winograd's minimal filtering F(4 × 4, 3 × 3): transforms patches of the input.
 //
 //   patches[i, j, c, tile, n] = (B^T d B)[i, j],  d the 6 × 6 pixels of map c from row 4p - pad, column 4q - pad on
 //
-// where tile = p * TW + q is the one whose 4 × 4 outputs need that patch. x: C × H × W × N, zero outside the image;
+// where tile = p * TW + q is the one whose 4 × 4 outputs need the patch. x: C × H × W × N, zero outside the image;
 // patches: 6 × 6 × C × (TH · TW) × N. B^T is for the points 0, 1, -1, 2, -2 (Lavin and Gray, arXiv:1509.09308). One
-// thread computes a patch of one image; neighbours take neighbouring images.
+// thread transforms a patch of one image; neighbouring threads have neighbouring images.
 
 struct Uniforms {
   images: u32,
@@ -47,7 +47,7 @@ fn winograd_3x3_input(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   store(5u, at, size, 4.0 * d1 - 5.0 * d3 + d5);
 }
 
-// Six neighbours in a row.
+// Six consecutive pixels of a row.
 fn pixels(map: u32, row: u32, left: u32, n: u32) -> mat2x3f {
   return mat2x3f(
     pixel(map, row, left, n), pixel(map, row, left + 1u, n), pixel(map, row, left + 2u, n),
@@ -56,14 +56,14 @@ fn pixels(map: u32, row: u32, left: u32, n: u32) -> mat2x3f {
 }
 
 fn pixel(map: u32, row: u32, column: u32, n: u32) -> f32 {
-  // Below zero, a row or column turns into a number that is too large.
+  // Negative rows and columns wrap to numbers that are too large.
   if (row >= u.h || column >= u.w) {
     return 0.0;
   }
   return x[((map * u.h + row) * u.w + column) * u.images + n];
 }
 
-// Transforms a row of a patch, and stores it.
+// Transforms a row of a patch and stores it.
 fn store(row: u32, at: u32, size: u32, d: mat2x3f) {
   let first = row * 6u * size + at;
   patches[first] = 4.0 * d[0].x - 5.0 * d[0].z + d[1].y;

@@ -1,10 +1,10 @@
-// Winograd's minimal filtering F(4 × 4, 3 × 3): the weights, transformed.
+// Winograd's minimal filtering F(4 × 4, 3 × 3): transforms the weights.
 //
 //   filters[i, j, g, t, r] = (G k G^T)[i, j],  k the window that leads from map t to map r of group g
 //
 // w: O × C/G × 3 × 3; filters: 6 × 6 × G × terms × rows. Forward, the terms t are the maps c and the rows r the filters
-// o; for the gradient of the input (`turned` 1) it is the other way round, and k is turned by half a turn. One thread
-// computes one window.
+// o; for the gradient of the input (`turned` 1) they are exchanged, and k is rotated by 180°. One thread computes one
+// window.
 
 struct Uniforms {
   groups: u32,
@@ -53,7 +53,7 @@ fn weights(at: u32) -> vec3f {
   return vec3f(w[at], w[at + 1u], w[at + 2u]);
 }
 
-// Transforms a row, and stores it.
+// Transforms a row and stores it.
 fn store(row: u32, at: u32, size: u32, k: vec3f) {
   let first = row * 6u * size + at;
   filters[first] = k.x / 4.0;

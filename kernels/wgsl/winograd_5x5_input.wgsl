@@ -1,10 +1,10 @@
-// Winograd's minimal filtering F(4 × 4, 5 × 5): patches of the input, transformed.
+// Winograd's minimal filtering F(4 × 4, 5 × 5): transforms patches of the input.
 //
 //   patches[i, j, c, tile, n] = (B^T d B)[i, j],  d the 8 × 8 pixels of map c from row 4p - pad, column 4q - pad on
 //
-// where tile = p * TW + q is the one whose 4 × 4 outputs need that patch. x: C × H × W × N, zero outside the image;
+// where tile = p * TW + q is the one whose 4 × 4 outputs need the patch. x: C × H × W × N, zero outside the image;
 // patches: 8 × 8 × C × (TH · TW) × N. B^T is for the points 0, 1, -1, 2, -2, 1/2, -1/2 (Lavin and Gray,
-// arXiv:1509.09308). One thread computes a patch of one image; neighbours take neighbouring images.
+// arXiv:1509.09308). One thread transforms a patch of one image; neighbouring threads have neighbouring images.
 
 struct Uniforms {
   images: u32,
@@ -41,7 +41,7 @@ fn winograd_5x5_input(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   let d5 = pixels(map, top + 5u, left, n);
   let d6 = pixels(map, top + 6u, left, n);
   let d7 = pixels(map, top + 7u, left, n);
-  // Points come in pairs p and -p: what their even powers come to, and their odd ones.
+  // Points come in pairs p and -p: sums of even powers, and of odd ones.
   let even1 = d2 - 4.25 * d4 + d6;
   let odd1 = d1 - 4.25 * d3 + d5;
   let even2 = 0.25 * d2 - 1.25 * d4 + d6;
@@ -58,7 +58,7 @@ fn winograd_5x5_input(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   store(7u, at, size, d7 - d1 + 5.25 * (d3 - d5));
 }
 
-// Eight neighbours in a row.
+// Eight consecutive pixels of a row.
 fn pixels(map: u32, row: u32, left: u32, n: u32) -> mat2x4f {
   return mat2x4f(
     pixel(map, row, left, n), pixel(map, row, left + 1u, n), pixel(map, row, left + 2u, n),
@@ -68,14 +68,14 @@ fn pixels(map: u32, row: u32, left: u32, n: u32) -> mat2x4f {
 }
 
 fn pixel(map: u32, row: u32, column: u32, n: u32) -> f32 {
-  // Below zero, a row or column turns into a number that is too large.
+  // Negative rows and columns wrap to numbers that are too large.
   if (row >= u.h || column >= u.w) {
     return 0.0;
   }
   return x[((map * u.h + row) * u.w + column) * u.images + n];
 }
 
-// Transforms a row of a patch, and stores it.
+// Transforms a row of a patch and stores it.
 fn store(row: u32, at: u32, size: u32, d: mat2x4f) {
   let even1 = d[0].z - 4.25 * d[1].x + d[1].z;
   let odd1 = d[0].y - 4.25 * d[0].w + d[1].y;

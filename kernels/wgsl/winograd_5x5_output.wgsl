@@ -1,9 +1,9 @@
-// Winograd's minimal filtering F(4 × 4, 5 × 5): products, transformed back to outputs.
+// Winograd's minimal filtering F(4 × 4, 5 × 5): transforms products back to outputs.
 //
 //   y[o, 4p + i, 4q + j, n] = (A^T m A)[i, j] + b[o],  m[i, j] = products[i, j, o, p * TW + q, n]
 //
-// products: 8 × 8 × O × (TH · TW) × N; b: O, not read if `biased` is 0; y: O × OH × OW × N. One thread computes the 4 ×
-// 4 outputs of a tile, those inside the image, for one image; neighbours take neighbouring images.
+// products: 8 × 8 × O × (TH · TW) × N; b: O, not read if `biased` is 0; y: O × OH × OW × N. One thread computes the
+// outputs of a 4 × 4 tile that are inside the image, for one image; neighbouring threads have neighbouring images.
 
 struct Uniforms {
   images: u32,
@@ -31,7 +31,7 @@ fn winograd_5x5_output(@builtin(global_invocation_id) id: vec3u, @builtin(num_wo
   let tile = at / u.images % tiles;
   let o = at / u.images / tiles;
   let place = vec4u(o, tile / u.tw * 4u, tile % u.tw * 4u, at % u.images);
-  // No branch around the load: with one, lavapipe (Mesa 22.3) compiles the shader anew at every dispatch, and keeps it.
+  // No branch around the load: with one, lavapipe (Mesa 22.3) recompiles the shader at every dispatch, and leaks it.
   let bias = select(0.0, b[o], u.biased == 1u);
   let m0 = row(0u, at, size);
   let m1 = row(1u, at, size);
@@ -63,7 +63,7 @@ fn row(i: u32, at: u32, size: u32) -> mat2x4f {
   );
 }
 
-// Transforms a row of a tile, and stores it. `place`: map, first row, first column, image.
+// Transforms a row of a tile and stores it. `place`: map, first row, first column, image.
 fn store(place: vec4u, i: u32, m: mat2x4f, bias: f32) {
   let p = place.y + i;
   if (p >= u.oh) {

@@ -1,10 +1,10 @@
-// Winograd's minimal filtering F(4 × 4, 5 × 5): the weights, transformed.
+// Winograd's minimal filtering F(4 × 4, 5 × 5): transforms the weights.
 //
 //   filters[i, j, g, t, r] = (G k G^T)[i, j],  k the window that leads from map t to map r of group g
 //
 // w: O × C/G × 5 × 5; filters: 8 × 8 × G × terms × rows. Forward, the terms t are the maps c and the rows r the filters
-// o; for the gradient of the input (`turned` 1) it is the other way round, and k is turned by half a turn. One thread
-// computes one window.
+// o; for the gradient of the input (`turned` 1) they are exchanged, and k is rotated by 180°. One thread computes one
+// window.
 
 struct Uniforms {
   groups: u32,
@@ -36,7 +36,7 @@ fn winograd_5x5_weights(@builtin(global_invocation_id) id: vec3u, @builtin(num_w
   let k2 = weights(window, 2u);
   let k3 = weights(window, 3u);
   let k4 = weights(window, 4u);
-  // Points come in pairs p and -p: what their even powers come to, and their odd ones.
+  // Points come in pairs p and -p: sums of even powers, and of odd ones.
   let even1 = -2.0 / 9.0 * (k0 + k2 + k4);
   let odd1 = -2.0 / 9.0 * (k1 + k3);
   let even2 = 1.0 / 90.0 * (k0 + 4.0 * k2 + 16.0 * k4);
@@ -53,7 +53,7 @@ fn winograd_5x5_weights(@builtin(global_invocation_id) id: vec3u, @builtin(num_w
   store(7u, at, size, k4);
 }
 
-// A row of a window: five weights, and three zeros.
+// A row of a window: five weights and three zeros.
 fn weights(window: u32, row: u32) -> mat2x4f {
   if (u.turned == 1u) {
     let at = window * 25u + (4u - row) * 5u;
@@ -63,7 +63,7 @@ fn weights(window: u32, row: u32) -> mat2x4f {
   return mat2x4f(w[at], w[at + 1u], w[at + 2u], w[at + 3u], w[at + 4u], 0.0, 0.0, 0.0);
 }
 
-// Transforms a row, and stores it.
+// Transforms a row and stores it.
 fn store(row: u32, at: u32, size: u32, k: mat2x4f) {
   let even1 = -2.0 / 9.0 * (k[0].x + k[0].z + k[1].x);
   let odd1 = -2.0 / 9.0 * (k[0].y + k[0].w);

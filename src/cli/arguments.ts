@@ -1,12 +1,11 @@
-/** A command line, read by a schema of options. */
+/** Parses a command line by its schema of options. */
 import { UsageError } from "../errors.ts";
 import { nameOf, type Option, type Schema } from "../schema.ts";
 import { suggest } from "../suggest.ts";
 
 /**
- * The values of a command line by the keys of their options.
- * @throws UsageError for an option that there is not, a value that is missing or can't be read, a word that is missing
- * or one too many
+ * The values on a command line, by option key.
+ * @throws UsageError for an unknown option, a missing or invalid value, or a missing or extra argument
  */
 export function readArguments(args: readonly string[], schema: Schema): Record<string, unknown> {
   const options = Object.entries(schema).filter(([, { help }]) => help !== undefined);
@@ -31,7 +30,7 @@ export function readArguments(args: readonly string[], schema: Schema): Record<s
     if (denied) values[denied.key] = false;
     else values[found!.key] = found!.of.parse(valueOf(found!.of), `--${name}`);
 
-    /** The text after "=", or what follows, or what the flag stands for alone. */
+    /** The text after "=", the next argument, or the flag's value when it stands alone. */
     function valueOf({ isSwitch, bare }: Option): string {
       if (attached !== undefined) return attached;
       if (isSwitch) return "true";
@@ -49,7 +48,7 @@ export function readArguments(args: readonly string[], schema: Schema): Record<s
     const isMissing = of.place === "words" ? (values[key] as string[]).length === 0 : !(key in values);
     if (isMissing && of.needed) throw new UsageError(`${nameOf(key, of).toUpperCase()} is missing; see --help`);
   }
-  if (words.length > 0) throw new UsageError(`"${words[0]}" is one word too many; see --help`);
+  if (words.length > 0) throw new UsageError(`unexpected argument "${words[0]}"; see --help`);
   return values;
 }
 

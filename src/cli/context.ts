@@ -1,9 +1,9 @@
-/** How long work is told of at a terminal: progress on a line that is written over, warnings on lines of their own. */
+/** Shows long work at a terminal: progress on a line that is overwritten, warnings on lines of their own. */
 import type { Context, Notice } from "../ranks/context.ts";
 import { ALONE, type Ranks } from "../ranks/ranks.ts";
 import { count, duration, ProgressLine, say } from "./terminal.ts";
 
-/** What a command gives the function that does its work. Of other ranks than the first only warnings are shown. */
+/** The context that a command passes to its function. Ranks other than 0 show only warnings. */
 export function contextFor(signal: AbortSignal, ranks: Ranks = ALONE): Required<Context> {
   const line = new ProgressLine();
   const report = (event: Notice) => {

@@ -1,21 +1,21 @@
-/** Text for people. Results go to standard output; progress, notes and errors to standard error. */
+/** Terminal output. Results go to standard output; progress, notes and errors to standard error. */
 import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
-import { oneLine, UNSEEN } from "../errors.ts";
+import { INVISIBLE, oneLine } from "../errors.ts";
 import { reason } from "../io/files.ts";
 
 export { count, duration, percent, plural } from "../words.ts";
 
-/** Standard output: as it should be; closed by its reader, who has seen enough, as `head` has; or not to be written to. */
+/** Standard output: open; closed by a reader that has seen enough, such as `head`; or failed, as on a full disk. */
 let output: "open" | "closed" | "failed" = "open";
 let endsWithReader = false;
-/** What was printed and has not reached the reader yet, and who waits for it. */
+/** Number of writes that have not reached the reader yet, and what to call when none is left. */
 let unwritten = 0;
 let onWritten = () => {};
 
 export function print(text: string): void {
   ProgressLine.clear();
-  // After a gap nothing more is written: what follows would be taken for all of it.
+  // After a failed write nothing more is written: output with a gap would look complete.
   if (output !== "open") return;
   unwritten++;
   process.stdout.write(`${text}\n`, (error) => {
@@ -29,9 +29,9 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value));
 }
 
-// Each error comes as an event too, which would end the process if nobody listened.
+// Each error is also an event, which would end the process if it had no listener.
 process.stdout.on("error", giveUp);
-// There is nowhere to say it, and the work goes on: the exit code tells how that ended.
+// There is nowhere to report it, and the work goes on: the exit code says how it ended.
 process.stderr.on("error", () => {});
 
 function giveUp(error: NodeJS.ErrnoException): void {
@@ -42,17 +42,20 @@ function giveUp(error: NodeJS.ErrnoException): void {
   onWritten();
 }
 
-/** The reader has gone, or the terminal was closed, and SIGHUP follows: what is still to be saved is not lost by that. */
+/**
+ * Whether the reader has gone, or the terminal was closed. In the second case SIGHUP follows, after which the work is
+ * still saved.
+ */
 function isUnread({ code }: NodeJS.ErrnoException): boolean {
   return ["EPIPE", "EIO", "ERR_STREAM_DESTROYED"].includes(code ?? "");
 }
 
-/** For work that leaves nothing but what it prints: it ends when nobody reads that any more. */
+/** For commands whose only result is what they print: exit when the reader has gone. */
 export function endWithReader(): void {
   endsWithReader = true;
 }
 
-/** Ends the process once everything that was printed has reached its reader; with 1 where it could not be written. */
+/** Exits once everything printed has reached its reader; with 1 if it could not be written. */
 export async function end(code: number): Promise<never> {
   ProgressLine.clear();
   if (unwritten > 0 && output === "open") await new Promise<void>((resolve) => (onWritten = resolve));
@@ -64,7 +67,7 @@ function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
-/** Text without its colours, where they would only be noise. */
+/** Strips colours unless standard output shows them. */
 export function plain(text: string): string {
   return coloured(process.stdout) ? text : Bun.stripANSI(text);
 }
@@ -77,7 +80,7 @@ const LABELS: Readonly<Record<string, string>> = { error: "error: ", warn: "warn
 
 /** Notes, warnings and errors: each one line on standard error. */
 export const say = createConsola({
-  // Else it says less where NODE_ENV is test.
+  // Otherwise it logs less when NODE_ENV is "test".
   level: LogLevels.info,
   reporters: [
     {
@@ -86,7 +89,7 @@ export const say = createConsola({
         const label = LABELS[type] ?? "";
         const painted =
           coloured(process.stderr) && label ? `\x1b[${type === "error" ? 31 : 33}m${label}\x1b[0m` : label;
-        // A driver's text may have several lines, a file's name codes that a terminal obeys.
+        // A driver's message may have several lines, and a file name control codes.
         const text = oneLine(
           args
             .join(" ")
@@ -99,11 +102,11 @@ export const say = createConsola({
   ],
 });
 
-/** Without a terminal a line of progress comes this often. */
+/** Interval between progress lines without a terminal, and between updates on one. */
 const PIPED_MS = 10_000;
 const TERMINAL_MS = 100;
 
-/** A line that is written over, and goes away when something is printed; without a terminal, a line now and then. */
+/** A line that is overwritten, and cleared when something is printed; without a terminal, a new line now and then. */
 export class ProgressLine {
   /** Whether the last line on the screen is one of these. */
   static #shown = false;
@@ -111,7 +114,7 @@ export class ProgressLine {
   readonly #live = process.stderr.isTTY === true && process.env.TERM !== "dumb";
 
   constructor() {
-    // A terminal shows the first at once; a log needs none for work that is over soon.
+    // A terminal shows the first at once; a log needs none for short work.
     if (!this.#live) this.#last = performance.now();
   }
 
@@ -124,7 +127,6 @@ export class ProgressLine {
     ProgressLine.#shown = this.#live;
   }
 
-  /** Takes the line away. */
   static clear(): void {
     if (ProgressLine.#shown) process.stderr.write("\r\x1b[2K");
     ProgressLine.#shown = false;
@@ -135,30 +137,30 @@ function fit(text: string, columns: number): string {
   return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
 }
 
-/** Eighths of a character make a bar smooth. */
+/** Eighths of a block make a bar smooth. */
 const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
 
-/** A bar of `share` (0 … 1) of `width` characters, padded to that width. */
+/** A bar that fills `share` (0 to 1) of `width` columns, padded to that width. */
 export function bar(share: number, width: number): string {
   const eighths = Math.round(Math.min(1, Math.max(0, share)) * width * 8);
   const text = "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
   return text.padEnd(width);
 }
 
-/** A path as one would type it here, without what a terminal obeys. */
+/** A path relative to the working directory where it is below it, without control codes. */
 export function here(path: string): string {
   const short = relative(process.cwd(), path);
   return label(short.startsWith("..") ? path : short);
 }
 
-/** A stranger's words, such as a class name, on one line: without codes that a terminal obeys. */
+/** Untrusted text, such as a class name, on one line and without control codes. */
 export function label(words: string): string {
-  return oneLine(words).replace(UNSEEN, "").trim();
+  return oneLine(words).replace(INVISIBLE, "").trim();
 }
 
-/** Rows with columns side by side; numbers to the right. */
+/** Aligns the columns of rows. @param right indices of columns aligned to the right */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  // Many scripts have characters that take two columns, or none.
+  // In many scripts characters take two columns, or none.
   const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => Bun.stringWidth(row[column]!))));
   const space = (cell: string, column: number) => " ".repeat(widths[column]! - Bun.stringWidth(cell));
   return rows

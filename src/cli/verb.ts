@@ -1,4 +1,4 @@
-/** What all commands share: their options are read and explained, their errors are one line, their exit code is 0, 1 or 2. */
+/** What all commands share: parsing and help of their options, one-line errors, and exit codes 0, 1 and 2. */
 import { renderUsage, type ArgDef } from "citty";
 import { AlexNetError } from "../errors.ts";
 import type { Context } from "../ranks/context.ts";
@@ -10,39 +10,39 @@ import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
 import { end, endWithReader, plain, print, ProgressLine, say } from "./terminal.ts";
 
-/** Flags that every command has, unless it has its own of that name. */
+/** Flags of every command, unless it has its own by that name. */
 const COMMON = {
-  json: flag("Print JSON, a line for each thing, instead of text"),
-  debug: flag("Show where an error comes from"),
+  json: flag("Print JSON lines instead of text"),
+  debug: flag("Print the stack trace of an error"),
 };
 
-/** The flags that a command has beside the options of its function. */
+/** A command's flags, besides the options of its function. */
 type FlagsOf<F> = OptionsOf<F & Omit<typeof COMMON, keyof F>>;
 
 export interface Verb<O extends Schema = Schema, F extends Schema = Schema> {
   readonly description: string;
-  /** Those of the library's function. */
+  /** Of the library's function. */
   readonly options?: O;
-  /** Those of the command alone. */
+  /** Of the command alone. */
   readonly flags?: F;
-  /** Whether several ranks do it together, where a launcher started several. */
+  /** Whether ranks share the work, if an MPI launcher started several. */
   readonly isShared?: boolean;
-  /** What is finished after Ctrl-C, before it ends: "this batch"; it ends at once if not given. */
+  /** What Ctrl-C lets finish: "this batch". Without it, Ctrl-C exits at once. */
   readonly finishes?: string;
-  /** What is said when it was stopped so. */
+  /** Printed after such a stop. */
   readonly stopped?: string;
-  /** Whether what it prints is all that comes of it, so that it ends when nobody reads on. */
+  /** Whether its only result is what it prints, so that it exits when the reader has gone. */
   prints?(options: OptionsOf<O>): boolean;
-  /** @param context for the function: progress is shown on a line that is written over @returns the exit code; 0 if none */
+  /** @param context to pass to the function; it shows progress @returns the exit code, 0 if none */
   run(options: OptionsOf<O>, flags: FlagsOf<F>, context: Required<Context>): Promise<number | void>;
 }
 
-/** For its types: those of `run`'s parameters are those of the options. */
+/** Infers the types of `run`'s parameters from the options. */
 export function verb<const O extends Schema = {}, const F extends Schema = {}>(of: Verb<O, F>): Verb<O, F> {
   return of;
 }
 
-/** Runs a command, or shows its help, and ends the process: 0 done, 1 failed, 2 wrong usage. */
+/** Runs a command, or prints its help, and exits: 0 done, 1 failed, 2 wrong usage. */
 export async function runVerb(name: string, verb: Verb<any, any>, args: readonly string[]): Promise<never> {
   const schema: Schema = { ...verb.options, ...verb.flags, ...COMMON, ...verb.flags };
   if (args.includes("--help") || args.includes("-h")) {
@@ -63,7 +63,7 @@ async function runWith(
   if (verb.prints?.(options)) endWithReader();
   const signal = verb.finishes === undefined ? new AbortController().signal : stopOnCtrlC(verb.finishes);
   const run = async (context: Required<Context>) => {
-    // One says what all find.
+    // All ranks find the same; one reports it.
     await context.ranks.share(() => checkRules(values, schema));
     const work = verb.run(options, flags, context).then((code) => code ?? 0);
     const code = await unlessStopped(signal, work);
@@ -77,7 +77,7 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
   try {
     return await work();
   } catch (thrown) {
-    // What went wrong first, where closing something failed after it.
+    // The first error, if closing something failed after it.
     let error: unknown = thrown;
     while (error instanceof SuppressedError) error = error.suppressed;
     ProgressLine.clear();
@@ -85,7 +85,7 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
     else if (error instanceof AlexNetError) say.error(error.message);
     else
       say.error(
-        `${error instanceof Error ? error.message : String(error)} (a mistake of this program; --debug shows where)`,
+        `${error instanceof Error ? error.message : String(error)} (a bug in this program; --debug shows where)`,
       );
     return error instanceof AlexNetError ? error.exitCode : 1;
   }
@@ -100,7 +100,7 @@ async function helpOf(name: string, { description }: Verb, schema: Schema): Prom
     meta: { name: `bun run ${name}`, description },
     args: Object.fromEntries(args) as Record<string, ArgDef>,
   });
-  // Columns are filled up with spaces, to the last.
+  // citty pads every column with spaces, the last one too.
   return plain(usage).replace(/ +$/gm, "");
 }
 

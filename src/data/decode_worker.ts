@@ -4,7 +4,7 @@ import type { FileRange } from "../io/bytes.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { Reader, verify } from "./reading.ts";
-import { answer } from "./threads.ts";
+import { serve } from "./worker_pool.ts";
 
 export interface DecodeJob {
   /** Rows of side × side × 3 bytes, to be filled with records. */
@@ -27,7 +27,7 @@ export type DecodeResult = (string | undefined)[];
 let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 
-answer<DecodeJob, DecodeResult>(async ({ records, side, images, memory }) => {
+serve<DecodeJob, DecodeResult>(async ({ records, side, images, memory }) => {
   const decode = await (decoder ??= openDecoder(memory));
   const bytes = side * side * 3;
   const results: DecodeResult = [];

@@ -2,12 +2,12 @@
 import type { Encoded, Pixels } from "./dataset.ts";
 import type { DecodeJob, DecodeResult, ImageForRow } from "./decode_worker.ts";
 import { DecodingMemory } from "./decoding_memory.ts";
-import { Threads } from "./threads.ts";
+import { WorkerPool } from "./worker_pool.ts";
 
 /** The memory budget shared by all decoding threads of the process. */
 export const decodingMemory = new DecodingMemory().shared;
 
-let threads: Threads<DecodeJob, DecodeResult> | undefined;
+let threads: WorkerPool<DecodeJob, DecodeResult> | undefined;
 
 /**
  * Decodes images into rows of `records`, each side × side × 3 bytes.
@@ -20,7 +20,7 @@ export function decodeRows(
   images: readonly ImageForRow[],
   isWanted?: () => boolean,
 ): Promise<DecodeResult | undefined> {
-  threads ??= new Threads(new URL("./decode_worker.ts", import.meta.url));
+  threads ??= new WorkerPool(new URL("./decode_worker.ts", import.meta.url));
   return threads.run({ records, side, images, memory: decodingMemory }, isWanted);
 }
 
@@ -28,7 +28,7 @@ export function decodeRows(
  * A copy of the image with its own memory, to send to a worker: posting a view of an in-memory archive would send the
  * whole archive. (Not `slice`, which for a Buffer copies nothing.)
  */
-export function alone(image: Encoded | Pixels): Encoded | Pixels {
+export function withOwnMemory(image: Encoded | Pixels): Encoded | Pixels {
   return image.kind === "encoded"
     ? { ...image, bytes: new Uint8Array(image.bytes) }
     : { ...image, pixels: new Uint8Array(image.pixels) };

@@ -3,7 +3,7 @@ import { open, readdir, realpath, stat, type FileHandle } from "node:fs/promises
 import { join } from "node:path";
 import { DataError } from "../errors.ts";
 import { openFile, type Bytes } from "../io/bytes.ts";
-import { READ_AT_ONCE, reason, specialKind } from "../io/files.ts";
+import { READ_FLAGS, reason, specialKind } from "../io/files.ts";
 import type { Listing } from "./listing.ts";
 import { escaped, formatByName, isSystemName, spelled } from "./names.ts";
 import { Remarks, type RemarkKind } from "./remarks.ts";
@@ -83,7 +83,7 @@ function byComposed(names: readonly string[]): Map<string, string> {
 async function withFile<T>(path: string, use: (file: FileHandle) => Promise<T>): Promise<T> {
   let file: FileHandle | undefined;
   try {
-    file = await open(path, READ_AT_ONCE);
+    file = await open(path, READ_FLAGS);
     const kind = specialKind(await file.stat());
     if (kind) throw new Error(`it is a ${kind}`);
     return await use(file);

@@ -10,7 +10,7 @@ import { plural } from "../words.ts";
 import { RecordCache } from "./cache.ts";
 import type { Dataset } from "./dataset.ts";
 import type { ImageForRow } from "./decode_worker.ts";
-import { alone, decodeRows } from "./decoding.ts";
+import { decodeRows, withOwnMemory } from "./decoding.ts";
 import { isTolerated, TOLERATED_BAD_SHARE } from "./image.ts";
 import { epochOrder, type Shuffle } from "./sampling.ts";
 import type { Share } from "./share.ts";
@@ -98,7 +98,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   const order = shuffle ? epochOrder(dataset, samples, shuffle) : samples;
   const batches = Math.ceil(order.length / batch);
   if (share && !shuffle) throw new ShapeError("loader: share needs shuffle: only shuffled batches can be shared");
-  const reading = new Slots(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
+  const reading = new Semaphore(options.inFlight ?? Math.max(8, 4 * availableParallelism()));
   // Raw pixels are copied straight from a file: the system's page cache already caches them.
   const isRaw = dataset.length > 0 && dataset.place?.(0).rawSide === recordSize;
   let stopped = false;
@@ -111,12 +111,12 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       return undefined;
     }
     if (dataset.place) return { row: n, image: dataset.place(i) };
-    await reading.take();
+    await reading.acquire();
     try {
       if (stopped) return undefined;
       const image = await dataset.read(i);
       if (image.kind !== "pixels" || image.width !== recordSize || image.height !== recordSize)
-        return { row: n, image: alone(image) };
+        return { row: n, image: withOwnMemory(image) };
       target.set(image.pixels);
       cache.keep(i, target);
       slot.good[n] = 1;
@@ -124,7 +124,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       if (!isBad(error)) throw error;
       reject(i, error.message);
     } finally {
-      reading.give();
+      reading.release();
     }
     return undefined;
   }
@@ -184,7 +184,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       if (wanted.length === 0) break;
       await load(slot, wanted);
     }
-    slot.valid = closeUp(slot, recordBytes);
+    slot.valid = compact(slot, recordBytes);
     if (share) slot.valid = Math.max(0, Math.min(share.count, validOf(number) - share.first));
     return slot;
   }
@@ -285,7 +285,7 @@ function newSlot(batch: number, recordBytes: number): Slot {
 }
 
 /** Moves the rows that hold an image to the front and fills the rest with copies. @returns how many hold an image */
-function closeUp({ pixels, labels, indices, good }: Slot, recordBytes: number): number {
+function compact({ pixels, labels, indices, good }: Slot, recordBytes: number): number {
   const copyRow = (from: number, to: number) => {
     if (from === to) return;
     pixels.copyWithin(to * recordBytes, from * recordBytes, (from + 1) * recordBytes);
@@ -313,7 +313,7 @@ function tooManyBad(dataset: Dataset, { bad }: RecordCache): DataError {
 }
 
 /** A semaphore. */
-class Slots {
+class Semaphore {
   #free: number;
   readonly #waiting: (() => void)[] = [];
 
@@ -321,12 +321,12 @@ class Slots {
     this.#free = count;
   }
 
-  async take(): Promise<void> {
+  async acquire(): Promise<void> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));
   }
 
-  give(): void {
+  release(): void {
     const next = this.#waiting.shift();
     if (next) next();
     else this.#free++;

@@ -6,11 +6,11 @@ import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { formatOf } from "./header.ts";
 import { formatByName } from "./names.ts";
-import { writePartial, type Problem } from "./partial.ts";
+import { writePartial, type ImageProblem } from "./partial.ts";
 import { Reader } from "./reading.ts";
 import { ShardWriter, type Encoding } from "./shard.ts";
 import { RecordSums } from "./statistics.ts";
-import { answer } from "./threads.ts";
+import { serve } from "./worker_pool.ts";
 
 export interface PackJob {
   /** The shard's path. Its notes (partial.ts) are written beside it until the pack is complete. */
@@ -33,11 +33,11 @@ let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 let sums: RecordSums | undefined;
 
-answer<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, memory }) => {
+serve<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, memory }) => {
   const decode = await (decoder ??= openDecoder(memory));
   sums ??= await RecordSums.open(side);
   const record = new Uint8Array(side * side * 3);
-  const problems: Problem[] = [];
+  const problems: ImageProblem[] = [];
   const summed = sums;
   const write = async (append: (bytes: Uint8Array) => void): Promise<void> => {
     const shard = new ShardWriter(append, side, encoding);

@@ -4,7 +4,7 @@ import { readPlainFile, reason, replaceFile } from "../io/files.ts";
 import type { Sums } from "./statistics.ts";
 
 /** An image that someone should look at. */
-export interface Problem {
+export interface ImageProblem {
   readonly name: string;
   readonly problem: string;
   /** Whether the image is in the pack anyway. */
@@ -12,7 +12,7 @@ export interface Problem {
 }
 
 interface ShardNotes extends Sums {
-  readonly problems: readonly Problem[];
+  readonly problems: readonly ImageProblem[];
 }
 
 /** Enough for the problems of a shard, which has a few thousand images at most. */
@@ -36,7 +36,7 @@ export function readPartial(shard: string, side: number): ShardNotes {
     const bytes = readPlainFile(path, end + MAX_PROBLEM_BYTES);
     const { images, problems, products } = JSON.parse(bytes.toString("utf8", end)) as {
       images: number;
-      problems: Problem[];
+      problems: ImageProblem[];
       products: string[];
     };
     // Copy for alignment.

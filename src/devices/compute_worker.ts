@@ -1,12 +1,13 @@
 /**
- * Whether this thread is a compute worker of the cpu backend. For the reference loop of a kernel it imports the module that
- * declares it, and so runs all that stands in there: what would start threads of its own in every one of them is refused.
+ * Knows whether this thread is a compute worker of the cpu backend. A worker imports the module that declares a kernel
+ * to get its reference loop, and so runs that whole module: it is kept from opening devices, which would start threads
+ * in every worker.
  */
 import { DeviceError } from "../errors.ts";
 
 let isComputeWorker = false;
 
-/** Called by a compute worker when it begins. */
+/** Called by a compute worker when it starts. */
 export function enterComputeWorker(): void {
   isComputeWorker = true;
 }
@@ -19,6 +20,6 @@ export function refuseInComputeWorker(what: string): void {
   if (!isComputeWorker) return;
   throw new DeviceError(
     `${what} by a module that a compute worker imports for a kernel's reference loop: ` +
-      "declare the kernel in a module of its own, which only declares",
+      "declare the kernel in a separate module that does nothing else",
   );
 }

@@ -10,48 +10,48 @@ import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "
 
 export const DEVICE_OPTIONS = {
   /**
-   * "auto" is the best GPU that is not software, else the cpu; "cpu"; "gpu", or "gpu:" and a place in the list of
-   * adapters, a kind or a part of a name; the "gpu:" may be left out.
+   * "auto": the best GPU that is not software, else the cpu. "cpu". "gpu", or "gpu:" and an index in the list of
+   * adapters, a kind or part of a name; the "gpu:" may be left out.
    */
   device: text("auto, cpu, gpu, or gpu: and a number or name that `bun run devices` lists", { hint: "NAME" }),
-  /** false: the cpu computes without BLAS. */
+  /** Whether the cpu uses the machine's BLAS; yes by default. */
   blas: onOff("on or off: whether the cpu uses the machine's BLAS"),
-  /** How many threads the cpu computes with. */
+  /** Number of threads the cpu uses; all cores by default. */
   threads: number("How many threads the cpu uses (all cores)", { hint: "N", rule: wholeFromTo(1, 1024) }),
-  /** Whether a GPU measures which kernels are the fastest; as src/devices/wgpu says if not given. */
+  /** Whether to measure which kernels are fastest on a GPU; the default is that of `WgpuOptions`. */
   tune: onOff("on or off: whether a GPU measures its fastest kernels"),
 };
 
 export interface DeviceOptions extends OptionsOf<typeof DEVICE_OPTIONS> {}
 
-/** How many processes work together, and which this one is of those on its machine. */
-export interface Processes {
+/** The number of processes that work together, and this one's index among those on its machine. */
+interface Processes {
   readonly size: number;
   readonly local: { readonly rank: number; readonly size: number };
 }
 
-/** @throws DeviceError when there is no such device; UsageError when an option is unknown, or makes no sense with it. */
+/** @throws DeviceError when there is no such device; UsageError for an unknown option, or one of another device */
 export async function openDevice(options: DeviceOptions = {}): Promise<Backend> {
   validate("openDevice", options, DEVICE_OPTIONS);
   const { device = "auto", blas, threads, tune } = options;
   refuseInComputeWorker("a device is opened");
   const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
   if (wanted.toLowerCase() === "cpu") {
-    if (tune !== undefined) throw new UsageError("--tune is for GPUs, and the device is the cpu: leave it out");
+    if (tune !== undefined) throw new UsageError("--tune is for GPUs, but the device is the cpu: leave it out");
     return openCpu({ ...(blas === undefined ? {} : { blas }), ...(threads === undefined ? {} : { threads }) });
   }
   if (blas !== undefined || threads !== undefined) {
-    throw new UsageError(`--blas and --threads are for the cpu, and the device is "${wanted}": add --device cpu`);
+    throw new UsageError(`--blas and --threads are for the cpu, but the device is "${wanted}": add --device cpu`);
   }
   const adapter = wanted.replace(/^gpu:?/i, "");
   return openWgpu({ ...(adapter !== "" && { adapter }), ...(tune !== undefined && { tune }) });
 }
 
 /**
- * The device of one of several processes on a machine: the n-th GPU for the n-th of them, going round, where no certain
- * one is asked for; of the cpu its share of the cores.
+ * The device for one of several processes on a machine: its share of the cpu's cores, or, unless a specific GPU is
+ * asked for, the n-th GPU for the n-th process, round-robin.
  */
-export async function deviceOfRank(
+async function deviceOfRank(
   options: DeviceOptions,
   { rank, size }: { readonly rank: number; readonly size: number },
 ): Promise<DeviceOptions> {
@@ -66,8 +66,8 @@ export async function deviceOfRank(
 }
 
 /**
- * The device of this process, which may be one of several.
- * @param options may hold more than those of the device
+ * The device for this process, which may be one of several.
+ * @param options may hold other options too
  * @throws as `openDevice`
  */
 export async function openDeviceOf(
@@ -78,22 +78,22 @@ export async function openDeviceOf(
   return openDevice(size === 1 ? options : await deviceOfRank(options, local));
 }
 
-/** "cpu", or the place of the best GPU. */
+/** "cpu", or the index of the best GPU. */
 async function automatic(): Promise<string> {
   const { adapters } = await findAdapters();
   const best = adapters.findIndex(({ kind }) => kind !== "software");
   return best < 0 ? "cpu" : `gpu:${best}`;
 }
 
-export interface Adapters {
+interface Adapters {
   readonly adapters: readonly AdapterDescription[];
-  /** Why none could be looked for: wgpu-native is missing. */
+  /** Why there are none: wgpu-native is missing. */
   readonly problem?: string;
 }
 
 /**
- * The GPUs of this machine. A missing library is not an error here: the cpu does without.
- * @throws ChangedLibraryError when the library is there, but is not the one that was published
+ * The GPUs of this machine. A missing library is not an error here: the cpu doesn't need it.
+ * @throws ChangedLibraryError when the library is not the one that was published
  */
 export async function findAdapters(): Promise<Adapters> {
   try {

@@ -1,19 +1,20 @@
 /**
- * What computes. Kernels are queued and run in order; nothing here waits except the methods that return a promise.
- * How a kernel is computed is the backend's own business; that it computes what `kernel.reference` says is not.
+ * The contract of a backend: what allocates memory on a device and runs kernels there. Kernels are queued and run in
+ * order; only methods that return a promise wait. How a kernel is computed is up to the backend; the result must be
+ * that of `kernel.reference`.
  */
 import { DeviceError, ShapeError } from "../errors.ts";
 import { requireWhole, show } from "../options.ts";
 import type { ElementType, Kernel } from "./kernel.ts";
 
-/** Memory on the device. Only the backend that made it looks inside. */
+/** Memory on the device, opaque to everyone but the backend that made it. */
 export interface Buffer {
   readonly type: ElementType;
   /** In elements. */
   readonly length: number;
 }
 
-/** A run of elements inside a buffer, where a whole one is too long for one binding. */
+/** A run of elements inside a buffer, for buffers too long for one binding. */
 export interface BufferView {
   readonly buffer: Buffer;
   readonly offset: number;
@@ -24,9 +25,9 @@ export type HostArray = Float32Array | Float64Array | Uint32Array | Uint8Array;
 
 /** How long a kernel took. */
 export interface KernelTime {
-  /** Its name, or that of the variant that was chosen. */
+  /** Its name, or that of the variant that ran. */
   readonly kernel: string;
-  /** On the device's own clock, where it has one. */
+  /** By the device's own clock, if it has one. */
   readonly ms: number;
 }
 
@@ -39,27 +40,27 @@ export interface Backend extends AsyncDisposable {
     readonly bindingBytes: number;
     /** The largest buffer, in bytes. */
     readonly bufferBytes: number;
-    /** All the memory that may be held, in bytes; Infinity where the device does not say. */
+    /** All the memory that may be allocated, in bytes; Infinity if the device doesn't say. */
     readonly totalBytes: number;
     /** A view's offset must be a multiple of this many bytes. */
     readonly viewAlignment: number;
   };
   /**
-   * Whether ops should split long sums and use Winograd's filtering to make the most of the device. false on the cpu,
-   * whose kernels do both by themselves.
+   * Whether ops should split long sums and use Winograd's filtering to keep the device busy. false on the cpu, whose
+   * kernels do both themselves.
    */
   readonly needsSplitting: boolean;
   /**
-   * Whether the device's compiler may reorder the terms of a sum, as Metal's does. Results then still repeat, but those
-   * of a kernel and its variants differ by rounding.
+   * Whether the device's compiler may reorder the terms of a sum, as Metal's does. Results are still reproducible, but
+   * a kernel and its variants may differ by rounding.
    */
   readonly reordersSums: boolean;
-  /** How many workgroups the device runs at once: an op with fewer splits its work further, where it `needsSplitting`. */
+  /** How many workgroups the device runs at once. With `needsSplitting`, an op with fewer splits its work further. */
   readonly parallelWorkgroups: number;
 
-  /** New memory, its contents undefined. @throws DeviceError when there is not enough. */
+  /** Allocates memory; its contents are undefined. @throws DeviceError when there is not enough */
   allocate(type: ElementType, length: number): Buffer;
-  /** Gives memory back; kernels already queued may still use it. */
+  /** Frees memory; kernels already queued may still use it. */
   free(buffer: Buffer): void;
   /** Copies `data` (same element type; Float32Array for f32) to the buffer, after everything queued so far. */
   write(buffer: Buffer, data: HostArray, offset?: number): void;
@@ -70,22 +71,28 @@ export interface Backend extends AsyncDisposable {
     uniforms: Readonly<Record<U, number>>,
   ): void;
   /**
-   * Starts what is queued, as far as the device has not begun by itself; `read` and `synchronize` imply it. A training
-   * step calls it once, at its end.
+   * Starts queued work that the device hasn't already started; `read` and `synchronize` imply it. A training step calls
+   * it once, at its end.
    */
   flush(): void;
-  /** The contents after everything queued so far: Float32Array, Uint32Array or Uint8Array. @throws DeviceError */
+  /**
+   * The contents after everything queued so far: Float32Array, Uint32Array or Uint8Array. @throws DeviceError when the
+   * device failed
+   */
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
   /**
-   * A buffer's own memory, where this process can reach it, to be used while nothing that is queued touches it; absent
-   * where it lies on a device.
+   * The buffer's own memory, valid while nothing queued touches it; absent if this process can't address the device's
+   * memory.
    */
   memoryOf?(buffer: Buffer): HostArray;
-  /** Resolves when everything queued so far is done. @throws DeviceError */
+  /** Resolves when everything queued so far is done. @throws DeviceError when the device failed */
   synchronize(): Promise<void>;
-  /** Times each kernel that `work` queues, in order. They run as usual, one after the other. @throws DeviceError */
+  /**
+   * Times each kernel that `work` queues, in order. They run as usual, one after another. @throws DeviceError when the
+   * device failed
+   */
   profile(work: () => void): Promise<KernelTime[]>;
-  /** How much is held now; equal after step 2 and step 12 of a training. */
+  /** What is allocated now; the same after step 2 and step 12 of a training. */
   statistics(): { buffers: number; bytes: number };
   /** Frees everything; the backend can't be used afterwards. */
   close(): Promise<void>;
@@ -93,15 +100,13 @@ export interface Backend extends AsyncDisposable {
 
 const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
-/** @throws DeviceError for an array whose elements are not the buffer's */
-export function checkElements({ type, length }: Buffer, data: HostArray, offset: number): void {
+/** @throws DeviceError for an array of another element type than the buffer's */
+export function checkElements({ type, length }: Buffer, data: HostArray): void {
   if (data instanceof ARRAYS[type]) return;
-  throw new DeviceError(
-    `write: ${(data as HostArray | undefined)?.length} elements of ${show(data)} at ${offset} of a buffer of ${length} × ${type}`,
-  );
+  throw new DeviceError(`write: ${show(data)} to a buffer of ${length} × ${type}: must be a ${ARRAYS[type].name}`);
 }
 
-/** @throws ShapeError for memory that can't be: of another type, or not of a whole number of elements */
+/** @throws ShapeError for an unknown type, or a length that is no whole number */
 export function checkAllocation(type: ElementType, length: number): void {
   if (!Object.hasOwn(ARRAYS, type)) throw new ShapeError(`allocate: the type is ${show(type)}, must be f32, u32 or u8`);
   requireWhole("allocate", { length }, 0);

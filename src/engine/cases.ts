@@ -1,7 +1,7 @@
 /**
- * Cases: the sizes and inputs that a kernel is tried at. Those of an op stand beside it, in `ops/NAME.cases.ts`; the tests
- * and the doctor run them on a device and compare with the plain loop in float64. Sizes are 1, primes, and no multiple of
- * a tile.
+ * Test cases of kernels: sizes and inputs. An op's are beside it, in `ops/NAME.cases.ts`; the tests and the doctor run
+ * them on a device and compare with the reference loop in float64. Sizes are 1, primes, and others that no tile
+ * divides.
  */
 import { Purpose, Random } from "../random.ts";
 import type { HostArray } from "./backend.ts";
@@ -12,53 +12,57 @@ export interface KernelCase {
   readonly kernel: Kernel;
   /** Its sizes. */
   readonly title: string;
-  /** What inputs hold; of results the length. */
+  /** An input's contents, or an output's length. */
   readonly buffers: Readonly<Record<string, HostArray | number>>;
   readonly uniforms: Readonly<Record<string, number>>;
-  /** Largest difference allowed, as a part of the largest expected number; 0: the same bits. */
+  /** Largest error allowed, relative to the largest expected number; 0: the same bits. */
   readonly tolerance: number;
   readonly nan?: NanRules;
-  /** Whether NaN may be at more places than expected. */
+  /** Whether NaN may be in more places than expected. */
   readonly spreads?: boolean;
 }
 
-/** What to know about an op's kernels when an input holds NaN. */
-export interface NanRules {
-  /** Inputs that never hold NaN, and in which nobody looks for it. */
+/** How an op's kernels treat NaN in their inputs. */
+interface NanRules {
+  /** Inputs that never hold NaN and aren't tried with it. */
   readonly never?: readonly string[];
-  /** Whether a device may have NaN where the plain loop has a number. */
+  /** Whether a device may have NaN where the reference has a number. */
   readonly spreads?: boolean;
 }
 
 /**
- * Few roundings of 2⁻²⁴ = 6e-8 each: element by element, or sums of a window. exp, log, pow and tanh are worse in the
- * drivers (WGSL allows exp at 1 an error of 5 units in the last place, and pow inherits exp2 and log2).
+ * For elementwise kernels and sums over a window: a few roundings of 2⁻²⁴ = 6e-8 each. exp, log, pow and tanh are less
+ * accurate in drivers (WGSL allows exp(1) an error of 5 units in the last place, and pow inherits the errors of exp2
+ * and log2).
  */
 export const ELEMENT = 2e-6;
-/** Mesa computes tanh near 0 as a difference of two numbers near 1, each rounded. */
+/** For tanh, which Mesa computes near 0 as a difference of two rounded numbers near 1. */
 export const TANH = 1e-5;
-/** Sums of up to some thousand products, whose roundings add up like a random walk, and in another order. */
+/** For sums of up to a few thousand products, in any order: their rounding errors add up like a random walk. */
 export const SUM = 4e-6;
 
-/** For one thread an element. The first is more than 65,535 workgroups of 64: the line is folded into two. */
+/**
+ * Sizes for kernels with one thread per element. The first needs more than 65,535 workgroups of 64, which fold into two
+ * rows.
+ */
 export const LINE_SIZES = [65_535 * 64 + 65, 1, 2, 63, 64, 65, 1009] as const;
 
-/** Adds cases, and draws inputs that are the same on every run. */
-export interface Builder {
-  /** Adds a case. f32 uniforms are rounded first, since it is the kernel that is tested. */
+/** Adds cases, and draws reproducible inputs. */
+interface Builder {
+  /** Adds a case. f32 uniforms are rounded first, so that only the kernel's own error counts. */
   add<B extends string, U extends string>(
     kernel: Kernel<B, U>,
     tolerance: number,
     uniforms: Readonly<Record<U, number>>,
     buffers: Readonly<Record<B, HostArray | number>>,
   ): void;
-  /** Numbers in ±scale, which is 1 unless given. */
+  /** Numbers in ±scale; ±1 by default. */
   random(length: number, scale?: number): Float32Array;
-  /** Numbers in 1 … 2, as the s of a normalisation. */
+  /** Numbers in 1 … 2, like the s of a normalisation. */
   positive(length: number): Float32Array;
   /** Whole numbers below `end`. */
   integers(length: number, end: number): Uint32Array;
-  /** For all else. */
+  /** For anything else. */
   newStream(): Random;
 }
 
@@ -89,13 +93,13 @@ export function cases(build: (builder: Builder) => void, nan: NanRules = {}): re
   return list;
 }
 
-/** `size(shape)` numbers uniform in ±1, that float32 and float64 both hold exactly; the same for the same seed. */
+/** `size(shape)` numbers, uniform in ±1, determined by the seed, and exact in float32. */
 export function randomArray(shape: readonly number[], seed: number): Float32Array {
   const random = new Random(seed, Purpose.drawing);
   return Float32Array.from({ length: size(shape) }, () => 2 * random.uniform() - 1);
 }
 
-/** The variants of a case's kernel that can compute its sizes. */
+/** The variants of a case's kernel that support its sizes. */
 export function variantsOf({ kernel, uniforms }: KernelCase): readonly Variant[] {
   return (kernel.variants ?? []).filter(({ fits }) => fits?.(uniforms) ?? true);
 }

@@ -1,4 +1,7 @@
-/** A backend that computes nothing and counts memory: what work on a device would hold there, before it holds any of it. */
+/**
+ * A backend that computes nothing and counts memory: tells what work would allocate on a device before any is
+ * allocated.
+ */
 import { ELEMENT_BYTES, type Backend } from "./backend.ts";
 
 /** @param device the backend whose limits and properties ops are to see */

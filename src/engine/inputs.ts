@@ -1,17 +1,17 @@
-/** Checks the tensors that an op is given, before any of it reaches the device: what is wrong is said the same on every one. */
+/** Checks an op's input tensors before anything reaches the device, so that errors are the same on all devices. */
 import { ShapeError } from "../errors.ts";
 import { show } from "../options.ts";
 import type { ElementType } from "./kernel.ts";
 import { format, Tensor, type Owner } from "./tensor.ts";
 
-/** The types that an op's tensors must have where that is not f32; "any" where the op says more itself. */
-export type InputTypes = Readonly<Record<string, ElementType | "any">>;
+/** Element types of an op's tensors, where not f32; "any" if the op checks them itself. */
+type InputTypes = Readonly<Record<string, ElementType | "any">>;
 
 /**
- * @param op for errors
- * @param tensors by the names of the op's arguments
- * @throws ShapeError unless all are tensors of one device and one tape (or of none, as parameters are), hold their memory
- * still, and have the right types
+ * @param op its name, for errors
+ * @param tensors by argument name
+ * @throws ShapeError unless all are tensors of one device and one tape (or none, like parameters), still have their
+ * memory, and have the right types
  */
 export function checkInputs(op: string, tensors: Readonly<Record<string, Tensor>>, types: InputTypes = {}): void {
   let first: string | undefined;
@@ -22,26 +22,24 @@ export function checkInputs(op: string, tensors: Readonly<Record<string, Tensor>
     if (tensor.isReleased) throw new ShapeError(`${op}: ${name}: ${tensor.whyReleased}`);
     const type = types[name] ?? "f32";
     if (type !== "any" && tensor.buffer.type !== type) {
-      throw new ShapeError(
-        `${op}: ${name}, ${format(tensor.shape)}, is of type ${tensor.buffer.type}, must be ${type}`,
-      );
+      throw new ShapeError(`${op}: ${name}, ${format(tensor.shape)}, has type ${tensor.buffer.type}, must be ${type}`);
     }
     first ??= name;
     if (tensor.backend !== tensors[first]!.backend) {
-      throw new ShapeError(`${op}: ${name} is on another device than ${first}; all tensors of an op must be on one`);
+      throw new ShapeError(`${op}: ${name} is on another device than ${first}; an op's tensors must be on one device`);
     }
     if (!tensor.tape) continue;
     taped ??= name;
     if (tensor.tape !== tensors[taped]!.tape) {
-      throw new ShapeError(`${op}: ${name} is of another tape than ${taped}; make both with the tape of this step`);
+      throw new ShapeError(`${op}: ${name} belongs to another tape than ${taped}; make both with this step's tape`);
     }
   }
 }
 
 /**
  * As `checkInputs`.
- * @returns the tape of an op's inputs
- * @throws ShapeError, also when none has a tape: then nothing would own the result
+ * @returns the inputs' tape
+ * @throws ShapeError as `checkInputs`, or when no input has a tape, so that nothing would own the result
  */
 export function tapeFor(op: string, tensors: Readonly<Record<string, Tensor>>, types?: InputTypes): Owner {
   checkInputs(op, tensors, types);
@@ -49,7 +47,7 @@ export function tapeFor(op: string, tensors: Readonly<Record<string, Tensor>>, t
   throw new ShapeError(`${op}: an op needs at least one input made by tape.input()`);
 }
 
-/** `tapeFor` an op of one's own, whose inputs may be of any type. */
+/** `tapeFor` for an op defined outside, whose inputs may have any type. */
 export function tapeOf(...inputs: readonly Tensor[]): Owner {
   const names = inputs.map((_, i) => `input ${i + 1}`);
   return tapeFor(

@@ -1,35 +1,37 @@
 /**
- * A kernel: one function from buffers to buffers that every backend can run. It is declared once, in the file of the op
- * that uses it, as its WGSL text, the layout of its arguments, and a plain loop (`reference`) that is its specification.
+ * A kernel: a function from buffers to buffers that every backend can run. It is declared once, in the file of the op
+ * that uses it, as WGSL, the layout of its arguments, and a plain loop (`reference`) that specifies it.
  */
 import { UsageError } from "../errors.ts";
 
-/** What a kernel does to a buffer ("update" reads and writes), and its elements: f32 unless said. */
+/** A kernel's access to a buffer ("update" reads and writes), and its element type, f32 by default. */
 export type BufferSpec = Access | `${Access} u32` | `${Access} u8`;
-export type Access = "read" | "write" | "update";
+type Access = "read" | "write" | "update";
 export type ElementType = "f32" | "u32" | "u8";
 
-/** Elements as a reference loop sees them: Float32Array, Float64Array in gradient checks, Uint32Array, Uint8Array. */
+/**
+ * Elements as a reference loop sees them: a Float32Array (Float64Array in gradient checks), Uint32Array or Uint8Array.
+ */
 export interface Elements {
   [index: number]: number;
   readonly length: number;
 }
 
-/** How many workgroups to start in x, y and z. */
+/** Number of workgroups in x, y and z. */
 export type Workgroups = readonly [x: number, y: number, z: number];
 
 /**
- * Numbers in place of those that WGSL gives to its constants, by name: `{ ROWS: 48 }` turns the text's `const ROWS = 128u;`
- * into `const ROWS = 48u;`. The text is valid as it stands.
+ * Values that replace those of WGSL constants, by name: `{ ROWS: 48 }` turns `const ROWS = 128u;` into
+ * `const ROWS = 48u;`. The WGSL is valid as it stands.
  */
 export type Constants = Readonly<Record<string, number>>;
 
 export interface Kernel<B extends string = string, U extends string = string> {
-  /** The name of its file in kernels/wgsl, and of the CPU kernel that computes the same. */
+  /** The name of its file in kernels/wgsl, and of the equivalent CPU kernel. */
   readonly name: string;
   /**
-   * `import.meta.url` of the op's file: where a CPU worker finds `reference` when it has nothing faster. Every worker runs
-   * that file, so it can't be the program's main module, nor open a device.
+   * `import.meta.url` of the op's file: where a CPU worker finds `reference` if it has nothing faster. Every worker
+   * runs that file, so it must not be the program's main module, nor open a device.
    */
   readonly module: string;
   readonly wgsl: string;
@@ -39,32 +41,32 @@ export interface Kernel<B extends string = string, U extends string = string> {
   /** In the order of the fields of WGSL's `struct Uniforms`, each 4 bytes. */
   readonly uniforms: Readonly<Record<U, "u32" | "f32">>;
   workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
-  /** Other WGSL for the same: a device takes whichever it runs fastest. Same buffers, same uniforms, same order of sums. */
+  /** Alternative WGSL: a device uses whichever is fastest. Same buffers, uniforms and order of summation. */
   readonly variants?: readonly Variant<NoInfer<U>>[];
-  /** The specification. Works on any elements; f32 buffers may be Float64Array. */
+  /** The specification. f32 buffers may be Float64Arrays. */
   reference(buffers: Readonly<Record<B, Elements>>, uniforms: Readonly<Record<U, number>>): void;
 }
 
-/** Other WGSL with a kernel's bindings and uniforms, such as larger tiles for larger GPUs. */
+/** Alternative WGSL for a kernel, with the same bindings and uniforms, such as larger tiles for larger GPUs. */
 export interface Variant<U extends string = string> {
-  /** Unique among all kernels and variants: reports show it, and the tuner remembers by it. */
+  /** Unique among all kernels and variants: reports show it, and the tuner's measurements are kept under it. */
   readonly name: string;
-  /** The text of a file in kernels/wgsl. Variants that differ in `constants` share one. */
+  /** The contents of a file in kernels/wgsl, which variants that differ only in `constants` share. */
   readonly wgsl: string;
   readonly constants?: Constants;
-  /** Whether it computes these shapes, such as those whose rows are whole vec4s; all if not given. */
+  /** Whether it supports these sizes, such as those whose rows are whole vec4s; all by default. */
   fits?(uniforms: Readonly<Record<U, number>>): boolean;
   workgroups(uniforms: Readonly<Record<U, number>>): Workgroups;
 }
 
-/** Declares a kernel; the argument's types are inferred, so that a call with a missing buffer does not compile. */
+/** Declares a kernel. Its type is inferred, so that a call with a missing buffer does not compile. */
 export function kernel<B extends string, U extends string>(declaration: Kernel<B, U>): Kernel<B, U> {
   return declaration;
 }
 
 /**
- * The WGSL of a kernel or variant, with its constants.
- * @throws UsageError unless the text declares each of them once, as a number
+ * The WGSL of a kernel or variant, with its constants replaced.
+ * @throws UsageError unless the WGSL declares each constant once, as a number
  */
 export function wgslOf({ name, wgsl, constants = {} }: Pick<Variant, "name" | "wgsl" | "constants">): string {
   return Object.entries(constants).reduce((text, [constant, value]) => {
@@ -80,12 +82,12 @@ export function wgslOf({ name, wgsl, constants = {} }: Pick<Variant, "name" | "w
   }, wgsl);
 }
 
-/** WebGPU's limit on workgroups per dimension, which every adapter has. */
+/** WebGPU's default limit on workgroups per dimension, which every adapter supports. */
 const MAX_WORKGROUPS = 65_535;
 
 /**
- * Workgroups for `total` threads in one line, `size` a workgroup, folded into as many y as one x is too short for.
- * A kernel finds its thread as `id.x + id.y * groups.x * SIZE` (`groups`: builtin num_workgroups).
+ * Workgroups of `size` threads for a row of `total` threads, folded into several rows (y) if it is too long for x. A
+ * kernel's thread index is `id.x + id.y * groups.x * SIZE` (`groups`: builtin num_workgroups).
  */
 export function line(total: number, size = 64): Workgroups {
   const groups = Math.max(1, Math.ceil(total / size));
@@ -93,8 +95,8 @@ export function line(total: number, size = 64): Workgroups {
   return [Math.ceil(groups / y), y, 1];
 }
 
-/** Uniforms that are whole numbers, in this order. */
-export function wholes<U extends string>(...names: readonly U[]): Readonly<Record<U, "u32">> {
+/** Uniforms of type u32, in this order. */
+export function u32s<U extends string>(...names: readonly U[]): Readonly<Record<U, "u32">> {
   return Object.fromEntries(names.map((name) => [name, "u32"])) as Record<U, "u32">;
 }
 

@@ -1,20 +1,21 @@
 /**
- * Kernels with NaN in an input. A NaN that is lost hides a training that diverged, and compilers are free to lose it: most
- * make max(0, NaN) 0, and Metal's assume that there is none. As in PyTorch, every result that depends on one must be NaN.
+ * Test cases with NaN in an input. A lost NaN hides a training that diverged, and compilers are free to lose it: most
+ * make max(0, NaN) 0, and Metal's assumes that there is none. As in PyTorch, every result that depends on a NaN must be
+ * NaN.
  */
 import { variantsOf, type KernelCase } from "./cases.ts";
 
-/** Larger ones show nothing more. */
-const MOST_NUMBERS = 40_000;
+/** Larger cases show nothing more. */
+const MAX_ELEMENTS = 40_000;
 
-/** For each kernel, and each of its variants, the largest of `cases` with NaN in one of its inputs after the other. */
+/** For each kernel and each of its variants, the largest of `cases`, once for each input with NaN in it. */
 export function nanCases(cases: readonly KernelCase[]): KernelCase[] {
   const largest = new Map<string, KernelCase>();
   for (const each of cases) {
     const size = numbersOf(each);
     for (const { name } of [each.kernel, ...variantsOf(each)]) {
       const before = largest.get(name);
-      if (size <= MOST_NUMBERS && size > (before ? numbersOf(before) : 0)) largest.set(name, each);
+      if (size <= MAX_ELEMENTS && size > (before ? numbersOf(before) : 0)) largest.set(name, each);
     }
   }
   return [...new Set(largest.values())].flatMap((each) =>
@@ -40,7 +41,10 @@ function numbersOf({ buffers }: KernelCase): number {
   );
 }
 
-/** NaN at the first, the middle and the last element: where a kernel takes several at once, and where only one is left. */
+/**
+ * With NaN at the first, middle and last element: where a kernel takes several at once, and where it handles the
+ * remainder.
+ */
 function withNaN(numbers: Float32Array): Float32Array {
   const copy = numbers.slice();
   for (const place of [0, copy.length >> 1, copy.length - 1]) copy[place] = NaN;

@@ -1,7 +1,7 @@
 import type { Backend } from "./backend.ts";
 import { checkedSize, Tensor } from "./tensor.ts";
 
-/** A tensor that is learnt. It, its gradient and its velocity live as long as the model. */
+/** A tensor that is learned. It, its gradient and the optimiser's state of it live as long as the model. */
 export class Parameter extends Tensor {
   /** PyTorch's name, such as conv1.weight. */
   readonly name: string;
@@ -12,7 +12,7 @@ export class Parameter extends Tensor {
     this.name = name;
   }
 
-  /** The memory for its gradient, allocated once. What is in it counts only while `grad` is set. */
+  /** Memory for its gradient, allocated once. Its contents are valid only while `grad` is set. */
   gradientStorage(): Tensor {
     return (this.#gradient ??= new Tensor(this.backend, this.shape, this.backend.allocate("f32", this.size)));
   }

@@ -2,10 +2,10 @@ import type { Backend, Buffer } from "./backend.ts";
 import type { ElementType } from "./kernel.ts";
 
 /**
- * Buffers between uses. Shapes repeat from step to step, so what one step gives back is what the next one takes,
- * in the same order: from the second step on nothing is allocated, and the GPU's bind groups can be reused.
+ * Keeps idle buffers for reuse. Shapes repeat from step to step, so each step takes, in the same order, what the last
+ * one gave back: from the second step on nothing is allocated, and the GPU's bind groups can be reused.
  */
-export class Pool {
+class Pool {
   readonly #backend: Backend;
   readonly #idle = new Map<string, Buffer[]>();
 
@@ -24,7 +24,7 @@ export class Pool {
     else this.#idle.set(key, [buffer]);
   }
 
-  /** Frees what is idle: before work of other shapes begins. */
+  /** Frees idle buffers, before work with other shapes. */
   trim(): void {
     for (const idle of this.#idle.values()) for (const buffer of idle) this.#backend.free(buffer);
     this.#idle.clear();

@@ -1,4 +1,4 @@
-/** Runs every kernel's `reference` loop at once, on the main thread: the oracle of the tests. */
+/** The reference backend: runs each kernel's `reference` loop at once, on the main thread. Tests compare with it. */
 import {
   asView,
   checkAllocation,
@@ -16,7 +16,7 @@ interface ReferenceBuffer extends Buffer {
   readonly data: HostArray;
 }
 
-/** @param precision of f32 buffers: "f64" for gradient checks. */
+/** @param precision of f32 buffers; "f64" for gradient checks */
 export function openReference(precision: "f32" | "f64" = "f32"): Backend {
   const Float = precision === "f64" ? Float64Array : Float32Array;
   const live = new Set<Buffer>();
@@ -40,7 +40,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     free: (buffer) => void live.delete(buffer),
     write(buffer, data, offset = 0) {
       // Gradients are checked in double precision.
-      if (!(data instanceof Float64Array && buffer.type === "f32")) checkElements(buffer, data, offset);
+      if (!(data instanceof Float64Array && buffer.type === "f32")) checkElements(buffer, data);
       (buffer as ReferenceBuffer).data.set(data, offset);
     },
     run<B extends string, U extends string>(

@@ -1,4 +1,4 @@
-/** Cases of the kernel that adds up gradients. */
+/** Test cases of the kernel that accumulates gradients. */
 import { cases, ELEMENT, LINE_SIZES } from "./cases.ts";
 import { accumulateKernel } from "./tape.ts";
 

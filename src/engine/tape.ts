@@ -9,25 +9,24 @@ import { checkedSize, format, Tensor, type Entry, type Owner, type Part } from "
 import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
 
 export interface TapeOptions {
-  /** false: nothing is recorded. */
+  /** Whether to record, for backward(); true by default. */
   readonly record?: boolean;
-  /** All there is if not given. */
+  /** This device's part of the step; all of it by default. */
   readonly part?: Part;
 }
 
 export interface BackwardOptions {
-  /** What the loss counts for: its share of a sum that goes on elsewhere; 1 if not given. */
+  /** Factor of the loss, where it is part of a sum over several devices; 1 by default. */
   readonly weight?: number;
-  /** The gradient of the loss with respect to what is given in its place, where the loss itself was computed elsewhere. */
+  /** Where the loss was computed elsewhere: its gradient with respect to the tensor passed as `loss`. */
   readonly gradient?: Tensor;
-  /** Told of each parameter once all that computes its gradient is queued. */
+  /** Called for each parameter once everything that computes its gradient is queued. */
   readonly onGradient?: (parameter: Parameter) => void;
 }
 
 /**
- * Records a step and owns its memory. Ops append how to compute their inputs' gradients; backward() runs that in
- * reverse; release() gives every buffer of the step back to the pool. With `record: false` it only owns memory, which
- * is what inference needs.
+ * Records a step and owns its memory. Each op appends how its inputs' gradients are computed; backward() runs that in
+ * reverse; release() returns the step's buffers to the pool. With `record: false` it only owns memory, for inference.
  */
 export class Tape implements Owner {
   readonly backend: Backend;
@@ -35,7 +34,7 @@ export class Tape implements Owner {
   readonly part: Part | undefined;
   readonly #entries: Entry[] = [];
   readonly #owned = new Set<Tensor>();
-  /** How many entries have yet to add to a parameter's gradient. */
+  /** How many entries have yet to add to each parameter's gradient. */
   readonly #uses = new Map<Parameter, number>();
 
   constructor(backend: Backend, options: TapeOptions = {}) {
@@ -55,15 +54,15 @@ export class Tape implements Owner {
   }
 
   /**
-   * A tensor with these contents: a Float32Array, a Uint32Array (class numbers), or a Uint8Array (pixels).
-   * @throws ShapeError when it is another array, or has not exactly as many elements as the shape says
+   * A tensor with these contents: a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels).
+   * @throws ShapeError for another kind of array, or when its length is not that of the shape
    */
   input(shape: readonly number[], data: HostArray, options: { requiresGrad?: boolean } = {}): Tensor {
     checkOptions("input", options, { requiresGrad: "boolean?" });
     const type = typeOf(data, this.backend);
     const length = checkedSize("input", shape);
     if (data.length !== length) {
-      throw new ShapeError(`input: ${data.length} elements given for a shape of ${format(shape)}, ${length}`);
+      throw new ShapeError(`input: ${data.length} elements for shape ${format(shape)}, which has ${length}`);
     }
     const tensor = this.allocate(shape, type);
     tensor.requiresGrad = options.requiresGrad ?? false;
@@ -73,8 +72,8 @@ export class Tape implements Owner {
   }
 
   /**
-   * Says how the gradient goes from `output` to `inputs`. `saved` are other tensors that `backward` reads; after it has
-   * run, they and the output go back to the pool.
+   * Records how gradients flow from `output` to `inputs`. `saved` are other tensors that `backward` reads; once it has
+   * run, they and the output return to the pool.
    */
   record(entry: Entry): void {
     if (!this.recording || !entry.inputs.some((input) => input.requiresGrad)) return;
@@ -84,8 +83,8 @@ export class Tape implements Owner {
   }
 
   /**
-   * Called inside `backward`: lets `write` fill the gradient of x, or adds to it if x was used more than once. Does
-   * nothing where no gradient is wanted.
+   * Called inside `backward`: has `write` compute the gradient of x, and adds it if x already has one from another use.
+   * Does nothing if x requires no gradient.
    */
   accumulate(x: Tensor, write: (dx: Tensor) => void): void {
     if (!x.requiresGrad) return;
@@ -101,28 +100,29 @@ export class Tape implements Owner {
   }
 
   /**
-   * Computes the gradient of a scalar loss with respect to every tensor that requires one. What it has gone through is used
-   * up: another backward() needs another forward pass.
-   * @throws ShapeError
+   * Computes the gradient of a scalar loss with respect to every tensor that requires one. It uses up the recording:
+   * another backward() needs another forward pass.
+   * @throws ShapeError unless the loss is of this tape, a scalar or given with its `gradient`, and depends on a tensor
+   * that requires a gradient
    */
   backward(loss: Tensor, options: BackwardOptions = {}): void {
     checkOptions("backward", options, BACKWARD_OPTIONS);
     const { weight = 1, gradient, onGradient } = options;
     checkInputs("backward", { loss, ...(gradient && { gradient }) });
     requireNumber("backward", { weight });
-    if (loss.tape !== this) throw new ShapeError("backward: the loss is of another tape");
+    if (loss.tape !== this) throw new ShapeError("backward: the loss belongs to another tape");
     if (gradient && format(gradient.shape) !== format(loss.shape)) {
-      throw new ShapeError(`backward: a gradient of ${format(gradient.shape)} for a tensor of ${format(loss.shape)}`);
+      throw new ShapeError(`backward: gradient ${format(gradient.shape)} for a tensor of shape ${format(loss.shape)}`);
     }
     if (!gradient && loss.size !== 1) {
-      throw new ShapeError(`backward: the loss must be a scalar, its shape is ${format(loss.shape)}`);
+      throw new ShapeError(`backward: the loss has shape ${format(loss.shape)}, must be a scalar`);
     }
     if (!loss.requiresGrad) {
       throw new ShapeError("backward: the loss depends on no tensor that requires a gradient");
     }
     if (!this.#entries.some(({ output }) => output === loss)) {
       throw new ShapeError(
-        "backward: nothing on the tape leads to this loss, or its gradients are computed already: " +
+        "backward: nothing recorded leads to this loss, or its gradients are already computed: " +
           "run the forward pass again",
       );
     }
@@ -144,7 +144,7 @@ export class Tape implements Owner {
     }
   }
 
-  /** Ends the step: starts what is queued, and every tensor of the tape goes back to the pool. */
+  /** Ends the step: starts queued work, and returns the memory of all the tape's tensors to the pool. */
   release(): void {
     this.backend.flush();
     this.#entries.length = 0;
@@ -165,7 +165,7 @@ const BACKWARD_OPTIONS: OptionKinds<BackwardOptions> = {
   onGradient: "function?",
 };
 
-/** @throws ShapeError for an array that is no data of a tensor */
+/** @throws ShapeError for an array that no tensor can hold */
 function typeOf(data: HostArray, { kind }: Backend): ElementType {
   if (data instanceof Float32Array) return "f32";
   if (data instanceof Uint32Array) return "u32";
@@ -173,7 +173,7 @@ function typeOf(data: HostArray, { kind }: Backend): ElementType {
   // Gradients are checked in double precision.
   if (data instanceof Float64Array && kind === "reference") return "f32";
   throw new ShapeError(
-    `input: the data are ${show(data)}, must be a Float32Array, a Uint32Array (class numbers) or a Uint8Array (pixels)`,
+    `input: the data are ${show(data)}, must be a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels)`,
   );
 }
 
@@ -201,8 +201,8 @@ function addTo(x: Tensor, y: Tensor): void {
 }
 
 /**
- * Cuts a tensor into runs of elements that the device can bind, each [offset, length]; usually there is one. Runs
- * start at multiples of `row` elements (and where a view may start).
+ * Cuts a tensor into runs of elements that the device can bind; usually there is just one. Runs start at multiples of
+ * `row` elements, and where the device lets a view start.
  */
 export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
   const { bindingBytes, viewAlignment } = x.backend.limits;
@@ -213,7 +213,7 @@ export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
   const length = Math.floor(bindingBytes / 4 / step) * step;
   if (length === 0) {
     throw new ShapeError(
-      `a row of ${step} numbers is ${step * 4} bytes; this device binds at most ${bindingBytes}: ` +
+      `a row of ${step} numbers has ${step * 4} bytes, but this device binds at most ${bindingBytes}: ` +
         `use a smaller batch or another device`,
     );
   }
@@ -222,14 +222,14 @@ export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
   return runs;
 }
 
-/** The parameters that an entry computes gradients of. */
+/** The parameters whose gradients an entry computes. */
 function learning({ inputs }: Entry): Parameter[] {
   return inputs.filter((input): input is Parameter => input instanceof Parameter && input.requiresGrad);
 }
 
 const constants = new WeakMap<Backend, Map<number, Buffer>>();
 
-/** The gradient of the loss with respect to itself, or its weight: there are one or two in a training. */
+/** The gradient of the loss with respect to itself, which is its weight. A training uses one or two values. */
 function constant(backend: Backend, value: number): Tensor {
   const known = constants.get(backend) ?? new Map<number, Buffer>();
   constants.set(backend, known);

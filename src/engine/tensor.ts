@@ -3,7 +3,7 @@ import { show } from "../options.ts";
 import type { Backend, Buffer, HostArray } from "./backend.ts";
 import type { ElementType } from "./kernel.ts";
 
-/** How a gradient goes from an op's output to its inputs. */
+/** How gradients flow from an op's output to its inputs. */
 export interface Entry {
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
@@ -12,12 +12,12 @@ export interface Entry {
 }
 
 /**
- * What of a step's tensors a device has, where several share it: the images of the batch from `first` on, of `whole`; or
- * all images, and of the maps or features the `block`-th of as many equal blocks as there are devices.
+ * A device's part of a step's tensors, where several share the step: the images from `first` on, of a batch of `whole`;
+ * or all images of the `block`-th of equal blocks of maps or features, one block per device.
  */
 export type Part = { readonly first: number; readonly whole: number } | { readonly block: number };
 
-/** What owns tensors' memory and records what is done with them: the tape of a step. Its methods are explained there. */
+/** Owns tensors' memory and records the ops on them: a step's tape, where the methods are documented. */
 export interface Owner {
   readonly backend: Backend;
   readonly part: Part | undefined;
@@ -35,22 +35,22 @@ export interface Owner {
 export class Tensor {
   readonly backend: Backend;
   readonly shape: readonly number[];
-  /** The tape that owns the buffer, or undefined: then it lives until its owner frees it. */
+  /** The tape that owns the buffer; undefined if the tensor outlives the step, like a parameter. */
   readonly tape: Owner | undefined;
   /** Whether backward() computes a gradient for it. */
   requiresGrad: boolean;
-  /** The gradient of the loss, of the same shape, after backward(). */
+  /** After backward(): the gradient of the loss with respect to this tensor, of the same shape. */
   grad: Tensor | undefined;
-  /** Of class numbers that were put in, the largest; an op that takes them checks it. */
+  /** The largest value, if the tensor is an input of class indices; ops that take them check it. */
   largest: number | undefined;
   #buffer: Buffer | undefined;
   #kept = false;
 
-  /** @throws ShapeError when the buffer has not exactly as many elements as the shape says */
+  /** @throws ShapeError when the buffer's length is not that of the shape */
   constructor(backend: Backend, shape: readonly number[], buffer: Buffer, tape?: Owner, requiresGrad = false) {
     if (checkedSize("Tensor", shape) !== buffer.length) {
       throw new ShapeError(
-        `Tensor: a buffer of ${buffer.length} elements for a shape of ${format(shape)}, ${size(shape)}`,
+        `Tensor: a buffer of ${buffer.length} elements for shape ${format(shape)}, which has ${size(shape)}`,
       );
     }
     this.backend = backend;
@@ -60,27 +60,27 @@ export class Tensor {
     this.#buffer = buffer;
   }
 
-  /** How many elements. */
+  /** Number of elements. */
   get size(): number {
     return size(this.shape);
   }
 
-  /** @throws ShapeError when the tensor's memory has already gone back to the pool. */
+  /** @throws ShapeError when the tensor's memory has returned to the pool */
   get buffer(): Buffer {
     if (this.#buffer) return this.#buffer;
     throw new ShapeError(this.whyReleased);
   }
 
-  /** Whether its memory has gone back to the pool. */
+  /** Whether its memory has returned to the pool. */
   get isReleased(): boolean {
     return this.#buffer === undefined;
   }
 
-  /** What to say of one whose has. */
+  /** The error message for using it after that. */
   get whyReleased(): string {
     return (
-      `a tensor of shape ${format(this.shape)} was used after its memory had been given back: ` +
-      `backward() frees what it no longer needs, release() the rest; call keep() on what is to be read afterwards`
+      `a tensor of shape ${format(this.shape)} was used after its memory was released: ` +
+      `backward() frees what it no longer needs, release() the rest; call keep() on tensors to be read afterwards`
     );
   }
 
@@ -94,12 +94,12 @@ export class Tensor {
     return this.#kept;
   }
 
-  /** The elements, in row-major order, once everything queued has been computed. */
+  /** The elements in row-major order, after everything queued so far. */
   read(): Promise<HostArray> {
     return this.backend.read(this.buffer, 0, this.size);
   }
 
-  /** For the tape: takes the memory away. */
+  /** For the tape: takes the memory from the tensor. */
   detach(): Buffer | undefined {
     const buffer = this.#buffer;
     this.#buffer = undefined;
@@ -111,17 +111,18 @@ export function size(shape: readonly number[]): number {
   return shape.reduce((product, n) => product * n, 1);
 }
 
-/** As `size`. @throws ShapeError unless every side is a whole number above 0 */
+/** As `size`. @throws ShapeError unless every dimension is a whole number above 0 */
 export function checkedSize(where: string, shape: readonly number[]): number {
-  if (!Array.isArray(shape)) throw new ShapeError(`${where}: the shape is ${show(shape)}, must be an array of sides`);
+  if (!Array.isArray(shape))
+    throw new ShapeError(`${where}: the shape is ${show(shape)}, must be an array of dimensions`);
   for (const side of shape) {
     if (Number.isSafeInteger(side) && side > 0) continue;
-    throw new ShapeError(`${where}: a shape of ${format(shape.map(show))}: sides must be whole numbers above 0`);
+    throw new ShapeError(`${where}: shape ${format(shape.map(show))}: dimensions must be whole numbers above 0`);
   }
   return size(shape);
 }
 
-/** A shape for people: 96 × 55 × 55 × 128. */
+/** A readable shape: 96 × 55 × 55 × 128. */
 export function format(shape: readonly (number | string)[]): string {
   return shape.length === 0 ? "scalar" : shape.join(" × ");
 }

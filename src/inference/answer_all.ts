@@ -1,4 +1,4 @@
-/** Models asked about every image of a set. */
+/** Predictions of models for a whole set. */
 import type { Dataset } from "../data/dataset.ts";
 import { DataError } from "../errors.ts";
 import { plural } from "../words.ts";
@@ -6,17 +6,17 @@ import { Answers } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
 import type { Member } from "./loaded_model.ts";
 
-export interface Pass extends ClassifyOptions {
-  /** The model's number of each class of the set, where those differ. */
+export interface AnswerOptions extends ClassifyOptions {
+  /** The model's index of each class of the set, if they differ. */
   readonly classOf?: Uint32Array;
   readonly progress?: (done: number, total: number) => void;
 }
 
-/** Asks models about every image of a set, in order. @throws DataError when none, or too few, can be used */
+/** Classifies every image of a set, in order. @throws DataError when none, or too few, can be used */
 export async function answerAll(
   members: readonly Member[],
   dataset: Dataset,
-  { classOf, progress = () => {}, ...options }: Pass,
+  { classOf, progress = () => {}, ...options }: AnswerOptions,
 ): Promise<{ readonly answers: Answers; readonly bad: readonly string[] }> {
   const { classes } = members[0]!.model;
   const total = options.samples?.length ?? dataset.length;

@@ -1,23 +1,23 @@
-/** What a model said of every image of a set, and how right that was. */
+/** A model's predictions for every image of a set, and how good they are. */
 import { addScores, noScores, type Scores } from "./scores.ts";
 
-/** So many of the most probable classes are kept of an image. */
+/** Number of most probable classes kept for each image. */
 const KEPT = 5;
 
 export interface Answer {
-  /** The number of the image in its set. */
+  /** Of the image, in its set. */
   readonly index: number;
   readonly label: number;
   /** How many classes were more probable than the right one. */
   readonly rank: number;
   readonly loss: number;
-  /** The most probable classes, the first of them first; those that are equally probable in their order. */
+  /** The most probable classes in order; ties in the order of the classes. */
   readonly best: readonly { readonly label: number; readonly probability: number }[];
 }
 
-/** Kept in columns: a set may have a million images. */
+/** Stored as columns: a set may have a million images. */
 export class Answers {
-  /** How many of the most probable classes an answer has. */
+  /** Number of most probable classes in each answer. */
   readonly kept: number;
   readonly #indices: Uint32Array;
   readonly #labels: Uint32Array;
@@ -27,7 +27,7 @@ export class Answers {
   readonly #shares: Float64Array;
   #length = 0;
 
-  /** @param capacity how many images there may be */
+  /** @param capacity maximum number of images */
   constructor(classes: number, capacity: number) {
     this.kept = Math.min(KEPT, classes);
     this.#indices = new Uint32Array(capacity);
@@ -42,7 +42,7 @@ export class Answers {
     return this.#length;
   }
 
-  /** @param p of each class its probability */
+  /** @param p probability of each class */
   add(index: number, label: number, p: Float64Array): void {
     const at = this.#length++;
     this.#indices[at] = index;
@@ -55,7 +55,7 @@ export class Answers {
     });
   }
 
-  /** All of it in numbers, for another process. */
+  /** All answers as numbers, to send to another rank. */
   encode(): Float64Array {
     const rows = Array.from({ length: this.#length }, (_, i) => {
       const { index, label, rank, loss, best } = this.at(i);
@@ -64,7 +64,7 @@ export class Answers {
     return Float64Array.from(rows.flat());
   }
 
-  /** Adds what `encode` made. */
+  /** Adds the answers that `encode` wrote. */
   append(rows: Float64Array): void {
     const width = 4 + 2 * this.kept;
     for (let from = 0; from < rows.length; from += width) {
@@ -97,14 +97,14 @@ export class Answers {
     return this.#best[i * this.kept]!;
   }
 
-  /** Those that were wrong, by number; the largest loss first. */
+  /** Positions of the wrong answers, the largest loss first. */
   worst(): Uint32Array {
     const all = Uint32Array.from({ length: this.#length }, (_, i) => i);
     const wrong = all.filter((i) => this.#ranks[i]! > 0);
     return wrong.sort((a, b) => this.#losses[b]! - this.#losses[a]! || a - b);
   }
 
-  /** Of all images, and of those of each class. */
+  /** Over all images and for each class; `predicted` counts how often each class was predicted. */
   scores(classes: number): { total: Scores; byClass: Scores[]; predicted: Uint32Array } {
     const [total, byClass] = [noScores(), Array.from({ length: classes }, noScores)];
     const predicted = new Uint32Array(classes);
@@ -118,7 +118,7 @@ export class Answers {
   }
 }
 
-/** How many classes are more probable than the right one; ties as softmaxCrossEntropy breaks them. */
+/** Number of classes more probable than the right one; ties are broken as in softmaxCrossEntropy. */
 function rankOf(p: Float64Array, label: number): number {
   const right = p[label]!;
   let rank = 0;
@@ -130,7 +130,7 @@ function rankOf(p: Float64Array, label: number): number {
 export function mostProbable(p: Float64Array, count: number): number[] {
   const best: number[] = [];
   for (let k = 0; k < p.length; k++) {
-    // Later classes stand behind earlier ones that are as probable.
+    // Ties keep the order of the classes.
     let place = best.length;
     while (place > 0 && p[best[place - 1]!]! < p[k]!) place--;
     if (place === count) continue;
@@ -140,26 +140,26 @@ export function mostProbable(p: Float64Array, count: number): number[] {
   return best;
 }
 
-/** 95% of a normal distribution lie within so many standard deviations. */
+/** 95% of a normal distribution lie within this many standard deviations. */
 const Z95 = 1.959963984540054;
 
 /**
- * The interval in which an error rate lies with 95% confidence, when `wrong` of `images` were wrong: Wilson's score
- * interval (JASA 22, 1927), which holds for few images and for rates near 0 too.
+ * The 95% confidence interval of an error rate of `wrong` out of `images`: Wilson's score interval (JASA 22, 1927),
+ * which also holds for few images and for rates near 0.
  */
 export function interval95(wrong: number, images: number): readonly [low: number, high: number] {
   const [share, z2] = [wrong / images, Z95 * Z95];
   const middle = share + z2 / (2 * images);
   const half = Z95 * Math.sqrt((share * (1 - share) + z2 / (4 * images)) / images);
   const scale = 1 + z2 / images;
-  // What rounding leaves at the ends is 0 and 1.
+  // Exact at the ends, whatever rounding does.
   return [wrong === 0 ? 0 : (middle - half) / scale, wrong === images ? 1 : (middle + half) / scale];
 }
 
-/** [true class, predicted class, how many images], by number; only pairs that occurred. */
+/** [true class, predicted class, number of images]; only pairs that occurred. */
 export type ConfusionEntry = readonly [label: number, predicted: number, images: number];
 
-/** How often which class was taken for which. */
+/** The confusion matrix, as its non-zero entries. */
 export function confusionOf(answers: Answers, classes: number): ConfusionEntry[] {
   const counts = new Map<number, number>();
   for (let i = 0; i < answers.length; i++) {

@@ -1,4 +1,4 @@
-/** The probabilities of the classes for every image of a set, in order, by one model or as the mean of several. */
+/** Class probabilities for every image of a set, in order: from one model, or the mean of several. */
 import { testViews, type ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
@@ -11,24 +11,24 @@ export interface ClassifyOptions {
   readonly views?: ViewCount;
   /** Only these images, instead of all. */
   readonly samples?: Uint32Array;
-  /** Records that are kept from one time to the next; only for models that all see records of its size. */
+  /** Keeps records from call to call; only if all models take records of its size. */
   readonly cache?: RecordCache;
-  /** Told of each image that can't be used, once for each cache. */
+  /** Called for each image that can't be used, once per cache. */
   readonly onBad?: (name: string, reason: string) => void;
   readonly signal?: AbortSignal;
 }
 
-/** It holds until the next batch. */
-export interface Classified extends Pick<Batch, "labels" | "indices" | "valid"> {
-  /** How many columns `p` has; those from `valid` on don't count. */
+/** A batch and its probabilities, valid until the next batch. */
+interface Classified extends Pick<Batch, "labels" | "indices" | "valid"> {
+  /** Number of columns of `p`; those from `valid` on are padding. */
   readonly images: number;
   /** Classes × images, the mean over views and models. */
   readonly p: Float64Array;
 }
 
 /**
- * @param found is told of each batch
- * @returns "file: what is wrong" of each image that could not be used
+ * @param found called with each batch
+ * @returns "file: reason" for each image that can't be used
  * @throws DataError when too many images can't be used
  */
 export async function classify(
@@ -37,7 +37,7 @@ export async function classify(
   { batch, views = 1, samples, cache, onBad, signal }: ClassifyOptions,
   found: (batch: Classified) => void,
 ): Promise<readonly string[]> {
-  // Models that see records of one size share their batches; others get the same images in another size.
+  // Models that take records of the same size share their batches.
   const sides = [...new Set(members.map(({ model }) => model.network.record))];
   const loaders = sides.map((recordSize, k) =>
     createLoader(dataset, {
@@ -62,7 +62,7 @@ export async function classify(
   return loaders[0]!.bad;
 }
 
-/** The batches of several loaders of the same images, side by side. */
+/** Iterates over several loaders of the same images in lockstep. */
 async function* inStep(loaders: readonly AsyncIterable<Batch>[]): AsyncGenerator<readonly Batch[]> {
   const iterators = loaders.map((loader) => loader[Symbol.asyncIterator]());
   try {
@@ -72,7 +72,7 @@ async function* inStep(loaders: readonly AsyncIterable<Batch>[]): AsyncGenerator
       if (batches.length === 0) return;
       const [first] = batches;
       if (batches.length < results.length || batches.some((batch) => !isSame(batch, first!))) {
-        throw new DataError("an image could be read for one model and not for another: are the files being changed?");
+        throw new DataError("an image could be read for one model but not for another: are the files being changed?");
       }
       yield batches;
     }

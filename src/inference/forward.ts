@@ -1,11 +1,11 @@
-/** Forward passes whose outcome is read back: class probabilities, and the activations of a layer. */
+/** Forward passes that read back class probabilities, or the activations of a layer. */
 import { VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { Tape } from "../engine/tape.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
 import { networkInput, type Images } from "../net/passes.ts";
 
-/** The softmax outputs, classes × N, averaged over several views of the same images [P §4.1]. */
+/** Softmax outputs, classes × N, averaged over several views of the same images [P §4.1]. */
 export async function probabilities(
   model: Model,
   mean: Tensor,
@@ -24,10 +24,7 @@ export async function probabilities(
   return sums.map((sum) => sum / views.length);
 }
 
-/**
- * The output of the first `count` layers, image after image: N × all numbers of an image, in the order of channel, row
- * and column.
- */
+/** The output of the first `count` layers, N × (channels × height × width): a row for each image. */
 export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
   const tape = new Tape(mean.backend, { record: false });
   const x = networkInput(tape, model, mean, images);
@@ -40,7 +37,7 @@ export async function activations(model: Model, mean: Tensor, images: Images, co
   return rows;
 }
 
-/** Adds the softmax of each column of K × N logits. */
+/** Adds the softmax over each column of K × N logits. */
 function addSoftmax(sums: Float64Array, logits: Float32Array, images: number): void {
   for (let n = 0; n < images; n++) {
     let max = -Infinity;

@@ -1,4 +1,4 @@
-/** Trained networks, from the name of a run to something that can be computed with. */
+/** Opens the trained network of a run or file, loads it onto a device, and finds the images it was trained on. */
 import { divide } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
 import { openSets, openWhole, reduceSets } from "../data/select.ts";
@@ -12,7 +12,7 @@ import { compareWithRun, requireData } from "../runs/recorded.ts";
 import { findWeights, openWeights, type Weights } from "../runs/weights.ts";
 import type { Checkpoint } from "../weights/checkpoint.ts";
 
-/** A network with its weights on a device, and what is subtracted from its images. */
+/** A model with its weights on a device, and the mean image to subtract from its inputs. */
 export interface Member {
   readonly model: Model;
   readonly mean: Tensor;
@@ -24,18 +24,18 @@ export interface Trained extends Disposable {
   readonly network: Network;
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];
-  /** @throws DeviceError when a batch of so many images, if it is given, does not fit the device; CheckpointError */
+  /** @param batch if given, checked to fit the device @throws DeviceError when it does not; CheckpointError */
   load(backend: Backend, batch?: number): Member;
 }
 
-export interface TrainedSets extends Opened {
-  /** For people, of a run whose images are no longer what they were: what has changed, and what is used. */
+interface TrainedSets extends Opened {
+  /** If images of the run have changed: what has changed, and what is used; for people. */
   readonly changes?: string;
 }
 
 /**
- * The sets of `data`; if nothing is named, those that the model was trained on and validated with, as far as they are
- * still there. @throws DataError, UsageError or CheckpointError
+ * Opens `data`, or by default the sets that the model was trained and validated on, as far as they still exist.
+ * @throws DataError, UsageError or CheckpointError
  */
 export async function setsFor(
   data: string | undefined,
@@ -49,14 +49,14 @@ export async function setsFor(
   const whole = opened.use(await openWhole(config, onProgress));
   const kept = weights.run && (await compareWithRun(weights.run, config, whole, onProgress));
   const sets = kept?.division ? divide(whole, kept.division) : reduceSets(whole, config);
-  // They go on with the files of the whole.
+  // The sets read from the same open files.
   opened.move();
   if (!kept?.division || kept.changes === null) return sets;
-  return { ...sets, changes: `${kept.changes}: those of the run that are left are used, divided as before` };
+  return { ...sets, changes: `${kept.changes}: using the run's remaining images, divided as before` };
 }
 
 /**
- * Opens the weights of a run or a file; of the newest run if nothing is named.
+ * Opens the weights of a run or a file; by default those of the newest run.
  * @throws UsageError or CheckpointError
  */
 export function openTrained(name?: string): Trained {

@@ -1,29 +1,28 @@
-/** Which part of an image decides: the probability of a class while a square covers one place after another. */
+/** Occlusion sensitivity: how the probability of a class drops as a square covers each part of the image in turn. */
 import { centreView } from "../data/augmentation.ts";
 import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { probabilities } from "./forward.ts";
 import type { Member } from "./loaded_model.ts";
 
-/** The square is a fifth as wide as the image: at 224 pixels about what Zeiler & Fergus (2013, §4.2) covered. */
+/** Width of the square as a share of the image's: at 224 pixels about that of Zeiler & Fergus (2013, §4.2). */
 const SQUARE = 1 / 5;
-/** How many places there are along each side, of images that have so many pixels. */
+/** Positions along each side; fewer for images with fewer pixels. */
 const PLACES = 24;
-/** This many covered images go through the network at once. */
 const BATCH = 32;
 
-export interface Occlusion {
-  /** Side of the square in pixels of the crop; at the border a part of it lies outside. */
+interface Occlusion {
+  /** Side of the square in pixels of the crop; at the border it lies partly outside. */
   readonly square: number;
-  /** How many places there are along each side. */
+  /** Number of positions along each side. */
   readonly side: number;
-  /** Row after row, the probability of the class without the square less that with it. */
+  /** Side × side, row by row: the probability of the class without the square minus that with it. */
   readonly losses: Float32Array;
 }
 
 /**
- * Covers one place after another of the centre crop with the mean image, which to the network is nothing.
+ * Covers each position of the centre crop in turn with the mean image, which is zero to the network.
  * @param record S × S × 3 bytes
- * @param label the class whose probability is watched
+ * @param label the class whose probability is measured
  * @param before its probability with nothing covered
  */
 export async function occlude(
@@ -58,7 +57,7 @@ export async function occlude(
   return { square, side, losses };
 }
 
-/** The rows, or columns, that the square covers when its middle lies at a place. */
+/** The range of rows, or columns, that the square covers at a position. */
 function covered(place: number, side: number, crop: number, square: number): [from: number, to: number] {
   const from = Math.round(((place + 0.5) * crop) / side - square / 2);
   return [Math.max(0, from), Math.min(crop, from + square)];

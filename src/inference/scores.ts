@@ -1,18 +1,19 @@
+/** Loss and errors of a model on a number of images. */
 import type { Means } from "../runs/records.ts";
 
-/** How well a model does on a number of images; sums, so that parts can be added up and kept in a checkpoint. */
+/** Sums, not means, so that they can be added up and saved in a checkpoint. */
 export interface Scores {
   images: number;
   /** Sum of the losses. */
   loss: number;
-  /** How many were wrong, and how many did not have the right class among the first five. */
+  /** Number of top-1 and top-5 errors. */
   wrong1: number;
   wrong5: number;
 }
 
 export const noScores = (): Scores => ({ images: 0, loss: 0, wrong1: 0, wrong5: 0 });
 
-/** Adds the first `valid` images of a batch, given their losses and the ranks of their right classes. */
+/** Adds the first `valid` images of a batch. @param ranks number of classes more probable than each image's own */
 export function addScores(scores: Scores, losses: ArrayLike<number>, ranks: ArrayLike<number>, valid: number): void {
   for (let n = 0; n < valid; n++) {
     scores.images++;

@@ -1,7 +1,7 @@
 /** Random access to bytes: a file on disk, a range of one (a member of a .tar), or memory. */
 import { open } from "node:fs/promises";
 import { DataError } from "../errors.ts";
-import { READ_AT_ONCE, reason, specialKind } from "./files.ts";
+import { READ_FLAGS, reason, specialKind } from "./files.ts";
 
 /** A file, or `length` bytes of one from `offset`, which a worker can read by itself. Without `length`, the whole file. */
 export interface FileRange {
@@ -27,7 +27,7 @@ export interface Bytes {
 
 /** @throws DataError when the file does not exist or is not seekable */
 export async function openFile(path: string): Promise<Bytes & AsyncDisposable> {
-  const file = await open(path, READ_AT_ONCE).catch((error: Error) => {
+  const file = await open(path, READ_FLAGS).catch((error: Error) => {
     throw new DataError(`can't open ${path}: ${reason(error)}`, { cause: error });
   });
   const found = await file.stat();

@@ -1,5 +1,5 @@
 /** Writes tables as CSV (RFC 4180) in UTF-8: comma-separated, with quotes only where needed. */
-import { UNSEEN } from "../errors.ts";
+import { INVISIBLE } from "../errors.ts";
 import { replaceFile } from "./files.ts";
 
 export type Cell = string | number | undefined;
@@ -18,8 +18,8 @@ export function csvLine(cells: readonly Cell[]): string {
 function csvCell(cell: Cell): string {
   if (cell === undefined) return "";
   if (typeof cell === "number") return String(Number.isInteger(cell) ? cell : Number(cell.toPrecision(7)));
-  const seen = cell.replace(UNSEEN, (unseen) => `\\u{${unseen.codePointAt(0)!.toString(16)}}`);
-  const text = FORMULA.test(seen) ? `'${seen}` : seen;
+  const visible = cell.replace(INVISIBLE, (invisible) => `\\u{${invisible.codePointAt(0)!.toString(16)}}`);
+  const text = FORMULA.test(visible) ? `'${visible}` : visible;
   return /[",]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

@@ -28,7 +28,7 @@ import { AlexNetError } from "../errors.ts";
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW = 0, O_NONBLOCK = 0, O_RDONLY, O_TRUNC, O_WRONLY } = constants;
 
 /** Flags to open a file for reading. Without O_NONBLOCK, opening a pipe waits for a writer. */
-export const READ_AT_ONCE = O_RDONLY | O_NONBLOCK;
+export const READ_FLAGS = O_RDONLY | O_NONBLOCK;
 
 /** Writes bytes at the end of the file, or overwrites those at offset `at`. */
 export type Append = (bytes: Uint8Array, at?: number) => void;
@@ -142,7 +142,7 @@ export function openToWrite(path: string, how: "new" | "add"): number {
  */
 export function readPlainFile(path: string, limit: number): Buffer {
   requireFile(lstatSync(path));
-  return readAll(openSync(path, READ_AT_ONCE | O_NOFOLLOW), limit);
+  return readAll(openSync(path, READ_FLAGS | O_NOFOLLOW), limit);
 }
 
 /** Reads an open file from its beginning, and closes it. */
@@ -173,7 +173,7 @@ export function readFileUpTo(path: string, limit: number): Buffer {
  */
 export function openToRead(path: string): number {
   requireFile(statSync(path));
-  return openSync(path, READ_AT_ONCE);
+  return openSync(path, READ_FLAGS);
 }
 
 /** Hashed in pieces: allocating memory for the whole file would cost as much as the hash. */

@@ -73,7 +73,7 @@ export function failureNote(library: string): string {
   return cached(library, "unavailable.txt");
 }
 
-export function failedLately(library: string): boolean {
+export function failedRecently(library: string): boolean {
   const note = failureNote(library);
   // A note from the future was written before the clock was corrected.
   return existsSync(note) && Math.abs(Date.now() - statSync(note).mtimeMs) < DAY_MS;

@@ -10,7 +10,7 @@ import { AlexNetError, DeviceError } from "../errors.ts";
 import { inMemory } from "../io/bytes.ts";
 import { reason, replaceFileSync } from "../io/files.ts";
 import { openZip } from "../io/zip.ts";
-import { cacheAdvice, cached, failedLately, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
+import { cacheAdvice, cached, failedRecently, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
 import { pinnedPath, requireSha256 } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Build } from "./table.ts";
@@ -44,7 +44,7 @@ export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> 
   if (given) {
     if (!existsSync(given))
       throw new DeviceError(`WGPU_LIB_PATH is ${given}, which does not exist: correct or unset it`);
-    return asNamed(given, "variable");
+    return unverified(given, "variable");
   }
   const path = cachedPath(WGPU) ?? (download ? await obtain(WGPU) : undefined);
   if (path === undefined) throw new DeviceError(missing(WGPU));
@@ -59,7 +59,7 @@ export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> 
 export async function findBlas(): Promise<BlasLibrary | undefined> {
   const given = process.env.BLAS_LIB_PATH;
   if (given) {
-    const library = probe(asNamed(given, "variable"), basename(given));
+    const library = probe(unverified(given, "variable"), basename(given));
     if (library) return library;
     throw new DeviceError(
       `BLAS_LIB_PATH is ${given}, which can't be loaded or has no cblas_sgemm: correct or unset it`,
@@ -80,13 +80,13 @@ export async function provideBlas(onProgress: OnProgress): Promise<void> {
 }
 
 /** A library that is not checked. */
-export function asNamed(path: string, origin: "variable" | "system"): FoundLibrary {
+export function unverified(path: string, origin: "variable" | "system"): FoundLibrary {
   return { path, loadPath: path, origin };
 }
 
 function systemBlas(): BlasLibrary | undefined {
   for (const { path, kind } of SYSTEM_BLAS[process.platform] ?? []) {
-    const library = probe(asNamed(path, "system"), kind);
+    const library = probe(unverified(path, "system"), kind);
     if (library) return library;
   }
   return undefined;
@@ -149,7 +149,7 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
   const [build, path] = [buildFor(library), keptAt(library)];
   if (!build || path === undefined) throw new DeviceError(missing(library));
   const note = failureNote(folderOf(library));
-  if (failedLately(folderOf(library))) {
+  if (failedRecently(folderOf(library))) {
     throw new DeviceError(
       `${readFileSync(note, "utf8").trim()} (tried less than a day ago; delete ${note} to try again now)`,
     );

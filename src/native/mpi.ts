@@ -7,7 +7,7 @@ import { dlopen, ptr, type FFIFunction, type Library, type Pointer } from "bun:f
 import { existsSync, realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DeviceError } from "../errors.ts";
-import { ancestors, holdLine } from "./pmi.ts";
+import { ancestors, ensureLauncherConnection } from "./pmi.ts";
 
 /** Installation advice for error messages. */
 export const HOW_TO_GET_MPI =
@@ -222,7 +222,7 @@ export class Mpi {
 
   /** Blocks until all ranks have called it. @throws DeviceError */
   init(): { readonly rank: number; readonly size: number } {
-    holdLine();
+    ensureLauncherConnection();
     this.#check("MPI_Init_thread", this.#calls.MPI_Init_thread(null, null, this.#abi.funneled, ptr(this.#flag)));
     // Errors are returned as codes instead of ending the process.
     this.#calls.MPI_Comm_set_errhandler(this.#abi.world, this.#abi.errorsReturn);

@@ -31,7 +31,7 @@ export function ancestors(): { readonly id: number; readonly program: string }[]
  * Makes sure that the connection in PMI_FD is open. Call before initialising MPI.
  * @throws DeviceError when it is closed and can't be recovered
  */
-export function holdLine(): void {
+export function ensureLauncherConnection(): void {
   const named = process.env.PMI_FD;
   if (named === undefined || isOpenSocket(Number(named))) return;
   const fetched = process.platform === "linux" ? fetchSocket(Number(named)) : undefined;
@@ -49,7 +49,7 @@ export function holdLine(): void {
  * Makes the process end through C's `exit`, which runs the exit handlers of libraries; on Linux Bun skips them. Since
  * 4.2, MPICH signs off from its launcher in one, and the launcher kills the other ranks when one ends without that.
  */
-export function endThroughC(): void {
+export function exitThroughC(): void {
   if (process.platform !== "linux") return;
   const { symbols } = dlopen(LIBC, { exit: { args: ["i32"], returns: "void" } });
   process.on("exit", (code) => symbols.exit(code));

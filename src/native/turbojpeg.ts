@@ -1,7 +1,7 @@
 /** Finds libjpeg-turbo: the package's or the system's, called by bun:ffi, otherwise our WebAssembly build. */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import { DeviceError } from "../errors.ts";
-import { asNamed, type FoundLibrary } from "./libraries.ts";
+import { unverified, type FoundLibrary } from "./libraries.ts";
 import { packagedFiles } from "./packages.ts";
 import { pinnedPath } from "./pins.ts";
 import type { Address, Turbojpeg } from "./turbojpeg_api.ts";
@@ -66,7 +66,7 @@ export function findTurbojpeg(): FoundLibrary | undefined {
   const given = process.env.TURBOJPEG_LIB_PATH;
   if (given === "off") return undefined;
   if (given) {
-    if (works(given)) return asNamed(given, "variable");
+    if (works(given)) return unverified(given, "variable");
     throw new DeviceError(
       `TURBOJPEG_LIB_PATH is ${given}, which can't be loaded or is older than TurboJPEG 3: correct or unset it`,
     );
@@ -78,7 +78,7 @@ export function findTurbojpeg(): FoundLibrary | undefined {
     if (works(loadPath)) return { path: file.path, loadPath, origin: "pinned" };
   }
   const path = (SYSTEM[process.platform] ?? []).find(works);
-  return path === undefined ? undefined : asNamed(path, "system");
+  return path === undefined ? undefined : unverified(path, "system");
 }
 
 function works(path: string): boolean {

@@ -61,7 +61,7 @@ async function drawCell({ image: raster, name, right, bars }: AnsweredImage, x: 
   const file = name.split(/[\\/]/).at(-1)!;
   const [caption, below] = right === undefined ? [file, ""] : [right, file];
   const parts = [
-    await place(raster, x, y, WIDTH, IMAGE),
+    await drawFitted(raster, x, y, WIDTH, IMAGE),
     text(x, y + IMAGE + 18, shorten(caption, WIDTH, CAPTION, right === undefined ? "both" : "start"), CAPTION),
     text(x, y + IMAGE + 34, shorten(below, WIDTH, FILE, "both"), FILE),
   ];
@@ -79,7 +79,7 @@ async function drawCell({ image: raster, name, right, bars }: AnsweredImage, x: 
 }
 
 /** An image scaled to fit its box, left-aligned; a grey box if there is none. */
-export async function place(
+export async function drawFitted(
   raster: Raster | undefined,
   x: number,
   y: number,

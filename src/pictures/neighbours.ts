@@ -1,5 +1,5 @@
 /** Query images with their nearest neighbours: the paper's Fig. 4, right. */
-import { place } from "./answers.ts";
+import { drawFitted } from "./answers.ts";
 import type { Raster } from "./raster.ts";
 import { document, rectangle, shorten, text, wrap, type TextStyle } from "./svg.ts";
 
@@ -60,7 +60,7 @@ async function drawOne(
   [label, file]: readonly [string, string],
 ): Promise<string[]> {
   return [
-    await place(image, x, y, WIDTH, HEIGHT),
+    await drawFitted(image, x, y, WIDTH, HEIGHT),
     text(x, y + HEIGHT + 18, label, LABEL),
     text(x, y + HEIGHT + 33, file, FILE),
   ];

@@ -1,7 +1,7 @@
 /** Evaluating models on every image of a set, shared out among ranks. */
 import type { Dataset } from "../data/dataset.ts";
 import { shareOf } from "../data/share.ts";
-import { answerAll, type Pass } from "../inference/answer_all.ts";
+import { answerAll, type AnswerOptions } from "../inference/answer_all.ts";
 import { Answers } from "../inference/answers.ts";
 import type { Member } from "../inference/loaded_model.ts";
 import { unlessStopped } from "../signals.ts";
@@ -16,7 +16,7 @@ export async function answerTogether(
   ranks: Ranks,
   members: readonly Member[],
   dataset: Dataset,
-  pass: Pass,
+  options: AnswerOptions,
 ): Promise<Awaited<ReturnType<typeof answerAll>> | undefined> {
   const { classes } = members[0]!.model;
   const { first, count } = shareOf(dataset.length, ranks.rank, ranks.size);
@@ -25,8 +25,8 @@ export async function answerTogether(
     count === 0
       ? { answers: new Answers(classes, 0), bad: [] }
       : await unlessStopped(
-          pass.signal,
-          answerAll(members, dataset, { ...pass, batch: Math.min(pass.batch, count), samples }),
+          options.signal,
+          answerAll(members, dataset, { ...options, batch: Math.min(options.batch, count), samples }),
         );
   if (ranks.size === 1) return own;
   const answers = new Answers(classes, dataset.length);

@@ -1,4 +1,4 @@
-/** What long work is given beside its options: who is told how it goes, what stops it, who shares it. */
+/** The context of long work: where it reports, what stops it, and which ranks share it. */
 import { checkOptions, type OptionKinds } from "../options.ts";
 import { ALONE, type Ranks } from "./ranks.ts";
 
@@ -13,34 +13,34 @@ export interface Progress {
   readonly imagesPerSecond?: number;
 }
 
-/** What any long work may say while it is done; most has more to say. */
+/** The events of all long work; most has events of its own, too. */
 export type Notice =
   | Progress
-  /** What takes its time now. */
+  /** What is being done now. */
   | { readonly type: "note"; readonly line: string }
-  /** What went wrong beside the work, which goes on. */
+  /** A problem that does not stop the work. */
   | { readonly type: "warning"; readonly line: string };
 
 export interface Context<Event = Notice> {
-  /** Told how the work goes. */
+  /** Called with the work's events. */
   readonly report?: (event: Event) => void;
-  /** Stops the work, which then rejects with the signal's reason unless it says otherwise. */
+  /** Stops the work, which then rejects with the signal's reason unless documented otherwise. */
   readonly signal?: AbortSignal;
-  /** The processes that share the work, each of which calls with the same options; rank 0 alone writes files. */
+  /** The processes that share the work, all called with the same options. Only rank 0 writes files. */
   readonly ranks?: Ranks;
 }
 
-/** A context with all that was not given: nobody to tell, nothing to stop it, one process. */
+/** A context with defaults filled in, and shorthands for its events. */
 export interface Working<Event> extends Required<Context<Event>> {
   note(line: string): void;
   warn(line: string): void;
   progress(what: string, done: number, total: number, unit?: string): void;
 }
 
-/** What a context may hold. */
+/** The options of a context. */
 export const CONTEXT: OptionKinds<Context> = { report: "function?", signal: "object?", ranks: "object?" };
 
-/** @param where the function that was called @throws UsageError for what is no context */
+/** @param where the function that was called @throws UsageError for an invalid context */
 export function working<Event = Notice>(where: string, context: Context<Event | Notice>): Working<Event | Notice> {
   checkOptions<object>(where, context, CONTEXT);
   const { report = () => {}, signal = new AbortController().signal, ranks = ALONE } = context;

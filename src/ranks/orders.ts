@@ -26,7 +26,7 @@ export type Order =
   | { readonly type: "fail"; readonly line: string }
   | { readonly type: "close" };
 
-export type Answer =
+export type Reply =
   | { readonly type: "ready"; readonly rank: number; readonly size: number; readonly mpi: string }
   | { readonly type: "done"; readonly id: number }
   /** Nothing more will be done. `said`: another rank reports it to the user. */

@@ -6,9 +6,9 @@ import { ptr } from "bun:ffi";
 import { hostname } from "node:os";
 import { AlexNetError, DeviceError, RankError } from "../errors.ts";
 import { launcherOf, type Memory } from "../native/mpi.ts";
-import { endThroughC } from "../native/pmi.ts";
+import { exitThroughC } from "../native/pmi.ts";
 // Not from the worker itself: a module that sets `self.onmessage` keeps the main thread alive forever.
-import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
+import { Pulse, type Reply, type Order, type Setup } from "./orders.ts";
 
 /** An order before it is numbered. */
 type Unnumbered = Order extends infer O ? (O extends { id: number } ? Omit<O, "id"> : never) : never;
@@ -132,7 +132,7 @@ class Link {
   readonly #pulse: Int32Array;
   /** Orders in progress, with the memory that they work on. */
   readonly #waiting = new Map<number, PromiseWithResolvers<void> & { readonly kept: unknown }>();
-  readonly #ready = Promise.withResolvers<Extract<Answer, { type: "ready" }>>();
+  readonly #ready = Promise.withResolvers<Extract<Reply, { type: "ready" }>>();
   readonly #closed = Promise.withResolvers<void>();
   readonly #timer: Timer;
   readonly #onExit = (code: number) => this.#abort(code);
@@ -143,14 +143,14 @@ class Link {
   constructor(worker: Worker, pulse: Int32Array) {
     this.#worker = worker;
     this.#pulse = pulse;
-    worker.onmessage = ({ data }: MessageEvent<Answer>) => this.#take(data);
+    worker.onmessage = ({ data }: MessageEvent<Reply>) => this.#take(data);
     // The timer keeps the process alive until the ranks have parted; the worker would keep it alive forever.
     worker.unref();
     worker.onerror = ({ message }) => this.#give(new DeviceError(`MPI's thread ended: ${message}`));
     this.#timer = setInterval(() => Atomics.add(pulse, Pulse.beats, 1), BEAT_MS);
   }
 
-  async start(setup: Setup): Promise<Extract<Answer, { type: "ready" }>> {
+  async start(setup: Setup): Promise<Extract<Reply, { type: "ready" }>> {
     const late = () =>
       this.#give(
         new DeviceError(`the other ranks have not started within ${START_MS / 1000} s: check what they are doing`),
@@ -197,12 +197,12 @@ class Link {
     this.#worker.postMessage({ type: "close" } satisfies Order);
     await this.#closed.promise;
     process.off("exit", this.#onExit);
-    endThroughC();
+    exitThroughC();
     clearInterval(this.#timer);
     this.#worker.terminate();
   }
 
-  #take(answer: Answer): void {
+  #take(answer: Reply): void {
     switch (answer.type) {
       case "ready":
         return this.#ready.resolve(answer);

@@ -5,7 +5,7 @@
  */
 import { DeviceError } from "../errors.ts";
 import { openMpi, type Mpi, type Request } from "../native/mpi.ts";
-import { Pulse, type Answer, type Order, type Setup } from "./orders.ts";
+import { Pulse, type Reply, type Order, type Setup } from "./orders.ts";
 import { Peers } from "./peers.ts";
 
 /** How often orders in progress are polled; less often after a while of waiting for another rank. */
@@ -27,7 +27,7 @@ let closing = false;
 let failed = false;
 let wake = () => {};
 
-const answer = (message: Answer) => self.postMessage(message);
+const answer = (message: Reply) => self.postMessage(message);
 
 self.onmessage = ({ data }: MessageEvent<Setup | Order>) => {
   guarded(() => ("launcher" in data ? start(data) : obey(data)));

@@ -78,7 +78,7 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     );
   }
   if (data !== undefined && config.data === null) {
-    throw new UsageError(`the run was begun with the built-in set, and can't go on with ${data}`);
+    throw new UsageError(`the run was begun with the built-in set, and can't continue with ${data}`);
   }
   if (val !== undefined && config.val === null) {
     throw new UsageError(`--val ${val}: the run was begun without --val, and must be resumed without it`);

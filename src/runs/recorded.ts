@@ -58,12 +58,12 @@ export async function divisionOf(
   if (changes === null) return division;
   if (!allowChangedData) {
     throw new DataError(
-      `${changes}: restore them, begin a new run, or go on with the run's remaining images, divided into training and ` +
+      `${changes}: restore them, begin a new run, or continue with the run's remaining images, divided into training and ` +
         `validation as before, with --allow-changed-data`,
     );
   }
   warn(
-    `${changes}: going on with the run's remaining images, ${division!.train.length} to train on and ` +
+    `${changes}: continuing with the run's remaining images, ${division!.train.length} to train on and ` +
       `${division!.val.length} to validate with`,
   );
   return division;

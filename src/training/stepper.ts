@@ -5,7 +5,7 @@
 import type { Dataset } from "../data/dataset.ts";
 import type { Share } from "../data/share.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import { answerAll, type Pass } from "../inference/answer_all.ts";
+import { answerAll, type AnswerOptions } from "../inference/answer_all.ts";
 import type { Answers } from "../inference/answers.ts";
 import type { Member } from "../inference/loaded_model.ts";
 import type { Model } from "../net/model.ts";
@@ -56,7 +56,7 @@ export interface Stepper {
   /** Makes parameters that differ between processes the same again. @returns whether any did */
   realign(): Promise<boolean>;
   /** Evaluates models on every image of a set; undefined when a process was stopped. @throws as `answerAll` */
-  answer(members: readonly Member[], dataset: Dataset, pass: Pass): Promise<Answers | undefined>;
+  answer(members: readonly Member[], dataset: Dataset, options: AnswerOptions): Promise<Answers | undefined>;
 }
 
 /** Steps on one device: the next is queued while it works on the last. @param batch images a step */
@@ -76,9 +76,9 @@ export function localStepper({ model, optimizer }: Learner, batch: number): Step
     agreed: (own) => own,
     async gather() {},
     realign: async () => false,
-    async answer(members, dataset, pass) {
-      const batch = Math.min(pass.batch, dataset.length);
-      return (await unlessStopped(pass.signal, answerAll(members, dataset, { ...pass, batch })))?.answers;
+    async answer(members, dataset, options) {
+      const batch = Math.min(options.batch, dataset.length);
+      return (await unlessStopped(options.signal, answerAll(members, dataset, { ...options, batch })))?.answers;
     },
   };
 }

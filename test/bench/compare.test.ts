@@ -55,7 +55,7 @@ test("the noise floor: nothing for equal samples, more for noisier ones, the sam
   expect(noiseFloor([10, 12])).toBeCloseTo(0.2);
 });
 
-describe("what can't be compared is said", () => {
+describe("what can't be compared is named", () => {
   test("another machine, system, device; the rest is compared", () => {
     const now = results([row(QUIET)]);
     const before = results([row(scaled(QUIET, 2))], {

@@ -42,7 +42,7 @@ describe("alternate", () => {
     expect(long!.length).toBe(7);
   });
 
-  test("nobody to measure", async () => {
+  test("nothing to measure", async () => {
     expect(await alternate([], { rowMs: 0, least: 3, most: 9 })).toEqual([]);
   });
 });

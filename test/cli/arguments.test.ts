@@ -1,4 +1,4 @@
-/** A schema of options: what it takes from a command line, what it lets a function be called with, and in which types. */
+/** Schemas of options: parsing command lines, and the checks and types of a function's options. */
 import { describe, expect, test } from "bun:test";
 import { readArguments } from "../../src/cli/arguments.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -61,11 +61,11 @@ describe("a command line", () => {
     expect(() => read(line)).toThrow(message);
   });
 
-  test("a word too many", () => {
-    expect(() => readArguments(["a", "b"], { data: OPTIONS.data })).toThrow('"b" is one word too many; see --help');
+  test("an extra argument", () => {
+    expect(() => readArguments(["a", "b"], { data: OPTIONS.data })).toThrow('unexpected argument "b"; see --help');
   });
 
-  test("words of which there must be one", () => {
+  test("a required list of words", () => {
     const some = { images: texts("Images", { name: "image", place: "words", needed: true }) };
     expect(readArguments(["a"], some)).toEqual({ images: ["a"] });
     expect(() => readArguments([], some)).toThrow("IMAGE is missing; see --help");
@@ -73,12 +73,12 @@ describe("a command line", () => {
 });
 
 describe("a function's options", () => {
-  test("right ones have their types", () => {
+  test("valid options have their types", () => {
     const options: Options = { data: "x", views: 10, encoding: "raw", models: ["a"], batch: 8, onlyForPrograms: "y" };
     validate("f", options, OPTIONS);
-    // @ts-expect-error data is needed
+    // @ts-expect-error data is required
     ((): Options => ({}))();
-    // @ts-expect-error three views are none of those
+    // @ts-expect-error 3 is not an allowed number of views
     ((): Options => ({ data: "x", views: 3 }))();
   });
 

@@ -1,4 +1,4 @@
-/** The commands as a person or a program uses them: what they print, and their exit codes. */
+/** The commands as people and programs use them: output and exit codes. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -8,7 +8,7 @@ import { cli, jsonLines, startCli, TINY } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { figurePng, makePhotos } from "../support/images.ts";
 
-// Processes take their time on a busy machine.
+// Processes are slow on a busy machine.
 setDefaultTimeout(120_000);
 
 const folder = temporaryFolder();
@@ -18,7 +18,7 @@ const CPU = ["--device", "cpu", "--threads", "1"];
 const FOLDERS = new URL("../../src/verbs/", import.meta.url);
 const VERBS = [...new Bun.Glob("*/command.ts").scanSync(fileURLToPath(FOLDERS))].map((path) => dirname(path)).sort();
 
-/** Runs a command that must succeed without a word on standard error. */
+/** Runs a command that must succeed with nothing on standard error. */
 async function output(args: readonly string[], env: Record<string, string> = {}, stdin?: Uint8Array): Promise<string> {
   const { code, stdout, stderr } = await cli(args, { cwd: folder.path, env, ...(stdin && { stdin }) });
   expect(stderr).toBe("");
@@ -41,7 +41,7 @@ test("every verb has a script in package.json that runs the setup, then the comm
 });
 
 describe("train", () => {
-  test("for people: what, on what, an epoch a line, how to go on; without colours in a pipe", () => {
+  test("for people: network, data, a line per epoch, what to run next; no colours in a pipe", () => {
     const lines = trained.trimEnd().split("\n");
     expect(lines[0]).toMatch(/^relu-or-tanh, [\d,]+ parameters, on 1 thread, /);
     expect(lines[1]).toMatch(/photos: 54 images to train on, 6 to validate with, 3 classes$/);
@@ -51,7 +51,7 @@ describe("train", () => {
     );
     expect(lines[4]).toMatch(/^epoch   2  /);
     expect(lines[5]).toMatch(
-      /^Done: \d+\.\d% of the validation images are classified right\. Try it on an image:  bun run predict IMAGE$/,
+      /^Done: \d+\.\d% of the validation images are classified correctly\. Try it on an image:  bun run predict IMAGE$/,
     );
     expect(lines.length).toBe(6);
     expect(trained).not.toContain("\x1b");
@@ -65,25 +65,25 @@ describe("train", () => {
     expect(events[0]).toMatchObject({ network: "relu-or-tanh", train: 54, val: 6, classes: 3, batch: 16, epochs: 1 });
     expect(events[5]).toMatchObject({ epoch: 1, epochs: 1, batch: 4, batches: 4, secondsLeft: 0 });
     expect(events.at(-1)).toMatchObject({ interrupted: false, run: at("json"), val: events.at(-2)!.val });
-    // What was said of the epoch is what the log holds.
+    // The epoch's event equals its log entry.
     const { type: _, isBest: __, ...epoch } = events.at(-2)!;
     expect(jsonLines(readFileSync(at("json", "log.jsonl"), "utf8"))).toEqual([epoch]);
   });
 
-  test("the next run gets the next number, and --resume alone is the newest", async () => {
+  test("the next run gets the next number, and --resume alone takes the newest", async () => {
     await output(["train", "photos", ...TINY, "--epochs", "1"]);
     expect(existsSync(at("runs", "relu-or-tanh-2", "best.safetensors"))).toBe(true);
     const resumed = await output(["train", "--epochs", "2", "--resume"]);
-    expect(resumed).toContain("run folder runs/relu-or-tanh-2\ngoing on with epoch 2, batch 1\nepoch   2  ");
-    expect(await output(["train", "--resume", "relu-or-tanh-2"])).toContain("Nothing was left to do.");
+    expect(resumed).toContain("run folder runs/relu-or-tanh-2\ncontinuing with epoch 2, batch 1\nepoch   2  ");
+    expect(await output(["train", "--resume", "relu-or-tanh-2"])).toContain("Nothing left to do.");
   });
 
-  test("without data: the built-in set is learned in an epoch, and leaves images to try", async () => {
+  test("without data: the built-in set is learned in an epoch, and sample images are written", async () => {
     const args = ["train", "--epochs", "1", "--device", "cpu", "--json", "--out", "built-in"];
     const events = jsonLines(await output(args));
     expect(events[0]).toMatchObject({ network: "small", data: "shapes", classes: 10 });
     const { val, samples } = events.at(-1)!;
-    // Nine of ten are wrong by chance, and six of ten of the best linear classifier.
+    // The error is 0.9 by chance, and 0.6 for the best linear classifier.
     expect(val.top1).toBeLessThan(0.4);
     const predictions = jsonLines(
       await output(["predict", samples, "--model", "built-in", "--device", "cpu", "--json"]),
@@ -111,16 +111,14 @@ describe("evaluate", () => {
   test("for people, class by class", async () => {
     const text = await output(["evaluate", ...run, ...CPU]);
     expect(text).toMatch(/^relu-or-tanh \(.*best\.safetensors\) on .*photos \(held out\)\n6 images, centre crops, /);
-    expect(text).toMatch(
-      /\nloss \d+\.\d{4}, top-1 error \d+\.\d%, top-5 error 0\.0%\n95% confidence: .*\nright, by class:\n/,
-    );
+    expect(text).toMatch(/\nloss \d+\.\d{4}, top-1 error \d+\.\d%, top-5 error 0\.0%\n95% confidence: .*\nby class:\n/);
     for (const label of ["c0", "c1", "c2"]) {
       expect(text).toMatch(new RegExp(`\\n${label} .* +\\d+\\.\\d%  of 2 +(\\d+\\.\\d%|never)\\n`));
     }
     expect(text).not.toContain("\x1b");
   });
 
-  test("for programs, what the training measured", async () => {
+  test("for programs: the same as the training measured", async () => {
     const [result] = jsonLines(await output(["evaluate", ...run, ...CPU, "--json"]));
     const [first, second] = jsonLines(readFileSync(at("runs", "relu-or-tanh-1", "log.jsonl"), "utf8"));
     const best = second!.val.top1 < first!.val.top1 ? second! : first!;
@@ -144,7 +142,7 @@ describe("evaluate", () => {
     expect(small.loss).toBeCloseTo(one.loss, 5);
     expect(ten.views).toBe(10);
     expect(ten.loss).not.toBe(one.loss);
-    // Its images are as large as the crop: corners and centre are one place.
+    // The images are as large as the crop: corners and centre coincide.
     expect(two.views).toBe(2);
     expect(two.loss).toBeCloseTo(ten.loss, 5);
   });
@@ -187,7 +185,7 @@ describe("predict", () => {
     expect(jsonLines(await output(["predict", images[0]!, ...run, "--json", "--top", "1"]))[0]!.classes.length).toBe(1);
   });
 
-  test("a folder, one batch or several; the same as one by one, near enough", async () => {
+  test("a folder, in one batch or several, gives nearly the same as single images", async () => {
     const all = jsonLines(await output(["predict", join("photos", "c0"), join("photos", "c1"), ...run, "--json"]));
     expect(all.map(({ image }) => image)).toEqual(
       Array.from({ length: 40 }, (_, i) =>
@@ -205,7 +203,7 @@ describe("predict", () => {
     expect(piped).toEqual({ ...named!, image: "-" });
   });
 
-  test("ten views: other probabilities, which add up to 1 too", async () => {
+  test("ten views: other probabilities, which also add up to 1", async () => {
     const shares = async (views: string) =>
       jsonLines(await output(["predict", images[0]!, ...run, "--json", "--views", views]))[0]!.classes.map(
         ({ probability }: any) => probability,
@@ -215,7 +213,7 @@ describe("predict", () => {
     expect(ten.reduce((sum: number, share: number) => sum + share, 0)).toBeCloseTo(1, 6);
   });
 
-  test("bad ones among good ones: the rest is answered, and the exit code says so", async () => {
+  test("bad images among good ones: the rest are classified, and the exit code is 1", async () => {
     writeFileSync(at("bad.jpg"), "no image");
     const args = ["predict", images[0]!, "bad.jpg", "gone.png", "-", images[2]!, ...run];
     const people = await cli(args, { cwd: folder.path });
@@ -237,7 +235,7 @@ describe("predict", () => {
     const args = ["predict", "hollow", images[0]!, "https://example.org/a.jpg", ...run];
     const { code, stdout, stderr } = await cli(args, { cwd: folder.path });
     expect(stderr.split("\n")).toEqual([
-      "error: hollow: there is no JPEG, PNG or WebP image in this folder",
+      "error: hollow: the folder has no JPEG, PNG or WebP image",
       "error: https://example.org/a.jpg: URLs are not fetched: download it first, and name the file",
       "",
     ]);
@@ -251,16 +249,16 @@ describe("predict", () => {
     expect(lines.filter((line) => "error" in line).length).toBe(2);
   });
 
-  test("without a run: by the network in the box, which is said", async () => {
+  test("without a run: the network in the box, and a note about it", async () => {
     mkdirSync(at("fresh"));
     const { code, stderr } = await cli(["predict", join("..", images[0]!), ...CPU], { cwd: at("fresh") });
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^there is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model; /,
+      /^there is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model, or train one on your photos:  /,
     );
   });
 
-  test("more output than a pipe holds reaches a slow reader whole; one that goes away is no error", async () => {
+  test("a slow reader gets more output than a pipe holds; a reader that goes away is no error", async () => {
     mkdirSync(at("many"));
     const png = figurePng(0, 0);
     for (let i = 0; i < 700; i++) writeFileSync(at("many", `${"long-name-".repeat(8)}${i}.png`), png);
@@ -276,7 +274,7 @@ describe("predict", () => {
     await reader.read();
     await reader.cancel();
     await left.exited;
-    expect(await new Response(left.stderr).text()).not.toMatch(/mistake of this program|\n\s+at /);
+    expect(await new Response(left.stderr).text()).not.toMatch(/bug in this program|\n\s+at /);
   });
 });
 
@@ -294,7 +292,7 @@ describe("models", () => {
   test("one, layer by layer", async () => {
     const text = await output(["models", "alexnet"]);
     expect(text).toMatch(/\nconv1 +conv +96 of 11×11, stride 4 +96×55×55 +34,944 +105\.4 M\n/);
-    expect(text).toMatch(/\n +sum +60,965,224 +724\.4 M\n$/);
+    expect(text).toMatch(/\n +total +60,965,224 +724\.4 M\n$/);
     const lines = jsonLines(await output(["models", "alexnet", "--json", "--classes", "10"]));
     expect(lines.find(({ name }) => name === "fc8")).toMatchObject({
       kind: "fc",
@@ -306,16 +304,16 @@ describe("models", () => {
 });
 
 describe("devices", () => {
-  test("the cpu is always there, and exactly one is the default", async () => {
+  test("the cpu is always listed, and exactly one device is the default", async () => {
     expect(await output(["devices"])).toMatch(/(^|\n)cpu +\d+ threads?  /);
     const lines = jsonLines(await output(["devices", "--json"]));
     expect(lines.at(-1)).toMatchObject({ device: "cpu" });
     expect(lines.filter((line) => line.default).length).toBe(1);
   });
 
-  test("without the GPU library: why", async () => {
+  test("without the GPU library: the reason", async () => {
     const text = await output(["devices"], { WGPU_LIB_PATH: at("nothing.so") });
-    expect(text).toMatch(/^cpu .*default\nno GPU was looked for: WGPU_LIB_PATH is .*nothing\.so, which does not exist/);
+    expect(text).toMatch(/^cpu .*default\ncan't look for GPUs: WGPU_LIB_PATH is .*nothing\.so, which does not exist/);
   });
 });
 
@@ -329,7 +327,7 @@ describe("help", () => {
     });
   }
 
-  test("in short, and without colours in a pipe", async () => {
+  test("-h, and no colours in a pipe", async () => {
     expect(await output(["models", "-h"])).toBe(await output(["models", "--help"], { NO_COLOR: "1" }));
   });
 

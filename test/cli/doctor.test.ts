@@ -1,4 +1,4 @@
-/** What a person pastes into a report: whole, narrow, and without where their files lie. */
+/** The doctor's output as pasted into a bug report: complete, narrow, and without private paths. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync, cpSync, realpathSync } from "node:fs";
 import { homedir } from "node:os";
@@ -9,7 +9,7 @@ import { OPENBLAS, WGPU, type NativeLibrary } from "../../src/native/table.ts";
 import { cli, jsonLines } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 
-// Every kernel and two trainings, on a machine that may be busy.
+// Every kernel and two trainings, possibly on a busy machine.
 setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
@@ -18,7 +18,7 @@ const project = fileURLToPath(new URL("../../", import.meta.url)).replace(/[\\/]
 const platform = `${process.platform}-${process.arch}`;
 const run = (args: readonly string[], env: Record<string, string> = {}) => cli(args, { cwd: folder.path, env });
 
-/** A cache folder in which the libraries that were fetched have a byte too many. */
+/** A cache folder whose fetched libraries have an extra byte. */
 function changedCache(): string {
   const cache = join(folder.path, "secret-place");
   cpSync(cacheFolder("native"), join(cache, "native"), { recursive: true });
@@ -29,7 +29,7 @@ function changedCache(): string {
   return cache;
 }
 
-test("as JSON: machine, libraries, devices, then what came of each trial; --verbose with paths", async () => {
+test("as JSON: machine, libraries, devices, then the trials; --verbose prints paths", async () => {
   const { code, stdout } = await run(["doctor", "--device", "cpu", "--json", "--verbose"]);
   const findings = jsonLines(stdout);
   const of = (type: string) => findings.filter((finding) => finding.type === type);
@@ -41,7 +41,7 @@ test("as JSON: machine, libraries, devices, then what came of each trial; --verb
   expect(of("library").map(({ use }) => use)).toEqual([
     ...["GPUs", "matrix products on the cpu", "JPEG", "other images", "pictures", "trainings on several devices"],
   ]);
-  // What is not pinned is told apart by its hash.
+  // Libraries that are not pinned are identified by their hash.
   for (const { origin, sha256, path } of of("library")) {
     if (origin === "pinned") expect(sha256).toBeUndefined();
     else if (path?.startsWith("/")) expect(sha256).toMatch(/^[0-9a-f]{64}$/);
@@ -57,18 +57,18 @@ test("as JSON: machine, libraries, devices, then what came of each trial; --verb
   expect(of("training").map(({ device }) => device)).toEqual(devices);
   for (const { firstLoss, loss, bound, result } of of("training")) {
     expect(firstLoss).toBeGreaterThan(2);
-    // A machine that is busy with something else may not get there in a minute.
+    // A busy machine may not get there in a minute.
     expect(["learned", "slow"]).toContain(result);
     if (result === "learned") expect(loss).toBeLessThan(bound);
   }
   expect(findings.at(-1)).toMatchObject({ type: "end", problems: 0 });
 });
 
-describe("with libraries that were changed", () => {
+describe("with modified libraries", () => {
   const cache = changedCache();
   const hasOpenBlas = OPENBLAS.builds[platform] !== undefined;
 
-  test("for people: what is wrong and what to do, in 80 columns, without a private path", async () => {
+  test("for people: problems and fixes, in 80 columns, without private paths", async () => {
     const env = { ALEXNET_CACHE: cache, NO_COLOR: "1" };
     const { code, stdout } = await run(["doctor", "--device", "cpu"], env);
     expect(code).toBe(1);
@@ -82,14 +82,14 @@ describe("with libraries that were changed", () => {
     expect(flowing).toMatch(
       new RegExp(
         `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the published file: the SHA-256 of ` +
-          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} What to do: delete it, and it is fetched again`,
+          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} Fix: delete it to have it downloaded again`,
       ),
     );
-    // The rest is tried all the same.
-    expect(flowing).toMatch(/Trials .* cpu kernels right: .* cpu (learns|too slow to tell): loss/);
+    // The other devices are tried all the same.
+    expect(flowing).toMatch(/Trials .* cpu kernels correct: .* cpu (learns|too slow to tell): loss/);
   });
 
-  test("other commands refuse them with one line", async () => {
+  test("other commands refuse them in one line", async () => {
     const env = { ALEXNET_CACHE: cache };
     for (const [args, name] of [
       [["devices"], "wgpu-native"],
@@ -99,7 +99,7 @@ describe("with libraries that were changed", () => {
         : []),
     ] as const) {
       const { code, stderr } = await run(args, env);
-      // A system that has a BLAS of its own does not look at the one that was fetched.
+      // With a BLAS of the system, the fetched one is not used.
       if (name === "openblas" && code === 0) continue;
       expect(stderr).toMatch(new RegExp(`^error: ${name} .* is not the published file: .*\\n$`));
       expect(code).toBe(1);
@@ -107,7 +107,7 @@ describe("with libraries that were changed", () => {
   });
 });
 
-test("a device that is not there, and a wrong option", async () => {
+test("a missing device, and an unknown option", async () => {
   const absent = await run(["doctor", "--device", "gpu:nothing"]);
   expect(absent.stderr).toMatch(/^error: no GPU /);
   expect(absent.code).toBe(1);

@@ -1,4 +1,4 @@
-/** The commands on a GPU; the same run goes on and is used on the cpu. */
+/** The commands on a GPU, and the same run resumed and used on the cpu. */
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { cli, epochsOf, jsonLines } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 
-// A software GPU takes its time.
+// A software GPU is slow.
 setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
@@ -25,7 +25,7 @@ async function events(...args: string[]): Promise<Record<string, any>[]> {
 describeBackends(
   "train, evaluate and predict",
   () => {
-    test("give the same bytes twice, go on on the cpu, and say the same as it", async () => {
+    test("repeat bit for bit, resume on the cpu, and agree with it", async () => {
       await makePhotos(join(folder.path, "photos"), 2, 5);
       const train = ["train", "photos", "--model", "relu-or-tanh", "--batch", "4", "--rate", "0.0001"];
       const [start] = await events(...train, ...GPU, "--epochs", "1", "--out", "gpu");

@@ -1,4 +1,4 @@
-/** Standard output that can't be written to, or that nobody reads any more. */
+/** Standard output that can't be written to, or whose reader has gone. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { closeSync, existsSync, openSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ afterAll(folder.remove);
 const CPU = ["--device", "cpu", "--threads", "1"];
 const PREDICT = ["predict", "photos", "--model", "run", ...CPU];
 const TRAIN = ["train", "photos", ...TINY, "--epochs", "2", "--out"];
-/** A device that is always full, which Linux has. */
+/** Linux's device that is always full. */
 const FULL = "/dev/full";
 
 beforeAll(async () => {
@@ -57,11 +57,11 @@ describe.skipIf(!existsSync(FULL))("a full disk: one line, and exit code 1", () 
     });
   }
 
-  test("not even that line, where errors go there too", async () => {
+  test("not even that line, if standard error is full too", async () => {
     expect(await onFullDisk(["models"], { errorsToo: true })).toEqual({ code: 1, stderr: "" });
   });
 
-  test("what is wrong with the command itself comes first", async () => {
+  test("errors of the command itself come first", async () => {
     expect((await onFullDisk(["predict", "nowhere.png", "--model", "no-such-run"], { errorsToo: true })).code).toBe(2);
   });
 
@@ -74,7 +74,7 @@ describe.skipIf(!existsSync(FULL))("a full disk: one line, and exit code 1", () 
 });
 
 describe("a reader that has seen enough", () => {
-  /** Reads the first line or so, and no more. */
+  /** Reads only the first chunk. */
   async function firstOf(args: readonly string[]) {
     const child = startCli(args, { cwd: folder.path });
     const reader = child.stdout.getReader();
@@ -98,7 +98,7 @@ describe("a reader that has seen enough", () => {
     expect(epochsOf(join(folder.path, "unread")).length).toBe(2);
   });
 
-  test("the exit code is that of the work", async () => {
+  test("the exit code is the work's", async () => {
     const args = ["train", "photos", ...TINY, "--rate", "1e9", "--epochs", "2", "--out", "diverged", "--json"];
     const { code, stderr } = await firstOf(args);
     expect(code).toBe(1);

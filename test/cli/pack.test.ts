@@ -1,4 +1,4 @@
-/** `pack` as a person runs it: what it prints, what it refuses, and that no kill changes a byte of what it makes. */
+/** The `pack` command: what it prints, what it refuses, and that kills change no byte of the pack. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { temporaryFolder } from "../support/folders.ts";
 import { drawn, makePhotos } from "../support/images.ts";
 import { until } from "../support/processes.ts";
 
-// Processes take their time on a busy machine.
+// Processes are slow on a busy machine.
 setDefaultTimeout(120_000);
 
 const folder = temporaryFolder();
@@ -20,7 +20,7 @@ const TIMEOUT_MS = 300_000;
 
 beforeAll(async () => {
   await makePhotos(path("photos"), 2, 10);
-  // Enough to be killed a dozen times: of the same picture, so that they are made fast.
+  // Enough for a dozen kills; all the same picture, to be made fast.
   const many = await makePhotos(path("many"), 2, 1);
   for (const name of ["c0", "c1"]) {
     const bytes = readFileSync(join(many, name, "000.png"));
@@ -35,7 +35,7 @@ const filesOf = (name: string) =>
       .map((file) => [file, readFileSync(path(name, file)).toString("base64")]),
   );
 
-test("without a native libjpeg-turbo the same bytes are made of JPEGs", async () => {
+test("without a native libjpeg-turbo, JPEGs are packed to the same bytes", async () => {
   for (let i = 0; i < 6; i++) {
     mkdirSync(path("jpegs", `c${i % 2}`), { recursive: true });
     const photo = await drawn(90, 70, (x, y) => [(x * y) % 256, (3 * x + i * y) % 256, (x ^ y) % 256]).jpeg(80);
@@ -52,7 +52,7 @@ test("without a native libjpeg-turbo the same bytes are made of JPEGs", async ()
 });
 
 describe("what it prints", () => {
-  test("a summary, and the same again when nothing is left to do", async () => {
+  test("a summary, again when there is nothing left to do", async () => {
     const pack = ["pack", "photos", "packed", "--side", "24"];
     const first = await cli(pack, options);
     expect(first.stderr).toBe("");
@@ -103,7 +103,7 @@ describe("what it prints", () => {
     });
   });
 
-  test("problems, each in a line", async () => {
+  test("problems, a line each", async () => {
     await makePhotos(path("odd"), 2, 6);
     const awkward = process.platform === "win32" ? "bad.png" : "bad\n\x1b[31m.png";
     writeFileSync(path("odd", "c0", awkward), "no image");
@@ -119,9 +119,9 @@ describe("what it prints", () => {
   });
 });
 
-// Elsewhere a process's largest size begins with that of the one that started it.
+// Elsewhere a process's peak memory starts with that of its parent.
 test.skipIf(process.platform !== "linux")("a shard of many large PNGs takes the memory of a few", async () => {
-  // 80 times 4 MB of pixels, and as much again for what becomes of them.
+  // 80 × 4 MB of pixels, and as much again for the results.
   const png = drawn(1000, 1000, (x) => [x % 256, 0, 0]).pngSync();
   for (const name of ["a", "b"]) {
     mkdirSync(path("large", name), { recursive: true });
@@ -144,7 +144,7 @@ describe("refused in one line", () => {
   test.each([
     [["pack"], "DATA is missing; see --help"],
     [["pack", "photos"], "OUT is missing; see --help"],
-    [["pack", "photos", "out", "more"], '"more" is one word too many; see --help'],
+    [["pack", "photos", "out", "more"], 'unexpected argument "more"; see --help'],
     [["pack", "photos", "photos"], /photos is not empty \(c\d\): name a new folder$/],
     [["--side", "0"], "--side 0: must be a whole number from 1 to 4096"],
     [["--side", "x"], "--side x: must be a number"],
@@ -155,7 +155,7 @@ describe("refused in one line", () => {
     [["--as", "png"], "--as png: must be jpeg or raw"],
     [["--quality", "101"], "--quality 101: must be a whole number from 1 to 100"],
     [["--quality", "0"], "--quality 0: must be a whole number from 1 to 100"],
-    [["--as", "raw", "--quality", "90"], "--quality is for JPEG, not for raw"],
+    [["--as", "raw", "--quality", "90"], "--quality is only for --as jpeg"],
     [["--shard", "0"], "--shard 0: must be a whole number above 0"],
     [["--threads", "0"], "--threads 0: must be a whole number above 0"],
     [["--threads"], "--threads needs a value"],
@@ -172,7 +172,7 @@ describe("refused in one line", () => {
     expect(existsSync(path("refused"))).toBe(false);
   });
 
-  test("a library that is none, and data that are not there", async () => {
+  test("a file that is not a library, and missing data", async () => {
     const lib = path("libturbojpeg.so");
     writeFileSync(lib, "no library");
     const wrong = await cli(["pack", "photos", "no-library"], { ...options, env: { TURBOJPEG_LIB_PATH: lib } });
@@ -183,11 +183,11 @@ describe("refused in one line", () => {
     expect(wrong.stderr.trimEnd()).not.toContain("\n");
     const missing = await cli(["pack", "nothing", "no-data"], options);
     expect([missing.code, missing.stdout]).toEqual([1, ""]);
-    expect(missing.stderr).toMatch(/^[^\n]*there is no nothing[^\n]*\n$/);
+    expect(missing.stderr).toMatch(/^[^\n]*nothing does not exist: [^\n]*\n$/);
   });
 
   const isRoot = process.getuid?.() === 0;
-  test.skipIf(process.platform === "win32" || isRoot)("a folder that may not be written to", async () => {
+  test.skipIf(process.platform === "win32" || isRoot)("a folder without write permission", async () => {
     mkdirSync(path("locked"), { mode: 0o500 });
     const { code, stderr } = await cli(["pack", "photos", "locked/out"], options);
     expect(code).toBe(1);
@@ -195,7 +195,7 @@ describe("refused in one line", () => {
   });
 });
 
-/** Shards that are there whole, and when they were written. */
+/** Complete shards, with their time of writing. */
 const shardsOf = (name: string) =>
   new Map(
     (existsSync(path(name)) ? readdirSync(path(name)) : [])
@@ -203,22 +203,22 @@ const shardsOf = (name: string) =>
       .map((file) => [file, statSync(path(name, file)).mtimeMs]),
   );
 
-/** 100 shards, by one thread. */
+/** 100 shards, one thread. */
 const PACK = ["pack", "many", "--side", "16", "--shard", "8", "--threads", "1"] as const;
 
 test(
-  `SIGKILL ${KILLS} times: the bytes of one that was left alone, and no shard is written twice`,
+  `SIGKILL ${KILLS} times: the bytes of an undisturbed one, and no shard is written twice`,
   async () => {
     const whole = await cli([...PACK, "whole"], options);
     expect([whole.code, whole.stderr]).toEqual([0, ""]);
     const seed = Date.now() % 1e6;
-    // Any numbers do; the seed is named so that a failure can be repeated.
+    // Any seed will do; it is printed so that a failure can be reproduced.
     let state = seed;
     const random = () => (state = (state * 48271 + 11) % 2147483647) / 2147483647;
     const story: string[] = [];
     for (let kills = 0; kills < KILLS; kills++) {
       const before = shardsOf("killed");
-      // After so many new shards, and some time. The first is often killed before it has made anything.
+      // After this many new shards, and some time. The first is often killed before it has written anything.
       const [count, ms] = [kills === 0 ? 0 : Math.floor(6 * random()), 20 * random() ** 2];
       const child = startCli([...PACK, "killed"], options);
       const errors = new Response(child.stderr).text();
@@ -230,7 +230,7 @@ test(
       story.push(`${count} shards + ${ms.toFixed(1)} ms: from ${before.size} to ${after.size}`);
       const context = `seed ${seed}: ${story.join("; ")}`;
       expect(await errors, context).toBe("");
-      // Otherwise it was done before, and more shards are needed.
+      // Otherwise it had finished, and the test needs more shards.
       expect(child.signalCode, context).toBe("SIGKILL");
       for (const [file, time] of before) expect(after.get(file), `${file}, ${context}`).toBe(time);
     }
@@ -245,7 +245,7 @@ test(
   TIMEOUT_MS,
 );
 
-test("SIGINT stops after the shards under way and says how to go on", async () => {
+test("SIGINT stops after the current shards and says how to continue", async () => {
   const child = startCli([...PACK, "stopped"], options);
   const [text, errors] = [new Response(child.stdout).text(), new Response(child.stderr).text()];
   await until(() => shardsOf("stopped").size >= 3, child);
@@ -253,7 +253,7 @@ test("SIGINT stops after the shards under way and says how to go on", async () =
   await child.exited;
   expect(child.exitCode).toBe(1);
   expect(await errors).toBe(
-    "stopping after the shards under way; once more to stop at once\nStopped. Go on with the same command.\n",
+    "stopping after the current shards; press Ctrl-C again to stop at once\nStopped. Run the same command to continue.\n",
   );
   expect(await text).toBe("");
   expect(readdirSync(path("stopped")).filter((file) => file.endsWith(".tmp"))).toEqual([]);

@@ -1,11 +1,11 @@
-/** Every command says what it left alone: people on standard error, programs in their JSON. */
+/** Every command reports what it ignored: to people on standard error, to programs in JSON. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { cli, jsonLines, TINY } from "../support/cli.ts";
 import { temporaryFolder, writeFiles } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 
-// Processes take their time on a busy machine.
+// Processes are slow on a busy machine.
 setDefaultTimeout(120_000);
 
 const folder = temporaryFolder();
@@ -49,7 +49,7 @@ test.each(Object.keys(COMMANDS))("%s", async (name) => {
   const fresh = args.map((arg) => (arg === "again" || arg === "packed" ? `${arg}-2` : arg));
   const programs = await cli([...fresh, "--json"], options);
   expect([programs.code, programs.stderr]).toEqual([0, ""]);
-  // Where a line is an image or a step, remarks have lines of their own.
+  // Commands with a line per image or step print remarks as lines of their own.
   const printed = jsonLines(programs.stdout);
   const remarks = printed.flatMap((line) => line["remarks"] ?? (line["type"] === "remark" ? [line] : []));
   expect(remarks.map(({ kind, count }) => [kind, count])).toEqual([
@@ -60,7 +60,7 @@ test.each(Object.keys(COMMANDS))("%s", async (name) => {
   expect(remarks[1].example.replaceAll("\\", "/")).toEndWith("photos/c0/1.heic");
 });
 
-test("classes that may be parts are warned of", async () => {
+test("classes named like splits are a warning", async () => {
   await makePhotos(at("parts", "train1"), 2, 3);
   await makePhotos(at("parts", "test1"), 2, 3);
   const { stderr } = await cli(["train", "parts", ...TINY, "--epochs", "1", "--out", "third"], { cwd: folder.path });

@@ -1,4 +1,4 @@
-/** `train --fraction, --limit, --balance, --weights`: wrong values, what is kept of them, and a run that goes on. */
+/** `train --fraction, --limit, --balance, --weights`: wrong values, what is saved of them, and resuming. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -40,8 +40,8 @@ describe("refused in one line", () => {
     ["--weights", "missing.json", 2, "--weights missing.json: no such file or folder"],
     ["--weights", "list.json", 2, '--weights list.json: must hold class names and numbers, as in {"cat": 2}'],
     ["--weights", "text.json", 2, /^--weights text\.json: .*JSON/],
-    ["--weights", "negative.json", 2, '--weights: "c0" has -1: must be a number from 0 on'],
-    ["--weights", "words.json", 2, '--weights: "c0" has "3": must be a number from 0 on'],
+    ["--weights", "negative.json", 2, '--weights: "c0" has -1: must be a number, at least 0'],
+    ["--weights", "words.json", 2, '--weights: "c0" has "3": must be a number, at least 0'],
     ["--weights", "unknown.json", 1, /^--weights names "cat", which is not a class of .*photos/],
     ["--weights", "none.json", 1, /^--weights leaves no image of .*photos: all classes with images have weight 0$/],
   ] as const)("%s %s", async (option, value, exitCode, message) => {
@@ -56,7 +56,7 @@ describe("refused in one line", () => {
   });
 });
 
-test("are kept in config.json, decide what is seen, and a run that goes on sees the same", async () => {
+test("are saved in config.json, decide what is seen, and hold for a resumed run", async () => {
   const parts = ["--fraction", "0.75", "--limit", "30", "--balance", "0.5", "--weights", "weights.json"];
   const run = async (...args: string[]) => {
     const ended = await cli(args, options);
@@ -78,7 +78,7 @@ test("are kept in config.json, decide what is seen, and a run that goes on sees 
   const weights = (name: string) => readFileSync(path(name, "last.safetensors"));
   expect(weights("broken").equals(weights("whole"))).toBe(true);
   expect(epochsOf(path("broken"))).toEqual(epochsOf(path("whole")));
-  // The weights count: without them it is another training.
+  // The weights have an effect: without them the training differs.
   await run(...TRAIN, "--fraction", "0.75", "--limit", "30", "--epochs", "2", "--out", "even");
   expect(epochsOf(path("even"))).not.toEqual(epochsOf(path("whole")));
 });

@@ -33,7 +33,7 @@ async function inventory(path: string, options: OpenOptions = {}) {
   return taken;
 }
 
-/** What is said of a set that held some things, and holds others. */
+/** How the second set is said to differ from the first. */
 async function changes(before: string, after: string, options: OpenOptions = {}) {
   const [then, now] = [await inventory(before, options), await inventory(after, options)];
   return compareInventories(then, now).changes;
@@ -243,7 +243,7 @@ test("a file that can't be looked at has no size; its names may hold anything", 
   rmSync(path, { recursive: true });
 });
 
-test("what is no inventory is said to be none", () => {
+test("a file that is no inventory is refused", () => {
   const head = { format: "alexnet-images-1", classes: ["a"], train: 1, isHeldOut: true };
   const text = (of: object, ...lines: unknown[]) => [of, ...lines].map((line) => `${JSON.stringify(line)}\n`).join("");
   expect(parseInventory(text(head, ["x", 0, 7])).images).toEqual([["x", 0, 7]]);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import type { Dataset, Encoded } from "../../src/data/dataset.ts";
-import { alone } from "../../src/data/decoding.ts";
+import { withOwnMemory } from "../../src/data/decoding.ts";
 import { createLoader, RecordCache, type Batch, type LoaderOptions } from "../../src/data/loader.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { DataError } from "../../src/errors.ts";
@@ -138,13 +138,13 @@ describe("memory", () => {
   test("a part of an archive in memory is sent to a worker without the rest", () => {
     const archive = Buffer.from("0123456789".repeat(1000));
     for (const bytes of [archive.subarray(3, 7), new Uint8Array(archive.buffer, archive.byteOffset + 3, 4)]) {
-      const sent = alone({ kind: "encoded", bytes });
+      const sent = withOwnMemory({ kind: "encoded", bytes });
       expect(sent).toEqual({ kind: "encoded", bytes: new Uint8Array(Buffer.from("3456")) });
       expect((sent as Encoded).bytes.buffer.byteLength).toBe(4);
     }
   });
 
-  test("stops reading when nobody asks any more", async () => {
+  test("stops reading when its consumer stops", async () => {
     const { dataset, reads } = await numbered(60);
     // Behind the first batch everything waits until it is gone.
     const gone = Promise.withResolvers<void>();

@@ -5,7 +5,7 @@ import { balancedWeights, epochOrder, namedWeights, reduce } from "../../src/dat
 import { DataError } from "../../src/errors.ts";
 import { Purpose, Random } from "../../src/random.ts";
 
-/** A set with so many images of each class, the classes mixed. */
+/** A set with `counts[k]` images of class k, in mixed order. */
 function setOf(...counts: readonly number[]): Dataset {
   const labels = counts.flatMap((count, label) => new Array<number>(count).fill(label));
   const order = new Random(3, Purpose.drawing).permutation(labels.length);
@@ -118,7 +118,7 @@ describe("weights by name", () => {
     return "no complaint";
   };
 
-  test("are 1 where nothing is said, and not those of an object's own properties", () => {
+  test("are 1 by default, also for classes named like properties of every object", () => {
     expect(namedWeights(uneven, { "class 1": 2.5, "class 2": 0 })).toEqual([1, 2.5, 0]);
     const odd = { ...uneven, classes: ["toString", "constructor", "__proto__"] };
     expect(namedWeights(odd, {})).toEqual([1, 1, 1]);
@@ -147,7 +147,7 @@ describe("a part of a set", () => {
     expect(countBy(labelsOf(least, all(least)), 4)).toEqual([1, 1, 1, 0]);
   });
 
-  test("at most so many, chosen among all; the same by seed, another choice by another", () => {
+  test("at most `limit`, chosen from all of them; the seed decides which", () => {
     const limited = (limit: number, seed: number, fraction = 1) => membersOf(reduce(uneven, fraction, limit, seed));
     expect(limited(40, 1).length).toBe(40);
     expect(new Set(limited(40, 1)).size).toBe(40);

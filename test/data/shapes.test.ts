@@ -47,7 +47,7 @@ describe("the built-in set", () => {
   test("is no matter of single pixels: a linear classifier fails", async () => {
     const { train, val } = shapes({ train: 2000, val: 1000 });
     const { onTraining, onValidation } = await linearAccuracy(train, val, 15);
-    // It learns something by heart, so that it is a classifier that works, and little of use.
+    // It memorises some, so the classifier works; little of that carries over.
     expect(onTraining).toBeGreaterThan(0.4);
     expect(onValidation).toBeLessThan(0.6);
   }, 120_000);

@@ -69,7 +69,7 @@ describe("the loader's shares", () => {
       expect(parts[0]!.map((part) => part.whole!.indices)).toEqual(alone.map(({ indices }) => indices));
   });
 
-  test("behind the last row comes the first one", async () => {
+  test("the last row is followed by the first", async () => {
     const [alone] = await batchesOf(whole, {});
     const [part] = await batchesOf(whole, { share: { first: 8, count: 5 } });
     expect([...part!.indices]).toEqual([...alone!.indices.slice(8), alone!.indices[0]!]);

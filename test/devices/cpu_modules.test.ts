@@ -55,7 +55,7 @@ test("the main module is not run again by the workers", async () => {
   expect({ code, stdout, times }).toEqual({ code: 1, stdout: "", times: { main: 1 } });
   expect(errors).toEqual([
     `DeviceError: cpu: kernel double is declared in the program's main module, ${join(folder.path, "alone-main.ts")}, ` +
-      "which every worker would run again to find its reference loop: declare it in a module of its own",
+      "which every worker would run again to find its reference loop: declare it in a separate module",
   ]);
 });
 
@@ -70,7 +70,7 @@ test("a module of its own is run once by each worker", async () => {
 
 const ADVICE =
   "by a module that a compute worker imports for a kernel's reference loop: " +
-  "declare the kernel in a module of its own, which only declares";
+  "declare the kernel in a separate module that does nothing else";
 test.each([
   ["a device", `await openDevice({ device: "cpu" });`, `a device is opened ${ADVICE}`],
   ["the best device", `await openDevice();`, `a device is opened ${ADVICE}`],

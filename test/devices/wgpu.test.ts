@@ -151,7 +151,7 @@ describeBackends(
       const gpu = await openWgpu({ adapter: 0, checks: true, clock: { now: () => time, timers: [] } });
       const submit = spyOn(await loadWgpu(), "wgpuQueueSubmit");
       const [x, y] = [upload(gpu, new Float32Array([1])), upload(gpu, new Float32Array([0]))];
-      /** Runs 120 kernels that take so many ms in all. @returns how many submissions they made */
+      /** Runs 120 kernels that take `ms` together. @returns the number of submissions */
       const step = async (ms: number) => {
         submit.mockClear();
         for (let i = 0; i < 120; i++) gpu.run(accumulate, { x, y }, { size: 1 });
@@ -209,10 +209,8 @@ describeBackends(
       const y = upload(gpu, new Float32Array(10));
       gpu.write(y, data.subarray(500, 504), 3);
       expect([...(await gpu.read(y))]).toEqual([0, 0, 0, 500, 501, 502, 503, 0, 0, 0]);
-      expect(() => gpu.write(y, data.subarray(0, 8), 3)).toThrow(
-        /8 elements of a Float32Array at 3 of a buffer of 10 × f32/,
-      );
-      await expect(gpu.read(y, 5, 6)).rejects.toThrow(/6 elements at 5 of a buffer of 10/);
+      expect(() => gpu.write(y, data.subarray(0, 8), 3)).toThrow(/elements 3 to 11 are outside of a buffer of 10/);
+      await expect(gpu.read(y, 5, 6)).rejects.toThrow(/elements 5 to 11 are outside of a buffer of 10/);
     });
 
     test("bytes are written and read at odd lengths", async () => {
@@ -225,7 +223,7 @@ describeBackends(
       expect([...(await gpu.read(buffer))]).toEqual([0, 1, 2, 3, 100, 101, 102, 103, 8, 9, 10, 11, 12]);
       expect([...(await gpu.read(buffer, 7, 3))]).toEqual([103, 8, 9]);
       expect(() => gpu.write(buffer, Uint8Array.of(1), 1)).toThrow(/multiples of 4/);
-      expect(() => gpu.write(buffer, new Uint8Array(14))).toThrow(/14 elements/);
+      expect(() => gpu.write(buffer, new Uint8Array(14))).toThrow(/elements 0 to 14 are outside/);
       expect(() => gpu.write(buffer, new Float32Array(3))).toThrow(/Float32Array/);
     });
 
@@ -286,9 +284,11 @@ describeBackends(
       expect(() => gpu.run(accumulate, { x, y: x }, { size: 4 })).toThrow(
         /kernel accumulate, buffer y: the same buffer/,
       );
-      expect(() => gpu.run(accumulate, { x, y }, {} as { size: number })).toThrow(/kernel accumulate: no uniform size/);
+      expect(() => gpu.run(accumulate, { x, y }, {} as { size: number })).toThrow(
+        /kernel accumulate: uniform size is missing/,
+      );
       expect(() => gpu.run(accumulate, { x } as { x: typeof x; y: typeof y }, { size: 4 })).toThrow(
-        /kernel accumulate: no buffer y/,
+        /kernel accumulate: buffer y is missing/,
       );
       expect(() => gpu.run(accumulate, { x, y: openReference().allocate("f32", 4) }, { size: 4 })).toThrow(
         /another backend/,
@@ -313,7 +313,7 @@ describeBackends(
       expect(() => {
         const [x, y] = [gpu.allocate("f32", size), upload(gpu, normal(4))];
         gpu.run(accumulate, { x, y }, { size: 4 });
-      }).toThrow(/kernel accumulate, buffer x: .* binds at once|larger than the device allows/);
+      }).toThrow(/kernel accumulate, buffer x: .* binds at most|larger than the device allows/);
     });
 
     test("a run of steps leaves no object behind", async () => {
@@ -423,7 +423,7 @@ describeBackends(
     });
 
     test("an adapter that is not there is an error that lists those that are", async () => {
-      await expect(openWgpu({ adapter: "no such GPU" })).rejects.toThrow(/no GPU "no such GPU"; there is 0: /);
+      await expect(openWgpu({ adapter: "no such GPU" })).rejects.toThrow(/no GPU "no such GPU"; available: 0: /);
     });
   },
   ["wgpu"],

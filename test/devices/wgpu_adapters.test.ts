@@ -36,12 +36,12 @@ test.each([
 });
 
 test("a software adapter is taken only when it is asked for", () => {
-  expect(() => chooseAdapter(adapters.slice(3))).toThrow(/no GPU but software found.*0: llvmpipe \(software\)/);
+  expect(() => chooseAdapter(adapters.slice(3))).toThrow(/no GPU found but software.*0: llvmpipe \(software\)/);
 });
 
 test("an adapter that is not there is an error that lists those that are", () => {
   expect(() => chooseAdapter(adapters, "Radeon")).toThrow(
-    /no GPU "Radeon"; there is 0: NVIDIA GeForce RTX 4090 \(discrete\)/,
+    /no GPU "Radeon"; available: 0: NVIDIA GeForce RTX 4090 \(discrete\)/,
   );
   expect(() => chooseAdapter(adapters, 4)).toThrow(/no GPU "4"/);
   expect(() => chooseAdapter([])).toThrow(/install its driver/);

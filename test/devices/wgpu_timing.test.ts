@@ -1,14 +1,14 @@
 /** What is concluded from times, on GPUs that are made up: nothing here takes time or depends on it. */
 import { describe, expect, test } from "bun:test";
 import { findParallelWorkgroups } from "../../src/devices/wgpu/parallel.ts";
-import type { Parts } from "../../src/devices/wgpu/parts.ts";
+import type { Gpu } from "../../src/devices/wgpu/gpu.ts";
 import type { Timer } from "../../src/devices/wgpu/queue.ts";
 import { leastTime } from "../../src/devices/wgpu/timers.ts";
 import { timeCandidates } from "../../src/devices/wgpu/tuner.ts";
 import { DeviceError } from "../../src/errors.ts";
 
 /** A GPU whose clock is slow until it has worked for some time. */
-class Gpu {
+class FakeGpu {
   /** In ms. */
   time = 0;
   /** What ran. */
@@ -24,7 +24,7 @@ class Gpu {
 
   now = (): number => this.time;
 
-  /** Runs what takes so many ms at full clock. @returns how long it took */
+  /** Runs something that takes `ms` at full clock. @returns how long it took */
   run(what: string | number, ms: number): number {
     const taken = this.time < this.#idleMs ? ms * this.#idleClock : ms;
     this.time += taken;
@@ -34,7 +34,7 @@ class Gpu {
 }
 
 describe("how many workgroups run at once", () => {
-  /** The time of `groups` on a GPU of so many cores that each run `each` workgroups at once. */
+  /** The time of `groups` workgroups on a GPU of `cores` cores. */
   const ideal = (groups: number, cores: number) => 0.1 * Math.ceil(groups / cores);
 
   test.each([
@@ -47,19 +47,19 @@ describe("how many workgroups run at once", () => {
     // It is at least 2, since no GPU has a single core.
     [1, 2],
   ])("%d cores: %d", (cores, count) => {
-    const gpu = new Gpu();
+    const gpu = new FakeGpu();
     expect(findParallelWorkgroups((groups) => gpu.run(groups, ideal(groups, cores)), gpu.now)).toBe(count);
   });
 
   test("a clock that rises changes nothing, whenever it does", () => {
     for (let idleMs = 0; idleMs < 120; idleMs += 0.05) {
-      const gpu = new Gpu(4, idleMs);
+      const gpu = new FakeGpu(4, idleMs);
       expect(findParallelWorkgroups((groups) => gpu.run(groups, ideal(groups, 128)), gpu.now)).toBe(128);
     }
   });
 
   test.each([0, 1, 2, 5])("a single time that is far too long, in doubling %d, changes nothing", (doubling) => {
-    const gpu = new Gpu();
+    const gpu = new FakeGpu();
     let isDisturbed = false;
     const time = (groups: number) => {
       if (isDisturbed || groups !== 4 << doubling) return gpu.run(groups, ideal(groups, 128));
@@ -71,7 +71,7 @@ describe("how many workgroups run at once", () => {
   });
 
   test("times that never repeat are taken after a second", () => {
-    const gpu = new Gpu();
+    const gpu = new FakeGpu();
     const time = (groups: number) => gpu.run(groups, ideal(groups, 128) * (1 + 0.1 * (gpu.runs.length % 3)));
     expect(findParallelWorkgroups(time, gpu.now)).toBe(128);
     expect(gpu.time).toBeWithin(1000, 1100);
@@ -83,7 +83,7 @@ describe("which candidate is the fastest", () => {
   const names = ["own", "fast", "slow", "close"];
 
   /** Times these candidates. */
-  function timed(gpu: Gpu, candidates: readonly string[], warmUpMs: number) {
+  function timed(gpu: FakeGpu, candidates: readonly string[], warmUpMs: number) {
     const time = (name: string, runs: number) => {
       let least = Infinity;
       for (let run = 0; run < runs; run++) least = Math.min(least, gpu.run(name, costs[name]!));
@@ -93,11 +93,11 @@ describe("which candidate is the fastest", () => {
   }
 
   test("each has its own time", () => {
-    expect(Object.fromEntries(timed(new Gpu(), names, 0))).toEqual(costs);
+    expect(Object.fromEntries(timed(new FakeGpu(), names, 0))).toEqual(costs);
   });
 
   test("one that is far slower is left out early", () => {
-    const gpu = new Gpu();
+    const gpu = new FakeGpu();
     timed(gpu, names, 0);
     const runs = (name: string) => gpu.runs.filter((ran) => ran === name).length;
     expect(runs("slow")).toBe(2);
@@ -108,34 +108,34 @@ describe("which candidate is the fastest", () => {
 
   test("one that runs at the idle clock is not left out, however long that lasts", () => {
     for (let idleMs = 0; idleMs < 50; idleMs += 0.05) {
-      const gpu = new Gpu(4, idleMs);
+      const gpu = new FakeGpu(4, idleMs);
       expect(timed(gpu, ["fast", "own", "close"], 50).get("fast")).toBe(costs.fast!);
     }
   });
 
   test("the first run of each, during which the clock may rise, leaves none out", () => {
     for (let idleMs = 0; idleMs < 0.5; idleMs += 0.05) {
-      const gpu = new Gpu(4, idleMs);
+      const gpu = new FakeGpu(4, idleMs);
       expect(timed(gpu, ["fast", "own", "close"], 0).get("fast")).toBe(costs.fast!);
     }
   });
 
   test("a GPU at work is not warmed up again", () => {
-    const [cold, warm] = [new Gpu(), new Gpu()];
+    const [cold, warm] = [new FakeGpu(), new FakeGpu()];
     timed(cold, names, 50);
     timed(warm, names, 0);
     expect(cold.time - warm.time).toBeWithin(50, 52);
   });
 
   test("on a slow GPU each runs twice", () => {
-    const gpu = new Gpu(1e4, Infinity);
+    const gpu = new FakeGpu(1e4, Infinity);
     timed(gpu, ["own", "fast", "close"], 50);
     // The first of them once more for the warm-up.
     expect(gpu.runs).toEqual(["own", "fast", "close", "own", "own", "fast", "close"]);
   });
 
   test("one that does not run has no time", () => {
-    const times = timeCandidates(["own", "large"], (name) => (name === "large" ? undefined : 1), new Gpu().now, 0);
+    const times = timeCandidates(["own", "large"], (name) => (name === "large" ? undefined : 1), new FakeGpu().now, 0);
     expect(Object.fromEntries(times)).toEqual({ own: 1 });
   });
 });
@@ -156,7 +156,7 @@ describe("the least time of a kernel", () => {
       };
     });
     let runs = 0;
-    const parts = { device: { name: "a GPU" }, queue, clock: { now: () => 0, timers } } as unknown as Parts;
+    const parts = { device: { name: "a GPU" }, queue, clock: { now: () => 0, timers } } as unknown as Gpu;
     const ms = leastTime(parts, 3, () => void (queue.timer && runs++));
     expect(queue.timer).toBeUndefined();
     return { ms, closed, runs };

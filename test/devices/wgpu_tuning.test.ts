@@ -8,7 +8,7 @@ import { Buffers } from "../../src/devices/wgpu/buffers.ts";
 import { Device } from "../../src/devices/wgpu/device.ts";
 import { Measurements } from "../../src/devices/wgpu/measurements.ts";
 import { busy, measureParallelWorkgroups, parallelWorkgroups } from "../../src/devices/wgpu/parallel.ts";
-import type { Clock } from "../../src/devices/wgpu/parts.ts";
+import type { Clock } from "../../src/devices/wgpu/gpu.ts";
 import { Pipelines } from "../../src/devices/wgpu/pipelines.ts";
 import { Queue, type Timer } from "../../src/devices/wgpu/queue.ts";
 import { Staging } from "../../src/devices/wgpu/staging.ts";
@@ -203,13 +203,17 @@ describeBackends(
     });
 
     test.each([
-      { what: "damaged", change: (text: string) => text.slice(0, text.length / 2), problem: /is ignored.*is damaged/ },
-      { what: "of another form", change: () => `{"format": 1, "device": "x"}`, problem: /none of this version/ },
+      {
+        what: "damaged",
+        change: (text: string) => text.slice(0, text.length / 2),
+        problem: /ignoring .*: it is damaged/,
+      },
+      { what: "of another form", change: () => `{"format": 1, "device": "x"}`, problem: /it is from another version/ },
       {
         what: "of another device",
         // With codes that a terminal obeys.
         change: (text: string) => text.replace(/"device": "/, '"device": "another\x7f\x9b'),
-        problem: /is ignored, and measured anew: it is of another .*, this is /,
+        problem: /ignoring .* and measuring again: it is for another .*, but this is /,
       },
     ])("a file that is $what is ignored with one warning, and replaced", async ({ change, problem }) => {
       const tuningFolder = newFolder();
@@ -236,7 +240,7 @@ describeBackends(
       const warnings = await withGpu({ tune: true, tuningFolder }, async (gpu) => {
         expect(await markOf(gpu, choosing)).toBe(2);
       });
-      expect(warnings.some((warning) => /what was measured on the GPU is not kept/.test(warning))).toBe(true);
+      expect(warnings.some((warning) => /the GPU's measurements are not saved/.test(warning))).toBe(true);
     });
 
     test("switched off, as on software adapters, a kernel's own WGSL runs and nothing is written", async () => {
@@ -281,9 +285,13 @@ describeBackends(
       await withGpu({ tune: true, tuningFolder: newFolder() }, async (gpu) => {
         const [x, y] = [gpu.allocate("f32", SIZE), gpu.allocate("f32", SIZE)];
         const uniforms = { size: SIZE, scale: 1 };
-        expect(() => gpu.run(adding, { x } as { x: typeof x; y: typeof y }, uniforms)).toThrow(/misused: no buffer y/);
+        expect(() => gpu.run(adding, { x } as { x: typeof x; y: typeof y }, uniforms)).toThrow(
+          /misused: buffer y is missing/,
+        );
         expect(() => gpu.run(adding, { x, y: x }, uniforms)).toThrow(/buffer y: the same buffer/);
-        expect(() => gpu.run(adding, { x, y }, {} as typeof uniforms)).toThrow(/kernel misused: no uniform size/);
+        expect(() => gpu.run(adding, { x, y }, {} as typeof uniforms)).toThrow(
+          /kernel misused: uniform size is missing/,
+        );
       });
     });
 
@@ -390,6 +398,6 @@ test("the number of workgroups at once is measured once, and kept", async () => 
   };
   expect(parallelWorkgroups(device, new Measurements(newFolder(), "another", warn), warn, fail)).toBe(512);
   expect(warnings).toEqual([
-    expect.stringMatching(/^a GPU: how many .* can't be measured, 512 are assumed: no clock$/),
+    expect.stringMatching(/^a GPU: can't measure how many workgroups run at once, assuming 512: no clock$/),
   ]);
 });

@@ -17,7 +17,7 @@ import { describeBackends } from "../support/backends.ts";
 import { randomArray } from "../support/data.ts";
 import { seedGradient, testOp } from "../support/gradcheck.ts";
 
-const GIVEN_BACK = "was used after its memory had been given back";
+const GIVEN_BACK = "was used after its memory was released";
 const ones = (length: number) => new Float32Array(length).fill(1);
 
 function parameter(backend: Backend, name: string, shape: readonly number[], seed: number): Parameter {
@@ -76,7 +76,7 @@ test("a gradient that was computed elsewhere, over two tapes, is that of one", a
   const tape = new Tape(backend);
   const h = tanh(linear(tape.input([2, 3], values), w, b));
   expect(() => tape.backward(h, { gradient: tape.input([3, 4], ones(12)) })).toThrow(
-    "backward: a gradient of 3 × 4 for a tensor of 4 × 3",
+    "backward: gradient 3 × 4 for a tensor of shape 4 × 3",
   );
 });
 
@@ -108,7 +108,7 @@ describe("memory", () => {
     for (const tensor of [h, y]) {
       expect(() => tensor.buffer).toThrow(ShapeError);
       expect(() => tensor.buffer).toThrow(`a tensor of shape 2 ${GIVEN_BACK}`);
-      expect(() => relu(tensor)).toThrow("call keep() on what is to be read afterwards");
+      expect(() => relu(tensor)).toThrow("call keep() on tensors to be read afterwards");
       expect(tensor.grad).toBeUndefined();
     }
   });
@@ -240,12 +240,12 @@ describe("refusals", () => {
   const tape = new Tape(openReference());
 
   test("contents of another size than the shape", () => {
-    expect(() => tape.input([2, 3], ones(5))).toThrow("5 elements given for a shape of 2 × 3, 6");
+    expect(() => tape.input([2, 3], ones(5))).toThrow("5 elements for shape 2 × 3, which has 6");
   });
 
   test("a loss that is not a scalar", () => {
     const x = tape.input([2], ones(2), { requiresGrad: true });
-    expect(() => tape.backward(relu(x))).toThrow("the loss must be a scalar, its shape is 2");
+    expect(() => tape.backward(relu(x))).toThrow("the loss has shape 2, must be a scalar");
   });
 
   test("an op on tensors that no tape owns", () => {

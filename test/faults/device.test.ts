@@ -1,4 +1,4 @@
-/** The device: lost in the middle of a step, of a checkpoint, or again and again; and without memory. */
+/** Device faults: lost during a step, before a checkpoint, or repeatedly; and out of memory. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ import { expectSameRun } from "../support/faults.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 
-// A software GPU on a busy machine.
+// A software GPU is slow on a busy machine.
 setDefaultTimeout(300_000);
 
 const folder = temporaryFolder();
@@ -27,7 +27,7 @@ const skip = missing !== undefined && !(process.env.REQUIRE_BACKENDS ?? "").incl
 
 beforeAll(() => makePhotos(data, 2, 9));
 
-describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}`, () => {
+describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () => {
   const { threads: _, ...rest } = tiny;
   const options = { ...rest, data, device: "gpu:0", tune: false, batch: 8, epochs: 2, augment: "mirror,colour" };
 
@@ -37,7 +37,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
 
   const lose = ({ model }: Pick<Session, "model">) => (model.parameters[0]!.backend as WgpuBackend).lose();
 
-  /** Trains while `isTime` says after which steps, counted from 1 over all devices, the device is lost. */
+  /** Trains, and loses the device after the steps that `isTime` chooses, counted from 1 over all devices. */
   async function losing(name: string, isTime: (step: number) => boolean, more: TrainOptions = options) {
     const events: TrainEvent[] = [];
     let steps = 0;
@@ -56,16 +56,16 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
     return { error, warnings: events.filter((event) => event.type === "warning").map(({ line }) => line), events };
   }
 
-  const LOST = /: the device is lost \(driver reset, .*\).*: it is opened again, .* goes on from what was saved last$/;
+  const LOST = /: the device is lost \(driver reset, .*\).*: reopening it, and continuing from the last save$/;
 
-  test("in the middle of the first step: it begins anew, and ends with the same bytes", async () => {
+  test("in the first step: training starts over, to the same bytes", async () => {
     const { error, warnings } = await losing("first", (step) => step === 1);
     expect(error).toBeUndefined();
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
     expectSameRun(at("first"), at("whole"));
   });
 
-  test("in the middle of a later one: it goes on from what was saved, and ends with the same bytes", async () => {
+  test("in a later step: training continues from the last save, to the same bytes", async () => {
     const { error, warnings, events } = await losing("later", (step) => step === 3);
     expect(error).toBeUndefined();
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
@@ -74,14 +74,14 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
     expectSameRun(at("later"), at("whole"));
   });
 
-  test("before the second save: the first is good", async () => {
+  test("before the second save: the first stays good", async () => {
     let [validations, lost] = [0, false];
     let session: Session | undefined;
     const watcher = { afterStep: async (now: Session) => void (session = now) };
     const warnings: string[] = [];
     const report = (event: TrainEvent) => {
       if (event.type === "warning") warnings.push(event.line);
-      // All is computed, and what comes next is that the weights are read, for the checkpoint.
+      // Everything is computed; next the weights are read for the checkpoint.
       if (lost || event.type !== "validate" || event.done < event.total || ++validations < 2) return;
       lost = true;
       lose(session!);
@@ -91,12 +91,12 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
     expectSameRun(at("saving"), at("whole"));
   });
 
-  test("a second time: one line, and a run that goes on", async () => {
+  test("a second time: one line, and the run can be resumed", async () => {
     const { error, warnings } = await losing("twice", (step) => step >= 3);
     expect(error).toBeInstanceOf(DeviceLostError);
     expect(error).toMatchObject({ exitCode: 1 });
     expect(error!.message).toMatch(
-      /device is lost .*, for the second time: go on with --resume .*twice, on another device/,
+      /device is lost .*, for the second time: continue with --resume .*twice, on another device/,
     );
     expect(error!.message).not.toContain("\n");
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
@@ -105,7 +105,7 @@ describe.skipIf(skip)(`a GPU that is lost${skip ? ` (skipped: ${missing})` : ""}
   });
 });
 
-describe("a device without memory: the batch that is proposed is small enough", () => {
+describe("a device out of memory: the proposed batch fits", () => {
   const restore: (() => void)[] = [];
   afterEach(() => restore.splice(0).forEach((undo) => undo()));
 
@@ -119,7 +119,7 @@ describe("a device without memory: the batch that is proposed is small enough", 
     return Number(/try --batch (\d+)/.exec(message)![1]);
   }
 
-  test("the cpu's memory that can't grow", async () => {
+  test("the cpu, whose memory can't grow", async () => {
     const grow = WebAssembly.Memory.prototype.grow;
     const LIMIT = 24 * 2 ** 20;
     WebAssembly.Memory.prototype.grow = function (pages) {
@@ -135,7 +135,7 @@ describe("a device without memory: the batch that is proposed is small enough", 
     await train({ ...options, batch, out: at("cpu-small") });
   });
 
-  test.skipIf(skip)(`a GPU that refuses${skip ? ` (skipped: ${missing})` : ""}`, async () => {
+  test.skipIf(skip)(`a GPU that refuses to allocate${skip ? ` (skipped: ${missing})` : ""}`, async () => {
     const allocate = Buffers.prototype.allocate;
     const LIMIT = 8 * 2 ** 20;
     Buffers.prototype.allocate = function (type, length) {

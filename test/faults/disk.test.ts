@@ -1,4 +1,4 @@
-/** The disk: full, turned read-only, and without the data that were there. */
+/** Disk faults: full, read-only, and data deleted. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -34,9 +34,9 @@ beforeAll(async () => {
 
 const without = mounts ? "" : " (skipped: no disk can be mounted here)";
 
-test.skipIf(!mounts)(`a disk that is full${without}`, async () => {
+test.skipIf(!mounts)(`a full disk${without}`, async () => {
   const size = (file: string) => statSync(at("whole", file)).size;
-  // Room for the first epoch's files and half of the second's.
+  // Space for the first epoch's files and half of the second's.
   const bytes = size("best.safetensors") + 1.7 * size("last.safetensors") + 2 * size("report.html");
   expect(mount(["-t", "tmpfs", "-o", `size=${Math.ceil(bytes)}`, "none", disk])).toBe(true);
   const out = join(disk, "run");
@@ -45,7 +45,7 @@ test.skipIf(!mounts)(`a disk that is full${without}`, async () => {
   const saved = epochsOf(out).length;
   expect(saved).toBeGreaterThanOrEqual(1);
   expect(saved).toBeLessThan(EPOCHS);
-  // What was half written is gone, and so there is room again for as much.
+  // The half-written file is removed, which frees its space.
   expect(readdirSync(out).filter((file) => file.endsWith(".tmp"))).toEqual([]);
   expectOneLine(await run(["train", "--resume", out]), message);
   expect(mount(["-o", "remount,size=64m", disk])).toBe(true);
@@ -56,10 +56,10 @@ test.skipIf(!mounts)(`a disk that is full${without}`, async () => {
   unmount(disk);
 });
 
-test.skipIf(isRoot && !mounts)(`a folder that turns read-only${isRoot ? without : ""}`, async () => {
+test.skipIf(isRoot && !mounts)(`a folder that becomes read-only${isRoot ? without : ""}`, async () => {
   const out = isRoot ? join(disk, "run") : at("readonly");
-  // Root may write where nobody may, but not to a disk that takes nothing: one that is laid over the folder, since the
-  // training has its lock open.
+  // Permissions don't stop root, but a read-only file system does: one is mounted over the folder, since the training
+  // keeps its lock file open.
   if (isRoot) expect(mount(["-t", "tmpfs", "-o", "size=64m", "none", disk])).toBe(true);
   const lock = () => (isRoot ? mount(["-t", "tmpfs", "-o", "ro", "none", out]) : (chmodSync(out, 0o555), true));
   const unlock = () => (isRoot ? unmount(out) : chmodSync(out, 0o755));
@@ -73,7 +73,7 @@ test.skipIf(isRoot && !mounts)(`a folder that turns read-only${isRoot ? without 
   expectSameRun(out, at("whole"));
 });
 
-test.skipIf(!mounts)(`a disk that is read-only: the doctor says so${without}`, () => {
+test.skipIf(!mounts)(`a read-only disk: the doctor reports it${without}`, () => {
   expect(mount(["-t", "tmpfs", "-o", "ro", "none", disk])).toBe(true);
   const disks = (["runs", "cache"] as const).map((use) => ({ use, path: disk, freeBytes: 1e10 }));
   const problems = machineProblems({ ...describeMachine(), disks, freeMemoryBytes: 1e10 });
@@ -90,12 +90,12 @@ test.skipIf(!mounts)(`a disk that is read-only: the doctor says so${without}`, (
   unmount(disk);
 });
 
-test("data that are deleted while it trains", async () => {
+test("data deleted during training", async () => {
   expect(
     (await run([...train.slice(0, -4), "--epochs", "1", "--augment", "mirror,colour", "--out", "gone"])).code,
   ).toBe(0);
   expect(existsSync(at("gone", "last.safetensors"))).toBe(true);
-  // A run that goes on has nothing in memory; and it reads only some batches ahead.
+  // A resumed run has nothing in memory, and reads only a few batches ahead.
   const resume = ["train", "--resume", "gone", "--epochs", `${EPOCHS}`];
   const ended = await during(resume, folder.path, (event) => {
     if (event.type !== "start") return false;
@@ -103,7 +103,7 @@ test("data that are deleted while it trains", async () => {
     return true;
   });
   expectOneLine(ended, /\d+ of the 72 images of .*photos can't be used, first .*\.png: .*no such file/);
-  expectOneLine(await run(resume), /there is no .*photos/);
+  expectOneLine(await run(resume), /photos does not exist: /);
   renameSync(at("hidden"), at("photos"));
   const resumed = await run(resume);
   expect(resumed.stderr).toBe("");

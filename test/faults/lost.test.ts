@@ -1,6 +1,6 @@
 /**
- * A driver that reports the loss of its device, as it does after a reset: wgpu-native ends the process when it learns of
- * that in the wrong call. The driver is lavapipe behind `lost/driver.c`.
+ * A driver that reports its device lost, as after a reset; in some calls wgpu-native would then end the process. The
+ * driver is lavapipe behind `lost/driver.c`.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 import { endOf } from "../support/processes.ts";
 
-// A software GPU on a busy machine.
+// A software GPU is slow on a busy machine.
 setDefaultTimeout(300_000);
 
 const MANIFESTS = "/usr/share/vulkan/icd.d";
@@ -25,7 +25,7 @@ afterAll(folder.remove);
 const at = (name: string) => join(folder.path, name);
 const path = (name: string) => fileURLToPath(new URL(`lost/${name}`, import.meta.url));
 
-/** lavapipe's library, from the file that Vulkan's loader finds it by. */
+/** lavapipe's library, from its manifest for the Vulkan loader. */
 function lavapipeDriver(): string | undefined {
   try {
     const manifest = readdirSync(MANIFESTS).find((name) => name.startsWith("lvp_icd"));
@@ -40,7 +40,7 @@ async function lose(...args: string[]): Promise<string[]> {
   const env = {
     ...process.env,
     VK_DRIVER_FILES: at("driver.json"),
-    // Its name for loaders of before 2022.
+    // The variable's name in loaders before 2022.
     VK_ICD_FILENAMES: at("driver.json"),
     REAL_DRIVER: lavapipe,
     LOSE_FILE: at("lose"),
@@ -74,9 +74,11 @@ describe.skipIf(missing !== undefined)(
       for (const clock of ["timestamps", "host"]) expect(await lose(point, at("tuning"), clock)).toEqual([outcome]);
     });
 
-    test("a training opens it again, and goes on to the same bytes", async () => {
+    test("a training reopens it, and continues to the same bytes", async () => {
       const lines = await lose("train", folder.path);
-      expect(lines).toEqual([expect.stringMatching(/the device is lost .*: it is opened again, .* was saved last$/)]);
+      expect(lines).toEqual([
+        expect.stringMatching(/the device is lost .*: reopening it, and continuing from the last save$/),
+      ]);
       expectSameRun(at("lost"), at("whole"));
     });
   },

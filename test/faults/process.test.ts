@@ -1,4 +1,4 @@
-/** What happens to the process: signals, a terminal that is closed, a second one at the same folder, the clock. */
+/** Process faults: signals, a closed terminal, a second process in the same folder, the clock. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ beforeAll(async () => {
   expect(code).toBe(0);
 });
 
-/** Goes on with a run to its end, which is that of the run that nothing happened to. */
+/** Resumes a run to its end, which must equal that of an undisturbed run. */
 async function expectResumable(name: string): Promise<void> {
   expect(epochsOf(at(name)).length).toBeLessThan(EPOCHS);
   const { code, stderr } = await run(["train", "--resume", name]);
@@ -36,20 +36,20 @@ async function expectResumable(name: string): Promise<void> {
 
 const posix = process.platform !== "win32";
 
-// SIGINT, and what is said of it to people: test/cli/kill.test.ts.
+// SIGINT and its messages: test/cli/kill.test.ts.
 for (const signal of ["SIGTERM", "SIGHUP"] as const) {
-  test.skipIf(!posix)(`${signal}: it stops after the step, and saves`, async () => {
+  test.skipIf(!posix)(`${signal}: stops after the step and saves`, async () => {
     const { code, stderr } = await during([...train, "--out", signal], folder.path, (event, child) => {
       if (event.type === "epoch") child.kill(signal);
       return event.type === "epoch";
     });
-    expect(stderr).toBe("stopping after this step; once more to stop at once\n");
+    expect(stderr).toBe("stopping after this step; press Ctrl-C again to stop at once\n");
     expect(code).toBe(1);
     await expectResumable(signal);
   });
 }
 
-test.skipIf(!posix)("a terminal that is closed: it stops after the step, and saves", async () => {
+test.skipIf(!posix)("a closed terminal: stops after the step and saves", async () => {
   let text = "";
   const child = Bun.spawn([process.execPath, MAIN, ...train, "--out", "hung-up"], {
     cwd: folder.path,
@@ -65,7 +65,7 @@ test.skipIf(!posix)("a terminal that is closed: it stops after the step, and sav
   await expectResumable("hung-up");
 });
 
-test.skipIf(!posix)("SIGHUP under nohup: it goes on", async () => {
+test.skipIf(!posix)("SIGHUP under nohup: continues", async () => {
   const command = ["nohup", process.execPath, MAIN, ...train, "--out", "nohup", "--json"];
   const child = Bun.spawn(command, { cwd: folder.path, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   let text = "";
@@ -78,7 +78,7 @@ test.skipIf(!posix)("SIGHUP under nohup: it goes on", async () => {
   expectSameRun(at("nohup"), at("whole"));
 });
 
-test("a second training, while the first is at work, killed, and gone", async () => {
+test("a second training while the first runs, after it is killed, and after it ends", async () => {
   let second: Promise<unknown> | undefined;
   const { code, stderr } = await during(
     [...train, "--epochs", "400", "--out", "shared"],
@@ -108,11 +108,11 @@ test("a second training, while the first is at work, killed, and gone", async ()
   expect(existsSync(at("shared", "lock.json"))).toBe(false);
 });
 
-test.skipIf(!posix)("two that pack into one folder: one is refused, and the pack is that of one alone", async () => {
+test.skipIf(!posix)("two packs into one folder: one is refused, and the pack is that of the other", async () => {
   const args = (out: string) => ["pack", "photos", out, "--side", "32", "--shard", "4", "--threads", "1"];
   const first = startCli(args("both"), { cwd: folder.path });
   await until(() => existsSync(at("both", "lock.json")), first);
-  // It holds the folder for as long as it is made to stand still.
+  // It holds the folder's lock for as long as it is stopped.
   first.kill("SIGSTOP");
   const second = await run(args("both"));
   first.kill("SIGCONT");
@@ -127,9 +127,9 @@ test.skipIf(!posix)("two that pack into one folder: one is refused, and the pack
   expect(await bytes("both")).toEqual(await bytes("alone"));
 });
 
-test("a clock that is set back all the time: times are what they were, and so are the bytes", async () => {
+test("a clock that keeps being set back: times and bytes are unaffected", async () => {
   mkdirSync(at("clock"));
-  // Every look at it finds an hour less.
+  // Every reading is an hour earlier.
   const backwards = `
     const Now = Date;
     let looks = 0;
@@ -154,7 +154,7 @@ test("a clock that is set back all the time: times are what they were, and so ar
     expect(secondsLeft).toBeWithin(0, 3600);
     expect(seconds).toBeWithin(0, 3600);
   }
-  // It was in force.
+  // The fake clock was used.
   const probe = Bun.spawn([process.execPath, "-e", "console.log(Date.now() > Date.now())"], {
     env: { ...process.env, ...env },
     stdout: "pipe",

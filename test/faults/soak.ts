@@ -1,12 +1,12 @@
 /**
  * `bun test/faults/soak.ts [cpu|cpu-wasm|gpu:0] [steps] [trainings] [images a step]`: 10,000 steps and 200 trainings in
- * one process. It prints what is held as JSON, a line at a time, and fails when that grows.
+ * one process. It prints what is allocated as JSON lines, and fails if that grows.
  */
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import { openWgpu } from "../../src/devices/wgpu/backend.ts";
 import { soakSteps, soakTrainings, type Held } from "../support/soak.ts";
 
-/** What the process may grow by after its first hundred steps, or its first tenth of trainings: the heaps' housekeeping. */
+/** Allowed growth after the first hundred steps, or the first tenth of the trainings: heap overhead. */
 const MEGABYTES = 24;
 
 const [device = "cpu", ...numbers] = process.argv.slice(2);

@@ -48,7 +48,7 @@ describe("what is written", () => {
     expect(readFileSync(at("outside"), "utf8")).toBe("mine");
   });
 
-  test("goes through a temporary file whose name nobody can know", async () => {
+  test("goes through a temporary file with an unguessable name", async () => {
     make("temporary");
     const names = new Set<string>();
     for (let i = 0; i < 2; i++) {

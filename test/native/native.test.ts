@@ -18,7 +18,7 @@ import packageJson from "../../package.json";
 import { inMemory } from "../../src/io/bytes.ts";
 import { replaceFileSync } from "../../src/io/files.ts";
 import { openZip } from "../../src/io/zip.ts";
-import { cached, failedLately, failureNote } from "../../src/native/cache.ts";
+import { cached, failedRecently, failureNote } from "../../src/native/cache.ts";
 import { fetchArchive } from "../../src/native/download.ts";
 import { findBlas, findWgpu, provideBlas, provideWgpu } from "../../src/native/libraries.ts";
 import { packagedFiles, PACKAGES, type PackageName } from "../../src/native/packages.ts";
@@ -344,14 +344,14 @@ test("a download that failed is not tried again on the same day", async () => {
     const note = failureNote(library);
     replaceFileSync(note, "there was no network");
     await expect(provideWgpu((line) => expect().fail(line))).rejects.toThrow(/there was no network.*to try again/);
-    expect(failedLately(library)).toBe(true);
+    expect(failedRecently(library)).toBe(true);
     const yesterday = Date.now() / 1000 - 25 * 60 * 60;
     utimesSync(note, yesterday, yesterday);
-    expect(failedLately(library)).toBe(false);
+    expect(failedRecently(library)).toBe(false);
   });
 });
 
-test("nothing is fetched that could not be kept: what to set is said", async () => {
+test("nothing is fetched that can't be stored: the error says what to set", async () => {
   const file = join(folder, "no-folder");
   writeFileSync(file, "");
   await withEnvironment({ WGPU_LIB_PATH: undefined, ALEXNET_CACHE: file }, async () => {

@@ -168,11 +168,11 @@ describe("what is wrong is said with the layer and the reason", () => {
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, padding: 1 }),
     ],
     [
-      'layer 2: conv c: pad is "valid", must be a whole number from 0 on, or "same"',
+      'layer 2: conv c: pad is "valid", must be a whole number, at least 0, or "same"',
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, pad: "valid" }),
     ],
     [
-      "layer 2: conv c: filters is 2.5, must be a whole number from 1 on",
+      "layer 2: conv c: filters is 2.5, must be a whole number, at least 1",
       withLayer(1, { kind: "conv", name: "c", filters: 2.5, size: 3, sigma: 1 }),
     ],
     [
@@ -198,7 +198,7 @@ describe("what is wrong is said with the layer and the reason", () => {
       withLayer(json.layers.length - 1, { kind: "fc", name: "fc", outputs: 5, sigma: 1 }),
     ],
     [
-      "conv conv1: conv1.weight: a shape of 4 × 1.5 × 3 × 3: sides must be whole numbers above 0",
+      "conv conv1: conv1.weight: shape 4 × 1.5 × 3 × 3: dimensions must be whole numbers above 0",
       withLayer(1, { kind: "conv", name: "conv1", filters: 4, size: 3, groups: 2, pad: 1, sigma: 1 }),
     ],
   ];

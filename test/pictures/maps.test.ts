@@ -22,7 +22,7 @@ test("where the square took most is red, where it gave is blue, and grey stays w
   [losses[8 * 1 + 1], losses[8 * 6 + 5]] = [0.4, -0.4];
   const svg = await drawHeat({ title: "t", fact: "f", image: grey(64), losses, side: 8, square: 13 });
   const { at } = await decode(svg);
-  // 64 pixels are drawn as 448; the second picture begins behind the first and a gap.
+  // 64 pixels are drawn as 448; the second picture starts after the first and a gap.
   const [left, top, place] = [32 + 448 + 24, 92, 448 / 8];
   const [red, , blue] = at(left + 1.5 * place, top + 1.5 * place);
   expect(red! - blue!).toBeGreaterThan(100);

@@ -31,7 +31,7 @@ describe("the launcher", () => {
     [{ SLURM_STEP_NUM_TASKS: "1" }, undefined],
   ])("%j", (environment, expected) => expect(launcherOf(environment)).toEqual(expected as never));
 
-  test("Slurm without MPI is said to be that", () => {
+  test("Slurm without MPI is named as such", () => {
     const text = "srun started 4 tasks without MPI: start them with srun --mpi=pmix or --mpi=pmi2";
     expect(() => launcherOf({ SLURM_STEP_NUM_TASKS: "4" })).toThrow(text);
   });
@@ -40,10 +40,10 @@ describe("the launcher", () => {
     expect(await openRanks()).toBe(ALONE);
   });
 
-  test("a library that is none is said to be none", () => {
+  test("a file that is no MPI library is refused", () => {
     process.env.MPI_LIB_PATH = "/nowhere/libmpi.so";
     const open = () => openMpi({ family: "mpich", size: 2 });
-    expect(open).toThrow("MPI_LIB_PATH is /nowhere/libmpi.so, which can't be loaded or is no MPI library");
+    expect(open).toThrow("MPI_LIB_PATH is /nowhere/libmpi.so, which can't be loaded or is not an MPI library");
     delete process.env.MPI_LIB_PATH;
   });
 });

@@ -23,6 +23,6 @@ test("every part is named with its number", () => {
   );
 });
 
-test("nothing is said of crops that are all of the image", () => {
+test("crops that are all of the image are not mentioned", () => {
   expect(words("small", "crop,mirror")).toBe("half of the images mirrored");
 });

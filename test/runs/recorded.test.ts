@@ -84,7 +84,7 @@ describe("images were added", () => {
     expect(error).toBeInstanceOf(DataError);
     expect((error as Error).message).toBe(
       `the images in ${data} have changed since the run began (5 added; first c0/0.png of class "c0", which is new): ` +
-        `restore them, begin a new run, or go on with the run's remaining images, divided into training and ` +
+        `restore them, begin a new run, or continue with the run's remaining images, divided into training and ` +
         `validation as before, with --allow-changed-data`,
     );
     expect(contents(run)).toEqual(before);
@@ -98,7 +98,7 @@ describe("images were added", () => {
     const { start, warnings } = await went({ resume: run, epochs: 2, allowChangedData: true });
     expect(start).toMatchObject({ train: 36, val: 4, classes: 2 });
     expect(warnings).toEqual([
-      expect.stringMatching(/\(5 added; .*\): going on with the run's remaining images, 36 to train on and 4 to val/),
+      expect.stringMatching(/\(5 added; .*\): continuing with the run's remaining images, 36 to train on and 4 to val/),
     ]);
     expect(weights(run).equals(weights(at("same")))).toBe(true);
     expect(epochsOf(run)).toEqual(epochsOf(at("same")));
@@ -111,7 +111,7 @@ describe("images were added", () => {
     await add(data, names);
     const after = await partsOf(run);
     expect({ ...after, changes: undefined }).toEqual({ ...before, changes: undefined });
-    expect(after.changes).toMatch(/\(5 added; .*\): those of the run that are left are used, divided as before$/);
+    expect(after.changes).toMatch(/\(5 added; .*\): using the run's remaining images, divided as before$/);
     // By chance alone it would be others.
     rmSync(new Run(run).imagesFile);
     expect((await partsOf(run)).val).not.toEqual(before.val);
@@ -236,7 +236,7 @@ describe("data that have moved", () => {
     const cases: readonly (readonly [TrainOptions, RegExp])[] = [
       [{ resume: at("drawn"), data }, /begun with the built-in set/],
       [{ resume: run, val: data }, /the run was begun without --val/],
-      [{ data, allowChangedData: true }, /--allow-changed-data is for --resume/],
+      [{ data, allowChangedData: true }, /--allow-changed-data is only for --resume/],
     ];
     for (const [options, message] of cases) {
       const error = await train(options).catch((failure: unknown) => failure);
@@ -266,7 +266,7 @@ describe("a run that was begun before its images were kept", () => {
     ]);
   });
 
-  test("takes other data for its own, which is said", async () => {
+  test("takes other data for its own, with a warning", async () => {
     const { run } = await begun();
     rmSync(new Run(run).imagesFile);
     const other = await makePhotos(at("unknown"), 2, 20);
@@ -288,7 +288,7 @@ describe("a run that was begun before its images were kept", () => {
   });
 });
 
-test("what was kept of them is damaged: that is said, and nothing changes", async () => {
+test("a damaged record of the images is an error, and nothing changes", async () => {
   const { run } = await begun();
   const { imagesFile } = new Run(run);
   const whole = readFileSync(imagesFile);
@@ -357,7 +357,7 @@ test("the command: refused with exit code 1, and allowed", async () => {
   expect(refused.stderr).toMatch(/^error: the images in [^\n]*--allow-changed-data\n$/);
   const allowed = await cli([...resume, "--allow-changed-data"], { cwd: folder.path });
   expect(allowed.code).toBe(0);
-  expect(allowed.stderr).toMatch(/^warning: the images in [^\n]*: going on with the run's remaining [^\n]*\n$/);
+  expect(allowed.stderr).toMatch(/^warning: the images in [^\n]*: continuing with the run's remaining [^\n]*\n$/);
   const begins = await cli(["train", data, ...TINY, "--allow-changed-data"], { cwd: folder.path });
   expect(begins.code).toBe(2);
 });

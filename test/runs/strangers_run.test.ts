@@ -69,7 +69,7 @@ describe.each(Object.keys(USES))("%s refuses a run", (use) => {
     "whose %s is a pipe",
     async (name) => {
       pipe(name);
-      await expect(USES[use]!()).rejects.toThrow(/is a pipe: here may be files and folders only/);
+      await expect(USES[use]!()).rejects.toThrow(/is a pipe; only files and folders are allowed here/);
     },
   );
 });
@@ -95,11 +95,11 @@ test("a log and JSON that are too large are not read", () => {
 test("a lock that is no empty file is refused: SQLite would follow a link, and a journal's orders", () => {
   const lock = at("run", "lock");
   writeFileSync(lock, "SQLite format 3\0");
-  expect(() => lockFolder(at("run"), () => {})).toThrow(/lock is no lock of this program, .*: remove it/);
+  expect(() => lockFolder(at("run"), () => {})).toThrow(/lock is not a lock of this program, .*: remove it/);
   put("lock");
-  expect(() => lockFolder(at("run"), () => {})).toThrow(/lock is no lock of this program/);
+  expect(() => lockFolder(at("run"), () => {})).toThrow(/lock is not a lock of this program/);
   put("lock", at("outside", "new"));
-  expect(() => lockFolder(at("run"), () => {})).toThrow(/lock is no lock of this program/);
+  expect(() => lockFolder(at("run"), () => {})).toThrow(/lock is not a lock of this program/);
   untouched();
 });
 

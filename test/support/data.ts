@@ -2,10 +2,10 @@
 import { expect } from "bun:test";
 import { size } from "../../src/engine/tensor.ts";
 import { Purpose, Random } from "../../src/random.ts";
-import { difference, type Numbers } from "../../src/verbs/doctor/numbers.ts";
+import { difference, type Values } from "../../src/verbs/doctor/numbers.ts";
 
 export { randomArray } from "../../src/engine/cases.ts";
-export { largestError, type Numbers } from "../../src/verbs/doctor/numbers.ts";
+export { largestError, type Values } from "../../src/verbs/doctor/numbers.ts";
 
 /** Numbers in ±1 no two of which are equal or closer than 2/count, in random order. */
 export function distinctArray(shape: readonly number[], seed: number): Float32Array {
@@ -13,7 +13,7 @@ export function distinctArray(shape: readonly number[], seed: number): Float32Ar
   return Float32Array.from(new Random(seed, Purpose.drawing).permutation(count), (rank) => (2 * rank + 1) / count - 1);
 }
 
-/** Fails unless every number lies within `tolerance` times the largest expected one of what is expected. */
-export function expectClose(what: string, actual: Numbers, expected: Numbers, tolerance: number): void {
+/** Fails if any number is off by more than `tolerance` times the largest number expected. */
+export function expectClose(what: string, actual: Values, expected: Values, tolerance: number): void {
   expect(difference(what, actual, expected, tolerance)).toBeUndefined();
 }

@@ -1,4 +1,4 @@
-/** What the faults have in common: a run that nothing happened to, and one line of error. */
+/** What the tests of faults share: comparing with an undisturbed run, and expecting one line of error. */
 import { spawnSync } from "node:child_process";
 import { expect } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
@@ -6,13 +6,13 @@ import { join } from "node:path";
 import { epochsOf, jsonLines, startCli } from "./cli.ts";
 import type { Ended } from "./processes.ts";
 
-/** One line on standard error, with this in it, behind so many warnings; and exit code 1. */
+/** Expects exit code 1 and, after `warnings` other lines, one line of error that matches. */
 export function expectOneLine({ code, stderr }: Ended, message: RegExp, warnings = 0): void {
   const lines = stderr.split("\n").filter((line) => line !== "");
   expect(lines.length, stderr).toBe(1 + warnings);
   expect(lines.at(-1)).toMatch(message);
   expect(lines.at(-1)).toStartWith("error: ");
-  expect(stderr).not.toMatch(/\n\s+at |mistake of this program/);
+  expect(stderr).not.toMatch(/\n\s+at |bug in this program/);
   expect(code).toBe(1);
 }
 

@@ -8,7 +8,7 @@ import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import type { Tensor } from "../../src/engine/tensor.ts";
 import { describeBackends } from "./backends.ts";
-import { expectClose, randomArray, type Numbers } from "./data.ts";
+import { expectClose, randomArray, type Values } from "./data.ts";
 
 export interface OpCase {
   readonly title: string;
@@ -22,8 +22,8 @@ export interface OpCase {
 type Arrays = Readonly<Record<string, Float32Array | Float64Array>>;
 
 /**
- * Stands for the loss Σ seed · y: its gradient with respect to y is `seed`. It needs no kernel, since nobody reads the
- * loss itself.
+ * Stands for the loss Σ seed · y: its gradient with respect to y is `seed`. It needs no kernel, since the loss
+ * itself is never read.
  */
 export function seedGradient(y: Tensor, seed: HostArray): Tensor {
   const { tape, backend } = y;
@@ -46,8 +46,8 @@ export async function forwardAndBackward(backend: Backend, { inputs, op }: OpCas
   const output = op(tensors).keep();
   const seed = randomArray(output.shape, 99);
   tape.backward(seedGradient(output, seed));
-  const y: Numbers = await output.read();
-  const gradients: Record<string, Numbers> = {};
+  const y: Values = await output.read();
+  const gradients: Record<string, Values> = {};
   for (const name in inputs) {
     const { grad } = tensors[name]!;
     if (!grad) throw new Error(`${name} got no gradient`);
@@ -83,7 +83,7 @@ export async function checkGradients(opCase: OpCase, backend: Backend = openRefe
     const tensors = Object.fromEntries(
       Object.entries(opCase.inputs).map(([name, shape]) => [name, tape.input(shape, data[name]!)]),
     );
-    const y: Numbers = await opCase.op(tensors).read();
+    const y: Values = await opCase.op(tensors).read();
     tape.release();
     return seed.reduce((sum, r, i) => sum + r * y[i]!, 0);
   };

@@ -58,7 +58,7 @@ export const SAY_STATUS = [
   "sh",
 ];
 
-/** Starts a program on so many ranks. */
+/** Starts a program on `size` ranks. */
 export function startRanks(
   size: number,
   args: readonly string[],
@@ -79,7 +79,7 @@ export function startRanks(
 /** Options of the trainings on ranks: the cpu, a thread each. */
 export const CPU = ["--device", "cpu", "--threads", "1"] as const;
 
-/** Runs a command of the program on so many ranks, to the end of all. */
+/** Runs a command on `size` ranks, until all have ended. */
 export function onRanks(size: number, args: readonly string[], cwd: string): Promise<RanksEnded> {
   return ended(startRanks(size, [MAIN, ...args], cwd));
 }

@@ -12,7 +12,12 @@ export interface Ended {
 export async function endOf(child: Bun.Subprocess<any, "pipe", "pipe">): Promise<Ended> {
   const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   await child.exited;
-  return { code: child.exitCode, stdout, stderr };
+  return { code: child.exitCode, stdout, stderr: withoutProgress(stderr) };
+}
+
+/** Without a terminal a line of progress comes every ten seconds, which only a busy machine takes that long for. */
+export function withoutProgress(stderr: string): string {
+  return stderr.replace(/^(?:epoch +\d+\/\d+ |[a-z ]+: [\d,]+ of [\d,]+).*\n/gm, "");
 }
 
 /**

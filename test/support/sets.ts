@@ -1,4 +1,4 @@
-/** Sets made on the spot, and what is said of those that can't be used. */
+/** Sets made on the spot, and the errors of those that can't be used. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Dataset } from "../../src/data/dataset.ts";

@@ -26,7 +26,7 @@ export function held(backend: Partial<WgpuBackend> | undefined, done: number): H
   return { done, residentMegabytes: Math.round(process.memoryUsage().rss / 2 ** 20), buffers, bytes, objects };
 }
 
-/** Trains `small` for so many steps of so many images, and looks at what is held at each of the moments. */
+/** Trains `small` for `steps` steps of `images` images, and records what is held after the steps in `moments`. */
 export async function soakSteps(
   backend: Backend,
   steps: number,
@@ -50,7 +50,7 @@ export async function soakSteps(
   return found;
 }
 
-/** Begins and ends so many trainings, each with a backend of its own. */
+/** Runs `trainings` trainings one after the other, each with a backend of its own. */
 export async function soakTrainings(
   device: string,
   trainings: number,

@@ -13,7 +13,7 @@ import { openDataset } from "../../src/data/open.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { cifar18 } from "../../src/net/cifar_networks.ts";
 import { backends, describeBackends } from "../support/backends.ts";
-import { largestError, type Numbers } from "../support/data.ts";
+import { largestError, type Values } from "../support/data.ts";
 import { drawn, firstBatches, measured, trainer, type Data } from "../support/training.ts";
 
 setDefaultTimeout(600_000);
@@ -41,7 +41,7 @@ async function data(): Promise<Data> {
 async function trained(backend: Backend, source: Data) {
   const { step, sgd, model, free } = trainer(cifar18, backend, source);
   const losses: number[] = [];
-  const velocities = new Map<string, Numbers>();
+  const velocities = new Map<string, Values>();
   for (const batch of await firstBatches(source.dataset, BATCH, 32, STEPS)) {
     if (losses.push(await step(batch)) !== 1) continue;
     for (const [i, velocity] of sgd.velocities.entries()) {

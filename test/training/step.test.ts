@@ -1,4 +1,4 @@
-/** Training steps on real backends: nothing leaks, a batch can be learned by heart. */
+/** Training steps on real backends: nothing leaks, a batch can be memorised. */
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import type { Backend } from "../../src/engine/backend.ts";
@@ -66,7 +66,7 @@ describeBackends("a training step", ({ open }) => {
     expect(weights[1]).toEqual(weights[0]!);
   });
 
-  test("a batch can be learned by heart: its loss falls below 0.05", async () => {
+  test("a batch can be memorised: its loss falls below 0.05", async () => {
     const { step, free } = trainer(tinyNetwork, backend, data, 10);
     const [batch] = await firstBatches(data.dataset, 8, 8, 1);
     const first = await step(batch!, 1e-3);

@@ -1,4 +1,4 @@
-/** The page of a training under way: who is answered, what the buttons do, and that nobody has to look. */
+/** The dashboard: whose requests are answered, what the buttons do, and that it changes nothing. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
@@ -21,7 +21,7 @@ const options = { ...tiny, data: at("photos"), augment: "mirror,colour" };
 
 beforeAll(async () => void (await makePhotos(at("photos"), 6, 10)));
 
-/** The status of a GET with any Host header: `fetch` refuses to send some. */
+/** The status of a GET with any Host header; `fetch` refuses to send some. */
 async function statusOf(port: number, path: string, host: string): Promise<number> {
   const socket = connect(port, "127.0.0.1");
   socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\n\r\n`);
@@ -31,9 +31,9 @@ async function statusOf(port: number, path: string, host: string): Promise<numbe
 }
 
 /**
- * Trains with a dashboard. `seen` is told of each event; what it returns is awaited before the next step, and before the
- * dashboard is closed. `afterStep` is awaited after each step, counted from 1, before the dashboard holds the training or
- * lets it go on.
+ * Trains with a dashboard. `seen` is called with each event; its promise is awaited before the next step, and before
+ * the dashboard is closed. `afterStep` is awaited after each step, counted from 1, before the dashboard pauses or
+ * continues the training.
  */
 async function trainShown(
   out: string,
@@ -67,7 +67,7 @@ const press = ({ url }: Dashboard, button: string) => fetch(url + button, { meth
 
 const stateOf = async ({ url }: Dashboard, query = "") => (await fetch(`${url}state${query}`)).json() as Promise<any>;
 
-test("only 127.0.0.1 listens, and only the token, our own name and the right method are answered", async () => {
+test("it listens on 127.0.0.1, and answers only with the token, a local Host and the right method", async () => {
   const dashboard = openDashboard();
   const { url } = dashboard;
   const { host, port, pathname } = new URL(url);
@@ -94,7 +94,7 @@ test("only 127.0.0.1 listens, and only the token, our own name and the right met
     expect(await status(url, { headers: { host: other } })).toBe(403);
     expect(await status(`${url}stop`, { method: "POST", headers: { host: other } })).toBe(403);
   }
-  // Hosts that no address can have: with each, Bun knows of no address but the path.
+  // Invalid hosts: with each, the URL that Bun gives is only the path.
   for (const other of ["127.0.0.1:99999999", "a b", "["])
     expect(await statusOf(Number(port), pathname, other)).toBe(403);
   expect(await status(url, { headers: { host: `localhost:${port}` } })).toBe(200);
@@ -102,7 +102,7 @@ test("only 127.0.0.1 listens, and only the token, our own name and the right met
   await dashboard.close();
 });
 
-test("the page's scripts are allowed by the policy, and nothing else is", async () => {
+test("the policy allows the page's scripts and nothing else", async () => {
   const dashboard = openDashboard();
   const answer = await fetch(dashboard.url);
   const policy = answer.headers.get("content-security-policy")!;
@@ -116,9 +116,9 @@ test("the page's scripts are allowed by the policy, and nothing else is", async 
   await dashboard.close();
 });
 
-test("a training is shown: its curves, filters and images; pictures again only when they are new", async () => {
+test("curves, filters and images are shown; pictures are sent again only when they are new", async () => {
   const states: Promise<any>[] = [];
-  // No time passes, so that the first pictures are the only ones.
+  // Time stands still, so that the first pictures are the only ones.
   await trainShown("shown", 2, {
     now: () => 0,
     seen(event, dashboard) {
@@ -140,7 +140,7 @@ test("a training is shown: its curves, filters and images; pictures again only w
   for (const state of again) expect(state.samples).toBeUndefined();
 });
 
-test("whether anybody looks changes nothing", async () => {
+test("an open page does not change the training", async () => {
   const paths = ["looked", "alone"];
   await trainShown(paths[0]!, 2, { seen: (event, dashboard) => event.type === "step" && stateOf(dashboard) });
   await train({ ...options, epochs: 2, out: at(paths[1]!) });
@@ -148,7 +148,7 @@ test("whether anybody looks changes nothing", async () => {
   expect(looked).toEqual(alone!);
 });
 
-test("pause holds it between two steps, and its speed does not count the time; then it goes on", async () => {
+test("pause holds it between two steps, without counting towards its speed; then it continues", async () => {
   let [pausedMs, seconds, steps, stepsWhilePaused] = [0, Infinity, 0, 0];
   let during: any;
   let resumed: Promise<void> | undefined;
@@ -181,14 +181,14 @@ test("pause holds it between two steps, and its speed does not count the time; t
   expect([stepsWhilePaused, steps]).toEqual([0, 4]);
 });
 
-test("stop saves, and can be resumed; also while it is paused", async () => {
+test("stop saves, also while paused, and the run can be resumed", async () => {
   for (const actions of [["stop"], ["pause", "stop"]]) {
     const out = `stopped-${actions.length}`;
     const stopped = await trainShown(out, 3, {
       async afterStep(step, dashboard) {
         if (step !== 1) return;
         await press(dashboard, actions[0]!);
-        // Paused, it goes on only when it is stopped.
+        // Paused, it continues only once it is stopped.
         for (const action of actions.slice(1)) setTimeout(() => void press(dashboard, action), 50);
       },
     });
@@ -212,12 +212,12 @@ test("another signal ends a pause too", async () => {
   expect(result.interrupted).toBe(true);
 });
 
-test("a port that is taken, or none", async () => {
+test("a port that is taken or invalid", async () => {
   const other = createServer();
   await once(other.listen(0, "127.0.0.1"), "listening");
   const { port } = other.address() as AddressInfo;
   expect(() => openDashboard(port)).toThrow(UsageError);
-  expect(() => openDashboard(port)).toThrow(`--dashboard ${port}: can't listen on this port: another program has it`);
+  expect(() => openDashboard(port)).toThrow(`--dashboard ${port}: can't listen on this port: another program uses it`);
   other.close();
   for (const wrong of [-1, 1.5, 65536]) expect(() => openDashboard(wrong)).toThrow(UsageError);
 });

@@ -1,4 +1,4 @@
-/** Drawing a network: what is covered is what decides, by a network whose weights say so; and the command. */
+/** Occlusion, with a network that looks at a single pixel; and the `draw` command. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -31,12 +31,12 @@ describe("occlusion", () => {
     layers: (classes) => [fc("fc1", classes, { sigma: 0 })],
   };
 
-  test("only squares that cover the one pixel that counts change anything, and they take it all", async () => {
+  test("only squares that cover the one pixel that matters have an effect, and it is the whole one", async () => {
     const backend = openReference();
     const model = new Model(network, backend);
     model.initialise(0);
     const [row, column] = [2, 7];
-    // Class 1 is what is red at the pixel, which is 100 above the mean.
+    // Class 1 means red at the pixel, which is 100 above the mean.
     const weights = new Float32Array(2 * 3 * SIDE * SIDE);
     weights[3 * SIDE * SIDE + row * SIDE + column] = 0.02;
     backend.write(model.parameters[0]!.buffer, weights);
@@ -49,7 +49,7 @@ describe("occlusion", () => {
     expect([square, side]).toEqual([2, SIDE]);
     expect(seen).toEqual([32, 64, 96, 100]);
     const expected = Array.from({ length: SIDE * SIDE }, (_, i) => {
-      // A square of two pixels that lies around the middle of pixel k covers k and the one behind or before it.
+      // A square of two pixels, centred on pixel k, covers k and a neighbour.
       const covers = (place: number, pixel: number) => {
         const from = Math.round(place + 0.5 - 1);
         return from <= pixel && pixel < from + 2;
@@ -84,7 +84,7 @@ describe("the command", () => {
     });
   }
 
-  test("of a named class, into a named file", async () => {
+  test("of a given class, to a given file", async () => {
     const { code, stdout } = await draw(
       "occlusion",
       "photo.png",
@@ -106,10 +106,10 @@ describe("the command", () => {
       2,
       /"filter" can't be drawn; did you mean "filters"\?; there are filters, curves, activations, occlusion/,
     ],
-    [["occlusion"], 2, /occlusion of which image\? Name a file after it/],
-    [["curves", "photo.png"], 2, /curves are not of an image: leave out photo\.png/],
-    [["filters", "--class", "c0"], 2, /--class is for occlusion alone/],
-    [["occlusion", "photo.png", "--class", "c9"], 2, /--class c9: .*best\.safetensors knows no such class/],
+    [["occlusion"], 2, /draw occlusion needs an image: bun run draw occlusion photo\.jpg/],
+    [["curves", "photo.png"], 2, /draw curves takes no image: leave out photo\.png/],
+    [["filters", "--class", "c0"], 2, /--class is only for occlusion/],
+    [["occlusion", "photo.png", "--class", "c9"], 2, /--class c9: .*best\.safetensors has no such class/],
     [["activations", "broken.png"], 1, /broken\.png: /],
     [["activations", "photos"], 2, /photos has 60 images: name one of them/],
   ];

@@ -1,4 +1,4 @@
-/** Evaluations by one model and by several, and all that they write. */
+/** Evaluation of one model and of several, and the files it writes. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -39,14 +39,14 @@ beforeAll(async () => {
   models = [
     await untrained("a.safetensors", "relu-or-tanh", 1),
     await untrained("b.safetensors", "small", 2),
-    // It sees records of another size.
+    // Its records have another size.
     await untrained("c.safetensors", "cifar10-13pct", 3),
   ];
 });
 
 const run = (options: Partial<EvaluateOptions>) => evaluate({ ...CPU, data, batch: 8, ...options });
 
-/** The rows of a table, without its first. */
+/** The rows of a table, without its header. */
 const rows = (file: string) =>
   readFileSync(file, "utf8")
     .trimEnd()
@@ -55,7 +55,7 @@ const rows = (file: string) =>
     .map((line) => line.split(","));
 
 describe("several models", () => {
-  test("the probabilities are the mean of those of each", async () => {
+  test("the probabilities are the mean of each model's", async () => {
     const { val } = await openDataset(data, { holdOut: 0 });
     const backend = await openDevice(CPU);
     const trained = models.map((name) => openTrained(name));
@@ -81,29 +81,29 @@ describe("several models", () => {
     await backend.close();
   });
 
-  test("the result names them all, and its loss is below the mean of theirs", async () => {
+  test("the result names all, and its loss is below the mean of theirs", async () => {
     const alone = await Promise.all(models.map((model) => run({ model })));
     const together = await run({ models });
     expect(together.models.map(({ weights }) => weights)).toEqual(models);
     expect(together.network).toBe("relu-or-tanh + small + cifar10-13pct");
     const mean = alone.reduce((sum, { total }) => sum + total.loss / 3, 0);
-    // The logarithm is concave.
+    // By Jensen's inequality: the logarithm is concave.
     expect(together.total.loss).toBeLessThan(mean + 1e-9);
   });
 
-  test("other classes, the same twice, none, and both options are wrong usage", async () => {
+  test("other classes, the same model twice, none, and both options are usage errors", async () => {
     const other = await untrained("other.safetensors", "small", 1, ["c0", "c2", "c1"]);
     const refused = async (options: Partial<EvaluateOptions>, message: RegExp) =>
       expect(await run(options).catch((error: Error) => error.message)).toMatch(message);
-    await refused({ models: [models[0]!, other] }, /output 1 is "c1" of one and "c2" of the other: only predictions/);
-    await refused({ models: [models[0]!, models[0]!] }, /is there twice/);
-    await refused({ models: ["a", ""] }, /--models: needs names/);
-    await refused({ models, model: models[0]! }, /two ways to name models/);
+    await refused({ models: [models[0]!, other] }, /output 1 is "c1" in the first, "c2" in the second: average only/);
+    await refused({ models: [models[0]!, models[0]!] }, /is named twice/);
+    await refused({ models: ["a", ""] }, /--models: needs runs or files/);
+    await refused({ models, model: models[0]! }, /can.t be combined/);
   });
 });
 
 describe("what is written", () => {
-  test("tables that agree with each other and with the result, and pictures", async () => {
+  test("consistent tables, and pictures", async () => {
     const result = await run({ model: models[1]!, out: at("out") });
     expect(result.files).toEqual(
       ["classes.csv", "confusion.csv", "predictions.csv", "mistakes.csv", "confusion.png", "mistakes.png"].map((name) =>
@@ -137,7 +137,7 @@ describe("what is written", () => {
     }
   });
 
-  test("data with some of the classes that the model knows", async () => {
+  test("data with some of the model's classes", async () => {
     await makePhotos(at("two"), 3, 4);
     const two = await run({ model: models[0]!, data: at("two") });
     const part = at("part");
@@ -153,7 +153,7 @@ describe("what is written", () => {
 });
 
 describe("submissions", () => {
-  test("lines go by file name, the most probable class first, numbered from 1; zeros for what can't be used", async () => {
+  test("lines are sorted by file name, classes by probability and numbered from 1; zeros for unusable images", async () => {
     await writeFiles(at("named"), {
       "c0/z.png": readFileSync(at("photos", "c0", "000.png")),
       "c1/m.png": "no image",
@@ -188,7 +188,7 @@ describe("submissions", () => {
     const result = await writeSubmission(at("ilsvrc.txt"), val, answers, same, val.classes.length);
     expect(result.numbers).toBe("devkit");
     const lines = readFileSync(at("ilsvrc.txt"), "utf8").trimEnd().split("\n");
-    // The images go in the opposite order of the synsets; what is said of each is right.
+    // The images are in the opposite order of the synsets; every answer is right.
     expect(lines.map((line) => Number(line.split(" ")[0]))).toEqual(numbers.toReversed());
     await val.close();
     await train.close();
@@ -199,7 +199,7 @@ describe("the command", () => {
   const command = (...args: string[]) =>
     cli(["evaluate", "photos", "--device", "cpu", "--threads", "1", ...args], { cwd: folder.path });
 
-  test("for programs: intervals, precision, confusion, what was written", async () => {
+  test("for programs: intervals, precision, confusion, files", async () => {
     const { code, stdout, stderr } = await command(...["--models", "a.safetensors,b.safetensors", "--json", "--out", "json"]); // prettier-ignore
     expect([code, stderr]).toEqual([0, ""]);
     const [result] = jsonLines(stdout);
@@ -214,11 +214,11 @@ describe("the command", () => {
   test("for people: the interval, and the files", async () => {
     const { stdout } = await command("--model", "a.safetensors", "--out", "people", "--submission", "people.txt");
     expect(stdout).toMatch(/\n95% confidence: top-1 \d+\.\d% to \d+\.\d%, top-5 0\.0% to 15\.5%\n/);
-    expect(stdout).toContain("\npeople.txt: a line an image, by file name; classes numbered from 1");
+    expect(stdout).toContain("\npeople.txt: a line per image, sorted by file name; classes numbered from 1");
     expect(stdout).toEndWith("\npeople/confusion.png\npeople/mistakes.png\n");
   });
 
-  test("names with codes for a terminal, and with markup, are shown as text", async () => {
+  test("names with control codes and markup are shown as text", async () => {
     const odd = "\u001b[31mred\u202e <b>";
     await untrained("odd.safetensors", "small", 1, [odd, "plain"]);
     await writeFiles(at("odd-photos"), {
@@ -234,9 +234,9 @@ describe("the command", () => {
   });
 
   const wrong: Readonly<Record<string, RegExp>> = {
-    "--models ,": /--models: needs names/,
-    "--models a.safetensors,a.safetensors": /"a\.safetensors" is there twice/,
-    "--models a.safetensors --model b.safetensors": /two ways to name models/,
+    "--models ,": /--models: needs runs or files/,
+    "--models a.safetensors,a.safetensors": /"a\.safetensors" is named twice/,
+    "--models a.safetensors --model b.safetensors": /can.t be combined/,
     "--model a.safetensors --submission photos": /--submission photos: it is a folder/,
     "--sumbission a": /unknown option --sumbission; did you mean "--submission"/,
   };
@@ -249,7 +249,7 @@ describe("the command", () => {
     });
   }
 
-  test("a folder that can't be: exit code 1, before anything is computed", async () => {
+  test("a folder that can't be created: exit code 1, before anything is computed", async () => {
     writeFileSync(at("file"), "");
     const { code, stdout, stderr } = await command("--model", "a.safetensors", "--out", "file/x");
     expect([code, stdout]).toEqual([1, ""]);

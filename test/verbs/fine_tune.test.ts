@@ -1,4 +1,4 @@
-/** Training that begins with the weights of another one. */
+/** Training from the weights of another run. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ async function tuned(name: string, options: TrainOptions): Promise<string> {
 }
 
 describe("other classes", () => {
-  test("all but the last layer is kept, and with it the mean image", async () => {
+  test("all layers but the last are kept, and so is the mean image", async () => {
     const run = await tuned("kept", { data: two, freeze: "conv*" });
     const [before, after] = [tensors(source, "best"), tensors(run)];
     for (const name of ["conv1.weight", "conv1.bias", "conv2.weight", "conv3.bias", "preprocessing.mean"]) {
@@ -54,7 +54,7 @@ describe("other classes", () => {
     expect(last.length).toBe(2);
     for (const name of last)
       expect(after.get(name)!.split(",").length).toBe((before.get(name)!.split(",").length * 2) / 3);
-    // What does not learn has no velocity.
+    // Frozen layers have no velocity.
     expect(new Set(after.get("velocity.conv1.weight")!.split(","))).toEqual(new Set(["0"]));
     expect(configOf(run)).toMatchObject({
       ...{ network: "relu-or-tanh", from: join(source, "best.safetensors"), freeze: ["conv1", "conv2", "conv3"] },
@@ -62,7 +62,7 @@ describe("other classes", () => {
     });
   });
 
-  test("what is not frozen learns", async () => {
+  test("layers that are not frozen learn", async () => {
     const after = tensors(await tuned("moved", { data: two, freeze: "conv1" }));
     const before = tensors(source, "best");
     expect(after.get("conv1.weight")).toBe(before.get("conv1.weight")!);

@@ -1,4 +1,4 @@
-/** `alexnet` on ImageNet's archives as they are distributed, and on packs of them: the same images in the same order. */
+/** `alexnet` on ImageNet's archives as distributed, and on packs of them: the same images in the same order. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ async function epochs(path: string): Promise<{ order: string[]; records: Uint8Ar
   return { order, records };
 }
 
-test("the same order and the same pixels, but for what JPEG costs", async () => {
+test("the same order and the same pixels, apart from JPEG's loss", async () => {
   const [fromArchives, fromJpeg, fromRaw] = [await epochs(archives), await epochs(jpeg), await epochs(raw)];
   expect(new Set(fromArchives.order).size).toBe(fromArchives.order.length / 2);
   expect(fromJpeg.order).toEqual(fromArchives.order);
@@ -72,7 +72,7 @@ async function losses(data: string): Promise<number[]> {
   return found.flatMap((record) => [record.train.loss, record.val.loss]);
 }
 
-test("an epoch has the same losses, of the archives and of a pack of their pixels", async () => {
+test("an epoch has the same losses on the archives and on a pack of their pixels", async () => {
   const expected = await losses(archives);
   expect(expected.length).toBe(2);
   expect(expected.every(Number.isFinite)).toBe(true);

@@ -1,4 +1,4 @@
-/** Weights from elsewhere, from the file to the logits: PyTorch's, with the preprocessing that belongs to them. */
+/** Imported weights, from the file to the logits, which must be PyTorch's; with their preprocessing. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ async function imported(bytes: Uint8Array, options: Partial<ImportOptions> = {})
   return importWeights({ file, out: at(`run${number}`), ...options });
 }
 
-/** The logits of the golden pictures, image after image. */
+/** The logits of the golden pictures, a row for each. */
 async function logits(weights: string): Promise<number[][]> {
   const { checkpoint } = openWeights(weights);
   const backend = openReference();
@@ -71,7 +71,7 @@ const caffe = () => caffemodel(SMALL);
 let torch: Awaited<ReturnType<typeof importWeights>>;
 beforeAll(async () => void (torch = await imported(goldenFile("zip.pth"))));
 
-describe("what belongs to the weights", () => {
+describe("preprocessing", () => {
   test("torchvision's mean and deviation, folded into mean image and conv1: PyTorch's logits", async () => {
     expect(torch).toMatchObject({
       network: "small",
@@ -86,7 +86,7 @@ describe("what belongs to the weights", () => {
     expectLogits(await logits(torch.weights));
   });
 
-  test("the same said in other words: of pixels up to 255, and with blue first", async () => {
+  test("the same stated for pixels up to 255, and with blue first", async () => {
     const said = { mean: "123.675,116.28,103.53", deviation: [58.395, 57.12, 57.375], pixels: 255 } as const;
     expectLogits(await logits((await imported(goldenFile("legacy.pth"), said)).weights));
     const [zip, turned] = [
@@ -94,7 +94,7 @@ describe("what belongs to the weights", () => {
       await imported(goldenFile("zip.pth"), { order: "bgr" }),
     ];
     const [rgb, bgr] = [zip, turned].map(({ weights }) => openSafetensors(weights).tensors.get("conv1.weight")!.read());
-    // Of the first filter, 5 × 5 for each of red, green and blue; each was divided by its own deviation.
+    // The first filter, 5 × 5 for each of red, green and blue; each was divided by its own deviation.
     const deviations = [58.395, 57.12, 57.375];
     for (let i = 0; i < 75; i++) {
       const [channel, place] = [Math.floor(i / 25), i % 25];
@@ -152,7 +152,7 @@ describe("what belongs to the weights", () => {
     expect(existsSync(at(`run${made - 1}`))).toBe(false);
   });
 
-  test("numbers that are none are found before anything is written", async () => {
+  test("NaN and infinity are found before anything is written", async () => {
     const values = goldenValues("fc4.bias");
     values[3] = NaN;
     const file = Buffer.from(caffe());
@@ -165,7 +165,7 @@ describe("what belongs to the weights", () => {
 });
 
 describe("class names", () => {
-  test("a name a line; equal ones are told apart, and codes for terminals are left out", async () => {
+  test("a name per line; duplicates are made distinct, and control codes removed", async () => {
     const names = ["crane", "crane", "a\x1b[31mb", "<b>", "ü", "f", "g", "h", "i", "j"];
     writeFileSync(at("names.txt"), `${names.join("\r\n")}\n`);
     const { weights } = await imported(goldenFile("zip.pth"), { classes: at("names.txt") });
@@ -194,7 +194,7 @@ test("1,000 outputs have ImageNet's names", async () => {
   expect(new Set(checkpoint.classes).size).toBe(1000);
 });
 
-describe("what is exported", () => {
+describe("export", () => {
   test("ONNX: the same logits, the preprocessing in words, any number of images", async () => {
     const { files } = await exportModel({ model: torch.run, as: "onnx", out: at("net.onnx"), logits: true });
     expect(files).toEqual([at("net.onnx"), at("net.classes.txt")]);
@@ -230,7 +230,7 @@ describe("what is exported", () => {
     for (const [name, { read }] of one!) expect(two!.get(name)!.read()).toEqual(read());
   });
 
-  test("with a mean image, it lies beside and is asked for", async () => {
+  test("a mean image is written beside it, and asked for on import", async () => {
     const image = Float32Array.from({ length: 3072 }, (_, i) => i % 251);
     writeFileSync(at("own.npy"), toNpy(image, [32, 32, 3]));
     const { run } = await imported(goldenFile("zip.pth"), { mean: at("own.npy"), pixels: 255 });
@@ -238,12 +238,12 @@ describe("what is exported", () => {
     expect(files).toContain(at("own.mean.npy"));
     expect(fromNpy(new Uint8Array(readFileSync(at("own.mean.npy"))), [32, 32, 3], "mean")).toEqual(image);
     const bytes = readFileSync(at("own.safetensors"));
-    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name the file/);
+    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name it with --mean/);
     const { weights } = await imported(bytes, { mean: at("own.mean.npy") });
     expect(openSafetensors(weights).tensors.get("preprocessing.mean")!.read()).toEqual(image);
   });
 
-  test("neither of these kinds", async () => {
+  test("neither of these formats", async () => {
     await expect(exportModel({ model: torch.run, as: any("pth") })).rejects.toThrow(
       /--as pth: must be onnx or safetensors/,
     );
@@ -253,7 +253,7 @@ describe("what is exported", () => {
 });
 
 describe("an imported run", () => {
-  test("is one that predicts", async () => {
+  test("predicts", async () => {
     writeFileSync(at("figure.png"), figurePng(3, 1));
     const found: Prediction[] = [];
     await predict(
@@ -265,9 +265,9 @@ describe("an imported run", () => {
     expect(found).toHaveLength(1);
     expect("classes" in found[0]! && found[0].classes).toHaveLength(5);
     await expect(imported(readFileSync(torch.weights))).rejects.toThrow(
-      /is a checkpoint of this program: use it as it is/,
+      /is already a checkpoint of this program: use it with --model/,
     );
-    // It was not trained here: there is nothing to go on with, and no data that it belongs to.
+    // It was not trained here: there is nothing to resume, and no data set of its own.
     expect(() => findWeights(torch.run).config()).toThrow(/does not say what it was trained on: name the data/);
     await expect(train({ resume: torch.run })).rejects.toThrow(/no run in .*config.json/);
     await expect(importWeights({ file: at("weights0"), out: torch.run })).rejects.toThrow(/already holds a run/);
@@ -287,7 +287,7 @@ describe("an imported run", () => {
     writeFileSync(at("timm.pth"), goldenFile("timm.pth"));
     const timm = await cli(["import", "timm.pth", "--out", "timm"], options);
     expect(timm.stdout).toMatch(
-      /^small, 34,602 parameters, from PyTorch \(state_dict\); .*\nNot taken: state_dict_ema, with weights that would fit too\n/,
+      /^small, 34,602 parameters, from PyTorch \(state_dict\); .*\nNot used: state_dict_ema, whose weights would fit too\n/,
     );
     writeFileSync(at("lightning.ckpt"), goldenFile("lightning.pth"));
     const lightning = await cli(["import", "lightning.ckpt", "--out", "lightning"], options);

@@ -1,4 +1,4 @@
-/** The contact sheet, pixel by pixel: it is decoded again, and the images must lie on it as the network gets them. */
+/** The contact sheet, pixel by pixel: decoded again, it must show the images as the network sees them. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,10 +17,10 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (name: string) => join(folder.path, name);
 
-/** Sides of the network's crops, and of what they become on the sheet: the largest whole multiple that has room. */
+/** Sides of the network's crops, and of their pictures on the sheet: the largest integer multiple that fits. */
 const CROP = 32;
 const SHOWN = 160;
-/** The original, the centre and five versions. */
+/** The original, the centre crop and five versions. */
 const COLUMNS = 7;
 
 type Colour = readonly [red: number, green: number, blue: number];
@@ -39,7 +39,7 @@ async function plainSet(name: string): Promise<string> {
   return at(name);
 }
 
-/** Draws a sheet with one thread and the network `small`, whose crops are all of the image. */
+/** Draws a sheet with one thread and the network `small`, whose crops are the whole image. */
 async function sheet(options: LookOptions) {
   const result = await look({ model: "small", threads: 1, out: at("sheet.png"), ...options });
   return { result, picture: await decode(result.file) };
@@ -59,7 +59,7 @@ class Picture {
     return [...this.#rgba.subarray(from, from + 3)] as unknown as Colour;
   }
 
-  /** The rectangles of a colour that are at least 100 × 100 pixels, from left to right and from top to bottom. */
+  /** The rectangles of a colour, at least 100 × 100 pixels, from left to right and from top to bottom. */
   squares(colour: Colour): { x: number; y: number; width: number; height: number }[] {
     const found: { x: number; y: number; width: number; height: number }[] = [];
     for (let y = 0; y < this.height; y++) {
@@ -74,7 +74,7 @@ class Picture {
     return found;
   }
 
-  /** Rounding of the mean's sum may leave one level. */
+  /** Rounding in the mean's sum may be off by one level. */
   #is(x: number, y: number, colour: Colour): boolean {
     if (x < 0 || y < 0 || x >= this.width || y >= this.height) return false;
     return this.colour(x, y).every((value, c) => Math.abs(value - colour[c]!) <= 1);
@@ -88,7 +88,7 @@ async function decode(file: string): Promise<Picture> {
 }
 
 describe("the images", () => {
-  test("a row a class: each colour seven times, of one size, in one line, one row below the other", async () => {
+  test("a row per class: each colour seven times, all of one size and in line, one row below the other", async () => {
     const data = await plainSet("plain");
     const { result, picture } = await sheet({ data, images: 3 });
     expect([result.width, result.height]).toEqual([picture.width, picture.height]);
@@ -105,7 +105,7 @@ describe("the images", () => {
     expect(third - second).toBe(second - first);
   });
 
-  test("the same seed gives the same bytes, another one other images", async () => {
+  test("the same seed gives the same bytes, another seed other images", async () => {
     const data = await plainSet("plain");
     const [one, again, other] = [1, 1, 2].map((seed) => ({ data, images: 1, seed }));
     const bytes = async (options: LookOptions) => readFileSync((await sheet(options)).result.file);
@@ -113,7 +113,7 @@ describe("the images", () => {
     expect(await bytes(other!)).not.toEqual(await bytes(one!));
   });
 
-  test("mirrored where the views of these epochs are", async () => {
+  test("mirrored where these epochs' views are", async () => {
     const [left, right]: [Colour, Colour] = [COLOURS.amber!, COLOURS.violet!];
     const image = await drawn(CROP, CROP, (x) => (x < CROP / 2 ? left : right)).png();
     await writeFiles(at("halves"), { "a/0.png": image, "b/0.png": await plain(...COLOURS.moss!, CROP) });
@@ -129,13 +129,13 @@ describe("the images", () => {
     expect(mirrored).toEqual([false, false, ...expected]);
   });
 
-  test("what is erased shows the mean image", async () => {
+  test("erased boxes show the mean image", async () => {
     const { result, picture } = await sheet({ data: await plainSet("plain"), images: 3, augment: "erase=1" });
     expect(result.augmentation).toContain("erased in 100%");
     const mean = [0, 1, 2].map((c) => Object.values(COLOURS).reduce((sum, colour) => sum + colour[c]! / 3, 0));
     const row = picture.squares(COLOURS.amber!)[0]!;
     let erased = 0;
-    // Right of the two first columns there are the versions.
+    // The versions are to the right of the first two columns.
     for (let x = row.x + 500; x < picture.width - 40; x++) {
       const colour = picture.colour(x, row.y + SHOWN / 2);
       if (colour.every((value, c) => Math.abs(value - mean[c]!) <= 1)) erased++;
@@ -149,15 +149,15 @@ describe("the images", () => {
     await writeFiles(at("wide"), { "a/0.png": wide });
     const { picture } = await sheet({ data: at("wide"), model: "alexnet", augment: "none", images: 1 });
     const squares = picture.squares(sky);
-    // 448 × 224 in a room of 224 × 168 is halved; the crops show its middle alone, and so does the mean image.
+    // 448 × 224 is halved to fit 224 × 168; the crops show only its middle, and so does the mean image.
     expect(squares[0]).toMatchObject({ height: 112 });
-    // Where the colours meet they are mixed.
+    // The colours mix where they meet.
     expect(squares[0]!.width).toBeWithin(108, 113);
     expect(squares.slice(1, 7).map(({ width, height }) => [width, height])).toEqual(Array(6).fill([168, 168]));
   });
 });
 
-describe("sets that are not as they should be", () => {
+describe("flawed sets", () => {
   test("a class with one image, broken ones, files of another kind, names with markup and control characters", async () => {
     const image = await plain(...COLOURS.amber!, CROP);
     const odd = `<b>bold & "quoted"\u0007\u202e`;
@@ -221,7 +221,7 @@ describe("the command", () => {
     expect(code).toBe(0);
   });
 
-  test("--json: all of it; the built-in set where no data are named", async () => {
+  test("--json; the built-in set without data", async () => {
     const { code, stdout } = await cli(["look", "--json", "--images", "1", "--threads", "1"], { cwd: folder.path });
     expect(code).toBe(0);
     expect(jsonLines(stdout)).toMatchObject([
@@ -259,7 +259,7 @@ describe("the command", () => {
     });
   }
 
-  test("data that are not there, and a file that can't be written: exit code 1", async () => {
+  test("missing data, and a file that can't be written: exit code 1", async () => {
     const missing = await cli(["look", "nowhere"], { cwd: folder.path });
     expect([missing.code, missing.stdout]).toEqual([1, ""]);
     expect(missing.stderr).toContain("nowhere");

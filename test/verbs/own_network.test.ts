@@ -1,4 +1,4 @@
-/** A network that this program does not have, from the file that defines it to what is made of its weights. */
+/** A network defined in a file of its own: training, resuming, export and import. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -41,11 +41,11 @@ beforeAll(async () => {
   await makePhotos(at("photos"), 2, 12);
   writeFileSync(at("mine.ts"), FILE);
   await run("train", "photos", "--model", "mine.ts", ...CPU, "--out", "run");
-  // From here on the weights must be complete by themselves.
+  // From here on the weights must suffice without the file.
   rmSync(at("mine.ts"));
 });
 
-test("the run goes on, and its weights answer, without the file", async () => {
+test("the run resumes, and its weights predict, without the file", async () => {
   await run("train", "--resume", "run", "--epochs", "2");
   const evaluated = JSON.parse(await run("evaluate", "--model", "run", "--json", ...CPU)) as { images: number };
   expect(evaluated.images).toBeGreaterThan(0);
@@ -53,7 +53,7 @@ test("the run goes on, and its weights answer, without the file", async () => {
   expect(await run("predict", "photos", "--model", "run", ...CPU)).toMatch(/%/);
 });
 
-test("another training begins with its weights", async () => {
+test("another training starts from its weights", async () => {
   await makePhotos(at("other"), 3, 8);
   await run("train", "other", "--from", "run", ...CPU, "--out", "tuned");
   const config = JSON.parse(readFileSync(at("tuned", "config.json"), "utf8")) as Record<string, unknown>;
@@ -68,7 +68,7 @@ test("exported and imported they are the same", async () => {
   for (const [name, tensor] of own) expect(tensors.get(name)!.read(), name).toEqual(tensor.read());
 });
 
-test("the library takes the network itself, and ends in the same weights", async () => {
+test("the library takes the network itself, and reaches the same weights", async () => {
   const network = defineNetwork(
     {
       ...{ about: "mine", crop: 16 },
@@ -88,7 +88,7 @@ test("the library takes the network itself, and ends in the same weights", async
   expect(tensorsOf(at("library", "last.safetensors"))).toBe(tensorsOf(at("again", "last.safetensors")));
 });
 
-test("weights whose tensors are not the network's are refused before there is memory for them", async () => {
+test("weights whose tensors don't match the network are refused before memory is allocated", async () => {
   const { tensors, metadata } = openSafetensors(at("run", "best.safetensors"));
   const definition = metadata["definition"]!.replaceAll('"filters":4', '"filters":400000000');
   expect(definition).not.toBe(metadata["definition"]!);

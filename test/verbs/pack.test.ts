@@ -1,4 +1,4 @@
-/** What a pack holds, what is reported of its source, and what is refused. */
+/** The contents of a pack, the report on its source, and what is refused. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   copyFileSync,
@@ -58,7 +58,7 @@ beforeAll(async () => writeFiles(photos, await photoFiles()));
 
 const packInto = packer(root);
 
-describe("what comes back", () => {
+describe("contents", () => {
   test.each([
     ["raw", SIDE, 0],
     ["raw", 19, 0],
@@ -84,7 +84,7 @@ describe("what comes back", () => {
     },
   );
 
-  test("without a part to validate with, one is held out as of the source", async () => {
+  test("without a validation split, the same images are held out as of the source", async () => {
     const alone = join(root, "alone");
     await writeFiles(alone, await photoFiles([""]));
     const out = await packInto("alone-packed", { data: alone });
@@ -96,7 +96,7 @@ describe("what comes back", () => {
     }
   });
 
-  test("of an archive, packed and not, the same images come as of the folder", async () => {
+  test("an archive, packed or not, gives the same images as the folder", async () => {
     const folder = filesOf(await packInto("of-folder", { encoding: "raw" }));
     const members = Object.entries(await photoFiles()).map(([path, contents]) => ({ path, contents }));
     for (const [name, bytes] of [
@@ -119,7 +119,7 @@ describe("what comes back", () => {
     }
   });
 
-  test.each(["raw", "jpeg"] as const)("%s: the same bytes by 1, 2 and 3 threads", async (encoding) => {
+  test.each(["raw", "jpeg"] as const)("%s: the same bytes with 1, 2 and 3 threads", async (encoding) => {
     const [one, two, three] = await Promise.all(
       [1, 2, 3].map(async (threads) => filesOf(await packInto(`${encoding}-by-${threads}`, { encoding, threads }))),
     );
@@ -132,7 +132,7 @@ describe("what comes back", () => {
     expect(three).toEqual(one!);
   });
 
-  test("packed again, nothing is touched, and what a kill left last is removed", async () => {
+  test("packing again touches nothing, and removes what a kill left", async () => {
     const out = await packInto("again");
     const times = () => readdirSync(out).map((file) => [file, statSync(join(out, file)).mtimeMs]);
     const [before, bytes] = [times(), filesOf(out)];
@@ -142,7 +142,7 @@ describe("what comes back", () => {
     expect(filesOf(out)).toEqual(bytes);
   });
 
-  test("ImageNet's special files: a PNG named .JPEG, CMYK, turned by EXIF, greyscale", async () => {
+  test("ImageNet's special files: a PNG named .JPEG, CMYK, rotated by EXIF, greyscale", async () => {
     const square = await drawn(32, 32, (x, y) => [x < 16 ? 0 : 255, y < 16 ? 0 : 255, 0]).jpeg(95);
     const special = join(root, "special");
     await writeFiles(special, {
@@ -162,7 +162,7 @@ describe("what comes back", () => {
       [0, 8, 8, [200, 60, 30]],
       [1, 8, 8, [90, 90, 90]],
       [2, 8, 8, [10, 200, 30]],
-      // Turned to the right: the black corner goes from top left to top right, the red one below it.
+      // Rotated clockwise: the black corner moves from top left to top right, with the red one below it.
       [3, 13, 2, [0, 0, 0]],
       [3, 13, 13, [255, 0, 0]],
       [3, 2, 2, [0, 255, 0]],
@@ -175,14 +175,14 @@ describe("what comes back", () => {
 });
 
 describe("report.csv", () => {
-  /** The rows of a CSV, cells without their quotes. */
+  /** The rows of a CSV, with unquoted cells. */
   const parse = (text: string) =>
     text
       .match(/(?:"(?:[^"]|"")*"|[^"\n])*\n/g)!
       .map((line) => line.trimEnd().match(/"(?:[^"]|"")*"|[^,]+/g)!)
       .map((cells) => cells.map((cell) => (cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell)));
 
-  test("names what is corrupt, named as another format, or there under two classes", async () => {
+  test("names images that are corrupt, have the wrong extension, or are in two classes", async () => {
     const photo = await picture(1).jpeg(90);
     const odd = join(root, "odd");
     const awkward = process.platform === "win32" ? "a, b.jpg" : 'a, "b"\nc.jpg';
@@ -207,11 +207,11 @@ describe("report.csv", () => {
         [
           `${odd}/class c/twin.jpg`,
           "yes",
-          `the picture of class "class c" is also ${odd}/class b/twin.jpg of class "class b"`,
+          `the picture of class "class c" is the same as ${odd}/class b/twin.jpg of class "class b"`,
         ],
       ].sort(),
     );
-    // Those that can't be used come first.
+    // Skipped images come first.
     expect(rows.map(([, packed]) => packed)).toEqual(["packed", "no", "no", "no", "yes", "yes"]);
     const { train } = await openDataset(out, { holdOut: 0 });
     expect(train.length).toBe(13 + 3);
@@ -219,14 +219,14 @@ describe("report.csv", () => {
     await train.close();
   });
 
-  test("is there when too many images are corrupt, or all to train on", async () => {
+  test("is written even when too many images are corrupt, or all of the training set", async () => {
     const bad = join(root, "bad");
     await writeFiles(bad, await photoFiles());
     for (let i = 0; i < 11; i++) await writeFiles(bad, { [`train/class a/bad${i}.jpg`]: "no image" });
     const out = join(root, "bad-packed");
     expect(await complaint(pack({ data: bad, out, ...small }))).toBe(
       `11 of 32 images can't be used, first ${bad}/train/class a/bad0.jpg: it is not a JPEG, PNG or WebP image: at most 5% ` +
-        `are passed over: repair or remove those that ${join(out, "report.csv")} names, delete ${out}, and pack again`,
+        `may be skipped: repair or remove those listed in ${join(out, "report.csv")}, delete ${out}, and pack again`,
     );
     expect(parse(readFileSync(join(out, "report.csv"), "utf8")).length).toBe(12);
     expect(readdirSync(out)).not.toContain("pack.json");
@@ -253,14 +253,14 @@ describe("refused", () => {
     return "no refusal";
   };
 
-  test("another pack's folder, or one of something else", async () => {
+  test("the folder of another pack, or of something else", async () => {
     const out = await packInto("taken");
     const others = `${out} holds a pack of other images or with other settings (plan.json): name another folder, or delete it`;
     expect(await refusal({ out, side: 12 })).toBe(others);
     expect(await refusal({ out, encoding: "raw" })).toBe(others);
     expect(await refusal({ out, quality: 50 })).toBe(others);
     expect(await refusal({ out, shard: 5 })).toBe(others);
-    // Another file, and the same files in other classes.
+    // An additional file, and the same files in other classes.
     const moved = join(root, "moved");
     cpSync(photos, moved, { recursive: true });
     renameSync(join(moved, "train/class a/0.jpg"), join(moved, "train/class b/0.jpg"));
@@ -270,7 +270,7 @@ describe("refused", () => {
     expect(await refusal({ out: photos })).toBe(`${photos} is not empty (train): name a new folder`);
   });
 
-  test("a folder that can't be made", async () => {
+  test("a folder that can't be created", async () => {
     writeFileSync(join(root, "file"), "");
     expect(await complaint(pack({ data: photos, out: join(root, "file"), ...small }))).toStartWith(
       `can't pack into ${join(root, "file")}: `,
@@ -281,7 +281,7 @@ describe("refused", () => {
   });
 });
 
-test("as many images are packed as a random set has, whatever the shards' size", async () => {
+test("all images of a random set are packed, whatever the shard size", async () => {
   const random = new Random(7, Purpose.drawing);
   for (let round = 0; round < 5; round++) {
     const [count, shard] = [2 + random.integer(20), 1 + random.integer(24)];

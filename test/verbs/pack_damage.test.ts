@@ -1,4 +1,4 @@
-/** A pack that was damaged is refused in one line, or the image that was hit is named. */
+/** A damaged pack is refused in one line, or the damaged image is named. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFileSync, cpSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -22,7 +22,7 @@ describe("a damaged pack", () => {
     whole = await packInto("whole", { encoding: "raw" });
   });
 
-  /** What is said when it is opened after `damage` was done to a copy; the copy's own path is left out. */
+  /** The error when opening a damaged copy, with the copy's path replaced. */
   async function opened(damage: (copy: string) => void): Promise<string> {
     const copy = join(root, `copy${packs++}`);
     cpSync(whole, copy, { recursive: true });
@@ -62,7 +62,7 @@ describe("a damaged pack", () => {
     expect(await opened((copy) => rmSync(join(copy, shard)))).toBe(
       `PACK lacks ${shard}, which pack.json names: run \`bun run pack\` again`,
     );
-    // Of the same number of images, from the same part.
+    // With as many images, and of the same split.
     const swapped = await opened((copy) => {
       renameSync(join(copy, shard), join(copy, "x"));
       renameSync(join(copy, "train-00002.shard"), join(copy, shard));
@@ -111,14 +111,14 @@ describe("a damaged pack", () => {
         /^PACK\/pack.json (is damaged: .*: pack again|has the format undefined, but this program reads)/,
       );
     }
-    // So many that memory for their classes could not be had.
+    // More than there could be memory for.
     const many = await edited((json) => {
       json.parts.train = { images: 1e15, shards: [{ ...json.parts.train.shards[0], images: 1e15 }] };
     });
-    expect(many).toStartWith("PACK/train-00000.shard is not the shard");
+    expect(many).toStartWith("PACK/train-00000.shard does not match its entry in pack.json");
   });
 
-  test("a shard of a finished pack that is missing is named when it is packed again", async () => {
+  test("a missing shard of a finished pack is named when packing again", async () => {
     const out = await packInto("lacking");
     rmSync(join(out, shard));
     expect(await complaint(pack({ data: photos, out, ...small }))).toBe(
@@ -126,21 +126,24 @@ describe("a damaged pack", () => {
     );
   });
 
-  test.each(["raw", "jpeg"] as const)("%s: an image is named, and the others of the epoch come", async (encoding) => {
-    const out = await packInto(`flipped-${encoding}`, { encoding });
-    flip(join(out, shard), encoding === "raw" ? SIDE * SIDE * 3 + 5 : 100);
-    const { train } = await openDataset(out, { holdOut: 0 });
-    const at = encoding === "raw" ? 5 : 4;
-    const told: string[] = [];
-    const options = { batch: 4, recordSize: SIDE, shuffle: { seed: 1, epoch: 0 } };
-    const seen = new Set<number>();
-    const loader = createLoader(train, { ...options, onBad: (name, reason) => told.push(`${name}: ${reason}`) });
-    for await (const { indices } of loader) for (const i of indices) seen.add(i);
-    expect(told.length).toBe(1);
-    expect(told[0]).toMatch(/: its checksum is [0-9a-f]+, not [0-9a-f]+: the file is damaged$/);
-    expect(told[0]).toStartWith(train.nameOf(at));
-    expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 13 }, (_, i) => i).filter((i) => i !== at));
-    await expect(train.read(at)).rejects.toThrow("its checksum is ");
-    await train.close();
-  });
+  test.each(["raw", "jpeg"] as const)(
+    "%s: the damaged image is named, and the rest of the epoch is read",
+    async (encoding) => {
+      const out = await packInto(`flipped-${encoding}`, { encoding });
+      flip(join(out, shard), encoding === "raw" ? SIDE * SIDE * 3 + 5 : 100);
+      const { train } = await openDataset(out, { holdOut: 0 });
+      const at = encoding === "raw" ? 5 : 4;
+      const told: string[] = [];
+      const options = { batch: 4, recordSize: SIDE, shuffle: { seed: 1, epoch: 0 } };
+      const seen = new Set<number>();
+      const loader = createLoader(train, { ...options, onBad: (name, reason) => told.push(`${name}: ${reason}`) });
+      for await (const { indices } of loader) for (const i of indices) seen.add(i);
+      expect(told.length).toBe(1);
+      expect(told[0]).toMatch(/: its checksum is [0-9a-f]+, not [0-9a-f]+: the file is damaged$/);
+      expect(told[0]).toStartWith(train.nameOf(at));
+      expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: 13 }, (_, i) => i).filter((i) => i !== at));
+      await expect(train.read(at)).rejects.toThrow("its checksum is ");
+      await train.close();
+    },
+  );
 });

@@ -1,4 +1,4 @@
-/** Real photos, of all sizes and some of them odd: read, decoded, trained on, evaluated. Skipped without TEST_DATA. */
+/** Real photos of all sizes, some of them odd: decoding, training, evaluation. Skipped without TEST_DATA. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -21,14 +21,14 @@ const device = { device: "cpu", threads: 1 } as const;
 describe.skipIf(missing)(
   `ants and bees${missing ? " (skipped: TEST_DATA is not set, or has no ants-bees)" : ""}`,
   () => {
-    test("an epoch of a small net", async () => {
+    test("an epoch of a small network", async () => {
       const events: TrainEvent[] = [];
       const { interrupted, val } = await train(
         { ...tiny, data: photos, epochs: 1, augment: "mirror,colour", out: run },
         { report: (event) => events.push(event) },
       );
       expect(interrupted).toBe(false);
-      // One of the files is a GIF that stands for a photo that was lost.
+      // One of the files is a GIF, the placeholder of a lost photo.
       expect(events[0]).toMatchObject({ type: "remark", kind: "other format", count: 1 });
       expect(events[1]).toMatchObject({ type: "start", train: 244, val: 153, classes: 2 });
       expect(events.filter(({ type }) => type === "bad")).toEqual([]);

@@ -1,4 +1,4 @@
-/** Predictions of odd images and odd names, and the picture of them. */
+/** Predictions for odd images and odd names, and their picture. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +18,7 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const CPU = { device: "cpu", threads: 1 } as const;
-/** Codes for a terminal, a mark that turns what follows around, markup. */
+/** Control codes, a right-to-left mark, markup. */
 const ODD = `\u001b[31m<b>&"red"\u202e\u0007\u009b1m`;
 const SHOWN = '[31m<b>&"red" 1m';
 
@@ -41,13 +41,13 @@ describe("images", () => {
     expect(found.filter((each) => "error" in each)).toEqual([]);
   });
 
-  test("a folder with broken files: each is answered or refused; hidden ones and other kinds are passed over", async () => {
+  test("a folder with broken files: each is classified or refused; hidden and other files are ignored", async () => {
     const png = figurePng(0, 0);
     await writeFiles(at("mixed"), {
       ...{ "a.png": png, "b.png": png.subarray(0, 60), "c.jpg": "", "d/e.PNG": png, "notes.txt": "notes" },
       ...{ "._a.png": "what macOS leaves", ".cache/f.png": png, "g.webp": "RIFF....WEBPVP8 " },
     });
-    // A folder may be called anything.
+    // A folder may have any name.
     await writeFiles(at("mixed", "h.png"), { i: png, "j.gif": "GIF89a", "k.JFIF": png });
     const { found, result } = await ask([at("mixed")]);
     const said = found.map((each) => [each.image.slice(at("mixed").length + 1), "error" in each]);
@@ -68,7 +68,7 @@ describe("images", () => {
   });
 
   describe.skipIf(process.platform === "win32")("links and pipes", () => {
-    test("in a folder: links are followed, circles and pipes left alone", async () => {
+    test("in a folder: links are followed, cycles and pipes ignored", async () => {
       await writeFiles(at("linked", "a"), { "1.png": figurePng(0, 0) });
       symlinkSync("..", at("linked", "a", "up"));
       symlinkSync("a", at("linked", "b"));
@@ -85,11 +85,11 @@ describe("images", () => {
       mkdirSync(at("piped"));
       expect(Bun.spawnSync(["mkfifo", at("piped", "1.png")]).exitCode).toBe(0);
       const { found, result } = await ask([at("piped")]);
-      expect(found).toEqual([{ image: at("piped"), error: "there is no JPEG, PNG or WebP image in this folder" }]);
+      expect(found).toEqual([{ image: at("piped"), error: "the folder has no JPEG, PNG or WebP image" }]);
       expect(result.remarks).toEqual([{ kind: "pipe", count: 1, example: at("piped", "1.png") }]);
     });
 
-    test("a pipe that is named is read to its end", async () => {
+    test("a named pipe is read to its end", async () => {
       writeFileSync(at("whole.png"), figurePng(1, 0));
       const [pipe, whole] = [at("pipe"), at("whole.png")];
       expect(Bun.spawnSync(["mkfifo", pipe]).exitCode).toBe(0);
@@ -104,7 +104,7 @@ describe("images", () => {
 });
 
 describe("the right class", () => {
-  test("is that of the folder's name, or of its synset", () => {
+  test("is given by the folder's name, or its synset ID", () => {
     const known = ["ants", "tench, Tinca tinca", "crane (n02012849)", "crane (n03126707)"];
     expect(classOfFolder("x/ants/1.jpg", known)).toBe("ants");
     expect(classOfFolder("ants/bees/1.jpg", known)).toBeUndefined();
@@ -126,7 +126,7 @@ describe("the right class", () => {
   });
 });
 
-test("the picture has a cell for each image that could be used", async () => {
+test("the picture has a cell for each usable image", async () => {
   await writeFiles(at("named"), {
     "ants/1.png": await plain(90),
     "ants/2.png": "no image",
@@ -146,7 +146,7 @@ describe("the command", () => {
       ...(stdin && { stdin }),
     });
 
-  test("names are shown as text; the picture is named", async () => {
+  test("names are shown as text; the picture's path is printed", async () => {
     writeFileSync(at("photo.png"), figurePng(0, 0));
     const { code, stdout, stderr } = await run(["photo.png", "--out", "photo-out.png"]);
     expect([code, stderr]).toEqual([0, ""]);

@@ -1,4 +1,4 @@
-/** The page of a run: what is on it, that it is one file without scripts, and that it never stops a training. */
+/** The report of a run: its contents, that it is one file without scripts, and that it never stops a training. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
@@ -19,7 +19,7 @@ const folder = temporaryFolder();
 afterAll(folder.remove);
 const at = (...names: string[]) => join(folder.path, ...names);
 const options = { ...tiny, data: at("photos"), epochs: 2 };
-/** No file can be named with a slash; in config.json and start.json there may be anything. */
+/** File names have no slash; config.json and start.json may hold anything. */
 const HOSTILE = `<img src=x onerror=alert(1)>"'&\u202e</style><script>alert(2)</script>`;
 
 beforeAll(async () => {
@@ -30,7 +30,7 @@ beforeAll(async () => {
 /** Without the white space between elements. */
 const page = (run: string) => readFileSync(at(run, "report.html"), "utf8").replace(/>\s+</g, "><");
 
-test("a training leaves it: curves, filters, confusions, settings, device, numbers, links", () => {
+test("a training writes it: curves, filters, confusion matrix, settings, device, numbers, links", () => {
   const text = page("run");
   for (const heading of [
     "Loss",
@@ -38,7 +38,7 @@ test("a training leaves it: curves, filters, confusions, settings, device, numbe
     "Learning rate",
     "Images a second",
     "Filters of conv1",
-    "What was taken for what",
+    "Confusion matrix",
     "Training",
     "Model and data",
     "Files",
@@ -56,7 +56,7 @@ test("a training leaves it: curves, filters, confusions, settings, device, numbe
   for (const link of links) expect(existsSync(at("run", link)), link).toBe(true);
 });
 
-test("it is one file: no script, and all that it shows is in it", () => {
+test("it is one file, without scripts or external resources", () => {
   const text = page("run");
   expect(text).not.toMatch(/<script|<link|javascript:|\son\w+=/i);
   const sources = [...text.matchAll(/src="([^"]*)"/g)].map(([, source]) => source!);
@@ -66,7 +66,7 @@ test("it is one file: no script, and all that it shows is in it", () => {
   expect(text).toContain(`http-equiv="Content-Security-Policy" content="default-src 'none'; `);
 });
 
-test("names of strangers are text", async () => {
+test("untrusted names are shown as text", async () => {
   await cp(at("run"), at("hostile"), { recursive: true });
   for (const [file, changes] of [
     ["config.json", { data: HOSTILE, val: HOSTILE }],
@@ -86,7 +86,7 @@ test("names of strangers are text", async () => {
   expect(svg).not.toMatch(/<img|<script/);
 });
 
-test("it is drawn anew, the same, and log.csv has the log", async () => {
+test("drawn again it is the same, and log.csv has the log", async () => {
   const before = page("run");
   rmSync(at("run", "report.html"));
   expect(await report({ run: at("run"), csv: true })).toEqual([at("run", "report.html"), at("run", "log.csv")]);
@@ -102,7 +102,7 @@ test("it is drawn anew, the same, and log.csv has the log", async () => {
   expect(page("run")).toBe(before);
 });
 
-test("lines within an epoch stand before the epoch's, with what they lack left empty", () => {
+test("in log.csv, steps come before their epoch, with missing cells empty", () => {
   const means = { loss: 1, top1: 0.5, top5: 0.25 };
   const csv = historyCsv({
     epochs: [
@@ -116,7 +116,7 @@ test("lines within an epoch stand before the epoch's, with what they lack left e
   );
 });
 
-test("without what later versions or a kill left out: start.json, confusion.json, half a line of the log", async () => {
+test("without start.json, confusion.json, and half a line of the log, as old versions or a kill leave it", async () => {
   await cp(at("run"), at("bare"), { recursive: true });
   for (const file of ["start.json", "best.safetensors"]) rmSync(at("bare", file));
   writeFileSync(at("bare", "confusion.json"), `{"epoch":1,"classes":["a"],"entries":[[0,7,1]]}`);
@@ -124,17 +124,17 @@ test("without what later versions or a kill left out: start.json, confusion.json
   await report({ run: at("bare") });
   expect(page("bare")).toContain("2 of 2");
   expect(page("bare")).toContain("of the last save");
-  expect(page("bare")).not.toContain("What was taken for what");
+  expect(page("bare")).not.toContain("Confusion matrix");
 });
 
-test("of no run, and of one whose settings or weights are damaged", async () => {
+test("errors: no run, and damaged settings or weights", async () => {
   await expect(report({ run: at("none") })).rejects.toThrow(UsageError);
   await cp(at("run"), at("damaged"), { recursive: true });
   writeFileSync(at("damaged", "best.safetensors"), "weights");
   await expect(report({ run: at("damaged") })).rejects.toThrow(CheckpointError);
 });
 
-test("a page that can't be written is a warning, and the training ends well", async () => {
+test("a page that can't be written is only a warning", async () => {
   mkdirSync(at("blocked", "report.html", "x"), { recursive: true });
   const events: TrainEvent[] = [];
   const result = await train({ ...options, epochs: 1, out: at("blocked") }, { report: (event) => events.push(event) });
@@ -145,7 +145,7 @@ test("a page that can't be written is a warning, and the training ends well", as
   expect(existsSync(at("blocked", "best.safetensors"))).toBe(true);
 });
 
-test("the command says what it wrote", async () => {
+test("the command prints what it wrote", async () => {
   const { code, stdout, stderr } = await cli(["report", "run", "--json"], { cwd: folder.path });
   expect([code, stderr]).toEqual([0, ""]);
   expect(jsonLines(stdout)).toEqual([{ files: [at("run", "report.html")] }]);

@@ -1,4 +1,4 @@
-/** Lists of claims, on drawn photos of three kinds and with a network of seconds. */
+/** Lists of claims, on generated photos of three classes and with a network that trains in seconds. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ import {
   markdown,
   type ClaimResult,
 } from "../../src/verbs/reproduce/results.ts";
-import { raceLength, type Outcome } from "../../src/verbs/reproduce/trial.ts";
+import { raceLength, type TrialOutcome } from "../../src/verbs/reproduce/trial.ts";
 import { epochsOf } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
@@ -57,7 +57,7 @@ let data: string;
 let val: string;
 beforeAll(async () => {
   data = await makePhotos(join(folder, "photos"), 3, 12);
-  // Enough that no two trainings have the same error by chance.
+  // Enough that no two trainings have equal errors by chance.
   val = await makePhotos(join(folder, "val"), 3, 40);
 });
 
@@ -68,10 +68,10 @@ const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: 
     LIST,
   );
 
-test("every arm is trained once for each seed, and the results say what came of it", async () => {
+test("every arm is trained once per seed, and the results have its outcomes", async () => {
   const trained: string[] = [];
   const done = (await run({ claims: ["mirror", "views", "quick"] }, undefined, trained))!;
-  // "without", "two" and "one" are one training; of "quick" each arm has its own rate in a folder of its own
+  // "without", "two" and "one" share a training; the arms of "quick" have different rates, and a folder each
   const names = trained.map((path) => path.slice(path.lastIndexOf("/") + 1));
   expect(names.toSorted()).toEqual(
     ["small", "small-mirror", "small-rate0.001", "cifar10-18pct-rate0.001"]
@@ -89,7 +89,7 @@ test("every arm is trained once for each seed, and the results say what came of 
       [1, 2, 36],
     ]);
   }
-  // The errors are those of each run's last epoch, over as many views as the arm has.
+  // The errors are those of each run's last epoch, over the arm's views.
   for (const [arm, name] of [
     [mirror.arms[0]!, "small-mirror"],
     [mirror.arms[1]!, "small"],
@@ -103,9 +103,9 @@ test("every arm is trained once for each seed, and the results say what came of 
     const { total } = await evaluate({ model, views: 2, device: "cpu", threads: 1 });
     expect([testError, total.images]).toEqual([total.wrong1 / 120, 120]);
   }
-  // The centre is what the training itself tested with.
+  // The training itself validated with the centre.
   expect(views.arms[1]!.outcomes).toEqual(mirror.arms[1]!.outcomes);
-  // An error of 99% is below what guessing has, so the first epoch is the last.
+  // Even guessing has an error below 99%, so the first epoch is the last.
   expect(quick.arms.map(({ outcomes }) => outcomes.map(({ epochs, reached }) => [epochs, reached]))).toEqual(
     Array.from({ length: 2 }, () => Array.from({ length: 2 }, () => [1, true])),
   );
@@ -114,7 +114,7 @@ test("every arm is trained once for each seed, and the results say what came of 
   expect(readFileSync(done.files[1]!, "utf8")).toBe(`${markdown(done.results)}\n`);
 }, 60_000);
 
-test("what is done is not done again; other data in its folder is refused", async () => {
+test("finished trainings are not repeated; other data in their folder are refused", async () => {
   const trained: string[] = [];
   const log = join(folder, "out", "small-seed0", "log.jsonl");
   const before = statSync(log).mtimeMs;
@@ -125,7 +125,7 @@ test("what is done is not done again; other data in its folder is refused", asyn
   await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(/a run whose data is .* name another --out/);
 });
 
-test("stopped, it goes on where it was", async () => {
+test("stopped, it continues where it was", async () => {
   const out = join(folder, "stopped");
   const controller = new AbortController();
   const stopped = await reproduce(
@@ -142,14 +142,14 @@ test("stopped, it goes on where it was", async () => {
   expect(figures(resumed)).toEqual(figures(whole));
 }, 60_000);
 
-test("a race is as long as the machine is fast", async () => {
+test("the length of a race depends on the machine's speed", async () => {
   const done = (await run({ claims: ["race"], seeds: 1 }))!;
   const { outcomes, command } = done.results.claims[0]!.arms[0]!;
-  // How many epochs is the machine's affair; the log has them all, and so has the command.
+  // The number of epochs depends on the machine; log and command agree on it.
   const epochs = epochsOf(join(folder, "out", "race-seed0")).length;
   expect(outcomes).toMatchObject([{ epochs, images: 36 }]);
   expect(command).toBe(`bun run train DATA --model small --epochs ${epochs} --limit 36 --seed SEED`);
-  // Nine tenths of the images there is time for: of all of them several times, of some, and never fewer than to test.
+  // Nine tenths of the images there is time for: several epochs of all or one of some, at least as many as test images.
   expect(raceLength(1000, 33, 3)).toEqual({ epochs: 28, limit: 32 });
   expect(raceLength(20, 33, 3)).toEqual({ epochs: 1, limit: 18 });
   expect(raceLength(1, 33, 3)).toEqual({ epochs: 1, limit: 3 });
@@ -161,8 +161,8 @@ test("unknown claims and counts are usage errors", async () => {
   await expect(run({ seeds: 0 })).rejects.toThrow(UsageError);
 });
 
-describe("what is written of results", () => {
-  const outcome = (seed: number, testError: number, more: Partial<Outcome> = {}): Outcome => ({
+describe("results in words", () => {
+  const outcome = (seed: number, testError: number, more: Partial<TrialOutcome> = {}): TrialOutcome => ({
     ...{ seed, testError, trainError: 0.1, epochs: 4, images: 100, seconds: 10, device: "cpu" },
     ...more,
   });
@@ -179,19 +179,19 @@ describe("what is written of results", () => {
     expect(describeDifference(claim)).toBe("+2.0 points (−1.0 to 5.0)");
   });
 
-  test("what was not reached, and what came too late, is not a figure", () => {
+  test("outcomes that missed the goal, or came too late, are no figures", () => {
     const late = { ...claim, seconds: 5 };
     expect(figureOf(late, claim.arms[0]!.outcomes[0]!)).toBeNull();
     expect(describeArm(late, claim.arms[0]!)).toBe("2 too late");
     const until = { ...claim, until: { trainError: 0.25 } };
     expect(describeArm(until, { ...claim.arms[0]!, outcomes: [outcome(0, 1, { reached: false })] })).toBe(
-      "1 not there after 4 epochs",
+      "1 not reached after 4 epochs",
     );
     expect(describeDifference(until)).toBe("");
   });
 });
 
-test("every claim that is built in can be trained, and each comparison has its own networks or ways", () => {
+test("every built-in claim can be trained, and the arms of each comparison differ", () => {
   for (const claim of CLAIMS) {
     for (const { model } of claim.arms) expect(findNetwork(model).record).toBe(32);
     if (!isRace(claim)) expect(claim.arms[0]).not.toEqual(claim.arms[1]);

@@ -1,4 +1,4 @@
-/** Features as files, the index and its search, against brute force; and the two commands. */
+/** Feature files, the index and its search compared with brute force, and the two commands. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import {
   appendFileSync,
@@ -58,7 +58,7 @@ beforeAll(async () => {
 });
 
 describe("features", () => {
-  test("a row an image, as the reference backend computes them; the table names the rows", async () => {
+  test("a row per image, as the reference backend computes them; the table names the rows", async () => {
     const result = await features({ ...CPU, data, model, layer: "conv2", batch: 16, out: at("f", "rows.npy") });
     expect(result).toMatchObject({ images: 45, layer: "conv2", network: "small", bad: [], table: at("f", "rows.csv") });
     const rows = fromNpy(readFileSync(result.file), [45, result.size], "rows.npy");
@@ -89,14 +89,14 @@ describe("features", () => {
     writeFileSync(join(holes, "c1", "002.png"), "no image");
     const result = await features({ ...CPU, data: holes, model, batch: 5, out: at("holes.npy") });
     expect(result).toMatchObject({ images: 11, bad: [expect.stringContaining("c1/002.png: ")] });
-    // The header has room for the twelve that there might have been.
+    // The header has space for all twelve images.
     const start = npyHeader([11, result.size], [12, result.size]).length;
     expect(statSync(result.file).size).toBe(start + 4 * 11 * result.size);
     expect(readFileSync(result.file).subarray(0, start).toString("latin1")).toContain(`(11, ${result.size}), }`);
     expect(readFileSync(result.table, "utf8")).not.toContain("c1/002.png");
   });
 
-  test("headers are as long for fewer rows, and those without room are what they were", () => {
+  test("a header with reserved space keeps its length for fewer rows; others are unchanged", () => {
     for (const rows of [1, 9, 10, 99, 123_456]) {
       expect(npyHeader([rows, 4096], [10 ** 6, 4096]).length).toBe(npyHeader([10 ** 6, 4096]).length);
     }
@@ -132,7 +132,7 @@ describe("the search", () => {
     );
   }
 
-  /** Near a few directions, as activations are, and all above 0. */
+  /** Vectors near a few directions and above 0, like activations. */
   function flat(rows: number, seed: number, noise: number): Float32Array<ArrayBuffer> {
     const [directions, places, rest] = [randomArray([4, size], 1), randomArray([rows, 4], seed), randomArray([rows, size], seed + 1)]; // prettier-ignore
     return Float32Array.from({ length: rows * size }, (_, at) => {
@@ -148,18 +148,18 @@ describe("the search", () => {
     ["with noise in all of them", 1],
   ])("equals brute force: %s", async (_, noise) => {
     const vectors = flat(3000, 5, noise);
-    // Few of them, so that the directions don't explain the rest.
+    // Too few for the directions to span the rest.
     const sample = vectors.subarray(0, 8 * size);
     const queries = [0, 1, 2999].map((row) => vectors.slice(row * size, (row + 1) * size));
     queries.push(flat(1, 9, noise), new Float32Array(size), new Float32Array(size).fill(100));
     const results = await search(vectors, sample, queries, 10);
     results.forEach(({ found }, q) => expect(found).toEqual(brute(vectors, queries[q]!, 10)));
     expect(results[0]!.found[0]).toEqual({ row: 0, distance: 0 });
-    // What it is for: most vectors are not looked at.
+    // The point of the index: most vectors are not read.
     if (noise < 1) expect(results[3]!.compared).toBeLessThan(600);
   });
 
-  test("vectors that are all the same, all zeros, or fewer than are asked for", async () => {
+  test("vectors that are all equal, all zero, or fewer than requested", async () => {
     const same = new Float32Array(5 * size).fill(2);
     const zeros = new Float32Array(5 * size);
     const query = new Float32Array(size).fill(1);
@@ -196,7 +196,7 @@ describe("similar images", () => {
     return { found, indices, result, first: found[0] as Extract<Similar, { neighbours: unknown }> };
   }
 
-  test("its own image comes first; the rest are those of brute force over the features", async () => {
+  test("the image itself comes first, followed by brute force's neighbours", async () => {
     const { first, indices, result } = await ask({ top: 7 });
     expect(indices).toMatchObject([{ images: 45, folder: result.index }]);
     expect(result).toMatchObject({ images: 45, network: "small", layer: expect.stringContaining("input of fc") });
@@ -215,7 +215,7 @@ describe("similar images", () => {
     first.neighbours.forEach(({ distance }, k) => expect(distance).toBeCloseTo(distances[k]!.distance, 3));
   });
 
-  test("the index is used again, and made again when an image, the weights or its own files change", async () => {
+  test("the index is reused, and rebuilt when an image, the weights or its own files change", async () => {
     const made = async (options: Partial<SimilarOptions> = {}) => (await ask(options)).indices.length > 0;
     const { result } = await ask();
     expect(await made()).toBe(false);
@@ -239,7 +239,7 @@ describe("similar images", () => {
     expect(await made()).toBe(false);
   });
 
-  test("an index that can't be kept says what to set", async () => {
+  test("an index that can't be written: the error says what to set", async () => {
     const cache = process.env.ALEXNET_CACHE;
     writeFileSync(at("file"), "");
     process.env.ALEXNET_CACHE = at("file");
@@ -254,7 +254,7 @@ describe("similar images", () => {
     }
   });
 
-  test("a picture of the images beside what was found", async () => {
+  test("a picture of the images with their neighbours", async () => {
     const { result } = await ask({
       out: at("deep", "similar.png"),
       images: [join(data, "c0"), join(data, "c2", "001.png")],
@@ -269,13 +269,13 @@ describe("similar images", () => {
 describe("the commands", () => {
   const run = (...args: string[]) => cli([...args, "--device", "cpu", "--threads", "1"], { cwd: folder.path });
 
-  test("similar: the nearest of each; images that can't be used are said, and the exit code is 1", async () => {
+  test("similar: the nearest of each; unusable images are reported, and the exit code is 1", async () => {
     writeFileSync(at("broken.jpg"), "no image");
     const image = join("photos", "c0", "003.png");
     const args = ["similar", image, "broken.jpg", "--in", "photos", "--model", "model.safetensors", "--top", "2"];
     const people = await run(...args);
     expect(people.code).toBe(1);
-    expect(people.stderr).toMatch(/^making an index of 45 images, 1 MB, in .*\nerror: broken\.jpg: .*\n$/);
+    expect(people.stderr).toMatch(/^building an index of 45 images, 1 MB, in .*\nerror: broken\.jpg: .*\n$/);
     expect(people.stdout).toMatch(
       /^photos.c0.003\.png\n +\S+  c0  photos.c0.003\.png\n +\S+  c\d  photos.*\.png\nby input of fc/,
     );
@@ -287,7 +287,7 @@ describe("the commands", () => {
     expect(second).toMatchObject({ image: "broken.jpg", error: expect.any(String) });
   });
 
-  test("features: the file and what it holds", async () => {
+  test("features: the file and its contents", async () => {
     const { code, stdout, stderr } = await run("features", "photos", "--model", "model.safetensors");
     expect([code, stderr]).toEqual([0, ""]);
     expect(stdout).toMatch(

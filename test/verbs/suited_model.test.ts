@@ -4,7 +4,7 @@ import { DataError } from "../../src/errors.ts";
 import { suitedModel } from "../../src/verbs/shared/suited_model.ts";
 import { figurePng } from "../support/images.ts";
 
-describe("the model for data of which nothing was said", () => {
+describe("the default model", () => {
   const small = figurePng(0, 0);
   const set = (...images: (Uint8Array | undefined)[]) =>
     ({
@@ -25,7 +25,7 @@ describe("the model for data of which nothing was said", () => {
     expect(await suitedModel("photos", images)).toBe(model);
   });
 
-  test("is not guessed where the program itself fails", async () => {
+  test("is not guessed when the program itself fails", async () => {
     const broken = { length: 1, read: () => Promise.reject(new TypeError("a mistake")) } as unknown as Dataset;
     await expect(suitedModel("photos", broken)).rejects.toThrow(TypeError);
   });

@@ -1,4 +1,4 @@
-/** Training through `train()`: repeats, interruptions, resumed runs, losses that are no numbers. */
+/** `train()`: repeatability, interruptions, resumed runs, losses that become NaN. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { copyFile, cp, mkdir } from "node:fs/promises";
@@ -29,13 +29,13 @@ const data = join(folder.path, "photos");
 const whole = join(folder.path, "whole");
 const constant = { one: join(folder.path, "constant-one"), whole: join(folder.path, "constant-whole") };
 const [EPOCHS, STEPS] = [3, 6];
-/** The noise of every kind, so that resuming must draw the same. */
+/** Every kind of randomness, which resuming must draw again. */
 const options = { ...tiny, data, epochs: EPOCHS, augment: "mirror,colour" };
 
 beforeAll(async () => {
   await makePhotos(data, 3, 30);
   await train({ ...options, out: whole });
-  // With a rate that does not depend on how many epochs there will be.
+  // With a rate that does not depend on the number of epochs.
   await train({ ...options, schedule: "constant", epochs: 1, out: constant.one });
   await train({ ...options, schedule: "constant", out: constant.whole });
 });
@@ -57,7 +57,7 @@ function expectSame(actual: string, expected = whole): void {
 
 const onceAnEpoch = (event: TrainEvent) => event.type === "step" && event.batch === 2;
 
-/** Trains until `stop` says so of an event, then goes on until the end, as often as it takes. */
+/** Trains until `stop` holds for an event, then resumes, as often as it takes. */
 async function interrupted(name: string, stop: (event: TrainEvent) => boolean, changes: TrainOptions = {}) {
   let options_: TrainOptions = { ...options, ...changes, out: run(name) };
   for (let interruptions = 0; ; interruptions++) {
@@ -82,7 +82,7 @@ describe("the same bytes", () => {
   });
 });
 
-test("the mean image that a checkpoint has is that of the images it was trained on", async () => {
+test("a checkpoint's mean image is that of the images it was trained on", async () => {
   const { train: photos, val } = await openDataset(data);
   expect(photos.length).toBe(81);
   const sums = new Float64Array(32 * 32 * 3);
@@ -108,13 +108,13 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   });
 
   test("stopped after every other step", async () => {
-    // Each call does the step that is reported and the one that is queued behind it.
+    // Each call takes the step reported and the one queued after it.
     const times = await interrupted("steps", (event) => event.type === "step");
     expect(times).toBe(EPOCHS * Math.ceil(STEPS / 2));
     expectSame(run("steps"));
   });
 
-  test("stopped in the middle of a validation, which then starts again", async () => {
+  test("stopped during a validation, which then starts again", async () => {
     const changes = { batch: 4, epochs: 1 };
     await train({ ...options, ...changes, out: run("validation-whole") });
     let stopped = false;
@@ -127,7 +127,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expectSame(run("validation"), run("validation-whole"));
   });
 
-  test("stopped while the mean image is measured: nothing but config.json and its images' names are there, and that is enough", async () => {
+  test("stopped while the mean image is measured: config.json and the images' names are enough", async () => {
     const controller = new AbortController();
     const stop = (event: TrainEvent) => void (event.type === "measure" && controller.abort());
     const result = await train({ ...options, out: run("measure") }, { report: stop, signal: controller.signal });
@@ -137,10 +137,10 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expectSame(run("measure"));
   });
 
-  test("broken off between the files that the end of an epoch writes", async () => {
+  test("broken off between the writes at the end of an epoch", async () => {
     for (const saves of [1, 2, 3, 4]) {
       let seen = 0;
-      // As a kill would, without a save.
+      // Like a kill: without a save.
       const breakOff = ({ type }: TrainEvent) => {
         if (type === "saved" && ++seen === saves) throw new Error("broken off");
       };
@@ -160,7 +160,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expect((state as { schedule: { best: number } }).schedule.best).toBeNumber();
   });
 
-  test("with images that are mixed, boxes of others, and smoothed labels", async () => {
+  test("with mixup, cutmix and label smoothing", async () => {
     const changes = { augment: "modern", epochs: 2 };
     await train({ ...options, ...changes, out: run("modern-whole") });
     expect(await interrupted("modern", onceAnEpoch, changes)).toBe(2);
@@ -168,7 +168,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expect(epochsOf(run("modern"))[0]!.train).not.toEqual(epochsOf(whole)[0]!.train);
   });
 
-  test("begun before there were resized crops and the like", async () => {
+  test("begun before resized crops and the like existed", async () => {
     const out = run("before");
     const stop = ({ type }: TrainEvent) => {
       if (type === "epoch") throw new Error("broken off");
@@ -182,7 +182,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expectSame(out);
   });
 
-  test("for more epochs than was said at first", async () => {
+  test("for more epochs than at first", async () => {
     await cp(constant.one, run("longer"), { recursive: true });
     await train({ resume: run("longer"), epochs: EPOCHS });
     expectSame(run("longer"), constant.whole);
@@ -195,7 +195,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     expectSame(whole);
   });
 
-  test("what a kill left half-written is taken away", async () => {
+  test("files that a kill left half written are removed", async () => {
     await cp(whole, run("killed"), { recursive: true });
     writeFileSync(join(run("killed"), "last.safetensors.4711.tmp"), "half");
     writeFileSync(join(run("killed"), "log.jsonl"), `${readFileSync(join(whole, "log.jsonl"), "utf8")}{"step":16,"ep`);
@@ -204,7 +204,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   });
 });
 
-describe("a save that is damaged: the one before it is used, and the run ends as if nothing had been", () => {
+describe("a damaged save: the one before it is used, to the same end", () => {
   const cases: Record<string, (bytes: Buffer) => Uint8Array | undefined> = {
     missing: () => undefined,
     empty: () => new Uint8Array(0),
@@ -237,7 +237,7 @@ describe("a save that is damaged: the one before it is used, and the run ends as
     });
   }
 
-  test("a run from before there were checksums and earlier saves goes on", async () => {
+  test("a run from before checksums and previous saves resumes", async () => {
     const own = run("old");
     await cp(constant.one, own, { recursive: true });
     const file = openSafetensors(join(own, "last.safetensors"));
@@ -259,8 +259,8 @@ describe("a save that is damaged: the one before it is used, and the run ends as
   });
 });
 
-describe("one training a folder", () => {
-  test("another is refused while it trains, and not after", async () => {
+describe("one training per folder", () => {
+  test("another one is refused during training, but not after", async () => {
     const own = run("locked");
     let tried = 0;
     const watcher = {
@@ -279,7 +279,7 @@ describe("one training a folder", () => {
   });
 });
 
-describe("a run that can't be resumed says why, and nothing of it changes", () => {
+describe("a run that can't be resumed: the error says why, and nothing changes", () => {
   /** Copies the run, changes something, and expects an error. */
   async function refused(name: string, spoil: (run: string) => void, error: Function, message: RegExp) {
     await cp(whole, run(name), { recursive: true });
@@ -294,7 +294,7 @@ describe("a run that can't be resumed says why, and nothing of it changes", () =
     expect(contents()).toEqual(before);
   }
 
-  test("its checkpoint is cut short, and so is the one before", () =>
+  test("its checkpoint is truncated, and so is the one before", () =>
     refused(
       "cut",
       (run) => {
@@ -352,7 +352,7 @@ describe("a run that can't be resumed says why, and nothing of it changes", () =
     expect(bytes(run("moved-run")).equals(before)).toBe(true);
   });
 
-  test("another setting is asked for, or none that make sense", async () => {
+  test("changed or invalid settings", async () => {
     await expect(train({ resume: whole, rate: 1 })).rejects.toThrow(/--rate can't be changed/);
     await expect(train({ resume: whole, holdOut: 0.5 })).rejects.toThrow(/--hold-out can't be changed/);
     await expect(train({ resume: whole, epochs: 1.5 })).rejects.toThrow(UsageError);
@@ -361,7 +361,7 @@ describe("a run that can't be resumed says why, and nothing of it changes", () =
   });
 });
 
-describe("a loss that is no number", () => {
+describe("a loss that becomes NaN", () => {
   test("before anything was saved", async () => {
     const failure = await train({ ...options, rate: 1e9, out: run("diverged") }).catch((error: unknown) => error);
     expect(failure).toBeInstanceOf(DivergedError);
@@ -371,8 +371,8 @@ describe("a loss that is no number", () => {
     expect(readdirSync(run("diverged")).sort()).toEqual(["config.json", "images.jsonl.gz", "lock", "start.json"]);
   });
 
-  test("later: what was saved last is good", async () => {
-    // From a tiny rate to one ten million times as high, at the start of the second epoch.
+  test("later: the last save is good", async () => {
+    // The second epoch starts with ten million times the tiny rate.
     const out = run("later");
     await train({ ...options, out, epochs: 1 });
     const config = JSON.parse(readFileSync(join(out, "config.json"), "utf8"));
@@ -388,7 +388,7 @@ describe("a loss that is no number", () => {
   });
 });
 
-test("a rate that was chosen for few classes is kept when the run goes on", async () => {
+test("a rate chosen for few classes is kept when the run resumes", async () => {
   const { rate: _, ...others } = options;
   const rates: number[] = [];
   const report = (event: TrainEvent) => void (event.type === "start" && rates.push(event.rate));
@@ -400,7 +400,7 @@ test("a rate that was chosen for few classes is kept when the run goes on", asyn
   expect(epochsOf(run("rate")).map(({ rate }) => rate)).toEqual(rates);
 });
 
-test("the smallest set there can be: two images of each of two classes", async () => {
+test("the smallest possible set: two images of each of two classes", async () => {
   await makePhotos(join(folder.path, "smallest"), 2, 2);
   const { val } = await train({ ...options, data: join(folder.path, "smallest"), out: run("smallest-run") });
   expect(val!.loss).toBeFinite();
@@ -408,7 +408,7 @@ test("the smallest set there can be: two images of each of two classes", async (
 });
 
 describe("images that can't be used", () => {
-  test("a few are left out, counted once and named, in training and in validation", async () => {
+  test("a few are skipped, counted once and named, in training and in validation", async () => {
     const spoiled = join(folder.path, "spoiled");
     await cp(data, join(spoiled, "train"), { recursive: true });
     await cp(data, join(spoiled, "val"), { recursive: true });
@@ -421,12 +421,12 @@ describe("images that can't be used", () => {
     const bad = events.filter((event) => event.type === "bad").map(({ name }) => name.slice(spoiled.length));
     expect(bad.sort()).toEqual(["/train/c0/003.png", "/train/c1/004.jpg", "/val/c2/005.png"]);
     expect(epochsOf(run("spoiled")).length).toBe(EPOCHS);
-    // A resumed run measures no mean image and so meets them later; others take their places all the same.
+    // A resumed run measures no mean image, so it meets them later; others take their places all the same.
     expect(await interrupted("spoiled-steps", onceAnEpoch, { data: spoiled })).toBe(EPOCHS);
     expectSame(run("spoiled-steps"), run("spoiled"));
   });
 
-  test("a validation part with nothing else is an error, not a loss that is no number", async () => {
+  test("a validation split of nothing else is an error, not a loss of NaN", async () => {
     const blind = join(folder.path, "blind");
     await cp(data, join(blind, "train"), { recursive: true });
     for (const label of ["c0", "c1", "c2"]) {
@@ -438,7 +438,7 @@ describe("images that can't be used", () => {
     expect((failure as Error).message).toMatch(/val: none of its 3 images can be used, first .*\/val\/c\d\/a\.png: /);
   });
 
-  test("too many are an error that names one", async () => {
+  test("too many are an error that names the first", async () => {
     const spoiled = join(folder.path, "ruined");
     await cp(data, spoiled, { recursive: true });
     for (let i = 0; i < 15; i++) writeFileSync(join(spoiled, "c0", `${String(i).padStart(3, "0")}.png`), "no");

@@ -1,4 +1,4 @@
-/** Weights of others are read number for number, and belong to the right network; what is none gets one line. */
+/** Weights from elsewhere are read number for number and matched to the right network; anything else is refused in one line. */
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -153,8 +153,8 @@ describe("what is no weights", () => {
     ["an empty stack", pickle("0"), "takes from an empty stack"],
     ["a mark that is not there", pickle("t"), "a mark that it has not set"],
     ["no end", Buffer.from("\x80\x02}", "latin1"), "its pickle is cut short"],
-    ["a list that is none", pickle("}Na"), "appends to something that is not a list"],
-    ["a dictionary that is none", pickle("]NNs"), "not a dictionary"],
+    ["something else in place of a list", pickle("}Na"), "appends to something that is not a list"],
+    ["something else in place of a dictionary", pickle("]NNs"), "not a dictionary"],
     ["a state of nothing", pickle("]Nb"), "sets the state of something"],
     ["too many steps", pickle("N0".repeat(1_100_000)), "more than 2000000 steps"],
     ["nothing in it", pickle("}"), "it has no state dict (tensors by name): save"],
@@ -174,7 +174,7 @@ describe("what is no weights", () => {
     expect(await complaint(torch(nested))).toContain('a dictionary of "model"');
   });
 
-  /** A state dict of one tensor of float32 whose storage has so many elements. */
+  /** A state dict of one tensor of float32 whose storage has this many elements. */
   const tensor = (count: number, offset: number, shape: readonly number[], strides: readonly number[]) => {
     const whole = (n: number) => `\x8a\x08${Buffer.from(BigInt64Array.of(BigInt(n)).buffer).toString("latin1")}`;
     const tuple = (numbers: readonly number[]) => `(${numbers.map(whole).join("")}t`;

@@ -15,7 +15,7 @@ const tensor = (name: string, shape: number[], numbers: number[]): TensorSource 
   read: async () => Float32Array.from(numbers),
 });
 
-/** A file with this header, as text or anything JSON can hold, and so many bytes of numbers behind it. */
+/** A file with this header, as text or anything JSON can hold, followed by this many bytes of numbers. */
 function file(name: string, header: unknown, bytes = 64, announced?: bigint): string {
   const text = new TextEncoder().encode(typeof header === "string" ? header : JSON.stringify(header));
   const length = new DataView(new ArrayBuffer(8));

@@ -1,6 +1,6 @@
 /**
- * Computes on all cores: WebAssembly SIMD kernels on one shared memory, run by a pool of Workers; matrix products through
- * the machine's BLAS where there is one. The main thread only writes commands and never blocks.
+ * The CPU backend, on all cores: a pool of Workers runs WebAssembly SIMD kernels on one shared memory, with matrix
+ * products by the machine's BLAS if there is one. The main thread only writes commands and never blocks.
  */
 import { fileURLToPath } from "node:url";
 import {
@@ -24,25 +24,28 @@ import { cpuKernels } from "./kernels/index.ts";
 import { Queue } from "./queue.ts";
 import { startWorkers } from "./workers.ts";
 
-export interface CpuOptions {
-  /** How many workers compute; all cores if not given. */
+interface CpuOptions {
+  /** Number of workers; one per core by default. */
   readonly threads?: number;
-  /** Whether to use the machine's BLAS if there is one; yes if not given. */
+  /** Whether to use the machine's BLAS, if there is one; yes by default. */
   readonly blas?: boolean;
 }
 
 interface CpuBuffer extends Buffer {
-  /** In bytes, in the shared memory. */
+  /** Byte offset in the shared memory. */
   readonly address: number;
 }
 
 const MAX_THREADS = 1024;
-/** Room for the tables that the compiler puts at the start of the memory. */
+/** Space for the tables that the compiler puts at the start of the memory. */
 const STATIC_BYTES = 65_536;
 
 const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
-/** @throws DeviceError when the kernels don't compile or a worker does not start; UsageError for a wrong number of threads */
+/**
+ * @throws DeviceError when the kernels don't compile or a worker doesn't start; UsageError for an invalid number of
+ * threads
+ */
 export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   refuseInComputeWorker("a device is opened");
   const threads = options.threads ?? navigator.hardwareConcurrency;
@@ -57,22 +60,22 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   const queue = new Queue(heap, ring, threads);
   for (const [index, worker] of workers.entries()) {
     worker.onerror = ({ message }) => queue.abandon(new DeviceError(`cpu: worker ${index} ended: ${message}`));
-    // A kernel's module may end the thread that imports it.
+    // Importing a kernel's module may end the thread.
     worker.addEventListener("close", () => queue.abandon(new DeviceError(`cpu: worker ${index} ended`)));
   }
   const live = new Set<Buffer>();
 
-  /** A window on the memory as large as it is now. */
+  /** An array over the memory at its current size. */
   const elements = (type: ElementType, address: number, length: number): HostArray =>
     new VIEWS[type](memory.buffer, address, length);
-  /** @throws DeviceError for what would read or write another buffer's memory */
+  /** @throws DeviceError for a view that reaches into another buffer's memory */
   const addressOf = ({ buffer, offset, length }: BufferView): number => {
     queue.assertOpen();
     if (!live.has(buffer))
-      throw new DeviceError(`cpu: a buffer of ${buffer.length} elements is used after it was freed`);
+      throw new DeviceError(`cpu: a buffer of ${buffer.length} elements was used after it was freed`);
     if (offset < 0 || offset + length > buffer.length) {
       throw new DeviceError(
-        `cpu: elements ${offset} to ${offset + length} of a buffer that has ${buffer.length} can't be read or written`,
+        `cpu: elements ${offset} to ${offset + length} are outside of a buffer of ${buffer.length}`,
       );
     }
     return (buffer as CpuBuffer).address + offset * ELEMENT_BYTES[buffer.type];
@@ -103,7 +106,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     },
 
     write(buffer, data, offset = 0) {
-      checkElements(buffer, data, offset);
+      checkElements(buffer, data);
       const to = addressOf({ buffer, offset, length: data.length });
       if (queue.idle) {
         elements(buffer.type, to, data.length).set(data);
@@ -143,7 +146,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
         queue.check();
         return elements(buffer.type, from, length).slice();
       }
-      // Kernels queued after this call may change the buffer before the main thread comes to look at it.
+      // Copied, since kernels queued after this call may change the buffer before the main thread reads it.
       const bytes = length * ELEMENT_BYTES[buffer.type];
       const staging = queue.allocate(bytes);
       queue.copy(from, staging, bytes);
@@ -180,22 +183,22 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   };
 }
 
-/** @throws DeviceError when the workers would have to run the program itself to find the kernel's reference loop */
+/** @throws DeviceError when finding the kernel's reference loop would make every worker run the program itself */
 function refuseMainModule({ name, module }: Pick<Kernel, "name" | "module">): void {
   if (!module.startsWith("file:") || fileURLToPath(module) !== Bun.main) return;
   throw new DeviceError(
     `cpu: kernel ${name} is declared in the program's main module, ${Bun.main}, which every worker would run again to ` +
-      "find its reference loop: declare it in a module of its own",
+      "find its reference loop: declare it in a separate module",
   );
 }
 
-/** The address space of 4 GiB; memory itself is taken as it is needed. */
+/** Reserves an address space of 4 GiB; memory itself is allocated as needed. */
 function reserveMemory(): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: 16, maximum: MAX_PAGES, shared: true });
   } catch (cause) {
     throw new DeviceError(
-      "cpu: 4 GiB of address space can't be reserved: is there a limit on virtual memory (ulimit -v)?",
+      "cpu: can't reserve 4 GiB of address space: is there a limit on virtual memory (ulimit -v)?",
       {
         cause,
       },

@@ -1,4 +1,4 @@
-/** The machine's BLAS, called by each worker for itself with one thread, straight on the shared WebAssembly memory. */
+/** The machine's BLAS: each worker calls it, single-threaded, directly on the shared WebAssembly memory. */
 import { dlopen, FFIType, ptr, type Pointer } from "bun:ffi";
 import type { BlasLibrary } from "../../native/libraries.ts";
 import type { Gemm } from "./gemm.ts";
@@ -19,7 +19,7 @@ export function openBlas({ loadPath, prefix }: BlasLibrary, memory: WebAssembly.
   singleThreaded(loadPath, prefix);
   const name = `${prefix}cblas_sgemm`;
   const multiply = dlopen(loadPath, { [name]: sgemm }).symbols[name]!;
-  // The address stays when the memory grows: engines reserve the maximum of a shared memory at once.
+  // The address doesn't change when the memory grows: engines reserve a shared memory's maximum at once.
   const base = Number(ptr(new Uint8Array(memory.buffer)));
   const at = (address: number) => (base + address) as Pointer;
   return (transA, transB, m, n, k, a, lda, b, ldb, accumulate, c, ldc) => {
@@ -42,7 +42,7 @@ export function openBlas({ loadPath, prefix }: BlasLibrary, memory: WebAssembly.
   };
 }
 
-/** The workers are the threads: a library that starts its own would only crowd them. */
+/** Keeps the library from starting its own threads, which would only compete with the workers. */
 function singleThreaded(path: string, prefix: string): void {
   for (const [symbol, value] of [
     [`${prefix}openblas_set_num_threads`, 1],
@@ -54,7 +54,7 @@ function singleThreaded(path: string, prefix: string): void {
       dlopen(path, { [symbol]: { args: [i32], returns: i32 } }).symbols[symbol]!(value);
       return;
     } catch {
-      // another library's symbol
+      // Another library's symbol.
     }
   }
 }

@@ -3,8 +3,8 @@
  *
  *   C = op(A) · op(B), or C += op(A) · op(B) with `accumulate`
  *
- * op(A): m × k, op(B): k × n, C: m × n; op(X) is X, or Xᵀ where the flag is set. lda, ldb and ldc are the distances in
- * elements between the rows as they lie in memory.
+ * op(A): m × k, op(B): k × n, C: m × n; op(X) is X, or Xᵀ if the flag is set. lda, ldb and ldc are the distances in
+ * elements between rows in memory.
  */
 import type { WasmKernels } from "../../wasm/wasm.ts";
 
@@ -23,10 +23,10 @@ export type Gemm = (
   ldc: number,
 ) => void;
 
-/** Bytes of workspace that `wasmGemm` needs for its packed panels: see kernels/wasm/gemm.ts. */
+/** Bytes of workspace that `wasmGemm` needs for packed panels; see kernels/wasm/gemm.ts. */
 export const PACK_BYTES = ((128 + 1000) * 256 + 40) * 4;
 
-/** The product in WebAssembly, for machines without a BLAS. */
+/** Matrix products in WebAssembly, for machines without BLAS. */
 export function wasmGemm(wasm: WasmKernels, workspace: number): Gemm {
   return (transA, transB, m, n, k, a, lda, b, ldb, accumulate, c, ldc) =>
     wasm.gemm(+transA, +transB, m, n, k, a, lda, b, ldb, +accumulate, c, ldc, workspace);

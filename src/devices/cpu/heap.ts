@@ -1,14 +1,14 @@
 /**
- * Gives out pieces of one shared WebAssembly memory. Bookkeeping is on the main thread, outside the memory itself: a list
- * of free ranges by address, first fit, neighbours merged when given back.
+ * Allocates ranges of one shared WebAssembly memory. Bookkeeping is on the main thread, outside the memory itself: a
+ * list of free ranges sorted by address, first fit, with neighbours merged when freed.
  */
 import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 
 const PAGE = 65536;
-/** WebAssembly's limit of 32-bit memories: 4 GiB. */
+/** WebAssembly's limit for 32-bit memories: 4 GiB. */
 export const MAX_PAGES = 65536;
-/** A cache line, so that two workers never write to one. */
-export const ALIGNMENT = 64;
+/** A cache line, so that no two workers write to the same one. */
+const ALIGNMENT = 64;
 
 interface Range {
   start: number;
@@ -17,17 +17,17 @@ interface Range {
 
 export class Heap {
   readonly memory: WebAssembly.Memory;
-  /** By address, never touching. */
+  /** Sorted by address, never adjacent. */
   readonly #free: Range[];
   readonly #sizes = new Map<number, number>();
 
-  /** @param reserved bytes at the start that are not given out */
+  /** @param reserved bytes at the start that are never allocated */
   constructor(memory: WebAssembly.Memory, reserved: number) {
     this.memory = memory;
     this.#free = [{ start: reserved, end: memory.buffer.byteLength }];
   }
 
-  /** @returns an address, a multiple of ALIGNMENT. @throws DeviceMemoryError when it is full */
+  /** @returns an address, a multiple of ALIGNMENT. @throws DeviceMemoryError when the memory is full */
   allocate(bytes: number): number {
     const size = Math.max(ALIGNMENT, Math.ceil(bytes / ALIGNMENT) * ALIGNMENT);
     let range = this.#free.find(({ start, end }) => end - start >= size);
@@ -41,7 +41,7 @@ export class Heap {
 
   free(address: number): void {
     const size = this.#sizes.get(address);
-    if (size === undefined) throw new DeviceError(`cpu: memory at ${address} was given back twice, or never given out`);
+    if (size === undefined) throw new DeviceError(`cpu: memory at ${address} was freed twice, or never allocated`);
     this.#sizes.delete(address);
     this.#add(address, address + size);
   }
@@ -68,7 +68,7 @@ export class Heap {
     return range;
   }
 
-  /** Makes the memory so much larger that its last free range holds `size` bytes. */
+  /** Grows the memory until its last free range holds `size` bytes. */
   #grow(size: number): Range {
     const end = this.memory.buffer.byteLength;
     const last = this.#free.at(-1);
@@ -78,7 +78,7 @@ export class Heap {
       this.memory.grow(pages);
     } catch (cause) {
       throw new DeviceMemoryError(
-        `cpu: no memory for ${size} more bytes: ${end} bytes are held already, and the limit is ${MAX_PAGES * PAGE} ` +
+        `cpu: no memory for ${size} more bytes: ${end} are already allocated, and the limit is ${MAX_PAGES * PAGE} ` +
           `or what the machine has; use a smaller batch`,
         { cause },
       );

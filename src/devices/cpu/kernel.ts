@@ -1,52 +1,56 @@
-/** What a kernel of the CPU backend is made of: a plan, computed from the uniforms alone, and code for one item. */
+/** What a kernel of the CPU backend consists of: a plan, which depends only on the uniforms, and code for one item. */
 import type { WasmKernels } from "../../wasm/wasm.ts";
 import type { Gemm } from "./gemm.ts";
 
-/** In a worker, in the order of the kernel's declaration. */
+/** The uniforms in a worker, in the order of the kernel's declaration. */
 export type Uniforms = Readonly<Record<string, number>>;
-/** Where the kernel's buffers begin, in bytes; in the order of its declaration. */
+/** Byte addresses of the kernel's buffers, in the order of its declaration. */
 export type Addresses = Readonly<Record<string, number>>;
 
-/** What an item finds in its worker. */
+/** What a worker provides to an item. */
 export interface Machine {
   readonly wasm: WasmKernels;
   readonly gemm: Gemm;
   readonly memory: WebAssembly.Memory;
-  /** How many elements each buffer has. */
+  /** Each buffer's number of elements. */
   readonly lengths: Readonly<Record<string, number>>;
-  /** Address of `Plan.shared` bytes that all workers see. */
+  /** Address of `Plan.shared` bytes, common to all workers. */
   readonly shared: number;
-  /** Address of `Plan.scratch` bytes that only this worker sees; their contents don't outlast the item. */
+  /** Address of `Plan.scratch` bytes for this worker alone, with no contents kept between items. */
   readonly scratch: number;
 }
 
 /**
- * A part of the work. Which worker does an item, and when, must not change the result: items write disjoint memory.
- * An item is at least some 10 µs of work, and there are a few for each thread, so that a busy core can take fewer.
+ * A stage of the work, in items. Which worker does an item, and when, must not change the result: items write disjoint
+ * memory. An item should take at least 10 µs or so, and there should be a few per thread, so that busy cores can take
+ * fewer.
  */
 export interface Stage {
   readonly items: number;
   item(index: number, at: Addresses, machine: Machine): void;
 }
 
-/** Stages run one after the other; all items of one are done before the next begins. */
+/** Stages run one after another; all items of one are done before the next begins. */
 export interface Plan {
   readonly stages: readonly Stage[];
-  /** Bytes of workspace that all workers see and that lasts from stage to stage. */
+  /** Bytes of workspace common to all workers, kept from stage to stage. */
   readonly shared?: number;
-  /** Bytes of workspace for each worker. */
+  /** Bytes of each worker's own workspace. */
   readonly scratch?: number;
 }
 
 export interface CpuKernel {
-  /** The name of the `Kernel` that this computes. */
+  /** Name of the `Kernel` that it computes. */
   readonly name: string;
-  /** How to do it with so many threads. Called on the main thread and in every worker, which must come to the same. */
+  /**
+   * How to divide the work among `threads`. Called on the main thread and in every worker, which must get the same
+   * plan.
+   */
   plan(uniforms: Uniforms, threads: number): Plan;
 }
 
-/** Items of `size` elements cut from `total`: the usual way to spread a loop. */
-export function pieces(
+/** A stage over `total` elements, in items of `size`: the usual way to parallelise a loop. */
+export function stageOf(
   total: number,
   size: number,
   run: (first: number, count: number, at: Addresses, machine: Machine) => void,
@@ -57,16 +61,16 @@ export function pieces(
   };
 }
 
-/** Bytes that the partial sums of a gradient may take. */
+/** Maximum size of a gradient's partial sums, in bytes. */
 export const SUMS_BYTES = 256 << 20;
 
-/** Adds arrays of `length` floats, `count` of them behind each other from address `from` on, to that at `to`, in order. */
+/** Adds to the array of `length` floats at `to`, in order, the `count` arrays that are contiguous at `from`. */
 export function addParts(
   length: number,
   count: number,
   addresses: (at: Addresses, machine: Machine) => { to: number; from: number },
 ): Stage {
-  return pieces(length, 16_384, (first, floats, at, machine) => {
+  return stageOf(length, 16_384, (first, floats, at, machine) => {
     const { to, from } = addresses(at, machine);
     for (let part = 0; part < count; part++) {
       machine.wasm.addFloats(to + first * 4, from + (part * length + first) * 4, floats);

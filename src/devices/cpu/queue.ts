@@ -1,4 +1,7 @@
-/** The main thread's end of the ring: numbers the kernels, holds back what does not fit, and gives memory back in time. */
+/**
+ * The main thread's end of the ring: numbers the kernels, holds back commands that don't fit, and frees memory once
+ * commands no longer use it.
+ */
 import type { KernelTime } from "../../engine/backend.ts";
 import { DeviceError } from "../../errors.ts";
 import type { Heap } from "./heap.ts";
@@ -15,7 +18,7 @@ import {
 } from "./ring.ts";
 import type { Declaration } from "./worker.ts";
 
-/** What the workers must know of a kernel. */
+/** A kernel that the workers know. */
 interface Declared {
   readonly name: string;
   readonly module: string;
@@ -23,7 +26,7 @@ interface Declared {
   readonly uniforms: object;
 }
 
-/** What the queue needs of a plan: how many stages there are, and the workspace. */
+/** What the queue needs of a plan: the number of stages and the workspace. */
 interface Workspace {
   readonly stages: readonly unknown[];
   readonly shared?: number;
@@ -36,7 +39,7 @@ const COPY: Declared = {
   buffers: { from: "read", to: "write" },
   uniforms: { bytes: "u32" },
 };
-/** Each worker's scratch starts on its own page, and grows by doubling, so that it is seldom allocated anew. */
+/** Each worker's scratch starts on its own page and grows by doubling, so that it is rarely reallocated. */
 const roundUp = (bytes: number): number => 2 ** Math.ceil(Math.log2(Math.max(bytes, 65_536)));
 
 export class Queue {
@@ -45,19 +48,21 @@ export class Queue {
   readonly #threads: number;
   readonly #numbers = new Map<object, number>();
   readonly #names: string[] = [];
-  /** Commands that did not fit; [0] has number #submitted. */
+  /** Commands that didn't fit into the ring; [0] has number #submitted. */
   readonly #waiting: Command[] = [];
   #submitted = 0;
   #queued = 0;
   #pumping = false;
-  /** Memory that queued commands may still use, with the number of commands that must be done before. */
+  /**
+   * Memory that queued commands may still use, with the number of commands that must be completed before it is freed.
+   */
   readonly #released: { address: number; after: number }[] = [];
   #scratch = { address: 0, bytes: 0 };
   #shared = { address: 0, bytes: 0 };
   #closed = false;
-  /** Why nothing more will be completed. */
+  /** Why no more commands will be completed. */
   #lost: DeviceError | undefined;
-  /** What `profile` is to time: the kernels' names, and the numbers of their stages' commands. */
+  /** What `profile` times: kernels' names, and the numbers of their stages' commands. */
   #profiled: { kernel: string; sequences: number[] }[] | undefined;
 
   constructor(heap: Heap, ring: Ring, threads: number) {
@@ -66,7 +71,7 @@ export class Queue {
     this.#threads = threads;
   }
 
-  /** Whether everything is done. */
+  /** Whether all commands are completed. */
   get idle(): boolean {
     return this.#ring.completed === this.#queued;
   }
@@ -80,7 +85,7 @@ export class Queue {
     return this.#heap.allocate(bytes);
   }
 
-  /** Once what is queued now is done. */
+  /** Frees memory once everything queued so far is done. */
   free(address: number): void {
     if (this.idle) this.#heap.free(address);
     else this.#released.push({ address, after: this.#queued });
@@ -114,7 +119,7 @@ export class Queue {
     }
   }
 
-  /** @throws DeviceError if a kernel failed, or there are more than can be timed */
+  /** @throws DeviceError if a kernel failed, or there are too many to time */
   async profile(work: () => void): Promise<KernelTime[]> {
     await this.done();
     const first = this.#queued;
@@ -126,7 +131,10 @@ export class Queue {
     }
     const commands = (this.#queued - first) | 0;
     await this.done();
-    if (commands > TIMED) throw new DeviceError(`cpu: ${commands} commands can't be timed at once; at most ${TIMED}`);
+    if (commands > TIMED)
+      throw new DeviceError(
+        `cpu: profile: ${commands} commands, but at most ${TIMED} can be timed at once: profile less work`,
+      );
     return kernels.map(({ kernel, sequences }) => ({
       kernel,
       ms: sequences.reduce((sum, sequence) => sum + this.#ring.duration(sequence), 0),
@@ -147,13 +155,13 @@ export class Queue {
     this.check();
   }
 
-  /** @throws DeviceError if a kernel failed since the last time */
+  /** @throws DeviceError if a kernel failed since the last call */
   check(): void {
     const error = this.#ring.takeError();
     if (error) throw new DeviceError(`cpu: kernel ${this.#names[error.kernel] ?? "?"} failed: ${error.text}`);
   }
 
-  /** Ends the workers' loops, after what is queued. */
+  /** Ends the workers' loops after everything queued. */
   async close(): Promise<void> {
     if (this.#closed || this.#lost) return;
     this.#add({
@@ -176,7 +184,7 @@ export class Queue {
     if (this.#closed) throw new DeviceError("cpu: the backend is closed");
   }
 
-  /** A worker is gone: what it has not done will never be done. */
+  /** Called when a worker is gone: commands not yet completed never will be. */
   abandon(reason: DeviceError): void {
     if (this.#closed && this.idle) return;
     this.#lost ??= reason;
@@ -194,7 +202,7 @@ export class Queue {
     if (declaration.buffers.length > MAX_BUFFERS || declaration.uniforms.length > MAX_UNIFORMS) {
       throw new DeviceError(
         `cpu: kernel ${name} has ${declaration.buffers.length} buffers and ${declaration.uniforms.length} uniforms; ` +
-          `the most are ${MAX_BUFFERS} and ${MAX_UNIFORMS}`,
+          `the limits are ${MAX_BUFFERS} and ${MAX_UNIFORMS}`,
       );
     }
     const number = FIRST_KERNEL + this.#numbers.size;

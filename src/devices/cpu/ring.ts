@@ -1,21 +1,21 @@
 /**
- * How the main thread tells the workers what to do: a ring of commands in memory that all threads share. Every worker
- * goes through the same commands in the same order. A command is one stage of a kernel, cut into items; whoever is free
- * takes the next item, and nobody begins a command before the one before it is done.
+ * How the main thread tells the workers what to do: a ring of commands in memory shared by all threads. All workers
+ * process the same commands in the same order. A command is one stage of a kernel, divided into items; any free worker
+ * takes the next item, and none starts a command before the previous one is done.
  *
- *   submitted   how many commands the main thread has written         (workers wait for it to grow)
- *   completed   how many commands are done                            (the main thread and the workers wait for it)
- *   failed      0, or 1 + the kernel whose item threw first           (the text stands in `errorText`)
+ *   submitted   number of commands the main thread has written        (workers wait for it to grow)
+ *   completed   number of commands that are done                      (the main thread and the workers wait for it)
+ *   failed      0, or 1 + the kernel whose item threw first           (the message is in `errorText`)
  */
 
-/** Commands that fit in the ring; what doesn't fit waits on the main thread. A training step is some 150. */
+/** Capacity of the ring; commands that don't fit wait on the main thread. A training step has some 150. */
 export const SLOTS = 512;
-/** 32-bit words of a command: 16 of counters (a cache line), 32 of head and buffers, 48 of uniforms. */
+/** 32-bit words of a command: 16 for counters (a cache line), 32 for header and buffers, 48 for uniforms. */
 const SLOT_WORDS = 96;
 const SLOTS_AT = 64;
 const ERROR_AT = SLOTS_AT + SLOTS * SLOT_WORDS;
 const ERROR_BYTES = 4096;
-/** Commands of which it is known when they began and ended: for `profile`. */
+/** Number of commands whose start and end are recorded, for `profile`. */
 export const TIMED = 4096;
 const TIMES_AT = ERROR_AT * 4 + ERROR_BYTES;
 
@@ -38,17 +38,17 @@ export const MAX_UNIFORMS = (SLOT_WORDS - UNIFORMS) / 2;
 
 /** Commands that are not kernels; a kernel's number is at least FIRST_KERNEL. */
 export const CLOSE = 0;
-/** Makes a kernel known under the number `stage`: buffer 0 holds its declaration as JSON. */
+/** Declares a kernel under the number `stage`: buffer 0 holds its declaration as JSON. */
 export const DECLARE = 1;
 export const FIRST_KERNEL = 2;
 
-/** One stage of a kernel. Addresses and lengths are bytes and elements in the workers' WebAssembly memory. */
+/** One stage of a kernel. Addresses are in bytes in the workers' WebAssembly memory, lengths in elements. */
 export interface Command {
   readonly kernel: number;
   readonly stage: number;
-  /** Address of the workspace that all workers share. */
+  /** Address of the workspace common to all workers. */
   readonly shared: number;
-  /** Address of worker 0's own workspace, and the distance in bytes to the next worker's. */
+  /** Address of worker 0's own workspace, and the distance in bytes from each worker's to the next. */
   readonly scratch: number;
   readonly scratchBytes: number;
   readonly addresses: readonly number[];
@@ -56,7 +56,7 @@ export interface Command {
   readonly uniforms: readonly number[];
 }
 
-/** What a worker is told with a command: one object a kernel, filled in anew each time, so that no garbage is made. */
+/** A command's arguments in a worker: one object per kernel, refilled each time to avoid garbage. */
 export interface Arguments {
   readonly addresses: Record<string, number>;
   readonly lengths: Record<string, number>;
@@ -92,7 +92,7 @@ export class Ring {
     return Atomics.load(this.#words, COMPLETED);
   }
 
-  /** Main thread: writes a command and wakes the workers. The caller sees to it that there is room. */
+  /** Main thread: writes a command and wakes the workers. The caller ensures that there is room. */
   submit(sequence: number, command: Command): void {
     const at = slot(sequence);
     const words = this.#words;
@@ -116,8 +116,8 @@ export class Ring {
   async progress(seen: number): Promise<void> {
     const waiting = Atomics.waitAsync(this.#words, COMPLETED, seen);
     if (!waiting.async) return;
-    // Bun's event loop sleeps only while something it knows of may still happen. Neither waitAsync nor a worker without
-    // a reference counts; without the timer the main thread would turn over at full speed, and take a core for itself.
+    // Bun's event loop sleeps only while it knows of a pending event. Neither waitAsync nor an unreferenced worker
+    // counts, so without this timer the main thread would spin and occupy a core.
     const alive = setInterval(() => {}, 2 ** 30);
     try {
       await waiting.value;
@@ -126,12 +126,12 @@ export class Ring {
     }
   }
 
-  /** Main thread: ends `progress` though nothing was completed. */
+  /** Main thread: ends `progress` even though nothing was completed. */
   wake(): void {
     Atomics.notify(this.#words, COMPLETED);
   }
 
-  /** Main thread: how long a completed command took, from its first item to its last, in ms. */
+  /** Main thread: the time of a completed command, from its first item to its last, in ms. */
   duration(sequence: number): number {
     const at = timed(sequence);
     return this.#times[at + 1]! - this.#times[at]!;
@@ -146,12 +146,12 @@ export class Ring {
     return { kernel: failed - 1, text };
   }
 
-  /** Worker: blocks until command `sequence` is there. */
+  /** Worker: blocks until command `sequence` is submitted. */
   await(sequence: number): void {
     while (Atomics.load(this.#words, SUBMITTED) === sequence) block(this.#words, SUBMITTED, sequence);
   }
 
-  /** Worker: reads a command's addresses, lengths and uniforms under the names that its kernel has for them. */
+  /** Worker: reads a command's addresses, lengths and uniforms, by the names in its kernel's declaration. */
   read(sequence: number, buffers: readonly string[], uniforms: readonly string[], into: Arguments): Arguments {
     const at = slot(sequence);
     const words = this.#words;
@@ -168,12 +168,12 @@ export class Ring {
     return into;
   }
 
-  /** Worker: which kernel the command is of. */
+  /** Worker: the command's kernel. */
   kernel(sequence: number): number {
     return this.#words[slot(sequence) + KERNEL]!;
   }
 
-  /** Worker: which of the kernel's stages it is. */
+  /** Worker: the command's stage of that kernel. */
   stage(sequence: number): number {
     return this.#words[slot(sequence) + STAGE]!;
   }
@@ -185,7 +185,7 @@ export class Ring {
     return item;
   }
 
-  /** Worker: meets the other workers; returns when all have done their items. */
+  /** Worker: a barrier; returns when all workers have done their items. */
   finish(sequence: number, workers: number): void {
     const at = slot(sequence);
     const words = this.#words;
@@ -202,7 +202,7 @@ export class Ring {
 
   /** Worker: keeps the first error until the main thread takes it. */
   fail(kernel: number, text: string): void {
-    // −1 while the text is being written, so that the main thread does not read half of it
+    // −1 while the message is being written, so that the main thread doesn't read half of it.
     if (Atomics.compareExchange(this.#words, FAILED, 0, -1) !== 0) return;
     const { written } = new TextEncoder().encodeInto(text.slice(0, ERROR_BYTES / 4), this.#error);
     this.#words[ERROR_LENGTH] = written;
@@ -214,7 +214,7 @@ function timed(sequence: number): number {
   return ((sequence >>> 0) % TIMED) * 2;
 }
 
-/** In ms, the same clock in every thread. */
+/** In ms, by a clock common to all threads. */
 function now(): number {
   return performance.timeOrigin + performance.now();
 }
@@ -223,7 +223,7 @@ function slot(sequence: number): number {
   return SLOTS_AT + ((sequence >>> 0) % SLOTS) * SLOT_WORDS;
 }
 
-/** How often a worker looks before it sleeps: waking costs some 10 µs, as much as a small kernel. */
+/** How often a worker polls before it sleeps: waking costs some 10 µs, as much as a small kernel. */
 const SPINS = 2000;
 
 function block(words: Int32Array, index: number, value: number): void {

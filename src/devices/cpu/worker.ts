@@ -1,4 +1,4 @@
-/** A compute worker: goes through the ring's commands, and is the only kind of thread here that ever blocks. */
+/** A compute worker: runs the ring's commands. It is the only kind of thread here that ever blocks. */
 import { elementType, type Elements, type ElementType, type Kernel } from "../../engine/kernel.ts";
 import type { BlasLibrary } from "../../native/libraries.ts";
 import { instantiate } from "../../wasm/wasm.ts";
@@ -20,14 +20,14 @@ export interface WorkerSetup {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
   readonly ring: SharedArrayBuffer;
-  /** Address of PACK_BYTES for this worker alone. */
+  /** Address of this worker's own PACK_BYTES. */
   readonly packing: number;
   readonly blas: BlasLibrary | undefined;
 }
 
 export type WorkerReply = { readonly ready: true } | { readonly error: string };
 
-/** What the workers are told of a kernel when it is first used. */
+/** What the workers get to know about a kernel when it is first used. */
 export interface Declaration {
   readonly name: string;
   readonly module: string;
@@ -44,8 +44,8 @@ interface Known extends Declaration {
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /**
- * After how many commands a worker collects its garbage, in the background (0.1 ms of its time); a power of two. Left to
- * itself it does so only after some 80 MB, which many cores multiply.
+ * Number of commands between garbage collections of a worker, which run in the background and take 0.1 ms; a power of
+ * two. By itself, a worker collects only after some 80 MB, times the number of cores.
  */
 const COLLECT = 4096;
 
@@ -119,7 +119,7 @@ function prepare({
   };
 }
 
-/** A kernel that nobody has written for the CPU: its reference loop, found in the op's own file, on one worker. */
+/** For a kernel with no CPU implementation: its reference loop, from the op's own file, on one worker. */
 async function fallback({ name, module }: Declaration): Promise<CpuKernel> {
   try {
     const exported = Object.values((await import(module)) as Record<string, unknown>);
@@ -127,7 +127,7 @@ async function fallback({ name, module }: Declaration): Promise<CpuKernel> {
     if (!kernel) throw new Error(`${module} exports no kernel named ${name}`);
     return { name, plan: referencePlan(kernel) };
   } catch (error) {
-    // The main thread hears of it when the kernel runs, with the kernel's name.
+    // Reported to the main thread when the kernel runs, with the kernel's name.
     const fail = () => {
       throw error;
     };

@@ -6,7 +6,7 @@ import type { Heap } from "./heap.ts";
 import { createRing, Ring } from "./ring.ts";
 import type { WorkerReply, WorkerSetup } from "./worker.ts";
 
-export interface WorkersOptions {
+interface WorkersOptions {
   readonly threads: number;
   readonly module: WebAssembly.Module;
   readonly heap: Heap;
@@ -34,7 +34,7 @@ export async function startWorkers({
     for (const worker of workers) worker.terminate();
     throw error;
   }
-  // A process that has nothing else to do may end, closed or not.
+  // Don't keep the process alive, closed or not.
   for (const worker of workers) worker.unref();
   return { workers, ring: new Ring(ring) };
 }

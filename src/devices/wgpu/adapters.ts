@@ -12,21 +12,21 @@ export type AdapterKind = "discrete" | "integrated" | "software" | "other";
 export interface AdapterDescription {
   readonly name: string;
   readonly kind: AdapterKind;
-  /** The interface of the driver: Vulkan, Metal, DX12 or GL. */
+  /** The driver's API: Vulkan, Metal, DX12 or GL. */
   readonly api: string;
   readonly driver: string;
   readonly limits: Limits;
-  /** Those that are used here. */
+  /** Only those used here. */
   readonly features: readonly Feature[];
 }
 
-/** An adapter, and where it comes from. `handle` is released by `releaseAdapters`. */
+/** An adapter and its handle, which `releaseAdapters` releases. */
 export interface Adapter extends AdapterDescription {
   readonly handle: Handle;
   readonly instance: Handle;
 }
 
-/** The GPUs, best first: discrete, integrated, other, software. Empty where there is no driver. */
+/** The GPUs, best first: discrete, integrated, other, software. Empty without a driver. */
 export async function listAdapters(): Promise<AdapterDescription[]> {
   const wgpu = await loadWgpu();
   const adapters = openAdapters(wgpu);
@@ -35,8 +35,8 @@ export async function listAdapters(): Promise<AdapterDescription[]> {
 }
 
 /**
- * @param wanted part of a name, a kind, or a place in the list; without it the best GPU that is not software.
- * @throws DeviceError that lists what there is.
+ * @param wanted part of a name, a kind, or an index in the list; the best GPU that is not software by default
+ * @throws DeviceError that lists the available ones
  */
 export function chooseAdapter<A extends AdapterDescription>(adapters: readonly A[], wanted?: string | number): A {
   const chosen =
@@ -56,8 +56,8 @@ export function chooseAdapter<A extends AdapterDescription>(adapters: readonly A
   }
   throw new DeviceError(
     wanted === undefined
-      ? `no GPU but software found; ask for it by name to use it: ${list}`
-      : `no GPU "${wanted}"; there is ${list}`,
+      ? `no GPU found but software; to use it, ask for it by name: ${list}`
+      : `no GPU "${wanted}"; available: ${list}`,
   );
 }
 
@@ -67,7 +67,7 @@ const GL = 1 << 1;
 
 const instances = new Map<number, Handle>();
 
-/** One for the process, never released: drivers don't like to be loaded twice. */
+/** One instance for the process, never released: some drivers fail when loaded twice. */
 function openInstance(wgpu: Wgpu, backends: number): Handle {
   const open = instances.get(backends);
   if (open) return open;
@@ -81,12 +81,12 @@ function openInstance(wgpu: Wgpu, backends: number): Handle {
 /** All adapters, in the order of `listAdapters`. */
 export function openAdapters(wgpu: Wgpu): Adapter[] {
   let adapters = enumerate(wgpu, VULKAN_METAL_DX12);
-  // OpenGL shows the same GPUs again with lower limits, and takes long to load: only where there is nothing else.
+  // OpenGL lists the same GPUs again with lower limits, and loads slowly: only used when there is nothing else.
   if (adapters.length === 0) adapters = enumerate(wgpu, GL);
   const sorted = adapters.sort(
     (a, b) => order(KINDS, a.kind) - order(KINDS, b.kind) || order(APIS, a.api) - order(APIS, b.api),
   );
-  // On Windows a GPU appears under Vulkan and under DX12.
+  // On Windows a GPU appears under both Vulkan and DX12.
   const best = sorted.filter((a) => !sorted.some((b) => b.name === a.name && order(APIS, b.api) < order(APIS, a.api)));
   releaseAdapters(
     wgpu,
@@ -118,8 +118,8 @@ function enumerate(wgpu: Wgpu, backends: number): Adapter[] {
 }
 
 /**
- * Mesa's Vulkan drivers look for a screen and print an error where there is no session, as over SSH or in a container.
- * With any folder set, they look there and say nothing.
+ * Mesa's Vulkan drivers look for a display and print an error when there is no session, as over SSH or in a container.
+ * With any folder set, they look there and stay silent.
  */
 function quietWayland(): void {
   if (process.platform === "linux" && process.env.XDG_RUNTIME_DIR === undefined) setForC("XDG_RUNTIME_DIR", "/");
@@ -154,24 +154,24 @@ function describe(wgpu: Wgpu, handle: Handle): AdapterDescription {
   return { ...description, features: [...featuresOf(wgpu, handle).keys()] };
 }
 
-/** A WGPUStringView that C filled in. */
+/** The text of a WGPUStringView that C filled in. */
 function readText(at: Address): string {
   const [data, length] = [getU64(at), getU64(at + 8)];
   return data && length ? new TextDecoder().decode(toBuffer(data as Pointer, 0, length)) : "";
 }
 
-/** The features that are switched on where the GPU has them. */
+/** Features that are enabled if the GPU has them. */
 export type Feature = "timestamps" | "f16" | "subgroups";
 
-/** The numbers that libraries have for a feature: of WGPUFeatureName, and of wgpu-native's own WGPUNativeFeature. */
+/** The values that stand for each feature: WGPUFeatureName's, and wgpu-native's own WGPUNativeFeature's. */
 const FEATURES: Readonly<Record<Feature, readonly number[]>> = {
   timestamps: [0x9],
   f16: [0xb],
-  // wgpu-native lists its own; Dawn, another library with this interface, WebGPU's.
+  // wgpu-native lists its own value; Dawn, another implementation of this API, WebGPU's.
   subgroups: [0x30021, 0x12],
 };
 
-/** The features of FEATURES that an adapter has, with the numbers by which a device is asked for them. */
+/** The features of FEATURES that an adapter has, with the values by which to request them of a device. */
 export function featuresOf(wgpu: Wgpu, adapter: Handle): Map<Feature, number> {
   begin();
   // struct WGPUSupportedFeatures { size_t featureCount; uint32_t const *features; };  // 16 bytes
@@ -183,7 +183,7 @@ export function featuresOf(wgpu: Wgpu, adapter: Handle): Map<Feature, number> {
   return featuresAmong(listed);
 }
 
-/** @param listed the numbers of all features that a library lists */
+/** @param listed values of all the features that the library lists */
 export function featuresAmong(listed: readonly number[]): Map<Feature, number> {
   const found = new Map<Feature, number>();
   for (const [name, numbers] of Object.entries(FEATURES)) {

@@ -1,11 +1,11 @@
 /**
- * Memory for the arguments of one call into C: structs, and the texts and arrays that they point to. It is one block
- * that is never moved or collected, so that no pointer in a struct can outlive what it points to.
+ * Memory for the arguments of one call into C: structs, and the strings and arrays they point to. It is a single block
+ * that is never moved or collected, so no pointer in a struct can outlive its target.
  */
 import { ptr } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
 
-/** A place in the block, as C sees it. */
+/** An address in the block, as C sees it. */
 export type Address = number;
 
 const CAPACITY = 1 << 20;
@@ -15,16 +15,16 @@ const view = new DataView(memory);
 const base: Address = ptr(memory);
 let used = 0;
 
-/** Begins the arguments of a call: forgets those of the last one. */
+/** Starts the arguments of a new call, discarding the last one's. */
 export function begin(): void {
   used = 0;
 }
 
-/** Zeroed room for a struct or an array, aligned to 8 bytes. */
+/** Allocates zeroed space for a struct or array, aligned to 8 bytes. */
 export function room(size: number): Address {
   const at = used;
   used += (size + 7) & ~7;
-  if (used > CAPACITY) throw new DeviceError(`wgpu: the arguments of a call take more than ${CAPACITY} bytes`);
+  if (used > CAPACITY) throw new DeviceError(`wgpu: a call's arguments exceed ${CAPACITY} bytes`);
   bytes.fill(0, at, used);
   return base + at;
 }
@@ -48,7 +48,7 @@ export function setText(at: Address, text: string): void {
   setU64(at + 8, encoded.length);
 }
 
-/** A WGPUStringView that says "none given": NULL, SIZE_MAX. */
+/** A WGPUStringView that means "none": NULL, SIZE_MAX. */
 export function setNoText(at: Address): void {
   setU64(at, 0);
   view.setBigUint64(at - base + 8, 2n ** 64n - 1n, true);
@@ -58,7 +58,7 @@ export function getU32(at: Address): number {
   return view.getUint32(at - base, true);
 }
 
-/** Values from 2⁵³ on (limits that mean "no limit") lose their last bits. */
+/** Values of 2⁵³ and more (limits that mean "no limit") lose their last bits. */
 export function getU64(at: Address): number {
   return getU32(at) + getU32(at + 4) * 2 ** 32;
 }

@@ -16,10 +16,10 @@ import { refuseInComputeWorker } from "../compute_worker.ts";
 import type { AdapterKind } from "./adapters.ts";
 import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
+import type { Clock } from "./gpu.ts";
 import { versionOf } from "./library.ts";
 import { Measurements } from "./measurements.ts";
 import { measureParallelWorkgroups, parallelWorkgroups } from "./parallel.ts";
-import type { Clock } from "./parts.ts";
 import { Pipelines } from "./pipelines.ts";
 import { Queue } from "./queue.ts";
 import { countObjects, type Counts } from "./report.ts";
@@ -30,34 +30,39 @@ import { Tuner } from "./tuner.ts";
 export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
 
 export interface WgpuOptions {
-  /** Part of an adapter's name, its kind, or its place in `listAdapters`; without it the best GPU, never a software one. */
+  /**
+   * Part of an adapter's name, its kind, or its index in `listAdapters`; by default the best GPU, never a software one.
+   */
   readonly adapter?: string | number;
   /**
-   * Whether it is measured which of a kernel's variants is the fastest, and how many workgroups run at once; else kernels
-   * run their own WGSL. If not given, the environment variable ALEXNET_TUNE says on or off; else it is on, except on
+   * Whether to measure which of a kernel's variants is fastest and how many workgroups run at once; if not, kernels run
+   * their own WGSL. By default, on or off as in the environment variable ALEXNET_TUNE; without it, on, except on
    * software adapters, where a kernel takes seconds.
    */
   readonly tune?: boolean;
-  /** The folder of what was measured: .cache/tuning if not given. */
+  /** The folder for measurements; .cache/tuning by default. */
   readonly tuningFolder?: string;
-  /** Is told what is no reason to stop, such as a damaged file of measurements; a line on standard error if not given. */
+  /**
+   * Called with problems that are no reason to stop, such as a damaged file of measurements; by default they go to
+   * standard error.
+   */
   readonly warn?: (message: string) => void;
-  /** Whether accesses outside of a buffer are held back: for tests. */
+  /** Whether out-of-bounds accesses to buffers are prevented; for tests. */
   readonly checks?: boolean;
-  /** false: does without the GPU's clock, as where it has none. */
+  /** Whether to use the GPU's clock, if it has one; yes by default. */
   readonly timestamps?: boolean;
-  /** Times kernels instead of the GPU's and the host's clocks: for tests. */
+  /** Replaces the GPU's and the host's clocks for timing kernels; for tests. */
   readonly clock?: Clock;
 }
 
 export interface WgpuBackend extends Backend {
-  /** How many objects of each kind the library holds, over all devices. */
+  /** Number of objects of each kind that the library holds, for all devices. */
   counts(): Counts;
-  /** Loses the device, as a driver does that resets: for tests. What is done next throws a DeviceLostError. */
+  /** Loses the device, like a driver reset; for tests. Whatever comes next throws a DeviceLostError. */
   lose(): void;
 }
 
-/** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for a wrong ALEXNET_TUNE */
+/** @throws DeviceError when there is no such adapter, or its driver fails; UsageError for an invalid ALEXNET_TUNE */
 export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> {
   refuseInComputeWorker("a device is opened");
   const { checks = false, timestamps = true, warn = warnOnStderr, tuningFolder = ownCacheFolder("tuning") } = options;
@@ -68,11 +73,11 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
   const buffers = new Buffers(device, queue.uniformBuffer);
   const staging = new Staging(device, queue);
   const clock = options.clock ?? createClock(device, queue, staging);
-  const parts = { device, queue, pipelines, buffers, staging, clock };
+  const gpu = { device, queue, pipelines, buffers, staging, clock };
   const isTuned = wanted ?? device.kind !== "software";
   const key = `${device.description}, wgpu ${versionOf(device.wgpu)}${checks ? ", with checks" : ""}`;
   const measurements = isTuned ? new Measurements(tuningFolder, key, warn) : undefined;
-  const tuner = new Tuner(parts, measurements);
+  const tuner = new Tuner(gpu, measurements);
 
   return {
     kind: "wgpu",
@@ -84,9 +89,9 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       viewAlignment: device.limits.storageAlignment,
     },
     needsSplitting: true,
-    // wgpu compiles with Metal's fast math, which is the default there.
+    // wgpu leaves Metal's fast math on, which is its default.
     reordersSums: device.api === "Metal",
-    parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(parts)),
+    parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(gpu)),
     allocate(type: ElementType, length: number): Buffer {
       checkAllocation(type, length);
       device.check();
@@ -97,10 +102,10 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       device.check();
       const { handle, type, length, bytes } = buffers.own(buffer, "write");
       const [start, end] = [offset, offset + data.length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
-      checkElements(buffer, data, offset);
+      checkElements(buffer, data);
       if (end > length * ELEMENT_BYTES[type]) {
         throw new DeviceError(
-          `write: ${data.length} elements of a ${data.constructor.name} at ${offset} of a buffer of ${length} × ${type}`,
+          `write: elements ${offset} to ${offset + data.length} are outside of a buffer of ${length}`,
         );
       }
       // WebGPU copies whole words; the bytes after the end of a u8 buffer are padding.
@@ -130,7 +135,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     async read(buffer, offset = 0, length = buffer.length - offset) {
       device.check();
       const { handle, type, length: all } = buffers.own(buffer, "read");
-      if (offset + length > all) throw new DeviceError(`read: ${length} elements at ${offset} of a buffer of ${all}`);
+      if (offset + length > all)
+        throw new DeviceError(`read: elements ${offset} to ${offset + length} are outside of a buffer of ${all}`);
       if (length === 0) return new ARRAYS[type](0);
       const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
       const first = start - (start % 4);
@@ -182,14 +188,14 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
 }
 
 /**
- * What a device may hold. WebGPU does not tell; but a GPU that shares the machine's memory makes it swap long before it
- * refuses, so it gets half.
+ * How much a device may allocate. WebGPU doesn't say; but a GPU that shares the machine's memory would make it swap
+ * long before an allocation fails, so it gets half of that.
  */
 function totalBytes(kind: AdapterKind): number {
   return kind === "integrated" || kind === "software" ? totalmem() / 2 : Infinity;
 }
 
-/** @throws UsageError */
+/** @throws UsageError unless ALEXNET_TUNE is on, off or unset */
 function tuneFromEnvironment(): boolean | undefined {
   const value = process.env.ALEXNET_TUNE;
   if (value === undefined || value === "") return undefined;

@@ -1,4 +1,4 @@
-/** Buffers on the device, and the bind groups that give them to kernels. */
+/** Buffers on the device, and the bind groups by which kernels get them. */
 import { ELEMENT_BYTES, type Buffer, type BufferView } from "../../engine/backend.ts";
 import { access, type ElementType } from "../../engine/kernel.ts";
 import { DeviceError, DeviceMemoryError } from "../../errors.ts";
@@ -8,21 +8,21 @@ import type { Handle } from "./library.ts";
 import type { Program } from "./pipelines.ts";
 import { bindGroupDescriptor, bufferDescriptor, Usage, type BoundRange } from "./structs.ts";
 
-export interface WgpuBuffer extends Buffer {
+interface WgpuBuffer extends Buffer {
   readonly handle: Handle;
-  /** Rounded up to 4, the unit of WebGPU's copies. */
+  /** Rounded up to a multiple of 4, the unit of WebGPU's copies. */
   readonly bytes: number;
-  /** Distinguishes buffers in the keys of bind groups; an address can come again. */
+  /** Identifies the buffer in the keys of bind groups; addresses may be reused. */
   readonly id: number;
   readonly groups: Set<Group>;
-  /** Of the backend that made it. */
+  /** Those of the backend that made it. */
   readonly owner: Buffers;
 }
 
 /** A bind group: the buffers that a kernel is run with. */
-export interface Group {
+interface Group {
   readonly handle: Handle;
-  /** Those of the same program, by the numbers of their buffers, this one under `key`. */
+  /** The program's groups, by the ids of their buffers; this one is under `key`. */
   readonly siblings: Map<string, Group>;
   readonly key: string;
   readonly buffers: readonly WgpuBuffer[];
@@ -36,7 +36,7 @@ export class Buffers {
   #bytes = 0;
   #ids = 0;
 
-  /** @param uniforms the buffer that every kernel's binding 0 lies in. */
+  /** @param uniforms the buffer that holds every kernel's binding 0 */
   constructor(device: Device, uniforms: Handle) {
     this.#device = device;
     this.#uniforms = uniforms;
@@ -53,7 +53,7 @@ export class Buffers {
       this.#device,
       bytes,
       Usage.storage | Usage.copySource | Usage.copyTarget,
-      `a buffer of ${size(bytes)} (${size(this.#bytes)} are held already)`,
+      `a buffer of ${size(bytes)} (${size(this.#bytes)} are already allocated)`,
     );
     const buffer = { type, length, handle, bytes, id: this.#ids++, groups: new Set<Group>(), owner: this };
     this.#live.add(buffer);
@@ -61,7 +61,7 @@ export class Buffers {
     return buffer;
   }
 
-  /** Drops it; the driver keeps the memory until the work that uses it is done. */
+  /** Frees it; the driver keeps the memory until work that uses it is done. */
   free(buffer: WgpuBuffer): void {
     if (!this.#live.delete(buffer)) throw new DeviceError("wgpu: a buffer was freed twice");
     this.#bytes -= buffer.bytes;
@@ -73,7 +73,7 @@ export class Buffers {
     this.#device.wgpu.wgpuBufferRelease(buffer.handle);
   }
 
-  /** @throws DeviceError when it is another backend's, or was freed. */
+  /** @throws DeviceError when it belongs to another backend, or was freed */
   own(buffer: Buffer, where: string): WgpuBuffer {
     const own = buffer as WgpuBuffer;
     if (own.owner !== this) throw new DeviceError(`${where}: the buffer belongs to another backend`);
@@ -81,12 +81,12 @@ export class Buffers {
     return own;
   }
 
-  /** The bind group that gives `buffers` to a kernel. They come in the same order every step, so that it is kept. */
+  /** The bind group of `buffers` for a kernel. Groups are kept, since the same buffers come in every step. */
   group(program: Program, buffers: Readonly<Record<string, Buffer | BufferView>>): Handle {
     let key = "";
     for (const name of program.buffers) {
       const given = buffers[name];
-      if (!given) throw new DeviceError(`kernel ${program.kernel.name}: no buffer ${name} given`);
+      if (!given) throw new DeviceError(`kernel ${program.kernel.name}: buffer ${name} is missing`);
       const buffer = bufferOf(given);
       if (buffer.owner !== this || !this.#live.has(buffer)) this.own(buffer, place(program, name));
       key += "buffer" in given ? `${buffer.id}:${given.offset}:${given.length} ` : `${buffer.id} `;
@@ -106,7 +106,7 @@ export class Buffers {
       const kind = access(kernel.buffers[name]!) === "read" ? "read" : "written";
       const before = accesses.get(buffer);
       if (before && (kind === "written" || before === "written")) {
-        throw new DeviceError(`${where}: the same buffer is given twice and written; WebGPU forbids it`);
+        throw new DeviceError(`${where}: the same buffer is passed twice and written, which WebGPU forbids`);
       }
       accesses.set(buffer, kind);
     }
@@ -132,7 +132,7 @@ export class Buffers {
     const { bindingBytes, storageAlignment } = this.#device.limits;
     if (range.size > bindingBytes) {
       throw new DeviceError(
-        `${where}: ${size(range.size)} are more than ${this.#device.name} binds at once (${size(bindingBytes)}): use a smaller batch`,
+        `${where}: ${size(range.size)}, but ${this.#device.name} binds at most ${size(bindingBytes)}: use a smaller batch`,
       );
     }
     if (offset % storageAlignment !== 0 || offset + range.size > bytes) {
@@ -165,7 +165,7 @@ export function roundUp(value: number, multiple: number): number {
   return Math.ceil(value / multiple) * multiple;
 }
 
-/** Bytes for people. */
+/** A readable number of bytes. */
 export function size(bytes: number): string {
   return bytes < 2 ** 20
     ? `${bytes} bytes`
@@ -178,7 +178,7 @@ function bufferOf(given: Buffer | BufferView): WgpuBuffer {
   return ("buffer" in given ? given.buffer : given) as WgpuBuffer;
 }
 
-/** For errors. */
+/** A kernel's buffer, for error messages. */
 function place(program: Program, buffer: string): string {
   return `kernel ${program.kernel.name}, buffer ${buffer}`;
 }

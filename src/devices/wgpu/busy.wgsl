@@ -1,9 +1,9 @@
-// Keeps a workgroup busy: each of its 256 threads computes a chain of fused multiplications and additions, one waiting
-// for the other, and nothing else:
+// Keeps a workgroup busy: each of its 256 threads computes just a chain of fused multiply-adds that depend on one
+// another:
 //
-//   y[i] = v after `steps` times v ← v · 0.999 + 0.001, from v = i mod 256
+//   y[i] = v after `steps` times v ← v · 0.999 + 0.001, starting from v = i mod 256
 //
-// One thread a result. `groups` is how many workgroups are started.
+// One thread per result. `groups` is the number of workgroups.
 
 struct Uniforms {
   groups: u32,

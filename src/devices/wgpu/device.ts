@@ -1,4 +1,4 @@
-/** A device and its queue; and how its errors, which C reports to callbacks, become exceptions here. */
+/** A device and its queue. Turns its errors, which C reports to callbacks, into exceptions. */
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import {
   chooseAdapter,
@@ -14,20 +14,22 @@ import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim, Outcome, type Shim } from "./shim.ts";
 import { LIMITS_BYTES, type Limits } from "./structs.ts";
 
-/** WGPUErrorFilter's validation and out of memory. Internal errors, 3, make wgpu-native panic; they come uncaptured. */
+/**
+ * WGPUErrorFilter's validation and out-of-memory. Internal errors, 3, make wgpu-native panic, so they stay uncaptured.
+ */
 const SCOPES = [1, 2] as const;
 const SUCCESS = 1;
 const NO_ERROR = 1;
 /** Of WGPUErrorType. */
 const OUT_OF_MEMORY = 3;
 
-/** What the library says instead of a device's name when it is lost. */
+/** How the library reports a lost device, without its name. */
 const LOST = /\bdevice (?:is |was )?(?:lost|destroyed)\b/i;
 
-/** Outcomes of callbacks that may still come; those of a device that is lost may come whenever it is released. */
+/** Outcomes of pending callbacks; those of a lost device may come as late as its release. */
 const pending = new Set<Outcome>();
 
-/** A wait that blocks polls without a pause for so long, then every so often. */
+/** A blocking wait first polls without a pause for this long, then at intervals. */
 const SPIN_MS = 2;
 const PAUSE_MS = 0.05;
 const NEVER_NOTIFIED = new Int32Array(new SharedArrayBuffer(4));
@@ -48,17 +50,17 @@ export class Device {
   readonly #lost: Outcome;
   readonly #uncaptured: Outcome;
   readonly #scope = new Outcome();
-  /** How long it took the last time, in ms. */
+  /** How long the last wait took, in ms. */
   #lastWait = 0;
-  /** What was said of its loss first. */
+  /** The first report of its loss. */
   #loss: string | undefined;
   /** Whether `lose` was called. */
   #destroyed = false;
   #closed = false;
 
   /**
-   * @param without features that are not to be used
-   * @throws DeviceError when there is no such adapter, or its driver gives no device.
+   * @param without features not to use
+   * @throws DeviceError when there is no such adapter, or its driver provides no device
    */
   static async open(wanted?: string | number, without: readonly Feature[] = []): Promise<Device> {
     const wgpu = await loadWgpu();
@@ -75,7 +77,7 @@ export class Device {
     begin();
     const list = room(4 * features.length);
     features.forEach(([, number], i) => setU32(list + 4 * i, number));
-    // Limits that are not asked for stay at WebGPU's small defaults, so all of the adapter's are asked for.
+    // Limits that aren't requested stay at WebGPU's small defaults, so all of the adapter's are requested.
     const limits = room(LIMITS_BYTES);
     wgpu.wgpuAdapterGetLimits(adapter.handle, limits);
     const [requested, lost, uncaptured] = [new Outcome(), pendingOutcome(), pendingOutcome()];
@@ -90,7 +92,7 @@ export class Device {
       uncaptured.memory,
     );
     if (requested.status !== SUCCESS || !requested.handle) {
-      throw new DeviceError(`${adapter.name}: the driver gives no device: ${requested.text}`);
+      throw new DeviceError(`${adapter.name}: the driver provides no device: ${requested.text}`);
     }
     this.wgpu = wgpu;
     this.handle = requested.handle as Handle;
@@ -106,7 +108,7 @@ export class Device {
     this.#uncaptured = uncaptured;
   }
 
-  /** Runs calls into wgpu. @throws DeviceError with the driver's text when one of them fails. */
+  /** Runs calls into wgpu. @throws DeviceError with the driver's text when one of them fails */
   scoped<T>(what: string, calls: () => T): T {
     for (const filter of SCOPES) this.wgpu.wgpuDevicePushErrorScope(this.handle, filter);
     let failure: string | undefined;
@@ -125,30 +127,30 @@ export class Device {
       }
     }
     if (memory) throw new DeviceMemoryError(`${this.name}: ${what}: out of memory: use a smaller batch`);
-    if (failure !== undefined) throw this.#error(failure || "failed without a reason", what);
+    if (failure !== undefined) throw this.#error(failure || "failed without giving a reason", what);
     this.check();
     return result;
   }
 
-  /** Makes a wgpu object. @throws DeviceError with the driver's text; nothing is left behind then. */
+  /** Makes a wgpu object. @throws DeviceError with the driver's text; nothing is leaked then */
   create(what: string, make: () => number | bigint | null, release: (handle: Handle) => void): Handle {
     let handle: Handle | undefined;
     try {
       return this.scoped(what, () => (handle = this.made(what, make())));
     } catch (error) {
-      // wgpu hands out an object even when it is unusable.
+      // wgpu returns an object even if it is invalid.
       if (handle) release(handle);
       throw error;
     }
   }
 
-  /** An object that C returned, which is NULL only when the device is unusable. */
+  /** Checks an object that C returned, which is NULL only when the device is unusable. */
   made(what: string, handle: number | bigint | null): Handle {
     if (!handle) throw this.#error("the driver returned nothing", what);
     return Number(handle) as Handle;
   }
 
-  /** @throws DeviceError when the device is closed or lost, or an error came outside of every scope. */
+  /** @throws DeviceError when the device is closed or lost, or an error occurred outside of every scope */
   check(): void {
     if (this.#closed) throw new DeviceError(`${this.name}: used after it was closed`);
     this.#noteLoss();
@@ -161,9 +163,9 @@ export class Device {
   }
 
   /**
-   * Runs the callbacks of work that is done, and notices a lost device. It is called before work is submitted and before
-   * mapped memory is touched, which ends the process on a lost device, and instead of `wgpuDevicePoll`, which does too.
-   * A device may still be lost between this call and the next. @throws DeviceLostError; DeviceError as `check`
+   * Runs the callbacks of finished work, and notices a lost device. On a lost device, submitting work, touching mapped
+   * memory and `wgpuDevicePoll` all end the process, so this is called before the first two and instead of the third.
+   * The device may still be lost between this call and the next. @throws DeviceLostError; DeviceError as `check`
    */
   poll(): void {
     this.check();
@@ -173,7 +175,7 @@ export class Device {
 
   #listen(): void {
     this.wgpu.wgpuInstanceProcessEvents(this.instance);
-    // A lost device may only say so when it is asked for something.
+    // A lost device may only report it when asked for something.
     const encoder = this.wgpu.wgpuDeviceCreateCommandEncoder(this.handle, 0);
     if (encoder) this.wgpu.wgpuCommandEncoderRelease(Number(encoder) as Handle);
   }
@@ -183,7 +185,7 @@ export class Device {
     else if (this.#uncaptured.done && LOST.test(this.#uncaptured.text)) this.#loss ??= concise(this.#uncaptured.text);
   }
 
-  /** What the library said, as an error of the right kind. */
+  /** The library's report as the right kind of error. */
   #error(text: string, what?: string): DeviceError {
     if (this.#loss === undefined && !this.#lost.done && !LOST.test(text)) {
       return new DeviceError(`${this.name}: ${what === undefined ? text : `${what}: ${text}`}`);
@@ -191,26 +193,31 @@ export class Device {
     this.#loss ??= text;
     const more = /^(parent )?device (is )?lost$/i.test(this.#loss) ? "" : `: ${this.#loss}`;
     return new DeviceLostError(
-      `${this.name}: the device is lost (driver reset, too long a kernel, or out of memory)${more}`,
+      `${this.name}: the device is lost (driver reset, a kernel that took too long, or out of memory)${more}`,
     );
   }
 
-  /** Blocks until the work submitted so far is done: only where kernels are timed. @throws DeviceError */
+  /**
+   * Blocks until the work submitted so far is done; only for timing kernels. @throws DeviceError when the device failed
+   */
   wait(): void {
     this.#block("waiting for the GPU", this.#whenDone());
   }
 
-  /** Resolves when the work submitted so far is done. @throws DeviceError */
+  /** Resolves when the work submitted so far is done. @throws DeviceError when the device failed */
   workDone(): Promise<void> {
     return this.#settle("waiting for the GPU", this.#whenDone());
   }
 
-  /** Resolves when a buffer's first `bytes` can be read from here, after the work submitted so far. @throws DeviceError */
+  /**
+   * Resolves when a buffer's first `bytes` can be read, after the work submitted so far. @throws DeviceError when the
+   * device failed
+   */
   mapped(buffer: Handle, bytes: number): Promise<void> {
     return this.#settle("reading from the GPU", this.#whenMapped(buffer, bytes));
   }
 
-  /** The same, and blocks until then. @throws DeviceError */
+  /** As `mapped`, but blocks. @throws DeviceError when the device failed */
   mapNow(buffer: Handle, bytes: number): void {
     this.#block("reading from the GPU", this.#whenMapped(buffer, bytes));
   }
@@ -228,9 +235,10 @@ export class Device {
   }
 
   /**
-   * Polls until a callback came, and lets the event loop run in between. The device waits for whoever waits for it, so
-   * it is polled without a pause while the callback is likely to come: for the first two milliseconds, and around the
-   * time that the last wait took. Otherwise it is polled every millisecond, which leaves the core to the decoders.
+   * Polls until a callback has come, letting the event loop run in between. The device idles until its result is
+   * noticed, so it is polled without a pause while the callback is likely to come: in the first two milliseconds, and
+   * around the time that the last wait took. Otherwise it is polled every millisecond, which leaves the core to the
+   * decoders.
    */
   async #settle(what: string, outcome: Outcome): Promise<void> {
     const start = performance.now();
@@ -243,7 +251,7 @@ export class Device {
     this.#lastWait = performance.now() - start;
   }
 
-  /** Polls until a callback came, without a pause at first, and does not return before. */
+  /** Blocks, polling until a callback has come, at first without a pause. */
   #block(what: string, outcome: Outcome): void {
     const start = performance.now();
     while (!this.#isDone(what, outcome)) {
@@ -251,7 +259,7 @@ export class Device {
     }
   }
 
-  /** Whether a callback came. @throws DeviceError when it, or the device, reports a failure */
+  /** Whether a callback has come. @throws DeviceError when it, or the device, reports a failure */
   #isDone(what: string, outcome: Outcome): boolean {
     this.poll();
     if (!outcome.done) return false;
@@ -260,7 +268,7 @@ export class Device {
     return true;
   }
 
-  /** Loses it, as a driver does that resets: for tests. */
+  /** Loses the device, like a driver reset; for tests. */
   lose(): void {
     this.#destroyed = true;
     this.wgpu.wgpuDeviceDestroy(this.handle);
@@ -276,19 +284,21 @@ export class Device {
     this.#closed = true;
     this.wgpu.wgpuQueueRelease(this.queue);
     this.wgpu.wgpuDeviceDestroy(this.handle);
-    // Releasing a device waits for its work, which ends the process where the driver has lost it: that one is kept.
+    // Releasing a device waits for its work, which ends the process if the driver has lost it; such a device is kept.
     if (this.#loss === undefined || this.#destroyed) this.wgpu.wgpuDeviceRelease(this.handle);
   }
 }
 
-/** An outcome that is kept from garbage collection until its callback came. */
+/** An outcome that isn't garbage-collected before its callback has come. */
 function pendingOutcome(): Outcome {
   const outcome = new Outcome();
   pending.add(outcome);
   return outcome;
 }
 
-/** wgpu's report in one line, without what is known; WGSL errors keep their lines, which point into the kernel. */
+/**
+ * wgpu's report on one line, without what is known anyway; WGSL errors keep their lines, which point into the kernel.
+ */
 function concise(report: string): string {
   const text = report.replace(/^Validation Error\s+Caused by:\s+In wgpu\w+(, label = '[^']*')?\s+/, "");
   return text.includes("┌─") ? text : text.split(/\s*\n\s*/).join(": ");

@@ -1,4 +1,4 @@
-/** The functions of wgpu-native (webgpu.h and wgpu.h of v29.0.1.1) that are used here, and the C shim around some. */
+/** The functions used of wgpu-native (webgpu.h and wgpu.h of v29.0.1.1), and the C shim around some of them. */
 import { dlopen, type FFIFunction, type Library, type Pointer } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
 import { findWgpu } from "../../native/libraries.ts";
@@ -6,7 +6,7 @@ import { findWgpu } from "../../native/libraries.ts";
 /** A wgpu object (`WGPUBuffer`, `WGPUDevice`, …): an opaque pointer. */
 export type Handle = Pointer;
 
-/** Every argument type below is one machine word, so that no struct is passed by value; those calls are in shim.c. */
+/** Every argument below is one machine word; calls that pass structs by value are in shim.c. */
 const functions = {
   wgpuGetVersion: { args: [], returns: "u32" },
   wgpuCreateInstance: { args: ["u64"], returns: "ptr" },
@@ -69,12 +69,12 @@ const functions = {
 
 export type Wgpu = Library<typeof functions>["symbols"];
 
-/** The version whose structs are packed here: major, minor, patch, build, a byte each. */
+/** The version whose structs are packed here: major, minor, patch and build, one byte each. */
 const VERSION = 0x1d000101;
 
 let loading: Promise<Wgpu> | undefined;
 
-/** Loads the library, once. @throws DeviceError when there is none, or it is another version. */
+/** Loads the library, once. @throws DeviceError when it is missing or another version */
 export function loadWgpu(): Promise<Wgpu> {
   return (loading ??= load().catch((error: unknown) => {
     loading = undefined;
@@ -91,7 +91,7 @@ async function load(): Promise<Wgpu> {
     throw new DeviceError(`wgpu-native can't be loaded from ${path}: ${(error as Error).message}`, { cause: error });
   }
   const version = wgpu.wgpuGetVersion();
-  // Structs differ between the major versions; a wrong one would crash instead of failing.
+  // Structs differ between major versions, and a wrong one would crash the process.
   if (version >>> 24 !== VERSION >>> 24) {
     throw new DeviceError(
       `wgpu-native at ${path} is version ${format(version)}, but ${format(VERSION)} is needed: unset WGPU_LIB_PATH to have it fetched`,
@@ -100,7 +100,7 @@ async function load(): Promise<Wgpu> {
   return wgpu;
 }
 
-/** The version of the loaded library, as 29.0.1.1. */
+/** The version of the loaded library, such as 29.0.1.1. */
 export function versionOf(wgpu: Wgpu): string {
   return format(wgpu.wgpuGetVersion());
 }
@@ -109,7 +109,7 @@ function format(version: number): string {
   return [24, 16, 8, 0].map((shift) => (version >>> shift) & 255).join(".");
 }
 
-/** The address of a function whose signature bun:ffi can't express, for the shim. */
+/** For the shim: the address of a function whose signature bun:ffi can't express. */
 export function addressOf(wgpu: Wgpu, name: keyof Wgpu): Pointer {
   return (wgpu[name] as unknown as { readonly ptr: Pointer }).ptr;
 }

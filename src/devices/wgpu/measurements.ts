@@ -1,6 +1,6 @@
 /**
- * What was measured on a device, in a file of its own for each device and driver: which WGSL of a kernel is the fastest
- * for which shape, and how many workgroups run at once. It is a cache: without it the same is measured again.
+ * A device's measurements, in one file per device and driver: which WGSL of a kernel is fastest for which shape, and
+ * how many workgroups run at once. It is a cache: without it they are measured again.
  */
 import { createHash } from "node:crypto";
 import { join } from "node:path";
@@ -9,8 +9,8 @@ import { oneLine } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
 
-/** The fastest of a kernel and its variants for a shape, and the times that say so. */
-export interface Choice {
+/** The fastest of a kernel and its variants for a shape, and their times. */
+interface Choice {
   readonly fastest: string;
   readonly ms: Readonly<Record<string, number>>;
 }
@@ -20,15 +20,15 @@ interface Contents {
   /** Adapter, driver and version of wgpu-native. */
   readonly device: string;
   parallelWorkgroups?: number;
-  /** By kernel; `code` is a hash of its WGSL and that of its variants. */
+  /** By kernel; `code` is a hash of the WGSL of the kernel and its variants. */
   readonly kernels: Record<string, { readonly code: string; readonly shapes: Record<string, Choice> }>;
 }
 
 const FORMAT = 1;
-/** Every shape of every kernel takes some hundred kilobytes. */
+/** All shapes of all kernels take a few hundred kilobytes. */
 const MAX_BYTES = 16 * 2 ** 20;
 
-/** After a measurement others follow, as in the first step of a training. */
+/** Measurements come in bursts, as in the first step of a training. */
 const SAVE_AFTER_MS = 1000;
 
 export class Measurements {
@@ -40,8 +40,8 @@ export class Measurements {
   #saving: Promise<void> = Promise.resolve();
 
   /**
-   * @param device all that the times depend on
-   * @param warn is told of a file that can't be used or written; it is no reason to stop
+   * @param device everything the times depend on
+   * @param warn called about a file that can't be used or written, which is no reason to stop
    */
   constructor(folder: string, device: string, warn: (message: string) => void) {
     const name = device.replace(/\W+/g, "-").slice(0, 40).toLowerCase();
@@ -50,7 +50,7 @@ export class Measurements {
     this.#contents = this.#load(device) ?? { format: FORMAT, device, kernels: {} };
   }
 
-  /** 1, which no GPU has, was measured by earlier versions while a GPU raised its clock: it is not believed. */
+  /** Ignores 1, which no GPU has: earlier versions measured it while a GPU's clock was rising. */
   get parallelWorkgroups(): number | undefined {
     const { parallelWorkgroups: count = 1 } = this.#contents;
     return count > 1 ? count : undefined;
@@ -69,13 +69,13 @@ export class Measurements {
   add(kernel: Kernel, shape: string, choice: Choice): void {
     const { kernels } = this.#contents;
     const code = this.#code(kernel);
-    // What was measured of other WGSL counts no more.
+    // Measurements of other WGSL are obsolete.
     if (kernels[kernel.name]?.code !== code) kernels[kernel.name] = { code, shapes: {} };
     kernels[kernel.name]!.shapes[shape] = choice;
     this.#saveSoon();
   }
 
-  /** Writes what is not yet in the file. */
+  /** Writes what isn't in the file yet. */
   async close(): Promise<void> {
     if (this.#timer) this.#save();
     await this.#saving;
@@ -84,7 +84,7 @@ export class Measurements {
   #saveSoon(): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#save(), SAVE_AFTER_MS);
-    // A process that has nothing else to do may end without it.
+    // Doesn't keep the process alive.
     this.#timer.unref();
   }
 
@@ -96,7 +96,7 @@ export class Measurements {
     this.#saving = this.#saving.then(write).catch((error: unknown) => {
       const said = error instanceof Error ? error.message : String(error);
       const advice = cacheAdvice(error);
-      this.#warn(`what was measured on the GPU is not kept: ${advice ? `${said}: ${advice}` : said}`);
+      this.#warn(`the GPU's measurements are not saved: ${advice ? `${said}: ${advice}` : said}`);
     });
   }
 
@@ -105,12 +105,14 @@ export class Measurements {
     try {
       const contents: unknown = JSON.parse(readPlainFile(this.#path, MAX_BYTES).toString("utf8"));
       if (isContents(contents) && contents.device === device) return contents;
-      problem = isContents(contents) ? `it is of ${contents.device}, this is ${device}` : "it is none of this version";
+      problem = isContents(contents)
+        ? `it is for ${contents.device}, but this is ${device}`
+        : "it is from another version";
     } catch (error) {
       if ((error as { code?: string }).code === "ENOENT") return undefined;
       problem = error instanceof SyntaxError ? "it is damaged" : reason(error);
     }
-    this.#warn(oneLine(`${this.#path} is ignored, and measured anew: ${problem}`));
+    this.#warn(oneLine(`ignoring ${this.#path} and measuring again: ${problem}`));
     return undefined;
   }
 
@@ -127,7 +129,7 @@ function hash(text: string): string {
   return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }
 
-/** Whether something read from a file can be what was measured. */
+/** Whether a value read from a file has the form of measurements. */
 function isContents(value: unknown): value is Contents {
   if (!isRecord(value) || value.format !== FORMAT || typeof value.device !== "string") return false;
   const { parallelWorkgroups: count = 1, kernels } = value;

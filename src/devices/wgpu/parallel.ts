@@ -1,44 +1,47 @@
 /**
- * How many workgroups a GPU runs at once, which WebGPU does not tell: as long as there are fewer, a kernel takes no
- * longer with twice as many.
+ * Measures how many workgroups a GPU runs at once, which WebGPU doesn't say: below that, a kernel takes no longer with
+ * twice as many.
  */
 import { kernel, type Kernel } from "../../engine/kernel.ts";
 import { DeviceError } from "../../errors.ts";
 import type { AdapterKind } from "./adapters.ts";
 import type { Device } from "./device.ts";
+import type { Gpu } from "./gpu.ts";
 import type { Measurements } from "./measurements.ts";
-import type { Parts } from "./parts.ts";
 import { leastTime } from "./timers.ts";
 import wgsl from "./busy.wgsl" with { type: "text" };
 
 const THREADS = 256;
 
-/** More than the largest GPU has room for. */
-const MOST_GROUPS = 4096;
+/** More than the largest GPU runs at once. */
+const MAX_GROUPS = 4096;
 
-/** About 0.1 ms on a GPU, far more than starting a kernel takes. */
+/** Takes about 0.1 ms on a GPU, far longer than starting a kernel. */
 const STEPS = 1 << 15;
 
-/** The best of so many runs counts. */
+/** The best of this many runs counts. */
 const RUNS = 5;
 
-/** A GPU leaves its idle clock only under load, for which it gets this many workgroups. */
+/** A GPU leaves its idle clock only under load: this many workgroups. */
 const WARM_UP_GROUPS = 256;
-/** It is warm after so many ms, and once a time repeats within so much, or after so many ms at most. */
+/**
+ * It is warm after WARM_UP_MS, once two successive times differ by at most the share REPEATS; or after MAX_WARM_UP_MS.
+ */
 const WARM_UP_MS = 100;
 const REPEATS = 0.02;
-const MOST_WARM_UP_MS = 1000;
+const MAX_WARM_UP_MS = 1000;
 
 /**
- * Up to this many times the time of one workgroup counts as "no longer". A core that is filled by 2, 3 or 4 workgroups
- * takes 1/2, 1/3 or 1/4 longer with each further one; no multiple of these is near 0.4.
+ * Up to this multiple of one workgroup's time counts as "no longer". A core that 2, 3 or 4 workgroups fill takes 1/2,
+ * 1/3 or 1/4 longer with each further one; no multiple of these is near 0.4.
  */
 const NO_LONGER = 1.4;
 
 /**
- * As it was measured on this device once, so that it stays the same: how sums are split depends on it. Where nothing is
- * measured, the device's clock can't be read, or measuring fails, a usual number.
- * @param measure as `measureParallelWorkgroups`
+ * The number of workgroups that run at once. It is measured only once per device, since the splitting of sums, and so
+ * their rounding, depends on it. Without measurements or the device's clock, or if measuring fails, it is a typical
+ * number.
+ * @param measure `measureParallelWorkgroups`
  */
 export function parallelWorkgroups(
   { kind, features, name }: Pick<Device, "kind" | "features" | "name">,
@@ -46,19 +49,19 @@ export function parallelWorkgroups(
   warn: (message: string) => void,
   measure: () => number,
 ): number {
-  const usual = usualParallelWorkgroups(kind);
-  if (!measurements || kind === "software" || !features.has("timestamps")) return usual;
+  const fallback = defaultParallelWorkgroups(kind);
+  if (!measurements || kind === "software" || !features.has("timestamps")) return fallback;
   try {
     return (measurements.parallelWorkgroups ??= measure());
   } catch (error) {
     if (!(error instanceof DeviceError)) throw error;
-    warn(`${name}: how many workgroups run at once can't be measured, ${usual} are assumed: ${error.message}`);
-    return usual;
+    warn(`${name}: can't measure how many workgroups run at once, assuming ${fallback}: ${error.message}`);
+    return fallback;
   }
 }
 
-/** A software adapter's workgroups are shared out among the processor's threads. */
-function usualParallelWorkgroups(kind: AdapterKind): number {
+/** A software adapter distributes workgroups over the processor's threads. */
+function defaultParallelWorkgroups(kind: AdapterKind): number {
   return { discrete: 512, integrated: 64, other: 64, software: Math.max(2, navigator.hardwareConcurrency) }[kind];
 }
 
@@ -78,37 +81,40 @@ export const busy = kernel({
   },
 });
 
-/** The largest power of two, from 2 on, of workgroups that take no longer than one. @throws DeviceError */
-export function measureParallelWorkgroups(parts: Parts): number {
-  const { queue, pipelines, buffers, clock } = parts;
-  const y = buffers.allocate("f32", MOST_GROUPS * THREADS);
+/**
+ * The largest power of two, at least 2, of workgroups that take no longer than one. @throws DeviceError when the device
+ * failed
+ */
+export function measureParallelWorkgroups(gpu: Gpu): number {
+  const { queue, pipelines, buffers, clock } = gpu;
+  const y = buffers.allocate("f32", MAX_GROUPS * THREADS);
   try {
     const program = pipelines.program(busy as unknown as Kernel);
     const pipeline = pipelines.pipeline(program, program.kernel);
     const group = buffers.group(program, { y });
     const dispatch = (groups: number) => queue.dispatch(program, pipeline, group, { groups, steps: STEPS });
-    return findParallelWorkgroups((groups) => leastTime(parts, RUNS, () => dispatch(groups)), clock.now);
+    return findParallelWorkgroups((groups) => leastTime(gpu, RUNS, () => dispatch(groups)), clock.now);
   } finally {
     buffers.free(y);
   }
 }
 
 /**
- * The same, from the times alone.
- * @param time how long so many workgroups take, in ms
- * @param now the time, in ms
+ * The logic of `measureParallelWorkgroups`, from times alone.
+ * @param time how long a number of workgroups takes, in ms
+ * @param now the current time, in ms
  */
 export function findParallelWorkgroups(time: (groups: number) => number, now: () => number): number {
   const start = now();
   let [last, one] = [Infinity, time(1)];
-  const isWarm = (ms: number) => ms >= MOST_WARM_UP_MS || (ms >= WARM_UP_MS && Math.abs(one - last) <= REPEATS * last);
+  const isWarm = (ms: number) => ms >= MAX_WARM_UP_MS || (ms >= WARM_UP_MS && Math.abs(one - last) <= REPEATS * last);
   while (!isWarm(now() - start)) {
     time(WARM_UP_GROUPS);
     [last, one] = [one, time(1)];
   }
-  // The clock may still change. So one workgroup is timed again each time, and what fails is tried twice.
+  // The clock may still change, so one workgroup is timed again each time, and a failure is tried once more.
   const isNoLonger = (groups: number) => time(groups) <= NO_LONGER * time(1);
   let most = 2;
-  while (most < MOST_GROUPS && (isNoLonger(2 * most) || isNoLonger(2 * most))) most *= 2;
+  while (most < MAX_GROUPS && (isNoLonger(2 * most) || isNoLonger(2 * most))) most *= 2;
   return most;
 }

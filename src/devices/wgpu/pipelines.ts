@@ -1,4 +1,4 @@
-/** Kernels on the device: the layout of their arguments, and their WGSL compiled, once each. */
+/** Kernels on the device: the layout of their arguments, and their compiled WGSL, each made once. */
 import { access, wgslOf, type Kernel, type Variant, type Workgroups } from "../../engine/kernel.ts";
 import { DeviceError } from "../../errors.ts";
 import { begin } from "./arguments.ts";
@@ -16,30 +16,30 @@ import {
 const NO_CHECKS = 0;
 const BOUNDS_CHECKS = 1;
 
-/** WGSL that is compiled: a kernel's own or a variant's. */
+/** Compiled WGSL: a kernel's own or a variant's. */
 export interface Pipeline {
   readonly handle: Handle;
   readonly name: string;
   workgroups(uniforms: Readonly<Record<string, number>>): Workgroups;
 }
 
-/** A kernel as this device knows it. Its variants share all of it but the pipelines. */
+/** A kernel on this device. Its variants share everything but the pipelines. */
 export interface Program {
   readonly kernel: Kernel;
   readonly layout: Layout;
   /** The names of its buffers and of its uniforms, in order. */
   readonly buffers: readonly string[];
   readonly uniforms: readonly { readonly name: string; readonly isFloat: boolean }[];
-  /** How many bytes of the uniform buffer its binding 0 spans. */
+  /** Bytes of the uniform buffer that binding 0 spans. */
   readonly uniformBytes: number;
-  /** Of the kernel and its variants, as far as they were needed. */
+  /** Those of the kernel and its variants that were needed so far. */
   readonly pipelines: Map<Variant, Pipeline>;
-  /** What runs, by the shape that the uniforms say, where there is a choice. */
+  /** The fastest pipeline by shape, for kernels with variants. */
   readonly chosen: Map<string, Pipeline>;
 }
 
-/** How arguments are bound: the same for all kernels that do the same to their buffers in turn. */
-export interface Layout {
+/** How arguments are bound; shared by kernels with the same sequence of accesses. */
+interface Layout {
   readonly bindGroups: Handle;
   readonly pipelines: Handle;
   /** The pipelines of this layout, by their WGSL. */
@@ -50,17 +50,17 @@ export class Pipelines {
   readonly #device: Device;
   readonly #checks: boolean;
   readonly #programs = new WeakMap<Kernel, Program>();
-  /** The WGSL of each kernel's name. */
+  /** WGSL by kernel name. */
   readonly #names = new Map<string, string>();
   readonly #layouts = new Map<string, Layout>();
 
-  /** @param checks whether kernels that index outside of a buffer are held back; it costs up to half of the speed. */
+  /** @param checks whether out-of-bounds accesses are prevented, which costs up to half the speed */
   constructor(device: Device, checks: boolean) {
     this.#device = device;
     this.#checks = checks;
   }
 
-  /** @throws DeviceError when another kernel has its name */
+  /** @throws DeviceError when another kernel has the same name */
   program(kernel: Kernel): Program {
     return this.#programs.get(kernel) ?? this.#addProgram(kernel);
   }
@@ -81,7 +81,7 @@ export class Pipelines {
   #addProgram(kernel: Kernel): Program {
     const wgsl = wgslOf(kernel);
     if ((this.#names.get(kernel.name) ?? wgsl) !== wgsl) {
-      throw new DeviceError(`two different kernels have the name ${kernel.name}`);
+      throw new DeviceError(`two different kernels are named ${kernel.name}`);
     }
     const specs = Object.values(kernel.buffers).map(access);
     const uniforms = Object.entries(kernel.uniforms).map(([name, type]) => ({ name, isFloat: type === "f32" }));

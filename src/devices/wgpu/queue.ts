@@ -1,4 +1,4 @@
-/** What is queued: kernels encoded into one compute pass, and their uniforms, until they are submitted together. */
+/** Queues kernels: encodes them into one compute pass, with their uniforms, and submits them together. */
 import { ptr } from "bun:ffi";
 import type { KernelTime } from "../../engine/backend.ts";
 import { DeviceError } from "../../errors.ts";
@@ -9,42 +9,42 @@ import type { Handle } from "./library.ts";
 import type { Pipeline, Program } from "./pipelines.ts";
 import { pointers, Usage } from "./structs.ts";
 
-/** Room for the uniforms of one submission: 4,096 kernels at the largest alignment that there is (256). */
+/** Space for one submission's uniforms: 4,096 kernels at the largest possible alignment (256). */
 const UNIFORM_BYTES = 1 << 20;
 
 /**
- * A device that has nothing to do gets its next kernels in submissions of 8, then 32, then 128: it begins while the rest
- * of a step is still being encoded.
+ * An idle device gets its next kernels in submissions of 8, then 32, then 128, so that it starts while the rest of a
+ * step is still being encoded.
  */
 const FIRST_KERNELS = 8;
 
 /**
- * A submission gets as many kernels as take about this long, by the average of those before; it has 8 until there is an
- * average. Windows resets a GPU that takes 2 s for one submission, other drivers after some seconds. A step of `alexnet`
+ * A submission gets as many kernels as take about this long, judging by the average so far; 8 until there is one.
+ * Windows resets a GPU that spends 2 s on one submission, other drivers one that spends several. A step of `alexnet`
  * with 128 images is 330 GFLOP in some 120 kernels: 1.6 s at the 200 GFLOP/s of a small integrated GPU, which then gets
  * 7 kernels at a time. The largest kernel, conv2's weight gradient, has 57 GFLOP and takes 0.3 s there.
  */
 const SUBMISSION_MS = 100;
 
-/** How much may be written before a submission. */
+/** Maximum number of bytes written between submissions. */
 const WRITTEN_BYTES = 1 << 26;
 
-/** Times kernels, each in a compute pass of its own. */
+/** Times kernels, each in its own compute pass. */
 export interface Timer {
-  /** Called before each kernel; returns the descriptor of its pass, or 0. @throws DeviceError */
+  /** Called before each kernel; returns the descriptor of its pass, or 0. @throws DeviceError when the device failed */
   before(kernel: string): Address;
-  /** Called when the kernel's pass is closed. @throws DeviceError */
+  /** Called when the kernel's pass is closed. @throws DeviceError when the device failed */
   after(): void;
-  /** The times of all kernels, in order. @throws DeviceError */
+  /** The times of all kernels, in order. @throws DeviceError when the device failed */
   read(): Promise<KernelTime[]>;
-  /** The same, and blocks until they are known. @throws DeviceError */
+  /** As `read`, but blocks. @throws DeviceError when the device failed */
   readNow(): KernelTime[];
   close(): void;
 }
 
 export class Queue {
   readonly uniformBuffer: Handle;
-  /** Times each kernel that is added while it is set. */
+  /** While set, times each kernel that is added. */
   timer: Timer | undefined;
   readonly #device: Device;
   readonly #now: () => number;
@@ -54,12 +54,12 @@ export class Queue {
   readonly #dynamicOffset = new Uint32Array(1);
   readonly #dynamicOffsetAddress = ptr(this.#dynamicOffset);
   #uniformsUsed = 0;
-  /** Kernels since the last submission, and how many of them make the next one by themselves. */
+  /** Kernels since the last submission, and the number that triggers the next one. */
   #kernels = 0;
   #ahead = FIRST_KERNELS;
-  /** The most kernels that a submission may have. */
+  /** Maximum number of kernels in a submission. */
   #most = FIRST_KERNELS;
-  /** Kernels submitted so far, how many of them are known to be done, and since when the device works on the others. */
+  /** Kernels submitted so far, how many of them are known to be done, and when the device began with the others. */
   #submitted = 0;
   #done = 0;
   #since = 0;
@@ -68,14 +68,14 @@ export class Queue {
   #pass: Handle | undefined;
   #pipeline: Handle | undefined;
 
-  /** @param now the host's time, in ms */
+  /** @param now the host's current time, in ms */
   constructor(device: Device, now = () => performance.now()) {
     this.#device = device;
     this.#now = now;
     this.uniformBuffer = createBuffer(device, UNIFORM_BYTES, Usage.uniform | Usage.copyTarget, "the uniform buffer");
   }
 
-  /** Adds a kernel, which may be submitted at once. */
+  /** Adds a kernel, and may submit it at once. */
   dispatch(program: Program, pipeline: Pipeline, group: Handle, uniforms: Readonly<Record<string, number>>): void {
     const { wgpu, limits } = this.#device;
     const bytes = roundUp(program.uniformBytes, limits.uniformAlignment);
@@ -88,7 +88,7 @@ export class Queue {
     const most = limits.workgroupsPerDimension;
     if (!(x <= most && y <= most && z <= most)) {
       throw new DeviceError(
-        `kernel ${pipeline.name}: ${x} × ${y} × ${z} workgroups; ${this.#device.name} starts at most ${most} per dimension`,
+        `kernel ${pipeline.name}: ${x} × ${y} × ${z} workgroups, but ${this.#device.name} starts at most ${most} per dimension: use a smaller batch`,
       );
     }
     this.#uniformsUsed += bytes;
@@ -112,12 +112,12 @@ export class Queue {
     }
   }
 
-  /** How many kernels were submitted so far. */
+  /** Number of kernels submitted so far. */
   get submitted(): number {
     return this.#submitted;
   }
 
-  /** The device has done so many of the kernels submitted so far. It may have nothing to do: the next go to it soon. */
+  /** Called when the device has done the first `kernels` of those submitted. If it is idle, the next go to it soon. */
   finished(kernels: number): void {
     this.#ahead = FIRST_KERNELS;
     if (kernels <= this.#done) return;
@@ -128,7 +128,7 @@ export class Queue {
     this.#since = now;
   }
 
-  /** Adds a copy to `target`, which begins at its byte 0. */
+  /** Adds a copy to the start of `target`. */
   copy(source: Handle, offset: number, target: Handle, bytes: number): void {
     this.#closePass();
     this.#device.wgpu.wgpuCommandEncoderCopyBufferToBuffer(this.#openEncoder(), source, offset, target, 0, bytes);
@@ -140,7 +140,7 @@ export class Queue {
     this.#device.wgpu.wgpuCommandEncoderResolveQuerySet(this.#openEncoder(), querySet, 0, count, target, offset);
   }
 
-  /** Submits what is queued. @throws DeviceError when a kernel can't be run as it was asked for. */
+  /** Submits queued work. @throws DeviceError when a kernel's arguments are invalid */
   flush(): void {
     if (!this.#encoder) return;
     if (this.#done === this.#submitted) this.#since = this.#now();
@@ -149,7 +149,7 @@ export class Queue {
     const { wgpu, queue } = this.#device;
     let commands: Handle;
     try {
-      // Submitting commands that are wrong would end the process, so errors are looked for before.
+      // Submitting invalid commands would end the process, so they are checked first.
       commands = this.#device.create(
         "encoding kernels",
         () => {
@@ -179,12 +179,12 @@ export class Queue {
 
   /** Copies bytes to a buffer, after everything queued so far. `bytes` must be a multiple of 4. */
   write(target: Handle, offset: number, data: NodeJS.TypedArray, bytes: number): void {
-    // wgpu puts such writes before the next submission.
+    // wgpu performs such writes before the next submission.
     this.flush();
     const { wgpu, queue } = this.#device;
     wgpu.wgpuQueueWriteBuffer(queue, target, offset, data, bytes);
     this.#written += bytes;
-    // Its copies of the data live until a submission is done, which a load of weights would never come to.
+    // wgpu keeps copies of the data until a submission is done, and loading weights would never submit.
     if (this.#written > WRITTEN_BYTES) {
       this.#device.poll();
       wgpu.wgpuQueueSubmit(queue, 0, 0);
@@ -196,7 +196,7 @@ export class Queue {
     let at = offset;
     for (const { name, isFloat } of program.uniforms) {
       const value = uniforms[name];
-      if (value === undefined) throw new DeviceError(`kernel ${program.kernel.name}: no uniform ${name} given`);
+      if (value === undefined) throw new DeviceError(`kernel ${program.kernel.name}: uniform ${name} is missing`);
       if (isFloat) this.#view.setFloat32(at, value, true);
       else this.#view.setUint32(at, value, true);
       at += 4;

@@ -1,4 +1,4 @@
-/** How many objects wgpu-native holds: for tests that nothing leaks. */
+/** Counts the objects that wgpu-native holds, for tests of leaks. */
 import { begin, getU64, room } from "./arguments.ts";
 import type { Device } from "./device.ts";
 

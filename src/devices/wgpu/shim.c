@@ -1,16 +1,16 @@
-// What bun:ffi can't express: structs passed by value, and callbacks that may not enter JavaScript.
-// Compiled at start by bun:ffi's `cc`. Every callback copies what it is told into an Outcome and does nothing else;
-// JavaScript looks there after the call or after a poll.
+// What bun:ffi can't express: structs passed by value, and callbacks that must not enter JavaScript. Compiled at
+// startup by bun:ffi's `cc`. Every callback just copies its arguments into an Outcome, which JavaScript reads after the
+// call or after a poll.
 //
-// It must compile on a machine that has no C headers and no C library to link with, so it includes nothing and links
-// nothing: wgpu-native 29's types are declared here, and its functions come in as addresses. Keep local variables below
-// 4 KiB a function: for larger ones the compiler calls a helper on Windows, which is not there either.
+// It must compile on machines without C headers or a C library to link with, so it includes and links nothing:
+// wgpu-native 29's types are declared here, and its functions are passed as addresses. Keep local variables below 4 KiB
+// per function: for larger ones the compiler calls a helper on Windows, which is missing too.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
 
-// What the compiler calls to clear and to copy structs: memmove on arm64, others elsewhere. Static, so that they don't
-// collide with those that Bun provides.
+// Called by the compiler to clear and copy structs: memmove on arm64, the others elsewhere. Static, so that they don't
+// collide with those of Bun.
 static void *memset(void *to, int value, u64 bytes) {
   for (u64 i = 0; i < bytes; i++) ((char *)to)[i] = value;
   return to;
@@ -35,7 +35,7 @@ static void *memcpy(void *to, const void *from, u64 bytes) {
 
 // Shared with shim.ts, which reads it at these offsets.
 typedef struct {
-  u32 count;   //  0: how often the callback was called
+  u32 count;   //  0: number of calls of the callback
   u32 status;  //  4: its first status, error type or reason
   void *handle;  //  8: the device that was requested
   u32 length;  // 16: bytes of text
@@ -71,7 +71,7 @@ typedef struct { u64 count; const u32 *features; } Features;
 #define ALLOW_SPONTANEOUS 3
 
 static void keep(Outcome *outcome, u32 status, StringView message) {
-  // The first report is the cause; later ones are its consequences.
+  // The first report is the cause, later ones are consequences.
   if (outcome->count++) return;
   outcome->status = status;
   u32 length = 0;

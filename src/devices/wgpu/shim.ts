@@ -15,8 +15,8 @@ export type Shim = Library<typeof functions>["symbols"];
 
 let shim: Shim | undefined;
 
-// Without it the compiler looks for the C library's development files, which a machine has only if somebody builds
-// programs there, and knows only some of the folders that distributions keep them in.
+// Without this flag, the compiler needs the C library's development files, which are only on machines where programs
+// are built, and looks in only some of the folders where distributions keep them.
 const FLAGS = "-std=c11 -nostdlib";
 
 /** Compiles the shim, once. @throws DeviceError when Bun's C compiler can't */
@@ -24,32 +24,32 @@ export function loadShim(): Shim {
   return (shim ??= compileShim(new URL("./shim.c", import.meta.url)));
 }
 
-/** @throws DeviceError with what the compiler said */
+/** @throws DeviceError with the compiler's message */
 export function compileShim(source: URL): Shim {
   try {
     return cc({ source, symbols: functions, flags: FLAGS }).symbols;
   } catch (error) {
-    // Several lines, which name the file.
+    // May be several lines, which name the file.
     const said = (error as Error).message.trim().replaceAll(/\s*\n\s*/g, "; ");
     throw new DeviceError(
-      `Bun ${Bun.version} can't compile the C code that a GPU needs, on ${process.platform} ${process.arch}: ${said}: ` +
+      `Bun ${Bun.version} can't compile the C code for GPUs on ${process.platform} ${process.arch}: ${said}: ` +
         "use --device cpu, or another version of Bun",
       { cause: error },
     );
   }
 }
 
-/** What a callback was told: `Outcome` of shim.c. Keep it alive until the callback came. */
+/** A callback's arguments: `Outcome` of shim.c. Must be kept alive until the callback has come. */
 export class Outcome {
   readonly memory = new Uint8Array(4024);
   readonly #words = new Uint32Array(this.memory.buffer);
   readonly #handles = new BigUint64Array(this.memory.buffer);
 
-  /** Whether the callback came. */
+  /** Whether the callback has come. */
   get done(): boolean {
     return this.#words[0] !== 0;
   }
-  /** Its first argument: a status, an error type or a reason; 1 is success or "no error" in each of them. */
+  /** Its first argument: a status, an error type or a reason. In each, 1 means success or "no error". */
   get status(): number {
     return this.#words[1]!;
   }

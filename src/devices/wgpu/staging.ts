@@ -1,4 +1,4 @@
-/** Buffers that the CPU can read, kept between reads. */
+/** Staging buffers: copies buffers into memory that the CPU can read. They are kept between reads. */
 import { toArrayBuffer } from "bun:ffi";
 import { createBuffer, size } from "./buffers.ts";
 import type { Device } from "./device.ts";
@@ -6,11 +6,11 @@ import type { Handle } from "./library.ts";
 import type { Queue } from "./queue.ts";
 import { Usage } from "./structs.ts";
 
-/** Losses and counts are read often; weights, which are large, only for a checkpoint. */
+/** Larger buffers aren't kept: losses and counts are read often, but weights only for checkpoints. */
 const KEPT_BYTES = 1 << 20;
 
-/** Bytes of a buffer, as they are after everything queued so far. */
-export interface Source {
+/** A range of a buffer, in bytes. */
+export interface BufferRange {
   readonly handle: Handle;
   readonly offset: number;
   readonly bytes: number;
@@ -26,29 +26,29 @@ export class Staging {
     this.#queue = queue;
   }
 
-  /** @throws DeviceError */
-  async read(source: Source): Promise<ArrayBuffer> {
-    const staging = this.#take(source.bytes);
+  /** The bytes, after everything queued so far. @throws DeviceError when the device failed */
+  async read(range: BufferRange): Promise<ArrayBuffer> {
+    const staging = this.#take(range.bytes);
     let copy: ArrayBuffer | undefined;
     try {
-      this.#copy(source, staging);
-      await this.#device.mapped(staging, source.bytes);
-      return (copy = this.#unmap(staging, source.bytes));
+      this.#copy(range, staging);
+      await this.#device.mapped(staging, range.bytes);
+      return (copy = this.#unmap(staging, range.bytes));
     } finally {
-      this.#giveBack(staging, source.bytes, copy !== undefined);
+      this.#giveBack(staging, range.bytes, copy !== undefined);
     }
   }
 
-  /** The same, and blocks until it is there: for a few numbers where kernels are timed. @throws DeviceError */
-  readNow(source: Source): ArrayBuffer {
-    const staging = this.#take(source.bytes);
+  /** As `read`, but blocks; for the few numbers of timing. @throws DeviceError when the device failed */
+  readNow(range: BufferRange): ArrayBuffer {
+    const staging = this.#take(range.bytes);
     let copy: ArrayBuffer | undefined;
     try {
-      this.#copy(source, staging);
-      this.#device.mapNow(staging, source.bytes);
-      return (copy = this.#unmap(staging, source.bytes));
+      this.#copy(range, staging);
+      this.#device.mapNow(staging, range.bytes);
+      return (copy = this.#unmap(staging, range.bytes));
     } finally {
-      this.#giveBack(staging, source.bytes, copy !== undefined);
+      this.#giveBack(staging, range.bytes, copy !== undefined);
     }
   }
 
@@ -58,7 +58,7 @@ export class Staging {
     return kept ?? createBuffer(this.#device, Math.max(bytes, KEPT_BYTES), usage, `${size(bytes)} to read into`);
   }
 
-  #copy({ handle, offset, bytes }: Source, staging: Handle): void {
+  #copy({ handle, offset, bytes }: BufferRange, staging: Handle): void {
     this.#queue.copy(handle, offset, staging, bytes);
     this.#queue.flush();
   }

@@ -1,6 +1,6 @@
 /**
- * The structs of webgpu.h (v29) that are passed by pointer, packed by hand. Above each function is the C layout with
- * byte offsets, the same for every 64-bit platform. They live in the block of arguments.ts until the next `begin()`.
+ * Packs the structs of webgpu.h (v29) that are passed by pointer. Above each function is the C layout with byte
+ * offsets, which is the same on every 64-bit platform. Structs are valid until the next `begin()` of arguments.ts.
  */
 import { getU32, getU64, room, setNoText, setText, setU32, setU64, type Address } from "./arguments.ts";
 import type { Handle } from "./library.ts";
@@ -81,7 +81,7 @@ export function shaderModuleDescriptor(label: string, wgsl: string): Address {
   return descriptor;
 }
 
-export interface LayoutEntry {
+interface LayoutEntry {
   readonly type: (typeof Binding)[keyof typeof Binding];
   readonly dynamicOffset: boolean;
 }
@@ -248,7 +248,7 @@ export function pointers(handles: readonly Handle[]): Address {
 
 export const LIMITS_BYTES = 152;
 
-/** What a compute device can do, of WGPULimits. */
+/** The part of WGPULimits that matters for compute. */
 export interface Limits {
   readonly storageBuffers: number;
   readonly bindingBytes: number;

@@ -1,13 +1,13 @@
-/** What times kernels: each runs in a compute pass of its own, between two readings of a clock. */
+/** Times kernels: each runs in its own compute pass, between two readings of a clock. */
 import type { KernelTime } from "../../engine/backend.ts";
 import { DeviceError } from "../../errors.ts";
 import { begin, type Address } from "./arguments.ts";
 import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";
+import type { Clock, Gpu } from "./gpu.ts";
 import type { Handle } from "./library.ts";
-import type { Clock, Parts } from "./parts.ts";
 import type { Queue, Timer } from "./queue.ts";
-import type { Source, Staging } from "./staging.ts";
+import type { BufferRange, Staging } from "./staging.ts";
 import { querySetDescriptor, timedPassDescriptor, Usage } from "./structs.ts";
 
 export function createClock(device: Device, queue: Queue, staging: Staging): Clock {
@@ -17,13 +17,13 @@ export function createClock(device: Device, queue: Queue, staging: Staging): Clo
 }
 
 /**
- * The least time of some runs of a kernel, in ms. It blocks until they are done. A time that is not above 0 comes from
- * timestamps that are equal or wrong, and is dropped; where none is left, the next timer is used.
+ * The minimum time of a number of runs of a kernel, in ms. Blocks until they are done. Times that are not above 0, from
+ * equal or wrong timestamps, are dropped; if none is left, the next timer is used.
  *
  * @param dispatch queues one run
- * @throws DeviceError
+ * @throws DeviceError when the device failed, or no timer gives a time
  */
-export function leastTime({ device, queue, clock }: Parts, runs: number, dispatch: () => void): number {
+export function leastTime({ device, queue, clock }: Gpu, runs: number, dispatch: () => void): number {
   const outer = queue.timer;
   for (const createTimer of clock.timers) {
     const timer = createTimer();
@@ -37,14 +37,14 @@ export function leastTime({ device, queue, clock }: Parts, runs: number, dispatc
       timer.close();
     }
   }
-  throw new DeviceError(`${device.name}: neither its clock nor the host's gives a time`);
+  throw new DeviceError(`${device.name}: neither its clock nor the host's measured a time`);
 }
 
-/** WebGPU's limit on the queries of a set; a kernel takes two. */
+/** WebGPU's limit on a set's queries; each kernel takes two. */
 const SET_QUERIES = 4096;
 const SET_BYTES = 8 * SET_QUERIES;
 
-/** Reads the device's clock at the start and at the end of each pass. */
+/** Reads the device's clock at the start and end of each pass. */
 class DeviceTimer implements Timer {
   readonly #device: Device;
   readonly #queue: Queue;
@@ -94,8 +94,8 @@ class DeviceTimer implements Timer {
     );
   }
 
-  /** Queues the copy of all sets, one after the other, to a buffer. */
-  #resolve(): Source {
+  /** Queues copies of all sets, one after another, to a buffer. */
+  #resolve(): BufferRange {
     this.#ticks = createBuffer(
       this.#device,
       this.#sets.length * SET_BYTES,
@@ -119,13 +119,13 @@ class DeviceTimer implements Timer {
   }
 }
 
-/** Ticks between two readings of a clock that may have as few as 36 bits (Vulkan's least), and so may begin anew. */
+/** Ticks between two readings of a clock that may wrap around: it may have as few as 36 bits (Vulkan's minimum). */
 function elapsed(start: bigint, end: bigint): number {
   const ticks = BigInt.asIntN(36, end - start);
   return ticks > 0n ? Number(ticks) : 0;
 }
 
-/** Waits for each kernel and reads the host's clock, so that handing it over counts too. */
+/** Waits for each kernel and reads the host's clock, so its times include submission. */
 class HostTimer implements Timer {
   readonly #device: Device;
   readonly #queue: Queue;

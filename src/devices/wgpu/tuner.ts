@@ -1,55 +1,56 @@
 /**
- * Which WGSL computes a kernel: its own or a variant's. The first time that a kernel is run with a shape, those that fit
- * are timed on the buffers at hand, which blocks for some milliseconds; the fastest is remembered for this device.
+ * Chooses the WGSL that computes a kernel: its own or a variant's. The first time a kernel runs with a shape, the
+ * candidates that fit are timed on the actual buffers, which blocks for some milliseconds; the fastest is remembered
+ * for this device.
  *
- * It does not change results as long as a driver fuses multiplications and additions in all of them or in none: variants
- * sum in the same order. Where that must be certain, tuning is switched off, and the kernel's own WGSL runs.
+ * Variants sum in the same order, so results don't change as long as a driver fuses multiplications and additions in
+ * all of them or in none. To be certain, switch tuning off: then kernels run their own WGSL.
  */
 import { asView, type Buffer, type BufferView } from "../../engine/backend.ts";
 import { access, type Variant } from "../../engine/kernel.ts";
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
+import type { Gpu } from "./gpu.ts";
 import type { Measurements } from "./measurements.ts";
-import type { Parts } from "./parts.ts";
 import type { Pipeline, Program } from "./pipelines.ts";
 import { leastTime } from "./timers.ts";
 
-/** A process measures for so long, then takes what it knows. All shapes of a network take less. */
+/** After this long, a process stops measuring. All shapes of a network take less. */
 const BUDGET_MS = 5000;
-/** A GPU that had nothing to do for so long may have left its clock, and is kept busy for so long before it is timed. */
+/** A GPU idle for IDLE_MS may have lowered its clock, and is kept busy for WARM_UP_MS before timing. */
 const IDLE_MS = 100;
 const WARM_UP_MS = 50;
-/** Each candidate is timed in so many rounds, so that a clock that speeds up in the meantime favours none. */
+/** Candidates are timed in rounds, so that a rising clock favours none. */
 const ROUNDS = 4;
-/** No further round begins after so long: on a slow GPU few are enough, and noise a smaller part. */
+/** No round begins after this long: on a slow GPU few are enough, since noise is relatively smaller. */
 const SHAPE_MS = 200;
-/** How long a round of a candidate is to take, at least; and how often it runs, at most. */
+/** In a round, a candidate runs for at least ROUND_MS, but at most ROUND_RUNS times. */
 const ROUND_MS = 1;
 const ROUND_RUNS = 16;
-/** A candidate that is so many times slower than the fastest is not timed again. */
+/** A candidate slower than the fastest by this factor is not timed again. */
 const FAR = 1.5;
-/** A variant must be faster by this factor than those before it: less may be noise. */
+/** A variant must be faster than those before it by this factor: less may be noise. */
 const GAIN = 1.02;
 
 type Given = Readonly<Record<string, Buffer | BufferView>>;
 type Uniforms = Readonly<Record<string, number>>;
 
 export class Tuner {
-  readonly #parts: Parts;
+  readonly #gpu: Gpu;
   readonly #measurements: Measurements | undefined;
   #spentMs = 0;
   /** When the last measurement ended. */
   #lastEnd = -Infinity;
 
-  /** @param measurements what is known of the device; undefined: nothing is timed, kernels run their own WGSL */
-  constructor(parts: Parts, measurements: Measurements | undefined) {
-    this.#parts = parts;
+  /** @param measurements the device's; undefined: nothing is timed, kernels run their own WGSL */
+  constructor(gpu: Gpu, measurements: Measurements | undefined) {
+    this.#gpu = gpu;
     this.#measurements = measurements;
   }
 
-  /** What is to run. @throws DeviceError when the kernel's own WGSL does not compile or run */
+  /** The pipeline to run. @throws DeviceError when the kernel's own WGSL doesn't compile or run */
   choose(program: Program, given: Given, uniforms: Uniforms): Pipeline {
     const { kernel, chosen } = program;
-    const { pipelines } = this.#parts;
+    const { pipelines } = this.#gpu;
     if (!this.#measurements || !kernel.variants) return pipelines.pipeline(program, kernel);
     const shape = shapeOf(program, uniforms);
     let pipeline = chosen.get(shape);
@@ -67,7 +68,7 @@ export class Tuner {
     const chosen = candidates.find(({ name }) => name === known);
     if (chosen) return chosen;
     if (candidates.length === 1 || this.#spentMs > BUDGET_MS) return kernel;
-    const { now } = this.#parts.clock;
+    const { now } = this.#gpu.clock;
     const start = now();
     const times = this.#time(program, candidates, given, uniforms);
     this.#lastEnd = now();
@@ -80,21 +81,21 @@ export class Tuner {
     return fastest;
   }
 
-  /** The best time of each candidate that runs, in ms; undefined where there is no memory for it. */
+  /** The best time of each candidate that runs, in ms; undefined if there is not enough memory to time them. */
   #time(
     program: Program,
     candidates: readonly Variant[],
     given: Given,
     uniforms: Uniforms,
   ): Map<Variant, number> | undefined {
-    const { queue, device, buffers } = this.#parts;
-    // Finds what is wrong with the buffers before anything is made of them.
+    const { queue, device, buffers } = this.#gpu;
+    // Checks the buffers before anything depends on them.
     buffers.group(program, given);
     queue.flush();
     device.wait();
     const scratch = this.#scratch(program, given);
     if (!scratch) return undefined;
-    const { now } = this.#parts.clock;
+    const { now } = this.#gpu.clock;
     const time = (candidate: Variant, runs: number) =>
       this.#leastTime(program, candidate, { ...given, ...scratch }, uniforms, runs);
     try {
@@ -105,11 +106,11 @@ export class Tuner {
   }
 
   /**
-   * Memory in place of what the kernel updates, which must change only once. What it overwrites is as good as memory of
-   * its own. Undefined when there is not enough.
+   * Scratch memory in place of buffers that the kernel updates, which must change only once. Buffers that it only
+   * overwrites need no replacement. Undefined when there is not enough memory.
    */
   #scratch({ kernel }: Program, given: Given): Record<string, Buffer> | undefined {
-    const { buffers } = this.#parts;
+    const { buffers } = this.#gpu;
     const scratch: Record<string, Buffer> = {};
     try {
       for (const [name, spec] of Object.entries(kernel.buffers)) {
@@ -125,15 +126,15 @@ export class Tuner {
     }
   }
 
-  /** The least time of some runs, in ms; undefined for a variant that this device does not run. */
+  /** The minimum time of `runs` runs, in ms; undefined for a variant that this device can't run. */
   #leastTime(program: Program, candidate: Variant, given: Given, uniforms: Uniforms, runs: number): number | undefined {
-    const { queue, pipelines, buffers } = this.#parts;
+    const { queue, pipelines, buffers } = this.#gpu;
     try {
       const pipeline = pipelines.pipeline(program, candidate);
       const group = buffers.group(program, given);
-      return leastTime(this.#parts, runs, () => queue.dispatch(program, pipeline, group, uniforms));
+      return leastTime(this.#gpu, runs, () => queue.dispatch(program, pipeline, group, uniforms));
     } catch (error) {
-      // Larger tiles may want more threads or workgroups than this device has.
+      // Larger tiles may need more threads or workgroup memory than this device has.
       const isUnfit = error instanceof DeviceError && !(error instanceof DeviceLostError);
       if (isUnfit && candidate !== program.kernel) return undefined;
       throw error;
@@ -142,9 +143,9 @@ export class Tuner {
 }
 
 /**
- * The least time of each candidate that runs, in ms.
- * @param time the least time of so many runs of a candidate; undefined for one that does not run
- * @param now the time, in ms
+ * The minimum time of each candidate that runs, in ms.
+ * @param time the minimum time of a number of runs of a candidate; undefined for one that can't run
+ * @param now the current time, in ms
  * @param warmUpMs how long the first candidate runs before any is timed
  */
 export function timeCandidates<Candidate>(
@@ -154,7 +155,7 @@ export function timeCandidates<Candidate>(
   warmUpMs: number,
 ): Map<Candidate, number> {
   const best = new Map<Candidate, number>();
-  /** Times a candidate once more, and returns whether it runs. */
+  /** Times a candidate once more; returns whether it runs. */
   const run = (candidate: Candidate): boolean => {
     const before = best.get(candidate);
     const runs = before === undefined ? 1 : Math.min(Math.ceil(ROUND_MS / before), ROUND_RUNS);
@@ -162,7 +163,7 @@ export function timeCandidates<Candidate>(
     if (ms !== undefined) best.set(candidate, Math.min(ms, before ?? Infinity));
     return ms !== undefined;
   };
-  // The first run of each also compiles it, while the device may cool down: it must not count against anyone.
+  // The first run of each also compiles it, while the clock may fall, so it rules out no candidate.
   let left = candidates.filter(run);
   const warmUpStart = now();
   while (now() - warmUpStart < warmUpMs) run(left[0]!);
@@ -175,7 +176,7 @@ export function timeCandidates<Candidate>(
   return best;
 }
 
-/** What of the uniforms decides how long a kernel takes: sizes, which are whole numbers. */
+/** The uniforms on which a kernel's time depends: sizes, which are whole numbers. */
 function shapeOf({ uniforms: specs }: Program, uniforms: Uniforms): string {
   let shape = "";
   for (const { name, isFloat } of specs) if (!isFloat) shape += `${name}=${uniforms[name]} `;

@@ -1,4 +1,4 @@
-/** Cases of the kernels for ReLU and tanh. */
+/** Test cases of ReLU and tanh. */
 import { cases, ELEMENT, LINE_SIZES, TANH } from "../cases.ts";
 import { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation.ts";
 
@@ -9,7 +9,7 @@ export const activationCases = cases(({ add, random }) => {
   add(tanhForward, TANH, { size: 7 }, { x: Float32Array.from(special), y: 7 });
   for (const size of [1, 65, 1009]) {
     add(reluBackward, 0, { size }, { y: random(size).map((v) => Math.max(0, v)), dy: random(size), dx: size });
-    // ±200: e^200 is more than a float32 holds.
+    // ±200: e^200 overflows float32.
     for (const scale of [0.1, 3, 200]) add(tanhForward, TANH, { size }, { x: random(size, scale), y: size });
     add(tanhBackward, ELEMENT, { size }, { y: random(size), dy: random(size), dx: size });
   }

@@ -1,10 +1,10 @@
 /**
- * ReLU (paper §3.1) and tanh, element by element. Both gradients need only the output:
+ * ReLU (paper §3.1) and tanh, elementwise. Both gradients need only the output:
  *
  *   y = max(0, x),  dx = 0 where y ≤ 0, else dy
  *   y = tanh(x),    dx = dy · (1 − y²)
  *
- * NaN stays NaN in each of them, and ReLU's gradient passes where y is NaN.
+ * NaN stays NaN in both, and ReLU passes the gradient on where y is NaN.
  */
 import { view } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";

@@ -1,4 +1,4 @@
-/** Cases of the kernels for sums. */
+/** Test cases of addition. */
 import { cases, ELEMENT, LINE_SIZES } from "../cases.ts";
 import { addBackward, addForward } from "./add.ts";
 

@@ -1,6 +1,5 @@
 /**
- * The sum of two tensors of one shape, element by element, as where a shortcut meets what it went around
- * (arXiv 1512.03385 §3.2):
+ * The elementwise sum of two tensors of the same shape, as at the end of a residual block (arXiv 1512.03385 §3.2):
  *
  *   y = a + b,  da = dy,  db = dy
  */
@@ -17,7 +16,7 @@ import forwardWgsl from "../../../kernels/wgsl/add_forward.wgsl" with { type: "t
 export function add(a: Tensor, b: Tensor): Tensor {
   const tape = tapeFor("add", { a, b });
   if (format(a.shape) !== format(b.shape)) {
-    throw new ShapeError(`add: ${format(a.shape)} and ${format(b.shape)}: must be of one shape`);
+    throw new ShapeError(`add: shapes ${format(a.shape)} and ${format(b.shape)}: must be the same`);
   }
   const y = tape.allocate(a.shape);
   const { backend } = a;

@@ -1,4 +1,4 @@
-/** Cases of the kernels for augmenting. */
+/** Test cases of augmentation. */
 import { cases, ELEMENT } from "../cases.ts";
 import { augmentKernel, VIEW, VIEW_LENGTH } from "./augment.ts";
 
@@ -12,7 +12,7 @@ export const augmentCases = cases(
     ] as const) {
       const uniforms = { images, side, crop };
       const stream = newStream();
-      /** From where to where: two whole numbers in order, at least one apart. */
+      /** Start and end: two whole numbers in ascending order. */
       const range = (end: number) => {
         const start = stream.integer(end);
         return [start, start + 1 + stream.integer(end - start)] as const;
@@ -33,7 +33,7 @@ export const augmentCases = cases(
           ...[...box(), stream.integer(images), [0, 0.3, 1][stream.integer(3)]!, ...box(), NaN, NaN, NaN],
         ];
       };
-      // Usual views, extended ones, and those of a batch that has both.
+      // Simple views, extended ones, and a batch of both.
       const kinds = [() => [...usual(), 0, ...rest], extended];
       for (const kind of [(_: number) => 0, () => 1, (n: number) => n % 2]) {
         add(augmentKernel, ELEMENT, uniforms, {
@@ -45,6 +45,6 @@ export const augmentCases = cases(
       }
     }
   },
-  // Views are places and boxes.
+  // Views are coordinates and boxes.
   { never: ["views"] },
 );

@@ -1,22 +1,23 @@
 /**
- * From decoded pixels to a network's input, paper §2 and §4.1, and what has been done to images since. views[n] says what
- * of image n is seen (`VIEW`). The usual view is a crop, or its mirror image, less the mean image:
+ * From decoded pixels to a network's input, by the augmentations of paper §2 and §4.1 and by later ones. views[n] says
+ * how image n is seen (`VIEW`). A simple view is a crop, perhaps mirrored, less the mean image:
  *
  *   x[c, i, j, n] = (pixels[n, top + i, left + j', c] − mean[top + i, left + j', c] + shift[c]) · scale
  *
- * with j' = crop − 1 − j if image n is mirrored, else j. Where `extended` is 1, the numbers behind it count too. Then p
- * and m are what pixels and mean image hold, by bilinear sampling, at the same place of the source box of height × width
- * at (top, left), which is stretched over the crop:
+ * with j' = crop − 1 − j if image n is mirrored, else j. Where `extended` is 1, the numbers after it count too: the
+ * source box of height × width at (top, left) is stretched over the crop, and p and m are the pixels and the mean
+ * image, sampled bilinearly at the corresponding point of that box:
  *
  *   y = top + clamp((i + ½) · height / crop − ½, 0, height − 1), likewise x of j', left and width
  *   own[c, i, j, n] = 0 in the erased box, else (Σ_k matrix[c][k] · p[k] + shift[c] − m[c]) · scale
  *   x[c, i, j, n]   = own(partner) in the cut box, else share · own(n) + (1 − share) · own(partner)
  *
- * Boxes are of whole pixels, so that a place is a fraction of integers and its rounding no device's own. Their pixels are
- * those of the crop, from (top, left) to before (bottom, right); an empty one has bottom = top.
+ * Boxes consist of whole pixels, so that coordinates are fractions of integers and round alike on every device. The
+ * erased and the cut box are in the crop's pixels, from (top, left) up to but excluding (bottom, right); an empty one
+ * has bottom = top.
  *
- * pixels: N × S × S × 3 bytes, mean: S × S × 3, views: N × 32, x: 3 × crop × crop × N. x may be of the first images only,
- * where those behind are others' partners.
+ * pixels: N × S × S × 3 bytes, mean: S × S × 3, views: N × 32, x: 3 × crop × crop × N. x may hold only the first
+ * images, the rest being only partners of others.
  */
 import { ShapeError } from "../../errors.ts";
 import { requireWhole } from "../../options.ts";
@@ -25,10 +26,10 @@ import { kernel, line, type Elements } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/augment.wgsl" with { type: "text" };
 
-/** How many numbers describe the view of one image. */
+/** Length of the view of one image. */
 export const VIEW_LENGTH = 32;
 
-/** Where they stand. */
+/** Indices of its numbers. */
 export const VIEW = {
   top: 0,
   left: 1,
@@ -37,15 +38,15 @@ export const VIEW = {
   scale: 3,
   /** Red, green, blue. */
   shift: 4,
-  /** 0 where what follows is not looked at. */
+  /** 0: the numbers after it are ignored. */
   extended: 7,
   height: 8,
   width: 9,
-  /** 3 × 3, row after row. */
+  /** 3 × 3, row-major. */
   matrix: 10,
   /** Top, left, bottom, right. */
   erase: 19,
-  /** The number in the batch of the image that this one is mixed with. */
+  /** Index in the batch of the image that this one is mixed with. */
   partner: 23,
   share: 24,
   /** Top, left, bottom, right. */
@@ -53,8 +54,8 @@ export const VIEW = {
 } as const;
 
 /**
- * The input of a network.
- * @param seen how many of the images become it, all if not given; those behind are there for others to be mixed with
+ * Makes a network's input.
+ * @param seen number of images in the input, all by default; the rest are only there to be mixed with
  * @throws ShapeError when the shapes don't fit or the crop is larger than the images
  */
 export function augment(pixels: Tensor, views: Tensor, mean: Tensor, crop: number, seen?: number): Tensor {
@@ -135,7 +136,9 @@ export const augmentKernel = kernel({
   },
 });
 
-/** The two pixels between which pixel i of the crop lies along one side of the source box, and the weight of the second. */
+/**
+ * Along one side of the source box: the two pixels between which the crop's pixel i lies, and the weight of the second.
+ */
 function place(i: number, start: number, length: number, crop: number) {
   const [numerator, denominator] = [Math.max(0, (2 * i + 1) * length - crop), 2 * crop];
   const whole = Math.min(Math.floor(numerator / denominator), length - 1);
@@ -147,7 +150,7 @@ function mix(a: number, b: number, weight: number): number {
   return a + weight * (b - a);
 }
 
-/** Whether pixel (i, j) lies in the box whose four numbers begin at `at`. */
+/** Whether pixel (i, j) lies in the box that is stored from `at` on. */
 function isInside(views: Elements, at: number, i: number, j: number): boolean {
   return i >= views[at]! && j >= views[at + 1]! && i < views[at + 2]! && j < views[at + 3]!;
 }

@@ -1,5 +1,5 @@
 /**
- * Every kernel's cases. The files are listed here, since a program in one file has no folder to look through; a test sees
+ * Every kernel's test cases. The files are listed here because a bundled program can't search a folder; a test checks
  * that none is missing.
  */
 import type { Backend } from "../backend.ts";
@@ -45,7 +45,7 @@ const all = [
 
 export const kernelCases: readonly KernelCase[] = [...all, ...nanCases(all)];
 
-/** What a backend is tried at: all, but that the cpu never splits sums (`needsSplitting`). */
+/** The cases for a backend: all, except that the cpu never splits sums (`needsSplitting`). */
 export function casesOf(kind: Backend["kind"]): readonly KernelCase[] {
   return kind === "wgpu" ? kernelCases : kernelCases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
 }

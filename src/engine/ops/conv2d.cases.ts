@@ -1,4 +1,4 @@
-/** Cases of the kernels for convolution. */
+/** Test cases of convolution. */
 import { cases, SUM } from "../cases.ts";
 import type { Workgroups } from "../kernel.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "./conv2d.ts";
@@ -11,15 +11,15 @@ const SIZES = [
   [32, 6, 7, 7, 10, 5, 5, 1, 2, 2], // conv2
   [65, 9, 5, 3, 6, 3, 3, 1, 1, 3],
   [1, 7, 9, 8, 13, 3, 2, 2, 1, 1],
-  [2, 70, 4, 5, 67, 3, 3, 1, 1, 1], // more than a tile of filters, and of maps
+  [2, 70, 4, 5, 67, 3, 3, 1, 1, 1], // more filters and maps than fit in a tile
   [1, 140, 3, 3, 130, 3, 3, 1, 1, 2],
-  [3, 2, 3, 3, 4, 5, 5, 1, 1, 1], // the image is smaller than the window
-  [5, 2, 8, 11, 3, 2, 2, 3, 0, 1], // pixels that no window holds
+  [3, 2, 3, 3, 4, 5, 5, 1, 1, 1], // image smaller than the window
+  [5, 2, 8, 11, 3, 2, 2, 3, 0, 1], // pixels that no window covers
   [3, 17, 3, 5, 19, 1, 1, 1, 0, 1],
   [2, 2, 3, 25, 3, 1, 19, 1, 2, 1],
-  [129, 1, 6, 8, 2, 3, 3, 2, 0, 1], // the last row and column are left over
+  [129, 1, 6, 8, 2, 3, 3, 2, 0, 1], // no window covers the last row and column
   [1, 4, 14, 13, 8, 7, 5, 4, 2, 2],
-  // For the variants, which take four images at once: more than a tile of filters, of maps, of outputs; each of a kind.
+  // For the variants, which process four images at once: the same kinds of sizes, and more than a tile of each.
   [4, 1, 1, 1, 1, 1, 1, 1, 0, 1],
   [4, 3, 23, 27, 5, 11, 11, 4, 0, 1],
   [12, 6, 7, 5, 10, 5, 5, 1, 2, 2],
@@ -35,7 +35,7 @@ const SIZES = [
   [5, 3, 7, 7, 2, 4, 4, 3, "same", 1],
 ] as const;
 
-/** The sizes of convolutions to try, with padding, strides and groups. */
+/** Sizes of convolutions, with padding, strides and groups. */
 export const convolutions = SIZES.map(([images, c, h, w, o, kh, kw, stride, padding, groups]) => {
   const [oh, ow] = [positions(h, kh, stride, padding, "down"), positions(w, kw, stride, padding, "down")];
   const pad = padBefore("case", [h, w], [kh, kw], stride, padding);
@@ -55,13 +55,13 @@ export const conv2dCases = cases(
       }
     }
 
-    // The tiles of the columns folded into three lines, as a dispatch has to when one would be too long.
+    // Column tiles folded into three rows, as in a dispatch that would be too long in one.
     const uniforms = { images: 33, c: 4, h: 5, w: 3, o: 6, oh: 5, ow: 3, kh: 3, kw: 3, stride: 1, pad: 1, groups: 2 };
     const folded = { workgroups: (): Workgroups => [Math.ceil((33 * 5 * 3) / 64 / 3), 1, 3 * 2] };
     const [x, dy, w] = [random(33 * 4 * 5 * 3), random(33 * 6 * 5 * 3), random(6 * 2 * 3 * 3)];
     add({ ...conv2dForward, ...folded, variants: [] }, SUM, uniforms, { x, w, b: random(6), y: dy.length });
     add({ ...conv2dBackwardX, ...folded, variants: [] }, SUM, uniforms, { w, dy, dx: x.length });
   },
-  // The zeros around an image are multiplied by weights as well, and the cpu may compute a whole tile at once.
+  // The zeros around an image are multiplied by weights too, and the cpu may compute a whole tile at once.
   { spreads: true },
 );

@@ -18,7 +18,7 @@ import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import type { Backend } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes, type Constants, type Workgroups } from "../kernel.ts";
+import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { depthwise, suitsDepthwise, type Passes } from "./depthwise.ts";
 import { accumulateRowSums } from "./row_sum.ts";
@@ -36,15 +36,15 @@ export interface Conv2dOptions {
   readonly stride?: number;
   /** 0 if not given; "same" is TensorFlow's. */
   readonly pad?: Padding;
-  /** 2 where each device saw only its own half of the maps. */
+  /** 2 where, in the paper, each GPU saw only its own half of the maps. */
   readonly groups?: number;
 }
 
 const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "any?", groups: "number?" };
 
 /**
- * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an unknown
- * option
+ * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an
+ * unknown option
  */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions = {}): Tensor {
   const tape = tapeFor("conv2d", { x, w, b });
@@ -64,7 +64,9 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   const oh = positions(h, kh, stride, pad, "down");
   const ow = positions(width, kw, stride, pad, "down");
   if (oh < 1 || ow < 1) {
-    throw new ShapeError(`conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width}, padding ${pad}`);
+    throw new ShapeError(
+      `conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width} with padding ${pad}`,
+    );
   }
   const before = padBefore("conv2d", [h, width], [kh, kw], stride, pad);
   const y = tape.allocate([o, oh, ow, images]);
@@ -106,13 +108,15 @@ function general(backend: Backend, sizes: Sizes): Passes {
   };
 }
 
-const uniforms = wholes("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad", "groups");
+const uniforms = u32s("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad", "groups");
 
-/** Height and width of the tile of results that a workgroup computes; the same numbers in the WGSL files. */
+/** Height and width of the tile of results that a workgroup computes, as in the WGSL. */
 type Tile = readonly [rows: number, columns: number];
 const TILE: Tile = [64, 64];
 
-/** A workgroup for each tile of each group's rows × columns. The line of columns, if folded, goes on at z + groups. */
+/**
+ * A workgroup for each tile of each group's rows × columns. A row of columns that is too long continues at z + groups.
+ */
 function tiles(tile: Tile, rows: number, columns: number, groups: number): Workgroups {
   const [x, folds] = line(columns, tile[1]);
   return [x, Math.ceil(rows / tile[0]), groups * folds];
@@ -127,7 +131,7 @@ const backwardXTiles = ({ images, c, h, w, groups }: Sizes, tile: Tile) =>
 const backwardWTiles = ({ c, o, kh, kw, groups, splits }: Sizes & { readonly splits: number }, tile: Tile) =>
   tiles(tile, o / groups, (c / groups) * kh * kw, groups * splits);
 
-/** A variant with tiles of ROWS × 128 results, for large GPUs. It loads four images at once. */
+/** A variant for large GPUs, with tiles of ROWS × 128 results. It loads four images at once. */
 function variant<S extends Sizes>(
   name: string,
   wgsl: string,
@@ -195,7 +199,7 @@ export const conv2dBackwardW = kernel({
   module: import.meta.url,
   wgsl: backwardWWgsl,
   buffers: { x: "read", dy: "read", dw: "write" },
-  // splits: dw holds that many arrays, whose sum is the result; see split.ts.
+  // splits: number of arrays in dw, whose sum is the result; see split.ts.
   uniforms: { ...uniforms, splits: "u32" },
   workgroups: (u) => backwardWTiles(u, TILE),
   variants: [
@@ -220,7 +224,7 @@ export const conv2dBackwardW = kernel({
   },
 });
 
-/** The index in w, and the pixel of x (in units of N), of each product that makes up y[o, p, q]. */
+/** Visits each product in y[o, p, q]: its index in w, and its pixel in x (in units of N). */
 function eachTap(u: Sizes, o: number, p: number, q: number, visit: (weight: number, pixel: number) => void): void {
   const maps = u.c / u.groups;
   eachWindowTap(u, o, { first: Math.floor(o / (u.o / u.groups)) * maps, count: maps }, p, q, visit);

@@ -9,7 +9,7 @@
  * where x is zero outside the image. x: C × H × W × N, weights: C × KH × KW, b: C, y: C × OH × OW × N.
  */
 import type { Backend, Buffer } from "../backend.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import { eachWindowTap } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import backwardWWgsl from "../../../kernels/wgsl/depthwise_backward_w.wgsl" with { type: "text" };
@@ -23,7 +23,7 @@ export interface Passes {
   backwardW(given: Readonly<Record<"x" | "dy" | "dw", Buffer>>): void;
 }
 
-const uniforms = wholes("images", "c", "h", "w", "oh", "ow", "kh", "kw", "stride", "pad");
+const uniforms = u32s("images", "c", "h", "w", "oh", "ow", "kh", "kw", "stride", "pad");
 type Sizes = Readonly<Record<keyof typeof uniforms, number>>;
 
 /** Whether a convolution is depthwise. */

@@ -1,15 +1,15 @@
-/** Cases of the kernels for dropout. */
+/** Test cases of dropout. */
 import { cases, ELEMENT } from "../cases.ts";
 import { dropoutKernel } from "./dropout.ts";
 
 export const dropoutCases = cases(({ add, random }) => {
-  // keep 0.5, so that the multiplication is exact and the mask must be.
+  // keep 0.5: the multiplication is exact, so the mask must be too.
   const half = { threshold: 2 ** 31, scale: 2 };
   for (const size of [1, 65, 1009]) {
     const whole = { images: size, first: 0, whole: size };
     add(dropoutKernel, 0, { size, ...whole, key0: 0xdeadbeef, key1: size, ...half }, { x: random(size), y: size });
   }
-  // Some of the images of a batch; 61 × 299 elements are more than a worker takes at once.
+  // Part of a batch's images; 61 × 299 elements are more than a worker takes at once.
   for (const [rows, images, first, whole] of [
     [5, 3, 4, 11],
     [61, 299, 299, 598],

@@ -1,31 +1,32 @@
 /**
- * Dropout, paper §4.2, in its inverted form: in training each element is kept with probability `keep` and divided by it,
+ * Inverted dropout, paper §4.2: in training each element is kept with probability `keep` and divided by it,
  *
  *   y = x · m / keep,  dx = dy · m / keep,  m ∈ {0, 1}
  *
- * so that nothing need be done at test time. NaN stays NaN, as in PyTorch: also where m is 0. The mask is a function of the key and the element's index (Threefry-2x32),
- * so that the backward pass computes it again instead of storing it, and every backend has the same. Where a step is
- * shared out, the index is that in the whole of it: element (f, n) of features × `images` has index f · whole + first + n,
- * image n being `first` + n of `whole`; of the b-th block of features, `first` is b times its size.
+ * so that nothing changes at test time. NaN stays NaN even where m is 0, as in PyTorch. The mask is a function of the
+ * key and the element's index (Threefry-2x32), so that the backward pass recomputes it instead of storing it, and it is
+ * the same on every backend. Where several devices share a step, the index is that in the whole step: element (f, n) of
+ * features × `images` has index f · whole + first + n, image n being `first` + n of `whole`; for the b-th block of
+ * features, `first` is b times the block's size.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../../options.ts";
 import { threefry } from "../../random.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/dropout.wgsl" with { type: "text" };
 
 export interface DropoutOptions {
   /** Probability of keeping an element, in (0, 1). */
   readonly keep: number;
-  /** Two 32-bit words, different for every layer and step: `streamKey(seed, Purpose.dropout, step, layer)`. */
+  /** Two 32-bit words, unique to each layer and step: `streamKey(seed, Purpose.dropout, step, layer)`. */
   readonly key: readonly [number, number];
 }
 
 const OPTIONS: OptionKinds<DropoutOptions> = { keep: "number", key: "number[]" };
 
-/** @throws ShapeError unless it is a probability with which some are kept, and some not */
+/** @throws ShapeError unless `keep` is a probability between 0 and 1, both excluded */
 export function checkKeep(op: string, keep: number): void {
   if (typeof keep === "number" && keep > 0 && keep < 1) return;
   throw new ShapeError(`${op}: keep is ${show(keep)}, must lie between 0 and 1`);
@@ -65,7 +66,7 @@ export const dropoutKernel = kernel({
   module: import.meta.url,
   wgsl,
   buffers: { x: "read", y: "write" },
-  uniforms: { ...wholes("size", "images", "first", "whole", "key0", "key1", "threshold"), scale: "f32" },
+  uniforms: { ...u32s("size", "images", "first", "whole", "key0", "key1", "threshold"), scale: "f32" },
   workgroups: ({ size }) => line(size),
   reference({ x, y }, { size, images, first, whole, key0, key1, threshold, scale }) {
     for (let i = 0; i < size; i++) {

@@ -1,4 +1,4 @@
-/** Cases of the kernels for fully connected layers. */
+/** Test cases of fully connected layers. */
 import { cases, SUM } from "../cases.ts";
 import {
   linearBackwardW,
@@ -21,7 +21,7 @@ export const linearCases = cases(({ add, random }) => {
     [5, 1031, 4],
     [130, 67, 16],
     [1031, 64, 5],
-    // For the variants: multiples of 4, but not of a tile.
+    // For the variants: multiples of 4, but not of the tile.
     [1, 4, 4],
     [5, 12, 4],
     [130, 268, 132],
@@ -35,7 +35,7 @@ export const linearCases = cases(({ add, random }) => {
       random(outputs),
     ];
     add(linearForwardNarrow, SUM, uniforms, { w, x, b, y: outputs * images });
-    // The last of several splits has fewer terms, or none.
+    // The last split has fewer terms, or none.
     for (const splits of [1, 2, 7])
       add(linearForward, SUM, { ...uniforms, splits }, { w, x, b, y: splits * outputs * images });
     add(linearBackwardW, SUM, uniforms, { x, dy, dw: outputs * inputs });

@@ -6,13 +6,13 @@
  *   dw[o, i] = Σ_n dy[o, n] · x[i, n]
  *   db[o]    = Σ_n dy[o, n]
  *
- * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, which lies in memory in the same order.
- * Weights too large for one binding (fc6 has 151 MB) are worked on in runs of whole rows.
+ * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, whose memory layout is the same. Weights too
+ * large for one binding (fc6 has 151 MB) are processed in runs of whole rows.
  */
 import { ShapeError } from "../../errors.ts";
 import { view, type Buffer, type BufferView } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, wholes, type Workgroups } from "../kernel.ts";
+import { kernel, u32s, type Workgroups } from "../kernel.ts";
 import { pieces } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
@@ -41,7 +41,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   const y = tape.allocate([outputs, images]);
   const { backend } = x;
   const narrow = images <= NARROW;
-  /** Runs of rows of w, each with the same rows of b, y and dy: 64 rows at a time, so that each starts aligned. */
+  /** Runs of rows of w, with the same rows of b, y and dy. A multiple of 64 rows, so that each starts aligned. */
   const parts = pieces(w, inputs * 64).map(([offset, length]) => {
     const [row, rows] = [offset / inputs, length / inputs];
     return {
@@ -93,18 +93,18 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
   return y;
 }
 
-const uniforms = wholes("outputs", "inputs", "images");
+const uniforms = u32s("outputs", "inputs", "images");
 
-/** Sides of the square tile of results that a workgroup computes, and of the variants'; the same numbers in the WGSL files. */
+/** Side of the square tile of results that a workgroup computes, and that of the variants, as in the WGSL. */
 const TILE = 64;
 const LARGE_TILE = 128;
-/** Up to so many images most of such a tile is empty, and kernels that do no more than read w are faster. */
+/** Up to this many images, most of a tile would be empty, and kernels that just read w once are faster. */
 const NARROW = 16;
 
 type Sizes = Readonly<Record<keyof typeof uniforms, number>>;
 type SplitSizes = Sizes & { readonly splits: number };
 
-/** A workgroup for each tile of rows × columns, `splits` times. */
+/** `splits` workgroups for each tile of rows × columns. */
 function tiles(side: number, rows: number, columns: number, splits = 1): Workgroups {
   return [Math.ceil(columns / side), Math.ceil(rows / side), splits];
 }
@@ -118,7 +118,7 @@ export const linearForward = kernel({
   module: import.meta.url,
   wgsl: forwardWgsl,
   buffers: { w: "read", x: "read", b: "read", y: "write" },
-  // splits: y holds that many arrays, whose sum is the result; see split.ts.
+  // splits: number of arrays in y, whose sum is the result; see split.ts.
   uniforms: { ...uniforms, splits: "u32" },
   workgroups: (u) => forwardTiles(u, TILE),
   variants: [
@@ -160,7 +160,7 @@ export const linearBackwardX = kernel({
   module: import.meta.url,
   wgsl: backwardXWgsl,
   // accumulate: 1 adds to dx, which holds the sum over earlier rows of w; 0 overwrites it.
-  // splits: dx holds that many arrays, whose sum is the result; see split.ts.
+  // splits: number of arrays in dx, whose sum is the result; see split.ts.
   buffers: { w: "read", dy: "read", dx: "update" },
   uniforms: { ...uniforms, accumulate: "u32", splits: "u32" },
   workgroups: (u) => backwardXTiles(u, TILE),

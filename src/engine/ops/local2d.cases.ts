@@ -1,4 +1,4 @@
-/** Cases of the kernels for locally connected layers. */
+/** Test cases of locally connected layers. */
 import { cases, SUM } from "../cases.ts";
 import { convolutions } from "./conv2d.cases.ts";
 import { local2dBackwardW, local2dBackwardX, local2dForward } from "./local2d.ts";

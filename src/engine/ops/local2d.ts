@@ -1,6 +1,6 @@
 /**
- * Locally connected layer: a convolution whose filters are not shared between positions (cuda-convnet's "local" layer,
- * used by the 2012 CIFAR-10 network with 13% test error):
+ * A locally connected layer: a convolution whose filters are not shared between positions (cuda-convnet's "local"
+ * layer, used by the 2012 CIFAR-10 network with 13% test error):
  *
  *   y[o, p, q, n] = b[o, p, q] + Σ_{c, i, j} w[o, p, q, c, i, j] · x[c, p·stride + i − pad, q·stride + j − pad, n]
  *
@@ -9,7 +9,7 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { eachWindowTap, imageShape, padBefore, positions, requirePadding, type Padding } from "./shapes.ts";
@@ -59,7 +59,7 @@ export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: num
   return y;
 }
 
-const uniforms = wholes("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad");
+const uniforms = u32s("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad");
 
 export const local2dForward = kernel({
   name: "local2d_forward",
@@ -115,7 +115,7 @@ export const local2dBackwardW = kernel({
   },
 });
 
-/** The index in w, and the pixel of x (in units of N), of each product that makes up output position `at`. */
+/** Visits each product in output position `at`: its index in w, and its pixel in x (in units of N). */
 function eachTap(
   u: Readonly<Record<keyof typeof uniforms, number>>,
   at: number,

@@ -1,4 +1,4 @@
-/** Cases of the kernels for normalisation across maps. */
+/** Test cases of normalisation across maps. */
 import { cases, ELEMENT } from "../cases.ts";
 import { lrnBackward, lrnForward } from "./lrn.ts";
 

@@ -13,18 +13,18 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import forwardWgsl from "../../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
 
 export interface LrnOptions {
-  /** How many neighbouring maps are summed; odd. */
+  /** Number of neighbouring maps summed; odd. */
   readonly n: number;
   readonly k: number;
   readonly alpha: number;
   readonly beta: number;
-  /** Into how many independent parts the maps fall; 2 where each device normalised its own half. */
+  /** Number of groups of maps that are normalised independently; 2 where, in the paper, each GPU had its own half. */
   readonly groups?: number;
 }
 
@@ -32,7 +32,7 @@ const OPTIONS: OptionKinds<LrnOptions> = {
   ...{ n: "number", k: "number", alpha: "number", beta: "number", groups: "number?" },
 };
 
-/** @throws ShapeError or UsageError unless maps can be normalised so */
+/** @throws ShapeError or UsageError for invalid options */
 export function checkLrn(op: string, options: LrnOptions): void {
   checkOptions(op, options, OPTIONS);
   const { n, k, alpha, beta, groups = 1 } = options;
@@ -41,8 +41,8 @@ export function checkLrn(op: string, options: LrnOptions): void {
 }
 
 /**
- * @throws ShapeError when the maps don't divide into `groups`, or n is even; UsageError for an option that is unknown or
- * missing
+ * @throws ShapeError when the maps don't divide into `groups`, or n is even; UsageError for an option that is unknown
+ * or missing
  */
 export function lrn(x: Tensor, options: LrnOptions): Tensor {
   const tape = tapeFor("lrn", { x });
@@ -69,7 +69,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
   return y;
 }
 
-const uniforms = { ...wholes("maps", "plane", "groupMaps", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
+const uniforms = { ...u32s("maps", "plane", "groupMaps", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
 
 export const lrnForward = kernel({
   name: "lrn_forward",
@@ -115,7 +115,7 @@ export const lrnBackward = kernel({
   },
 });
 
-/** The first and the last map within reach of map i, inside its group. */
+/** The first and last map within reach of map i, inside its group. */
 function neighbours(i: number, groupMaps: number, reach: number): [number, number] {
   const group = i - (i % groupMaps);
   return [Math.max(group, i - reach), Math.min(group + groupMaps - 1, i + reach)];

@@ -1,4 +1,4 @@
-/** Cases of the kernels for normalisation inside maps. */
+/** Test cases of normalisation within maps. */
 import { cases, ELEMENT } from "../cases.ts";
 import { mapNormBackward, mapNormForward } from "./map_norm.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Response normalisation inside each map: the sum runs over a square window of pixels instead of over neighbouring
- * maps. cuda-convnet's "rnorm" layer; the second normalisation after conv2 in the 2012 program, and the CIFAR-10 nets.
+ * Response normalisation within each map: the sum runs over a square window of pixels instead of neighbouring maps.
+ * This is cuda-convnet's "rnorm" layer: the second normalisation after conv2 in the 2012 program, and that of the
+ * CIFAR-10 nets.
  *
  *   s[c, y, x, n] = k + α Σ_{i, j} x[c, y+i, x+j, n]²,  −⌊size/2⌋ ≤ i, j ≤ ⌊size/2⌋ inside the image
  *   y = x · s^−β
@@ -11,7 +12,7 @@
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import { imageShape } from "./shapes.ts";
 import forwardWgsl from "../../../kernels/wgsl/map_norm_forward.wgsl" with { type: "text" };
@@ -27,7 +28,7 @@ export interface MapNormOptions {
 
 const OPTIONS: OptionKinds<MapNormOptions> = { size: "number", k: "number", alpha: "number", beta: "number" };
 
-/** @throws ShapeError or UsageError unless maps can be normalised so */
+/** @throws ShapeError or UsageError for invalid options */
 export function checkMapNorm(op: string, options: MapNormOptions): void {
   checkOptions(op, options, OPTIONS);
   const { size, k, alpha, beta } = options;
@@ -57,7 +58,7 @@ export function mapNorm(x: Tensor, options: MapNormOptions): Tensor {
   return y;
 }
 
-const uniforms = { ...wholes("images", "c", "h", "w", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
+const uniforms = { ...u32s("images", "c", "h", "w", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
 
 export const mapNormForward = kernel({
   name: "map_norm_forward",

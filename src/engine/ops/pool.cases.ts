@@ -1,4 +1,4 @@
-/** Cases of the kernels for pooling. */
+/** Test cases of pooling. */
 import { cases, ELEMENT } from "../cases.ts";
 import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForward } from "./pool.ts";
 import { positions } from "./shapes.ts";
@@ -9,7 +9,7 @@ export const poolCases = cases(({ add, random, integers }) => {
     [3, 2, 7, 5, 3, 2, "up"],
     [32, 1, 8, 6, 3, 2, "up"],
     [65, 3, 8, 9, 3, 2, "down"],
-    [1, 5, 11, 7, 2, 3, "up"], // pixels that no window holds
+    [1, 5, 11, 7, 2, 3, "up"], // pixels that no window covers
     [2, 1, 6, 7, 6, 1, "down"],
     [5, 2, 9, 10, 4, 3, "up"],
     [33, 7, 5, 5, 2, 1, "up"],
@@ -17,7 +17,7 @@ export const poolCases = cases(({ add, random, integers }) => {
     const [oh, ow] = [positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)];
     const uniforms = { images, c, h, w, oh, ow, window, stride };
     const [size, outputs] = [images * c * h * w, images * c * oh * ow];
-    // Five different values only: the first of equal pixels must win.
+    // Only five different values, so that there are ties: the first must win.
     const x = Float32Array.from(integers(size, 5), (v) => v - 2);
     const argmax = new Uint32Array(outputs);
     maxPoolForward.reference({ x, y: new Float32Array(outputs), argmax }, uniforms);

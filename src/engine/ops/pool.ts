@@ -1,17 +1,17 @@
 /**
- * Max- and average-pooling with windows that may overlap, paper §3.4: window 3, stride 2. The output size is rounded up
- * or down; a window that hangs over the edge pools what lies inside.
+ * Max and average pooling with windows that may overlap, paper §3.4 (window 3, stride 2). The output size is rounded up
+ * or down; a window that hangs over the edge pools only the pixels inside.
  *
  *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if
  *            one is, as in PyTorch
  *   average: y[c, p, q, n] = Σ x over the window / number of its pixels inside the image
  *
- * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that hold it.
+ * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that cover it.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, wholes } from "../kernel.ts";
+import { kernel, line, u32s } from "../kernel.ts";
 import type { Tensor } from "../tensor.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
@@ -66,7 +66,7 @@ type PoolUniforms = Readonly<Record<keyof typeof uniforms, number>>;
 
 const OPTIONS: OptionKinds<PoolOptions> = { window: "number", stride: "number", round: "string?" };
 
-/** @throws ShapeError or UsageError unless a window can go over images so */
+/** @throws ShapeError or UsageError for invalid options */
 export function checkPool(op: string, options: PoolOptions): void {
   checkOptions(op, options, OPTIONS);
   const { window, stride, round = "up" } = options;
@@ -87,13 +87,13 @@ function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms
   return { images, c, h, w, oh, ow, window, stride };
 }
 
-const uniforms = wholes("images", "c", "h", "w", "oh", "ow", "window", "stride");
+const uniforms = u32s("images", "c", "h", "w", "oh", "ow", "window", "stride");
 
 export const maxPoolForward = kernel({
   name: "max_pool_forward",
   module: import.meta.url,
   wgsl: maxForwardWgsl,
-  // argmax: the winning pixel, row · W + column
+  // argmax: the largest pixel, row · W + column
   buffers: { x: "read", y: "write", argmax: "write u32" },
   uniforms,
   workgroups: ({ images, c, oh, ow }) => line(c * oh * ow * images),
@@ -179,7 +179,7 @@ export const averagePoolBackward = kernel({
 
 type Range = readonly [first: number, end: number];
 
-/** Visits every window: its map, its output position (in units of N), its rows and columns inside the image. */
+/** Visits every window: its map, output position (in units of N), and rows and columns inside the image. */
 function eachWindow(u: PoolUniforms, visit: (c: number, out: number, rows: Range, columns: Range) => void): void {
   for (let out = 0, c = 0; c < u.c; c++) {
     for (let p = 0; p < u.oh; p++) {

@@ -1,4 +1,4 @@
-/** Cases of the kernels for sums of rows. */
+/** Test cases of row sums. */
 import { cases, SUM } from "../cases.ts";
 import { rowSum } from "./row_sum.ts";
 

@@ -1,11 +1,11 @@
-/** Sums of rows, y[i] = Σ_j x[i, j]: the gradient of a bias that was added to every element of its row. */
+/** Row sums, y[i] = Σ_j x[i, j]: the gradient of a bias that was added to every element of its row. */
 import type { Backend } from "../backend.ts";
 import { kernel, line } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
 import type { Owner, Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/row_sum.wgsl" with { type: "text" };
 
-/** Adds to the gradient of bias b (one number a row) the sums of the rows of dy. */
+/** Adds the row sums of dy to the gradient of bias b, which has one number per row. */
 export function accumulateRowSums(tape: Owner, b: Tensor, dy: Tensor): void {
   const { backend } = dy;
   const [rows, columns] = [b.size, dy.size / b.size];
@@ -15,7 +15,7 @@ export function accumulateRowSums(tape: Owner, b: Tensor, dy: Tensor): void {
       backend.run(rowSum, { x: dy.buffer, y: db.buffer }, { rows, columns });
       return;
     }
-    // Each row lies in memory as `cuts` shorter rows; what they come to is a matrix of rows × cuts.
+    // In memory, each row is `cuts` shorter rows; their sums are a matrix of rows × cuts.
     const pool = poolOf(backend);
     const sums = pool.take("f32", rows * cuts);
     backend.run(rowSum, { x: dy.buffer, y: sums }, { rows: rows * cuts, columns: columns / cuts });
@@ -24,16 +24,18 @@ export function accumulateRowSums(tape: Owner, b: Tensor, dy: Tensor): void {
   });
 }
 
-/** A cut of fewer columns takes longer to begin than to add up. */
-const LEAST_COLUMNS = 4096;
-/** A workgroup that adds up is small, and needs company to hide how long memory takes. */
+/** With fewer columns, starting a cut takes longer than summing it. */
+const MIN_COLUMNS = 4096;
+/** A workgroup that sums is small: several are needed to hide the latency of memory. */
 const WORKGROUPS_EACH = 4;
 
-/** Into how many equal parts rows are cut, so that few long rows (conv1 has 96 of 387,200) keep the device busy. */
+/**
+ * The number of equal parts to cut rows into, so that a few long rows (conv1 has 96 of 387,200) keep the device busy.
+ */
 export function chooseCuts({ needsSplitting, parallelWorkgroups }: Backend, rows: number, columns: number): number {
   if (!needsSplitting) return 1;
   let best = 1;
-  for (let cuts = 2; columns / cuts >= LEAST_COLUMNS && rows * best < WORKGROUPS_EACH * parallelWorkgroups; cuts++) {
+  for (let cuts = 2; columns / cuts >= MIN_COLUMNS && rows * best < WORKGROUPS_EACH * parallelWorkgroups; cuts++) {
     if (columns % cuts === 0) best = cuts;
   }
   return best;
@@ -45,7 +47,7 @@ export const rowSum = kernel({
   wgsl,
   buffers: { x: "read", y: "write" },
   uniforms: { rows: "u32", columns: "u32" },
-  // One workgroup a row.
+  // One workgroup per row.
   workgroups: ({ rows }) => line(rows, 1),
   reference({ x, y }, { rows, columns }) {
     for (let i = 0; i < rows; i++) {

@@ -1,4 +1,4 @@
-/** Cases of the kernels for a step of SGD. */
+/** Test cases of a step of SGD. */
 import { cases, ELEMENT } from "../cases.ts";
 import { sgdKernel } from "./sgd.ts";
 

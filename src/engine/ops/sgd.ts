@@ -22,8 +22,8 @@ export interface SgdOptions {
 const OPTIONS: OptionKinds<SgdOptions> = { rate: "number", momentum: "number", decay: "number" };
 
 /**
- * Updates w and its velocity v in place from the gradient dw; all of one shape.
- * @throws ShapeError when they are not, or a number is infinite; UsageError for an option that is unknown or missing
+ * Updates w and its velocity v in place from the gradient dw; all have the same shape.
+ * @throws ShapeError when they don't, or a number is not finite; UsageError for an option that is unknown or missing
  */
 export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void {
   checkInputs("sgd", { w, v, dw });
@@ -31,7 +31,9 @@ export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void
   requireNumber("sgd", { ...options });
   const [shape, ...others] = [w, v, dw].map((tensor) => format(tensor.shape));
   if (others.some((other) => other !== shape)) {
-    throw new ShapeError(`sgd: weights ${shape}, velocity ${others[0]}, gradient ${others[1]}: must be of one shape`);
+    throw new ShapeError(
+      `sgd: weights ${shape}, velocity ${others[0]}, gradient ${others[1]}: must have the same shape`,
+    );
   }
   for (const [offset, size] of pieces(w)) {
     const [wPart, vPart, dwPart] = [w, v, dw].map((tensor) => view(tensor.buffer, offset, size));

@@ -1,9 +1,9 @@
-/** Shape arithmetic that several ops share. */
+/** Shape arithmetic shared by several ops. */
 import { ShapeError } from "../../errors.ts";
 import { show } from "../../options.ts";
 import { format, type Tensor } from "../tensor.ts";
 
-/** C, H, W and N of a tensor of images. @throws ShapeError when it is not one. */
+/** C, H, W and N of a tensor of images. @throws ShapeError for any other tensor */
 export function imageShape(op: string, x: Tensor): [c: number, h: number, w: number, images: number] {
   const [c, h, w, images] = x.shape;
   if (x.shape.length !== 4 || c === undefined || h === undefined || w === undefined || images === undefined) {
@@ -21,7 +21,7 @@ export type Padding = number | "same";
 /** @throws ShapeError unless `pad` is a padding */
 export function requirePadding(where: string, pad: unknown): asserts pad is Padding {
   if (pad === "same" || (Number.isSafeInteger(pad) && (pad as number) >= 0)) return;
-  throw new ShapeError(`${where}: pad is ${show(pad)}, must be a whole number from 0 on, or "same"`);
+  throw new ShapeError(`${where}: pad is ${show(pad)}, must be a whole number, at least 0, or "same"`);
 }
 
 /** The zeros before and after one side. */
@@ -52,9 +52,9 @@ export function padBefore(
 }
 
 /**
- * How many positions a window takes along one side: ⌊(side + 2·pad − window) / stride⌋ + 1, or with the quotient
- * rounded up, as cuda-convnet pools: then the last window may hang over the edge, and only what lies inside counts.
- * A window that would start beyond the edge is dropped, as in PyTorch's ceil_mode.
+ * Number of positions of a window along one side: ⌊(side + 2·pad − window) / stride⌋ + 1, or with the quotient rounded
+ * up, as cuda-convnet pools: then the last window may hang over the edge, and only the pixels inside count. A window
+ * that would start beyond the edge is dropped, as with PyTorch's ceil_mode.
  */
 export function positions(side: number, window: number, stride: number, pad: Padding, round: "down" | "up"): number {
   if (pad === "same") return Math.ceil(side / stride);
@@ -65,10 +65,10 @@ export function positions(side: number, window: number, stride: number, pad: Pad
 }
 
 /**
- * Visits each tap of a filter's window at output (p, q) that lies inside the image: `weight` is its index in w, and
- * `pixel` that of the pixel of x, in units of N.
- * @param filter which one in w: maps.count × KH × KW
- * @param maps the maps of x that it reads
+ * Visits each tap of a filter's window at output (p, q) that lies inside the image: `weight` is its index in w, `pixel`
+ * that of its pixel in x (in units of N).
+ * @param filter index of the filter in w, each maps.count × KH × KW
+ * @param maps the maps of x that the filter reads
  */
 export function eachWindowTap(
   u: Readonly<Record<"h" | "w" | "kh" | "kw" | "stride" | "pad", number>>,

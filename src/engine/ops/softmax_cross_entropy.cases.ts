@@ -1,4 +1,4 @@
-/** Cases of the kernels for softmax and cross-entropy. */
+/** Test cases of softmax and cross-entropy. */
 import { cases, ELEMENT } from "../cases.ts";
 import { crossEntropyBackward, crossEntropyForward, crossEntropyMean } from "./softmax_cross_entropy.ts";
 
@@ -11,10 +11,10 @@ export const softmaxCrossEntropyCases = cases(({ add, random, integers }) => {
   ] as const) {
     const size = classes * images;
     const labels = integers(images, classes);
-    // Every number several times, for the ranks of ties.
+    // Each value several times, to test the ranks of ties.
     const z = Float32Array.from(integers(size, 7), (v) => ((v - 3) / 3) * scale);
     const p = random(size).map((v) => Math.abs(v));
-    // As in the paper, then with smoothed labels of images of which one in three is mixed with another of its class.
+    // As in the paper, then with label smoothing and mixed images, a third of them mixed with one of the same class.
     for (const smoothing of [0, 0.1]) {
       const uniforms = { classes, images, valid, smoothing };
       const mixed = {

@@ -6,13 +6,13 @@
  *   losses[n] = −Σ_k t[k, n] · log p[k, n], 0 from image `valid` on (the last batch of an epoch is padded)
  *   loss      = Σ_n losses[n] / valid
  *   dz[k, n]  = (p[k, n] − t[k, n]) · dloss / valid, 0 from image `valid` on
- *   ranks[n]  = how many classes are more probable than label n: below 1 is top-1 correct, below 5 top-5
+ *   ranks[n]  = number of classes more probable than label n: below 1 is top-1 correct, below 5 top-5
  *
  * z, p: K × N; labels, others, shares, losses, ranks: N; loss: 1. In the paper t is 1 for the label and 0 for the rest;
- * smoothing is that of Szegedy et al. 2015, and others are the second labels of images that are mixed (Zhang et al. 2017).
- * Where other and label are the same, the share is not looked at. Classes tied with the right one count as more probable
- * if they come before it, so that a net that says the same of all classes is right by chance only. A logit that is NaN
- * makes the loss and every p of its image NaN, and counts as the largest, as in PyTorch, tied with others that are NaN.
+ * smoothing is that of Szegedy et al. 2015; others are the second labels of mixed images (Zhang et al. 2017). Where
+ * other and label are the same, the share is ignored. Classes tied with the right one count as more probable if they
+ * come before it, so that a net that rates all classes the same is right only by chance. A NaN logit makes the loss and
+ * every p of its image NaN, and counts as the largest, as in PyTorch, tied with other NaNs.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
@@ -24,18 +24,18 @@ import meanWgsl from "../../../kernels/wgsl/softmax_cross_entropy_mean.wgsl" wit
 import backwardWgsl from "../../../kernels/wgsl/softmax_cross_entropy_backward.wgsl" with { type: "text" };
 
 export interface CrossEntropy {
-  /** The mean loss: a scalar, to call backward() with. */
+  /** The mean loss, a scalar; the argument for backward(). */
   readonly loss: Tensor;
-  /** The loss of each image, N. */
+  /** The loss of each image: N. */
   readonly losses: Tensor;
-  /** How many classes are more probable than the right one, for each image, N. */
+  /** For each image, the number of classes more probable than the right one: N. */
   readonly ranks: Tensor;
 }
 
-export interface Targets {
-  /** The part of each label that is spread over all classes, 0 … 1. */
+interface Targets {
+  /** Label smoothing: the share of each target that is spread over all classes, 0 … 1. */
   readonly smoothing?: number;
-  /** Second labels, N of type u32, and the share of each first one, N, 0 … 1. */
+  /** Of mixed images: second labels, N of type u32, and the share of each first label, N, 0 … 1. */
   readonly mix?: { readonly others: Tensor; readonly shares: Tensor };
 }
 
@@ -43,11 +43,11 @@ const TARGETS: OptionKinds<Targets> = { smoothing: "number?", mix: "object?" };
 const MIX: OptionKinds<NonNullable<Targets["mix"]>> = { others: "object", shares: "object" };
 
 /**
- * @param logits K × N (or any shape whose last side is N)
+ * @param logits K × N (or any shape whose last dimension is N)
  * @param labels N class indices below K, of type u32
- * @param valid how many of the images count
- * @param targets what else than the labels themselves is to be learned
- * @throws ShapeError when the shapes don't fit, or a label is of no class; UsageError for an unknown option
+ * @param valid number of images that count, from the first on; all by default
+ * @param options how targets differ from the labels
+ * @throws ShapeError when the shapes don't fit, or a label is no class index; UsageError for an unknown option
  */
 export function softmaxCrossEntropy(
   logits: Tensor,
@@ -78,12 +78,12 @@ export function softmaxCrossEntropy(
   requireNumber(op, { smoothing }, 0, 1);
   requireWhole(op, { valid: valid ?? images }, 0);
   if (valid !== undefined && valid > images) {
-    throw new ShapeError(`${op}: ${valid} of ${images} images can't be valid`);
+    throw new ShapeError(`${op}: valid is ${valid}, must be at most the number of images, ${images}`);
   }
   for (const largest of [labels.largest, mix?.others.largest]) {
     if (largest === undefined || largest < classes) continue;
     throw new ShapeError(
-      `${op}: label ${largest}, and the logits are of ${classes} classes: labels go from 0 to ${classes - 1}`,
+      `${op}: label ${largest}, but the logits have ${classes} classes: labels must be 0 … ${classes - 1}`,
     );
   }
   const p = tape.allocate(logits.shape);
@@ -95,7 +95,7 @@ export function softmaxCrossEntropy(
   const targets = {
     labels: labels.buffer,
     others: (mix?.others ?? labels).buffer,
-    // Without mixed images nobody reads a share, but something must be bound.
+    // Without mixed images no share is read, but something must be bound.
     shares: (mix?.shares ?? logits).buffer,
   };
   backend.run(
@@ -132,7 +132,7 @@ export const crossEntropyForward = kernel({
     ranks: "write",
   },
   uniforms,
-  // Eight images a workgroup.
+  // Eight images per workgroup.
   workgroups: ({ images }) => line(images, 8),
   reference({ z, labels, others, shares, p, losses, ranks }, { classes, images, valid, smoothing }) {
     for (let n = 0; n < images; n++) {
@@ -159,7 +159,7 @@ export const crossEntropyForward = kernel({
   },
 });
 
-/** Whether a class comes before another, `first` telling which one does in a tie. */
+/** Whether a class ranks before another; `first`: whether it does when tied. */
 function isBefore(logit: number, other: number, first: boolean): boolean {
   if (Number.isNaN(logit) || Number.isNaN(other)) return Number.isNaN(logit) && (!Number.isNaN(other) || first);
   return logit > other || (logit === other && first);

@@ -1,4 +1,4 @@
-/** Cases of the kernels for adding up the parts of a sum. */
+/** Test cases of adding up partial sums. */
 import { cases, ELEMENT } from "../cases.ts";
 import { sumParts } from "./split.ts";
 

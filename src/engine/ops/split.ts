@@ -1,40 +1,40 @@
 /**
- * Split-K: a matrix product with few results and many terms has too few tiles to keep a large GPU busy. Its terms are
- * cut into `splits` runs; the kernel writes that many arrays of partial sums, and a second kernel adds them, always in
- * the same order: y[i] = Σ_s parts[s, i].
+ * Split-K: a matrix product with few results and many terms has too few tiles to keep a large GPU busy. The terms are
+ * cut into `splits` runs; the kernel writes one array of partial sums for each, and a second kernel adds these up,
+ * always in the same order: y[i] = Σ_s parts[s, i].
  *
- * The kernel gets `splits` as a uniform; 1 means that it writes the result itself, as always on the cpu
- * (`needsSplitting`). The order of sums depends on `splits` alone.
+ * `splits` is a uniform of the kernel; with 1 it writes the result itself, as always on the cpu (`needsSplitting`). The
+ * order of summation depends on `splits` alone.
  */
 import { asView, type Backend, type Buffer, type BufferView } from "../backend.ts";
 import { kernel, line } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
 import wgsl from "../../../kernels/wgsl/sum_parts.wgsl" with { type: "text" };
 
-/** Splits consist of whole slices of so many terms; the same number in the WGSL files. */
+/** Splits consist of whole slices of this many terms, as in the WGSL. */
 const SLICE = 16;
 
-/** A split of fewer terms takes longer to begin and to add up than to compute. */
-const LEAST_TERMS = 256;
+/** With fewer terms, a split takes longer to start and add up than to compute. */
+const MIN_TERMS = 256;
 
 /**
- * A split never has more terms than this: Mesa's software driver ends a thread, without a word, after 65,535 rounds of all
- * its loops together, and some 17 of them take 16 terms.
+ * Mesa's software driver silently ends a thread after 65,535 iterations of all its loops together; 16 terms take about
+ * 17.
  */
-const MOST_TERMS = 32_768;
+const MAX_TERMS = 32_768;
 
-/** Side of the square tiles in which workgroups are counted: that of the largest variants. */
+/** Side of the square tiles by which workgroups are counted: that of the largest variants. */
 const TILE = 128;
 
-/** How many terms each split has; the last may have fewer, or none. */
+/** Number of terms in each split; the last may have fewer, or none. */
 export function termsPerSplit(terms: number, splits: number): number {
   return Math.ceil(terms / (SLICE * splits)) * SLICE;
 }
 
 /**
- * How many splits suit `groups` products of `rows` × `columns` results with so many terms each. All workgroups take
- * equally long, so the time goes with the rounds of them that the device has to run, and with the terms of each: s
- * splits take ⌈workgroups · s / parallelWorkgroups⌉ / s.
+ * The best number of splits for `groups` products of `rows` × `columns` results with `terms` terms each. All workgroups
+ * take equally long, so the time is the number of rounds the device needs to run them, times the terms of each: for s
+ * splits, it is proportional to ⌈workgroups · s / parallelWorkgroups⌉ / s.
  */
 export function chooseSplits(
   { needsSplitting, parallelWorkgroups, limits }: Backend,
@@ -46,20 +46,20 @@ export function chooseSplits(
   if (!needsSplitting) return 1;
   const tiles = Math.ceil(rows / TILE) * Math.ceil(columns / TILE) * groups;
   const bindable = Math.max(1, Math.floor(limits.bindingBytes / (4 * rows * columns * groups)));
-  const least = Math.min(bindable, Math.ceil(terms / MOST_TERMS));
-  const most = Math.min(bindable, Math.floor(terms / LEAST_TERMS), Math.ceil((4 * parallelWorkgroups) / tiles));
+  const least = Math.min(bindable, Math.ceil(terms / MAX_TERMS));
+  const most = Math.min(bindable, Math.floor(terms / MIN_TERMS), Math.ceil((4 * parallelWorkgroups) / tiles));
   const time = (splits: number) => Math.ceil((tiles * splits) / parallelWorkgroups) / splits;
   let best = least;
-  // More partial sums cost something: they must gain a twentieth.
+  // More partial sums have a cost: they must save a twentieth.
   for (let splits = least + 1; splits <= most; splits++) if (time(splits) < 0.95 * time(best)) best = splits;
   return best;
 }
 
 /**
- * Runs a kernel in `splits` parts. `run` queues it, writing to what it is given: the result itself, or memory for as
- * many arrays of its size, which are then added up.
+ * Runs a kernel in `splits` parts. `run` queues it with the buffer to write to: the result itself, or memory for
+ * `splits` arrays of its size, which are then added up.
  *
- * @param accumulate 1: the sum is added to what the result holds. `run` is told if the kernel has to do that itself
+ * @param accumulate 1 adds to what the result holds; `run` is told when the kernel itself must do that
  */
 export function runSplit(
   backend: Backend,
@@ -77,7 +77,7 @@ export function runSplit(
   const parts = pool.take("f32", splits * length);
   run(parts, 0);
   backend.run(sumParts, { parts, y: result }, { size: length, count: splits, accumulate });
-  // Whoever takes it next writes to it after this sum.
+  // Safe while the sum is still queued: whatever uses the buffer next is queued after it.
   pool.give(parts);
 }
 

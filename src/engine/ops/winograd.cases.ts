@@ -1,4 +1,4 @@
-/** Cases of the kernels for Winograd's transforms. */
+/** Test cases of Winograd's transforms. */
 import { cases, ELEMENT, SUM } from "../cases.ts";
 import {
   winograd3Input,

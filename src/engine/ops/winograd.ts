@@ -1,19 +1,19 @@
 /**
- * Convolution of stride 1 by Winograd's minimal filtering, F(4 × 4, 3 × 3) and F(4 × 4, 5 × 5) of Lavin and Gray
- * (arXiv:1509.09308): 4 × 4 outputs at a time, from patches of 6 × 6 or 8 × 8 pixels d and windows k:
+ * Stride-1 convolution by Winograd's minimal filtering, F(4 × 4, 3 × 3) and F(4 × 4, 5 × 5) of Lavin and Gray
+ * (arXiv:1509.09308): 4 × 4 outputs at a time, from patches d of 6 × 6 or 8 × 8 pixels and windows k:
  *
  *   y = Aᵀ [Σ_c (G k Gᵀ) ⊙ (Bᵀ d B)] A
  *
- * The sums are a matrix product for each position in a patch: 36 multiplications for 16 outputs and a map, where the
- * direct form has 144, or 64 where it has 400. The products are what the gradient of a 1 × 1 convolution with that many
- * times as many groups is, so that kernel computes them, with its variants. The gradient of x is the same convolution of
- * dy, with windows turned by half a turn and maps and filters exchanged.
+ * The sums are a matrix product for each position in a patch: per map and 16 outputs, 36 multiplications instead of 144
+ * for 3 × 3, and 64 instead of 400 for 5 × 5. These products are the gradient of a 1 × 1 convolution in which each
+ * position has its own groups, so its kernel and variants compute them. The gradient of x is the same convolution of
+ * dy, with windows rotated by 180° and maps and filters exchanged.
  *
- * Its rounding errors are larger than those of the direct form: 1e-5 of the largest number where that has 2e-6. Patches
+ * Its rounding errors are larger than those of direct convolution: 1e-5 of the largest number instead of 2e-6. Patches
  * and products take 2.25 or 4 times the memory of x and y, and more where tiles reach beyond the border.
  */
 import type { Backend, Buffer } from "../backend.ts";
-import { kernel, line, wholes, type Kernel } from "../kernel.ts";
+import { kernel, line, u32s, type Kernel } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
 import input3 from "../../../kernels/wgsl/winograd_3x3_input.wgsl" with { type: "text" };
 import output3 from "../../../kernels/wgsl/winograd_3x3_output.wgsl" with { type: "text" };
@@ -22,74 +22,77 @@ import input5 from "../../../kernels/wgsl/winograd_5x5_input.wgsl" with { type: 
 import output5 from "../../../kernels/wgsl/winograd_5x5_output.wgsl" with { type: "text" };
 import weights5 from "../../../kernels/wgsl/winograd_5x5_weights.wgsl" with { type: "text" };
 
-/** A convolution, or the one that leads from dy to dx. */
-export interface Filtering {
+/** A convolution, or the one that computes dx from dy. */
+interface Convolution {
   readonly images: number;
   readonly groups: number;
-  /** Maps that come in, of how many pixels. */
+  /** Input maps and their size. */
   readonly c: number;
   readonly h: number;
   readonly w: number;
-  /** Maps that go out, of how many pixels. */
+  /** Output maps and their size. */
   readonly o: number;
   readonly oh: number;
   readonly ow: number;
   /** Side of the window. */
   readonly kh: number;
   readonly pad: number;
-  /** Whether windows are turned by half a turn, and lead from w's first side to its second. */
+  /** Whether windows are rotated by 180° and lead from w's first dimension to its second, for dx. */
   readonly turned: boolean;
 }
 
 /** Side of a tile of outputs. */
 const TILE = 4;
 
-/** Maps of a group, in and out, that make up for the transforms; and the part of the tiles that has to be outputs. */
-const LEAST_MAPS = 32;
-const LEAST_FILLED = 0.6;
-/** The most that an array of patches or products may take. */
-const MOST_BYTES = 2 ** 30;
+/**
+ * Below these, the transforms cost more than they save: a group's input and output maps, and the share of the tiles'
+ * area that is output.
+ */
+const MIN_MAPS = 32;
+const MIN_FILLED = 0.6;
+/** Maximum size of an array of patches or products. */
+const MAX_BYTES = 2 ** 30;
 
-/** What computes the products: the gradient of a convolution. */
+/** The kernel that computes the products: the gradient of a convolution. */
 type Products = Kernel<
   "w" | "dy" | "dx",
   "images" | "c" | "h" | "w" | "o" | "oh" | "ow" | "kh" | "kw" | "stride" | "pad" | "groups"
 >;
 
 /**
- * Whether a convolution is done so: on GPUs, where the window is 3 × 3 or 5 × 5 and its stride 1,
- * there are maps enough, and the patches can be held. The cpu has its own way.
+ * Whether to compute a convolution this way: on GPUs, if the window is 3 × 3 or 5 × 5 and the stride 1, with enough
+ * maps, and if the patches fit in memory. The cpu has its own implementation.
  */
 export function suitsWinograd(
   { needsSplitting, limits }: Backend,
-  u: Omit<Filtering, "turned"> & Readonly<Record<"kw" | "stride", number>>,
+  u: Omit<Convolution, "turned"> & Readonly<Record<"kw" | "stride", number>>,
 ): boolean {
   const scheme = schemes.get(u.kh);
   if (!needsSplitting || !scheme || u.kw !== u.kh || u.stride !== 1 || u.pad >= u.kh) return false;
-  if (Math.min(u.c, u.o) / u.groups < LEAST_MAPS) return false;
-  const most = Math.min(limits.bindingBytes, MOST_BYTES);
+  if (Math.min(u.c, u.o) / u.groups < MIN_MAPS) return false;
+  const most = Math.min(limits.bindingBytes, MAX_BYTES);
   return [
     [u.oh, u.ow],
     [u.h, u.w],
   ].every(([h = 0, w = 0]) => {
     const tiles = tilesOf(h) * tilesOf(w);
     const bytes = 4 * scheme.positions * Math.max(u.c, u.o) * tiles * u.images;
-    return h * w >= LEAST_FILLED * tiles * TILE ** 2 && bytes <= most;
+    return h * w >= MIN_FILLED * tiles * TILE ** 2 && bytes <= most;
   });
 }
 
 const tilesOf = (pixels: number) => Math.ceil(pixels / TILE);
 
-/** The convolution that leads from dy to dx. */
-export function backwards({ images, groups, c, h, w, o, oh, ow, kh, pad }: Omit<Filtering, "turned">): Filtering {
+/** The convolution that computes dx from dy. */
+export function backwards({ images, groups, c, h, w, o, oh, ow, kh, pad }: Omit<Convolution, "turned">): Convolution {
   return { images, groups, c: o, h: oh, w: ow, o: c, oh: h, ow: w, kh, pad: kh - 1 - pad, turned: true };
 }
 
-/** Queues it. `b` is added if there is one. */
+/** Queues the convolution's kernels. `b`, if given, is added. */
 export function runWinograd(
   backend: Backend,
   products: Products,
-  { images, groups, c, h, w, o, oh, ow, kh, pad, turned }: Filtering,
+  { images, groups, c, h, w, o, oh, ow, kh, pad, turned }: Convolution,
   given: { readonly x: Buffer; readonly w: Buffer; readonly b?: Buffer; readonly y: Buffer },
 ): void {
   const scheme = schemes.get(kh)!;
@@ -115,18 +118,18 @@ export function runWinograd(
     { products: sums, b: given.b ?? given.w, y: given.y },
     { images, o, oh, ow, th, tw, biased: given.b ? 1 : 0 },
   );
-  // Whoever takes them next writes to them after this.
+  // Safe while the kernels are still queued: whatever uses the buffers next is queued after them.
   for (const buffer of [filters, patches, sums]) pool.give(buffer);
 }
 
 type Matrix = readonly (readonly number[])[];
 
-/** m a mᵀ at (i, j), where `a` is a square array given by a function. */
+/** Element (i, j) of m a mᵀ, the square matrix `a` given as a function. */
 function transformed(m: Matrix, i: number, j: number, a: (row: number, column: number) => number): number {
   let sum = 0;
   m[i]!.forEach((left, row) =>
     m[j]!.forEach((right, column) => {
-      // Not 0 times NaN.
+      // Skips 0 · NaN.
       if (left * right !== 0) sum += left * right * a(row, column);
     }),
   );
@@ -134,8 +137,8 @@ function transformed(m: Matrix, i: number, j: number, a: (row: number, column: n
 }
 
 /**
- * The transforms for a window, as kernels.
- * @param ofInput Bᵀ; likewise G for the weights, and Aᵀ for the output
+ * The kernels of a window's transforms.
+ * @param ofInput Bᵀ; `ofWeights` is G, `ofOutput` Aᵀ
  */
 function scheme(
   window: number,
@@ -152,8 +155,8 @@ function scheme(
     module: import.meta.url,
     wgsl: wgsl.input,
     buffers: { x: "read", patches: "write" },
-    // th, tw: tiles from top to bottom and from left to right.
-    uniforms: wholes("images", "c", "h", "w", "pad", "th", "tw"),
+    // th, tw: number of tiles down and across.
+    uniforms: u32s("images", "c", "h", "w", "pad", "th", "tw"),
     workgroups: ({ images, c, th, tw }) => line(c * th * tw * images),
     reference({ x, patches }, { images, c, h, w, pad, th, tw }) {
       for (let at = 0, position = 0; position < positions; position++) {
@@ -177,8 +180,8 @@ function scheme(
     module: import.meta.url,
     wgsl: wgsl.weights,
     buffers: { w: "read", filters: "write" },
-    // terms, rows: maps of a group that come in and go out. turned: 1 for the gradient of the input.
-    uniforms: wholes("groups", "terms", "rows", "turned"),
+    // terms, rows: input and output maps of a group. turned: 1 for the gradient of the input.
+    uniforms: u32s("groups", "terms", "rows", "turned"),
     workgroups: ({ groups, terms, rows }) => line(groups * terms * rows),
     reference({ w, filters }, { groups, terms, rows, turned }) {
       const taps = window ** 2;
@@ -202,9 +205,9 @@ function scheme(
     name: `${name}_output`,
     module: import.meta.url,
     wgsl: wgsl.output,
-    // biased: 0 does without b.
+    // biased: 0 ignores b.
     buffers: { products: "read", b: "read", y: "write" },
-    uniforms: wholes("images", "o", "oh", "ow", "th", "tw", "biased"),
+    uniforms: u32s("images", "o", "oh", "ow", "th", "tw", "biased"),
     workgroups: ({ images, o, th, tw }) => line(o * th * tw * images),
     reference({ products, b, y }, { images, o, oh, ow, th, tw, biased }) {
       const size = o * th * tw * images;
@@ -286,7 +289,7 @@ const five = scheme(
   ],
 );
 
-/** By the side of the window. */
+/** By side of the window. */
 const schemes: ReadonlyMap<number, typeof three> = new Map([
   [3, three],
   [5, five],

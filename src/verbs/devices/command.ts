@@ -6,7 +6,7 @@ import { findBlas } from "../../native/libraries.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../../native/mpi.ts";
 
 export default verb({
-  description: "List what there is to compute on",
+  description: "List the devices to compute on",
   prints: () => true,
   async run(_, { json }) {
     const { adapters, problem } = await findAdapters();
@@ -34,11 +34,11 @@ export default verb({
       best < 0 ? "default" : "",
     ]);
     print(table(rows));
-    if (problem) print(dim(`no GPU was looked for: ${problem}`));
+    if (problem) print(dim(`can't look for GPUs: ${problem}`));
     const mpiexec = findLauncher();
     const together = mpiexec
-      ? `several together, of one machine or many: ${mpiexec} -n N bun run train …`
-      : `several can train together with MPI. ${HOW_TO_GET_MPI}`;
+      ? `to train on several, of one machine or many: ${mpiexec} -n N bun run train …`
+      : `to train on several, you need MPI. ${HOW_TO_GET_MPI}`;
     print(dim(together));
   },
 });

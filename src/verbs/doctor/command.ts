@@ -2,39 +2,40 @@ import { bold, count, dim, duration, green, label, plural, print, printJson } fr
 import { verb } from "../../cli/verb.ts";
 import type { Notice } from "../../ranks/context.ts";
 import { flag } from "../../schema.ts";
-import { doctor, DOCTOR_OPTIONS, LOSS_BOUND, type Finding, type Library, type Machine } from "./doctor.ts";
+import { doctor, DOCTOR_OPTIONS, LOSS_BOUND, type Finding, type Library, type MachineReport } from "./doctor.ts";
 import { gigabytes } from "./machine.ts";
-import { privatePlaces, valueWithoutPlaces } from "./private.ts";
+import { privatePaths, redactAll } from "./private.ts";
 
 export default verb({
-  description: "Look at everything, try every kernel and a short training on each device, and say what to do",
+  description:
+    "Check the machine and libraries, try every kernel and a short training on each device, and say how to fix problems",
   options: DOCTOR_OPTIONS,
-  flags: { verbose: flag("With paths as they are, which may be private") },
+  flags: { verbose: flag("Print full paths, which may be private") },
   prints: () => true,
   async run(options, { json, verbose }, context) {
-    const places = verbose ? [] : privatePlaces();
-    const pages = new Pages();
+    const paths = verbose ? [] : privatePaths();
+    const text = new TextReport();
     const report = (event: Finding | Notice) => {
       if (event.type === "note" || event.type === "progress" || event.type === "warning") return context.report(event);
-      const shown = valueWithoutPlaces(event, places);
+      const shown = redactAll(event, paths);
       if (json) printJson(shown);
-      else pages.show(shown);
+      else text.show(shown);
     };
     return (await doctor(options, { ...context, report })) ? 0 : 1;
   },
 });
 
-/** Where the second column begins: behind the longest name. Behind that there is room for a SHA-256. */
+/** Where the second column begins: after the longest name, and with room for a SHA-256. */
 const INDENT = 16;
 const COLUMNS = 80;
 
-/** Findings as text, under a heading for each kind. Colours only where nothing is wrapped. */
-class Pages {
+/** Prints findings as text, under a heading for each kind. Only lines that are not wrapped have colours. */
+class TextReport {
   #heading: string | undefined;
   readonly #problems: Extract<Finding, { type: "problem" }>[] = [];
 
   show(finding: Finding): void {
-    // Problems are put together at the end, where they are read.
+    // Problems are listed at the end, where they are read.
     if (finding.type === "problem") {
       this.#problems.push(finding);
       return;
@@ -56,7 +57,7 @@ class Pages {
       case "kernels": {
         const { device, kernels, variants, cases, wrong, seconds } = finding;
         const tried = `${kernels}${variants > 0 ? ` and ${plural(variants, "variant")}` : ""} at ${plural(cases, "size")}`;
-        const verdict = wrong.length === 0 ? "right" : `${wrong.length} wrong`;
+        const verdict = wrong.length === 0 ? "correct" : `${wrong.length} wrong`;
         return row(device, `kernels ${verdict}: ${tried}, ${duration(seconds)}`);
       }
       case "training": {
@@ -79,7 +80,7 @@ class Pages {
       bold(plural(found.length, "problem")),
       ...found.flatMap(({ what, remedy }, i) => [
         ...wrapped(`${i + 1}. ${label(what)}`, 3),
-        ...wrapped(`   What to do: ${label(remedy)}`, 3),
+        ...wrapped(`   Fix: ${label(remedy)}`, 3),
       ]),
     ];
   }
@@ -93,7 +94,7 @@ const HEADINGS: Readonly<Partial<Record<Finding["type"], string>>> = {
   training: TRIALS,
 };
 
-function machineRows({ version, commit, bun, system, ...machine }: Machine): string[] {
+function machineRows({ version, commit, bun, system, ...machine }: MachineReport): string[] {
   const { processor, cores, memoryBytes, freeMemoryBytes, disks, environment } = machine;
   const free = disks.map(
     ({ use, freeBytes }) => `${gigabytes(freeBytes)} free for ${use === "runs" ? "runs" : "the cache"}`,
@@ -111,8 +112,8 @@ function machineRows({ version, commit, bun, system, ...machine }: Machine): str
 
 const ORIGINS: Readonly<Record<Exclude<Library["origin"], "none">, string>> = {
   pinned: "as published",
-  system: "of the system",
-  variable: "of the environment",
+  system: "from the system",
+  variable: "from an environment variable",
   unusable: "unusable",
 };
 
@@ -142,7 +143,7 @@ function row(name: string, text: string): string[] {
   return wrapped(`${name.padEnd(INDENT - 1)} ${text}`, INDENT);
 }
 
-/** Lines of at most 80 columns, broken at spaces, the second and those after it indented. */
+/** Wraps text at spaces to at most 80 columns, with a hanging indent. */
 function wrapped(text: string, indent: number): string[] {
   const lines: string[] = [];
   let rest = text;

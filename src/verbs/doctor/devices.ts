@@ -1,4 +1,4 @@
-/** The devices that the doctor looks at. */
+/** The devices that the doctor tries. */
 import { existsSync, readdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import {
@@ -14,24 +14,27 @@ import { plural } from "../../words.ts";
 import { isUsable, type Library } from "./libraries.ts";
 import type { Problem } from "./problem.ts";
 
-export interface Candidate {
-  /** As `--device` takes it, with what else must be said: "gpu:0", "cpu", "cpu --blas off". */
+export interface TrialDevice {
+  /** The value of `--device`, with any other flags: "gpu:0", "cpu", "cpu --blas off". */
   readonly name: string;
   readonly options: DeviceOptions;
-  /** Absent of the cpu. */
+  /** Of a GPU. */
   readonly adapter?: AdapterDescription;
   /** For people. */
   readonly description: string;
-  /** With every kernel as it is written: what the device found to be faster is compared on its own. */
+  /** Opens it without tuning: faster variants of kernels are checked separately. */
   open(): Promise<Backend>;
 }
 
 /**
- * All devices, or those that `wanted` names: "cpu" is both ways to compute on it, with the BLAS and without. What needs a
- * library that can't be used is left out.
+ * All devices, or those that `wanted` names; "cpu" means both with and without BLAS. Devices whose library can't be
+ * used are left out.
  * @throws DeviceError when there is no such device
  */
-export async function findCandidates(wanted: string | undefined, libraries: readonly Library[]): Promise<Candidate[]> {
+export async function findCandidates(
+  wanted: string | undefined,
+  libraries: readonly Library[],
+): Promise<TrialDevice[]> {
   const library = (use: Library["use"]) => libraries.find((each) => each.use === use && isUsable(each));
   const onlyCpu = wanted?.toLowerCase() === "cpu";
   const { adapters } = onlyCpu || !library("GPUs") ? { adapters: [] } : await findAdapters();
@@ -43,20 +46,20 @@ export async function findCandidates(wanted: string | undefined, libraries: read
   return [...gpus, ...cpus(library("matrix products on the cpu")?.name)];
 }
 
-function gpu(adapter: AdapterDescription, place: number): Candidate {
-  const name = `gpu:${place}`;
+function gpu(adapter: AdapterDescription, index: number): TrialDevice {
+  const name = `gpu:${index}`;
   return {
     name,
     options: { device: name },
     adapter,
     description: [adapter.name, adapter.kind, `${adapter.api} ${adapter.driver}`.trim()].join(", "),
-    open: () => openWgpu({ adapter: place, tune: false }),
+    open: () => openWgpu({ adapter: index, tune: false }),
   };
 }
 
-function cpus(blas: string | undefined): Candidate[] {
+function cpus(blas: string | undefined): TrialDevice[] {
   const threads = plural(availableParallelism(), "thread");
-  const cpu = (name: string, how: string): Candidate => {
+  const cpu = (name: string, how: string): TrialDevice => {
     const options = { device: "cpu", blas: how === blas };
     return { name, options, description: `${threads}, ${how}`, open: () => openDevice(options) };
   };
@@ -64,7 +67,7 @@ function cpus(blas: string | undefined): Candidate[] {
   return blas ? [cpu("cpu", blas), cpu("cpu --blas off", alone)] : [cpu("cpu", alone)];
 }
 
-/** What a machine has whose GPU Vulkan does not show: its driver is there, or at least the device. */
+/** A GPU that the machine has but Vulkan does not list: its driver is loaded, or there is a device node. */
 export function missingGpu(adapters: readonly AdapterDescription[]): Problem | undefined {
   if (process.platform !== "linux" || adapters.some(({ kind }) => kind !== "software")) return undefined;
   if (existsSync("/proc/driver/nvidia/gpus")) {

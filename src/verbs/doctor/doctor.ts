@@ -1,20 +1,20 @@
-/** Looks at everything that the other commands need: the machine, the libraries, the devices; and tries each of them. */
+/** Checks everything that the other commands need: the machine, the libraries, and each device. */
 import type { AdapterDescription } from "../../devices/open.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { text, validate, type OptionsOf } from "../../schema.ts";
-import { findCandidates, missingGpu, type Candidate } from "./devices.ts";
+import { findCandidates, missingGpu, type TrialDevice } from "./devices.ts";
 import type { KernelReport } from "./kernels.ts";
 import { describeLibraries, type Library } from "./libraries.ts";
-import { describeMachine, machineProblems, type Machine } from "./machine.ts";
+import { describeMachine, machineProblems, type MachineReport } from "./machine.ts";
 import { messageOf, type Problem } from "./problem.ts";
 import { LOSS_BOUND, trainShortly, type TrainingReport } from "./self_test.ts";
 
-export type { KernelReport, Library, Machine, Problem, TrainingReport };
+export type { KernelReport, Library, MachineReport, Problem, TrainingReport };
 export { LOSS_BOUND } from "./self_test.ts";
 
-/** What the doctor found, in this order; problems come when they are met, and "end" last. */
+/** A finding. They come in this order, except that problems come as they are found. */
 export type Finding =
-  | ({ readonly type: "machine" } & Machine)
+  | ({ readonly type: "machine" } & MachineReport)
   | ({ readonly type: "library" } & Library)
   | {
       readonly type: "device";
@@ -28,16 +28,16 @@ export type Finding =
   | { readonly type: "end"; readonly problems: number; readonly seconds: number };
 
 export const DOCTOR_OPTIONS = {
-  /** As `bun run devices` lists them; all if not given. "cpu" is with and without BLAS. */
-  device: text("Only this device: cpu, or gpu: and a number or name that `bun run devices` lists", { hint: "NAME" }),
+  /** A device, as `bun run devices` lists them; by default all. "cpu" means with and without BLAS. */
+  device: text("Only this device: cpu, or gpu: and a number or name from `bun run devices`", { hint: "NAME" }),
 };
 
 export interface DoctorOptions extends OptionsOf<typeof DOCTOR_OPTIONS> {}
 
 /**
- * @param context its `report` is told each finding
- * @returns whether there is no problem
- * @throws DeviceError when the device that was named is not there
+ * @param context its `report` is called with each finding
+ * @returns whether no problem was found
+ * @throws DeviceError when the named device does not exist
  */
 export async function doctor(options: DoctorOptions, context: Context<Finding | Notice>): Promise<boolean> {
   validate("doctor", options, DOCTOR_OPTIONS);
@@ -77,8 +77,8 @@ export async function doctor(options: DoctorOptions, context: Context<Finding | 
   return problems === 0;
 }
 
-/** The problem that ended a try, if one did: the next device gets its turn all the same. */
-async function tried(candidate: Candidate, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
+/** The problem that ended a trial, if any; the other devices are tried all the same. */
+async function tried(candidate: TrialDevice, what: string, work: () => Promise<void>): Promise<Problem | undefined> {
   try {
     await work();
     return undefined;
@@ -87,23 +87,23 @@ async function tried(candidate: Candidate, what: string, work: () => Promise<voi
   }
 }
 
-function remedyFor({ adapter, options }: Candidate): string {
-  if (adapter) return "update the GPU's driver; until then, --device cpu does without it";
-  if (options.blas) return "use another BLAS (BLAS_LIB_PATH); until then, --blas off does without one";
-  return "this is worth a report, with all of this text";
+function remedyFor({ adapter, options }: TrialDevice): string {
+  if (adapter) return "update the GPU's driver; until then, use --device cpu";
+  if (options.blas) return "use another BLAS (BLAS_LIB_PATH); until then, use --blas off";
+  return "please report this, with all of this text";
 }
 
-type Report = (problem: Problem | undefined) => void;
-type Found = (finding: Finding) => void;
+type ReportProblem = (problem: Problem | undefined) => void;
+type ReportFinding = (finding: Finding) => void;
 
 async function tryKernels(
-  candidate: Candidate,
-  found: Found,
-  report: Report,
+  candidate: TrialDevice,
+  found: ReportFinding,
+  report: ReportProblem,
   progress: Working<Notice>["progress"],
 ): Promise<void> {
   const { name } = candidate;
-  // Its inputs are drawn when it is loaded, which takes a second.
+  // Loading it draws the inputs of all cases, which takes a second.
   const { checkKernels, wordsOf } = await import("./kernels.ts");
   await using backend = await candidate.open();
   const checked = await checkKernels(backend, (done, total) => progress(`${name}: kernels`, done, total, "sizes"));
@@ -113,9 +113,9 @@ async function tryKernels(
 }
 
 async function tryTraining(
-  candidate: Candidate,
-  found: Found,
-  report: Report,
+  candidate: TrialDevice,
+  found: ReportFinding,
+  report: ReportProblem,
   note: (line: string) => void,
 ): Promise<void> {
   const { name, options } = candidate;

@@ -1,15 +1,15 @@
-/** A kernel with inputs, run on a device and compared with its plain loop in float64. */
+/** Runs kernels on a device and compares their results with the reference loops in float64. */
 import type { Backend, HostArray } from "../../engine/backend.ts";
 import type { KernelCase } from "../../engine/cases.ts";
 import { access, elementType, type Variant } from "../../engine/kernel.ts";
 import { openReference } from "../../engine/reference.ts";
 import { difference } from "./numbers.ts";
 
-/** What a case wrote, by buffer. */
-export type Results = ReadonlyMap<string, HostArray>;
+/** The contents of a case's outputs, by buffer. */
+export type Outputs = ReadonlyMap<string, HostArray>;
 
-/** Runs a case and returns what it wrote. Results are NaN (or all ones) beforehand, so that one left out shows. */
-export async function runCase(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Results> {
+/** Runs a case. Its outputs are filled with NaN (or all ones) beforehand, so that missing writes show. */
+export async function runCase(backend: Backend, { kernel, buffers, uniforms }: KernelCase): Promise<Outputs> {
   const made = Object.fromEntries(
     Object.entries(kernel.buffers).map(([name, spec]) => {
       const given = buffers[name]!;
@@ -30,20 +30,20 @@ export async function runCase(backend: Backend, { kernel, buffers, uniforms }: K
   return results;
 }
 
-/** What a case must write. */
-export function expectedOf(each: KernelCase): Promise<Results> {
+/** A case's correct outputs. */
+export function expectedOf(each: KernelCase): Promise<Outputs> {
   return runCase(openReference("f64"), each);
 }
 
-/** Where a device is wrong, in words; undefined when it is right. @throws DeviceError */
-export async function checkCase(backend: Backend, each: KernelCase, expected: Results): Promise<string | undefined> {
+/** Where a device's outputs differ, in words; undefined if nowhere. @throws DeviceError */
+export async function checkCase(backend: Backend, each: KernelCase, expected: Outputs): Promise<string | undefined> {
   const actual = await runCase(backend, withoutVariants(each));
   return firstDifference(actual, expected, each.tolerance, each.spreads);
 }
 
 /**
- * A variant may be taken instead of its kernel on any run: it must compute the same to the last bit, or as close as the
- * kernel itself has to where the device reorders sums.
+ * Compares a variant with its kernel, which it may replace in any run: the results must be equal bit for bit or, where
+ * the device reorders sums, within the kernel's own tolerance.
  */
 export async function checkVariant(backend: Backend, each: KernelCase, variant: Variant): Promise<string | undefined> {
   const base = await runCase(backend, withoutVariants(each));
@@ -51,12 +51,12 @@ export async function checkVariant(backend: Backend, each: KernelCase, variant: 
   return firstDifference(actual, base, backend.reordersSums ? each.tolerance : 0);
 }
 
-/** So that it is this WGSL that runs, whatever the device found to be faster. */
+/** Ensures that the kernel's own WGSL runs, whatever the device found to be faster. */
 function withoutVariants(each: KernelCase): KernelCase {
   return { ...each, kernel: { ...each.kernel, variants: [] } };
 }
 
-function firstDifference(actual: Results, expected: Results, tolerance: number, spreads = false): string | undefined {
+function firstDifference(actual: Outputs, expected: Outputs, tolerance: number, spreads = false): string | undefined {
   for (const [name, numbers] of expected) {
     const allowed = numbers instanceof Uint32Array ? 0 : tolerance;
     const found = actual.get(name)!;

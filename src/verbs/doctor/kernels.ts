@@ -1,11 +1,11 @@
-/** Every kernel on a device, against its plain loop in float64. */
+/** Checks every kernel on a device against its reference loop in float64. */
 import type { Backend } from "../../engine/backend.ts";
 import { variantsOf } from "../../engine/cases.ts";
 import { casesOf } from "../../engine/ops/cases.ts";
 import { checkCase, checkVariant, expectedOf } from "./kernel_check.ts";
 
 export interface KernelReport {
-  /** How many kernels, their variants, and sizes of either were tried. */
+  /** Number of kernels, of their variants, and of all sizes tried. */
   readonly kernels: number;
   readonly variants: number;
   readonly cases: number;
@@ -15,7 +15,7 @@ export interface KernelReport {
 }
 
 /**
- * @param progress is told how many of how many sizes are done
+ * @param progress called with the number of sizes done, and of all
  * @throws DeviceError when the device fails
  */
 export async function checkKernels(
@@ -40,7 +40,7 @@ export async function checkKernels(
       note(variant.name, each.title, await checkVariant(backend, each, variant));
       count++;
     }
-    // Plain loops don't wait: a key that is pressed, and the line of progress, get their turn.
+    // Reference loops never yield; Ctrl-C and the progress line need their turn.
     await Bun.sleep(0);
   }
   const seconds = (performance.now() - start) / 1000;

@@ -1,4 +1,4 @@
-/** The native libraries: which are there, whose they are, and whether they are what was published. */
+/** The native libraries: which exist, where they come from, and whether they are the published files. */
 import { dlopen } from "bun:ffi";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
@@ -12,18 +12,18 @@ import { findTurbojpeg } from "../../native/turbojpeg.ts";
 import { TURBOJPEG_WASM } from "../../native/turbojpeg_wasm.ts";
 import { messageOf, type Problem } from "./problem.ts";
 
-export type Use =
+type Use =
   "GPUs" | "matrix products on the cpu" | "JPEG" | "other images" | "pictures" | "trainings on several devices";
 
 export interface Library {
   readonly name: string;
-  /** As far as it is known. */
+  /** If known. */
   readonly version?: string;
   readonly use: Use;
-  /** Pinned: it is what was published, by its SHA-256. None: it is not there, and not needed. */
+  /** "pinned": the published file, by its SHA-256; "none": missing, and optional. */
   readonly origin: FoundLibrary["origin"] | "none" | "unusable";
   readonly path?: string;
-  /** Of files that are not pinned. */
+  /** Of a file that is not pinned. */
   readonly sha256?: string;
   /** Why it is unusable. */
   readonly problem?: Problem;
@@ -33,7 +33,7 @@ export function isUsable({ origin }: Library): boolean {
   return origin !== "none" && origin !== "unusable";
 }
 
-/** Each is loaded, as the commands load it. */
+/** Describes all libraries, after loading each as the commands do. */
 export async function describeLibraries(): Promise<Library[]> {
   return [
     await described("wgpu-native", "GPUs", async () => {
@@ -55,9 +55,9 @@ export async function describeLibraries(): Promise<Library[]> {
   ];
 }
 
-type Found = Pick<Library, "version"> & Omit<FoundLibrary, "loadPath"> & { readonly name?: string };
+type LoadedLibrary = Pick<Library, "version"> & Omit<FoundLibrary, "loadPath"> & { readonly name?: string };
 
-async function described(name: string, use: Use, find: () => Promise<Found | undefined>): Promise<Library> {
+async function described(name: string, use: Use, find: () => Promise<LoadedLibrary | undefined>): Promise<Library> {
   try {
     const found = await find();
     if (!found) return { name, use, origin: "none" };
@@ -66,27 +66,27 @@ async function described(name: string, use: Use, find: () => Promise<Found | und
     const sha256 = origin !== "pinned" && isAbsolute(path) ? sha256Of(path) : undefined;
     return { name: found.name ?? name, use, origin, path, ...(version && { version }), ...(sha256 && { sha256 }) };
   } catch (error) {
-    // "wgpu-native … is not at …: put the file there": what it is comes before the last colon, what to do behind it.
+    // "wgpu-native … is not at …: put the file there": the problem, the last colon, the remedy.
     const message = messageOf(error);
     const colon = message.lastIndexOf(": ");
     const problem =
       colon < 0
-        ? { what: `${name} can't be used: ${message}`, remedy: "install it anew" }
+        ? { what: `${name} can't be used: ${message}`, remedy: "reinstall it" }
         : { what: message.slice(0, colon), remedy: message.slice(colon + 2) };
     return { name, use, origin: "unusable", problem };
   }
 }
 
-/** One that has no file in the table is of a platform that nobody tried. */
-function addOn(name: PackageName, load: () => unknown): Found {
+/** A package without a pinned file is for a platform that has not been tried. */
+function addOn(name: PackageName, load: () => unknown): LoadedLibrary {
   load();
   const [file] = packagedFiles(name);
   const { version } = PACKAGES[name];
   return file ? { path: file.path, origin: "pinned", version } : { path: name, origin: "system", version };
 }
 
-/** MPI is optional, and without a launcher there is no telling which of several is meant: the first that works. */
-function mpi(): Found | undefined {
+/** MPI is optional. Without a launcher nothing says which of several is meant: this is the first that works. */
+function mpi(): LoadedLibrary | undefined {
   const origin = process.env.MPI_LIB_PATH ? "variable" : "system";
   try {
     const { path, description } = openMpi({ family: "pmix", size: undefined });
@@ -97,7 +97,7 @@ function mpi(): Found | undefined {
   }
 }
 
-/** OpenBLAS says it in its configuration: "OpenBLAS 0.3.21 DYNAMIC_ARCH …". */
+/** OpenBLAS states it in its configuration: "OpenBLAS 0.3.21 DYNAMIC_ARCH …". */
 function versionOfBlas({ loadPath, prefix }: BlasLibrary): Pick<Library, "version"> {
   try {
     const name = `${prefix}openblas_get_config`;
@@ -110,7 +110,7 @@ function versionOfBlas({ loadPath, prefix }: BlasLibrary): Pick<Library, "versio
   }
 }
 
-/** The file of a library that was loaded by a name; the name where the system does not tell. */
+/** The file of a library that was loaded by name, or the name if the system does not say. */
 function fileOf(name: string): string {
   if (isAbsolute(name)) return realpathSync(name);
   if (!existsSync("/proc/self/maps")) return name;

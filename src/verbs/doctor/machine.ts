@@ -1,4 +1,4 @@
-/** The machine and the set-up: what is there, and what will not do. */
+/** The machine and the set-up, and problems with them. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, release, totalmem, type } from "node:os";
@@ -9,9 +9,9 @@ import { cacheFolder } from "../../native/cache.ts";
 import { PATH_VARIABLES, PROJECT } from "./private.ts";
 import type { Problem } from "./problem.ts";
 
-export interface Machine {
+export interface MachineReport {
   readonly version: string;
-  /** Of git, with a + where files differ from it; empty where there is no git. */
+  /** Git's, with a + if files differ from it; empty without git. */
   readonly commit: string;
   readonly bun: string;
   readonly system: string;
@@ -20,17 +20,17 @@ export interface Machine {
   readonly memoryBytes: number;
   readonly freeMemoryBytes: number;
   readonly disks: readonly Disk[];
-  /** Environment variables that change what happens. */
+  /** Environment variables that affect the program. */
   readonly environment: Readonly<Record<string, string>>;
 }
 
-export interface Disk {
+interface Disk {
   readonly use: "runs" | "cache";
   readonly path: string;
   readonly freeBytes: number;
 }
 
-/** Others that are looked at besides those that name files. */
+/** Besides those that name files. */
 const OTHER_VARIABLES = [
   "ALEXNET_TUNE",
   "WGPU_BACKEND",
@@ -42,7 +42,7 @@ const OTHER_VARIABLES = [
   "OMP_NUM_THREADS",
 ];
 
-export function describeMachine(): Machine {
+export function describeMachine(): MachineReport {
   const { env } = process;
   const names = [...PATH_VARIABLES, ...OTHER_VARIABLES].filter((name) => env[name] !== undefined);
   return {
@@ -59,7 +59,7 @@ export function describeMachine(): Machine {
   };
 }
 
-/** A container may be given less memory than the machine has. */
+/** A container may have less memory than the machine. */
 function limited(bytes: number): number {
   const limit = process.constrainedMemory();
   return limit > 0 ? Math.min(bytes, limit) : bytes;
@@ -88,22 +88,21 @@ function disk(use: Disk["use"], path: string): Disk {
 
 /** `alexnet` keeps its last checkpoint (488 MB) and its best (244 MB), and writes the next beside the last. */
 const NEEDED_DISK_BYTES = 1.3e9;
-/** `alexnet` with a batch of 128 takes about so much. */
+/** About what `alexnet` takes with a batch of 128. */
 const NEEDED_MEMORY_BYTES = 2e9;
 
-export function machineProblems({ disks, freeMemoryBytes }: Machine): Problem[] {
+export function machineProblems({ disks, freeMemoryBytes }: MachineReport): Problem[] {
   const problems: Problem[] = [];
   for (const { use, path, freeBytes } of disks) {
     if (use === "runs" && freeBytes < NEEDED_DISK_BYTES) {
       problems.push({
-        what: `only ${gigabytes(freeBytes)} are free on the disk of ${path}, where runs are saved`,
-        remedy: `a training of alexnet needs ${gigabytes(NEEDED_DISK_BYTES)}: make room, or train with --out elsewhere`,
+        what: `only ${gigabytes(freeBytes)} free on the disk of ${path}, where runs are saved`,
+        remedy: `training alexnet needs ${gigabytes(NEEDED_DISK_BYTES)}: free space, or train with --out elsewhere`,
       });
     }
     const failure = unwritable(path);
     if (failure) {
-      const elsewhere =
-        use === "runs" ? "train with --out elsewhere" : "set ALEXNET_CACHE to a folder that can be written to";
+      const elsewhere = use === "runs" ? "train with --out elsewhere" : "set ALEXNET_CACHE to a writable folder";
       problems.push({
         what: `${use === "runs" ? "runs can't be saved" : "the cache can't be kept"} in ${path}: ${failure}`,
         remedy: `change its permissions, or ${elsewhere}`,
@@ -112,14 +111,14 @@ export function machineProblems({ disks, freeMemoryBytes }: Machine): Problem[] 
   }
   if (freeMemoryBytes < NEEDED_MEMORY_BYTES) {
     problems.push({
-      what: `only ${gigabytes(freeMemoryBytes)} of memory are free`,
-      remedy: "end other programs; alexnet needs about 2 GB at a batch of 128, less with a smaller --batch",
+      what: `only ${gigabytes(freeMemoryBytes)} of memory free`,
+      remedy: "close other programs; alexnet needs about 2 GB at a batch of 128, less with a smaller --batch",
     });
   }
   return [...problems, ...setUpProblems()];
 }
 
-/** Why nothing can be written to a folder; undefined when it can. */
+/** Why a folder can't be written to; undefined if it can. */
 function unwritable(folder: string): string | undefined {
   const probe = join(folder, `.doctor-${process.pid}`);
   try {
@@ -132,17 +131,17 @@ function unwritable(folder: string): string | undefined {
   }
 }
 
-/** Whether the packages are those that bun.lock lists: setup.ts notes which it installed. */
+/** Whether the packages are those that bun.lock lists: setup.ts records which it installed. */
 function setUpProblems(): Problem[] {
   const lock = createHash("sha256")
     .update(readFileSync(join(PROJECT, "bun.lock")))
     .digest("hex");
   const stamp = join(PROJECT, "node_modules", ".bun-lock-sha256");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return [];
-  return [{ what: "the packages in node_modules are not known to be those of bun.lock", remedy: "run bun run doctor" }];
+  return [{ what: "the packages in node_modules may not be those of bun.lock", remedy: "run bun run doctor" }];
 }
 
-/** 12.3 GB. */
+/** "12.3 GB". */
 export function gigabytes(bytes: number): string {
   return `${(bytes / 1e9).toFixed(1)} GB`;
 }

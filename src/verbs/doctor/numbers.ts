@@ -1,11 +1,11 @@
-/** How far one array is from another: for the doctor and the tests. */
-export type Numbers = ArrayLike<number>;
+/** Compares arrays of numbers, for the doctor and the tests. */
+export type Values = ArrayLike<number>;
 
 /**
- * The largest difference between two arrays, relative to the largest finite number of the second one. Where that has NaN
- * or infinity the first must have it too: else the error is NaN.
+ * The largest difference between two arrays, relative to the largest finite number expected. NaN and infinities must be
+ * equal; otherwise the error is NaN.
  */
-export function largestError(actual: Numbers, expected: Numbers): { error: number; index: number; scale: number } {
+export function largestError(actual: Values, expected: Values): { error: number; index: number; scale: number } {
   let [difference, index, scale] = [0, 0, 0];
   for (let i = 0; i < expected.length; i++) {
     if (Number.isFinite(expected[i])) scale = Math.max(scale, Math.abs(expected[i]!));
@@ -18,10 +18,10 @@ export function largestError(actual: Numbers, expected: Numbers): { error: numbe
 }
 
 /**
- * What is wrong, in words, unless every number lies within `tolerance` times the largest expected one of what is
- * expected; with a tolerance of 0, unless all bits are the same.
+ * The largest difference in words if it exceeds `tolerance` times the largest number expected; with a tolerance of 0,
+ * the first difference in any bit. Undefined if there is none.
  */
-export function difference(what: string, actual: Numbers, expected: Numbers, tolerance: number): string | undefined {
+export function difference(what: string, actual: Values, expected: Values, tolerance: number): string | undefined {
   if (actual.length !== expected.length) return `${what}: ${actual.length} numbers instead of ${expected.length}`;
   if (tolerance === 0) {
     const index = Array.prototype.findIndex.call(expected, (value, i) => !Object.is(actual[i], value));

@@ -1,9 +1,9 @@
-/** What the doctor says is pasted into reports that everybody can read: where a person's files lie is nobody's business. */
+/** Redacts private paths, since the doctor's output is pasted into public bug reports. */
 import { realpathSync } from "node:fs";
 import { homedir } from "node:os";
 import { fileURLToPath } from "node:url";
 
-/** The environment variables that name files or folders here. */
+/** Environment variables that name files or folders. */
 export const PATH_VARIABLES = [
   "ALEXNET_CACHE",
   "WGPU_LIB_PATH",
@@ -20,19 +20,19 @@ export const PATH_VARIABLES = [
 
 export const PROJECT = fileURLToPath(new URL("../../../", import.meta.url)).replace(/[\\/]$/, "");
 
-/** A path, and what stands for it. */
-export type Place = readonly [path: string, name: string];
+/** A path and its replacement. */
+type PrivatePath = readonly [path: string, name: string];
 
-/** The project's folder, the one that the command runs in, the home directory, and what environment variables name. */
-export function privatePlaces(environment: Readonly<Record<string, string | undefined>> = process.env): Place[] {
-  const named = PATH_VARIABLES.flatMap((name): Place[] => {
+/** The project's folder, the working directory, the home directory, and the paths in environment variables. */
+export function privatePaths(environment: Readonly<Record<string, string | undefined>> = process.env): PrivatePath[] {
+  const named = PATH_VARIABLES.flatMap((name): PrivatePath[] => {
     const value = environment[name];
     return value && /[\\/]/.test(value) ? [[value, `$${name}`]] : [];
   });
-  const places: Place[] = [...named, [PROJECT, "."], [process.cwd(), "(here)"], [homedir(), "~"]];
-  // The first of two equal ones counts; a path inside another has its own name.
-  return places
-    .flatMap(([path, name]): Place[] => [
+  const paths: PrivatePath[] = [...named, [PROJECT, "."], [process.cwd(), "(here)"], [homedir(), "~"]];
+  // Of equal paths the first counts; inner paths are replaced before outer ones.
+  return paths
+    .flatMap(([path, name]): PrivatePath[] => [
       [path, name],
       [real(path), name],
     ])
@@ -40,9 +40,9 @@ export function privatePlaces(environment: Readonly<Record<string, string | unde
     .sort(([a], [b]) => b.length - a.length);
 }
 
-/** A text with names in place of these paths. */
-export function withoutPlaces(text: string, places: readonly Place[]): string {
-  return places.reduce(
+/** Replaces private paths in a text. */
+export function redact(text: string, paths: readonly PrivatePath[]): string {
+  return paths.reduce(
     (rest, [path, name]) => rest.replace(new RegExp(`${RegExp.escape(path)}(?![\\w-])`, FLAGS), () => name),
     text,
   );
@@ -50,12 +50,12 @@ export function withoutPlaces(text: string, places: readonly Place[]): string {
 
 const FLAGS = process.platform === "win32" ? "gi" : "g";
 
-/** The same for all texts of a value that can be written as JSON. */
-export function valueWithoutPlaces<T>(value: T, places: readonly Place[]): T {
-  if (typeof value === "string") return withoutPlaces(value, places) as T;
-  if (Array.isArray(value)) return value.map((each: unknown) => valueWithoutPlaces(each, places)) as T;
+/** Replaces private paths in all strings of a JSON value. */
+export function redactAll<T>(value: T, paths: readonly PrivatePath[]): T {
+  if (typeof value === "string") return redact(value, paths) as T;
+  if (Array.isArray(value)) return value.map((each: unknown) => redactAll(each, paths)) as T;
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, valueWithoutPlaces(each, places)])) as T;
+  return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, redactAll(each, paths)])) as T;
 }
 
 function real(path: string): string {

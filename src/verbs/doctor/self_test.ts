@@ -1,31 +1,31 @@
-/** A short training on the built-in set, as `bun run train` does it: data, kernels, checkpoints and all. */
+/** A short training on the built-in set, exactly as `bun run train` does it, with data, kernels and checkpoints. */
 import { join } from "node:path";
 import type { DeviceOptions } from "../../devices/open.ts";
 import { temporaryFolder } from "../../io/temporary.ts";
 import type { Report } from "../../training/events.ts";
 import { train } from "../train/train.ts";
 
-/** The validation loss must come below this. Ten classes have ln 10 = 2.30 by chance. */
+/** The validation loss must fall below this; chance is ln 10 = 2.30 for ten classes. */
 export const LOSS_BOUND = 1;
-/** Small, so that a GPU in software gets there too: 20 steps an epoch, of which four are enough. */
+/** Small enough for a software GPU: 20 steps an epoch, and four epochs are enough. */
 const BATCH = 32;
 const IMAGES = 640;
 const EPOCHS = 8;
 const LIMIT_MS = 60_000;
 
 export interface TrainingReport {
-  /** Of the first step, and of the last validation; or, before there is one, of the steps so far. */
+  /** Loss of the first step, and of the last validation or, before the first one, of the steps so far. */
   readonly firstLoss: number;
   readonly loss: number;
   readonly steps: number;
   readonly imagesPerSecond: number;
   readonly seconds: number;
-  /** Below the bound; slow: a minute was over before. */
+  /** "slow": time ran out before the loss was below the bound. */
   readonly result: "learned" | "slow" | "failed";
 }
 
 /**
- * Trains until the loss is below the bound, for a minute at most.
+ * Trains until the loss is below the bound, or for `limitMs`.
  * @throws AlexNetError as `train` does
  */
 export async function trainShortly(

@@ -4,7 +4,7 @@ import { draw, DRAW_OPTIONS } from "./draw.ts";
 
 export default verb({
   description:
-    "Draw a trained network: its filters, its curves, what its layers make of an image, what part of it decides",
+    "Draw a trained network: its filters, its training curves, its activations for an image, or which part of the image matters",
   options: DRAW_OPTIONS,
   async run(options, { json }, context) {
     const drawn = await draw(options, context);

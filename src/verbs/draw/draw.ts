@@ -1,4 +1,4 @@
-/** Pictures of a trained network: its filters, its curves, what its layers make of an image, and what it looks at. */
+/** Pictures of a trained network: filters, training curves, activations for an image, and occlusion sensitivity. */
 import { basename, resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
@@ -26,20 +26,20 @@ import { percent } from "../../words.ts";
 import { decodeImages, findImages } from "../shared/images.ts";
 import { seen } from "../shared/seen.ts";
 
-/** What can be drawn; the last two are of an image. */
-export const DRAWINGS = ["filters", "curves", "activations", "occlusion"] as const;
-export type Drawing = (typeof DRAWINGS)[number];
+/** What can be drawn; the last two need an image. */
+const DRAWINGS = ["filters", "curves", "activations", "occlusion"] as const;
+type Drawing = (typeof DRAWINGS)[number];
 
 export const DRAW_OPTIONS = {
-  /** One of `DRAWINGS`. */
+  /** "filters", "curves", "activations" or "occlusion". */
   what: text(DRAWINGS.join(", "), { place: "word", needed: true }),
-  /** An image file, or "-" for one on standard input. */
-  image: text("For activations and occlusion: an image file, or -", { place: "word" }),
-  /** A run or a checkpoint file; the newest run if not given. Curves are of runs alone. */
+  /** An image file, or "-" for standard input. */
+  image: text("For activations and occlusion: an image file, or - for standard input", { place: "word" }),
+  /** A run or a checkpoint file; by default the newest run. Curves need a run. */
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
-  /** The class whose probability `occlusion` watches; the most probable if not given. */
-  class: text("What occlusion watches the probability of (the most probable class)", { hint: "NAME" }),
-  /** The file to write; the drawing's name and .png if not given. */
+  /** The class whose probability `occlusion` measures; by default the most probable one. */
+  class: text("The class whose probability occlusion measures (the most probable one)", { hint: "NAME" }),
+  /** The file to write; by default the drawing's name and .png. */
   out: text("The PNG file to write (filters.png, …)", { hint: "FILE" }),
   ...DEVICE_OPTIONS,
 };
@@ -52,7 +52,7 @@ export interface Drawn {
   readonly file: string;
 }
 
-/** Writes a picture as PNG. @throws UsageError, DataError, CheckpointError or DeviceError */
+/** Draws a picture as PNG. @throws UsageError, DataError, CheckpointError or DeviceError */
 export async function draw(options: DrawOptions, context: Context = {}): Promise<Drawn> {
   validate("draw", options, DRAW_OPTIONS);
   const what = DRAWINGS.find((name) => name === options.what);
@@ -62,11 +62,13 @@ export async function draw(options: DrawOptions, context: Context = {}): Promise
     );
   }
   const ofImage = what === "activations" || what === "occlusion";
-  if (ofImage && options.image === undefined) throw new UsageError(`${what} of which image? Name a file after it`);
-  if (!ofImage && options.image !== undefined) {
-    throw new UsageError(`${what} are not of an image: leave out ${options.image}; the run is named by --model`);
+  if (ofImage && options.image === undefined) {
+    throw new UsageError(`draw ${what} needs an image: bun run draw ${what} photo.jpg`);
   }
-  if (options.class !== undefined && what !== "occlusion") throw new UsageError("--class is for occlusion alone");
+  if (!ofImage && options.image !== undefined) {
+    throw new UsageError(`draw ${what} takes no image: leave out ${options.image}; name a run with --model`);
+  }
+  if (options.class !== undefined && what !== "occlusion") throw new UsageError("--class is only for occlusion");
   const svg = what === "curves" ? await curves(options) : await ofModel(what, options, working("draw", context));
   const png = await renderPng(svg);
   const file = resolve(options.out ?? `${what}.png`);
@@ -84,9 +86,7 @@ async function curves({ model: name = "latest" }: DrawOptions): Promise<string> 
   const run = findRun(name);
   const history = readHistory(run);
   if (history.epochs.length + history.steps.length === 0) {
-    throw new UsageError(
-      `${run.path} has no curves yet: nothing is logged before its first epoch, or 50 steps, are done`,
-    );
+    throw new UsageError(`${run.path} has no curves yet: the log begins after 50 steps or the first epoch`);
   }
   const width = 2 * MARGIN + 2 * CHART.width + 24;
   const parts = [label(MARGIN, 46, shorten(run.name, width - 2 * MARGIN, TITLE, "both"), TITLE)];
@@ -105,7 +105,7 @@ async function ofModel(what: Exclude<Drawing, "curves">, options: DrawOptions, w
   return what === "filters" ? await filters(trained, options) : await ofImage(what, trained, options, work);
 }
 
-/** How wide a filter is drawn, about. */
+/** Approximate width of a drawn filter, in pixels. */
 const FILTER = 66;
 
 async function filters(trained: Trained, options: DrawOptions): Promise<string> {
@@ -114,13 +114,13 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
   const first = firstConvolution(model.layers);
   const [weights] = model.parameters;
   if (!first || !weights) {
-    throw new UsageError(`${trained.network.name} does not begin with a convolution: it has no filters to draw`);
+    throw new UsageError(`${trained.network.name} has no filters to draw: its first layer is not a convolution`);
   }
   const [count, , height, width] = weights.shape as [number, number, number, number];
   const factor = Math.max(1, Math.round(FILTER / width));
   const grid = filterGrid((await weights.read()) as Float32Array, weights.shape, { factor });
   const room = Math.max(grid.width, 480);
-  const fact = `${count} filters of ${height} × ${width}; grey is no weight, each is scaled by its own largest`;
+  const fact = `${count} filters of ${height} × ${width}; grey is 0, each is scaled by its largest weight`;
   const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
   return document(room + 2 * MARGIN, 92 + grid.height + MARGIN, [
     label(MARGIN, 46, shorten(of, room, TITLE, "both"), TITLE),
@@ -158,7 +158,7 @@ async function ofImage(
       const [maps, height, width] = output;
       layers.push({ name: layer.name, maps, height, width, values });
     }
-    if (layers.length === 0) throw new UsageError(`${trained.network.name} has no convolutions: no maps to draw`);
+    if (layers.length === 0) throw new UsageError(`${trained.network.name} has no convolutions to draw`);
     const signs = layers.some(({ values }) => values.some((value) => value < 0)) ? ", blue where negative" : "";
     const fact = `${answer(trained, p)}; ${by}; brighter where stronger${signs}`;
     return await drawMaps({
@@ -190,5 +190,5 @@ function labelOf({ classes, weights }: Trained, name: string | undefined, p: Flo
   if (name === undefined) return mostProbable(p, 1)[0]!;
   const label = classes.indexOf(name.normalize());
   if (label >= 0) return label;
-  throw new UsageError(`--class ${name}: ${weights.path} knows no such class${suggest(name, classes)}`);
+  throw new UsageError(`--class ${name}: ${weights.path} has no such class${suggest(name, classes)}`);
 }

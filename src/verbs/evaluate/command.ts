@@ -19,13 +19,13 @@ import { evaluate, EVALUATE_OPTIONS } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation.ts";
 
 const BAR = 20;
-const VIEWS = { 1: "centre crops", 2: "centre crops and their mirror images", 10: "ten views each" };
-/** With more classes than this only the worst are printed. */
+const VIEWS = { 1: "centre crops", 2: "centre crops and their mirror images", 10: "ten views of each" };
+/** With more classes than this, only the worst are printed. */
 const MANY = 50;
 const WORST = 20;
 
 export default verb({
-  description: "Measure loss and errors of a trained model, over all images and class by class",
+  description: "Measure a trained model's loss and accuracy, over all images and for each class",
   options: EVALUATE_OPTIONS,
   isShared: true,
   finishes: "this batch",
@@ -55,7 +55,7 @@ function show(result: Evaluation): void {
   sayRemarks(result.remarks);
   for (const each of bad.slice(0, 10)) say.warn(`skipped ${each}`);
   if (bad.length > 10) say.warn(`and ${count(bad.length - 10)} more`);
-  if (models.length > 1) print(`the mean of ${models.length} models:`);
+  if (models.length > 1) print(`mean of ${models.length} models:`);
   const names = models.map(({ network, weights }) => `${bold(network)} (${here(weights)})`);
   print(`${names.join("\n")} on ${label(result.data)}`);
   print(
@@ -69,7 +69,7 @@ function show(result: Evaluation): void {
   if (submission) {
     const whose = { devkit: "the devkit's class numbers", outputs: "classes numbered from 1 in the model's order" };
     if (submission.empty > 0) say.warn(`${plural(submission.empty, "line")} of zeros for images that can't be used`);
-    print(`${here(submission.file)}: a line an image, by file name; ${whose[submission.numbers]}`);
+    print(`${here(submission.file)}: a line per image, sorted by file name; ${whose[submission.numbers]}`);
   }
   for (const file of files) print(here(file));
 }
@@ -85,6 +85,6 @@ function byClass(classes: Evaluation["classes"]): string {
     return [label(name), bar(recall(each), BAR), percent(recall(each)), `of ${count(scores.images)}`, precision];
   });
   const which = few ? "" : `, the ${WORST} worst of ${count(seen.length)} (--out FOLDER writes all)`;
-  const head = ["", "", "right", "", "of those named so"];
-  return `right, by class${which}:\n${table([head, ...rows], [2, 3, 4])}`;
+  const head = ["", "", "recall", "", "precision"];
+  return `by class${which}:\n${table([head, ...rows], [2, 3, 4])}`;
 }

@@ -1,4 +1,4 @@
-/** Evaluation: loss and errors of one model, or of several whose predictions are averaged, on a set of images. */
+/** Evaluation: loss and errors on a set of images, of one model or of several whose predictions are averaged. */
 import { VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
@@ -24,28 +24,26 @@ import { checkPaths, writeReports } from "./files.ts";
 import { writeSubmission } from "./submission.ts";
 
 export const EVALUATE_OPTIONS = {
-  /** A folder or archive; the validation part of what the run was trained on if not given. */
-  data: text("A set of images as `train` takes it; without it what the run was validated with", { place: "word" }),
-  /** A run or a checkpoint file; the newest run if not given. */
+  /** A folder or archive; by default what the run was validated on. */
+  data: text("A set of images, as for `train` (what the run was validated on)", { place: "word" }),
+  /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
-  /** Several of them, whose predictions are averaged; in place of `model`. */
-  models: texts("Several of them, whose predictions are averaged", { hint: "A,B,C" }),
+  /** Several runs or files, instead of `model`: their predictions are averaged. */
+  models: texts("Several runs or files, to average their predictions", { hint: "A,B,C" }),
   /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images [P §4.1]. */
-  views: oneOf(
-    VIEW_COUNTS,
-    "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
-    {
-      hint: "1|2|10",
-    },
-  ),
-  /** How many images go through the network at once; as in training if not given. */
-  batch: count("Images at once", { hint: "N" }),
-  /** The folder for the confusion matrix, the mistakes, and everything as CSV; nothing is written if not given. */
-  out: text("Write confusion matrix, mistakes, scores of classes and all predictions there (PNG and CSV)", {
+  views: oneOf(VIEW_COUNTS, "Crops of each image: 1, the centre; 2, also mirrored; 10, also the corners (1)", {
+    hint: "1|2|10",
+  }),
+  /** Batch size; by default as in training. */
+  batch: count("Batch size (as in training)", { hint: "N" }),
+  /** A folder for the confusion matrix, the worst mistakes, and tables as CSV; by default nothing is written. */
+  out: text("Write the confusion matrix, the worst mistakes, class scores and all predictions there (PNG and CSV)", {
     hint: "FOLDER",
   }),
-  /** The file for the predictions as the ImageNet challenge (ILSVRC) takes them. */
-  submission: text("Write five class numbers a line, images by file name: ILSVRC's format", { hint: "FILE" }),
+  /** A file for the predictions in the format of the ImageNet challenge (ILSVRC). */
+  submission: text("Write the predictions in ILSVRC's format: five class numbers per image, sorted by file name", {
+    hint: "FILE",
+  }),
   ...DEVICE_OPTIONS,
 };
 
@@ -110,12 +108,12 @@ export async function evaluate(options: EvaluateOptions, context: Context = {}):
 
 function namedModels({ model, models }: EvaluateOptions): readonly (string | undefined)[] {
   if (models === undefined) return [model];
-  if (model !== undefined) throw new UsageError("--model and --models are two ways to name models: use one of them");
+  if (model !== undefined) throw new UsageError("--model and --models can't be combined: use one of them");
   if (models.length === 0 || models.some((name) => name === "")) {
-    throw new UsageError("--models: needs names of runs or files with commas between: --models a,b,c");
+    throw new UsageError("--models: needs runs or files separated by commas: --models a,b,c");
   }
   const twice = models.find((name, i) => models.indexOf(name) < i);
-  if (twice !== undefined) throw new UsageError(`--models: "${twice}" is there twice: an average needs different ones`);
+  if (twice !== undefined) throw new UsageError(`--models: "${twice}" is named twice: name different models`);
   return models;
 }
 
@@ -123,20 +121,20 @@ function requireSameClasses(first: Trained, other: Trained): void {
   const [a, b] = [first.classes, other.classes];
   const k = a.findIndex((name, i) => name !== b[i]);
   if (k < 0 && a.length === b.length) return;
-  const difference = k < 0 ? "" : `; output ${k} is "${a[k]}" of one and "${b[k] ?? "missing"}" of the other`;
+  const difference = k < 0 ? "" : `; output ${k} is "${a[k]}" in the first, "${b[k] ?? "missing"}" in the second`;
   throw new UsageError(
-    `${first.weights.path} knows ${plural(a.length, "class", "classes")}, ${other.weights.path} ${b.length}${difference}: ` +
-      `only predictions for the same classes in the same order can be averaged`,
+    `${first.weights.path} has ${plural(a.length, "class", "classes")}, ${other.weights.path} ${b.length}${difference}: ` +
+      `average only models with the same classes in the same order`,
   );
 }
 
-/** The model's number of each class of the data, which may be some of those that it knows. @throws DataError */
+/** The model's index of each class of the data, which may lack some of the model's classes. @throws DataError */
 function classesOf({ name, classes }: Dataset, { classes: known, weights }: Trained): Uint32Array {
   const numbers = new Map(known.map((each, k) => [each, k]));
   const unknown = classes.find((each) => !numbers.has(each));
   if (unknown === undefined) return Uint32Array.from(classes, (each) => numbers.get(each)!);
   throw new DataError(
-    `${name} has ${plural(classes.length, "class", "classes")}, ${weights.path} knows ${known.length}; "${unknown}" is unknown to it: ` +
-      `evaluate on data with the classes it was trained on`,
+    `${name} has ${plural(classes.length, "class", "classes")}, ${weights.path} ${known.length}, without "${unknown}": ` +
+      `evaluate on data with the classes that the model was trained on`,
   );
 }

@@ -1,4 +1,4 @@
-/** What an evaluation leaves in a folder: tables for programs, and two pictures for people. */
+/** The files of an evaluation: tables for programs, and two pictures for people. */
 import { mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
@@ -13,10 +13,10 @@ import { count } from "../../words.ts";
 import { thumbnailOf } from "../shared/thumbnails.ts";
 import type { Evaluation } from "./evaluation.ts";
 
-/** So many of the images with the largest loss are shown, if so many were wrong. */
+/** Maximum number of mistakes shown. */
 const MISTAKES = 40;
 
-/** Makes the folders that files will go to. @throws UsageError or AlexNetError, before any work is done */
+/** Creates the folders for the files, before any work is done. @throws UsageError or AlexNetError */
 export function checkPaths(out: string | undefined, submission: string | undefined): void {
   if (submission !== undefined && statSync(submission, { throwIfNoEntry: false })?.isDirectory()) {
     throw new UsageError(`--submission ${submission}: it is a folder; name a file`);
@@ -34,11 +34,10 @@ export function checkPaths(out: string | undefined, submission: string | undefin
 export interface Reported extends Omit<Evaluation, "files" | "submission"> {
   readonly dataset: Dataset;
   readonly answers: Answers;
-  /** Told what takes its time. */
   readonly note: (line: string) => void;
 }
 
-/** Writes all files into a folder. @returns their paths. @throws AlexNetError when one can't be written */
+/** Writes all files into a folder. @returns their paths @throws AlexNetError when one can't be written */
 export async function writeReports(folder: string, reported: Reported): Promise<string[]> {
   const written: string[] = [];
   const at = (name: string) => {
@@ -79,7 +78,7 @@ function* confusionRows({ classes, confusion }: Reported): Generator<Cell[]> {
   let next = 0;
   for (const [k, { name }] of classes.entries()) {
     const row: Cell[] = [name, ...Array(classes.length).fill(0)];
-    // The entries go by true class, then by predicted class.
+    // The entries are sorted by true class, then by predicted class.
     for (; confusion[next]?.[0] === k; next++) row[1 + confusion[next]![1]] = confusion[next]![2];
     yield row;
   }
@@ -90,7 +89,7 @@ function answerColumns({ kept }: Answers): string[] {
   return ["image", "true_class", "rank", "loss", ...best.flat()];
 }
 
-/** The rank counts from 1: of the right class among all, by probability. */
+/** The rank is that of the right class by probability, from 1. */
 function answerRow({ dataset, answers, classes }: Reported, i: number): Cell[] {
   const { index, label, rank, loss, best } = answers.at(i);
   const named = best.flatMap((each) => [classes[each.label]!.name, each.probability]);
@@ -107,14 +106,14 @@ async function drawMistakes(title: string, worst: Uint32Array, reported: Reporte
       isRight: each.label === label,
     }));
     const right = { name: classes[label]!.name, probability: Math.exp(-loss), isRight: true };
-    // It is shown even if it is far behind.
+    // The right class is shown even if its rank is low.
     if (!bars.some(({ isRight }) => isRight)) bars[bars.length - 1] = right;
     cells.push({ image: await thumbnailOf(dataset, index), name: dataset.nameOf(index), right: right.name, bars });
   }
-  const fact = `the ${worst.length} with the largest loss of ${count(total.wrong1)} that were wrong, of ${count(total.images)} images`;
+  const fact = `${count(total.wrong1)} of ${count(total.images)} images are wrong; shown: ${worst.length}, by loss`;
   return drawAnswers({
     title: `Mistakes of ${title}`,
-    facts: [total.wrong1 === 0 ? "nothing was wrong" : fact],
+    facts: [total.wrong1 === 0 ? "no mistakes" : fact],
     cells,
   });
 }

@@ -1,8 +1,8 @@
 /**
- * Predictions as the ImageNet challenge (ILSVRC) takes them: a line an image, in the order of the files' names, with the
- * numbers of the five most probable classes, the first of them first. The challenge numbers its classes from 1 in an
- * order of its own, which its devkit states (meta.mat); where the data come without one, they are numbered from 1 in
- * the order of the network's outputs.
+ * Predictions in the format of the ImageNet challenge (ILSVRC): a line per image, sorted by file name, with the numbers
+ * of the five most probable classes in order. The challenge numbers its classes from 1 in an order of its own, which
+ * its devkit states (meta.mat); for data without a devkit they are numbered from 1 in the order of the network's
+ * outputs.
  */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Answers } from "../../inference/answers.ts";
@@ -10,15 +10,15 @@ import { replaceFile } from "../../io/files.ts";
 
 export interface Submission {
   readonly file: string;
-  /** Whose numbers the classes have. */
+  /** Where the class numbers come from. */
   readonly numbers: "devkit" | "outputs";
-  /** Lines of images that could not be used: zeros, which no class has, so that all others stay in their place. */
+  /** Number of lines of zeros: images that can't be used keep their line. */
   readonly empty: number;
 }
 
 /**
- * @param classOf the network's number of each class of the data
- * @param classes how many classes the network knows
+ * @param classOf the network's index of each class of the data
+ * @param classes number of the network's classes
  * @throws AlexNetError when it can't be written
  */
 export async function writeSubmission(
@@ -29,7 +29,7 @@ export async function writeSubmission(
   classes: number,
 ): Promise<Submission> {
   const numbers = Uint32Array.from({ length: classes }, (_, k) => k + 1);
-  // Where the data lack classes that the network knows, the challenge's numbers of those are not known.
+  // If the data lack classes of the network, the challenge's numbers for those are unknown.
   const isOfDevkit = dataset.challengeIds !== undefined && classOf.length === classes;
   if (isOfDevkit) classOf.forEach((k, label) => (numbers[k] = dataset.challengeIds![label]!));
   const answerOf = new Map<number, number>();
@@ -43,7 +43,7 @@ export async function writeSubmission(
   return { file, numbers: isOfDevkit ? "devkit" : "outputs", empty: lines.length - answers.length };
 }
 
-/** Images by the names of their files; those of one name by their folders. */
+/** Indices of the images, sorted by file name, then by folder. */
 function namesInOrder(dataset: Dataset): number[] {
   const names = Array.from({ length: dataset.length }, (_, i) => dataset.nameOf(i));
   const files = names.map((name) => name.slice(Math.max(name.lastIndexOf("/"), name.lastIndexOf("\\")) + 1));

@@ -3,7 +3,7 @@ import { verb } from "../../cli/verb.ts";
 import { exportModel, EXPORT_OPTIONS } from "./export.ts";
 
 export default verb({
-  description: "Write a trained network for other programs, with its class names",
+  description: "Export a trained network with its class names, as ONNX or safetensors",
   options: EXPORT_OPTIONS,
   async run(options, { json }) {
     const exported = await exportModel(options);

@@ -1,4 +1,4 @@
-/** Writes a trained network for other programs: as ONNX, or as safetensors with PyTorch's names. */
+/** Exports a trained network: as ONNX, or as safetensors with PyTorch's names. */
 import { basename, extname } from "node:path";
 import { oneLine, UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
@@ -17,13 +17,13 @@ import { writeSafetensors } from "../../weights/safetensors.ts";
 const KINDS = ["onnx", "safetensors"] as const;
 
 export const EXPORT_OPTIONS = {
-  /** A run or a checkpoint file; the newest run if not given. */
+  /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a checkpoint file (the newest run)", { name: "run", place: "word" }),
-  /** The kind of file; else as `out` ends. */
-  as: oneOf(KINDS, "onnx or safetensors (as --out ends)", { hint: "KIND" }),
-  /** The file to write; its ending need not be said. */
+  /** The format; by default from the extension of `out`. */
+  as: oneOf(KINDS, "onnx or safetensors (by the extension of --out)", { hint: "KIND" }),
+  /** The file to write; the extension may be omitted. */
   out: text("The file to write (MODEL.KIND)", { hint: "FILE" }),
-  /** ONNX ends with the last layer instead of with softmax. */
+  /** Leaves out the softmax at the end of ONNX. */
   logits: flag("ONNX without the softmax at the end"),
 };
 
@@ -33,7 +33,7 @@ export interface Exported {
   readonly network: string;
   readonly weights: string;
   readonly classes: number;
-  /** The network's file, and those that were written beside it. */
+  /** The network's file, and those written beside it. */
   readonly files: readonly string[];
 }
 
@@ -44,7 +44,8 @@ export async function exportModel(options: ExportOptions): Promise<Exported> {
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
   if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.join(" or ")}`);
-  if (logits && kind !== "onnx") throw new UsageError("--logits is for --as onnx; the others hold no operations");
+  if (logits && kind !== "onnx")
+    throw new UsageError("--logits is only for --as onnx; safetensors holds no operations");
   const weights = findWeights(model);
   const { checkpoint, network } = openWeights(weights.path);
   using _ = checkpoint;
@@ -102,7 +103,7 @@ async function writePlain(path: string, stem: string, checkpoint: Checkpoint, ne
   return [beside];
 }
 
-/** What a user of the file has to know. @param mean a sentence about it */
+/** What users of the file need to know. @param mean a sentence about the mean image */
 function metadataOf({ classes }: Checkpoint, { name, crop, record }: Network, mean: string): Record<string, string> {
   const words =
     `Rescale the image (bilinear, antialiased) so that its shorter side is ${record}, cut out the central ` +
@@ -116,7 +117,7 @@ function metadataOf({ classes }: Checkpoint, { name, crop, record }: Network, me
   };
 }
 
-/** The middle of a mean image, S × S × 3, as 3 × crop × crop: what is subtracted from the centre of a record. */
+/** The centre of a mean image, S × S × 3, as 3 × crop × crop. */
 function centre(mean: Float32Array, side: number, crop: number): Float32Array {
   const from = Math.floor((side - crop) / 2);
   const result = new Float32Array(3 * crop * crop);

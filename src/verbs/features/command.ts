@@ -4,7 +4,7 @@ import { verb } from "../../cli/verb.ts";
 import { features, FEATURES_OPTIONS, type Features } from "./features.ts";
 
 export default verb({
-  description: "Write the activations of a layer for every image of a set, as a NumPy array: a row an image",
+  description: "Write a layer's activations for every image of a set, as a NumPy array with a row per image",
   options: FEATURES_OPTIONS,
   isShared: true,
   finishes: "this batch",

@@ -1,4 +1,4 @@
-/** The activations of a layer for every image of a set, as NumPy's .npy: what other programs learn from and compare. */
+/** Writes the activations of a layer for every image of a set as a .npy file, for other programs to learn from. */
 import { centreView } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { createLoader } from "../../data/loader.ts";
@@ -28,18 +28,18 @@ import { count, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { plural } from "../../words.ts";
 
 export const FEATURES_OPTIONS = {
-  /** A folder or archive; what the run was trained on if not given. */
-  data: text("A set of images as `train` takes it; without it what the run was trained on", { place: "word" }),
-  /** Which part of it, where it has two; "train" if not given. */
-  part: oneOf(["train", "val"], "train or val, where the set has both (train)", { hint: "PART" }),
-  /** A run or a checkpoint file; the newest run if not given. */
+  /** A folder or archive; by default what the run was trained on. */
+  data: text("A set of images, as for `train` (what the run was trained on)", { place: "word" }),
+  /** Which split of the data; by default "train". */
+  part: oneOf(["train", "val"], "train or val, if the set has both (train)", { hint: "PART" }),
+  /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
-  /** The name of a layer; as `findTap` chooses if not given. */
+  /** The name of a layer; by default the last hidden one. */
   layer: text("Which layer (the last hidden one: fc7 in AlexNet)", { hint: "NAME" }),
-  /** How many images go through the network at once; as in training if not given. */
-  batch: count("Images at once", { hint: "N" }),
-  /** The .npy file to write; features.npy if not given. A .csv of the same name says what each row is of. */
-  out: text("The file to write; a .csv beside names the rows (features.npy)", { hint: "FILE.npy" }),
+  /** Batch size; by default as in training. */
+  batch: count("Batch size (as in training)", { hint: "N" }),
+  /** The .npy file to write, by default features.npy. A .csv of the same name lists the image of each row. */
+  out: text("The file to write; a .csv beside it names the rows (features.npy)", { hint: "FILE.npy" }),
   ...DEVICE_OPTIONS,
 };
 
@@ -55,18 +55,18 @@ export interface Features {
   readonly network: string;
   readonly weights: string;
   readonly data: string;
-  /** Where the run's images are no longer what they were: what has changed, for people. */
+  /** If images of the run have changed: what has changed, for people. */
   readonly changes?: string;
   readonly device: string;
-  /** "file: what is wrong" of each image that can't be used, and has no row. */
+  /** "file: reason" for each image that can't be used and so has no row. */
   readonly bad: readonly string[];
-  /** What of the data was left alone, and what looks odd. */
+  /** What was ignored in the data, and what looks odd. */
   readonly remarks: readonly Remark[];
   readonly imagesPerSecond: number;
 }
 
 /**
- * Writes a row of float32 an image, of its centre crop, in the order of the set.
+ * Writes a row of float32 for the centre crop of each image, in the order of the set.
  * @throws UsageError, DataError, CheckpointError or DeviceError; then nothing is written
  */
 export async function features(options: FeaturesOptions, context: Context = {}): Promise<Features> {
@@ -121,14 +121,14 @@ export interface Vectors {
   readonly signal: AbortSignal;
 }
 
-/** Where the rows begin, in bytes, in a file with this many. */
+/** Offset of the first row, in bytes, in a .npy file of images × size. */
 export const vectorsStart = (images: number, size: number): number => npyHeader([images, size]).length;
 
 /**
- * Writes a .npy of a row an image, as they are computed: no more than a few batches are held in memory.
- * @param wrote told of each row, in order, the number of its image
- * @param ranks take turns with the batches; rank 0 writes, and is told
- * @returns "file: what is wrong" of the images that can't be used
+ * Writes a .npy with a row per image as they are computed, with no more than a few batches in memory.
+ * @param wrote called with the image of each row, in order
+ * @param ranks take turns with the batches; rank 0 writes, and calls `wrote`
+ * @returns "file: reason" for each image that can't be used
  * @throws DataError when none, or too few, can be used
  */
 export async function writeVectors(
@@ -160,7 +160,7 @@ export async function writeVectors(
         `${dataset.name}: none of its ${plural(dataset.length, "image")} can be used, first ${bad[0]}`,
       );
     }
-    // How many there are is only known now.
+    // The number of rows is only known now.
     append(npyHeader([rows, tap.size], room), 0);
   });
   return bad;
@@ -171,13 +171,13 @@ async function byFirst(ranks: Ranks, file: string, write: (append: Append) => Pr
   await (ranks.rank === 0 ? replaceFile(file, write) : write(() => {}));
 }
 
-/** The numbers of some images, in order, and of each a row. */
-interface Block {
+/** The indices of some images, in order, and a row for each. */
+interface RowBlock {
   readonly indices: Uint32Array;
   readonly values: Float32Array;
 }
 
-/** This rank's part of the vectors, put together with those of the others round by round. */
+/** This rank's share of the vectors, gathered with those of the other ranks in rounds. */
 class OwnVectors {
   bad: readonly string[] = [];
   readonly #vectors: Vectors;
@@ -188,8 +188,8 @@ class OwnVectors {
     this.#ranks = ranks;
   }
 
-  /** In each round the next batch of every rank, empty of one that has no more. */
-  async *rounds(): AsyncGenerator<readonly Block[]> {
+  /** In each round the next batch of every rank, empty for ranks that are done. */
+  async *rounds(): AsyncGenerator<readonly RowBlock[]> {
     const { tap, signal } = this.#vectors;
     const own = this.#batches();
     for (;;) {
@@ -207,7 +207,7 @@ class OwnVectors {
     }
   }
 
-  async *#batches(): AsyncGenerator<Block> {
+  async *#batches(): AsyncGenerator<RowBlock> {
     const { member, tap, dataset, batch, signal } = this.#vectors;
     const { rank, size } = this.#ranks;
     const samples = Uint32Array.from({ length: dataset.length }, (_, i) => i).filter(
@@ -230,9 +230,9 @@ function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array | Float32Array)
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** Brings the rows of several ranks, each of which has its own in order, into one order. */
+/** Merges the rows of several ranks, each in order, into one order. */
 class Merge {
-  readonly #queues: Row[][];
+  readonly #queues: FeatureRow[][];
   readonly #ended: boolean[];
   readonly #size: number;
 
@@ -242,7 +242,7 @@ class Merge {
     this.#size = size;
   }
 
-  add(blocks: readonly Block[]): void {
+  add(blocks: readonly RowBlock[]): void {
     for (const [rank, { indices, values }] of blocks.entries()) {
       if (indices.length === 0) this.#ended[rank] = true;
       for (const [n, index] of indices.entries()) {
@@ -251,8 +251,8 @@ class Merge {
     }
   }
 
-  /** The rows before which none can come any more. */
-  *ready(): Generator<Row> {
+  /** The rows that no later one can precede. */
+  *ready(): Generator<FeatureRow> {
     for (;;) {
       const waits = this.#queues.some((queue, rank) => queue.length === 0 && !this.#ended[rank]);
       if (waits) return;
@@ -263,7 +263,7 @@ class Merge {
   }
 }
 
-interface Row {
+interface FeatureRow {
   readonly index: number;
   readonly values: Float32Array;
 }

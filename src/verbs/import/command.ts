@@ -2,11 +2,11 @@ import { bold, count, here, plural, print, printJson } from "../../cli/terminal.
 import { verb } from "../../cli/verb.ts";
 import { importWeights, IMPORT_OPTIONS } from "./import.ts";
 
-/** More names of tensors than this are only counted. */
+/** More tensors than this are only counted. */
 const SHOWN = 5;
 
 export default verb({
-  description: "Make a run folder of weights from elsewhere: PyTorch, safetensors, Caffe or NumPy",
+  description: "Import weights of PyTorch, safetensors, Caffe or NumPy into a run folder",
   options: IMPORT_OPTIONS,
   async run(options, { json }, context) {
     const imported = await importWeights(options, context);
@@ -16,7 +16,7 @@ export default verb({
     print(
       `${bold(network)}, ${count(parameters)} parameters, from ${from}; ${plural(classes, "class", "classes")}, named by ${names}`,
     );
-    if (others.length > 0) print(`Not taken: ${others.join(", ")}, with weights that would fit too`);
+    if (others.length > 0) print(`Not used: ${others.join(", ")}, whose weights would fit too`);
     if (beside.length > 0) {
       const more = beside.length > SHOWN ? ` and ${count(beside.length - SHOWN)} more` : "";
       print(`Left out: ${beside.slice(0, SHOWN).join(", ")}${more}: not part of the network`);

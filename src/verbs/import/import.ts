@@ -1,6 +1,6 @@
 /**
- * Makes a run folder of weights from elsewhere, so that they can be used like those trained here. It has no
- * config.json: it can be fine-tuned, but there is nothing to resume.
+ * Imports weights into a run folder, to be used like those trained here. It has no config.json: it can be fine-tuned,
+ * but not resumed.
  */
 import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -39,41 +39,42 @@ interface Named {
   readonly sha256: string;
 }
 
-/** Weights by name: files at `ADDRESS`. torch.hub puts the first eight digits of the SHA-256 into their names. */
+/** Weights by name: files below `ADDRESS`. torch.hub puts the first eight digits of their SHA-256 into the names. */
 const ADDRESS = "https://download.pytorch.org/models/";
 export const NAMED: Readonly<Record<string, Named>> = {
   "torchvision-alexnet": { file: "alexnet-owt-7be5be79.pth", sha256: "7be5be79" },
 };
 
 export const IMPORT_OPTIONS = {
-  /** A file, or a name of `NAMED`. */
+  /** A file, or a name in `NAMED`. */
   file: text(`A .pth, .pt, .safetensors, .caffemodel, .npz or .npy file, or ${Object.keys(NAMED).join(", ")}`, {
     place: "word",
     needed: true,
   }),
-  /** The run folder to make; runs/NAME-1 if not given. */
-  out: text("The run folder to make (runs/MODEL-imported-1, …)", { hint: "FOLDER" }),
-  /** The network, where several have the file's shapes. */
-  model: text("The network, where several have these shapes", { hint: "NAME" }),
-  /** A file with a class name a line. */
-  classes: text("A file with a class name a line (ImageNet's for 1,000)", { hint: "FILE" }),
+  /** The run folder to create; by default runs/NAME-imported-1, -2, …. */
+  out: text("The run folder to create (runs/MODEL-imported-1, …)", { hint: "FOLDER" }),
+  /** The network, if several have the file's shapes. */
+  model: text("The network, if several have these shapes", { hint: "NAME" }),
+  /** A file with a class name per line. */
+  classes: text("A file with a class name per line (ImageNet's for 1,000)", { hint: "FILE" }),
   /**
-   * What was done to pixels in training; without any of the first three, what is usual for files of the kind. A mean
-   * image (.binaryproto or .npy), or three numbers in the order of the colours, of pixels 0 … `pixels`; else 0.
+   * The mean that was subtracted from pixels in training: a mean image (.binaryproto or .npy), or three numbers in the
+   * order of the colours, for pixels from 0 to `pixels`. By default 0; but without `mean`, `deviation` and `pixels` all
+   * three are what is usual for the format.
    */
-  mean: text("What was subtracted from pixels: three numbers, a .binaryproto or a .npy (as usual for the format)", {
+  mean: text("The mean subtracted from pixels: three numbers, a .binaryproto or a .npy (as usual for the format)", {
     hint: "A,B,C|FILE",
   }),
-  /** Three numbers by which pixels are divided once the mean is subtracted; else 1. */
-  deviation: numbers("What they were divided by then (as usual for the format)", {
+  /** Three numbers by which pixels were then divided; by default 1. */
+  deviation: numbers("The deviation that pixels were then divided by (as usual for the format)", {
     name: "std",
     hint: "A,B,C",
     rule: threeAboveZero,
   }),
-  /** What the largest pixel was. */
-  pixels: oneOf([1, 255], "The largest a pixel was: 1 or 255", { hint: "N" }),
-  /** The order of the colours, if not that of files of the kind. */
-  order: oneOf(["rgb", "bgr"], "rgb or bgr: the order of the colours", { hint: "ORDER" }),
+  /** The largest value of a pixel. */
+  pixels: oneOf([1, 255], "The largest pixel value: 1 or 255", { hint: "N" }),
+  /** The order of the colours; by default as usual for the format. */
+  order: oneOf(["rgb", "bgr"], "The order of the colours: rgb or bgr", { hint: "ORDER" }),
 };
 
 export interface ImportOptions extends OptionsOf<typeof IMPORT_OPTIONS> {}
@@ -90,28 +91,28 @@ export interface Imported {
   readonly network: string;
   readonly parameters: number;
   readonly format: WeightFile["format"];
-  /** Where in the file the weights are: "state_dict", say; "" where the file is nothing else. */
+  /** Where in the file the weights are, such as "state_dict"; "" if they are the whole file. */
   readonly place: string;
-  /** Where others are that would have fitted too, such as averages over the training. */
+  /** Where other weights are that would fit too, such as averages over the training. */
   readonly others: readonly string[];
-  /** The names of tensors beside the weights that are none of the network's. */
+  /** Names of tensors that are not part of the network. */
   readonly beside: readonly string[];
   readonly classes: number;
-  /** Where the class names are from. */
+  /** Where the class names come from. */
   readonly names: string;
-  /** What was done to pixels, and where it is now. */
+  /** The preprocessing in words. */
   readonly preprocessing: string;
 }
 
-export interface FetchOptions {
+interface FetchNamedOptions {
   readonly progress: Progress;
   readonly address?: string;
   readonly named?: Readonly<Record<string, Named>>;
   readonly folder?: string;
 }
 
-/** The path of weights that are known by name, in the cache folder, downloaded if need be. @throws DataError */
-export async function fetchNamed(name: string, options: FetchOptions): Promise<string> {
+/** The path of named weights in the cache folder, downloaded if needed. @throws DataError */
+export async function fetchNamed(name: string, options: FetchNamedOptions): Promise<string> {
   const { progress, address = ADDRESS, named = NAMED, folder = cacheFolder("weights") } = options;
   const { file, sha256 } = named[name]!;
   return download({ url: address + file, path: join(folder, file), sha256, progress });
@@ -124,7 +125,7 @@ export async function importWeights(options: ImportOptions, context: Context = {
   const path = await locate(options.file, note);
   await using file = await openWeightFile(path);
   if (file.metadata["format"] === FORMAT) {
-    throw new UsageError(`${path} is a checkpoint of this program: use it as it is, with --model ${path}`);
+    throw new UsageError(`${path} is already a checkpoint of this program: use it with --model ${path}`);
   }
   const own = isOwn(file) ? file.metadata : undefined;
   const match = matchNetwork(file, await networkOf(options.model, own));
@@ -156,23 +157,23 @@ export async function importWeights(options: ImportOptions, context: Context = {
   };
 }
 
-/** What a person says, or what the file does: in it this program wrote which network it has. */
+/** The network given by name, or else the one that this program recorded in an exported file. */
 async function networkOf(model: string | undefined, own: WeightFile["metadata"] | undefined) {
   if (model !== undefined) return openNetwork(model);
-  // Only a person names files whose code is run.
+  // Network files are code, so one is only run if the user names it.
   return own && networkIn(own, "the network in the file");
 }
 
 async function locate(file: string, progress: Progress): Promise<string> {
   if (existsSync(file)) return file;
   if (Object.hasOwn(NAMED, file)) return fetchNamed(file, { progress });
-  // A word alone was meant as a name.
+  // A bare word was probably meant as a name.
   const names = Object.keys(NAMED);
   const known = /[./\\]/.test(file) ? "" : `${suggest(file, names)}; by name there is ${names.join(", ")}`;
   throw new UsageError(isUrl(file) ? `${file}: ${NOT_FETCHED}` : `there is no file ${file}${known}`);
 }
 
-/** All of them, before anything is written: what can't be read is found out now. */
+/** Reads all parameters, so that errors come before anything is written. */
 async function readParameters({ parameters, network }: Match, file: WeightFile, preprocessing: Preprocessing) {
   const read = [];
   for (const [i, { name, shape, read: numbers }] of parameters.entries()) {
@@ -191,14 +192,14 @@ function openRun(out: string | undefined, network: string): Run {
   return out === undefined ? newRun(`${network}-imported`) : namedRun(out);
 }
 
-/** What a person says, else what belongs to files of the kind. @throws UsageError */
+/** The preprocessing given by options, or else that of the file or its format. @throws UsageError */
 async function choosePreprocessing(options: ImportOptions, file: WeightFile): Promise<Preprocessing> {
   const { order, pixels, deviation } = options;
   const mean = options.mean === undefined ? undefined : await readMean(options.mean);
   if (mean === undefined && isOwn(file) && file.metadata["mean"] === "image") {
     throw new UsageError(
-      `${file.path} was trained with a mean image: name the file that was written beside it with --mean, ` +
-        `or three numbers if the mean colour will do`,
+      `${file.path} was trained with a mean image: name it with --mean (the .mean.npy file exported with it), ` +
+        `or use three numbers if the mean colour will do`,
     );
   }
   const usual = ofFile(file);
@@ -226,7 +227,7 @@ function ofFile({ format, metadata }: WeightFile): Preprocessing {
   return format === "Caffe" ? CAFFE : TORCHVISION;
 }
 
-/** Three numbers, or a mean image as channels × side × side. */
+/** Three numbers, or a mean image, channels × side × side. */
 async function readMean(said: string): Promise<readonly number[] | Float32Array> {
   const numbers = said.split(",").map(Number);
   if (numbers.length === 3 && numbers.every(Number.isFinite)) return numbers;
@@ -242,7 +243,7 @@ async function readMean(said: string): Promise<readonly number[] | Float32Array>
   throw new UsageError(`--mean ${said} is ${shape.join("×")}: must be 3×S×S, S×S×3, or 3 numbers`);
 }
 
-/** @returns the names, and where they are from */
+/** @returns the names, and where they come from */
 async function classNames(
   path: string | undefined,
   count: number,
@@ -264,7 +265,7 @@ async function classNames(
   return [Array.from({ length: count }, (_, k) => String(k)), "their numbers"];
 }
 
-/** Larger is no list of class names. */
+/** Larger files are not lists of class names. */
 const MAX_NAMES_BYTES = 16 * 2 ** 20;
 
 function readNames(path: string): string {

@@ -3,11 +3,11 @@ import { bold, count, here, print, printJson, say } from "../../cli/terminal.ts"
 import { verb } from "../../cli/verb.ts";
 import { look, LOOK_OPTIONS } from "./look.ts";
 
-/** More warnings than this are counted only. */
+/** More warnings than this are only counted. */
 const MAX_WARNINGS = 10;
 
 export default verb({
-  description: "Draw what a net will see of a data set: a picture that shows in ten seconds whether it is right",
+  description: "Draw what a network will see of a data set, to check it at a glance",
   options: LOOK_OPTIONS,
   finishes: "this step",
   async run(options, { json }, context) {

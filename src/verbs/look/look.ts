@@ -1,4 +1,4 @@
-/** What a network will see of a data set, as a picture: some images beside the crops of them, and the set's statistics. */
+/** Draws what a network will see of a data set: some images beside their crops, and the set's statistics. */
 import { dirname, relative, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { counted, inWords as remarkInWords, isWarning, type Remark } from "../../data/remarks.ts";
@@ -22,27 +22,27 @@ import { fileOf, showImages } from "./rows.ts";
 import { survey, type Survey } from "./survey.ts";
 
 const IMAGES = 8;
-/** More make a picture so long that viewers refuse it. */
+/** Viewers refuse pictures with many more rows. */
 const MAX_IMAGES = 64;
 
 export const LOOK_OPTIONS = {
-  /** A folder or archive; without it the built-in set. */
-  data: text("What `train` is given; without it the set that the program draws itself", { place: "word" }),
-  /** What to validate with, as for `train`. */
-  val: text("What to validate with, as for `train`", { hint: "PATH" }),
-  /** Whose crops and recipe; as `train` chooses if not given. */
-  model: text("Whose crops and augmentation; as `train` chooses", { hint: "NAME" }),
+  /** A folder or archive; by default the built-in set. */
+  data: text("A set of images, as for `train` (the built-in set)", { place: "word" }),
+  /** The validation set, as for `train`. */
+  val: text("The validation set, as for `train`", { hint: "PATH" }),
+  /** The network whose crops and augmentation are shown; by default as `train` chooses. */
+  model: text("The network whose crops and augmentation to show (as `train` chooses)", { hint: "NAME" }),
   /** As for `train`. */
-  augment: text("As for `train` (the model's own)", { hint: "WHAT" }),
-  /** Chooses the images, and what is drawn at random for them. */
-  seed: number("Chooses the images and how they are varied (0)", { hint: "N", rule: SETTINGS.seed }),
-  /** How many images, a row each. */
+  augment: text("Augmentation, as for `train` (the network's own)", { hint: "WHAT" }),
+  /** Chooses the images and their augmentation. */
+  seed: number("Chooses the images and their augmentation (0)", { hint: "N", rule: SETTINGS.seed }),
+  /** Number of images, a row each. */
   images: number(`How many images, a row each (${IMAGES})`, { hint: "N", rule: wholeFromTo(1, MAX_IMAGES) }),
-  /** The file to write; look.png if not given. */
+  /** The file to write; by default look.png. */
   out: text("The PNG file to write (look.png)", { hint: "FILE" }),
   ...DEVICE_OPTIONS,
-  /** What augments the images: the cpu if not given. */
-  device: text("What augments the images, as for `train` (cpu)", { hint: "NAME" }),
+  /** The device that augments the images; by default the cpu. */
+  device: text("The device that augments the images, as for `train` (cpu)", { hint: "NAME" }),
 };
 
 export interface LookOptions extends OptionsOf<typeof LOOK_OPTIONS> {}
@@ -59,19 +59,19 @@ export interface Look {
   readonly augmentation: string;
   readonly classes: number;
   readonly images: number;
-  /** How many images there are to validate with; null where the data has no part for it. */
+  /** Number of validation images; null if the data has none set apart. */
   readonly validation: number | null;
-  /** How many images the statistics are of. */
+  /** Number of images in the statistics. */
   readonly measured: number;
-  /** "file: what is wrong" of each image that was read and can't be used. */
+  /** "file: reason" for each image that was read and can't be used. */
   readonly bad: readonly string[];
-  /** What was left alone, and what looks odd. */
+  /** What was ignored, and what looks odd. */
   readonly remarks: readonly Remark[];
-  /** What to know before training. */
+  /** Problems to know of before training. */
   readonly warnings: readonly string[];
 }
 
-/** The mean and the axes of this many images look like those of all. */
+/** Number of images measured: their mean and colour axes look like those of all. */
 const SAMPLE = 2000;
 const MAX_WARNINGS = 3;
 
@@ -127,7 +127,7 @@ export async function look(options: LookOptions, context: Context = {}): Promise
   };
 }
 
-/** The data as it was named, without the folders that lead to it. */
+/** The name of the data, without its parent folders. */
 function titleOf({ name }: Dataset, data: string | null): string {
   if (data === null) return `${name}, the built-in set`;
   const below = relative(dirname(resolve(data)), resolve(name)).replaceAll("\\", "/");
@@ -144,7 +144,7 @@ function factsOf(
   const { name, crop, record } = network;
   return [
     `${plural(dataset.length, "image")} of ${plural(dataset.classes.length, "class", "classes")}` +
-      (validation === null ? "" : `, and ${count(validation)} to validate with`),
+      (validation === null ? "" : `, and ${count(validation)} for validation`),
     `${name} sees ${crop} × ${crop}` + (crop < record ? ` of ${record} × ${record} pixels` : " pixels"),
     `Augmentation: ${inWords(augmentation, network)}; seed ${seed}`,
   ];
@@ -188,13 +188,13 @@ function countsOf({ dataset, sizes, formats, bad }: Survey, remarks: readonly Re
   ];
 }
 
-/** The picture has room for a few. */
+/** The first few, as many as the picture has room for. */
 function firstOf(warnings: readonly string[]): string[] {
   const left = warnings.length - MAX_WARNINGS;
   return [...warnings.slice(0, MAX_WARNINGS), ...(left > 0 ? [`and ${count(left)} more like these`] : [])];
 }
 
-/** With fewer images a class is hardly learnt. */
+/** A class with fewer images is hardly learnt. */
 const FEW = 10;
 
 function warningsOf(surveyed: Survey): string[] {

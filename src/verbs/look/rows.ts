@@ -1,4 +1,4 @@
-/** The rows of the sheet: images of a set, and how a network gets to see them. */
+/** The rows of the contact sheet: images of a set, and what a network sees of them. */
 import { centreView, drawViews } from "../../data/augmentation.ts";
 import type { Dataset, Encoded, Pixels } from "../../data/dataset.ts";
 import { BadImage, decodeRecord } from "../../data/decode.ts";
@@ -14,30 +14,30 @@ import { Purpose, Random } from "../../random.ts";
 import { seen } from "../shared/seen.ts";
 import type { Survey } from "./survey.ts";
 
-export interface Showing {
+interface RowOptions {
   readonly network: Network;
   readonly augmentation: Augmentation;
   readonly seed: number;
-  /** How many images. */
+  /** Number of images. */
   readonly count: number;
   readonly backend: Backend;
 }
 
-/** Chooses images and makes a row of each: the original, its centre, and what the first epochs make of it. */
-export async function showImages(survey: Survey, showing: Showing): Promise<SheetRow[]> {
+/** Chooses images and makes a row of each: the original, its centre crop, and its versions in the first epochs. */
+export async function showImages(survey: Survey, options: RowOptions): Promise<SheetRow[]> {
   const { dataset, statistics } = survey;
-  const { network, augmentation, seed, backend } = showing;
+  const { network, augmentation, seed, backend } = options;
   const { record, crop } = network;
-  const chosen = await choose(survey, showing);
+  const chosen = await choose(survey, options);
   const indices = Uint32Array.from(chosen, ({ index }) => index);
   const pixels = Buffer.concat(chosen.map((image) => image.record));
   const mean = uploadMean(backend, record, statistics.mean);
   const see = (views: Float32Array) => seen(mean, pixels, views, crop);
   const centres = await see(centreView(chosen.length, record, crop));
   const versions: Raster[][] = [];
-  const options = { ...augmentation, record, size: crop };
+  const drawing = { ...augmentation, record, size: crop };
   for (let epoch = 0; epoch < VERSIONS; epoch++) {
-    versions.push(await see(drawViews(options, statistics.axes, seed, epoch, indices, 0)));
+    versions.push(await see(drawViews(drawing, statistics.axes, seed, epoch, indices, 0)));
   }
   return chosen.map(({ index, original, size }, n) => ({
     name: dataset.classes[dataset.label(index)]!,
@@ -56,8 +56,8 @@ interface Chosen {
   readonly size: string;
 }
 
-/** Images of as many different classes as there are; those that can't be used are passed over. */
-async function choose(survey: Survey, { network, seed, count }: Showing): Promise<Chosen[]> {
+/** Chooses usable images from as many classes as possible. */
+async function choose(survey: Survey, { network, seed, count }: RowOptions): Promise<Chosen[]> {
   const { dataset, members, bad } = survey;
   const classes = new Random(seed, Purpose.split, dataset.classes.length, 1).permutation(dataset.classes.length);
   const orders = [...classes].map((label) => ({
@@ -99,12 +99,12 @@ function sizeOf(image: Encoded | Pixels): string {
   return `${orientation >= 5 ? `${height} × ${width}` : `${width} × ${height}`} ${format}`;
 }
 
-/** The name of an image's file, without its folders. */
+/** An image's file name, without its folders. */
 export function fileOf(dataset: Dataset, index: number): string {
   return dataset.nameOf(index).split(/[\\/]/).at(-1)!;
 }
 
-/** Errors of the image or of its file, not of this program. */
+/** Whether an error is the image's or its file's, not a bug. */
 function isBad(error: unknown): error is Error {
   return error instanceof BadImage || error instanceof DataError || (error instanceof Error && "syscall" in error);
 }

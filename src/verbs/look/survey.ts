@@ -1,4 +1,4 @@
-/** What a data set holds: how many images of each class, of what sizes and formats, and which can't be used. */
+/** Surveys a data set: images per class, sizes, formats, and images that can't be used. */
 import { RecordCache } from "../../data/cache.ts";
 import type { Dataset, Statistics } from "../../data/dataset.ts";
 import { readHeader } from "../../data/header.ts";
@@ -6,23 +6,23 @@ import { measureStatistics } from "../../data/statistics.ts";
 
 export interface Survey {
   readonly dataset: Dataset;
-  /** The numbers of each class's images. */
+  /** Indices of each class's images. */
   readonly members: readonly (readonly number[])[];
-  /** Of the images that were read; `images` of them could be used. */
+  /** Of the images read; `images` of them could be used. */
   readonly statistics: Statistics;
-  /** Upright, in pixels, by area. */
+  /** In pixels, upright, sorted by area. */
   readonly sizes: readonly { readonly width: number; readonly height: number }[];
-  /** How many files there were of each format; the most frequent first. */
+  /** Number of files of each format, the most frequent first. */
   readonly formats: readonly (readonly [string, number])[];
-  /** How many images were read for all this. */
+  /** Number of images read. */
   readonly looked: number;
-  /** What is wrong with image i, for those of the images read, then or later, that can't be used. */
+  /** Why image i can't be used, for those read so far. */
   readonly bad: Map<number, string>;
 }
 
-export interface SurveyOptions {
+interface SurveyOptions {
   readonly recordSize: number;
-  /** Chooses the images that are read, and how many at most. */
+  /** Chooses the images to read, at most `sample`. */
   readonly seed: number;
   readonly sample: number;
   readonly onProgress: (done: number, total: number) => void;
@@ -33,7 +33,7 @@ export async function survey(dataset: Dataset, options: SurveyOptions): Promise<
   const sizes: { width: number; height: number }[] = [];
   const formats = new Map<string, number>();
   const cache = new RecordCache(dataset, options.recordSize, 0);
-  // Headers are read as the images come by. Without `place` nobody reads them behind our back.
+  // Reads each image's header on the way. Without `place`, all reads come through here.
   const { place: _, ...rest } = dataset;
   const noting: Dataset = {
     ...rest,

@@ -11,7 +11,7 @@ export default verb({
   description: "List the networks, or print one layer by layer",
   options: {
     name: text("A network, or a .ts or .json file that defines one", { place: "word" }),
-    classes: number("With this many classes", { hint: "N" }),
+    classes: number("Number of classes (the network's own)", { hint: "N" }),
   },
   prints: () => true,
   async run({ name, classes }, { json = false }) {
@@ -20,7 +20,7 @@ export default verb({
   },
 });
 
-interface Sums {
+interface Totals {
   readonly parameters: number;
   readonly multiplyAdds: number;
 }
@@ -30,21 +30,21 @@ function parametersOf(placed: PlacedLayer): number {
   return all.reduce((sum, { shape }) => sum + size(shape), 0);
 }
 
-function sumsOf(layers: readonly PlacedLayer[]): Sums {
+function totalsOf(layers: readonly PlacedLayer[]): Totals {
   return {
     parameters: layers.reduce((sum, layer) => sum + parametersOf(layer), 0),
     multiplyAdds: layers.reduce((sum, { multiplyAdds }) => sum + multiplyAdds, 0),
   };
 }
 
-/** A layer, and what it is in: block1.body, "" for the network itself. */
+/** A layer and the branch that it is in, such as "block1.body"; "" for the network itself. */
 interface Listed {
   readonly placed: PlacedLayer;
   readonly within: string;
   readonly depth: number;
 }
 
-/** All layers, those of a block after it. */
+/** All layers, with those of a block after the block. */
 function listed(layers: readonly PlacedLayer[], within = "", depth = 0): Listed[] {
   return layers.flatMap((placed) => {
     const { layer, branches } = placed;
@@ -55,15 +55,15 @@ function listed(layers: readonly PlacedLayer[], within = "", depth = 0): Listed[
 }
 
 function list(json: boolean, classes: number | undefined): void {
-  const rows = networks.map((network) => ({ network, ...sumsOf(place(network, classes)) }));
+  const rows = networks.map((network) => ({ network, ...totalsOf(place(network, classes)) }));
   if (json) {
-    for (const { network, ...sums } of rows) {
+    for (const { network, ...totals } of rows) {
       printJson({
         name: network.name,
         about: network.about,
         input: network.crop,
         classes: classes ?? network.classes,
-        ...sums,
+        ...totals,
       });
     }
     return;
@@ -81,7 +81,7 @@ function list(json: boolean, classes: number | undefined): void {
 
 function show(network: Network, json: boolean, classes = network.classes): void {
   const layers = place(network, classes);
-  const sums = sumsOf(layers);
+  const totals = totalsOf(layers);
   if (json) {
     for (const { placed, within } of listed(layers)) {
       const { layer, input, output, multiplyAdds } = placed;
@@ -96,7 +96,7 @@ function show(network: Network, json: boolean, classes = network.classes): void 
         multiplyAdds,
       });
     }
-    printJson({ network: network.name, classes, ...sums });
+    printJson({ network: network.name, classes, ...totals });
     return;
   }
   print(`${bold(network.name)}: ${network.about}`);
@@ -110,7 +110,7 @@ function show(network: Network, json: boolean, classes = network.classes): void 
     count(parametersOf(placed)).replace(/^0$/, ""),
     placed.multiplyAdds === 0 ? "" : millions(placed.multiplyAdds),
   ]);
-  const last = ["", "sum", "", "", count(sums.parameters), millions(sums.multiplyAdds)];
+  const last = ["", "total", "", "", count(totals.parameters), millions(totals.multiplyAdds)];
   print(table([head, first, ...body, last], [3, 4, 5]));
 }
 

@@ -1,4 +1,4 @@
-/** The end of packing: what is known of each shard becomes the pack's own files. */
+/** The end of packing: writes the pack's files from what is known of each shard. */
 import { lstatSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
@@ -16,7 +16,7 @@ import {
   type PackedShard,
   type PackSplit,
 } from "../../data/pack.ts";
-import { partialPath, readPartial, type Problem } from "../../data/partial.ts";
+import { partialPath, readPartial, type ImageProblem } from "../../data/partial.ts";
 import { readShardIndex, type ShardIndex, type Encoding } from "../../data/shard.ts";
 import { TotalSums } from "../../data/statistics.ts";
 import { DataError } from "../../errors.ts";
@@ -27,13 +27,13 @@ import { toNpy } from "../../io/npy.ts";
 import { plural } from "../../words.ts";
 
 /** The images of a pack. */
-export interface Parts {
+export interface PackSets {
   readonly train: Dataset;
   readonly val?: Dataset;
 }
 
-/** How it is made: sides in pixels, JPEG's quality from 1 to 100, and images a shard. */
-export interface Settings {
+/** How a pack is made: sides in pixels, JPEG quality from 1 to 100, threads, and images per shard. */
+export interface PackSettings {
   readonly side: number;
   readonly shorter: number;
   readonly encoding: Encoding;
@@ -42,7 +42,7 @@ export interface Settings {
   readonly shard: number;
 }
 
-/** A shard that is to be there in the end: images `from` to `to` − 1 of a part. */
+/** A shard to write: images `from` to `to` − 1 of a split. */
 export interface Planned {
   readonly part: PackSplit;
   readonly file: string;
@@ -52,21 +52,21 @@ export interface Planned {
 }
 
 /**
- * Writes report.csv, the mean image and, when nothing else is left to do, pack.json.
- * @returns what is in the report
- * @throws DataError when too many images can't be used; the report then tells which
+ * Writes report.csv, the mean image and, last, pack.json.
+ * @returns the problems in the report
+ * @throws DataError when too many images can't be used; the report says which
  */
 export async function assemble(
   out: string,
-  parts: Parts,
-  { side, shorter, encoding, quality }: Settings,
+  parts: PackSets,
+  { side, shorter, encoding, quality }: PackSettings,
   shards: readonly Planned[],
-): Promise<Problem[]> {
+): Promise<ImageProblem[]> {
   const { classes, name: source } = parts.train;
   const sums = new TotalSums(side);
   const pictures = new Pictures(classes);
-  const problems: Problem[] = [];
-  const made = { train: new PartCounts(classes.length), val: new PartCounts(classes.length) };
+  const problems: ImageProblem[] = [];
+  const made = { train: new SplitCounts(classes.length), val: new SplitCounts(classes.length) };
   for (const { part, path, file } of shards) {
     const index = await indexOf(path);
     const partial = readPartial(path, side);
@@ -74,7 +74,7 @@ export async function assemble(
     problems.push(...partial.problems, ...pictures.add(index));
     made[part].add(file, index);
   }
-  // Unused ones first; within them the order of the set stays.
+  // Skipped images first, otherwise in the order of the set.
   problems.sort((a, b) => Number(a.used) - Number(b.used));
   const rows = problems.map(({ name, problem, used }) => [name, used ? "yes" : "no", problem]);
   await writeCsv(join(out, REPORT_FILE), ["file", "packed", "problem"], rows);
@@ -92,12 +92,12 @@ export async function assemble(
   return problems;
 }
 
-/** What only counts until a pack is complete. */
+/** Removes the files that are only needed until the pack is complete. */
 export function removePartials(shards: readonly Planned[]): void {
   for (const { path } of shards) rmSync(partialPath(path), { force: true });
 }
 
-class PartCounts {
+class SplitCounts {
   readonly #shards: PackedShard[] = [];
   readonly #classCounts: number[];
 
@@ -116,7 +116,7 @@ class PartCounts {
   }
 }
 
-/** Finds pictures that are there twice under different classes: one of them is mislabelled. */
+/** Finds identical pictures in different classes, one of which must be mislabelled. */
 class Pictures {
   readonly #classes: readonly string[];
   readonly #seen = new Map<bigint, { readonly name: string; readonly label: number }>();
@@ -125,8 +125,8 @@ class Pictures {
     this.#classes = classes;
   }
 
-  add({ hashes, labels, names }: ShardIndex): Problem[] {
-    const problems: Problem[] = [];
+  add({ hashes, labels, names }: ShardIndex): ImageProblem[] {
+    const problems: ImageProblem[] = [];
     names().forEach((name, k) => {
       const [hash, label] = [hashes[k]!, labels[k]!];
       const other = this.#seen.get(hash);
@@ -135,7 +135,7 @@ class Pictures {
         const [here, there] = [this.#classes[label], this.#classes[other.label]];
         problems.push({
           name,
-          problem: `the picture of class "${here}" is also ${other.name} of class "${there}"`,
+          problem: `the picture of class "${here}" is the same as ${other.name} of class "${there}"`,
           used: true,
         });
       }
@@ -149,18 +149,18 @@ async function indexOf(path: string): Promise<ShardIndex> {
   return await readShardIndex(file);
 }
 
-function requireMostly(out: string, problems: readonly Problem[], images: number, trained: number): void {
+function requireMostly(out: string, problems: readonly ImageProblem[], images: number, trained: number): void {
   const bad = problems.filter(({ used }) => !used);
-  // Without an image to train on there is no mean image.
+  // Without a training image there is no mean image.
   if (trained > 0 && isTolerated(bad.length, images)) return;
   throw new DataError(
     `${bad.length} of ${plural(images, "image")} can't be used, first ${bad[0]!.name}: ${bad[0]!.problem}: ` +
-      `at most ${100 * TOLERATED_BAD_SHARE}% are passed over: repair or remove those that ${join(out, REPORT_FILE)} ` +
-      `names, delete ${out}, and pack again`,
+      `at most ${100 * TOLERATED_BAD_SHARE}% may be skipped: repair or remove those listed in ${join(out, REPORT_FILE)}, ` +
+      `delete ${out}, and pack again`,
   );
 }
 
-/** @throws DataError when there is none or it is damaged */
+/** @throws DataError when it is missing or damaged */
 export async function readPack(out: string): Promise<Pack> {
   const path = join(out, PACK_FILE);
   let text: string;
@@ -172,7 +172,7 @@ export async function readPack(out: string): Promise<Pack> {
   return parsePack(text, path);
 }
 
-/** Bytes of all shards. @throws DataError when one is missing */
+/** Total size of all shards in bytes. @throws DataError when one is missing */
 export function packSize(out: string, { train, val }: Pack["parts"]): number {
   return [...train.shards, ...(val?.shards ?? [])].reduce((sum, { file }) => {
     const found = lstatSync(join(out, file), { throwIfNoEntry: false });

@@ -7,11 +7,11 @@ import { pack, PACK_OPTIONS, type PackResult } from "./pack.ts";
 const SHOWN = 10;
 
 export default verb({
-  description: "Write an image set once as small images of one size, to train on at the speed of the disk",
+  description: "Write an image set as shards of small images of one size, which load at the speed of the disk",
   options: PACK_OPTIONS,
   isShared: true,
-  finishes: "the shards under way",
-  stopped: "Stopped. Go on with the same command.",
+  finishes: "the current shards",
+  stopped: "Stopped. Run the same command to continue.",
   async run(options, { json }, context) {
     const result = await pack(options, context);
     if (context.ranks.rank !== 0) return;

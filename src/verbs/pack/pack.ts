@@ -1,16 +1,16 @@
-/** Writes an image set once as shards of small images of one size, to be trained on at the speed of the disk. */
+/** Packs an image set into shards of small images of one size, which load at the speed of the disk. */
 import { existsSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
-import { alone, decodingMemory } from "../../data/decoding.ts";
+import { decodingMemory, withOwnMemory } from "../../data/decoding.ts";
 import { FORMAT, PACK_FILE, PACK_SPLITS, type PackSplit } from "../../data/pack.ts";
 import type { PackJob } from "../../data/pack_worker.ts";
-import { partialPath, type Problem } from "../../data/partial.ts";
+import { partialPath, type ImageProblem } from "../../data/partial.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { openSets } from "../../data/select.ts";
 import type { Encoding } from "../../data/shard.ts";
-import { Threads } from "../../data/threads.ts";
+import { WorkerPool } from "../../data/worker_pool.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../../io/files.ts";
 import { LOCK_FILES, lockFolder } from "../../io/lock.ts";
@@ -19,34 +19,45 @@ import { working, type Context, type Notice, type Working } from "../../ranks/co
 import type { Ranks } from "../../ranks/ranks.ts";
 import { wholeFromTo } from "../../rules.ts";
 import { count, number, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
-import { assemble, packSize, readPack, removePartials, type Planned, type Parts, type Settings } from "./assembly.ts";
+import {
+  assemble,
+  packSize,
+  readPack,
+  removePartials,
+  type Planned,
+  type PackSets,
+  type PackSettings,
+} from "./assembly.ts";
 
-/** Photos of 256 × 256 take about 28 KB. */
+/** A photo of 256 × 256 takes about 28 KB. */
 const DEFAULT_QUALITY = 95;
 const MAX_SIDE = 4096;
 
 export const PACK_OPTIONS = {
-  /** What `train` is given: a folder, an archive, or the name of a set. */
-  data: text("What `train` is given: a folder, an archive, ImageNet's archives", { place: "word", needed: true }),
-  /** The folder of the pack; packing goes on where it stopped. */
-  out: text("The folder to make; packing goes on where it stopped", { place: "word", needed: true }),
-  /** What to validate with, as for `train`. */
-  val: text("What to validate with, as for `train`", { hint: "PATH" }),
-  /** Side of the packed images in pixels (256). */
+  /** As for `train`: a folder, an archive, or the name of a set. */
+  data: text("A set of images, as for `train`: a folder, an archive, ImageNet's archives", {
+    place: "word",
+    needed: true,
+  }),
+  /** The folder of the pack; if it is incomplete, packing continues. */
+  out: text("The folder of the pack; if it is incomplete, packing continues", { place: "word", needed: true }),
+  /** The validation set, as for `train`. */
+  val: text("The validation set, as for `train`", { hint: "PATH" }),
+  /** Side of the packed images in pixels; by default 256. */
   side: number("Side of the packed images in pixels (256)", { hint: "S", rule: wholeFromTo(1, MAX_SIDE) }),
-  /** To which the shorter side is rescaled before the centre is cut out (`side`). */
-  shorter: count("To which the shorter side is rescaled before the centre is cut out (as --side)", { hint: "S" }),
-  /** "jpeg" if not given. */
+  /** Length to which the shorter side is rescaled before the centre is cropped; by default `side`. */
+  shorter: count("Rescale the shorter side to this before cropping the centre (as --side)", { hint: "S" }),
+  /** By default "jpeg". */
   encoding: oneOf(["jpeg", "raw"], "jpeg (about 28 KB an image), or raw (197 KB, five times as fast)", {
     name: "as",
     hint: "jpeg|raw",
   }),
-  /** Of JPEG, 1 to 100. */
-  quality: number(`Of JPEG, 1 to 100 (${DEFAULT_QUALITY})`, { hint: "Q", rule: wholeFromTo(1, 100) }),
-  /** Images a shard (a 32nd of the part to train on, from 32 to 1024). */
-  shard: count("Images a file (from 32 to 1024, by the size of the set)", { hint: "N" }),
-  /** How many threads pack; as many as there are cores if not given. */
-  threads: count("How many threads (all cores)", { hint: "N" }),
+  /** JPEG quality, 1 to 100. */
+  quality: number(`JPEG quality, 1 to 100 (${DEFAULT_QUALITY})`, { hint: "Q", rule: wholeFromTo(1, 100) }),
+  /** Images per shard; by default a 32nd of the training set, from 32 to 1024. */
+  shard: count("Images per shard (32 to 1024, by the size of the set)", { hint: "N" }),
+  /** Number of threads; by default one per core. */
+  threads: count("Number of threads (all cores)", { hint: "N" }),
 };
 
 export interface PackOptions extends OptionsOf<typeof PACK_OPTIONS> {}
@@ -60,26 +71,26 @@ export interface PackResult {
   readonly val: number;
   readonly shards: number;
   readonly bytes: number;
-  /** What to look at, first images that could not be used; all of it is in report.csv. */
-  readonly problems: readonly Problem[];
-  /** What of the data was left alone, and what looks odd. */
+  /** Problems with images, those skipped first; report.csv has them too. */
+  readonly problems: readonly ImageProblem[];
+  /** What was ignored in the data, and what looks odd. */
   readonly remarks: readonly Remark[];
-  /** Images that this call went through, and how fast. */
+  /** Number of images that this call packed, and its speed. */
   readonly packed: number;
   readonly imagesPerSecond: number;
 }
 
 type Packed = Omit<PackResult, "remarks">;
 
-/** Small sets get small shards, so that all cores have one. */
+/** Small sets get small shards, so that every core has one. */
 const SHARD_SHARE = 1 / 32;
 const SHARD_MIN = 32;
 const SHARD_MAX = 1024;
 const PLAN_FILE = "plan.json";
 const MAX_PLAN_BYTES = 64 * 2 ** 10;
 
-/** What decides the bytes of a pack: a folder with another plan is another pack's. */
-interface Plan {
+/** Everything that determines the bytes of a pack. A folder with another plan belongs to another pack. */
+interface PackPlan {
   readonly format: string;
   readonly side: number;
   readonly shorter: number;
@@ -92,8 +103,8 @@ interface Plan {
 }
 
 /**
- * Packs both parts of a set. What an earlier call with the same settings has packed is kept. It is stopped after the
- * shards under way; several ranks must write into the same folder.
+ * Packs both splits of a set, and keeps what an earlier call with the same settings has packed. The signal stops it
+ * after the current shards. Several ranks must write to the same folder.
  * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written,
  * LockedError when another process packs into the same folder
  */
@@ -103,7 +114,7 @@ export async function pack(options: PackOptions, context: Context = {}): Promise
   const { ranks, note, warn } = work;
   const given = chosen(options, ranks);
   await using sets = await openSets({ data: options.data, val: options.val ?? null, holdOut: 0, seed: 0 }, note);
-  // Where nothing says what to validate with, both parts are all images.
+  // Without a validation set, both splits are all images.
   const parts = sets.train === sets.val ? { train: sets.train } : sets;
   const shard = Math.min(SHARD_MAX, Math.max(SHARD_MIN, Math.ceil(parts.train.length * SHARD_SHARE)));
   const out = resolve(options.out);
@@ -111,26 +122,26 @@ export async function pack(options: PackOptions, context: Context = {}): Promise
   const plan = planOf(parts, settings);
   await agree(ranks, () => ({ ...settingsOf(options), plan }));
   makeFolder(out);
-  // Two that pack into one folder would take away what the other is writing.
+  // Another process packing into the same folder would delete files that this one is writing.
   using _ = ranks.rank === 0 ? lockFolder(out, warn) : undefined;
   return { ...(await packParts(parts, settings, plan, out, work)), remarks: sets.remarks };
 }
 
-type Given = Required<Omit<PackOptions, "data" | "out" | "val" | "shard">> & Pick<PackOptions, "shard">;
+type ChosenOptions = Required<Omit<PackOptions, "data" | "out" | "val" | "shard">> & Pick<PackOptions, "shard">;
 
-function chosen(options: PackOptions, { local }: Ranks): Given {
+function chosen(options: PackOptions, { local }: Ranks): ChosenOptions {
   const { side = 256, encoding = "jpeg", quality = DEFAULT_QUALITY, shard } = options;
   const cores = Math.max(1, Math.floor(availableParallelism() / local.size));
   const { shorter = side, threads = cores } = options;
   if (shorter < side) throw new UsageError(`--shorter ${shorter}: must be at least --side (${side})`);
-  if (encoding === "raw" && options.quality !== undefined) throw new UsageError("--quality is for JPEG, not for raw");
+  if (encoding === "raw" && options.quality !== undefined) throw new UsageError("--quality is only for --as jpeg");
   return { side, shorter, encoding, quality, threads, ...(shard !== undefined && { shard }) };
 }
 
 async function packParts(
-  parts: Parts,
-  settings: Settings,
-  plan: Plan,
+  parts: PackSets,
+  settings: PackSettings,
+  plan: PackPlan,
   out: string,
   { ranks, signal, report }: Working<Notice>,
 ): Promise<Packed> {
@@ -144,7 +155,7 @@ async function packParts(
   });
   if (begun.isPacked) {
     return ranks.share(() => {
-      // It may have been killed after its last step but one.
+      // An earlier call may have been killed before it removed them.
       removePartials(shards);
       return summarise(out, [], 0, 0);
     });
@@ -155,7 +166,7 @@ async function packParts(
   const start = performance.now();
   const rateOf = (packed: number) => packed / ((performance.now() - start) / 1000);
   const packed = await packShards(own, parts, settings, signal, (packed) => {
-    // The others are about as far.
+    // Assumes that the other ranks are about as far.
     const done = Math.min(total, before + packed * ranks.size);
     const imagesPerSecond = rateOf(packed) * ranks.size;
     report({ type: "progress", what: "packing", done, total, unit: "images", imagesPerSecond });
@@ -167,27 +178,27 @@ async function packParts(
   return ranks.share(async () => {
     const lost = shards.find((shard) => !isThere(shard));
     if (lost && ranks.size > 1) {
-      throw new DataError(`${lost.path} is not there: all ranks must write into the same folder, on a disk they share`);
+      throw new DataError(`${lost.path} is missing: all ranks must write to the same folder, on a disk they share`);
     }
     return summarise(out, await assemble(out, parts, settings, shards), all, rate);
   });
 }
 
-/** Packs shard after shard, several at once, until it is stopped. @returns how many images it packed */
+/** Packs shards, several at once, until it is stopped. @returns the number of images packed */
 async function packShards(
   shards: readonly Planned[],
-  parts: Parts,
-  settings: Settings,
+  parts: PackSets,
+  settings: PackSettings,
   signal: AbortSignal,
   told: (packed: number) => void,
 ): Promise<number> {
   let packed = 0;
   const waiting = [...shards];
-  using threads = new Threads<PackJob, null>(
+  using threads = new WorkerPool<PackJob, null>(
     new URL("../../data/pack_worker.ts", import.meta.url),
     Math.max(1, Math.min(settings.threads, shards.length)),
   );
-  // Each lane waits for its shard before it makes the next job, so that few are in memory.
+  // Each lane waits for its shard before it creates the next job, so that few are in memory.
   const lanes = Array.from({ length: 2 * threads.count }, async () => {
     for (let shard = waiting.shift(); shard && !signal.aborted; shard = waiting.shift()) {
       await threads.run(await jobOf(parts[shard.part]!, shard, settings));
@@ -211,7 +222,7 @@ function planShards(part: PackSplit, images: number, size: number, out: string):
   });
 }
 
-function planOf(parts: Parts, { side, shorter, encoding, quality, shard }: Settings): Plan {
+function planOf(parts: PackSets, { side, shorter, encoding, quality, shard }: PackSettings): PackPlan {
   let content = 0n;
   for (const part of PACK_SPLITS) {
     const set = parts[part];
@@ -226,7 +237,7 @@ function planOf(parts: Parts, { side, shorter, encoding, quality, shard }: Setti
   };
 }
 
-/** The name of image i without its path, which may have been moved. */
+/** The file name of image i, without its folders, which may have been moved. */
 function basename(set: Dataset, i: number): string {
   return set.nameOf(i).split(/[/\\]/).at(-1)!;
 }
@@ -241,8 +252,8 @@ function makeFolder(out: string): void {
   }
 }
 
-/** Makes the folder this pack's own. @throws UsageError when it is another's */
-async function claim(out: string, plan: Plan): Promise<void> {
+/** Claims the folder for this pack. @throws UsageError when it holds another one */
+async function claim(out: string, plan: PackPlan): Promise<void> {
   const text = `${JSON.stringify(plan, undefined, 2)}\n`;
   const path = join(out, PLAN_FILE);
   try {
@@ -255,7 +266,7 @@ async function claim(out: string, plan: Plan): Promise<void> {
         `${out} holds a pack of other images or with other settings (${PLAN_FILE}): name another folder, or delete it`,
       );
     }
-    // What a kill left half written.
+    // Files that a kill left half written.
     for (const file of files) if (file.endsWith(".tmp")) rmSync(join(out, file), { force: true });
   } catch (error) {
     if (error instanceof UsageError) throw error;
@@ -264,11 +275,11 @@ async function claim(out: string, plan: Plan): Promise<void> {
   if (!existsSync(path)) await replaceFile(path, (append) => append(Buffer.from(text)));
 }
 
-async function jobOf(set: Dataset, { path, from, to }: Planned, settings: Settings): Promise<PackJob> {
+async function jobOf(set: Dataset, { path, from, to }: Planned, settings: PackSettings): Promise<PackJob> {
   const numbers = Array.from({ length: to - from }, (_, k) => from + k);
   const images = await Promise.all(
     numbers.map(async (i) => ({
-      image: set.place?.(i) ?? alone(await set.read(i)),
+      image: set.place?.(i) ?? withOwnMemory(await set.read(i)),
       label: set.label(i),
       name: set.nameOf(i),
     })),
@@ -279,7 +290,7 @@ async function jobOf(set: Dataset, { path, from, to }: Planned, settings: Settin
 
 async function summarise(
   out: string,
-  problems: readonly Problem[],
+  problems: readonly ImageProblem[],
   packed: number,
   imagesPerSecond: number,
 ): Promise<Packed> {

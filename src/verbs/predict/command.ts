@@ -20,7 +20,7 @@ import { predict, PREDICT_OPTIONS, type PredictEvent, type Prediction } from "./
 const BAR = 24;
 
 export default verb({
-  description: "Say what is on images: the most probable classes of each",
+  description: "Classify images: print the most probable classes of each",
   options: PREDICT_OPTIONS,
   prints: ({ out }) => out === undefined,
   async run(options, { json }, context) {
@@ -40,7 +40,7 @@ export default verb({
       if (boxed) {
         say.info(
           `there is no trained run in ${RUNS}/, so this is the network in the box: it knows ` +
-            `${boxed.map(label).join(", ")}. Name another with --model; train one on your photos:  bun run train FOLDER`,
+            `${boxed.map(label).join(", ")}. Name another with --model, or train one on your photos:  bun run train FOLDER`,
         );
       }
       if (picture) print(`${bold(here(picture.file))}: ${plural(picture.images, "image")}`);

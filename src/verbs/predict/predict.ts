@@ -1,4 +1,4 @@
-/** What a model says of images: the most probable classes of each. */
+/** Predictions for images: the most probable classes of each. */
 import { resolve } from "node:path";
 import { testViews, VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
@@ -21,22 +21,18 @@ export const PREDICT_OPTIONS = {
     place: "words",
     needed: true,
   }),
-  /** A run or a checkpoint file; the newest run if not given. */
-  model: text("A run or a .safetensors file (the newest run; before there is one, the network in the box)", {
+  /** A run or a checkpoint file; by default the newest run or, if there is none, the network in the box. */
+  model: text("A run or a .safetensors file (the newest run; if there is none, the network in the box)", {
     hint: "RUN",
   }),
   /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images. */
-  views: oneOf(
-    VIEW_COUNTS,
-    "1: the centre of each image; 2: and its mirror image; 10: and the corners and theirs (1)",
-    {
-      hint: "1|2|10",
-    },
-  ),
-  /** How many classes to name. */
-  top: count("How many classes to name (5)", { hint: "N" }),
-  /** The PNG file that shows the images with their classes; none is drawn if not given. */
-  out: text("Draw the images with their classes as bars; the right one is marked if the folder is named so", {
+  views: oneOf(VIEW_COUNTS, "Crops of each image: 1, the centre; 2, also mirrored; 10, also the corners (1)", {
+    hint: "1|2|10",
+  }),
+  /** Number of classes to name. */
+  top: count("Number of classes to name (5)", { hint: "N" }),
+  /** A PNG file to draw the images with their classes to; by default none. */
+  out: text("Draw the images with their classes as bars; red is the class that the folder is named after", {
     hint: "FILE.png",
   }),
   ...DEVICE_OPTIONS,
@@ -51,23 +47,23 @@ export type Prediction =
 export interface Predictions {
   readonly network: string;
   readonly weights: string;
-  /** What it knows, where the network came with the program because no other was named or trained. */
+  /** The classes of the network in the box, if no other was named or trained. */
   readonly boxed?: readonly string[];
   readonly device: string;
-  /** What was left alone in the folders that were named. */
+  /** What was ignored in the named folders. */
   readonly remarks: readonly Remark[];
-  /** The picture's absolute path, and how many images are on it, where one was asked for. */
+  /** The picture's absolute path, and the number of images on it, if requested. */
   readonly picture?: { readonly file: string; readonly images: number };
 }
 
-/** More make a picture so large that viewers refuse it. */
+/** Viewers refuse pictures with many more images. */
 const MAX_DRAWN = 64;
 
 export type PredictEvent = Notice | { readonly type: "prediction"; readonly prediction: Prediction };
 
 /**
- * Predicts image after image, in the order given; one that can't be used is reported as such and the rest go on.
- * @param context its `report` is told of each prediction
+ * Classifies images in the order given; an image that can't be used is reported, and the rest continue.
+ * @param context its `report` is called with each prediction
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
 export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {

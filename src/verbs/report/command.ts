@@ -3,7 +3,7 @@ import { verb } from "../../cli/verb.ts";
 import { report, REPORT_OPTIONS } from "./report.ts";
 
 export default verb({
-  description: "Draw the page of a run anew: report.html in its folder, which opens without a network",
+  description: "Draw the report of a run again: report.html in its folder, which opens offline",
   options: REPORT_OPTIONS,
   async run(options, { json }) {
     const files = await report(options);

@@ -1,15 +1,16 @@
+/** Redraws a run's report as it trains. */
 import { oneLine } from "../../errors.ts";
 import type { Run } from "../../runs/runs.ts";
 import type { Report } from "../../training/events.ts";
 import type { Watcher } from "../../training/session.ts";
 import { writeReport } from "./report.ts";
 
-/** Drawing may take this share of a training's time. */
+/** Maximum share of the training time spent drawing. */
 const SHARE = 0.01;
-/** What the first drawing is taken to cost: most of that is loading the chart library. */
+/** Assumed cost of the first drawing, most of it loading the chart library. */
 const FIRST_MS = 500;
 
-/** Keeps a run's report up to date: after epochs, when that costs next to nothing, and at the end. */
+/** Redraws the report at the end, and after epochs whenever that is cheap enough. */
 export class Reporter implements Watcher {
   readonly #run: Run;
   readonly #report: Report;
@@ -29,7 +30,7 @@ export class Reporter implements Watcher {
     await this.#draw();
   }
 
-  /** A picture that fails ends no training. */
+  /** A failure is a warning: it must not end the training. */
   async #draw(): Promise<void> {
     const start = performance.now();
     try {

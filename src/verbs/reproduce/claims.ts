@@ -1,54 +1,57 @@
 /**
- * What the paper claims and CIFAR-10 can try: which networks are trained for it, how long, and what is compared.
- * [P] is the paper (NIPS 2012); figures of the 2012 program on CIFAR-10 are those of its own notes.
+ * The paper's claims that can be tried on CIFAR-10: which networks are trained for each, for how long, and what is
+ * compared. [P] is the paper (NIPS 2012); figures of the 2012 program on CIFAR-10 are from its own notes.
  */
 import type { ViewCount } from "../../data/augmentation.ts";
 
-/** One side of a comparison: a training, and how its result is tested. */
+/** One side of a comparison: what is trained, and how it is tested. */
 export interface Arm {
   readonly name: string;
   readonly model: string;
-  /** As `train --augment` and `--rate` take them; the network's recipe otherwise. */
+  /** As for `train --augment` and `--rate`; by default the network's recipe. */
   readonly augment?: string;
   readonly rate?: number;
-  /** How many views of each test image; 1 if not said. */
+  /** Views of each test image; by default 1. */
   readonly views?: ViewCount;
 }
 
-/** How long it is trained. A limit holds for the images to test with, too. */
+/** Length of a training. The limit also applies to the test images. */
 export interface Size {
   readonly epochs: number;
   readonly limit?: number;
 }
 
-interface Told {
+interface Statement {
   readonly name: string;
-  /** What is claimed, and where. */
+  /** The claim, and its section. */
   readonly says: string;
   /** The paper's figures. */
   readonly paper: string;
 }
 
-/** Two trainings of the same length, by their test errors after the last epoch; or by the epochs to a training error. */
-export interface Comparison extends Told {
+/**
+ * Compares two trainings: of the same length by their test errors after the last epoch, or by the epochs they need to
+ * reach a training error.
+ */
+export interface ArmComparison extends Statement {
   readonly arms: readonly [Arm, Arm];
   readonly until?: { readonly trainError: number };
   readonly sizes: { readonly default: Size; readonly full: Size };
 }
 
-/** The lowest test error that so many seconds of training can buy; how many images those are is measured first. */
-export interface Race extends Told {
+/** The lowest test error after so many seconds of training; the speed is measured first, to choose the length. */
+export interface Race extends Statement {
   readonly arms: readonly [Arm];
   readonly seconds: number;
 }
 
-export type Claim = Comparison | Race;
+export type Claim = ArmComparison | Race;
 
 export const isRace = (claim: Claim): claim is Race => "seconds" in claim;
 
 const LENGTHS = { default: { epochs: 10, limit: 10_000 }, full: { epochs: 60 } };
 
-/** What the parts of the paper's network are compared with; trained once for all of them. */
+/** The baseline that each variant is compared with; trained once for all claims. */
 const WHOLE: Arm = { name: "the whole network", model: "alexnet-cifar" };
 
 export const CLAIMS: readonly Claim[] = [

@@ -16,7 +16,7 @@ import { reproduce, REPRODUCE_OPTIONS, type ReproduceEvent } from "./reproduce.t
 import { describeArm, describeDifference, type ClaimResult } from "./results.ts";
 
 export default verb({
-  description: "Try the paper's claims on CIFAR-10; without a name, list them",
+  description: "Try the paper's claims on CIFAR-10; without a claim, list them",
   options: REPRODUCE_OPTIONS,
   finishes: "this step",
   async run(options, { json = false }, { signal }) {
@@ -34,7 +34,7 @@ export default verb({
     };
     const done = await reproduce(options, { signal, report });
     if (!done) {
-      print("Stopped, and saved: the same command goes on from here");
+      print("Stopped and saved. Run the same command to continue.");
       return 1;
     }
     if (json) printJson(done.results);

@@ -1,4 +1,4 @@
-/** Claims of the paper, tried one after the other: every training is kept, so that a list goes on where it stopped. */
+/** Tries claims of the paper one after the other. Every training is kept, so that a stopped list continues. */
 import { cpus } from "node:os";
 import { basename, join } from "node:path";
 import { DEVICE_OPTIONS } from "../../devices/open.ts";
@@ -11,23 +11,22 @@ import { suggest } from "../../suggest.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./claims.ts";
 import { markdown, type ClaimResult, type Results } from "./results.ts";
-import { runTrial, sizeOf, trainOptions, type Outcome } from "./trial.ts";
+import { runTrial, sizeOf, trainOptions, type TrialOutcome } from "./trial.ts";
 
-/** What is trained on unless something else is named. */
 const DATA = "cifar10";
 
 export const REPRODUCE_OPTIONS = {
   /** Names of claims; "all" for all of them. */
   claims: texts("Names of claims, or all", { name: "claim", place: "any", needed: true }),
-  /** What `train` takes; CIFAR-10, downloaded once, if not given. */
-  data: text(`What to train on, as \`train\` takes it (${DATA})`, { hint: "PATH" }),
-  /** What to test with, if that is elsewhere. */
-  val: text("What to test with, if that is elsewhere", { hint: "PATH" }),
-  /** Each training is done with the seeds 0, 1, …, this many; 3 if not given. */
-  seeds: count("How often each training is done, with seeds 0, 1, … (3)", { hint: "N" }),
-  /** On all images, for as long as it takes. */
-  full: flag("On all images, for hours, in place of minutes"),
-  /** The folder for runs and results; runs/reproduce if not given. */
+  /** As for `train`; by default CIFAR-10, downloaded once. */
+  data: text(`What to train on, as for \`train\` (${DATA})`, { hint: "PATH" }),
+  /** The test set, if it is elsewhere. */
+  val: text("The test set, if it is elsewhere", { hint: "PATH" }),
+  /** Number of trainings of each kind, with seeds 0, 1, …; by default 3. */
+  seeds: count("How often to repeat each training, with seeds 0, 1, … (3)", { hint: "N" }),
+  /** On all images, which takes hours. */
+  full: flag("On all images: hours instead of minutes"),
+  /** The folder for runs and results; by default runs/reproduce. */
   out: text("Folder for runs and results (runs/reproduce)", { hint: "FOLDER" }),
   ...DEVICE_OPTIONS,
 };
@@ -36,7 +35,7 @@ export interface ReproduceOptions extends OptionsOf<typeof REPRODUCE_OPTIONS> {}
 
 export type ReproduceEvent =
   | TrainEvent
-  /** A training begins, or is found done: which of how many it is. */
+  /** A training begins, or is already done: number `number` of `total`. */
   | {
       readonly type: "trial";
       readonly claim: Claim;
@@ -55,7 +54,7 @@ export interface Reproduced {
 }
 
 /**
- * Stopped by the signal it ends after the step under way; called again it goes on from there.
+ * Tries claims. The signal stops it after the current step; called again, it continues from there.
  * @returns undefined when it was stopped
  * @throws UsageError for a claim that is unknown, or a folder with runs of other data; what `train` throws
  */
@@ -74,7 +73,7 @@ export async function reproduce(
   const done: ClaimResult[] = [];
   let number = 0;
   for (const claim of claims) {
-    const outcomes = new Map<Arm, Outcome[]>(claim.arms.map((arm) => [arm, []]));
+    const outcomes = new Map<Arm, TrialOutcome[]>(claim.arms.map((arm) => [arm, []]));
     for (let seed = 0; seed < seeds; seed++) {
       for (const arm of claim.arms) {
         report({ type: "trial", claim, arm, seed, number: ++number, total });
@@ -105,7 +104,7 @@ export async function reproduce(
   return { results, files };
 }
 
-function resultOf(claim: Claim, outcomes: ReadonlyMap<Arm, readonly Outcome[]>, full: boolean): ClaimResult {
+function resultOf(claim: Claim, outcomes: ReadonlyMap<Arm, readonly TrialOutcome[]>, full: boolean): ClaimResult {
   const { name, says, paper } = claim;
   return {
     ...{ name, says, paper },
@@ -119,8 +118,8 @@ function resultOf(claim: Claim, outcomes: ReadonlyMap<Arm, readonly Outcome[]>, 
   };
 }
 
-/** What a person would type; a race's length is what its first seed was given. */
-function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly Outcome[]): string {
+/** The command to type for one training; a race has the length that its first seed had. */
+function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly TrialOutcome[]): string {
   const { model, augment, rate, epochs, limit } = trainOptions(claim, arm, 0, { full });
   const length = isRace(claim) ? { epochs: first!.epochs, limit: first!.images } : { epochs, limit };
   const options = Object.entries(given({ model, augment, rate, ...length })).map(

@@ -1,24 +1,24 @@
-/** What a list of claims came to: as JSON, and as a table in Markdown. */
+/** The results of claims: as JSON, in words, and as a Markdown table. */
 import { markdownTable } from "../../io/markdown.ts";
 import { percent, plural } from "../../words.ts";
 import type { Size } from "./claims.ts";
-import type { Outcome } from "./trial.ts";
+import type { TrialOutcome } from "./trial.ts";
 
-/** An arm of a claim, with a result for each seed. */
-export interface ArmResult {
+/** An arm of a claim, with an outcome for each seed. */
+interface ArmResult {
   readonly name: string;
-  /** How to train it without this list; SEED is each of the seeds. */
+  /** The command that trains it; SEED stands for each seed. */
   readonly command: string;
-  readonly outcomes: readonly Outcome[];
+  readonly outcomes: readonly TrialOutcome[];
 }
 
 export interface ClaimResult {
   readonly name: string;
   readonly says: string;
   readonly paper: string;
-  /** For a race, how many seconds it may take. */
+  /** Of a race, its time limit. */
   readonly seconds?: number;
-  /** Whether the arms race to a training error, and are not compared by their test errors. */
+  /** If the arms are compared by the epochs to this training error, not by test errors. */
   readonly until?: { readonly trainError: number };
   readonly size?: Size;
   readonly arms: readonly ArmResult[];
@@ -34,13 +34,13 @@ export interface Results {
   readonly claims: readonly ClaimResult[];
 }
 
-/** What of an outcome counts: a test error, or epochs; null where it was not reached, or came too late. */
-export function figureOf({ seconds, until }: ClaimResult, outcome: Outcome): number | null {
+/** The figure compared: test error, or epochs; null if the goal was not reached, or not in time. */
+export function figureOf({ seconds, until }: ClaimResult, outcome: TrialOutcome): number | null {
   if (until) return outcome.reached ? outcome.epochs : null;
   return seconds !== undefined && outcome.seconds > seconds ? null : outcome.testError;
 }
 
-/** "36.1% (35.8–36.5)", "7 epochs (6–8)"; with the training error where test errors are compared. */
+/** "36.1% (35.8–36.5), training 20.3%", or "7 epochs (6–8)". */
 export function describeArm(claim: ClaimResult, { outcomes }: ArmResult): string {
   const figures = outcomes.map((outcome) => figureOf(claim, outcome));
   const known = figures.filter((figure) => figure !== null);
@@ -49,7 +49,7 @@ export function describeArm(claim: ClaimResult, { outcomes }: ArmResult): string
     missed === 0
       ? ""
       : claim.until
-        ? `${missed} not there after ${plural(outcomes[0]!.epochs, "epoch")}`
+        ? `${missed} not reached after ${plural(outcomes[0]!.epochs, "epoch")}`
         : `${missed} too late`;
   if (known.length === 0) return late;
   const write = claim.until ? (value: number) => String(Number(value.toFixed(1))) : percent;
@@ -65,8 +65,8 @@ export function describeArm(claim: ClaimResult, { outcomes }: ArmResult): string
 }
 
 /**
- * The second arm against the first, seed by seed: "1.4 points more (0.9 to 2.0)", "5.1 times as many (4.8 to 5.5)".
- * Empty for a race, or when a figure is missing.
+ * The second arm compared with the first, seed by seed: "+1.4 points (0.9 to 2.0)", "5.1 times as many (4.8 to 5.5)".
+ * Empty for a race, or if a figure is missing.
  */
 export function describeDifference(claim: ClaimResult): string {
   const [first, second] = claim.arms;
@@ -98,6 +98,6 @@ export function markdown({ claims }: Pick<Results, "claims">): string {
       i === 1 ? describeDifference(claim) : "",
     ]),
   );
-  const head = ["claim", "paper", "here: mean of the seeds (least–most)", "difference, seed by seed"];
+  const head = ["claim", "paper", "here: mean over seeds (min–max)", "difference, seed by seed"];
   return markdownTable([head, ...rows]);
 }

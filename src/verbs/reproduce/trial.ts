@@ -1,4 +1,4 @@
-/** One training of a list, kept in its folder: done before, begun before, or new. */
+/** One training for a claim, in a folder of its own: already done, to be resumed, or new. */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ViewCount } from "../../data/augmentation.ts";
@@ -19,39 +19,38 @@ import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
 import { train, type TrainContext } from "../train/train.ts";
-import { isRace, type Arm, type Claim, type Comparison, type Race } from "./claims.ts";
+import { isRace, type Arm, type ArmComparison, type Claim, type Race } from "./claims.ts";
 
-export interface TrialOptions extends DeviceOptions {
+interface TrialOptions extends DeviceOptions {
   readonly data?: string;
   readonly val?: string;
   readonly full: boolean;
-  /** The folder that the runs are in. */
+  /** The folder of the runs. */
   readonly out: string;
 }
 
-/** What came of a training. Errors are fractions. */
-export interface Outcome {
+/** The result of a training. Errors are fractions. */
+export interface TrialOutcome {
   readonly seed: number;
-  /** After the last epoch, over as many views as the arm says. */
+  /** After the last epoch, over the arm's views. */
   readonly testError: number;
   readonly trainError: number;
   readonly epochs: number;
-  /** Images of an epoch. */
+  /** Images per epoch. */
   readonly images: number;
-  /** Of training, without the validations. */
+  /** Training time, without validation. */
   readonly seconds: number;
   readonly device: string;
-  /** Whether it came to the training error that it was trained for. */
+  /** Whether it reached the claim's training error. */
   readonly reached?: boolean;
 }
 
-/** Who is told, and what stops it. */
 type Watched = Pick<Required<TrainContext>, "report" | "signal">;
 
 /**
- * Does what is left to do of an arm of a claim.
+ * Trains and tests an arm of a claim, or what is left of that.
  * @returns undefined when it was stopped
- * @throws UsageError when the folder holds a run of other data or length; what `train` and `evaluate` throw
+ * @throws UsageError when the folder holds a run with other data or of another length; as `train` and `evaluate`
  */
 export async function runTrial(
   claim: Claim,
@@ -59,7 +58,7 @@ export async function runTrial(
   seed: number,
   options: TrialOptions,
   context: Watched,
-): Promise<Outcome | undefined> {
+): Promise<TrialOutcome | undefined> {
   const run = new Run(join(options.out, `${nameOf(claim, arm, options.full)}-seed${seed}`));
   if (!isDone(claim, run)) {
     if (!(await trainArm(claim, arm, seed, run, options, context))) return undefined;
@@ -80,7 +79,7 @@ export async function runTrial(
   };
 }
 
-/** Claims that train the same share its run. */
+/** Arms with the same training share its run. */
 function nameOf(claim: Claim, { model, augment, rate }: Arm, full: boolean): string {
   if (isRace(claim)) return claim.name;
   const parts = [model, augment, rate === undefined ? undefined : `rate${rate}`, full ? "full" : undefined];
@@ -93,12 +92,12 @@ function isDone(claim: Claim, run: Run): boolean {
   return last !== undefined && (last.epoch >= run.readConfig().epochs || hasArrived(claim, last));
 }
 
-/** Whether nothing more is to be learnt from going on. */
+/** Whether the claim's training error is reached. */
 function hasArrived(claim: Claim, { train: { top1 } }: Pick<EpochRecord, "train">): boolean {
   return "until" in claim && claim.until !== undefined && top1 <= claim.until.trainError;
 }
 
-/** @returns whether it came to its end */
+/** @returns whether it finished */
 async function trainArm(
   claim: Claim,
   arm: Arm,
@@ -110,7 +109,7 @@ async function trainArm(
   const on = deviceOf(options);
   let begun = existsSync(join(run.path, "config.json"));
   if (begun && isRace(claim)) {
-    // A clock that was stopped measures no race.
+    // An interrupted race has no valid time.
     rmSync(run.path, { recursive: true });
     begun = false;
   }
@@ -131,7 +130,7 @@ async function trainArm(
   return !interrupted || arrived.signal.aborted;
 }
 
-/** The training of an arm, of a race without its length. */
+/** The options of an arm's training; for a race, without its length. */
 export function trainOptions(
   claim: Claim,
   { model, augment, rate }: Arm,
@@ -146,16 +145,16 @@ function deviceOf({ device, blas, threads, tune }: DeviceOptions): DeviceOptions
   return given({ device, blas, threads, tune });
 }
 
-export function sizeOf({ sizes }: Comparison, full: boolean) {
+export function sizeOf({ sizes }: ArmComparison, full: boolean) {
   return full ? sizes.full : sizes.default;
 }
 
-/** How many images the speed of a race is measured with. */
+/** Number of images with which the speed is measured before a race. */
 const PACE_IMAGES = 9600;
-/** Machines are not equally fast all the time; a race that comes in late does not count. */
+/** Safety margin, since the speed varies and a race that ends late does not count. */
 const MARGIN = 0.9;
 
-/** As many images as can be trained on in the time: whole epochs, of all images or of most. */
+/** As many epochs, of all images or of most, as fit the race's time. */
 async function raceSize(
   { seconds }: Race,
   wanted: TrainOptions & { readonly model: string },
@@ -175,11 +174,11 @@ async function raceSize(
   return raceLength(seconds * pace, sets.train.length, sets.val.length);
 }
 
-/** The epochs, and the images of each, of a race that has time for about `most` images of training. */
+/** Number of epochs, and of images in each, for a race with time for about `most` training images. */
 export function raceLength(most: number, train: number, val: number): { epochs: number; limit: number } {
   const total = Math.floor(MARGIN * most);
   const epochs = Math.max(1, Math.ceil(total / train));
-  // The limit holds for the images to test with too, and those are all wanted.
+  // The limit also applies to the test images, all of which are needed.
   return { epochs, limit: Math.max(val, Math.min(train, Math.floor(total / epochs))) };
 }
 
@@ -188,7 +187,7 @@ function configOf(options: TrainOptions & { readonly model: string }): TrainConf
   return makeConfig(options, findNetwork(options.model), data!, val!);
 }
 
-/** @throws UsageError when a run that is there is of other data, or of another length */
+/** @throws UsageError when an existing run has other data, or another length */
 function requireSame(run: Run, config: TrainConfig, wanted: TrainConfig, isOfRace: boolean): void {
   const keys = ["network", "data", "val", "seed", "augmentation", ...(isOfRace ? [] : ["epochs", "limit"])] as const;
   const other = (keys as readonly (keyof TrainConfig)[]).find(
@@ -201,7 +200,7 @@ function requireSame(run: Run, config: TrainConfig, wanted: TrainConfig, isOfRac
   );
 }
 
-/** The test error of what a run ended with; undefined when it was stopped. */
+/** The test error of a run's last weights; undefined when it was stopped. */
 async function testViews(
   run: Run,
   views: ViewCount,

@@ -1,4 +1,4 @@
-/** Images that are named on the command line: files, folders of them, and standard input. */
+/** Images named on the command line: files, folders, and standard input. */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
@@ -19,27 +19,26 @@ import type { Raster } from "../../pictures/raster.ts";
 import { drawable } from "./thumbnails.ts";
 
 export interface NamedImage {
-  /** As it was named: a path, or "-" for standard input. */
+  /** A path, or "-" for standard input. */
   readonly name: string;
-  /** Or why there is none, as in a folder without images. */
+  /** The image, or why there is none. */
   readonly image: FileRange | Encoded | DataError;
 }
 
-/** This many images go through a network at once. */
 const BATCH = 32;
-/** What comes through a pipe is no larger than a file may be. */
+/** The limit for image files holds for pipes too. */
 const MAX_PIPED_BYTES = 512 * 2 ** 20;
 
-export interface NamedImages {
+interface NamedImages {
   readonly images: readonly NamedImage[];
-  /** What was left alone in the folders that were named. */
+  /** What was ignored in folders. */
   readonly remarks: readonly Remark[];
 }
 
 /**
- * The images that were named, and those in the folders that were, in order; "-" is an image on standard input, and a
- * pipe is read to its end. What can't be used is among them, with the reason.
- * @throws UsageError when nothing was named
+ * Finds the named images and those in named folders, in order; "-" is an image on standard input, and pipes are read to
+ * their end. Those that can't be used are included, with the reason.
+ * @throws UsageError when nothing is named
  */
 export async function findImages(named: readonly string[]): Promise<NamedImages> {
   if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
@@ -56,11 +55,11 @@ export async function findImages(named: readonly string[]): Promise<NamedImages>
   return { images, remarks: remarks.list() };
 }
 
-/** @throws DataError for a folder without images, and what can't be read */
+/** @throws DataError for a folder without images, or when it can't be read */
 async function imagesAt(name: string, remarks: Remarks): Promise<NamedImage[]> {
   if (isUrl(name)) throw new DataError(NOT_FETCHED);
   const found = name === "-" ? undefined : await stat(name).catch(() => undefined);
-  // A shell makes a pipe of <(command).
+  // In a shell, <(command) is a pipe.
   const isPiped = name === "-" || (found && specialKind(found));
   if (isPiped) return [{ name, image: { kind: "encoded", bytes: await readPiped(name) } }];
   const names = found?.isDirectory() ? await imagesIn(name, remarks) : [name];
@@ -71,10 +70,10 @@ async function imagesIn(folder: string, remarks: Remarks): Promise<string[]> {
   const listing = await openFolder(folder, remarks);
   const files = (await imagesAmong(listing, listing.paths.keys())).map((i) => listing.paths[i]!).sort();
   if (files.length > 0) return files.map((file) => join(folder, file));
-  throw new DataError("there is no JPEG, PNG or WebP image in this folder");
+  throw new DataError("the folder has no JPEG, PNG or WebP image");
 }
 
-/** @throws DataError when it can't be read, or has more bytes than an image file may have */
+/** @throws DataError when it can't be read or is too large */
 async function readPiped(path: string): Promise<Uint8Array> {
   const isStdin = path === "-";
   const name = isStdin ? "standard input" : path;
@@ -85,7 +84,7 @@ async function readPiped(path: string): Promise<Uint8Array> {
     for await (const chunk of stream) {
       length += chunk.length;
       if (length > MAX_PIPED_BYTES)
-        throw new DataError(`${name} has more than ${MAX_PIPED_BYTES} bytes, which no image has`);
+        throw new DataError(`${name} has more than ${MAX_PIPED_BYTES} bytes, the most that an image may have`);
       chunks.push(chunk);
     }
   } catch (error) {
@@ -95,15 +94,15 @@ async function readPiped(path: string): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-export interface DecodedImages {
+interface DecodedImages {
   readonly images: readonly NamedImage[];
   /** N × side × side × 3 bytes. */
   readonly pixels: Uint8Array;
-  /** Of each image why it can't be used, or undefined. */
+  /** Why each image can't be used; undefined for those that can. */
   readonly errors: DecodeResult;
 }
 
-/** The records of images, batch by batch. */
+/** Decodes images into records, batch by batch. */
 export async function* decodeImages(images: readonly NamedImage[], side: number): AsyncGenerator<DecodedImages> {
   for (let start = 0; start < images.length; start += BATCH) {
     const batch = images.slice(start, start + BATCH);
@@ -119,7 +118,7 @@ async function decodeAll(
 ): Promise<DecodeResult> {
   const results: DecodeResult = images.map(({ image }) => (image instanceof DataError ? image.message : undefined));
   const rows = images.flatMap(({ image }, row) => (image instanceof DataError ? [] : [{ row, image }]));
-  // Starting threads takes longer than decoding an image.
+  // A single image is decoded here: starting a thread takes longer.
   const decoded =
     images.length === 1 && rows.length === 1
       ? [await decodeAlone(rows[0]!.image, side, new Uint8Array(records))]
@@ -139,7 +138,7 @@ async function decodeAlone(image: FileRange | Encoded, side: number, record: Uin
   }
 }
 
-/** The image, small. @returns undefined when it can't be drawn */
+/** @returns undefined when the image can't be drawn */
 export function thumbnailOfNamed({ image }: NamedImage): Promise<Raster | undefined> {
   return drawable(async () => {
     if (image instanceof DataError) throw image;
@@ -147,10 +146,10 @@ export function thumbnailOfNamed({ image }: NamedImage): Promise<Raster | undefi
   });
 }
 
-/** The class that an image's folder is called by, as ImageNet's and everybody's sets are sorted; undefined if none. */
+/** The class that an image's folder is named after, by its name or ImageNet ID; undefined if none. */
 export function classOfFolder(name: string, classes: readonly string[]): string | undefined {
   const folder = basename(dirname(resolve(name)));
   const [words] = classNames([folder]);
-  // Words that two synsets share have the ID behind them.
+  // Where two synsets share a name, the ID is appended.
   return [folder, words!, `${words} (${folder})`].find((each) => classes.includes(each));
 }

@@ -1,15 +1,15 @@
-/** Images as a network sees them, made visible again. */
+/** Turns a network's input back into visible images. */
 import { augment, VIEW, VIEW_LENGTH } from "../../engine/ops/augment.ts";
 import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import type { Raster } from "../../pictures/raster.ts";
 
-/** What the network gets of each image, in pixels again: the mean image, which was subtracted, is put back. */
+/** The network's input for each image as pixels, with the mean image added back. */
 export async function seen(mean: Tensor, pixels: Uint8Array, views: Float32Array, crop: number): Promise<Raster[]> {
   const images = views.length / VIEW_LENGTH;
   const inputs = await augmented(mean, pixels, views, crop);
-  // Of black images the op leaves the mean image alone, cut and mixed in the same way, with its sign reversed.
-  const means = await augmented(mean, new Uint8Array(pixels.length), onlyPlace(views), crop);
+  // Black images come out as the negated mean image, cropped and mixed in the same way.
+  const means = await augmented(mean, new Uint8Array(pixels.length), onlyGeometry(views), crop);
   return Array.from({ length: images }, (_, n) => {
     const rgb = new Uint8Array(crop * crop * 3);
     for (let i = 0; i < crop * crop; i++) {
@@ -37,13 +37,13 @@ async function augmented(mean: Tensor, pixels: Uint8Array, views: Float32Array, 
   return values;
 }
 
-/** The same views, but nothing that changes colours or erases. */
-function onlyPlace(views: Float32Array): Float32Array {
-  const places = views.slice();
-  for (let at = 0; at < places.length; at += VIEW_LENGTH) {
-    places[at + VIEW.scale] = 1;
-    places.fill(0, at + VIEW.shift, at + VIEW.shift + 3);
-    places.fill(0, at + VIEW.erase, at + VIEW.erase + 4);
+/** The same views without colour changes and erasing. */
+function onlyGeometry(views: Float32Array): Float32Array {
+  const kept = views.slice();
+  for (let at = 0; at < kept.length; at += VIEW_LENGTH) {
+    kept[at + VIEW.scale] = 1;
+    kept.fill(0, at + VIEW.shift, at + VIEW.shift + 3);
+    kept.fill(0, at + VIEW.erase, at + VIEW.erase + 4);
   }
-  return places;
+  return kept;
 }

@@ -1,13 +1,14 @@
+/** The default model for a data set. */
 import type { Dataset } from "../../data/dataset.ts";
 import { readHeader } from "../../data/header.ts";
 import { AlexNetError } from "../../errors.ts";
 
-/** Images of at most this side are taken for small ones, as CIFAR's. */
+/** Images up to this side are small, such as CIFAR's. */
 const SMALL_SIDE = 64;
-/** The first image that can be read tells; of a set without one it is found out later. */
+/** The first readable image decides; a set without one fails later. */
 const MAX_LOOKS = 100;
 
-/** The model for data of which nothing else was said: the paper's for photos, the 2012 CIFAR network for small images. */
+/** The paper's network for photos, the 2012 CIFAR network for small images, "small" for the built-in set. */
 export async function suitedModel(data: string | null, set: Dataset): Promise<string> {
   if (data === null) return "small";
   for (let i = 0; i < Math.min(set.length, MAX_LOOKS); i++) {
@@ -19,7 +20,7 @@ export async function suitedModel(data: string | null, set: Dataset): Promise<st
   return "alexnet";
 }
 
-/** An image that can't be read is named when it is decoded. */
+/** An image that can't be read is reported when it is decoded. */
 function passOver(error: unknown): undefined {
   if (!(error instanceof AlexNetError)) throw error;
 }

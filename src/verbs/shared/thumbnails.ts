@@ -1,19 +1,18 @@
-/** Images of a set, or of a folder, as they are drawn in pictures. */
+/** Thumbnails of images, for pictures. */
 import type { Dataset, Encoded, Pixels } from "../../data/dataset.ts";
 import { BadImage } from "../../data/decode.ts";
 import { DataError } from "../../errors.ts";
 import type { Raster } from "../../pictures/raster.ts";
 import { thumbnail } from "../../pictures/thumbnail.ts";
 
-/** Thumbnails are as large as their room in these pictures. */
 const [WIDTH, HEIGHT] = [208, 160];
 
-/** @returns undefined where the image can't be read any more, or not be drawn */
+/** @returns undefined when the image can't be read any more, or can't be drawn */
 export async function thumbnailOf(dataset: Pick<Dataset, "read">, index: number): Promise<Raster | undefined> {
   return drawable(() => dataset.read(index));
 }
 
-/** @returns undefined where the image can't be read, or not be drawn */
+/** @returns undefined when the image can't be read or drawn */
 export async function drawable(read: () => Promise<Encoded | Pixels>): Promise<Raster | undefined> {
   try {
     return await thumbnail(await read(), WIDTH, HEIGHT);

@@ -4,7 +4,7 @@ import { verb } from "../../cli/verb.ts";
 import { similar, SIMILAR_OPTIONS, type Similar, type SimilarEvent } from "./similar.ts";
 
 export default verb({
-  description: "Find the images of a set that a trained model finds most like others, by the activations of a layer",
+  description: "Find the most similar images in a set, by a trained model's activations",
   options: SIMILAR_OPTIONS,
   finishes: "this batch",
   prints: ({ out }) => out === undefined,
@@ -21,7 +21,7 @@ export default verb({
       else if (event.type !== "index") context.report(event);
       else if (!json) {
         const megabytes = count(Math.ceil(event.bytes / 1e6));
-        say.info(`making an index of ${plural(event.images, "image")}, ${megabytes} MB, in ${event.folder}`);
+        say.info(`building an index of ${plural(event.images, "image")}, ${megabytes} MB, in ${event.folder}`);
       }
     };
     const result = await similar(options, { ...context, report });

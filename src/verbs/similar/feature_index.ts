@@ -1,7 +1,7 @@
 /**
- * The vectors of a set's images, kept on disk for searching: vectors.npy, and index.safetensors with the sketch by
- * which `nearest` passes over most of them. They lie in the cache folder, by data, model and layer, and are made again
- * when the images, the weights or the layer are no longer those they were made of.
+ * A search index of a set: the images' vectors in vectors.npy, and in index.safetensors the sketch that lets `nearest`
+ * skip most of them. It is kept in the cache folder for each data set, model and layer, and rebuilt when images,
+ * weights or layer have changed.
  */
 import { closeSync, existsSync, readSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -15,33 +15,33 @@ import { openSafetensors, writeSafetensors, type Safetensors } from "../../weigh
 import { vectorsStart, writeVectors, type Vectors } from "../features/features.ts";
 import { DIRECTIONS, principalDirections, sketchRows, type Sketch } from "./nearest.ts";
 
-/** A change of what is in the files; older ones are made again. */
+/** Version of the files' contents; older ones are rebuilt. */
 const FORMAT = "1";
-/** The directions are those of so many vectors, spread over the set. */
+/** Number of vectors, spread over the set, from which the directions are computed. */
 const SAMPLE = 1024;
-/** So many rows are sketched at once. */
+/** Number of rows sketched at once. */
 const ROWS = 1024;
 
 export interface FeatureIndex extends Disposable {
   readonly folder: string;
   readonly sketch: Sketch;
-  /** The image of each row; those that can't be used have none. */
+  /** The image of each row; unusable images have none. */
   readonly images: Float32Array;
-  /** Whether it was there already. */
+  /** Whether it already existed. */
   readonly isKept: boolean;
-  /** Vector number `row`; it holds until the next call. @throws AlexNetError when the file can't be read any more */
+  /** A vector, valid until the next call. @throws AlexNetError when the file can't be read any more */
   read(row: number): Float32Array;
 }
 
-export interface IndexOptions extends Vectors {
+interface IndexOptions extends Vectors {
   /** The weights' file. */
   readonly weights: string;
   readonly backend: Backend;
-  /** Told before an index is made, which takes its time. */
+  /** Called before an index is built. */
   readonly begins: (folder: string, images: number, bytes: number) => void;
 }
 
-/** Opens the index of a set, which is made first if need be. @throws DataError, AlexNetError when it can't be written */
+/** Opens the index of a set, and builds it first if needed. @throws DataError, AlexNetError when it can't be written */
 export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
   const { dataset, weights, tap } = options;
   const folder = join(ownCacheFolder("features"), digest(resolve(weights), dataset.name, tap.name).slice(0, 16));
@@ -56,10 +56,12 @@ export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
   });
   const made = load(folder, print, tap, false);
   if (made) return made;
-  throw new AlexNetError(`${folder} was changed while it was made: is another command at it?`);
+  throw new AlexNetError(
+    `${folder} changed while it was written: is another command writing to it? Run this one again`,
+  );
 }
 
-/** Undefined when there is none, or it is of something else, or damaged: then it is made again. */
+/** Undefined if there is no index, or it is damaged or out of date. */
 function load(folder: string, print: string, { size }: Tap, isKept: boolean): FeatureIndex | undefined {
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
   if (!existsSync(sketchFile) || !existsSync(file)) return undefined;
@@ -93,7 +95,7 @@ async function build(folder: string, print: string, options: IndexOptions): Prom
   const { size } = tap;
   begins(folder, dataset.length, 4 * dataset.length * size);
   const [sketchFile, file] = [join(folder, "index.safetensors"), join(folder, "vectors.npy")];
-  // The old one would not belong to the new vectors.
+  // The old sketch would not match the new vectors.
   if (existsSync(sketchFile)) rmSync(sketchFile);
   const images: number[] = [];
   await writeVectors(file, options, (index) => images.push(index));
@@ -152,7 +154,7 @@ function rowReader(path: string, start: number, size: number): Pick<FeatureIndex
   };
 }
 
-/** What the vectors depend on: the weights, byte by byte, and of each image its name, class, place, size and time. */
+/** A hash of all that the vectors depend on: weights, and each image's name, class, location, size and time. */
 function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(`${FORMAT} ${tap.count} ${tap.size} ${DIRECTIONS} ${fileDigest(weights)}\n`);

@@ -1,14 +1,14 @@
 /**
  * Exact nearest neighbours by Euclidean distance, without reading all vectors.
  *
- * Of each vector x a sketch is kept: its coordinates Bx along a few orthonormal directions, and the length of the rest,
- * r = √(|x|² − |Bx|²). By Pythagoras and the triangle inequality in the remaining space,
+ * The sketch of a vector x is its coordinates Bx along a few orthonormal directions, and the length of its residual,
+ * r = √(|x|² − |Bx|²). By Pythagoras, and the triangle inequality in the orthogonal complement,
  *
  *   |x − q|² ≥ |Bx − Bq|² + (r_x − r_q)²,
  *
- * so that a vector whose bound is beyond the k-th best distance found can't be among the k nearest. The directions are
- * the first principal ones of a sample (not centred), which makes the bound tight; with any others the result would be
- * the same, and only more vectors would be read.
+ * so a vector whose bound exceeds the k-th best distance found so far can't be among the k nearest. The directions are
+ * the first principal directions of a sample (not centred), which makes the bound tight; any others would give the same
+ * result, but more vectors would be read.
  */
 import type { Backend } from "../../engine/backend.ts";
 import { linear } from "../../engine/ops/linear.ts";
@@ -16,28 +16,28 @@ import { Tape } from "../../engine/tape.ts";
 import { Purpose, Random } from "../../random.ts";
 
 export interface Sketch {
-  /** How many directions, and how many numbers a vector has. */
+  /** Number of directions, and size of a vector. */
   readonly directions: number;
   readonly size: number;
-  /** Directions × size, orthonormal rows; rows of zeros where the sample has no more directions. */
+  /** Directions × size, with orthonormal rows; zeros beyond the rank of the sample. */
   readonly basis: Float32Array;
   /** Vectors × directions. */
   readonly coordinates: Float32Array;
-  /** Of each vector its length, and the length of what the directions leave. */
+  /** The length of each vector, and of its residual. */
   readonly lengths: Float32Array;
   readonly rests: Float32Array;
 }
 
-export interface Neighbour {
+interface Neighbour {
   readonly row: number;
   readonly distance: number;
 }
 
-/** Of more directions the bound is tighter and the sketch larger. */
+/** More directions make the bound tighter and the sketch larger. */
 export const DIRECTIONS = 256;
 const ROUNDS = 4;
 
-/** a (m × k) times b (k × n), on a device. */
+/** a (m × k) × b (k × n), on a device. */
 async function product(
   backend: Backend,
   a: Float32Array,
@@ -51,7 +51,10 @@ async function product(
   return values;
 }
 
-/** The first principal directions of `rows` vectors, by subspace iteration. @returns at most DIRECTIONS × size */
+/**
+ * The first principal directions of vectors (rows × size), by subspace iteration.
+ * @returns at most DIRECTIONS × size
+ */
 export async function principalDirections(backend: Backend, sample: Float32Array, size: number): Promise<Float32Array> {
   const rows = sample.length / size;
   const count = Math.min(DIRECTIONS, rows, size);
@@ -67,7 +70,7 @@ export async function principalDirections(backend: Backend, sample: Float32Array
   return basis;
 }
 
-/** Coordinates of vectors (rows × size) along the basis, their lengths, and those of their rests. */
+/** Coordinates of vectors (rows × size) along the basis, their lengths, and those of their residuals. */
 export async function sketchRows(backend: Backend, vectors: Float32Array, basis: Float32Array, size: number) {
   const [rows, directions] = [vectors.length / size, basis.length / size];
   const coordinates = await product(backend, vectors, transposed(basis, size), [rows, size, directions]);
@@ -80,7 +83,6 @@ export async function sketchRows(backend: Backend, vectors: Float32Array, basis:
   return { coordinates, lengths, rests };
 }
 
-/** Columns become rows. */
 function transposed(values: Float32Array, columns: number): Float32Array {
   const rows = values.length / columns;
   const result = new Float32Array(values.length);
@@ -88,7 +90,7 @@ function transposed(values: Float32Array, columns: number): Float32Array {
   return result;
 }
 
-/** Gram and Schmidt, twice, so that rounding leaves nothing; a row that the ones before it explain becomes zeros. */
+/** Gram–Schmidt, twice because of rounding; a row that depends on earlier ones becomes zeros. */
 function orthonormal(values: Float32Array, size: number): Float32Array {
   const rows = Array.from({ length: values.length / size }, (_, k) =>
     Float64Array.from(values.subarray(k * size, (k + 1) * size)),
@@ -120,13 +122,13 @@ function squares(values: Float32Array, row: number, size: number): number {
   return sum;
 }
 
-/** What rounding of the sketch may take from a bound, as a part of |x|² + |q|²: some ten times what it was seen to. */
+/** Allowance for rounding in the sketch, relative to |x|² + |q|²: some ten times the largest error seen. */
 const SLACK = 1e-5;
 
 /**
- * The `count` vectors nearest to `query`, the nearest first; of equally near ones the first.
- * @param read vector number `row`; it holds until the next call
- * @returns them, and how many vectors were read
+ * Finds the `count` vectors nearest to `query`, nearest first; ties by row.
+ * @param read returns a vector, valid until the next call
+ * @returns the neighbours, and the number of vectors read
  */
 export function nearest(
   query: Float32Array,
@@ -141,7 +143,7 @@ export function nearest(
     compared++;
     best.offer(row, squaredDistance(read(row), query, best.worst));
   };
-  // Those with the smallest bounds are likely among the nearest: after them most others are out.
+  // Vectors with the smallest bounds are likely to be among the nearest, and rule out most others.
   const first = new Best(Math.max(32, 2 * count));
   for (let row = 0; row < bounds.length; row++) first.offer(row, bounds[row]!);
   const tried = new Set(first.rows);
@@ -159,13 +161,10 @@ export function nearest(
   return { found: best.rows.map((row, k) => ({ row, distance: Math.sqrt(best.values[k]!) })), compared };
 }
 
-/** So many directions make the first bound; for most vectors it is enough. */
+/** Number of directions in the first bound, which is enough to rule out most vectors. */
 const FIRST = 32;
 
-/**
- * Of each vector what its squared distance from the query is at least, by the first directions; `tighten` makes one as
- * large as all of them allow.
- */
+/** Lower bounds of the squared distances from the query, by the first directions; `tighten` uses all for one vector. */
 function lowerBounds(query: Float32Array, { directions, size, basis, coordinates, lengths, rests }: Sketch) {
   const along = new Float64Array(directions);
   for (let d = 0; d < directions; d++) {
@@ -194,10 +193,10 @@ function lowerBounds(query: Float32Array, { directions, size, basis, coordinates
   return { bounds, tighten };
 }
 
-/** So many numbers are added up before it is asked whether that is too much already. */
+/** How many squares are added up between two checks of the limit. */
 const STRIDE = 256;
 
-/** Infinity when it is larger than `limit`. */
+/** Infinity if it exceeds `limit`. */
 function squaredDistance(a: Float32Array, b: Float32Array, limit: number): number {
   let sum = 0;
   for (let start = 0; start < a.length; start += STRIDE) {
@@ -211,7 +210,7 @@ function squaredDistance(a: Float32Array, b: Float32Array, limit: number): numbe
   return sum;
 }
 
-/** The smallest of many values, in order; of equal ones the smallest rows. */
+/** The `count` smallest values offered, in order; ties by row. */
 class Best {
   readonly rows: number[] = [];
   readonly values: number[] = [];
@@ -221,7 +220,7 @@ class Best {
     this.#count = count;
   }
 
-  /** Above this a value has no place. */
+  /** Larger values are not kept. */
   get worst(): number {
     return this.values.length < this.#count ? Infinity : this.values[this.#count - 1]!;
   }

@@ -1,4 +1,4 @@
-/** The images of a set that a network finds most like others: the nearest by the activations of a layer [P §6.1]. */
+/** Finds the most similar images of a set: the nearest by the activations of a layer [P §6.1]. */
 import { basename, resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
@@ -27,21 +27,21 @@ export const SIMILAR_OPTIONS = {
     place: "words",
     needed: true,
   }),
-  /** The set that is searched, its training part if it has one; what the run was trained on if not given. */
-  data: text("The set to search, its training part if it has one (what the run was trained on)", {
+  /** The set to search, or its training part; by default what the run was trained on. */
+  data: text("The set to search, or its training part (what the run was trained on)", {
     name: "in",
     hint: "DATA",
   }),
-  /** A run or a checkpoint file; the newest run if not given. */
+  /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
-  /** The name of a layer; as `findTap` chooses if not given. */
-  layer: text("Whose activations (the last hidden layer: fc7 in AlexNet)", { hint: "NAME" }),
-  /** How many images are found for each. */
-  top: count("How many images to find (6)", { hint: "N" }),
-  /** How many images go through the network at once while the index is made. */
-  batch: count("Images at once while the index is made", { hint: "N" }),
-  /** The PNG file that shows the images beside what was found; none is drawn if not given. */
-  out: text("Draw the images beside what was found", { hint: "FILE.png" }),
+  /** The layer whose activations are compared; by default the last hidden one. */
+  layer: text("The layer to compare by (the last hidden one: fc7 in AlexNet)", { hint: "NAME" }),
+  /** How many images to find for each. */
+  top: count("How many images to find for each (6)", { hint: "N" }),
+  /** Batch size while the index is built. */
+  batch: count("Batch size while the index is built", { hint: "N" }),
+  /** A PNG file to draw the images and their neighbours to; by default none. */
+  out: text("Draw the images with their neighbours", { hint: "FILE.png" }),
   ...DEVICE_OPTIONS,
 };
 
@@ -52,7 +52,7 @@ export type Similar =
       readonly image: string;
       /** The nearest first. */
       readonly neighbours: readonly { readonly image: string; readonly class: string; readonly distance: number }[];
-      /** How many vectors had to be read, and how long the search took. */
+      /** Number of vectors read, and duration of the search. */
       readonly compared: number;
       readonly searchMs: number;
     }
@@ -63,34 +63,34 @@ export interface SimilarResult {
   readonly weights: string;
   readonly layer: string;
   readonly data: string;
-  /** Where the run's images are no longer what they were: what has changed, for people. */
+  /** If images of the run have changed: what has changed, for people. */
   readonly changes?: string;
-  /** How many images were searched. */
+  /** Number of images searched. */
   readonly images: number;
-  /** Where the index is kept. */
+  /** The folder of the index. */
   readonly index: string;
   readonly device: string;
-  /** What of the images that were named, and of the set, was left alone, and what looks odd. */
+  /** What was ignored in the named folders and in the set, and what looks odd. */
   readonly remarks: readonly Remark[];
-  /** The picture's absolute path, where one was asked for. */
+  /** The picture's absolute path, if requested. */
   readonly picture?: string;
 }
 
 /** Six, as in the paper's figure. */
 const TOP = 6;
-/** More rows make a picture so long that viewers refuse it. */
+/** Viewers refuse pictures with many more rows. */
 const MAX_DRAWN = 32;
 
 export type SimilarEvent =
   | Notice
-  /** An index begins to be made. */
+  /** Building an index begins. */
   | { readonly type: "index"; readonly images: number; readonly bytes: number; readonly folder: string }
   | { readonly type: "similar"; readonly similar: Similar };
 
 /**
- * Finds for image after image, in the order given; one that can't be used is reported as such and the rest go on. The
- * index of the set is made the first time, and again when data, weights or layer have changed.
- * @param context its `report` is told of each image
+ * Finds the neighbours of each image, in the order given; an image that can't be used is reported, and the rest
+ * continue. The index of the set is built the first time, and again when data, weights or layer have changed.
+ * @param context its `report` is called with each result
  * @throws UsageError, DataError, CheckpointError, DeviceError, or AlexNetError when the index can't be written
  */
 export async function similar(options: SimilarOptions, context: Context<SimilarEvent>): Promise<SimilarResult> {
@@ -136,7 +136,7 @@ interface Search {
   readonly signal: AbortSignal;
 }
 
-/** @returns what there is to draw, if it is wanted */
+/** @returns what to draw, if a picture was requested */
 async function searchAll(
   named: readonly NamedImage[],
   { index, dataset, member, tap, top, wantsPicture, signal }: Search,

@@ -10,21 +10,21 @@ import { train, type TrainContext, type TrainResult } from "./train.ts";
 
 export default verb({
   description:
-    "Train an image classifier: on your photos, or without data on a set that the program draws itself. " +
-    "mpiexec -n N bun run train … trains on N devices, of one machine or of several",
+    "Train an image classifier on your photos or, without data, on a built-in set. " +
+    "mpiexec -n N bun run train … trains on N devices, of one machine or several",
   options: TRAIN_OPTIONS,
   flags: {
-    dashboard: number("Show it live in a browser, on this machine: on a port, or on one that is free", {
+    dashboard: number("Show the training live in a browser on this machine, at this port or any free one", {
       hint: "PORT",
       bare: "0",
     }),
-    tensorboard: flag("Write event files for TensorBoard into the run's folder"),
+    tensorboard: flag("Write event files for TensorBoard to the run's folder"),
   },
   isShared: true,
   finishes: "this step",
   async run(options, { json, dashboard, tensorboard }, { ranks, signal }) {
     const shown = json ? jsonReporter() : peopleReporter();
-    // Of the other ranks only what goes wrong there is shown.
+    // Other ranks show only their troubles.
     const report = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
     const context = { ranks, signal, report };
     const { interrupted } = await (dashboard === undefined || ranks.rank !== 0
@@ -34,7 +34,7 @@ export default verb({
   },
 });
 
-/** What of another rank's report concerns the user. */
+/** The part of another rank's report that concerns the user. */
 function troubles(report: Report): Report {
   return (event) => {
     if (event.type === "bad" || event.type === "warning") report(event);

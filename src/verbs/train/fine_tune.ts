@@ -1,4 +1,4 @@
-/** Fine-tuning: training goes on from the weights of another one, with other classes, some layers slower or not at all. */
+/** Fine-tuning: training that starts from trained weights, possibly for other classes. */
 import type { Dataset } from "../../data/dataset.ts";
 import { CheckpointError } from "../../errors.ts";
 import { learningLayers } from "../../net/layer_names.ts";
@@ -6,7 +6,7 @@ import type { Model } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
 import { findWeights, openWeights } from "../../runs/weights.ts";
 
-/** The network of the weights that a fine-tuning begins with, and whether they know the same classes. @throws CheckpointError, UsageError */
+/** The network and classes of the weights to start from. @throws CheckpointError, UsageError */
 export function sourceOf(from: string): { path: string; network: Network; classes: readonly string[] } {
   const { path } = findWeights(from);
   const { checkpoint, network } = openWeights(path);
@@ -16,15 +16,17 @@ export function sourceOf(from: string): { path: string; network: Network; classe
 }
 
 /**
- * Puts the weights of a checkpoint into a model that was initialised. The last layer keeps its own where the classes
- * are others.
- * @returns the mean image that these weights are used to, and whether the last layer is new
+ * Loads a checkpoint's weights into an initialised model. If the classes differ, the last layer keeps its initial
+ * weights.
+ * @returns the mean image that the weights were trained with, and whether the last layer is new
  */
 export function beginWith(path: string, model: Model, dataset: Dataset): { mean: Float32Array; isNewLast: boolean } {
   const { checkpoint, network } = openWeights(path);
   using _ = checkpoint;
   if (network.name !== model.network.name) {
-    throw new CheckpointError(`${path}: weights of ${network.name}, the model is ${model.network.name}`);
+    throw new CheckpointError(
+      `${path} has weights of ${network.name}, but the model is ${model.network.name}: name the same with --model`,
+    );
   }
   const isNewLast = !sameClasses(checkpoint.classes, dataset.classes);
   checkpoint.loadInto(model, undefined, isNewLast ? [learningLayers(network).at(-1)!] : []);

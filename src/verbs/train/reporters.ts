@@ -1,4 +1,4 @@
-/** A training for people, and for programs. */
+/** How the command reports a training, to people and to programs. */
 import { dirname, resolve } from "node:path";
 import { sayRemarks } from "../../cli/remarks.ts";
 import {
@@ -21,7 +21,7 @@ export function jsonReporter(): Report {
   return printJson;
 }
 
-/** How many bad images are named; a summary counts the rest. */
+/** Number of bad images named; a summary counts the rest. */
 const NAMED = 10;
 
 export function peopleReporter(): Report {
@@ -56,7 +56,7 @@ export function peopleReporter(): Report {
       case "bad":
         bad++;
         if (bad <= NAMED) say.warn(`skipped ${event.name}: ${event.reason}`);
-        if (bad === NAMED) say.warn("further images that can't be used are counted, not named");
+        if (bad === NAMED) say.warn("more images that can't be used are only counted");
         break;
       case "epoch": {
         const { epoch, train, val, imagesPerSecond, dataWait, seconds, isBest } = event;
@@ -71,7 +71,7 @@ export function peopleReporter(): Report {
       case "saved":
         break;
       case "end":
-        if (bad > NAMED) say.warn(`${count(bad)} images could not be used`);
+        if (bad > NAMED) say.warn(`${count(bad)} images can't be used`);
         for (const text of closing(event)) print(text);
         break;
     }
@@ -85,16 +85,16 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
     `${plural(event.epochs, "epoch")}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)
-    lines.push(`going on with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
+    lines.push(`continuing with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
   return lines;
 }
 
 function closing({ interrupted, run, samples, val }: Extract<TrainEvent, { type: "end" }>): string[] {
-  if (interrupted) return [`Stopped, and saved. Go on with  bun run train --resume ${here(run)}`];
+  if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
   const result = val
-    ? `Done: ${percent(1 - val.top1)} of the validation images are classified right.`
-    : "Nothing was left to do.";
-  // The newest run in runs/ is found without being named.
+    ? `Done: ${percent(1 - val.top1)} of the validation images are classified correctly.`
+    : "Nothing left to do.";
+  // The newest run in runs/ need not be named.
   const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
   return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
 }

@@ -1,4 +1,4 @@
-/** Training from beginning to end: choose data, model and device, measure the data, run the epochs. */
+/** A whole training: chooses data, model and device, measures the data, and runs the epochs. */
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
@@ -51,15 +51,15 @@ export interface TrainResult {
 }
 
 export interface TrainContext extends Context<TrainEvent> {
-  /** Look on, between steps and after epochs; of several ranks the first alone is watched. */
+  /** Called between steps and after epochs, on rank 0. */
   readonly watchers?: readonly Watcher[];
 }
 
 /**
- * Trains a model, or goes on with a run. A GPU that is lost is opened once more, and the training goes on from what was
- * saved last. Stopped by the signal it ends after the step under way, with everything saved, and says so.
- * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process is at
- * work in the folder
+ * Trains a model, or resumes a run. If the GPU is lost, it is reopened once, and the training continues from the last
+ * save. The signal stops it after the current step, with everything saved; the result is then `interrupted`.
+ * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process uses
+ * the run's folder
  */
 export async function train(options: TrainOptions, context: TrainContext = {}): Promise<TrainResult> {
   validate("train", options, TRAIN_OPTIONS);
@@ -90,9 +90,9 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
   return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
 }
 
-interface Task {
+interface TrainJob {
   readonly config: TrainConfig;
-  /** All images of its data, and those of them that are used. */
+  /** All images of the data, and those to use. */
   readonly whole: Opened;
   readonly sets: Opened;
   readonly folder: RunFolder;
@@ -102,12 +102,12 @@ interface Task {
   readonly signal?: AbortSignal;
 }
 
-/** Images a step. A batch larger than the set would be padding for the most part. */
+/** Batch size, at most the size of the set: the rest would be padding. */
 function batchOf({ batch }: TrainConfig, { train }: Opened): number {
   return Math.min(batch, train.length);
 }
 
-/** The folder of a run, once it is known; it is this training's alone from then on. */
+/** A run's folder, locked for this training as soon as it is known. */
 class RunFolder {
   run: Run | undefined;
   readonly warn: (line: string) => void;
@@ -119,13 +119,16 @@ class RunFolder {
     this.warn = warn;
   }
 
-  /** @throws LockedError when another process is at work in it */
+  /** Locks a run. @throws LockedError when another process uses it */
   take(run: Run): Run {
     this.#lock = lockFolder(run.path, this.warn);
     return (this.run = run);
   }
 
-  /** The run of a training that begins, its folder new or as --out names it. @throws as `take`; UsageError, AlexNetError */
+  /**
+   * Creates and locks the run of a new training, in the folder of --out or a new one.
+   * @throws as `take`; UsageError, AlexNetError
+   */
   begin(network: string): Run {
     return this.take(this.#out === undefined ? newRun(network) : namedRun(this.#out));
   }
@@ -135,25 +138,27 @@ class RunFolder {
   }
 }
 
-/** Trains on a device and, where that is lost, on it or another one once more. */
-async function trainOnDevices(task: Task): Promise<TrainResult> {
+/** Trains on a device. If it is lost, opens it or another one once more. */
+async function trainOnDevices(task: TrainJob): Promise<TrainResult> {
   const { config, folder, ranks } = task;
   let lost: DeviceLostError | undefined;
   for (;;) {
     await using backend = await open(config, ranks).catch((error: unknown) => {
       if (!lost || !(error instanceof AlexNetError)) throw error;
-      throw new DeviceError(`${lost.message}, and can't be opened again: ${error.message}: ${goOn(folder.run!)}`);
+      throw new DeviceError(`${lost.message}, and can't be reopened: ${error.message}: ${howToResume(folder.run!)}`);
     });
     try {
       return await trainOn(task, backend);
     } catch (error) {
       if (error instanceof DeviceMemoryError) throw memoryError(error, task, backend);
-      // The others can't go back to what was saved: they end, and all are resumed.
+      // Other ranks can't go back to the last save: all end, to be resumed together.
       if (!(error instanceof DeviceLostError) || !folder.run || ranks.size > 1) throw error;
       if (lost)
-        throw new DeviceLostError(`${error.message}, for the second time: ${goOn(folder.run)}`, { cause: error });
+        throw new DeviceLostError(`${error.message}, for the second time: ${howToResume(folder.run)}`, {
+          cause: error,
+        });
       lost = error;
-      folder.warn(`${error.message}: it is opened again, and the training goes on from what was saved last`);
+      folder.warn(`${error.message}: reopening it, and continuing from the last save`);
     }
   }
 }
@@ -168,32 +173,32 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
   return openDeviceOf(options, ranks);
 }
 
-/** Says which batch there would have been memory for. */
-function memoryError(error: DeviceMemoryError, task: Task, backend: Backend): DeviceMemoryError {
+/** Adds the batch size that would have fit. */
+function memoryError(error: DeviceMemoryError, task: TrainJob, backend: Backend): DeviceMemoryError {
   const { config, sets } = task;
   const batch = fittingBatch(workOf(task), batchOf(config, sets), backend, backend.statistics().bytes);
   const advice = batch > 0 ? `try --batch ${batch}` : `${config.network} needs another device`;
   return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
 }
 
-function workOf({ config, sets, ranks }: Task): Work {
+function workOf({ config, sets, ranks }: TrainJob): Work {
   return {
     network: networkOf(config),
     classes: sets.train.classes.length,
     kind: "training",
     optimizer: config.optimizer,
     frozen: config.freeze,
-    // Of a network that is cut a rank may have all images.
+    // If the network is split, a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
     validationImages: Math.ceil(sets.val.length / ranks.size),
   };
 }
 
-function goOn({ path }: Run): string {
-  return `go on with --resume ${path}, on another device with --device`;
+function howToResume({ path }: Run): string {
+  return `continue with --resume ${path}, on another device with --device`;
 }
 
-async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
+async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   const { config, whole, sets, folder, report, watchers, ranks, signal } = task;
   const network = networkOf(config);
   const { classes } = sets.train;
@@ -203,7 +208,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
   const optimizerOf = (model: Model) => createOptimizer(model, config);
   const optimizer = optimizerOf(model);
   const stepper = openStepper({ model, optimizer }, optimizerOf, { ...config, batch }, ranks);
-  // Nothing in a run's folder is changed before all of it was found to be right.
+  // Nothing in a run's folder is changed until all of it has been checked.
   const from = folder.run && restore(folder.run, config, classes, model, optimizer, folder.warn);
   const weights = classWeights(config, sets.train);
   const isNew = folder.run === undefined;
@@ -239,7 +244,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
     model.initialise(config.seed);
     const known = config.from === null ? undefined : beginWith(config.from, model, sets.train).mean;
     const measured = await start(train, network.record, config.seed, report, signal);
-    // Weights are used to the mean image that they were learnt with.
+    // Trained weights need the mean image that they were trained with.
     return measured && { ...measured, mean: known ?? measured.mean };
   });
   let result: Omit<TrainResult, "run"> = { interrupted: true };
@@ -267,7 +272,7 @@ async function trainOn(task: Task, backend: Backend): Promise<TrainResult> {
     result = await runEpochs({ ...session, ...(signal && { signal }) });
     if (ranks.rank === 0) await reporter.end();
   }
-  // The built-in set is in no file that could be named to `predict`.
+  // The built-in set has no image files for `predict`: write some.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
   if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
   report({ type: "end", run: run.path, ...(samples && { samples }), ...result });
@@ -280,14 +285,14 @@ function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Ses
   return { weights: balancedWeights(set, balance).map((weight, label) => weight * named[label]!) };
 }
 
-/** What there is before the first step; undefined when it was stopped. */
+/** The mean image and the state before the first step; undefined when it was stopped. */
 async function start(
   { dataset, cache }: Records,
   recordSize: number,
   seed: number,
   report: Report,
   signal: AbortSignal | undefined,
-): Promise<Start | undefined> {
+): Promise<InitialState | undefined> {
   const onProgress = (done: number, total: number) => {
     signal?.throwIfAborted();
     report({ type: "measure", done, total });
@@ -300,12 +305,12 @@ async function start(
   return { mean: measured.mean, state: freshState(measured.axes) };
 }
 
-/** What rank 0 starts from, on every rank. */
+/** Shares rank 0's initial state with every rank. */
 async function startTogether(
   ranks: Ranks,
   recordSize: number,
-  make: () => Promise<Start | undefined>,
-): Promise<Start | undefined> {
+  make: () => Promise<InitialState | undefined>,
+): Promise<InitialState | undefined> {
   if (ranks.size === 1) return make();
   const made = ranks.rank === 0 ? await make() : undefined;
   const state = await ranks.share(() => made?.state ?? null);
@@ -315,14 +320,17 @@ async function startTogether(
   return { mean, state };
 }
 
-interface Start {
+interface InitialState {
   readonly mean: Float32Array;
   readonly state: State;
 }
 
-/** What can be said before the data are seen, and is wrong or right already: with any network, if none was named. */
+/**
+ * The configuration as far as it is known before the data are opened, to report mistakes early. Without a named
+ * network, `alexnet` stands in.
+ */
 async function firstConfig(options: TrainOptions): Promise<TrainConfig> {
-  if (options.allowChangedData) throw new UsageError("--allow-changed-data is for --resume");
+  if (options.allowChangedData) throw new UsageError("--allow-changed-data is only for --resume");
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
   const source = options.from === undefined ? undefined : sourceOf(options.from);
@@ -338,7 +346,7 @@ async function networkNamed(model: NonNullable<TrainOptions["model"]>): Promise<
   return typeof model === "string" ? openNetwork(model) : defineNetwork(model);
 }
 
-/** What was not said, chosen for the data: the network, and the rate for their number of classes. */
+/** Chooses what was not specified by the data: the network, and the rate for the number of classes. */
 async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Dataset): Promise<TrainConfig> {
   if (given.from !== null) return fineTuning(options, given, set);
   const network =
@@ -347,7 +355,7 @@ async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Data
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 
-/** Weights that are good already move at a tenth of the rate; a last layer that is new, as fast as in a training from scratch. */
+/** Trained weights learn at a tenth of the rate, a new last layer at the full rate. */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
   const { network, classes } = sourceOf(given.from!);
   const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;

@@ -27,5 +27,5 @@ test("a tensor added to itself gets the gradient twice", async () => {
 test("shapes must be alike", () => {
   const tape = new Tape(openReference());
   const [a, b] = [tape.input([2, 3], new Float32Array(6)), tape.input([3, 2], new Float32Array(6))];
-  expect(() => add(a, b)).toThrow("add: 2 × 3 and 3 × 2: must be of one shape");
+  expect(() => add(a, b)).toThrow("add: shapes 2 × 3 and 3 × 2: must be the same");
 });

@@ -33,7 +33,7 @@ interface Extension {
 
 const IDENTITY = [1, 0, 0, 0, 1, 0, 0, 0, 1];
 
-/** The numbers of a view. Those that nobody may look at are NaN. */
+/** The numbers of a view. Those that must not be read are NaN. */
 function row({ top, left, mirror, scale = 1, shift = [0, 0, 0], extended }: View, crop: number): Float32Array {
   const numbers = new Float32Array(VIEW_LENGTH).fill(NaN);
   numbers.set([top, left, mirror ? 1 : 0, scale, ...shift, extended ? 1 : 0]);

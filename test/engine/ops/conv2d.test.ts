@@ -152,14 +152,14 @@ test("conv2d refuses shapes that don't fit", () => {
   refusal([4, 5, 5, 2], [3, 2, 3, 3], [3], { groups: 2 }).toThrow("O a multiple of the groups");
   refusal([3, 5, 5, 2], [4, 3, 3, 3], [5]).toThrow("bias 5");
   refusal([3, 5, 5, 2], [4, 3, 8, 8], [4], { pad: 1 }).toThrow(
-    "a window of 8 × 8 does not fit an image of 5 × 5, padding 1",
+    "a window of 8 × 8 does not fit an image of 5 × 5 with padding 1",
   );
   refusal([3, 6, 5, 2], [4, 3, 3, 3], [4], { pad: "same", stride: 2 }).toThrow(
     'conv2d: an image of 6 × 5, a window of 3 × 3, stride 2: "same" is a padding of 0 above and 1 on the left: ' +
       "these must be equal",
   );
   refusal([3, 5, 5, 2], [4, 3, 3, 3], [4], { pad: "valid" as "same" }).toThrow(
-    'conv2d: pad is "valid", must be a whole number from 0 on, or "same"',
+    'conv2d: pad is "valid", must be a whole number, at least 0, or "same"',
   );
   refusal([3, 25, 2], [4, 3, 3, 3], [4]).toThrow("input 3 × 25 × 2, must be C × H × W × N");
 });

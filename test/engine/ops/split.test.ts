@@ -14,7 +14,7 @@ import { checkGradients, drawInputs, forwardAndBackward, seedGradient, type OpCa
 // A software GPU on a busy machine takes its time for sums this long.
 setDefaultTimeout(120_000);
 
-/** A backend that would keep so many workgroups busy; and how often each kernel ran with how many splits. */
+/** A backend that takes this many workgroups to keep busy, and the splits of every kernel that it ran. */
 function wide(backend: Backend, parallelWorkgroups: number, bindingBytes = backend.limits.bindingBytes) {
   const runs: Record<string, number[]> = {};
   const wrapped: Backend = {

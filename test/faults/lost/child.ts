@@ -1,6 +1,6 @@
 /**
- * Loses the device at one point, and prints how that ended: run by `../lost.test.ts` on the driver of `driver.c`, since
- * what goes wrong here ends the process.
+ * Loses the device at one point, and prints the outcome. Run by `../lost.test.ts` on the driver of `driver.c`, in a
+ * process of its own, which failures would end.
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { openWgpu, type WgpuBackend } from "../../../src/devices/wgpu/backend.ts";
@@ -15,7 +15,7 @@ const SIZE = 64;
 /** Makes the driver lose its device. */
 const lose = () => writeFileSync(process.env.LOSE_FILE!, "");
 
-/** A kernel with a variant, during whose timing the device is lost. */
+/** A kernel with a variant; the device is lost while it is timed. */
 const losing = kernel({
   ...reluForward,
   variants: [
@@ -57,7 +57,7 @@ async function loseAt(point: string, timestamps: boolean): Promise<void> {
   await gpu.close();
 }
 
-/** Trains twice, and the second time loses the device in the middle of the second epoch. */
+/** Trains twice, the second time losing the device in the second epoch. */
 async function loseInTraining(): Promise<void> {
   const { threads: _, ...rest } = tiny;
   const options = { ...rest, data: `${folder}/photos`, device: "gpu:0", tune: false, batch: 8, epochs: 3 };

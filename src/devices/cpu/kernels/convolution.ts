@@ -1,7 +1,7 @@
 /**
- * Convolution by matrix products, a block of columns at a time (im2col), so that the column matrix never exists as a
- * whole. With images innermost, columns (p, q, n) are in the order in which the output lies in memory: any run of them is
- * a block of the output with rows oh · ow · N apart, and the product writes its result in place.
+ * Convolution by matrix products (im2col), a block of columns at a time, so that the column matrix never exists as a
+ * whole. With images innermost, columns (p, q, n) are in the order of the output in memory: any run of them is a block
+ * of the output with rows oh · ow · N apart, and the product writes its result in place.
  */
 import type { WasmKernels } from "../../../wasm/wasm.ts";
 import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
@@ -33,19 +33,19 @@ function sizes(u: Uniforms): Sizes {
   };
 }
 
-/** Bytes of a block of the column matrix: about the second-level cache of a core. */
+/** Bytes of a block of the column matrix: about a core's second-level cache. */
 const BLOCK_BYTES = 512 << 10;
 
-/** Longer blocks, where a column has few rows, would push the product's other operands out of that cache. */
+/** Where columns have few rows, longer blocks would evict the product's other operands from that cache. */
 const BLOCK_COLUMNS = 640;
 
-/** How many of `total` columns make a block with `rows` rows: what fits, a multiple of 16. */
+/** The number of columns in a block with `rows` rows: as many as fit, in multiples of 16. */
 function blockColumns(total: number, rows: number): number {
   const fits = Math.min(BLOCK_COLUMNS, Math.max(64, Math.floor(BLOCK_BYTES / (4 * rows) / 16) * 16));
   return Math.min(fits, Math.ceil(total / 16) * 16);
 }
 
-/** y = w · col + b: an item is a block of columns. */
+/** y = w · col + b. An item is a block of columns. */
 const forward: CpuKernel = {
   name: "conv2d_forward",
   plan(u, threads) {
@@ -75,7 +75,7 @@ const forward: CpuKernel = {
   },
 };
 
-/** The part of the column matrix at `scratch`: kCount × count, without gaps. */
+/** Copies a part of the column matrix, kCount × count, to or from `scratch`, where it is contiguous. */
 function moveColumns(
   move: WasmKernels["im2col"],
   x: number,
@@ -90,10 +90,10 @@ function moveColumns(
   move(x, h!, w!, images!, ow!, kh!, kw!, stride!, pad!, kFirst, kCount, first, count, scratch, count);
 }
 
-/** Rows of the column matrix that make a good product with dy; fewer only to have work for every thread. */
+/** Rows of the column matrix that make an efficient product with dy; fewer only so that every thread has work. */
 const ROWS = 288;
 
-/** dx = col2im(wᵀ · dy): an item is some maps of dx, which it alone writes. */
+/** dx = col2im(wᵀ · dy). An item is some maps of dx, which no other writes. */
 const backwardX: CpuKernel = {
   name: "conv2d_backward_x",
   plan(u, threads) {
@@ -130,8 +130,9 @@ const backwardX: CpuKernel = {
 };
 
 /**
- * dw = dy · colᵀ: an item is a range of columns of dw, that is of rows of the column matrix, and sums over a chunk of the
- * columns, in order. The sums of the first chunk go to dw, those of the others to the workspace and are added afterwards.
+ * dw = dy · colᵀ. An item is a range of dw's columns, which are rows of the column matrix, summed in order over a chunk
+ * of its columns. The sums of the first chunk go to dw, those of the others to the workspace, from where they are added
+ * afterwards.
  */
 const backwardW: CpuKernel = {
   name: "conv2d_backward_w",

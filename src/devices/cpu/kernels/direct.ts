@@ -1,20 +1,20 @@
 /**
- * Kernels that WebAssembly computes all by itself: here stands only how they are cut into items. The function has the
- * kernel's name, in camel case, and gets
+ * Kernels that WebAssembly computes entirely; this file only says how they are divided into items. The WebAssembly
+ * function has the kernel's name in camel case and these parameters:
  *
- *   start, count   the first of an item's elements, rows, …, and how many; or the item's number, if one is all it takes
- *   buffers        where each begins, in the order of the kernel's declaration
+ *   start, count   an item's first element, row, … and their number; only its index, if every item is just one
+ *   buffers        their addresses, in the order of the kernel's declaration
  *   uniforms       in the order of the declaration
  *   scratch        the item's own workspace
  *
- * and leaves out those at the end that it does without. `test/devices/cpu_kernels.test.ts` compares the names.
+ * It may omit trailing ones that it doesn't need. `test/devices/cpu_kernels.test.ts` compares the names.
  */
-import { pieces, type CpuKernel, type Uniforms } from "../kernel.ts";
+import { stageOf, type CpuKernel, type Uniforms } from "../kernel.ts";
 
-/** Of how many elements, rows, … a kernel consists. */
+/** The number of a kernel's elements, rows, … */
 interface Cut {
   readonly total: number;
-  /** How many an item takes; one, if not given. */
+  /** The number in an item; one by default. */
   readonly size?: number;
   readonly scratchBytes?: number;
 }
@@ -25,9 +25,9 @@ function direct(name: string, cut: (uniforms: Uniforms) => Cut): CpuKernel {
     name,
     plan(uniforms) {
       const { total, size, scratchBytes = 0 } = cut(uniforms);
-      // Made for the first item and changed for the others, so that there is no garbage.
+      // Made for the first item and modified for the others, to avoid garbage.
       let given: number[] | undefined;
-      const stage = pieces(total, size ?? 1, (start, count, at, { wasm, scratch }) => {
+      const stage = stageOf(total, size ?? 1, (start, count, at, { wasm, scratch }) => {
         given ??= [start, ...(size ? [count] : []), ...Object.values(at), ...Object.values(uniforms), scratch];
         given[0] = start;
         if (size) given[1] = count;
@@ -38,9 +38,9 @@ function direct(name: string, cut: (uniforms: Uniforms) => Cut): CpuKernel {
   };
 }
 
-/** Elements that an item takes: 64 KB of each buffer. */
+/** Elements in an item: 64 KB of each buffer. */
 const ELEMENTS = 16_384;
-/** Positions of the plane that an item of a normalisation takes, through all maps: 1 KB of each. */
+/** Positions in an item of a normalisation, in all maps: 1 KB of each. */
 const POSITIONS = 256;
 
 const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS });

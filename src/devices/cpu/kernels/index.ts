@@ -1,4 +1,4 @@
-/** Every kernel that the CPU backend computes by other means than its reference loop, by name. */
+/** All kernels with a CPU implementation, by name; the others run their reference loops. */
 import type { CpuKernel } from "../kernel.ts";
 import { convolutionKernels } from "./convolution.ts";
 import { directKernels } from "./direct.ts";

@@ -1,11 +1,11 @@
-/** Fully connected layers: matrix products cut into blocks of rows or columns of the result. */
+/** Fully connected layers: matrix products, divided into blocks of the result. */
 import type { Addresses, CpuKernel, Machine, Stage } from "../kernel.ts";
 
-/** The sides of a block: from SIDE on, a product is efficient; smaller ones only so that every thread has something. */
+/** Sides of a block: from SIDE on, a product is efficient; smaller ones only so that every thread has work. */
 const SIDE = 128;
 const SMALLEST = 32;
 
-/** How a result of rows × columns is cut into blocks: a few for each thread, the longer side halved first. */
+/** Divides a result of rows × columns into blocks, a few per thread, halving the longer side first. */
 function cut(rows: number, columns: number, threads: number): { rows: number; columns: number; items: number } {
   let [high, wide] = [rows, columns];
   const items = () => Math.ceil(rows / high) * Math.ceil(columns / wide);

@@ -1,6 +1,7 @@
 /**
- * Locally connected layers: each output position has its own filters, so each is a product of its own, of O × K weights
- * with the K × N pixels under its window (K = C · KH · KW). In w, position p's row for map o begins at (o · P + p) · K.
+ * Locally connected layers: each output position has its own filters, so each is a separate product of O × K weights
+ * with the K × N pixels under its window (K = C · KH · KW). In w, the row of position p and map o starts at
+ * (o · P + p) · K.
  */
 import type { CpuKernel, Machine, Uniforms } from "../kernel.ts";
 
@@ -63,7 +64,7 @@ const backwardW: CpuKernel = {
   },
 };
 
-/** dx of one map: wᵀ · dy of each position, added where its window lies. */
+/** dx of one map: wᵀ · dy of each position, added under its window. */
 const backwardX: CpuKernel = {
   name: "local2d_backward_x",
   plan(u) {

@@ -1,14 +1,15 @@
 /**
- * Convolution by Winograd's minimal filtering (kernels/wasm/winograd.ts has the formulas): patches of x and the weights
- * are transformed, 36 or 64 matrix products follow, and their results are transformed back to tiles of 4 × 4 outputs.
- * Tiles at the border reach beyond it, so on maps of 13 × 13 a window of 3 × 3 takes 38% of the multiplications of the
- * direct form; one of 5 × 5 on maps of 27 × 27 takes 17%.
+ * Convolution by Winograd's minimal filtering (kernels/wasm/winograd.ts has the formulas): transforms patches of x and
+ * the weights, computes 36 or 64 matrix products, and transforms their results back to tiles of 4 × 4 outputs. Since
+ * tiles at the border reach beyond it, a 3 × 3 window on 13 × 13 maps takes 38% of the multiplications of direct
+ * convolution, a 5 × 5 window on 27 × 27 maps 17%.
  *
- * A block of columns is some tiles of some images: the transformed patches never exist as a whole.
+ * It works in blocks of columns, a few tiles of some images each, so that the transformed patches never exist as a
+ * whole.
  */
 import {
   addParts,
-  pieces,
+  stageOf,
   SUMS_BYTES,
   type Addresses,
   type Machine,
@@ -17,39 +18,39 @@ import {
   type Uniforms,
 } from "../kernel.ts";
 
-/** Outputs in the side of a tile. */
+/** Side of a tile, in outputs. */
 const TILE = 4;
-/** Columns of a block: enough for the products to be efficient. */
+/** Columns in a block: enough for efficient products. */
 const COLUMNS = 512;
-/** The most images of a block: a patch of so many stays in the nearest caches while it is transformed. */
+/** Maximum number of images in a block, so that a patch of them stays in the nearest caches while it is transformed. */
 const IMAGES = 128;
-/** What the transforms need for themselves, in bytes: 2 runs and a patch of 8 × 8. */
+/** Workspace of the transforms, in bytes: 2 runs and a patch of 8 × 8. */
 const WORK_BYTES = 66 * IMAGES * 4;
 
 /**
- * Whether this convolution is done so: the window must be one of the two, there must be maps enough for the products to
- * outweigh the transforms, and images come in vectors of four.
+ * Whether to compute a convolution this way: for the two window sizes, if there are enough maps to make up for the
+ * transforms, and if images divide into vectors of four.
  */
 export function suitsWinograd({ kh, kw, stride, c, o, groups, images }: Uniforms): boolean {
   const square = kh === kw && (kh === 3 || kh === 5) && stride === 1;
   return square && Math.min(c!, o!) / groups! >= 16 && images! % 4 === 0 && images! >= 16;
 }
 
-/** Sizes of one group, as it is convolved: for the gradient of x, x and y are exchanged. */
+/** Sizes of one group; for the gradient of x, with x and y exchanged. */
 interface Sizes {
   readonly images: number;
   readonly groups: number;
-  /** Maps that come in and go out, in a group. */
+  /** A group's input and output maps. */
   readonly from: number;
   readonly to: number;
-  /** Of the maps that come in; and of those that go out. */
+  /** Height and width of the input maps, then of the output maps. */
   readonly h: number;
   readonly w: number;
   readonly oh: number;
   readonly ow: number;
   readonly k: number;
   readonly pad: number;
-  /** Of a patch, in pixels; it has side² positions. */
+  /** Side of a patch, in pixels; it has side² positions. */
   readonly side: number;
 }
 
@@ -59,26 +60,26 @@ function sizes(u: Uniforms): Sizes {
   return { ...image, groups, from: u.c! / groups, to: u.o! / groups, k, side: k + TILE - 1 };
 }
 
-/** The convolution that leads from dy to dx: with the weights turned round. */
+/** The convolution that computes dx from dy, with the weights rotated. */
 function transposed(s: Sizes): Sizes {
   return { ...s, from: s.to, to: s.from, h: s.oh, w: s.ow, oh: s.h, ow: s.w, pad: s.k - 1 - s.pad };
 }
 
-/** A tile of outputs in some images. */
+/** A tile of outputs of some images. */
 interface Tile {
   readonly top: number;
   readonly left: number;
-  /** The first image, and how many. */
+  /** The first image, and their number. */
   readonly image: number;
   readonly images: number;
-  /** Where its images begin in the block. */
+  /** The first of its columns in the block. */
   readonly column: number;
 }
 
-/** How tiles and images are cut into blocks. */
+/** How tiles and images are divided into blocks. */
 interface Blocks {
   readonly count: number;
-  /** The most columns a block has. */
+  /** Maximum number of columns in a block. */
   readonly columns: number;
   of(block: number): { readonly columns: number; readonly tiles: readonly Tile[] };
 }
@@ -86,7 +87,7 @@ interface Blocks {
 function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
   const wide = Math.ceil(ow / TILE);
   const tiles = Math.ceil(oh / TILE) * wide;
-  // so that there are a few blocks for each thread
+  // A few blocks per thread.
   const fair = Math.ceil((tiles * images * groups) / (4 * threads));
   const columns = Math.max(128, Math.min(COLUMNS, fair));
   const blockImages = Math.min(images, IMAGES);
@@ -116,7 +117,7 @@ function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
 export function winogradForward(u: Uniforms, threads: number): Plan {
   const s = sizes(u);
   const rows = s.groups * s.to;
-  const transform = pieces(rows, 8, (first, count, at, { wasm, shared, scratch }) => {
+  const transform = stageOf(rows, 8, (first, count, at, { wasm, shared, scratch }) => {
     for (let row = first; row < first + count; row++) {
       const w = at.w! + row * s.from * s.k * s.k * 4;
       wasm.winogradWeights(s.k, w, s.k * s.k, 0, s.from, shared + row * s.from * 4, rows * s.from, scratch);
@@ -125,12 +126,12 @@ export function winogradForward(u: Uniforms, threads: number): Plan {
   return convolve(s, threads, transform, (at) => ({ x: at.x!, y: at.y!, b: at.b! }));
 }
 
-/** dx = conv(dy, w turned round, from filters to maps) */
+/** dx = conv(dy, w rotated, from filters to maps) */
 export function winogradBackwardX(u: Uniforms, threads: number): Plan {
   const s = transposed(sizes(u));
   const taps = s.k * s.k;
   const rows = s.groups * s.to;
-  const transform = pieces(rows, 8, (first, count, at, { wasm, shared, scratch }) => {
+  const transform = stageOf(rows, 8, (first, count, at, { wasm, shared, scratch }) => {
     for (let row = first; row < first + count; row++) {
       const group = Math.floor(row / s.to);
       const w = at.w! + (group * s.from * s.to + (row % s.to)) * taps * 4;
@@ -140,7 +141,10 @@ export function winogradBackwardX(u: Uniforms, threads: number): Plan {
   return convolve(s, threads, transform, (at) => ({ x: at.dy!, y: at.dx!, b: 0 }));
 }
 
-/** Transformed weights, side² × groups · to × from, are in the shared workspace once `transform` is done. */
+/**
+ * A convolution's stages. The first, `transform`, leaves the transformed weights, side² × groups · to × from, in the
+ * shared workspace.
+ */
 function convolve(
   s: Sizes,
   threads: number,
@@ -188,7 +192,7 @@ function convolve(
   };
 }
 
-/** dw: an item is a group and a chunk of the blocks; sums of chunks are added in order, and transformed back. */
+/** dw: an item is a group and a chunk of the blocks; the chunks' sums are added in order and transformed back. */
 export function winogradBackwardW(u: Uniforms, threads: number): Plan {
   const s = sizes(u);
   const { images, groups, from, to, h, w, oh, ow, k, pad, side } = s;
@@ -238,7 +242,7 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
       ...(chunks > 1
         ? [addParts(numbers, chunks - 1, (_, { shared }) => ({ to: shared, from: shared + numbers * 4 }))]
         : []),
-      pieces(groups * to, 8, (first, count, at, { wasm, shared, scratch }) => {
+      stageOf(groups * to, 8, (first, count, at, { wasm, shared, scratch }) => {
         for (let row = first; row < first + count; row++) {
           const dw = at.dw! + row * from * k * k * 4;
           wasm.winogradWeightGradient(k, shared + row * from * 4, weights, from, dw, scratch);

@@ -1,4 +1,4 @@
-/** Where a training waits while it is paused; and how it is told to stop. */
+/** Pauses a training, or stops it. */
 export class Gate {
   readonly #stop = new AbortController();
   #open: PromiseWithResolvers<void> | undefined;
@@ -7,7 +7,7 @@ export class Gate {
     return this.#open !== undefined;
   }
 
-  /** Aborted when the training is to stop after the step under way. */
+  /** Aborted to stop the training after the current step. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
@@ -26,12 +26,12 @@ export class Gate {
     this.resume();
   }
 
-  /** Resolves at once unless it is paused, else when it is no longer, or the signal says stop. */
+  /** Resolves as soon as the training is not paused, or the signal is aborted. */
   async pass(signal: AbortSignal | undefined): Promise<void> {
     if (!this.#open || signal?.aborted) return;
     const resume = () => this.resume();
     signal?.addEventListener("abort", resume, { once: true });
-    // A promise alone keeps no process alive.
+    // A pending promise alone does not keep the process alive.
     const alive = setInterval(() => {}, 1000);
     try {
       await this.#open.promise;

@@ -1,7 +1,6 @@
 /**
- * A page that shows a training while it runs, on this machine alone. Its address holds a random token, without which
- * nothing is answered; and a page of another site that has its own name lead here (DNS rebinding) is told apart by the
- * Host header.
+ * Serves a page that shows a training as it runs, to this machine only. Requests need the random token in the page's
+ * address, and a local Host header, which protects from DNS rebinding by another site.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { fileURLToPath } from "node:url";
@@ -12,44 +11,44 @@ import type { Report } from "../../../training/events.ts";
 import type { Session, Watcher } from "../../../training/session.ts";
 import { Gate } from "./gate.ts";
 import imported from "./page.html" with { type: "text" };
-import { Progress } from "./progress.ts";
 import { Snapshots } from "./snapshots.ts";
+import { DashboardState } from "./state.ts";
 
-// The types know HTML files as bundles only, whatever the import says.
+// Bun's types know HTML files only as bundles, whatever the import attribute says.
 const page = imported as unknown as string;
 
 export interface Dashboard extends AsyncDisposable {
   readonly url: string;
-  /** Both are for `train`. */
+  /** To pass to `train`, as is the signal. */
   readonly watcher: Watcher;
   readonly signal: AbortSignal;
-  /** Passes events on after it has seen them. */
+  /** Wraps a report: the dashboard sees its events too. */
   watch(report: Report): Report;
   close(): Promise<void>;
 }
 
 /**
  * Serves the page on 127.0.0.1.
- * @param port a free one if 0
- * @param now the time, in ms: decides how often pictures are drawn
- * @throws UsageError when the port is taken or is none
+ * @param port 0 for any free one
+ * @param now the time in ms, which decides how often pictures are drawn
+ * @throws UsageError when the port is taken or invalid
  */
 export function openDashboard(port = 0, now = () => performance.now()): Dashboard {
   if (!(Number.isInteger(port) && port >= 0 && port <= 65535)) {
     throw new UsageError(`--dashboard ${port}: must be a port, a whole number from 0 to 65535`);
   }
   const token = randomBytes(16).toString("hex");
-  const [progress, gate, snapshots] = [new Progress(now), new Gate(), new Snapshots(now)];
+  const [shown, gate, snapshots] = [new DashboardState(now), new Gate(), new Snapshots(now)];
   const state = (query: URLSearchParams): Response => {
     snapshots.wanted();
     const palette = query.get("dark") === "1" ? DARK : LIGHT;
-    const known = { charts: progress.version, ...snapshots.versions };
+    const known = { charts: shown.version, ...snapshots.versions };
     const isNew = (part: keyof typeof known) => Number(query.get(part)) !== known[part];
     return Response.json(
       {
-        ...progress.summary(gate.paused, gate.signal.aborted),
+        ...shown.summary(gate.paused, gate.signal.aborted),
         known,
-        ...(isNew("charts") && { charts: chartsOf(progress.curves(), palette) }),
+        ...(isNew("charts") && { charts: chartsOf(shown.curves(), palette) }),
         ...(snapshots.filters && isNew("filters") && { filters: snapshots.filters }),
         ...(snapshots.samples && isNew("samples") && { samples: snapshots.samples }),
       },
@@ -67,7 +66,7 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
     stop: () => gate.stop(),
   };
   const answer = (request: Request): Response => {
-    // With a Host header that no address can have, there is no address.
+    // An invalid Host header makes the URL unparsable.
     const url = URL.parse(request.url);
     if (!url || !isOwn(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
     const [, given = "", name = "", ...rest] = url.pathname.split("/");
@@ -91,7 +90,7 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
         try {
           await snapshots.take(session);
         } catch (error) {
-          // A picture that fails ends no training.
+          // A failure is a warning: it must not end the training.
           const line = `the dashboard could not draw: ${oneLine(error instanceof Error ? error.message : String(error))}`;
           if (!warned) session.report({ type: "warning", line });
           warned = true;
@@ -100,7 +99,7 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
       },
     },
     watch: (report) => (event) => {
-      progress.see(event);
+      shown.see(event);
       report(event);
     },
     close,
@@ -113,7 +112,7 @@ const ECHARTS = fileURLToPath(import.meta.resolve("echarts/dist/echarts.min.js")
 const HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
-  // The address is a secret: it goes to nobody.
+  // The address is secret.
   "referrer-policy": "no-referrer",
 } as const;
 
@@ -142,7 +141,7 @@ function isOwn(host: string, port: number): boolean {
   return host === `127.0.0.1:${port}` || host === `localhost:${port}`;
 }
 
-/** Takes the same time wherever they differ. */
+/** Compares in constant time. */
 function isSame(given: string, token: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(token)];
   return a.length === b.length && timingSafeEqual(a, b);
@@ -153,7 +152,7 @@ function listen(port: number, fetch: (request: Request) => Response) {
     return Bun.serve({ hostname: "127.0.0.1", port, fetch, development: false });
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
-    const why = code === "EADDRINUSE" ? "another program has it; name another, or none" : oneLine(message);
+    const why = code === "EADDRINUSE" ? "another program uses it; name another port, or none" : oneLine(message);
     throw new UsageError(`--dashboard ${port}: can't listen on this port: ${why}`, { cause: error });
   }
 }

@@ -1,4 +1,4 @@
-/** Pictures of a training under way: the first layer's filters, and how images are augmented. */
+/** Pictures of a running training: the first layer's filters, and augmented images. */
 import { drawViews, centreView } from "../../../data/augmentation.ts";
 import { decodeRecord } from "../../../data/decode.ts";
 import { firstConvolution } from "../../../net/model.ts";
@@ -10,28 +10,28 @@ import { plural } from "../../../words.ts";
 import { seen } from "../../shared/seen.ts";
 
 export interface Picture {
-  /** A data: address. */
+  /** A data: URL. */
   readonly source: string;
   readonly note: string;
 }
 
-/** Nothing is drawn unless a page has asked in the last so many milliseconds. */
+/** Nothing is drawn unless a page has asked within this time. */
 const WANTED_MS = 5000;
-/** Drawing may take this share of the time, and filters change no faster than this. */
+/** Maximum share of the training time spent drawing, and minimum interval between pictures. */
 const SHARE = 0.01;
 const FILTERS_MS = 2000;
-/** How many images are shown, in how many augmented versions, and how large. */
+/** Number of images, augmented versions of each, and their side in pixels. */
 const [IMAGES, VERSIONS, SIDE] = [6, 3, 96];
 
 export class Snapshots {
   filters: Picture | undefined;
   samples: Picture | undefined;
-  /** Counted up when there is a new one. */
+  /** Incremented with each new picture. */
   readonly versions = { filters: 0, samples: 0 };
   readonly #now: () => number;
   #wantedAt = -Infinity;
   #nextAt = -Infinity;
-  /** The epoch that the samples are of. */
+  /** The epoch of the samples. */
   #sampled: number | undefined;
 
   /** @param now the time, in ms */
@@ -44,11 +44,11 @@ export class Snapshots {
     this.#wantedAt = this.#now();
   }
 
-  /** Draws what is out of date, if somebody looks. */
+  /** Redraws what is out of date, if a page is open. */
   async take(session: Session): Promise<void> {
     const start = this.#now();
     if (start - this.#wantedAt > WANTED_MS || start < this.#nextAt) return;
-    // Whatever fails now is not tried again at every step.
+    // Set first, so that a failure is not retried at every step.
     this.#nextAt = start + FILTERS_MS;
     await this.#drawFilters(session);
     if (this.#sampled !== session.state.epoch) await this.#drawSamples(session);

@@ -1,10 +1,10 @@
 /** A worker for threads.test.ts: does as its job says. */
-import { answer } from "../../src/data/threads.ts";
+import { serve } from "../../src/data/worker_pool.ts";
 import { DataError } from "../../src/errors.ts";
 
 export type Job = { double: number; afterMs?: number } | { fail: "expected" | "bug" | "text" } | { crash: true };
 
-answer<Job, number>(async (job) => {
+serve<Job, number>(async (job) => {
   if ("crash" in job) {
     // Outside of the job, as a mistake in a callback would be.
     setTimeout(() => {

@@ -29,7 +29,7 @@ interface Thread<J, R> {
 /** Jobs sent to a worker ahead, so that it need not wait for the main thread between two. */
 const AT_ONCE = 2;
 
-export class Threads<J, R> {
+export class WorkerPool<J, R> {
   readonly #threads: Thread<J, R>[];
   readonly #queue: Task<J, R>[] = [];
   /** Set when a thread has died: its jobs would never be answered. */
@@ -123,7 +123,7 @@ declare const self: {
 };
 
 /** The worker's side: calls `work` for each job, in order, and replies with its result or error. */
-export function answer<J, R>(work: (job: J) => R | Promise<R>): void {
+export function serve<J, R>(work: (job: J) => R | Promise<R>): void {
   let last: Promise<void> = Promise.resolve();
   self.onmessage = ({ data }) => {
     last = last.then(async () => {

@@ -1,4 +1,4 @@
-/** What a training has said so far, as its page shows it. */
+/** The state of a training as the dashboard shows it, from the events so far. */
 import { basename } from "node:path";
 import type { Curves, StepPoint } from "../../../pictures/charts.ts";
 import { curvesOf, readHistory } from "../../../runs/history.ts";
@@ -9,11 +9,11 @@ import { count, duration, percent } from "../../../words.ts";
 
 type StepEvent = Extract<TrainEvent, { type: "step" }>;
 
-/** A point of a curve is kept this often; when there are too many, every other one goes, and they come half as often. */
+/** Interval between points of a curve. Beyond MAX_POINTS every other point is dropped, and the interval doubles. */
 const POINT_MS = 500;
 const MAX_POINTS = 1000;
 
-export class Progress {
+export class DashboardState {
   #start: StartRecord | undefined;
   #step: StepEvent | undefined;
   #phase = "Getting ready";
@@ -23,7 +23,7 @@ export class Progress {
   #pointMs = POINT_MS;
   #pointAt = -Infinity;
   readonly #now: () => number;
-  /** Another number whenever the curves have changed. */
+  /** Changes with the curves. */
   version = 0;
 
   /** @param now the time, in ms */
@@ -56,12 +56,12 @@ export class Progress {
         break;
       case "end":
         this.#ended = true;
-        this.#phase = event.interrupted ? "Stopped, and saved" : "Done";
+        this.#phase = event.interrupted ? "Stopped and saved" : "Done";
         break;
     }
   }
 
-  /** A run that goes on has a past. */
+  /** A resumed run has a history. */
   #begin(start: StartRecord): void {
     this.#start = start;
     const history = readHistory(new Run(start.run));
@@ -86,7 +86,7 @@ export class Progress {
     return { epochs: this.#epochs, steps: this.#points, classes: this.#start?.classes ?? Infinity };
   }
 
-  /** What is said in words. */
+  /** Everything but curves and pictures. */
   summary(paused: boolean, stopping: boolean) {
     const [start, step] = [this.#start, this.#step];
     const left = step && (step.epoch - 1 + step.batch / step.batches) / step.epochs;
@@ -109,8 +109,8 @@ export class Progress {
     if (last) {
       const best = this.#epochs.reduce((least, epoch) => (epoch.val.top1 < least.val.top1 ? epoch : least));
       tiles.push(
-        tile("Validation error", percent(last.val.top1), `of epoch ${last.epoch}`),
-        tile("Best so far", percent(best.val.top1), `of epoch ${best.epoch}`),
+        tile("Validation error", percent(last.val.top1), `in epoch ${last.epoch}`),
+        tile("Best so far", percent(best.val.top1), `in epoch ${best.epoch}`),
       );
     }
     if (step) {

@@ -1,15 +1,15 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { Threads } from "../../src/data/threads.ts";
+import { WorkerPool } from "../../src/data/worker_pool.ts";
 import { AlexNetError } from "../../src/errors.ts";
-import type { Job } from "./threads_worker.ts";
+import type { Job } from "./pool_worker.ts";
 
 setDefaultTimeout(120_000);
 
-const url = new URL("./threads_worker.ts", import.meta.url);
-const made: Threads<Job, number>[] = [];
-function start(count: number): Threads<Job, number> {
-  const threads = new Threads<Job, number>(url, count);
+const url = new URL("./pool_worker.ts", import.meta.url);
+const made: WorkerPool<Job, number>[] = [];
+function start(count: number): WorkerPool<Job, number> {
+  const threads = new WorkerPool<Job, number>(url, count);
   made.push(threads);
   return threads;
 }
@@ -66,7 +66,7 @@ describe("errors", () => {
     expect(await bug).not.toBeInstanceOf(AlexNetError);
     expect((await bug).message).toBe("a mistake");
     // Where it was thrown.
-    expect((await bug).stack).toContain("threads_worker.ts");
+    expect((await bug).stack).toContain("pool_worker.ts");
     expect((await text).message).toBe("only text");
     expect(await good).toBe(8);
   });
@@ -84,8 +84,8 @@ describe("errors", () => {
 test("a process with idle threads ends by itself, and waits for jobs that it gave", async () => {
   const file = (path: string) => JSON.stringify(join(import.meta.dir, path));
   const script = `
-    import { Threads } from ${file("../../src/data/threads.ts")};
-    const threads = new Threads(new URL(${JSON.stringify(url.href)}), 2);
+    import { WorkerPool } from ${file("../../src/data/worker_pool.ts")};
+    const threads = new WorkerPool(new URL(${JSON.stringify(url.href)}), 2);
     threads.run({ double: 3, afterMs: 100 }).then((result) => console.log(result));
   `;
   const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "pipe" });

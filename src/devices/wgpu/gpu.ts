@@ -4,16 +4,16 @@ import type { Pipelines } from "./pipelines.ts";
 import type { Queue, Timer } from "./queue.ts";
 import type { Staging } from "./staging.ts";
 
-/** Where times come from. Tests have their own. */
+/** A source of times; tests replace it. */
 export interface Clock {
-  /** The host's time in ms, since any moment. */
+  /** The host's time, in ms since an arbitrary moment. */
   now(): number;
-  /** What times kernels, the best first: the device's clock where it can be read, then the host's. */
+  /** Ways to time kernels, best first: the device's clock if it can be read, then the host's. */
   readonly timers: readonly (() => Timer)[];
 }
 
-/** What a backend on a GPU consists of. */
-export interface Parts {
+/** The components of a GPU backend. */
+export interface Gpu {
   readonly device: Device;
   readonly queue: Queue;
   readonly pipelines: Pipelines;
