@@ -1,5 +1,4 @@
 /** Computes single numbers of a layer's products in float64, from its operands in host memory. */
-import type { Conv2dOptions } from "../src/engine/ops/conv2d.ts";
 
 /** Each function computes one number of the result that it is named after. */
 export interface Exact {
@@ -38,7 +37,11 @@ export function exactLinear({ x, w, b, dy }: Operands, inputs: number, outputs: 
   };
 }
 
-interface ConvShape extends Required<Conv2dOptions> {
+interface ConvShape {
+  readonly stride: number;
+  /** Above and on the left. */
+  readonly pad: number;
+  readonly groups: number;
   readonly input: readonly [c: number, h: number, w: number];
   readonly output: readonly [o: number, oh: number, ow: number];
   readonly size: number;

@@ -1,9 +1,10 @@
 /** Passes of layers as pieces of work: their contestants, the amount of work, and how results are checked. */
 import type { Backend, HostArray } from "../src/engine/backend.ts";
+import type { Conv2dOptions } from "../src/engine/ops/conv2d.ts";
+import { paddingOf } from "../src/engine/ops/shapes.ts";
 import { openReference } from "../src/engine/reference.ts";
 import { size } from "../src/engine/tensor.ts";
 import { largestTensorBytes } from "../src/net/fit.ts";
-import type { SimpleLayer } from "../src/net/layer.ts";
 import { leaves, place } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import type { Entrant, Opened, Piece } from "./bench.ts";
@@ -160,22 +161,19 @@ async function checkPass({ layer, pass, images, operands }: Task, found: HostArr
     : checkAll(found, expected, "all of it by the plain loops in float64");
 }
 
-/** How the windows of a convolution lie. */
-export function windowsOf({ options }: SimpleLayer): { stride: number; pad: number; groups: number } {
-  const { stride = 1, pad = 0, groups = 1 } = options as Partial<Record<"stride" | "pad" | "groups", number>>;
-  return { stride, pad, groups };
+/** How the windows of a convolution lie; `pad` is above and on the left. */
+export function windowsOf({ layer, input, parameters }: NamedLayer): { stride: number; pad: number; groups: number } {
+  const { stride = 1, pad = 0, groups = 1 } = layer.options as Conv2dOptions;
+  return { stride, pad: paddingOf(input[1], parameters[0]!.shape[2]!, stride, pad)[0], groups };
 }
 
 /** For layers that are products; undefined for others. */
-function exactOf(
-  { layer, input, output, parameters }: NamedLayer,
-  images: number,
-  operands: () => Operands,
-): Exact | undefined {
+function exactOf(named: NamedLayer, images: number, operands: () => Operands): Exact | undefined {
+  const { layer, input, output, parameters } = named;
   if (layer.kind === "fc") return exactLinear(operands(), size(input), size(output), images);
   if (layer.kind !== "conv") return undefined;
   const filter = parameters[0]!.shape[2]!;
-  return exactConv(operands(), { ...windowsOf(layer), input, output, size: filter, images });
+  return exactConv(operands(), { ...windowsOf(named), input, output, size: filter, images });
 }
 
 function rowSum(x: Float32Array, rows: number, row: number): number {

@@ -154,7 +154,7 @@ const OPS: readonly Refusal<Scene>[] = [
   ['UsageError: conv2d: stride is "2", must be a number', (s) => s.conv({ stride: "2" })],
   ["ShapeError: conv2d: stride is 0, must be a whole number, at least 1", (s) => s.conv({ stride: 0 })],
   ["ShapeError: conv2d: stride is 1.5, must be a whole number, at least 1", (s) => s.conv({ stride: 1.5 })],
-  ["ShapeError: conv2d: pad is -1, must be a whole number, at least 0", (s) => s.conv({ pad: -1 })],
+  ['ShapeError: conv2d: pad is -1, must be a whole number, at least 0, or "same"', (s) => s.conv({ pad: -1 })],
   ["ShapeError: conv2d: groups is 0, must be a whole number, at least 1", (s) => s.conv({ groups: 0 })],
   ["ShapeError: conv2d: 2 maps don't divide into 3 groups", (s) => s.conv({ groups: 3 })],
   [

@@ -30,7 +30,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
     () => layers.conv("c", 8, 3, { sigma: 1, stride: 0 }),
   ],
   [
-    "ShapeError: conv c: pad is -1, must be a whole number, at least 0",
+    'ShapeError: conv c: pad is -1, must be a whole number, at least 0, or "same"',
     () => layers.conv("c", 8, 3, { sigma: 1, pad: -1 }),
   ],
   ["ShapeError: conv c: 8 filters don't divide into 3 groups", () => layers.conv("c", 8, 3, { sigma: 1, groups: 3 })],

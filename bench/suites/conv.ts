@@ -30,12 +30,12 @@ function rungs(task: Task, device: BenchDevice): Entrant[] {
   return convLadder.map((rung) => ({
     ...{ contestant: rung.name, device, clock: "device", unfit: unfit(task.layer, task.images, device) },
     async open() {
-      const { input, output, parameters, layer } = task.layer;
+      const { input, output, parameters } = task.layer;
       const { images } = task;
       const [c, h, w] = input;
       const [o, oh, ow] = output;
       const [kh, kw] = parameters[0]!.shape.slice(2) as [number, number];
-      const uniforms = { images, c, h, w, o, oh, ow, kh, kw, ...windowsOf(layer) };
+      const uniforms = { images, c, h, w, o, oh, ow, kh, kw, ...windowsOf(task.layer) };
       const { x, w: weights, b } = task.operands();
       const loaded = loadKernel(device.backend, rung, { x, w: weights, b }, size(output) * images, uniforms);
       return openPass(task, device.backend, loaded);

@@ -5,6 +5,7 @@
 export { adamw } from "./adamw";
 export { augment } from "./augment";
 export { batchNormBackward, batchNormForward, batchNormGradients, batchNormStatistics } from "./batch_norm";
+export { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "./depthwise";
 export { dropout } from "./dropout";
 export {
   geluBackward,

@@ -12,6 +12,7 @@ import type { KernelCase } from "../../src/engine/cases.ts";
 import { access, type Kernel } from "../../src/engine/kernel.ts";
 import { casesOf } from "../../src/engine/ops/cases.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../src/engine/ops/conv2d.ts";
+import { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "../../src/engine/ops/depthwise.ts";
 import { dropoutKernel } from "../../src/engine/ops/dropout.ts";
 import { linearBackwardW, linearBackwardX, linearForward } from "../../src/engine/ops/linear.ts";
 import { lrnBackward, lrnForward } from "../../src/engine/ops/lrn.ts";
@@ -42,6 +43,7 @@ const cases: KernelCase[] = [
       own(lrnBackward, uniforms, { x: size, s, dy: size, dx: size }),
     ];
   }),
+  ...[1, 2].flatMap((stride) => depthwise(32, 7, 30, stride)),
   ...linear(131, 301, 5),
   ...linear(67, 37, 1),
   // several blocks of columns; then of rows, 576 at a time
@@ -85,6 +87,18 @@ function linear(outputs: number, inputs: number, images: number): KernelCase[] {
     own(linearBackwardX, { ...uniforms, accumulate: 0, splits: 1 }, { w, dy: y, dx: x }),
     own(linearBackwardX, { ...uniforms, accumulate: 1, splits: 1 }, { w, dy: y, dx: x }),
     own(linearBackwardW, uniforms, { x, dy: y, dw: w }),
+  ];
+}
+
+/** Windows of 3 × 3, padded by 1. */
+function depthwise(images: number, c: number, side: number, stride: number): KernelCase[] {
+  const oh = Math.ceil(side / stride);
+  const uniforms = { images, c, h: side, w: side, oh, ow: oh, kh: 3, kw: 3, stride, pad: 1 };
+  const [x, weights, y] = [images * c * side ** 2, 9 * c, images * c * oh ** 2];
+  return [
+    own(depthwiseForward, uniforms, { x, weights, b: c, y }),
+    own(depthwiseBackwardX, uniforms, { weights, dy: y, dx: x }),
+    own(depthwiseBackwardW, { ...uniforms, splits: 1 }, { x, dy: y, dw: weights }),
   ];
 }
 

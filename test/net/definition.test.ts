@@ -15,6 +15,7 @@ import {
   divide,
   fc,
   globalAveragePool,
+  local,
   maxPool,
   relu,
   residual,
@@ -78,6 +79,28 @@ test("a person says the layers and the size of the images; the rest is usual", (
   expect(tiny.recipe.augmentation).toMatchObject({ mirror: true, crop: false });
   expect(defineNetwork({ ...tiny, record: 8, recipe: {} }).recipe.augmentation.crop).toBe(true);
   expect(networkToJson(tiny).layers.at(-1)).toEqual({ kind: "fc", name: "fc", outputs: "classes", sigma: 0.3 });
+});
+
+test("padding may be a word", () => {
+  const options = { stride: 2, pad: "same", sigma: 1 } as const;
+  const layers = (n: number) => [
+    conv("a", 4, 3, options),
+    conv("b", 4, 3, { ...options, groups: 4 }),
+    local("c", 2, 2, options),
+    fc("d", n, START),
+  ];
+  const network = defineNetwork({ crop: 10, layers });
+  const json = networkToJson(network);
+  expect(json.layers[1]).toEqual({ kind: "conv", name: "b", filters: 4, size: 3, groups: 4, ...options });
+  const read = networkFromJson(JSON.parse(JSON.stringify(json)), "");
+  expect(factsOf(read, 3)).toEqual(factsOf(network, 3));
+  expect(place(read, 3).map(({ output }) => output)).toEqual([
+    [4, 5, 5],
+    [4, 3, 3],
+    [2, 2, 2],
+    [3, 1, 1],
+  ]);
+  expect(leaves(place(read, 3))[1]!.layer.settings).toBe("4 of 3×3, stride 2, pad same, groups 4");
 });
 
 test("every activation function is read back as it is", () => {
@@ -170,6 +193,10 @@ describe("what is wrong is said with the layer and the reason", () => {
     [
       'layer 2: conv c: there is no option "padding"; did you mean "pad"?',
       withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, padding: 1 }),
+    ],
+    [
+      'layer 2: conv c: pad is "valid", must be a whole number, at least 0, or "same"',
+      withLayer(1, { kind: "conv", name: "c", filters: 4, size: 3, sigma: 1, pad: "valid" }),
     ],
     [
       "layer 2: conv c: filters is 2.5, must be a whole number, at least 1",

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { size } from "../../src/engine/tensor.ts";
 import { flatten } from "../../src/net/layer.ts";
+import { conv, fc } from "../../src/net/layers/index.ts";
 import { place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { partOf, type Cut } from "../../src/net/parts.ts";
@@ -45,6 +46,22 @@ describe("two towers give each other what the paper says", () => {
       "features for fc4, all of it everywhere",
     ]);
   });
+});
+
+test("a depthwise convolution reads the device's own maps", () => {
+  const start = { sigma: 0.1 };
+  const layers = () => [
+    conv("a", 8, 3, { pad: "same", stride: 2, ...start }),
+    conv("b", 8, 3, { pad: "same", stride: 2, groups: 8, ...start }),
+    fc("c", 3, start),
+  ];
+  const { network, stages } = partOf({ ...findNetwork("small"), layers }, "towers", 2, 3);
+  expect(stages.map(({ needs }) => needs)).toEqual([undefined, "features"]);
+  const [, b] = place(network, 3);
+  expect(b!.input).toEqual([4, 16, 16]);
+  expect(b!.output).toEqual([4, 8, 8]);
+  expect(b!.parameters.map(({ shape }) => shape)).toEqual([[4, 1, 3, 3], [4]]);
+  expect(b!.layer.options).toMatchObject({ filters: 4, groups: 4, pad: "same" });
 });
 
 test("one weird trick: images up to the first fully connected layer, units from there on", () => {

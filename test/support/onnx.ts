@@ -178,16 +178,19 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
   Conv([x, weights, bias], { one, list }) {
     const [n = 0, c = 0, h = 0, w = 0] = x!.shape;
     const [o = 0, inputs = 0, kh = 0, kw = 0] = weights!.shape;
-    const [[stride = 1], [pad = 0]] = [list("strides"), list("pads")];
+    const [[stride = 1], [above = 0, left = 0, below = 0, right = 0]] = [list("strides"), list("pads")];
     const groups = one("group", 1);
-    const [oh, ow] = [Math.floor((h + 2 * pad - kh) / stride) + 1, Math.floor((w + 2 * pad - kw) / stride) + 1];
+    const [oh, ow] = [
+      Math.floor((h + above + below - kh) / stride) + 1,
+      Math.floor((w + left + right - kw) / stride) + 1,
+    ];
     return made([n, o, oh, ow], ([image = 0, output = 0, p = 0, q = 0]) => {
       let total = bias?.data[output] ?? 0;
       const first = Math.floor(output / (o / groups)) * inputs;
       for (let k = 0; k < inputs; k++) {
         for (let i = 0; i < kh; i++) {
           for (let j = 0; j < kw; j++) {
-            const [row, column] = [p * stride + i - pad, q * stride + j - pad];
+            const [row, column] = [p * stride + i - above, q * stride + j - left];
             if (row < 0 || column < 0 || row >= h || column >= w) continue;
             total +=
               weights!.data[((output * inputs + k) * kh + i) * kw + j]! *

@@ -27,6 +27,15 @@ const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
     L.tanh(),
     L.fc("c", CLASSES, start),
   ],
+  'depthwise, and padding "same"': [
+    // 14 → 7 → 4: all padding is below and on the right, then there is as much on each side.
+    L.conv("a", 6, 3, { ...start, stride: 2, pad: "same" }),
+    L.conv("b", 6, 3, { ...start, stride: 2, pad: "same", groups: 6 }),
+    L.relu(),
+    L.conv("c", 4, 4, { ...start, pad: "same" }),
+    L.local("d", 2, 3, { ...start, stride: 2, pad: "same" }),
+    L.fc("e", CLASSES, start),
+  ],
   "pooling, rounded up and down": [
     L.conv("a", 4, 3, { ...start, pad: 1 }),
     L.maxPool(3, 2),

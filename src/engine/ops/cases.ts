@@ -13,6 +13,7 @@ import { augmentCases } from "./augment.cases.ts";
 import { batchNormCases } from "./batch_norm.cases.ts";
 import { concatCases } from "./concat.cases.ts";
 import { conv2dCases } from "./conv2d.cases.ts";
+import { depthwiseCases } from "./depthwise.cases.ts";
 import { dropoutCases } from "./dropout.cases.ts";
 import { linearCases } from "./linear.cases.ts";
 import { local2dCases } from "./local2d.cases.ts";
@@ -36,6 +37,7 @@ const all = [
   batchNormCases,
   concatCases,
   conv2dCases,
+  depthwiseCases,
   dropoutCases,
   linearCases,
   local2dCases,

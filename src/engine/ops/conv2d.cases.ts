@@ -2,7 +2,7 @@
 import { cases, SUM } from "../cases.ts";
 import type { Workgroups } from "../kernel.ts";
 import { conv2dBackwardW, conv2dBackwardX, conv2dForward } from "./conv2d.ts";
-import { positions } from "./shapes.ts";
+import { padBefore, positions } from "./shapes.ts";
 
 /** images, c, h, w, o, kh, kw, stride, pad, groups */
 const SIZES = [
@@ -28,11 +28,17 @@ const SIZES = [
   [8, 5, 8, 11, 3, 2, 2, 3, 0, 1],
   [132, 3, 3, 4, 7, 3, 3, 2, 1, 1],
   [4, 17, 3, 5, 19, 1, 1, 1, 0, 1],
+  // More padding below and on the right than above and on the left.
+  [3, 5, 8, 6, 7, 3, 3, 2, "same", 1],
+  [4, 6, 6, 6, 4, 5, 5, 2, "same", 2],
+  [8, 2, 5, 5, 3, 2, 2, 1, "same", 1],
+  [5, 3, 7, 7, 2, 4, 4, 3, "same", 1],
 ] as const;
 
 /** Sizes of convolutions, with padding, strides and groups. */
-export const convolutions = SIZES.map(([images, c, h, w, o, kh, kw, stride, pad, groups]) => {
-  const [oh, ow] = [positions(h, kh, stride, pad, "down"), positions(w, kw, stride, pad, "down")];
+export const convolutions = SIZES.map(([images, c, h, w, o, kh, kw, stride, padding, groups]) => {
+  const [oh, ow] = [positions(h, kh, stride, padding, "down"), positions(w, kw, stride, padding, "down")];
+  const pad = padBefore("case", [h, w], [kh, kw], stride, padding);
   return { images, c, h, w, o, oh, ow, kh, kw, stride, pad, groups };
 });
 

@@ -9,15 +9,20 @@
  *   dw[o, c, i, j]         = Σ_{p, q, n} dy[o, p, q, n] · x[g·C/G + c, p·stride + i − pad, q·stride + j − pad, n]
  *   db[o]                  = Σ_{p, q, n} dy[o, p, q, n]
  *
+ * `pad` is the padding above and on the left; below and on the right there may be more. Depthwise convolutions, and on
+ * GPUs those that suit Winograd's filtering, have kernels of their own.
+ *
  * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
+import type { Backend } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
+import { depthwise, suitsDepthwise, type Passes } from "./depthwise.ts";
 import { accumulateRowSums } from "./row_sum.ts";
-import { eachWindowTap, imageShape, positions } from "./shapes.ts";
+import { eachWindowTap, imageShape, padBefore, positions, requirePadding, type Padding } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
 import { backwards, runWinograd, suitsWinograd } from "./winograd.ts";
 import forwardWgsl from "../../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
@@ -29,12 +34,13 @@ import backwardWVec4Wgsl from "../../../kernels/wgsl/conv2d_backward_w_vec4.wgsl
 
 export interface Conv2dOptions {
   readonly stride?: number;
-  readonly pad?: number;
+  /** 0 if not given; "same" is TensorFlow's. */
+  readonly pad?: Padding;
   /** 2 where, in the paper, each GPU saw only its own half of the maps. */
   readonly groups?: number;
 }
 
-const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "number?", groups: "number?" };
+const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "any?", groups: "number?" };
 
 /**
  * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an
@@ -45,7 +51,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   checkOptions("conv2d", options, OPTIONS);
   const { stride = 1, pad = 0, groups = 1 } = options;
   requireWhole("conv2d", { stride, groups });
-  requireWhole("conv2d", { pad }, 0);
+  requirePadding("conv2d", pad);
   const [c, h, width, images] = imageShape("conv2d", x);
   if (c % groups !== 0) throw new ShapeError(`conv2d: ${c} maps don't divide into ${groups} groups`);
   const [o = 0, groupMaps = 0, kh = 0, kw = 0] = w.shape;
@@ -62,39 +68,44 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
       `conv2d: a window of ${kh} × ${kw} does not fit an image of ${h} × ${width} with padding ${pad}`,
     );
   }
+  const before = padBefore("conv2d", [h, width], [kh, kw], stride, pad);
   const y = tape.allocate([o, oh, ow, images]);
-  const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad, groups };
-  const { backend } = x;
-  const winograd = suitsWinograd(backend, uniforms);
-  if (winograd) {
-    const given = { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer };
-    runWinograd(backend, conv2dBackwardX, { ...uniforms, turned: false }, given);
-  } else {
-    backend.run(conv2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);
-  }
+  const sizes = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before, groups };
+  const passes = (suitsDepthwise(sizes) ? depthwise : general)(x.backend, sizes);
+  passes.forward({ x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer });
   tape.record({
     inputs: [x, w, b],
     output: y,
     saved: [],
     backward(dy) {
-      tape.accumulate(w, (dw) => {
-        const splits = chooseSplits(backend, o / groups, groupMaps * kh * kw, groups, oh * ow * images);
-        runSplit(backend, splits, dw.buffer, (into) =>
-          backend.run(conv2dBackwardW, { x: x.buffer, dy: dy.buffer, dw: into }, { ...uniforms, splits }),
-        );
-      });
+      tape.accumulate(w, (dw) => passes.backwardW({ x: x.buffer, dy: dy.buffer, dw: dw.buffer }));
       accumulateRowSums(tape, b, dy);
-      tape.accumulate(x, (dx) => {
-        if (winograd) {
-          const given = { x: dy.buffer, w: w.buffer, y: dx.buffer };
-          runWinograd(backend, conv2dBackwardX, backwards(uniforms), given);
-        } else {
-          backend.run(conv2dBackwardX, { w: w.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms);
-        }
-      });
+      tape.accumulate(x, (dx) => passes.backwardX({ w: w.buffer, dy: dy.buffer, dx: dx.buffer }));
     },
   });
   return y;
+}
+
+/** By matrix products; y and the gradient of x by Winograd's filtering, where that suits. */
+function general(backend: Backend, sizes: Sizes): Passes {
+  const { images, c, o, oh, ow, kh, kw, groups } = sizes;
+  const winograd = suitsWinograd(backend, sizes);
+  return {
+    forward(given) {
+      if (winograd) runWinograd(backend, conv2dBackwardX, { ...sizes, turned: false }, given);
+      else backend.run(conv2dForward, given, sizes);
+    },
+    backwardW({ dw, ...given }) {
+      const splits = chooseSplits(backend, o / groups, (c / groups) * kh * kw, groups, oh * ow * images);
+      runSplit(backend, splits, dw, (into) =>
+        backend.run(conv2dBackwardW, { ...given, dw: into }, { ...sizes, splits }),
+      );
+    },
+    backwardX({ w, dy, dx }) {
+      if (winograd) runWinograd(backend, conv2dBackwardX, backwards(sizes), { x: dy, w, y: dx });
+      else backend.run(conv2dBackwardX, { w, dy, dx }, sizes);
+    },
+  };
 }
 
 const uniforms = u32s("images", "c", "h", "w", "o", "oh", "ow", "kh", "kw", "stride", "pad", "groups");

@@ -12,18 +12,18 @@ import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { accumulateRowSums } from "./row_sum.ts";
-import { eachWindowTap, imageShape, positions } from "./shapes.ts";
+import { eachWindowTap, imageShape, padBefore, positions, requirePadding, type Padding } from "./shapes.ts";
 import forwardWgsl from "../../../kernels/wgsl/local2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../../kernels/wgsl/local2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../../kernels/wgsl/local2d_backward_w.wgsl" with { type: "text" };
 
 /** @throws ShapeError when the shapes don't fit; UsageError for an unknown option */
-export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: number; pad?: number } = {}): Tensor {
+export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: number; pad?: Padding } = {}): Tensor {
   const tape = tapeFor("local2d", { x, w, b });
-  checkOptions("local2d", options, { stride: "number?", pad: "number?" });
+  checkOptions("local2d", options, { stride: "number?", pad: "any?" });
   const { stride = 1, pad = 0 } = options;
   requireWhole("local2d", { stride });
-  requireWhole("local2d", { pad }, 0);
+  requirePadding("local2d", pad);
   const [c, h, width, images] = imageShape("local2d", x);
   const [o = 0, oh = 0, ow = 0, maps = 0, kh = 0, kw = 0] = w.shape;
   const fits =
@@ -37,8 +37,9 @@ export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: num
         `padding ${pad}: need weights O × OH × OW × ${c} × KH × KW for every output position, and O × OH × OW biases`,
     );
   }
+  const before = padBefore("local2d", [h, width], [kh, kw], stride, pad);
   const y = tape.allocate([o, oh, ow, images]);
-  const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad };
+  const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before };
   const { backend } = x;
   backend.run(local2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);
   tape.record({

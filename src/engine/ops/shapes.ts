@@ -1,5 +1,6 @@
 /** Shape arithmetic shared by several ops. */
 import { ShapeError } from "../../errors.ts";
+import { show } from "../../options.ts";
 import { format, type Tensor } from "../tensor.ts";
 
 /** C, H, W and N of a tensor of images. @throws ShapeError for any other tensor */
@@ -12,11 +13,51 @@ export function imageShape(op: string, x: Tensor): [c: number, h: number, w: num
 }
 
 /**
+ * Zeros around an image: this many on each side; or as TensorFlow's "same" padding, so many that windows take
+ * ⌈side / stride⌉ positions, of which an odd one is below or on the right. With stride 1 that is PyTorch's "same".
+ */
+export type Padding = number | "same";
+
+/** @throws ShapeError unless `pad` is a padding */
+export function requirePadding(where: string, pad: unknown): asserts pad is Padding {
+  if (pad === "same" || (Number.isSafeInteger(pad) && (pad as number) >= 0)) return;
+  throw new ShapeError(`${where}: pad is ${show(pad)}, must be a whole number, at least 0, or "same"`);
+}
+
+/** The zeros before and after one side. */
+export function paddingOf(side: number, window: number, stride: number, pad: Padding): [before: number, after: number] {
+  if (pad !== "same") return [pad, pad];
+  const total = Math.max((Math.ceil(side / stride) - 1) * stride + window - side, 0);
+  return [Math.floor(total / 2), Math.ceil(total / 2)];
+}
+
+/**
+ * The zeros above and to the left of an image, which kernels take to be equally many; those below and on the right
+ * follow from the number of positions.
+ * @throws ShapeError when they differ, as "same" may have it where image or window is oblong
+ */
+export function padBefore(
+  op: string,
+  image: readonly [h: number, w: number],
+  window: readonly [kh: number, kw: number],
+  stride: number,
+  pad: Padding,
+): number {
+  const [above, left] = [0, 1].map((axis) => paddingOf(image[axis]!, window[axis]!, stride, pad)[0]);
+  if (above === left) return above!;
+  throw new ShapeError(
+    `${op}: an image of ${format(image)}, a window of ${format(window)}, stride ${stride}: "same" is a padding of ` +
+      `${above} above and ${left} on the left: these must be equal, as for a square window on a square image`,
+  );
+}
+
+/**
  * Number of positions of a window along one side: ⌊(side + 2·pad − window) / stride⌋ + 1, or with the quotient rounded
  * up, as cuda-convnet pools: then the last window may hang over the edge, and only the pixels inside count. A window
  * that would start beyond the edge is dropped, as with PyTorch's ceil_mode.
  */
-export function positions(side: number, window: number, stride: number, pad: number, round: "down" | "up"): number {
+export function positions(side: number, window: number, stride: number, pad: Padding, round: "down" | "up"): number {
+  if (pad === "same") return Math.ceil(side / stride);
   const steps = (side + 2 * pad - window) / stride;
   if (round === "down") return Math.floor(steps) + 1;
   const count = Math.ceil(steps) + 1;

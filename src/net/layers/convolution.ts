@@ -2,11 +2,19 @@
 import { conv2d } from "../../engine/ops/conv2d.ts";
 import { linear } from "../../engine/ops/linear.ts";
 import { local2d } from "../../engine/ops/local2d.ts";
-import { positions } from "../../engine/ops/shapes.ts";
+import { paddingOf, positions, requirePadding, type Padding } from "../../engine/ops/shapes.ts";
 import { size as sizeOf } from "../../engine/tensor.ts";
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../../options.ts";
-import type { ImageShape, Initial, OnnxGraph, ParameterSpec, Placement, SimpleLayer } from "../layer.ts";
+import type {
+  ImageShape,
+  Initial,
+  OnnxAttributes,
+  OnnxGraph,
+  ParameterSpec,
+  Placement,
+  SimpleLayer,
+} from "../layer.ts";
 import { groupsOfPart, nonDefault, type Kinds, type Made } from "./kinds.ts";
 
 /** How a layer's weights and biases are initialised, and its weight decay. */
@@ -19,7 +27,8 @@ export interface Start {
 
 export interface LocalOptions extends Start {
   readonly stride?: number;
-  readonly pad?: number;
+  /** Zeros on each side; "same": as TensorFlow pads, for ⌈side / stride⌉ positions. */
+  readonly pad?: Padding;
 }
 
 export interface ConvOptions extends LocalOptions {
@@ -27,7 +36,7 @@ export interface ConvOptions extends LocalOptions {
 }
 
 const START: OptionKinds<Start> = { sigma: "any", bias: "number?", decay: "number?" };
-const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "number?" };
+const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "any?" };
 const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
 
 /** A convolution with filters of `size` × `size`. @throws ShapeError or UsageError for invalid sizes or options */
@@ -53,8 +62,8 @@ function convOf(name: string, filters: number, size: number, options: ConvOption
       reads: groups % of === 0 ? "own" : "all",
     }),
     forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
-    toOnnx(graph, x, { parameters }) {
-      const attributes = { strides: [stride, stride], pads: [pad, pad, pad, pad], group: groups };
+    toOnnx(graph, x, { parameters, input }) {
+      const attributes = { ...windowsInOnnx(input, size, stride, pad), group: groups };
       return graph.add("Conv", [x, ...graph.stored(parameters)], attributes);
     },
   };
@@ -82,7 +91,7 @@ function localOf(name: string, filters: number, size: number, options: LocalOpti
     multiplyAdds: (input) => sizeOf(outputShape(input)) * input[0] * size * size,
     part: (of) => ({ layer: localOf(name, filters / of, size, options), reads: "all" }),
     forward: (x, [w, b]) => local2d(x, w!, b!, { stride, pad }),
-    toOnnx: (graph, x, placed) => localToOnnx(graph, x, placed, { stride, pad }),
+    toOnnx: (graph, x, placed) => localToOnnx(graph, x, placed, windowsInOnnx(placed.input, size, stride, pad)),
   };
 }
 
@@ -109,6 +118,12 @@ function fcOf(name: string, outputs: number, options: Start): SimpleLayer {
   };
 }
 
+/** ONNX's attributes of a convolution: pads are those above, on the left, below, on the right. */
+function windowsInOnnx([, h, w]: ImageShape, size: number, stride: number, pad: Padding): OnnxAttributes {
+  const [[above, below], [left, right]] = [paddingOf(h, size, stride, pad), paddingOf(w, size, stride, pad)];
+  return { strides: [stride, stride], pads: [above, left, below, right] };
+}
+
 /**
  * A convolution with one-hot filters copies each patch into maps. A batched product then applies each position's own
  * weights: positions × outputs × patch by positions × patch × N.
@@ -117,7 +132,7 @@ function localToOnnx(
   graph: OnnxGraph,
   x: string,
   { parameters: [weights, biases], input: [c], output: [o, h, w] }: Placement,
-  { stride, pad }: { readonly stride: number; readonly pad: number },
+  windows: OnnxAttributes,
 ): string {
   const [kh, kw] = weights!.shape.slice(4) as [number, number];
   const patch = c * kh * kw;
@@ -132,7 +147,7 @@ function localToOnnx(
   const picking = graph.constant({ name: `patches${patch}` }, [patch, c, kh, kw], pick);
   const matrices = graph.constant(weights!, [h, w, o, patch], turned);
   const sums = graph.constant(biases!, [1, o, h, w], graph.numbers(biases!));
-  const patches = graph.add("Conv", [x, picking], { strides: [stride, stride], pads: [pad, pad, pad, pad] });
+  const patches = graph.add("Conv", [x, picking], windows);
   const products = graph.add("MatMul", [matrices, graph.add("Transpose", [patches], { perm: [2, 3, 1, 0] })]);
   return graph.add("Add", [graph.add("Transpose", [products], { perm: [3, 2, 0, 1] }), sums]);
 }
@@ -164,7 +179,7 @@ function checkConv(kind: "conv" | "local", name: string, filters: number, size: 
   const where = `${kind} ${name}`;
   const { stride = 1, pad = 0, groups = 1 } = options;
   requireWhole(where, { filters, size, stride, groups });
-  requireWhole(where, { pad }, 0);
+  requirePadding(where, pad);
   if (filters % groups !== 0) throw new ShapeError(`${where}: ${filters} filters don't divide into ${groups} groups`);
 }
 

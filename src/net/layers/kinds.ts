@@ -13,7 +13,9 @@ export function groupsOfPart(groups: number, of: number): number {
 }
 
 /** The settings that differ from their defaults, as in ", stride 4". */
-export function nonDefault(settings: Readonly<Record<string, readonly [value: number, byDefault: number]>>): string {
+export function nonDefault(
+  settings: Readonly<Record<string, readonly [value: string | number, byDefault: number]>>,
+): string {
   return Object.entries(settings)
     .filter(([, [value, byDefault]]) => value !== byDefault)
     .map(([name, [value]]) => `, ${name} ${value}`)

@@ -1,5 +1,6 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { conv2d, conv2dBackwardX, conv2dForward, type Conv2dOptions } from "../../../src/engine/ops/conv2d.ts";
+import { paddingOf, type Padding } from "../../../src/engine/ops/shapes.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
 import { ShapeError } from "../../../src/errors.ts";
@@ -29,6 +30,9 @@ const cases = [
   convCase("two groups", [4, 4, 3, 3], 6, [3, 3], { pad: 1, groups: 2 }),
   convCase("three groups, stride 2", [3, 5, 5, 2], 3, [3, 3], { stride: 2, pad: 2, groups: 3 }),
   convCase("1 × 1", [5, 3, 2, 3], 2, [1, 1]),
+  convCase('"same", stride 2', [2, 6, 6, 3], 2, [3, 3], { stride: 2, pad: "same" }),
+  convCase('"same", an even window', [2, 5, 4, 2], 4, [2, 2], { pad: "same", groups: 2 }),
+  convCase('"same", stride 3', [1, 7, 7, 4], 2, [4, 4], { stride: 3, pad: "same" }),
 ];
 
 // Sums of at most a few hundred products of numbers in ±1, in another order than the reference's: about 1e-6.
@@ -77,6 +81,57 @@ test("a convolution with two groups is two convolutions", async () => {
   }
 });
 
+/** Around each map of x, C × H × W × N: `before` zeros above and on the left, `after` below and on the right. */
+function padded(
+  x: Float32Array,
+  [c, h, w, n]: readonly [number, number, number, number],
+  before: number,
+  after: number,
+) {
+  const [height, width] = [h + before + after, w + before + after];
+  const wide = new Float32Array(c * height * width * n);
+  for (let map = 0; map < c; map++) {
+    for (let row = 0; row < h; row++) {
+      const from = (map * h + row) * w * n;
+      wide.set(x.subarray(from, from + w * n), ((map * height + row + before) * width + before) * n);
+    }
+  }
+  return { shape: [c, height, width, n], data: wide };
+}
+
+describe('padding "same" is TensorFlow\'s', () => {
+  // The side of the image, of the window, and the stride; then the padding before and after, and the positions.
+  const table = [
+    [6, 3, 2, 0, 1, 3],
+    [7, 3, 2, 1, 1, 4],
+    [5, 3, 1, 1, 1, 5],
+    [5, 2, 1, 0, 1, 5],
+    [9, 4, 1, 1, 2, 9],
+    [14, 7, 2, 2, 3, 7],
+    [8, 5, 3, 1, 2, 3],
+    [7, 2, 3, 0, 1, 3],
+    [9, 1, 2, 0, 0, 5],
+    [3, 5, 2, 2, 2, 2],
+  ] as const;
+  const maps = 4;
+  test.each(table)("side %i, window %i, stride %i", async (side, window, stride, before, after, count) => {
+    expect(paddingOf(side, window, stride, "same")).toEqual([before, after]);
+    for (const groups of [1, 2, maps]) {
+      const shape = [maps, side, side, 3] as const;
+      const x = randomArray(shape, 1);
+      const wShape = [maps, maps / groups, window, window];
+      const run = async (input: { shape: readonly number[]; data: Float32Array }, pad: Padding) => {
+        const tape = new Tape(openReference("f64"));
+        const [w, b] = [tape.input(wShape, randomArray(wShape, 2)), tape.input([maps], randomArray([maps], 3))];
+        return conv2d(tape.input(input.shape, input.data), w, b, { stride, pad, groups });
+      };
+      const same = await run({ shape, data: x }, "same");
+      expect(same.shape).toEqual([maps, count, count, 3]);
+      expect(await same.read()).toEqual(await (await run(padded(x, shape, before, after), 0)).read());
+    }
+  });
+});
+
 test("a dispatch has at most 65,535 workgroups in x", () => {
   const conv1 = { c: 3, h: 227, w: 227, o: 96, oh: 55, ow: 55, kh: 11, kw: 11, stride: 4, pad: 0, groups: 1 };
   const forward = (images: number) => conv2dForward.workgroups({ ...conv1, images });
@@ -98,6 +153,13 @@ test("conv2d refuses shapes that don't fit", () => {
   refusal([3, 5, 5, 2], [4, 3, 3, 3], [5]).toThrow("bias 5");
   refusal([3, 5, 5, 2], [4, 3, 8, 8], [4], { pad: 1 }).toThrow(
     "a window of 8 × 8 does not fit an image of 5 × 5 with padding 1",
+  );
+  refusal([3, 6, 5, 2], [4, 3, 3, 3], [4], { pad: "same", stride: 2 }).toThrow(
+    'conv2d: an image of 6 × 5, a window of 3 × 3, stride 2: "same" is a padding of 0 above and 1 on the left: ' +
+      "these must be equal",
+  );
+  refusal([3, 5, 5, 2], [4, 3, 3, 3], [4], { pad: "valid" as "same" }).toThrow(
+    'conv2d: pad is "valid", must be a whole number, at least 0, or "same"',
   );
   refusal([3, 25, 2], [4, 3, 3, 3], [4]).toThrow("input 3 × 25 × 2, must be C × H × W × N");
 });

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { conv2d } from "../../../src/engine/ops/conv2d.ts";
 import { local2d } from "../../../src/engine/ops/local2d.ts";
-import { positions } from "../../../src/engine/ops/shapes.ts";
+import { positions, type Padding } from "../../../src/engine/ops/shapes.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
 import { ShapeError } from "../../../src/errors.ts";
@@ -13,7 +13,7 @@ function localCase(
   x: readonly [c: number, h: number, w: number, images: number],
   filters: number,
   [kh, kw]: readonly [number, number],
-  options: { stride?: number; pad?: number } = {},
+  options: { stride?: number; pad?: Padding } = {},
 ): OpCase {
   const [c, h, width] = x;
   const { stride = 1, pad = 0 } = options;
@@ -26,6 +26,7 @@ const cases = [
   localCase("window as large as the image", [2, 3, 2, 3], 2, [3, 2]),
   localCase("padded", [2, 3, 4, 2], 2, [3, 3], { pad: 1 }),
   localCase("stride 2, a row and a column left over", [1, 4, 5, 3], 2, [2, 3], { stride: 2, pad: 1 }),
+  localCase('"same", stride 2', [2, 6, 6, 2], 2, [3, 3], { stride: 2, pad: "same" }),
 ];
 
 // Sums of a few dozen products of numbers in ±1.

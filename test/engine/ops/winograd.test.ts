@@ -44,6 +44,11 @@ const cases: OpCase[] = [
     op: ({ x, w, b }) => conv2d(x!, w!, b!),
   },
   {
+    title: 'padding "same"',
+    inputs: { x: [32, 8, 7, 2], w: [32, 32, 5, 5], b: [32] },
+    op: ({ x, w, b }) => conv2d(x!, w!, b!, { pad: "same" }),
+  },
+  {
     title: "padding of 2",
     inputs: { x: [33, 8, 8, 2], w: [32, 33, 3, 3], b: [32] },
     op: ({ x, w, b }) => conv2d(x!, w!, b!, { pad: 2 }),

@@ -44,7 +44,7 @@ const ELEMENTS = 16_384;
 const POSITIONS = 256;
 
 const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS });
-/** Rows of so many elements. */
+/** `total` rows of `each` elements, as many to an item as fill it. */
 const rows = (total: number, each: number): Cut => ({ total, size: Math.ceil(ELEMENTS / each) });
 const maps = ({ maps, plane, images }: Uniforms): Cut => rows(maps!, plane! * images!);
 const rowsOfX = ({ c, h }: Uniforms): Cut => ({ total: c! * h! });
@@ -87,6 +87,9 @@ export const directKernels: readonly CpuKernel[] = [
   direct("batch_norm_forward", eachMap),
   direct("batch_norm_gradients", eachMap),
   direct("batch_norm_backward", eachMap),
+  direct("depthwise_forward", ({ images, c, oh, ow }) => rows(c! * oh!, ow! * images!)),
+  direct("depthwise_backward_x", ({ images, c, h, w }) => rows(c! * h!, w! * images!)),
+  direct("depthwise_backward_w", ({ c, kh }) => ({ total: c! * kh! })),
   direct("max_pool_forward", rowsOfY),
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),
