@@ -13,24 +13,25 @@ export { tapeOf } from "./engine/inputs.ts";
 export { Tape } from "./engine/tape.ts";
 
 export { gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "./engine/ops/activation.ts";
-export { add, subtract } from "./engine/ops/add.ts";
-export { adamw, type AdamWOptions } from "./engine/ops/adamw.ts";
+export { add, subtract } from "./engine/ops/later/add.ts";
+export { adamw, type AdamWOptions } from "./engine/ops/later/adamw.ts";
 export { augment } from "./engine/ops/augment.ts";
-export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/batch_norm.ts";
-export { concat } from "./engine/ops/concat.ts";
+export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/later/batch_norm.ts";
+export { concat } from "./engine/ops/later/concat.ts";
 export { conv2d, type Conv2dOptions } from "./engine/ops/conv2d.ts";
 export { dropout, type DropoutOptions } from "./engine/ops/dropout.ts";
 export { linear, matmul } from "./engine/ops/linear.ts";
 export { local2d } from "./engine/ops/local2d.ts";
 export { lrn, type LrnOptions } from "./engine/ops/lrn.ts";
 export { mapNorm, type MapNormOptions } from "./engine/ops/map_norm.ts";
-export { multiply, scale } from "./engine/ops/multiply.ts";
-export { averagePool, globalAveragePool, maxPool, type PoolOptions } from "./engine/ops/pool.ts";
-export { reshape } from "./engine/ops/reshape.ts";
+export { multiply, scale } from "./engine/ops/later/multiply.ts";
+export { globalAveragePool } from "./engine/ops/later/global_average_pool.ts";
+export { averagePool, maxPool, type PoolOptions } from "./engine/ops/pool.ts";
+export { reshape } from "./engine/ops/later/reshape.ts";
 export { sgd, type SgdOptions } from "./engine/ops/sgd.ts";
-export { softmax } from "./engine/ops/softmax.ts";
+export { softmax } from "./engine/ops/later/softmax.ts";
 export { softmaxCrossEntropy, type CrossEntropy } from "./engine/ops/softmax_cross_entropy.ts";
-export { mean, meanSquaredError, sum } from "./engine/ops/sum.ts";
+export { mean, meanSquaredError, sum } from "./engine/ops/later/sum.ts";
 
 export * as layers from "./net/layers/index.ts";
 export {
@@ -46,8 +47,8 @@ export { findNetwork, networks } from "./net/networks.ts";
 export type { Network, Recipe, Schedule } from "./net/recipe.ts";
 export { openCheckpoint, saveCheckpoint, type Checkpoint } from "./weights/checkpoint.ts";
 export type { Optimizer } from "./net/optimizer.ts";
-export { AdamW } from "./net/adamw.ts";
-export { Nesterov } from "./net/nesterov.ts";
+export { AdamW } from "./net/later/adamw.ts";
+export { Nesterov } from "./net/later/nesterov.ts";
 export { Sgd } from "./net/sgd.ts";
 export { rateAt } from "./net/schedule.ts";
 

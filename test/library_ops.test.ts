@@ -217,7 +217,7 @@ const OPS: readonly Refusal<Scene>[] = [
     (s) => dropout(s.x(2), any({ keep: 0.5, key: [1] })),
   ],
   [
-    'UsageError: sgd: there is no option "lr"; there are rate, momentum and decay',
+    'UsageError: sgd: there is no option "lr"; there are rate, momentum, decay and nesterov',
     (s) => sgd(s.x(2), s.x(2), s.x(2), any({ lr: 0.1 })),
   ],
   ["ShapeError: sgd: rate is NaN, must be a finite number", (s) => sgd(s.x(2), s.x(2), s.x(2), { ...SGD, rate: NaN })],
@@ -241,7 +241,7 @@ const OPS: readonly Refusal<Scene>[] = [
 ];
 
 const SHAPES: readonly Refusal<Scene>[] = [
-  ["ShapeError: subtract: 2 × 3 and 2: must be of one shape", (s) => library.subtract(s.x(2, 3), s.x(2))],
+  ["ShapeError: subtract: shapes 2 × 3 and 2: must be the same", (s) => library.subtract(s.x(2, 3), s.x(2))],
   [
     "ShapeError: multiply: 2 × 3 and 1 × 3: must be of one shape, or C × H × W × N and C × 1 × 1 × N",
     (s) => library.multiply(s.x(2, 3), s.x(1, 3)),
@@ -250,24 +250,24 @@ const SHAPES: readonly Refusal<Scene>[] = [
   ["ShapeError: scale: factor is Infinity, must be a finite number", (s) => library.scale(s.x(2), 1 / 0)],
   ["ShapeError: scale: factor is a Tensor, must be a finite number", (s) => library.scale(s.x(2), any(s.x(1)))],
   ["ShapeError: sum: x is an Array, must be a Tensor", () => library.sum(any([1, 2]))],
-  ["ShapeError: mean: x, 2, is of type u32, must be f32", (s) => library.mean(s.labels(1, 2))],
+  ["ShapeError: mean: x, 2, has type u32, must be f32", (s) => library.mean(s.labels(1, 2))],
   [
-    "ShapeError: meanSquaredError: 2 × 3 and 3 × 2: must be of one shape",
+    "ShapeError: meanSquaredError: shapes 2 × 3 and 3 × 2: must be the same",
     (s) => library.meanSquaredError(s.x(2, 3), s.x(3, 2)),
   ],
   [
-    "ShapeError: meanSquaredError: target is of another tape than x; make both with the tape of this step",
+    "ShapeError: meanSquaredError: target belongs to another tape than x; make both with this step's tape",
     (s) => library.meanSquaredError(s.x(2), s.elsewhere(2)),
   ],
   ["ShapeError: reshape: 2 × 3 to 5: 6 elements don't fill a shape of 5", (s) => library.reshape(s.x(2, 3), [5])],
-  ["ShapeError: reshape: the shape is 6, must be an array of sides", (s) => library.reshape(s.x(2, 3), any(6))],
+  ["ShapeError: reshape: the shape is 6, must be an array of dimensions", (s) => library.reshape(s.x(2, 3), any(6))],
   [
     "ShapeError: concat: 2 × 3, 3 × 2: must have the same sides but for the first",
     (s) => library.concat([s.x(2, 3), s.x(3, 2)]),
   ],
   ["ShapeError: concat: tensor 2 is undefined, must be a Tensor", (s) => library.concat([s.x(2), any(undefined)])],
   ["ShapeError: matmul: 2 × 3 and 2 × 3: must be I × K and K × J", (s) => library.matmul(s.x(2, 3), s.x(2, 3))],
-  ["ShapeError: softmax: x, 2, is of type u32, must be f32", (s) => library.softmax(s.labels(1, 2))],
+  ["ShapeError: softmax: x, 2, has type u32, must be f32", (s) => library.softmax(s.labels(1, 2))],
   ["ShapeError: globalAveragePool: input 2 × 3, must be C × H × W × N", (s) => library.globalAveragePool(s.x(2, 3))],
 ];
 

@@ -6,8 +6,17 @@ import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
-import { flatten } from "./layer.ts";
-import type { Block, ImageShape, Initial, Layer, ParameterSpec, Pass, Placement, SimpleLayer } from "./layer.ts";
+import {
+  flatten,
+  type Block,
+  type ImageShape,
+  type Initial,
+  type Layer,
+  type ParameterSpec,
+  type Pass,
+  type Placement,
+  type SimpleLayer,
+} from "./layer.ts";
 import type { Network } from "./recipe.ts";
 import { Statistic } from "./statistic.ts";
 

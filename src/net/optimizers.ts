@@ -1,9 +1,9 @@
 /** The optimizers, by their names in recipes and runs. */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
-import { AdamW } from "./adamw.ts";
+import { AdamW } from "./later/adamw.ts";
+import { Nesterov } from "./later/nesterov.ts";
 import type { Model } from "./model.ts";
-import { Nesterov } from "./nesterov.ts";
 import type { Optimizer, OptimizerClass, OptimizerSettings } from "./optimizer.ts";
 import { Sgd } from "./sgd.ts";
 

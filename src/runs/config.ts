@@ -1,8 +1,8 @@
 /** Makes a training's configuration, every setting that decides the result, from its options; config.json keeps it. */
 import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
-import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { networkToJson } from "../net/definition.ts";
+import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { networks } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
 import type { Network, Recipe, Schedule } from "../net/recipe.ts";

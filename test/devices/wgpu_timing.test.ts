@@ -1,7 +1,7 @@
 /** What is concluded from times, on GPUs that are made up: nothing here takes time or depends on it. */
 import { describe, expect, test } from "bun:test";
-import { findParallelWorkgroups } from "../../src/devices/wgpu/parallel.ts";
 import type { Gpu } from "../../src/devices/wgpu/gpu.ts";
+import { findParallelWorkgroups } from "../../src/devices/wgpu/parallel.ts";
 import type { Timer } from "../../src/devices/wgpu/queue.ts";
 import { leastTime } from "../../src/devices/wgpu/timers.ts";
 import { timeCandidates } from "../../src/devices/wgpu/tuner.ts";

@@ -2,8 +2,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { openReference } from "../../src/engine/reference.ts";
 import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
+import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import { UsageError } from "../../src/errors.ts";
 import { defineNetwork, networkFromJson, networkIn, networkMetadata, networkToJson } from "../../src/net/definition.ts";

@@ -2,6 +2,7 @@
 import { test, expect } from "bun:test";
 import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { Tape } from "../../src/engine/tape.ts";
+import type { Pass } from "../../src/net/layer.ts";
 import {
   averagePool,
   concat,
@@ -16,7 +17,6 @@ import {
   relu,
   tanh,
 } from "../../src/net/layers/index.ts";
-import type { Pass } from "../../src/net/layer.ts";
 import { Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { Network } from "../../src/net/recipe.ts";

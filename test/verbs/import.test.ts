@@ -22,8 +22,8 @@ import { cli, jsonLines } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { goldenPicture } from "../support/golden_pictures.ts";
 import { figurePng } from "../support/images.ts";
-import { any } from "../support/refusals.ts";
 import { readOnnx } from "../support/onnx.ts";
+import { any } from "../support/refusals.ts";
 import { blob, caffemodel, goldenFile, goldenValues, LOGITS, SHAPES, SMALL } from "../support/weight_files.ts";
 
 setDefaultTimeout(60_000);

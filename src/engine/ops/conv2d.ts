@@ -20,7 +20,7 @@ import type { Backend } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
-import { depthwise, suitsDepthwise, type Passes } from "./depthwise.ts";
+import { depthwise, suitsDepthwise, type Passes } from "./later/depthwise.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { eachWindowTap, imageShape, padBefore, positions, requirePadding, type Padding } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";

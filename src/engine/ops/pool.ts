@@ -5,7 +5,6 @@
  *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if
  *            one is, as in PyTorch
  *   average: y[c, p, q, n] = Σ x over the window / number of its pixels inside the image
- *   global:  y[c, 0, 0, n] = Σ x over the map / H · W (arXiv 1312.4400 §3.2; PyTorch's adaptive_avg_pool2d to 1 × 1)
  *
  * x: C × H × W × N, y: C × OH × OW × N. Each input pixel gathers its gradient from the windows that cover it.
  */
@@ -15,13 +14,11 @@ import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s } from "../kernel.ts";
 import { record } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import { planeDot, planeSums, scaleTo } from "./multiply.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
 import maxBackwardWgsl from "../../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };
 import averageForwardWgsl from "../../../kernels/wgsl/average_pool_forward.wgsl" with { type: "text" };
 import averageBackwardWgsl from "../../../kernels/wgsl/average_pool_backward.wgsl" with { type: "text" };
-import globalAverageForwardWgsl from "../../../kernels/wgsl/global_average_pool_forward.wgsl" with { type: "text" };
 
 export interface PoolOptions {
   readonly window: number;
@@ -57,15 +54,6 @@ export function averagePool(x: Tensor, options: PoolOptions): Tensor {
   const y = tape.allocate([u.c, u.oh, u.ow, u.images]);
   x.backend.run(averagePoolForward, { x: x.buffer, y: y.buffer }, u);
   return record(y, [x, (dx, dy) => x.backend.run(averagePoolBackward, { dy: dy.buffer, dx: dx.buffer }, u)]);
-}
-
-/** The mean of each map of each image. @returns C × 1 × 1 × N. @throws ShapeError unless x is C × H × W × N */
-export function globalAveragePool(x: Tensor): Tensor {
-  const tape = tapeFor("globalAveragePool", { x });
-  const [maps, h, w, images] = imageShape("globalAveragePool", x);
-  const y = tape.allocate([maps, 1, 1, images]);
-  x.backend.run(globalAveragePoolForward, { x: x.buffer, y: y.buffer }, { maps, plane: h * w, images });
-  return record(y, [x, (dx, dy) => scaleTo(dx, dy, 1 / (h * w), h * w, images)]);
 }
 
 type PoolUniforms = Readonly<Record<keyof typeof uniforms, number>>;
@@ -181,16 +169,6 @@ export const averagePoolBackward = kernel({
       }
     });
   },
-});
-
-export const globalAveragePoolForward = kernel({
-  name: "global_average_pool_forward",
-  module: import.meta.url,
-  wgsl: globalAverageForwardWgsl,
-  buffers: { x: "read", y: "write" },
-  uniforms: planeDot.uniforms,
-  workgroups: planeDot.workgroups,
-  reference: ({ x, y }, sizes) => planeSums(y, sizes, (at) => x[at]! / sizes.plane),
 });
 
 type Range = readonly [first: number, end: number];

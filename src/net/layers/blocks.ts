@@ -1,6 +1,6 @@
 /** Layers made of layers. */
-import { add } from "../../engine/ops/add.ts";
-import { concat as concatOp } from "../../engine/ops/concat.ts";
+import { add } from "../../engine/ops/later/add.ts";
+import { concat as concatOp } from "../../engine/ops/later/concat.ts";
 import { ShapeError, UsageError } from "../../errors.ts";
 import { show } from "../../options.ts";
 import { flatten, type Block, type Layer, type Rows } from "../layer.ts";

@@ -1,5 +1,5 @@
 /** Normalisation: layers that bring activations to a comparable scale. */
-import { batchNorm as batchNormOp, checkBatchNorm } from "../../engine/ops/batch_norm.ts";
+import { batchNorm as batchNormOp, checkBatchNorm } from "../../engine/ops/later/batch_norm.ts";
 import { checkLrn, lrn as lrnOp, type LrnOptions } from "../../engine/ops/lrn.ts";
 import { checkMapNorm, mapNorm as mapNormOp, type MapNormOptions } from "../../engine/ops/map_norm.ts";
 import { ShapeError, UsageError } from "../../errors.ts";

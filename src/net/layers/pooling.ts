@@ -1,10 +1,6 @@
 /** Pooling, paper §3.4. */
-import {
-  averagePool as averagePoolOp,
-  checkPool,
-  globalAveragePool as globalAveragePoolOp,
-  maxPool as maxPoolOp,
-} from "../../engine/ops/pool.ts";
+import { globalAveragePool as globalAveragePoolOp } from "../../engine/ops/later/global_average_pool.ts";
+import { averagePool as averagePoolOp, checkPool, maxPool as maxPoolOp } from "../../engine/ops/pool.ts";
 import { positions } from "../../engine/ops/shapes.ts";
 import type { OnnxAttributes, SimpleLayer } from "../layer.ts";
 import type { Kinds, Made } from "./kinds.ts";

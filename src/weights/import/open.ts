@@ -5,8 +5,8 @@ import { openZip } from "../../io/zip.ts";
 import { openCaffe } from "./caffe.ts";
 import { NPY_MAGIC, openNpy, openNpz } from "./numpy.ts";
 import { openForeignSafetensors } from "./safetensors.ts";
-import type { WeightFile } from "./weight_file.ts";
 import { LEGACY_MAGIC, openTorchLegacy, openTorchZip } from "./torch.ts";
+import type { WeightFile } from "./weight_file.ts";
 
 const KINDS = "PyTorch's (.pth, .pt), .safetensors, Caffe's (.caffemodel) and NumPy's (.npz, .npy) can be read";
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { averagePool, globalAveragePool, maxPool, type PoolOptions } from "../../../src/engine/ops/pool.ts";
+import { globalAveragePool } from "../../../src/engine/ops/later/global_average_pool.ts";
+import { averagePool, maxPool, type PoolOptions } from "../../../src/engine/ops/pool.ts";
 import { positions } from "../../../src/engine/ops/shapes.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";

@@ -1,5 +1,5 @@
 /** Cases of the kernels for batch normalisation. */
-import { cases, ELEMENT, SUM } from "../cases.ts";
+import { cases, ELEMENT, SUM } from "../../cases.ts";
 import { batchNormBackward, batchNormForward, batchNormGradients, batchNormStatistics } from "./batch_norm.ts";
 
 const SIZES = [

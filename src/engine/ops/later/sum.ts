@@ -7,15 +7,15 @@
  *
  * PyTorch's sum, mean and mse_loss.
  */
-import { view } from "../backend.ts";
-import { tapeFor } from "../inputs.ts";
-import { poolOf } from "../pool.ts";
-import { pieces, record } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
+import { view } from "../../backend.ts";
+import { tapeFor } from "../../inputs.ts";
+import { poolOf } from "../../pool.ts";
+import { pieces, record } from "../../tape.ts";
+import type { Tensor } from "../../tensor.ts";
 import { subtract } from "./add.ts";
 import { multiply, scale, scaleTo } from "./multiply.ts";
-import { rowSum } from "./row_sum.ts";
-import { requireSameShape } from "./shapes.ts";
+import { rowSum } from "../row_sum.ts";
+import { requireSameShape } from "../shapes.ts";
 
 /** @returns Σ x, of shape [1] */
 export function sum(x: Tensor): Tensor {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { batchNorm, type BatchNormOptions } from "../../../src/engine/ops/batch_norm.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import { seedGradient, testOp, type OpCase } from "../../support/gradcheck.ts";
+import { batchNorm, type BatchNormOptions } from "../../../../src/engine/ops/later/batch_norm.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import { seedGradient, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 const shapes = [
   [1, 2],

@@ -5,15 +5,15 @@
  *   add:      y = a + b,  da = dy,  db = dy
  *   subtract: y = a − b,  da = dy,  db = −dy
  */
-import { tapeFor } from "../inputs.ts";
-import { kernel, line, type Kernel } from "../kernel.ts";
-import { record, runElements } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
+import { tapeFor } from "../../inputs.ts";
+import { kernel, line, type Kernel } from "../../kernel.ts";
+import { record, runElements } from "../../tape.ts";
+import type { Tensor } from "../../tensor.ts";
 import { scaleTo } from "./multiply.ts";
-import { requireSameShape } from "./shapes.ts";
-import backwardWgsl from "../../../kernels/wgsl/add_backward.wgsl" with { type: "text" };
-import forwardWgsl from "../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };
-import subtractWgsl from "../../../kernels/wgsl/subtract_forward.wgsl" with { type: "text" };
+import { requireSameShape } from "../shapes.ts";
+import backwardWgsl from "../../../../kernels/wgsl/add_backward.wgsl" with { type: "text" };
+import forwardWgsl from "../../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };
+import subtractWgsl from "../../../../kernels/wgsl/subtract_forward.wgsl" with { type: "text" };
 
 /** a + b. @throws ShapeError when their shapes differ */
 export function add(a: Tensor, b: Tensor): Tensor {

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { multiply, scale } from "../../../src/engine/ops/multiply.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import type { Backend } from "../../../src/engine/backend.ts";
-import { drawInputs, forwardAndBackward, testOp, type OpCase } from "../../support/gradcheck.ts";
+import { multiply, scale } from "../../../../src/engine/ops/later/multiply.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import type { Backend } from "../../../../src/engine/backend.ts";
+import { drawInputs, forwardAndBackward, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 const elementwise: OpCase[] = [[1], [3, 5], [2, 3, 1, 7], [67, 3]].map((shape) => ({
   title: shape.join(" × "),

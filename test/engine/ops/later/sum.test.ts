@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import type { Backend } from "../../../src/engine/backend.ts";
-import { mean, meanSquaredError, sum } from "../../../src/engine/ops/sum.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import { describeBackends } from "../../support/backends.ts";
-import { randomArray } from "../../support/data.ts";
-import { drawInputs, forwardAndBackward, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
+import type { Backend } from "../../../../src/engine/backend.ts";
+import { mean, meanSquaredError, sum } from "../../../../src/engine/ops/later/sum.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import { describeBackends } from "../../../support/backends.ts";
+import { randomArray } from "../../../support/data.ts";
+import { drawInputs, forwardAndBackward, testOnBackends, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 const SHAPES = [[1], [3, 5], [2, 3, 1, 7]];
 /** Cut into rows, with some elements left over, or none. */
@@ -80,5 +80,5 @@ test("tensors larger than a binding are added up in pieces", async () => {
 test("a target of another shape", () => {
   const tape = new Tape(openReference());
   const [x, target] = [tape.input([2, 3], new Float32Array(6)), tape.input([3, 2], new Float32Array(6))];
-  expect(() => meanSquaredError(x, target)).toThrow("meanSquaredError: 2 × 3 and 3 × 2: must be of one shape");
+  expect(() => meanSquaredError(x, target)).toThrow("meanSquaredError: shapes 2 × 3 and 3 × 2: must be the same");
 });

@@ -5,13 +5,13 @@
  *
  * x_i: C_i × …, y: Σ C_i × …. Each is one run of y's memory.
  */
-import { ShapeError } from "../../errors.ts";
-import { show } from "../../options.ts";
-import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s } from "../kernel.ts";
-import { record } from "../tape.ts";
-import { format, type Tensor } from "../tensor.ts";
-import wgsl from "../../../kernels/wgsl/copy_run.wgsl" with { type: "text" };
+import { ShapeError } from "../../../errors.ts";
+import { show } from "../../../options.ts";
+import { tapeFor } from "../../inputs.ts";
+import { kernel, line, u32s } from "../../kernel.ts";
+import { record } from "../../tape.ts";
+import { format, type Tensor } from "../../tensor.ts";
+import wgsl from "../../../../kernels/wgsl/copy_run.wgsl" with { type: "text" };
 
 /** @throws ShapeError unless there is a tensor, and all have the same sides but for the first */
 export function concat(tensors: readonly Tensor[]): Tensor {

@@ -1,5 +1,5 @@
 /** Cases of the kernels for softmax. */
-import { cases, ELEMENT } from "../cases.ts";
+import { cases, ELEMENT } from "../../cases.ts";
 import { softmaxBackward, softmaxForward } from "./softmax.ts";
 
 export const softmaxCases = cases(({ add, random }) => {

@@ -1,7 +1,7 @@
 /** Cases of the kernels for products, element by element and with a number for each map, and for their sums. */
-import { cases, ELEMENT, LINE_SIZES, SUM } from "../cases.ts";
+import { cases, ELEMENT, LINE_SIZES, SUM } from "../../cases.ts";
 import { multiplyKernel, planeDot, scaleKernel } from "./multiply.ts";
-import { globalAveragePoolForward } from "./pool.ts";
+import { globalAveragePoolForward } from "./global_average_pool.ts";
 
 export const multiplyCases = cases(({ add, random }) => {
   const elements = (size: number, plane: number, images: number) => {

@@ -1,8 +1,8 @@
 import { expect, test } from "bun:test";
-import { add, subtract } from "../../../src/engine/ops/add.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import { seedGradient, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
+import { add, subtract } from "../../../../src/engine/ops/later/add.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import { seedGradient, testOnBackends, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 const casesOf = (op: typeof add): OpCase[] =>
   [[1], [3, 5], [2, 3, 1, 7], [67, 3]].map((shape) => ({

@@ -1,5 +1,5 @@
 /** Cases of the kernel for copying a run. */
-import { cases, LINE_SIZES } from "../cases.ts";
+import { cases, LINE_SIZES } from "../../cases.ts";
 import { copyRun } from "./concat.ts";
 
 export const concatCases = cases(({ add, random }) => {

@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { softmax } from "../../../src/engine/ops/softmax.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import { describeBackends } from "../../support/backends.ts";
-import { randomArray } from "../../support/data.ts";
-import { testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
+import { softmax } from "../../../../src/engine/ops/later/softmax.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import { describeBackends } from "../../../support/backends.ts";
+import { randomArray } from "../../../support/data.ts";
+import { testOnBackends, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 const softmaxCase = (x: readonly number[], size = 1): OpCase => ({
   title: `${x.join(" × ")}, in ±${size}`,

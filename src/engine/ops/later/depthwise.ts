@@ -8,13 +8,13 @@
  *
  * where x is zero outside the image. x: C × H × W × N, weights: C × KH × KW, b: C, y: C × OH × OW × N.
  */
-import type { Backend, Buffer } from "../backend.ts";
-import { kernel, line, u32s } from "../kernel.ts";
-import { eachWindowTap } from "./shapes.ts";
-import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
-import backwardWWgsl from "../../../kernels/wgsl/depthwise_backward_w.wgsl" with { type: "text" };
-import backwardXWgsl from "../../../kernels/wgsl/depthwise_backward_x.wgsl" with { type: "text" };
-import forwardWgsl from "../../../kernels/wgsl/depthwise_forward.wgsl" with { type: "text" };
+import type { Backend, Buffer } from "../../backend.ts";
+import { kernel, line, u32s } from "../../kernel.ts";
+import { eachWindowTap } from "../shapes.ts";
+import { chooseSplits, runSplit, termsPerSplit } from "../split.ts";
+import backwardWWgsl from "../../../../kernels/wgsl/depthwise_backward_w.wgsl" with { type: "text" };
+import backwardXWgsl from "../../../../kernels/wgsl/depthwise_backward_x.wgsl" with { type: "text" };
+import forwardWgsl from "../../../../kernels/wgsl/depthwise_forward.wgsl" with { type: "text" };
 
 /** Queue the kernels of a convolution and of its gradients. */
 export interface Passes {

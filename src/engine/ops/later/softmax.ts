@@ -6,14 +6,14 @@
  *
  * x, y: K × …, n counting through all axes but the first. A NaN makes its column NaN.
  */
-import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s } from "../kernel.ts";
-import { poolOf } from "../pool.ts";
-import { record } from "../tape.ts";
-import type { Tensor } from "../tensor.ts";
+import { tapeFor } from "../../inputs.ts";
+import { kernel, line, u32s } from "../../kernel.ts";
+import { poolOf } from "../../pool.ts";
+import { record } from "../../tape.ts";
+import type { Tensor } from "../../tensor.ts";
 import { planeDot } from "./multiply.ts";
-import backwardWgsl from "../../../kernels/wgsl/softmax_backward.wgsl" with { type: "text" };
-import forwardWgsl from "../../../kernels/wgsl/softmax_forward.wgsl" with { type: "text" };
+import backwardWgsl from "../../../../kernels/wgsl/softmax_backward.wgsl" with { type: "text" };
+import forwardWgsl from "../../../../kernels/wgsl/softmax_forward.wgsl" with { type: "text" };
 
 /** @param x K × N, or any shape whose first axis is that of the classes */
 export function softmax(x: Tensor): Tensor {

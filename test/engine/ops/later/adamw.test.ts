@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import { adamw, type AdamWOptions } from "../../../src/engine/ops/adamw.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
+import { adamw, type AdamWOptions } from "../../../../src/engine/ops/later/adamw.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
 
 const tape = () => new Tape(openReference("f64"));
 const options: AdamWOptions = { rate: 0.1, decay: 0.5, step: 1 };

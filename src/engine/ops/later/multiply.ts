@@ -12,15 +12,15 @@
  * The kernels take the P of that as `plane`, which is 1 for tensors of one shape. With a plane, scale gives each pixel
  * the same: y[c, p, n] = factor · x[c, n], the gradient of a sum over the plane.
  */
-import { ShapeError } from "../../errors.ts";
-import { requireNumber } from "../../options.ts";
-import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s, type Elements } from "../kernel.ts";
-import { record, runElements } from "../tape.ts";
-import { format, type Tensor } from "../tensor.ts";
-import multiplyWgsl from "../../../kernels/wgsl/multiply.wgsl" with { type: "text" };
-import dotWgsl from "../../../kernels/wgsl/plane_dot.wgsl" with { type: "text" };
-import scaleWgsl from "../../../kernels/wgsl/scale.wgsl" with { type: "text" };
+import { ShapeError } from "../../../errors.ts";
+import { requireNumber } from "../../../options.ts";
+import { tapeFor } from "../../inputs.ts";
+import { kernel, line, u32s, type Elements } from "../../kernel.ts";
+import { record, runElements } from "../../tape.ts";
+import { format, type Tensor } from "../../tensor.ts";
+import multiplyWgsl from "../../../../kernels/wgsl/multiply.wgsl" with { type: "text" };
+import dotWgsl from "../../../../kernels/wgsl/plane_dot.wgsl" with { type: "text" };
+import scaleWgsl from "../../../../kernels/wgsl/scale.wgsl" with { type: "text" };
 
 /** factor · x; any shape. @throws ShapeError unless the factor is finite */
 export function scale(x: Tensor, factor: number): Tensor {

@@ -9,17 +9,17 @@
  * x, y: C × … × N, in memory C × P; w, b and the running mean and variance: C. PyTorch's batch_norm: in training the
  * running ones move towards the batch's by `momentum`, the variance unbiased, P / (P − 1) times v.
  */
-import { ShapeError } from "../../errors.ts";
-import { checkOptions, requireNumber, type OptionKinds } from "../../options.ts";
-import type { Backend } from "../backend.ts";
-import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s } from "../kernel.ts";
-import { format, Tensor } from "../tensor.ts";
+import { ShapeError } from "../../../errors.ts";
+import { checkOptions, requireNumber, type OptionKinds } from "../../../options.ts";
+import type { Backend } from "../../backend.ts";
+import { tapeFor } from "../../inputs.ts";
+import { kernel, line, u32s } from "../../kernel.ts";
+import { format, Tensor } from "../../tensor.ts";
 import { addBackward } from "./add.ts";
-import backwardWgsl from "../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
-import forwardWgsl from "../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
-import gradientsWgsl from "../../../kernels/wgsl/batch_norm_gradients.wgsl" with { type: "text" };
-import statisticsWgsl from "../../../kernels/wgsl/batch_norm_statistics.wgsl" with { type: "text" };
+import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
+import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
+import gradientsWgsl from "../../../../kernels/wgsl/batch_norm_gradients.wgsl" with { type: "text" };
+import statisticsWgsl from "../../../../kernels/wgsl/batch_norm_statistics.wgsl" with { type: "text" };
 
 export interface BatchNormOptions {
   readonly training: boolean;

@@ -6,10 +6,10 @@
  * y is a view: it has no memory of its own, and lives and is kept as long as x, which a tape never frees before what was
  * computed from it. The gradient is copied, since dy is freed before dx.
  */
-import { ShapeError } from "../../errors.ts";
-import { tapeFor } from "../inputs.ts";
-import { record } from "../tape.ts";
-import { checkedSize, format, Tensor } from "../tensor.ts";
+import { ShapeError } from "../../../errors.ts";
+import { tapeFor } from "../../inputs.ts";
+import { record } from "../../tape.ts";
+import { checkedSize, format, Tensor } from "../../tensor.ts";
 import { copyTo } from "./add.ts";
 
 /** @throws ShapeError unless the shape has as many elements as x */

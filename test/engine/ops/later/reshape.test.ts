@@ -1,14 +1,14 @@
 import { expect, test } from "bun:test";
-import { add } from "../../../src/engine/ops/add.ts";
-import { relu } from "../../../src/engine/ops/activation.ts";
-import { matmul } from "../../../src/engine/ops/linear.ts";
-import { multiply } from "../../../src/engine/ops/multiply.ts";
-import { reshape } from "../../../src/engine/ops/reshape.ts";
-import { sum } from "../../../src/engine/ops/sum.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import { ShapeError } from "../../../src/errors.ts";
-import { seedGradient, testOp } from "../../support/gradcheck.ts";
+import { add } from "../../../../src/engine/ops/later/add.ts";
+import { relu } from "../../../../src/engine/ops/activation.ts";
+import { matmul } from "../../../../src/engine/ops/linear.ts";
+import { multiply } from "../../../../src/engine/ops/later/multiply.ts";
+import { reshape } from "../../../../src/engine/ops/later/reshape.ts";
+import { sum } from "../../../../src/engine/ops/later/sum.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import { ShapeError } from "../../../../src/errors.ts";
+import { seedGradient, testOp } from "../../../support/gradcheck.ts";
 
 testOp(
   "reshape",

@@ -1,10 +1,10 @@
-/** Adam with decoupled weight decay (arXiv 1711.05101); the update rule is in src/engine/ops/adamw.ts. */
-import { adamw } from "../engine/ops/adamw.ts";
-import type { Tensor } from "../engine/tensor.ts";
-import { requireNumber } from "../options.ts";
-import type { Model } from "./model.ts";
-import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "./optimizer.ts";
-import { stateTensor, type StateTensor } from "./state.ts";
+/** Adam with decoupled weight decay (arXiv 1711.05101); the update rule is in src/engine/ops/later/adamw.ts. */
+import { adamw } from "../../engine/ops/later/adamw.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import { requireNumber } from "../../options.ts";
+import type { Model } from "../model.ts";
+import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import { stateTensor, type StateTensor } from "../state.ts";
 
 /** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
 export class AdamW implements Optimizer {

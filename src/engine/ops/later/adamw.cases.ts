@@ -1,5 +1,5 @@
 /** Cases of the kernel for a step of AdamW. */
-import { cases, ELEMENT } from "../cases.ts";
+import { cases, ELEMENT } from "../../cases.ts";
 import { adamwKernel } from "./adamw.ts";
 
 export const adamwCases = cases(({ add, random, positive }) => {

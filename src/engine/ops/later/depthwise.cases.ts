@@ -1,7 +1,7 @@
 /** Cases of the kernels for depthwise convolution. */
-import { cases, SUM } from "../cases.ts";
+import { cases, SUM } from "../../cases.ts";
 import { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "./depthwise.ts";
-import { padBefore, positions } from "./shapes.ts";
+import { padBefore, positions } from "../shapes.ts";
 
 /** images, c, h, w, kh, kw, stride, pad */
 const SIZES = [

@@ -1,5 +1,5 @@
 /** SGD with Nesterov's momentum (Sutskever et al. 2013, eq. 3 and 4); the update rule is in src/engine/ops/sgd.ts. */
-import { Sgd } from "./sgd.ts";
+import { Sgd } from "../sgd.ts";
 
 export class Nesterov extends Sgd {
   protected override readonly looksAhead = true;

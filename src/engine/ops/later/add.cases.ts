@@ -1,5 +1,5 @@
 /** Test cases of sums and differences. */
-import { cases, ELEMENT, LINE_SIZES } from "../cases.ts";
+import { cases, ELEMENT, LINE_SIZES } from "../../cases.ts";
 import { addBackward, addForward, subtractForward } from "./add.ts";
 
 export const addCases = cases(({ add, random }) => {

@@ -1,12 +1,16 @@
 /** Depthwise convolution, which conv2d computes by kernels of its own. */
 import { describe, expect, test } from "bun:test";
-import type { Backend } from "../../../src/engine/backend.ts";
-import { conv2d, conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../../src/engine/ops/conv2d.ts";
-import { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "../../../src/engine/ops/depthwise.ts";
-import { padBefore, positions, type Padding } from "../../../src/engine/ops/shapes.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { expectClose, randomArray } from "../../support/data.ts";
-import { forwardAndBackward, drawInputs, testOnBackends, testOp, type OpCase } from "../../support/gradcheck.ts";
+import type { Backend } from "../../../../src/engine/backend.ts";
+import { conv2d, conv2dBackwardW, conv2dBackwardX, conv2dForward } from "../../../../src/engine/ops/conv2d.ts";
+import {
+  depthwiseBackwardW,
+  depthwiseBackwardX,
+  depthwiseForward,
+} from "../../../../src/engine/ops/later/depthwise.ts";
+import { padBefore, positions, type Padding } from "../../../../src/engine/ops/shapes.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { expectClose, randomArray } from "../../../support/data.ts";
+import { forwardAndBackward, drawInputs, testOnBackends, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 function depthwiseCase(
   title: string,

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { concat } from "../../../src/engine/ops/concat.ts";
-import { relu } from "../../../src/engine/ops/activation.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { Tape } from "../../../src/engine/tape.ts";
-import { seedGradient, testOp } from "../../support/gradcheck.ts";
+import { concat } from "../../../../src/engine/ops/later/concat.ts";
+import { relu } from "../../../../src/engine/ops/activation.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { Tape } from "../../../../src/engine/tape.ts";
+import { seedGradient, testOp } from "../../../support/gradcheck.ts";
 
 testOp(
   "concat",

@@ -5,14 +5,14 @@
  *   v ← β₂ · v + (1 − β₂) · dw²
  *   w ← w − rate · decay · w − rate · (m / (1 − β₁ᵗ)) / (√(v / (1 − β₂ᵗ)) + ε)
  */
-import { ShapeError } from "../../errors.ts";
-import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
-import { view } from "../backend.ts";
-import { checkInputs } from "../inputs.ts";
-import { kernel, line } from "../kernel.ts";
-import { pieces } from "../tape.ts";
-import { format, type Tensor } from "../tensor.ts";
-import wgsl from "../../../kernels/wgsl/adamw.wgsl" with { type: "text" };
+import { ShapeError } from "../../../errors.ts";
+import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../../options.ts";
+import { view } from "../../backend.ts";
+import { checkInputs } from "../../inputs.ts";
+import { kernel, line } from "../../kernel.ts";
+import { pieces } from "../../tape.ts";
+import { format, type Tensor } from "../../tensor.ts";
+import wgsl from "../../../../kernels/wgsl/adamw.wgsl" with { type: "text" };
 
 export interface AdamWOptions {
   readonly rate: number;
