@@ -82,7 +82,7 @@ describe("with modified libraries", () => {
     expect(flowing).toMatch(
       new RegExp(
         `\\d problems? 1\\. wgpu-native ${WGPU.version} is not the published file: the SHA-256 of ` +
-          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} Fix: delete it, and it is fetched again`,
+          `\\$ALEXNET_CACHE.*wgpu_native.* is [0-9a-f]{64}, not [0-9a-f]{64} Fix: delete it to have it downloaded again`,
       ),
     );
     // The other devices are tried all the same.
