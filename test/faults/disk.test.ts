@@ -84,7 +84,7 @@ test.skipIf(!mounts)(`a read-only disk: the doctor reports it${without}`, () => 
     },
     {
       what: `the cache can't be kept in ${disk}: the disk is read-only`,
-      remedy: "change its permissions, or set ALEXNET_CACHE to a folder that can be written to",
+      remedy: "change its permissions, or set ALEXNET_CACHE to a writable folder",
     },
   ]);
   unmount(disk);
@@ -103,7 +103,7 @@ test("data deleted during training", async () => {
     return true;
   });
   expectOneLine(ended, /\d+ of the 72 images of .*photos can't be used, first .*\.png: .*no such file/);
-  expectOneLine(await run(resume), /photos does not exist: /);
+  expectOneLine(await run(resume), /no such file or folder: .*photos, which the run has its images from: put it back/);
   renameSync(at("hidden"), at("photos"));
   const resumed = await run(resume);
   expect(resumed.stderr).toBe("");

@@ -86,7 +86,7 @@ class TextReport {
   }
 }
 
-const TRIALS = `Trials (kernels against plain loops; trainings until the loss is below ${LOSS_BOUND.toFixed(2)})`;
+const TRIALS = `Trials (kernels against reference loops; training to a loss below ${LOSS_BOUND.toFixed(2)})`;
 const HEADINGS: Readonly<Partial<Record<Finding["type"], string>>> = {
   library: "Libraries",
   device: "Devices",
