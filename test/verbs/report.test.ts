@@ -38,7 +38,7 @@ test("a training writes it: curves, filters, confusion matrix, settings, device,
     "Learning rate",
     "Images a second",
     "Filters of conv1",
-    "What was taken for what",
+    "Confusion matrix",
     "Training",
     "Model and data",
     "Files",
@@ -124,7 +124,7 @@ test("without start.json, confusion.json, and half a line of the log, as old ver
   await report({ run: at("bare") });
   expect(page("bare")).toContain("2 of 2");
   expect(page("bare")).toContain("of the last save");
-  expect(page("bare")).not.toContain("What was taken for what");
+  expect(page("bare")).not.toContain("Confusion matrix");
 });
 
 test("errors: no run, and damaged settings or weights", async () => {

@@ -120,7 +120,7 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
   const factor = Math.max(1, Math.round(FILTER / width));
   const grid = filterGrid((await weights.read()) as Float32Array, weights.shape, { factor });
   const room = Math.max(grid.width, 480);
-  const fact = `${count} filters of ${height} × ${width}; grey is no weight, each is scaled by its own largest`;
+  const fact = `${count} filters of ${height} × ${width}; grey is 0, each is scaled by its largest weight`;
   const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
   return document(room + 2 * MARGIN, 92 + grid.height + MARGIN, [
     label(MARGIN, 46, shorten(of, room, TITLE, "both"), TITLE),

@@ -79,11 +79,15 @@ function tilesOf({ epochs }: History, config: TrainConfig, start: StartRecord | 
   const images = epochs.reduce((sum, epoch) => sum + epoch.seconds * epoch.imagesPerSecond, 0);
   const tile = (name: string, value: string, note: string) => ({ name, value, note });
   return [
-    tile("Validation error", percent(best.val.top1), `the best, of epoch ${best.epoch}`),
-    ...((start?.classes ?? 0) > 5 ? [tile("Top-5 error", percent(best.val.top5), `of epoch ${best.epoch}`)] : []),
-    tile("Training error", percent(last.train.top1), `of epoch ${last.epoch}`),
+    tile("Validation error", percent(best.val.top1), `best, in epoch ${best.epoch}`),
+    ...((start?.classes ?? 0) > 5 ? [tile("Top-5 error", percent(best.val.top5), `in epoch ${best.epoch}`)] : []),
+    tile("Training error", percent(last.train.top1), `in epoch ${last.epoch}`),
     tile("Epochs", `${last.epoch} of ${config.epochs}`, `${duration(seconds)} of training`),
-    tile("Images a second", count(Math.round(images / seconds)), `${percent(waiting(epochs))} of it waiting for data`),
+    tile(
+      "Images a second",
+      count(Math.round(images / seconds)),
+      `${percent(waiting(epochs))} of the time waiting for data`,
+    ),
   ];
 }
 
@@ -108,7 +112,7 @@ async function filtersOf(run: Run, network: Network): Promise<PagePicture[]> {
   return [
     {
       name: `Filters of ${first.layer.name}`,
-      note: `${filters} filters of ${height} × ${width}, of ${of}; grey is no weight, each is scaled by its own largest`,
+      note: `${filters} filters of ${height} × ${width}, of ${of}; grey is 0, each is scaled by its largest weight`,
       source: await dataUrl(raster),
       width: raster.width * Math.max(1, Math.round(FILTER_PIXELS / width)),
       pixels: true,
@@ -123,7 +127,7 @@ async function confusionOf(run: Run): Promise<PagePicture[]> {
   const svg = await drawConfusion({ title: `Validation of epoch ${epoch}`, classes, entries });
   const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
   const width = Number(/ width="(\d+)"/.exec(svg)?.[1]);
-  return [{ name: "What was taken for what", note: "of the best epoch", source, width, pixels: false }];
+  return [{ name: "Confusion matrix", note: "of the best epoch", source, width, pixels: false }];
 }
 
 /** Larger pictures would make the page slow. */
@@ -144,7 +148,7 @@ function tablesOf(config: TrainConfig, network: Network, start: StartRecord | un
   const { data, val, epochs, batch, schedule, momentum, decay, augmentation, seed } = config;
   const training: (readonly [string, string])[] = [
     ["epochs", count(epochs)],
-    ["images a step", count(start?.batch ?? batch)],
+    ["batch size", count(start?.batch ?? batch)],
     ["learning rate", scheduleInWords(schedule)],
     ["momentum", String(momentum)],
     ["weight decay", String(decay)],
@@ -160,8 +164,8 @@ function tablesOf(config: TrainConfig, network: Network, start: StartRecord | un
     rest.push(
       ["parameters", count(start.parameters)],
       ["classes", count(start.classes)],
-      ["to train on", plural(start.train, "image")],
-      ["to validate with", plural(start.val, "image")],
+      ["training set", plural(start.train, "image")],
+      ["validation set", plural(start.val, "image")],
       ["device", start.device],
     );
   }
@@ -176,9 +180,9 @@ function scheduleInWords(schedule: Schedule): string {
     case "constant":
       return `${schedule.rate}`;
     case "cosine":
-      return `${schedule.rate}, falling to nothing as a cosine`;
+      return `${schedule.rate}, cosine decay to 0`;
     case "plateau":
-      return `${schedule.rate}, a tenth after ${schedule.patience} epochs without a better validation, ${schedule.drops} times`;
+      return `${schedule.rate}, divided by 10 after ${schedule.patience} epochs without improvement, ${schedule.drops} times`;
     case "phases":
       return schedule.phases
         .map(({ from, rate }) => `${Number(rate.toPrecision(3))} from epoch ${from + 1}`)
@@ -203,13 +207,13 @@ const epochRow = (record: EpochRecord) => EPOCH_COLUMNS.map(([, cell]) => cell(r
 
 const FILES: readonly (readonly [string, string])[] = [
   ["best.safetensors", "weights of the epoch with the lowest validation error"],
-  ["last.safetensors", "all that is needed to go on"],
-  ["last.previous.safetensors", "the same of the save before, used where the last is damaged"],
-  ["config.json", "every setting that decides the result"],
-  ["start.json", "the device, and what there was to train on"],
-  ["log.jsonl", "a line for each epoch, and every 50 steps"],
-  ["confusion.json", "what was taken for what in the best epoch"],
-  ["log.csv", "the same as a table"],
+  ["last.safetensors", "everything needed to resume"],
+  ["last.previous.safetensors", "the save before it, used if the last is damaged"],
+  ["config.json", "every setting that affects the result"],
+  ["start.json", "the device and the data at the start"],
+  ["log.jsonl", "a line for each epoch and every 50 steps"],
+  ["confusion.json", "the confusion matrix of the best epoch"],
+  ["log.csv", "the log as a table"],
 ];
 
 function filesOf(run: Run) {
