@@ -1,6 +1,7 @@
 import { ShapeError } from "../errors.ts";
 import { checkOptions, requireNumber, show, type OptionKinds } from "../options.ts";
-import { view, type Backend, type Buffer, type HostArray } from "./backend.ts";
+import { view, type Backend, type HostArray } from "./backend.ts";
+import { constant } from "./constant.ts";
 import { checkInputs } from "./inputs.ts";
 import { kernel, line, type ElementType, type Kernel } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
@@ -127,7 +128,7 @@ export class Tape implements Owner {
       );
     }
     loss.keep();
-    loss.grad = gradient ?? constant(this.backend, weight);
+    loss.grad = gradient ?? constant(this.backend, weight, [1]);
     for (let entry = this.#entries.pop(); entry; entry = this.#entries.pop()) {
       const { output, saved, backward } = entry;
       if (output.grad) backward(output.grad);
@@ -251,18 +252,4 @@ export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
 /** The parameters whose gradients an entry computes. */
 function learning({ inputs }: Entry): Parameter[] {
   return inputs.filter((input): input is Parameter => input instanceof Parameter && input.requiresGrad);
-}
-
-const constants = new WeakMap<Backend, Map<number, Buffer>>();
-
-/** The gradient of the loss with respect to itself, which is its weight. A training uses one or two values. */
-function constant(backend: Backend, value: number): Tensor {
-  const known = constants.get(backend) ?? new Map<number, Buffer>();
-  constants.set(backend, known);
-  let buffer = known.get(value);
-  if (!buffer) {
-    known.set(value, (buffer = backend.allocate("f32", 1)));
-    backend.write(buffer, new Float32Array([value]));
-  }
-  return new Tensor(backend, [1], buffer);
 }

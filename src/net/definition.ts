@@ -23,7 +23,7 @@ const CLASSES = "classes";
 /** A layer: its kind, name and options; of a block, its branches too, as lists. */
 interface LayerJson {
   readonly kind: string;
-  readonly [setting: string]: string | number | readonly LayerJson[];
+  readonly [setting: string]: string | number | boolean | readonly LayerJson[];
 }
 
 export interface NetworkJson extends Omit<Network, "layers"> {

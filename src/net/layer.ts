@@ -62,7 +62,7 @@ interface Common {
   readonly settings: string;
 }
 
-export type LayerOptions = Readonly<Record<string, string | number | undefined>>;
+export type LayerOptions = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** A layer that computes something itself. Defaults: the input's shape, no parameters or state, no multiply-adds. */
 export interface SimpleLayer extends Common {

@@ -215,7 +215,7 @@ const OPERATORS: Readonly<Record<string, Operator>> = {
     const [n = 0, k = 0] = x!.shape;
     const [o = 0] = weights!.shape;
     return made([n, o], ([row = 0, output = 0]) => {
-      let total = bias!.data[output]!;
+      let total = bias?.data[output] ?? 0;
       for (let i = 0; i < k; i++) total += x!.data[row * k + i]! * weights!.data[output * k + i]!;
       return total;
     });

@@ -65,8 +65,14 @@ const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
     L.residual("c", [L.conv("c.a", 5, 3, { ...start, stride: 2 })], [L.conv("c.b", 5, 3, { ...start, stride: 2 })]),
     L.fc("d", CLASSES, start),
   ],
+  "layers without biases": [
+    L.conv("a", 4, 3, { sigma: 0.3, bias: false }),
+    L.relu(),
+    L.conv("b", 4, 3, { sigma: 0.3, bias: false, groups: 4 }),
+    L.fc("c", CLASSES, { sigma: 0.3, bias: false }),
+  ],
   "batch normalisation": [
-    L.conv("a", 4, 3, start),
+    L.conv("a", 4, 3, { sigma: 0.3, bias: false }),
     L.batchNorm("b"),
     L.relu(),
     L.batchNorm("c", { learns: "shift", epsilon: 0.1 }),

@@ -12,11 +12,12 @@
  * `pad` is the padding above and on the left; below and on the right there may be more. Depthwise convolutions, and on
  * GPUs those that suit Winograd's filtering, have kernels of their own.
  *
- * x: C × H × W × N, w: O × C/G × KH × KW, b: O, y: O × OH × OW × N.
+ * x: C × H × W × N, w: O × C/G × KH × KW, b: O, or none, y: O × OH × OW × N.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import type { Backend } from "../backend.ts";
+import { constant } from "../constant.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
@@ -46,8 +47,8 @@ const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "any?", gr
  * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an
  * unknown option
  */
-export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions = {}): Tensor {
-  const tape = tapeFor("conv2d", { x, w, b });
+export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Conv2dOptions = {}): Tensor {
+  const tape = tapeFor("conv2d", { x, w, ...(b && { b }) });
   checkOptions("conv2d", options, OPTIONS);
   const { stride = 1, pad = 0, groups = 1 } = options;
   requireWhole("conv2d", { stride, groups });
@@ -55,9 +56,9 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   const [c, h, width, images] = imageShape("conv2d", x);
   if (c % groups !== 0) throw new ShapeError(`conv2d: ${c} maps don't divide into ${groups} groups`);
   const [o = 0, groupMaps = 0, kh = 0, kw = 0] = w.shape;
-  if (w.shape.length !== 4 || groupMaps * groups !== c || o % groups !== 0 || b.size !== o) {
+  if (w.shape.length !== 4 || groupMaps * groups !== c || o % groups !== 0 || (b && b.size !== o)) {
     throw new ShapeError(
-      `conv2d: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}, ${groups} groups: ` +
+      `conv2d: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${b ? format(b.shape) : "none"}, ${groups} groups: ` +
         `need weights O × ${c / groups} × KH × KW with O a multiple of the groups, and O biases`,
     );
   }
@@ -72,14 +73,15 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor, options: Conv2dOptions =
   const y = tape.allocate([o, oh, ow, images]);
   const sizes = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before, groups };
   const passes = (suitsDepthwise(sizes) ? depthwise : general)(x.backend, sizes);
-  passes.forward({ x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer });
+  const bias = b ?? constant(x.backend, 0, [o]);
+  passes.forward({ x: x.buffer, w: w.buffer, b: bias.buffer, y: y.buffer });
   tape.record({
-    inputs: [x, w, b],
+    inputs: [x, w, ...(b ? [b] : [])],
     output: y,
     saved: [],
     backward(dy) {
       tape.accumulate(w, (dw) => passes.backwardW({ x: x.buffer, dy: dy.buffer, dw: dw.buffer }));
-      accumulateRowSums(tape, b, dy);
+      if (b) accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => passes.backwardX({ w: w.buffer, dy: dy.buffer, dx: dx.buffer }));
     },
   });

@@ -6,11 +6,12 @@
  *   dw[o, i] = Σ_n dy[o, n] · x[i, n]
  *   db[o]    = Σ_n dy[o, n]
  *
- * w: O × I, b: O, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, whose memory layout is the same. Weights too
+ * w: O × I, b: O, or none, y: O × N; x: I × N, or C × H × W × N with C·H·W = I, whose memory layout is the same. Weights too
  * large for one binding (fc6 has 151 MB) are processed in runs of whole rows.
  */
 import { ShapeError } from "../../errors.ts";
 import { view, type Buffer, type BufferView } from "../backend.ts";
+import { constant } from "../constant.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, u32s, type Workgroups } from "../kernel.ts";
 import { pieces } from "../tape.ts";
@@ -27,26 +28,27 @@ import backwardXVec4Wgsl from "../../../kernels/wgsl/linear_backward_x_vec4.wgsl
 import backwardWVec4Wgsl from "../../../kernels/wgsl/linear_backward_w_vec4.wgsl" with { type: "text" };
 
 /** @throws ShapeError when the shapes don't fit. */
-export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
-  const tape = tapeFor("linear", { x, w, b });
+export function linear(x: Tensor, w: Tensor, b?: Tensor): Tensor {
+  const tape = tapeFor("linear", { x, w, ...(b && { b }) });
   const images = x.shape.at(-1) ?? 0;
   const inputs = x.size / images;
   const outputs = w.shape[0] ?? 0;
-  if (w.shape.length !== 2 || w.shape[1] !== inputs || b.size !== outputs) {
+  if (w.shape.length !== 2 || w.shape[1] !== inputs || (b && b.size !== outputs)) {
     throw new ShapeError(
-      `linear: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${format(b.shape)}: ` +
+      `linear: input ${format(x.shape)}, weights ${format(w.shape)}, bias ${b ? format(b.shape) : "none"}: ` +
         `need weights O × ${inputs} and O biases`,
     );
   }
   const y = tape.allocate([outputs, images]);
   const { backend } = x;
+  const bias = b ?? constant(backend, 0, [outputs]);
   const narrow = images <= NARROW;
   /** Runs of rows of w, with the same rows of b, y and dy. A multiple of 64 rows, so that each starts aligned. */
   const parts = pieces(w, inputs * 64).map(([offset, length]) => {
     const [row, rows] = [offset / inputs, length / inputs];
     return {
       ofW: (tensor: Tensor) => view(tensor.buffer, offset, length),
-      ofB: view(b.buffer, row, rows),
+      ofB: view(bias.buffer, row, rows),
       ofY: (tensor: Tensor) => view(tensor.buffer, row * images, rows * images),
       uniforms: { outputs: rows, inputs, images },
       first: row === 0,
@@ -64,7 +66,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
     );
   }
   tape.record({
-    inputs: [x, w, b],
+    inputs: [x, w, ...(b ? [b] : [])],
     output: y,
     saved: [],
     backward(dy) {
@@ -73,7 +75,7 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
           backend.run(linearBackwardW, { x: x.buffer, dy: ofY(dy), dw: ofW(dw) }, uniforms);
         }
       });
-      accumulateRowSums(tape, b, dy);
+      if (b) accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => {
         for (const { ofW, ofY, uniforms, first } of parts) {
           const given = { w: ofW(w), dy: ofY(dy) };
@@ -101,12 +103,12 @@ export function linear(x: Tensor, w: Tensor, b: Tensor): Tensor {
  * @throws ShapeError when the shapes don't fit
  */
 export function matmul(a: Tensor, b: Tensor): Tensor {
-  const tape = tapeFor("matmul", { a, b });
-  const [rows = 0, terms] = a.shape;
+  tapeFor("matmul", { a, b });
+  const [, terms] = a.shape;
   if (a.shape.length !== 2 || b.shape.length !== 2 || terms !== b.shape[0]) {
     throw new ShapeError(`matmul: ${format(a.shape)} and ${format(b.shape)}: must be I × K and K × J`);
   }
-  return linear(b, a, tape.input([rows], new Float32Array(rows)));
+  return linear(b, a);
 }
 
 const uniforms = u32s("outputs", "inputs", "images");

@@ -4,7 +4,7 @@ import { linear } from "../../engine/ops/linear.ts";
 import { local2d } from "../../engine/ops/local2d.ts";
 import { paddingOf, positions, requirePadding, type Padding } from "../../engine/ops/shapes.ts";
 import { size as sizeOf } from "../../engine/tensor.ts";
-import { ShapeError } from "../../errors.ts";
+import { ShapeError, UsageError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../../options.ts";
 import type {
   ImageShape,
@@ -21,7 +21,8 @@ import { groupsOfPart, nonDefault, type Kinds, type Made } from "./kinds.ts";
 export interface Start {
   /** Standard deviation of the weights; "fan-in": weights and biases uniform in ±1/√inputs, as in PyTorch. */
   readonly sigma: number | "fan-in";
-  readonly bias?: number;
+  /** How biases start, 0 if not given; false for a layer without biases. */
+  readonly bias?: number | false;
   readonly decay?: number;
 }
 
@@ -35,7 +36,7 @@ export interface ConvOptions extends LocalOptions {
   readonly groups?: number;
 }
 
-const START: OptionKinds<Start> = { sigma: "any", bias: "number?", decay: "number?" };
+const START: OptionKinds<Start> = { sigma: "any", bias: "any?", decay: "number?" };
 const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "any?" };
 const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
 
@@ -61,7 +62,7 @@ function convOf(name: string, filters: number, size: number, options: ConvOption
       layer: convOf(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
       reads: groups % of === 0 ? "own" : "all",
     }),
-    forward: (x, [w, b]) => conv2d(x, w!, b!, { stride, pad, groups }),
+    forward: (x, [w, b]) => conv2d(x, w!, b, { stride, pad, groups }),
     toOnnx(graph, x, { parameters, input }) {
       const attributes = { ...windowsInOnnx(input, size, stride, pad), group: groups };
       return graph.add("Conv", [x, ...graph.stored(parameters)], attributes);
@@ -107,12 +108,12 @@ function fcOf(name: string, outputs: number, options: Start): SimpleLayer {
     kind: "fc",
     name,
     options: { outputs, ...options },
-    settings: `${outputs} units`,
+    settings: `${outputs} units${options.bias === false ? ", no biases" : ""}`,
     outputShape: () => [outputs, 1, 1],
     parameters: (input) => weightAndBias(name, [outputs, sizeOf(input)], [outputs], options),
     multiplyAdds: (input) => outputs * sizeOf(input),
     part: (of) => ({ layer: fcOf(name, outputs / of, options), reads: "all" }),
-    forward: (x, [w, b]) => linear(x, w!, b!),
+    forward: (x, [w, b]) => linear(x, w!, b),
     toOnnx: (graph, x, { parameters }) =>
       graph.add("Gemm", [graph.flat(x), ...graph.stored(parameters)], { transB: 1 }),
   };
@@ -168,8 +169,9 @@ function outputOf(filters: number, size: number, { stride = 1, pad = 0 }: LocalO
   ];
 }
 
-function settingsOf(filters: number, size: number, { stride = 1, pad = 0, groups = 1 }: ConvOptions): string {
-  return `${filters} of ${size}×${size}${nonDefault({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] })}`;
+function settingsOf(filters: number, size: number, { stride = 1, pad = 0, groups = 1, bias }: ConvOptions): string {
+  const others = nonDefault({ stride: [stride, 1], pad: [pad, 0], groups: [groups, 1] });
+  return `${filters} of ${size}×${size}${others}${bias === false ? ", no biases" : ""}`;
 }
 
 /** @throws ShapeError or UsageError */
@@ -180,6 +182,8 @@ function checkConv(kind: "conv" | "local", name: string, filters: number, size: 
   const { stride = 1, pad = 0, groups = 1 } = options;
   requireWhole(where, { filters, size, stride, groups });
   requirePadding(where, pad);
+  if (kind === "local" && options.bias === false)
+    throw new UsageError(`${where}: bias is false: a local layer has biases`);
   if (filters % groups !== 0) throw new ShapeError(`${where}: ${filters} filters don't divide into ${groups} groups`);
 }
 
@@ -190,7 +194,7 @@ function checkStart<T extends Start>(kind: string, name: string, options: T, kin
   checkOptions(where, options, kinds);
   const { sigma, bias = 0, decay = 0 } = options;
   if (sigma !== "fan-in") requireNumber(where, { sigma }, 0);
-  requireNumber(where, { bias });
+  if (bias !== false) requireNumber(where, { bias });
   requireNumber(where, { decay }, 0);
 }
 
@@ -203,10 +207,9 @@ function weightAndBias(
   // Fan-in, the inputs of one output, is the number of weights divided by the number of outputs.
   const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
   const [ofWeight, ofBias]: [Initial, Initial] =
-    sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant }];
+    sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant: Number(constant) }];
   const common = decay === undefined ? {} : { decay };
-  return [
-    { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common },
-    { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" },
-  ];
+  const weights = { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common } as const;
+  if (constant === false) return [weights];
+  return [weights, { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" }];
 }

@@ -38,6 +38,13 @@ const cases = [
 // Sums of at most a few hundred products of numbers in ±1, in another order than the reference's: about 1e-6.
 testOp("conv2d", cases, 3e-6);
 
+const withoutBias = (title: string, groups: number): OpCase => ({
+  title,
+  inputs: { x: [4, 5, 4, 3], w: [4, 4 / groups, 3, 3] },
+  op: ({ x, w }) => conv2d(x!, w!, undefined, { pad: 1, groups }),
+});
+testOp("conv2d", [withoutBias("without biases", 1), withoutBias("depthwise, without biases", 4)], 3e-6);
+
 // Too slow for a gradient check: more than one tile of 64 in each direction, none of them full.
 testOnBackends(
   "conv2d across tiles",

@@ -83,7 +83,7 @@ const manyTerms: OpCase = {
 };
 
 test("gradients, in float64", async () => {
-  const small: OpCase = { ...convolution, inputs: { x: [2, 9, 8, 8], w: [2, 1, 2, 2], b: [2] } };
+  const small: OpCase = { ...convolution, inputs: { x: [2, 9, 8, 8], w: [4, 1, 2, 2], b: [4] } };
   const { backend, runs } = wide(openReference("f64"), 64);
   await checkGradients(small, backend);
   expect(runs.conv2d_backward_w!.every((splits) => splits > 1)).toBe(true);

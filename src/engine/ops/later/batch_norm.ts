@@ -11,10 +11,10 @@
  */
 import { ShapeError } from "../../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../../options.ts";
-import type { Backend } from "../../backend.ts";
+import { constant } from "../../constant.ts";
 import { tapeFor } from "../../inputs.ts";
 import { kernel, line, u32s } from "../../kernel.ts";
-import { format, Tensor } from "../../tensor.ts";
+import { format, type Tensor } from "../../tensor.ts";
 import { addBackward } from "./add.ts";
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
@@ -73,7 +73,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
   const { backend } = x;
   const sizes = { maps, plane };
   const mode = { training: training ? 1 : 0 };
-  const w = scale ?? constant(backend, 1, maps);
+  const w = scale ?? constant(backend, 1, [maps]);
   backend.run(
     batchNormStatistics,
     { x: x.buffer, mean: mean.buffer, variance: variance.buffer, stats: stats.buffer },
@@ -81,7 +81,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
   );
   backend.run(
     batchNormForward,
-    { x: x.buffer, w: w.buffer, b: (shift ?? constant(backend, 0, maps)).buffer, stats: stats.buffer, y: y.buffer },
+    { x: x.buffer, w: w.buffer, b: (shift ?? constant(backend, 0, [maps])).buffer, stats: stats.buffer, y: y.buffer },
     sizes,
   );
   tape.record({
@@ -103,22 +103,6 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
     },
   });
   return y;
-}
-
-const constants = new WeakMap<Backend, Map<string, Tensor>>();
-
-/** `length` times the same number, written once for each device. */
-function constant(backend: Backend, value: number, length: number): Tensor {
-  const known = constants.get(backend) ?? new Map<string, Tensor>();
-  constants.set(backend, known);
-  const key = `${value} × ${length}`;
-  let tensor = known.get(key);
-  if (!tensor) {
-    const buffer = backend.allocate("f32", length);
-    backend.write(buffer, new Float32Array(length).fill(value));
-    known.set(key, (tensor = new Tensor(backend, [length], buffer)));
-  }
-  return tensor;
 }
 
 export const batchNormStatistics = kernel({

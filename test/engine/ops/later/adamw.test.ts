@@ -24,9 +24,9 @@ test("two steps, worked out by hand", async () => {
 });
 
 test.each([
-  [{ ...options, step: 0 }, [2], "adamw: step is 0, must be a whole number from 1 on"],
+  [{ ...options, step: 0 }, [2], "adamw: step is 0, must be a whole number, at least 1"],
   [{ ...options, beta2: 1 }, [2], "adamw: beta2 is 1, must be a finite number from 0 to"],
-  [{ ...options, rate: -1 }, [2], "adamw: rate is -1, must be a finite number from 0 on"],
+  [{ ...options, rate: -1 }, [2], "adamw: rate is -1, must be a finite number, at least 0"],
   [options, [3], "adamw: weights 2, moments 2 and 3, gradient 2: must be of one shape"],
   [{ ...options, amsgrad: true }, [2], 'adamw: there is no option "amsgrad"'],
 ])("%p, second moments of %p", (given, shape, message) => {

@@ -64,7 +64,7 @@ test("one that is not kept says so after backward()", () => {
   const view = reshape(relu(x), [3, 2]);
   tape.backward(sum(view));
   expect(view.isReleased).toBe(true);
-  expect(() => relu(view)).toThrow("relu: x: a tensor of shape 3 × 2 was used after its memory had been given back");
+  expect(() => relu(view)).toThrow("relu: x: a tensor of shape 3 × 2 was used after its memory was released");
   expect(() => view.read()).toThrow(ShapeError);
 });
 
@@ -86,5 +86,5 @@ test("after steps nothing more is held, and nothing is given back twice", () => 
 test("refuses shapes that x doesn't fill", () => {
   const { x } = setUp();
   expect(() => reshape(x, [4, 2])).toThrow("reshape: 2 × 3 to 4 × 2: 6 elements don't fill a shape of 8");
-  expect(() => reshape(x, [-1, 2])).toThrow("reshape: a shape of -1 × 2: sides must be whole numbers above 0");
+  expect(() => reshape(x, [-1, 2])).toThrow("reshape: shape -1 × 2: dimensions must be whole numbers above 0");
 });
