@@ -7,7 +7,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
 import { variantsOf, type KernelCase } from "../src/engine/cases.ts";
-import { access, elementType, wgslOf, type Kernel } from "../src/engine/kernel.ts";
+import { access, elementType, wgslOf, type Kernel, type Workgroups } from "../src/engine/kernel.ts";
 import { casesOf, kernelCases } from "../src/engine/ops/cases.ts";
 import { UsageError } from "../src/errors.ts";
 import { checkCase, checkVariant, runCase } from "../src/verbs/doctor/kernel_check.ts";
@@ -155,6 +155,33 @@ describeBackends("kernels", ({ name, open }) => {
     expect(await bytes()).toEqual(await bytes());
   });
 });
+
+/** The grid of a line of workgroups, cut into three, as those of more than 65,535 are. */
+const folded = ([x]: Workgroups): Workgroups => [Math.ceil(x / 3), 3, 1];
+
+describeBackends(
+  "a line of workgroups that is folded",
+  ({ open }) => {
+    const isLine = ({ kernel, uniforms }: KernelCase) => {
+      const [x, y, z] = kernel.workgroups(uniforms);
+      return x > 3 && x < 1000 && y === 1 && z === 1;
+    };
+    const lines = new Map(
+      casesOf("wgpu")
+        .filter(isLine)
+        .map((each) => [each.kernel.name, each]),
+    );
+    /** Their grids have another shape at other sizes. */
+    const TILED = /^(linear|conv2d|winograd|local2d)/;
+    const cases = [...lines].filter(([name]) => !TILED.test(name));
+
+    test.each(cases)("%s", async (_name, each) => {
+      const kernel: Kernel = { ...each.kernel, workgroups: (uniforms) => folded(each.kernel.workgroups(uniforms)) };
+      expect(await checkCase(await open(), { ...each, kernel }, await expectedOnce(each))).toBeUndefined();
+    });
+  },
+  ["wgpu"],
+);
 
 describeBackends(
   "variants",

@@ -34,7 +34,7 @@ describe("kernels", () => {
     const report = await checkKernels(broken("sgd", "max_pool_forward"), (done) => counts.push(done));
     expect(report.wrong.map(({ kernel }) => kernel).sort()).toEqual(["max_pool_forward", "sgd"]);
     expect(report.wrong.find(({ kernel }) => kernel === "sgd")).toMatchObject({
-      sizes: "size 1, rate 0.01, momentum 0.9, decay 0.0005",
+      sizes: "size 1, rate 0.01, momentum 0.9, decay 0.0005, ahead 0",
       how: expect.stringMatching(/^w\[0\] is -?0\.\d+ instead of -?0\.\d+: off by /),
     });
     expect(report.kernels).toBeGreaterThan(30);
