@@ -1,5 +1,6 @@
 /** The steppers for several ranks: each has the whole network, or a part of it. */
 import type { Share } from "../data/share.ts";
+import { UsageError } from "../errors.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import type { Cut } from "../net/parts.ts";
@@ -26,7 +27,7 @@ export interface StepperOptions {
 
 /**
  * @param optimizerOf makes optimizers like the learner's, for parts of its model
- * @throws UsageError when the ranks can't share the batch, or the network can't be split that way
+ * @throws UsageError when the ranks can't share the batch, the network can't be split that way, or a layer keeps state
  */
 export function openStepper(
   learner: Learner,
@@ -37,6 +38,14 @@ export function openStepper(
   const share = shareFor(split, batch, ranks);
   if (ranks.size === 1) return localStepper(learner, batch);
   const { model, optimizer } = learner;
+  const [statistic] = model.state;
+  if (statistic) {
+    // Each rank would collect those of its own images.
+    throw new UsageError(
+      `network ${model.network.name} keeps statistics of whole batches (${statistic.name}), which ${ranks.size} ranks ` +
+        "can't share: train it in one process",
+    );
+  }
   const { take, ...steps } =
     split === null
       ? sharedSteps(learner, share, ranks)
@@ -56,7 +65,7 @@ export function openStepper(
     begin,
     /** Devices of one kind compute the same updates, bit for bit; those of several kinds drift apart by rounding. */
     async realign() {
-      if (await areAlike(ranks, [...model.parameters, ...model.state])) return false;
+      if (await areAlike(ranks, model.parameters)) return false;
       await begin();
       return true;
     },

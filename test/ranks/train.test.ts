@@ -3,7 +3,7 @@
  * ranks, stopped in order, and ended when the ranks don't agree. `RANK_STEPS=100` compares the losses of more steps.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { cli, epochsOf, jsonLines, MAIN, TINY } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -148,6 +148,20 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     const { code, stderr } = await train(3, ["--model", "small", "--batch", "2", "--out", "never", ...cpu]);
     expect(code).toBe(2);
     expect(stderr).toContain("--batch 2: 3 ranks need at least 3 images a step");
+  });
+
+  test("statistics of whole batches are refused", async () => {
+    const network = `export default ({ batchNorm, fc }) => ({
+      crop: 28,
+      layers: (classes) => [batchNorm("bn"), fc("fc", classes, { sigma: 0.01 })],
+    });`;
+    writeFileSync(join(folder.path, "normalised.js"), network);
+    const { code, stderr } = await train(2, ["--model", "normalised.js", "--out", "never", ...cpu]);
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      "normalised keeps statistics of whole batches (bn.running_mean), which 2 ranks can't share: train it in one process",
+    );
+    expect(existsSync(join(folder.path, "never"))).toBe(false);
   });
 
   test("one that hangs is named, and all end", async () => {
