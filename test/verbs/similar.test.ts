@@ -66,8 +66,14 @@ describe("features", () => {
     const backend = openReference("f32");
     const [reference, tape] = [new Model(small, backend, 3), new Tape(backend, { record: false })];
     reference.initialise(1);
-    const expected: number[] = [];
+    // Images 0 to 4, 15 to 19 and 30 to 34, across the borders of batches of 16: the reference backend is slow.
+    const [found, expected]: [number[], number[]] = [[], []];
+    let first = 0;
     for await (const { pixels, valid } of createLoader(train, { batch: 5, recordSize: small.record })) {
+      const number = first;
+      first += valid;
+      if (number % 15 !== 0) continue;
+      found.push(...rows.subarray(number * result.size, first * result.size));
       const x = augment(
         tape.input([5, small.record, small.record, 3], pixels),
         tape.input([5, VIEW_LENGTH], centreView(5, small.record, small.crop)),
@@ -78,7 +84,9 @@ describe("features", () => {
       for (let n = 0; n < valid; n++) for (let i = n; i < values.length; i += 5) expected.push(values[i]!);
       tape.release();
     }
-    expectClose("rows", rows, expected, 1e-5);
+    expect(rows.length).toBe(45 * result.size);
+    expect(found.length).toBe(15 * result.size);
+    expectClose("rows", found, expected, 1e-5);
     const table = readFileSync(result.table, "utf8").split("\n");
     expect(table.length).toBe(47);
     expect(table[17]).toBe(`16,${data}/c1/001.png,c1`);

@@ -1,6 +1,6 @@
 /** Checks every kernel on a device against its reference loop in float64. */
 import type { Backend } from "../../engine/backend.ts";
-import { variantsOf } from "../../engine/cases.ts";
+import { variantsOf, type KernelCase } from "../../engine/cases.ts";
 import { casesOf } from "../../engine/ops/cases.ts";
 import { checkCase, checkVariant, expectedOf } from "./kernel_check.ts";
 
@@ -16,14 +16,15 @@ export interface KernelReport {
 
 /**
  * @param progress called with the number of sizes done, and of all
+ * @param cases all that the device can run, if not given
  * @throws DeviceError when the device fails
  */
 export async function checkKernels(
   backend: Backend,
   progress: (done: number, total: number) => void,
+  cases: readonly KernelCase[] = casesOf(backend.kind),
 ): Promise<KernelReport> {
   const start = performance.now();
-  const cases = casesOf(backend.kind);
   const names = { kernels: new Set<string>(), variants: new Set<string>() };
   const wrong = new Map<string, KernelReport["wrong"][number]>();
   const note = (kernel: string, sizes: string, how: string | undefined) => {
