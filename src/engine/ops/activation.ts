@@ -15,10 +15,9 @@
  *
  * NaN stays NaN in each of them, and the gradients of ReLU and ReLU6 pass where x is NaN.
  */
-import { view, type BufferView } from "../backend.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
-import { pieces } from "../tape.ts";
+import { record, runElements } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import backwardWgsl from "../../../kernels/wgsl/activation_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../kernels/wgsl/activation_forward.wgsl" with { type: "text" };
@@ -75,26 +74,11 @@ function pointwise<F extends "x" | "y">(
   backward: Kernel<F | "dy" | "dx", "size">,
   from: F,
 ): Tensor {
-  const tape = tapeFor(op, { x });
-  const y = tape.allocate(x.shape);
-  const { backend } = x;
-  for (const [offset, size] of pieces(x)) {
-    backend.run(forward, { x: view(x.buffer, offset, size), y: view(y.buffer, offset, size) }, { size });
-  }
-  tape.record({
-    inputs: [x],
-    output: y,
-    saved: [],
-    backward: (dy) =>
-      tape.accumulate(x, (dx) => {
-        for (const [offset, size] of pieces(x)) {
-          const [given, dyPart, dxPart] = [{ x, y }[from], dy, dx].map(({ buffer }) => view(buffer, offset, size));
-          const buffers = { [from]: given!, dy: dyPart!, dx: dxPart! } as Record<F | "dy" | "dx", BufferView>;
-          backend.run(backward, buffers, { size });
-        }
-      }),
-  });
-  return y;
+  const y = tapeFor(op, { x }).allocate(x.shape);
+  runElements(forward, { x, y }, {});
+  const gradient = (dx: Tensor, dy: Tensor) =>
+    runElements(backward, { [from]: { x, y }[from], dy, dx } as Record<F | "dy" | "dx", Tensor>, {});
+  return record(y, [x, gradient]);
 }
 
 export const [reluForward, reluBackward] = kernels(

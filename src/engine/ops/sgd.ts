@@ -10,10 +10,9 @@
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../options.ts";
-import { view } from "../backend.ts";
 import { checkInputs } from "../inputs.ts";
 import { kernel, line } from "../kernel.ts";
-import { pieces } from "../tape.ts";
+import { runElements } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/sgd.wgsl" with { type: "text" };
 
@@ -41,14 +40,7 @@ export function sgd(w: Tensor, v: Tensor, dw: Tensor, options: SgdOptions): void
       `sgd: weights ${shape}, velocity ${others[0]}, gradient ${others[1]}: must have the same shape`,
     );
   }
-  for (const [offset, size] of pieces(w)) {
-    const [wPart, vPart, dwPart] = [w, v, dw].map((tensor) => view(tensor.buffer, offset, size));
-    w.backend.run(
-      sgdKernel,
-      { w: wPart!, v: vPart!, dw: dwPart! },
-      { size, rate, momentum, decay, ahead: nesterov ? 1 : 0 },
-    );
-  }
+  runElements(sgdKernel, { w, v, dw }, { rate, momentum, decay, ahead: nesterov ? 1 : 0 });
 }
 
 export const sgdKernel = kernel({

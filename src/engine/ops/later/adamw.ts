@@ -7,10 +7,9 @@
  */
 import { ShapeError } from "../../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../../options.ts";
-import { view } from "../../backend.ts";
 import { checkInputs } from "../../inputs.ts";
 import { kernel, line } from "../../kernel.ts";
-import { pieces } from "../../tape.ts";
+import { runElements } from "../../tape.ts";
 import { format, type Tensor } from "../../tensor.ts";
 import wgsl from "../../../../kernels/wgsl/adamw.wgsl" with { type: "text" };
 
@@ -47,14 +46,7 @@ export function adamw(w: Tensor, m: Tensor, v: Tensor, dw: Tensor, options: Adam
     );
   }
   const corrected = { step: rate / (1 - beta1 ** step), scale: 1 / Math.sqrt(1 - beta2 ** step) };
-  for (const [offset, size] of pieces(w)) {
-    const [ofW, ofM, ofV, ofDw] = [w, m, v, dw].map((tensor) => view(tensor.buffer, offset, size));
-    w.backend.run(
-      adamwKernel,
-      { w: ofW!, m: ofM!, v: ofV!, dw: ofDw! },
-      { size, rate, beta1, beta2, epsilon, decay, ...corrected },
-    );
-  }
+  runElements(adamwKernel, { w, m, v, dw }, { rate, beta1, beta2, epsilon, decay, ...corrected });
 }
 
 export const adamwKernel = kernel({

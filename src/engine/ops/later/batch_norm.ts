@@ -15,7 +15,7 @@ import { constant } from "../../constant.ts";
 import { tapeFor } from "../../inputs.ts";
 import { kernel, line, u32s } from "../../kernel.ts";
 import { format, type Tensor } from "../../tensor.ts";
-import { addBackward } from "./add.ts";
+import { copyTo } from "./add.ts";
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
 import gradientsWgsl from "../../../../kernels/wgsl/batch_norm_gradients.wgsl" with { type: "text" };
@@ -93,10 +93,8 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
       const sums = { dw: dw.buffer, db: db.buffer };
       const read = { x: x.buffer, stats: stats.buffer, dy: dy.buffer };
       backend.run(batchNormGradients, { ...read, ...sums }, sizes);
-      const copyOf = (sum: Tensor) => (to: Tensor) =>
-        backend.run(addBackward, { dy: sum.buffer, dx: to.buffer }, { size: maps });
-      if (scale) tape.accumulate(scale, copyOf(dw));
-      if (shift) tape.accumulate(shift, copyOf(db));
+      if (scale) tape.accumulate(scale, (to) => copyTo(to, dw));
+      if (shift) tape.accumulate(shift, (to) => copyTo(to, db));
       tape.accumulate(x, (dx) =>
         backend.run(batchNormBackward, { ...read, w: w.buffer, ...sums, dx: dx.buffer }, { ...sizes, ...mode }),
       );
