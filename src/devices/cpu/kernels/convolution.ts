@@ -5,6 +5,7 @@
  */
 import type { WasmKernels } from "../../../wasm/wasm.ts";
 import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
+import { isPointwise, pointwiseBackwardW, pointwiseBackwardX, pointwiseForward } from "./pointwise.ts";
 import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
 /** Sizes of one group of a convolution. */
@@ -50,6 +51,7 @@ const forward: CpuKernel = {
   name: "conv2d_forward",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradForward(u, threads);
+    if (isPointwise(u)) return pointwiseForward(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const size = Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
     const blocks = Math.ceil(columns / size);
@@ -98,6 +100,7 @@ const backwardX: CpuKernel = {
   name: "conv2d_backward_x",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradBackwardX(u, threads);
+    if (isPointwise(u)) return pointwiseBackwardX(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const taps = u.kh! * u.kw!;
     const maps = Math.max(1, Math.min(Math.ceil(ROWS / taps), Math.floor((c * groups) / (4 * threads))));
@@ -138,6 +141,7 @@ const backwardW: CpuKernel = {
   name: "conv2d_backward_w",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradBackwardW(u, threads);
+    if (isPointwise(u)) return pointwiseBackwardW(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const parts = Math.ceil(k / (2 * ROWS));
     const rows = Math.ceil(k / parts / 16) * 16;
