@@ -89,7 +89,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("batch_norm_backward", eachMap),
   direct("depthwise_forward", ({ images, c, oh, ow }) => rows(c! * oh!, ow! * images!)),
   direct("depthwise_backward_x", ({ images, c, h, w }) => rows(c! * h!, w! * images!)),
-  direct("depthwise_backward_w", ({ c, kh }) => ({ total: c! * kh! })),
+  direct("depthwise_backward_w", ({ c, kh, kw }) => ({ total: c!, scratchBytes: kh! * kw! * 8 })),
   direct("max_pool_forward", rowsOfY),
   direct("max_pool_backward", rowsOfX),
   direct("average_pool_forward", rowsOfY),

@@ -1,7 +1,5 @@
-/**
- * Convolution with a 1 × 1 window: x itself is the column matrix, and each pass is a product on it in place.
- */
-import { addParts, SUMS_BYTES, type CpuKernel, type Plan, type Stage, type Uniforms } from "../kernel.ts";
+/** Convolution with a 1 × 1 window: x itself is the column matrix, and each pass is a product on it in place. */
+import { addParts, SUMS_BYTES, type Plan, type Stage, type Uniforms } from "../kernel.ts";
 
 /** Whether a window sees just its own pixel, so that x is the column matrix. */
 export function isPointwise({ kh, kw, stride, h, w, oh, ow }: Uniforms): boolean {
@@ -9,7 +7,7 @@ export function isPointwise({ kh, kw, stride, h, w, oh, ow }: Uniforms): boolean
 }
 
 /** Bytes of a block of columns of x and y: about a core's second-level cache. */
-const BLOCK_BYTES = 1 << 20;
+const BLOCK_BYTES = 512 << 10;
 
 /** Sizes of one group, and how its columns, pixels times images, are divided into blocks. */
 function cut(u: Uniforms, threads: number) {
@@ -24,36 +22,43 @@ function cut(u: Uniforms, threads: number) {
 /** y = w · x + b */
 export function pointwiseForward(u: Uniforms, threads: number): Plan {
   const { groups, c, o, columns, size, blocks } = cut(u, threads);
-  const stage: Stage = {
-    items: groups * blocks,
-    item(index, at, { wasm, gemm, memory }) {
-      const [group, first] = [Math.floor(index / blocks), (index % blocks) * size];
-      const count = Math.min(size, columns - first);
-      const x = at.x! + (group * c * columns + first) * 4;
-      const y = at.y! + (group * o * columns + first) * 4;
-      const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
-      const hasBias = bias.some((value) => value !== 0);
-      if (hasBias) bias.forEach((value, i) => wasm.fillFloats(y + i * columns * 4, value, count));
-      gemm(false, false, o, count, c, at.w! + group * o * c * 4, c, x, columns, hasBias, y, columns);
-    },
+  return {
+    stages: [
+      {
+        items: groups * blocks,
+        item(index, at, { wasm, gemm, memory }) {
+          const [group, first] = [Math.floor(index / blocks), (index % blocks) * size];
+          const count = Math.min(size, columns - first);
+          const x = at.x! + (group * c * columns + first) * 4;
+          const y = at.y! + (group * o * columns + first) * 4;
+          const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
+          // Convolutions that are normalised afterwards have none.
+          const hasBias = bias.some((value) => value !== 0);
+          if (hasBias) bias.forEach((value, i) => wasm.fillFloats(y + i * columns * 4, value, count));
+          gemm(false, false, o, count, c, at.w! + group * o * c * 4, c, x, columns, hasBias, y, columns);
+        },
+      },
+    ],
   };
-  return { stages: [stage] };
 }
 
 /** dx = wᵀ · dy */
 export function pointwiseBackwardX(u: Uniforms, threads: number): Plan {
   const { groups, c, o, columns, size, blocks } = cut(u, threads);
-  const stage: Stage = {
-    items: groups * blocks,
-    item(index, at, { gemm }) {
-      const [group, first] = [Math.floor(index / blocks), (index % blocks) * size];
-      const count = Math.min(size, columns - first);
-      const dx = at.dx! + (group * c * columns + first) * 4;
-      const dy = at.dy! + (group * o * columns + first) * 4;
-      gemm(true, false, c, count, o, at.w! + group * o * c * 4, c, dy, columns, false, dx, columns);
-    },
+  return {
+    stages: [
+      {
+        items: groups * blocks,
+        item(index, at, { gemm }) {
+          const [group, first] = [Math.floor(index / blocks), (index % blocks) * size];
+          const count = Math.min(size, columns - first);
+          const dx = at.dx! + (group * c * columns + first) * 4;
+          const dy = at.dy! + (group * o * columns + first) * 4;
+          gemm(true, false, c, count, o, at.w! + group * o * c * 4, c, dy, columns, false, dx, columns);
+        },
+      },
+    ],
   };
-  return { stages: [stage] };
 }
 
 /** dw = dy · xᵀ. An item is a chunk of the blocks; the chunks' sums are added in order. */

@@ -87,9 +87,10 @@ interface Blocks {
 function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
   const wide = Math.ceil(ow / TILE);
   const tiles = Math.ceil(oh / TILE) * wide;
-  // A few blocks per thread.
-  const fair = Math.ceil((tiles * images * groups) / (4 * threads));
-  const columns = Math.max(128, Math.min(COLUMNS, fair));
+  // A few blocks per thread, or, where they would be too small for efficient products, one.
+  const total = tiles * images * groups;
+  const least = Math.max(32, Math.min(128, Math.ceil(total / threads)));
+  const columns = Math.max(least, Math.min(COLUMNS, Math.ceil(total / (4 * threads))));
   const blockImages = Math.min(images, IMAGES);
   const imageParts = Math.ceil(images / blockImages);
   const blockTiles = Math.max(1, Math.floor(columns / blockImages));
