@@ -1,10 +1,12 @@
 // Depthwise convolution: map c of x, H × W × N, and its own filter, KH × KW, make map c of y, OH × OW × N:
 //
-//   y[c, p, q, n]          = b[c] + Σ_{i, j} weights[c, i, j] · x[c, p · stride + i − pad, q · stride + j − pad, n]
+//   y[c, p, q, n]          = b[c] + s[c] · Σ_{i, j} weights[c, i, j] · x[c, p · stride + i − pad, q · stride + j − pad, n]
 //   dx[c, row, column, n]  = Σ_{i, j} weights[c, i, j] · dy[c, p, q, n]   where the window at (p, q) has its tap (i, j) there
 //   dw[c, i, j]            = Σ_{p, q, n} dy[c, p, q, n] · x[c, p · stride + i − pad, q · stride + j − pad, n]
 //
-// With stride 1, neighbouring pixels that see the whole window are one run of memory: even one image fills vectors.
+// where s is 1 unless `scaled`, and y is activated (epilogue.ts). With stride 1, neighbouring pixels that see the whole window are one run of memory: even one image fills vectors.
+
+import { finishFloats } from "./epilogue";
 
 import { lanes } from "./row_sum";
 
@@ -14,6 +16,7 @@ export function depthwiseForward(
   count: i32,
   x: usize,
   weights: usize,
+  s: usize,
   b: usize,
   y: usize,
   images: i32,
@@ -26,6 +29,8 @@ export function depthwiseForward(
   kw: i32,
   stride: i32,
   pad: i32,
+  scaled: i32,
+  activation: i32,
 ): void {
   const pixel = (<usize>images) << 2;
   let to = y + pixel * start * ow;
@@ -35,6 +40,8 @@ export function depthwiseForward(
     const firstI = max(0, -top);
     const rows = min(kh, h - top) - firstI;
     const bias = load<f32>(b + ((<usize>map) << 2));
+    const initial: f32 = scaled ? 0 : bias;
+    const row = to;
     for (let q = 0; q < ow;) {
       const left = q * stride - pad;
       const firstJ = max(0, -left);
@@ -42,10 +49,12 @@ export function depthwiseForward(
       const run = stride == 1 && columns == kw ? min(ow - q, w - left - kw + 1) : 1;
       const from = x + pixel * ((map * h + top + firstI) * w + left + firstJ);
       const taps = weights + ((<usize>((map * kh + firstI) * kw + firstJ)) << 2);
-      weigh(to, pixel * run, bias, from, pixel * w, pixel, rows, columns, taps, kw, 1);
+      weigh(to, pixel * run, initial, from, pixel * w, pixel, rows, columns, taps, kw, 1);
       to += pixel * run;
       q += run;
     }
+    if (scaled) finishFloats(row, images * ow, load<f32>(s + ((<usize>map) << 2)), bias, activation);
+    else if (activation) finishFloats(row, images * ow, 1, 0, activation);
   }
 }
 

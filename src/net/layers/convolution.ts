@@ -62,7 +62,11 @@ function convOf(name: string, filters: number, size: number, options: ConvOption
       layer: convOf(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
       reads: groups % of === 0 ? "own" : "all",
     }),
-    forward: (x, [w, b]) => conv2d(x, w!, b, { stride, pad, groups }),
+    fuses: ["fold", "activation"],
+    forward(x, [w, b], { fold, activation }) {
+      const { scale, shift } = fold?.(b) ?? { shift: b };
+      return conv2d(x, w!, shift, { stride, pad, groups, scale, activation });
+    },
     toOnnx(graph, x, { parameters, input }) {
       const attributes = { ...windowsInOnnx(input, size, stride, pad), group: groups };
       return graph.add("Conv", [x, ...graph.stored(parameters)], attributes);

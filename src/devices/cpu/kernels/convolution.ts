@@ -46,7 +46,7 @@ function blockColumns(total: number, rows: number): number {
   return Math.min(fits, Math.ceil(total / 16) * 16);
 }
 
-/** y = w · col + b. An item is a block of columns. */
+/** y = f(s · w · col + b). An item is a block of columns, finished while it is in the cache. */
 const forward: CpuKernel = {
   name: "conv2d_forward",
   plan(u, threads) {
@@ -67,9 +67,16 @@ const forward: CpuKernel = {
             const x = at.x! + group * c * pixels * 4;
             const y = at.y! + (group * o * columns + first) * 4;
             const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
-            for (let i = 0; i < o; i++) wasm.fillFloats(y + i * columns * 4, bias[i]!, count);
+            const scale = new Float32Array(memory.buffer, at.s! + group * o * 4, o);
+            const { scaled, activation } = u;
+            if (!scaled) for (let i = 0; i < o; i++) wasm.fillFloats(y + i * columns * 4, bias[i]!, count);
             moveColumns(wasm.im2col, x, u, 0, k, first, count, scratch);
-            gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, true, y, columns);
+            gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, !scaled, y, columns);
+            if (!scaled && !activation) return;
+            for (let i = 0; i < o; i++) {
+              const [factor, shift] = scaled ? [scale[i]!, bias[i]!] : [1, 0];
+              wasm.finishFloats(y + i * columns * 4, count, factor, shift, activation!);
+            }
           },
         },
       ],
