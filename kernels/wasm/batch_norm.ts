@@ -1,7 +1,7 @@
 // Batch normalisation, a map a call: a map's plane = H × W × N numbers lie one after the other. Sums go by blocks that are
 // added up in 64 bits; see row_sum.ts.
 
-import { activated, throughActivation } from "./epilogue";
+import { activated, highest, lowest, throughActivation } from "./epilogue";
 import { BLOCK, lanes, sumOf } from "./row_sum";
 
 /** m and r = 1 / √(v + epsilon) of a map, by its numbers or the running mean and variance. stats: m of all maps, then r. */
@@ -80,13 +80,15 @@ export function batchNormForward(
   const centres = f32x4.splat(m);
   const scales = f32x4.splat(scale);
   const shifts = f32x4.splat(shift);
+  const low = lowest(activation);
+  const high = highest(activation);
   const end = y + bytes;
   const vectors = y + ((bytes >> 4) << 4);
   for (; y < vectors; y += 16, x += 16) {
-    v128.store(y, activated(normalised(v128.load(x), centres, scales, shifts), activation));
+    v128.store(y, activated(normalised(v128.load(x), centres, scales, shifts), low, high));
   }
   for (; y < end; y += 4, x += 4) {
-    v128.store_lane<f32>(y, activated(normalised(v128.load32_splat(x), centres, scales, shifts), activation), 0);
+    v128.store_lane<f32>(y, activated(normalised(v128.load32_splat(x), centres, scales, shifts), low, high), 0);
   }
 }
 
@@ -116,6 +118,8 @@ export function batchNormGradients(
   const centre = f32x4.splat(load<f32>(stats + at));
   const scales = f32x4.splat(r * load<f32>(w + at));
   const shifts = f32x4.splat(load<f32>(b + at));
+  const low = lowest(activation);
+  const high = highest(activation);
   const end = dy + bytes;
   let scaled: f64 = 0;
   let plain: f64 = 0;
@@ -128,8 +132,8 @@ export function batchNormGradients(
     for (; dy < stop; dy += 32, x += 32) {
       const y = f32x4.sub(v128.load(x), centre);
       const z = f32x4.sub(v128.load(x, 16), centre);
-      const g = throughActivation(v128.load(dy), f32x4.add(f32x4.mul(y, scales), shifts), activation);
-      const h = throughActivation(v128.load(dy, 16), f32x4.add(f32x4.mul(z, scales), shifts), activation);
+      const g = throughActivation(v128.load(dy), f32x4.add(f32x4.mul(y, scales), shifts), low, high);
+      const h = throughActivation(v128.load(dy, 16), f32x4.add(f32x4.mul(z, scales), shifts), low, high);
       a = f32x4.add(a, f32x4.mul(g, y));
       b = f32x4.add(b, f32x4.mul(h, z));
       c = f32x4.add(c, g);
@@ -140,7 +144,7 @@ export function batchNormGradients(
   }
   for (; dy < end; dy += 4, x += 4) {
     const y = f32x4.sub(v128.load32_splat(x), centre);
-    const g = throughActivation(v128.load32_splat(dy), f32x4.add(f32x4.mul(y, scales), shifts), activation);
+    const g = throughActivation(v128.load32_splat(dy), f32x4.add(f32x4.mul(y, scales), shifts), low, high);
     scaled += f32x4.extract_lane(f32x4.mul(g, y), 0);
     plain += f32x4.extract_lane(g, 0);
   }
@@ -179,16 +183,18 @@ export function batchNormBackward(
   const biases = f32x4.splat(load<f32>(b + at));
   const shifts = f32x4.splat(shift);
   const slopes = f32x4.splat(slope);
+  const low = lowest(activation);
+  const high = highest(activation);
   const end = dx + bytes;
   const vectors = dx + ((bytes >> 4) << 4);
   for (; dx < vectors; dx += 16, dy += 16, x += 16) {
     const centred = f32x4.sub(v128.load(x), centres);
-    const dz = throughActivation(v128.load(dy), f32x4.add(f32x4.mul(centred, scales), biases), activation);
+    const dz = throughActivation(v128.load(dy), f32x4.add(f32x4.mul(centred, scales), biases), low, high);
     v128.store(dx, gradient(dz, centred, scales, shifts, slopes, training));
   }
   for (; dx < end; dx += 4, dy += 4, x += 4) {
     const centred = f32x4.sub(v128.load32_splat(x), centres);
-    const dz = throughActivation(v128.load32_splat(dy), f32x4.add(f32x4.mul(centred, scales), biases), activation);
+    const dz = throughActivation(v128.load32_splat(dy), f32x4.add(f32x4.mul(centred, scales), biases), low, high);
     v128.store_lane<f32>(dx, gradient(dz, centred, scales, shifts, slopes, training), 0);
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { WasmKernels } from "../../../wasm/wasm.ts";
 import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
+import { withEpilogue } from "./epilogue.ts";
 import { isPointwise, pointwiseBackwardW, pointwiseBackwardX, pointwiseForward } from "./pointwise.ts";
 import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
@@ -60,23 +61,17 @@ const forward: CpuKernel = {
       stages: [
         {
           items: groups * blocks,
-          item(index, at, { wasm, gemm, memory, scratch }) {
+          item(index, at, machine) {
+            const { wasm, gemm, scratch } = machine;
             const group = Math.floor(index / blocks);
             const first = (index % blocks) * size;
             const count = Math.min(size, columns - first);
             const x = at.x! + group * c * pixels * 4;
             const y = at.y! + (group * o * columns + first) * 4;
-            const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
-            const scale = new Float32Array(memory.buffer, at.s! + group * o * 4, o);
-            const { scaled, activation } = u;
-            if (!scaled) for (let i = 0; i < o; i++) wasm.fillFloats(y + i * columns * 4, bias[i]!, count);
             moveColumns(wasm.im2col, x, u, 0, k, first, count, scratch);
-            gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, !scaled, y, columns);
-            if (!scaled && !activation) return;
-            for (let i = 0; i < o; i++) {
-              const [factor, shift] = scaled ? [scale[i]!, bias[i]!] : [1, 0];
-              wasm.finishFloats(y + i * columns * 4, count, factor, shift, activation!);
-            }
+            withEpilogue(u, at, machine, { y, pitch: columns, count, first: group * o, filters: o }, (add) =>
+              gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, add, y, columns),
+            );
           },
         },
       ],

@@ -1,4 +1,5 @@
 /** Convolution with a 1 × 1 window: x itself is the column matrix, and each pass is a product on it in place. */
+import { withEpilogue } from "./epilogue.ts";
 import { addParts, SUMS_BYTES, type Plan, type Stage, type Uniforms } from "../kernel.ts";
 
 /** Whether a window sees just its own pixel, so that x is the column matrix. */
@@ -19,23 +20,21 @@ function cut(u: Uniforms, threads: number) {
   return { groups, c, o, columns, size, blocks: Math.ceil(columns / size) };
 }
 
-/** y = w · x + b */
+/** y = f(s · w · x + b) */
 export function pointwiseForward(u: Uniforms, threads: number): Plan {
   const { groups, c, o, columns, size, blocks } = cut(u, threads);
   return {
     stages: [
       {
         items: groups * blocks,
-        item(index, at, { wasm, gemm, memory }) {
+        item(index, at, machine) {
           const [group, first] = [Math.floor(index / blocks), (index % blocks) * size];
           const count = Math.min(size, columns - first);
           const x = at.x! + (group * c * columns + first) * 4;
           const y = at.y! + (group * o * columns + first) * 4;
-          const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
-          // Convolutions that are normalised afterwards have none.
-          const hasBias = bias.some((value) => value !== 0);
-          if (hasBias) bias.forEach((value, i) => wasm.fillFloats(y + i * columns * 4, value, count));
-          gemm(false, false, o, count, c, at.w! + group * o * c * 4, c, x, columns, hasBias, y, columns);
+          withEpilogue(u, at, machine, { y, pitch: columns, count, first: group * o, filters: o }, (add) =>
+            machine.gemm(false, false, o, count, c, at.w! + group * o * c * 4, c, x, columns, add, y, columns),
+          );
         },
       },
     ],
