@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { testViews, VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
-import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
+import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
 import { mostProbable } from "../../inference/answers.ts";
 import { probabilities } from "../../inference/forward.ts";
 import { openTrained } from "../../inference/loaded_model.ts";
@@ -56,6 +56,15 @@ export interface Predictions {
   readonly picture?: { readonly file: string; readonly images: number };
 }
 
+/** So few images are classified on the cpu before a GPU is ready. */
+const FEW = 8;
+
+/** The cpu, unless options ask for a GPU. */
+function forFew(options: PredictOptions): DeviceOptions {
+  const { device = "auto", tune } = options;
+  return device.toLowerCase() === "auto" && tune === undefined ? { ...options, device: "cpu" } : options;
+}
+
 /** Viewers refuse pictures with many more images. */
 const MAX_DRAWN = 64;
 
@@ -71,8 +80,12 @@ export async function predict(options: PredictOptions, context: Context<PredictE
   const { report, signal } = working("predict", context);
   const { views = 1, top = 5 } = options;
   const { images, remarks } = await findImages(options.images);
+  // The device starts its threads while the weights are being read.
+  const opening = openDeviceOf(images.length <= FEW ? forFew(options) : options);
+  await using stack = new AsyncDisposableStack();
+  stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = openTrained(options.model);
-  await using backend = await openDeviceOf(options);
+  const backend = await opening;
   const { model, mean } = trained.load(backend);
   const { record, crop } = trained.network;
   const cells: AnsweredImage[] = [];
