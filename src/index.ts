@@ -12,7 +12,8 @@ export { Parameter } from "./engine/parameter.ts";
 export { tapeOf } from "./engine/inputs.ts";
 export { Tape } from "./engine/tape.ts";
 
-export { gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "./engine/ops/activation.ts";
+export { relu, tanh } from "./engine/ops/activation.ts";
+export { gelu, geluTanh, hardSwish, relu6, sigmoid, silu } from "./engine/ops/later/activation.ts";
 export { add, subtract, type AddOptions } from "./engine/ops/later/add.ts";
 export { adamw, type AdamWOptions } from "./engine/ops/later/adamw.ts";
 export { augment } from "./engine/ops/augment.ts";
