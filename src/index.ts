@@ -12,11 +12,13 @@ export { Parameter } from "./engine/parameter.ts";
 export { tapeOf } from "./engine/inputs.ts";
 export { Tape } from "./engine/tape.ts";
 
-export { gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "./engine/ops/activation.ts";
-export { add, subtract } from "./engine/ops/later/add.ts";
+export { relu, tanh } from "./engine/ops/activation.ts";
+export { gelu, geluTanh, hardSwish, relu6, sigmoid, silu } from "./engine/ops/later/activation.ts";
+export { add, subtract, type AddOptions } from "./engine/ops/later/add.ts";
 export { adamw, type AdamWOptions } from "./engine/ops/later/adamw.ts";
 export { augment } from "./engine/ops/augment.ts";
 export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/later/batch_norm.ts";
+export type { Activation } from "./engine/ops/later/epilogue.ts";
 export { concat } from "./engine/ops/later/concat.ts";
 export { conv2d, type Conv2dOptions } from "./engine/ops/conv2d.ts";
 export { dropout, type DropoutOptions } from "./engine/ops/dropout.ts";

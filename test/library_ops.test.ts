@@ -150,7 +150,10 @@ const TENSORS: readonly Refusal<Scene>[] = [
 const OPS: readonly Refusal<Scene>[] = [
   ['UsageError: conv2d: there is no option "padding"; did you mean "pad"?', (s) => s.conv({ padding: 1 })],
   ['UsageError: conv2d: there is no option "strides"; did you mean "stride"?', (s) => s.conv({ strides: 1 })],
-  ["UsageError: conv2d: the options are 2, must be an object with stride, pad and groups", (s) => s.conv(2)],
+  [
+    "UsageError: conv2d: the options are 2, must be an object with stride, pad, groups, activation and scale",
+    (s) => s.conv(2),
+  ],
   ['UsageError: conv2d: stride is "2", must be a number', (s) => s.conv({ stride: "2" })],
   ["ShapeError: conv2d: stride is 0, must be a whole number, at least 1", (s) => s.conv({ stride: 0 })],
   ["ShapeError: conv2d: stride is 1.5, must be a whole number, at least 1", (s) => s.conv({ stride: 1.5 })],

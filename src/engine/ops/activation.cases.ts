@@ -1,5 +1,6 @@
 /** Test cases of activation functions. */
 import { cases, ELEMENT, LINE_SIZES, TANH } from "../cases.ts";
+import { reluBackward, reluForward, tanhBackward, tanhForward } from "./activation.ts";
 import {
   geluBackward,
   geluForward,
@@ -9,15 +10,11 @@ import {
   hardSwishForward,
   relu6Backward,
   relu6Forward,
-  reluBackward,
-  reluForward,
   sigmoidBackward,
   sigmoidForward,
   siluBackward,
   siluForward,
-  tanhBackward,
-  tanhForward,
-} from "./activation.ts";
+} from "./later/activation.ts";
 
 /** Those whose gradients need the input. */
 const ofInput = [

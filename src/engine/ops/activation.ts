@@ -1,26 +1,15 @@
 /**
- * Activation functions, elementwise, for tensors of any shape; s(x) = 1 / (1 + e^−x):
+ * Activation functions, elementwise, for tensors of any shape:
  *
- *   relu        max(0, x)                                   paper §3.1
- *   tanh        tanh x
- *   relu6       min(max(0, x), 6)                           arXiv 1704.04861
- *   sigmoid     s(x)
- *   silu        x · s(x)                                    arXiv 1606.08415, 1702.03118
- *   gelu        x · Φ(x), Φ(x) = (1 + erf(x / √2)) / 2      arXiv 1606.08415
- *   geluTanh    x · s(2u), u = √(2/π) · (x + 0.044715 x³)   … its approximation, x · (1 + tanh u) / 2
- *   hardSwish   x · min(max(0, (x + 3) / 6), 1)             arXiv 1905.02244
+ *   relu   y = max(0, x),  dx = 0 where y ≤ 0, else dy   paper §3.1
+ *   tanh   y = tanh x,     dx = dy · (1 − y²)
  *
- * The gradients of the first two need only the output, dx = 0 where y ≤ 0, else dy, and dx = dy · (1 − y²); those of the
- * others need the input. Where a function has a corner, its slope there is 0, except that hardSwish's at 3 is 1.
- *
- * NaN stays NaN in each of them, and the gradients of ReLU and ReLU6 pass where x is NaN.
+ * NaN stays NaN, and the gradient of ReLU passes where x is NaN. Those that came later are in later/activation.ts.
  */
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
 import { record, runElements } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
-import backwardWgsl from "../../../kernels/wgsl/activation_backward.wgsl" with { type: "text" };
-import forwardWgsl from "../../../kernels/wgsl/activation_forward.wgsl" with { type: "text" };
 import reluForwardWgsl from "../../../kernels/wgsl/relu_forward.wgsl" with { type: "text" };
 import reluBackwardWgsl from "../../../kernels/wgsl/relu_backward.wgsl" with { type: "text" };
 import tanhForwardWgsl from "../../../kernels/wgsl/tanh_forward.wgsl" with { type: "text" };
@@ -36,38 +25,8 @@ export function tanh(x: Tensor): Tensor {
   return pointwise("tanh", x, tanhForward, tanhBackward, "y");
 }
 
-/** min(max(0, x), 6), PyTorch's `relu6`. */
-export function relu6(x: Tensor): Tensor {
-  return pointwise("relu6", x, relu6Forward, relu6Backward, "x");
-}
-
-/** The logistic function, 1 / (1 + e^−x). */
-export function sigmoid(x: Tensor): Tensor {
-  return pointwise("sigmoid", x, sigmoidForward, sigmoidBackward, "x");
-}
-
-/** x · sigmoid(x), PyTorch's `silu`, also called Swish. */
-export function silu(x: Tensor): Tensor {
-  return pointwise("silu", x, siluForward, siluBackward, "x");
-}
-
-/** x times the normal distribution function of x: PyTorch's `gelu`. */
-export function gelu(x: Tensor): Tensor {
-  return pointwise("gelu", x, geluForward, geluBackward, "x");
-}
-
-/** The approximation of `gelu` by tanh: PyTorch's with `approximate="tanh"`. */
-export function geluTanh(x: Tensor): Tensor {
-  return pointwise("geluTanh", x, geluTanhForward, geluTanhBackward, "x");
-}
-
-/** x · relu6(x + 3) / 6, PyTorch's `hardswish`. */
-export function hardSwish(x: Tensor): Tensor {
-  return pointwise("hardSwish", x, hardSwishForward, hardSwishBackward, "x");
-}
-
 /** @param from what the gradient is computed from, besides dy */
-function pointwise<F extends "x" | "y">(
+export function pointwise<F extends "x" | "y">(
   op: string,
   x: Tensor,
   forward: Kernel<"x" | "y", "size">,
@@ -82,50 +41,21 @@ function pointwise<F extends "x" | "y">(
 }
 
 export const [reluForward, reluBackward] = kernels(
-  { name: "relu", forward: reluForwardWgsl, backward: reluBackwardWgsl, from: "y" },
+  { name: "relu", module: import.meta.url, forward: reluForwardWgsl, backward: reluBackwardWgsl, from: "y" },
   (x) => Math.max(0, x),
   (y, dy) => (y <= 0 ? 0 : dy),
 );
 
 export const [tanhForward, tanhBackward] = kernels(
-  { name: "tanh", forward: tanhForwardWgsl, backward: tanhBackwardWgsl, from: "y" },
+  { name: "tanh", module: import.meta.url, forward: tanhForwardWgsl, backward: tanhBackwardWgsl, from: "y" },
   Math.tanh,
   (y, dy) => dy * (1 - y ** 2),
 );
 
-export const [relu6Forward, relu6Backward] = kernels(
-  ofInput("relu6", 0),
-  (x) => Math.min(Math.max(0, x), 6),
-  (x, dy) => (x <= 0 || x >= 6 ? 0 : dy),
-);
-
-export const [sigmoidForward, sigmoidBackward] = kernels(
-  ofInput("sigmoid", 1),
-  logistic,
-  (x, dy) => dy * logisticSlope(x),
-);
-
-export const [siluForward, siluBackward] = gated("silu", 2, logistic, logisticSlope);
-
-export const [geluForward, geluBackward] = gated("gelu", 3, normal, density);
-
-export const [geluTanhForward, geluTanhBackward] = gated(
-  "gelu_tanh",
-  4,
-  (x) => logistic(twiceU(x)),
-  (x) => logisticSlope(twiceU(x)) * Math.sqrt(8 / Math.PI) * (1 + 3 * 0.044715 * x ** 2),
-);
-
-export const [hardSwishForward, hardSwishBackward] = gated(
-  "hard_swish",
-  5,
-  (x) => Math.min(Math.max(0, (x + 3) / 6), 1),
-  (x) => (Math.abs(x) < 3 ? 1 / 6 : 0),
-);
-
-/** The WGSL of a function's two kernels. */
-interface Text<F extends string> {
+/** Where a function's two kernels are declared, and their WGSL. */
+export interface Text<F extends string> {
   readonly name: string;
+  readonly module: string;
   readonly forward: string;
   readonly backward: string;
   readonly constants?: Constants;
@@ -133,24 +63,14 @@ interface Text<F extends string> {
   readonly from: F;
 }
 
-/** @param number FUNCTION in the WGSL that these functions share */
-function ofInput(name: string, number: number): Text<"x"> {
-  return { name, forward: forwardWgsl, backward: backwardWgsl, constants: { FUNCTION: number }, from: "x" };
-}
-
-/** The kernels of x · g(x), whose derivative is g(x) + x · g'(x). */
-function gated(name: string, number: number, g: (x: number) => number, slope: (x: number) => number) {
-  const gradient = (x: number, dy: number) => dy * (g(x) + x * slope(x));
-  return kernels(ofInput(name, number), (x) => x * g(x), gradient);
-}
-
-function kernels<F extends "x" | "y">(
+/** The kernels of a function, by its value and its gradient. */
+export function kernels<F extends "x" | "y">(
   { name, forward, backward, from, ...rest }: Text<F>,
   value: (x: number) => number,
   gradient: (from: number, dy: number) => number,
 ) {
   const workgroups = ({ size }: { size: number }) => line(size);
-  const common = { ...rest, module: import.meta.url, uniforms: u32s("size"), workgroups };
+  const common = { ...rest, uniforms: u32s("size"), workgroups };
   return [
     kernel({
       ...{ ...common, name: `${name}_forward`, wgsl: forward },
@@ -167,34 +87,4 @@ function kernels<F extends "x" | "y">(
       },
     }),
   ] as const;
-}
-
-function logistic(x: number): number {
-  return 1 / (1 + Math.exp(-x));
-}
-
-function logisticSlope(x: number): number {
-  return logistic(x) * logistic(-x);
-}
-
-function twiceU(x: number): number {
-  return Math.sqrt(8 / Math.PI) * (x + 0.044715 * x ** 3);
-}
-
-/** Φ(x) in float64: Marsaglia's series (J. Stat. Softw. 11(4), 2004); from ±3 on, Laplace's continued fraction. */
-function normal(x: number): number {
-  const z = Math.abs(x);
-  if (z > 3) {
-    let fraction = z;
-    for (let k = 100; k > 0; k--) fraction = z + k / fraction;
-    const tail = density(x) / fraction;
-    return x < 0 ? tail : 1 - tail;
-  }
-  let [sum, term] = [x, x];
-  for (let n = 3; Math.abs(term) > 1e-17; n += 2) sum += term *= x ** 2 / n;
-  return 0.5 + sum * density(x);
-}
-
-function density(x: number): number {
-  return Math.exp(-(x ** 2) / 2) / Math.sqrt(2 * Math.PI);
 }

@@ -44,7 +44,7 @@ export interface Conv2dOptions extends EpilogueOptions {
   readonly groups?: number;
 }
 
-const OPTIONS: OptionKinds<Conv2dOptions> = { ...EPILOGUE, stride: "number?", pad: "any?", groups: "number?" };
+const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "any?", groups: "number?", ...EPILOGUE };
 
 /**
  * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an

@@ -1,5 +1,6 @@
 /** Elementwise layers: activation functions and dropout. */
-import * as ops from "../../engine/ops/activation.ts";
+import { relu as reluOp, tanh as tanhOp } from "../../engine/ops/activation.ts";
+import * as later from "../../engine/ops/later/activation.ts";
 import { checkKeep, dropout as dropoutOp } from "../../engine/ops/dropout.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import type { OnnxGraph, SimpleLayer } from "../layer.ts";
@@ -7,39 +8,39 @@ import type { Kinds, Made } from "./kinds.ts";
 
 /** max(0, x), paper §3.1. */
 export function relu(): SimpleLayer {
-  return { ...activation("relu", ops.relu, operator("Relu")), activation: "relu" };
+  return { ...activation("relu", reluOp, operator("Relu")), activation: "relu" };
 }
 
 export function tanh(): SimpleLayer {
-  return activation("tanh", ops.tanh, operator("Tanh"));
+  return activation("tanh", tanhOp, operator("Tanh"));
 }
 
 /** min(max(0, x), 6). */
 export function relu6(): SimpleLayer {
   const toOnnx: ToOnnx = (graph, x) => graph.add("Clip", [x, scalar(graph, 0), scalar(graph, 6)]);
-  return { ...activation("relu6", ops.relu6, toOnnx), activation: "relu6" };
+  return { ...activation("relu6", later.relu6, toOnnx), activation: "relu6" };
 }
 
 /** 1 / (1 + e^−x). */
 export function sigmoid(): SimpleLayer {
-  return activation("sigmoid", ops.sigmoid, operator("Sigmoid"));
+  return activation("sigmoid", later.sigmoid, operator("Sigmoid"));
 }
 
 /** x · sigmoid(x), also called Swish. */
 export function silu(): SimpleLayer {
-  return activation("silu", ops.silu, (graph, x) => graph.add("Mul", [x, graph.add("Sigmoid", [x])]));
+  return activation("silu", later.silu, (graph, x) => graph.add("Mul", [x, graph.add("Sigmoid", [x])]));
 }
 
 /** x times the normal distribution function of x, PyTorch's `GELU()`. */
 export function gelu(): SimpleLayer {
-  return activation("gelu", ops.gelu, (graph, x) =>
+  return activation("gelu", later.gelu, (graph, x) =>
     halfOf(graph, x, graph.add("Erf", [graph.add("Div", [x, scalar(graph, Math.SQRT2)])])),
   );
 }
 
 /** The approximation of `gelu` by tanh, PyTorch's `GELU("tanh")`. */
 export function geluTanh(): SimpleLayer {
-  return activation("gelu-tanh", ops.geluTanh, (graph, x) => {
+  return activation("gelu-tanh", later.geluTanh, (graph, x) => {
     const cube = graph.add("Pow", [x, scalar(graph, 3)]);
     const sum = graph.add("Add", [x, graph.add("Mul", [cube, scalar(graph, 0.044715)])]);
     return halfOf(graph, x, graph.add("Tanh", [graph.add("Mul", [sum, scalar(graph, Math.sqrt(2 / Math.PI))])]));
@@ -48,7 +49,7 @@ export function geluTanh(): SimpleLayer {
 
 /** x · relu6(x + 3) / 6. */
 export function hardSwish(): SimpleLayer {
-  return activation("hard-swish", ops.hardSwish, operator("HardSwish"));
+  return activation("hard-swish", later.hardSwish, operator("HardSwish"));
 }
 
 type ToOnnx = (graph: OnnxGraph, x: string) => string;

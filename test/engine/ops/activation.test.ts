@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { gelu, geluTanh, hardSwish, relu, relu6, sigmoid, silu, tanh } from "../../../src/engine/ops/activation.ts";
+import { relu, tanh } from "../../../src/engine/ops/activation.ts";
+import { gelu, geluTanh, hardSwish, relu6, sigmoid, silu } from "../../../src/engine/ops/later/activation.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
 import type { Tensor } from "../../../src/engine/tensor.ts";

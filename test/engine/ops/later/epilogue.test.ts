@@ -1,7 +1,8 @@
 /** Activation functions and factors in the epilogues of other ops. */
 import { expect, test } from "bun:test";
-import { relu, relu6 } from "../../../../src/engine/ops/activation.ts";
+import { relu } from "../../../../src/engine/ops/activation.ts";
 import { conv2d, type Conv2dOptions } from "../../../../src/engine/ops/conv2d.ts";
+import { relu6 } from "../../../../src/engine/ops/later/activation.ts";
 import { add } from "../../../../src/engine/ops/later/add.ts";
 import { batchNorm, foldBatchNorm } from "../../../../src/engine/ops/later/batch_norm.ts";
 import type { Activation } from "../../../../src/engine/ops/later/epilogue.ts";
