@@ -74,7 +74,14 @@ export function makeConfig(
 
 /** Applies the options allowed with --resume: those that don't change the steps already taken. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
-  const { resume: _, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
+  const { resume, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
+  const { optimizer } = others;
+  if (optimizer !== undefined && optimizer !== config.optimizer) {
+    throw new UsageError(
+      `--optimizer ${optimizer}: the run was trained with ${config.optimizer}, whose state it saved: resume it without ` +
+        `--optimizer, or begin a new run from its weights: --from ${resume} --optimizer ${optimizer}`,
+    );
+  }
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(

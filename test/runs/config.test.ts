@@ -202,6 +202,14 @@ describe("a resumed run", () => {
     });
   });
 
+  test("keeps its optimizer", () => {
+    expect(() => changeConfig(config, { resume: "x", optimizer: "adamw" })).toThrow(
+      "--optimizer adamw: the run was trained with sgd, whose state it saved: resume it without --optimizer, " +
+        "or begin a new run from its weights: --from x --optimizer adamw",
+    );
+    expect(() => changeConfig(config, { resume: "x", optimizer: "sgd" })).toThrow("--optimizer can't be changed");
+  });
+
   test("on another device forgets the options of the first", () => {
     const cpu = make({ device: "cpu", threads: 2, blas: false });
     expect(changeConfig(cpu, { device: "gpu" })).toMatchObject({ device: "gpu", threads: null, blas: null });

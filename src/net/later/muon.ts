@@ -36,7 +36,10 @@ export class Muon implements Optimizer {
     this.#means = zerosLike(parameters);
     zerosLike(others).forEach((square, i) => this.#squares.set(others[i]!.name, square));
     this.state = [
-      ...this.#means.map((mean, i) => stateTensor(`optimizer.mean.${parameters[i]!.name}`, mean)),
+      ...this.#means.map((mean, i) => {
+        const { name } = parameters[i]!;
+        return stateTensor(`optimizer.${this.#squares.has(name) ? "mean" : "momentum"}.${name}`, mean);
+      }),
       ...[...this.#squares].map(([name, square]) => stateTensor(`optimizer.square.${name}`, square)),
       stepCount(
         () => this.#steps,
