@@ -16,6 +16,7 @@ import { tapeFor } from "../../inputs.ts";
 import { kernel, line, u32s } from "../../kernel.ts";
 import { format, type Tensor } from "../../tensor.ts";
 import { copyTo } from "./add.ts";
+import { NO_EPSILON, shareStatistics, shareSums } from "./batch_norm_shared.ts";
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
 import gradientsWgsl from "../../../../kernels/wgsl/batch_norm_gradients.wgsl" with { type: "text" };
@@ -64,21 +65,25 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
     if (size === maps) continue;
     throw new ShapeError(`batchNorm: input ${format(x.shape)}, ${name} ${format(shape)}: need a number for each map`);
   }
-  if (training && plane === 1) {
+  const { allReduce } = training ? tape : {};
+  if (training && plane === 1 && !allReduce) {
     throw new ShapeError(
       `batchNorm: input ${format(x.shape)} has one number for each map, which has no variance: use a larger batch`,
     );
   }
   const [y, stats] = [tape.allocate(x.shape), tape.allocate([2, maps])];
+  // Of a device's own images alone the running ones are not to know.
+  const running = allReduce ? [tape.allocate([maps]), tape.allocate([maps])] : [mean, variance];
   const { backend } = x;
   const sizes = { maps, plane };
   const mode = { training: training ? 1 : 0 };
   const w = scale ?? constant(backend, 1, [maps]);
   backend.run(
     batchNormStatistics,
-    { x: x.buffer, mean: mean.buffer, variance: variance.buffer, stats: stats.buffer },
-    { ...sizes, ...mode, momentum, epsilon },
+    { x: x.buffer, mean: running[0]!.buffer, variance: running[1]!.buffer, stats: stats.buffer },
+    { ...sizes, ...mode, momentum, epsilon: allReduce ? NO_EPSILON : epsilon },
   );
+  const part = allReduce ? shareStatistics(allReduce, stats, plane, { mean, variance }, { momentum, epsilon }) : 1;
   backend.run(
     batchNormForward,
     { x: x.buffer, w: w.buffer, b: (shift ?? constant(backend, 0, [maps])).buffer, stats: stats.buffer, y: y.buffer },
@@ -95,6 +100,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
       backend.run(batchNormGradients, { ...read, ...sums }, sizes);
       if (scale) tape.accumulate(scale, (to) => copyTo(to, dw));
       if (shift) tape.accumulate(shift, (to) => copyTo(to, db));
+      if (allReduce) shareSums(allReduce, part, [dw, db]);
       tape.accumulate(x, (dx) =>
         backend.run(batchNormBackward, { ...read, w: w.buffer, ...sums, dx: dx.buffer }, { ...sizes, ...mode }),
       );
