@@ -31,6 +31,7 @@ export {
   addBackward,
   addFloats,
   addForward,
+  axpby,
   clearFloats,
   copy,
   copyRun,

@@ -11,6 +11,7 @@ import {
   WHOLE,
   type RulesOf,
 } from "../rules.ts";
+import { groupsProblem } from "./later/groups.ts";
 import { optimizerNames } from "./optimizers.ts";
 import type { Augmentation, Recipe } from "./recipe.ts";
 
@@ -53,6 +54,7 @@ export const RECIPE_RULES: RulesOf<Recipe> = {
   decay: FROM_ZERO,
   biasRate: FROM_ZERO,
   biasDecay: FLAG,
+  groups: optional(groupsProblem),
   augmentation: rule(isAugmentation, "the strengths of its parts"),
 };
 

@@ -51,8 +51,13 @@ export const TRAIN_OPTIONS = {
   }),
   /** Layers that don't learn, as in "conv1,fc*". */
   freeze: text("Layers that don't learn: conv1,conv2 or conv*", { hint: "LAYERS" }),
-  /** Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10". */
+  /**
+   * Multiples of the learning rate by layer or parameter, as in "conv*=0.1,fc8=10,fc8.bias=20,biases=2"; the last that
+   * is given for a parameter counts.
+   */
   rates: text("Multiples of the rate by layer: conv*=0.1,fc8=10", { hint: "RATES" }),
+  /** Multiples of the weight decay, likewise: "biases=0,scales=0". */
+  decays: text("Multiples of the weight decay, likewise: biases=0,scales=0 (of normalisations)", { hint: "DECAYS" }),
   epochs: number("Number of epochs", { hint: "N", rule: SETTINGS.epochs }),
   /** Images per step. */
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
@@ -63,8 +68,8 @@ export const TRAIN_OPTIONS = {
     "constant, cosine, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
     { hint: "HOW" },
   ),
-  /** What moves the weights along their gradients: "sgd", "nesterov" or "adamw"; the network's recipe says if not given. */
-  optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov or adamw (adamw at a rate of 0.001)", {
+  /** What moves the weights along their gradients: "sgd", "nesterov", "adamw" or "muon"; the network's recipe says if not given. */
+  optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov, adamw (at a rate of 0.001) or muon (0.02)", {
     hint: "NAME",
   }),
   momentum: number("Momentum", { hint: "M", rule: SETTINGS.momentum }),

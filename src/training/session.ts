@@ -258,8 +258,7 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
   const { config, state, model, train, deviceMean: mean, stepper } = session;
   const { epochs, seed, augmentation, schedule } = config;
   const progress = progressOf(session, batches);
-  const rateOf = (layer: string) =>
-    (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
+  const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
   const labelled = (views: Float32Array, labels: Uint32Array, seen: number, valid: number): LossLabels => {
     const mixed = mixedLabels(views, labels, model.network.crop, seen);
     return {

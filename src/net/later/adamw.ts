@@ -1,10 +1,9 @@
 /** Adam with decoupled weight decay (arXiv 1711.05101); the update rule is in src/engine/ops/later/adamw.ts. */
 import { adamw } from "../../engine/ops/later/adamw.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import { requireNumber } from "../../options.ts";
 import type { Model } from "../model.ts";
-import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
-import { stateTensor, type StateTensor } from "../state.ts";
+import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 /** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
 export class AdamW implements Optimizer {
@@ -15,10 +14,9 @@ export class AdamW implements Optimizer {
   readonly #moments: readonly [readonly Tensor[], readonly Tensor[]];
   #steps = 0;
 
-  /** @param settings may hold more, as a recipe does. @throws ShapeError for numbers that make no sense */
+  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
   constructor(model: Model, settings: OptimizerSettings) {
-    const { momentum, decay, biasRate } = settings;
-    requireNumber("AdamW", { momentum, decay, biasRate }, 0);
+    checkSettings("AdamW", model, settings);
     this.settings = settings;
     this.#model = model;
     this.#moments = [zerosLike(model.parameters), zerosLike(model.parameters)];
@@ -27,20 +25,14 @@ export class AdamW implements Optimizer {
     this.state = [
       ...named("mean", this.#moments[0]),
       ...named("square", this.#moments[1]),
-      {
-        name: "optimizer.steps",
-        shape: [1],
-        read: async () => Float32Array.of(this.#steps),
-        write: ([steps]) => void (this.#steps = steps!),
-      },
+      stepCount(
+        () => this.#steps,
+        (steps) => (this.#steps = steps),
+      ),
     ];
   }
 
   static readonly rate = 0.001;
-
-  static stateBytes(size: number): number {
-    return 8 * size;
-  }
 
   step(rateOf: (layer: string) => number): void {
     const step = ++this.#steps;

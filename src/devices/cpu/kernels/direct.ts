@@ -63,6 +63,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("scale", elements),
   direct("copy_run", elements),
   direct("epilogue_backward", elements),
+  direct("axpby", elements),
   direct("relu_forward", elements),
   direct("relu_backward", elements),
   direct("tanh_forward", elements),
