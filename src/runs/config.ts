@@ -110,11 +110,12 @@ function makeSchedule(recipe: Recipe, { schedule, rate: said, optimizer }: Train
   if (schedule === undefined) return rate === undefined ? recipe.schedule : withRate(recipe.schedule, rate);
   const start = rate ?? startOf(recipe.schedule);
   if (schedule === "constant" || schedule === "cosine") return { kind: schedule, rate: start };
+  if (schedule === "triangular") return { kind: schedule, rate: start, start: 0.2, peak: 0.2, end: 0.05 };
   if (schedule === "plateau") return { kind: schedule, rate: start, patience: 5, drops: 3 };
   const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
   if (!epochs) {
     throw new UsageError(
-      `--schedule ${schedule}: must be constant, cosine, plateau, or steps:EPOCHS, as in steps:30,60`,
+      `--schedule ${schedule}: must be constant, cosine, triangular, plateau, or steps:EPOCHS, as in steps:30,60`,
     );
   }
   const froms = [0, ...epochs.sort((a, b) => a - b)];

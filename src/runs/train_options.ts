@@ -58,9 +58,9 @@ export const TRAIN_OPTIONS = {
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
   /** Initial learning rate. */
   rate: number("Initial learning rate", { hint: "RATE", rule: ABOVE_ZERO }),
-  /** "constant", "cosine", "plateau" or "steps:30,60": divided by ten at these epochs. */
+  /** "constant", "cosine", "triangular", "plateau" or "steps:30,60": divided by ten at these epochs. */
   schedule: text(
-    "constant, cosine, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
+    "constant, cosine, triangular, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
     { hint: "HOW" },
   ),
   /** What moves the weights along their gradients: "sgd", "nesterov" or "adamw"; the network's recipe says if not given. */
@@ -72,7 +72,7 @@ export const TRAIN_OPTIONS = {
   decay: number("Weight decay", { hint: "D", rule: SETTINGS.decay }),
   /** "paper", "modern" or "none", and parts with their values, separated by commas: see src/runs/augment_option.ts. */
   augment: text(
-    "paper, modern or none, and parts with values to change: crop, mirror, colour, resized-crop, jitter, erase, mixup, cutmix, smooth (paper,colour=0.05)",
+    "paper, modern or none, and parts with values to change: crop, pad, mirror, alternate, colour, resized-crop, jitter, erase, mixup, cutmix, smooth (paper,colour=0.05)",
     { hint: "WHAT" },
   ),
   /** The same seed on the same device gives the same bytes. */
