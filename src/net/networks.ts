@@ -16,6 +16,7 @@ import {
   reluOrTanhTanh,
   small,
 } from "./cifar_networks.ts";
+import { airbench94, airbenchMiddle, airbenchNarrow } from "./later/airbench.ts";
 import type { Rows } from "./layer.ts";
 import { conv, dropout, fc, lrn, mapNorm, maxPool, relu } from "./layers/index.ts";
 import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
@@ -191,6 +192,9 @@ export const networks: readonly Network[] = [
   cifarVgg,
   cifarVggMiddle,
   cifarVggNarrow,
+  airbench94,
+  airbenchMiddle,
+  airbenchNarrow,
   reluOrTanh,
   reluOrTanhTanh,
   alexnetCifarAll,

@@ -37,6 +37,7 @@ import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
+import { whiten } from "../../training/later/whiten.ts";
 import { restore } from "../../training/restore.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
@@ -250,10 +251,11 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
+    const deviceMean = uploadMean(backend, network.record, mean);
+    if (!from && config.from === null && stepper.leads) await whiten(model, deviceMean, train);
     await stepper.begin();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
-    const deviceMean = uploadMean(backend, network.record, mean);
     const session = {
       run,
       config: { ...config, batch },
