@@ -30,6 +30,7 @@ export {
   addBackward,
   addFloats,
   addForward,
+  axpby,
   clearFloats,
   copy,
   copyRun,

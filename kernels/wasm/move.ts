@@ -82,6 +82,18 @@ export function subtractForward(start: i32, count: i32, a: usize, b: usize, y: u
   for (; y < end; y += 4, a += 4, b += 4) store<f32>(y, load<f32>(a) - load<f32>(b));
 }
 
+/** y = beta · y + alpha · x, likewise. */
+export function axpby(start: i32, count: i32, x: usize, y: usize, size: i32, alpha: f32, beta: f32): void {
+  x += (<usize>start) << 2;
+  y += (<usize>start) << 2;
+  const end = y + ((<usize>count) << 2);
+  for (; y + 16 <= end; y += 16, x += 16) {
+    const more = f32x4.mul(f32x4.splat(alpha), v128.load(x));
+    v128.store(y, f32x4.add(f32x4.mul(f32x4.splat(beta), v128.load(y)), more));
+  }
+  for (; y < end; y += 4, x += 4) store<f32>(y, beta * load<f32>(y) + alpha * load<f32>(x));
+}
+
 /** y[yFirst + i] = x[xFirst + i], likewise. */
 export function copyRun(start: i32, count: i32, x: usize, y: usize, size: i32, xFirst: i32, yFirst: i32): void {
   copyFloats(y + ((<usize>(yFirst + start)) << 2), x + ((<usize>(xFirst + start)) << 2), count);

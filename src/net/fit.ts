@@ -6,7 +6,7 @@ import { Tape } from "../engine/tape.ts";
 import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
-import { DEFAULT_OPTIMIZER, findOptimizer } from "./optimizers.ts";
+import { createOptimizer, DEFAULT_OPTIMIZER } from "./optimizers.ts";
 import { forwardBackward, networkInput, uploadMean } from "./passes.ts";
 import type { Network } from "./recipe.ts";
 
@@ -96,11 +96,10 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
   });
   const images = batchesOf(work, batch);
   if (kind === "training") {
-    // Not an optimizer itself, which would write zeros: hundreds of megabytes.
-    const { stateBytes } = findOptimizer(work.optimizer ?? DEFAULT_OPTIMIZER);
-    for (const { size } of model.parameters) backend.allocate("f32", stateBytes(size) / 4);
+    const optimizer = createOptimizer(model, { ...network.recipe, optimizer: work.optimizer ?? DEFAULT_OPTIMIZER });
     const tape = new Tape(backend);
     forwardBackward(tape, model, mean, stepOf(images[0]!));
+    optimizer.step(() => 1);
     tape.release();
   }
   const tape = new Tape(backend, { record: false });

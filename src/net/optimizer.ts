@@ -38,8 +38,8 @@ export interface OptimizerClass {
   new (model: Model, settings: OptimizerSettings): Optimizer;
   /** The usual learning rate, for recipes that were made for SGD; absent if they hold for it too. */
   readonly rate?: number;
-  /** Bytes of state on the device for a parameter of `size` elements. */
-  stateBytes(size: number): number;
+  /** Whether an element's update depends on others, so that --split can't cut parameters into parts. */
+  readonly needsWhole?: boolean;
 }
 
 /** One parameter's update in a step; `index` is the parameter's in `model.parameters`. */
@@ -82,9 +82,10 @@ export function eachUpdate(
 
 /** A new tensor of zeros for each parameter, of its shape. */
 export function zerosLike(parameters: readonly Parameter[]): Tensor[] {
+  const zeros = new Float32Array(Math.max(...parameters.map(({ size }) => size), 0));
   return parameters.map(({ backend, shape, size }) => {
     const buffer = backend.allocate("f32", size);
-    backend.write(buffer, new Float32Array(size));
+    backend.write(buffer, zeros.subarray(0, size));
     return new Tensor(backend, shape, buffer);
   });
 }

@@ -2,12 +2,13 @@
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
 import { AdamW } from "./later/adamw.ts";
+import { Muon } from "./later/muon.ts";
 import { Nesterov } from "./later/nesterov.ts";
 import type { Model } from "./model.ts";
 import type { Optimizer, OptimizerClass, OptimizerSettings } from "./optimizer.ts";
 import { Sgd } from "./sgd.ts";
 
-const OPTIMIZERS: Readonly<Record<string, OptimizerClass>> = { sgd: Sgd, nesterov: Nesterov, adamw: AdamW };
+const OPTIMIZERS: Readonly<Record<string, OptimizerClass>> = { sgd: Sgd, nesterov: Nesterov, adamw: AdamW, muon: Muon };
 
 export const DEFAULT_OPTIMIZER = "sgd";
 export const optimizerNames: readonly string[] = Object.keys(OPTIMIZERS);

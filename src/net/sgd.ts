@@ -25,10 +25,6 @@ export class Sgd implements Optimizer {
     this.state = this.velocities.map((velocity, i) => stateTensor(`velocity.${model.parameters[i]!.name}`, velocity));
   }
 
-  static stateBytes(size: number): number {
-    return 4 * size;
-  }
-
   step(rateOf: (layer: string) => number): void {
     const { momentum } = this.settings;
     eachUpdate("Sgd.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {

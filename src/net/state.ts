@@ -21,6 +21,16 @@ export function stateTensor(name: string, tensor: Tensor): StateTensor {
   };
 }
 
+/** An optimizer's number of steps so far; exact up to 2²⁴ in float32. */
+export function stepCount(read: () => number, write: (steps: number) => void): StateTensor {
+  return {
+    name: "optimizer.steps",
+    shape: [1],
+    read: async () => Float32Array.of(read()),
+    write: ([steps]) => write(steps!),
+  };
+}
+
 /** Everything that a step changes: a model's parameters and state, and its optimizer's state. */
 export function trainedState(
   model: Model,

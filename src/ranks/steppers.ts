@@ -3,6 +3,7 @@ import type { Share } from "../data/share.ts";
 import { UsageError } from "../errors.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
+import { findOptimizer } from "../net/optimizers.ts";
 import type { Cut } from "../net/parts.ts";
 import { localStepper, type Learner, type Stepper, type Wishes } from "../training/stepper.ts";
 import { areAlike, makeAlike, shareOfBatch } from "./agreement.ts";
@@ -23,21 +24,29 @@ export interface StepperOptions {
   readonly split: Cut | null;
   /** The layers that don't learn. */
   readonly freeze: readonly string[];
+  /** By its name. */
+  readonly optimizer: string;
 }
 
 /**
  * @param optimizerOf makes optimizers like the learner's, for parts of its model
- * @throws UsageError when the ranks can't share the batch, the network can't be split that way, or a layer keeps state
+ * @throws UsageError when the ranks can't share the batch, the network can't be split that way, the optimizer needs it
+ * whole, or a layer keeps state
  */
 export function openStepper(
   learner: Learner,
   optimizerOf: (model: Model) => Optimizer,
-  { batch, split, freeze }: StepperOptions,
+  { batch, split, freeze, optimizer: name }: StepperOptions,
   ranks: Ranks,
 ): Stepper {
   const share = shareFor(split, batch, ranks);
   if (ranks.size === 1) return localStepper(learner, batch);
   const { model, optimizer } = learner;
+  if (split !== null && findOptimizer(name).needsWhole) {
+    throw new UsageError(
+      `--split ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave out --split`,
+    );
+  }
   const [statistic] = model.state;
   if (statistic) {
     // Each rank would collect those of its own images.

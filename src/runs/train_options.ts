@@ -63,8 +63,8 @@ export const TRAIN_OPTIONS = {
     "constant, cosine, triangular, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
     { hint: "HOW" },
   ),
-  /** What moves the weights along their gradients: "sgd", "nesterov" or "adamw"; the network's recipe says if not given. */
-  optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov or adamw (adamw at a rate of 0.001)", {
+  /** What moves the weights along their gradients: "sgd", "nesterov", "adamw" or "muon"; the network's recipe says if not given. */
+  optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov, adamw (at a rate of 0.001) or muon (0.02)", {
     hint: "NAME",
   }),
   momentum: number("Momentum", { hint: "M", rule: SETTINGS.momentum }),

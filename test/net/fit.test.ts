@@ -10,8 +10,8 @@ import { probabilities } from "../../src/inference/forward.ts";
 import { checkFit, heldBytes, largestTensorBytes, type Work } from "../../src/net/fit.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { alexnet, findNetwork } from "../../src/net/networks.ts";
+import { createOptimizer } from "../../src/net/optimizers.ts";
 import { uploadMean } from "../../src/net/passes.ts";
-import { Sgd } from "../../src/net/sgd.ts";
 import type { Session } from "../../src/training/session.ts";
 import { trainingStep } from "../../src/training/step.ts";
 import { train } from "../../src/verbs/train/train.ts";
@@ -118,25 +118,27 @@ describeBackends("what is held", ({ name }) => {
   const open = () => (name === "wgpu" ? openWgpu({ adapter: 0 }) : openCpu({ threads: 2, blas: name === "cpu-blas" }));
 
   test.each([
-    ["small", 16],
-    ["relu-or-tanh", 8],
+    ["small", 16, "sgd"],
+    ["small", 16, "adamw"],
+    ["small", 16, "muon"],
+    ["relu-or-tanh", 8, "sgd"],
     // Windows of 3 × 3 and 5 × 5 with maps enough for Winograd.
-    ["cifar10-vgg-narrow", 4],
-    ["alexnet-cifar", 8],
-  ])("by training steps and forward passes of %s is what was counted before", async (name, batch) => {
+    ["cifar10-vgg-narrow", 4, "sgd"],
+    ["alexnet-cifar", 8, "sgd"],
+  ])("by training steps and forward passes of %s is what was counted before", async (name, batch, optimizer) => {
     const network = findNetwork(name);
     const { classes, record } = network;
     const backend = await open();
     try {
-      const expected = heldBytes({ network, classes, kind: "training" }, batch, backend);
+      const expected = heldBytes({ network, classes, kind: "training", optimizer }, batch, backend);
       const model = new Model(network, backend, classes);
       model.initialise(1);
-      const sgd = new Sgd(model, network.recipe);
+      const moves = createOptimizer(model, { ...network.recipe, optimizer });
       const mean = uploadMean(backend, record, new Float32Array(record * record * 3));
       const [pixels, views] = [new Uint8Array(batch * record * record * 3), new Float32Array(batch * VIEW_LENGTH)];
       for (let step = 0; step < 2; step++) {
         const labels = new Uint32Array(batch);
-        await trainingStep(model, sgd, mean, {
+        await trainingStep(model, moves, mean, {
           ...{ pixels, views, labels, valid: batch, step, seed: 1 },
           rateOf: () => 1e-4,
         });

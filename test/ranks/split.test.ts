@@ -83,6 +83,14 @@ describe.skipIf(missing !== undefined)(`split networks${missing ? ` (skipped: ${
     expect(largestDifference(losses((await cli(plain, options)).stdout), losses(one.stdout))).toBeGreaterThan(0.01);
   });
 
+  test("an optimizer that needs whole matrices is refused", async () => {
+    const args = [...short, "--model", "small", "--optimizer", "muon", "--split", "towers", "--out", "never"];
+    const { code, stderr } = await train(2, args);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--split towers: muon needs each matrix whole, and the ranks would have parts");
+    expect(existsSync(join(folder.path, "never"))).toBe(false);
+  });
+
   test("the network of 2012, and the bytes that its halves send", async () => {
     const args = [
       "--model",

@@ -14,7 +14,7 @@ const at = (name: string) => join(folder.path, name);
 const options = { data: at("photos"), model: "relu-or-tanh", batch: 16, device: "cpu", threads: 1 } as const;
 beforeAll(async () => void (await makePhotos(at("photos"), 2, 20)));
 
-test.each(["nesterov", "adamw"])("%s, stopped and resumed", async (optimizer) => {
+test.each(["nesterov", "adamw", "muon"])("%s, stopped and resumed", async (optimizer) => {
   const whole = at(`${optimizer}-whole`);
   await train({ ...options, optimizer, schedule: "constant", epochs: 2, out: whole });
   const halved = at(`${optimizer}-halved`);

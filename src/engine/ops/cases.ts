@@ -15,6 +15,7 @@ import { addCases } from "./later/add.cases.ts";
 import { batchNormCases } from "./later/batch_norm.cases.ts";
 import { concatCases } from "./later/concat.cases.ts";
 import { depthwiseCases } from "./later/depthwise.cases.ts";
+import { muonCases } from "./later/muon.cases.ts";
 import { multiplyCases } from "./later/multiply.cases.ts";
 import { softmaxCases } from "./later/softmax.cases.ts";
 import { linearCases } from "./linear.cases.ts";
@@ -44,6 +45,7 @@ const all = [
   lrnCases,
   mapNormCases,
   multiplyCases,
+  muonCases,
   poolCases,
   rowSumCases,
   sgdCases,

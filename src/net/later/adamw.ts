@@ -4,7 +4,7 @@ import type { Tensor } from "../../engine/tensor.ts";
 import { requireNumber } from "../../options.ts";
 import type { Model } from "../model.ts";
 import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
-import { stateTensor, type StateTensor } from "../state.ts";
+import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 /** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
 export class AdamW implements Optimizer {
@@ -27,20 +27,14 @@ export class AdamW implements Optimizer {
     this.state = [
       ...named("mean", this.#moments[0]),
       ...named("square", this.#moments[1]),
-      {
-        name: "optimizer.steps",
-        shape: [1],
-        read: async () => Float32Array.of(this.#steps),
-        write: ([steps]) => void (this.#steps = steps!),
-      },
+      stepCount(
+        () => this.#steps,
+        (steps) => (this.#steps = steps),
+      ),
     ];
   }
 
   static readonly rate = 0.001;
-
-  static stateBytes(size: number): number {
-    return 8 * size;
-  }
 
   step(rateOf: (layer: string) => number): void {
     const step = ++this.#steps;

@@ -62,6 +62,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("plane_dot", maps),
   direct("scale", elements),
   direct("copy_run", elements),
+  direct("axpby", elements),
   direct("relu_forward", elements),
   direct("relu_backward", elements),
   direct("tanh_forward", elements),

@@ -1,0 +1,67 @@
+/** Muon for the matrices of hidden layers, AdamW for the rest; the update rules are in src/engine/ops/later. */
+import { adamw } from "../../engine/ops/later/adamw.ts";
+import { muon } from "../../engine/ops/later/muon.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import { requireNumber } from "../../options.ts";
+import type { Model } from "../model.ts";
+import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import { stateTensor, stepCount, type StateTensor } from "../state.ts";
+
+/** Its settings in the original (github.com/KellerJordan/Muon, MuonWithAuxAdam), and its rate as a share of Muon's. */
+const ADAMW = { beta1: 0.9, beta2: 0.95, epsilon: 1e-10 };
+const ADAMW_RATE = 3e-4 / 0.02;
+
+/**
+ * As the original advises, Muon moves the weights of convolutions and fully connected layers between the first and the
+ * last; AdamW moves these two and everything else, at 0.015 times the rate. Muon's momentum is the recipe's.
+ */
+export class Muon implements Optimizer {
+  readonly settings: OptimizerSettings;
+  readonly state: readonly StateTensor[];
+  readonly #model: Model;
+  /** For each parameter, the mean of its gradients; and that of their squares, if AdamW moves it. */
+  readonly #means: readonly Tensor[];
+  readonly #squares = new Map<string, Tensor>();
+  #steps = 0;
+
+  /** @param settings may hold more, as a recipe does. @throws ShapeError for invalid numbers */
+  constructor(model: Model, settings: OptimizerSettings) {
+    const { momentum, decay, biasRate } = settings;
+    requireNumber("Muon", { momentum, decay, biasRate }, 0);
+    this.settings = settings;
+    this.#model = model;
+    const { parameters, specs } = model;
+    const matrices = parameters
+      .filter(({ shape }, i) => specs[i]!.role === "weight" && [2, 4].includes(shape.length))
+      .slice(1, -1);
+    const others = parameters.filter((parameter) => !matrices.includes(parameter));
+    this.#means = zerosLike(parameters);
+    zerosLike(others).forEach((square, i) => this.#squares.set(others[i]!.name, square));
+    this.state = [
+      ...this.#means.map((mean, i) => stateTensor(`optimizer.mean.${parameters[i]!.name}`, mean)),
+      ...[...this.#squares].map(([name, square]) => stateTensor(`optimizer.square.${name}`, square)),
+      stepCount(
+        () => this.#steps,
+        (steps) => (this.#steps = steps),
+      ),
+    ];
+  }
+
+  static readonly rate = 0.02;
+  static readonly needsWhole = true;
+
+  step(rateOf: (layer: string) => number): void {
+    const step = ++this.#steps;
+    const { momentum } = this.settings;
+    eachUpdate("Muon.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
+      const mean = this.#means[index]!;
+      const square = this.#squares.get(parameter.name);
+      if (!square) muon(parameter, mean, gradient, { rate, decay, momentum });
+      else adamw(parameter, mean, square, gradient, { ...ADAMW, rate: ADAMW_RATE * rate, decay, step });
+    });
+  }
+
+  free(): void {
+    freeAll([...this.#means, ...this.#squares.values()]);
+  }
+}
