@@ -9,13 +9,11 @@ import {
   alexnetCifarWithout,
   cifar13,
   cifar18,
-  cifarVgg,
-  cifarVggMiddle,
-  cifarVggNarrow,
   reluOrTanh,
   reluOrTanhTanh,
   small,
 } from "./cifar_networks.ts";
+import { cifarVgg, cifarVggMiddle, cifarVggNarrow } from "./later/cifar_vgg.ts";
 import { airbench94, airbenchMiddle, airbenchNarrow } from "./later/airbench.ts";
 import type { Rows } from "./layer.ts";
 import { conv, dropout, fc, lrn, mapNorm, maxPool, relu } from "./layers/index.ts";

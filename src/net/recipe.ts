@@ -21,6 +21,8 @@ export interface Recipe {
   readonly schedule: Schedule;
   /** By its name in src/net/optimizers.ts; SGD if not given. */
   readonly optimizer?: string;
+  /** What is averaged over the steps; nothing if not given. */
+  readonly average?: Average;
   readonly momentum: number;
   readonly decay: number;
   /** Biases learn at this multiple of the rate. */
@@ -29,6 +31,11 @@ export interface Recipe {
   readonly biasDecay: boolean;
   readonly augmentation: Augmentation;
 }
+
+/** Averages of the weights, as src/net/later/averaged.ts says. */
+export type Average =
+  | { readonly kind: "ema"; readonly decay: number }
+  | { readonly kind: "lookahead"; readonly decay: number; readonly every: number };
 
 /** How training images are varied; src/data/augmentation.ts, which draws the variations, explains the numbers. */
 export interface Augmentation {

@@ -53,6 +53,7 @@ export const RECIPE_RULES: RulesOf<Recipe> = {
   batch: COUNT,
   schedule: rule(isSchedule, "a schedule with its rates"),
   optimizer: optional(rule((value) => optimizerNames.includes(value as string), optimizerNames.join(", "))),
+  average: optional(rule(isAverage, "averages of the weights with their decay")),
   momentum: numberThat((value) => value >= 0 && value < 1, "at least 0 and below 1"),
   decay: FROM_ZERO,
   biasRate: FROM_ZERO,
@@ -75,6 +76,13 @@ function isAugmentation(value: unknown): value is Augmentation {
     Number.isFinite(divideBy) &&
     divideBy > 0
   );
+}
+
+function isAverage(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { kind, decay, every } = value;
+  if (!(typeof decay === "number" && decay >= 0 && decay < 1)) return false;
+  return kind === "ema" || (kind === "lookahead" && COUNT(every) === undefined);
 }
 
 function isSchedule(value: unknown): boolean {

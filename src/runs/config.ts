@@ -5,7 +5,7 @@ import { networkToJson } from "../net/definition.ts";
 import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
 import { networks } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
-import type { Network, Recipe, Schedule } from "../net/recipe.ts";
+import type { Average, Network, Recipe, Schedule } from "../net/recipe.ts";
 import { kebab } from "../schema.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import { checkSettings, networkOf, type TrainConfig } from "./settings.ts";
@@ -48,6 +48,7 @@ export function makeConfig(
     batch: options.batch ?? recipe.batch,
     schedule: makeSchedule(recipe, options),
     optimizer: options.optimizer ?? recipe.optimizer ?? DEFAULT_OPTIMIZER,
+    ...averageOf(recipe, options.average),
     momentum: options.momentum ?? recipe.momentum,
     decay: options.decay ?? recipe.decay,
     biasRate: recipe.biasRate,
@@ -101,6 +102,25 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
 
 function cutOf(split: NonNullable<TrainOptions["split"]>): TrainConfig["split"] {
   return split === "none" ? null : split;
+}
+
+/** The averages that --average asks for, or the recipe's. @throws UsageError for unknown ones and numbers out of range */
+function averageOf({ average: own }: Recipe, said: string | undefined): { readonly average?: Average } {
+  if (said === undefined) return own ? { average: own } : {};
+  const [kind, text] = said.split(/=(.*)/s);
+  const number = text === undefined ? undefined : text.trim() === "" ? NaN : Number(text);
+  if (kind === "none" && number === undefined) return {};
+  if (kind === "ema" && (number === undefined || (number >= 0 && number < 1))) {
+    return { average: { kind, decay: number ?? 0.999 } };
+  }
+  // 0.95⁵ is airbench's.
+  const every = number ?? 5;
+  if (kind === "lookahead" && Number.isSafeInteger(every) && every > 0) {
+    return { average: { kind, decay: 0.95 ** 5, every } };
+  }
+  throw new UsageError(
+    `--average ${said}: must be none, ema, with a decay from 0 to below 1 (ema=0.999), or lookahead, with a number of steps (lookahead=5)`,
+  );
 }
 
 /** The schedule from --schedule and --rate, or the recipe's. */

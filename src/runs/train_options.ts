@@ -67,6 +67,11 @@ export const TRAIN_OPTIONS = {
   optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov, adamw (at a rate of 0.001) or muon (0.02)", {
     hint: "NAME",
   }),
+  /** "ema", "lookahead" or "none", and with = the averages' decay or how many steps they are apart. */
+  average: text(
+    "Averages of the weights: ema (of all steps; they are validated), lookahead (every 5 steps, taken over), or none (ema=0.999)",
+    { hint: "WHAT" },
+  ),
   momentum: number("Momentum", { hint: "M", rule: SETTINGS.momentum }),
   /** Weight decay. */
   decay: number("Weight decay", { hint: "D", rule: SETTINGS.decay }),

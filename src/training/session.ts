@@ -258,6 +258,7 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
   const { config, state, model, train, deviceMean: mean, stepper } = session;
   const { epochs, seed, augmentation, schedule } = config;
   const progress = progressOf(session, batches);
+  const done = (state.epoch * batches + state.batch + 1) / (epochs * batches);
   const rateOf = (layer: string) =>
     (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
   const labelled = (views: Float32Array, labels: Uint32Array, seen: number, valid: number): LossLabels => {
@@ -279,7 +280,7 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
       valid,
     );
   const whole = batch.whole ? wholeOf(batch.whole) : own;
-  return { ...own, pixels: batch.pixels, views, seen, mean, whole, step: state.step, seed, rateOf };
+  return { ...own, pixels: batch.pixels, views, seen, mean, whole, step: state.step, seed, rateOf, done };
 }
 
 interface Validation {
@@ -291,13 +292,15 @@ interface Validation {
 /** Undefined when training was stopped. */
 async function validate(session: Session): Promise<Validation | undefined> {
   const { model, deviceMean, val, config, report, signal, stepper } = session;
-  const answers = await stepper.answer([{ model, mean: deviceMean }], val.dataset, {
-    cache: val.cache,
-    batch: config.batch,
-    progress: (done, total) => report({ type: "validate", done, total }),
-    onBad: (name, reason) => report({ type: "bad", name, reason }),
-    ...(signal ? { signal } : {}),
-  });
+  const answers = await withAverages(session, () =>
+    stepper.answer([{ model, mean: deviceMean }], val.dataset, {
+      cache: val.cache,
+      batch: config.batch,
+      progress: (done, total) => report({ type: "validate", done, total }),
+      onBad: (name, reason) => report({ type: "bad", name, reason }),
+      ...(signal ? { signal } : {}),
+    }),
+  );
   return answers && { val: means(answers.scores(model.classes).total), answers };
 }
 
@@ -324,13 +327,21 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
   if (isBest) state.bestError = val.top1;
   // "last" comes last: after a kill before it, a resumed run gets here again.
   if (isBest) {
-    await save(session, "best");
+    await withAverages(session, () => save(session, "best"));
     const { classes } = session.val.dataset;
     await run.writeConfusion({ epoch: state.epoch, classes, entries: confusionOf(answers, classes.length) });
   }
   run.log(record);
   await save(session);
   report({ type: "epoch", isBest, ...record });
+}
+
+/** Does something with the averages of the weights in their place, if there are any. */
+async function withAverages<T>({ optimizer }: Session, work: () => Promise<T>): Promise<T> {
+  await optimizer.swap?.();
+  const result = await work();
+  await optimizer.swap?.();
+  return result;
 }
 
 /** "last" holds everything needed to go on, "best" what is needed to use the model. */

@@ -76,6 +76,18 @@ describe("rates and schedules", () => {
   });
 });
 
+test("averages of the weights, or none", () => {
+  const average = (average?: string) => make({ ...(average !== undefined && { average }) }).average;
+  expect([average(), average("none")]).toEqual([undefined, undefined]);
+  expect(average("ema")).toEqual({ kind: "ema", decay: 0.999 });
+  expect(average("ema=0.9")).toEqual({ kind: "ema", decay: 0.9 });
+  expect(average("lookahead=3")).toEqual({ kind: "lookahead", decay: 0.95 ** 5, every: 3 });
+  for (const wrong of ["ema=1", "ema=", "lookahead=0", "lookahead=2.5", "none=1", "swa", ""]) {
+    expect(() => average(wrong)).toThrow(UsageError);
+    expect(() => average(wrong)).toThrow(`--average ${wrong}: must be none, ema, with a decay from 0 to below 1`);
+  }
+});
+
 describe("augmentation", () => {
   const augmentation = (augment: string, network?: string) => make({ augment }, network).augmentation;
 
@@ -169,6 +181,7 @@ describe("a resumed run", () => {
       "schedule an Object",
     ],
     ["a schedule without a rate", { schedule: { kind: "cosine", rate: null } }, "schedule an Object: must be a sch"],
+    ["averages that never move", { average: { kind: "ema", decay: 1 } }, "average an Object: must be averages"],
     ["no phases", { schedule: { kind: "phases", phases: [] } }, "schedule an Object: must be a schedule"],
     ["an augmentation out of range", { augmentation: { jitter: 7 } }, "augmentation an Object: must be the strengths"],
     ["half a crop", { augmentation: { crop: 0.5 } }, "augmentation an Object: must be the strengths of its parts"],

@@ -41,6 +41,7 @@ export class Muon implements Optimizer {
       ...this.#means.map((mean, i) => stateTensor(`optimizer.mean.${parameters[i]!.name}`, mean)),
       ...[...this.#squares].map(([name, square]) => stateTensor(`optimizer.square.${name}`, square)),
       stepCount(
+        "optimizer.steps",
         () => this.#steps,
         (steps) => (this.#steps = steps),
       ),

@@ -188,6 +188,7 @@ function workOf({ config, sets, ranks }: TrainJob): Work {
     classes: sets.train.classes.length,
     kind: "training",
     optimizer: config.optimizer,
+    average: config.average,
     frozen: config.freeze,
     // If the network is split, a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
