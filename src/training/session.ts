@@ -80,6 +80,8 @@ export interface Session {
   readonly state: State;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
+  /** Time spent on making weights of the images before the first step: it counts as training. */
+  readonly preparedMs?: number;
   readonly stepper: Stepper;
   readonly signal?: AbortSignal;
 }
@@ -167,8 +169,8 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     onBad: (name, reason) => report({ type: "bad", name, reason }),
   });
   const { batches } = loader;
-  const start = performance.now();
-  let lastSave = start;
+  const start = performance.now() - (state.step === 0 ? (session.preparedMs ?? 0) : 0);
+  let lastSave = performance.now();
   let images = 0;
   let waitedMs = 0;
   // Time spent in watchers, such as a pause, is not counted as training.

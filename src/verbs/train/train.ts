@@ -253,7 +253,9 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   if (begun) {
     const { mean, state } = begun;
     const deviceMean = uploadMean(backend, network.record, mean);
+    const beforeWhitening = performance.now();
     if (!from && config.from === null && stepper.leads) await whiten(model, deviceMean, train);
+    const preparedMs = performance.now() - beforeWhitening;
     await stepper.begin();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
@@ -270,6 +272,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       val,
       watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
       stepper,
+      preparedMs,
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });
