@@ -3,6 +3,7 @@ import type { Backend } from "../src/engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../src/engine/ops/augment.ts";
 import { softmaxCrossEntropy } from "../src/engine/ops/softmax_cross_entropy.ts";
 import { Tape } from "../src/engine/tape.ts";
+import { fuse } from "../src/net/later/fuse.ts";
 import { Model } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import { Sgd } from "../src/net/sgd.ts";
@@ -52,10 +53,12 @@ export class LayeredSteps {
       let x = augment(on.pixels, on.views, mean, network.crop);
       // The same dropout masks in every step, so that the loss must fall, however small the batch.
       const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, 0, i) };
-      for (const i of this.#model.layers.keys()) {
-        tape.label = this.#labels[i]!;
+      let first = 0;
+      for (const { count } of fuse(this.#model.layers, false)) {
+        tape.label = this.#labels[first]!;
         this.#mark(`${tape.label} forward`);
-        x = this.#model.outputs(x, pass, i + 1, i).at(-1)!;
+        x = this.#model.forward(x, pass, first + count, first);
+        first += count;
       }
       tape.label = "loss";
       this.#mark("loss forward");

@@ -2,13 +2,22 @@
  * The GPU's convolution ladder: one self-contained WGSL file per rung. All compute the same as `conv2dForward` in
  * src/engine/ops/conv2d.ts from the same buffers and uniforms; that kernel and its variants are the top rung.
  */
-import { kernel, line } from "../../src/engine/kernel.ts";
+import { kernel, line, type Elements } from "../../src/engine/kernel.ts";
 import { conv2dForward } from "../../src/engine/ops/conv2d.ts";
 import naive from "./conv_1_naive.wgsl" with { type: "text" };
 import tiled from "./conv_2_tiled.wgsl" with { type: "text" };
 import registers from "./conv_3_registers.wgsl" with { type: "text" };
 
-const { buffers, uniforms, reference } = conv2dForward;
+// The rungs know nothing of factors and activation functions.
+const { scaled: _, activation: _none, ...uniforms } = conv2dForward.uniforms;
+const buffers = { x: "read", w: "read", b: "read", y: "write" } as const;
+
+function reference(
+  given: Readonly<Record<keyof typeof buffers, Elements>>,
+  u: Readonly<Record<keyof typeof uniforms, number>>,
+) {
+  conv2dForward.reference({ ...given, s: given.b }, { ...u, scaled: 0, activation: 0 });
+}
 
 /** @param side of the square tile computed by a workgroup */
 function rung(name: string, wgsl: string, side: number) {

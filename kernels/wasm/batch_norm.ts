@@ -1,6 +1,7 @@
 // Batch normalisation, a map a call: a map's plane = H × W × N numbers lie one after the other. Sums go by blocks that are
 // added up in 64 bits; see row_sum.ts.
 
+import { activated, highest, lowest, throughActivation } from "./epilogue";
 import { BLOCK, lanes, sumOf } from "./row_sum";
 
 /** m and r = 1 / √(v + epsilon) of a map, by its numbers or the running mean and variance. stats: m of all maps, then r. */
@@ -57,7 +58,7 @@ function squaresOf(x: usize, end: usize, m: f32): f64 {
   return total;
 }
 
-/** y = (x − m) · r · w + b */
+/** y = f((x − m) · r · w + b) */
 export function batchNormForward(
   item: i32,
   x: usize,
@@ -67,6 +68,7 @@ export function batchNormForward(
   y: usize,
   maps: i32,
   plane: i32,
+  activation: i32,
 ): void {
   const at = (<usize>item) << 2;
   const bytes = (<usize>plane) << 2;
@@ -78,31 +80,46 @@ export function batchNormForward(
   const centres = f32x4.splat(m);
   const scales = f32x4.splat(scale);
   const shifts = f32x4.splat(shift);
+  const low = lowest(activation);
+  const high = highest(activation);
   const end = y + bytes;
   const vectors = y + ((bytes >> 4) << 4);
   for (; y < vectors; y += 16, x += 16) {
-    v128.store(y, f32x4.add(f32x4.mul(f32x4.sub(v128.load(x), centres), scales), shifts));
+    v128.store(y, activated(normalised(v128.load(x), centres, scales, shifts), low, high));
   }
-  for (; y < end; y += 4, x += 4) store<f32>(y, (load<f32>(x) - m) * scale + shift);
+  for (; y < end; y += 4, x += 4) {
+    v128.store_lane<f32>(y, activated(normalised(v128.load32_splat(x), centres, scales, shifts), low, high), 0);
+  }
 }
 
-/** dw = Σ dy · (x − m) · r,  db = Σ dy */
+function normalised(x: v128, centres: v128, scales: v128, shifts: v128): v128 {
+  return f32x4.add(f32x4.mul(f32x4.sub(x, centres), scales), shifts);
+}
+
+/** dw = Σ dz · (x − m) · r,  db = Σ dz,  where dz is dy, or 0 where f has no slope. */
 export function batchNormGradients(
   item: i32,
   x: usize,
+  w: usize,
+  b: usize,
   stats: usize,
   dy: usize,
   dw: usize,
   db: usize,
   maps: i32,
   plane: i32,
+  activation: i32,
 ): void {
   const at = (<usize>item) << 2;
   const bytes = (<usize>plane) << 2;
   x += bytes * item;
   dy += bytes * item;
-  const m = load<f32>(stats + at);
-  const centre = f32x4.splat(m);
+  const r = load<f32>(stats + ((<usize>maps) << 2) + at);
+  const centre = f32x4.splat(load<f32>(stats + at));
+  const scales = f32x4.splat(r * load<f32>(w + at));
+  const shifts = f32x4.splat(load<f32>(b + at));
+  const low = lowest(activation);
+  const high = highest(activation);
   const end = dy + bytes;
   let scaled: f64 = 0;
   let plain: f64 = 0;
@@ -113,10 +130,12 @@ export function batchNormGradients(
     let c = a;
     let d = a;
     for (; dy < stop; dy += 32, x += 32) {
-      const g = v128.load(dy);
-      const h = v128.load(dy, 16);
-      a = f32x4.add(a, f32x4.mul(g, f32x4.sub(v128.load(x), centre)));
-      b = f32x4.add(b, f32x4.mul(h, f32x4.sub(v128.load(x, 16), centre)));
+      const y = f32x4.sub(v128.load(x), centre);
+      const z = f32x4.sub(v128.load(x, 16), centre);
+      const g = throughActivation(v128.load(dy), f32x4.add(f32x4.mul(y, scales), shifts), low, high);
+      const h = throughActivation(v128.load(dy, 16), f32x4.add(f32x4.mul(z, scales), shifts), low, high);
+      a = f32x4.add(a, f32x4.mul(g, y));
+      b = f32x4.add(b, f32x4.mul(h, z));
       c = f32x4.add(c, g);
       d = f32x4.add(d, h);
     }
@@ -124,18 +143,21 @@ export function batchNormGradients(
     plain += lanes(f32x4.add(c, d));
   }
   for (; dy < end; dy += 4, x += 4) {
-    scaled += load<f32>(dy) * (load<f32>(x) - m);
-    plain += load<f32>(dy);
+    const y = f32x4.sub(v128.load32_splat(x), centre);
+    const g = throughActivation(v128.load32_splat(dy), f32x4.add(f32x4.mul(y, scales), shifts), low, high);
+    scaled += f32x4.extract_lane(f32x4.mul(g, y), 0);
+    plain += f32x4.extract_lane(g, 0);
   }
-  store<f32>(dw + at, <f32>(scaled * load<f32>(stats + ((<usize>maps) << 2) + at)));
+  store<f32>(dw + at, <f32>(scaled * r));
   store<f32>(db + at, <f32>plain);
 }
 
-/** dx = w · r · (dy − (db + (x − m) · r · dw) / plane) in training, else w · r · dy. */
+/** dx = w · r · (dz − (db + (x − m) · r · dw) / plane) in training, else w · r · dz; dz as in batchNormGradients. */
 export function batchNormBackward(
   item: i32,
   x: usize,
   w: usize,
+  b: usize,
   stats: usize,
   dw: usize,
   db: usize,
@@ -143,6 +165,7 @@ export function batchNormBackward(
   dx: usize,
   maps: i32,
   plane: i32,
+  activation: i32,
   training: i32,
 ): void {
   const at = (<usize>item) << 2;
@@ -150,28 +173,34 @@ export function batchNormBackward(
   x += bytes * item;
   dy += bytes * item;
   dx += bytes * item;
-  const m = load<f32>(stats + at);
   const r = load<f32>(stats + ((<usize>maps) << 2) + at);
   const scale = load<f32>(w + at) * r;
-  // dx = scale · (dy − shift − (x − m) · slope)
+  // dx = scale · (dz − shift − (x − m) · slope)
   const shift: f32 = training ? load<f32>(db + at) / <f32>plane : 0;
   const slope: f32 = training ? (r * load<f32>(dw + at)) / <f32>plane : 0;
-  const centres = f32x4.splat(m);
+  const centres = f32x4.splat(load<f32>(stats + at));
   const scales = f32x4.splat(scale);
+  const biases = f32x4.splat(load<f32>(b + at));
   const shifts = f32x4.splat(shift);
   const slopes = f32x4.splat(slope);
+  const low = lowest(activation);
+  const high = highest(activation);
   const end = dx + bytes;
   const vectors = dx + ((bytes >> 4) << 4);
-  if (!training) {
-    for (; dx < vectors; dx += 16, dy += 16) v128.store(dx, f32x4.mul(scales, v128.load(dy)));
-    for (; dx < end; dx += 4, dy += 4) store<f32>(dx, scale * load<f32>(dy));
-    return;
-  }
   for (; dx < vectors; dx += 16, dy += 16, x += 16) {
-    const z = f32x4.mul(f32x4.sub(v128.load(x), centres), slopes);
-    v128.store(dx, f32x4.mul(scales, f32x4.sub(f32x4.sub(v128.load(dy), shifts), z)));
+    const centred = f32x4.sub(v128.load(x), centres);
+    const dz = throughActivation(v128.load(dy), f32x4.add(f32x4.mul(centred, scales), biases), low, high);
+    v128.store(dx, gradient(dz, centred, scales, shifts, slopes, training));
   }
   for (; dx < end; dx += 4, dy += 4, x += 4) {
-    store<f32>(dx, scale * (load<f32>(dy) - shift - (load<f32>(x) - m) * slope));
+    const centred = f32x4.sub(v128.load32_splat(x), centres);
+    const dz = throughActivation(v128.load32_splat(dy), f32x4.add(f32x4.mul(centred, scales), biases), low, high);
+    v128.store_lane<f32>(dx, gradient(dz, centred, scales, shifts, slopes, training), 0);
   }
+}
+
+function gradient(dz: v128, centred: v128, scales: v128, shifts: v128, slopes: v128, training: i32): v128 {
+  // Outside of training x plays no part, not even by NaN.
+  if (!training) return f32x4.mul(scales, dz);
+  return f32x4.mul(scales, f32x4.sub(f32x4.sub(dz, shifts), f32x4.mul(centred, slopes)));
 }

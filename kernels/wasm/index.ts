@@ -7,6 +7,7 @@ export { augment } from "./augment";
 export { batchNormBackward, batchNormForward, batchNormGradients, batchNormStatistics } from "./batch_norm";
 export { depthwiseBackwardW, depthwiseBackwardX, depthwiseForward } from "./depthwise";
 export { dropout } from "./dropout";
+export { finishFloats, epilogueBackward } from "./epilogue";
 export {
   geluBackward,
   geluForward,

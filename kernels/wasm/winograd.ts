@@ -13,6 +13,7 @@
 // A transform of both axes uses `work`, in runs of `count`: a run of zeros, read for pixels outside the image; a run
 // that receives outputs outside it; and up to side² runs between the two axes.
 
+import { finishFloats } from "./epilogue";
 import { clearFloats } from "./move";
 import { gradient, input6, input8, output, weightGradient, weights } from "./winograd_transforms";
 
@@ -123,14 +124,16 @@ export function winogradGradient(
 }
 
 /**
- * Aᵀ P A of one tile of 4 × 4 outputs, whose first is (top, left), inside the image, plus the map's bias, unless `bias`
- * is 0. products: side² matrices of maps × columns; y: maps × oh × ow × images.
+ * Aᵀ P A of one tile of 4 × 4 outputs, whose first is (top, left), inside the image, times the map's factor, plus its
+ * bias, unless `scale` or `bias` is 0, and activated. products: side² matrices of maps × columns; y: maps × oh × ow × images.
  */
 export function winogradOutput(
   side: i32,
   products: usize,
   columns: i32,
+  scale: usize,
   bias: usize,
+  activation: i32,
   y: usize,
   oh: i32,
   ow: i32,
@@ -156,6 +159,7 @@ export function winogradOutput(
     }
     const corner = y + (<usize>o * oh + top) * rowBytes + left * pixelBytes;
     const add: f32 = bias == 0 ? 0 : load<f32>(bias + ((<usize>o) << 2));
+    const factor: f32 = scale == 0 ? 1 : load<f32>(scale + ((<usize>o) << 2));
     for (let j = 0; j < 4 && left + j < ow; j++) {
       const to = corner + j * pixelBytes;
       output(
@@ -163,12 +167,16 @@ export function winogradOutput(
         half + j * run,
         4 * run,
         count,
-        add,
+        scale == 0 ? add : 0,
         to,
         top + 1 < oh ? to + rowBytes : outside,
         top + 2 < oh ? to + 2 * rowBytes : outside,
         top + 3 < oh ? to + 3 * rowBytes : outside,
       );
+      if (scale == 0 && activation == 0) continue;
+      for (let i = 0; i < 4 && top + i < oh; i++) {
+        finishFloats(to + i * rowBytes, count, factor, scale == 0 ? 0 : add, activation);
+      }
     }
   }
 }

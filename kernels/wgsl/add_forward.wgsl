@@ -1,9 +1,10 @@
-// y = a + b
+// y = f(a + b), where `activation` is the function f: 0 none, 1 ReLU, 2 ReLU6
 //
 // One thread adds one element.
 
 struct Uniforms {
   size: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -17,5 +18,13 @@ fn add_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups
   if (i >= u.size) {
     return;
   }
-  y[i] = a[i] + b[i];
+  y[i] = activated(a[i] + b[i]);
+}
+
+// By the bits, so that NaN stays NaN: below 0 they are from 0x80000000 on, from 6 to infinity 0x40c00000 to 0x7f800000.
+fn activated(z: f32) -> f32 {
+  let bits = bitcast<u32>(z);
+  let isLow = (u.activation != 0u) & (bits - 0x80000000u <= 0x7f800000u);
+  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
+  return select(select(z, 6.0, isHigh), 0.0, isLow);
 }

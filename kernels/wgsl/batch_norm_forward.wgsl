@@ -1,10 +1,11 @@
-// Batch normalisation: y = (x - m) * r * w + b
+// Batch normalisation: y = f((x - m) * r * w + b), where `activation` is the function f: 0 none, 1 ReLU, 2 ReLU6
 //
 // x, y: maps × plane, a plane being H × W × N; w, b: maps; stats: m of all maps, then r. One thread computes one number.
 
 struct Uniforms {
   maps: u32,
   plane: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -21,5 +22,13 @@ fn batch_norm_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_wor
   if (map >= u.maps) {
     return;
   }
-  y[i] = (x[i] - stats[map]) * (stats[u.maps + map] * w[map]) + b[map];
+  y[i] = activated((x[i] - stats[map]) * (stats[u.maps + map] * w[map]) + b[map]);
+}
+
+// By the bits, so that NaN stays NaN: below 0 they are from 0x80000000 on, from 6 to infinity 0x40c00000 to 0x7f800000.
+fn activated(z: f32) -> f32 {
+  let bits = bitcast<u32>(z);
+  let isLow = (u.activation != 0u) & (bits - 0x80000000u <= 0x7f800000u);
+  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
+  return select(select(z, 6.0, isHigh), 0.0, isLow);
 }

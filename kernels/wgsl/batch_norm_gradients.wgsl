@@ -1,23 +1,27 @@
 // The gradients of batch normalisation's scale and shift:
 //
-//   dw = sum of dy * (x - m) * r,  db = sum of dy
+//   dw = sum of g * (x - m) * r,  db = sum of g
 //
-// x, dy: maps × plane; dw, db: maps; stats: m of all maps, then r. One workgroup computes one map. The order of additions
-// is always the same.
+// g is dy where the activation function of (x - m) * r * w + b has a slope, else 0 (`activation`: 0 none, 1 ReLU,
+// 2 ReLU6). x, dy: maps × plane; w, b, dw, db: maps; stats: m of all maps, then r. One workgroup computes one map. The
+// order of additions is always the same.
 
 const THREADS = 256u;
 
 struct Uniforms {
   maps: u32,
   plane: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> stats: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dw: array<f32>;
-@group(0) @binding(5) var<storage, read_write> db: array<f32>;
+@group(0) @binding(2) var<storage, read> w: array<f32>;
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(4) var<storage, read> stats: array<f32>;
+@group(0) @binding(5) var<storage, read> dy: array<f32>;
+@group(0) @binding(6) var<storage, read_write> dw: array<f32>;
+@group(0) @binding(7) var<storage, read_write> db: array<f32>;
 
 var<workgroup> sums: array<vec2f, THREADS>;
 
@@ -33,15 +37,17 @@ fn batch_norm_gradients(
   }
   let end = (map + 1u) * u.plane;
   let m = stats[map];
+  let factor = stats[u.maps + map] * w[map];
+  let shift = b[map];
   var own = vec2f();
   var next = vec2f();
   var at = map * u.plane + thread;
   for (; at + THREADS < end; at += 2u * THREADS) {
-    own += dy[at] * vec2f(x[at] - m, 1.0);
-    next += dy[at + THREADS] * vec2f(x[at + THREADS] - m, 1.0);
+    own += terms(dy[at], x[at] - m, factor, shift);
+    next += terms(dy[at + THREADS], x[at + THREADS] - m, factor, shift);
   }
   if (at < end) {
-    own += dy[at] * vec2f(x[at] - m, 1.0);
+    own += terms(dy[at], x[at] - m, factor, shift);
   }
   sums[thread] = own + next;
   for (var half = THREADS / 2u; half > 0u; half /= 2u) {
@@ -54,4 +60,16 @@ fn batch_norm_gradients(
     dw[map] = sums[0].x * stats[u.maps + map];
     db[map] = sums[0].y;
   }
+}
+
+fn terms(dy: f32, centred: f32, factor: f32, shift: f32) -> vec2f {
+  return select(vec2f(), dy * vec2f(centred, 1.0), has_slope(centred * factor + shift));
+}
+
+// By the bits, as in epilogue_backward.wgsl.
+fn has_slope(z: f32) -> bool {
+  let bits = bitcast<u32>(z);
+  let isLow = (bits == 0u) | (bits - 0x80000000u <= 0x7f800000u);
+  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
+  return (u.activation == 0u) | !(isLow | isHigh);
 }

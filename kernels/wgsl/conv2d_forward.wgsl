@@ -1,10 +1,10 @@
 // Convolution with stride, padding and groups, forward (paper §3.5).
 //
-//   y[o, p, q, n] = b[o] + sum over c, i, j of
-//                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
+//   y[o, p, q, n] = f(b[o] + s[o] * sum over c, i, j of
+//                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n])
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O; y:
-// O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
+// where g is the group of filter o, f the activation function; s is 1 unless `scaled`. x: C × H × W × N, zero outside the
+// image; w: O × C/G × KH × KW; s, b: O; y: O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
 // the taps (c, i, j); the matrix of columns is never stored.
 //
 // A workgroup computes a tile of 64 × 64 results, a thread 8 × 8 of them in registers: rows ty + 8m, columns tx + 8m.
@@ -30,13 +30,16 @@ struct Uniforms {
   stride: u32,
   pad: u32,
   groups: u32,
+  scaled: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
-@group(0) @binding(3) var<storage, read> b: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;
+@group(0) @binding(3) var<storage, read> s: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;
 
 var<workgroup> rowTile: array<vec4f, TERMS * PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
@@ -167,17 +170,28 @@ fn store_quartet(group: u32, row: u32, column: u32, values: vec4f) {
   }
   let o = group * rows + row;
   let at = o * columns + column;
-  let biased = values + b[o];
+  let results = finished(values, o);
   if (column < columns) {
-    y[at] = biased.x;
+    y[at] = results.x;
   }
   if (column + 16u < columns) {
-    y[at + 16u] = biased.y;
+    y[at + 16u] = results.y;
   }
   if (column + 32u < columns) {
-    y[at + 32u] = biased.z;
+    y[at + 32u] = results.z;
   }
   if (column + 48u < columns) {
-    y[at + 48u] = biased.w;
+    y[at + 48u] = results.w;
   }
+}
+
+// What is stored: the sums of filter o times its factor, if there is one, plus its bias, and activated: 1 by ReLU, 2 by
+// ReLU6. By the bits, so that NaN stays NaN: below 0 they are from 0x80000000 on, from 6 to infinity 0x40c00000 to
+// 0x7f800000.
+fn finished(sum: vec4f, o: u32) -> vec4f {
+  let z = select(1.0, s[o], u.scaled == 1u) * sum + b[o];
+  let bits = bitcast<vec4u>(z);
+  let isLow = vec4<bool>(u.activation != 0u) & (bits - vec4u(0x80000000u) <= vec4u(0x7f800000u));
+  let isHigh = vec4<bool>(u.activation == 2u) & (bits - vec4u(0x40c00000u) <= vec4u(0x3ec00000u));
+  return select(select(z, vec4f(6.0), isHigh), vec4f(), isLow);
 }

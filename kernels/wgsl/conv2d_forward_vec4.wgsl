@@ -1,10 +1,10 @@
 // Convolution with stride, padding and groups, forward (paper §3.5).
 //
-//   y[o, p, q, n] = b[o] + sum over c, i, j of
-//                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n]
+//   y[o, p, q, n] = f(b[o] + s[o] * sum over c, i, j of
+//                   w[o, c, i, j] * x[g * C/G + c, p * stride + i - pad, q * stride + j - pad, n])
 //
-// where g is the group of filter o. x: C × H × W × N, zero outside the image; w: O × C/G × KH × KW; b: O; y:
-// O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
+// where g is the group of filter o, f the activation function; s is 1 unless `scaled`. x: C × H × W × N, zero outside the
+// image; w: O × C/G × KH × KW; s, b: O; y: O × OH × OW × N. A matrix product for each group (z): rows are its filters o, columns the outputs (p, q, n), terms
 // the taps (c, i, j); the matrix of columns is never stored.
 //
 // For large GPUs, where N is a multiple of 4. A thread computes 8 × 8 results in registers, or 6 × 8: rows
@@ -41,13 +41,16 @@ struct Uniforms {
   stride: u32,
   pad: u32,
   groups: u32,
+  scaled: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<vec4f>;
 @group(0) @binding(2) var<storage, read> w: array<f32>;
-@group(0) @binding(3) var<storage, read> b: array<f32>;
-@group(0) @binding(4) var<storage, read_write> y: array<vec4f>;
+@group(0) @binding(3) var<storage, read> s: array<f32>;
+@group(0) @binding(4) var<storage, read> b: array<f32>;
+@group(0) @binding(5) var<storage, read_write> y: array<vec4f>;
 
 var<workgroup> rowTile: array<vec4f, TERMS * ROW_PITCH>;
 var<workgroup> columnTile: array<vec4f, TERMS * PITCH>;
@@ -203,9 +206,20 @@ fn store(group: u32, row: u32, column: u32, left: vec4f, right: vec4f) {
   }
   let o = group * rows + row;
   if (column < columns) {
-    y[o * columns + column] = left + b[o];
+    y[o * columns + column] = finished(left, o);
   }
   if (column + 16u < columns) {
-    y[o * columns + column + 16u] = right + b[o];
+    y[o * columns + column + 16u] = finished(right, o);
   }
+}
+
+// What is stored: the sums of filter o times its factor, if there is one, plus its bias, and activated: 1 by ReLU, 2 by
+// ReLU6. By the bits, so that NaN stays NaN: below 0 they are from 0x80000000 on, from 6 to infinity 0x40c00000 to
+// 0x7f800000.
+fn finished(sum: vec4f, o: u32) -> vec4f {
+  let z = select(1.0, s[o], u.scaled == 1u) * sum + b[o];
+  let bits = bitcast<vec4u>(z);
+  let isLow = vec4<bool>(u.activation != 0u) & (bits - vec4u(0x80000000u) <= vec4u(0x7f800000u));
+  let isHigh = vec4<bool>(u.activation == 2u) & (bits - vec4u(0x40c00000u) <= vec4u(0x3ec00000u));
+  return select(select(z, vec4f(6.0), isHigh), vec4f(), isLow);
 }

@@ -1,9 +1,10 @@
 // Winograd's minimal filtering F(4 × 4, 5 × 5): transforms products back to outputs.
 //
-//   y[o, 4p + i, 4q + j, n] = (A^T m A)[i, j] + b[o],  m[i, j] = products[i, j, o, p * TW + q, n]
+//   y[o, 4p + i, 4q + j, n] = f(s[o] * (A^T m A)[i, j] + b[o]),  m[i, j] = products[i, j, o, p * TW + q, n]
 //
-// products: 8 × 8 × O × (TH · TW) × N; b: O, not read if `biased` is 0; y: O × OH × OW × N. One thread computes the
-// outputs of a 4 × 4 tile that are inside the image, for one image; neighbouring threads have neighbouring images.
+// products: 8 × 8 × O × (TH · TW) × N; s, b: O, not read unless `scaled` and `biased`; y: O × OH × OW × N. f is the
+// activation function: 0 none, 1 ReLU, 2 ReLU6. One thread computes the outputs of a 4 × 4 tile that are inside the image,
+// for one image; neighbouring threads have neighbouring images.
 
 struct Uniforms {
   images: u32,
@@ -13,12 +14,15 @@ struct Uniforms {
   th: u32,
   tw: u32,
   biased: u32,
+  scaled: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> products: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(2) var<storage, read> s: array<f32>;
+@group(0) @binding(3) var<storage, read> b: array<f32>;
+@group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(64)
 fn winograd_5x5_output(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -32,7 +36,7 @@ fn winograd_5x5_output(@builtin(global_invocation_id) id: vec3u, @builtin(num_wo
   let o = at / u.images / tiles;
   let place = vec4u(o, tile / u.tw * 4u, tile % u.tw * 4u, at % u.images);
   // No branch around the load: with one, lavapipe (Mesa 22.3) recompiles the shader at every dispatch, and leaks it.
-  let bias = select(0.0, b[o], u.biased == 1u);
+  let after = vec2f(select(1.0, s[o], u.scaled == 1u), select(0.0, b[o], u.biased == 1u));
   let m0 = row(0u, at, size);
   let m1 = row(1u, at, size);
   let m2 = row(2u, at, size);
@@ -48,10 +52,10 @@ fn winograd_5x5_output(@builtin(global_invocation_id) id: vec3u, @builtin(num_wo
   let difference2 = m3 - m4;
   let sum3 = m5 + m6;
   let difference3 = m5 - m6;
-  store(place, 0u, m0 + sum1 + sum2 + sum3, bias);
-  store(place, 1u, difference1 + 2.0 * difference2 + 0.5 * difference3, bias);
-  store(place, 2u, sum1 + 4.0 * sum2 + 0.25 * sum3, bias);
-  store(place, 3u, difference1 + 8.0 * difference2 + 0.125 * difference3 + m7, bias);
+  store(place, 0u, m0 + sum1 + sum2 + sum3, after);
+  store(place, 1u, difference1 + 2.0 * difference2 + 0.5 * difference3, after);
+  store(place, 2u, sum1 + 4.0 * sum2 + 0.25 * sum3, after);
+  store(place, 3u, difference1 + 8.0 * difference2 + 0.125 * difference3 + m7, after);
 }
 
 fn row(i: u32, at: u32, size: u32) -> mat2x4f {
@@ -64,7 +68,7 @@ fn row(i: u32, at: u32, size: u32) -> mat2x4f {
 }
 
 // Transforms a row of a tile and stores it. `place`: map, first row, first column, image.
-fn store(place: vec4u, i: u32, m: mat2x4f, bias: f32) {
+fn store(place: vec4u, i: u32, m: mat2x4f, after: vec2f) {
   let p = place.y + i;
   if (p >= u.oh) {
     return;
@@ -76,14 +80,20 @@ fn store(place: vec4u, i: u32, m: mat2x4f, bias: f32) {
   let sum3 = m[1].y + m[1].z;
   let difference3 = m[1].y - m[1].z;
   let first = (place.x * u.oh + p) * u.ow;
-  store_one(first, place.z, place.w, bias + m[0].x + sum1 + sum2 + sum3);
-  store_one(first, place.z + 1u, place.w, bias + difference1 + 2.0 * difference2 + 0.5 * difference3);
-  store_one(first, place.z + 2u, place.w, bias + sum1 + 4.0 * sum2 + 0.25 * sum3);
-  store_one(first, place.z + 3u, place.w, bias + difference1 + 8.0 * difference2 + 0.125 * difference3 + m[1].w);
+  store_one(first, place.z, place.w, after, m[0].x + sum1 + sum2 + sum3);
+  store_one(first, place.z + 1u, place.w, after, difference1 + 2.0 * difference2 + 0.5 * difference3);
+  store_one(first, place.z + 2u, place.w, after, sum1 + 4.0 * sum2 + 0.25 * sum3);
+  store_one(first, place.z + 3u, place.w, after, difference1 + 8.0 * difference2 + 0.125 * difference3 + m[1].w);
 }
 
-fn store_one(first: u32, q: u32, n: u32, value: f32) {
+// The factor and the bias in `after` make of a sum what is activated and stored. By the bits, so that NaN stays NaN: below 0
+// they are from 0x80000000 on, from 6 to infinity 0x40c00000 to 0x7f800000.
+fn store_one(first: u32, q: u32, n: u32, after: vec2f, sum: f32) {
+  let z = after.x * sum + after.y;
+  let bits = bitcast<u32>(z);
+  let isLow = (u.activation != 0u) & (bits - 0x80000000u <= 0x7f800000u);
+  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
   if (q < u.ow) {
-    y[(first + q) * u.images + n] = value;
+    y[(first + q) * u.images + n] = select(select(z, 6.0, isHigh), 0.0, isLow);
   }
 }

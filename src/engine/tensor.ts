@@ -20,6 +20,7 @@ export type Part = { readonly first: number; readonly whole: number } | { readon
 /** Owns tensors' memory and records the ops on them: a step's tape, where the methods are documented. */
 export interface Owner {
   readonly backend: Backend;
+  readonly recording: boolean;
   readonly part: Part | undefined;
   allocate(shape: readonly number[], type?: ElementType): Tensor;
   input(shape: readonly number[], data: HostArray, options?: { requiresGrad?: boolean }): Tensor;

@@ -28,7 +28,7 @@ export async function probabilities(
 export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
   const tape = new Tape(mean.backend, { record: false });
   const x = networkInput(tape, model, mean, images);
-  const values = (await (model.outputs(x, undefined, count).at(-1) ?? x).read()) as Float32Array;
+  const values = (await model.forward(x, undefined, count).read()) as Float32Array;
   tape.release();
   const n = images.views.length / VIEW_LENGTH;
   const each = values.length / n;

@@ -8,7 +8,8 @@ import { DeviceError } from "../errors.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
 import { createOptimizer, DEFAULT_OPTIMIZER } from "./optimizers.ts";
 import { forwardBackward, networkInput, uploadMean } from "./passes.ts";
-import type { Average, Network } from "./recipe.ts";
+import type { Average } from "./later/average.ts";
+import type { Network } from "./recipe.ts";
 
 /** What a device has to do. */
 export interface Work {

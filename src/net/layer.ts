@@ -3,8 +3,9 @@
  * from ops, how it is divided among devices, and what it is in ONNX. A block is a layer made of layers. The layers
  * themselves are in layers/.
  */
+import type { Activation } from "../engine/ops/later/epilogue.ts";
 import type { Parameter } from "../engine/parameter.ts";
-import type { Tensor } from "../engine/tensor.ts";
+import type { Owner, Tensor } from "../engine/tensor.ts";
 
 /** Channels, height and width of one image; height and width are 1 after a fully connected layer. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
@@ -56,7 +57,13 @@ export interface LayerCall {
   readonly key: Key;
   /** In the order of `state`'s specs. */
   readonly state: readonly Tensor[];
+  /** What it is to compute for layers after it, of those it `fuses`. */
+  readonly activation?: Activation | undefined;
+  readonly fold?: Fold | undefined;
 }
+
+/** A convolution's factors and biases that normalise its result, by its own biases. */
+type Fold = (b: Tensor | undefined) => { readonly scale: Tensor; readonly shift: Tensor };
 
 interface Common {
   /** The name of the function in layers/ that made it, with hyphens. */
@@ -67,6 +74,8 @@ interface Common {
   readonly options: LayerOptions;
   /** The options, for people. */
   readonly settings: string;
+  /** What it can compute for the layers after it, with its own result and in the same pass over memory. */
+  readonly fuses?: readonly ("fold" | "activation")[];
 }
 
 export type LayerOptions = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -80,11 +89,15 @@ export interface SimpleLayer extends Common {
   multiplyAdds?(input: ImageShape): number;
   /** Whether it belongs to the layer before it: a tap of that layer is taken after this one. */
   readonly isActivation?: boolean;
+  /** The activation function, if other ops can apply it to their results. */
+  readonly activation?: Activation;
   /** Whether it draws random numbers in training. */
   readonly isRandom?: boolean;
   /** What one of `of` devices computes of it; absent if it is the same layer on fewer maps. */
   part?(of: number): LayerPart;
   forward(x: Tensor, parameters: readonly Parameter[], pass: LayerCall): Tensor;
+  /** In use, what makes the convolution before it compute this layer too. @param tape owns the results */
+  fold?(tape: Owner, stored: Readonly<Record<"parameters" | "state", readonly Tensor[]>>): Fold;
   /** @returns the name of its output */
   toOnnx(graph: OnnxGraph, x: string, placed: Placement): string;
 }
@@ -95,7 +108,7 @@ export interface Block extends Common {
   readonly branches: Readonly<Record<string, readonly Layer[]>>;
   /** @throws ShapeError if outputs of these shapes can't be merged */
   outputShape(outputs: readonly ImageShape[]): ImageShape;
-  merge(outputs: readonly Tensor[]): Tensor;
+  merge(outputs: readonly Tensor[], activation?: Activation): Tensor;
   toOnnx(graph: OnnxGraph, outputs: readonly string[]): string;
 }
 

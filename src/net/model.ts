@@ -6,6 +6,7 @@ import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
+import { fuse, type Fused } from "./later/fuse.ts";
 import {
   flatten,
   type Block,
@@ -16,6 +17,7 @@ import {
   type Placement,
   type SimpleLayer,
 } from "./layer.ts";
+import { passMapsOn } from "./later/identity.ts";
 import type { Network } from "./recipe.ts";
 import { Statistic } from "./statistic.ts";
 
@@ -162,32 +164,41 @@ export class Model {
     }
   }
 
-  /** @param x 3 × crop × crop × N. @returns the logits, classes × N. */
-  forward(x: Tensor, pass: Pass = EVALUATION): Tensor {
-    return this.outputs(x, pass).at(-1)!;
+  /**
+   * Layers `first` to `end` − 1, in as few passes over memory as their ops can do.
+   * @param x 3 × crop × crop × N, or the output of the layer before `first`
+   * @returns the last layer's output: of the whole network the logits, classes × N
+   */
+  forward(x: Tensor, pass: Pass = EVALUATION, end = this.layers.length, first = 0): Tensor {
+    return this.#row(this.layers.slice(first, end), x, pass);
   }
 
   /**
-   * The outputs of layers `first` to `end` − 1: C × H × W × N, or features × N after a fully connected layer.
-   * On a tape that records, `backward` frees those that are not kept.
+   * The outputs of layers `first` to `end` − 1, each computed by itself: C × H × W × N, or features × N after a fully
+   * connected layer. On a tape that records, `backward` frees those that are not kept.
    * @param first the layer that takes x as its input
    */
   outputs(x: Tensor, pass: Pass = EVALUATION, end = this.layers.length, first = 0): Tensor[] {
     const outputs: Tensor[] = [];
-    for (let i = first; i < end; i++) {
-      outputs.push(this.#apply(this.layers[i]!, outputs.at(-1) ?? x, pass));
-    }
+    for (const placed of this.layers.slice(first, end)) outputs.push(this.#row([placed], outputs.at(-1) ?? x, pass));
     return outputs;
   }
 
-  #apply(placed: PlacedLayer, x: Tensor, pass: Pass): Tensor {
+  #row(row: readonly PlacedLayer[], x: Tensor, pass: Pass): Tensor {
+    // In training and for gradients, batch normalisation needs the convolution's own result.
+    const folds = !pass.training && x.tape?.recording === false;
+    return fuse(row, folds).reduce((y, fused) => this.#apply(fused, y, pass), x);
+  }
+
+  #apply({ placed, norm, activation }: Fused<PlacedLayer>, x: Tensor, pass: Pass): Tensor {
     const { layer, branches } = placed;
     if ("branches" in layer) {
-      const outputs = branches.map((row) => row.reduce((y, each) => this.#apply(each, y, pass), x));
-      return tryAt(titleOf(layer), () => layer.merge(outputs));
+      const outputs = branches.map((row) => this.#row(row, x, pass));
+      return tryAt(titleOf(layer), () => layer.merge(outputs, activation));
     }
     const { parameters, state, random } = this.#stored.get(placed)!;
-    const call = { training: pass.training, key: pass.dropoutKey(random), state };
+    const fold = norm && (norm.layer as SimpleLayer).fold!(x.tape!, this.#stored.get(norm)!);
+    const call = { training: pass.training, key: pass.dropoutKey(random), state, activation, fold };
     return tryAt(titleOf(layer), () => layer.forward(x, parameters, call));
   }
 
@@ -219,13 +230,4 @@ function initialValues({ initial, shape }: ParameterSpec, random: Random): Float
   else for (let i = 0; i < values.length; i++) values[i] = initial.uniform * (2 * random.uniform() - 1);
   if ("identity" in initial) passMapsOn(values, shape);
   return values;
-}
-
-/** Makes the first filters Dirac's δ of a map each, as PyTorch's `dirac_` does. */
-function passMapsOn(values: Float32Array, [filters = 0, maps = 0, height = 0, width = 0]: readonly number[]): void {
-  const plane = height * width;
-  const centre = Math.floor(height / 2) * width + Math.floor(width / 2);
-  const same = Math.min(filters, maps);
-  values.fill(0, 0, same * maps * plane);
-  for (let map = 0; map < same; map++) values[(map * maps + map) * plane + centre] = 1;
 }

@@ -15,6 +15,8 @@ import {
 } from "./cifar_networks.ts";
 import { cifarVgg, cifarVggMiddle, cifarVggNarrow } from "./later/cifar_vgg.ts";
 import { airbench94, airbenchMiddle, airbenchNarrow } from "./later/airbench.ts";
+import { efficientnetLite0, mobilenetV2 } from "./later/mobile_networks.ts";
+import { resnet18, squeezenet, vgg11Bn } from "./later/torchvision_networks.ts";
 import type { Rows } from "./layer.ts";
 import { conv, dropout, fc, lrn, mapNorm, maxPool, relu } from "./layers/index.ts";
 import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
@@ -185,6 +187,11 @@ export const networks: readonly Network[] = [
   alexnet2009,
   alexnetOwt,
   caffeAlexnet,
+  vgg11Bn,
+  resnet18,
+  squeezenet,
+  mobilenetV2,
+  efficientnetLite0,
   cifar18,
   cifar13,
   cifarVgg,

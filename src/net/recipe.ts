@@ -1,4 +1,5 @@
 /** A network, and the recipe that it is trained by. */
+import type { Average } from "./later/average.ts";
 import type { Rows } from "./layer.ts";
 
 export interface Network {
@@ -31,11 +32,6 @@ export interface Recipe {
   readonly biasDecay: boolean;
   readonly augmentation: Augmentation;
 }
-
-/** Averages of the weights, as src/net/later/averaged.ts says. */
-export type Average =
-  | { readonly kind: "ema"; readonly decay: number }
-  | { readonly kind: "lookahead"; readonly decay: number; readonly every: number };
 
 /** How training images are varied; src/data/augmentation.ts, which draws the variations, explains the numbers. */
 export interface Augmentation {

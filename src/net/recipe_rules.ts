@@ -11,6 +11,7 @@ import {
   WHOLE,
   type RulesOf,
 } from "../rules.ts";
+import { isAverage } from "./later/average.ts";
 import { optimizerNames } from "./optimizers.ts";
 import type { Augmentation, Recipe } from "./recipe.ts";
 
@@ -76,13 +77,6 @@ function isAugmentation(value: unknown): value is Augmentation {
     Number.isFinite(divideBy) &&
     divideBy > 0
   );
-}
-
-function isAverage(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  const { kind, decay, every } = value;
-  if (!(typeof decay === "number" && decay >= 0 && decay < 1)) return false;
-  return kind === "ema" || (kind === "lookahead" && COUNT(every) === undefined);
 }
 
 function isSchedule(value: unknown): boolean {

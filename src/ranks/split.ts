@@ -113,7 +113,7 @@ export class SplitModel {
       const x =
         i === 0 ? networkInput(tapes[0]!, model, mean, step) : await this.#gather(i, tapes[i]!, outputs[i - 1]!);
       inputs.push(x);
-      outputs.push(model.outputs(x, pass, end, first).at(-1) ?? x);
+      outputs.push(model.forward(x, pass, end, first));
     }
     const learnt = lossOf(outputs.at(-1)!);
     const gradients = new Gradients(this.#ranks, backend);

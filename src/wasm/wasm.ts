@@ -25,6 +25,7 @@ export interface WasmKernels {
   clearFloats(to: Address, count: Count): void;
   fillFloats(to: Address, value: number, count: Count): void;
   addFloats(to: Address, from: Address, count: Count): void;
+  finishFloats(to: Address, count: Count, scale: number, shift: number, activation: number): void;
   resizeRows(
     x: Address,
     pitch: number,
@@ -79,7 +80,9 @@ export interface WasmKernels {
     side: Count,
     products: Address,
     columns: Count,
+    scale: Address,
     bias: Address,
+    activation: number,
     y: Address,
     oh: Count,
     ow: Count,

@@ -136,7 +136,7 @@ test("the same bytes each time, whoever computes what", async () => {
   const [y, dw] = [random(7 * 6 * 15 * 14), random(6 * 2 * 9)];
   const results = new Set<string>();
   for (let i = 0; i < 20; i++) {
-    backend.run(conv2dForward, { x, w, b, y }, u);
+    backend.run(conv2dForward, { x, w, s: b, b, y }, { ...u, scaled: 1, activation: 1 });
     backend.run(conv2dBackwardW, { x, dy: y, dw }, { ...u, splits: 1 });
     results.add(`${Bun.hash(await backend.read(y))} ${Bun.hash(await backend.read(dw))}`);
   }

@@ -96,7 +96,7 @@ function depthwise(images: number, c: number, side: number, stride: number): Ker
   const uniforms = { images, c, h: side, w: side, oh, ow: oh, kh: 3, kw: 3, stride, pad: 1 };
   const [x, weights, y] = [images * c * side ** 2, 9 * c, images * c * oh ** 2];
   return [
-    own(depthwiseForward, uniforms, { x, weights, b: c, y }),
+    own(depthwiseForward, { ...uniforms, scaled: stride - 1, activation: stride }, { x, weights, s: c, b: c, y }),
     own(depthwiseBackwardX, uniforms, { weights, dy: y, dx: x }),
     own(depthwiseBackwardW, { ...uniforms, splits: 1 }, { x, dy: y, dw: weights }),
   ];
@@ -121,7 +121,7 @@ function convolution(u: Convolution): KernelCase[] {
   const uniforms = { ...u, oh, ow };
   const [x, w, y] = [u.images * u.c * u.h * u.w, (u.o * u.c * u.kh * u.kw) / u.groups, u.images * u.o * oh * ow];
   return [
-    own(conv2dForward, uniforms, { x, w, b: u.o, y }),
+    own(conv2dForward, { ...uniforms, scaled: u.c % 2, activation: u.images % 2 }, { x, w, s: u.o, b: u.o, y }),
     own(conv2dBackwardX, uniforms, { w, dy: y, dx: x }),
     own(conv2dBackwardW, { ...uniforms, splits: 1 }, { x, dy: y, dw: w }),
   ];

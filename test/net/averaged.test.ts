@@ -6,7 +6,8 @@ import { small } from "../../src/net/cifar_networks.ts";
 import { batchNorm, fc } from "../../src/net/layers/index.ts";
 import { Model } from "../../src/net/model.ts";
 import { createOptimizer } from "../../src/net/optimizers.ts";
-import type { Average, Network } from "../../src/net/recipe.ts";
+import type { Average } from "../../src/net/later/average.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { expectClose } from "../support/data.ts";
 
 const network: Network = {

@@ -16,6 +16,7 @@ import { batchNormCases } from "./later/batch_norm.cases.ts";
 import { concatCases } from "./later/concat.cases.ts";
 import { depthwiseCases } from "./later/depthwise.cases.ts";
 import { muonCases } from "./later/muon.cases.ts";
+import { epilogueCases } from "./later/epilogue.cases.ts";
 import { multiplyCases } from "./later/multiply.cases.ts";
 import { softmaxCases } from "./later/softmax.cases.ts";
 import { linearCases } from "./linear.cases.ts";
@@ -40,6 +41,7 @@ const all = [
   conv2dCases,
   depthwiseCases,
   dropoutCases,
+  epilogueCases,
   linearCases,
   local2dCases,
   lrnCases,

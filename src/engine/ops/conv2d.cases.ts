@@ -44,11 +44,17 @@ export const convolutions = SIZES.map(([images, c, h, w, o, kh, kw, stride, padd
 
 export const conv2dCases = cases(
   ({ add, random }) => {
-    for (const uniforms of convolutions) {
+    for (const [i, uniforms] of convolutions.entries()) {
       const { images, c, h, w, o, oh, ow, kh, kw, groups } = uniforms;
       const weights = random(o * (c / groups) * kh * kw);
       const [x, dy] = [random(c * h * w * images), random(o * oh * ow * images)];
-      add(conv2dForward, SUM, uniforms, { x, w: weights, b: random(o), y: dy.length });
+      const after = { scaled: i & 1, activation: i % 3 };
+      add(
+        conv2dForward,
+        SUM,
+        { ...uniforms, ...after },
+        { x, w: weights, s: random(o, 2), b: random(o), y: dy.length },
+      );
       add(conv2dBackwardX, SUM, uniforms, { w: weights, dy, dx: x.length });
       for (const splits of [1, 2, 5]) {
         add(conv2dBackwardW, SUM, { ...uniforms, splits }, { x, dy, dw: splits * weights.length });
@@ -59,7 +65,12 @@ export const conv2dCases = cases(
     const uniforms = { images: 33, c: 4, h: 5, w: 3, o: 6, oh: 5, ow: 3, kh: 3, kw: 3, stride: 1, pad: 1, groups: 2 };
     const folded = { workgroups: (): Workgroups => [Math.ceil((33 * 5 * 3) / 64 / 3), 1, 3 * 2] };
     const [x, dy, w] = [random(33 * 4 * 5 * 3), random(33 * 6 * 5 * 3), random(6 * 2 * 3 * 3)];
-    add({ ...conv2dForward, ...folded, variants: [] }, SUM, uniforms, { x, w, b: random(6), y: dy.length });
+    add(
+      { ...conv2dForward, ...folded, variants: [] },
+      SUM,
+      { ...uniforms, scaled: 1, activation: 2 },
+      { x, w, s: random(6, 2), b: random(6), y: dy.length },
+    );
     add({ ...conv2dBackwardX, ...folded, variants: [] }, SUM, uniforms, { w, dy, dx: x.length });
   },
   // The zeros around an image are multiplied by weights too, and the cpu may compute a whole tile at once.

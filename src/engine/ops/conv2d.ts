@@ -12,6 +12,8 @@
  * `pad` is the padding above and on the left; below and on the right there may be more. Depthwise convolutions, and on
  * GPUs those that suit Winograd's filtering, have kernels of their own.
  *
+ * All of them can do in the same pass what would follow: y = f(s[o] · Σ + b[o]), as later/epilogue.ts says.
+ *
  * x: C × H × W × N, w: O × C/G × KH × KW, b: O, or none, y: O × OH × OW × N.
  */
 import { ShapeError } from "../../errors.ts";
@@ -22,6 +24,7 @@ import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { depthwise, suitsDepthwise, type Passes } from "./later/depthwise.ts";
+import { activated, beforeActivation, EPILOGUE, epilogueOf, type EpilogueOptions } from "./later/epilogue.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { eachWindowTap, imageShape, padBefore, positions, requirePadding, type Padding } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
@@ -33,7 +36,7 @@ import forwardVec4Wgsl from "../../../kernels/wgsl/conv2d_forward_vec4.wgsl" wit
 import backwardXVec4Wgsl from "../../../kernels/wgsl/conv2d_backward_x_vec4.wgsl" with { type: "text" };
 import backwardWVec4Wgsl from "../../../kernels/wgsl/conv2d_backward_w_vec4.wgsl" with { type: "text" };
 
-export interface Conv2dOptions {
+export interface Conv2dOptions extends EpilogueOptions {
   readonly stride?: number;
   /** 0 if not given; "same" is TensorFlow's. */
   readonly pad?: Padding;
@@ -41,16 +44,16 @@ export interface Conv2dOptions {
   readonly groups?: number;
 }
 
-const OPTIONS: OptionKinds<Conv2dOptions> = { stride: "number?", pad: "any?", groups: "number?" };
+const OPTIONS: OptionKinds<Conv2dOptions> = { ...EPILOGUE, stride: "number?", pad: "any?", groups: "number?" };
 
 /**
  * @throws ShapeError when the shapes don't fit, or the window is larger than the padded image; UsageError for an
- * unknown option
+ * unknown option, and for a scale on a tape that records
  */
 export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Conv2dOptions = {}): Tensor {
-  const tape = tapeFor("conv2d", { x, w, ...(b && { b }) });
   checkOptions("conv2d", options, OPTIONS);
-  const { stride = 1, pad = 0, groups = 1 } = options;
+  const { stride = 1, pad = 0, groups = 1, scale } = options;
+  const tape = tapeFor("conv2d", { x, w, ...(b && { b }), ...(scale && { scale }) });
   requireWhole("conv2d", { stride, groups });
   requirePadding("conv2d", pad);
   const [c, h, width, images] = imageShape("conv2d", x);
@@ -62,6 +65,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Con
         `need weights O × ${c / groups} × KH × KW with O a multiple of the groups, and O biases`,
     );
   }
+  const epilogue = epilogueOf("conv2d", options, o, tape);
   const oh = positions(h, kh, stride, pad, "down");
   const ow = positions(width, kw, stride, pad, "down");
   if (oh < 1 || ow < 1) {
@@ -74,12 +78,14 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Con
   const sizes = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before, groups };
   const passes = (suitsDepthwise(sizes) ? depthwise : general)(x.backend, sizes);
   const bias = b ?? constant(x.backend, 0, [o]);
-  passes.forward({ x: x.buffer, w: w.buffer, b: bias.buffer, y: y.buffer });
+  const given = { x: x.buffer, w: w.buffer, s: (scale ?? bias).buffer, b: bias.buffer, y: y.buffer };
+  passes.forward(given, epilogue);
   tape.record({
     inputs: [x, w, ...(b ? [b] : [])],
     output: y,
     saved: [],
-    backward(dy) {
+    backward(ofY) {
+      const dy = beforeActivation(y, ofY, epilogue.activation);
       tape.accumulate(w, (dw) => passes.backwardW({ x: x.buffer, dy: dy.buffer, dw: dw.buffer }));
       if (b) accumulateRowSums(tape, b, dy);
       tape.accumulate(x, (dx) => passes.backwardX({ w: w.buffer, dy: dy.buffer, dx: dx.buffer }));
@@ -93,9 +99,9 @@ function general(backend: Backend, sizes: Sizes): Passes {
   const { images, c, o, oh, ow, kh, kw, groups } = sizes;
   const winograd = suitsWinograd(backend, sizes);
   return {
-    forward(given) {
-      if (winograd) runWinograd(backend, conv2dBackwardX, { ...sizes, turned: false }, given);
-      else backend.run(conv2dForward, given, sizes);
+    forward(given, epilogue) {
+      if (winograd) runWinograd(backend, conv2dBackwardX, { ...sizes, turned: false }, given, epilogue);
+      else backend.run(conv2dForward, given, { ...sizes, ...epilogue });
     },
     backwardW({ dw, ...given }) {
       const splits = chooseSplits(backend, o / groups, (c / groups) * kh * kw, groups, oh * ow * images);
@@ -148,21 +154,22 @@ export const conv2dForward = kernel({
   name: "conv2d_forward",
   module: import.meta.url,
   wgsl: forwardWgsl,
-  buffers: { x: "read", w: "read", b: "read", y: "write" },
-  uniforms,
+  // scaled: 0 ignores s.
+  buffers: { x: "read", w: "read", s: "read", b: "read", y: "write" },
+  uniforms: { ...uniforms, ...u32s("scaled", "activation") },
   workgroups: (u) => forwardTiles(u, TILE),
   variants: [
     variant("conv2d_forward_128x128", forwardVec4Wgsl, forwardTiles, { ROWS: 128, THREADS: 256 }),
     variant("conv2d_forward_48x128", forwardVec4Wgsl, forwardTiles, { ROWS: 48, THREADS: 128 }),
   ],
-  reference({ x, w, b, y }, u) {
+  reference({ x, w, s, b, y }, u) {
     for (let at = 0, o = 0; o < u.o; o++) {
       for (let p = 0; p < u.oh; p++) {
         for (let q = 0; q < u.ow; q++) {
           for (let n = 0; n < u.images; n++, at++) {
-            let sum = b[o]!;
+            let sum = 0;
             eachTap(u, o, p, q, (weight, pixel) => (sum += w[weight]! * x[pixel * u.images + n]!));
-            y[at] = sum;
+            y[at] = activated((u.scaled ? s[o]! : 1) * sum + b[o]!, u.activation);
           }
         }
       }

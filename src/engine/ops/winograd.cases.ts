@@ -15,10 +15,10 @@ export const winogradCases = cases(({ add, random }) => {
     [5, winograd5Input, winograd5Weights, winograd5Output],
   ] as const) {
     const positions = (window + 3) ** 2;
-    for (const [images, maps, h, w, pad, groups, other] of [
-      [1, 1, 1, 1, window >> 1, 1, 1],
-      [3, 4, 7, 10, 0, 2, 3],
-      [65, 2, 4, 5, 2, 1, 5],
+    for (const [images, maps, h, w, pad, groups, other, activation] of [
+      [1, 1, 1, 1, window >> 1, 1, 1, 0],
+      [3, 4, 7, 10, 0, 2, 3, 1],
+      [65, 2, 4, 5, 2, 1, 5, 2],
     ] as const) {
       const [oh, ow] = [h + 2 * pad - window + 1, w + 2 * pad - window + 1];
       const [th, tw] = [Math.ceil(oh / 4), Math.ceil(ow / 4)];
@@ -26,8 +26,8 @@ export const winogradCases = cases(({ add, random }) => {
       const x = random(maps * h * w * images);
       add(input, SUM, { images, c: maps, h, w, pad, th, tw }, { x, patches: positions * size });
       for (const biased of [0, 1]) {
-        const given = { products: random(positions * size), b: random(maps), y: outputs };
-        add(output, SUM, { images, o: maps, oh, ow, th, tw, biased }, given);
+        const given = { products: random(positions * size), s: random(maps), b: random(maps), y: outputs };
+        add(output, SUM, { images, o: maps, oh, ow, th, tw, biased, scaled: biased, activation }, given);
       }
       for (const turned of [0, 1]) {
         const windows = maps * other;

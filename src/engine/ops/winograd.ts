@@ -15,6 +15,7 @@
 import type { Backend, Buffer } from "../backend.ts";
 import { kernel, line, u32s, type Kernel } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
+import { activated } from "./later/epilogue.ts";
 import input3 from "../../../kernels/wgsl/winograd_3x3_input.wgsl" with { type: "text" };
 import output3 from "../../../kernels/wgsl/winograd_3x3_output.wgsl" with { type: "text" };
 import weights3 from "../../../kernels/wgsl/winograd_3x3_weights.wgsl" with { type: "text" };
@@ -93,7 +94,8 @@ export function runWinograd(
   backend: Backend,
   products: Products,
   { images, groups, c, h, w, o, oh, ow, kh, pad, turned }: Convolution,
-  given: { readonly x: Buffer; readonly w: Buffer; readonly b?: Buffer; readonly y: Buffer },
+  given: { readonly x: Buffer; readonly w: Buffer; readonly s?: Buffer; readonly b?: Buffer; readonly y: Buffer },
+  epilogue = { scaled: 0, activation: 0 },
 ): void {
   const scheme = schemes.get(kh)!;
   const { positions } = scheme;
@@ -115,8 +117,8 @@ export function runWinograd(
   );
   backend.run(
     scheme.output,
-    { products: sums, b: given.b ?? given.w, y: given.y },
-    { images, o, oh, ow, th, tw, biased: given.b ? 1 : 0 },
+    { products: sums, s: given.s ?? given.w, b: given.b ?? given.w, y: given.y },
+    { images, o, oh, ow, th, tw, biased: given.b ? 1 : 0, ...epilogue },
   );
   // Safe while the kernels are still queued: whatever uses the buffers next is queued after them.
   for (const buffer of [filters, patches, sums]) pool.give(buffer);
@@ -205,11 +207,11 @@ function scheme(
     name: `${name}_output`,
     module: import.meta.url,
     wgsl: wgsl.output,
-    // biased: 0 ignores b.
-    buffers: { products: "read", b: "read", y: "write" },
-    uniforms: u32s("images", "o", "oh", "ow", "th", "tw", "biased"),
+    // biased: 0 ignores b; scaled: 0 ignores s.
+    buffers: { products: "read", s: "read", b: "read", y: "write" },
+    uniforms: u32s("images", "o", "oh", "ow", "th", "tw", "biased", "scaled", "activation"),
     workgroups: ({ images, o, th, tw }) => line(o * th * tw * images),
-    reference({ products, b, y }, { images, o, oh, ow, th, tw, biased }) {
+    reference({ products, s, b, y }, { images, o, oh, ow, th, tw, biased, scaled, activation }) {
       const size = o * th * tw * images;
       for (let at = 0, map = 0; map < o; map++) {
         for (let p = 0; p < oh; p++) {
@@ -219,7 +221,7 @@ function scheme(
               const sum = transformed(ofOutput, p % TILE, q % TILE, (i, j) => {
                 return products[(i * side + j) * size + tile * images + n]!;
               });
-              y[at] = sum + (biased ? b[map]! : 0);
+              y[at] = activated((scaled ? s[map]! : 1) * sum + (biased ? b[map]! : 0), activation);
             }
           }
         }

@@ -10,7 +10,7 @@ import { axpby } from "../../engine/ops/later/axpby.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import type { Model } from "../model.ts";
 import { freeAll, zerosLike, type Optimizer } from "../optimizer.ts";
-import type { Average } from "../recipe.ts";
+import type { Average } from "./average.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 export class Averaged implements Optimizer {

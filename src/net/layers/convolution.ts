@@ -19,8 +19,11 @@ import { groupsOfPart, nonDefault, type Kinds, type Made } from "./kinds.ts";
 
 /** How a layer's weights and biases are initialised, and its weight decay. */
 export interface Start {
-  /** Standard deviation of the weights; "fan-in": weights and biases uniform in ±1/√inputs, as in PyTorch. */
-  readonly sigma: number | "fan-in";
+  /**
+   * Standard deviation of the weights. "fan-in": weights and biases uniform in ±1/√inputs, as in PyTorch;
+   * "kaiming-uniform": weights uniform in ±√(6/inputs), PyTorch's `kaiming_uniform_(weight)`.
+   */
+  readonly sigma: number | "fan-in" | "kaiming-uniform";
   /** How biases start, 0 if not given; false for a layer without biases. */
   readonly bias?: number | false;
   readonly decay?: number;
@@ -45,7 +48,8 @@ export interface ConvOptions extends Omit<LocalOptions, "sigma"> {
 const START: OptionKinds<Start> = { sigma: "any", bias: "any?", decay: "number?" };
 const LOCAL: OptionKinds<Omit<ConvOptions, "groups">> = { ...START, stride: "number?", pad: "any?" };
 /** Ways to initialise weights, other than by a standard deviation. */
-const NAMED = { conv: ["fan-in", "identity", "whiten"], local: ["fan-in"], fc: ["fan-in"] };
+const ANY = ["fan-in", "kaiming-uniform"];
+const NAMED = { conv: [...ANY, "identity", "whiten"], local: ANY, fc: ANY };
 const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
 
 /** A convolution with filters of `size` × `size`. @throws ShapeError or UsageError for invalid sizes or options */
@@ -70,7 +74,11 @@ function convOf(name: string, filters: number, size: number, options: ConvOption
       layer: convOf(name, filters / of, size, { ...options, groups: groupsOfPart(groups, of) }),
       reads: groups % of === 0 ? "own" : "all",
     }),
-    forward: (x, [w, b]) => conv2d(x, w!, b, { stride, pad, groups }),
+    fuses: ["fold", "activation"],
+    forward(x, [w, b], { fold, activation }) {
+      const { scale, shift } = fold?.(b) ?? { shift: b };
+      return conv2d(x, w!, shift, { stride, pad, groups, scale, activation });
+    },
     toOnnx(graph, x, { parameters, input }) {
       const attributes = { ...windowsInOnnx(input, size, stride, pad), group: groups };
       return graph.add("Conv", [x, ...graph.stored(parameters)], attributes);
@@ -222,7 +230,12 @@ function weightAndBias(
   // Fan-in, the inputs of one output, is the number of weights divided by the number of outputs.
   const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
   const ofWeight: Initial =
-    typeof sigma === "number" ? { normal: sigma } : { uniform: bound, ...(sigma === "identity" && { identity: true }) };
+    typeof sigma === "number"
+      ? { normal: sigma }
+      : {
+          uniform: sigma === "kaiming-uniform" ? Math.sqrt(6) * bound : bound,
+          ...(sigma === "identity" && { identity: true }),
+        };
   const ofBias: Initial = sigma === "fan-in" ? { uniform: bound } : { constant: Number(constant) };
   const weights: ParameterSpec = {
     ...{ name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight" },

@@ -7,7 +7,7 @@ import type { Kinds, Made } from "./kinds.ts";
 
 /** max(0, x), paper §3.1. */
 export function relu(): SimpleLayer {
-  return activation("relu", ops.relu, operator("Relu"));
+  return { ...activation("relu", ops.relu, operator("Relu")), activation: "relu" };
 }
 
 export function tanh(): SimpleLayer {
@@ -16,7 +16,8 @@ export function tanh(): SimpleLayer {
 
 /** min(max(0, x), 6). */
 export function relu6(): SimpleLayer {
-  return activation("relu6", ops.relu6, (graph, x) => graph.add("Clip", [x, scalar(graph, 0), scalar(graph, 6)]));
+  const toOnnx: ToOnnx = (graph, x) => graph.add("Clip", [x, scalar(graph, 0), scalar(graph, 6)]);
+  return { ...activation("relu6", ops.relu6, toOnnx), activation: "relu6" };
 }
 
 /** 1 / (1 + e^−x). */

@@ -5,6 +5,8 @@
  */
 import type { WasmKernels } from "../../../wasm/wasm.ts";
 import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
+import { withEpilogue } from "./epilogue.ts";
+import { isPointwise, pointwiseBackwardW, pointwiseBackwardX, pointwiseForward } from "./pointwise.ts";
 import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
 /** Sizes of one group of a convolution. */
@@ -45,11 +47,12 @@ function blockColumns(total: number, rows: number): number {
   return Math.min(fits, Math.ceil(total / 16) * 16);
 }
 
-/** y = w · col + b. An item is a block of columns. */
+/** y = f(s · w · col + b). An item is a block of columns, finished while it is in the cache. */
 const forward: CpuKernel = {
   name: "conv2d_forward",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradForward(u, threads);
+    if (isPointwise(u)) return pointwiseForward(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const size = Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
     const blocks = Math.ceil(columns / size);
@@ -58,16 +61,17 @@ const forward: CpuKernel = {
       stages: [
         {
           items: groups * blocks,
-          item(index, at, { wasm, gemm, memory, scratch }) {
+          item(index, at, machine) {
+            const { wasm, gemm, scratch } = machine;
             const group = Math.floor(index / blocks);
             const first = (index % blocks) * size;
             const count = Math.min(size, columns - first);
             const x = at.x! + group * c * pixels * 4;
             const y = at.y! + (group * o * columns + first) * 4;
-            const bias = new Float32Array(memory.buffer, at.b! + group * o * 4, o);
-            for (let i = 0; i < o; i++) wasm.fillFloats(y + i * columns * 4, bias[i]!, count);
             moveColumns(wasm.im2col, x, u, 0, k, first, count, scratch);
-            gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, true, y, columns);
+            withEpilogue(u, at, machine, { y, pitch: columns, count, first: group * o, filters: o }, (add) =>
+              gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, add, y, columns),
+            );
           },
         },
       ],
@@ -98,6 +102,7 @@ const backwardX: CpuKernel = {
   name: "conv2d_backward_x",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradBackwardX(u, threads);
+    if (isPointwise(u)) return pointwiseBackwardX(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const taps = u.kh! * u.kw!;
     const maps = Math.max(1, Math.min(Math.ceil(ROWS / taps), Math.floor((c * groups) / (4 * threads))));
@@ -138,6 +143,7 @@ const backwardW: CpuKernel = {
   name: "conv2d_backward_w",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradBackwardW(u, threads);
+    if (isPointwise(u)) return pointwiseBackwardW(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
     const parts = Math.ceil(k / (2 * ROWS));
     const rows = Math.ceil(k / parts / 16) * 16;

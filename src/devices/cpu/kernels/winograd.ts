@@ -87,9 +87,10 @@ interface Blocks {
 function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
   const wide = Math.ceil(ow / TILE);
   const tiles = Math.ceil(oh / TILE) * wide;
-  // A few blocks per thread.
-  const fair = Math.ceil((tiles * images * groups) / (4 * threads));
-  const columns = Math.max(128, Math.min(COLUMNS, fair));
+  // A few blocks per thread, or, where they would be too small for efficient products, one.
+  const total = tiles * images * groups;
+  const least = Math.max(32, Math.min(128, Math.ceil(total / threads)));
+  const columns = Math.max(least, Math.min(COLUMNS, Math.ceil(total / (4 * threads))));
   const blockImages = Math.min(images, IMAGES);
   const imageParts = Math.ceil(images / blockImages);
   const blockTiles = Math.max(1, Math.floor(columns / blockImages));
@@ -113,7 +114,7 @@ function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
   };
 }
 
-/** y = conv(x, w) + b */
+/** y = f(s · conv(x, w) + b) */
 export function winogradForward(u: Uniforms, threads: number): Plan {
   const s = sizes(u);
   const rows = s.groups * s.to;
@@ -123,7 +124,8 @@ export function winogradForward(u: Uniforms, threads: number): Plan {
       wasm.winogradWeights(s.k, w, s.k * s.k, 0, s.from, shared + row * s.from * 4, rows * s.from, scratch);
     }
   });
-  return convolve(s, threads, transform, (at) => ({ x: at.x!, y: at.y!, b: at.b! }));
+  const buffers = (at: Addresses) => ({ x: at.x!, y: at.y!, s: u.scaled ? at.s! : 0, b: at.b! });
+  return convolve(s, threads, transform, buffers, u.activation!);
 }
 
 /** dx = conv(dy, w rotated, from filters to maps) */
@@ -138,7 +140,7 @@ export function winogradBackwardX(u: Uniforms, threads: number): Plan {
       wasm.winogradWeights(s.k, w, s.to * taps, 1, s.from, shared + row * s.from * 4, rows * s.from, scratch);
     }
   });
-  return convolve(s, threads, transform, (at) => ({ x: at.dy!, y: at.dx!, b: 0 }));
+  return convolve(s, threads, transform, (at) => ({ x: at.dy!, y: at.dx!, s: 0, b: 0 }), 0);
 }
 
 /**
@@ -149,7 +151,8 @@ function convolve(
   s: Sizes,
   threads: number,
   transform: Stage,
-  buffers: (at: Addresses) => { x: number; y: number; b: number },
+  buffers: (at: Addresses) => { x: number; y: number; s: number; b: number },
+  activation: number,
 ): Plan {
   const blocks = cut(s, threads);
   const { images, groups, from, to, h, w, oh, ow, pad, side } = s;
@@ -160,10 +163,10 @@ function convolve(
     item(index, at, { wasm, gemm, shared, scratch }) {
       const group = Math.floor(index / blocks.count);
       const block = index % blocks.count;
-      const { x, y, b } = buffers(at);
+      const { x, y, s, b } = buffers(at);
       const source = x + group * from * h * w * images * 4;
       const target = y + group * to * oh * ow * images * 4;
-      const bias = b === 0 ? 0 : b + group * to * 4;
+      const [scale, bias] = [s, b].map((first) => first && first + group * to * 4) as [number, number];
       const patches = scratch + WORK_BYTES;
       const products = patches + patchBytes;
       const { columns, tiles } = blocks.of(block);
@@ -181,7 +184,10 @@ function convolve(
       for (const { top, left, image, images: count, column } of tiles) {
         const sums = products + column * 4;
         const out = target + image * 4;
-        wasm.winogradOutput(side, sums, columns, bias, out, oh, ow, images, top, left, to, count, scratch);
+        wasm.winogradOutput(
+          ...([side, sums, columns, scale, bias, activation] as const),
+          ...([out, oh, ow, images, top, left, to, count, scratch] as const),
+        );
       }
     },
   };

@@ -2,41 +2,61 @@
  * The elementwise sum and difference of two tensors of the same shape; PyTorch's add and sub. A residual block ends in a
  * sum (arXiv 1512.03385 §3.2).
  *
- *   add:      y = a + b,  da = dy,  db = dy
- *   subtract: y = a − b,  da = dy,  db = −dy
+ *   add:      y = f(a + b),  da = db = dz,  z = a + b, f an activation function (epilogue.ts), or none
+ *   subtract: y = a − b,     da = dy,  db = −dy
  */
+import { checkOptions } from "../../../options.ts";
 import { tapeFor } from "../../inputs.ts";
 import { kernel, line, type Kernel } from "../../kernel.ts";
 import { record, runElements } from "../../tape.ts";
 import type { Tensor } from "../../tensor.ts";
+import { copyTo } from "./copy.ts";
+import { activated, activationNumber, beforeActivation, type Activation } from "./epilogue.ts";
 import { scaleTo } from "./multiply.ts";
 import { requireSameShape } from "../shapes.ts";
-import backwardWgsl from "../../../../kernels/wgsl/add_backward.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };
 import subtractWgsl from "../../../../kernels/wgsl/subtract_forward.wgsl" with { type: "text" };
 
-/** a + b. @throws ShapeError when their shapes differ */
-export function add(a: Tensor, b: Tensor): Tensor {
-  return record(combine("add", a, b, addForward), [a, copyTo], [b, copyTo]);
+export interface AddOptions {
+  /** Applied to the sum. */
+  readonly activation?: Activation | undefined;
+}
+
+/** f(a + b). @throws ShapeError when their shapes differ; UsageError for an unknown option */
+export function add(a: Tensor, b: Tensor, options: AddOptions = {}): Tensor {
+  checkOptions("add", options, { activation: "any?" });
+  const activation = activationNumber("add", options.activation);
+  const y = combine("add", a, b, addForward, { activation });
+  y.tape!.record({
+    inputs: [a, b],
+    output: y,
+    saved: [],
+    backward(dy) {
+      const dz = beforeActivation(y, dy, activation);
+      for (const input of [a, b]) y.tape!.accumulate(input, (to) => copyTo(to, dz));
+    },
+  });
+  return y;
 }
 
 /** a − b. @throws ShapeError when their shapes differ */
 export function subtract(a: Tensor, b: Tensor): Tensor {
-  const y = combine("subtract", a, b, subtractForward);
+  const y = combine("subtract", a, b, subtractForward, {});
   return record(y, [a, copyTo], [b, (db, dy) => scaleTo(db, dy, -1)]);
 }
 
-function combine(op: string, a: Tensor, b: Tensor, forward: Kernel<"a" | "b" | "y", "size">): Tensor {
+function combine<U extends string>(
+  op: string,
+  a: Tensor,
+  b: Tensor,
+  forward: Kernel<"a" | "b" | "y", U | "size">,
+  uniforms: Readonly<Record<Exclude<U, "size">, number>>,
+): Tensor {
   const tape = tapeFor(op, { a, b });
   requireSameShape(op, a, b);
   const y = tape.allocate(a.shape);
-  runElements(forward, { a, b, y }, {});
+  runElements(forward, { a, b, y }, uniforms);
   return y;
-}
-
-/** Writes a gradient that is the output's; the shapes may differ. */
-export function copyTo(dx: Tensor, dy: Tensor): void {
-  runElements(addBackward, { dy, dx }, {});
 }
 
 const common = {
@@ -50,18 +70,9 @@ export const addForward = kernel({
   name: "add_forward",
   wgsl: forwardWgsl,
   buffers: { a: "read", b: "read", y: "write" },
-  reference({ a, b, y }, { size }) {
-    for (let i = 0; i < size; i++) y[i] = a[i]! + b[i]!;
-  },
-});
-
-export const addBackward = kernel({
-  ...common,
-  name: "add_backward",
-  wgsl: backwardWgsl,
-  buffers: { dy: "read", dx: "write" },
-  reference({ dy, dx }, { size }) {
-    for (let i = 0; i < size; i++) dx[i] = dy[i]!;
+  uniforms: { size: "u32", activation: "u32" },
+  reference({ a, b, y }, { size, activation }) {
+    for (let i = 0; i < size; i++) y[i] = activated(a[i]! + b[i]!, activation);
   },
 });
 

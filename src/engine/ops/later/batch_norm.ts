@@ -1,22 +1,26 @@
 /**
  * Batch normalisation (arXiv 1502.03167): each map less its mean, divided by its deviation, scaled and shifted.
  *
- *   y = z · w + b,  z = (x − m) · r,  r = 1 / √(v + ε)
- *   dw = Σ dy · z,  db = Σ dy
- *   dx = w · r · (dy − (db + z · dw) / P)   in training, where m and v are the map's own mean and variance
- *   dx = w · r · dy                         otherwise, where they are the running ones
+ *   y = f(z · w + b),  z = (x − m) · r,  r = 1 / √(v + ε)
+ *   dw = Σ dz · z,  db = Σ dz,  where dz is dy, or 0 where the activation function f has no slope
+ *   dx = w · r · (dz − (db + z · dw) / P)   in training, where m and v are the map's own mean and variance
+ *   dx = w · r · dz                         otherwise, where they are the running ones
  *
  * x, y: C × … × N, in memory C × P; w, b and the running mean and variance: C. PyTorch's batch_norm: in training the
- * running ones move towards the batch's by `momentum`, the variance unbiased, P / (P − 1) times v.
+ * running ones move towards the batch's by `momentum`, the variance unbiased, P / (P − 1) times v. f is none, or one of
+ * epilogue.ts; the gradients compute z · w + b again from x, so that neither it nor dz is ever stored.
  */
 import { ShapeError } from "../../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../../options.ts";
 import { constant } from "../../constant.ts";
 import { tapeFor } from "../../inputs.ts";
 import { kernel, line, u32s } from "../../kernel.ts";
-import { format, type Tensor } from "../../tensor.ts";
-import { copyTo } from "./add.ts";
+import { runElements } from "../../tape.ts";
+import { format, type Owner, type Tensor } from "../../tensor.ts";
+import { copyTo } from "./copy.ts";
+import { activated, activationNumber, passesGradient, type Activation } from "./epilogue.ts";
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
+import foldWgsl from "../../../../kernels/wgsl/batch_norm_fold.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
 import gradientsWgsl from "../../../../kernels/wgsl/batch_norm_gradients.wgsl" with { type: "text" };
 import statisticsWgsl from "../../../../kernels/wgsl/batch_norm_statistics.wgsl" with { type: "text" };
@@ -27,6 +31,8 @@ export interface BatchNormOptions {
   readonly momentum?: number;
   /** Added to the variance: 1e-5 if not given. */
   readonly epsilon?: number;
+  /** Applied to the result. */
+  readonly activation?: Activation | undefined;
 }
 
 /** What belongs to each map: C numbers each. Without a scale it is 1, without a shift 0. */
@@ -38,7 +44,10 @@ export interface BatchNormTensors {
   readonly variance: Tensor;
 }
 
-const OPTIONS: OptionKinds<BatchNormOptions> = { training: "boolean", momentum: "number?", epsilon: "number?" };
+const OPTIONS: OptionKinds<BatchNormOptions> = {
+  ...{ training: "boolean", momentum: "number?", epsilon: "number?" },
+  activation: "any?",
+};
 
 /** @throws ShapeError unless maps can be normalised so; UsageError for an option that is unknown or missing */
 export function checkBatchNorm(op: string, options: BatchNormOptions): void {
@@ -58,6 +67,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
   const tape = tapeFor("batchNorm", { x, ...given });
   checkBatchNorm("batchNorm", options);
   const { training, momentum = 0.1, epsilon = 1e-5 } = options;
+  const activation = activationNumber("batchNorm", options.activation);
   const [maps = 0] = x.shape;
   const plane = x.size / maps;
   for (const [name, { shape, size }] of Object.entries(given)) {
@@ -71,19 +81,19 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
   }
   const [y, stats] = [tape.allocate(x.shape), tape.allocate([2, maps])];
   const { backend } = x;
-  const sizes = { maps, plane };
+  const sizes = { maps, plane, activation };
   const mode = { training: training ? 1 : 0 };
-  const w = scale ?? constant(backend, 1, [maps]);
+  const factors = {
+    w: (scale ?? constant(backend, 1, [maps])).buffer,
+    b: (shift ?? constant(backend, 0, [maps])).buffer,
+    stats: stats.buffer,
+  };
   backend.run(
     batchNormStatistics,
     { x: x.buffer, mean: mean.buffer, variance: variance.buffer, stats: stats.buffer },
-    { ...sizes, ...mode, momentum, epsilon },
+    { maps, plane, ...mode, momentum, epsilon },
   );
-  backend.run(
-    batchNormForward,
-    { x: x.buffer, w: w.buffer, b: (shift ?? constant(backend, 0, [maps])).buffer, stats: stats.buffer, y: y.buffer },
-    sizes,
-  );
+  backend.run(batchNormForward, { x: x.buffer, ...factors, y: y.buffer }, sizes);
   tape.record({
     inputs: [x, ...(scale ? [scale] : []), ...(shift ? [shift] : [])],
     output: y,
@@ -91,16 +101,44 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
     backward(dy) {
       const [dw, db] = [tape.allocate([maps]), tape.allocate([maps])];
       const sums = { dw: dw.buffer, db: db.buffer };
-      const read = { x: x.buffer, stats: stats.buffer, dy: dy.buffer };
+      const read = { x: x.buffer, ...factors, dy: dy.buffer };
       backend.run(batchNormGradients, { ...read, ...sums }, sizes);
       if (scale) tape.accumulate(scale, (to) => copyTo(to, dw));
       if (shift) tape.accumulate(shift, (to) => copyTo(to, db));
       tape.accumulate(x, (dx) =>
-        backend.run(batchNormBackward, { ...read, w: w.buffer, ...sums, dx: dx.buffer }, { ...sizes, ...mode }),
+        backend.run(batchNormBackward, { ...read, ...sums, dx: dx.buffer }, { ...sizes, ...mode }),
       );
     },
   });
   return y;
+}
+
+/**
+ * With running mean and variance, normalising conv(x, w) + b is scale · conv(x, w) + shift, which `conv2d` computes by
+ * itself, given these.
+ * @param tape owns them
+ */
+export function foldBatchNorm(
+  tape: Owner,
+  b: Tensor | undefined,
+  { scale, shift, mean, variance }: BatchNormTensors,
+  epsilon: number,
+): { readonly scale: Tensor; readonly shift: Tensor } {
+  const { backend } = tape;
+  const maps = mean.size;
+  const [zeros, ones] = [constant(backend, 0, [maps]), constant(backend, 1, [maps])];
+  const folded = { scale: tape.allocate([maps]), shift: tape.allocate([maps]) };
+  const given = {
+    w: scale ?? ones,
+    b: shift ?? zeros,
+    mean,
+    variance,
+    bias: b ?? zeros,
+    s: folded.scale,
+    t: folded.shift,
+  };
+  runElements(batchNormFold, given, { epsilon });
+  return folded;
 }
 
 export const batchNormStatistics = kernel({
@@ -130,16 +168,33 @@ export const batchNormStatistics = kernel({
   },
 });
 
+export const batchNormFold = kernel({
+  name: "batch_norm_fold",
+  module: import.meta.url,
+  wgsl: foldWgsl,
+  buffers: { w: "read", b: "read", mean: "read", variance: "read", bias: "read", s: "write", t: "write" },
+  uniforms: { size: "u32", epsilon: "f32" },
+  workgroups: ({ size }) => line(size),
+  reference({ w, b, mean, variance, bias, s, t }, { size, epsilon }) {
+    for (let map = 0; map < size; map++) {
+      s[map] = w[map]! / Math.sqrt(variance[map]! + epsilon);
+      t[map] = (bias[map]! - mean[map]!) * s[map]! + b[map]!;
+    }
+  },
+});
+
 export const batchNormForward = kernel({
   name: "batch_norm_forward",
   module: import.meta.url,
   wgsl: forwardWgsl,
   buffers: { x: "read", w: "read", b: "read", stats: "read", y: "write" },
-  uniforms: u32s("maps", "plane"),
+  uniforms: u32s("maps", "plane", "activation"),
   workgroups: ({ maps, plane }) => line(maps * plane),
-  reference({ x, w, b, stats, y }, { maps, plane }) {
+  reference({ x, w, b, stats, y }, { maps, plane, activation }) {
     for (let i = 0, map = 0; map < maps; map++) {
-      for (let p = 0; p < plane; p++, i++) y[i] = (x[i]! - stats[map]!) * stats[maps + map]! * w[map]! + b[map]!;
+      for (let p = 0; p < plane; p++, i++) {
+        y[i] = activated((x[i]! - stats[map]!) * stats[maps + map]! * w[map]! + b[map]!, activation);
+      }
     }
   },
 });
@@ -148,14 +203,16 @@ export const batchNormGradients = kernel({
   name: "batch_norm_gradients",
   module: import.meta.url,
   wgsl: gradientsWgsl,
-  buffers: { x: "read", stats: "read", dy: "read", dw: "write", db: "write" },
-  uniforms: u32s("maps", "plane"),
+  buffers: { x: "read", w: "read", b: "read", stats: "read", dy: "read", dw: "write", db: "write" },
+  uniforms: u32s("maps", "plane", "activation"),
   workgroups: ({ maps }) => line(maps, 1),
-  reference({ x, stats, dy, dw, db }, { maps, plane }) {
+  reference({ x, w, b, stats, dy, dw, db }, { maps, plane, activation }) {
     for (let i = 0, map = 0; map < maps; map++) {
       let [scaled, plain] = [0, 0];
       for (let p = 0; p < plane; p++, i++) {
-        scaled += dy[i]! * (x[i]! - stats[map]!);
+        const centred = x[i]! - stats[map]!;
+        if (!passesGradient(centred * stats[maps + map]! * w[map]! + b[map]!, activation)) continue;
+        scaled += dy[i]! * centred;
         plain += dy[i]!;
       }
       dw[map] = scaled * stats[maps + map]!;
@@ -168,15 +225,17 @@ export const batchNormBackward = kernel({
   name: "batch_norm_backward",
   module: import.meta.url,
   wgsl: backwardWgsl,
-  buffers: { x: "read", w: "read", stats: "read", dw: "read", db: "read", dy: "read", dx: "write" },
-  uniforms: u32s("maps", "plane", "training"),
+  buffers: { x: "read", w: "read", b: "read", stats: "read", dw: "read", db: "read", dy: "read", dx: "write" },
+  uniforms: u32s("maps", "plane", "activation", "training"),
   workgroups: ({ maps, plane }) => line(maps * plane),
-  reference({ x, w, stats, dw, db, dy, dx }, { maps, plane, training }) {
+  reference({ x, w, b, stats, dw, db, dy, dx }, { maps, plane, activation, training }) {
     for (let i = 0, map = 0; map < maps; map++) {
       const [m, r] = [stats[map]!, stats[maps + map]!];
       for (let p = 0; p < plane; p++, i++) {
-        const own = training === 1 ? (db[map]! + (x[i]! - m) * r * dw[map]!) / plane : 0;
-        dx[i] = w[map]! * r * (dy[i]! - own);
+        const z = (x[i]! - m) * r;
+        const dz = passesGradient(z * w[map]! + b[map]!, activation) ? dy[i]! : 0;
+        const own = training === 1 ? (db[map]! + z * dw[map]!) / plane : 0;
+        dx[i] = w[map]! * r * (dz - own);
       }
     }
   },

@@ -24,13 +24,14 @@ const SIZES = [
 ] as const;
 
 export const depthwiseCases = cases(({ add, random }) => {
-  for (const [images, c, h, w, kh, kw, stride, padding] of SIZES) {
+  for (const [i, [images, c, h, w, kh, kw, stride, padding]] of SIZES.entries()) {
     const [oh, ow] = [positions(h, kh, stride, padding, "down"), positions(w, kw, stride, padding, "down")];
     const pad = padBefore("case", [h, w], [kh, kw], stride, padding);
     const uniforms = { images, c, h, w, oh, ow, kh, kw, stride, pad };
     const weights = random(c * kh * kw);
     const [x, dy] = [random(c * h * w * images), random(c * oh * ow * images)];
-    add(depthwiseForward, SUM, uniforms, { x, weights, b: random(c), y: dy.length });
+    const after = { scaled: i & 1, activation: i % 3 };
+    add(depthwiseForward, SUM, { ...uniforms, ...after }, { x, weights, s: random(c, 2), b: random(c), y: dy.length });
     add(depthwiseBackwardX, SUM, uniforms, { weights, dy, dx: x.length });
     for (const splits of [1, 2, 5]) {
       add(depthwiseBackwardW, SUM, { ...uniforms, splits }, { x, dy, dw: splits * weights.length });

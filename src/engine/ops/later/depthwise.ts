@@ -6,10 +6,11 @@
  *   dx[c, r, s, n] = Σ_{i, j} weights[c, i, j] · dy[c, p, q, n],  p·stride + i − pad = r, q·stride + j − pad = s
  *   dw[c, i, j]    = Σ_{p, q, n} dy[c, p, q, n] · x[c, p·stride + i − pad, q·stride + j − pad, n]
  *
- * where x is zero outside the image. x: C × H × W × N, weights: C × KH × KW, b: C, y: C × OH × OW × N.
+ * where x is zero outside the image; y is scaled and activated as conv2d's. x: C × H × W × N, weights: C × KH × KW, b: C, y: C × OH × OW × N.
  */
 import type { Backend, Buffer } from "../../backend.ts";
 import { kernel, line, u32s } from "../../kernel.ts";
+import { activated, type Epilogue } from "./epilogue.ts";
 import { eachWindowTap } from "../shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "../split.ts";
 import backwardWWgsl from "../../../../kernels/wgsl/depthwise_backward_w.wgsl" with { type: "text" };
@@ -18,7 +19,7 @@ import forwardWgsl from "../../../../kernels/wgsl/depthwise_forward.wgsl" with {
 
 /** Queue the kernels of a convolution and of its gradients. */
 export interface Passes {
-  forward(given: Readonly<Record<"x" | "w" | "b" | "y", Buffer>>): void;
+  forward(given: Readonly<Record<"x" | "w" | "s" | "b" | "y", Buffer>>, epilogue: Epilogue): void;
   backwardX(given: Readonly<Record<"w" | "dy" | "dx", Buffer>>): void;
   backwardW(given: Readonly<Record<"x" | "dy" | "dw", Buffer>>): void;
 }
@@ -34,7 +35,8 @@ export function suitsDepthwise({ c, o, groups }: Readonly<Record<"c" | "o" | "gr
 export function depthwise(backend: Backend, sizes: Sizes): Passes {
   const { images, c, oh, ow, kh, kw } = sizes;
   return {
-    forward: ({ w, ...given }) => backend.run(depthwiseForward, { ...given, weights: w }, sizes),
+    forward: ({ w, ...given }, epilogue) =>
+      backend.run(depthwiseForward, { ...given, weights: w }, { ...sizes, ...epilogue }),
     backwardX: ({ w, ...given }) => backend.run(depthwiseBackwardX, { ...given, weights: w }, sizes),
     backwardW({ dw, ...given }) {
       const splits = chooseSplits(backend, 1, kw, c * kh, oh * ow * images);
@@ -49,14 +51,14 @@ export const depthwiseForward = kernel({
   name: "depthwise_forward",
   module: import.meta.url,
   wgsl: forwardWgsl,
-  buffers: { x: "read", weights: "read", b: "read", y: "write" },
-  uniforms,
+  buffers: { x: "read", weights: "read", s: "read", b: "read", y: "write" },
+  uniforms: { ...uniforms, ...u32s("scaled", "activation") },
   workgroups: ({ images, c, oh, ow }) => line(c * oh * ow * images),
-  reference({ x, weights, b, y }, u) {
+  reference({ x, weights, s, b, y }, u) {
     eachOutput(u, (at, n, c, p, q) => {
-      let sum = b[c]!;
+      let sum = 0;
       eachTap(u, c, p, q, (weight, pixel) => (sum += weights[weight]! * x[pixel * u.images + n]!));
-      y[at] = sum;
+      y[at] = activated((u.scaled ? s[c]! : 1) * sum + b[c]!, u.activation);
     });
   },
 });

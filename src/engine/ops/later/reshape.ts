@@ -10,7 +10,7 @@ import { ShapeError } from "../../../errors.ts";
 import { tapeFor } from "../../inputs.ts";
 import { record } from "../../tape.ts";
 import { checkedSize, format, Tensor } from "../../tensor.ts";
-import { copyTo } from "./add.ts";
+import { copyTo } from "./copy.ts";
 
 /** @throws ShapeError unless the shape has as many elements as x */
 export function reshape(x: Tensor, shape: readonly number[]): Tensor {

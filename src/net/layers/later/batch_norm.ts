@@ -1,5 +1,6 @@
 /** Batch normalisation. */
-import { batchNorm as batchNormOp, checkBatchNorm } from "../../../engine/ops/later/batch_norm.ts";
+import { batchNorm as batchNormOp, checkBatchNorm, foldBatchNorm } from "../../../engine/ops/later/batch_norm.ts";
+import type { Tensor } from "../../../engine/tensor.ts";
 import { ShapeError, UsageError } from "../../../errors.ts";
 import { checkOptions, show, type OptionKinds } from "../../../options.ts";
 import type { ParameterSpec, SimpleLayer } from "../../layer.ts";
@@ -35,6 +36,10 @@ export function batchNorm(name: string, options: BatchNormOptions = {}): SimpleL
     { name: `${name}.bias`, shape: [maps], initial: { constant: 0 }, role: "bias" },
   ];
   const first = { both: 0, shift: 1, neither: 2 }[learns];
+  const tensorsOf = ({ parameters, state }: Readonly<Record<"parameters" | "state", readonly Tensor[]>>) => {
+    const [[shift, scale], [mean, variance]] = [parameters.toReversed(), state];
+    return { scale, shift, mean: mean!, variance: variance! };
+  };
   return {
     kind: "batch-norm",
     name,
@@ -45,10 +50,10 @@ export function batchNorm(name: string, options: BatchNormOptions = {}): SimpleL
       { name: `${name}.running_mean`, shape: [maps], initial: 0 },
       { name: `${name}.running_var`, shape: [maps], initial: 1 },
     ],
-    forward(x, parameters, { training, state: [mean, variance] }) {
-      const [shift, scale] = parameters.toReversed();
-      return batchNormOp(x, { scale, shift, mean: mean!, variance: variance! }, { training, momentum, epsilon });
-    },
+    fuses: ["activation"],
+    forward: (x, parameters, { training, state, activation }) =>
+      batchNormOp(x, tensorsOf({ parameters, state }), { training, momentum, epsilon, activation }),
+    fold: (tape, stored) => (b) => foldBatchNorm(tape, b, tensorsOf(stored), epsilon),
     toOnnx(graph, x, { parameters, state, input: [maps] }) {
       const missing = learnt(maps).slice(0, 2 - parameters.length);
       const values = { weight: 1, bias: 0 };

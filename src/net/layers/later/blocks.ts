@@ -15,14 +15,14 @@ export function residual(name: string, body: Rows, shortcut: Rows = []): Block {
   const branches = checkedBranches("residual", name, { body, shortcut });
   if (branches.body.length === 0) throw new UsageError(`residual ${name}: the body has no layers`);
   return {
-    ...{ kind: "residual", name, options: {}, settings: "body + shortcut", branches },
+    ...{ kind: "residual", name, options: {}, settings: "body + shortcut", branches, fuses: ["activation"] },
     outputShape([ofBody, ofShortcut]) {
       if (ofBody!.join() === ofShortcut!.join()) return ofBody!;
       throw new ShapeError(
         `the body's output is ${ofBody!.join("×")}, the shortcut's ${ofShortcut!.join("×")}: must be the same`,
       );
     },
-    merge: ([ofBody, ofShortcut]) => add(ofBody!, ofShortcut!),
+    merge: ([ofBody, ofShortcut], activation) => add(ofBody!, ofShortcut!, { activation }),
     toOnnx: (graph, outputs) => graph.add("Add", outputs),
   };
 }
@@ -48,7 +48,7 @@ export function concat(name: string, branches: readonly Rows[]): Block {
       const shapes = outputs.map((output) => output.join("×")).join(", ");
       throw new ShapeError(`the branches' outputs are ${shapes}: must be of one height and width`);
     },
-    merge: concatOp,
+    merge: (outputs) => concatOp(outputs),
     toOnnx: (graph, outputs) => graph.add("Concat", outputs, { axis: 1 }),
   };
 }

@@ -112,8 +112,9 @@ describe("the plain loops are those of a grouped convolution", () => {
       [0, 0],
       [0, 0],
     ].map(() => [new Float64Array(x.length), new Float64Array(x.length)]);
-    depthwiseForward.reference({ x, weights, b, y: y![0]! }, sizes);
-    conv2dForward.reference({ x, w: weights, b, y: y![1]! }, grouped);
+    const after = { scaled: 1, activation: 1 };
+    depthwiseForward.reference({ x, weights, s: dy, b, y: y![0]! }, { ...sizes, ...after });
+    conv2dForward.reference({ x, w: weights, s: dy, b, y: y![1]! }, { ...grouped, ...after });
     depthwiseBackwardX.reference({ weights, dy, dx: dx![0]! }, sizes);
     conv2dBackwardX.reference({ w: weights, dy, dx: dx![1]! }, grouped);
     depthwiseBackwardW.reference({ x, dy, dw: dw![0]! }, { ...sizes, splits: 1 });
