@@ -56,8 +56,9 @@ export function claimResults(path = `${RESULTS}/reproduce.json`): ClaimResults |
 
 function claimsTable(results: ClaimResults | undefined): string {
   if (!results) return "No results yet.";
-  const { data, processor, devices, bun, date } = results;
-  const source = `- \`bench/results/reproduce.json\`: ${data}, ${processor}, ${devices.join("; ")}, Bun ${bun}, ${date}`;
+  const { data, processor, devices, gflops, bun, date } = results;
+  const speed = gflops === undefined ? "" : `${gflops.toFixed(0)} GFLOP/s, `;
+  const source = `- \`bench/results/reproduce.json\`: ${data}, ${processor}, ${devices.join("; ")}, ${speed}Bun ${bun}, ${date}`;
   return `${markdown(results)}\n\n${source}`;
 }
 

@@ -7,7 +7,7 @@
 /** What a random number is for. Each purpose has independent streams. */
 export const Purpose = {
   ...{ weights: 1, shuffle: 2, augment: 3, dropout: 4, drawing: 5, split: 6 },
-  ...{ resizedCrop: 7, jitter: 8, erase: 9, mix: 10, mixBatch: 11 },
+  ...{ resizedCrop: 7, jitter: 8, erase: 9, mix: 10, mixBatch: 11, alternate: 12 },
 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 

@@ -141,7 +141,7 @@ const DATA: readonly Refusal<Backend>[] = [
   ],
   ["UsageError: openDataset: path is undefined, must be a string", () => library.openDataset(any(undefined))],
   [
-    'UsageError: drawViews: there is no option "flip"; there are record, size, crop, mirror, colour, sharedCrop, divideBy, resizedCrop, jitter, erase, mixup, cutmix and smooth',
+    'UsageError: drawViews: there is no option "flip"; there are record, size, crop, pad, mirror, alternate, colour, sharedCrop, divideBy, resizedCrop, jitter, erase, mixup, cutmix and smooth',
     () => library.drawViews(any({ ...VIEWS, flip: true }), undefined, 0, 0, Uint32Array.of(0), 0),
   ],
   [
@@ -149,7 +149,7 @@ const DATA: readonly Refusal<Backend>[] = [
     () => library.drawViews({ ...VIEWS, size: 33 }, undefined, 0, 0, Uint32Array.of(0), 0),
   ],
   ["ShapeError: centreView: images is 0, must be a whole number, at least 1", () => library.centreView(0, 32, 32)],
-  ["ShapeError: testViews: the count is 5, must be 1, 2 or 10", () => library.testViews(any(5), 1, 32, 32)],
+  ["ShapeError: testViews: the count is 5, must be 1, 2, 6, 10", () => library.testViews(any(5), 1, 32, 32)],
   [
     "ShapeError: mixedLabels: 3 labels for 2 views",
     () => library.mixedLabels(library.centreView(2, 32, 32), new Uint32Array(3), 32),
@@ -182,7 +182,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ['UsageError: train: rate is "0.1", must be a number', () => train(any({ rate: "0.1" }))],
   ["UsageError: train: data is null, must be a string", () => train(any({ data: null }))],
   [
-    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, decays, epochs, batch, rate, schedule, optimizer, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
+    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, decays, epochs, batch, rate, schedule, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
     () => train(any({ lr: 0.1 })),
   ],
   [

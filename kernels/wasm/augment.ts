@@ -2,7 +2,8 @@
 //
 //   x[c, i, j, n] = (pixels[n, top + i, left + j', c] − mean[top + i, left + j', c] + shift[c]) · scale
 //
-// j' = crop − 1 − j if image n is mirrored, else j. If its view is extended, p and m are the pixels and the mean image,
+// j' = crop − 1 − j if image n is mirrored, else j. Outside of an image it is continued by reflection. If its view is
+// extended, p and m are the pixels and the mean image,
 // sampled bilinearly at the corresponding point of the source box, and
 //
 //   own[c, i, j, n] = 0 in the erased box, else (matrix[c] · p + shift[c] − m[c]) · scale
@@ -65,14 +66,15 @@ function usualRow(
   pixel: usize,
   plane: usize,
 ): void {
-  const start = ((<i32>load<f32>(view) + i) * side + <i32>load<f32>(view, LEFT)) * 3;
+  const row = reflected(<i32>load<f32>(view) + i, side) * side;
+  const left = <i32>load<f32>(view, LEFT);
   const mirror = load<f32>(view, MIRROR) != 0;
   const scale = load<f32>(view, SCALE);
   const red = load<f32>(view, SHIFT);
   const green = load<f32>(view, SHIFT + 4);
   const blue = load<f32>(view, SHIFT + 8);
   for (let j = 0; j < crop; j++, to += pixel) {
-    const at = <usize>(start + (mirror ? crop - 1 - j : j) * 3);
+    const at = <usize>((row + reflected(left + (mirror ? crop - 1 - j : j), side)) * 3);
     const byte = image + at;
     const average = mean + (at << 2);
     store<f32>(to, (<f32>load<u8>(byte) - load<f32>(average) + red) * scale);
@@ -134,8 +136,10 @@ function addRow(
   const down = max(0, (2 * i + 1) * height - crop);
   const y = min(down / parts, height - 1);
   const weightY = f32x4.splat(<f32>(down % parts) / <f32>parts);
-  const start = (<i32>load<f32>(view) + y) * side + <i32>load<f32>(view, LEFT);
-  const below = <usize>(y + 1 < height ? side * 3 : 0);
+  const top = <i32>load<f32>(view) + y;
+  const row = reflected(top, side) * side;
+  const below = <usize>((reflected(top + (y + 1 < height ? 1 : 0), side) * side - row) * 3);
+  const left = <i32>load<f32>(view, LEFT);
   for (let j = 0; j < crop; j++, to += pixel) {
     const weight = isInside(cut, i, j) ? inside : outside;
     let colour = f32x4.splat(0);
@@ -144,8 +148,8 @@ function addRow(
       const whole = right / parts;
       const weightX = f32x4.splat(<f32>(right - whole * parts) / <f32>parts);
       const x = min(whole, width - 1);
-      const at = <usize>((start + x) * 3);
-      const next = at + (x + 1 < width ? 3 : 0);
+      const at = <usize>((row + reflected(left + x, side)) * 3);
+      const next = <usize>((row + reflected(left + x + (x + 1 < width ? 1 : 0), side)) * 3);
       const p = mix(
         mix(bytes3(image + at), bytes3(image + next), weightX),
         mix(bytes3(image + at + below), bytes3(image + next + below), weightX),
@@ -172,6 +176,12 @@ function addRow(
       store<f32>(to + 2 * plane, load<f32>(to + 2 * plane) + f32x4.extract_lane(colour, 2));
     }
   }
+}
+
+/** The pixel of an image that stands at `at` when the image is continued by reflection. */
+function reflected(at: i32, side: i32): i32 {
+  const last = side - 1;
+  return last - abs(last - abs(at));
 }
 
 /** Whether pixel (i, j) lies in a box. */

@@ -2,7 +2,8 @@
 //
 //   x[c, i, j, n] = (pixels[n, top + i, left + j', c] - mean[top + i, left + j', c] + shift[c]) * scale
 //
-// with j' = crop - 1 - j if image n is mirrored, else j. If its view is extended, p and m are the pixels and the mean
+// with j' = crop - 1 - j if image n is mirrored, else j. Outside of an image it is continued by reflection. If its view is
+// extended, p and m are the pixels and the mean
 // image, sampled bilinearly at the corresponding point of the source box, and
 //
 //   own[c, i, j, n] = 0 in the erased box, else (matrix[c] · p + shift[c] - m[c]) * scale
@@ -64,9 +65,9 @@ fn own(n: u32, i: u32, j: u32) -> vec3f {
   if (isInside(view + 19u, i, j)) {
     return vec3f();
   }
-  let rows = place(i, u32(views[view]), u32(views[view + 8u]));
+  let rows = place(i, i32(views[view]), u32(views[view + 8u]));
   let column = select(j, u.crop - 1u - j, views[view + 2u] != 0.0);
-  let columns = place(column, u32(views[view + 1u]), u32(views[view + 9u]));
+  let columns = place(column, i32(views[view + 1u]), u32(views[view + 9u]));
   let sources = vec4u(
     (rows.low * u.side + columns.low) * 3u,
     (rows.low * u.side + columns.high) * 3u,
@@ -89,8 +90,9 @@ fn own(n: u32, i: u32, j: u32) -> vec3f {
 
 fn usual(n: u32, i: u32, j: u32) -> vec3f {
   let view = n * VIEW;
-  let column = u32(views[view + 1u]) + select(j, u.crop - 1u - j, views[view + 2u] != 0.0);
-  let source = ((u32(views[view]) + i) * u.side + column) * 3u;
+  let row = reflected(i32(views[view]) + i32(i));
+  let column = reflected(i32(views[view + 1u]) + i32(select(j, u.crop - 1u - j, views[view + 2u] != 0.0)));
+  let source = (row * u.side + column) * 3u;
   return (pixelAt(n, source) - meanAt(source) + three(view + 4u)) * views[view + 3u];
 }
 
@@ -101,15 +103,20 @@ struct Place {
 }
 
 // Along one side of the source box: the two pixels between which the crop's pixel i lies, and the weight of the second.
-fn place(i: u32, start: u32, length: u32) -> Place {
+fn place(i: u32, start: i32, length: u32) -> Place {
   let denominator = 2u * u.crop;
   let numerator = max((2u * i + 1u) * length, u.crop) - u.crop;
   let whole = min(numerator / denominator, length - 1u);
   return Place(
-    start + whole,
-    start + min(whole + 1u, length - 1u),
+    reflected(start + i32(whole)),
+    reflected(start + i32(min(whole + 1u, length - 1u))),
     f32(numerator % denominator) / f32(denominator),
   );
+}
+
+fn reflected(at: i32) -> u32 {
+  let last = i32(u.side) - 1;
+  return u32(last - abs(last - abs(at)));
 }
 
 fn isInside(box: u32, i: u32, j: u32) -> bool {

@@ -22,7 +22,11 @@ export interface AugmentationOptions {
   readonly size: number;
   /** Random instead of central crops. */
   readonly crop: boolean;
+  /** Instead of `crop`: random crops of the record continued on each side by this many pixels, by reflection. */
+  readonly pad?: number;
   readonly mirror: boolean;
+  /** Instead of `mirror`: half of the images are mirrored in the first epoch, and each is turned in every later one. */
+  readonly alternate?: boolean;
   /**
    * Colour noise along each principal axis, in standard deviations of the set along it; 0.1 in the paper, 0 for none.
    * The paper multiplies α ~ N(0, 0.1²) by the eigenvalue of the covariance. For pixels from 0 to 255 that is a
@@ -59,8 +63,16 @@ export interface AugmentationOptions {
 }
 
 const OPTIONS: OptionKinds<AugmentationOptions & { smooth?: number }> = {
-  ...{ record: "number", size: "number", crop: "boolean", mirror: "boolean", colour: "number", sharedCrop: "number?" },
-  ...{ divideBy: "number?", resizedCrop: "number?", jitter: "number?", erase: "number?", mixup: "number?" },
+  ...{ record: "number", size: "number", crop: "boolean", pad: "number?", mirror: "boolean", alternate: "boolean?" },
+  ...{
+    colour: "number",
+    sharedCrop: "number?",
+    divideBy: "number?",
+    resizedCrop: "number?",
+    jitter: "number?",
+    erase: "number?",
+    mixup: "number?",
+  },
   // A recipe's augmentation may be passed as it is, and also has label smoothing.
   ...{ cutmix: "number?", smooth: "number?" },
 };
@@ -87,8 +99,12 @@ export function drawViews(
   at: number,
 ): Float32Array {
   checkOptions("drawViews", options, OPTIONS);
-  const { record, size, divideBy = 1, mixup = 0, cutmix = 0 } = options;
+  const { record, size, pad = 0, divideBy = 1, mixup = 0, cutmix = 0 } = options;
   checkCrop("drawViews", images.length, record, size);
+  requireWhole("drawViews", { pad }, 0);
+  if (pad >= record) {
+    throw new ShapeError(`drawViews: pad is ${pad}, must be less than the side of the records, ${record}`);
+  }
   const views = centreView(images.length, record, size, divideBy);
   drawPaper(views, options, axes, seed, epoch, images, at);
   const cuts = cutmix > 0 && (mixup === 0 || new Random(seed, Purpose.mixBatch, epoch, at).uniform() < 0.5);
@@ -137,16 +153,20 @@ function drawPaper(
   images: Uint32Array,
   at: number,
 ): void {
-  const { record, size, crop, mirror, colour, sharedCrop = 1 } = options;
-  const free = record - size + 1;
+  const { record, size, crop, pad = 0, mirror, alternate = false, colour, sharedCrop = 1 } = options;
+  const free = record + 2 * pad - size + 1;
   let [y, x] = [0, 0];
   for (let n = 0; n < images.length; n++) {
     const random = new Random(seed, Purpose.augment, epoch, images[n]);
-    const own = [random.integer(free), random.integer(free)] as const;
+    const own = [random.integer(free) - pad, random.integer(free) - pad] as const;
     // Every batch starts a new group; in the recipe that uses groups, batches are multiples of them.
     if (n === 0 || (at + n) % sharedCrop === 0) [y, x] = own;
-    if (crop) views.set([y, x], n * VIEW_LENGTH + VIEW.top);
+    if (crop || pad > 0) views.set([y, x], n * VIEW_LENGTH + VIEW.top);
     if (random.uniform() < 0.5 && mirror) views[n * VIEW_LENGTH + VIEW.mirror] = 1;
+    if (alternate) {
+      const first = new Random(seed, Purpose.alternate, images[n]).uniform() < 0.5;
+      views[n * VIEW_LENGTH + VIEW.mirror] = first === (epoch % 2 === 0) ? 1 : 0;
+    }
     if (colour === 0 || !axes) continue;
     for (let k = 0; k < 3; k++) {
       const along = colour * random.normal() * Math.sqrt(axes.values[k]!);
@@ -244,26 +264,30 @@ export function centreView(images: number, record: number, size: number, divideB
 }
 
 /** Numbers of test-time views. */
-export const VIEW_COUNTS = [1, 2, 10] as const;
+export const VIEW_COUNTS = [1, 2, 6, 10] as const;
 export type ViewCount = (typeof VIEW_COUNTS)[number];
 
 /**
- * The test-time views of each image: 1, the centre; 2, the centre and its flip; 10, the centre, the four corners and
- * their flips [P §4.1].
+ * The test-time views of each image: 1, the centre; 2, the centre and its flip; 6, also those one pixel up and to the
+ * left, and down and to the right (arXiv 2404.00498, §3.5); 10, the centre, the four corners and their flips [P §4.1].
  * @throws ShapeError for another count, or when `size` exceeds `record`
  */
 export function testViews(count: ViewCount, images: number, record: number, size: number): Float32Array[] {
   checkCrop("testViews", images, record, size);
-  if (![1, 2, 10].includes(count)) throw new ShapeError(`testViews: the count is ${show(count)}, must be 1, 2 or 10`);
+  if (!VIEW_COUNTS.includes(count)) {
+    throw new ShapeError(`testViews: the count is ${show(count)}, must be ${VIEW_COUNTS.join(", ")}`);
+  }
+  if (count === 6 && record === 1) throw new ShapeError("testViews: an image of one pixel can't be shifted");
   const [middle, end] = [Math.floor((record - size) / 2), record - size];
   const centre = [[middle, middle]] as const;
+  const shifts = [-1, 1].map((by) => [middle + by, middle + by] as const);
   const corners = [
     [0, 0],
     [0, end],
     [end, 0],
     [end, end],
   ] as const;
-  const places = count === 10 ? [...centre, ...corners] : centre;
+  const places = [...centre, ...(count === 6 ? shifts : []), ...(count === 10 ? corners : [])];
   const mirrors = count === 1 ? [0] : [0, 1];
   return mirrors.flatMap((mirror) => places.map(([y, x]) => repeat(images, size, [y, x, mirror, 1])));
 }

@@ -139,31 +139,27 @@ function summarise(places: Float64Array, products: readonly number[], images: nu
 
 type Six = [number, number, number, number, number, number];
 
-/** Eigenvalues and eigenvectors of a symmetric 3 × 3 matrix by Jacobi rotations, largest first. */
+/** Eigenvalues and eigenvectors of a symmetric matrix, in rows, by Jacobi rotations; largest first. */
 export function principalAxes(matrix: readonly number[]): ColourAxes {
-  const a = [matrix.slice(0, 3), matrix.slice(3, 6), matrix.slice(6, 9)];
-  const v = [
-    [1, 0, 0],
-    [0, 1, 0],
-    [0, 0, 1],
-  ];
+  const size = Math.sqrt(matrix.length);
+  const indices = Array.from({ length: size }, (_, i) => i);
+  const a = indices.map((i) => matrix.slice(i * size, (i + 1) * size));
+  const v = indices.map((i) => indices.map((j) => (i === j ? 1 : 0)));
+  const pairs = indices.flatMap((p) => indices.slice(p + 1).map((q) => [p, q] as const));
   // Convergence is quadratic: after ten sweeps the off-diagonal is zero.
   for (let sweep = 0; sweep < 10; sweep++) {
-    for (const [p, q] of [
-      [0, 1],
-      [0, 2],
-      [1, 2],
-    ] as const) {
+    for (const [p, q] of pairs) {
       if (a[p]![q] === 0) continue;
       const theta = (a[q]![q]! - a[p]![p]!) / (2 * a[p]![q]!);
       const t = (theta < 0 ? -1 : 1) / (Math.abs(theta) + Math.sqrt(theta * theta + 1));
       const c = 1 / Math.sqrt(t * t + 1);
       const s = t * c;
       for (const row of [...a, ...v]) [row[p], row[q]] = [c * row[p]! - s * row[q]!, s * row[p]! + c * row[q]!];
-      for (let k = 0; k < 3; k++) [a[p]![k], a[q]![k]] = [c * a[p]![k]! - s * a[q]![k]!, s * a[p]![k]! + c * a[q]![k]!];
+      for (let k = 0; k < size; k++)
+        [a[p]![k], a[q]![k]] = [c * a[p]![k]! - s * a[q]![k]!, s * a[p]![k]! + c * a[q]![k]!];
     }
   }
-  const order = [0, 1, 2].sort((i, j) => a[j]![j]! - a[i]![i]!);
+  const order = indices.sort((i, j) => a[j]![j]! - a[i]![i]!);
   return {
     // Rounding may leave a tiny negative value where there is no variance.
     values: order.map((k) => Math.max(0, a[k]![k]!)),

@@ -1,13 +1,13 @@
 /**
  * Networks for images of 32 × 32: the 2012 program's for CIFAR-10, those that repeat the paper's comparisons at that
- * size, and those of the bundled models. [P] is the paper, [S] the 2012 program, as in networks.ts.
+ * size, and a small one. [P] is the paper, [S] the 2012 program, as in networks.ts.
  */
 import type { Layer, Rows } from "./layer.ts";
-import { averagePool, conv, divide, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "./layers/index.ts";
+import { averagePool, conv, dropout, fc, local, lrn, mapNorm, maxPool, relu, tanh } from "./layers/index.ts";
 import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
 
 /** [S] layers-18pct.cfg: rates fall after 120 epochs and again after 10 more. */
-const CIFAR_RECIPE: Recipe = {
+export const CIFAR_RECIPE: Recipe = {
   batch: 128,
   epochs: 140,
   schedule: {
@@ -61,56 +61,7 @@ export const cifar13: Network = {
 };
 
 /** He initialisation for filters of size × size over `maps` maps that ReLU follows (He et al. 2015, eq. 10). */
-const he = (maps: number, size = 3): number => Math.sqrt(2 / (maps * size * size));
-
-/** Six layers of 3×3 filters in three pairs; `widths` are the maps of each pair. */
-function vgg(name: string, about: string, widths: readonly [number, number, number], recipe: Partial<Recipe>): Network {
-  return {
-    name,
-    about,
-    crop: 28,
-    record: 32,
-    classes: 10,
-    recipe: {
-      ...CIFAR_RECIPE,
-      ...{ decay: 0.0005, biasRate: 1, augmentation: { ...NO_AUGMENTATION, crop: true, mirror: true } },
-      ...recipe,
-    },
-    layers: (classes) => {
-      const pair = (number: number, inputs: number, maps: number): Rows => [
-        [conv(`conv${number}`, maps, 3, { pad: 1, sigma: he(inputs) }), relu()],
-        [conv(`conv${number + 1}`, maps, 3, { pad: 1, sigma: he(maps) }), relu()],
-      ];
-      const [a, b, c] = widths;
-      return [
-        [divide(64), pair(1, 3, a), maxPool(3, 2)],
-        [pair(3, a, b), maxPool(3, 2)],
-        [pair(5, b, c), averagePool(7, 7)],
-        fc("fc7", classes, { sigma: 0.05 }),
-      ];
-    },
-  };
-}
-
-export const cifarVgg = vgg(
-  "cifar10-vgg",
-  "six layers of 3×3 filters on random 28×28 crops: the network in the box",
-  [48, 96, 128],
-  { epochs: 24, schedule: { kind: "cosine", rate: 0.05 } },
-);
-
-export const cifarVggMiddle = vgg(
-  "cifar10-vgg-middle",
-  "the same with fewer maps, for 20 minutes of training",
-  [32, 64, 128],
-  { batch: 64, epochs: 18, schedule: { kind: "cosine", rate: 0.04 } },
-);
-
-export const cifarVggNarrow = vgg("cifar10-vgg-narrow", "the same with still fewer, for 80 seconds", [16, 32, 64], {
-  batch: 32,
-  epochs: 5,
-  schedule: { kind: "cosine", rate: 0.03 },
-});
+export const he = (maps: number, size = 3): number => Math.sqrt(2 / (maps * size * size));
 
 /** The four layers of [P Fig. 1]. The paper does not give their sizes: these are cifar10-18pct's, without its norms. */
 function fourLayers(classes: number, activation: () => Layer): Rows {

@@ -151,11 +151,15 @@ const RULES: RulesOf<Omit<NetworkJson, "recipe" | "layers">> = {
 export function networkFromJson(json: unknown, where: string): Network {
   const at = where === "" ? "" : `${where}: `;
   if (!isRecord(json)) throw new UsageError(`${at}${oneLine(show(json))}: must be a network, an object with layers`);
-  const { recipe, layers } = json;
+  const { layers } = json;
   checkFields(at, "", json, RULES, [...Object.keys(RULES), "recipe", "layers"]);
   const { name, about, crop, record, classes } = json as unknown as NetworkJson;
   if (crop > record) throw new UsageError(`${at}crop ${crop}: must be at most record, ${record}`);
-  if (!isRecord(recipe)) throw new UsageError(`${at}recipe ${oneLine(show(recipe))}: must be an object`);
+  if (!isRecord(json.recipe)) throw new UsageError(`${at}recipe ${oneLine(show(json.recipe))}: must be an object`);
+  const { augmentation } = json.recipe;
+  // Definitions of earlier versions lack the parts that came later.
+  const whole = isRecord(augmentation) ? { ...NO_AUGMENTATION, ...augmentation } : augmentation;
+  const recipe = { ...json.recipe, augmentation: whole };
   checkFields(at, "recipe: ", recipe, RECIPE_RULES, Object.keys(RECIPE_RULES));
   if (!Array.isArray(layers) || layers.length === 0)
     throw new UsageError(`${at}layers: must be a list of at least one layer`);

@@ -8,6 +8,7 @@ import { DeviceError } from "../errors.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
 import { createOptimizer, DEFAULT_OPTIMIZER } from "./optimizers.ts";
 import { forwardBackward, networkInput, uploadMean } from "./passes.ts";
+import type { Average } from "./later/average.ts";
 import type { Network } from "./recipe.ts";
 
 /** What a device has to do. */
@@ -18,6 +19,8 @@ export interface Work {
   readonly kind: "training" | "evaluating";
   /** By its name; SGD if not given. */
   readonly optimizer?: string;
+  /** What is averaged over the steps. */
+  readonly average?: Average | undefined;
   /** Layers that don't learn. */
   readonly frozen?: readonly string[];
   /** How many devices divide the images of a training step, each with the whole network; 1 if not given. */
@@ -96,7 +99,11 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
   });
   const images = batchesOf(work, batch);
   if (kind === "training") {
-    const optimizer = createOptimizer(model, { ...network.recipe, optimizer: work.optimizer ?? DEFAULT_OPTIMIZER });
+    const { average, ...recipe } = network.recipe;
+    const optimizer = createOptimizer(model, {
+      ...{ ...recipe, optimizer: work.optimizer ?? DEFAULT_OPTIMIZER },
+      ...(work.average && { average: work.average }),
+    });
     const tape = new Tape(backend);
     forwardBackward(tape, model, mean, stepOf(images[0]!));
     optimizer.step(() => 1);

@@ -13,7 +13,12 @@ export type ImageShape = readonly [channels: number, height: number, width: numb
 /** How a parameter is initialised. */
 export type Initial =
   | { readonly normal: number } // standard deviation
-  | { readonly uniform: number } // between plus and minus this
+  | {
+      /** Between plus and minus this. */
+      readonly uniform: number;
+      /** Of a convolution: the first filters pass on a map each, with a 1 at the centre of it and zeros elsewhere. */
+      readonly identity?: true;
+    }
   | { readonly constant: number };
 
 export interface ParameterSpec {
@@ -25,6 +30,8 @@ export interface ParameterSpec {
   readonly role: "weight" | "bias" | "scale";
   /** Weight decay, if it differs from the network's. */
   readonly decay?: number;
+  /** Filters that whiten the layer's input: made of the training images before the first step, and not learnt. */
+  readonly whitens?: true;
 }
 
 /** What a layer saves and restores with its parameters but does not learn by gradient, such as running means. */

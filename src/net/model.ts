@@ -1,6 +1,6 @@
 import type { Backend } from "../engine/backend.ts";
 import { Parameter } from "../engine/parameter.ts";
-import type { Tensor } from "../engine/tensor.ts";
+import { size, type Tensor } from "../engine/tensor.ts";
 import { ShapeError, UsageError } from "../errors.ts";
 import { checkOptions, requireWhole, show } from "../options.ts";
 import { Purpose, Random } from "../random.ts";
@@ -11,13 +11,13 @@ import {
   flatten,
   type Block,
   type ImageShape,
-  type Initial,
   type Layer,
   type ParameterSpec,
   type Pass,
   type Placement,
   type SimpleLayer,
 } from "./layer.ts";
+import { passMapsOn } from "./later/identity.ts";
 import type { Network } from "./recipe.ts";
 import { Statistic } from "./statistic.ts";
 
@@ -133,6 +133,7 @@ export class Model {
     this.parameters = all.flatMap((placed) => this.#stored.get(placed)!.parameters);
     this.state = all.flatMap((placed) => this.#stored.get(placed)!.state);
     this.specs = all.flatMap(({ parameters }) => parameters);
+    this.parameters.forEach((parameter, i) => (parameter.requiresGrad = !this.specs[i]!.whitens));
   }
 
   /** Draws the initial weights, which are the same for a seed on every device. @throws ShapeError */
@@ -140,7 +141,7 @@ export class Model {
     requireWhole("initialise", { seed }, 0);
     this.parameters.forEach((parameter, i) => {
       const random = new Random(seed, Purpose.weights, i);
-      parameter.backend.write(parameter.buffer, initialValues(this.specs[i]!.initial, parameter.size, random));
+      parameter.backend.write(parameter.buffer, initialValues(this.specs[i]!, random));
     });
     for (const statistic of this.state) statistic.reset();
   }
@@ -222,10 +223,11 @@ const EVALUATION: Pass = {
   dropoutKey: () => [0, 0],
 };
 
-function initialValues(initial: Initial, size: number, random: Random): Float32Array {
-  const values = new Float32Array(size);
+function initialValues({ initial, shape }: ParameterSpec, random: Random): Float32Array {
+  const values = new Float32Array(size(shape));
   if ("constant" in initial) return values.fill(initial.constant);
-  if ("normal" in initial) for (let i = 0; i < size; i++) values[i] = initial.normal * random.normal();
-  else for (let i = 0; i < size; i++) values[i] = initial.uniform * (2 * random.uniform() - 1);
+  if ("normal" in initial) for (let i = 0; i < values.length; i++) values[i] = initial.normal * random.normal();
+  else for (let i = 0; i < values.length; i++) values[i] = initial.uniform * (2 * random.uniform() - 1);
+  if ("identity" in initial) passMapsOn(values, shape);
   return values;
 }

@@ -9,13 +9,12 @@ import {
   alexnetCifarWithout,
   cifar13,
   cifar18,
-  cifarVgg,
-  cifarVggMiddle,
-  cifarVggNarrow,
   reluOrTanh,
   reluOrTanhTanh,
   small,
 } from "./cifar_networks.ts";
+import { cifarVgg, cifarVggMiddle, cifarVggNarrow } from "./later/cifar_vgg.ts";
+import { airbench94, airbenchMiddle, airbenchNarrow } from "./later/airbench.ts";
 import { efficientnetLite0, mobilenetV2 } from "./later/mobile_networks.ts";
 import { resnet18, squeezenet, vgg11Bn } from "./later/torchvision_networks.ts";
 import type { Rows } from "./layer.ts";
@@ -198,6 +197,9 @@ export const networks: readonly Network[] = [
   cifarVgg,
   cifarVggMiddle,
   cifarVggNarrow,
+  airbench94,
+  airbenchMiddle,
+  airbenchNarrow,
   reluOrTanh,
   reluOrTanhTanh,
   alexnetCifarAll,

@@ -29,9 +29,12 @@ export interface Optimizer {
   /**
    * Moves every parameter that has a gradient, and clears the gradient.
    * @param rateOf the learning rate of a layer's weights; 0 leaves the layer as it is
+   * @param done the share of the training that is completed with this step; 0 if not given
    * @throws ShapeError if `rateOf` is not a function, or a rate is negative or not finite
    */
-  step(rateOf: (layer: string) => number): void;
+  step(rateOf: (layer: string) => number, done?: number): void;
+  /** Exchanges the weights with averages of them, which are to be evaluated and kept as the best; absent without these. */
+  swap?(): Promise<void>;
   free(): void;
 }
 
@@ -97,8 +100,8 @@ export function eachUpdate(
   }
 }
 
-/** A new tensor of zeros for each parameter, of its shape. */
-export function zerosLike(parameters: readonly Parameter[]): Tensor[] {
+/** A new tensor of zeros for each tensor, of its shape. */
+export function zerosLike(parameters: readonly Tensor[]): Tensor[] {
   const zeros = new Float32Array(Math.max(...parameters.map(({ size }) => size), 0));
   return parameters.map(({ backend, shape, size }) => {
     const buffer = backend.allocate("f32", size);

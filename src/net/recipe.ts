@@ -1,4 +1,5 @@
 /** A network, and the recipe that it is trained by. */
+import type { Average } from "./later/average.ts";
 import type { Rows } from "./layer.ts";
 
 export interface Network {
@@ -21,6 +22,8 @@ export interface Recipe {
   readonly schedule: Schedule;
   /** By its name in src/net/optimizers.ts; SGD if not given. */
   readonly optimizer?: string;
+  /** What is averaged over the steps; nothing if not given. */
+  readonly average?: Average;
   readonly momentum: number;
   readonly decay: number;
   /** Biases learn at this multiple of the rate. */
@@ -48,7 +51,11 @@ export interface ParameterGroup {
 export interface Augmentation {
   /** Random crops; otherwise the centre crop. */
   readonly crop: boolean;
+  /** Instead of `crop`: random crops of the image continued by this many pixels on each side, by reflection; 0 for none. */
+  readonly pad: number;
   readonly mirror: boolean;
+  /** Instead of `mirror`: each image's mirror image in every other epoch. */
+  readonly alternate: boolean;
   /** Standard deviation of the PCA colour noise's factors [P §4.1], 0 for none. */
   readonly colour: number;
   /** How many consecutive images share one crop position. */
@@ -75,11 +82,19 @@ export interface Augmentation {
 /**
  * The course of the learning rate: "plateau" divides it by ten when the validation error has not improved for
  * `patience` epochs, at most `drops` times [P §5]; "phases" lists rates with the epochs, from 0, at which they begin;
- * "cosine" falls from the rate to zero over the run.
+ * "cosine" falls from the rate to zero over the run; "triangular" rises in a straight line from `start` times the rate
+ * to all of it at `peak`, a share of the run, and falls to `end` times the rate.
  */
 export type Schedule =
   | { readonly kind: "constant" | "cosine"; readonly rate: number }
   | { readonly kind: "plateau"; readonly rate: number; readonly patience: number; readonly drops: number }
+  | {
+      readonly kind: "triangular";
+      readonly rate: number;
+      readonly start: number;
+      readonly peak: number;
+      readonly end: number;
+    }
   | { readonly kind: "phases"; readonly phases: readonly Phase[] };
 
 export interface Phase {
@@ -92,7 +107,7 @@ export interface Phase {
 }
 
 export const NO_AUGMENTATION: Augmentation = {
-  ...{ crop: false, mirror: false, colour: 0, sharedCrop: 1, divideBy: 1 },
+  ...{ crop: false, pad: 0, mirror: false, alternate: false, colour: 0, sharedCrop: 1, divideBy: 1 },
   ...{ resizedCrop: 0, jitter: 0, erase: 0, mixup: 0, cutmix: 0, smooth: 0 },
 };
 

@@ -23,6 +23,11 @@ export function rateAt(schedule: Schedule, state: ScheduleState, progress: numbe
       return schedule.rate;
     case "cosine":
       return (schedule.rate / 2) * (1 + Math.cos(Math.PI * Math.min(1, progress / epochs)));
+    case "triangular": {
+      const { rate, start, peak, end } = schedule;
+      const done = Math.min(1, progress / epochs);
+      return rate * (done < peak ? start + (1 - start) * (done / peak) : end + (1 - end) * ((1 - done) / (1 - peak)));
+    }
     case "plateau":
       return schedule.rate / 10 ** state.drops;
     case "phases": {

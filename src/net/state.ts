@@ -21,10 +21,10 @@ export function stateTensor(name: string, tensor: Tensor): StateTensor {
   };
 }
 
-/** An optimizer's number of steps so far; exact up to 2²⁴ in float32. */
-export function stepCount(read: () => number, write: (steps: number) => void): StateTensor {
+/** A number of steps; exact up to 2²⁴ in float32. */
+export function stepCount(name: string, read: () => number, write: (steps: number) => void): StateTensor {
   return {
-    name: "optimizer.steps",
+    name,
     shape: [1],
     read: async () => Float32Array.of(read()),
     write: ([steps]) => write(steps!),

@@ -65,7 +65,7 @@ export async function sharedStep(
   result.catch(() => {});
   tape.release();
   await gradients.done();
-  optimizer.step(step.rateOf);
+  optimizer.step(step.rateOf, step.done);
   mean.backend.flush();
   return { result };
 }

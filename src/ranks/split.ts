@@ -135,7 +135,7 @@ export class SplitModel {
     }
     const result = readResult(learnt);
     await gradients.done();
-    optimizer.step(step.rateOf);
+    optimizer.step(step.rateOf, step.done);
     for (const tape of tapes) tape.release();
     const wishes = Float32Array.of(step.stop ? 1 : 0, step.save ? 1 : 0);
     await this.#ranks.sum(Promise.resolve([wishes]));

@@ -6,7 +6,7 @@
  */
 import { UsageError } from "../errors.ts";
 import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION, type Augmentation } from "../net/recipe.ts";
-import { AUGMENTATION_PARTS, SWITCH, type AugmentationPart } from "../net/recipe_rules.ts";
+import { AUGMENTATION_PARTS, type AugmentationPart } from "../net/recipe_rules.ts";
 import { suggest } from "../suggest.ts";
 
 const PRESETS: Readonly<Record<string, Augmentation>> = {
@@ -28,7 +28,7 @@ export function makeAugmentation(recipe: Augmentation, augment: string | undefin
   const found = { ...NO_AUGMENTATION, ...preset, sharedCrop, divideBy };
   for (const text of preset ? others : [first, ...others]) {
     const { key, value } = parsePart(augment, text);
-    if (key === "crop" || key === "mirror") found[key] = value === 1;
+    if (key === "crop" || key === "mirror" || key === "alternate") found[key] = value === 1;
     else found[key] = value;
   }
   return found;
@@ -48,7 +48,7 @@ function parsePart(augment: string, text: string): { readonly key: AugmentationP
     );
   }
   const value = given === undefined ? part.usual : given.trim() === "" ? NaN : Number(given);
-  if (!(value >= 0 && value <= part.most) || (part.values === SWITCH.values && !Number.isInteger(value))) {
+  if (!(value >= 0 && value <= part.most) || (part.isWhole && !Number.isInteger(value))) {
     throw new UsageError(`--augment ${augment}: ${name} must be ${part.values}, not "${given}"`);
   }
   return { key: part.key, value };

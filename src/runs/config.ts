@@ -6,6 +6,7 @@ import { groupsNamed } from "../net/later/groups.ts";
 import { layersNamed, learningLayers } from "../net/layer_names.ts";
 import { networks } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
+import type { Average } from "../net/later/average.ts";
 import type { Network, Recipe, Schedule } from "../net/recipe.ts";
 import { kebab } from "../schema.ts";
 import { makeAugmentation } from "./augment_option.ts";
@@ -48,6 +49,7 @@ export function makeConfig(
     batch: options.batch ?? recipe.batch,
     schedule: makeSchedule(recipe, options),
     optimizer: options.optimizer ?? recipe.optimizer ?? DEFAULT_OPTIMIZER,
+    ...averageOf(recipe, options.average),
     momentum: options.momentum ?? recipe.momentum,
     decay: options.decay ?? recipe.decay,
     biasRate: recipe.biasRate,
@@ -115,6 +117,25 @@ function cutOf(split: NonNullable<TrainOptions["split"]>): TrainConfig["split"] 
   return split === "none" ? null : split;
 }
 
+/** The averages that --average asks for, or the recipe's. @throws UsageError for unknown ones and numbers out of range */
+function averageOf({ average: own }: Recipe, said: string | undefined): { readonly average?: Average } {
+  if (said === undefined) return own ? { average: own } : {};
+  const [kind, text] = said.split(/=(.*)/s);
+  const number = text === undefined ? undefined : text.trim() === "" ? NaN : Number(text);
+  if (kind === "none" && number === undefined) return {};
+  if (kind === "ema" && (number === undefined || (number >= 0 && number < 1))) {
+    return { average: { kind, decay: number ?? 0.999 } };
+  }
+  // 0.95⁵ is airbench's.
+  const every = number ?? 5;
+  if (kind === "lookahead" && Number.isSafeInteger(every) && every > 0) {
+    return { average: { kind, decay: 0.95 ** 5, every } };
+  }
+  throw new UsageError(
+    `--average ${said}: must be none, ema, with a decay from 0 to below 1 (ema=0.999), or lookahead, with a number of steps (lookahead=5)`,
+  );
+}
+
 /** The schedule from --schedule and --rate, or the recipe's. */
 function makeSchedule(recipe: Recipe, { schedule, rate: said, optimizer }: TrainOptions): Schedule {
   const isOther = optimizer !== undefined && optimizer !== (recipe.optimizer ?? DEFAULT_OPTIMIZER);
@@ -122,11 +143,12 @@ function makeSchedule(recipe: Recipe, { schedule, rate: said, optimizer }: Train
   if (schedule === undefined) return rate === undefined ? recipe.schedule : withRate(recipe.schedule, rate);
   const start = rate ?? startOf(recipe.schedule);
   if (schedule === "constant" || schedule === "cosine") return { kind: schedule, rate: start };
+  if (schedule === "triangular") return { kind: schedule, rate: start, start: 0.2, peak: 0.2, end: 0.05 };
   if (schedule === "plateau") return { kind: schedule, rate: start, patience: 5, drops: 3 };
   const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
   if (!epochs) {
     throw new UsageError(
-      `--schedule ${schedule}: must be constant, cosine, plateau, or steps:EPOCHS, as in steps:30,60`,
+      `--schedule ${schedule}: must be constant, cosine, triangular, plateau, or steps:EPOCHS, as in steps:30,60`,
     );
   }
   const froms = [0, ...epochs.sort((a, b) => a - b)];

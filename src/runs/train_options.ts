@@ -63,21 +63,26 @@ export const TRAIN_OPTIONS = {
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
   /** Initial learning rate. */
   rate: number("Initial learning rate", { hint: "RATE", rule: ABOVE_ZERO }),
-  /** "constant", "cosine", "plateau" or "steps:30,60": divided by ten at these epochs. */
+  /** "constant", "cosine", "triangular", "plateau" or "steps:30,60": divided by ten at these epochs. */
   schedule: text(
-    "constant, cosine, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
+    "constant, cosine, triangular, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
     { hint: "HOW" },
   ),
   /** What moves the weights along their gradients: "sgd", "nesterov", "adamw" or "muon"; the network's recipe says if not given. */
   optimizer: oneOf(optimizerNames, "What moves the weights: sgd, nesterov, adamw (at a rate of 0.001) or muon (0.02)", {
     hint: "NAME",
   }),
+  /** "ema", "lookahead" or "none", and with = the averages' decay or how many steps they are apart. */
+  average: text(
+    "Averages of the weights: ema (of all steps; they are validated), lookahead (every 5 steps, taken over), or none (ema=0.999)",
+    { hint: "WHAT" },
+  ),
   momentum: number("Momentum", { hint: "M", rule: SETTINGS.momentum }),
   /** Weight decay. */
   decay: number("Weight decay", { hint: "D", rule: SETTINGS.decay }),
   /** "paper", "modern" or "none", and parts with their values, separated by commas: see src/runs/augment_option.ts. */
   augment: text(
-    "paper, modern or none, and parts with values to change: crop, mirror, colour, resized-crop, jitter, erase, mixup, cutmix, smooth (paper,colour=0.05)",
+    "paper, modern or none, and parts with values to change: crop, pad, mirror, alternate, colour, resized-crop, jitter, erase, mixup, cutmix, smooth (paper,colour=0.05)",
     { hint: "WHAT" },
   ),
   /** The same seed on the same device gives the same bytes. */

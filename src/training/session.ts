@@ -80,6 +80,8 @@ export interface Session {
   readonly state: State;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
+  /** Time spent on making weights of the images before the first step: it counts as training. */
+  readonly preparedMs?: number;
   readonly stepper: Stepper;
   readonly signal?: AbortSignal;
 }
@@ -167,8 +169,8 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     onBad: (name, reason) => report({ type: "bad", name, reason }),
   });
   const { batches } = loader;
-  const start = performance.now();
-  let lastSave = start;
+  const start = performance.now() - (state.step === 0 ? (session.preparedMs ?? 0) : 0);
+  let lastSave = performance.now();
   let images = 0;
   let waitedMs = 0;
   // Time spent in watchers, such as a pause, is not counted as training.
@@ -259,6 +261,7 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
   const { epochs, seed, augmentation, schedule } = config;
   const progress = progressOf(session, batches);
   const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
+  const done = (state.epoch * batches + state.batch + 1) / (epochs * batches);
   const labelled = (views: Float32Array, labels: Uint32Array, seen: number, valid: number): LossLabels => {
     const mixed = mixedLabels(views, labels, model.network.crop, seen);
     return {
@@ -278,7 +281,7 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
       valid,
     );
   const whole = batch.whole ? wholeOf(batch.whole) : own;
-  return { ...own, pixels: batch.pixels, views, seen, mean, whole, step: state.step, seed, rateOf };
+  return { ...own, pixels: batch.pixels, views, seen, mean, whole, step: state.step, seed, rateOf, done };
 }
 
 interface Validation {
@@ -290,13 +293,15 @@ interface Validation {
 /** Undefined when training was stopped. */
 async function validate(session: Session): Promise<Validation | undefined> {
   const { model, deviceMean, val, config, report, signal, stepper } = session;
-  const answers = await stepper.answer([{ model, mean: deviceMean }], val.dataset, {
-    cache: val.cache,
-    batch: config.batch,
-    progress: (done, total) => report({ type: "validate", done, total }),
-    onBad: (name, reason) => report({ type: "bad", name, reason }),
-    ...(signal ? { signal } : {}),
-  });
+  const answers = await withAverages(session, () =>
+    stepper.answer([{ model, mean: deviceMean }], val.dataset, {
+      cache: val.cache,
+      batch: config.batch,
+      progress: (done, total) => report({ type: "validate", done, total }),
+      onBad: (name, reason) => report({ type: "bad", name, reason }),
+      ...(signal ? { signal } : {}),
+    }),
+  );
   return answers && { val: means(answers.scores(model.classes).total), answers };
 }
 
@@ -323,13 +328,21 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
   if (isBest) state.bestError = val.top1;
   // "last" comes last: after a kill before it, a resumed run gets here again.
   if (isBest) {
-    await save(session, "best");
+    await withAverages(session, () => save(session, "best"));
     const { classes } = session.val.dataset;
     await run.writeConfusion({ epoch: state.epoch, classes, entries: confusionOf(answers, classes.length) });
   }
   run.log(record);
   await save(session);
   report({ type: "epoch", isBest, ...record });
+}
+
+/** Does something with the averages of the weights in their place, if there are any. */
+async function withAverages<T>({ optimizer }: Session, work: () => Promise<T>): Promise<T> {
+  await optimizer.swap?.();
+  const result = await work();
+  await optimizer.swap?.();
+  return result;
 }
 
 /** "last" holds everything needed to go on, "best" what is needed to use the model. */

@@ -9,6 +9,8 @@ import { forwardBackward, type TrainingBatch } from "../net/passes.ts";
 export interface Step extends TrainingBatch {
   /** The learning rate of each layer. */
   rateOf(layer: string): number;
+  /** The share of the training that is completed with this step; 0 if not given. */
+  readonly done?: number | undefined;
 }
 
 export interface StepResult {
@@ -27,7 +29,7 @@ export interface StepResult {
 export async function trainingStep(model: Model, optimizer: Optimizer, mean: Tensor, step: Step): Promise<StepResult> {
   const tape = new Tape(mean.backend);
   const learnt = forwardBackward(tape, model, mean, step);
-  optimizer.step(step.rateOf);
+  optimizer.step(step.rateOf, step.done);
   const results = readResult(learnt);
   tape.release();
   return results;

@@ -105,6 +105,24 @@ const boxes = (views: Float32Array, at: number) =>
   ]).filter(([top, left, bottom, right]) => top! < bottom! && left! < right!) as [number, number, number, number][];
 
 describe("training views of today", () => {
+  test("padding: every place up to that many pixels outside, and at the record's size", () => {
+    const views = draw({ record: 32, pad: 2 });
+    for (const k of [VIEW.top, VIEW.left]) {
+      const counts = [-2, -1, 0, 1, 2].map((place) => column(views, k).filter((value) => value === place).length);
+      expect(Math.min(...counts)).toBeGreaterThan(700);
+      expect(counts.reduce((sum, count) => sum + count)).toBe(MANY);
+    }
+    expect(() => draw({ pad: 36 })).toThrow("drawViews: pad is 36, must be less than the side of the records, 36");
+  });
+
+  test("alternating: half are mirrored in an epoch, and the others in the next", () => {
+    const mirrored = (epoch: number) =>
+      column(drawViews({ ...off, alternate: true }, axes, 1, epoch, numbers(MANY), 0), VIEW.mirror);
+    expect(mean(mirrored(0))).toBeWithin(0.47, 0.53);
+    expect(mirrored(1)).toEqual(mirrored(0).map((mirror) => 1 - mirror));
+    expect(mirrored(2)).toEqual(mirrored(0));
+  });
+
   test("resized crops: shares of the area from 8% to all, 3:4 to 4:3, within the record", () => {
     const views = draw({ record: 256, size: 227, resizedCrop: 0.08 });
     const [top, left, height, width] = places.source.map((k) => column(views, k)) as number[][] as [
@@ -277,6 +295,9 @@ test("test views: the centre; its mirror image too; the centre, the corners and 
   expect([first, others]).toEqual([views, []]);
   expect(column(second!, VIEW.mirror)).toEqual([1, 1]);
   expect([...second!].map((value, i) => (i % VIEW_LENGTH === VIEW.mirror ? 0 : value))).toEqual([...views]);
+  const six = testViews(6, 1, 32, 32).map((view) => [...view.slice(0, 3)].join());
+  expect(six).toEqual(["0,0,0", "-1,-1,0", "1,1,0", "0,0,1", "-1,-1,1", "1,1,1"]);
+  expect(() => testViews(6, 1, 1, 1)).toThrow("testViews: an image of one pixel can't be shifted");
   const ten = testViews(10, 1, 256, 227).map((view) => [...view.slice(0, 3)].join());
   expect(ten).toEqual([
     "14,14,0",

@@ -7,11 +7,16 @@ import { small } from "../../src/net/cifar_networks.ts";
 import { Model } from "../../src/net/model.ts";
 import { createOptimizer, findOptimizer, optimizerNames } from "../../src/net/optimizers.ts";
 
-describe.each(optimizerNames.map((name) => [name]))("%s", (name) => {
+const all = [
+  ...optimizerNames.map((optimizer) => [optimizer, { optimizer }] as const),
+  ["averages", { average: { kind: "ema", decay: 0.9 } }] as const,
+];
+
+describe.each(all)("%s", (_, settings) => {
   const backend = openReference();
   const model = new Model(small, backend);
   const before = backend.statistics();
-  const optimizer = createOptimizer(model, { ...small.recipe, optimizer: name });
+  const optimizer = createOptimizer(model, { ...small.recipe, ...settings });
 
   test("has state of its own name, the parameters' shapes or one element, and zero at first", async () => {
     const names = optimizer.state.map(({ name }) => name);

@@ -51,6 +51,14 @@ describe("constant and cosine", () => {
       expect(rateAt(schedule, fresh, progress, 6)).toBeCloseTo(expected[i]!, 12);
     });
   });
+
+  test("triangular: straight lines from a share of the rate to all of it at the peak, and to another share", () => {
+    const schedule: Schedule = { kind: "triangular", rate: 2, start: 0.2, peak: 0.25, end: 0.1 };
+    const expected = [0.4, 1.2, 2, 1.4, 0.2, 0.2];
+    [0, 1, 2, 4, 8, 9].forEach((progress, i) => {
+      expect(rateAt(schedule, fresh, progress, 8)).toBeCloseTo(expected[i]!, 12);
+    });
+  });
 });
 
 describe("plateau", () => {

@@ -60,6 +60,8 @@ describe("rates and schedules", () => {
 
   test("another schedule starts at the recipe's rate", () => {
     expect(make({ schedule: "cosine" }).schedule).toEqual({ kind: "cosine", rate: 0.01 });
+    const shares = { start: 0.2, peak: 0.2, end: 0.05 };
+    expect(make({ schedule: "triangular" }).schedule).toEqual({ kind: "triangular", rate: 0.01, ...shares });
     expect(make({ schedule: "constant" }, "alexnet-2012").schedule).toEqual({ kind: "constant", rate: 0.01 });
     expect(make({ schedule: "plateau", rate: 1 }).schedule).toEqual({
       kind: "plateau",
@@ -84,6 +86,18 @@ describe("rates and schedules", () => {
   });
 });
 
+test("averages of the weights, or none", () => {
+  const average = (average?: string) => make({ ...(average !== undefined && { average }) }).average;
+  expect([average(), average("none")]).toEqual([undefined, undefined]);
+  expect(average("ema")).toEqual({ kind: "ema", decay: 0.999 });
+  expect(average("ema=0.9")).toEqual({ kind: "ema", decay: 0.9 });
+  expect(average("lookahead=3")).toEqual({ kind: "lookahead", decay: 0.95 ** 5, every: 3 });
+  for (const wrong of ["ema=1", "ema=", "lookahead=0", "lookahead=2.5", "none=1", "swa", ""]) {
+    expect(() => average(wrong)).toThrow(UsageError);
+    expect(() => average(wrong)).toThrow(`--average ${wrong}: must be none, ema, with a decay from 0 to below 1`);
+  }
+});
+
 describe("augmentation", () => {
   const augmentation = (augment: string, network?: string) => make({ augment }, network).augmentation;
 
@@ -99,6 +113,7 @@ describe("augmentation", () => {
 
   test("parts, in place of the recipe's", () => {
     expect(augmentation("mirror")).toEqual({ ...NO_AUGMENTATION, mirror: true });
+    expect(augmentation("pad,alternate")).toEqual({ ...NO_AUGMENTATION, pad: 2, alternate: true });
     expect(augmentation("crop,color")).toEqual({ ...NO_AUGMENTATION, crop: true, colour: 0.1 });
     expect(augmentation("crop,mirror,colour=0.3", "cifar10-18pct")).toEqual({ ...PAPER_AUGMENTATION, colour: 0.3 });
     expect(augmentation("resized-crop,mirror,jitter,erase,mixup,cutmix,smooth")).toEqual(MODERN_AUGMENTATION);
@@ -123,7 +138,10 @@ describe("augmentation", () => {
     ]) {
       wrong(augment!, `"${part}" is unknown`);
     }
-    wrong("mirorr", '"mirorr" is unknown; did you mean "mirror"?; use paper, modern, none, or parts: crop, mirror,');
+    wrong(
+      "mirorr",
+      '"mirorr" is unknown; did you mean "mirror"?; use paper, modern, none, or parts: crop, pad, mirror,',
+    );
     wrong("toString", '"toString" is unknown');
     wrong("crop,paper", '"paper" must come first, before the parts that change it');
     wrong("paper=1", '"paper" must come first, before the parts that change it');
@@ -172,7 +190,14 @@ describe("a resumed run", () => {
     ],
     ["codes of a terminal", { weights: { "\x1b[31mcat": null } }, 'weights: " [31mcat" has null: must be a number'],
     ["an unknown schedule", { schedule: { kind: "magic" } }, "schedule an Object: must be a schedule with its rates"],
+    ["half a pixel", { augmentation: { ...NO_AUGMENTATION, pad: 0.5 } }, "augmentation"],
+    [
+      "a peak at the end",
+      { schedule: { kind: "triangular", rate: 1, start: 0, peak: 1, end: 0 } },
+      "schedule an Object",
+    ],
     ["a schedule without a rate", { schedule: { kind: "cosine", rate: null } }, "schedule an Object: must be a sch"],
+    ["averages that never move", { average: { kind: "ema", decay: 1 } }, "average an Object: must be averages"],
     ["no phases", { schedule: { kind: "phases", phases: [] } }, "schedule an Object: must be a schedule"],
     ["an augmentation out of range", { augmentation: { jitter: 7 } }, "augmentation an Object: must be the strengths"],
     ["half a crop", { augmentation: { crop: 0.5 } }, "augmentation an Object: must be the strengths of its parts"],

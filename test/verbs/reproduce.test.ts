@@ -144,6 +144,7 @@ test("stopped, it continues where it was", async () => {
 
 test("the length of a race depends on the machine's speed", async () => {
   const done = (await run({ claims: ["race"], seeds: 1 }))!;
+  expect(done.results.gflops).toBeWithin(0.1, 1e6);
   const { outcomes, command } = done.results.claims[0]!.arms[0]!;
   // The number of epochs depends on the machine; log and command agree on it.
   const epochs = epochsOf(join(folder, "out", "race-seed0")).length;

@@ -21,15 +21,28 @@ export const augmentCases = cases(
         const [[top, bottom], [left, right]] = [range(crop), range(crop)];
         return [top, left, bottom, right];
       };
+      /** Crops reach beyond the image by less than its side. */
+      const outside = () => stream.integer(2 * Math.min(side, 3) - 1) - Math.min(side - 1, 2);
       const usual = () => [
-        ...[stream.integer(side - crop + 1), stream.integer(side - crop + 1), stream.integer(2), 1 / 128],
+        ...[stream.integer(side - crop + 1) + outside(), stream.integer(side - crop + 1) + outside()],
+        ...[stream.integer(2), 1 / 128],
         ...random(3, 9),
       ];
       const rest = new Array<number>(VIEW_LENGTH - VIEW.extended - 1).fill(NaN);
       const extended = () => {
         const [[top, bottom], [left, right]] = [range(side), range(side)];
         return [
-          ...[top, left, stream.integer(2), 1 / 128, ...random(3, 9), 1, bottom - top, right - left, ...random(9, 2)],
+          ...[
+            top + outside(),
+            left + outside(),
+            stream.integer(2),
+            1 / 128,
+            ...random(3, 9),
+            1,
+            bottom - top,
+            right - left,
+            ...random(9, 2),
+          ],
           ...[...box(), stream.integer(images), [0, 0.3, 1][stream.integer(3)]!, ...box(), NaN, NaN, NaN],
         ];
       };

@@ -4,7 +4,8 @@
  *
  *   x[c, i, j, n] = (pixels[n, top + i, left + j', c] − mean[top + i, left + j', c] + shift[c]) · scale
  *
- * with j' = crop − 1 − j if image n is mirrored, else j. Where `extended` is 1, the numbers after it count too: the
+ * with j' = crop − 1 − j if image n is mirrored, else j. Crops and source boxes may begin outside the image, by less than
+ * its side: an image is continued by reflection at its outermost pixels, ρ(r) = S − 1 − |S − 1 − |r||. Where `extended` is 1, the numbers after it count too: the
  * source box of height × width at (top, left) is stretched over the crop, and p and m are the pixels and the mean
  * image, sampled bilinearly at the corresponding point of that box:
  *
@@ -97,8 +98,9 @@ export const augmentKernel = kernel({
     const at = (n: number, k: number): number => views[n * VIEW_LENGTH + k]!;
 
     const usual = (n: number, i: number, j: number, c: number): number => {
-      const column = at(n, VIEW.left) + (at(n, VIEW.mirror) ? crop - 1 - j : j);
-      const from = ((at(n, VIEW.top) + i) * side + column) * 3 + c;
+      const row = reflect(at(n, VIEW.top) + i, side);
+      const column = reflect(at(n, VIEW.left) + (at(n, VIEW.mirror) ? crop - 1 - j : j), side);
+      const from = (row * side + column) * 3 + c;
       return (pixels[n * side * side * 3 + from]! - mean[from]! + at(n, VIEW.shift + c)) * at(n, VIEW.scale);
     };
 
@@ -108,7 +110,8 @@ export const augmentKernel = kernel({
       const y = place(i, at(n, VIEW.top), at(n, VIEW.height), crop);
       const x = place(at(n, VIEW.mirror) ? crop - 1 - j : j, at(n, VIEW.left), at(n, VIEW.width), crop);
       const sample = (from: Elements, first: number, channel: number): number => {
-        const value = (row: number, column: number) => from[first + (row * side + column) * 3 + channel]!;
+        const value = (row: number, column: number) =>
+          from[first + (reflect(row, side) * side + reflect(column, side)) * 3 + channel]!;
         const upper = mix(value(y.low, x.low), value(y.low, x.high), x.weight);
         return mix(upper, mix(value(y.high, x.low), value(y.high, x.high), x.weight), y.weight);
       };
@@ -135,6 +138,11 @@ export const augmentKernel = kernel({
     }
   },
 });
+
+/** The pixel of an image that stands at `at` when the image is continued by reflection. */
+function reflect(at: number, side: number): number {
+  return side - 1 - Math.abs(side - 1 - Math.abs(at));
+}
 
 /**
  * Along one side of the source box: the two pixels between which the crop's pixel i lies, and the weight of the second.

@@ -26,6 +26,7 @@ export class AdamW implements Optimizer {
       ...named("mean", this.#moments[0]),
       ...named("square", this.#moments[1]),
       stepCount(
+        "optimizer.steps",
         () => this.#steps,
         (steps) => (this.#steps = steps),
       ),

@@ -42,6 +42,7 @@ export class Muon implements Optimizer {
       }),
       ...[...this.#squares].map(([name, square]) => stateTensor(`optimizer.square.${name}`, square)),
       stepCount(
+        "optimizer.steps",
         () => this.#steps,
         (steps) => (this.#steps = steps),
       ),

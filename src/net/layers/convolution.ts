@@ -35,12 +35,21 @@ export interface LocalOptions extends Start {
   readonly pad?: Padding;
 }
 
-export interface ConvOptions extends LocalOptions {
+export interface ConvOptions extends Omit<LocalOptions, "sigma"> {
+  /**
+   * As of any layer. "identity": weights as by "fan-in", but the first filters pass on a map of the input each, as it is
+   * (arXiv 1706.00388). "whiten": filters that whiten patches of the input, made of the training images before the first
+   * step, and not learnt (src/training/later/whiten.ts).
+   */
+  readonly sigma: Start["sigma"] | "identity" | "whiten";
   readonly groups?: number;
 }
 
 const START: OptionKinds<Start> = { sigma: "any", bias: "any?", decay: "number?" };
-const LOCAL: OptionKinds<LocalOptions> = { ...START, stride: "number?", pad: "any?" };
+const LOCAL: OptionKinds<Omit<ConvOptions, "groups">> = { ...START, stride: "number?", pad: "any?" };
+/** Ways to initialise weights, other than by a standard deviation. */
+const ANY = ["fan-in", "kaiming-uniform"];
+const NAMED = { conv: [...ANY, "identity", "whiten"], local: ANY, fc: ANY };
 const CONV: OptionKinds<ConvOptions> = { ...LOCAL, groups: "number?" };
 
 /** A convolution with filters of `size` × `size`. @throws ShapeError or UsageError for invalid sizes or options */
@@ -168,7 +177,7 @@ export const convolutionKinds: Kinds = {
   fc: ({ name, outputs, ...options }: Made<Start, "outputs">) => fc(name, outputs, options),
 };
 
-function outputOf(filters: number, size: number, { stride = 1, pad = 0 }: LocalOptions) {
+function outputOf(filters: number, size: number, { stride = 1, pad = 0 }: Pick<LocalOptions, "stride" | "pad">) {
   return ([, h, w]: ImageShape): ImageShape => [
     filters,
     positions(h, size, stride, pad, "down"),
@@ -184,23 +193,30 @@ function settingsOf(filters: number, size: number, { stride = 1, pad = 0, groups
 /** @throws ShapeError or UsageError */
 function checkConv(kind: "conv" | "local", name: string, filters: number, size: number, options: ConvOptions): void {
   if (kind === "conv") checkStart(kind, name, options, CONV);
-  else checkStart<LocalOptions>(kind, name, options, LOCAL);
+  else checkStart(kind, name, options, LOCAL);
   const where = `${kind} ${name}`;
   const { stride = 1, pad = 0, groups = 1 } = options;
   requireWhole(where, { filters, size, stride, groups });
   requirePadding(where, pad);
   if (kind === "local" && options.bias === false)
     throw new UsageError(`${where}: bias is false: a local layer has biases`);
+  if (options.sigma === "whiten" && groups > 1)
+    throw new ShapeError(`${where}: filters in ${groups} groups can't whiten`);
   if (filters % groups !== 0) throw new ShapeError(`${where}: ${filters} filters don't divide into ${groups} groups`);
 }
 
-function checkStart<T extends Start>(kind: string, name: string, options: T, kinds: OptionKinds<T>): void {
+function checkStart<T extends Omit<ConvOptions, "groups">>(
+  kind: keyof typeof NAMED,
+  name: string,
+  options: T,
+  kinds: OptionKinds<T>,
+): void {
   if (typeof name !== "string" || name === "")
     throw new ShapeError(`${kind}: the name is ${show(name)}, must be a string that is not empty`);
   const where = `${kind} ${name}`;
   checkOptions(where, options, kinds);
   const { sigma, bias = 0, decay = 0 } = options;
-  if (sigma !== "fan-in" && sigma !== "kaiming-uniform") requireNumber(where, { sigma }, 0);
+  if (!NAMED[kind].includes(sigma as string)) requireNumber(where, { sigma }, 0);
   if (bias !== false) requireNumber(where, { bias });
   requireNumber(where, { decay }, 0);
 }
@@ -209,19 +225,23 @@ function weightAndBias(
   name: string,
   weight: readonly number[],
   bias: readonly number[],
-  { sigma, bias: constant = 0, decay }: Start,
+  { sigma, bias: constant = 0, decay }: Pick<ConvOptions, "sigma" | "bias" | "decay">,
 ): readonly ParameterSpec[] {
   // Fan-in, the inputs of one output, is the number of weights divided by the number of outputs.
   const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
   const ofWeight: Initial =
-    sigma === "fan-in"
-      ? { uniform: bound }
-      : sigma === "kaiming-uniform"
-        ? { uniform: Math.sqrt(6) * bound }
-        : { normal: sigma };
-  const ofBias: Initial = sigma === "fan-in" ? ofWeight : { constant: Number(constant) };
-  const common = decay === undefined ? {} : { decay };
-  const weights = { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common } as const;
+    typeof sigma === "number"
+      ? { normal: sigma }
+      : {
+          uniform: sigma === "kaiming-uniform" ? Math.sqrt(6) * bound : bound,
+          ...(sigma === "identity" && { identity: true }),
+        };
+  const ofBias: Initial = sigma === "fan-in" ? { uniform: bound } : { constant: Number(constant) };
+  const weights: ParameterSpec = {
+    ...{ name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight" },
+    ...(decay !== undefined && { decay }),
+    ...(sigma === "whiten" && { whitens: true }),
+  };
   if (constant === false) return [weights];
   return [weights, { name: `${name}.bias`, shape: bias, initial: ofBias, role: "bias" }];
 }

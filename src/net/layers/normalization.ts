@@ -1,5 +1,6 @@
 /** Normalisation: layers that bring activations to a comparable scale. */
 import { checkLrn, lrn as lrnOp, type LrnOptions } from "../../engine/ops/lrn.ts";
+import { scale } from "../../engine/ops/later/multiply.ts";
 import { checkMapNorm, mapNorm as mapNormOp, type MapNormOptions } from "../../engine/ops/map_norm.ts";
 import { requireNumber } from "../../options.ts";
 import type { OnnxGraph, SimpleLayer } from "../layer.ts";
@@ -42,8 +43,11 @@ function lrnToOnnx(graph: OnnxGraph, x: string, maps: number, { n, k, alpha, bet
 /** Divides by a number, to bring pixels of ±128 to the scale that weights are initialised for. @throws as `lrn` */
 export function divide(by: number): SimpleLayer {
   requireNumber("divide", { by }, Number.MIN_VALUE);
-  // Response normalisation across one map with α 0 leaves x / k^β.
-  return { ...lrn({ n: 1, k: by, alpha: 0, beta: 1 }), kind: "divide", options: { by }, settings: `by ${by}` };
+  return {
+    ...{ kind: "divide", name: "", options: { by }, settings: `by ${by}` },
+    forward: (x) => scale(x, 1 / by),
+    toOnnx: (graph, x) => graph.add("Div", [x, graph.constant({ prefix: "scalar" }, [], Float32Array.of(by))]),
+  };
 }
 
 /** Response normalisation within each map. @throws as `lrn` */

@@ -19,7 +19,12 @@ import { evaluate, EVALUATE_OPTIONS } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation.ts";
 
 const BAR = 20;
-const VIEWS = { 1: "centre crops", 2: "centre crops and their mirror images", 10: "ten views of each" };
+const VIEWS = {
+  1: "centre crops",
+  2: "centre crops and their mirror images",
+  6: "six views of each",
+  10: "ten views of each",
+};
 /** With more classes than this, only the worst are printed. */
 const MANY = 50;
 const WORST = 20;

@@ -30,10 +30,12 @@ export const EVALUATE_OPTIONS = {
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
   /** Several runs or files, instead of `model`: their predictions are averaged. */
   models: texts("Several runs or files, to average their predictions", { hint: "A,B,C" }),
-  /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images [P §4.1]. */
-  views: oneOf(VIEW_COUNTS, "Crops of each image: 1, the centre; 2, also mirrored; 10, also the corners (1)", {
-    hint: "1|2|10",
-  }),
+  /** 1: the centre; 2: the centre and its mirror image; 6: also shifted by a pixel up and left, down and right, by reflection; 10: corners and centre, and their mirror images [P §4.1]. */
+  views: oneOf(
+    VIEW_COUNTS,
+    "Crops of each image: 1, the centre; 2, also mirrored; 6, also shifted by a pixel; 10, centre and corners (1)",
+    { hint: "1|2|6|10" },
+  ),
   /** Batch size; by default as in training. */
   batch: count("Batch size (as in training)", { hint: "N" }),
   /** A folder for the confusion matrix, the worst mistakes, and tables as CSV; by default nothing is written. */

@@ -25,10 +25,12 @@ export const PREDICT_OPTIONS = {
   model: text("A run or a .safetensors file (the newest run; if there is none, the network in the box)", {
     hint: "RUN",
   }),
-  /** 1: the centre; 2: the centre and its mirror image; 10: corners and centre, and their mirror images. */
-  views: oneOf(VIEW_COUNTS, "Crops of each image: 1, the centre; 2, also mirrored; 10, also the corners (1)", {
-    hint: "1|2|10",
-  }),
+  /** 1: the centre; 2: the centre and its mirror image; 6: also shifted by a pixel; 10: corners and centre, and their mirror images. */
+  views: oneOf(
+    VIEW_COUNTS,
+    "Crops of each image: 1, the centre; 2, also mirrored; 6, also shifted by a pixel; 10, centre and corners (1)",
+    { hint: "1|2|6|10" },
+  ),
   /** Number of classes to name. */
   top: count("Number of classes to name (5)", { hint: "N" }),
   /** A PNG file to draw the images with their classes to; by default none. */

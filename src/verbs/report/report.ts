@@ -181,6 +181,8 @@ function scheduleInWords(schedule: Schedule): string {
       return `${schedule.rate}`;
     case "cosine":
       return `${schedule.rate}, cosine decay to 0`;
+    case "triangular":
+      return `${schedule.rate} at ${percent(schedule.peak)} of the run, from ${percent(schedule.start)} of it and to ${percent(schedule.end)}`;
     case "plateau":
       return `${schedule.rate}, divided by 10 after ${schedule.patience} epochs without improvement, ${schedule.drops} times`;
     case "phases":

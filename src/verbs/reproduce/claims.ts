@@ -131,13 +131,13 @@ export const CLAIMS: readonly Claim[] = [
     says: "The lowest error on CIFAR-10 that 80 seconds can buy",
     paper: "26% in 80 s of a GTX 580 (cuda-convnet's layers-80sec)",
     seconds: 80,
-    arms: [{ name: "ours", model: "cifar10-vgg-narrow" }],
+    arms: [{ name: "ours", model: "cifar10-airbench-narrow", views: 6 }],
   },
   {
     name: "cifar-20min",
     says: "The lowest error on CIFAR-10 that 20 minutes can buy",
     paper: "18% in 20 min of a GTX 580 (cuda-convnet's layers-18pct)",
     seconds: 1200,
-    arms: [{ name: "ours", model: "cifar10-vgg-middle" }],
+    arms: [{ name: "ours", model: "cifar10-airbench-middle", views: 6 }],
   },
 ];

@@ -11,7 +11,8 @@ import { suggest } from "../../suggest.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./claims.ts";
 import { markdown, type ClaimResult, type Results } from "./results.ts";
-import { runTrial, sizeOf, trainOptions, type TrialOutcome } from "./trial.ts";
+import { productSpeed } from "./product_speed.ts";
+import { deviceOf, runTrial, sizeOf, trainOptions, type TrialOutcome } from "./trial.ts";
 
 const DATA = "cifar10";
 
@@ -70,6 +71,7 @@ export async function reproduce(
   const { claims: _, seeds = 3, full = false, out = join("runs", "reproduce"), ...rest } = { data: DATA, ...options };
   const trialOptions = { ...rest, full, out };
   const total = claims.reduce((sum, { arms }) => sum + arms.length * seeds, 0);
+  const gflops = claims.some(isRace) ? await productSpeed(deviceOf(trialOptions)) : undefined;
   const done: ClaimResult[] = [];
   let number = 0;
   for (const claim of claims) {
@@ -93,6 +95,7 @@ export async function reproduce(
       ...new Set(done.flatMap(({ arms }) => arms.flatMap(({ outcomes }) => outcomes.map(({ device }) => device)))),
     ],
     processor: cpus()[0]?.model.trim() ?? "unknown",
+    ...(gflops !== undefined && { gflops }),
     bun: Bun.version,
     date: new Date().toISOString().slice(0, 10),
     claims: done,

@@ -29,6 +29,8 @@ export interface Results {
   readonly data: string;
   readonly devices: readonly string[];
   readonly processor: string;
+  /** With a race: what the device does in products of 1024 × 1024 matrices, in float32. */
+  readonly gflops?: number;
   readonly bun: string;
   readonly date: string;
   readonly claims: readonly ClaimResult[];

@@ -141,7 +141,7 @@ export function trainOptions(
   return { model, seed, ...size, ...given({ data, val, augment, rate }) };
 }
 
-function deviceOf({ device, blas, threads, tune }: DeviceOptions): DeviceOptions {
+export function deviceOf({ device, blas, threads, tune }: DeviceOptions): DeviceOptions {
   return given({ device, blas, threads, tune });
 }
 

@@ -37,6 +37,7 @@ import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
+import { whiten } from "../../training/later/whiten.ts";
 import { restore } from "../../training/restore.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
@@ -187,6 +188,7 @@ function workOf({ config, sets, ranks }: TrainJob): Work {
     classes: sets.train.classes.length,
     kind: "training",
     optimizer: config.optimizer,
+    average: config.average,
     frozen: config.freeze,
     // If the network is split, a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
@@ -250,10 +252,13 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   let result: Omit<TrainResult, "run"> = { interrupted: true };
   if (begun) {
     const { mean, state } = begun;
+    const deviceMean = uploadMean(backend, network.record, mean);
+    const beforeWhitening = performance.now();
+    if (!from && config.from === null && stepper.leads) await whiten(model, deviceMean, train);
+    const preparedMs = performance.now() - beforeWhitening;
     await stepper.begin();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
-    const deviceMean = uploadMean(backend, network.record, mean);
     const session = {
       run,
       config: { ...config, batch },
@@ -267,6 +272,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       val,
       watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
       stepper,
+      preparedMs,
       ...weights,
     };
     result = await runEpochs({ ...session, ...(signal && { signal }) });

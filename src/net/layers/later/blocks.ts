@@ -1,10 +1,10 @@
 /** Layers made of layers. */
-import { add } from "../../engine/ops/later/add.ts";
-import { concat as concatOp } from "../../engine/ops/later/concat.ts";
-import { ShapeError, UsageError } from "../../errors.ts";
-import { show } from "../../options.ts";
-import { flatten, type Block, type Layer, type Rows } from "../layer.ts";
-import type { Kinds } from "./kinds.ts";
+import { add } from "../../../engine/ops/later/add.ts";
+import { concat as concatOp } from "../../../engine/ops/later/concat.ts";
+import { ShapeError, UsageError } from "../../../errors.ts";
+import { show } from "../../../options.ts";
+import { flatten, type Block, type Layer, type Rows } from "../../layer.ts";
+import type { Kinds } from "../kinds.ts";
 
 /**
  * body(x) + shortcut(x) (He et al. 2015, arXiv 1512.03385 §3.2). An empty shortcut passes x on; it must
