@@ -38,6 +38,8 @@ export class Tape implements Owner {
   readonly allReduce: AllReduce | undefined;
   readonly #entries: Entry[] = [];
   readonly #owned = new Set<Tensor>();
+  /** What the entries read. */
+  readonly #read = new Set<Tensor>();
   /** How many entries have yet to add to each parameter's gradient. */
   readonly #uses = new Map<Parameter, number>();
 
@@ -78,13 +80,22 @@ export class Tape implements Owner {
 
   /**
    * Records how gradients flow from `output` to `inputs`. `saved` are other tensors that `backward` reads; once it has
-   * run, they and the output return to the pool.
+   * run, they and the output return to the pool. Where nothing is recorded, `saved` return to it at once.
    */
   record(entry: Entry): void {
-    if (!this.recording || !entry.inputs.some((input) => input.requiresGrad)) return;
+    if (!this.recording || !entry.inputs.some((input) => input.requiresGrad)) {
+      for (const tensor of entry.saved) this.done(tensor);
+      return;
+    }
     entry.output.requiresGrad = true;
     for (const input of learning(entry)) this.#uses.set(input, (this.#uses.get(input) ?? 0) + 1);
+    for (const tensor of entry.reads ?? [...entry.inputs, entry.output]) this.#read.add(tensor);
     this.#entries.push(entry);
+  }
+
+  /** Told that the forward pass needs x no longer, frees its memory if backward() doesn't either. */
+  done(x: Tensor): void {
+    if (!x.kept && !this.#read.has(x)) this.#giveBack(x);
   }
 
   /**
@@ -154,6 +165,7 @@ export class Tape implements Owner {
     this.backend.flush();
     this.#entries.length = 0;
     this.#uses.clear();
+    this.#read.clear();
     for (const tensor of this.#owned) this.#giveBack(tensor);
   }
 

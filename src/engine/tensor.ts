@@ -8,6 +8,8 @@ export interface Entry {
   readonly inputs: readonly Tensor[];
   readonly output: Tensor;
   readonly saved: readonly Tensor[];
+  /** Those of inputs and output that `backward` reads; all of them if not given. */
+  readonly reads?: readonly Tensor[];
   readonly backward: (dy: Tensor) => void;
 }
 
@@ -29,6 +31,7 @@ export interface Owner {
   allocate(shape: readonly number[], type?: ElementType): Tensor;
   input(shape: readonly number[], data: HostArray, options?: { requiresGrad?: boolean }): Tensor;
   record(entry: Entry): void;
+  done(x: Tensor): void;
   accumulate(x: Tensor, write: (dx: Tensor) => void): void;
   release(): void;
 }

@@ -187,14 +187,20 @@ export class Model {
   #row(row: readonly PlacedLayer[], x: Tensor, pass: Pass): Tensor {
     // In training and for gradients, batch normalisation needs the convolution's own result.
     const folds = !pass.training && x.tape?.recording === false;
-    return fuse(row, folds).reduce((y, fused) => this.#apply(fused, y, pass), x);
+    return fuse(row, folds).reduce((y, fused) => {
+      const next = this.#apply(fused, y, pass);
+      done(y, x, next);
+      return next;
+    }, x);
   }
 
   #apply({ placed, norm, activation }: Fused<PlacedLayer>, x: Tensor, pass: Pass): Tensor {
     const { layer, branches } = placed;
     if ("branches" in layer) {
       const outputs = branches.map((row) => this.#row(row, x, pass));
-      return tryAt(titleOf(layer), () => layer.merge(outputs, activation));
+      const merged = tryAt(titleOf(layer), () => layer.merge(outputs, activation));
+      for (const output of outputs) done(output, x, merged);
+      return merged;
     }
     const { parameters, state, random } = this.#stored.get(placed)!;
     const fold = norm && (norm.layer as SimpleLayer).fold!(x.tape!, this.#stored.get(norm)!);
@@ -216,6 +222,11 @@ export function firstConvolution(layers: readonly PlacedLayer[]): PlacedLayer | 
 /** "conv1" from "conv1.weight". */
 export function layerOf(parameter: string): string {
   return parameter.slice(0, parameter.lastIndexOf("."));
+}
+
+/** Frees what only the layer after it needed, unless a tensor that is still in use is the same or a view of it. */
+function done(tensor: Tensor, ...used: readonly Tensor[]): void {
+  if (!tensor.isReleased && used.every(({ buffer }) => buffer !== tensor.buffer)) tensor.tape?.done(tensor);
 }
 
 const EVALUATION: Pass = {

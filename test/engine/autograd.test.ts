@@ -3,6 +3,7 @@ import type { Backend } from "../../src/engine/backend.ts";
 import { relu, tanh } from "../../src/engine/ops/activation.ts";
 import { conv2d } from "../../src/engine/ops/conv2d.ts";
 import { dropout } from "../../src/engine/ops/dropout.ts";
+import { add } from "../../src/engine/ops/later/add.ts";
 import { linear } from "../../src/engine/ops/linear.ts";
 import { lrn } from "../../src/engine/ops/lrn.ts";
 import { maxPool } from "../../src/engine/ops/pool.ts";
@@ -136,6 +137,27 @@ describe("memory", () => {
     expect(w.grad).toBeUndefined();
     tape.release();
     expect(() => h.buffer).toThrow(GIVEN_BACK);
+  });
+
+  test("what the forward pass is done with is given back, unless backward reads it or it is kept", async () => {
+    const tape = new Tape(openReference());
+    const x = tape.input([2], Float32Array.of(1, -1), { requiresGrad: true });
+    const [twice, kept] = [add(x, x), add(x, x).keep()];
+    const sum = add(twice, kept);
+    const y = relu(sum);
+    for (const tensor of [twice, kept, sum]) tape.done(tensor);
+    expect([twice, kept, sum].map(({ isReleased }) => isReleased)).toEqual([true, false, false]);
+    tape.backward(seedGradient(y, ones(2)));
+    expect(await x.grad!.read()).toEqual(Float32Array.of(4, 0));
+  });
+
+  test("without recording nothing is saved for backward", () => {
+    const backend = openReference();
+    const tape = new Tape(backend, { record: false });
+    const { bytes } = backend.statistics();
+    const x = tape.input([1, 2, 2, 1], ones(4));
+    for (let i = 0; i < 3; i++) tape.done(maxPool(x, { window: 1, stride: 1 }));
+    expect(backend.statistics().bytes - bytes).toBe(4 * (4 + 4 + 4));
   });
 
   test("no gradient is computed where none is wanted", () => {

@@ -84,6 +84,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Con
     inputs: [x, w, ...(b ? [b] : [])],
     output: y,
     saved: [],
+    reads: epilogue.activation ? [x, w, y] : [x, w],
     backward(ofY) {
       const dy = beforeActivation(y, ofY, epilogue.activation);
       tape.accumulate(w, (dw) => passes.backwardW({ x: x.buffer, dy: dy.buffer, dw: dw.buffer }));

@@ -55,6 +55,7 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
     inputs: [x],
     output: y,
     saved: [],
+    reads: [],
     backward: (dy) =>
       tape.accumulate(x, (dx) => x.backend.run(dropoutKernel, { x: dy.buffer, y: dx.buffer }, uniforms)),
   });

@@ -61,6 +61,7 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
     inputs: [x],
     output: y,
     saved: [s],
+    reads: [x],
     backward: (dy) =>
       tape.accumulate(x, (dx) =>
         x.backend.run(lrnBackward, { x: x.buffer, s: s.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms),

@@ -41,6 +41,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
     inputs: [x],
     output: y,
     saved: [argmax],
+    reads: [],
     backward: (dy) =>
       tape.accumulate(x, (dx) =>
         x.backend.run(maxPoolBackward, { dy: dy.buffer, argmax: argmax.buffer, dx: dx.buffer }, u),

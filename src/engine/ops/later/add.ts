@@ -31,6 +31,7 @@ export function add(a: Tensor, b: Tensor, options: AddOptions = {}): Tensor {
     inputs: [a, b],
     output: y,
     saved: [],
+    reads: activation ? [y] : [],
     backward(dy) {
       const dz = beforeActivation(y, dy, activation);
       for (const input of [a, b]) y.tape!.accumulate(input, (to) => copyTo(to, dz));

@@ -103,6 +103,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
     inputs: [x, ...(scale ? [scale] : []), ...(shift ? [shift] : [])],
     output: y,
     saved: [stats],
+    reads: [x],
     backward(dy) {
       const [dw, db] = [tape.allocate([maps]), tape.allocate([maps])];
       const sums = { dw: dw.buffer, db: db.buffer };

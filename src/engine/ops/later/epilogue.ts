@@ -37,7 +37,10 @@ export interface EpilogueOptions {
 
 export const EPILOGUE: OptionKinds<EpilogueOptions> = { activation: "any?", scale: "object?" };
 
-/** @throws ShapeError unless there is a factor for each filter; UsageError for other functions, and factors on a tape that records */
+/**
+ * @throws ShapeError unless there is a factor for each filter; UsageError for another function, and for factors on a
+ * tape that records
+ */
 export function epilogueOf(op: string, { activation, scale }: EpilogueOptions, filters: number, tape: Owner): Epilogue {
   if (scale && scale.size !== filters) {
     throw new ShapeError(`${op}: scale ${format(scale.shape)}, ${filters} filters: need a number for each`);
