@@ -43,7 +43,12 @@ function lrnToOnnx(graph: OnnxGraph, x: string, maps: number, { n, k, alpha, bet
 export function divide(by: number): SimpleLayer {
   requireNumber("divide", { by }, Number.MIN_VALUE);
   // Response normalisation across one map with α 0 leaves x / k^β.
-  return { ...lrn({ n: 1, k: by, alpha: 0, beta: 1 }), kind: "divide", options: { by }, settings: `by ${by}` };
+  return {
+    ...lrn({ n: 1, k: by, alpha: 0, beta: 1 }),
+    ...{ kind: "divide", options: { by }, settings: `by ${by}` },
+    // onnxruntime refuses an LRN whose α is 0.
+    toOnnx: (graph, x) => graph.add("Div", [x, graph.constant({ prefix: "scalar" }, [], Float32Array.of(by))]),
+  };
 }
 
 /** Response normalisation within each map. @throws as `lrn` */
