@@ -14,8 +14,8 @@ export interface Tap {
 }
 
 /**
- * After the layer called `name` and the activation function that directly follows it. Without a name, the input of the
- * last layer with weights: in AlexNet fc7 after its ReLU, as in the paper (§6.1).
+ * After the layer called `name`, with the batch normalisation and the activation function that directly follow it.
+ * Without a name, the input of the last layer with weights: in AlexNet fc7 after its ReLU, as in the paper (§6.1).
  * @throws UsageError when no layer has that name
  */
 export function findTap(layers: readonly PlacedLayer[], name?: string): Tap {
@@ -33,9 +33,11 @@ export function findTap(layers: readonly PlacedLayer[], name?: string): Tap {
     const names = weighted.map((i) => layers[i]!.layer.name);
     throw new UsageError(`no layer is called "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
   }
-  const next = layers[found + 1]?.layer;
-  const isActivated = next !== undefined && "isActivation" in next && next.isActivation;
-  return at(layers, isActivated ? found + 2 : found + 1, name);
+  let count = found + 1;
+  if (layers[count]?.layer.kind === "batch-norm") count++;
+  const next = layers[count]?.layer;
+  if (next !== undefined && "isActivation" in next && next.isActivation) count++;
+  return at(layers, count, name);
 }
 
 function at(layers: readonly PlacedLayer[], count: number, name: string): Tap {

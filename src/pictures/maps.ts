@@ -30,6 +30,8 @@ const WIDTH = 1200;
 /** Maximum width of a map; half of it if any layer has more than MANY maps. */
 const CELL = 72;
 const MANY = 128;
+/** Of a layer with more maps, only this many are drawn: all of AlexNet's. */
+const MOST = 384;
 const TITLE: TextStyle = { size: 22, bold: true, colour: "#1c1c1c" };
 const HEADING: TextStyle = { size: 15, bold: true, colour: "#1c1c1c" };
 const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
@@ -48,13 +50,17 @@ export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture
   for (const layer of layers) {
     const grid = await gridOf(layer, cell);
     const silent = silentMaps(layer);
-    const size = `${layer.maps} maps of ${layer.height} × ${layer.width}`;
+    const facts = [
+      `${layer.maps} maps of ${layer.height} × ${layer.width}`,
+      silent > 0 && `${silent} of them all zero`,
+      layer.maps > MOST && `the first ${MOST} drawn`,
+    ];
     parts.push(
       text(MARGIN, y, layer.name, HEADING),
       text(
         MARGIN + Math.ceil(widthOf(layer.name, HEADING)) + 14,
         y,
-        silent > 0 ? `${size}, ${silent} of them all zero` : size,
+        facts.filter((fact) => fact !== false).join(", "),
         FACT,
       ),
       await image(MARGIN, y + 12, grid),
@@ -79,7 +85,8 @@ async function gridOf({ maps, height, width, values }: LayerMaps, cell: number):
   const magnitudes = values.map(Math.abs).sort();
   const most = magnitudes[Math.floor(0.999 * (magnitudes.length - 1))] || magnitudes.at(-1) || 1;
   const cells: Raster[] = [];
-  for (let k = 0; k < maps; k++) {
+  const drawn = Math.min(maps, MOST);
+  for (let k = 0; k < drawn; k++) {
     const pixels = new Uint8Array(3 * height * width);
     for (let i = 0; i < height * width; i++) {
       pixels.set(colourOf(values[k * height * width + i]! / most), 3 * i);
@@ -87,8 +94,8 @@ async function gridOf({ maps, height, width, values }: LayerMaps, cell: number):
     cells.push(await fit({ pixels, width, height }, cell, cell));
   }
   // As few rows as possible, all about equally long.
-  const rows = Math.ceil(maps / Math.floor((WIDTH + GAP) / (cells[0]!.width + GAP)));
-  return mosaic(cells, Math.ceil(maps / rows), GAP);
+  const rows = Math.ceil(drawn / Math.floor((WIDTH + GAP) / (cells[0]!.width + GAP)));
+  return mosaic(cells, Math.ceil(drawn / rows), GAP);
 }
 
 /** Zero is nearly black; positive values go through orange to white, negative ones through blue. */

@@ -28,6 +28,13 @@ describe("where", () => {
     expect(tap("cifar10-18pct")).toMatchObject({ name: expect.stringMatching(/^input of fc/), size: 64 * 4 * 4 });
   });
 
+  test("the maps that a last convolution reads; a convolution with its norm and activation, and a block by name", () => {
+    expect(tap("squeezenet1_1")).toMatchObject({ name: "input of classifier.1", size: 512 * 13 * 13 });
+    expect(tap("resnet18")).toMatchObject({ name: "input of fc", size: 512 });
+    expect(tap("resnet18", "conv1")).toMatchObject({ count: 3, size: 64 * 112 * 112 });
+    expect(tap("resnet18", "layer1.0")).toMatchObject({ count: 6, size: 64 * 56 * 56 });
+  });
+
   test("a layer by name, with the activation function behind it", () => {
     expect(findTap(place(network), "fc2")).toEqual({ name: "fc2", count: 5, size: 5 });
     expect(findTap(place(network), "conv1")).toEqual({ name: "conv1", count: 2, size: 2 * 4 * 4 });

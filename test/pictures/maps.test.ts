@@ -59,5 +59,9 @@ test("maps of a layer share a scale; positive is warm, negative is blue, silent 
   expect(half).toEqual([226, 92, 38]);
   expect(silent).toEqual([16, 16, 24]);
   expect(negative).toEqual([235, 248, 255]);
+  const wide = { ...layer, maps: 385, values: new Float32Array(4 * 385).fill(1) };
+  expect(await drawMaps({ title: "t", fact: "f", image: grey(8), layers: [wide] })).toContain(
+    "385 maps of 2 × 2, the first 384 drawn",
+  );
   await expect(drawMaps({ title: "t", fact: "f", image: grey(8), layers: [{ ...layer, maps: 5 }] })).rejects.toThrow(ShapeError); // prettier-ignore
 });

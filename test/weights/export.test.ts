@@ -43,6 +43,14 @@ const NETWORKS: Readonly<Record<string, readonly L.Layer[]>> = {
     L.maxPool(3, 2, { round: "down" }),
     L.fc("b", CLASSES, start),
   ],
+  "division, and pooling with padding": [
+    L.divide(0.5),
+    L.conv("a", 4, 3, { ...start, pad: 1 }),
+    L.maxPool(3, 2, { round: "down", pad: 1 }),
+    L.averagePool(3, 1, { pad: 1 }),
+    L.maxPool(3, 2, { pad: 1 }),
+    L.fc("b", CLASSES, start),
+  ],
   "normalisation across maps": [
     L.conv("a", 9, 3, start),
     L.lrn({ n: 5, k: 2, alpha: 0.1, beta: 0.75 }),

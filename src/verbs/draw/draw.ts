@@ -151,7 +151,7 @@ async function ofImage(
   if (what === "activations") {
     const layers: LayerMaps[] = [];
     for (const { layer, output } of model.layers) {
-      if (layer.kind !== "conv" && layer.kind !== "local") continue;
+      if (layer.kind !== "conv" && layer.kind !== "local" && !("branches" in layer)) continue;
       signal.throwIfAborted();
       note(`computing ${layer.name}`);
       const values = await activations(model, mean, { pixels, views }, findTap(model.layers, layer.name).count);
