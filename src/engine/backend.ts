@@ -1,6 +1,6 @@
 /**
  * The contract of a backend: what allocates memory on a device and runs kernels there. Kernels are queued and run in
- * order; only methods that return a promise wait. How a kernel is computed is up to the backend; the result must be
+ * order; only methods that return a promise wait, and `readNow`. How a kernel is computed is up to the backend; the result must be
  * that of `kernel.reference`.
  */
 import { DeviceError, ShapeError } from "../errors.ts";
@@ -80,6 +80,11 @@ export interface Backend extends AsyncDisposable {
    * device failed
    */
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
+  /**
+   * The contents of an f32 buffer, as `read`, but blocks; for the few numbers that devices exchange in the middle of a
+   * pass. @throws DeviceError when the device failed
+   */
+  readNow(buffer: Buffer): Float32Array | Float64Array;
   /**
    * The buffer's own memory, valid while nothing queued touches it; absent if this process can't address the device's
    * memory.

@@ -60,6 +60,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     flush() {},
     read: async (buffer, offset = 0, length = buffer.length - offset) =>
       (buffer as ReferenceBuffer).data.slice(offset, offset + length),
+    readNow: (buffer) => (buffer as ReferenceBuffer).data.slice() as Float32Array,
     async synchronize() {},
     async profile(work) {
       const taken: KernelTime[] = (times = []);

@@ -6,7 +6,7 @@ import { checkInputs } from "./inputs.ts";
 import { kernel, line, type ElementType, type Kernel } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
 import { poolOf } from "./pool.ts";
-import { checkedSize, format, Tensor, type Entry, type Owner, type Part } from "./tensor.ts";
+import { checkedSize, format, Tensor, type AllReduce, type Entry, type Owner, type Part } from "./tensor.ts";
 import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
 
 export interface TapeOptions {
@@ -14,6 +14,8 @@ export interface TapeOptions {
   readonly record?: boolean;
   /** This device's part of the step; all of it by default. */
   readonly part?: Part;
+  /** For sums over the images of all devices; where none is given, an op only knows of its own. */
+  readonly allReduce?: AllReduce;
 }
 
 export interface BackwardOptions {
@@ -33,17 +35,19 @@ export class Tape implements Owner {
   readonly backend: Backend;
   readonly recording: boolean;
   readonly part: Part | undefined;
+  readonly allReduce: AllReduce | undefined;
   readonly #entries: Entry[] = [];
   readonly #owned = new Set<Tensor>();
   /** How many entries have yet to add to each parameter's gradient. */
   readonly #uses = new Map<Parameter, number>();
 
   constructor(backend: Backend, options: TapeOptions = {}) {
-    checkOptions("Tape", options, { record: "boolean?", part: "object?" });
-    const { record = true, part } = options;
+    checkOptions("Tape", options, { record: "boolean?", part: "object?", allReduce: "function?" });
+    const { record = true, part, allReduce } = options;
     this.backend = backend;
     this.recording = record;
     this.part = part;
+    this.allReduce = allReduce;
   }
 
   /** A tensor that lives until release(), or until backward() no longer needs it. Its contents are undefined. */

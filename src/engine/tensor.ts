@@ -17,11 +17,15 @@ export interface Entry {
  */
 export type Part = { readonly first: number; readonly whole: number } | { readonly block: number };
 
+/** Replaces numbers by their sums over all devices that share a step: the same bits on each. Blocks. */
+export type AllReduce = (sums: Float64Array) => void;
+
 /** Owns tensors' memory and records the ops on them: a step's tape, where the methods are documented. */
 export interface Owner {
   readonly backend: Backend;
   readonly recording: boolean;
   readonly part: Part | undefined;
+  readonly allReduce: AllReduce | undefined;
   allocate(shape: readonly number[], type?: ElementType): Tensor;
   input(shape: readonly number[], data: HostArray, options?: { requiresGrad?: boolean }): Tensor;
   record(entry: Entry): void;

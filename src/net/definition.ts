@@ -10,6 +10,8 @@ import { AlexNetError, oneLine, ShapeError, UsageError } from "../errors.ts";
 import { show } from "../options.ts";
 import { isRecord, numberThat, rule, TEXT, type Rule, type RulesOf } from "../rules.ts";
 import { suggest } from "../suggest.ts";
+import { checkGroups } from "./later/groups.ts";
+import { specsOf } from "./layer_names.ts";
 import { flatten, type Layer } from "./layer.ts";
 import { kinds } from "./layers/index.ts";
 import { leaves, Model, place, titleOf, type PlacedLayer } from "./model.ts";
@@ -167,6 +169,7 @@ export function networkFromJson(json: unknown, where: string): Network {
     layers: (classes) => readLayers(layers, where, classes),
   };
   checkPlaced(place(network, classes, where), classes, at);
+  checkGroups(`${at}recipe: groups`, network.recipe.groups ?? [], name, specsOf(network));
   return network;
 }
 

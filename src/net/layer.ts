@@ -26,7 +26,8 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly initial: Initial;
-  readonly role: "weight" | "bias";
+  /** A scale is the factor of a normalisation, whose shift is a bias. */
+  readonly role: "weight" | "bias" | "scale";
   /** Weight decay, if it differs from the network's. */
   readonly decay?: number;
   /** Filters that whiten the layer's input: made of the training images before the first step, and not learnt. */

@@ -1,13 +1,18 @@
 /** Layers as users name them, with wildcards: conv1,fc*. */
 import { UsageError } from "../errors.ts";
 import { suggest } from "../suggest.ts";
+import type { ParameterSpec } from "./layer.ts";
 import { layerOf, leaves, place } from "./model.ts";
 import type { Network } from "./recipe.ts";
 
 /** The names of a network's layers that have parameters, in order. */
 export function learningLayers(network: Network): string[] {
-  const names = leaves(place(network)).flatMap(({ parameters }) => parameters.map(({ name }) => layerOf(name)));
-  return [...new Set(names)];
+  return [...new Set(specsOf(network).map(({ name }) => layerOf(name)))];
+}
+
+/** What its layers learn, in order. */
+export function specsOf(network: Network): readonly ParameterSpec[] {
+  return leaves(place(network)).flatMap(({ parameters }) => parameters);
 }
 
 /**
@@ -27,24 +32,8 @@ export function layersNamed(option: string, patterns: string, network: Network):
   return layers.filter((layer) => named.includes(layer));
 }
 
-function matches(layer: string, pattern: string): boolean {
+/** Whether a name is that of a pattern such as "conv*". */
+export function matches(name: string, pattern: string): boolean {
   const [start = "", end] = pattern.split(/\*(.*)/s);
-  return end === undefined ? layer === pattern : layer.startsWith(start) && layer.endsWith(end);
-}
-
-/**
- * Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10"; the last one given for a layer counts.
- * @throws UsageError for a rate that is not a number ≥ 0, or a pattern that matches no layer
- */
-export function ratesNamed(option: string, text: string, network: Network): Record<string, number> {
-  const rates: Record<string, number> = {};
-  for (const part of text.split(",")) {
-    const [pattern = "", value = ""] = part.split("=");
-    const rate = value.trim() === "" ? NaN : Number(value);
-    if (!(rate >= 0 && rate < Infinity)) {
-      throw new UsageError(`${option} ${text}: "${part}" must be a layer and a number of at least 0, as in fc8=10`);
-    }
-    for (const layer of layersNamed(option, pattern, network)) rates[layer] = rate;
-  }
-  return rates;
+  return end === undefined ? name === pattern : name.startsWith(start) && name.endsWith(end);
 }

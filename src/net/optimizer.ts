@@ -3,7 +3,9 @@ import type { Parameter } from "../engine/parameter.ts";
 import { Tensor } from "../engine/tensor.ts";
 import { ShapeError } from "../errors.ts";
 import { requireNumber, show } from "../options.ts";
+import { checkGroups, factorOf } from "./later/groups.ts";
 import { layerOf, type Model } from "./model.ts";
+import type { ParameterGroup } from "./recipe.ts";
 import type { StateTensor } from "./state.ts";
 
 /** An optimizer's settings in a recipe. */
@@ -14,6 +16,7 @@ export interface OptimizerSettings {
   readonly biasRate: number;
   /** Whether weight decay applies to biases too. */
   readonly biasDecay: boolean;
+  readonly groups?: readonly ParameterGroup[];
 }
 
 export interface Optimizer {
@@ -45,6 +48,20 @@ export interface OptimizerClass {
   readonly needsWhole?: boolean;
 }
 
+/**
+ * @param optimizer its name, for messages
+ * @throws ShapeError for numbers that are negative or not finite; UsageError for a group of no parameters
+ */
+export function checkSettings(
+  optimizer: string,
+  { network, specs }: Model,
+  { momentum, decay, biasRate, groups = [] }: OptimizerSettings,
+): void {
+  requireNumber(optimizer, { momentum, decay, biasRate }, 0);
+  for (const { rate = 1, decay = 1 } of groups) requireNumber(optimizer, { rate, decay }, 0);
+  checkGroups(optimizer, groups, network.name, specs);
+}
+
 /** One parameter's update in a step; `index` is the parameter's in `model.parameters`. */
 interface Update {
   readonly index: number;
@@ -62,7 +79,7 @@ interface Update {
 export function eachUpdate(
   method: string,
   model: Model,
-  { decay, biasRate, biasDecay }: OptimizerSettings,
+  { decay, biasRate, biasDecay, groups = [] }: OptimizerSettings,
   rateOf: (layer: string) => number,
   update: (update: Update) => void,
 ): void {
@@ -76,8 +93,8 @@ export function eachUpdate(
     const layer = layerOf(parameter.name);
     const layerRate = rateOf(layer);
     requireNumber(method, { [`the rate of ${layer}`]: layerRate }, 0);
-    const rate = layerRate * (isBias ? biasRate : 1);
-    const ownDecay = isBias && !biasDecay ? 0 : (spec.decay ?? decay);
+    const rate = layerRate * (isBias ? biasRate : 1) * factorOf("rate", groups, spec);
+    const ownDecay = (isBias && !biasDecay ? 0 : (spec.decay ?? decay)) * factorOf("decay", groups, spec);
     if (rate > 0) update({ index, parameter, gradient, rate, decay: ownDecay });
     parameter.grad = undefined;
   }

@@ -30,7 +30,21 @@ export interface Recipe {
   readonly biasRate: number;
   /** Whether weight decay applies to biases too. */
   readonly biasDecay: boolean;
+  /** Parameters that learn otherwise. Where a parameter is in several groups, the last that says something counts. */
+  readonly groups?: readonly ParameterGroup[];
   readonly augmentation: Augmentation;
+}
+
+/** As PyTorch's parameter groups, with settings relative to those of the recipe. */
+export interface ParameterGroup {
+  /**
+   * Names of layers or parameters, with a wildcard, or "weights", "biases", "scales" (of normalisations): "conv*,fc.bias".
+   */
+  readonly of: string;
+  /** Multiple of the learning rate that they would have. */
+  readonly rate?: number;
+  /** Multiple of their weight decay. */
+  readonly decay?: number;
 }
 
 /** How training images are varied; src/data/augmentation.ts, which draws the variations, explains the numbers. */

@@ -12,6 +12,7 @@ import {
   type RulesOf,
 } from "../rules.ts";
 import { isAverage } from "./later/average.ts";
+import { groupsProblem } from "./later/groups.ts";
 import { optimizerNames } from "./optimizers.ts";
 import type { Augmentation, Recipe } from "./recipe.ts";
 
@@ -59,6 +60,7 @@ export const RECIPE_RULES: RulesOf<Recipe> = {
   decay: FROM_ZERO,
   biasRate: FROM_ZERO,
   biasDecay: FLAG,
+  groups: optional(groupsProblem),
   augmentation: rule(isAugmentation, "the strengths of its parts"),
 };
 

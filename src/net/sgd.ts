@@ -1,9 +1,8 @@
 /** Stochastic gradient descent with momentum, paper §5; the update rule is in src/engine/ops/sgd.ts. */
 import { sgd } from "../engine/ops/sgd.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import { requireNumber } from "../options.ts";
 import type { Model } from "./model.ts";
-import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "./optimizer.ts";
+import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "./optimizer.ts";
 import { stateTensor, type StateTensor } from "./state.ts";
 
 export class Sgd implements Optimizer {
@@ -15,10 +14,9 @@ export class Sgd implements Optimizer {
   /** Whether gradients count as taken a step ahead. */
   protected readonly looksAhead: boolean = false;
 
-  /** @param settings may hold more, as a recipe does. @throws ShapeError for invalid numbers */
+  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
   constructor(model: Model, settings: OptimizerSettings) {
-    const { momentum, decay, biasRate } = settings;
-    requireNumber("Sgd", { momentum, decay, biasRate }, 0);
+    checkSettings("Sgd", model, settings);
     this.settings = settings;
     this.#model = model;
     this.velocities = zerosLike(model.parameters);

@@ -9,6 +9,8 @@ export const Pulse = {
   abort: 1,
   /** Never notified; used to sleep. */
   never: 2,
+  /** What a blocked main thread waits for: 1 + the number of the sum that is done, or −1 when nothing more will be. */
+  summed: 3,
 } as const;
 
 export interface Setup {
@@ -17,7 +19,14 @@ export interface Setup {
 }
 
 export type Order =
-  | { readonly type: "sum"; readonly id: number; readonly parts: readonly Memory[]; readonly of: "f32" | "f64" }
+  | {
+      readonly type: "sum";
+      readonly id: number;
+      readonly parts: readonly Memory[];
+      readonly of: "f32" | "f64";
+      /** Whether the main thread is blocked until it is done. */
+      readonly blocks?: boolean;
+    }
   | { readonly type: "broadcast"; readonly id: number; readonly parts: readonly Memory[] }
   /** Sums of float32 numbers; `to` receives this rank's block. */
   | { readonly type: "sumBlock"; readonly id: number; readonly from: number; readonly to: Memory }

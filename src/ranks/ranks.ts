@@ -28,6 +28,11 @@ export interface Ranks {
   readonly sentBytes: number;
   /** Replaces all numbers, once they are available, by their sums over all ranks: the same bits on each. */
   sum(arrays: Promise<readonly (Float32Array | Float64Array)[]>): Promise<void>;
+  /**
+   * As `sum`, but blocks, and goes before sums that are not yet available. It is called within `whileBlocking`.
+   * @throws RankError when the ranks can't go on
+   */
+  sumNow(array: Float64Array): void;
   /** Replaces the contents of these arrays by those of rank 0. */
   broadcast(arrays: readonly Float32Array[]): Promise<void>;
   /** Fills `all` with the numbers of every rank, concatenated in the order of ranks; each rank has the same count. */
@@ -51,6 +56,7 @@ export const ALONE: Ranks = {
   local: { rank: 0, size: 1 },
   sentBytes: 0,
   sum: async (arrays) => void (await arrays),
+  sumNow: () => {},
   collect: async (own, all) => all.set(await own),
   sumBlock: async (all, own) => own.set(await all),
   broadcast: async () => {},
@@ -59,6 +65,17 @@ export const ALONE: Ranks = {
   fail: (error) => error,
   close: async () => {},
 };
+
+/** Does work that may call `sumNow`. @throws what the work throws; RankError that says why the ranks can't go on */
+export async function whileBlocking<T>(ranks: Ranks, work: () => T | Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    // A blocked thread hears only that there is a reason; the reason itself comes as a message, which ends any order.
+    if (error instanceof RankError) await ranks.gather(new Uint8Array(1));
+    throw error;
+  }
+}
 
 /** How often the main thread signals that it is alive. */
 const BEAT_MS = 250;
@@ -96,6 +113,10 @@ export async function openRanks(): Promise<Ranks> {
     async sum(arrays) {
       await link.order(arrays.then((all) => [{ type: "sum", of: typeOf(all), parts: all.map(memory) }, all]));
       for (const { byteLength } of await arrays) sentBytes += (2 * byteLength * (size - 1)) / size;
+    },
+    sumNow(array) {
+      link.sumNow(array);
+      sentBytes += (2 * array.byteLength * (size - 1)) / size;
     },
     async collect(own, all) {
       await link.order(own.then((from) => [gatherOrder(from, all), [from, all]]));
@@ -183,6 +204,18 @@ class Link {
     this.#last = begun.catch(() => {});
     await begun;
     await settle.promise;
+  }
+
+  /** As an order, but blocks. */
+  sumNow(array: Float64Array): void {
+    if (this.#failure) throw this.#failure;
+    const id = this.#next++;
+    this.#worker.postMessage({ type: "sum", id, of: "f64", parts: [memory(array)], blocks: true } satisfies Order);
+    for (let summed = 0; summed !== id + 1; summed = Atomics.load(this.#pulse, Pulse.summed)) {
+      if (summed === -1) throw new RankError("the ranks can't go on", true);
+      Atomics.wait(this.#pulse, Pulse.summed, summed, BEAT_MS);
+      Atomics.add(this.#pulse, Pulse.beats, 1);
+    }
   }
 
   fail(line: string): void {

@@ -7,7 +7,7 @@ import type { Optimizer } from "../net/optimizer.ts";
 import { forwardBackward } from "../net/passes.ts";
 import { readResult, type Step, type StepResult } from "../training/step.ts";
 import { Gradients } from "./gradients.ts";
-import type { Ranks } from "./ranks.ts";
+import { whileBlocking, type Ranks } from "./ranks.ts";
 
 /** A step that this rank does a share of. */
 export interface SharedStep extends Step {
@@ -37,11 +37,16 @@ export async function sharedStep(
 ): Promise<{ readonly result: Promise<SharedResult> }> {
   const { share, whole, valid, stop } = step;
   const gradients = new Gradients(ranks, mean.backend);
-  const tape = new Tape(mean.backend, { part: { first: share.first, whole: whole.images } });
-  const learnt = forwardBackward(tape, model, mean, step, {
-    weight: valid / whole.valid,
-    onGradient: (parameter) => gradients.add(parameter),
+  const tape = new Tape(mean.backend, {
+    part: { first: share.first, whole: whole.images },
+    allReduce: (sums) => ranks.sumNow(sums),
   });
+  const learnt = await whileBlocking(ranks, () =>
+    forwardBackward(tape, model, mean, step, {
+      weight: valid / whole.valid,
+      onGradient: (parameter) => gradients.add(parameter),
+    }),
+  );
   gradients.flush();
   // Each rank adds its results to an array of zeros, so the sum holds those of all ranks unchanged.
   const all = new Float32Array(2 * whole.images + 1);

@@ -15,7 +15,7 @@ import { readResult, type StepResult } from "../training/step.ts";
 import type { BatchStep, Learner, Wishes } from "../training/stepper.ts";
 import { Exchange } from "./exchange.ts";
 import { Gradients } from "./gradients.ts";
-import type { Ranks } from "./ranks.ts";
+import { whileBlocking, type Ranks } from "./ranks.ts";
 
 /**
  * The images that a rank gets.
@@ -98,14 +98,19 @@ export class SplitModel {
   }
 
   /** Forward, backward, update; resolves when the update is queued and the result is known. */
-  async step(step: PartStep): Promise<PartResult> {
+  step(step: PartStep): Promise<PartResult> {
+    return whileBlocking(this.#ranks, () => this.#step(step));
+  }
+
+  async #step(step: PartStep): Promise<PartResult> {
     const { mean, share, whole } = step;
     const { backend } = mean;
     const { model, optimizer } = this.#part;
     const images = whole.labels.length;
     const tapes = this.#stages.map(({ byImages }) => {
-      const part = byImages ? { first: share.first, whole: images } : { block: this.#ranks.rank };
-      return new Tape(backend, { part });
+      if (!byImages) return new Tape(backend, { part: { block: this.#ranks.rank } });
+      const part = { first: share.first, whole: images };
+      return new Tape(backend, { part, allReduce: (sums) => this.#ranks.sumNow(sums) });
     });
     const lossOf = loss(tapes.at(-1)!, whole);
     const [pass, inputs, outputs] = [passOf(step), [] as Tensor[], [] as Tensor[]];

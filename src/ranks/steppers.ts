@@ -30,8 +30,8 @@ export interface StepperOptions {
 
 /**
  * @param optimizerOf makes optimizers like the learner's, for parts of its model
- * @throws UsageError when the ranks can't share the batch, the network can't be split that way, the optimizer needs it
- * whole, or a layer keeps state
+ * @throws UsageError when the ranks can't share the batch, the network can't be split that way or the
+ * optimizer needs it whole
  */
 export function openStepper(
   learner: Learner,
@@ -45,14 +45,6 @@ export function openStepper(
   if (split !== null && findOptimizer(name).needsWhole) {
     throw new UsageError(
       `--split ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave out --split`,
-    );
-  }
-  const [statistic] = model.state;
-  if (statistic) {
-    // Each rank would collect those of its own images.
-    throw new UsageError(
-      `network ${model.network.name} keeps statistics of whole batches (${statistic.name}), which ${ranks.size} ranks ` +
-        "can't share: train it in one process",
     );
   }
   const { take, ...steps } =

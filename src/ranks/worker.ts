@@ -21,7 +21,7 @@ let mpi: Mpi;
 let peers: Peers;
 let pulse: Int32Array;
 /** In the order in which they were started. */
-const underway: { readonly id: number; readonly requests: Request[] }[] = [];
+const underway: { readonly id: number; readonly requests: Request[]; readonly blocks?: boolean }[] = [];
 let lastOrder = 0;
 let closing = false;
 let failed = false;
@@ -39,10 +39,20 @@ function guarded(work: () => void): void {
   try {
     work();
   } catch (error) {
-    failed = true;
+    fail();
     const message = error instanceof DeviceError ? error.message : String(error);
     answer({ type: "failed", message, said: false });
   }
+}
+
+function fail(): void {
+  failed = true;
+  tellBlocked(-1);
+}
+
+function tellBlocked(summed: number): void {
+  Atomics.store(pulse, Pulse.summed, summed);
+  Atomics.notify(pulse, Pulse.summed);
 }
 
 function start(setup: Setup): void {
@@ -64,7 +74,11 @@ function obey(order: Order): void {
   lastOrder = performance.now();
   switch (order.type) {
     case "sum":
-      underway.push({ id: order.id, requests: order.parts.map((part) => mpi.sum(part, order.of)) });
+      underway.push({
+        id: order.id,
+        requests: order.parts.map((part) => mpi.sum(part, order.of)),
+        ...(order.blocks && { blocks: true }),
+      });
       break;
     case "broadcast":
       underway.push({ id: order.id, requests: order.parts.map((part) => mpi.broadcast(part)) });
@@ -103,16 +117,18 @@ async function attend(): Promise<void> {
 function look(): void {
   const news = peers.listen();
   if (news && !failed) {
-    failed = true;
+    fail();
     answer({ type: "failed", ...news });
   }
   // After a failure these are no longer awaited, and other ranks may never take part in them.
   if (failed) underway.length = 0;
-  for (const { id, requests } of underway) {
+  for (const { id, requests, blocks } of underway) {
     while (requests[0] && mpi.test(requests[0])) requests.shift();
-    if (requests.length === 0) answer({ type: "done", id });
+    if (requests.length > 0) continue;
+    if (blocks) tellBlocked(id + 1);
+    else answer({ type: "done", id });
   }
-  while (underway[0]?.requests.length === 0) underway.shift();
+  for (let i = underway.length - 1; i >= 0; i--) if (underway[i]!.requests.length === 0) underway.splice(i, 1);
 }
 
 /** Yields to the main thread's messages. */

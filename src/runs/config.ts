@@ -2,7 +2,8 @@
 import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
 import { networkToJson } from "../net/definition.ts";
-import { layersNamed, learningLayers, ratesNamed } from "../net/layer_names.ts";
+import { groupsNamed } from "../net/later/groups.ts";
+import { layersNamed, learningLayers } from "../net/layer_names.ts";
 import { networks } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
 import type { Average } from "../net/later/average.ts";
@@ -37,7 +38,6 @@ export function makeConfig(
     definition: networks.includes(network) ? null : networkToJson(network),
     from: options.from ?? null,
     freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, network),
-    layerRates: options.rates === undefined ? {} : ratesNamed("--rates", options.rates, network),
     data,
     val,
     holdOut: options.holdOut ?? 0.1,
@@ -54,6 +54,11 @@ export function makeConfig(
     decay: options.decay ?? recipe.decay,
     biasRate: recipe.biasRate,
     biasDecay: recipe.biasDecay,
+    groups: [
+      ...(recipe.groups ?? []),
+      ...(options.rates === undefined ? [] : groupsNamed("rate", options.rates, network)),
+      ...(options.decays === undefined ? [] : groupsNamed("decay", options.decays, network)),
+    ],
     augmentation: makeAugmentation(recipe.augmentation, options.augment),
     seed: options.seed ?? 0,
     split: cutOf(options.split ?? "none"),
@@ -71,7 +76,14 @@ export function makeConfig(
 
 /** Applies the options allowed with --resume: those that don't change the steps already taken. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
-  const { resume: _, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
+  const { resume, allowChangedData: __, data, val, epochs, split, device, blas, threads, tune, ...others } = options;
+  const { optimizer } = others;
+  if (optimizer !== undefined && optimizer !== config.optimizer) {
+    throw new UsageError(
+      `--optimizer ${optimizer}: the run was trained with ${config.optimizer}, whose state it saved: resume it without ` +
+        `--optimizer, or begin a new run from its weights: --from ${resume} --optimizer ${optimizer}`,
+    );
+  }
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(

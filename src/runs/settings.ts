@@ -7,7 +7,7 @@ import { networkFromJson, type NetworkJson } from "../net/definition.ts";
 import { findNetwork } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER } from "../net/optimizers.ts";
 import { CUTS, type Cut } from "../net/parts.ts";
-import { NO_AUGMENTATION, type Network, type Recipe } from "../net/recipe.ts";
+import { NO_AUGMENTATION, type Network, type ParameterGroup, type Recipe } from "../net/recipe.ts";
 import { RECIPE_RULES } from "../net/recipe_rules.ts";
 import { COUNT, FLAG, isRecord, numberThat, NUMBERS, orNull, rule, TEXT, WHOLE, type RulesOf } from "../rules.ts";
 
@@ -20,7 +20,7 @@ export interface TrainConfig extends Recipe {
   /** The checkpoint it started from; null for random weights. */
   readonly from: string | null;
   readonly freeze: readonly string[];
-  readonly layerRates: Readonly<Record<string, number>>;
+  readonly groups: readonly ParameterGroup[];
   /** Absolute path; null for the built-in set. */
   readonly data: string | null;
   readonly val: string | null;
@@ -46,7 +46,6 @@ export const SETTINGS: RulesOf<TrainConfig> = {
     (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
     "a list of layers' names",
   ),
-  layerRates: NUMBERS,
   data: orNull(TEXT),
   val: orNull(TEXT),
   holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
@@ -73,20 +72,22 @@ export function checkSettings(config: TrainConfig, nameOf: (setting: string) => 
 
 /** Defaults of settings that runs of earlier versions lack. */
 const LATER: Partial<TrainConfig> = {
-  ...{ from: null, freeze: [], layerRates: {}, fraction: 1, limit: null, balance: 0, weights: null },
+  ...{ from: null, freeze: [], groups: [], fraction: 1, limit: null, balance: 0, weights: null },
   ...{ split: null, blas: null, threads: null, tune: null, definition: null, optimizer: DEFAULT_OPTIMIZER },
 };
 
 /** Reads a run's config.json, of this or an earlier version. @throws UsageError for invalid settings */
 export function parseConfig(json: unknown): TrainConfig {
   if (!isRecord(json)) throw new UsageError("it must hold an object of settings");
-  const { augmentation } = json;
+  const { augmentation, layerRates } = json;
   const config = Object.fromEntries(
     Object.keys(SETTINGS).map((setting) => [
       setting,
       setting in json ? json[setting] : LATER[setting as keyof TrainConfig],
     ]),
   );
+  // What there was before there were groups.
+  if (isRecord(layerRates)) config.groups = Object.entries(layerRates).map(([of, rate]) => ({ of, rate }));
   if (isRecord(augmentation)) config.augmentation = { ...NO_AUGMENTATION, ...augmentation };
   checkSettings(config as unknown as TrainConfig, (setting) => setting);
   return config as unknown as TrainConfig;

@@ -51,8 +51,13 @@ export const TRAIN_OPTIONS = {
   }),
   /** Layers that don't learn, as in "conv1,fc*". */
   freeze: text("Layers that don't learn: conv1,conv2 or conv*", { hint: "LAYERS" }),
-  /** Multiples of the learning rate by layer, as in "conv*=0.1,fc8=10". */
+  /**
+   * Multiples of the learning rate by layer or parameter, as in "conv*=0.1,fc8=10,fc8.bias=20,biases=2"; the last that
+   * is given for a parameter counts.
+   */
   rates: text("Multiples of the rate by layer: conv*=0.1,fc8=10", { hint: "RATES" }),
+  /** Multiples of the weight decay, likewise: "biases=0,scales=0". */
+  decays: text("Multiples of the weight decay, likewise: biases=0,scales=0 (of normalisations)", { hint: "DECAYS" }),
   epochs: number("Number of epochs", { hint: "N", rule: SETTINGS.epochs }),
   /** Images per step. */
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),

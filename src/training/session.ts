@@ -261,8 +261,7 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
   const { epochs, seed, augmentation, schedule } = config;
   const progress = progressOf(session, batches);
   const done = (state.epoch * batches + state.batch + 1) / (epochs * batches);
-  const rateOf = (layer: string) =>
-    (config.layerRates[layer] ?? 1) * rateAt(schedule, state.schedule, progress, epochs, layer);
+  const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
   const labelled = (views: Float32Array, labels: Uint32Array, seen: number, valid: number): LossLabels => {
     const mixed = mixedLabels(views, labels, model.network.crop, seen);
     return {

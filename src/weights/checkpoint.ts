@@ -170,11 +170,25 @@ function read(path: string, file: Safetensors): Checkpoint {
       for (const { name, shape, backend, buffer } of [...model.parameters, ...model.state]) {
         if (!except.includes(layerOf(name))) backend.write(buffer, entry(name, shape).read());
       }
-      for (const { name, shape, write } of optimizer?.state ?? []) write(entry(name, shape).read());
+      if (!optimizer) return;
+      const [saved, needed] = [[...file.tensors.keys()], optimizer.state.map(({ name }) => name)].map(kindsOfState);
+      if (saved && saved !== needed) {
+        throw new CheckpointError(
+          `${path}: has the state of an optimizer that keeps ${saved}, the run's keeps ${needed}: ` +
+            `put the run's config.json back as it was, or begin a new run from the weights: --from ${path}`,
+        );
+      }
+      for (const { name, shape, write } of optimizer.state) write(entry(name, shape).read());
     },
     close: file.close,
     [Symbol.dispose]: file.close,
   };
+}
+
+/** What an optimizer keeps, by the names of its tensors: "velocity", or "mean, square, steps". */
+function kindsOfState(names: readonly string[]): string {
+  const kinds = names.flatMap((name) => /^(?:optimizer\.[^.]+|velocity(?=\.))/.exec(name)?.[0].split(".").at(-1) ?? []);
+  return [...new Set(kinds)].sort().join(", ");
 }
 
 function parseClasses(path: string, text: string): readonly string[] {

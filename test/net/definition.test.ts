@@ -184,6 +184,18 @@ describe("what is wrong is said with the layer and the reason", () => {
     ["crop 6: must be at most record, 5", { ...json, record: 5 }],
     ["classes is missing", { ...json, classes: undefined }],
     ["recipe: momentum is missing", { ...json, recipe: withoutMomentum }],
+    [
+      'recipe: groups: tiny has no parameters "cnv"; did you mean "conv1"?',
+      { ...json, recipe: { ...tiny.recipe, groups: [{ of: "cnv", rate: 2 }] } },
+    ],
+    [
+      'recipe: groups: number 1 is {"of":"conv","rat":2}: must have "of", and "rate" or "decay" of at least 0',
+      { ...json, recipe: { ...tiny.recipe, groups: [{ of: "conv", rat: 2 }] } },
+    ],
+    [
+      'recipe: groups 3: must be a list of up to 1000 groups, as in [{"of": "biases", "decay": 0}]',
+      { ...json, recipe: { ...tiny.recipe, groups: 3 } },
+    ],
     ["recipe: epochs 0: must be a whole number above 0", { ...json, recipe: { ...tiny.recipe, epochs: 0 } }],
     ["layers: must be a list of at least one layer", { ...json, layers: [] }],
     ['layer 3: 7: must be a layer, such as {"kind": "relu"}', withLayer(2, 7)],

@@ -53,6 +53,28 @@ test("a step: decay of the layer or of all, biases faster and without decay", as
   expect(weights["second.bias"]).toBeCloseTo(1 - 0.04, 12);
 });
 
+test("groups: multiples of rate and decay, the last one given counts; biases have theirs besides", async () => {
+  const groups = [
+    { of: "*", rate: 3 },
+    { of: "first, biases", rate: 0.5, decay: 2 },
+    { of: "second.weight", decay: 0 },
+  ];
+  const weights = await step({ ...settings, biasDecay: true, groups }, () => 0.01);
+  expect(weights["first.weight"]).toBeCloseTo(1 - 0.5 * 2 * 0.005 - 0.01, 12);
+  expect(weights["first.bias"]).toBeCloseTo(1 - 0.1 * 2 * 0.01 - 0.02, 12);
+  expect(weights["second.weight"]).toBeCloseTo(1 - 0.06, 12);
+  expect(weights["second.bias"]).toBeCloseTo(1 - 0.1 * 2 * 0.01 - 0.02, 12);
+});
+
+test("a group of no parameters is refused, as are negative multiples", async () => {
+  const none = step({ ...settings, groups: [{ of: "secnd", rate: 2 }] }, () => 0.01);
+  await expect(none).rejects.toThrow(
+    'Sgd: two layers has no parameters "secnd"; did you mean "second"?; there are those of first, second',
+  );
+  const negative = step({ ...settings, groups: [{ of: "first", decay: -1 }] }, () => 0.01);
+  await expect(negative).rejects.toThrow("Sgd: decay is -1, must be a finite number, at least 0");
+});
+
 test("biases decay too where the recipe says so, at their own rate", async () => {
   const weights = await step({ ...settings, biasDecay: true }, () => 0.01);
   expect(weights["second.bias"]).toBeCloseTo(1 - 0.1 * 0.02 - 0.04, 12);

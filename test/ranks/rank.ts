@@ -1,5 +1,5 @@
 /** What each rank runs in ranks.test.ts: one of several ways to go on, and to end. */
-import { openRanks } from "../../src/ranks/ranks.ts";
+import { openRanks, whileBlocking } from "../../src/ranks/ranks.ts";
 
 const ranks = await openRanks();
 const { rank, size } = ranks;
@@ -12,6 +12,12 @@ switch (process.argv[2]) {
     const late = Bun.sleep(20 * rank).then(() => [small]);
     const early = Bun.sleep(20 * (size - rank)).then(() => [large]);
     await Promise.all([ranks.sum(late), ranks.sum(early)]);
+    // One that blocks goes before one that is not yet there.
+    const [wanted, blocked] = [Promise.withResolvers<readonly Float32Array[]>(), Float64Array.of(rank, 1)];
+    const last = ranks.sum(wanted.promise);
+    ranks.sumNow(blocked);
+    wanted.resolve([Float32Array.of(rank)]);
+    await last;
     const texts = (await ranks.gather(Buffer.from("x".repeat(rank)))).map((bytes) => Buffer.from(bytes).toString());
     const shared = await ranks.share(() => ({ by: rank }));
     const given = new Float32Array(5).fill(rank + 7);
@@ -26,6 +32,7 @@ switch (process.argv[2]) {
       ...sums,
       size,
       small: [...small],
+      blocked: [...blocked],
       large: large.at(-1),
       texts,
       shared,
@@ -40,6 +47,16 @@ switch (process.argv[2]) {
       process.exit(1);
     }
     await ranks.gather(new Uint8Array(1)).catch(() => process.exit(1));
+    break;
+  case "fail-blocked":
+    if (rank === 1) {
+      process.stderr.write(`${(ranks.fail(new Error("no more")) as Error).message}\n`);
+      process.exit(1);
+    }
+    await whileBlocking(ranks, () => ranks.sumNow(new Float64Array(1))).catch((error: Error) => {
+      print({ message: error.message });
+      process.exit(1);
+    });
     break;
   case "silent": {
     // Its main thread never comes back, as in a loop that never ends, but leaves the machine to others.

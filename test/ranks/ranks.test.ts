@@ -67,15 +67,30 @@ describe.skipIf(missing !== undefined)(`ranks${missing ? ` (skipped: ${missing})
     expect(lines.map(({ rank }) => rank)).toEqual([0, 1, 2]);
     for (const { rank, ...line } of lines) {
       expect(line).toEqual({
-        ...{ size: 3, small: [6, 6, 6], large: 6, texts: ["", "x", "xx"], shared: { by: 0 }, given: [7, 7, 7, 7, 7] },
+        ...{
+          size: 3,
+          small: [6, 6, 6],
+          blocked: [3, 3],
+          large: 6,
+          texts: ["", "x", "xx"],
+          shared: { by: 0 },
+          given: [7, 7, 7, 7, 7],
+        },
         local: { rank, size: 3 },
         collected: [0, 0, 1, 10, 2, 20],
         // Three times what was collected, and each number's place.
         block: [3 * (rank + 2 * rank), 3 * (10 * rank + 2 * rank + 1)],
-        // Of three ranks: sums of 12 and 800,000 bytes, 8 bytes of each collected, a block of the sum of 24.
-        sentBytes: expect.closeTo((4 / 3) * (12 + 800_000) + 16 + 16, 3),
+        // Of three ranks: sums of 12, 4, 16 and 800,000 bytes, 8 bytes of each collected, a block of the sum of 24.
+        sentBytes: expect.closeTo((4 / 3) * (12 + 4 + 16 + 800_000) + 16 + 16, 3),
       });
     }
+  });
+
+  test("one that can't go on says so to those that are blocked", async () => {
+    const { stdout, stderr, code } = await ended(startRanks(3, [RANK, "fail-blocked"], import.meta.dir));
+    expect(stderr).toMatch(/^rank 1 of 3 \(.+\): no more$/m);
+    for (const { message } of jsonLines(stdout)) expect(message).toMatch(/^rank 1 of 3 \(.+\): no more$/);
+    expect(code).toBe(1);
   });
 
   test("one that can't go on says so, and all end", async () => {

@@ -5,7 +5,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { cli, epochsOf, jsonLines, MAIN, TINY } from "../support/cli.ts";
+import { expectClose } from "../support/data.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 import { CPU, ended, missing, onRanks, SAY_STATUS, startRanks } from "../support/mpi.ts";
@@ -20,6 +22,11 @@ const options = { cwd: folder.path };
 const cpu = [...CPU, "--json"];
 
 const train = (size: number, args: readonly string[]) => onRanks(size, ["train", ...args], folder.path);
+function tensorOf(run: string, name: string): Float32Array {
+  using file = openSafetensors(join(folder.path, run, "last.safetensors"));
+  return file.tensors.get(name)!.read();
+}
+
 const bytes = (run: string) => readFileSync(join(folder.path, run, "last.safetensors"));
 
 describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped: ${missing})` : ""}`, () => {
@@ -150,18 +157,35 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     expect(stderr).toContain("--batch 2: 3 ranks need at least 3 images a step");
   });
 
-  test("statistics of whole batches are refused", async () => {
-    const network = `export default ({ batchNorm, fc }) => ({
-      crop: 28,
-      layers: (classes) => [batchNorm("bn"), fc("fc", classes, { sigma: 0.01 })],
+  test("batch normalisation has the statistics of the whole batch: losses and running statistics of one process", async () => {
+    const network = `export default ({ batchNorm, conv, fc, globalAveragePool, relu }) => ({
+      crop: 24,
+      record: 28,
+      layers: (classes) => [
+        batchNorm("bn0", { learns: "neither" }),
+        [conv("conv1", 8, 5, { sigma: 0.05, stride: 2, bias: false }), batchNorm("bn1"), relu()],
+        globalAveragePool(),
+        // One number of a map for each image.
+        [batchNorm("bn2"), fc("fc", classes, { sigma: 0.05 })],
+      ],
     });`;
     writeFileSync(join(folder.path, "normalised.js"), network);
-    const { code, stderr } = await train(2, ["--model", "normalised.js", "--out", "never", ...cpu]);
-    expect(code).toBe(2);
-    expect(stderr).toContain(
-      "normalised keeps statistics of whole batches (bn.running_mean), which 2 ranks can't share: train it in one process",
-    );
-    expect(existsSync(join(folder.path, "never"))).toBe(false);
+    // Shares of five, five and six; and a last batch of two, which the other rows repeat.
+    const args = [
+      ...["--model", "normalised.js", "--batch", "16", "--limit", "50", "--epochs", "2", "--rate", "0.01"],
+      ...cpu,
+    ];
+    const one = await cli(["train", ...args, "--out", "normalised-1"], options);
+    expect(one.code, one.stderr).toBe(0);
+    const expected = stepLosses(one.stdout, 16, 50);
+    const { stdout, stderr, code } = await train(3, [...args, "--out", "normalised-3"]);
+    expect(code, stderr).toBe(0);
+    const found = stepLosses(stdout, 16, 50);
+    expect(found.length).toBe(expected.length);
+    expect(Math.max(...found.map((loss, i) => Math.abs(loss - expected[i]!)))).toBeLessThan(1e-5);
+    for (const name of ["bn0", "bn1", "bn2"].flatMap((bn) => [`${bn}.running_mean`, `${bn}.running_var`])) {
+      expectClose(name, tensorOf("normalised-3", name), tensorOf("normalised-1", name), 1e-5);
+    }
   });
 
   test("one that hangs is named, and all end", async () => {

@@ -23,6 +23,16 @@ test("the built-in set has a part of its own to validate with", () => {
   expect(makeConfig({}, findNetwork("small"), null, null)).toMatchObject({ data: null, val: null });
 });
 
+test("groups: those of the recipe, then those said", () => {
+  const mine = { ...alexnet2012, recipe: { ...alexnet2012.recipe, groups: [{ of: "biases", decay: 0 }] } };
+  expect(makeConfig({ rates: "conv*=0.1,fc8=10", decays: "fc8.weight=2" }, mine, "/data", null).groups).toEqual([
+    { of: "biases", decay: 0 },
+    { of: "conv*", rate: 0.1 },
+    { of: "fc8", rate: 10 },
+    { of: "fc8.weight", decay: 2 },
+  ]);
+});
+
 test("config.json holds all of it", () => {
   const config = make({ device: "cpu", blas: false, threads: 3, seed: 7, rate: 0.1 }, "alexnet-2012");
   expect(JSON.parse(JSON.stringify(config))).toEqual(config);
@@ -155,6 +165,12 @@ describe("a resumed run", () => {
     expect(augmentation).toEqual({ ...PAPER_AUGMENTATION, mirror: false });
   });
 
+  test("from before there were groups has its rates by layer", () => {
+    const { groups: _, ...before } = config;
+    expect(parseConfig({ ...before, layerRates: { conv1: 0.1 } }).groups).toEqual([{ of: "conv1", rate: 0.1 }]);
+    expect(parseConfig(before).groups).toEqual([]);
+  });
+
   test("from before there was a choice of optimizers has SGD", () => {
     const { optimizer: _, ...before } = config;
     expect(parseConfig(before)).toEqual({ ...config, optimizer: "sgd" });
@@ -170,7 +186,7 @@ describe("a resumed run", () => {
     [
       "a rate that is none",
       { layerRates: { conv1: "x" } },
-      'layerRates: "conv1" has "x": must be a number, at least 0',
+      'groups: number 1 is {"of":"conv1","rate":"x"}: must have "of", and "rate" or "decay" of at least 0',
     ],
     ["codes of a terminal", { weights: { "\x1b[31mcat": null } }, 'weights: " [31mcat" has null: must be a number'],
     ["an unknown schedule", { schedule: { kind: "magic" } }, "schedule an Object: must be a schedule with its rates"],
@@ -209,6 +225,14 @@ describe("a resumed run", () => {
       device: "cpu",
       threads: 2,
     });
+  });
+
+  test("keeps its optimizer", () => {
+    expect(() => changeConfig(config, { resume: "x", optimizer: "adamw" })).toThrow(
+      "--optimizer adamw: the run was trained with sgd, whose state it saved: resume it without --optimizer, " +
+        "or begin a new run from its weights: --from x --optimizer adamw",
+    );
+    expect(() => changeConfig(config, { resume: "x", optimizer: "sgd" })).toThrow("--optimizer can't be changed");
   });
 
   test("on another device forgets the options of the first", () => {

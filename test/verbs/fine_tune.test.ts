@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
-import { layersNamed, ratesNamed } from "../../src/net/layer_names.ts";
+import { groupsNamed } from "../../src/net/later/groups.ts";
+import { layersNamed } from "../../src/net/layer_names.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import type { TrainConfig } from "../../src/runs/settings.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
@@ -58,7 +59,7 @@ describe("other classes", () => {
     expect(new Set(after.get("velocity.conv1.weight")!.split(","))).toEqual(new Set(["0"]));
     expect(configOf(run)).toMatchObject({
       ...{ network: "relu-or-tanh", from: join(source, "best.safetensors"), freeze: ["conv1", "conv2", "conv3"] },
-      layerRates: { fc4: 10 },
+      groups: [{ of: "fc4", rate: 10 }],
     });
   });
 
@@ -81,7 +82,7 @@ test("the same classes: the last layer is kept too, and a tenth of the rate move
   const run = await tuned("same", { data: three, freeze: "conv*", rate: 1e-30 });
   const [before, after] = [tensors(source, "best"), tensors(run)];
   for (const name of before.keys()) expect(after.get(name)).toBe(before.get(name)!);
-  expect(configOf(run).layerRates).toEqual({});
+  expect(configOf(run).groups).toEqual([]);
 });
 
 test("interrupted and resumed, it ends with the same bytes", async () => {
@@ -104,12 +105,17 @@ test("interrupted and resumed, it ends with the same bytes", async () => {
 test("layers are named by patterns", () => {
   const network = findNetwork("alexnet");
   expect(layersNamed("--freeze", "conv1,fc*", network)).toEqual(["conv1", "fc6", "fc7", "fc8"]);
-  expect(ratesNamed("--rates", "*=0.5,fc8=10", network)).toMatchObject({ conv1: 0.5, fc7: 0.5, fc8: 10 });
+  expect(groupsNamed("rate", "*=0.5,fc8=10", network)).toEqual([
+    { of: "*", rate: 0.5 },
+    { of: "fc8", rate: 10 },
+  ]);
 });
 
 test.each([
   [{ freeze: "conv9" }, /no layer "conv9"; did you mean "conv1"/],
   [{ freeze: "*" }, /leaves no layer/],
+  [{ rates: "fc5=2" }, /--rates fc5=2: relu-or-tanh has no parameters "fc5"; did you mean "fc4"/],
+  [{ decays: "scales=0" }, /--decays scales=0: relu-or-tanh has no parameters "scales"/],
   [{ rates: "fc4" }, /must be a layer and a number/],
   [{ rates: "fc4=-1" }, /must be a layer and a number/],
   [{ model: "alexnet" }, /has weights of relu-or-tanh/],

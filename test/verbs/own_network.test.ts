@@ -70,7 +70,11 @@ test("another training starts from its weights", async () => {
   await makePhotos(at("other"), 3, 8);
   await run("train", "other", "--from", "run", ...CPU, "--out", "tuned");
   const config = JSON.parse(readFileSync(at("tuned", "config.json"), "utf8")) as Record<string, unknown>;
-  expect(config).toMatchObject({ network: "mine", layerRates: { fc: 10 }, definition: { name: "mine", crop: 16 } });
+  expect(config).toMatchObject({
+    network: "mine",
+    groups: [{ of: "fc", rate: 10 }],
+    definition: { name: "mine", crop: 16 },
+  });
 });
 
 test("exported and imported they are the same", async () => {

@@ -5,6 +5,8 @@ import { openReference } from "../../src/engine/reference.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { cifar18, reluOrTanh, small } from "../../src/net/cifar_networks.ts";
 import { Model } from "../../src/net/model.ts";
+import type { Optimizer } from "../../src/net/optimizer.ts";
+import { createOptimizer } from "../../src/net/optimizers.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors, writeSafetensors, type TensorSource } from "../../src/weights/safetensors.ts";
@@ -88,7 +90,7 @@ const zeros = (name: string, shape: readonly number[]): TensorSource => ({
 
 describe("a checkpoint that does not fit", () => {
   const loading =
-    (path: string, into: Model = model, optimizer?: Sgd) =>
+    (path: string, into: Model = model, optimizer?: Optimizer) =>
     () => {
       const checkpoint = openCheckpoint(path);
       try {
@@ -117,6 +119,24 @@ describe("a checkpoint that does not fit", () => {
     loading(velocity)();
     refused(loading(velocity, model, sgd), /velocity\.conv2\.bias is missing/);
     refused(loading(await changed("c", { "preprocessing.mean": undefined })), /preprocessing\.mean is missing/);
+  });
+
+  test("with the state of another optimizer", async () => {
+    const [adamw, muon] = ["adamw", "muon"].map((optimizer) =>
+      createOptimizer(model, { ...reluOrTanh.recipe, optimizer }),
+    );
+    refused(
+      loading(path, model, adamw),
+      /has the state of an optimizer that keeps velocity, the run's keeps mean, square, steps/,
+    );
+    const saved = join(folder.path, "adamw.safetensors");
+    await saveCheckpoint(saved, { model, classes, mean, optimizer: adamw!, state: { step: 3 } });
+    loading(saved, model, adamw)();
+    refused(
+      loading(saved, model, muon),
+      /keeps mean, square, steps, the run's keeps mean, momentum, square, steps: put/,
+    );
+    refused(loading(saved, model, sgd), /keeps mean, square, steps, the run's keeps velocity/);
   });
 
   test("with another shape", async () => {

@@ -1,6 +1,6 @@
 /**
  * The CPU backend, on all cores: a pool of Workers runs WebAssembly SIMD kernels on one shared memory, with matrix
- * products by the machine's BLAS if there is one. The main thread only writes commands and never blocks.
+ * products by the machine's BLAS if there is one. The main thread only writes commands, and blocks only in `readNow`.
  */
 import { fileURLToPath } from "node:url";
 import {
@@ -156,6 +156,11 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       } finally {
         queue.free(staging);
       }
+    },
+
+    readNow(buffer) {
+      queue.wait();
+      return elements("f32", addressOf(asView(buffer)), buffer.length).slice() as Float32Array;
     },
 
     memoryOf: (buffer) => {

@@ -155,6 +155,16 @@ export class Queue {
     this.check();
   }
 
+  /** As `done`, but blocks. */
+  wait(): void {
+    for (let done = this.#ring.completed; !this.idle; done = this.#ring.completed) {
+      if (this.#lost) throw this.#lost;
+      this.#ring.wait(done);
+      this.#submit();
+    }
+    this.check();
+  }
+
   /** @throws DeviceError if a kernel failed since the last call */
   check(): void {
     const error = this.#ring.takeError();

@@ -126,6 +126,11 @@ export class Ring {
     }
   }
 
+  /** Main thread: as `progress`, but blocks. */
+  wait(seen: number): void {
+    Atomics.wait(this.#words, COMPLETED, seen);
+  }
+
   /** Main thread: ends `progress` even though nothing was completed. */
   wake(): void {
     Atomics.notify(this.#words, COMPLETED);

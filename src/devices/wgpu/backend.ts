@@ -146,6 +146,11 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       queue.finished(submitted);
       return new ARRAYS[type](copy, start - first, length);
     },
+    readNow(buffer) {
+      device.check();
+      const { handle, bytes } = buffers.own(buffer, "read");
+      return new Float32Array(staging.readNow({ handle, offset: 0, bytes }));
+    },
     async synchronize() {
       device.check();
       queue.flush();

@@ -1,9 +1,8 @@
 /** Adam with decoupled weight decay (arXiv 1711.05101); the update rule is in src/engine/ops/later/adamw.ts. */
 import { adamw } from "../../engine/ops/later/adamw.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import { requireNumber } from "../../options.ts";
 import type { Model } from "../model.ts";
-import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 /** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
@@ -15,10 +14,9 @@ export class AdamW implements Optimizer {
   readonly #moments: readonly [readonly Tensor[], readonly Tensor[]];
   #steps = 0;
 
-  /** @param settings may hold more, as a recipe does. @throws ShapeError for numbers that make no sense */
+  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
   constructor(model: Model, settings: OptimizerSettings) {
-    const { momentum, decay, biasRate } = settings;
-    requireNumber("AdamW", { momentum, decay, biasRate }, 0);
+    checkSettings("AdamW", model, settings);
     this.settings = settings;
     this.#model = model;
     this.#moments = [zerosLike(model.parameters), zerosLike(model.parameters)];

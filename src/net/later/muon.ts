@@ -2,9 +2,8 @@
 import { adamw } from "../../engine/ops/later/adamw.ts";
 import { muon } from "../../engine/ops/later/muon.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import { requireNumber } from "../../options.ts";
 import type { Model } from "../model.ts";
-import { eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 /** Its settings in the original (github.com/KellerJordan/Muon, MuonWithAuxAdam), and its rate as a share of Muon's. */
@@ -24,10 +23,9 @@ export class Muon implements Optimizer {
   readonly #squares = new Map<string, Tensor>();
   #steps = 0;
 
-  /** @param settings may hold more, as a recipe does. @throws ShapeError for invalid numbers */
+  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
   constructor(model: Model, settings: OptimizerSettings) {
-    const { momentum, decay, biasRate } = settings;
-    requireNumber("Muon", { momentum, decay, biasRate }, 0);
+    checkSettings("Muon", model, settings);
     this.settings = settings;
     this.#model = model;
     const { parameters, specs } = model;
@@ -38,7 +36,10 @@ export class Muon implements Optimizer {
     this.#means = zerosLike(parameters);
     zerosLike(others).forEach((square, i) => this.#squares.set(others[i]!.name, square));
     this.state = [
-      ...this.#means.map((mean, i) => stateTensor(`optimizer.mean.${parameters[i]!.name}`, mean)),
+      ...this.#means.map((mean, i) => {
+        const { name } = parameters[i]!;
+        return stateTensor(`optimizer.${this.#squares.has(name) ? "mean" : "momentum"}.${name}`, mean);
+      }),
       ...[...this.#squares].map(([name, square]) => stateTensor(`optimizer.square.${name}`, square)),
       stepCount(
         "optimizer.steps",

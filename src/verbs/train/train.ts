@@ -366,5 +366,5 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
   const { network, classes } = sourceOf(given.from!);
   const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
   if (options.rates !== undefined || sameClasses(classes, set.classes)) return config;
-  return { ...config, layerRates: { [learningLayers(network).at(-1)!]: 10 } };
+  return { ...config, groups: [...config.groups, { of: learningLayers(network).at(-1)!, rate: 10 }] };
 }

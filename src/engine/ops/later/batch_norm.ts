@@ -17,6 +17,7 @@ import { tapeFor } from "../../inputs.ts";
 import { kernel, line, u32s } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import { format, type Owner, type Tensor } from "../../tensor.ts";
+import { NO_EPSILON, shareStatistics, shareSums } from "./batch_norm_shared.ts";
 import { copyTo } from "./copy.ts";
 import { activated, activationNumber, passesGradient, type Activation } from "./epilogue.ts";
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
@@ -74,12 +75,15 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
     if (size === maps) continue;
     throw new ShapeError(`batchNorm: input ${format(x.shape)}, ${name} ${format(shape)}: need a number for each map`);
   }
-  if (training && plane === 1) {
+  const { allReduce } = training ? tape : {};
+  if (training && plane === 1 && !allReduce) {
     throw new ShapeError(
       `batchNorm: input ${format(x.shape)} has one number for each map, which has no variance: use a larger batch`,
     );
   }
   const [y, stats] = [tape.allocate(x.shape), tape.allocate([2, maps])];
+  // Of a device's own images alone the running ones are not to know.
+  const running = allReduce ? [tape.allocate([maps]), tape.allocate([maps])] : [mean, variance];
   const { backend } = x;
   const sizes = { maps, plane, activation };
   const mode = { training: training ? 1 : 0 };
@@ -90,9 +94,10 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
   };
   backend.run(
     batchNormStatistics,
-    { x: x.buffer, mean: mean.buffer, variance: variance.buffer, stats: stats.buffer },
-    { maps, plane, ...mode, momentum, epsilon },
+    { x: x.buffer, mean: running[0]!.buffer, variance: running[1]!.buffer, stats: stats.buffer },
+    { maps, plane, ...mode, momentum, epsilon: allReduce ? NO_EPSILON : epsilon },
   );
+  const part = allReduce ? shareStatistics(allReduce, stats, plane, { mean, variance }, { momentum, epsilon }) : 1;
   backend.run(batchNormForward, { x: x.buffer, ...factors, y: y.buffer }, sizes);
   tape.record({
     inputs: [x, ...(scale ? [scale] : []), ...(shift ? [shift] : [])],
@@ -105,6 +110,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
       backend.run(batchNormGradients, { ...read, ...sums }, sizes);
       if (scale) tape.accumulate(scale, (to) => copyTo(to, dw));
       if (shift) tape.accumulate(shift, (to) => copyTo(to, db));
+      if (allReduce) shareSums(allReduce, part, [dw, db]);
       tape.accumulate(x, (dx) =>
         backend.run(batchNormBackward, { ...read, ...sums, dx: dx.buffer }, { ...sizes, ...mode }),
       );

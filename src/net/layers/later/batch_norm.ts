@@ -32,7 +32,7 @@ export function batchNorm(name: string, options: BatchNormOptions = {}): SimpleL
     throw new UsageError(`${where}: learns is ${show(learns)}, must be both, shift or neither`);
   }
   const learnt = (maps: number): ParameterSpec[] => [
-    { name: `${name}.weight`, shape: [maps], initial: { constant: 1 }, role: "weight" },
+    { name: `${name}.weight`, shape: [maps], initial: { constant: 1 }, role: "scale" },
     { name: `${name}.bias`, shape: [maps], initial: { constant: 0 }, role: "bias" },
   ];
   const first = { both: 0, shift: 1, neither: 2 }[learns];
@@ -56,9 +56,8 @@ export function batchNorm(name: string, options: BatchNormOptions = {}): SimpleL
     fold: (tape, stored) => (b) => foldBatchNorm(tape, b, tensorsOf(stored), epsilon),
     toOnnx(graph, x, { parameters, state, input: [maps] }) {
       const missing = learnt(maps).slice(0, 2 - parameters.length);
-      const values = { weight: 1, bias: 0 };
       const constants = missing.map(({ name, shape, role }) =>
-        graph.constant({ name }, shape, new Float32Array(maps).fill(values[role])),
+        graph.constant({ name }, shape, new Float32Array(maps).fill(role === "bias" ? 0 : 1)),
       );
       const inputs = [x, ...constants, ...graph.stored([...parameters, ...state])];
       return graph.add("BatchNormalization", inputs, { epsilon: { float: epsilon } });

@@ -1,7 +1,11 @@
 import { expect, test } from "bun:test";
 import { batchNorm, type BatchNormOptions } from "../../../../src/engine/ops/later/batch_norm.ts";
+import type { Backend } from "../../../../src/engine/backend.ts";
 import { openReference } from "../../../../src/engine/reference.ts";
+import type { AllReduce, Tensor } from "../../../../src/engine/tensor.ts";
 import { Tape } from "../../../../src/engine/tape.ts";
+import { describeBackends } from "../../../support/backends.ts";
+import { expectClose, randomArray } from "../../../support/data.ts";
 import { seedGradient, testOp, type OpCase } from "../../../support/gradcheck.ts";
 
 const shapes = [
@@ -59,6 +63,71 @@ test("the running mean and variance are PyTorch's", async () => {
   expect(second).toBeCloseTo(0.9 + 0.1 * 12.5, 12);
   expect(y[0]).toBeCloseTo(-1 / Math.sqrt(1 + 1e-5), 12);
   expect(y[3]).toBeCloseTo(2.5 / Math.sqrt(6.25 + 1e-5), 12);
+});
+
+describeBackends("devices that share a step", ({ open }) => {
+  const [maps, first, images] = [3, 2, 5];
+  const x = randomArray([maps, 2, images], 1).map((value) => 100 + value);
+  const dy = randomArray([maps, 2, images], 2);
+  const columns = (values: Float32Array, from: number, to: number) =>
+    values.filter((_, i) => i % images >= from && i % images < to);
+
+  /** What one device computes of the images from `from` to `to`. */
+  async function run(backend: Backend, from: number, to: number, allReduce?: AllReduce) {
+    const tape = new Tape(backend, allReduce && { allReduce });
+    const part = tape.input([maps, 2, to - from], columns(x, from, to), { requiresGrad: true });
+    const { mean, variance } = running(tape, maps);
+    const scale = tape.input([maps], Float32Array.of(1, 2, 3), { requiresGrad: true });
+    const y = batchNorm(part, { scale, mean, variance }, { training: true }).keep();
+    tape.backward(seedGradient(y, columns(dy, from, to)));
+    const read = async (tensor: Tensor) => (await tensor.read()) as Float32Array;
+    const results = await Promise.all([y, part.grad!, scale.grad!, mean, variance].map(read));
+    tape.release();
+    return results;
+  }
+
+  test("compute what one computes of all images", async () => {
+    const backend = await open();
+    const expected = await run(backend, 0, images);
+    // One after the other: what has not been summed yet is noted, until all sums are known.
+    const known: Float64Array[] = [];
+    const halves = [
+      [0, first],
+      [first, images],
+    ] as const;
+    for (let sums = 0; sums < 2; sums++) {
+      const own: Float64Array[] = [];
+      for (const [from, to] of halves) {
+        let call = 0;
+        await run(backend, from, to, (values) => {
+          if (call === sums) own.push(values.slice());
+          values.set(known[call++] ?? values);
+        });
+      }
+      known.push(own[0]!.map((value, i) => value + own[1]![i]!));
+    }
+    const results = [];
+    for (const [from, to] of halves) {
+      let call = 0;
+      results.push(await run(backend, from, to, (values) => values.set(known[call++]!)));
+    }
+    const [left, right] = results as [Float32Array[], Float32Array[]];
+    for (const [i, what] of ["y", "dx"].entries()) {
+      for (const [half, [from, to]] of halves.entries()) {
+        expectClose(what, results[half]![i]!, columns(expected[i]!, from, to), 1e-4);
+      }
+    }
+    expectClose(
+      "dw",
+      left[2]!.map((value, i) => value + right[2]![i]!),
+      expected[2]!,
+      1e-4,
+    );
+    for (const half of [left, right]) {
+      expectClose("mean", half[3]!, expected[3]!, 1e-6);
+      expectClose("variance", half[4]!, expected[4]!, 1e-5);
+    }
+  });
 });
 
 test("in use nothing changes", async () => {
