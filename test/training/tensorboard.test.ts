@@ -2,9 +2,9 @@
 import { afterAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { crc32c, recordOf, scalarsRecord, startRecord, versionRecord } from "../../src/training/event_file.ts";
+import { crc32c, recordOf, scalarsRecord, startRecord, versionRecord } from "../../src/training/later/event_file.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
-import { withTensorboard } from "../../src/training/tensorboard.ts";
+import { withTensorboard } from "../../src/training/later/tensorboard.ts";
 import { train } from "../../src/verbs/train/train.ts";
 import golden from "../golden/event_file.json";
 import { epochsOf, tiny } from "../support/cli.ts";

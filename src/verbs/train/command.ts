@@ -3,7 +3,7 @@ import { verb } from "../../cli/verb.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { flag, number } from "../../schema.ts";
 import type { Report } from "../../training/events.ts";
-import { withTensorboard } from "../../training/tensorboard.ts";
+import { withTensorboard } from "../../training/later/tensorboard.ts";
 import { openDashboard } from "./dashboard/server.ts";
 import { jsonReporter, peopleReporter } from "./reporters.ts";
 import { train, type TrainContext, type TrainResult } from "./train.ts";

@@ -1,10 +1,10 @@
 /** Writes event files for TensorBoard into the run's folder: `tensorboard --logdir runs`. */
 import { hostname } from "node:os";
 import { join } from "node:path";
-import { oneLine } from "../errors.ts";
-import { appendToFile, reason } from "../io/files.ts";
+import { oneLine } from "../../errors.ts";
+import { appendToFile, reason } from "../../io/files.ts";
 import { scalarsRecord, startRecord, versionRecord } from "./event_file.ts";
-import type { Report, TrainEvent } from "./events.ts";
+import type { Report, TrainEvent } from "../events.ts";
 
 /** How many steps there are from one record of scalars to the next. */
 const EVERY_STEPS = 50;
