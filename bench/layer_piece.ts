@@ -5,6 +5,7 @@ import { paddingOf } from "../src/engine/ops/shapes.ts";
 import { openReference } from "../src/engine/reference.ts";
 import { size } from "../src/engine/tensor.ts";
 import { largestTensorBytes } from "../src/net/fit.ts";
+import type { Layer } from "../src/net/layer.ts";
 import { leaves, place } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import type { Entrant, Opened, Piece } from "./bench.ts";
@@ -21,15 +22,19 @@ export interface NamedLayer extends PlacedSimple {
   readonly multiplyAdds: number;
 }
 
-/** A network's layers. Unnamed ones are labelled by the last named one, as in "relu after conv1". */
+/** A network's layers, without blocks. Unnamed ones are labelled by the last named one, as in "relu after conv1". */
 export function namedLayers(network: Network): NamedLayer[] {
   let last = "input";
   return leaves(place(network)).flatMap(({ layer, ...placed }) => {
     if ("branches" in layer) return [];
-    const { kind, name } = layer;
-    if (name) last = name;
-    return { ...placed, layer, label: name || `${kind} after ${last}` };
+    last = layer.name || last;
+    return { ...placed, layer, label: labelOf(layer, last) };
   });
+}
+
+/** @param last the last layer with a name, in the order of execution */
+export function labelOf({ kind, name }: Layer, last: string): string {
+  return name || `${kind} after ${last}`;
 }
 
 /** What contestants share. Operands are made on first use. */
@@ -133,8 +138,10 @@ export function workOf({ layer, input, output, multiplyAdds }: NamedLayer, pass:
     "map-norm": [3 * inputs, 4 * inputs],
     "max-pool": [inputs + 2 * outputs, inputs + 2 * outputs], // x → y, argmax;    dy, argmax → dx
     "average-pool": [inputs + outputs, inputs + outputs], //     x → y;            dy → dx
+    "global-average-pool": [inputs + outputs, inputs + outputs],
+    "batch-norm": [3 * inputs, 5 * inputs], //                   x; x → y;         x, dy; x, dy → dx
   };
-  const [forward, backward] = traffic[layer.kind]!;
+  const [forward, backward] = traffic[layer.kind] ?? [inputs + outputs, inputs + 2 * outputs];
   return { unit: "byte", amount: 4 * (pass === "forward" ? forward : backward) };
 }
 

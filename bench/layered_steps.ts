@@ -3,14 +3,14 @@ import type { Backend } from "../src/engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../src/engine/ops/augment.ts";
 import { softmaxCrossEntropy } from "../src/engine/ops/softmax_cross_entropy.ts";
 import { Tape } from "../src/engine/tape.ts";
-import { fuse } from "../src/net/later/fuse.ts";
+import { flatten, type Layer } from "../src/net/layer.ts";
 import { Model } from "../src/net/model.ts";
 import type { Network } from "../src/net/recipe.ts";
 import { Sgd } from "../src/net/sgd.ts";
 import { Purpose, streamKey } from "../src/random.ts";
 import { WrongResult } from "./check.ts";
 import { drawnInput, drawWeights, release, slowRate } from "./drawn.ts";
-import { namedLayers } from "./layer_piece.ts";
+import { labelOf } from "./layer_piece.ts";
 
 export class LayeredSteps {
   /** For each part of a step ("conv1 forward", "loss backward", "update") its ms in every step, in execution order. */
@@ -19,18 +19,21 @@ export class LayeredSteps {
   readonly #model: Model;
   readonly #optimiser: Sgd;
   readonly #input: ReturnType<typeof drawnInput>;
-  readonly #labels: readonly string[];
+  /** Called by a layer when it begins. */
+  #enter: (label: string) => void = () => {};
   /** The index of each part's first kernel. */
   #marks: { part: string; from: number }[] = [];
   #queued = 0;
 
   constructor(network: Network, backend: Backend, images: number) {
     const counting = this.#counting(backend);
-    this.#model = new Model(network, counting);
+    this.#model = new Model(
+      announcing(network, (label) => this.#enter(label)),
+      counting,
+    );
     drawWeights(this.#model);
     this.#optimiser = new Sgd(this.#model, network.recipe);
     this.#input = drawnInput(network, counting, images);
-    this.#labels = namedLayers(network).map(({ label }) => label);
   }
 
   /** One step. @returns the ms of all its kernels @throws DeviceError; WrongResult when not all kernels were timed */
@@ -50,19 +53,16 @@ export class LayeredSteps {
     let losses: ReturnType<typeof softmaxCrossEntropy>["losses"] | undefined;
     const times = await backend.profile(() => {
       this.#mark("augment");
-      let x = augment(on.pixels, on.views, mean, network.crop);
+      const x = augment(on.pixels, on.views, mean, network.crop);
       // The same dropout masks in every step, so that the loss must fall, however small the batch.
       const pass = { training: true, dropoutKey: (i: number) => streamKey(0, Purpose.dropout, 0, i) };
-      let first = 0;
-      for (const { count } of fuse(this.#model.layers, false)) {
-        tape.label = this.#labels[first]!;
-        this.#mark(`${tape.label} forward`);
-        x = this.#model.forward(x, pass, first + count, first);
-        first += count;
-      }
-      tape.label = "loss";
-      this.#mark("loss forward");
-      const outcome = softmaxCrossEntropy(x, on.labels);
+      this.#enter = (label) => {
+        tape.label = label;
+        this.#mark(`${label} forward`);
+      };
+      const logits = this.#model.forward(x, pass);
+      this.#enter("loss");
+      const outcome = softmaxCrossEntropy(logits, on.labels);
       losses = outcome.losses;
       tape.backward(outcome.loss);
       this.#mark("update");
@@ -122,6 +122,26 @@ export class LayeredSteps {
       },
     };
   }
+}
+
+/** The same network, of layers and blocks that say when they begin. One that another computes too says nothing. */
+function announcing(network: Network, enter: (label: string) => void): Network {
+  let last = "input";
+  const announce = (layer: Layer): Layer => {
+    if ("branches" in layer) {
+      const rows = Object.entries(layer.branches).map(([name, row]) => [name, row.map(announce)]);
+      const label = labelOf(layer, last);
+      return {
+        ...layer,
+        branches: Object.fromEntries(rows),
+        merge: (...given) => (enter(label), layer.merge(...given)),
+      };
+    }
+    last = layer.name || last;
+    const label = labelOf(layer, last);
+    return { ...layer, forward: (...given) => (enter(label), layer.forward(...given)) };
+  };
+  return { ...network, layers: (classes) => flatten(network.layers(classes)).map(announce) };
 }
 
 /** A tape that reports when it reaches the backward pass of what was recorded under a label. */

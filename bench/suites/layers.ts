@@ -2,11 +2,12 @@
 import { size } from "../../src/engine/tensor.ts";
 import { AlexNetError } from "../../src/errors.ts";
 import { checkFit } from "../../src/net/fit.ts";
+import { leaves, place } from "../../src/net/model.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { extrapolate, type Bench } from "../bench.ts";
 import { WrongResult } from "../check.ts";
 import type { BenchDevice } from "../devices.ts";
-import { namedLayers, workOf } from "../layer_piece.ts";
+import { labelOf, namedLayers, workOf } from "../layer_piece.ts";
 import { LayeredSteps } from "../layered_steps.ts";
 import { rate, times, type Work } from "../results.ts";
 import { TRIALS } from "./step.ts";
@@ -102,6 +103,12 @@ function worksOf(network: Network, images: number): Map<string, Work> {
       amount: backward.reduce((sum, work) => sum + work.amount, 0),
     });
   });
+  for (const { layer, output } of leaves(place(network))) {
+    if (!("branches" in layer)) continue;
+    // Two inputs and an output, in both passes.
+    const work: Work = { unit: "byte", amount: 12 * size(output) * images };
+    works.set(`${labelOf(layer, "")} forward`, work).set(`${labelOf(layer, "")} backward`, work);
+  }
   const parameters = layers.flatMap((layer) => layer.parameters).reduce((sum, { shape }) => sum + size(shape), 0);
   const logits = size(layers.at(-1)!.output) * images;
   works.set("augment", { unit: "byte", amount: 15 * network.crop ** 2 * images });

@@ -14,6 +14,7 @@ import { predict } from "../../bench/suites/predict.ts";
 import { step } from "../../bench/suites/step.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { small } from "../../src/net/cifar_networks.ts";
+import { batchNorm, conv as convolution, fc, relu, residual } from "../../src/net/layers/index.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 import { benchOn, ONCE, referenceDevice, toy } from "../support/toy.ts";
@@ -49,7 +50,7 @@ describe("on the cpu", () => {
     expectAll(bench);
     if (suite === conv) {
       expect(names(bench)).toEqual(
-        ["conv1", "conv2", "local3"].flatMap((label) =>
+        ["conv1", "convolution", "local3"].flatMap((label) =>
           ["forward", "input gradient", "weight gradient"].map((pass) => `${label} ${pass}, batch 3`),
         ),
       );
@@ -65,6 +66,24 @@ describe("on the cpu", () => {
       // augment, 14 layers, of which conv1 computes its ReLU, loss, update, whole step
       expect(lines.length).toBe(1 + 1 + toy.layers(4).length - 1 + 3);
     }
+  });
+
+  test("layers in blocks, each by itself", async () => {
+    const bench = benchOn([cpu]);
+    const body = [convolution("body", 4, 3, { pad: 1, sigma: 0.1, bias: false }), batchNorm("norm")];
+    const network = {
+      ...toy,
+      layers: (classes: number) => [
+        [convolution("conv1", 4, 3, { sigma: 0.1 }), residual("block", body), relu()],
+        fc("fc2", classes, { sigma: 0.1 }),
+      ],
+    };
+    await layers.run(bench, { ...options, network });
+    expectAll(bench);
+    const parts = ["conv1", "body", "norm", "block", "fc2", "loss"];
+    expect(names(bench).filter((name) => name.endsWith("forward, batch 3"))).toEqual(
+      parts.map((part) => `toy ${part} forward, batch 3`),
+    );
   });
 
   test("one image: nothing smaller can be tried first", async () => {
@@ -116,9 +135,9 @@ describe("what is computed wrongly has no time", () => {
     }));
 
   test.each([
-    ["conv2d_forward", conv],
-    ["conv2d_backward_x", conv],
-    ["conv2d_backward_w", conv],
+    ["convolutiond_forward", conv],
+    ["convolutiond_backward_x", conv],
+    ["convolutiond_backward_w", conv],
     ["linear_forward_narrow", matmul],
     ["max_pool_forward", pool],
     ["lrn_backward", lrn],
@@ -140,7 +159,7 @@ describe("what is computed wrongly has no time", () => {
   test("a kernel that writes nothing", async () => {
     const idle = referenceDevice((backend) => ({
       run: (kernel, buffers, uniforms) => {
-        if (kernel.name !== "conv2d_forward") backend.run(kernel, buffers, uniforms);
+        if (kernel.name !== "convolutiond_forward") backend.run(kernel, buffers, uniforms);
       },
     }));
     const bench = benchOn([idle]);
@@ -160,7 +179,7 @@ describe("what can't be done is skipped by name", () => {
     await bench.contest(layerPiece("conv", first!, "forward", 3, [device]));
     expect(bench.skipped).toEqual([
       {
-        ...{ suite: "conv", name: "conv1 forward, batch 3", contestant: "conv2d", device: "plain" },
+        ...{ suite: "conv", name: "conv1 forward, batch 3", contestant: "convolutiond", device: "plain" },
         reason: "a tensor of 1 MB: plain binds at most 1 MB",
       },
     ]);
