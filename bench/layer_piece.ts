@@ -134,8 +134,8 @@ export function workOf({ layer, input, output, multiplyAdds }: NamedLayer, pass:
     relu: [2 * inputs, 3 * inputs], //                           x → y;            y, dy → dx
     tanh: [2 * inputs, 3 * inputs],
     dropout: [2 * inputs, 2 * inputs], //                        x → y;            dy → dx
-    lrn: [3 * inputs, 4 * inputs], //                            x → y, s;         x, s, dy → dx
-    "map-norm": [3 * inputs, 4 * inputs],
+    lrn: [2 * inputs, 3 * inputs],
+    "map-norm": [3 * inputs, 4 * inputs], //                     x → y, s;         x, s, dy → dx
     "max-pool": [inputs + 2 * outputs, inputs + 2 * outputs], // x → y, argmax;    dy, argmax → dx
     "average-pool": [inputs + outputs, inputs + outputs], //     x → y;            dy → dx
     "global-average-pool": [inputs + outputs, inputs + outputs],

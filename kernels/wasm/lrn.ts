@@ -12,7 +12,6 @@ export function lrnForward(
   count: i32,
   x: usize,
   y: usize,
-  s: usize,
   maps: i32,
   plane: i32,
   groupMaps: i32,
@@ -23,7 +22,6 @@ export function lrnForward(
 ): void {
   x += (<usize>start) << 2;
   y += (<usize>start) << 2;
-  s += (<usize>start) << 2;
   const map = (<usize>plane) << 2;
   const vectors = ((<usize>count) >> 2) << 4;
   const bytes = (<usize>count) << 2;
@@ -34,31 +32,48 @@ export function lrnForward(
     const here = map * i;
     let p: usize = 0;
     for (; p < vectors; p += 16) {
-      let sum = f32x4.splat(0);
-      for (let j = first + p; j <= last + p; j += map) {
-        const value = v128.load(j);
-        sum = f32x4.add(sum, f32x4.mul(value, value));
-      }
-      const scale = f32x4.add(f32x4.splat(k), f32x4.mul(f32x4.splat(alpha), sum));
-      v128.store(s + here + p, scale);
-      v128.store(y + here + p, f32x4.mul(v128.load(x + here + p), inversePower4(scale, beta)));
+      const s = scales(first + p, last + p, map, k, alpha);
+      v128.store(y + here + p, f32x4.mul(v128.load(x + here + p), inversePower4(s, beta)));
     }
     for (; p < bytes; p += 4) {
-      let sum: f32 = 0;
-      for (let j = first + p; j <= last + p; j += map) sum += load<f32>(j) * load<f32>(j);
-      const scale = k + alpha * sum;
-      store<f32>(s + here + p, scale);
-      store<f32>(y + here + p, load<f32>(x + here + p) * inversePower(scale, beta));
+      const s = scale(first + p, last + p, map, k, alpha);
+      store<f32>(y + here + p, load<f32>(x + here + p) * inversePower(s, beta));
     }
   }
 }
 
-/** t: workspace of maps × count floats. */
+/**
+ * s at four positions, by the numbers of all neighbours from `first` to `last`, `map` bytes apart. The paper's five are
+ * summed without a loop.
+ */
+function scales(first: usize, last: usize, map: usize, k: f32, alpha: f32): v128 {
+  let sum = square(first);
+  if (last == first + 4 * map) {
+    sum = f32x4.add(f32x4.add(sum, square(first + map)), square(first + 2 * map));
+    sum = f32x4.add(f32x4.add(sum, square(last - map)), square(last));
+  } else {
+    for (let j = first + map; j <= last; j += map) sum = f32x4.add(sum, square(j));
+  }
+  return f32x4.add(f32x4.splat(k), f32x4.mul(f32x4.splat(alpha), sum));
+}
+
+function square(x: usize): v128 {
+  const value = v128.load(x);
+  return f32x4.mul(value, value);
+}
+
+/** s at one position. */
+function scale(first: usize, last: usize, map: usize, k: f32, alpha: f32): f32 {
+  let sum: f32 = 0;
+  for (let j = first; j <= last; j += map) sum += load<f32>(j) * load<f32>(j);
+  return k + alpha * sum;
+}
+
+/** work: maps × count floats for t, then `count` for s of a map. */
 export function lrnBackward(
   start: i32,
   count: i32,
   x: usize,
-  s: usize,
   dy: usize,
   dx: usize,
   maps: i32,
@@ -68,18 +83,25 @@ export function lrnBackward(
   k: f32,
   alpha: f32,
   beta: f32,
-  t: usize,
+  work: usize,
 ): void {
   x += (<usize>start) << 2;
-  s += (<usize>start) << 2;
   dy += (<usize>start) << 2;
   dx += (<usize>start) << 2;
   const map = (<usize>plane) << 2;
   const vectors = ((<usize>count) >> 2) << 4;
   const bytes = (<usize>count) << 2;
+  const t = work;
+  const s = t + bytes * maps;
   for (let i = 0; i < maps; i++) {
+    const group = i - (i % groupMaps);
+    const first = x + map * max(group, i - reach);
+    const last = x + map * min(group + groupMaps - 1, i + reach);
     const here = map * i;
-    normTerms(x + here, s + here, dy + here, dx + here, t + bytes * i, count, beta);
+    let p: usize = 0;
+    for (; p < vectors; p += 16) v128.store(s + p, scales(first + p, last + p, map, k, alpha));
+    for (; p < bytes; p += 4) store<f32>(s + p, scale(first + p, last + p, map, k, alpha));
+    normTerms(x + here, s, dy + here, dx + here, t + bytes * i, count, beta);
   }
   const factor: f32 = -2.0 * alpha * beta;
   for (let i = 0; i < maps; i++) {
@@ -89,8 +111,13 @@ export function lrnBackward(
     const here = map * i;
     let p: usize = 0;
     for (; p < vectors; p += 16) {
-      let sum = f32x4.splat(0);
-      for (let j = first + p; j <= last + p; j += bytes) sum = f32x4.add(sum, v128.load(j));
+      let sum = v128.load(first + p);
+      if (last == first + 4 * bytes) {
+        sum = f32x4.add(f32x4.add(sum, v128.load(first + bytes + p)), v128.load(first + 2 * bytes + p));
+        sum = f32x4.add(f32x4.add(sum, v128.load(last - bytes + p)), v128.load(last + p));
+      } else {
+        for (let j = first + bytes + p; j <= last + p; j += bytes) sum = f32x4.add(sum, v128.load(j));
+      }
       const change = f32x4.mul(f32x4.splat(factor), f32x4.mul(v128.load(x + here + p), sum));
       v128.store(dx + here + p, f32x4.add(v128.load(dx + here + p), change));
     }

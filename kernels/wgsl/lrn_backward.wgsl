@@ -2,8 +2,8 @@
 //
 //   dx_i = dy_i * s_i^-beta - 2 * alpha * beta * x_i * sum over j of dy_j * x_j * s_j^-(beta+1)
 //
-// with j within `reach` maps of i, inside i's group of maps. x, s, dy, dx: maps × plane, where a plane is H × W × N.
-// One thread computes all maps of one position of the plane. s comes from the forward pass.
+// with j within `reach` maps of i, inside i's group of maps, and s as in lrn_forward.wgsl, computed anew. x, dy, dx:
+// maps × plane, where a plane is H × W × N. One thread computes all maps of one position of the plane.
 
 struct Uniforms {
   maps: u32,
@@ -17,9 +17,8 @@ struct Uniforms {
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read> s: array<f32>;
-@group(0) @binding(3) var<storage, read> dy: array<f32>;
-@group(0) @binding(4) var<storage, read_write> dx: array<f32>;
+@group(0) @binding(2) var<storage, read> dy: array<f32>;
+@group(0) @binding(3) var<storage, read_write> dx: array<f32>;
 
 @compute @workgroup_size(64)
 fn lrn_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -34,11 +33,24 @@ fn lrn_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
     var sum = 0.0;
     for (var j = first; j <= last; j++) {
       let at = j * u.plane + p;
-      sum += dy[at] * x[at] * power(s[at], -(u.beta + 1.0));
+      sum += dy[at] * x[at] * power(scale(j, p), -(u.beta + 1.0));
     }
     let at = i * u.plane + p;
-    dx[at] = dy[at] * power(s[at], -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
+    dx[at] = dy[at] * power(scale(i, p), -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
   }
+}
+
+// s of map i at position p.
+fn scale(i: u32, p: u32) -> f32 {
+  let group = i - i % u.groupMaps;
+  let first = max(group, max(i, u.reach) - u.reach);
+  let last = min(group + u.groupMaps - 1u, i + u.reach);
+  var sum = 0.0;
+  for (var j = first; j <= last; j++) {
+    let v = x[j * u.plane + p];
+    sum += v * v;
+  }
+  return u.k + u.alpha * sum;
 }
 
 // s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.

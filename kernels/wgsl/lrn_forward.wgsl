@@ -3,8 +3,8 @@
 //   s_i = k + alpha * sum over j of x_j^2,  j within `reach` maps of i, inside i's group of maps
 //   y_i = x_i * s_i^-beta
 //
-// x, y, s: maps × plane, where a plane is H × W × N. One thread computes all maps of one position of the plane, so that
-// neighbouring threads read neighbouring addresses. s is kept for the backward pass.
+// x, y: maps × plane, where a plane is H × W × N. One thread computes all maps of one position of the plane, so that
+// neighbouring threads read neighbouring addresses.
 
 struct Uniforms {
   maps: u32,
@@ -19,7 +19,6 @@ struct Uniforms {
 @group(0) @binding(0) var<uniform> u: Uniforms;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
-@group(0) @binding(3) var<storage, read_write> s: array<f32>;
 
 @compute @workgroup_size(64)
 fn lrn_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
@@ -28,19 +27,22 @@ fn lrn_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups
     return;
   }
   for (var i = 0u; i < u.maps; i++) {
-    let group = i - i % u.groupMaps;
-    let first = max(group, max(i, u.reach) - u.reach);
-    let last = min(group + u.groupMaps - 1u, i + u.reach);
-    var sum = 0.0;
-    for (var j = first; j <= last; j++) {
-      let v = x[j * u.plane + p];
-      sum += v * v;
-    }
     let at = i * u.plane + p;
-    let scale = u.k + u.alpha * sum;
-    s[at] = scale;
-    y[at] = x[at] * power(scale, -u.beta);
+    y[at] = x[at] * power(scale(i, p), -u.beta);
   }
+}
+
+// s of map i at position p.
+fn scale(i: u32, p: u32) -> f32 {
+  let group = i - i % u.groupMaps;
+  let first = max(group, max(i, u.reach) - u.reach);
+  let last = min(group + u.groupMaps - 1u, i + u.reach);
+  var sum = 0.0;
+  for (var j = first; j <= last; j++) {
+    let v = x[j * u.plane + p];
+    sum += v * v;
+  }
+  return u.k + u.alpha * sum;
 }
 
 // s^exponent. NaN stays NaN; some drivers' pow() returns 0 for it.

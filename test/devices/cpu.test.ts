@@ -149,8 +149,10 @@ test("addresses beyond 2 GiB, and memory that is full", async () => {
   const [x, y, s] = [own.allocate("f32", 30), own.allocate("f32", 30), own.allocate("f32", 30)];
   own.write(x, new Float32Array(30).fill(2));
   own.write(low, Float32Array.of(1, 2), 549_999_998);
-  own.run(lrnForward, { x, y, s }, { maps: 3, plane: 10, groupMaps: 3, reach: 1, k: 1, alpha: 1, beta: 0.75 });
-  expect([...(await own.read(s, 0, 11))]).toEqual([...Array<number>(10).fill(9), 13]);
+  own.run(lrnForward, { x, y }, { maps: 3, plane: 10, groupMaps: 3, reach: 1, k: 8, alpha: 1, beta: 0.75 });
+  // 2 · (8 + 2² + 2²)^−¾
+  expect([...(await own.read(y, 0, 10))]).toEqual(Array<number>(10).fill(0.25));
+  own.write(s, new Float32Array(30).fill(9));
   const part = { buffer: low, offset: 549_999_998, length: 2 };
   own.run(accumulateKernel, { x: part, y: { buffer: s, offset: 0, length: 2 } }, { size: 2 });
   expect([...(await own.read(s, 0, 3))]).toEqual([10, 11, 9]);

@@ -2,7 +2,7 @@
 import { cases, ELEMENT } from "../cases.ts";
 import { lrnBackward, lrnForward } from "./lrn.ts";
 
-export const lrnCases = cases(({ add, random, positive }) => {
+export const lrnCases = cases(({ add, random }) => {
   for (const [maps, plane, groupMaps, reach] of [
     [1, 1, 1, 2],
     [5, 65, 5, 2],
@@ -12,7 +12,7 @@ export const lrnCases = cases(({ add, random, positive }) => {
   ] as const) {
     const uniforms = { maps, plane, groupMaps, reach, k: 2, alpha: 0.3, beta: 0.75 };
     const size = maps * plane;
-    add(lrnForward, ELEMENT, uniforms, { x: random(size, 3), y: size, s: size });
-    add(lrnBackward, ELEMENT, uniforms, { x: random(size), s: positive(size), dy: random(size), dx: size });
+    add(lrnForward, ELEMENT, uniforms, { x: random(size, 3), y: size });
+    add(lrnBackward, ELEMENT, uniforms, { x: random(size, 3), dy: random(size), dx: size });
   }
 });

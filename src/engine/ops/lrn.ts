@@ -8,12 +8,13 @@
  *
  *   dx_i = dy_i · s_i^−β − 2αβ · x_i Σ_j dy_j · x_j · s_j^−(β+1),  over the same j
  *
- * x, y, s: C × H × W × N. The paper's α is not divided by n; PyTorch's and Caffe's is.
+ * x, y: C × H × W × N. s is computed anew for the gradient, which takes less time than to write and to read it. The
+ * paper's α is not divided by n; PyTorch's and Caffe's is.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s } from "../kernel.ts";
+import { kernel, line, u32s, type Elements } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
 import forwardWgsl from "../../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
@@ -54,18 +55,16 @@ export function lrn(x: Tensor, options: LrnOptions): Tensor {
       `lrn: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`,
     );
   }
-  const [y, s] = [tape.allocate(x.shape), tape.allocate(x.shape)];
+  const y = tape.allocate(x.shape);
   const uniforms = { maps: c, plane: h * w * images, groupMaps: c / groups, reach: (n - 1) / 2, k, alpha, beta };
-  x.backend.run(lrnForward, { x: x.buffer, y: y.buffer, s: s.buffer }, uniforms);
+  x.backend.run(lrnForward, { x: x.buffer, y: y.buffer }, uniforms);
   tape.record({
     inputs: [x],
     output: y,
-    saved: [s],
+    saved: [],
     reads: [x],
     backward: (dy) =>
-      tape.accumulate(x, (dx) =>
-        x.backend.run(lrnBackward, { x: x.buffer, s: s.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms),
-      ),
+      tape.accumulate(x, (dx) => x.backend.run(lrnBackward, { x: x.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms)),
   });
   return y;
 }
@@ -76,19 +75,12 @@ export const lrnForward = kernel({
   name: "lrn_forward",
   module: import.meta.url,
   wgsl: forwardWgsl,
-  buffers: { x: "read", y: "write", s: "write" },
+  buffers: { x: "read", y: "write" },
   uniforms,
   workgroups: ({ plane }) => line(plane),
-  reference({ x, y, s }, { maps, plane, groupMaps, reach, k, alpha, beta }) {
-    for (let i = 0; i < maps; i++) {
-      const [first, last] = neighbours(i, groupMaps, reach);
-      for (let p = 0; p < plane; p++) {
-        let sum = 0;
-        for (let j = first; j <= last; j++) sum += x[j * plane + p]! ** 2;
-        const at = i * plane + p;
-        s[at] = k + alpha * sum;
-        y[at] = x[at]! * (k + alpha * sum) ** -beta;
-      }
+  reference({ x, y }, u) {
+    for (let i = 0; i < u.maps; i++) {
+      for (let p = 0; p < u.plane; p++) y[i * u.plane + p] = x[i * u.plane + p]! * scale(x, i, p, u) ** -u.beta;
     }
   },
 });
@@ -97,27 +89,38 @@ export const lrnBackward = kernel({
   name: "lrn_backward",
   module: import.meta.url,
   wgsl: backwardWgsl,
-  buffers: { x: "read", s: "read", dy: "read", dx: "write" },
+  buffers: { x: "read", dy: "read", dx: "write" },
   uniforms,
   workgroups: ({ plane }) => line(plane),
-  reference({ x, s, dy, dx }, { maps, plane, groupMaps, reach, alpha, beta }) {
+  reference({ x, dy, dx }, u) {
+    const { maps, plane, alpha, beta } = u;
     for (let i = 0; i < maps; i++) {
-      const [first, last] = neighbours(i, groupMaps, reach);
+      const [first, last] = neighbours(i, u);
       for (let p = 0; p < plane; p++) {
         let sum = 0;
         for (let j = first; j <= last; j++) {
           const at = j * plane + p;
-          sum += dy[at]! * x[at]! * s[at]! ** -(beta + 1);
+          sum += dy[at]! * x[at]! * scale(x, j, p, u) ** -(beta + 1);
         }
         const at = i * plane + p;
-        dx[at] = dy[at]! * s[at]! ** -beta - 2 * alpha * beta * x[at]! * sum;
+        dx[at] = dy[at]! * scale(x, i, p, u) ** -beta - 2 * alpha * beta * x[at]! * sum;
       }
     }
   },
 });
 
+type Uniforms = Readonly<Record<keyof typeof uniforms, number>>;
+
+/** s at position p of map i. */
+function scale(x: Elements, i: number, p: number, u: Uniforms): number {
+  const [first, last] = neighbours(i, u);
+  let sum = 0;
+  for (let j = first; j <= last; j++) sum += x[j * u.plane + p]! ** 2;
+  return u.k + u.alpha * sum;
+}
+
 /** The first and last map within reach of map i, inside its group. */
-function neighbours(i: number, groupMaps: number, reach: number): [number, number] {
+function neighbours(i: number, { groupMaps, reach }: Uniforms): [number, number] {
   const group = i - (i % groupMaps);
   return [Math.max(group, i - reach), Math.min(group + groupMaps - 1, i + reach)];
 }

@@ -40,8 +40,8 @@ function direct(name: string, cut: (uniforms: Uniforms) => Cut): CpuKernel {
 
 /** Elements in an item: 64 KB of each buffer. */
 const ELEMENTS = 16_384;
-/** Positions in an item of a normalisation, in all maps: 1 KB of each. */
-const POSITIONS = 256;
+/** Positions in an item of a normalisation, in all maps: a page of each. */
+const POSITIONS = 1024;
 
 const elements = ({ size }: Uniforms): Cut => ({ total: size!, size: ELEMENTS });
 /** `total` rows of `each` elements, as many to an item as fill it. */
@@ -81,7 +81,7 @@ export const directKernels: readonly CpuKernel[] = [
   direct("lrn_backward", ({ plane, maps }) => ({
     total: plane!,
     size: POSITIONS,
-    scratchBytes: maps! * POSITIONS * 4,
+    scratchBytes: (maps! + 1) * POSITIONS * 4,
   })),
   direct("map_norm_forward", ({ images, c, w }) => ({ total: c!, scratchBytes: w! * images! * 4 })),
   direct("map_norm_backward", ({ images, c, h, w }) => ({ total: c!, scratchBytes: (h! + 2) * w! * images! * 4 })),
