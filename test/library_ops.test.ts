@@ -190,7 +190,7 @@ const OPS: readonly Refusal<Scene>[] = [
     (s) => averagePool(s.x(1, 4, 4, 1), any({ window: 2, stride: 2, round: "ceil" })),
   ],
   [
-    'UsageError: averagePool: there is no option "size"; there are window, stride and round',
+    'UsageError: averagePool: there is no option "size"; there are window, stride, round and pad',
     (s) => averagePool(s.x(1, 4, 4, 1), any({ size: 2, stride: 2 })),
   ],
   ["ShapeError: lrn: n is 0, must be a whole number, at least 1", (s) => lrn(s.x(4, 1, 1, 1), { ...LRN, n: 0 })],

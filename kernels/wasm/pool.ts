@@ -259,7 +259,10 @@ export function globalAveragePoolForward(
   }
 }
 
-/** The first window along one side that covers `position`, counted from the padding's first: ⌈(position − window + 1) / stride⌉, at least 0. */
+/**
+ * The first window along one side that covers `position` of the padded image: ⌈(position − window + 1) / stride⌉, at
+ * least 0.
+ */
 function firstWindow(position: i32, window: i32, stride: i32): i32 {
   return position < window ? 0 : (position - window + stride) / stride;
 }

@@ -43,7 +43,7 @@ fn average_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_
   dx[at] = sum;
 }
 
-// The first window along one side that covers a pixel, counted from the padding's first, or one beyond the last.
+// The first window along one side that covers a pixel of the padded image, or one beyond the last.
 fn first_window(pixel: u32) -> u32 {
   if (pixel < u.window) {
     return 0u;

@@ -2,8 +2,8 @@
 //
 //   y[c, p, q, n] = sum of x over the window / number of its pixels inside the image
 //
-// The window's first pixel is (p * stride - pad, q * stride - pad). x: C × H × W × N, y: C × OH × OW × N. One thread computes one
-// element of y.
+// The window's first pixel is (p * stride - pad, q * stride - pad). x: C × H × W × N, y: C × OH × OW × N. One thread
+// computes one element of y.
 
 struct Uniforms {
   images: u32,

@@ -7,10 +7,12 @@ import { centreView } from "../../src/data/augmentation.ts";
 import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
+import { size } from "../../src/engine/tensor.ts";
 import { AlexNetError, CheckpointError, DataError, UsageError } from "../../src/errors.ts";
 import { fromNpy, toNpy } from "../../src/io/npy.ts";
 import { small } from "../../src/net/cifar_networks.ts";
-import { Model } from "../../src/net/model.ts";
+import { leaves, Model, place } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { uploadMean } from "../../src/net/passes.ts";
 import { findWeights, openWeights } from "../../src/runs/weights.ts";
 import { exportModel } from "../../src/verbs/export/export.ts";
@@ -81,7 +83,7 @@ describe("preprocessing", () => {
       names: "their numbers",
     });
     expect(torch.preprocessing).toBe(
-      "pixels 0–255 minus 123.7, 116.3, 103.5; folded in: conv1's weights divided by 58.4, 57.12, 57.38",
+      "pixels 0–255 minus 123.7, 116.3, 103.5; folded in: the first layer's weights divided by 58.4, 57.12, 57.38",
     );
     expectLogits(await logits(torch.weights));
   });
@@ -106,7 +108,7 @@ describe("preprocessing", () => {
   test("Caffe's: blue first, 0 to 255, its mean colour", async () => {
     const { weights, preprocessing } = await imported(caffe());
     expect(preprocessing).toContain(
-      "pixels 0–255 minus 104, 116.7, 122.7 (blue first); folded in: conv1's input channels",
+      "pixels 0–255 minus 104, 116.7, 122.7 (blue first); folded in: the first layer's input channels",
     );
     const { tensors } = openSafetensors(weights);
     const [own, original] = [tensors.get("conv1.weight")!.read(), goldenValues("conv1.weight")];
@@ -139,6 +141,28 @@ describe("preprocessing", () => {
     writeFileSync(at("small.npy"), toNpy(planes.subarray(0, 300), [3, 10, 10]));
     await expect(of(at("small.npy"))).rejects.toThrow(/the mean has 300 numbers: must have 3, .* or 3072, 3×32×32/);
     await expect(of(at("nowhere.npy"))).rejects.toThrow(/neither a file nor three numbers/);
+  });
+
+  test.each([
+    // Its pixels are less 127, divided by 128.
+    ["efficientnet-lite0", [128, 128, 128], [127, 127, 127]],
+    // It divides its input by 58 itself.
+    ["squeezenet1_1", [58.395 / 58, 57.12 / 58, 57.375 / 58], [123.675, 116.28, 103.53]],
+  ])("%s: PyTorch's names, and its own pixels", async (name, divisors, mean) => {
+    const stored = leaves(place(findNetwork(name))).flatMap(({ parameters, state }) => [...parameters, ...state]);
+    const ones = stored.map(({ name, shape }) => ({
+      name,
+      shape,
+      read: async () => new Float32Array(size(shape)).fill(1),
+    }));
+    await writeSafetensors(at(name), ones, {});
+    const { network, weights } = await imported(readFileSync(at(name)));
+    expect(network).toBe(name);
+    const { tensors } = openSafetensors(weights);
+    const first = tensors.get(stored[0]!.name)!.read() as Float32Array;
+    expect([0, 9, 18].map((i) => first[i]!)).toEqual(divisors.map((by) => Math.fround(1 / by)));
+    const pixel = (tensors.get("preprocessing.mean")!.read() as Float32Array).subarray(0, 3);
+    expect([...pixel]).toEqual(mean.map(Math.fround));
   });
 
   test.each<[Partial<ImportOptions>, RegExp]>([

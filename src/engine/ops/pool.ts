@@ -71,7 +71,7 @@ export function checkPool(op: string, options: PoolOptions): void {
   requireWhole(op, { pad }, 0);
   if (round !== "up" && round !== "down")
     throw new ShapeError(`${op}: round is "${String(round)}", must be up or down`);
-  // Beyond half, a window could be outside entirely, or nearly so.
+  // As in PyTorch.
   if (2 * pad > window)
     throw new ShapeError(`${op}: pad ${pad}, window ${window}: pad must be at most half the window`);
 }

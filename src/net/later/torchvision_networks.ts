@@ -45,7 +45,7 @@ function convNorm(name: string, norm: string, maps: number, size: number, stride
   return [conv(name, maps, size, options), batchNorm(norm)];
 }
 
-/** Two convolutions with a shortcut (arXiv 1512.03385, Fig. 2), which is a convolution itself where they halve the side. */
+/** Two convolutions with a shortcut (arXiv 1512.03385, Fig. 2), which is a 1×1 convolution where they halve the side. */
 function basicBlock(name: string, maps: number, stride = 1): Rows {
   const body = [
     [convNorm(`${name}.conv1`, `${name}.bn1`, maps, 3, stride), relu()],
@@ -94,7 +94,7 @@ export const vgg11Bn: Network = {
   },
 };
 
-/** 1×1 filters to few maps, and from these 1×1 and 3×3 filters side by side (Iandola et al. 2016, arXiv 1602.07360, §3.2). */
+/** 1×1 filters to few maps, and from these 1×1 and 3×3 filters side by side (arXiv 1602.07360 §3.2). */
 function fire(name: string, squeezed: number, expanded: number): Rows {
   const start = { sigma: "kaiming-uniform" } as const;
   return [

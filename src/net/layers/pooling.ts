@@ -51,8 +51,8 @@ function pool(
     forward: (x) => op(x, { window, stride, round, pad }),
     toOnnx: (graph, x) =>
       graph.add(onnx, [x], {
-        ...{ kernel_shape: [window, window], strides: [stride, stride], pads: [pad, pad, pad, pad] },
-        ceil_mode: round === "up" ? 1 : 0,
+        ...{ kernel_shape: [window, window], strides: [stride, stride], ceil_mode: round === "up" ? 1 : 0 },
+        ...(pad > 0 && { pads: [pad, pad, pad, pad] }),
         ...attributes,
       }),
   };

@@ -7,11 +7,13 @@ import { basename, join } from "node:path";
 import { download } from "../../data/sources/download.ts";
 import type { Progress } from "../../data/sources/source.ts";
 import { ilsvrcClasses, unlike } from "../../data/sources/synsets.ts";
+import { size } from "../../engine/tensor.ts";
 import { CheckpointError, oneLine, UsageError } from "../../errors.ts";
 import { openFile } from "../../io/bytes.ts";
 import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { networkIn } from "../../net/definition.ts";
+import { leaves, place } from "../../net/model.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import type { Network } from "../../net/recipe.ts";
 import { working, type Context } from "../../ranks/context.ts";
@@ -149,7 +151,9 @@ export async function importWeights(options: ImportOptions, context: Context = {
     run: run.path,
     weights: run.best,
     network: network.name,
-    parameters: match.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    parameters: leaves(place(network, classes))
+      .flatMap(({ parameters }) => parameters)
+      .reduce((sum, { shape }) => sum + size(shape), 0),
     format: file.format,
     place: match.place,
     others: match.others,

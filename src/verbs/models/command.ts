@@ -68,15 +68,24 @@ function list(json: boolean, classes: number | undefined): void {
     }
     return;
   }
-  const head = ["model", "input", "parameters", "multiply-adds", ""];
+  const head = ["model", "input", "parameters", "multiply-adds"];
   const body = rows.map(({ network, parameters, multiplyAdds }) => [
     network.name,
     `${network.crop}×${network.crop}`,
     count(parameters),
     millions(multiplyAdds),
-    network.about,
   ]);
-  print(table([head, ...body], [1, 2, 3]));
+  const abouts = rows.map(({ network }) => network.about);
+  print(beside(table([head, ...body], [1, 2, 3]), abouts, process.stdout.columns || Infinity));
+}
+
+/** @returns the table with a text behind each row but the first, or below it where `columns` are too few */
+function beside(table: string, texts: readonly string[], columns: number): string {
+  const [head, ...rows] = table.split("\n");
+  const wide = rows.map((row, i) => `${row}  ${texts[i]!}`);
+  if (wide.every((line) => Bun.stringWidth(line) <= columns)) return [head, ...wide].join("\n");
+  const wrapped = texts.map((text) => Bun.wrapAnsi(text, columns - 2).replaceAll(/^/gm, "  "));
+  return [head, ...rows.map((row, i) => `${row}\n${wrapped[i]!}`)].join("\n");
 }
 
 function show(network: Network, json: boolean, classes = network.classes): void {

@@ -19,7 +19,7 @@ import type { WeightFile } from "./weight_file.ts";
 export interface Match {
   readonly network: Network;
   readonly classes: number;
-  /** The network's parameters in its order, with its shapes and order of axes. */
+  /** The network's parameters and state in its order, with its shapes and order of axes. */
   readonly parameters: readonly TensorSource[];
   /** Where in the file they are, such as "state_dict"; "" if they are all of it. */
   readonly place: string;

@@ -92,8 +92,8 @@ export function describe({ order, scale, mean, deviation }: Preprocessing): stri
   const round = (numbers: readonly number[]) => numbers.map((n) => Number(n.toPrecision(4))).join(", ");
   const factors = deviation.map((d) => scale * d);
   const folded: string[] = [];
-  if (factors.some((factor) => factor !== 1)) folded.push(`conv1's weights divided by ${round(factors)}`);
-  if (order === "bgr") folded.push("conv1's input channels from blue, green, red to red, green, blue");
+  if (factors.some((factor) => factor !== 1)) folded.push(`the first layer's weights divided by ${round(factors)}`);
+  if (order === "bgr") folded.push("the first layer's input channels from blue, green, red to red, green, blue");
   const subtracted = mean.length === 3 ? round([...mean].map((m) => scale * m)) : "a mean image";
   const first = order === "bgr" ? " (blue first)" : "";
   return `pixels 0–255 minus ${subtracted}${first}${folded.length > 0 ? `; folded in: ${folded.join("; ")}` : ""}`;
