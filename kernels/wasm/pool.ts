@@ -1,5 +1,5 @@
 // Pooling (paper §3.4): x is C × H × W × N, y is C × OH × OW × N. Window (p, q) covers the pixels inside the image of
-// rows p · stride … p · stride + window − 1 and columns q · stride … q · stride + window − 1.
+// rows from p · stride − pad on, `window` of them, and columns likewise from q · stride − pad on.
 //
 //   max:     y = the first largest pixel in row-major order, or the last that is NaN; argmax = its row · W + column
 //   average: y = Σ x / number of pixels inside the image
@@ -20,6 +20,7 @@ export function maxPoolForward(
   ow: i32,
   window: i32,
   stride: i32,
+  pad: i32,
 ): void {
   const pixel = (<usize>images) << 2;
   const map = item / oh;
@@ -28,11 +29,11 @@ export function maxPoolForward(
   y += pixel * oh * ow * map;
   argmax += pixel * oh * ow * map;
   const vectors = (pixel >> 4) << 4;
-  const top = p * stride;
-  const bottom = min(top + window, h);
+  const top = max(p * stride - pad, 0);
+  const bottom = min(p * stride - pad + window, h);
   for (let q = 0; q < ow; q++) {
-    const left = q * stride;
-    const right = min(left + window, w);
+    const left = max(q * stride - pad, 0);
+    const right = min(q * stride - pad + window, w);
     const start = top * w + left;
     const out = pixel * (p * ow + q);
     let n: usize = 0;
@@ -84,6 +85,7 @@ export function maxPoolBackward(
   ow: i32,
   window: i32,
   stride: i32,
+  pad: i32,
 ): void {
   const pixel = (<usize>images) << 2;
   const map = item / h;
@@ -92,11 +94,11 @@ export function maxPoolBackward(
   argmax += pixel * oh * ow * map;
   dx += pixel * h * w * map;
   const vectors = (pixel >> 4) << 4;
-  const firstP = firstWindow(row, window, stride);
-  const lastP = min(row / stride, oh - 1);
+  const firstP = firstWindow(row + pad, window, stride);
+  const lastP = min((row + pad) / stride, oh - 1);
   for (let column = 0; column < w; column++) {
-    const firstQ = firstWindow(column, window, stride);
-    const lastQ = min(column / stride, ow - 1);
+    const firstQ = firstWindow(column + pad, window, stride);
+    const lastQ = min((column + pad) / stride, ow - 1);
     const index = row * w + column;
     const here = dx + pixel * index;
     const wanted = i32x4.splat(index);
@@ -132,6 +134,7 @@ export function averagePoolForward(
   ow: i32,
   window: i32,
   stride: i32,
+  pad: i32,
 ): void {
   const pixel = (<usize>images) << 2;
   const map = item / oh;
@@ -139,11 +142,11 @@ export function averagePoolForward(
   x += pixel * h * w * map;
   y += pixel * oh * ow * map;
   const vectors = (pixel >> 4) << 4;
-  const top = p * stride;
-  const bottom = min(top + window, h);
+  const top = max(p * stride - pad, 0);
+  const bottom = min(p * stride - pad + window, h);
   for (let q = 0; q < ow; q++) {
-    const left = q * stride;
-    const right = min(left + window, w);
+    const left = max(q * stride - pad, 0);
+    const right = min(q * stride - pad + window, w);
     const inside = <f32>((bottom - top) * (right - left));
     const out = pixel * (p * ow + q);
     let n: usize = 0;
@@ -178,6 +181,7 @@ export function averagePoolBackward(
   ow: i32,
   window: i32,
   stride: i32,
+  pad: i32,
 ): void {
   const pixel = (<usize>images) << 2;
   const map = item / h;
@@ -185,17 +189,17 @@ export function averagePoolBackward(
   dy += pixel * oh * ow * map;
   dx += pixel * h * w * map;
   const vectors = (pixel >> 4) << 4;
-  const firstP = firstWindow(row, window, stride);
-  const lastP = min(row / stride, oh - 1);
+  const firstP = firstWindow(row + pad, window, stride);
+  const lastP = min((row + pad) / stride, oh - 1);
   for (let column = 0; column < w; column++) {
-    const firstQ = firstWindow(column, window, stride);
-    const lastQ = min(column / stride, ow - 1);
+    const firstQ = firstWindow(column + pad, window, stride);
+    const lastQ = min((column + pad) / stride, ow - 1);
     const here = dx + pixel * (row * w + column);
     memory.fill(here, 0, pixel);
     for (let p = firstP; p <= lastP; p++) {
-      const high = min(window, h - p * stride);
+      const high = inside(p, h, window, stride, pad);
       for (let q = firstQ; q <= lastQ; q++) {
-        const share: f32 = 1 / <f32>(high * min(window, w - q * stride));
+        const share: f32 = 1 / <f32>(high * inside(q, w, window, stride, pad));
         const shares = f32x4.splat(share);
         const from = dy + pixel * (p * ow + q);
         let n: usize = 0;
@@ -255,7 +259,13 @@ export function globalAveragePoolForward(
   }
 }
 
-/** The first window along one side that covers `position`: ⌈(position − window + 1) / stride⌉, at least 0. */
+/** The first window along one side that covers `position`, counted from the padding's first: ⌈(position − window + 1) / stride⌉, at least 0. */
 function firstWindow(position: i32, window: i32, stride: i32): i32 {
   return position < window ? 0 : (position - window + stride) / stride;
+}
+
+/** How many of a window's pixels along one side are inside the image. */
+function inside(at: i32, side: i32, window: i32, stride: i32, pad: i32): i32 {
+  const start = at * stride - pad;
+  return min(start + window, side) - max(start, 0);
 }

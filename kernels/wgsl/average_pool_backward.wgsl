@@ -14,6 +14,7 @@ struct Uniforms {
   ow: u32,
   window: u32,
   stride: u32,
+  pad: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -30,23 +31,28 @@ fn average_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_
   let column = at / u.images % u.w;
   let row = at / u.images / u.w % u.h;
   let c = at / u.images / u.w / u.h;
-  let endRow = min(row / u.stride + 1u, u.oh);
-  let endColumn = min(column / u.stride + 1u, u.ow);
+  let endRow = min((row + u.pad) / u.stride + 1u, u.oh);
+  let endColumn = min((column + u.pad) / u.stride + 1u, u.ow);
   var sum = 0.0;
-  for (var p = first_window(row); p < endRow; p++) {
-    let insideRows = min(u.window, u.h - p * u.stride);
-    for (var q = first_window(column); q < endColumn; q++) {
-      let insideColumns = min(u.window, u.w - q * u.stride);
-      sum += dy[((c * u.oh + p) * u.ow + q) * u.images + n] / f32(insideRows * insideColumns);
+  for (var p = first_window(row + u.pad); p < endRow; p++) {
+    let insideRows = inside(p, u.h);
+    for (var q = first_window(column + u.pad); q < endColumn; q++) {
+      sum += dy[((c * u.oh + p) * u.ow + q) * u.images + n] / f32(insideRows * inside(q, u.w));
     }
   }
   dx[at] = sum;
 }
 
-// The first window along one side that covers a pixel, or one beyond the last.
+// The first window along one side that covers a pixel, counted from the padding's first, or one beyond the last.
 fn first_window(pixel: u32) -> u32 {
   if (pixel < u.window) {
     return 0u;
   }
   return (pixel - u.window) / u.stride + 1u;
+}
+
+// How many of a window's pixels along one side are inside the image.
+fn inside(window: u32, side: u32) -> u32 {
+  let start = window * u.stride;
+  return min(start + u.window - u.pad, side) - (max(start, u.pad) - u.pad);
 }

@@ -2,7 +2,7 @@
 //
 //   y[c, p, q, n] = sum of x over the window / number of its pixels inside the image
 //
-// The window's first pixel is (p * stride, q * stride). x: C × H × W × N, y: C × OH × OW × N. One thread computes one
+// The window's first pixel is (p * stride - pad, q * stride - pad). x: C × H × W × N, y: C × OH × OW × N. One thread computes one
 // element of y.
 
 struct Uniforms {
@@ -14,6 +14,7 @@ struct Uniforms {
   ow: u32,
   window: u32,
   stride: u32,
+  pad: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -30,10 +31,10 @@ fn average_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_w
   let q = at / u.images % u.ow;
   let p = at / u.images / u.ow % u.oh;
   let c = at / u.images / u.ow / u.oh;
-  let firstRow = p * u.stride;
-  let firstColumn = q * u.stride;
-  let endRow = min(firstRow + u.window, u.h);
-  let endColumn = min(firstColumn + u.window, u.w);
+  let firstRow = max(p * u.stride, u.pad) - u.pad;
+  let firstColumn = max(q * u.stride, u.pad) - u.pad;
+  let endRow = min(p * u.stride + u.window - u.pad, u.h);
+  let endColumn = min(q * u.stride + u.window - u.pad, u.w);
   var sum = 0.0;
   for (var row = firstRow; row < endRow; row++) {
     for (var column = firstColumn; column < endColumn; column++) {

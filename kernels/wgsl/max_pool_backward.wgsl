@@ -14,6 +14,7 @@ struct Uniforms {
   ow: u32,
   window: u32,
   stride: u32,
+  pad: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -31,11 +32,11 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_work
   let column = at / u.images % u.w;
   let row = at / u.images / u.w % u.h;
   let c = at / u.images / u.w / u.h;
-  let endRow = min(row / u.stride + 1u, u.oh);
-  let endColumn = min(column / u.stride + 1u, u.ow);
+  let endRow = min((row + u.pad) / u.stride + 1u, u.oh);
+  let endColumn = min((column + u.pad) / u.stride + 1u, u.ow);
   var sum = 0.0;
-  for (var p = first_window(row); p < endRow; p++) {
-    for (var q = first_window(column); q < endColumn; q++) {
+  for (var p = first_window(row + u.pad); p < endRow; p++) {
+    for (var q = first_window(column + u.pad); q < endColumn; q++) {
       let out = ((c * u.oh + p) * u.ow + q) * u.images + n;
       if (argmax[out] == row * u.w + column) {
         sum += dy[out];
@@ -45,7 +46,7 @@ fn max_pool_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_work
   dx[at] = sum;
 }
 
-// The first window along one side that covers a pixel, or one beyond the last.
+// The first window along one side that covers a pixel, counted from the padding's first, or one beyond the last.
 fn first_window(pixel: u32) -> u32 {
   if (pixel < u.window) {
     return 0u;

@@ -2,8 +2,8 @@
 //
 //   y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if one is
 //
-// The window's first pixel is (p * stride, q * stride); pixels beyond the edge don't count. x: C × H × W × N; y and
-// argmax, the largest pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
+// The window's first pixel is (p * stride - pad, q * stride - pad); those outside the image don't count. x: C × H × W ×
+// N; y and argmax, the largest pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
 
 struct Uniforms {
   images: u32,
@@ -14,6 +14,7 @@ struct Uniforms {
   ow: u32,
   window: u32,
   stride: u32,
+  pad: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -31,14 +32,17 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
   let q = at / u.images % u.ow;
   let p = at / u.images / u.ow % u.oh;
   let c = at / u.images / u.ow / u.oh;
-  let endRow = min(p * u.stride + u.window, u.h);
-  let endColumn = min(q * u.stride + u.window, u.w);
+  // The window is larger than pad: nothing here falls below 0.
+  let firstRow = max(p * u.stride, u.pad) - u.pad;
+  let firstColumn = max(q * u.stride, u.pad) - u.pad;
+  let endRow = min(p * u.stride + u.window - u.pad, u.h);
+  let endColumn = min(q * u.stride + u.window - u.pad, u.w);
   let map = c * u.h * u.w;
-  var winner = p * u.stride * u.w + q * u.stride;
+  var winner = firstRow * u.w + firstColumn;
   var best = x[(map + winner) * u.images + n];
   var foundNan = false;
-  for (var row = p * u.stride; row < endRow; row++) {
-    for (var column = q * u.stride; column < endColumn; column++) {
+  for (var row = firstRow; row < endRow; row++) {
+    for (var column = firstColumn; column < endColumn; column++) {
       let pixel = row * u.w + column;
       let value = x[(map + pixel) * u.images + n];
       // Once one is NaN, nothing is compared with `best`: only another NaN wins.

@@ -16,6 +16,8 @@ import {
   reluOrTanhTanh,
   small,
 } from "./cifar_networks.ts";
+import { efficientnetLite0, mobilenetV2 } from "./later/mobile_networks.ts";
+import { resnet18, squeezenet, vgg11Bn } from "./later/torchvision_networks.ts";
 import type { Rows } from "./layer.ts";
 import { conv, dropout, fc, lrn, mapNorm, maxPool, relu } from "./layers/index.ts";
 import { NO_AUGMENTATION, PAPER_AUGMENTATION, PAPER_LRN, type Network, type Recipe } from "./recipe.ts";
@@ -186,6 +188,11 @@ export const networks: readonly Network[] = [
   alexnet2009,
   alexnetOwt,
   caffeAlexnet,
+  vgg11Bn,
+  resnet18,
+  squeezenet,
+  mobilenetV2,
+  efficientnetLite0,
   cifar18,
   cifar13,
   cifarVgg,

@@ -13,6 +13,7 @@ import { findNetwork } from "../../src/net/networks.ts";
 import { Sgd } from "../../src/net/sgd.ts";
 import { Purpose, Random, streamKey } from "../../src/random.ts";
 import { describeBackends, type TestBackend } from "../support/backends.ts";
+import { compareDigest, distance, expectWithin, signed, type Digest } from "../support/golden_numbers.ts";
 import alexnet from "./alexnet.json";
 import alexnet2012 from "./alexnet-2012.json";
 import alexnetOwt from "./alexnet-owt.json";
@@ -35,7 +36,7 @@ interface Golden {
   readonly logits: readonly number[];
   readonly loss: number;
   readonly losses: readonly number[];
-  readonly gradients: Readonly<Record<string, { readonly norm: number; readonly samples: readonly number[] }>>;
+  readonly gradients: Readonly<Record<string, Digest>>;
 }
 
 /**
@@ -48,8 +49,6 @@ const TOLERANCE = { logits: 5e-6, loss: 1e-6, losses: (step: number) => 2e-6 * 2
 
 /** Winograd's minimal filtering adds up larger numbers than the direct form. */
 const WINOGRAD_LOGITS = 5e-5;
-
-const SAMPLES = 64;
 
 /**
  * Steps of each network. A software GPU takes a quarter of a minute for one, WebAssembly without a BLAS seconds: there
@@ -66,19 +65,13 @@ async function isSlow(device: TestBackend["name"]): Promise<boolean> {
   return (await listAdapters())[0]?.kind === "software";
 }
 
-function uniform(size: number, bound: number, random: Random): Float32Array {
-  const values = new Float32Array(size);
-  for (let i = 0; i < size; i++) values[i] = (2 * random.uniform() - 1) * bound;
-  return values;
-}
-
 /** What `parameters` in make_golden.py draws. */
 function drawParameters(model: Model, { gain, seed }: Golden["config"]): Float32Array[] {
   return model.parameters.map((parameter, i) => {
     const inputs = parameter.size / parameter.shape[0]!;
     const isBias = model.specs[i]!.role === "bias";
     const bound = isBias ? 1 : Math.sqrt(6 / inputs) * (i >= 4 ? gain : 1);
-    return uniform(parameter.size, bound, new Random(seed, Purpose.weights, i));
+    return signed(parameter.size, bound, new Random(seed, Purpose.weights, i));
   });
 }
 
@@ -90,15 +83,6 @@ function repeat<T extends Float32Array | Float64Array | Uint32Array>(array: T, i
     repeated[i] = array[pixel * images + (i % images)]!;
   }
   return repeated;
-}
-
-/** ‖actual − expected‖ / ‖expected‖ */
-function distance(actual: ArrayLike<number>, expected: readonly number[]): number {
-  return Math.hypot(...expected.map((e, i) => actual[i]! - e)) / Math.hypot(...expected);
-}
-
-function expectWithin(what: string, error: number, tolerance: number): void {
-  expect(error <= tolerance, `${what}: off by ${error.toExponential(2)}, allowed ${tolerance}`).toBe(true);
 }
 
 /** @param drawn the parameters, once they were drawn for another device */
@@ -132,7 +116,7 @@ function testNetwork(
     model = new Model(findNetwork(name), backend, classes);
     drawn.parameters ??= drawParameters(model, golden.config);
     for (const [i, { buffer }] of model.parameters.entries()) backend.write(buffer, drawn.parameters[i]!);
-    x = uniform(3 * side * side * batch, pixels, new Random(seed, Purpose.drawing));
+    x = signed(3 * side * side * batch, pixels, new Random(seed, Purpose.drawing));
   }, TIMEOUT_MS);
 
   const logitsAndLoss = async () => {
@@ -185,14 +169,8 @@ function testNetwork(
 async function compareGradients(model: Model, { gradients, config: { seed } }: Golden): Promise<void> {
   expect(model.parameters.map((parameter) => parameter.name)).toEqual(Object.keys(gradients));
   for (const [i, parameter] of model.parameters.entries()) {
-    const { norm, samples } = gradients[parameter.name]!;
-    const gradient = await parameter.grad!.read();
-    let sum = 0;
-    for (let j = 0; j < gradient.length; j++) sum += gradient[j]! ** 2;
-    expectWithin(`norm of the gradient of ${parameter.name}`, Math.abs(Math.sqrt(sum) / norm - 1), TOLERANCE.norm);
-    const random = new Random(seed, Purpose.drawing, 1, i);
-    const drawn = Array.from({ length: SAMPLES }, () => gradient[random.integer(gradient.length)]!);
-    expectWithin(`samples of the gradient of ${parameter.name}`, distance(drawn, samples), TOLERANCE.samples);
+    const how = { seed, index: i, tolerance: TOLERANCE };
+    compareDigest(`the gradient of ${parameter.name}`, await parameter.grad!.read(), gradients[parameter.name]!, how);
   }
 }
 

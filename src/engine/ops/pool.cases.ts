@@ -4,7 +4,7 @@ import { averagePoolBackward, averagePoolForward, maxPoolBackward, maxPoolForwar
 import { positions } from "./shapes.ts";
 
 export const poolCases = cases(({ add, random, integers }) => {
-  for (const [images, c, h, w, window, stride, round] of [
+  for (const [images, c, h, w, window, stride, round, pad = 0] of [
     [1, 1, 1, 1, 1, 1, "up"],
     [3, 2, 7, 5, 3, 2, "up"],
     [32, 1, 8, 6, 3, 2, "up"],
@@ -13,9 +13,12 @@ export const poolCases = cases(({ add, random, integers }) => {
     [2, 1, 6, 7, 6, 1, "down"],
     [5, 2, 9, 10, 4, 3, "up"],
     [33, 7, 5, 5, 2, 1, "up"],
+    [3, 2, 6, 9, 3, 2, "down", 1],
+    [34, 1, 7, 4, 5, 3, "up", 2],
+    [2, 3, 1, 2, 2, 1, "up", 1],
   ] as const) {
-    const [oh, ow] = [positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)];
-    const uniforms = { images, c, h, w, oh, ow, window, stride };
+    const [oh, ow] = [positions(h, window, stride, pad, round), positions(w, window, stride, pad, round)];
+    const uniforms = { images, c, h, w, oh, ow, window, stride, pad };
     const [size, outputs] = [images * c * h * w, images * c * oh * ow];
     // Only five different values, so that there are ties: the first must win.
     const x = Float32Array.from(integers(size, 5), (v) => v - 2);

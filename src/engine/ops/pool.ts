@@ -1,6 +1,6 @@
 /**
  * Max and average pooling with windows that may overlap, paper §3.4 (window 3, stride 2). The output size is rounded up
- * or down; a window that hangs over the edge pools only the pixels inside.
+ * or down; a window that hangs over the edge, or begins in the padding, pools only the pixels inside.
  *
  *   max:     y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if
  *            one is, as in PyTorch
@@ -25,6 +25,8 @@ export interface PoolOptions {
   readonly stride: number;
   /** How the output size is rounded; cuda-convnet rounds up, PyTorch down. */
   readonly round?: "up" | "down";
+  /** How far the first windows begin outside the image, on each side; at most half a window. 0 if not given. */
+  readonly pad?: number;
 }
 
 /** @throws ShapeError when the window is larger than the image; UsageError for an option that is unknown or missing */
@@ -58,30 +60,35 @@ export function averagePool(x: Tensor, options: PoolOptions): Tensor {
 
 type PoolUniforms = Readonly<Record<keyof typeof uniforms, number>>;
 
-const OPTIONS: OptionKinds<PoolOptions> = { window: "number", stride: "number", round: "string?" };
+const OPTIONS: OptionKinds<PoolOptions> = { window: "number", stride: "number", round: "string?", pad: "number?" };
 
 /** @throws ShapeError or UsageError for invalid options */
 export function checkPool(op: string, options: PoolOptions): void {
   checkOptions(op, options, OPTIONS);
-  const { window, stride, round = "up" } = options;
+  const { window, stride, round = "up", pad = 0 } = options;
   requireWhole(op, { window, stride });
+  requireWhole(op, { pad }, 0);
   if (round !== "up" && round !== "down")
     throw new ShapeError(`${op}: round is "${String(round)}", must be up or down`);
+  // Beyond half, a window could be outside entirely, or nearly so.
+  if (2 * pad > window)
+    throw new ShapeError(`${op}: pad ${pad}, window ${window}: pad must be at most half the window`);
 }
 
 function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms {
   checkPool(op, options);
-  const { window, stride, round = "up" } = options;
+  const { window, stride, round = "up", pad = 0 } = options;
   const [c, h, w, images] = imageShape(op, x);
-  if (window > h || window > w) {
-    throw new ShapeError(`${op}: a window of ${window} × ${window} does not fit an image of ${h} × ${w}`);
+  if (window > Math.min(h, w) + 2 * pad) {
+    const padding = pad === 0 ? "" : ` with a padding of ${pad}`;
+    throw new ShapeError(`${op}: a window of ${window} × ${window} does not fit an image of ${h} × ${w}${padding}`);
   }
-  const oh = positions(h, window, stride, 0, round);
-  const ow = positions(w, window, stride, 0, round);
-  return { images, c, h, w, oh, ow, window, stride };
+  const oh = positions(h, window, stride, pad, round);
+  const ow = positions(w, window, stride, pad, round);
+  return { images, c, h, w, oh, ow, window, stride, pad };
 }
 
-const uniforms = u32s("images", "c", "h", "w", "oh", "ow", "window", "stride");
+const uniforms = u32s("images", "c", "h", "w", "oh", "ow", "window", "stride", "pad");
 
 export const maxPoolForward = kernel({
   name: "max_pool_forward",
@@ -177,10 +184,14 @@ type Range = readonly [first: number, end: number];
 function eachWindow(u: PoolUniforms, visit: (c: number, out: number, rows: Range, columns: Range) => void): void {
   for (let out = 0, c = 0; c < u.c; c++) {
     for (let p = 0; p < u.oh; p++) {
-      const rows: Range = [p * u.stride, Math.min(p * u.stride + u.window, u.h)];
-      for (let q = 0; q < u.ow; q++, out++) {
-        visit(c, out, rows, [q * u.stride, Math.min(q * u.stride + u.window, u.w)]);
-      }
+      const rows = inside(p, u.h, u);
+      for (let q = 0; q < u.ow; q++, out++) visit(c, out, rows, inside(q, u.w, u));
     }
   }
+}
+
+/** A window's pixels along one side, those inside the image. */
+function inside(at: number, side: number, { window, stride, pad }: PoolUniforms): Range {
+  const start = at * stride - pad;
+  return [Math.max(start, 0), Math.min(start + window, side)];
 }

@@ -19,8 +19,11 @@ import { groupsOfPart, nonDefault, type Kinds, type Made } from "./kinds.ts";
 
 /** How a layer's weights and biases are initialised, and its weight decay. */
 export interface Start {
-  /** Standard deviation of the weights; "fan-in": weights and biases uniform in ±1/√inputs, as in PyTorch. */
-  readonly sigma: number | "fan-in";
+  /**
+   * Standard deviation of the weights. "fan-in": weights and biases uniform in ±1/√inputs, as in PyTorch;
+   * "kaiming-uniform": weights uniform in ±√(6/inputs), PyTorch's `kaiming_uniform_(weight)`.
+   */
+  readonly sigma: number | "fan-in" | "kaiming-uniform";
   /** How biases start, 0 if not given; false for a layer without biases. */
   readonly bias?: number | false;
   readonly decay?: number;
@@ -193,7 +196,7 @@ function checkStart<T extends Start>(kind: string, name: string, options: T, kin
   const where = `${kind} ${name}`;
   checkOptions(where, options, kinds);
   const { sigma, bias = 0, decay = 0 } = options;
-  if (sigma !== "fan-in") requireNumber(where, { sigma }, 0);
+  if (sigma !== "fan-in" && sigma !== "kaiming-uniform") requireNumber(where, { sigma }, 0);
   if (bias !== false) requireNumber(where, { bias });
   requireNumber(where, { decay }, 0);
 }
@@ -206,8 +209,13 @@ function weightAndBias(
 ): readonly ParameterSpec[] {
   // Fan-in, the inputs of one output, is the number of weights divided by the number of outputs.
   const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
-  const [ofWeight, ofBias]: [Initial, Initial] =
-    sigma === "fan-in" ? [{ uniform: bound }, { uniform: bound }] : [{ normal: sigma }, { constant: Number(constant) }];
+  const ofWeight: Initial =
+    sigma === "fan-in"
+      ? { uniform: bound }
+      : sigma === "kaiming-uniform"
+        ? { uniform: Math.sqrt(6) * bound }
+        : { normal: sigma };
+  const ofBias: Initial = sigma === "fan-in" ? ofWeight : { constant: Number(constant) };
   const common = decay === undefined ? {} : { decay };
   const weights = { name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight", ...common } as const;
   if (constant === false) return [weights];

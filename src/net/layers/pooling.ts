@@ -3,11 +3,13 @@ import { globalAveragePool as globalAveragePoolOp } from "../../engine/ops/later
 import { averagePool as averagePoolOp, checkPool, maxPool as maxPoolOp } from "../../engine/ops/pool.ts";
 import { positions } from "../../engine/ops/shapes.ts";
 import type { OnnxAttributes, SimpleLayer } from "../layer.ts";
-import type { Kinds, Made } from "./kinds.ts";
+import { nonDefault, type Kinds, type Made } from "./kinds.ts";
 
 export interface PoolSettings {
   /** How the output size is rounded; up, as in cuda-convnet, if not given. */
   readonly round?: "up" | "down";
+  /** Pixels around the image that windows cover but don't pool, at most half a window; 0 if not given. */
+  readonly pad?: number;
 }
 
 /** @throws ShapeError or UsageError for invalid sizes */
@@ -41,14 +43,16 @@ function pool(
   attributes: OnnxAttributes = {},
 ): SimpleLayer {
   checkPool(kind, { window, stride, ...settings });
-  const { round = "up" } = settings;
+  const { round = "up", pad = 0 } = settings;
   return {
-    ...{ kind, name: "", options: { window, stride, ...settings }, settings: `${window}×${window}, stride ${stride}` },
-    outputShape: ([c, h, w]) => [c, positions(h, window, stride, 0, round), positions(w, window, stride, 0, round)],
-    forward: (x) => op(x, { window, stride, round }),
+    ...{ kind, name: "", options: { window, stride, ...settings } },
+    settings: `${window}×${window}, stride ${stride}${nonDefault({ pad: [pad, 0] })}`,
+    outputShape: ([c, h, w]) => [c, positions(h, window, stride, pad, round), positions(w, window, stride, pad, round)],
+    forward: (x) => op(x, { window, stride, round, pad }),
     toOnnx: (graph, x) =>
       graph.add(onnx, [x], {
-        ...{ kernel_shape: [window, window], strides: [stride, stride], ceil_mode: round === "up" ? 1 : 0 },
+        ...{ kernel_shape: [window, window], strides: [stride, stride], pads: [pad, pad, pad, pad] },
+        ceil_mode: round === "up" ? 1 : 0,
         ...attributes,
       }),
   };

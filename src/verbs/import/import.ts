@@ -13,6 +13,7 @@ import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { networkIn } from "../../net/definition.ts";
 import { openNetwork } from "../../net/network_file.ts";
+import type { Network } from "../../net/recipe.ts";
 import { working, type Context } from "../../ranks/context.ts";
 import { namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { numbers, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
@@ -24,10 +25,12 @@ import { matchNetwork, type Match } from "../../weights/import/match.ts";
 import { readNpy } from "../../weights/import/numpy.ts";
 import { openWeightFile } from "../../weights/import/open.ts";
 import {
+  besideDivision,
   CAFFE,
   describe,
   foldInto,
   meanImage,
+  OF_NETWORKS,
   TORCHVISION,
   type Preprocessing,
 } from "../../weights/import/preprocessing.ts";
@@ -130,7 +133,7 @@ export async function importWeights(options: ImportOptions, context: Context = {
   const own = isOwn(file) ? file.metadata : undefined;
   const match = matchNetwork(file, await networkOf(options.model, own));
   const { network, classes } = match;
-  const preprocessing = await choosePreprocessing(options, file);
+  const preprocessing = await choosePreprocessing(options, file, network);
   const mean = meanImage(preprocessing, network.record);
   const [names, from] = await classNames(options.classes, classes, own?.["classes"]);
   note(`Reading ${basename(path)}`);
@@ -192,8 +195,8 @@ function openRun(out: string | undefined, network: string): Run {
   return out === undefined ? newRun(`${network}-imported`) : namedRun(out);
 }
 
-/** The preprocessing given by options, or else that of the file or its format. @throws UsageError */
-async function choosePreprocessing(options: ImportOptions, file: WeightFile): Promise<Preprocessing> {
+/** The preprocessing given by options, or else that of the file, the network or the format. @throws UsageError */
+async function choosePreprocessing(options: ImportOptions, file: WeightFile, network: Network): Promise<Preprocessing> {
   const { order, pixels, deviation } = options;
   const mean = options.mean === undefined ? undefined : await readMean(options.mean);
   if (mean === undefined && isOwn(file) && file.metadata["mean"] === "image") {
@@ -202,16 +205,17 @@ async function choosePreprocessing(options: ImportOptions, file: WeightFile): Pr
         `or use three numbers if the mean colour will do`,
     );
   }
-  const usual = ofFile(file);
+  const usual = ofFile(file, network);
   const isUsual = mean === undefined && deviation === undefined && pixels === undefined;
   const turned = order !== undefined && order !== usual.order;
   const inOrder = (numbers: Iterable<number>) => (turned ? [...numbers].reverse() : [...numbers]);
-  return {
+  const chosen = {
     order: order ?? usual.order,
     scale: pixels === undefined ? usual.scale : 255 / pixels,
     mean: mean ?? (isUsual ? inOrder(usual.mean) : PLAIN.mean),
     deviation: deviation ?? (isUsual ? inOrder(usual.deviation) : PLAIN.deviation),
   };
+  return isOwn(file) ? chosen : besideDivision(chosen, network);
 }
 
 const PLAIN: Preprocessing = { order: "rgb", scale: 1, mean: [0, 0, 0], deviation: [1, 1, 1] };
@@ -219,12 +223,12 @@ const PLAIN: Preprocessing = { order: "rgb", scale: 1, mean: [0, 0, 0], deviatio
 /** Whether this program exported it. */
 const isOwn = ({ metadata }: Pick<WeightFile, "metadata">): boolean => metadata["format"] === EXPORT_FORMAT;
 
-function ofFile({ format, metadata }: WeightFile): Preprocessing {
+function ofFile({ format, metadata }: WeightFile, network: Network): Preprocessing {
   if (isOwn({ metadata })) {
     const mean = metadata["mean"]?.split(",").map(Number) ?? [];
     return mean.length === 3 && mean.every(Number.isFinite) ? { ...PLAIN, mean } : PLAIN;
   }
-  return format === "Caffe" ? CAFFE : TORCHVISION;
+  return format === "Caffe" ? CAFFE : (OF_NETWORKS[network.name] ?? TORCHVISION);
 }
 
 /** Three numbers, or a mean image, channels × side × side. */

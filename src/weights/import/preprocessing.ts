@@ -8,6 +8,8 @@
  * input channels are reversed. The zeros that a convolution pads with mean the same in both forms: the mean.
  */
 import { UsageError } from "../../errors.ts";
+import { flatten } from "../../net/layer.ts";
+import type { Network } from "../../net/recipe.ts";
 
 export interface Preprocessing {
   /** The order of the colours that conv1 was trained on, and of the numbers below. */
@@ -35,6 +37,19 @@ export const CAFFE: Preprocessing = {
   mean: [104.0069879317889, 116.66876761696767, 122.6789143406786],
   deviation: [1, 1, 1],
 };
+
+/** Of networks whose weights have another than torchvision's: (x − 127) / 128, as in TensorFlow's lite models. */
+export const OF_NETWORKS: Readonly<Record<string, Preprocessing>> = {
+  "efficientnet-lite0": { order: "rgb", scale: 1, mean: [127, 127, 127], deviation: [128, 128, 128] },
+};
+
+/** What is left to fold in where a network itself divides its input: `deviation` divided by that. */
+export function besideDivision(preprocessing: Preprocessing, network: Network): Preprocessing {
+  const [first] = flatten(network.layers(network.classes));
+  if (first?.kind !== "divide") return preprocessing;
+  const by = Number(first.options["by"]);
+  return { ...preprocessing, deviation: preprocessing.deviation.map((each) => each / by) };
+}
 
 /** S × S × 3, red first, 0 … 255. @throws UsageError when a mean image has another size */
 export function meanImage({ order, scale, mean }: Preprocessing, side: number): Float32Array {

@@ -27,6 +27,9 @@ function poolCases(pool: Pool): OpCase[] {
     poolCase("side by side", [1, 4, 5, 2], { window: 2, stride: 2 }),
     poolCase("gaps between windows", [1, 7, 8, 2], { window: 2, stride: 3 }),
     poolCase("every pixel in nine windows", [1, 5, 5, 2], { window: 3, stride: 1 }),
+    poolCase("pad 1", [2, 6, 5, 3], { window: 3, stride: 2, round: "down", pad: 1 }),
+    poolCase("pad 2, over the edge", [1, 5, 6, 2], { window: 5, stride: 3, pad: 2 }),
+    poolCase("pad 1, a window larger than the image", [1, 1, 2, 2], { window: 3, stride: 2, pad: 1 }),
   ];
 }
 
@@ -93,6 +96,13 @@ describe("by hand", () => {
     expect(y).toEqual([30 / 9, 29 / 6, 15 / 6, 14 / 4].map(Math.fround));
   });
 
+  test("pixels of the padding never win, and don't count", async () => {
+    const negative = rows.map((row) => row.map((value) => -1 - value));
+    const padded = { window: 3, stride: 2, round: "down", pad: 1 } as const;
+    expect((await poolRows(maxPool, negative, padded)).y).toEqual([-2, -3, -1, -2]);
+    expect((await poolRows(averagePool, rows, padded)).y).toEqual([17 / 4, 33 / 6, 23 / 6, 44 / 9].map(Math.fround));
+  });
+
   test("at a tie the first pixel in row-major order gets the gradient", async () => {
     const ties = [
       [0, 7, 7],
@@ -135,12 +145,18 @@ test("globalAveragePool is an averagePool of everything, and takes images only",
   );
 });
 
-test("pooling refuses a window larger than the image", () => {
+test("pooling refuses a window larger than the image, and a pad larger than half the window", () => {
   const x = new Tape(openReference()).input([2, 4, 2, 1], new Float32Array(16));
   for (const pool of [maxPool, averagePool]) {
     expect(() => pool(x, { window: 3, stride: 2 })).toThrow(ShapeError);
     expect(() => pool(x, { window: 3, stride: 2 })).toThrow(
       `${pool.name}: a window of 3 × 3 does not fit an image of 4 × 2`,
+    );
+    expect(() => pool(x, { window: 5, stride: 2, pad: 1 })).toThrow(
+      `${pool.name}: a window of 5 × 5 does not fit an image of 4 × 2 with a padding of 1`,
+    );
+    expect(() => pool(x, { window: 3, stride: 2, pad: 2 })).toThrow(
+      `${pool.name}: pad 2, window 3: pad must be at most half the window`,
     );
   }
 });
