@@ -49,7 +49,7 @@ const NETWORKS: readonly Refusal<Backend>[] = [
   ],
   ["ShapeError: max-pool: stride is 0, must be a whole number, at least 1", () => layers.maxPool(3, 0)],
   [
-    'UsageError: average-pool: there is no option "ceil"; there are window, stride and round',
+    'UsageError: average-pool: there is no option "ceil"; there are window, stride, round and pad',
     () => layers.averagePool(3, 2, any({ ceil: true })),
   ],
   ["ShapeError: lrn: n is 0, must be a whole number, at least 1", () => layers.lrn({ n: 0, k: 1, alpha: 1, beta: 1 })],
