@@ -40,11 +40,8 @@ test("outputs of unit variance, uncorrelated, and their negatives", async () => 
   expect(values.subarray(4 * 12)).toEqual(values.subarray(0, 4 * 12).map((value) => -value));
   for await (const { pixels, indices } of createLoader(train, { batch: 40, recordSize: side })) {
     const tape = new Tape(backend, { record: false });
-    // Every position, as the moments have: at a stride of 1.
     const views = centreView(indices.length, side, side);
-    const all = modelOf(conv("whiten", 8, 2, { sigma: "whiten", bias: false }));
-    backend.write(all.parameters[0]!.buffer, values);
-    const y = all.outputs(networkInput(tape, all, mean, { pixels, views }), undefined, 2).at(-1)!;
+    const y = model.outputs(networkInput(tape, model, mean, { pixels, views }), undefined, 2).at(-1)!;
     const numbers = (await y.read()) as Float32Array;
     const plane = numbers.length / 8;
     const moment = (p: number, q: number) =>

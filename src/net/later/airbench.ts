@@ -5,7 +5,10 @@
  */
 import type { Layer, Rows } from "../layer.ts";
 import { batchNorm, conv, divide, fc, gelu, maxPool, relu } from "../layers/index.ts";
-import { NO_AUGMENTATION, type Network, type Recipe } from "../recipe.ts";
+import { NO_AUGMENTATION, type Network, type ParameterGroup, type Recipe } from "../recipe.ts";
+
+/** The shifts of the normalisations move faster, and decay as much in a step. */
+const FAST_SHIFTS: ParameterGroup = { of: "biases", rate: 64, decay: 1 / 64 };
 
 /**
  * airbench94's hyperparameters. Its learning rate and weight decay are those of 1,024 images, for the length of
@@ -24,34 +27,46 @@ function recipeFor(batch: number, epochs: number): Recipe {
     optimizer: "nesterov",
     momentum,
     decay: Number((decay / rate).toPrecision(3)),
-    biasRate: 64,
-    biasDecay: false,
+    biasRate: 1,
+    biasDecay: true,
+    groups: [FAST_SHIFTS],
     augmentation: { ...NO_AUGMENTATION, pad: 2, alternate: true, smooth: 0.2 },
   };
 }
 
 interface Shape {
   readonly widths: readonly [number, number, number];
-  /** The convolution that whitens, and the first activation and all others. */
+  /** The convolution that whitens. */
   readonly first: Layer;
   readonly activation: () => Layer;
+  /** How many of the blocks halve the side of their maps. */
+  readonly pools: number;
   /** Side of the maps at the end, of which the largest number counts. */
   readonly side: number;
 }
 
-function airbench(name: string, about: string, { widths, first, activation, side }: Shape, recipe: Recipe): Network {
-  const normed = (name: string, number: 1 | 2, maps: number): Rows => [
+function airbench(
+  name: string,
+  about: string,
+  { widths, first, activation, pools, side }: Shape,
+  recipe: Recipe,
+): Network {
+  const normed = (name: string, number: number, maps: number, pool: Rows = []): Rows => [
     conv(`${name}.conv${number}`, maps, 3, { pad: 1, sigma: "identity", bias: false }),
-    number === 1 ? [maxPool(2, 2, { round: "down" })] : [],
+    pool,
     batchNorm(`${name}.norm${number}`, { momentum: 0.4, epsilon: 1e-12, learns: "shift" }),
     activation(),
+  ];
+  const block = (name: string, maps: number, halves: boolean): Rows => [
+    normed(name, 1, maps, halves ? [maxPool(2, 2, { round: "down" })] : []),
+    normed(name, 2, maps),
   ];
   return {
     ...{ name, about, crop: 32, record: 32, classes: 10, recipe },
     layers: (classes) => [
       // To about unit variance: CIFAR-10's pixels have a standard deviation of 63.
       [divide(64), first, activation()],
-      widths.map((maps, i) => [1, 2].map((number) => normed(`block${i + 1}`, number as 1 | 2, maps))),
+      widths.map((maps, i) => block(`block${i + 1}`, maps, i < pools)),
       [maxPool(side, side), fc("fc", classes, { sigma: "fan-in", bias: false }), divide(9)],
     ],
   };
@@ -62,23 +77,26 @@ export const airbench94 = airbench(
   "airbench94 (arXiv 2404.00498): a whitening layer and three blocks of two convolutions",
   {
     widths: [64, 256, 256],
-    first: conv("whiten", 24, 2, { sigma: "whiten", bias: false }),
+    first: conv("whiten", 24, 2, { sigma: "whiten" }),
     activation: gelu,
-    side: 3,
+    ...{ pools: 3, side: 3 },
   },
   {
     ...recipeFor(1024, 10),
-    average: { kind: "lookahead", decay: Number((0.95 ** 5).toPrecision(4)), every: 5 },
+    groups: [FAST_SHIFTS, { of: "whiten.bias", rate: 1, decay: 1 }],
+    average: { kind: "lookahead", decay: 0.95 ** 5, every: 5 },
   },
 );
 
 /**
- * Ours for a CPU: the first layer's windows are at a stride of 2. For as much arithmetic the layers after it have more
- * maps, of a quarter of the pixels, which CPUs multiply faster and normalise in fewer passes over memory.
+ * Ours for a CPU: windows of the first layer are at a stride of 2. For as much arithmetic, the layers after it have more
+ * maps of a quarter of the pixels, so that less is moved through memory. In the last block, maps of 2 × 2 would be
+ * mostly padding. With 32, 64 and 128 maps and four epochs, 20.2% of 5,000 training images held out are wrong, at full
+ * resolution with 16, 32 and 64 maps 21.2%, in one and a half times the time.
  */
 function half(widths: Shape["widths"]): Shape {
   const first = conv("whiten", 48, 4, { stride: 2, pad: 1, sigma: "whiten", bias: false });
-  return { widths, first, activation: relu, side: 2 };
+  return { widths, first, activation: relu, pools: 2, side: 4 };
 }
 
 export const airbenchMiddle = airbench(

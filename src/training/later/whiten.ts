@@ -1,6 +1,7 @@
 /**
- * Filters that whiten the patches of their input, as in airbench (arXiv 2404.00498, §3.2): each is an eigenvector of the patches' second moments, divided by the root of its eigenvalue + ε,
- * those of the largest first; the second half of the filters are the negatives of the first.
+ * Filters that whiten the patches of their input, as in airbench (arXiv 2404.00498, §3.2): each is an eigenvector of the
+ * patches' second moments, divided by the root of its eigenvalue + ε, those of the largest first; the second half of the
+ * filters are the negatives of the first.
  */
 import { centreView } from "../../data/augmentation.ts";
 import { createLoader } from "../../data/loader.ts";
@@ -12,7 +13,7 @@ import { leaves, titleOf, type Model } from "../../net/model.ts";
 import { networkInput } from "../../net/passes.ts";
 import type { Records } from "../session.ts";
 
-/** Their patches are enough: some 100,000 for each filter. */
+/** Of 32 × 32 pixels, they have 64,000 patches of 4 × 4: more don't change the filters. */
 const IMAGES = 1000;
 const BATCH = 200;
 /** For inputs of about unit variance. */
@@ -56,7 +57,7 @@ export async function whiten(model: Model, mean: Tensor, { dataset, cache }: Rec
   }
 }
 
-/** The second moments of an input's patches, all maps of window × window positions. */
+/** The second moments of an input's patches, all maps of window × window positions side by side. */
 class Moments {
   readonly #sums: Float64Array;
   readonly #maps: number;
@@ -71,7 +72,7 @@ class Moments {
   /** Adds the patches that lie inside the first `valid` images. @param x C × H × W × N */
   add(x: Float32Array, [, height = 0, width = 0, images = 0]: readonly number[], valid: number): void {
     const [window, values] = [this.#window, this.#maps * this.#window ** 2];
-    const [rows, columns] = [height - window + 1, width - window + 1];
+    const [rows, columns] = [Math.floor(height / window), Math.floor(width / window)];
     /** Where the k-th number of the first patch is, in the order of a filter's weights. */
     const starts = Array.from({ length: values }, (_, k) => {
       const [map, row, column] = [Math.floor(k / window ** 2), Math.floor(k / window) % window, k % window];
@@ -86,7 +87,7 @@ class Moments {
       let sum = 0;
       for (let row = 0; row < rows; row++) {
         for (let column = 0; column < columns; column++) {
-          const from = (row * width + column) * images;
+          const from = (row * width + column) * window * images;
           for (let n = from; n < from + valid; n++) sum += x[p + n]! * x[q + n]!;
         }
       }
