@@ -17,6 +17,9 @@ export function machine(): Machine {
     commit: git("rev-parse", "--short", "HEAD"),
     // New results and documents don't change what is measured.
     dirty: git("status", "--porcelain", "--", ".", ":!bench/results", ":!*.md") !== "",
+    openblas: ["OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"]
+      .flatMap((name) => (process.env[name] ? [`${name}=${process.env[name]}`] : []))
+      .join(" "),
     date: new Date().toISOString().replace(/\.\d+/, ""),
   };
 }

@@ -30,6 +30,8 @@ export interface Machine {
   readonly dirty: boolean;
   /** ISO 8601, UTC, to the second. */
   readonly date: string;
+  /** Variables of the environment by which OpenBLAS chooses its kernels: "OPENBLAS_CORETYPE=Haswell", "" for none. */
+  readonly openblas?: string;
 }
 
 export interface Device {

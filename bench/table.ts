@@ -78,17 +78,20 @@ const SUMMARY: readonly (readonly [suite: string, name: string, title: string])[
   ["predict", "alexnet predict, one image, cold start", "Classifying one photo, from the command to the answer"],
 ];
 
-/** A line for each row of `SUMMARY`, ours beside PyTorch's. */
+/** A line for each row of `SUMMARY`, ours beside the fastest of PyTorch's modes. */
 export function summary(files: ReadonlyMap<string, Results>): string {
   const all = [...files.values()].flatMap(({ rows }) => rows);
   const lines = SUMMARY.flatMap(([suite, name, title]) => {
     const rows = all.filter((row) => row.suite === suite && row.name === name);
     const ours = rows.filter(isOurs).toSorted((a, b) => speedOf(b) - speedOf(a))[0];
-    const theirs = rows.find(({ contestant }) => contestant.startsWith("PyTorch"));
+    const theirs = rows
+      .filter(({ contestant }) => contestant.startsWith("PyTorch"))
+      .toSorted((a, b) => speedOf(b) - speedOf(a))[0];
     if (!ours || !theirs) return [];
+    const [, mode] = /, (channels_last|torch\.compile)/.exec(theirs.contestant) ?? [];
     const [own, other] = [ours, theirs].map((row) => shown(row, row.ms.best));
     const times = (speedOf(ours) / speedOf(theirs)).toFixed(1);
-    return [`- ${title}: ${own}, PyTorch ${withoutRate(other!)} (${times}×)`];
+    return [`- ${title}: ${own}, PyTorch${mode ? ` (${mode})` : ""} ${withoutRate(other!)} (${times}×)`];
   });
   return lines.length > 0 ? lines.join("\n") : "No results yet.";
 }
@@ -121,9 +124,11 @@ function isRung({ contestant }: Row): boolean {
   return /_\d_/.test(contestant);
 }
 
-function about({ processor, os, bun, commit, dirty, date }: Machine): string {
+function about({ processor, os, bun, commit, dirty, date, openblas }: Machine): string {
   const version = commit ? `, commit ${commit}${dirty ? " with changes" : ""}` : "";
-  return `${processor}, ${os}, Bun ${bun}, ${date.slice(0, 10)}${version}`;
+  // Unknown in older files.
+  const kernels = openblas === undefined ? "" : `, ${openblas || "OPENBLAS_CORETYPE not set"}`;
+  return `${processor}, ${os}, Bun ${bun}, ${date.slice(0, 10)}${version}${kernels}`;
 }
 
 /** One row per contestant, ours first; for the others also how many times as fast ours is. */

@@ -59,9 +59,11 @@ def finite(error):
 
 def read_step(job):
     """Weights by name, a batch of images N x C x H x W, its labels, and the expected logits of its first images."""
+    from safetensors import safe_open
     from safetensors.numpy import load_file
 
-    weights = load_file(job["weights"])
+    with safe_open(job["weights"], "np") as file:
+        weights = {name: file.get_tensor(name) for name in file.offset_keys()}
     weights.pop("preprocessing.mean")
     check = load_file(job["check"])
     images, classes = check["input"], check["logits"].shape[1]

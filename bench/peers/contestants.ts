@@ -25,6 +25,8 @@ export interface Contestant {
   readonly device: "cpu:wasm" | "cpu:blas" | "cpu" | "gpu" | "cuda";
   readonly ours: boolean;
   readonly does: readonly Job["task"][];
+  /** The networks of steps that it has; all by default. */
+  readonly networks?: readonly string[];
   /** Maximum number of threads. */
   readonly threads?: number;
   /** Runtime, file and options. The job is inserted after the file. */
@@ -37,8 +39,8 @@ export interface Contestant {
 
 export function contestants(device: "cpu" | "gpu"): Contestant[] {
   return device === "cpu"
-    ? [...ours, photos, ...inJavaScript, torch, jax, numpy, pillow]
-    : [oursOnGpu, { ...torch, device: "cuda" }];
+    ? [...ours, photos, ...inJavaScript, ...torch, jax, numpy, pillow]
+    : [oursOnGpu, ...torch.map((each) => ({ ...each, device: "cuda" }) as const)];
 }
 
 function own(id: string, device: Contestant["device"], ...options: string[]): Contestant {
@@ -57,10 +59,13 @@ const photos: Contestant = {
   command: async () => [process.execPath, join(HERE, "ours_photos.ts")],
 };
 
+/** Only PyTorch's networks and ours have been written with what came after 2012. */
+const OLD = ["alexnet", "alexnet-owt", "cifar10-18pct"];
+
 /** Bun runs TypeScript directly; for Node it is bundled first. */
 function javaScript(id: string, name: string, file: string, runtime: "bun" | "node", packages: string[]): Contestant {
   return {
-    ...{ id, name, device: "cpu:wasm", ours: false, does: ["matmul", "step"] },
+    ...{ id, name, device: "cpu:wasm", ours: false, does: ["matmul", "step"], networks: OLD },
     async command() {
       if (runtime === "bun") return [process.execPath, join(HERE, file)];
       const built = await Bun.build({
@@ -91,10 +96,17 @@ export function missingInJavaScript(packages: readonly string[], folder = FOLDER
   return lacking.length > 0 ? `${lacking.join(" and ")} not installed: bun bench/peers/setup.ts` : undefined;
 }
 
-function python(id: string, name: string, file: string, does: Job["task"][], packages: string[]): Contestant {
+function python(
+  id: string,
+  name: string,
+  file: string,
+  does: Job["task"][],
+  packages: string[],
+  ...options: string[]
+): Contestant {
   return {
     ...{ id, name, device: "cpu", ours: false, does },
-    command: async () => [PYTHON, join(HERE, file)],
+    command: async () => [PYTHON, join(HERE, file), ...options],
     environment: (job) => ("threads" in job ? threadLimits(job.threads) : {}),
     missing: () => missingInPython(packages),
   };
@@ -106,17 +118,32 @@ function threadLimits(threads: number): Record<string, string> {
   return Object.fromEntries(names.map((name) => [name, String(threads)]));
 }
 
-const torch = python(
-  "torch",
-  "PyTorch",
-  "torch_peer.py",
-  ["matmul", "step", "parameters"],
-  ["torch", "numpy", "safetensors"],
-);
-const jax = python("jax", "JAX", "jax_peer.py", ["step"], ["jax", "numpy", "safetensors"]);
+const TORCH = ["torch", "torchvision", "numpy", "safetensors"];
+const compiled = python("torch-compile", "PyTorch, torch.compile", "torch_peer.py", ["step"], TORCH, "torch.compile");
+/** In each of its modes. */
+const torch = [
+  python("torch", "PyTorch", "torch_peer.py", ["matmul", "step", "parameters"], TORCH),
+  python("torch-channels-last", "PyTorch, channels_last", "torch_peer.py", ["step"], TORCH, "channels_last"),
+  { ...compiled, missing: () => compiled.missing() ?? missingCompiler() },
+];
+const jax: Contestant = {
+  ...python("jax", "JAX", "jax_peer.py", ["step"], ["jax", "numpy", "safetensors"]),
+  networks: OLD,
+};
 const numpy = python("numpy", "NumPy", "numpy_peer.py", ["matmul"], ["numpy"]);
 
 const pillow = python("pillow", "Pillow", "pillow_peer.py", ["photos"], ["PIL", "numpy"]);
+
+/** What torch.compile writes is C++; this is the compiler that it looks for. */
+export function missingCompiler(
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): string | undefined {
+  const usual = { darwin: "clang++", win32: "cl" } as Readonly<Record<string, string>>;
+  const compiler = environment.CXX ?? usual[process.platform] ?? "g++";
+  return Bun.which(compiler)
+    ? undefined
+    : `torch.compile needs a C++ compiler, and there is no ${compiler}: install it, or set CXX`;
+}
 
 /** Which of these packages this Python lacks; undefined if none. */
 export function missingInPython(packages: readonly string[], python = PYTHON): string | undefined {

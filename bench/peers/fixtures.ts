@@ -7,13 +7,15 @@ import { join } from "node:path";
 import { Transformer } from "@napi-rs/image";
 import { centreView } from "../../src/data/augmentation.ts";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
+import type { Tensor } from "../../src/engine/tensor.ts";
 import { replaceFile } from "../../src/io/files.ts";
-import { Model } from "../../src/net/model.ts";
+import { leaves, Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
-import { uploadMean } from "../../src/net/passes.ts";
+import { passOf, uploadMean } from "../../src/net/passes.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { writeSafetensors } from "../../src/weights/safetensors.ts";
@@ -51,10 +53,38 @@ async function saveInitial(path: string, name: string): Promise<void> {
   const device = await openCpu({ blas: false });
   const model = new Model(network, device);
   model.initialise(0);
+  await measureStatistics(model, device);
   const classes = Array.from({ length: network.classes }, (_, k) => `class ${k}`);
   const mean = new Float32Array(network.record * network.record * 3).fill(GREY);
   await saveCheckpoint(path, { model, classes, mean, state: {} });
   await device.close();
+}
+
+/** Sets running means and variances to those of a batch: with their initial ones, a deep network's outputs overflow. */
+async function measureStatistics(model: Model, device: Backend): Promise<void> {
+  if (model.state.length === 0) return;
+  const { record } = model.network;
+  const tape = new Tape(device, { record: false });
+  const mean = tape.input([record, record, 3], new Float32Array(record * record * 3).fill(GREY));
+  model.forward(inputOf(tape, model, mean), passOf({ seed: 0, step: 0 }));
+  for (const { layer, state } of leaves(model.layers)) {
+    for (const { name, initial } of state) {
+      const moved = Number(layer.options.momentum ?? 0.1);
+      const { buffer } = model.state.find((statistic) => statistic.name === name)!;
+      const values = (await device.read(buffer)) as Float32Array;
+      device.write(
+        buffer,
+        values.map((value) => (value - (1 - moved) * initial) / moved),
+      );
+    }
+  }
+  tape.release();
+}
+
+/** The centres of IMAGES random records. */
+function inputOf(tape: Tape, { network: { record, crop } }: Model, mean: Tensor): Tensor {
+  const pixels = tape.input([IMAGES, record, record, 3], drawPixels(record, IMAGES));
+  return augment(pixels, tape.input([IMAGES, VIEW_LENGTH], centreView(IMAGES, record, crop)), mean, crop);
 }
 
 /** The logits are computed by the reference backend in float64. */
@@ -66,12 +96,7 @@ async function saveCheck(path: string, weights: string, name: string): Promise<v
   const checkpoint = openCheckpoint(weights);
   checkpoint.loadInto(model);
   const tape = new Tape(device, { record: false });
-  const x = augment(
-    tape.input([IMAGES, record, record, 3], drawPixels(record, IMAGES)),
-    tape.input([IMAGES, VIEW_LENGTH], centreView(IMAGES, record, crop)),
-    uploadMean(device, record, checkpoint.mean),
-    crop,
-  );
+  const x = inputOf(tape, model, uploadMean(device, record, checkpoint.mean));
   const input = imagesFirst(await x.read(), IMAGES);
   const logits = imagesFirst(await model.forward(x).read(), IMAGES);
   checkpoint.close();

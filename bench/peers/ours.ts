@@ -9,7 +9,7 @@ import { linear } from "../../src/engine/ops/linear.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import { size, Tensor } from "../../src/engine/tensor.ts";
 import { probabilities } from "../../src/inference/forward.ts";
-import { Model, place } from "../../src/net/model.ts";
+import { leaves, Model, place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { uploadMean } from "../../src/net/passes.ts";
 import { Sgd } from "../../src/net/sgd.ts";
@@ -26,7 +26,7 @@ answer(OURS, await results(readJob()));
 async function results(job: Job): Promise<Measured[]> {
   if (job.task === "parameters") {
     return job.models.map((name) => {
-      const shapes = place(findNetwork(name)).flatMap(({ parameters }) => parameters.map(({ shape }) => shape));
+      const shapes = leaves(place(findNetwork(name))).flatMap(({ parameters }) => parameters.map(({ shape }) => shape));
       return { name, samples: [], parameters: shapes.reduce((sum, shape) => sum + size(shape), 0) };
     });
   }

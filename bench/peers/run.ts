@@ -3,8 +3,8 @@ import { AlexNetError } from "../../src/errors.ts";
 import { FOLDER, type Contestant } from "./contestants.ts";
 import { parseOutcome, type Job, type Outcome } from "./job.ts";
 
-/** A contestant is stopped after this long, because it hangs or needs minutes for a step. */
-const LIMIT_MS = 240_000;
+/** A contestant is stopped after this long, because it hangs or needs minutes for a step; compiling a network takes a minute or two. */
+const LIMIT_MS = 600_000;
 
 interface Ran {
   readonly outcome: Outcome;

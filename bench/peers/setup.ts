@@ -40,7 +40,7 @@ async function installPython(): Promise<void> {
     if (!python) throw new UsageError("there is no python3 on the PATH to make a virtual environment with");
     await command([python, "-m", "venv", join(FOLDER, "venv")]);
   }
-  if (missingInPython(["torch", "jax", "numpy", "PIL", "safetensors"]) === undefined) return;
+  if (missingInPython(["torch", "torchvision", "jax", "numpy", "PIL", "safetensors"]) === undefined) return;
   await command([PYTHON, "-m", "pip", "install", "-r", join(HERE, "requirements.txt")]);
 }
 

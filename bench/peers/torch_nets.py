@@ -1,6 +1,7 @@
 """The networks of src/net/networks.ts in PyTorch: parameters in the same order and with the same shapes."""
 
 import torch
+import torchvision
 from torch import nn
 
 
@@ -65,16 +66,53 @@ def cifar10_18pct():
     )
 
 
-NETS = {"alexnet": alexnet, "alexnet-owt": alexnet_owt, "cifar10-18pct": cifar10_18pct}
+def conv_norm(inputs, maps, size=1, stride=1, groups=1):
+    """TensorFlow's "same" padding; sides are even where the stride is 2."""
+    before = (size - stride) // 2
+    after = size - stride - before
+    conv = nn.Conv2d(inputs, maps, size, stride=stride, padding=before, groups=groups, bias=False)
+    pad = [nn.ZeroPad2d((0, after - before, 0, after - before))] if after > before else []
+    return [*pad, conv, nn.BatchNorm2d(maps, eps=1e-3, momentum=0.01)]
+
+
+class InvertedResidual(nn.Sequential):
+    def forward(self, x):
+        y = super().forward(x)
+        return x + y if x.shape == y.shape else y
+
+
+def efficientnet_lite0():
+    layers = [*conv_norm(3, 32, 3, 2), nn.ReLU6(True)]
+    inputs = 32
+    rows = [(1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5)]
+    for expansion, maps, repeats, stride, size in [*rows, (6, 192, 4, 2, 5), (6, 320, 1, 1, 3)]:
+        for i in range(repeats):
+            hidden = expansion * inputs
+            expand = [*conv_norm(inputs, hidden), nn.ReLU6(True)] if expansion > 1 else []
+            depthwise = [*conv_norm(hidden, hidden, size, stride if i == 0 else 1, hidden), nn.ReLU6(True)]
+            layers.append(InvertedResidual(*expand, *depthwise, *conv_norm(hidden, maps)))
+            inputs = maps
+    layers += [*conv_norm(320, 1280), nn.ReLU6(True), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(1280, 1000))
+
+
+NETS = {
+    "alexnet": alexnet,
+    "alexnet-owt": alexnet_owt,
+    "cifar10-18pct": cifar10_18pct,
+    "resnet18": torchvision.models.resnet18,
+    "efficientnet-lite0": efficientnet_lite0,
+}
 
 
 def load(net, weights):
-    """Copies the weights in order: nn.Sequential numbers its layers, so the names differ."""
-    parameters = list(net.parameters())
-    if len(parameters) != len(weights):
-        raise ValueError(f"{len(weights)} tensors for {len(parameters)} parameters")
-    with torch.no_grad():
-        for parameter, (name, values) in zip(parameters, weights.items()):
-            if parameter.shape != values.shape:
-                raise ValueError(f"{name} is {values.shape}, the net's is {tuple(parameter.shape)}")
-            parameter.copy_(torch.as_tensor(values))
+    """Takes over the weights in order, parameters before running statistics: the names differ."""
+    statistics = [item for item in net.named_buffers() if not item[0].endswith("num_batches_tracked")]
+    own = [*net.named_parameters(), *statistics]
+    if len(own) != len(weights):
+        raise ValueError(f"{len(weights)} tensors for {len(own)} parameters and running statistics")
+    for (_, tensor), (name, values) in zip(own, weights.items()):
+        if tensor.shape != values.shape:
+            raise ValueError(f"{name} is {tuple(values.shape)}, the net's is {tuple(tensor.shape)}")
+    values = [torch.as_tensor(values) for values in weights.values()]
+    net.load_state_dict(dict(zip([name for name, _ in own], values)), strict=False, assign=True)

@@ -1,4 +1,10 @@
-"""PyTorch in eager mode, float32, on the CPU or, with "device": "gpu", on CUDA with TF32 off."""
+"""PyTorch in float32, on the CPU or, with "device": "gpu", on CUDA with TF32 off: torch_peer.py JOB [MODE].
+
+Eager, if no mode is given; "channels_last": eager, with that layout in memory; "torch.compile": compiled.
+"""
+
+import sys
+
 
 import torch
 from torch.nn.functional import cross_entropy
@@ -9,7 +15,7 @@ from common import answer, logits_error, measure, product_error, read_job, read_
 
 def main():
     job = read_job()
-    version = f"PyTorch {torch.__version__}"
+    version = ", ".join([f"PyTorch {torch.__version__}", *sys.argv[2:]])
     if job["task"] == "parameters":
         with torch.device("meta"):
             nets = {name: torch_nets.NETS[name]() for name in job["models"]}
@@ -53,6 +59,10 @@ def step(job, device, synchronize):
     torch_nets.load(net, weights)
     net.to(device)
     x, labels = torch.as_tensor(images, device=device), torch.as_tensor(classes, device=device)
+    if "channels_last" in sys.argv:
+        net, x = net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+    if "torch.compile" in sys.argv:
+        net = torch.compile(net)
     out = None
     losses = []
 

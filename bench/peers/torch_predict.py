@@ -1,4 +1,4 @@
-"""One image, from the start of Python to the five most probable classes: torch_predict.py IMAGE WEIGHTS.
+"""One image, from the start of Python to the five most probable classes: torch_predict.py IMAGE WEIGHTS MODEL.
 
 As lean as PyTorch can do it: Pillow instead of torchvision, no initial weights drawn, the file's own memory for weights.
 """
@@ -10,18 +10,19 @@ import sys
 import numpy
 import torch
 from PIL import Image
-from safetensors.torch import load_file
+from safetensors import safe_open
 
 import torch_nets
 
-image, weights = sys.argv[1:]
-RECORD, CROP = 256, 227
+image, weights, model = sys.argv[1:]
+RECORD, CROP = 256, {"alexnet": 227, "efficientnet-lite0": 224}[model]
 
-tensors = load_file(weights)
+with safe_open(weights, "pt") as file:
+    tensors = {name: file.get_tensor(name) for name in file.offset_keys()}
 mean = tensors.pop("preprocessing.mean")
 with torch.device("meta"):
-    net = torch_nets.alexnet()
-net.load_state_dict(dict(zip(net.state_dict(), tensors.values(), strict=True)), assign=True)
+    net = torch_nets.NETS[model]()
+torch_nets.load(net, tensors)
 net.eval()
 
 picture = Image.open(image).convert("RGB")

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { logitsError, productError, repeated } from "../../bench/peers/contestant.ts";
-import { contestants, missingInJavaScript, missingInPython } from "../../bench/peers/contestants.ts";
+import { contestants, missingCompiler, missingInJavaScript, missingInPython } from "../../bench/peers/contestants.ts";
 import { parseOutcome, verify } from "../../bench/peers/job.ts";
 import { parsePeersArguments } from "../../bench/peers/main.ts";
 import { nets } from "../../bench/peers/nets.ts";
@@ -118,6 +118,9 @@ describe("contestants", () => {
   test("are skipped by name where they are not installed", async () => {
     expect(missingInJavaScript(["@some/peer"], "/nowhere")).toBe("@some/peer not installed: bun bench/peers/setup.ts");
     expect(missingInPython(["torch"], "/nowhere/python")).toContain("there is no Python at /nowhere/python");
+    expect(missingCompiler({ CXX: "/nowhere/c++" })).toBe(
+      "torch.compile needs a C++ compiler, and there is no /nowhere/c++: install it, or set CXX",
+    );
     const broken = { ...contestants("cpu")[0]!, command: async () => [process.execPath, "/nowhere/peer.ts"] };
     const ran = await runContestant(broken, { task: "parameters", models: ["alexnet"] });
     expect(ran).toMatch(/^ended with status 1: /);
@@ -126,6 +129,7 @@ describe("contestants", () => {
   test.each([
     [["matmull"], 'there is no suite "matmull"; did you mean "matmul"?'],
     [["--rounds", "0"], "--rounds 0"],
+    [["--batch", "32,0"], "--batch 0"],
     [["--rounds", "1.5"], "--rounds 1.5"],
     [["--device", "tpu"], "--device tpu"],
     [["--what"], "--what"],
@@ -162,9 +166,10 @@ describe("the networks of the peers are ours", () => {
     `in PyTorch, by the number of parameters${missing ? ` (${missing})` : ""}`,
     async () => {
       const both = [contestants("cpu")[0]!, torch];
-      const ran = await Promise.all(both.map((each) => runContestant(each, { task: "parameters", models })));
+      const all = [...models, "resnet18", "efficientnet-lite0"];
+      const ran = await Promise.all(both.map((each) => runContestant(each, { task: "parameters", models: all })));
       const [mine, theirs] = ran.map((each) => (typeof each === "string" ? each : each.outcome.results));
-      expect(mine).toHaveLength(models.length);
+      expect(mine).toHaveLength(all.length);
       expect(theirs).toEqual(mine!);
     },
     60_000,

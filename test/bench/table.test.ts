@@ -26,7 +26,8 @@ test("a line for each contestant, ours first, and how many times as fast ours is
   ]);
   const files = new Map([
     ["a.json", file],
-    ["b.json", { ...more, machine: { ...machine, dirty: true } }],
+    ["b.json", { ...more, machine: { ...machine, dirty: true, openblas: "" } }],
+    ["c.json", { ...results([]), machine: { ...machine, openblas: "OPENBLAS_CORETYPE=Haswell" } }],
   ]);
   expect(tables(files)).toBe(
     [
@@ -52,7 +53,8 @@ test("a line for each contestant, ours first, and how many times as fast ours is
       "| alexnet.ts, cpu:blas | 500 ms (500 ms) |",
       "",
       "- `bench/results/a.json`: 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234",
-      "- `bench/results/b.json`: 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234 with changes",
+      "- `bench/results/b.json`: 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234 with changes, OPENBLAS_CORETYPE not set",
+      "- `bench/results/c.json`: 2 × Test, linux x64, 6, Bun 1.4.5, 2026-11-24, commit abc1234, OPENBLAS_CORETYPE=Haswell",
     ].join("\n"),
   );
   expect(tables(new Map())).toBe("No results yet.");
@@ -62,11 +64,12 @@ test("a line for what most people want to know, ours beside PyTorch's", () => {
   const more = results([
     images("alexnet.ts", "cpu:blas", [1000], "alexnet forward, batch 128"),
     images("PyTorch 2.15.0", "cpu", [2500], "alexnet forward, batch 128"),
+    images("PyTorch 2.15.0, torch.compile", "cpu", [2000], "alexnet forward, batch 128"),
   ]);
   expect(summary(new Map([["a.json", { ...file, rows: [...file.rows.slice(0, 3), ...more.rows] }]]))).toBe(
     [
       "- Training `alexnet`, batches of 128: 32.0 images/s, PyTorch 16.0 (2.0×)",
-      "- Its forward pass: 128 images/s, PyTorch 51.2 (2.5×)",
+      "- Its forward pass: 128 images/s, PyTorch (torch.compile) 64.0 (2.0×)",
     ].join("\n"),
   );
   expect(summary(new Map())).toBe("No results yet.");
