@@ -225,7 +225,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ["UsageError: look: images is an Array, must be a number", () => library.look(any({ images: ["x.jpg"] }))],
   ["UsageError: draw: what is undefined, must be a string", () => library.draw(any({}))],
   [
-    'UsageError: exportModel: there is no option "format"; there are model, as, out and logits',
+    'UsageError: exportModel: there is no option "format"; there are model, as, out, logits and half',
     () => library.exportModel(any({ format: "onnx" })),
   ],
   [

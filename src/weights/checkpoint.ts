@@ -68,15 +68,17 @@ interface HostContents extends Omit<CheckpointContents, "model" | "optimizer"> {
   readonly network: Network;
   /** In the network's order: all parameters, then the layers' state. */
   readonly parameters: readonly TensorSource[];
+  /** Whether these are written in half precision. */
+  readonly half?: boolean;
   readonly optimizerState?: readonly TensorSource[];
 }
 
 /** As `saveCheckpoint`. */
 export async function writeCheckpoint(path: string, contents: HostContents, previous?: string): Promise<void> {
-  const { network, parameters, optimizerState = [], classes, mean, state } = contents;
+  const { network, parameters, half = false, optimizerState = [], classes, mean, state } = contents;
   const { record } = network;
   const tensors: TensorSource[] = [
-    ...parameters,
+    ...parameters.map((parameter) => ({ ...parameter, half })),
     { name: MEAN, shape: [record, record, 3], read: async () => mean },
     ...optimizerState,
   ];

@@ -17,6 +17,8 @@ import { BYTES, isCounts, toFloat32, type NumberType } from "./import/numbers.ts
 export interface TensorSource {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Whether to write its numbers in half precision. */
+  readonly half?: boolean;
   read(): Promise<Float32Array>;
 }
 
@@ -28,7 +30,7 @@ const DIGITS = 16;
 const SUMS = /^[\da-f]{16}(?: [\da-f]{16})+$/;
 
 /**
- * Writes float32 tensors and metadata, atomically. Equal contents give equal bytes.
+ * Writes tensors and metadata, atomically. Equal contents give equal bytes.
  * @param previous where to keep the file that it replaces
  */
 export async function writeSafetensors(
@@ -41,10 +43,10 @@ export async function writeSafetensors(
   const none = zeros(1 + tensors.length);
   const header: Record<string, unknown> = { __metadata__: { ...metadata, [CHECKSUMS]: none } };
   let end = 0;
-  for (const { name, shape } of tensors) {
+  for (const { name, shape, half } of tensors) {
     const start = end;
-    end += 4 * size(shape);
-    header[name] = { dtype: "F32", shape, data_offsets: [start, end] };
+    end += (half ? 2 : 4) * size(shape);
+    header[name] = { dtype: half ? "F16" : "F32", shape, data_offsets: [start, end] };
   }
   const text = new TextEncoder().encode(JSON.stringify(header));
   // Padded with spaces, so that the numbers are aligned to 8 bytes.
@@ -57,7 +59,8 @@ export async function writeSafetensors(
     append(padded);
     const sums = [checksum(padded)];
     for (const tensor of tensors) {
-      const numbers = await tensor.read();
+      const exact = await tensor.read();
+      const numbers = tensor.half ? new Float16Array(exact) : exact;
       const bytes = new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength);
       append(bytes);
       sums.push(checksum(bytes));
@@ -99,10 +102,10 @@ const TYPES: ReadonlyMap<unknown, NumberType> = new Map<unknown, NumberType>([
 ]);
 
 /**
- * Opens a file of float32 tensors or, for other programs' files, of any type, converted to float32.
+ * Opens a file of numbers of any type, which are converted to float32.
  * @throws CheckpointError when it is missing, cut short or malformed
  */
-export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Safetensors {
+export function openSafetensors(path: string): Safetensors {
   const fail = (what: string): never => {
     // The message may quote names from the file, of any length and with any characters.
     throw new CheckpointError(oneLine(`${path}: ${what.length > 300 ? `${what.slice(0, 299)}…` : what}`));
@@ -132,7 +135,7 @@ export function openSafetensors(path: string, types: "F32" | "any" = "F32"): Saf
       );
     }
     const headerText = readAt(8, headerBytes);
-    const header = parseHeader(headerText, types, fail);
+    const header = parseHeader(headerText, fail);
     const start = 8 + headerBytes;
     const check = (what: string, bytes: Uint8Array, at: number, expected: string | undefined): void => {
       const found = expected && checksum(bytes);
@@ -190,7 +193,7 @@ interface Header {
   tensors: Map<string, { shape: number[]; type: NumberType; offsets: [number, number] }>;
 }
 
-function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: string) => never): Header {
+function parseHeader(bytes: Uint8Array, fail: (what: string) => never): Header {
   let json: unknown;
   try {
     json = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -210,9 +213,7 @@ function parseHeader(bytes: Uint8Array, types: "F32" | "any", fail: (what: strin
     }
     const { dtype, shape, data_offsets: offsets } = entry;
     const type = TYPES.get(dtype);
-    if (!type || (types === "F32" && type !== "f32")) {
-      return fail(`${name} is of type ${String(dtype)}; only ${types === "F32" ? types : "plain numbers"} can be read`);
-    }
+    if (!type) return fail(`${name} is of type ${String(dtype)}; only plain numbers can be read`);
     if (!isCounts(shape) || !isCounts(offsets) || offsets.length !== 2)
       fail(`${name} has no valid shape and data_offsets`);
     const [from, to] = offsets as [number, number];

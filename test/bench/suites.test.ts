@@ -50,7 +50,7 @@ describe("on the cpu", () => {
     expectAll(bench);
     if (suite === conv) {
       expect(names(bench)).toEqual(
-        ["conv1", "convolution", "local3"].flatMap((label) =>
+        ["conv1", "conv2", "local3"].flatMap((label) =>
           ["forward", "input gradient", "weight gradient"].map((pass) => `${label} ${pass}, batch 3`),
         ),
       );
@@ -135,9 +135,9 @@ describe("what is computed wrongly has no time", () => {
     }));
 
   test.each([
-    ["convolutiond_forward", conv],
-    ["convolutiond_backward_x", conv],
-    ["convolutiond_backward_w", conv],
+    ["conv2d_forward", conv],
+    ["conv2d_backward_x", conv],
+    ["conv2d_backward_w", conv],
     ["linear_forward_narrow", matmul],
     ["max_pool_forward", pool],
     ["lrn_backward", lrn],
@@ -159,7 +159,7 @@ describe("what is computed wrongly has no time", () => {
   test("a kernel that writes nothing", async () => {
     const idle = referenceDevice((backend) => ({
       run: (kernel, buffers, uniforms) => {
-        if (kernel.name !== "convolutiond_forward") backend.run(kernel, buffers, uniforms);
+        if (kernel.name !== "conv2d_forward") backend.run(kernel, buffers, uniforms);
       },
     }));
     const bench = benchOn([idle]);
@@ -179,7 +179,7 @@ describe("what can't be done is skipped by name", () => {
     await bench.contest(layerPiece("conv", first!, "forward", 3, [device]));
     expect(bench.skipped).toEqual([
       {
-        ...{ suite: "conv", name: "conv1 forward, batch 3", contestant: "convolutiond", device: "plain" },
+        ...{ suite: "conv", name: "conv1 forward, batch 3", contestant: "conv2d", device: "plain" },
         reason: "a tensor of 1 MB: plain binds at most 1 MB",
       },
     ]);

@@ -148,9 +148,9 @@ describe("options", () => {
     [["--rate", "--json"], /--rate needs a value/],
     [["--epochs", "1.5"], /--epochs 1\.5: must be a whole number above 0/],
     [["--epochs", "0"], /--epochs 0: must be a whole number above 0/],
-    [["--schedule", "steps:x"], /--schedule steps:x: must be constant, cosine, plateau, or steps:/],
+    [["--schedule", "steps:x"], /--schedule steps:x: must be constant, cosine, triangular, plateau, or steps:/],
     [["--schedule", "linear"], /--schedule linear: must be/],
-    [["--augment", "foo"], /--augment foo: "foo" is unknown; use paper, modern, none, or parts: crop, mirror, colour/],
+    [["--augment", "foo"], /--augment foo: "foo" is unknown; use paper, modern, none, or parts: crop, pad, mirror, alternate, colour/],
     [["--momentum", "1"], /--momentum 1: must be at least 0 and below 1/],
     [["--decay", "-0.1"], /--decay -0\.1: must be at least 0/],
     [["--hold-out", "1"], /--hold-out 1: must be between 0 and 1/],
@@ -170,9 +170,9 @@ describe("options", () => {
   }
 
   test("evaluate and predict", async () => {
-    expectFault(await run(["evaluate", "--views", "3"]), 2, /--views 3: must be 1, 2 or 10/);
+    expectFault(await run(["evaluate", "--views", "3"]), 2, /--views 3: must be 1, 2, 6 or 10/);
     expectFault(await run(["evaluate", "--batch", "0"]), 2, /--batch 0: must be a whole number above 0/);
-    expectFault(await run(["predict", "x.png", "--views", "3"]), 2, /--views 3: must be 1, 2 or 10/);
+    expectFault(await run(["predict", "x.png", "--views", "3"]), 2, /--views 3: must be 1, 2, 6 or 10/);
     expectFault(await run(["predict", "x.png", "--top", "0"]), 2, /--top 0: must be a whole number above 0/);
     expectFault(await run(["predict", "x.png", "--tip", "1"]), 2, /unknown option --tip; did you mean "--top"\?/);
     expectFault(await run(["predict"]), 2, /IMAGE/);

@@ -269,9 +269,9 @@ describe("export", () => {
 
   test("neither of these formats", async () => {
     await expect(exportModel({ model: torch.run, as: any("pth") })).rejects.toThrow(
-      /--as pth: must be onnx or safetensors/,
+      /--as pth: must be onnx, safetensors or checkpoint/,
     );
-    await expect(exportModel({ model: torch.run })).rejects.toThrow(/--as is missing: must be onnx or safetensors/);
+    await expect(exportModel({ model: torch.run })).rejects.toThrow(/--as is missing: must be onnx, safetensors or checkpoint/);
     await expect(exportModel({ model: torch.run, as: "safetensors", logits: true })).rejects.toThrow(UsageError);
   });
 });

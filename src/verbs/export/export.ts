@@ -1,4 +1,4 @@
-/** Exports a trained network: as ONNX, or as safetensors with PyTorch's names. */
+/** Exports a trained network: as ONNX, as safetensors with PyTorch's names, or as a checkpoint of its own. */
 import { basename, extname } from "node:path";
 import { oneLine, UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
@@ -8,23 +8,25 @@ import { leaves, place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
 import { findWeights, openWeights } from "../../runs/weights.ts";
 import { flag, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
-import type { Checkpoint } from "../../weights/checkpoint.ts";
+import { writeCheckpoint, type Checkpoint } from "../../weights/checkpoint.ts";
 import { networkGraph } from "../../weights/export/graph.ts";
 import { onnxMessage } from "../../weights/export/onnx.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
-import { writeSafetensors } from "../../weights/safetensors.ts";
+import { writeSafetensors, type TensorSource } from "../../weights/safetensors.ts";
 
-const KINDS = ["onnx", "safetensors"] as const;
+const KINDS = ["onnx", "safetensors", "checkpoint"] as const;
 
 export const EXPORT_OPTIONS = {
   /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a checkpoint file (the newest run)", { name: "run", place: "word" }),
   /** The format; by default from the extension of `out`. */
-  as: oneOf(KINDS, "onnx or safetensors (by the extension of --out)", { hint: "KIND" }),
+  as: oneOf(KINDS, "onnx, safetensors, or checkpoint, for this program (by the extension of --out)", { hint: "KIND" }),
   /** The file to write; the extension may be omitted. */
   out: text("The file to write (MODEL.KIND)", { hint: "FILE" }),
   /** Leaves out the softmax at the end of ONNX. */
   logits: flag("ONNX without the softmax at the end"),
+  /** Writes weights in half precision, in half the space. */
+  half: flag("Weights in half precision, of safetensors and checkpoints"),
 };
 
 export interface ExportOptions extends OptionsOf<typeof EXPORT_OPTIONS> {}
@@ -40,24 +42,47 @@ export interface Exported {
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
 export async function exportModel(options: ExportOptions): Promise<Exported> {
   validate("exportModel", options, EXPORT_OPTIONS);
-  const { model, as, out, logits = false } = options;
+  const { model, as, out, logits = false, half = false } = options;
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
-  if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.join(" or ")}`);
+  if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`);
   if (logits && kind !== "onnx")
-    throw new UsageError("--logits is only for --as onnx; safetensors holds no operations");
+    throw new UsageError(
+      `--logits is only for --as onnx; a ${kind === "safetensors" ? "file of tensors" : kind} holds no operations`,
+    );
+  if (half && kind === "onnx")
+    throw new UsageError("--half is not for --as onnx, whose weights are float32: leave it out");
   const weights = findWeights(model);
   const { checkpoint, network } = openWeights(weights.path);
   using _ = checkpoint;
-  const stem = out === undefined ? network.name : extname(out) === `.${kind}` ? out.slice(0, -kind.length - 1) : out;
-  const path = `${stem}.${kind}`;
+  const extension = kind === "onnx" ? ".onnx" : ".safetensors";
+  const stem = out?.endsWith(extension) ? out.slice(0, -extension.length) : (out ?? network.name);
+  const path = `${stem}${extension}`;
+  const exported = { network: network.name, weights: weights.path, classes: checkpoint.classes.length };
+  if (kind === "checkpoint") {
+    await writeOwn(path, checkpoint, network, half);
+    return { ...exported, files: [path] };
+  }
   const names = `${stem}.classes.txt`;
   const files = [path, names];
   if (kind === "onnx") await writeOnnx(path, checkpoint, network, logits);
-  else files.push(...(await writePlain(path, stem, checkpoint, network)));
+  else files.push(...(await writePlain(path, stem, checkpoint, network, half)));
   const lines = checkpoint.classes.map((name) => `${oneLine(name)}\n`).join("");
   await replaceFile(names, (append) => append(new TextEncoder().encode(lines)));
-  return { network: network.name, weights: weights.path, classes: checkpoint.classes.length, files };
+  return { ...exported, files };
+}
+
+/** The parameters of a network and its layers' state, with their values. */
+function storedIn(checkpoint: Checkpoint, network: Network): TensorSource[] {
+  return leaves(place(network, checkpoint.classes.length))
+    .flatMap(({ parameters, state }) => [...parameters, ...state])
+    .map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.numbers(name, shape) }));
+}
+
+/** A checkpoint without the optimizer's state. */
+async function writeOwn(path: string, checkpoint: Checkpoint, network: Network, half: boolean): Promise<void> {
+  const { classes, mean, state } = checkpoint;
+  await writeCheckpoint(path, { network, classes, mean, state, half, parameters: storedIn(checkpoint, network) });
 }
 
 async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network, logits: boolean): Promise<void> {
@@ -77,20 +102,22 @@ async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network,
 }
 
 /** @returns the files written beside it */
-async function writePlain(path: string, stem: string, checkpoint: Checkpoint, network: Network): Promise<string[]> {
+async function writePlain(
+  path: string,
+  stem: string,
+  checkpoint: Checkpoint,
+  network: Network,
+  half: boolean,
+): Promise<string[]> {
   const { mean } = checkpoint;
   const colours = [mean[0]!, mean[1]!, mean[2]!];
   const isImage = mean.some((value, i) => value !== colours[i % 3]);
   const beside = `${stem}.mean.npy`;
   const what = isImage ? `the mean image in ${basename(beside)}, cropped likewise` : colours.join(", ");
   const subtract = `Subtract ${what}.`;
-  const stored = leaves(place(network, checkpoint.classes.length)).flatMap(({ parameters, state }) => [
-    ...parameters,
-    ...state,
-  ]);
   await writeSafetensors(
     path,
-    stored.map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.numbers(name, shape) })),
+    storedIn(checkpoint, network).map((tensor) => ({ ...tensor, half })),
     {
       ...{ format: EXPORT_FORMAT, mean: isImage ? "image" : colours.join() },
       ...metadataOf(checkpoint, network, subtract),

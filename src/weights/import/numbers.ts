@@ -23,7 +23,7 @@ export function toFloat32(bytes: Uint8Array, type: NumberType, littleEndian = tr
     case "f64":
       return Float32Array.from(new Float64Array(buffer));
     case "f16":
-      return Float32Array.from(new Uint16Array(buffer), halfToNumber);
+      return new Float32Array(new Float16Array(buffer));
     case "bf16": {
       // The upper half of a float32.
       const words = Uint32Array.from(new Uint16Array(buffer), (half) => half << 16);
@@ -42,15 +42,6 @@ export function toFloat32(bytes: Uint8Array, type: NumberType, littleEndian = tr
       return Float32Array.from({ length: whole.length }, (_, i) => Number(whole[i]));
     }
   }
-}
-
-/** IEEE 754 binary16: a sign, five bits of exponent, ten of fraction. */
-function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const [exponent, fraction] = [(half >> 10) & 31, half & 1023];
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1024 + fraction) * 2 ** (exponent - 25);
 }
 
 /** The elements of a strided view, in row-major order. */

@@ -4,7 +4,7 @@ import { elements, whole, type ForeignTensor, type WeightFile } from "./weight_f
 
 /** @throws CheckpointError when it is damaged */
 export function openForeignSafetensors(path: string): WeightFile {
-  const file = openSafetensors(path, "any");
+  const file = openSafetensors(path);
   try {
     const tensors = new Map<string, ForeignTensor>();
     for (const [name, { shape, read }] of file.tensors) {

@@ -1,0 +1,56 @@
+/** Checkpoints as an export, in half precision if asked for. */
+import { afterAll, describe, expect, test } from "bun:test";
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { centreView } from "../../src/data/augmentation.ts";
+import { openReference } from "../../src/engine/reference.ts";
+import { probabilities } from "../../src/inference/forward.ts";
+import { openTrained } from "../../src/inference/loaded_model.ts";
+import { exportModel } from "../../src/verbs/export/export.ts";
+import { openSafetensors } from "../../src/weights/safetensors.ts";
+import { temporaryFolder } from "../support/folders.ts";
+
+const folder = temporaryFolder();
+afterAll(() => folder.remove());
+const at = (name: string) => join(folder.path, name);
+
+describe("a checkpoint", () => {
+  test("whole, it has the same numbers", async () => {
+    const { files, weights } = await exportModel({ model: "cifar10", as: "checkpoint", out: at("whole") });
+    expect(files).toEqual([at("whole.safetensors")]);
+    using from = openSafetensors(weights);
+    using to = openSafetensors(files[0]!);
+    expect([...to.tensors.keys()]).toEqual([...from.tensors.keys()].filter((name) => to.tensors.has(name)));
+    for (const [name, { shape, read }] of to.tensors) {
+      expect(shape).toEqual(from.tensors.get(name)!.shape);
+      expect(read()).toEqual(from.tensors.get(name)!.read());
+    }
+  });
+
+  test("in half precision, it has half the size, and answers as before", async () => {
+    const { files, weights } = await exportModel({ model: "cifar10", as: "checkpoint", half: true, out: at("half") });
+    using from = openSafetensors(weights);
+    using to = openSafetensors(files[0]!);
+    for (const [name, { read }] of to.tensors) {
+      const exact = from.tensors.get(name)!.read();
+      expect(read()).toEqual(name === "preprocessing.mean" ? exact : exact.map(Math.f16round));
+    }
+    expect(statSync(files[0]!).size).toBeLessThan(0.55 * statSync(weights).size);
+    const pixels = Uint8Array.from({ length: 32 * 32 * 3 }, (_, i) => (i * i) % 251);
+    const [exact, half] = await Promise.all(
+      [weights, files[0]!].map(async (path) => {
+        using trained = openTrained(path);
+        await using backend = openReference("f32");
+        const { model, mean } = trained.load(backend);
+        return probabilities(model, mean, pixels, [centreView(1, 32, trained.network.crop)]);
+      }),
+    );
+    exact!.forEach((share, k) => expect(half![k]!).toBeCloseTo(share, 2));
+  });
+
+  test("not of ONNX", async () => {
+    await expect(exportModel({ model: "cifar10", as: "onnx", half: true, out: at("no") })).rejects.toThrow(
+      "--half is not for --as onnx, whose weights are float32: leave it out",
+    );
+  });
+});
