@@ -150,7 +150,10 @@ describe("options", () => {
     [["--epochs", "0"], /--epochs 0: must be a whole number above 0/],
     [["--schedule", "steps:x"], /--schedule steps:x: must be constant, cosine, triangular, plateau, or steps:/],
     [["--schedule", "linear"], /--schedule linear: must be/],
-    [["--augment", "foo"], /--augment foo: "foo" is unknown; use paper, modern, none, or parts: crop, pad, mirror, alternate, colour/],
+    [
+      ["--augment", "foo"],
+      /--augment foo: "foo" is unknown; use paper, modern, none, or parts: crop, pad, mirror, alternate, colour/,
+    ],
     [["--momentum", "1"], /--momentum 1: must be at least 0 and below 1/],
     [["--decay", "-0.1"], /--decay -0\.1: must be at least 0/],
     [["--hold-out", "1"], /--hold-out 1: must be between 0 and 1/],

@@ -271,7 +271,9 @@ describe("export", () => {
     await expect(exportModel({ model: torch.run, as: any("pth") })).rejects.toThrow(
       /--as pth: must be onnx, safetensors or checkpoint/,
     );
-    await expect(exportModel({ model: torch.run })).rejects.toThrow(/--as is missing: must be onnx, safetensors or checkpoint/);
+    await expect(exportModel({ model: torch.run })).rejects.toThrow(
+      /--as is missing: must be onnx, safetensors or checkpoint/,
+    );
     await expect(exportModel({ model: torch.run, as: "safetensors", logits: true })).rejects.toThrow(UsageError);
   });
 });

@@ -45,7 +45,10 @@ export async function exportModel(options: ExportOptions): Promise<Exported> {
   const { model, as, out, logits = false, half = false } = options;
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
-  if (!kind) throw new UsageError(`${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`);
+  if (!kind)
+    throw new UsageError(
+      `${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`,
+    );
   if (logits && kind !== "onnx")
     throw new UsageError(
       `--logits is only for --as onnx; a ${kind === "safetensors" ? "file of tensors" : kind} holds no operations`,

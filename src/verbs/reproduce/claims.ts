@@ -17,6 +17,8 @@ export interface Arm {
 
 /** Length of a training. The limit also applies to the test images. */
 export interface Size {
+  /** Distinguishes its runs from others of the same network. */
+  readonly name?: string;
   readonly epochs: number;
   readonly limit?: number;
 }
@@ -49,7 +51,13 @@ export type Claim = ArmComparison | Race;
 
 export const isRace = (claim: Claim): claim is Race => "seconds" in claim;
 
-const LENGTHS = { default: { epochs: 10, limit: 10_000 }, full: { epochs: 60 } };
+const LENGTHS: ArmComparison["sizes"] = { default: { epochs: 10, limit: 10_000 }, full: { epochs: 60 } };
+
+/** Where overfitting is what is claimed: so few images, so often, that a network can learn them by heart. */
+const OVERFITTING: ArmComparison["sizes"] = {
+  default: { name: "long", epochs: 60, limit: 5000 },
+  full: { epochs: 60 },
+};
 
 /** The baseline that each variant is compared with; trained once for all claims. */
 const WHOLE: Arm = { name: "the whole network", model: "alexnet-cifar" };
@@ -94,7 +102,7 @@ export const CLAIMS: readonly Claim[] = [
       { ...WHOLE, name: "with dropout" },
       { name: "without", model: "alexnet-cifar-no-dropout" },
     ],
-    sizes: LENGTHS,
+    sizes: OVERFITTING,
   },
   {
     name: "augmentation",
@@ -104,7 +112,7 @@ export const CLAIMS: readonly Claim[] = [
       { ...WHOLE, name: "with augmentation" },
       { name: "without", model: "alexnet-cifar", augment: "none" },
     ],
-    sizes: LENGTHS,
+    sizes: OVERFITTING,
   },
   {
     name: "views",

@@ -79,10 +79,11 @@ export async function runTrial(
   };
 }
 
-/** Arms with the same training share its run. */
+/** Arms with the same training share its run: full sizes are all the same. */
 function nameOf(claim: Claim, { model, augment, rate }: Arm, full: boolean): string {
   if (isRace(claim)) return claim.name;
-  const parts = [model, augment, rate === undefined ? undefined : `rate${rate}`, full ? "full" : undefined];
+  const size = full ? "full" : claim.sizes.default.name;
+  const parts = [model, augment, rate === undefined ? undefined : `rate${rate}`, size];
   return parts.filter((part) => part !== undefined).join("-");
 }
 
