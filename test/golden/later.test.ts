@@ -12,6 +12,7 @@ import { passOf } from "../../src/net/passes.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { describeBackends, type TestBackend } from "../support/backends.ts";
 import { compareDigest, distance, expectWithin, signed, type Digest } from "../support/golden_numbers.ts";
+import cifar10Airbench from "./cifar10-airbench.json";
 import efficientnetLite0 from "./efficientnet-lite0.json";
 import mobilenetV2 from "./mobilenet_v2.json";
 import resnet18 from "./resnet18.json";
@@ -48,7 +49,7 @@ const TOLERANCE = {
 };
 
 /** A software GPU takes seconds for one: those there have all the kinds of layers between them. */
-const ON_WGPU = ["squeezenet1_1", "efficientnet-lite0"];
+const ON_WGPU = ["squeezenet1_1", "efficientnet-lite0", "cifar10-airbench"];
 
 /** What `drawn` in make_later.py draws. */
 function drawn(index: number, name: string, shape: readonly number[], seed: number): Float32Array {
@@ -86,7 +87,9 @@ function testNetwork(name: string, golden: Golden, weights: Map<string, Float32A
     expectWithin("loss", Math.abs((await loss.read())[0]! / golden.loss - 1), TOLERANCE.loss);
     // What is 0 in exact arithmetic, such as a bias's gradient before a norm, is rounding errors alone.
     const least = Math.max(...Object.values(golden.gradients).map(({ norm }) => norm)) / 1000;
-    for (const { name: each, grad } of model.parameters) {
+    const learnt = model.parameters.filter(({ requiresGrad }) => requiresGrad);
+    expect(learnt.map(({ name: each }) => each)).toEqual(Object.keys(golden.gradients));
+    for (const { name: each, grad } of learnt) {
       const how = { seed, index: names.indexOf(each), tolerance: TOLERANCE.gradients, least };
       compareDigest(`the gradient of ${each}`, await grad!.read(), golden.gradients[each]!, how);
     }
@@ -106,6 +109,7 @@ const networks = {
   vgg11_bn: vgg11Bn,
   mobilenet_v2: mobilenetV2,
   "efficientnet-lite0": efficientnetLite0,
+  "cifar10-airbench": cifar10Airbench,
 };
 for (const [name, golden] of Object.entries<Golden>(networks)) {
   describe(name, () => {

@@ -1,8 +1,8 @@
 """Writes the golden files of the networks from after 2012: what PyTorch, in float64 on the CPU, makes of torchvision's
-networks and of PyPI's efficientnet-lite-pytorch.
+networks, of PyPI's efficientnet-lite-pytorch and of airbench94, which is written out here.
 
     venv/bin/pip install torchvision==0.29.2 efficientnet-lite-pytorch==0.1.0    # beside requirements.txt
-    venv/bin/python test/golden/make_later.py                                    # a minute
+    venv/bin/python test/golden/make_later.py                                    # a minute; names of networks choose some
 
 As in make_golden.py, images, weights and dropout masks come from Threefry-2x32. A file holds, for a batch of four small
 images and ten classes:
@@ -60,6 +60,43 @@ def efficientnet_lite0(side=224, num_classes=1000):
     return EfficientNet.from_name("efficientnet-lite0", **options)
 
 
+class ConvGroup(torch.nn.Module):
+    """Two convolutions with normalisation, whose scale isn't learnt."""
+
+    def __init__(self, inputs, maps):
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(inputs, maps, 3, padding=1, bias=False)
+        self.norm1 = torch.nn.BatchNorm2d(maps, eps=1e-12, momentum=0.4)
+        self.conv2 = torch.nn.Conv2d(maps, maps, 3, padding=1, bias=False)
+        self.norm2 = torch.nn.BatchNorm2d(maps, eps=1e-12, momentum=0.4)
+        for norm in (self.norm1, self.norm2):
+            norm.weight.requires_grad = False
+
+    def forward(self, x):
+        x = F.gelu(self.norm1(F.max_pool2d(self.conv1(x), 2)))
+        return F.gelu(self.norm2(self.conv2(x)))
+
+
+class Ninth(torch.nn.Module):
+    def forward(self, x):
+        return x / 9
+
+
+def airbench94(num_classes=10):
+    """As make_net of github.com/KellerJordan/cifar10-airbench, airbench94.py (arXiv 2404.00498)."""
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 24, 2),
+        torch.nn.GELU(),
+        *(ConvGroup(inputs, maps) for inputs, maps in ((24, 64), (64, 256), (256, 256))),
+        torch.nn.MaxPool2d(3),
+        torch.nn.Flatten(),
+        torch.nn.Linear(256, num_classes, bias=False),
+        Ninth(),
+    )
+    network[0].weight.requires_grad = False
+    return network
+
+
 # `make` may be told the side of the images; `divide` is what the pixels are divided by first.
 NETWORKS = {
     "vgg11_bn": dict(make=vgg11_bn, sided=True, pixels=2, divide=1),
@@ -67,6 +104,7 @@ NETWORKS = {
     "squeezenet1_1": dict(make=squeezenet1_1, sided=False, pixels=128, divide=58),
     "mobilenet_v2": dict(make=mobilenet_v2, sided=False, pixels=2, divide=1),
     "efficientnet-lite0": dict(make=efficientnet_lite0, sided=True, pixels=2, divide=1),
+    "cifar10-airbench": dict(make=airbench94, sided=False, side=32, pixels=128, divide=64),
 }
 
 
@@ -94,8 +132,10 @@ def mask_dropout(network):
 
 
 def stored(network):
-    """The state dict without the counters of batches."""
-    return {name: values for name, values in network.state_dict().items() if values.dim() > 0}
+    """The state dict without the counters of batches, and without scales that stay 1, which this program leaves out."""
+    ones = {f"{name}.weight" for name, layer in network.named_modules()
+            if isinstance(layer, torch.nn.BatchNorm2d) and not layer.weight.requires_grad}  # fmt: skip
+    return {name: values for name, values in network.state_dict().items() if values.dim() > 0 and name not in ones}
 
 
 def drawn(index, name, shape):
@@ -108,23 +148,26 @@ def drawn(index, name, shape):
 
 
 def run(settings, dtype):
-    options = dict(side=SIDE) if settings["sided"] else {}
+    side = settings.get("side", SIDE)
+    options = dict(side=side) if settings["sided"] else {}
     network = settings["make"](num_classes=CLASSES, **options)
     mask_dropout(network)
     state = {name: drawn(i, name, tuple(values.shape)) for i, (name, values) in enumerate(stored(network).items())}
     network.load_state_dict(state, strict=False)
     network.to(dtype)
-    x = signed(3 * SIDE * SIDE * BATCH, settings["pixels"], DRAWING).reshape(3, SIDE, SIDE, BATCH)
+    x = signed(3 * side * side * BATCH, settings["pixels"], DRAWING).reshape(3, side, side, BATCH)
     x = x.permute(3, 0, 1, 2).contiguous().to(dtype) / settings["divide"]
     with torch.no_grad():
         logits = copy.deepcopy(network).eval()(x)
     loss = F.cross_entropy(network.train()(x), torch.tensor(LABELS))
     loss.backward()
     result = {"logits": logits.T.flatten().tolist(), "loss": loss.item(), "gradients": {}, "statistics": {}}
-    gradients = {name: values.grad for name, values in network.named_parameters()}
+    parameters = dict(network.named_parameters())
     for index, (name, values) in enumerate(stored(network).items()):
-        kind = "gradients" if name in gradients else "statistics"
-        result[kind][name] = digest(gradients.get(name, values).detach(), index)
+        if name not in parameters:
+            result["statistics"][name] = digest(values, index)
+        elif parameters[name].requires_grad:
+            result["gradients"][name] = digest(parameters[name].grad, index)
     return result
 
 
@@ -159,7 +202,7 @@ def main():
         result = run(settings, torch.float64)
         shapes = {each: list(values.shape) for each, values in stored(settings["make"]()).items()}
         config = {key: settings[key] for key in ("pixels", "divide")}
-        config |= {"side": SIDE, "seed": SEED, "batch": BATCH, "classes": CLASSES, "labels": LABELS}
+        config |= {"side": settings.get("side", SIDE), "seed": SEED, "batch": BATCH, "classes": CLASSES, "labels": LABELS}
         made_with = {"torch": torch.__version__, "torchvision": torchvision.__version__, "numpy": np.__version__}
         float32 = deviation(run(settings, torch.float32), result)
         path = Path(__file__).with_name(f"{name}.json")

@@ -1,7 +1,8 @@
 /**
  * Networks for CIFAR-10 against the clock, after Keller Jordan's airbench94 (arXiv 2404.00498,
  * github.com/KellerJordan/cifar10-airbench): a whitening convolution that isn't learnt, three blocks of two 3×3
- * convolutions with batch normalisation, and a fully connected layer.
+ * convolutions with batch normalisation, and a fully connected layer. Layers have airbench94's names, which are their places
+ * in a sequence that counts activations and pooling too.
  */
 import type { Layer, Rows } from "../layer.ts";
 import { batchNorm, conv, divide, fc, gelu, maxPool, relu } from "../layers/index.ts";
@@ -66,21 +67,21 @@ function airbench(
     layers: (classes) => [
       // To about unit variance: CIFAR-10's pixels have a standard deviation of 63.
       [divide(64), first, activation()],
-      widths.map((maps, i) => block(`block${i + 1}`, maps, i < pools)),
-      [maxPool(side, side), fc("fc", classes, { sigma: "fan-in", bias: false }), divide(9)],
+      widths.map((maps, i) => block(`${i + 2}`, maps, i < pools)),
+      [maxPool(side, side), fc("7", classes, { sigma: "fan-in", bias: false }), divide(9)],
     ],
   };
 }
 
 /** As airbench94's, but for the numbers of maps. */
 function whole(widths: Shape["widths"]): Shape {
-  return { widths, first: conv("whiten", 24, 2, { sigma: "whiten" }), activation: gelu, pools: 3, side: 3 };
+  return { widths, first: conv("0", 24, 2, { sigma: "whiten" }), activation: gelu, pools: 3, side: 3 };
 }
 
 function wholeRecipe(batch: number, epochs: number): Recipe {
   return {
     ...recipeFor(batch, epochs),
-    groups: [FAST_SHIFTS, { of: "whiten.bias", rate: 1, decay: 1 }],
+    groups: [FAST_SHIFTS, { of: "0.bias", rate: 1, decay: 1 }],
     average: { kind: "lookahead", decay: 0.95 ** 5, every: 5 },
   };
 }
@@ -106,7 +107,7 @@ export const airbenchMiddle = airbench(
  * resolution with 16, 32 and 64 maps 21.2%, in one and a half times the time.
  */
 function half(widths: Shape["widths"]): Shape {
-  const first = conv("whiten", 48, 4, { stride: 2, pad: 1, sigma: "whiten", bias: false });
+  const first = conv("0", 48, 4, { stride: 2, pad: 1, sigma: "whiten", bias: false });
   return { widths, first, activation: relu, pools: 2, side: 4 };
 }
 
