@@ -146,6 +146,8 @@ describe("preprocessing", () => {
   test.each([
     // Its pixels are less 127, divided by 128.
     ["efficientnet-lite0", [128, 128, 128], [127, 127, 127]],
+    // It divides its input by 64 itself.
+    ["cifar10-airbench", [62.985 / 64, 62.0925 / 64, 66.708 / 64], [125.307, 122.961, 113.8575]],
     // It divides its input by 58 itself.
     ["squeezenet1_1", [58.395 / 58, 57.12 / 58, 57.375 / 58], [123.675, 116.28, 103.53]],
   ])("%s: PyTorch's names, and its own pixels", async (name, divisors, mean) => {
@@ -160,9 +162,32 @@ describe("preprocessing", () => {
     expect(network).toBe(name);
     const { tensors } = openSafetensors(weights);
     const first = tensors.get(stored[0]!.name)!.read() as Float32Array;
-    expect([0, 9, 18].map((i) => first[i]!)).toEqual(divisors.map((by) => Math.fround(1 / by)));
+    const [, , height = 0, width = 0] = stored[0]!.shape;
+    expect([0, 1, 2].map((colour) => first[colour * height * width]!)).toEqual(
+      divisors.map((by) => Math.fround(1 / by)),
+    );
     const pixel = (tensors.get("preprocessing.mean")!.read() as Float32Array).subarray(0, 3);
     expect([...pixel]).toEqual(mean.map(Math.fround));
+  });
+
+  test("a scale that isn't learnt may be stored, as PyTorch does, but only as 1", async () => {
+    const name = "cifar10-airbench";
+    const stored = leaves(place(findNetwork(name), 7)).flatMap(({ parameters, state }) => [...parameters, ...state]);
+    const scale = { name: "3.norm2.weight", shape: [256] };
+    const file = async (value: number) => {
+      const tensors = [...stored, scale].map((each) => ({
+        ...each,
+        read: async () => new Float32Array(size(each.shape)).fill(each === scale ? value : 0.5),
+      }));
+      await writeSafetensors(at("scale"), tensors, {});
+      return readFileSync(at("scale"));
+    };
+    const { network, classes } = await imported(await file(1));
+    expect({ network, classes }).toEqual({ network: name, classes: 7 });
+    await expect(imported(await file(1.5))).rejects.toThrow(
+      /3.norm2.weight isn't 1 throughout, but cifar10-airbench has no scale there that it learns$/,
+    );
+    expect(existsSync(at(`run${made - 1}`))).toBe(false);
   });
 
   test.each<[Partial<ImportOptions>, RegExp]>([

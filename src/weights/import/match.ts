@@ -36,7 +36,7 @@ export interface Match {
  */
 export function matchNetwork(file: WeightFile, wanted?: Network): Match {
   const among = wanted === undefined ? networks : [wanted];
-  const tries = candidatesOf(file).map((candidate) => among.map((network) => fit(network, candidate)));
+  const tries = candidatesOf(file).map((candidate) => among.map((network) => fit(network, candidate, file.path)));
   const byOrder = tries.map((attempts) => attempts.filter(({ match }) => match)).filter(({ length }) => length > 0);
   const byName = byOrder
     .map((attempts) => attempts.filter(({ hasNames }) => hasNames))
@@ -105,8 +105,14 @@ interface Attempt {
   readonly difference: string;
 }
 
-function fit(network: Network, { place: at, tensors, beside }: Candidate): Attempt {
-  const usual = specsOf(place(network));
+function fit(network: Network, { place: at, tensors: all, beside }: Candidate, path: string): Attempt {
+  const placed = place(network);
+  const usual = specsOf(placed);
+  // PyTorch stores a batch normalisation's scale even where only the shift is learnt.
+  const shifts = leaves(placed).filter(({ layer }) => layer.kind === "batch-norm" && layer.options.learns === "shift");
+  const scaleNames = new Set(shifts.map(({ layer }) => `${layer.name}.weight`));
+  const scales = new Map(all.filter(({ name }) => scaleNames.has(name)).map((tensor) => [tensor.name, tensor]));
+  const tensors = all.filter(({ name }) => !scales.has(name));
   const named = byNames(
     usual.map(({ spec }) => spec.name),
     tensors,
@@ -114,8 +120,9 @@ function fit(network: Network, { place: at, tensors, beside }: Candidate): Attem
   const given = named ?? tensors;
   const common = { network, place: at, tensors: tensors.length, hasNames: named !== undefined };
   const channelsLast = given.some(({ shape }, i) => shape.length === 4 && isChannelsLast(shape, usual[i]?.spec.shape));
-  // The last layer has a bias per class.
-  const classes = given[usual.length - 1]?.shape.at(-1);
+  // The last layer's bias, or its weights if it has none, have the classes as their first axis, or as TensorFlow's last.
+  const last = usual.at(-1)?.spec.shape.length ?? 1;
+  const classes = given[usual.length - 1]?.shape.at(channelsLast ? -1 : -last);
   const hasClasses = classes !== undefined && classes >= 2;
   const specs = hasClasses ? specsOf(place(network, classes)) : usual;
   for (const [i, { spec, image }] of specs.entries()) {
@@ -134,7 +141,14 @@ function fit(network: Network, { place: at, tensors, beside }: Candidate): Attem
   const parameters = specs.map(({ spec, image }, i) => {
     const { name, shape } = spec;
     const layout = layoutOf(given[i]!.shape, shape, channelsLast, image)!;
-    return { name, shape, read: async () => layout(await given[i]!.read()) };
+    const scale = scales.get(name.replace(/bias$/, "weight"));
+    const read = async () => {
+      if (scale && !(await scale.read()).every((value) => value === 1)) {
+        throw damaged(path, `${scale.name} isn't 1 throughout, but ${network.name} has no scale there that it learns`);
+      }
+      return layout(await given[i]!.read());
+    };
+    return { name, shape, read };
   });
   const match = { network, classes: classes!, parameters, place: at, beside };
   return { ...common, agreed: specs.length, difference: "", match };

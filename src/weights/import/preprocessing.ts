@@ -38,9 +38,15 @@ export const CAFFE: Preprocessing = {
   deviation: [1, 1, 1],
 };
 
-/** Of networks whose weights have another than torchvision's: (x − 127) / 128, as in TensorFlow's lite models. */
+/** Of networks whose weights have another than torchvision's. */
 export const OF_NETWORKS: Readonly<Record<string, Preprocessing>> = {
+  // (x − 127) / 128, as in TensorFlow's lite models.
   "efficientnet-lite0": { order: "rgb", scale: 1, mean: [127, 127, 127], deviation: [128, 128, 128] },
+  // CIFAR-10's, as in airbench94.py.
+  "cifar10-airbench": {
+    ...{ order: "rgb", scale: 255 },
+    ...{ mean: [0.4914, 0.4822, 0.4465], deviation: [0.247, 0.2435, 0.2616] },
+  },
 };
 
 /** What is left to fold in where a network itself divides its input: `deviation` divided by that. */
