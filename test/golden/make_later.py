@@ -2,7 +2,7 @@
 networks, of PyPI's efficientnet-lite-pytorch and of airbench94, which is written out here.
 
     venv/bin/pip install torchvision==0.29.2 efficientnet-lite-pytorch==0.1.0    # beside requirements.txt
-    venv/bin/python test/golden/make_later.py                                    # a minute; names of networks choose some
+    venv/bin/python test/golden/make_later.py                                    # a minute; or names of networks
 
 As in make_golden.py, images, weights and dropout masks come from Threefry-2x32. A file holds, for a batch of four small
 images and ten classes:
@@ -10,7 +10,7 @@ images and ten classes:
     state_dict  the names and shapes of the whole network, with its own input and 1,000 classes
     logits      K x N, in evaluation form, with running statistics that are drawn like the weights
     loss        of a step of training, with dropout
-    gradients   of that step: for every parameter its norm, and elements drawn at random
+    gradients   of that step: for every learnt parameter its norm, and elements drawn at random
     statistics  the same of the running statistics after that step
     float32     how far PyTorch's own float32 run strays from the above: what a tolerance has to allow
 """
@@ -202,7 +202,8 @@ def main():
         result = run(settings, torch.float64)
         shapes = {each: list(values.shape) for each, values in stored(settings["make"]()).items()}
         config = {key: settings[key] for key in ("pixels", "divide")}
-        config |= {"side": settings.get("side", SIDE), "seed": SEED, "batch": BATCH, "classes": CLASSES, "labels": LABELS}
+        config |= {"side": settings.get("side", SIDE), "seed": SEED}
+        config |= {"batch": BATCH, "classes": CLASSES, "labels": LABELS}
         made_with = {"torch": torch.__version__, "torchvision": torchvision.__version__, "numpy": np.__version__}
         float32 = deviation(run(settings, torch.float32), result)
         path = Path(__file__).with_name(f"{name}.json")

@@ -1,8 +1,8 @@
 /**
  * Networks for CIFAR-10 against the clock, after Keller Jordan's airbench94 (arXiv 2404.00498,
  * github.com/KellerJordan/cifar10-airbench): a whitening convolution that isn't learnt, three blocks of two 3×3
- * convolutions with batch normalisation, and a fully connected layer. Layers have airbench94's names, which are their places
- * in a sequence that counts activations and pooling too.
+ * convolutions with batch normalisation, and a fully connected layer. Layers have airbench94's names, their
+ * places in a sequence that counts activations and pooling too.
  */
 import type { Layer, Rows } from "../layer.ts";
 import { batchNorm, conv, divide, fc, gelu, maxPool, relu } from "../layers/index.ts";

@@ -120,7 +120,7 @@ function fit(network: Network, { place: at, tensors: all, beside }: Candidate, p
   const given = named ?? tensors;
   const common = { network, place: at, tensors: tensors.length, hasNames: named !== undefined };
   const channelsLast = given.some(({ shape }, i) => shape.length === 4 && isChannelsLast(shape, usual[i]?.spec.shape));
-  // The last layer's bias, or its weights if it has none, have the classes as their first axis, or as TensorFlow's last.
+  // Of the last layer's bias or, if it has none, of its weights: the first axis, in TensorFlow's order the last.
   const last = usual.at(-1)?.spec.shape.length ?? 1;
   const classes = given[usual.length - 1]?.shape.at(channelsLast ? -1 : -last);
   const hasClasses = classes !== undefined && classes >= 2;
