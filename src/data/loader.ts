@@ -103,13 +103,10 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   const isRaw = dataset.length > 0 && dataset.place?.(0).rawSide === recordSize;
   let stopped = false;
 
-  /** The image for one row, to be decoded by a worker; undefined if the record is already there or can't be read. */
+  const rowOf = (slot: Slot, n: number) => slot.pixels.subarray(n * recordBytes, (n + 1) * recordBytes);
+
+  /** The image for one row, to be decoded by a worker; undefined if it needs no decoding or can't be read. */
   async function find({ slot, n, i }: Wanted): Promise<ImageForRow | undefined> {
-    const target = slot.pixels.subarray(n * recordBytes, (n + 1) * recordBytes);
-    if (cache.copy(i, target)) {
-      slot.good[n] = 1;
-      return undefined;
-    }
     if (dataset.place) return { row: n, image: dataset.place(i) };
     await reading.acquire();
     try {
@@ -117,6 +114,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
       const image = await dataset.read(i);
       if (image.kind !== "pixels" || image.width !== recordSize || image.height !== recordSize)
         return { row: n, image: withOwnMemory(image) };
+      const target = rowOf(slot, n);
       target.set(image.pixels);
       cache.keep(i, target);
       slot.good[n] = 1;
@@ -140,7 +138,12 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
 
   /** Loads images into rows of a batch concurrently, and marks those that succeeded in `good`. */
   async function load(slot: Slot, wanted: readonly Wanted[]): Promise<void> {
-    const found = await Promise.all(wanted.map(find));
+    const missing = wanted.filter(({ n, i }) => {
+      const isCached = cache.copy(i, rowOf(slot, n));
+      if (isCached) slot.good[n] = 1;
+      return !isCached;
+    });
+    const found = await Promise.all(missing.map(find));
     const indices = new Map(wanted.map(({ n, i }) => [n, i]));
     const decode = async (images: readonly ImageForRow[]) => {
       const reasons = await decodeRows(slot.memory, recordSize, images, () => !stopped);
@@ -149,7 +152,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
         const i = indices.get(row)!;
         if (reason !== undefined) return reject(i, reason);
         slot.good[row] = 1;
-        if (!isRaw) cache.keep(i, slot.pixels.subarray(row * recordBytes, (row + 1) * recordBytes));
+        if (!isRaw) cache.keep(i, rowOf(slot, row));
       });
     };
     await Promise.all(chunks(found.filter((image) => image !== undefined)).map(decode));

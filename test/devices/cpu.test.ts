@@ -143,6 +143,22 @@ test("the same bytes each time, whoever computes what", async () => {
   expect(results.size).toBe(1);
 });
 
+test("reads that wait for different commands, of more than the ring holds", async () => {
+  const own = await openCpu({ threads: 2 });
+  const [one, sum] = [own.allocate("f32", 3), own.allocate("f32", 3)];
+  own.write(one, new Float32Array(3).fill(1));
+  own.write(sum, new Float32Array(3));
+  const reads: ReturnType<typeof own.read>[] = [];
+  for (let i = 1; i <= 2000; i++) {
+    own.run(accumulateKernel, { x: one, y: sum }, { size: 3 });
+    if (i % 100 === 0) reads.push(own.read(sum));
+  }
+  // A read sees at least what was queued before it.
+  for (const [i, values] of (await Promise.all(reads)).entries()) expect(values[2]).toBeWithin(100 * (i + 1), 2001);
+  expect([...(await own.read(sum))]).toEqual([2000, 2000, 2000]);
+  await own.close();
+});
+
 test("addresses beyond 2 GiB, and memory that is full", async () => {
   const own = await openCpu({ threads: 2 });
   const low = own.allocate("f32", 550_000_000);

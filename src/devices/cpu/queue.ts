@@ -148,9 +148,9 @@ export class Queue {
   /** Resolves when everything queued so far is done. @throws DeviceError if a kernel failed */
   async done(): Promise<void> {
     const target = this.#queued;
-    for (let done = this.#ring.completed; ((target - done) | 0) > 0; done = this.#ring.completed) {
+    while (((target - this.#ring.completed) | 0) > 0) {
       if (this.#lost) throw this.#lost;
-      await this.#ring.progress(done);
+      await this.#ring.progress(target);
     }
     this.check();
   }
@@ -263,7 +263,8 @@ export class Queue {
   async #pump(): Promise<void> {
     this.#pumping = true;
     while (this.#waiting.length > 0 && !this.#lost) {
-      await this.#ring.progress(this.#ring.completed);
+      // Until half of the ring is free, so that the main thread seldom wakes.
+      await this.#ring.progress((this.#submitted - SLOTS / 2) | 0);
       this.#submit();
     }
     this.#pumping = false;

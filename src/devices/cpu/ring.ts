@@ -4,7 +4,9 @@
  * takes the next item, and none starts a command before the previous one is done.
  *
  *   submitted   number of commands the main thread has written        (workers wait for it to grow)
- *   completed   number of commands that are done                      (the main thread and the workers wait for it)
+ *   completed   number of commands that are done                      (the workers wait for it)
+ *   wanted      what `completed` is to be when the alarm is raised
+ *   alarm       number of alarms                                      (the main thread waits for it)
  *   failed      0, or 1 + the kernel whose item threw first           (the message is in `errorText`)
  */
 
@@ -23,6 +25,8 @@ const SUBMITTED = 0;
 const COMPLETED = 16;
 const FAILED = 32;
 const ERROR_LENGTH = 33;
+const WANTED = 48;
+const ALARM = 49;
 
 const NEXT_ITEM = 0;
 const ARRIVED = 1;
@@ -80,6 +84,8 @@ export class Ring {
   readonly #doubles: Float64Array;
   readonly #error: Uint8Array;
   readonly #times: Float64Array;
+  /** Main thread: what it waits for. */
+  #waiting: { readonly target: number; readonly resolve: () => void }[] = [];
 
   constructor(memory: SharedArrayBuffer) {
     this.#words = new Int32Array(memory, 0, ERROR_AT);
@@ -112,9 +118,50 @@ export class Ring {
     Atomics.notify(words, SUBMITTED);
   }
 
-  /** Main thread: resolves when `completed` is no longer `seen`. Never blocks. */
-  async progress(seen: number): Promise<void> {
-    const waiting = Atomics.waitAsync(this.#words, COMPLETED, seen);
+  /**
+   * Main thread: resolves when `completed` has reached `target`, or at `wake`. Never blocks. It is not told of every
+   * command, since hearing of one takes as much time as a small kernel.
+   */
+  progress(target: number): Promise<void> {
+    if (this.#hasReached(target)) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#waiting.push({ target, resolve });
+      if (this.#waiting.length === 1) return void this.#watch();
+      this.#arm();
+      if (this.#hasReached(target)) this.#raise();
+    });
+  }
+
+  async #watch(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const alarm = Atomics.load(this.#words, ALARM);
+      this.#arm();
+      // Looked at only now: what is completed from here on raises the alarm.
+      const reached = this.#waiting.filter(({ target }) => this.#hasReached(target));
+      this.#waiting = this.#waiting.filter((each) => !reached.includes(each));
+      for (const { resolve } of reached) resolve();
+      if (reached.length === 0) await this.#alarmAfter(alarm);
+    }
+  }
+
+  #hasReached(target: number): boolean {
+    return ((target - this.completed) | 0) <= 0;
+  }
+
+  /** Has the alarm raised at the nearest of the targets. */
+  #arm(): void {
+    const { completed } = this;
+    const distances = this.#waiting.map(({ target }) => (target - completed) | 0).filter((distance) => distance > 0);
+    Atomics.store(this.#words, WANTED, (completed + Math.min(...distances, 2 ** 30)) | 0);
+  }
+
+  #raise(): void {
+    Atomics.add(this.#words, ALARM, 1);
+    Atomics.notify(this.#words, ALARM);
+  }
+
+  async #alarmAfter(alarm: number): Promise<void> {
+    const waiting = Atomics.waitAsync(this.#words, ALARM, alarm);
     if (!waiting.async) return;
     // Bun's event loop sleeps only while it knows of a pending event. Neither waitAsync nor an unreferenced worker
     // counts, so without this timer the main thread would spin and occupy a core.
@@ -126,14 +173,17 @@ export class Ring {
     }
   }
 
-  /** Main thread: as `progress`, but blocks. */
+  /** Main thread: blocks while `completed` is `seen`. */
   wait(seen: number): void {
     Atomics.wait(this.#words, COMPLETED, seen);
   }
 
   /** Main thread: ends `progress` even though nothing was completed. */
   wake(): void {
-    Atomics.notify(this.#words, COMPLETED);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { resolve } of waiting) resolve();
+    this.#raise();
   }
 
   /** Main thread: the time of a completed command, from its first item to its last, in ms. */
@@ -200,6 +250,7 @@ export class Ring {
       words[at + ARRIVED] = 0;
       Atomics.store(words, COMPLETED, (sequence + 1) | 0);
       Atomics.notify(words, COMPLETED);
+      if (Atomics.load(words, WANTED) === ((sequence + 1) | 0)) this.#raise();
       return;
     }
     while (Atomics.load(words, COMPLETED) === sequence) block(words, COMPLETED, sequence);

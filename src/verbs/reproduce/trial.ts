@@ -156,7 +156,7 @@ export function sizeOf({ sizes }: ArmComparison, full: boolean) {
 /** Number of images with which the speed is measured before a race, in the second of two epochs. */
 const PACE_IMAGES = 9600;
 /** Safety margin, since the speed varies and a race that ends late does not count. */
-const MARGIN = 0.95;
+const MARGIN = 0.9;
 
 /** As many epochs, of all images or of most, as fit the race's time; undefined if it was stopped. */
 async function raceSize(
