@@ -19,7 +19,7 @@ import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
 import { train, type TrainContext } from "../train/train.ts";
-import { isRace, type Arm, type ArmComparison, type Claim, type Race } from "./claims.ts";
+import { isRace, type Arm, type ArmComparison, type Claim, type Race, type Size } from "./claims.ts";
 
 interface TrialOptions extends DeviceOptions {
   readonly data?: string;
@@ -141,8 +141,8 @@ export function trainOptions(
   seed: number,
   { data, val, full }: Pick<TrialOptions, "data" | "val" | "full">,
 ): TrainOptions & { readonly model: string } {
-  const size = isRace(claim) ? {} : sizeOf(claim, full);
-  return { model, seed, ...size, ...given({ data, val, augment, rate }) };
+  const { epochs, limit }: Partial<Size> = isRace(claim) ? {} : sizeOf(claim, full);
+  return { model, seed, ...given({ epochs, limit, data, val, augment, rate }) };
 }
 
 export function deviceOf({ device, blas, threads, tune }: DeviceOptions): DeviceOptions {
@@ -153,8 +153,9 @@ export function sizeOf({ sizes }: ArmComparison, full: boolean) {
   return full ? sizes.full : sizes.default;
 }
 
-/** Number of images with which the speed is measured before a race, in the second of two epochs. */
+/** Number of images and epochs with which the speed is measured before a race. */
 const PACE_IMAGES = 9600;
+const PACE_EPOCHS = 4;
 /** Safety margin, since the speed varies and a race that ends late does not count. */
 const MARGIN = 0.9;
 
@@ -172,14 +173,15 @@ async function raceSize(
   const listen: Report = (event) => {
     if (event.type === "epoch") epochs.push(event);
   };
-  await train({ ...wanted, ...on, epochs: 2, limit: PACE_IMAGES, out: folder }, { report: listen, signal });
+  await train({ ...wanted, ...on, epochs: PACE_EPOCHS, limit: PACE_IMAGES, out: folder }, { report: listen, signal });
   rmSync(folder, { recursive: true, force: true });
   await using sets = await openSets(configOf(wanted));
-  const [first, second] = epochs;
-  if (!first || !second) return undefined;
-  // What is made of the images beforehand, and compiled, takes its time once.
-  const start = Math.max(0, first.seconds - second.seconds);
-  return raceLength((seconds - start) * second.imagesPerSecond, sets.train.length, sets.val.length);
+  const [first, ...others] = epochs;
+  if (!first || others.length < PACE_EPOCHS - 1) return undefined;
+  // In the first epoch, code is compiled and filters are made of the images: that takes its time once.
+  const each = others.reduce((sum, epoch) => sum + epoch.seconds, 0) / others.length;
+  const pace = others.reduce((sum, epoch) => sum + epoch.imagesPerSecond, 0) / others.length;
+  return raceLength((seconds - Math.max(0, first.seconds - each)) * pace, sets.train.length, sets.val.length);
 }
 
 /** Number of epochs, and of images in each, for a race with time for about `most` training images. */
