@@ -36,7 +36,8 @@ const LIST: readonly Claim[] = [
     ],
   },
   {
-    ...{ name: "quick", says: "It learns at all", paper: "no figure", until: { trainError: 0.99 }, sizes: SIZES },
+    ...{ name: "quick", says: "It learns at all", paper: "no figure", until: { trainError: 0.99 } },
+    sizes: { ...SIZES, default: { name: "short", epochs: 2 } },
     arms: [
       { name: "a", model: "small", rate: 0.001 },
       { name: "b", model: "cifar10-18pct", rate: 0.001 },
@@ -74,7 +75,7 @@ test("every arm is trained once per seed, and the results have its outcomes", as
   // "without", "two" and "one" share a training; the arms of "quick" have different rates, and a folder each
   const names = trained.map((path) => path.slice(path.lastIndexOf("/") + 1));
   expect(names.toSorted()).toEqual(
-    ["small", "small-mirror", "small-rate0.001", "cifar10-18pct-rate0.001"]
+    ["small", "small-mirror", "small-rate0.001-short", "cifar10-18pct-rate0.001-short"]
       .flatMap((name) => [`${name}-seed0`, `${name}-seed1`])
       .toSorted(),
   );
