@@ -28,7 +28,6 @@ export { lrnBackward, lrnForward } from "./lrn";
 export { mapNormBackward, mapNormForward } from "./map_norm";
 export {
   accumulate,
-  addBackward,
   addFloats,
   addForward,
   axpby,

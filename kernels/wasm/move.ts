@@ -69,12 +69,6 @@ export function addForward(start: i32, count: i32, a: usize, b: usize, y: usize,
   if (activation) finishFloats(y + offset, count, 1, 0, activation);
 }
 
-/** dx = dy, likewise. */
-export function addBackward(start: i32, count: i32, dy: usize, dx: usize): void {
-  const offset = (<usize>start) << 2;
-  copyFloats(dx + offset, dy + offset, count);
-}
-
 /** y = a − b, likewise. */
 export function subtractForward(start: i32, count: i32, a: usize, b: usize, y: usize): void {
   a += (<usize>start) << 2;

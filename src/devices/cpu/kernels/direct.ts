@@ -56,7 +56,6 @@ export const directKernels: readonly CpuKernel[] = [
   direct("copy", ({ bytes }) => ({ total: bytes!, size: 4 * ELEMENTS })),
   direct("accumulate", elements),
   direct("add_forward", elements),
-  direct("add_backward", elements),
   direct("subtract_forward", elements),
   direct("multiply", elements),
   direct("plane_dot", maps),

@@ -1,6 +1,6 @@
 /** Cases of the kernel for copying a run. */
 import { cases, LINE_SIZES } from "../../cases.ts";
-import { copyRun } from "./concat.ts";
+import { copyRun } from "./copy.ts";
 
 export const concatCases = cases(({ add, random }) => {
   for (const size of LINE_SIZES) {

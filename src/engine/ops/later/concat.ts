@@ -8,10 +8,9 @@
 import { ShapeError } from "../../../errors.ts";
 import { show } from "../../../options.ts";
 import { tapeFor } from "../../inputs.ts";
-import { kernel, line, u32s } from "../../kernel.ts";
 import { record } from "../../tape.ts";
 import { format, type Tensor } from "../../tensor.ts";
-import wgsl from "../../../../kernels/wgsl/copy_run.wgsl" with { type: "text" };
+import { copyRun } from "./copy.ts";
 
 /** @throws ShapeError unless there is a tensor, and all have the same sides but for the first */
 export function concat(tensors: readonly Tensor[]): Tensor {
@@ -36,15 +35,3 @@ export function concat(tensors: readonly Tensor[]): Tensor {
   });
   return record(y, ...gradients);
 }
-
-export const copyRun = kernel({
-  name: "copy_run",
-  module: import.meta.url,
-  wgsl,
-  buffers: { x: "read", y: "update" },
-  uniforms: u32s("size", "xFirst", "yFirst"),
-  workgroups: ({ size }) => line(size),
-  reference({ x, y }, { size, xFirst, yFirst }) {
-    for (let i = 0; i < size; i++) y[yFirst + i] = x[xFirst + i]!;
-  },
-});

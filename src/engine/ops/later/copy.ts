@@ -1,22 +1,22 @@
-/** y = x, for gradients that are the output's. */
-import { kernel, line } from "../../kernel.ts";
+/** Copies of runs of numbers, for joints of tensors and for gradients that are the output's. */
+import { kernel, line, u32s } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import type { Tensor } from "../../tensor.ts";
-import backwardWgsl from "../../../../kernels/wgsl/add_backward.wgsl" with { type: "text" };
+import wgsl from "../../../../kernels/wgsl/copy_run.wgsl" with { type: "text" };
 
 /** Writes a gradient that is the output's; the shapes may differ. */
 export function copyTo(dx: Tensor, dy: Tensor): void {
-  runElements(addBackward, { dy, dx }, {});
+  runElements(copyRun, { x: dy, y: dx }, { xFirst: 0, yFirst: 0 });
 }
 
-export const addBackward = kernel({
-  name: "add_backward",
+export const copyRun = kernel({
+  name: "copy_run",
   module: import.meta.url,
-  wgsl: backwardWgsl,
-  buffers: { dy: "read", dx: "write" },
-  uniforms: { size: "u32" },
+  wgsl,
+  buffers: { x: "read", y: "update" },
+  uniforms: u32s("size", "xFirst", "yFirst"),
   workgroups: ({ size }) => line(size),
-  reference({ dy, dx }, { size }) {
-    for (let i = 0; i < size; i++) dx[i] = dy[i]!;
+  reference({ x, y }, { size, xFirst, yFirst }) {
+    for (let i = 0; i < size; i++) y[yFirst + i] = x[xFirst + i]!;
   },
 });
