@@ -4,9 +4,9 @@
  * of the output with rows oh · ow · N apart, and the product writes its result in place.
  */
 import type { WasmKernels } from "../../../wasm/wasm.ts";
-import { addParts, SUMS_BYTES, type CpuKernel, type Stage, type Uniforms } from "../kernel.ts";
+import { addParts, SUMS_BYTES, type CpuKernel, type Machine, type Stage, type Uniforms } from "../kernel.ts";
 import { withEpilogue } from "./epilogue.ts";
-import { isPointwise, pointwiseBackwardW, pointwiseBackwardX, pointwiseForward } from "./pointwise.ts";
+import { isPointwise, pointwiseBackwardX, pointwiseColumns } from "./pointwise.ts";
 import { suitsWinograd, winogradBackwardW, winogradBackwardX, winogradForward } from "./winograd.ts";
 
 /** Sizes of one group of a convolution. */
@@ -52,25 +52,25 @@ const forward: CpuKernel = {
   name: "conv2d_forward",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradForward(u, threads);
-    if (isPointwise(u)) return pointwiseForward(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
-    const size = Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
+    const size = isPointwise(u)
+      ? pointwiseColumns(u, threads)
+      : Math.min(blockColumns(columns, k), Math.max(16, Math.ceil(columns / (4 * threads) / 16) * 16));
     const blocks = Math.ceil(columns / size);
     return {
-      scratch: k * size * 4,
+      scratch: scratchOf(u, k, size),
       stages: [
         {
           items: groups * blocks,
           item(index, at, machine) {
-            const { wasm, gemm, scratch } = machine;
             const group = Math.floor(index / blocks);
             const first = (index % blocks) * size;
             const count = Math.min(size, columns - first);
             const x = at.x! + group * c * pixels * 4;
             const y = at.y! + (group * o * columns + first) * 4;
-            moveColumns(wasm.im2col, x, u, 0, k, first, count, scratch);
+            const [col, pitch] = columnsOf(x, u, 0, k, first, count, machine);
             withEpilogue(u, at, machine, { y, pitch: columns, count, first: group * o, filters: o }, (add) =>
-              gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, scratch, count, add, y, columns),
+              machine.gemm(false, false, o, count, k, at.w! + group * o * k * 4, k, col, pitch, add, y, columns),
             );
           },
         },
@@ -78,6 +78,29 @@ const forward: CpuKernel = {
     };
   },
 };
+
+/** Bytes of workspace for a block of the column matrix: none if it is not copied. */
+function scratchOf(u: Uniforms, rows: number, columns: number): number {
+  return isPointwise(u) ? 0 : rows * columns * 4;
+}
+
+/** A part of the column matrix, kCount × count: its address, and how many numbers its rows are apart. */
+function columnsOf(
+  x: number,
+  u: Uniforms,
+  kFirst: number,
+  kCount: number,
+  first: number,
+  count: number,
+  { wasm, scratch }: Machine,
+): readonly [address: number, pitch: number] {
+  if (isPointwise(u)) {
+    const pixels = u.h! * u.w! * u.images!;
+    return [x + (kFirst * pixels + first) * 4, pixels];
+  }
+  moveColumns(wasm.im2col, x, u, kFirst, kCount, first, count, scratch);
+  return [scratch, count];
+}
 
 /** Copies a part of the column matrix, kCount × count, to or from `scratch`, where it is contiguous. */
 function moveColumns(
@@ -143,11 +166,11 @@ const backwardW: CpuKernel = {
   name: "conv2d_backward_w",
   plan(u, threads) {
     if (suitsWinograd(u)) return winogradBackwardW(u, threads);
-    if (isPointwise(u)) return pointwiseBackwardW(u, threads);
     const { groups, c, o, k, columns, pixels } = sizes(u);
-    const parts = Math.ceil(k / (2 * ROWS));
+    const pointwise = isPointwise(u);
+    const parts = pointwise ? 1 : Math.ceil(k / (2 * ROWS));
     const rows = Math.ceil(k / parts / 16) * 16;
-    const size = blockColumns(columns, rows);
+    const size = pointwise ? pointwiseColumns(u, threads) : blockColumns(columns, rows);
     const blocks = Math.ceil(columns / size);
     const weights = groups * o * k;
     const wanted = Math.min(Math.ceil((4 * threads) / (groups * parts)), 1 + Math.floor(SUMS_BYTES / (4 * weights)));
@@ -156,7 +179,8 @@ const backwardW: CpuKernel = {
     const stages: Stage[] = [
       {
         items: groups * parts * chunks,
-        item(index, at, { wasm, gemm, scratch, shared }) {
+        item(index, at, machine) {
+          const { gemm, shared } = machine;
           const chunk = index % chunks;
           const part = Math.floor(index / chunks) % parts;
           const group = Math.floor(index / chunks / parts);
@@ -170,8 +194,8 @@ const backwardW: CpuKernel = {
           const end = Math.min(columns, start + chunkBlocks * size);
           for (let first = start; first < end; first += size) {
             const count = Math.min(size, end - first);
-            moveColumns(wasm.im2col, x, u, kFirst, kCount, first, count, scratch);
-            gemm(false, true, o, kCount, count, dy + first * 4, columns, scratch, count, first > start, dw, k);
+            const [col, pitch] = columnsOf(x, u, kFirst, kCount, first, count, machine);
+            gemm(false, true, o, kCount, count, dy + first * 4, columns, col, pitch, first > start, dw, k);
           }
         },
       },
@@ -179,7 +203,7 @@ const backwardW: CpuKernel = {
     if (chunks > 1) {
       stages.push(addParts(weights, chunks - 1, (at, { shared }) => ({ to: at.dw!, from: shared })));
     }
-    return { scratch: rows * size * 4, shared: (chunks - 1) * weights * 4, stages };
+    return { scratch: scratchOf(u, rows, size), shared: (chunks - 1) * weights * 4, stages };
   },
 };
 
