@@ -151,9 +151,9 @@ test("the length of a race depends on the machine's speed", async () => {
   const epochs = epochsOf(join(folder, "out", "race-seed0")).length;
   expect(outcomes).toMatchObject([{ epochs, images: 36 }]);
   expect(command).toBe(`bun run train DATA --model small --epochs ${epochs} --limit 36 --seed SEED`);
-  // Nine tenths of the images there is time for: several epochs of all or one of some, at least as many as test images.
-  expect(raceLength(1000, 33, 3)).toEqual({ epochs: 28, limit: 32 });
-  expect(raceLength(20, 33, 3)).toEqual({ epochs: 1, limit: 18 });
+  // 95% of the images there is time for: several epochs of all or one of some, at least as many as test images.
+  expect(raceLength(1000, 33, 3)).toEqual({ epochs: 29, limit: 32 });
+  expect(raceLength(20, 33, 3)).toEqual({ epochs: 1, limit: 19 });
   expect(raceLength(1, 33, 3)).toEqual({ epochs: 1, limit: 3 });
   expect(existsSync(join(folder, "out", "pace"))).toBe(false);
 }, 60_000);
