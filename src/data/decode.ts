@@ -6,6 +6,8 @@
  *
  * Every thread has its own decoder. Everything here is synchronous: worker threads decode several images at once.
  */
+import type { ResizeFilter } from "../net/recipe.ts";
+import { given } from "../options.ts";
 import { loadKernels } from "../wasm/build.ts";
 import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
@@ -14,7 +16,7 @@ import { readHeader, type ImageHeader } from "./header.ts";
 import { BadImage } from "./image.ts";
 import { openJpeg, type JpegCodec } from "./jpeg.ts";
 import { decodePixels } from "./pixels.ts";
-import { bilinearWeights, type ResampleWeights } from "./resample.ts";
+import { resampleWeights, type ResampleWeights } from "./resample.ts";
 
 export { BadImage } from "./image.ts";
 
@@ -47,9 +49,22 @@ export async function decodeRecord(
   image: Encoded | Pixels,
   side: number,
   record: Uint8Array,
+  resize?: ResizeFilter,
 ): Promise<string | undefined> {
   own ??= openDecoder();
-  return (await own).record(image, side, record);
+  return (await own).record(image, side, record, given({ resize }));
+}
+
+export interface RecordOptions {
+  /** To which the shorter side is rescaled before the crop: at least the record's side, which it is by default. */
+  readonly shorter?: number;
+  /** Bilinear by default. */
+  readonly resize?: ResizeFilter;
+}
+
+/** The central side × side pixels of a rescaled image. */
+interface Cut extends Required<RecordOptions> {
+  readonly side: number;
 }
 
 export class Decoder {
@@ -75,15 +90,20 @@ export class Decoder {
   /**
    * Decodes `image` (see `decodePixels`), applies its EXIF orientation, and writes its record to `record`
    * (side × side × 3 bytes).
-   * @param shorter to which the shorter side is rescaled before the crop; at least `side`
    * @returns a remark about an odd but usable image
    * @throws BadImage that says what is wrong
    */
-  record(image: Encoded | Pixels, side: number, record: Uint8Array, shorter = side): string | undefined {
+  record(
+    image: Encoded | Pixels,
+    side: number,
+    record: Uint8Array,
+    { shorter = side, resize = "bilinear" }: RecordOptions = {},
+  ): string | undefined {
+    const cut = { side, shorter, resize };
     if (image.kind === "pixels") {
       const { pixels, width, height } = image;
       if (width === side && height === side && shorter === side) record.set(pixels);
-      else this.#cut(this.#put(pixels), { width, height, orientation: 1 }, side, record, shorter);
+      else this.#cut(this.#put(pixels), { width, height, orientation: 1 }, cut, record);
       return undefined;
     }
     const header = readHeader(image.bytes);
@@ -93,17 +113,12 @@ export class Decoder {
       throw new BadImage(`${width} × ${height} is more than ${MAX_PIXELS / 1e6} megapixels`);
     if (rescaled(width, height, shorter) > MAX_RESCALED_PIXELS)
       throw new BadImage(`${width} × ${height} is too long and thin`);
-    return this.#decoding.use(width * height, () => this.#decode(image.bytes, header, side, record, shorter));
+    return this.#decoding.use(width * height, () => this.#decode(image.bytes, header, cut, record));
   }
 
-  #decode(
-    bytes: Uint8Array,
-    header: ImageHeader,
-    side: number,
-    record: Uint8Array,
-    shorter: number,
-  ): string | undefined {
+  #decode(bytes: Uint8Array, header: ImageHeader, cut: Cut, record: Uint8Array): string | undefined {
     const { width, height } = header;
+    const { side, shorter } = cut;
     // An image with a record's size is decoded in place.
     const isRecord = width === side && height === side && shorter === side && header.orientation === 1;
     let direct = false;
@@ -112,7 +127,7 @@ export class Decoder {
         direct = isRecord && bytes === record.length;
         return direct ? record : this.#view(bytes);
       });
-      if (!direct) this.#cut(RESERVED, header, side, record, shorter);
+      if (!direct) this.#cut(RESERVED, header, cut, record);
       return remark;
     } finally {
       if (this.#memory.buffer.byteLength > KEEP_BYTES) this.#start();
@@ -141,9 +156,8 @@ export class Decoder {
   #cut(
     from: number,
     { width, height, orientation }: StoredSize,
-    side: number,
+    { side, shorter, resize }: Cut,
     record: Uint8Array,
-    shorter: number,
   ): void {
     const turn = TURNS[orientation - 1]!;
     const [newWidth, newHeight] = newSize(width, height, shorter);
@@ -152,8 +166,8 @@ export class Decoder {
       const before = halfToEven(size - side);
       return reversed ? size - side - before : before;
     };
-    const across = this.#axis(width, newWidth, start(newWidth, turn.flipX), side);
-    const down = this.#axis(height, newHeight, start(newHeight, turn.flipY), side);
+    const across = this.#axis(resize, width, newWidth, start(newWidth, turn.flipX), side);
+    const down = this.#axis(resize, height, newHeight, start(newHeight, turn.flipY), side);
     // Horizontally first in the upright image; if the stored one lies on its side, those are its columns.
     const columnsFirst = turn.swap;
     const [columns, rows] = columnsFirst ? [across.to - across.from, side] : [side, down.to - down.from];
@@ -182,12 +196,12 @@ export class Decoder {
     turnUpright(cut, outPitch, side, turn, record);
   }
 
-  #axis(size: number, newSize: number, start: number, count: number): ResampleWeights {
-    const key = `${size} ${newSize} ${start} ${count}`;
+  #axis(filter: ResizeFilter, size: number, newSize: number, start: number, count: number): ResampleWeights {
+    const key = `${filter} ${size} ${newSize} ${start} ${count}`;
     let weights = this.#weights.get(key);
     if (!weights) {
       if (this.#weights.size >= KEEP_WEIGHTS) this.#weights.clear();
-      this.#weights.set(key, (weights = bilinearWeights(size, newSize, start, count)));
+      this.#weights.set(key, (weights = resampleWeights(filter, size, newSize, start, count)));
     }
     return weights;
   }

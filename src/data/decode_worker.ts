@@ -1,6 +1,7 @@
 /** A worker thread that reads and decodes images into memory shared with the main thread. */
 import { setImmediate } from "node:timers/promises";
 import type { FileRange } from "../io/bytes.ts";
+import type { ResizeFilter } from "../net/recipe.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
 import { Reader, verify } from "./reading.ts";
@@ -10,6 +11,7 @@ export interface DecodeJob {
   /** Rows of side × side × 3 bytes, to be filled with records. */
   readonly records: SharedArrayBuffer;
   readonly side: number;
+  readonly resize: ResizeFilter;
   /** The memory budget of all threads: see `DecodingMemory`. */
   readonly memory: SharedArrayBuffer;
   readonly images: readonly ImageForRow[];
@@ -27,7 +29,7 @@ export type DecodeResult = (string | undefined)[];
 let decoder: ReturnType<typeof openDecoder> | undefined;
 const reader = new Reader();
 
-serve<DecodeJob, DecodeResult>(async ({ records, side, images, memory }) => {
+serve<DecodeJob, DecodeResult>(async ({ records, side, resize, images, memory }) => {
   const decode = await (decoder ??= openDecoder(memory));
   const bytes = side * side * 3;
   const results: DecodeResult = [];
@@ -40,7 +42,7 @@ serve<DecodeJob, DecodeResult>(async ({ records, side, images, memory }) => {
       } else {
         // @napi-rs/image frees an image's memory only between tasks of the event loop.
         await setImmediate();
-        decode.record("kind" in image ? image : reader.read(image), side, record);
+        decode.record("kind" in image ? image : reader.read(image), side, record, { resize });
       }
       results.push(undefined);
     } catch (error) {

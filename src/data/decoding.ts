@@ -1,4 +1,5 @@
 /** The process's decoding threads: one per core, started on first use. */
+import type { ResizeFilter } from "../net/recipe.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import type { DecodeJob, DecodeResult, ImageForRow } from "./decode_worker.ts";
 import { DecodingMemory } from "./decoding_memory.ts";
@@ -11,17 +12,19 @@ let threads: WorkerPool<DecodeJob, DecodeResult> | undefined;
 
 /**
  * Decodes images into rows of `records`, each side × side × 3 bytes.
+ * @param resize the filter by which they are resized
  * @param isWanted asked before starting
  * @returns for each image what is wrong with it, or undefined; undefined altogether when no longer wanted
  */
 export function decodeRows(
   records: SharedArrayBuffer,
   side: number,
+  resize: ResizeFilter,
   images: readonly ImageForRow[],
   isWanted?: () => boolean,
 ): Promise<DecodeResult | undefined> {
   threads ??= new WorkerPool(new URL("./decode_worker.ts", import.meta.url));
-  return threads.run({ records, side, images, memory: decodingMemory }, isWanted);
+  return threads.run({ records, side, resize, images, memory: decodingMemory }, isWanted);
 }
 
 /**

@@ -4,7 +4,8 @@
  * A few batches are prefetched into reused memory.
  */
 import { availableParallelism } from "node:os";
-import { DataError, ShapeError } from "../errors.ts";
+import { DataError, ShapeError, UsageError } from "../errors.ts";
+import { RESIZE_FILTERS, type ResizeFilter } from "../net/recipe.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { plural } from "../words.ts";
 import { RecordCache } from "./cache.ts";
@@ -22,6 +23,8 @@ export interface LoaderOptions {
   readonly batch: number;
   /** Side of the records in pixels. */
   readonly recordSize: number;
+  /** The filter by which images are resized to that; bilinear by default. */
+  readonly resize?: ResizeFilter;
   /** For training: the epoch's random order. Without it, images come in the set's order. */
   readonly shuffle?: Shuffle;
   /** Only these images. */
@@ -41,7 +44,15 @@ export interface LoaderOptions {
 }
 
 const OPTIONS: OptionKinds<LoaderOptions> = {
-  ...{ batch: "number", recordSize: "number", shuffle: "object?", samples: "any?", share: "object?", from: "number?" },
+  ...{
+    batch: "number",
+    recordSize: "number",
+    resize: "any?",
+    shuffle: "object?",
+    samples: "any?",
+    share: "object?",
+    from: "number?",
+  },
   ...{ prefetch: "number?", inFlight: "number?", cache: "object?", onBad: "function?" },
 };
 
@@ -83,10 +94,13 @@ interface Loader extends AsyncIterable<Batch> {
  */
 export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
   checkOptions("createLoader", options, OPTIONS);
-  const { batch, recordSize, shuffle, share, from = 0, prefetch = 3, onBad } = options;
+  const { batch, recordSize, resize = "bilinear", shuffle, share, from = 0, prefetch = 3, onBad } = options;
   const { samples = Uint32Array.from({ length: dataset.length }, (_, i) => i) } = options;
   requireWhole("createLoader", { batch, recordSize, prefetch, inFlight: options.inFlight ?? 1 });
   requireWhole("createLoader", { from }, 0);
+  if (!RESIZE_FILTERS.includes(resize)) {
+    throw new UsageError(`createLoader: resize is ${show(resize)}, must be ${RESIZE_FILTERS.join(" or ")}`);
+  }
   checkSamples(samples, dataset);
   const recordBytes = recordSize * recordSize * 3;
   const cache = options.cache ?? new RecordCache(dataset, recordSize, 0);
@@ -146,7 +160,7 @@ export function createLoader(dataset: Dataset, options: LoaderOptions): Loader {
     const found = await Promise.all(missing.map(find));
     const indices = new Map(wanted.map(({ n, i }) => [n, i]));
     const decode = async (images: readonly ImageForRow[]) => {
-      const reasons = await decodeRows(slot.memory, recordSize, images, () => !stopped);
+      const reasons = await decodeRows(slot.memory, recordSize, resize, images, () => !stopped);
       reasons?.forEach((reason, k) => {
         const { row } = images[k]!;
         const i = indices.get(row)!;

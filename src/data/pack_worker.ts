@@ -46,7 +46,7 @@ serve<PackJob, null>(async ({ path, side, shorter, encoding, quality, images, me
       await setImmediate();
       try {
         const read = "kind" in image ? image : reader.read(image);
-        const remark = decode.record(read, side, record, shorter) ?? misnamed(read, name);
+        const remark = decode.record(read, side, record, { shorter }) ?? misnamed(read, name);
         if (remark !== undefined) problems.push({ name, problem: remark, used: true });
       } catch (error) {
         if (!(error instanceof BadImage)) throw error;

@@ -1,5 +1,6 @@
 /** Statistics measured once over a training set: the mean image (paper §2) and principal colour axes (§4.1). */
 import { DataError } from "../errors.ts";
+import type { ResizeFilter } from "../net/recipe.ts";
 import { Purpose, Random } from "../random.ts";
 import { loadKernels } from "../wasm/build.ts";
 import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
@@ -12,6 +13,8 @@ const MAX_SAMPLE = 50_000;
 
 interface MeasureOptions {
   readonly recordSize: number;
+  /** As for `createLoader`. */
+  readonly resize?: ResizeFilter | undefined;
   readonly seed?: number;
   /** Keeps the decoded records for the subsequent training. */
   readonly cache?: RecordCache;
@@ -21,7 +24,7 @@ interface MeasureOptions {
 
 /** @throws DataError when no image, or too few, can be decoded */
 export async function measureStatistics(dataset: Dataset, options: MeasureOptions): Promise<Statistics> {
-  const { recordSize, seed = 0, cache, sample = MAX_SAMPLE, onProgress } = options;
+  const { recordSize, resize, seed = 0, cache, sample = MAX_SAMPLE, onProgress } = options;
   const count = Math.min(dataset.length, sample);
   const order = new Random(seed, Purpose.split, dataset.classes.length).permutation(dataset.length);
   const subset = count < dataset.length ? order.subarray(0, count).sort() : undefined;
@@ -30,6 +33,7 @@ export async function measureStatistics(dataset: Dataset, options: MeasureOption
   const loader = createLoader(dataset, {
     batch: Math.min(64, count),
     recordSize,
+    ...(resize && { resize }),
     ...(subset && { samples: subset }),
     ...(cache && { cache }),
   });

@@ -3,6 +3,7 @@ import { testViews, type ViewCount } from "../data/augmentation.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import { DataError } from "../errors.ts";
+import type { Network } from "../net/recipe.ts";
 import { probabilities } from "./forward.ts";
 import type { Member } from "./loaded_model.ts";
 
@@ -11,7 +12,7 @@ export interface ClassifyOptions {
   readonly views?: ViewCount;
   /** Only these images, instead of all. */
   readonly samples?: Uint32Array;
-  /** Keeps records from call to call; only if all models take records of its size. */
+  /** Keeps records from call to call; only if all models take the same records. */
   readonly cache?: RecordCache;
   /** Called for each image that can't be used, once per cache. */
   readonly onBad?: (name: string, reason: string) => void;
@@ -37,23 +38,26 @@ export async function classify(
   { batch, views = 1, samples, cache, onBad, signal }: ClassifyOptions,
   found: (batch: Classified) => void,
 ): Promise<readonly string[]> {
-  // Models that take records of the same size share their batches.
-  const sides = [...new Set(members.map(({ model }) => model.network.record))];
-  const loaders = sides.map((recordSize, k) =>
+  // Models that take the same records share their batches.
+  const networks = members.map(({ model }) => model.network);
+  const kinds = [...new Map(networks.map((network) => [recordKind(network), network])).values()];
+  const loaders = kinds.map(({ record: recordSize, resize }, k) =>
     createLoader(dataset, {
       ...{ batch, recordSize },
+      ...(resize && { resize }),
       ...(samples && { samples }),
       ...(cache && { cache }),
       ...(k === 0 && onBad && { onBad }),
     }),
   );
+  const kindOf = networks.map((network) => kinds.findIndex((kind) => recordKind(kind) === recordKind(network)));
   const viewsOf = members.map(({ model: { network } }) => testViews(views, batch, network.record, network.crop));
   for await (const batches of inStep(loaders)) {
     signal?.throwIfAborted();
     const { labels, indices, valid } = batches[0]!;
     const sums = new Float64Array(members[0]!.model.classes * batch);
     for (const [m, { model, mean }] of members.entries()) {
-      const { pixels } = batches[sides.indexOf(model.network.record)]!;
+      const { pixels } = batches[kindOf[m]!]!;
       const p = await probabilities(model, mean, pixels, viewsOf[m]!);
       for (let i = 0; i < sums.length; i++) sums[i]! += p[i]!;
     }
@@ -61,6 +65,8 @@ export async function classify(
   }
   return loaders[0]!.bad;
 }
+
+const recordKind = ({ record, resize }: Network): string => `${record} ${resize}`;
 
 /** Iterates over several loaders of the same images in lockstep. */
 async function* inStep(loaders: readonly AsyncIterable<Batch>[]): AsyncGenerator<readonly Batch[]> {

@@ -56,11 +56,12 @@ export async function setsFor(
 }
 
 /**
- * Opens the weights of a run or a file; by default those of the newest run.
- * @throws UsageError or CheckpointError
+ * Opens the weights of a run, a file or a pretrained network; by default as `findWeights` says.
+ * @param note called with a line about each download
+ * @throws UsageError, CheckpointError, or DataError when a pretrained network can't be fetched
  */
-export function openTrained(name?: string): Trained {
-  const weights = findWeights(name);
+export async function openTrained(name?: string, note?: (line: string) => void): Promise<Trained> {
+  const weights = await findWeights(name, note);
   const { checkpoint, network } = openWeights(weights.path);
   const { classes } = checkpoint;
   return {

@@ -11,16 +11,26 @@ const PIP_MS = 300_000;
 export interface Wheel {
   readonly name: string;
   readonly version: string;
-  /** pip's tag: manylinux_2_28_x86_64, win_amd64, … */
+  /** pip's tag: manylinux_2_28_x86_64, win_amd64, …, any */
   readonly platform: string;
 }
 
+/** @throws DeviceError with ALEXNET_OFFLINE, by which a user says that nothing is to be fetched */
+function requireOnline(what: string): void {
+  if (process.env.ALEXNET_OFFLINE) throw new DeviceError(`${what}: ALEXNET_OFFLINE is set`);
+}
+
 /** @throws DeviceError when the server has no such file, can't be reached, or stalls */
-export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uint8Array> {
+export async function fetchArchive(
+  url: string,
+  stallMs = STALL_MS,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Uint8Array> {
+  requireOnline(url);
   const stalled = new AbortController();
   let timer = setTimeout(() => stalled.abort(), stallMs);
   try {
-    const response = await fetch(url, { signal: stalled.signal });
+    const response = await fetch(url, { headers, signal: stalled.signal });
     if (!response.ok || !response.body) throw new DeviceError(`${url}: the server answered ${response.status}`);
     const parts: Uint8Array[] = [];
     for await (const part of response.body as AsyncIterable<Uint8Array>) {
@@ -38,6 +48,33 @@ export async function fetchArchive(url: string, stallMs = STALL_MS): Promise<Uin
   }
 }
 
+/** Where wheels are listed (packaging.python.org/en/latest/specifications/simple-repository-api). */
+const INDEX = "https://pypi.org/simple/";
+
+interface IndexPage {
+  readonly files?: readonly { readonly filename?: string; readonly url?: string }[];
+}
+
+/** A wheel straight from the Python Package Index. @throws DeviceError when it isn't there, or can't be reached */
+export async function fetchFromIndex({ name, version, platform }: Wheel, index = INDEX): Promise<Uint8Array> {
+  const url = new URL(`${name}/`, index).href;
+  const beginning = `${name.replaceAll("-", "_")}-${version}-`;
+  let files: IndexPage["files"];
+  try {
+    const accept = "application/vnd.pypi.simple.v1+json";
+    const page = new TextDecoder().decode(await fetchArchive(url, STALL_MS, { accept }));
+    files = (JSON.parse(page) as IndexPage | null)?.files;
+  } catch (error) {
+    if (error instanceof DeviceError) throw error;
+    throw new DeviceError(`${url}: not the index's JSON`, { cause: error });
+  }
+  const found = files?.find(
+    ({ filename = "" }) => filename.startsWith(beginning) && filename.endsWith(`-${platform}.whl`),
+  );
+  if (!found?.url) throw new DeviceError(`${url} lists no ${beginning}…-${platform}.whl`);
+  return fetchArchive(new URL(found.url, url).href);
+}
+
 /**
  * Ways to call pip, tried in order. Python would run a pip.py in the current folder; isolated (-I) it does not. But then
  * it does not see the user's own packages either; the scripts `pip3` and `pip` do.
@@ -53,6 +90,7 @@ const PIPS = [
 /** @throws DeviceError with pip's last line */
 export async function fetchWheel({ name, version, platform }: Wheel): Promise<Uint8Array> {
   const what = `pip download ${name}==${version}`;
+  requireOnline(what);
   const { path: folder, remove } = temporaryFolder("alexnet-wheel-");
   const options = ["download", `${name}==${version}`, "--no-deps", "--only-binary=:all:", "--platform", platform];
   const quick = [

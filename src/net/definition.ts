@@ -16,7 +16,7 @@ import { flatten, type Layer } from "./layer.ts";
 import { kinds } from "./layers/index.ts";
 import { leaves, Model, place, titleOf, type PlacedLayer } from "./model.ts";
 import { findNetwork, networks } from "./networks.ts";
-import { NO_AUGMENTATION, type Network, type Recipe } from "./recipe.ts";
+import { NO_AUGMENTATION, RESIZE_FILTERS, type Network, type Recipe, type ResizeFilter } from "./recipe.ts";
 import { RECIPE_RULES } from "./recipe_rules.ts";
 
 /** Stands for the number of classes where outputs or filters are counted. */
@@ -39,10 +39,10 @@ type RecipeDraft = Partial<Omit<Recipe, "augmentation">> & { readonly augmentati
 
 /** @throws UsageError when the network has layers that this program doesn't know, or is not valid */
 export function networkToJson(network: Network): NetworkJson {
-  const { name, about, crop, record, classes, recipe } = network;
+  const { name, about, crop, record, resize, classes, recipe } = network;
   const layersFor = (classes: number) => flatten(network.layers(classes)).map(layerToJson);
   const layers = withClasses(layersFor(classes), layersFor(classes + 1), classes, name) as LayerJson[];
-  const json = { name, about, crop, record, classes, recipe, layers };
+  const json = { name, about, crop, record, ...(resize && { resize }), classes, recipe, layers };
   networkFromJson(json, name);
   return json;
 }
@@ -107,7 +107,7 @@ export function networkIn(metadata: Readonly<Record<string, string>>, where: str
 
 /** Whether two networks compute the same; their recipes and descriptions may differ. */
 function isSame(a: Network, b: Network): boolean {
-  const computed = ({ crop, record, layers }: NetworkJson) => JSON.stringify({ crop, record, layers });
+  const computed = ({ crop, record, resize, layers }: NetworkJson) => JSON.stringify({ crop, record, resize, layers });
   return computed(networkToJson(a)) === computed(networkToJson(b));
 }
 
@@ -140,6 +140,10 @@ const RULES: RulesOf<Omit<NetworkJson, "recipe" | "layers">> = {
     (value) => Number.isInteger(value) && value > 0 && value <= MAX_SIDE,
     `a whole number up to ${MAX_SIDE}`,
   ),
+  resize: rule(
+    (value) => value === undefined || RESIZE_FILTERS.includes(value as ResizeFilter),
+    RESIZE_FILTERS.join(" or "),
+  ),
   classes: numberThat((value) => Number.isInteger(value) && value >= 2, "a whole number from 2 on"),
 };
 
@@ -153,7 +157,7 @@ export function networkFromJson(json: unknown, where: string): Network {
   if (!isRecord(json)) throw new UsageError(`${at}${oneLine(show(json))}: must be a network, an object with layers`);
   const { layers } = json;
   checkFields(at, "", json, RULES, [...Object.keys(RULES), "recipe", "layers"]);
-  const { name, about, crop, record, classes } = json as unknown as NetworkJson;
+  const { name, about, crop, record, resize, classes } = json as unknown as NetworkJson;
   if (crop > record) throw new UsageError(`${at}crop ${crop}: must be at most record, ${record}`);
   if (!isRecord(json.recipe)) throw new UsageError(`${at}recipe ${oneLine(show(json.recipe))}: must be an object`);
   const { augmentation } = json.recipe;
@@ -164,7 +168,7 @@ export function networkFromJson(json: unknown, where: string): Network {
   if (!Array.isArray(layers) || layers.length === 0)
     throw new UsageError(`${at}layers: must be a list of at least one layer`);
   const network: Network = {
-    ...{ name, about, crop, record, classes },
+    ...{ name, about, crop, record, ...(resize && { resize }), classes },
     recipe: recipe as unknown as Recipe,
     layers: (classes) => readLayers(layers, where, classes),
   };

@@ -2,6 +2,10 @@
 import type { Average } from "./later/average.ts";
 import type { Rows } from "./layer.ts";
 
+/** Pillow's filters of these names. */
+export const RESIZE_FILTERS = ["bilinear", "bicubic"] as const;
+export type ResizeFilter = (typeof RESIZE_FILTERS)[number];
+
 export interface Network {
   readonly name: string;
   /** One line for people. */
@@ -10,6 +14,8 @@ export interface Network {
   readonly crop: number;
   /** Side of the square images that these are cropped from. */
   readonly record: number;
+  /** The filter by which photos are resized to these; bilinear if not given. */
+  readonly resize?: ResizeFilter;
   /** Number of classes, unless the data has another. */
   readonly classes: number;
   readonly recipe: Recipe;

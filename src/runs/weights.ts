@@ -2,19 +2,20 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
+import { AlexNetError, CheckpointError, DataError, oneLine, UsageError } from "../errors.ts";
 import { networkIn } from "../net/definition.ts";
 import { leaves, place } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
 import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
+import { importedCheckpoint, isPretrained, pretrainedCheckpoint, type PretrainedName } from "./pretrained.ts";
 import { findRun, newestRun, Run, RUNS } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
 
 export interface Weights {
   /** The checkpoint file. */
   readonly path: string;
-  /** Whether it came with the program. */
-  readonly isBoxed: boolean;
+  /** Trained or named by the user, in the box that comes with the program, or fetched. */
+  readonly origin: "own" | "box" | "pretrained";
   /** Its run; none for a file outside of runs, and for imported weights. */
   readonly run?: Run;
   /** How it was trained. @throws UsageError when the file is outside of a run, or was imported */
@@ -41,27 +42,51 @@ export function openWeights(path: string): { checkpoint: Checkpoint; network: Ne
 /** The models in the box: models/NAME.safetensors. */
 const BOX = fileURLToPath(new URL("../../models/", import.meta.url));
 const IN_THE_BOX = "cifar10";
+/** The default for photos. */
+export const FOR_PHOTOS: PretrainedName = "imagenet";
+
+/** Called with a line about each download. */
+type Note = (line: string) => void;
+
+/** Files of others that can be used without being imported first. */
+const FOREIGN = /\.(pth|pt|caffemodel|npz)$/;
 
 /**
- * The weights to use: a file, the best of a run, or a model in the box. Without a name, the newest run's or, if there
- * is no run, those in the box.
- * @throws UsageError when nothing has this name
+ * The weights to use: a file, the best of a run, a pretrained network, which is fetched if need be, or a model in the
+ * box. Without a name, the newest run's or, if there is no run, the pretrained network for photos or, where that can't
+ * be had, the one in the box.
+ * @throws UsageError when nothing has this name; DataError when a pretrained network can't be fetched
  */
-export function findWeights(name?: string): Weights {
-  if (name === undefined && newestRun("best.safetensors") === undefined) return findNamed(IN_THE_BOX);
-  return findNamed(name ?? "latest");
+export async function findWeights(name?: string, note: Note = () => {}): Promise<Weights> {
+  if (name !== undefined || newestRun("best.safetensors") !== undefined) return findNamed(name ?? "latest", note);
+  try {
+    return await pretrained(FOR_PHOTOS, note);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    note(error.message);
+    return boxed(IN_THE_BOX)!;
+  }
 }
 
-function findNamed(name: string): Weights {
-  if (name.endsWith(".safetensors") && !statSync(name, { throwIfNoEntry: false })?.isDirectory()) {
-    return { path: name, isBoxed: false, ...trainingOf(name) };
-  }
-  const boxed = join(BOX, `${name}.safetensors`);
+async function findNamed(name: string, note: Note): Promise<Weights> {
+  const isFile = statSync(name, { throwIfNoEntry: false })?.isFile() === true;
+  if (name.endsWith(".safetensors") && (isFile || !existsSync(name))) return weightsAt(name);
+  if (FOREIGN.test(name) && isFile) return weightsAt(await importedCheckpoint(name, note));
   const isRun = name === "latest" || [name, join(RUNS, name)].some((folder) => existsSync(folder));
-  if (!isRun && /^[\w-]+$/.test(name) && existsSync(boxed)) return { path: boxed, isBoxed: true, ...trainingOf(boxed) };
-  const { best } = findRun(name, "best.safetensors");
-  return { path: best, isBoxed: false, ...trainingOf(best) };
+  if (!isRun && isPretrained(name)) return pretrained(name, note);
+  return (!isRun && boxed(name)) || weightsAt(findRun(name, "best.safetensors").best);
 }
+
+async function pretrained(name: PretrainedName, note: Note): Promise<Weights> {
+  return { ...weightsAt(await pretrainedCheckpoint(name, note)), origin: "pretrained" };
+}
+
+function boxed(name: string): Weights | undefined {
+  const path = join(BOX, `${name}.safetensors`);
+  return /^[\w-]+$/.test(name) && existsSync(path) ? { ...weightsAt(path), origin: "box" } : undefined;
+}
+
+const weightsAt = (path: string): Weights => ({ path, origin: "own", ...trainingOf(path) });
 
 /** "small-1/best.safetensors": a checkpoint's folder and file, to label pictures with. */
 export function nameOf(path: string): string {

@@ -158,10 +158,12 @@ interface Pending {
  */
 async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
   const { config, state, train, signal, report, stepper } = session;
+  const { network } = session.model;
   const hasShare = stepper.share.count < config.batch;
   const loader = createLoader(train.dataset, {
     batch: config.batch,
-    recordSize: session.model.network.record,
+    recordSize: network.record,
+    ...(network.resize && { resize: network.resize }),
     shuffle: { seed: config.seed, epoch: state.epoch, ...(session.weights && { weights: session.weights }) },
     ...(hasShare && { share: neighboursIncluded(session) }),
     from: state.batch,

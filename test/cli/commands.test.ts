@@ -249,12 +249,13 @@ describe("predict", () => {
     expect(lines.filter((line) => "error" in line).length).toBe(2);
   });
 
-  test("without a run: the network in the box, and a note about it", async () => {
+  test("without a run or a network connection: the network in the box, and why", async () => {
     mkdirSync(at("fresh"));
-    const { code, stderr } = await cli(["predict", join("..", images[0]!), ...CPU], { cwd: at("fresh") });
+    const env = { ALEXNET_CACHE: at("fresh/cache"), ALEXNET_OFFLINE: "1" };
+    const { code, stderr } = await cli(["predict", join("..", images[0]!), ...CPU], { cwd: at("fresh"), env });
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^there is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model, or train one on your photos:  /,
+      /^Fetching EfficientNet-Lite0, trained on ImageNet \(17 MB, Apache-2\.0\)\ncan't fetch .* ALEXNET_OFFLINE is set.*\nthere is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model, or train one on your photos:  /,
     );
   });
 

@@ -6,6 +6,7 @@ import type { Encoded, Pixels, Statistics } from "../../src/data/dataset.ts";
 import { openDecoder } from "../../src/data/decode.ts";
 import { openDataset } from "../../src/data/open.ts";
 import { measureStatistics } from "../../src/data/statistics.ts";
+import type { ResizeFilter } from "../../src/net/recipe.ts";
 import { pack } from "../../src/verbs/pack/pack.ts";
 import { expectClose } from "../support/data.ts";
 import { temporaryFolder, writeFiles } from "../support/folders.ts";
@@ -17,17 +18,17 @@ afterAll(remove);
 
 const decoder = await openDecoder();
 
-function digest(image: Encoded | Pixels, side: number, shorter: number): string {
+function digest(image: Encoded | Pixels, side: number, shorter: number, resize: ResizeFilter = "bilinear"): string {
   const record = new Uint8Array(side * side * 3);
-  expect(decoder.record(image, side, record, shorter)).toBeUndefined();
+  expect(decoder.record(image, side, record, { shorter, resize })).toBeUndefined();
   return createHash("sha256").update(record).digest("hex");
 }
 
 test.each(golden.resized)(
-  "$width × $height: the shorter side to $shorter, $side × $side of it",
-  ({ width, height, shorter, side, sha256 }) => {
+  "$width × $height, $resize: the shorter side to $shorter, $side × $side of it",
+  ({ width, height, shorter, side, resize, sha256 }) => {
     const pixels = goldenPicture(width, height);
-    expect(digest({ kind: "pixels", pixels, width, height }, side, shorter)).toBe(sha256);
+    expect(digest({ kind: "pixels", pixels, width, height }, side, shorter, resize as ResizeFilter)).toBe(sha256);
   },
 );
 

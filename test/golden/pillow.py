@@ -3,8 +3,8 @@
     python -m venv venv && venv/bin/pip install -r test/golden/requirements.txt
     venv/bin/python test/golden/pillow.py                 # a second
 
-    resized       images as torchvision's Resize(shorter) and CenterCrop(side) make them, which are Pillow's bilinear
-                  `resize` and a crop (torchvision/transforms/functional.py), as the SHA-256 of their RGB bytes. First
+    resized       images as torchvision's Resize(shorter) and CenterCrop(side) make them, which are Pillow's bilinear or
+                  bicubic `resize` and a crop (torchvision/transforms/functional.py), as the SHA-256 of their RGB bytes. First
                   along the rows, then along the columns, as Pillow did it until 12; from 13 on it exchanges the two for
                   some images, among them those more than twice as high as wide, and is then off by one at places.
     files         JPEG files, decoded by Pillow's libjpeg-turbo, resized as above
@@ -44,6 +44,7 @@ FILES = {  # width, height, and how it is saved
     "4:2:2": ("RGB", 53, 40, dict(subsampling=1)),
     "progressive": ("RGB", 64, 71, dict(progressive=True, subsampling=2)),
 }
+FILTERS = dict(bilinear=Image.BILINEAR, bicubic=Image.BICUBIC)
 RECORDS = [(32, 32), (24, 24), (48, 40)]  # shorter, side
 STATISTICS = dict(images=20, side=12)
 
@@ -60,14 +61,15 @@ def smooth(width, height):
     return np.rint(127.5 + 120 * np.sin(x / (9 + c) + c) * np.cos(y / (7 + 2 * c))).astype(np.uint8)
 
 
-def record(image, shorter, side):
+def record(image, shorter, side, resize="bilinear"):
     """As torchvision computes the sizes and the place of the crop; Python's round goes to the even number."""
     width, height = image.size
     longer = int(shorter * max(width, height) / min(width, height))
     size = (shorter, longer) if width < height else (longer, shorter)
-    at_once = image.resize(size, Image.BILINEAR)
-    image = image.resize((size[0], height), Image.BILINEAR).resize(size, Image.BILINEAR)
-    assert np.abs(np.asarray(image, np.int16) - np.asarray(at_once, np.int16)).max() <= 1
+    kind = FILTERS[resize]
+    at_once = image.resize(size, kind)
+    image = image.resize((size[0], height), kind).resize(size, kind)
+    assert resize == "bicubic" or np.abs(np.asarray(image, np.int16) - np.asarray(at_once, np.int16)).max() <= 1
     left, top = (int(round((n - side) / 2.0)) for n in image.size)
     return image.crop((left, top, left + side, top + side))
 
@@ -114,7 +116,8 @@ def main():
     golden = dict(
         made_with=dict(pillow=PIL.__version__, libjpeg_turbo=features.version("libjpeg_turbo"), numpy=np.__version__),
         resized=[
-            dict(width=w, height=h, shorter=s, side=n, sha256=digest(record(Image.fromarray(draw(w, h)), s, n)))
+            dict(width=w, height=h, shorter=s, side=n, resize=f, sha256=digest(record(Image.fromarray(draw(w, h)), s, n, f)))
+            for f in FILTERS
             for w, h, s, n in SIZES
         ],
         files={name: dict(base64=base64.b64encode(f).decode(), records=records(f)) for name, f in files.items()},

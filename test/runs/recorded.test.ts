@@ -63,7 +63,7 @@ async function went(options: TrainOptions) {
 
 /** The names of the images in both parts, as the run sees them. */
 async function partsOf(run: string) {
-  using trained = openTrained(run);
+  using trained = await openTrained(run);
   await using sets = await setsFor(undefined, trained, () => {});
   const [names, val] = [sets.train, sets.val].map((set) => Array.from({ length: set.length }, (_, i) => set.nameOf(i)));
   return { train: names!, val: val!, changes: sets.changes };

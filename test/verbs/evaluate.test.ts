@@ -58,7 +58,7 @@ describe("several models", () => {
   test("the probabilities are the mean of each model's", async () => {
     const { val } = await openDataset(data, { holdOut: 0 });
     const backend = await openDevice(CPU);
-    const trained = models.map((name) => openTrained(name));
+    const trained = await Promise.all(models.map((name) => openTrained(name)));
     const members = trained.map((each) => each.load(backend, 8));
     const ask = async (of: typeof members) => {
       const p: number[] = [];

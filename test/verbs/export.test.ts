@@ -39,7 +39,7 @@ describe("a checkpoint", () => {
     const pixels = Uint8Array.from({ length: 32 * 32 * 3 }, (_, i) => (i * i) % 251);
     const [exact, half] = await Promise.all(
       [weights, files[0]!].map(async (path) => {
-        using trained = openTrained(path);
+        using trained = await openTrained(path);
         await using backend = openReference("f32");
         const { model, mean } = trained.load(backend);
         return probabilities(model, mean, pixels, [centreView(1, 32, trained.network.crop)]);

@@ -39,7 +39,7 @@ const decoder = await openDecoder();
 async function recordOf(set: Dataset, i: number, side = SIDE, shorter = side): Promise<Uint8Array> {
   const record = new Uint8Array(side * side * 3);
   const image = await set.read(i);
-  decoder.record(image, side, record, shorter);
+  decoder.record(image, side, record, { shorter });
   return record;
 }
 

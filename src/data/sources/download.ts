@@ -30,6 +30,7 @@ interface Download {
 export async function download(options: Download): Promise<string> {
   const { url, path, md5, sha256, progress, stallMs = STALL_MS } = options;
   if (sizeOf(path) !== undefined) return path;
+  if (process.env.ALEXNET_OFFLINE) throw new DataError(`can't download ${url}: ALEXNET_OFFLINE is set`);
   const part = `${path}.part`;
   try {
     mkdirSync(dirname(path), { recursive: true });

@@ -95,6 +95,8 @@ export const efficientnetLite0: Network = {
     decay: 0.00001,
     augmentation: { ...TORCHVISION_RECIPE.augmentation, smooth: 0.1 },
   },
+  // As its weights were trained.
+  resize: "bicubic",
   // github.com/tensorflow/tpu, models/official/efficientnet/lite; the names and PyTorch's initial weights of PyPI's
   // efficientnet-lite-pytorch.
   layers: (classes) => {

@@ -25,7 +25,7 @@ const EPSILON = 5e-4;
  * @throws ShapeError when a layer has more filters than directions, or an odd number; UsageError when it is in a block
  */
 export async function whiten(model: Model, mean: Tensor, { dataset, cache }: Records): Promise<void> {
-  const { record, crop } = model.network;
+  const { record, resize, crop } = model.network;
   for (const [i, { whitens, name, shape }] of model.specs.entries()) {
     if (!whitens) continue;
     const [filters = 0, maps = 0, window = 0] = shape;
@@ -43,8 +43,8 @@ export async function whiten(model: Model, mean: Tensor, { dataset, cache }: Rec
     const step = Math.max(1, Math.floor(dataset.length / IMAGES));
     const samples = Uint32Array.from({ length: Math.min(IMAGES, dataset.length) }, (_, k) => k * step);
     const loader = createLoader(dataset, {
-      ...{ batch: Math.min(BATCH, samples.length), recordSize: record, samples },
-      cache,
+      ...{ batch: Math.min(BATCH, samples.length), recordSize: record, samples, cache },
+      ...(resize && { resize }),
     });
     for await (const { pixels, indices, valid } of loader) {
       const tape = new Tape(mean.backend, { record: false });

@@ -101,7 +101,7 @@ async function curves({ model: name = "latest" }: DrawOptions): Promise<string> 
 }
 
 async function ofModel(what: Exclude<Drawing, "curves">, options: DrawOptions, work: Working<Notice>): Promise<string> {
-  using trained = openTrained(options.model);
+  using trained = await openTrained(options.model, work.note);
   return what === "filters" ? await filters(trained, options) : await ofImage(what, trained, options, work);
 }
 
@@ -138,7 +138,7 @@ async function ofImage(
   const { record, crop } = trained.network;
   const { images: named } = await findImages([options.image!]);
   if (named.length > 1) throw new UsageError(`${options.image} has ${named.length} images: name one of them`);
-  const [decoded] = await Array.fromAsync(decodeImages(named, record));
+  const [decoded] = await Array.fromAsync(decodeImages(named, trained.network));
   const { pixels, errors } = decoded!;
   if (errors[0] !== undefined) throw new DataError(`${options.image}: ${errors[0]}`);
   await using backend = await openDeviceOf(options);

@@ -17,6 +17,7 @@ import {
 } from "../../ranks/agreement.ts";
 import { answerTogether } from "../../ranks/answer_together.ts";
 import { working, type Context } from "../../ranks/context.ts";
+import { findWeights } from "../../runs/weights.ts";
 import { count, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { plural } from "../../words.ts";
 import type { Evaluation } from "./evaluation.ts";
@@ -58,7 +59,10 @@ export async function evaluate(options: EvaluateOptions, context: Context = {}):
   const { views = 1, out, submission: submissionFile } = options;
   const named = namedModels(options);
   using checkpoints = new DisposableStack();
-  const trained = named.map((name) => checkpoints.use(openTrained(name)));
+  // One process fetches what is missing.
+  await ranks.share(async () => (await Promise.all(named.map((name) => findWeights(name, note)))).length);
+  const trained: Trained[] = [];
+  for (const name of named) trained.push(checkpoints.use(await openTrained(name, note)));
   const [first] = trained as [Trained];
   for (const other of trained) requireSameClasses(first, other);
   await using sets = await setsFor(options.data, first, note);

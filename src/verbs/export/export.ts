@@ -6,6 +6,7 @@ import { toNpy } from "../../io/npy.ts";
 import { networkMetadata } from "../../net/definition.ts";
 import { leaves, place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
+import { working, type Context } from "../../ranks/context.ts";
 import { findWeights, openWeights } from "../../runs/weights.ts";
 import { flag, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { writeCheckpoint, type Checkpoint } from "../../weights/checkpoint.ts";
@@ -40,8 +41,9 @@ export interface Exported {
 }
 
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
-export async function exportModel(options: ExportOptions): Promise<Exported> {
+export async function exportModel(options: ExportOptions, context: Context = {}): Promise<Exported> {
   validate("exportModel", options, EXPORT_OPTIONS);
+  const { note } = working("exportModel", context);
   const { model, as, out, logits = false, half = false } = options;
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
@@ -55,7 +57,7 @@ export async function exportModel(options: ExportOptions): Promise<Exported> {
     );
   if (half && kind === "onnx")
     throw new UsageError("--half is not for --as onnx, whose weights are float32: leave it out");
-  const weights = findWeights(model);
+  const weights = await findWeights(model, note);
   const { checkpoint, network } = openWeights(weights.path);
   using _ = checkpoint;
   const extension = kind === "onnx" ? ".onnx" : ".safetensors";

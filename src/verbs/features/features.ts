@@ -23,6 +23,7 @@ import {
   stoppedElsewhere,
 } from "../../ranks/agreement.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
+import { findWeights } from "../../runs/weights.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
 import { count, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { plural } from "../../words.ts";
@@ -75,7 +76,9 @@ export async function features(options: FeaturesOptions, context: Context = {}):
   const { part = "train", out: file = "features.npy" } = options;
   if (!file.endsWith(".npy")) throw new UsageError(`--out ${file}: must end in .npy`);
   const table = file.replace(/\.npy$/, ".csv");
-  using trained = openTrained(options.model);
+  // One process fetches what is missing.
+  await ranks.share(async () => (await findWeights(options.model, note)).path);
+  using trained = await openTrained(options.model, note);
   const { network, classes } = trained;
   const tap = findTap(place(network, classes.length), options.layer);
   await using sets = await setsFor(options.data, trained, note);
@@ -214,9 +217,9 @@ class OwnVectors {
       (i) => Math.floor(i / batch) % size === rank,
     );
     if (samples.length === 0) return;
-    const { record, crop } = member.model.network;
+    const { record, resize, crop } = member.model.network;
     const views = centreView(batch, record, crop);
-    const loader = createLoader(dataset, { batch, recordSize: record, samples });
+    const loader = createLoader(dataset, { batch, recordSize: record, samples, ...(resize && { resize }) });
     for await (const { pixels, indices, valid } of loader) {
       if (signal.aborted) return;
       const values = await activations(member.model, member.mean, { pixels, views }, tap.count);

@@ -3,56 +3,41 @@
  * but not resumed.
  */
 import { existsSync } from "node:fs";
-import { basename, join } from "node:path";
-import { download } from "../../data/sources/download.ts";
-import type { Progress } from "../../data/sources/source.ts";
+import { basename } from "node:path";
 import { ilsvrcClasses, unlike } from "../../data/sources/synsets.ts";
 import { size } from "../../engine/tensor.ts";
-import { CheckpointError, oneLine, UsageError } from "../../errors.ts";
+import { oneLine, UsageError } from "../../errors.ts";
 import { openFile } from "../../io/bytes.ts";
 import { reason, readFileUpTo, isUrl, NOT_FETCHED } from "../../io/files.ts";
-import { cacheFolder } from "../../native/cache.ts";
 import { networkIn } from "../../net/definition.ts";
 import { leaves, place } from "../../net/model.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import type { Network } from "../../net/recipe.ts";
 import { working, type Context } from "../../ranks/context.ts";
+import { fetchPretrained, isPretrained, PRETRAINED } from "../../runs/pretrained.ts";
 import { namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { numbers, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import { FORMAT, writeCheckpoint } from "../../weights/checkpoint.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
 import { readBinaryproto } from "../../weights/import/caffe.ts";
-import { matchNetwork, type Match } from "../../weights/import/match.ts";
+import { matchNetwork } from "../../weights/import/match.ts";
 import { readNpy } from "../../weights/import/numpy.ts";
 import { openWeightFile } from "../../weights/import/open.ts";
 import {
   besideDivision,
-  CAFFE,
   describe,
-  foldInto,
   meanImage,
-  OF_NETWORKS,
-  TORCHVISION,
+  usualOf,
   type Preprocessing,
 } from "../../weights/import/preprocessing.ts";
+import { readParameters } from "../../weights/import/read.ts";
 import type { WeightFile } from "../../weights/import/weight_file.ts";
 import { plural } from "../../words.ts";
 
-interface Named {
-  readonly file: string;
-  readonly sha256: string;
-}
-
-/** Weights by name: files below `ADDRESS`. torch.hub puts the first eight digits of their SHA-256 into the names. */
-const ADDRESS = "https://download.pytorch.org/models/";
-export const NAMED: Readonly<Record<string, Named>> = {
-  "torchvision-alexnet": { file: "alexnet-owt-7be5be79.pth", sha256: "7be5be79" },
-};
-
 export const IMPORT_OPTIONS = {
-  /** A file, or a name in `NAMED`. */
-  file: text(`A .pth, .pt, .safetensors, .caffemodel, .npz or .npy file, or ${Object.keys(NAMED).join(", ")}`, {
+  /** A file, or the name of a pretrained network. */
+  file: text(`A .pth, .pt, .safetensors, .caffemodel, .npz or .npy file, or ${Object.keys(PRETRAINED).join(", ")}`, {
     place: "word",
     needed: true,
   }),
@@ -109,20 +94,6 @@ export interface Imported {
   readonly preprocessing: string;
 }
 
-interface FetchNamedOptions {
-  readonly progress: Progress;
-  readonly address?: string;
-  readonly named?: Readonly<Record<string, Named>>;
-  readonly folder?: string;
-}
-
-/** The path of named weights in the cache folder, downloaded if needed. @throws DataError */
-export async function fetchNamed(name: string, options: FetchNamedOptions): Promise<string> {
-  const { progress, address = ADDRESS, named = NAMED, folder = cacheFolder("weights") } = options;
-  const { file, sha256 } = named[name]!;
-  return download({ url: address + file, path: join(folder, file), sha256, progress });
-}
-
 /** @throws UsageError, DataError or CheckpointError; then nothing is written */
 export async function importWeights(options: ImportOptions, context: Context = {}): Promise<Imported> {
   validate("importWeights", options, IMPORT_OPTIONS);
@@ -171,28 +142,13 @@ async function networkOf(model: string | undefined, own: WeightFile["metadata"] 
   return own && networkIn(own, "the network in the file");
 }
 
-async function locate(file: string, progress: Progress): Promise<string> {
+async function locate(file: string, note: (line: string) => void): Promise<string> {
   if (existsSync(file)) return file;
-  if (Object.hasOwn(NAMED, file)) return fetchNamed(file, { progress });
+  if (isPretrained(file)) return fetchPretrained(file, note);
   // A bare word was probably meant as a name.
-  const names = Object.keys(NAMED);
+  const names = Object.keys(PRETRAINED);
   const known = /[./\\]/.test(file) ? "" : `${suggest(file, names)}; by name there is ${names.join(", ")}`;
   throw new UsageError(isUrl(file) ? `${file}: ${NOT_FETCHED}` : `there is no file ${file}${known}`);
-}
-
-/** Reads all parameters, so that errors come before anything is written. */
-async function readParameters({ parameters, network }: Match, file: WeightFile, preprocessing: Preprocessing) {
-  const read = [];
-  for (const [i, { name, shape, read: numbers }] of parameters.entries()) {
-    const values = await numbers();
-    if (values.some((value) => !Number.isFinite(value))) {
-      throw new CheckpointError(`${file.path}: ${name} of ${network.name} has numbers that are infinite or NaN`);
-    }
-    // conv1's weights are the first.
-    const folded = i === 0 ? foldInto(values, shape, preprocessing) : values;
-    read.push({ name, shape, read: async () => folded });
-  }
-  return read;
 }
 
 function openRun(out: string | undefined, network: string): Run {
@@ -232,7 +188,7 @@ function ofFile({ format, metadata }: WeightFile, network: Network): Preprocessi
     const mean = metadata["mean"]?.split(",").map(Number) ?? [];
     return mean.length === 3 && mean.every(Number.isFinite) ? { ...PLAIN, mean } : PLAIN;
   }
-  return format === "Caffe" ? CAFFE : (OF_NETWORKS[network.name] ?? TORCHVISION);
+  return usualOf({ format }, network);
 }
 
 /** Three numbers, or a mean image, channels × side × side. */

@@ -91,7 +91,13 @@ export async function look(options: LookOptions, context: Context = {}): Promise
     signal.throwIfAborted();
     progress("looking", done, total, "images");
   };
-  const surveyed = await survey(sets.train, { recordSize: network.record, seed, sample: SAMPLE, onProgress });
+  const surveyed = await survey(sets.train, {
+    recordSize: network.record,
+    resize: network.resize,
+    seed,
+    sample: SAMPLE,
+    onProgress,
+  });
   const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
   const validation = sets.val === sets.train ? null : sets.val.length;
   const warnings = warningsOf(surveyed);

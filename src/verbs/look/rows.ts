@@ -70,7 +70,7 @@ async function choose(survey: Survey, { network, seed, count }: RowOptions): Pro
     for (const { own, order } of orders) {
       if (round >= own.length || chosen.length === count) continue;
       const index = own[order[round]!]!;
-      const image = bad.has(index) ? undefined : await open(survey, index, network.record);
+      const image = bad.has(index) ? undefined : await open(survey, index, network);
       if (image) chosen.push(image);
     }
   }
@@ -78,11 +78,12 @@ async function choose(survey: Survey, { network, seed, count }: RowOptions): Pro
 }
 
 /** @returns undefined when the image can't be used */
-async function open({ dataset, bad }: Survey, index: number, side: number): Promise<Chosen | undefined> {
+async function open({ dataset, bad }: Survey, index: number, network: Network): Promise<Chosen | undefined> {
+  const { record: side, resize } = network;
   const record = new Uint8Array(side * side * 3);
   try {
     const image = await dataset.read(index);
-    await decodeRecord(image, side, record);
+    await decodeRecord(image, side, record, resize);
     return { index, record, original: await thumbnail(image, ORIGINAL_WIDTH, CELL), size: sizeOf(image) };
   } catch (error) {
     if (!isBad(error)) throw error;

@@ -3,6 +3,7 @@ import { RecordCache } from "../../data/cache.ts";
 import type { Dataset, Statistics } from "../../data/dataset.ts";
 import { readHeader } from "../../data/header.ts";
 import { measureStatistics } from "../../data/statistics.ts";
+import type { ResizeFilter } from "../../net/recipe.ts";
 
 export interface Survey {
   readonly dataset: Dataset;
@@ -22,6 +23,7 @@ export interface Survey {
 
 interface SurveyOptions {
   readonly recordSize: number;
+  readonly resize?: ResizeFilter | undefined;
   /** Chooses the images to read, at most `sample`. */
   readonly seed: number;
   readonly sample: number;

@@ -2,6 +2,7 @@ import { printRemarks, sayRemarks } from "../../cli/remarks.ts";
 import {
   bar,
   bold,
+  count,
   cyan,
   dim,
   here,
@@ -33,14 +34,19 @@ export default verb({
     };
     const report = (event: PredictEvent) =>
       event.type === "prediction" ? show(event.prediction) : context.report(event);
-    const { network, weights, boxed, remarks, picture } = await predict(options, { ...context, report });
+    const { network, weights, standIn, remarks, picture } = await predict(options, { ...context, report });
     (json ? printRemarks : sayRemarks)(remarks);
     if (!json) {
       print(dim(`by ${network}, ${here(weights)}`));
-      if (boxed) {
+      if (standIn) {
+        const { from, classes } = standIn;
+        const which =
+          from === "box"
+            ? `the network in the box: it knows ${classes.map(label).join(", ")}`
+            : `a pretrained one: it knows ImageNet's ${count(classes.length)} classes`;
         say.info(
-          `there is no trained run in ${RUNS}/, so this is the network in the box: it knows ` +
-            `${boxed.map(label).join(", ")}. Name another with --model, or train one on your photos:  bun run train FOLDER`,
+          `there is no trained run in ${RUNS}/, so this is ${which}. ` +
+            `Name another with --model, or train one on your photos:  bun run train FOLDER`,
         );
       }
       if (picture) print(`${bold(here(picture.file))}: ${plural(picture.images, "image")}`);

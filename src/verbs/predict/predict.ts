@@ -49,8 +49,8 @@ export type Prediction =
 export interface Predictions {
   readonly network: string;
   readonly weights: string;
-  /** The classes of the network in the box, if no other was named or trained. */
-  readonly boxed?: readonly string[];
+  /** The network that stands in because none was named or trained: in the box, or a pretrained one; and its classes. */
+  readonly standIn?: { readonly from: "box" | "pretrained"; readonly classes: readonly string[] };
   readonly device: string;
   /** What was ignored in the named folders. */
   readonly remarks: readonly Remark[];
@@ -79,19 +79,19 @@ export type PredictEvent = Notice | { readonly type: "prediction"; readonly pred
  */
 export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {
   validate("predict", options, PREDICT_OPTIONS);
-  const { report, signal } = working("predict", context);
+  const { report, signal, note } = working("predict", context);
   const { views = 1, top = 5 } = options;
   const { images, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(images.length <= FEW ? forFew(options) : options);
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
-  using trained = openTrained(options.model);
+  using trained = await openTrained(options.model, note);
   const backend = await opening;
   const { model, mean } = trained.load(backend);
   const { record, crop } = trained.network;
   const cells: AnsweredImage[] = [];
-  for await (const { images: batch, pixels, errors } of decodeImages(images, record)) {
+  for await (const { images: batch, pixels, errors } of decodeImages(images, trained.network)) {
     signal.throwIfAborted();
     const p = await probabilities(model, mean, pixels, testViews(views, batch.length, record, crop));
     for (const [n, image] of batch.entries()) {
@@ -109,8 +109,9 @@ export async function predict(options: PredictOptions, context: Context<PredictE
     }
   }
   const [network, weights] = [trained.network.name, trained.weights.path];
-  const boxed = options.model === undefined && trained.weights.isBoxed ? { boxed: trained.classes } : {};
-  const result = { network, weights, ...boxed, device: backend.description, remarks };
+  const { origin: from } = trained.weights;
+  const standIn = options.model === undefined && from !== "own" ? { standIn: { from, classes: trained.classes } } : {};
+  const result = { network, weights, ...standIn, device: backend.description, remarks };
   if (options.out === undefined || cells.length === 0) return result;
   const file = resolve(options.out);
   const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;

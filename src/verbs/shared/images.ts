@@ -14,6 +14,7 @@ import { Remarks, type Remark } from "../../data/remarks.ts";
 import { classNames } from "../../data/sources/synsets.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import type { FileRange } from "../../io/bytes.ts";
+import type { Network, ResizeFilter } from "../../net/recipe.ts";
 import { reason, specialKind, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import type { Raster } from "../../pictures/raster.ts";
 import { drawable } from "./thumbnails.ts";
@@ -102,12 +103,16 @@ interface DecodedImages {
   readonly errors: DecodeResult;
 }
 
-/** Decodes images into records, batch by batch. */
-export async function* decodeImages(images: readonly NamedImage[], side: number): AsyncGenerator<DecodedImages> {
+/** Decodes images into a network's records, batch by batch. */
+export async function* decodeImages(
+  images: readonly NamedImage[],
+  network: Pick<Network, "record" | "resize">,
+): AsyncGenerator<DecodedImages> {
+  const { record: side, resize } = network;
   for (let start = 0; start < images.length; start += BATCH) {
     const batch = images.slice(start, start + BATCH);
     const memory = new SharedArrayBuffer(batch.length * side * side * 3);
-    yield { images: batch, pixels: new Uint8Array(memory), errors: await decodeAll(batch, side, memory) };
+    yield { images: batch, pixels: new Uint8Array(memory), errors: await decodeAll(batch, side, memory, resize) };
   }
 }
 
@@ -115,22 +120,28 @@ async function decodeAll(
   images: readonly NamedImage[],
   side: number,
   records: SharedArrayBuffer,
+  resize: ResizeFilter = "bilinear",
 ): Promise<DecodeResult> {
   const results: DecodeResult = images.map(({ image }) => (image instanceof DataError ? image.message : undefined));
   const rows = images.flatMap(({ image }, row) => (image instanceof DataError ? [] : [{ row, image }]));
   // A single image is decoded here: starting a thread takes longer.
   const decoded =
     images.length === 1 && rows.length === 1
-      ? [await decodeAlone(rows[0]!.image, side, new Uint8Array(records))]
-      : (await decodeRows(records, side, rows))!;
+      ? [await decodeAlone(rows[0]!.image, side, new Uint8Array(records), resize)]
+      : (await decodeRows(records, side, resize, rows))!;
   for (const [k, { row }] of rows.entries()) results[row] = decoded[k];
   return results;
 }
 
-async function decodeAlone(image: FileRange | Encoded, side: number, record: Uint8Array): Promise<string | undefined> {
+async function decodeAlone(
+  image: FileRange | Encoded,
+  side: number,
+  record: Uint8Array,
+  resize: ResizeFilter,
+): Promise<string | undefined> {
   const reader = new Reader();
   try {
-    await decodeRecord("kind" in image ? image : reader.read(image), side, record);
+    await decodeRecord("kind" in image ? image : reader.read(image), side, record, resize);
     return undefined;
   } catch (error) {
     if (error instanceof BadImage) return error.message;

@@ -98,7 +98,7 @@ export async function similar(options: SimilarOptions, context: Context<SimilarE
   const { report, signal, note, progress } = working("similar", context);
   const { top = TOP } = options;
   const { images: named, remarks } = await findImages(options.images);
-  using trained = openTrained(options.model);
+  using trained = await openTrained(options.model, note);
   const { network, classes, weights } = trained;
   const tap = findTap(place(network, classes.length), options.layer);
   await using sets = await setsFor(options.data, trained, note);
@@ -144,7 +144,7 @@ async function searchAll(
 ): Promise<Neighbourhood[]> {
   const rows: Neighbourhood[] = [];
   const { record, crop } = member.model.network;
-  for await (const { images, pixels, errors } of decodeImages(named, record)) {
+  for await (const { images, pixels, errors } of decodeImages(named, member.model.network)) {
     signal.throwIfAborted();
     const views = centreView(images.length, record, crop);
     const vectors = await activations(member.model, member.mean, { pixels, views }, tap.count);

@@ -4,15 +4,14 @@ import { CheckpointError } from "../../errors.ts";
 import { learningLayers } from "../../net/layer_names.ts";
 import type { Model } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
-import { findWeights, openWeights } from "../../runs/weights.ts";
+import { openWeights } from "../../runs/weights.ts";
 
-/** The network and classes of the weights to start from. @throws CheckpointError, UsageError */
-export function sourceOf(from: string): { path: string; network: Network; classes: readonly string[] } {
-  const { path } = findWeights(from);
+/** The network and classes of a checkpoint. @throws CheckpointError, UsageError */
+export function sourceOf(path: string): { network: Network; classes: readonly string[] } {
   const { checkpoint, network } = openWeights(path);
   const { classes } = checkpoint;
   checkpoint.close();
-  return { path, network, classes };
+  return { network, classes };
 }
 
 /**

@@ -34,6 +34,7 @@ import type { Means, StartRecord } from "../../runs/records.ts";
 import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
+import { findWeights } from "../../runs/weights.ts";
 import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
@@ -70,7 +71,7 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
   using folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
   await agree(ranks, () => settingsOf(options));
   const given = await ranks.share(() => {
-    if (options.resume === undefined) return firstConfig(options);
+    if (options.resume === undefined) return firstConfig(options, note);
     const run = folder.take(findRun(options.resume));
     const config = changeConfig(run.readConfig(), options);
     requireData(run, config);
@@ -245,7 +246,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     if (from) return from;
     model.initialise(config.seed);
     const known = config.from === null ? undefined : beginWith(config.from, model, sets.train).mean;
-    const measured = await start(train, network.record, config.seed, report, signal);
+    const measured = await start(train, network, config.seed, report, signal);
     // Trained weights need the mean image that they were trained with.
     return measured && { ...measured, mean: known ?? measured.mean };
   });
@@ -294,7 +295,7 @@ function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Ses
 /** The mean image and the state before the first step; undefined when it was stopped. */
 async function start(
   { dataset, cache }: Records,
-  recordSize: number,
+  { record: recordSize, resize }: Network,
   seed: number,
   report: Report,
   signal: AbortSignal | undefined,
@@ -305,7 +306,10 @@ async function start(
   };
   const known = dataset.statistics;
   if (known?.mean.length === recordSize * recordSize * 3) return { mean: known.mean, state: freshState(known.axes) };
-  const measured = await unlessStopped(signal, measureStatistics(dataset, { recordSize, seed, cache, onProgress }));
+  const measured = await unlessStopped(
+    signal,
+    measureStatistics(dataset, { recordSize, resize, seed, cache, onProgress }),
+  );
   if (!measured) return undefined;
   for (const [i, reason] of cache.bad) report({ type: "bad", name: dataset.nameOf(i), reason });
   return { mean: measured.mean, state: freshState(measured.axes) };
@@ -335,17 +339,18 @@ interface InitialState {
  * The configuration as far as it is known before the data are opened, to report mistakes early. Without a named
  * network, `alexnet` stands in.
  */
-async function firstConfig(options: TrainOptions): Promise<TrainConfig> {
+async function firstConfig(options: TrainOptions, note: (line: string) => void): Promise<TrainConfig> {
   if (options.allowChangedData) throw new UsageError("--allow-changed-data is only for --resume");
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
-  const source = options.from === undefined ? undefined : sourceOf(options.from);
+  const from = options.from === undefined ? undefined : (await findWeights(options.from, note)).path;
+  const source = from === undefined ? undefined : sourceOf(from);
   const said = options.model === undefined ? undefined : await networkNamed(options.model);
   if (source && said && said.name !== source.network.name) {
-    throw new UsageError(`--model ${said.name}: ${source.path} has weights of ${source.network.name}; leave one out`);
+    throw new UsageError(`--model ${said.name}: ${from} has weights of ${source.network.name}; leave one out`);
   }
   const network = source?.network ?? said ?? findNetwork("alexnet");
-  return makeConfig({ ...options, ...(source && { from: resolve(source.path) }) }, network, data, val);
+  return makeConfig({ ...options, ...(from !== undefined && { from: resolve(from) }) }, network, data, val);
 }
 
 async function networkNamed(model: NonNullable<TrainOptions["model"]>): Promise<Network> {

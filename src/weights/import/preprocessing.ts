@@ -10,6 +10,7 @@
 import { UsageError } from "../../errors.ts";
 import { flatten } from "../../net/layer.ts";
 import type { Network } from "../../net/recipe.ts";
+import type { WeightFile } from "./weight_file.ts";
 
 export interface Preprocessing {
   /** The order of the colours that conv1 was trained on, and of the numbers below. */
@@ -23,7 +24,7 @@ export interface Preprocessing {
 }
 
 /** ImageNet's, as for all of torchvision's networks: pytorch.org/vision/stable/models.html. */
-export const TORCHVISION: Preprocessing = {
+const TORCHVISION: Preprocessing = {
   order: "rgb",
   scale: 255,
   mean: [0.485, 0.456, 0.406],
@@ -31,7 +32,7 @@ export const TORCHVISION: Preprocessing = {
 };
 
 /** The mean colours of ilsvrc_2012_mean.npy, which comes with Caffe and is used by its reference networks. */
-export const CAFFE: Preprocessing = {
+const CAFFE: Preprocessing = {
   order: "bgr",
   scale: 1,
   mean: [104.0069879317889, 116.66876761696767, 122.6789143406786],
@@ -39,7 +40,7 @@ export const CAFFE: Preprocessing = {
 };
 
 /** Of networks whose weights have another than torchvision's. */
-export const OF_NETWORKS: Readonly<Record<string, Preprocessing>> = {
+const OF_NETWORKS: Readonly<Record<string, Preprocessing>> = {
   // (x − 127) / 128, as in TensorFlow's lite models.
   "efficientnet-lite0": { order: "rgb", scale: 1, mean: [127, 127, 127], deviation: [128, 128, 128] },
   // CIFAR-10's, as in airbench94.py.
@@ -48,6 +49,11 @@ export const OF_NETWORKS: Readonly<Record<string, Preprocessing>> = {
     ...{ mean: [0.4914, 0.4822, 0.4465], deviation: [0.247, 0.2435, 0.2616] },
   },
 };
+
+/** What weights of a format were usually trained with, before a network's own division. */
+export function usualOf({ format }: Pick<WeightFile, "format">, { name }: Network): Preprocessing {
+  return format === "Caffe" ? CAFFE : (OF_NETWORKS[name] ?? TORCHVISION);
+}
 
 /** What is left to fold in where a network itself divides its input: `deviation` divided by that. */
 export function besideDivision(preprocessing: Preprocessing, network: Network): Preprocessing {

@@ -67,14 +67,14 @@ export class Snapshots {
 
   async #drawSamples({ train, model, deviceMean, config, state }: Session): Promise<void> {
     this.#sampled = state.epoch;
-    const { record, crop: size } = model.network;
+    const { record, resize, crop: size } = model.network;
     const { dataset } = train;
     const count = Math.min(IMAGES, dataset.length);
     const indices = Uint32Array.from({ length: count }, (_, i) => Math.floor(((i + 0.5) * dataset.length) / count));
     const pixels = new Uint8Array(count * record * record * 3);
     for (const [n, index] of indices.entries()) {
       const own = pixels.subarray(n * record * record * 3, (n + 1) * record * record * 3);
-      await decodeRecord(await dataset.read(index), record, own);
+      await decodeRecord(await dataset.read(index), record, own, resize);
     }
     const { augmentation, schedule, seed } = config;
     const colour = colourAt(schedule, state.epoch) ? augmentation.colour : 0;
