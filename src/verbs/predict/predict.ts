@@ -10,7 +10,7 @@ import { replaceFile } from "../../io/files.ts";
 import { drawAnswers, type AnsweredImage } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
-import { nameOf } from "../../runs/weights.ts";
+import { nameOf, type Weights } from "../../runs/weights.ts";
 import { count, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
 
@@ -50,7 +50,7 @@ export interface Predictions {
   readonly network: string;
   readonly weights: string;
   /** The network that stands in because none was named or trained: in the box, or a pretrained one; and its classes. */
-  readonly standIn?: { readonly from: "box" | "pretrained"; readonly classes: readonly string[] };
+  readonly standIn?: Pick<Weights, "origin" | "because"> & { readonly classes: readonly string[] };
   readonly device: string;
   /** What was ignored in the named folders. */
   readonly remarks: readonly Remark[];
@@ -109,8 +109,9 @@ export async function predict(options: PredictOptions, context: Context<PredictE
     }
   }
   const [network, weights] = [trained.network.name, trained.weights.path];
-  const { origin: from } = trained.weights;
-  const standIn = options.model === undefined && from !== "own" ? { standIn: { from, classes: trained.classes } } : {};
+  const { origin, because } = trained.weights;
+  const stands = options.model === undefined && origin !== "own";
+  const standIn = stands ? { standIn: { origin, classes: trained.classes, ...(because && { because }) } } : {};
   const result = { network, weights, ...standIn, device: backend.description, remarks };
   if (options.out === undefined || cells.length === 0) return result;
   const file = resolve(options.out);
