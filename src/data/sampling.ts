@@ -13,24 +13,27 @@ export interface Shuffle {
   readonly weights?: readonly number[];
 }
 
+/** What decides an order: the number of classes, and that of each image. */
+type Labelled = Pick<Dataset, "label"> & { readonly classes: ArrayLike<unknown> };
+
 /**
  * The order of an epoch. A class with weight w and n images gets w · n / Σ w · n of the epoch; within a class, no image is
  * seen more than once more often than another.
  * @param samples the images to choose from, as indices in the data set
  */
-export function epochOrder(dataset: Dataset, samples: Uint32Array, { seed, epoch, weights }: Shuffle): Uint32Array {
+export function epochOrder(dataset: Labelled, samples: Uint32Array, { seed, epoch, weights }: Shuffle): Uint32Array {
   const chosen = weights ? weighted(dataset, samples, weights, seed, epoch) : samples;
   return new Random(seed, Purpose.shuffle, epoch).permutation(chosen.length).map((k) => chosen[k]!);
 }
 
 function weighted(
-  dataset: Dataset,
+  dataset: Labelled,
   samples: Uint32Array,
   weights: readonly number[],
   seed: number,
   epoch: number,
 ): Uint32Array {
-  const members: number[][] = dataset.classes.map(() => []);
+  const members: number[][] = Array.from(dataset.classes, () => []);
   for (const i of samples) members[dataset.label(i)]!.push(i);
   const shares = members.map(({ length }, label) => length * weights[label]!);
   const chosen = new Uint32Array(samples.length);

@@ -37,6 +37,13 @@ export async function activations(model: Model, mean: Tensor, images: Images, co
   return rows;
 }
 
+/** The softmax over each column of K × N logits. */
+export function softmax(logits: Float32Array, images: number): Float64Array {
+  const p = new Float64Array(logits.length);
+  addSoftmax(p, logits, images);
+  return p;
+}
+
 /** Adds the softmax over each column of K × N logits. */
 function addSoftmax(sums: Float64Array, logits: Float32Array, images: number): void {
   for (let n = 0; n < images; n++) {

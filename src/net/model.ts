@@ -115,6 +115,8 @@ export class Model {
   /** Saved with the parameters but not learnt by gradient, such as running means. */
   readonly state: readonly Statistic[];
   readonly #stored = new Map<PlacedLayer, Stored>();
+  /** Whether layers that keep statistics use them in training too, and leave them as they are. */
+  statisticsFrozen = false;
 
   /** The weights are undefined until `initialise` or a checkpoint sets them. */
   constructor(network: Network, backend: Backend, classes?: number) {
@@ -204,7 +206,8 @@ export class Model {
     }
     const { parameters, state, random } = this.#stored.get(placed)!;
     const fold = norm && (norm.layer as SimpleLayer).fold!(x.tape!, this.#stored.get(norm)!);
-    const call = { training: pass.training, key: pass.dropoutKey(random), state, activation, fold };
+    const training = pass.training && !(this.statisticsFrozen && state.length > 0);
+    const call = { training, key: pass.dropoutKey(random), state, activation, fold };
     return tryAt(titleOf(layer), () => layer.forward(x, parameters, call));
   }
 

@@ -38,10 +38,13 @@ export interface Optimizer {
   free(): void;
 }
 
+/** What an optimizer knows of a model, or of a part of one. */
+export type Learned = Pick<Model, "network" | "parameters" | "specs">;
+
 /** An optimizer's class. An instance belongs to one model, and its state starts at zero. */
 export interface OptimizerClass {
   /** @throws ShapeError for invalid settings */
-  new (model: Model, settings: OptimizerSettings): Optimizer;
+  new (model: Learned, settings: OptimizerSettings): Optimizer;
   /** The usual learning rate, for recipes that were made for SGD; absent if they hold for it too. */
   readonly rate?: number;
   /** Whether an element's update depends on others, so that --split can't cut parameters into parts. */
@@ -54,7 +57,7 @@ export interface OptimizerClass {
  */
 export function checkSettings(
   optimizer: string,
-  { network, specs }: Model,
+  { network, specs }: Learned,
   { momentum, decay, biasRate, groups = [] }: OptimizerSettings,
 ): void {
   requireNumber(optimizer, { momentum, decay, biasRate }, 0);
@@ -78,7 +81,7 @@ interface Update {
  */
 export function eachUpdate(
   method: string,
-  model: Model,
+  model: Learned,
   { decay, biasRate, biasDecay, groups = [] }: OptimizerSettings,
   rateOf: (layer: string) => number,
   update: (update: Update) => void,

@@ -1,8 +1,15 @@
 /** Stochastic gradient descent with momentum, paper §5; the update rule is in src/engine/ops/sgd.ts. */
 import { sgd } from "../engine/ops/sgd.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import type { Model } from "./model.ts";
-import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "./optimizer.ts";
+import {
+  checkSettings,
+  eachUpdate,
+  freeAll,
+  zerosLike,
+  type Learned,
+  type Optimizer,
+  type OptimizerSettings,
+} from "./optimizer.ts";
 import { stateTensor, type StateTensor } from "./state.ts";
 
 export class Sgd implements Optimizer {
@@ -10,12 +17,12 @@ export class Sgd implements Optimizer {
   /** One for each parameter of the model, in its order. */
   readonly velocities: readonly Tensor[];
   readonly state: readonly StateTensor[];
-  readonly #model: Model;
+  readonly #model: Learned;
   /** Whether gradients count as taken a step ahead. */
   protected readonly looksAhead: boolean = false;
 
   /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
-  constructor(model: Model, settings: OptimizerSettings) {
+  constructor(model: Learned, settings: OptimizerSettings) {
     checkSettings("Sgd", model, settings);
     this.settings = settings;
     this.#model = model;

@@ -13,6 +13,8 @@ export interface StartRecord {
   readonly classes: number;
   readonly batch: number;
   readonly epochs: number;
+  /** Instead of `epochs`, which is still to be chosen. */
+  readonly minutes?: number;
   /** The initial learning rate. */
   readonly rate: number;
   /** Where a resumed training continues, counted from 0. */
@@ -26,7 +28,10 @@ export interface Means {
   readonly top5: number;
 }
 
-/** A line of log.jsonl. Epochs and steps are counted from 1; errors are fractions. */
+/**
+ * A line of log.jsonl. Epochs and steps are counted from 1; errors are fractions. Epoch 0 is what a new last layer made
+ * of trained weights before the first step.
+ */
 export interface EpochRecord {
   readonly epoch: number;
   readonly step: number;

@@ -20,6 +20,12 @@ export interface TrainConfig extends Recipe {
   /** The checkpoint it started from; null for random weights. */
   readonly from: string | null;
   readonly freeze: readonly string[];
+  /** Whether normalisations keep using the statistics that they have. */
+  readonly freezeStatistics: boolean;
+  /** The number of epochs is chosen to fill so many minutes; null if it was given. */
+  readonly minutes: number | null;
+  /** Training ends when the validation error has not improved for so many epochs; null: never. */
+  readonly patience: number | null;
   readonly groups: readonly ParameterGroup[];
   /** Absolute path; null for the built-in set. */
   readonly data: string | null;
@@ -46,6 +52,9 @@ export const SETTINGS: RulesOf<TrainConfig> = {
     (value) => Array.isArray(value) && value.every((name) => typeof name === "string"),
     "a list of layers' names",
   ),
+  freezeStatistics: FLAG,
+  minutes: orNull(numberThat((value) => value > 0, "above 0")),
+  patience: orNull(COUNT),
   data: orNull(TEXT),
   val: orNull(TEXT),
   holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
@@ -60,6 +69,8 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   threads: orNull(COUNT),
   tune: orNull(FLAG),
   ...RECIPE_RULES,
+  // None after a new last layer has been trained.
+  epochs: WHOLE,
 };
 
 /** @param nameOf what the user calls a setting @throws UsageError for the first setting that is invalid */
@@ -72,7 +83,18 @@ export function checkSettings(config: TrainConfig, nameOf: (setting: string) => 
 
 /** Defaults of settings that runs of earlier versions lack. */
 const LATER: Partial<TrainConfig> = {
-  ...{ from: null, freeze: [], groups: [], fraction: 1, limit: null, balance: 0, weights: null },
+  ...{
+    from: null,
+    freeze: [],
+    freezeStatistics: false,
+    minutes: null,
+    patience: null,
+    groups: [],
+    fraction: 1,
+    limit: null,
+    balance: 0,
+    weights: null,
+  },
   ...{ split: null, blas: null, threads: null, tune: null, definition: null, optimizer: DEFAULT_OPTIMIZER },
 };
 

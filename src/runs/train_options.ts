@@ -43,14 +43,18 @@ export const TRAIN_OPTIONS = {
     { hint: "NAME" },
   ),
   /**
-   * A run or checkpoint to start from: its network, its mean image and all its layers, except the last if the classes
-   * differ.
+   * A run, a checkpoint, a weights file or a pretrained network to start from: its network, its mean image and all its
+   * layers, except the last if the classes differ. By default "imagenet" for photos without `model`; "none" is from
+   * scratch.
    */
-  from: text("Start from the weights of a run or checkpoint; if the classes differ, the last layer is new", {
-    hint: "RUN",
-  }),
+  from: text(
+    "Start from the weights of a run or file, or of a pretrained network; if the classes differ, the last layer is new (imagenet for photos; none: from scratch)",
+    { hint: "RUN" },
+  ),
   /** Layers that don't learn, as in "conv1,fc*". */
   freeze: text("Layers that don't learn: conv1,conv2 or conv*", { hint: "LAYERS" }),
+  /** Whether batch normalisations keep the statistics of the weights that the training starts from. */
+  freezeStatistics: flag("Batch normalisations keep the means and variances that they have"),
   /**
    * Multiples of the learning rate by layer or parameter, as in "conv*=0.1,fc8=10,fc8.bias=20,biases=2"; the last that
    * is given for a parameter counts.
@@ -59,6 +63,16 @@ export const TRAIN_OPTIONS = {
   /** Multiples of the weight decay, likewise: "biases=0,scales=0". */
   decays: text("Multiples of the weight decay, likewise: biases=0,scales=0 (of normalisations)", { hint: "DECAYS" }),
   epochs: number("Number of epochs", { hint: "N", rule: SETTINGS.epochs }),
+  /** Instead of `epochs`: as many as fit into so many minutes on this machine. */
+  minutes: number("Train for about so many minutes (5 from trained weights), instead of a number of epochs", {
+    hint: "N",
+    rule: SETTINGS.minutes,
+  }),
+  /** Stop when the validation error has not improved for so many epochs. */
+  patience: number("Stop when the validation error has not improved for so many epochs", {
+    hint: "N",
+    rule: SETTINGS.patience,
+  }),
   /** Images per step. */
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
   /** Initial learning rate. */

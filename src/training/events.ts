@@ -10,7 +10,11 @@ export type TrainEvent =
   /** Some of the data was ignored, or looks odd. */
   | ({ readonly type: "remark" } & Remark)
   | StartRecord
-  | { readonly type: "measure" | "validate"; readonly done: number; readonly total: number }
+  | { readonly type: "measure" | "validate" | "features"; readonly done: number; readonly total: number }
+  /** A new last layer has been trained on features of so many training images, in so many views; epoch 0 follows. */
+  | { readonly type: "head"; readonly images: number; readonly views: number }
+  /** With `minutes`: how many epochs will be trained, and for how long. */
+  | { readonly type: "plan"; readonly epochs: number; readonly seconds: number }
   | {
       readonly type: "step";
       readonly epoch: number;
@@ -33,6 +37,8 @@ export type TrainEvent =
       readonly run: string;
       readonly samples?: string;
       readonly val?: Means;
+      /** The lowest validation error so far: that of the weights that were kept as the best. */
+      readonly bestError?: number;
     };
 
 export type Report = (event: TrainEvent) => void;

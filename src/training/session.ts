@@ -113,7 +113,7 @@ const LOG_EVERY_STEPS = 50;
 export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
   const { config, state, stepper, report } = session;
   let val: Means | undefined;
-  while (state.epoch < config.epochs) {
+  while (state.epoch < config.epochs && !hasWaited(session)) {
     const { stopped, ...timing } = await trainEpoch(session);
     await stepper.gather();
     const validation = stopped ? undefined : await validate(session);
@@ -132,6 +132,11 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
     for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   }
   return { interrupted: false, ...(val ? { val } : {}) };
+}
+
+/** Whether the validation error has not improved for as long as the training is to wait. */
+function hasWaited({ config: { patience }, state: { schedule } }: Session): boolean {
+  return patience !== null && schedule.waited >= patience;
 }
 
 interface Timing {
@@ -309,8 +314,7 @@ async function validate(session: Session): Promise<Validation | undefined> {
 
 async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {
   const { images, seconds, waitedSeconds, sentBytes } = timing;
-  const { config, state, run, report } = session;
-  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss, state.step);
+  const { config, state } = session;
   const record: EpochRecord = {
     step: state.step,
     epoch: state.epoch + 1,
@@ -322,8 +326,19 @@ async function endEpoch(session: Session, { val, answers }: Validation, timing: 
     seconds,
     ...(sentBytes !== undefined && { sentBytes }),
   };
+  await keepEpoch(session, record, answers);
+}
+
+/**
+ * Saves and reports what an epoch has made of the model, or, as epoch 0, what came before the first.
+ * @throws DivergedError when the validation loss is not finite
+ */
+export async function keepEpoch(session: Session, record: EpochRecord, answers: Answers): Promise<void> {
+  const { config, state, run, report } = session;
+  const { val } = record;
+  if (!Number.isFinite(val.loss)) throw diverged(session, "validation loss", val.loss, state.step);
   state.schedule = afterEpoch(config.schedule, state.schedule, val.top1);
-  state.epoch++;
+  state.epoch = record.epoch;
   state.batch = 0;
   state.scores = noScores();
   const isBest = state.bestError === null || val.top1 < state.bestError;

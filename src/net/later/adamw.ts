@@ -1,21 +1,28 @@
 /** Adam with decoupled weight decay (arXiv 1711.05101); the update rule is in src/engine/ops/later/adamw.ts. */
 import { adamw } from "../../engine/ops/later/adamw.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import type { Model } from "../model.ts";
-import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import {
+  checkSettings,
+  eachUpdate,
+  freeAll,
+  zerosLike,
+  type Learned,
+  type Optimizer,
+  type OptimizerSettings,
+} from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 /** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
 export class AdamW implements Optimizer {
   readonly settings: OptimizerSettings;
   readonly state: readonly StateTensor[];
-  readonly #model: Model;
+  readonly #model: Learned;
   /** The mean of the gradients and that of their squares, one of each for each parameter. */
   readonly #moments: readonly [readonly Tensor[], readonly Tensor[]];
   #steps = 0;
 
   /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
-  constructor(model: Model, settings: OptimizerSettings) {
+  constructor(model: Learned, settings: OptimizerSettings) {
     checkSettings("AdamW", model, settings);
     this.settings = settings;
     this.#model = model;

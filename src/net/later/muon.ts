@@ -2,8 +2,15 @@
 import { adamw } from "../../engine/ops/later/adamw.ts";
 import { muon } from "../../engine/ops/later/muon.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import type { Model } from "../model.ts";
-import { checkSettings, eachUpdate, freeAll, zerosLike, type Optimizer, type OptimizerSettings } from "../optimizer.ts";
+import {
+  checkSettings,
+  eachUpdate,
+  freeAll,
+  zerosLike,
+  type Learned,
+  type Optimizer,
+  type OptimizerSettings,
+} from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
 /** Its settings in the original (github.com/KellerJordan/Muon, MuonWithAuxAdam), and its rate as a share of Muon's. */
@@ -17,14 +24,14 @@ const ADAMW_RATE = 3e-4 / 0.02;
 export class Muon implements Optimizer {
   readonly settings: OptimizerSettings;
   readonly state: readonly StateTensor[];
-  readonly #model: Model;
+  readonly #model: Learned;
   /** For each parameter, the mean of its gradients; and that of their squares, if AdamW moves it. */
   readonly #means: readonly Tensor[];
   readonly #squares = new Map<string, Tensor>();
   #steps = 0;
 
   /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
-  constructor(model: Model, settings: OptimizerSettings) {
+  constructor(model: Learned, settings: OptimizerSettings) {
     checkSettings("Muon", model, settings);
     this.settings = settings;
     this.#model = model;

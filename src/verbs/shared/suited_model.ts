@@ -8,6 +8,9 @@ const SMALL_SIDE = 64;
 /** The first readable image decides; a set without one fails later. */
 const MAX_LOOKS = 100;
 
+/** The paper's network, for photos. */
+export const PHOTOS = "alexnet";
+
 /** The paper's network for photos, the 2012 CIFAR network for small images, "small" for the built-in set. */
 export async function suitedModel(data: string | null, set: Dataset): Promise<string> {
   if (data === null) return "small";
@@ -15,9 +18,9 @@ export async function suitedModel(data: string | null, set: Dataset): Promise<st
     const image = await set.read(i).catch(passOver);
     const size = image?.kind === "encoded" ? readHeader(image.bytes) : image;
     if (typeof size !== "object") continue;
-    return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : "alexnet";
+    return Math.min(size.width, size.height) <= SMALL_SIDE ? "cifar10-18pct" : PHOTOS;
   }
-  return "alexnet";
+  return PHOTOS;
 }
 
 /** An image that can't be read is reported when it is decoded. */

@@ -50,6 +50,21 @@ export function peopleReporter(): Report {
             `  error ${percent(event.top1)}  ${rate(event.imagesPerSecond)}  ${duration(event.secondsLeft)} left`,
         );
         break;
+      case "features":
+        line.update(`computing features: ${count(event.done)} of ${count(event.total)}`);
+        break;
+      case "head":
+        print(
+          `The last layer first, on features of ${plural(event.images, "image")}${event.views > 1 ? " and their mirror images" : ""}:`,
+        );
+        break;
+      case "plan":
+        print(
+          event.epochs === 0
+            ? "There is no time left for an epoch of the whole network."
+            : `The whole network, for ${plural(event.epochs, "epoch")} of about ${duration(event.seconds / event.epochs)}:`,
+        );
+        break;
       case "validate":
         line.update(`validating: ${count(event.done)} of ${count(event.total)}`);
         break;
@@ -61,8 +76,9 @@ export function peopleReporter(): Report {
       case "epoch": {
         const { epoch, train, val, imagesPerSecond, dataWait, seconds, isBest } = event;
         const waits = dataWait >= 0.01 ? `, ${percent(dataWait)} waiting for data` : "";
+        const name = epoch === 0 ? "last layer" : `epoch ${String(epoch).padStart(3)}`;
         print(
-          `epoch ${String(epoch).padStart(3)}  train loss ${train.loss.toFixed(3)} error ${percent(train.top1).padStart(6)}` +
+          `${name.padEnd(10)} train loss ${train.loss.toFixed(3)} error ${percent(train.top1).padStart(6)}` +
             `   val loss ${val.loss.toFixed(3)} error ${bold(percent(val.top1).padStart(6))}${isBest ? " *" : "  "}` +
             `  ${dim(`${rate(imagesPerSecond)}, ${duration(seconds)}${waits}`)}`,
         );
@@ -82,18 +98,25 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   const lines = [
     `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
     `${here(event.data)}: ${plural(event.train, "image")} to train on, ${count(event.val)} to validate with, ${plural(event.classes, "class", "classes")}`,
-    `${plural(event.epochs, "epoch")}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
+    `${event.minutes === undefined ? plural(event.epochs, "epoch") : `about ${plural(event.minutes, "minute")}`}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)
     lines.push(`continuing with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
   return lines;
 }
 
-function closing({ interrupted, run, samples, val }: Extract<TrainEvent, { type: "end" }>): string[] {
+function closing({
+  interrupted,
+  run,
+  samples,
+  val,
+  bestError = val?.top1,
+}: Extract<TrainEvent, { type: "end" }>): string[] {
   if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
-  const result = val
-    ? `Done: ${percent(1 - val.top1)} of the validation images are classified correctly.`
-    : "Nothing left to do.";
+  const result =
+    bestError === undefined
+      ? "Nothing left to do."
+      : `Done: ${percent(1 - bestError)} of the validation images are classified correctly.`;
   // The newest run in runs/ need not be named.
   const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
   return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];

@@ -34,16 +34,16 @@ import type { Means, StartRecord } from "../../runs/records.ts";
 import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
-import { findWeights } from "../../runs/weights.ts";
+import { findWeights, FOR_PHOTOS } from "../../runs/weights.ts";
 import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
-import { whiten } from "../../training/later/whiten.ts";
 import { restore } from "../../training/restore.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
-import { suitedModel } from "../shared/suited_model.ts";
+import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
 import { beginWith, sameClasses, sourceOf } from "./fine_tune.ts";
+import { prepare } from "./prepare.ts";
 
 export interface TrainResult {
   readonly run: string;
@@ -77,6 +77,8 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
     requireData(run, config);
     return config;
   });
+  // Fetching weights is not training.
+  const began = performance.now();
   await using whole = await openWhole(given, note);
   for (const remark of whole.remarks) report({ type: "remark", ...remark });
   await agree(ranks, async () => ({ train: await fingerprint(whole.train), val: await fingerprint(whole.val) }));
@@ -85,11 +87,12 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
   );
   const sets = division ? divide(whole, division) : reduceSets(whole, given);
   const config = await ranks.share(async () => {
-    const suited = folder.run ? given : await suitedConfig(options, given, sets.train);
+    const suited = folder.run ? given : await suitedConfig(options, given, sets.train, note);
     shareFor(suited.split, batchOf(suited, sets), ranks);
     return suited;
   });
-  return await trainOnDevices({ config, whole, sets, folder, report, watchers, ranks, ...(signal && { signal }) });
+  const rest = { report, watchers, ranks, ...(signal && { signal }) };
+  return await trainOnDevices({ config, whole, sets, folder, began, ...rest });
 }
 
 interface TrainJob {
@@ -98,6 +101,8 @@ interface TrainJob {
   readonly whole: Opened;
   readonly sets: Opened;
   readonly folder: RunFolder;
+  /** When the training's minutes began, by `performance.now`. */
+  readonly began: number;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
   readonly ranks: Ranks;
@@ -235,32 +240,35 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     classes: classes.length,
     batch,
     epochs: config.epochs,
-    rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs),
+    ...(!from && config.minutes !== null && { minutes: config.minutes }),
+    rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs || 1),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
   };
   report(started);
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
   const [train, val] = [records(sets.train), records(sets.val)];
   model.freeze(config.freeze);
+  model.statisticsFrozen = config.freezeStatistics;
+  let isNewLast = false;
   const begun = await startTogether(ranks, network.record, async () => {
     if (from) return from;
     model.initialise(config.seed);
-    const known = config.from === null ? undefined : beginWith(config.from, model, sets.train).mean;
-    const measured = await start(train, network, config.seed, report, signal);
+    if (config.from === null) return start(train, network, config.seed, report, signal);
+    const known = beginWith(config.from, model, sets.train);
+    isNewLast = known.isNewLast;
     // Trained weights need the mean image that they were trained with.
-    return measured && { ...measured, mean: known ?? measured.mean };
+    if (config.augmentation.colour === 0) return { mean: known.mean, state: freshState(NO_AXES) };
+    const measured = await start(train, network, config.seed, report, signal);
+    return measured && { ...measured, mean: known.mean };
   });
   let result: Omit<TrainResult, "run"> = { interrupted: true };
+  let bestError: number | null = null;
   if (begun) {
     const { mean, state } = begun;
     const deviceMean = uploadMean(backend, network.record, mean);
-    const beforeWhitening = performance.now();
-    if (!from && config.from === null && stepper.leads) await whiten(model, deviceMean, train);
-    const preparedMs = performance.now() - beforeWhitening;
-    await stepper.begin();
     await run.writeStart(started);
     const reporter = new Reporter(run, report);
-    const session = {
+    const session: Session = {
       run,
       config: { ...config, batch },
       model,
@@ -273,16 +281,29 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       val,
       watchers: ranks.rank === 0 ? [reporter, ...watchers] : [],
       stepper,
-      preparedMs,
       ...weights,
+      ...(signal && { signal }),
     };
-    result = await runEpochs({ ...session, ...(signal && { signal }) });
-    if (ranks.rank === 0) await reporter.end();
+    const ready = from ? session : await prepare(session, { isNewLast, began: task.began, ranks });
+    if (ready) {
+      const { minutes: _, ...counted } = started;
+      await run.writeStart({ ...counted, epochs: ready.config.epochs });
+      await stepper.begin();
+      result = await runEpochs(ready);
+      bestError = ready.state.bestError;
+      if (ranks.rank === 0) await reporter.end();
+    }
   }
   // The built-in set has no image files for `predict`: write some.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
   if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
-  report({ type: "end", run: run.path, ...(samples && { samples }), ...result });
+  report({
+    type: "end",
+    run: run.path,
+    ...(samples && { samples }),
+    ...result,
+    ...(bestError !== null && { bestError }),
+  });
   return { run: run.path, ...result };
 }
 
@@ -330,6 +351,16 @@ async function startTogether(
   return { mean, state };
 }
 
+/** Of trainings without colour noise, which don't need them. */
+const NO_AXES: State["axes"] = {
+  values: [0, 0, 0],
+  vectors: [
+    [1, 0, 0],
+    [0, 1, 0],
+    [0, 0, 1],
+  ],
+};
+
 interface InitialState {
   readonly mean: Float32Array;
   readonly state: State;
@@ -343,26 +374,43 @@ async function firstConfig(options: TrainOptions, note: (line: string) => void):
   if (options.allowChangedData) throw new UsageError("--allow-changed-data is only for --resume");
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
-  const from = options.from === undefined ? undefined : (await findWeights(options.from, note)).path;
+  const from = [undefined, "none"].includes(options.from) ? undefined : (await findWeights(options.from, note)).path;
   const source = from === undefined ? undefined : sourceOf(from);
   const said = options.model === undefined ? undefined : await networkNamed(options.model);
   if (source && said && said.name !== source.network.name) {
     throw new UsageError(`--model ${said.name}: ${from} has weights of ${source.network.name}; leave one out`);
   }
-  const network = source?.network ?? said ?? findNetwork("alexnet");
-  return makeConfig({ ...options, ...(from !== undefined && { from: resolve(from) }) }, network, data, val);
+  const network = source?.network ?? said ?? findNetwork(PHOTOS);
+  return makeConfig({ ...options, from: from && resolve(from) }, network, data, val);
 }
 
 async function networkNamed(model: NonNullable<TrainOptions["model"]>): Promise<Network> {
   return typeof model === "string" ? openNetwork(model) : defineNetwork(model);
 }
 
-/** Chooses what was not specified by the data: the network, and the rate for the number of classes. */
-async function suitedConfig(options: TrainOptions, given: TrainConfig, set: Dataset): Promise<TrainConfig> {
+/**
+ * Chooses what was not specified by the data: the weights to start from or else the network, and the rate for the number
+ * of classes.
+ */
+async function suitedConfig(
+  options: TrainOptions,
+  given: TrainConfig,
+  set: Dataset,
+  note: (line: string) => void,
+): Promise<TrainConfig> {
+  const { model, from } = options;
   if (given.from !== null) return fineTuning(options, given, set);
-  const network =
-    options.model === undefined ? findNetwork(await suitedModel(given.data, set)) : await networkNamed(options.model);
-  const config = makeConfig(options, network, given.data, given.val);
+  const suited = model === undefined ? await suitedModel(given.data, set) : undefined;
+  if (suited === PHOTOS && from === undefined) {
+    return suitedConfig(
+      { ...options, from: FOR_PHOTOS },
+      await firstConfig({ ...options, from: FOR_PHOTOS }, note),
+      set,
+      note,
+    );
+  }
+  const network = suited === undefined ? await networkNamed(model!) : findNetwork(suited);
+  const config = makeConfig({ ...options, from: undefined }, network, given.data, given.val);
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 

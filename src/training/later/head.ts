@@ -1,0 +1,287 @@
+/**
+ * Trains a new last layer on what the layers before it make of the images, which is computed once and kept: seconds,
+ * where an epoch of the whole network takes minutes.
+ */
+import { testViews } from "../../data/augmentation.ts";
+import { createLoader } from "../../data/loader.ts";
+import { epochOrder } from "../../data/sampling.ts";
+import type { Parameter } from "../../engine/parameter.ts";
+import { softmaxCrossEntropy } from "../../engine/ops/softmax_cross_entropy.ts";
+import { Tape } from "../../engine/tape.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import { Answers } from "../../inference/answers.ts";
+import { activations, softmax } from "../../inference/forward.ts";
+import { addScores, means, noScores } from "../../inference/scores.ts";
+import { AdamW } from "../../net/later/adamw.ts";
+import { leaves, type Model } from "../../net/model.ts";
+import { passOf } from "../../net/passes.ts";
+import { findTap } from "../../net/tap.ts";
+import type { Means } from "../../runs/records.ts";
+import type { Records } from "../session.ts";
+import { readResult } from "../step.ts";
+import { FeatureSet } from "./feature_set.ts";
+
+/** AdamW's, for features of unit variance; the rate falls to 0 along half a cosine. */
+const RATE = 0.001;
+const SETTINGS = { momentum: 0.9, decay: 0.01, biasRate: 1, biasDecay: false };
+const BATCH = 256;
+/** Images of a pass through the other layers. */
+const FORWARD_BATCH = 32;
+/** Features seen in all: few images are seen more often, but none more than `MOST_EPOCHS` times. */
+const SEEN = 500_000;
+const [LEAST_EPOCHS, MOST_EPOCHS] = [20, 200];
+/** A feature that hardly varies is not blown up to unit variance. */
+const LEAST_DEVIATION = 0.05;
+
+/** The layers that may come after the features. */
+const AFTER = ["dropout", "fc", "divide"];
+
+/** Whether the last layer with weights is a fully connected one, after which nothing else is computed. */
+export function hasHead({ layers }: Model): boolean {
+  return layers.slice(findTap(layers).count).every(({ layer }) => AFTER.includes(layer.kind));
+}
+
+export interface HeadOptions {
+  readonly train: Records;
+  readonly val: Records;
+  readonly seed: number;
+  /** How often images of each class are seen relative to others; equally often if absent. */
+  readonly weights?: readonly number[];
+  /** The run's folder, for what doesn't fit in memory. */
+  readonly folder: string;
+  /** The most time to spend on features, in milliseconds: fewer images or views are used then. */
+  readonly withinMs: number;
+  readonly signal?: AbortSignal;
+  readonly progress: (done: number, total: number) => void;
+  readonly onBad: (name: string, reason: string) => void;
+}
+
+export interface TrainedHead {
+  readonly train: Means;
+  /** The answers of the whole network for the validation images. */
+  readonly answers: Answers;
+  /** Number of training images whose features were used, and of views of each. */
+  readonly images: number;
+  readonly views: number;
+  readonly rate: number;
+  /** Forward passes, without decoding what is cached. */
+  readonly imagesPerSecond: number;
+}
+
+/**
+ * Trains the last layer of `model`; the others stay as they are.
+ * @param mean the mean image on the device
+ * @returns undefined when it was stopped
+ * @throws DataError when too many images can't be used
+ */
+export async function trainHead(model: Model, mean: Tensor, options: HeadOptions): Promise<TrainedHead | undefined> {
+  const { train, val, folder, seed, withinMs, signal } = options;
+  const { size, count } = findTap(model.layers);
+  const began = performance.now();
+  const spent = () => performance.now() - began;
+  const all = ascending(val.dataset.length);
+  // If there is no time for all of them, those that are used are a random part.
+  const order = epochOrder(train.dataset, ascending(train.dataset.length), { seed, epoch: 0 });
+  using valFeatures = new FeatureSet(size, all.length, folder);
+  using features = new FeatureSet(size, 2 * order.length, folder);
+  const collect = collector(model, mean, count, options);
+  await collect(val, all, 0, valFeatures, () => false);
+  await collect(train, order, 0, features, () => spent() > withinMs);
+  const images = features.length;
+  // Mirror images too, if there is time for them.
+  const mirrored = images === order.length && 2 * spent() < withinMs;
+  if (mirrored) await collect(train, order, 1, features, () => spent() > withinMs);
+  if (signal?.aborted) return undefined;
+  const imagesPerSecond = (1000 * (valFeatures.length + features.length)) / spent();
+  const head = new Head(model, count, features);
+  if (!(await head.fit(options))) return undefined;
+  return {
+    ...{ images, views: mirrored ? 2 : 1, rate: RATE, imagesPerSecond },
+    train: await head.scores(features),
+    answers: await head.answers(valFeatures),
+  };
+}
+
+/** A function that adds a view of each image to a set, until all are there or `isOver`. */
+function collector(model: Model, mean: Tensor, count: number, { signal, progress, onBad }: HeadOptions) {
+  const { record, resize, crop } = model.network;
+  return async (
+    { dataset, cache }: Records,
+    samples: Uint32Array,
+    view: number,
+    to: FeatureSet,
+    isOver: () => boolean,
+  ): Promise<void> => {
+    const batch = Math.min(FORWARD_BATCH, samples.length);
+    const views = testViews(2, batch, record, crop)[view]!;
+    const loader = createLoader(dataset, {
+      ...{ batch, recordSize: record, samples, cache, onBad },
+      ...(resize && { resize }),
+    });
+    for await (const { pixels, indices, labels, valid } of loader) {
+      if (signal?.aborted || isOver()) return;
+      const rows = await activations(model, mean, { pixels, views }, count);
+      to.add(rows.subarray(0, valid * to.size), indices.subarray(0, valid), labels.subarray(0, valid));
+      progress(to.length, samples.length * (view + 1));
+    }
+  };
+}
+
+/** The layers after the features, of which the fully connected one learns. */
+class Head {
+  readonly #model: Model;
+  readonly #first: number;
+  readonly #features: FeatureSet;
+  readonly #indices: readonly number[];
+
+  /** @param first the first of these layers */
+  constructor(model: Model, first: number, features: FeatureSet) {
+    this.#model = model;
+    this.#first = first;
+    this.#features = features;
+    const names = leaves(model.layers.slice(first)).flatMap(({ parameters }) => parameters.map(({ name }) => name));
+    this.#indices = names.map((name) => model.parameters.findIndex((parameter) => parameter.name === name));
+  }
+
+  get #parameters(): readonly Parameter[] {
+    return this.#indices.map((i) => this.#model.parameters[i]!);
+  }
+
+  /** Learns from standardised features, and folds the standardisation into the weights. @returns false when stopped */
+  async fit({ seed, signal, weights }: HeadOptions): Promise<boolean> {
+    const [features, model, parameters] = [this.#features, this.#model, this.#parameters];
+    const { backend } = parameters[0]!;
+    const standard = standardOf(features, parameters.length > 1);
+    const batch = Math.min(BATCH, features.length);
+    const steps = Math.floor(features.length / batch);
+    const epochs = Math.min(MOST_EPOCHS, Math.max(LEAST_EPOCHS, Math.ceil(SEEN / features.length)));
+    const specs = this.#indices.map((i) => model.specs[i]!);
+    const optimizer = new AdamW({ network: model.network, specs, parameters }, SETTINGS);
+    for (const { buffer, size } of parameters) backend.write(buffer, new Float32Array(size));
+    const labelled = { classes: { length: model.classes }, label: (row: number) => features.labels[row]! };
+    const all = ascending(features.length);
+    for (let epoch = 0; epoch < epochs && !signal?.aborted; epoch++) {
+      const order = epochOrder(labelled, all, { seed, epoch, ...(weights && { weights }) });
+      for (let i = 0; i < steps; i++) {
+        const [tape, step] = [new Tape(backend), epoch * steps + i];
+        const rows = order.subarray(i * batch, (i + 1) * batch);
+        const logits = model.forward(
+          input(tape, features, rows, standard),
+          passOf({ seed, step }),
+          undefined,
+          this.#first,
+        );
+        tape.backward(softmaxCrossEntropy(logits, labels(tape, features, rows)).loss);
+        const rate = (RATE / 2) * (1 + Math.cos((Math.PI * step) / (epochs * steps)));
+        optimizer.step(() => rate);
+        tape.release();
+      }
+      // The device must not fall far behind.
+      await parameters[0]!.read();
+    }
+    optimizer.free();
+    await fold(parameters, standard);
+    return !signal?.aborted;
+  }
+
+  /** Loss and errors of the features' images, each view counted. */
+  async scores(features: FeatureSet): Promise<Means> {
+    const scores = noScores();
+    for (const rows of batches(features.length)) {
+      const tape = new Tape(this.#parameters[0]!.backend, { record: false });
+      const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
+      const { losses, ranks } = await readResult(softmaxCrossEntropy(logits, labels(tape, features, rows)));
+      addScores(scores, losses, ranks, rows.length);
+      tape.release();
+    }
+    return means(scores);
+  }
+
+  /** The answers for the features' images. */
+  async answers(features: FeatureSet): Promise<Answers> {
+    const { classes } = this.#model;
+    const answers = new Answers(classes, features.length);
+    const column = new Float64Array(classes);
+    for (const rows of batches(features.length)) {
+      const tape = new Tape(this.#parameters[0]!.backend, { record: false });
+      const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
+      const p = softmax((await logits.read()) as Float32Array, rows.length);
+      tape.release();
+      for (const [n, row] of rows.entries()) {
+        for (let k = 0; k < classes; k++) column[k] = p[k * rows.length + n]!;
+        answers.add(features.images[row]!, features.labels[row]!, column);
+      }
+    }
+    return answers;
+  }
+}
+
+/** What features are standardised by: (x − mean) / deviation. */
+interface Standard {
+  readonly mean: Float64Array;
+  readonly deviation: Float64Array;
+}
+
+/** @param shifts whether the mean is subtracted */
+function standardOf(features: FeatureSet, shifts: boolean): Standard {
+  const { size, length } = features;
+  const [sums, squares, row] = [new Float64Array(size), new Float64Array(size), new Float32Array(size)];
+  for (let n = 0; n < length; n++) {
+    features.read(Uint32Array.of(n), row);
+    for (let i = 0; i < size; i++) {
+      sums[i]! += row[i]!;
+      squares[i]! += row[i]! ** 2;
+    }
+  }
+  const mean = sums.map((sum) => sum / length);
+  const variance = squares.map((square, i) => Math.max(0, square / length - mean[i]! ** 2));
+  const typical = Math.sqrt(variance.reduce((sum, each) => sum + each, 0) / size) || 1;
+  return {
+    mean: shifts ? mean : mean.fill(0),
+    deviation: variance.map((each) => Math.max(Math.sqrt(each), LEAST_DEVIATION * typical)),
+  };
+}
+
+/** Makes weights for standardised features those for features as they are. */
+async function fold([weight, bias]: readonly Parameter[], { mean, deviation }: Standard): Promise<void> {
+  const { backend } = weight!;
+  const [w, b] = [(await weight!.read()) as Float32Array, (await bias?.read()) as Float32Array | undefined];
+  const size = mean.length;
+  for (let at = 0; at < w.length; at++) {
+    const i = at % size;
+    w[at]! /= deviation[i]!;
+    if (b) b[Math.floor(at / size)]! -= w[at]! * mean[i]!;
+  }
+  backend.write(weight!.buffer, w);
+  if (b) backend.write(bias!.buffer, b);
+}
+
+/** Rows as a layer's input, features × N. */
+function input(tape: Tape, from: FeatureSet, rows: Uint32Array, standard?: Standard): Tensor {
+  const { size } = from;
+  const values = new Float32Array(rows.length * size);
+  from.read(rows, values);
+  const columns = new Float32Array(values.length);
+  for (let i = 0; i < size; i++) {
+    const [mean, deviation] = standard ? [standard.mean[i]!, standard.deviation[i]!] : [0, 1];
+    for (let n = 0; n < rows.length; n++) columns[i * rows.length + n] = (values[n * size + i]! - mean) / deviation;
+  }
+  return tape.input([size, rows.length], columns);
+}
+
+function labels(tape: Tape, from: FeatureSet, rows: Uint32Array): Tensor {
+  return tape.input(
+    [rows.length],
+    rows.map((row) => from.labels[row]!),
+  );
+}
+
+function ascending(length: number): Uint32Array {
+  return Uint32Array.from({ length }, (_, i) => i);
+}
+
+function* batches(length: number): Generator<Uint32Array> {
+  for (let first = 0; first < length; first += BATCH) {
+    yield Uint32Array.from({ length: Math.min(BATCH, length - first) }, (_, n) => first + n);
+  }
+}

@@ -1,0 +1,60 @@
+/** How many epochs a training has time for, on this device and with these images. */
+import { centreView } from "../../data/augmentation.ts";
+import { createLoader } from "../../data/loader.ts";
+import { Tape } from "../../engine/tape.ts";
+import type { Tensor } from "../../engine/tensor.ts";
+import { activations } from "../../inference/forward.ts";
+import type { Model } from "../../net/model.ts";
+import { forwardBackward } from "../../net/passes.ts";
+import type { Records } from "../session.ts";
+
+/** Steps that are timed, after one in which kernels are compiled and chosen. */
+const STEPS = 3;
+/** A training that takes longer than was asked for is worse than one epoch fewer. */
+const MARGIN = 0.95;
+
+export interface Pace {
+  /** Of an epoch with its validation, in milliseconds. */
+  readonly epochMs: number;
+}
+
+/**
+ * Times a few steps that change nothing.
+ * @param batch images a step
+ * @param mean the mean image on the device
+ */
+export async function measurePace(
+  model: Model,
+  mean: Tensor,
+  { train, val, batch }: { readonly train: Records; readonly val: Records; readonly batch: number },
+): Promise<Pace> {
+  const { record, resize, crop } = model.network;
+  const views = centreView(batch, record, crop);
+  // Wraps around where there are few images.
+  const samples = Uint32Array.from({ length: (1 + STEPS) * batch }, (_, i) => i % train.dataset.length);
+  const loader = createLoader(train.dataset, {
+    ...{ batch, recordSize: record, samples, cache: train.cache },
+    ...(resize && { resize }),
+  });
+  const kept = await Promise.all(model.state.map(async (tensor) => (await tensor.read()) as Float32Array));
+  let [step, trained, seen] = [0, 0, 0];
+  for await (const { pixels, labels, valid } of loader) {
+    const start = performance.now();
+    const tape = new Tape(mean.backend);
+    const { loss } = forwardBackward(tape, model, mean, { ...{ pixels, views, labels, valid, step }, seed: 0 });
+    await loss.read();
+    tape.release();
+    const middle = performance.now();
+    await activations(model, mean, { pixels, views }, model.layers.length);
+    if (step++ === 0) continue;
+    trained += middle - start;
+    seen += performance.now() - middle;
+  }
+  for (const [i, tensor] of model.state.entries()) tensor.backend.write(tensor.buffer, kept[i]!);
+  for (const parameter of model.parameters) parameter.grad = undefined;
+  const steps = Math.ceil(train.dataset.length / batch);
+  return { epochMs: (steps * trained + (val.dataset.length / batch) * seen) / STEPS };
+}
+
+/** The number of epochs that fit into `ms`. */
+export const epochsWithin = (ms: number, { epochMs }: Pace): number => Math.max(0, Math.floor((MARGIN * ms) / epochMs));

@@ -1,0 +1,78 @@
+/** What comes before a training's first step: filters made of the images, a new last layer, the number of epochs. */
+import { UsageError } from "../../errors.ts";
+import type { Ranks } from "../../ranks/ranks.ts";
+import { means } from "../../inference/scores.ts";
+import { hasHead, trainHead } from "../../training/later/head.ts";
+import { epochsWithin, measurePace } from "../../training/later/plan.ts";
+import { whiten } from "../../training/later/whiten.ts";
+import { keepEpoch, type Session } from "../../training/session.ts";
+
+interface Preparation {
+  /** Whether the last layer's weights are those it was initialised with, and the others trained. */
+  readonly isNewLast: boolean;
+  /** When the training's minutes began, by `performance.now`. */
+  readonly began: number;
+  readonly ranks: Ranks;
+}
+
+/** The share of the minutes that a new last layer may take. */
+const HEAD_SHARE = 0.5;
+
+/**
+ * Prepares a new training. One process does it; the others wait for what it decides.
+ * @returns the session to run; undefined when it was stopped
+ * @throws UsageError when there are no epochs to train and no new last layer; as `whiten` and `trainHead`
+ */
+export async function prepare(
+  session: Session,
+  { isNewLast, began, ranks }: Preparation,
+): Promise<Session | undefined> {
+  const { config, model, deviceMean, stepper, train, val, report } = session;
+  const msLeft = () => (config.minutes === null ? Infinity : began + 60_000 * config.minutes - performance.now());
+  const decided = await ranks.share(async () => {
+    const start = performance.now();
+    if (config.from === null) await whiten(model, deviceMean, train);
+    const preparedMs = performance.now() - start;
+    const head = isNewLast && hasHead(model);
+    if (head && !(await headFirst(session, HEAD_SHARE * msLeft()))) return null;
+    if (config.epochs === 0 && !head) {
+      throw new UsageError(
+        "--epochs 0: there is no new last layer to train: it needs trained weights (--from) for other classes",
+      );
+    }
+    const { minutes, batch } = config;
+    if (minutes === null) return { epochs: config.epochs, preparedMs, state: session.state };
+    const pace = await measurePace(model, deviceMean, { train, val, batch: Math.min(batch, stepper.share.count) });
+    const epochs = Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace));
+    report({ type: "plan", epochs, seconds: (epochs * pace.epochMs) / 1000 });
+    return { epochs, preparedMs, state: session.state };
+  });
+  if (!decided) return undefined;
+  const { epochs, preparedMs, state } = decided;
+  const counted = { ...config, epochs };
+  await session.run.writeConfig(counted);
+  return { ...session, config: counted, state, preparedMs };
+}
+
+/** Trains the last layer, and keeps the result as epoch 0. @returns false when it was stopped */
+async function headFirst(session: Session, withinMs: number): Promise<boolean> {
+  const { model, deviceMean, train, val, config, run, report, signal } = session;
+  const start = performance.now();
+  const head = await trainHead(model, deviceMean, {
+    ...{ train, val, seed: config.seed, folder: run.path, withinMs },
+    ...(session.weights && { weights: session.weights }),
+    ...(signal && { signal }),
+    progress: (done, total) => report({ type: "features", done, total }),
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+  });
+  if (!head) return false;
+  const { answers, train: trained, rate, imagesPerSecond, images, views } = head;
+  report({ type: "head", images, views });
+  const record = {
+    ...{ epoch: 0, step: 0, train: trained, val: means(answers.scores(model.classes).total) },
+    ...{ rate, imagesPerSecond, dataWait: 0, seconds: (performance.now() - start) / 1000 },
+  };
+  await keepEpoch(session, record, answers);
+  for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
+  return true;
+}
