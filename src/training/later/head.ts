@@ -119,10 +119,11 @@ function collector(model: Model, mean: Tensor, count: number, { signal, progress
       ...(resize && { resize }),
     });
     for await (const { pixels, indices, labels, valid } of loader) {
-      if (signal?.aborted || isOver()) return;
+      if (signal?.aborted) return;
       const rows = await activations(model, mean, { pixels, views }, count);
       to.add(rows.subarray(0, valid * to.size), indices.subarray(0, valid), labels.subarray(0, valid));
       progress(to.length, samples.length * (view + 1));
+      if (isOver()) return;
     }
   };
 }
