@@ -11,6 +11,8 @@ export interface Shuffle {
    * same either way.
    */
   readonly weights?: readonly number[];
+  /** An epoch has so many images, those that were not seen yet first; all if not given. */
+  readonly images?: number;
 }
 
 /** What decides an order: the number of classes, and that of each image. */
@@ -21,9 +23,30 @@ type Labelled = Pick<Dataset, "label"> & { readonly classes: ArrayLike<unknown> 
  * seen more than once more often than another.
  * @param samples the images to choose from, as indices in the data set
  */
-export function epochOrder(dataset: Labelled, samples: Uint32Array, { seed, epoch, weights }: Shuffle): Uint32Array {
+export function epochOrder(dataset: Labelled, samples: Uint32Array, shuffle: Shuffle): Uint32Array {
+  const { seed, epoch, weights, images = samples.length } = shuffle;
+  if (images < samples.length) return shortEpoch(dataset, samples, { ...shuffle, images });
   const chosen = weights ? weighted(dataset, samples, weights, seed, epoch) : samples;
   return new Random(seed, Purpose.shuffle, epoch).permutation(chosen.length).map((k) => chosen[k]!);
+}
+
+/** A window of the whole orders, one after the other, that moves on by its length from epoch to epoch. */
+function shortEpoch(
+  dataset: Labelled,
+  samples: Uint32Array,
+  { images, epoch, ...whole }: Shuffle & { readonly images: number },
+): Uint32Array {
+  const window = new Uint32Array(images);
+  let order = samples;
+  for (let n = 0; n < images; n++) {
+    const at = epoch * images + n;
+    const k = at % samples.length;
+    if (n === 0 || k === 0) {
+      order = epochOrder(dataset, samples, { ...whole, epoch: Math.floor(at / samples.length) });
+    }
+    window[n] = order[k]!;
+  }
+  return window;
 }
 
 function weighted(

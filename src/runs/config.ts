@@ -46,6 +46,7 @@ export function makeConfig(
     holdOut: options.holdOut ?? 0.1,
     fraction: options.fraction ?? 1,
     limit: options.limit ?? null,
+    epochImages: options.epochImages ?? null,
     balance: options.balance ?? 0,
     weights: options.weights ?? null,
     epochs: options.epochs ?? recipe.epochs,

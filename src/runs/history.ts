@@ -34,7 +34,7 @@ export function readHistory(run: Run): History {
 
 /** The data for charts. Without `start`, which has the number of steps per epoch, there are no curves within epochs. */
 export function curvesOf({ epochs, steps }: History, start: StartRecord | undefined): Curves {
-  const stepsPerEpoch = start && Math.ceil(start.train / start.batch);
+  const stepsPerEpoch = start && Math.ceil((start.epochImages ?? start.train) / start.batch);
   return {
     epochs,
     steps: stepsPerEpoch ? steps.map((record) => ({ ...record, at: record.step / stepsPerEpoch })) : [],

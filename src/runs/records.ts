@@ -13,6 +13,8 @@ export interface StartRecord {
   readonly classes: number;
   readonly batch: number;
   readonly epochs: number;
+  /** Images of an epoch, if not all of `train`. */
+  readonly epochImages?: number;
   /** Instead of `epochs`, which is still to be chosen. */
   readonly minutes?: number;
   /** The initial learning rate. */

@@ -33,6 +33,8 @@ export interface TrainConfig extends Recipe {
   readonly holdOut: number;
   readonly fraction: number;
   readonly limit: number | null;
+  /** Images in an epoch; null for all. */
+  readonly epochImages: number | null;
   readonly balance: number;
   readonly weights: Readonly<Record<string, number>> | null;
   readonly seed: number;
@@ -60,6 +62,7 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
   fraction: numberThat((value) => value > 0 && value <= 1, "above 0 and at most 1"),
   limit: orNull(COUNT),
+  epochImages: orNull(COUNT),
   balance: numberThat((value) => value >= 0 && value <= 1, "from 0 to 1"),
   weights: orNull(NUMBERS),
   seed: WHOLE,
@@ -92,6 +95,7 @@ const LATER: Partial<TrainConfig> = {
     groups: [],
     fraction: 1,
     limit: null,
+    epochImages: null,
     balance: 0,
     weights: null,
   },

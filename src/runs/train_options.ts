@@ -23,6 +23,8 @@ export const TRAIN_OPTIONS = {
   fraction: number("Use only this share of each class, in both splits (1)", { hint: "SHARE", rule: SETTINGS.fraction }),
   /** At most this many images in each split. */
   limit: number("Use at most this many images in each split", { hint: "N", rule: SETTINGS.limit }),
+  /** Images in an epoch: those that were not seen yet come first. */
+  epochImages: number("Images in an epoch, those not seen yet first (all)", { hint: "N", rule: SETTINGS.epochImages }),
   /** From 0, every image once per epoch, to 1, every class equally often. */
   balance: number("From 0, every image once per epoch, to 1, every class equally often (0)", {
     hint: "B",

@@ -164,12 +164,16 @@ interface Pending {
 async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
   const { config, state, train, signal, report, stepper } = session;
   const { network } = session.model;
+  const epochImages = Math.min(train.dataset.length, config.epochImages ?? Infinity);
   const hasShare = stepper.share.count < config.batch;
   const loader = createLoader(train.dataset, {
     batch: config.batch,
     recordSize: network.record,
     ...(network.resize && { resize: network.resize }),
-    shuffle: { seed: config.seed, epoch: state.epoch, ...(session.weights && { weights: session.weights }) },
+    shuffle: {
+      ...{ seed: config.seed, epoch: state.epoch, images: epochImages },
+      ...(session.weights && { weights: session.weights }),
+    },
     ...(hasShare && { share: neighboursIncluded(session) }),
     from: state.batch,
     cache: train.cache,
@@ -197,7 +201,7 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     images += valid;
     const { loss, top1 } = means(state.scores);
     const rate = images / seconds();
-    const imagesLeft = (config.epochs - state.epoch) * train.dataset.length - batch * config.batch;
+    const imagesLeft = (config.epochs - state.epoch) * epochImages - batch * config.batch;
     const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch, batches };
     report({
       type: "step",

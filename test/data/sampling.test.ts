@@ -41,6 +41,15 @@ describe("an epoch", () => {
     expect(order(2, 0)).not.toEqual(order(1, 0));
   });
 
+  test("of fewer images goes on where the one before it ended", () => {
+    const images = 40;
+    const short = (epoch: number) => [...epochOrder(uneven, all(uneven), { seed: 1, epoch, images })];
+    const whole = (epoch: number) => [...epochOrder(uneven, all(uneven), { seed: 1, epoch })];
+    const row = [...whole(0), ...whole(1)];
+    expect([0, 1, 2, 3, 4].flatMap(short)).toEqual(row.slice(0, 5 * images));
+    expect([...epochOrder(uneven, all(uneven), { seed: 1, epoch: 1, images: 111 })]).toEqual(whole(1));
+  });
+
   test.each([
     [0, [100, 10, 1]],
     // 111 in proportion to √100, √10 and 1: 78.4, 24.8 and 7.8.

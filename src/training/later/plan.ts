@@ -18,15 +18,22 @@ export interface Pace {
   readonly epochMs: number;
 }
 
+interface PaceOptions {
+  readonly train: Records;
+  readonly val: Records;
+  /** Images of a step, and of an epoch. */
+  readonly batch: number;
+  readonly epochImages: number;
+}
+
 /**
  * Times a few steps that change nothing.
- * @param batch images a step
  * @param mean the mean image on the device
  */
 export async function measurePace(
   model: Model,
   mean: Tensor,
-  { train, val, batch }: { readonly train: Records; readonly val: Records; readonly batch: number },
+  { train, val, batch, epochImages }: PaceOptions,
 ): Promise<Pace> {
   const { record, resize, crop } = model.network;
   const views = centreView(batch, record, crop);
@@ -52,7 +59,7 @@ export async function measurePace(
   }
   for (const [i, tensor] of model.state.entries()) tensor.backend.write(tensor.buffer, kept[i]!);
   for (const parameter of model.parameters) parameter.grad = undefined;
-  const steps = Math.ceil(train.dataset.length / batch);
+  const steps = Math.ceil(epochImages / batch);
   return { epochMs: (steps * trained + (val.dataset.length / batch) * seen) / STEPS };
 }
 

@@ -6,7 +6,7 @@ import { UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { checkOptions, given } from "../../options.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
-import { count, flag, text, texts, validate, type OptionsOf } from "../../schema.ts";
+import { count, flag, kebab, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./claims.ts";
@@ -124,9 +124,9 @@ function resultOf(claim: Claim, outcomes: ReadonlyMap<Arm, readonly TrialOutcome
 /** The command to type for one training; a race has the length that its first seed had. */
 function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly TrialOutcome[]): string {
   const { model, augment, rate, epochs, limit } = trainOptions(claim, arm, 0, { full });
-  const length = isRace(claim) ? { epochs: first!.epochs, limit: first!.images } : { epochs, limit };
+  const length = isRace(claim) ? { epochs: first!.epochs, epochImages: first!.images } : { epochs, limit };
   const options = Object.entries(given({ model, augment, rate, ...length })).map(
-    ([option, value]) => ` --${option} ${value}`,
+    ([option, value]) => ` --${kebab(option)} ${value}`,
   );
   return `bun run train DATA${options.join("")} --seed SEED`;
 }

@@ -73,7 +73,7 @@ export async function runTrial(
     ...{ seed, testError },
     trainError: last.train.top1,
     epochs: last.epoch,
-    ...{ images: start.train, device: start.device },
+    ...{ images: start.epochImages ?? start.train, device: start.device },
     seconds: epochs.reduce((sum, epoch) => sum + epoch.seconds, 0),
     ...("until" in claim && claim.until && { reached: last.train.top1 <= claim.until.trainError }),
   };
@@ -166,7 +166,7 @@ async function raceSize(
   on: DeviceOptions,
   { out }: TrialOptions,
   signal: AbortSignal,
-): Promise<{ epochs: number; limit: number } | undefined> {
+): Promise<RaceLength | undefined> {
   const folder = join(out, "pace");
   rmSync(folder, { recursive: true, force: true });
   const epochs: EpochRecord[] = [];
@@ -181,15 +181,19 @@ async function raceSize(
   // In the first epoch, code is compiled and filters are made of the images: that takes its time once.
   const each = others.reduce((sum, epoch) => sum + epoch.seconds, 0) / others.length;
   const pace = others.reduce((sum, epoch) => sum + epoch.imagesPerSecond, 0) / others.length;
-  return raceLength((seconds - Math.max(0, first.seconds - each)) * pace, sets.train.length, sets.val.length);
+  return raceLength((seconds - Math.max(0, first.seconds - each)) * pace, sets.train.length);
 }
 
-/** Number of epochs, and of images in each, for a race with time for about `most` training images. */
-export function raceLength(most: number, train: number, val: number): { epochs: number; limit: number } {
+type RaceLength = Required<Pick<TrainOptions, "epochs" | "epochImages">>;
+
+/**
+ * Number of epochs, and of images in each, for a race with time for about `most` training images.
+ * @param train number of images that there are
+ */
+export function raceLength(most: number, train: number): RaceLength {
   const total = Math.floor(MARGIN * most);
   const epochs = Math.max(1, Math.ceil(total / train));
-  // The limit also applies to the test images, all of which are needed.
-  return { epochs, limit: Math.max(val, Math.min(train, Math.floor(total / epochs))) };
+  return { epochs, epochImages: Math.max(1, Math.min(train, Math.floor(total / epochs))) };
 }
 
 function configOf(options: TrainOptions & { readonly model: string }): TrainConfig {

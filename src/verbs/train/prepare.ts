@@ -42,7 +42,10 @@ export async function prepare(
     }
     const { minutes, batch } = config;
     if (minutes === null) return { epochs: config.epochs, preparedMs, state: session.state };
-    const pace = await measurePace(model, deviceMean, { train, val, batch: Math.min(batch, stepper.share.count) });
+    const pace = await measurePace(model, deviceMean, {
+      ...{ train, val, epochImages: Math.min(train.dataset.length, config.epochImages ?? Infinity) / ranks.size },
+      batch: Math.min(batch, stepper.share.count),
+    });
     const epochs = Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace));
     report({ type: "plan", epochs, seconds: (epochs * pace.epochMs) / 1000 });
     return { epochs, preparedMs, state: session.state };

@@ -240,6 +240,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     classes: classes.length,
     batch,
     epochs: config.epochs,
+    ...(config.epochImages !== null && { epochImages: Math.min(config.epochImages, sets.train.length) }),
     ...(!from && config.minutes !== null && { minutes: config.minutes }),
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs || 1),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
