@@ -99,11 +99,11 @@ def airbench94(num_classes=10):
 
 # `make` may be told the side of the images; `divide` is what the pixels are divided by first.
 NETWORKS = {
-    "vgg11_bn": dict(make=vgg11_bn, sided=True, pixels=2, divide=1),
-    "resnet18": dict(make=resnet18, sided=False, pixels=2, divide=1),
+    "vgg11_bn": dict(make=vgg11_bn, sided=True, pixels=128, divide=58),
+    "resnet18": dict(make=resnet18, sided=False, pixels=128, divide=58),
     "squeezenet1_1": dict(make=squeezenet1_1, sided=False, pixels=128, divide=58),
-    "mobilenet_v2": dict(make=mobilenet_v2, sided=False, pixels=2, divide=1),
-    "efficientnet-lite0": dict(make=efficientnet_lite0, sided=True, pixels=2, divide=1),
+    "mobilenet_v2": dict(make=mobilenet_v2, sided=False, pixels=128, divide=58),
+    "efficientnet-lite0": dict(make=efficientnet_lite0, sided=True, pixels=128, divide=128),
     "cifar10-airbench": dict(make=airbench94, sided=False, side=32, pixels=128, divide=64),
 }
 

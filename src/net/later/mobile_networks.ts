@@ -3,9 +3,9 @@
  * 2018, arXiv 1801.04381).
  */
 import type { Rows } from "../layer.ts";
-import { batchNorm, conv, dropout, fc, globalAveragePool, relu6, residual } from "../layers/index.ts";
+import { batchNorm, conv, divide, dropout, fc, globalAveragePool, relu6, residual } from "../layers/index.ts";
 import type { Network } from "../recipe.ts";
-import { fanOut, PHOTOS, TORCHVISION_RECIPE } from "./torchvision_networks.ts";
+import { fanOut, PHOTOS, TORCHVISION_RECIPE, toUnit } from "./torchvision_networks.ts";
 
 /** A network's kind of convolution with its norm. `groups` is as in `conv`. */
 type ConvNorm = (name: string, norm: string, maps: number, size: number, stride?: number, groups?: number) => Rows;
@@ -77,7 +77,7 @@ export const mobilenetV2: Network = {
       };
     };
     return [
-      [convNorm("features.0.0", "features.0.1", 32, 3, 2), relu6()],
+      [toUnit(), convNorm("features.0.0", "features.0.1", 32, 3, 2), relu6()],
       invertedResiduals(32, stages, convNorm, namesOf),
       [convNorm("features.18.0", "features.18.1", 1280, 1), relu6(), globalAveragePool()],
       [dropout(0.8), fc("classifier.1", classes, { sigma: 0.01 })],
@@ -119,7 +119,7 @@ export const efficientnetLite0: Network = {
       project: [`_blocks.${i}._project_conv`, `_blocks.${i}._bn2`],
     });
     return [
-      [convNorm("_conv_stem", "_bn0", 32, 3, 2), relu6()],
+      [divide(128), convNorm("_conv_stem", "_bn0", 32, 3, 2), relu6()],
       invertedResiduals(32, stages, convNorm, namesOf),
       [convNorm("_conv_head", "_bn1", 1280, 1), relu6(), globalAveragePool()],
       [dropout(0.8), fc("_fc", classes, { sigma: "fan-in" })],

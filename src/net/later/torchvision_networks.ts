@@ -2,7 +2,7 @@
  * What followed AlexNet, as torchvision builds it (github.com/pytorch/vision, torchvision/models): with its names, its
  * initial weights, and the recipes of its references/classification.
  */
-import type { Rows } from "../layer.ts";
+import type { Layer, Rows } from "../layer.ts";
 import {
   batchNorm,
   concat,
@@ -36,6 +36,12 @@ function stepsFrom(rate: number): Schedule {
 /** What all of them have in common. */
 export const PHOTOS = { crop: 224, record: 256, classes: 1000, recipe: TORCHVISION_RECIPE };
 
+/**
+ * To pixels of about deviation 1, for which the networks of torchvision were made, and their rates. Weights of theirs
+ * would otherwise have to be as much smaller, and learn far too fast.
+ */
+export const toUnit = (): Layer => divide(58);
+
 /** He initialisation by the outputs, `kaiming_normal_(weight, mode="fan_out")`. */
 export const fanOut = (filters: number, size: number): number => Math.sqrt(2 / (filters * size * size));
 
@@ -60,7 +66,7 @@ export const resnet18: Network = {
   name: "resnet18",
   about: "eight residual blocks with batch normalisation (arXiv 1512.03385)",
   layers: (classes) => [
-    [convNorm("conv1", "bn1", 64, 7, 2), relu(), maxPool(3, 2, { pad: 1, round: "down" })],
+    [toUnit(), convNorm("conv1", "bn1", 64, 7, 2), relu(), maxPool(3, 2, { pad: 1, round: "down" })],
     [basicBlock("layer1.0", 64), basicBlock("layer1.1", 64)],
     [basicBlock("layer2.0", 128, 2), basicBlock("layer2.1", 128)],
     [basicBlock("layer3.0", 256, 2), basicBlock("layer3.1", 256)],
@@ -82,7 +88,7 @@ export const vgg11Bn: Network = {
     ];
     const halve = () => maxPool(2, 2, { round: "down" });
     return [
-      [layer(0, 64), halve()],
+      [toUnit(), layer(0, 64), halve()],
       [layer(4, 128), halve()],
       [layer(8, 256), layer(11, 256), halve()],
       [layer(15, 512), layer(18, 512), halve()],
@@ -119,8 +125,7 @@ export const squeezenet: Network = {
   layers: (classes) => {
     const shrink = () => maxPool(3, 2);
     return [
-      // The initial weights are for pixels of deviation 1, and no norm brings them there.
-      [divide(58), conv("features.0", 64, 3, { stride: 2, sigma: "kaiming-uniform" }), relu(), shrink()],
+      [toUnit(), conv("features.0", 64, 3, { stride: 2, sigma: "kaiming-uniform" }), relu(), shrink()],
       [fire("features.3", 16, 64), fire("features.4", 16, 64), shrink()],
       [fire("features.6", 32, 128), fire("features.7", 32, 128), shrink()],
       [fire("features.9", 48, 192), fire("features.10", 48, 192)],
