@@ -16,8 +16,9 @@ import type { TrainOptions } from "./train_options.ts";
 export { makeAugmentation } from "./augment_option.ts";
 
 /**
- * Fills in what the options leave out, from the network's recipe.
+ * Fills in what the options leave out, from a recipe.
  * @param data absolute path of the data; null for the built-in set
+ * @param recipe the network's own if not given
  * @throws UsageError for invalid values
  */
 export function makeConfig(
@@ -25,8 +26,9 @@ export function makeConfig(
   network: Network,
   data: string | null,
   val: string | null,
+  recipe = network.recipe,
 ): TrainConfig {
-  const { name, recipe } = network;
+  const { name } = network;
   if (data === null && (val !== null || options.holdOut !== undefined)) {
     throw new UsageError(
       `--${val === null ? "hold-out" : "val"} is for your own images, and the built-in set has its own for validation: ` +
@@ -38,7 +40,7 @@ export function makeConfig(
     definition: networks.includes(network) ? null : networkToJson(network),
     from: options.from ?? null,
     freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, network),
-    freezeStatistics: options.freezeStatistics ?? false,
+    freezeStatistics: options.statistics === "frozen",
     minutes: options.minutes ?? null,
     patience: options.patience ?? null,
     data,

@@ -55,8 +55,12 @@ export const TRAIN_OPTIONS = {
   ),
   /** Layers that don't learn, as in "conv1,fc*". */
   freeze: text("Layers that don't learn: conv1,conv2 or conv*", { hint: "LAYERS" }),
-  /** Whether batch normalisations keep the statistics of the weights that the training starts from. */
-  freezeStatistics: flag("Batch normalisations keep the means and variances that they have"),
+  /** Whether batch normalisations use each batch's mean and variance, or keep those of the weights to start from. */
+  statistics: oneOf(
+    ["batch", "frozen"],
+    "What batch normalisations use: batch, each batch's mean and variance, or frozen, those of trained weights (frozen with a new last layer)",
+    { hint: "WHICH" },
+  ),
   /**
    * Multiples of the learning rate by layer or parameter, as in "conv*=0.1,fc8=10,fc8.bias=20,biases=2"; the last that
    * is given for a parameter counts.

@@ -2,13 +2,12 @@
 import { afterAll, expect, test } from "bun:test";
 import { RecordCache } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
-import { openCounting } from "../../src/engine/counting.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { answerAll } from "../../src/inference/answer_all.ts";
 import { means } from "../../src/inference/scores.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { batchNorm, conv, dropout, fc, globalAveragePool, relu } from "../../src/net/layers/index.ts";
-import { Model } from "../../src/net/model.ts";
+import { Model, place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
@@ -103,7 +102,7 @@ test("where time is short, fewer images are used, and no mirror images", async (
 
 test("which networks have a last layer to train alone", () => {
   const heads = ["alexnet", "alexnet-owt", "efficientnet-lite0", "resnet18", "cifar10-airbench", "squeezenet1_1"].map(
-    (name) => hasHead(new Model(findNetwork(name), openCounting(openReference()))),
+    (name) => hasHead(place(findNetwork(name))),
   );
   expect(heads).toEqual([true, true, true, true, true, false]);
 });

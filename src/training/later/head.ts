@@ -13,7 +13,7 @@ import { Answers } from "../../inference/answers.ts";
 import { activations, softmax } from "../../inference/forward.ts";
 import { addScores, means, noScores } from "../../inference/scores.ts";
 import { AdamW } from "../../net/later/adamw.ts";
-import { leaves, type Model } from "../../net/model.ts";
+import { leaves, type Model, type PlacedLayer } from "../../net/model.ts";
 import { passOf } from "../../net/passes.ts";
 import { findTap } from "../../net/tap.ts";
 import type { Means } from "../../runs/records.ts";
@@ -21,9 +21,12 @@ import type { Records } from "../session.ts";
 import { readResult } from "../step.ts";
 import { FeatureSet } from "./feature_set.ts";
 
-/** AdamW's, for features of unit variance; the rate falls to 0 along half a cosine. */
+/**
+ * AdamW's, for features of unit variance; the rate falls to 0 along half a cosine. With less decay, what a few photos
+ * give is learnt by heart, and the weights become so large that the layers before them can hardly learn on.
+ */
 const RATE = 0.001;
-const SETTINGS = { momentum: 0.9, decay: 0.01, biasRate: 1, biasDecay: false };
+const SETTINGS = { momentum: 0.9, decay: 5, biasRate: 1, biasDecay: false };
 const BATCH = 256;
 /** Images of a pass through the other layers. */
 const FORWARD_BATCH = 32;
@@ -37,7 +40,7 @@ const LEAST_DEVIATION = 0.05;
 const AFTER = ["dropout", "fc", "divide"];
 
 /** Whether the last layer with weights is a fully connected one, after which nothing else is computed. */
-export function hasHead({ layers }: Model): boolean {
+export function hasHead(layers: readonly PlacedLayer[]): boolean {
   return layers.slice(findTap(layers).count).every(({ layer }) => AFTER.includes(layer.kind));
 }
 

@@ -33,7 +33,7 @@ export async function prepare(
     const start = performance.now();
     if (config.from === null) await whiten(model, deviceMean, train);
     const preparedMs = performance.now() - start;
-    const head = isNewLast && hasHead(model);
+    const head = isNewLast && hasHead(model.layers);
     if (head && !(await headFirst(session, HEAD_SHARE * msLeft()))) return null;
     if (config.epochs === 0 && !head) {
       throw new UsageError(

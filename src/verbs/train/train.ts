@@ -16,7 +16,7 @@ import { lockFolder, type Lock } from "../../io/lock.ts";
 import { defineNetwork } from "../../net/definition.ts";
 import { checkFit, fittingBatch, type Work } from "../../net/fit.ts";
 import { learningLayers } from "../../net/layer_names.ts";
-import { Model } from "../../net/model.ts";
+import { Model, place } from "../../net/model.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import { findNetwork } from "../../net/networks.ts";
 import { createOptimizer } from "../../net/optimizers.ts";
@@ -39,10 +39,11 @@ import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import { restore } from "../../training/restore.ts";
+import { hasHead } from "../../training/later/head.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
-import { beginWith, sameClasses, sourceOf } from "./fine_tune.ts";
+import { beginWith, fineTuningRecipe, sameClasses, sourceOf } from "./fine_tune.ts";
 import { prepare } from "./prepare.ts";
 
 export interface TrainResult {
@@ -352,6 +353,9 @@ async function startTogether(
   return { mean, state };
 }
 
+/** What a person waits, if they don't say otherwise. */
+const FINE_TUNING_MINUTES = 5;
+
 /** Of trainings without colour noise, which don't need them. */
 const NO_AXES: State["axes"] = {
   values: [0, 0, 0],
@@ -415,10 +419,27 @@ async function suitedConfig(
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 
-/** Trained weights learn at a tenth of the rate, a new last layer at the full rate. */
+/** For the same classes, the network's recipe at a tenth of the rate; for others, what suits a new last layer. */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
-  const { network, classes } = sourceOf(given.from!);
-  const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
-  if (options.rates !== undefined || sameClasses(classes, set.classes)) return config;
-  return { ...config, groups: [...config.groups, { of: learningLayers(network).at(-1)!, rate: 10 }] };
+  const { network, classes, isFolded } = sourceOf(given.from!);
+  if (sameClasses(classes, set.classes)) {
+    return options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+  }
+  const [first, last] = [learningLayers(network)[0]!, learningLayers(network).at(-1)!];
+  const defaults: TrainOptions = {
+    from: given.from!,
+    statistics: "frozen",
+    ...(options.epochs === undefined && { minutes: FINE_TUNING_MINUTES }),
+    ...(isFolded && { freeze: first }),
+  };
+  const config = makeConfig(
+    { ...defaults, ...options, from: given.from! },
+    network,
+    given.data,
+    given.val,
+    fineTuningRecipe(network),
+  );
+  // Where the last layer can't be trained before the others, it learns faster.
+  if (hasHead(place(network)) || options.rates !== undefined) return config;
+  return { ...config, groups: [...config.groups, { of: last, rate: 10 }] };
 }
