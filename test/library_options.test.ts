@@ -111,7 +111,7 @@ const DATA: readonly Refusal<Backend>[] = [
     () => library.createLoader(library.shapes().val, { batch: 0, recordSize: 32 }),
   ],
   [
-    'UsageError: createLoader: there is no option "size"; there are batch, recordSize, shuffle, samples, share, from, prefetch, inFlight, cache and onBad',
+    'UsageError: createLoader: there is no option "size"; did you mean "resize"?',
     () => library.createLoader(library.shapes().val, any({ batch: 1, size: 32 })),
   ],
   [
@@ -182,7 +182,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ['UsageError: train: rate is "0.1", must be a number', () => train(any({ rate: "0.1" }))],
   ["UsageError: train: data is null, must be a string", () => train(any({ data: null }))],
   [
-    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fraction, limit, balance, weights, model, from, freeze, rates, decays, epochs, batch, rate, schedule, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
+    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fraction, limit, epochImages, balance, weights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, batch, rate, schedule, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
     () => train(any({ lr: 0.1 })),
   ],
   [
@@ -197,8 +197,8 @@ const TASKS: readonly Refusal<Backend>[] = [
     'UsageError: evaluate: there is no option "onProgress"; there are report, signal and ranks',
     () => library.evaluate({}, any({ onProgress: () => {} })),
   ],
-  ["UsageError: --epochs -1: must be a whole number above 0", () => train({ epochs: -1 })],
-  ["UsageError: --epochs NaN: must be a whole number above 0", () => train({ epochs: NaN })],
+  ["UsageError: --epochs -1: must be a whole number, at least 0", () => train({ epochs: -1 })],
+  ["UsageError: --epochs NaN: must be a whole number, at least 0", () => train({ epochs: NaN })],
   ["UsageError: --batch 0.5: must be a whole number above 0", () => train({ batch: 0.5 })],
   ["UsageError: --rate NaN: must be a number above 0", () => train({ rate: NaN })],
   ["UsageError: --rate -0.1: must be a number above 0", () => train({ rate: -0.1 })],

@@ -15,6 +15,9 @@ import type { TrainOptions } from "./train_options.ts";
 
 export { makeAugmentation } from "./augment_option.ts";
 
+/** More than any number of minutes has time for. */
+const MOST_EPOCHS = 100_000;
+
 /**
  * Fills in what the options leave out, from a recipe.
  * @param data absolute path of the data; null for the built-in set
@@ -51,7 +54,7 @@ export function makeConfig(
     epochImages: options.epochImages ?? null,
     balance: options.balance ?? 0,
     weights: options.weights ?? null,
-    epochs: options.epochs ?? recipe.epochs,
+    epochs: options.epochs ?? (options.minutes === undefined ? recipe.epochs : MOST_EPOCHS),
     batch: options.batch ?? recipe.batch,
     schedule: makeSchedule(recipe, options),
     optimizer: options.optimizer ?? recipe.optimizer ?? DEFAULT_OPTIMIZER,

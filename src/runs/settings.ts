@@ -22,7 +22,7 @@ export interface TrainConfig extends Recipe {
   readonly freeze: readonly string[];
   /** Whether normalisations keep using the statistics that they have. */
   readonly freezeStatistics: boolean;
-  /** The number of epochs is chosen to fill so many minutes; null if it was given. */
+  /** Of `epochs`, only as many are trained as fit into so many minutes; null: all. */
   readonly minutes: number | null;
   /** Training ends when the validation error has not improved for so many epochs; null: never. */
   readonly patience: number | null;

@@ -69,11 +69,14 @@ export const TRAIN_OPTIONS = {
   /** Multiples of the weight decay, likewise: "biases=0,scales=0". */
   decays: text("Multiples of the weight decay, likewise: biases=0,scales=0 (of normalisations)", { hint: "DECAYS" }),
   epochs: number("Number of epochs", { hint: "N", rule: SETTINGS.epochs }),
-  /** Instead of `epochs`: as many as fit into so many minutes on this machine. */
-  minutes: number("Train for about so many minutes (5 from trained weights), instead of a number of epochs", {
-    hint: "N",
-    rule: SETTINGS.minutes,
-  }),
+  /** As many epochs as fit into so many minutes on this machine; with `epochs`, at most those. */
+  minutes: number(
+    "As many epochs as fit into so many minutes (from weights for other classes 5, and 20 epochs at most)",
+    {
+      hint: "N",
+      rule: SETTINGS.minutes,
+    },
+  ),
   /** Stop when the validation error has not improved for so many epochs. */
   patience: number("Stop when the validation error has not improved for so many epochs", {
     hint: "N",

@@ -31,8 +31,8 @@ describe("where", () => {
   test("the maps that a last convolution reads; a convolution with its norm and activation, and a block by name", () => {
     expect(tap("squeezenet1_1")).toMatchObject({ name: "input of classifier.1", size: 512 * 13 * 13 });
     expect(tap("resnet18")).toMatchObject({ name: "input of fc", size: 512 });
-    expect(tap("resnet18", "conv1")).toMatchObject({ count: 3, size: 64 * 112 * 112 });
-    expect(tap("resnet18", "layer1.0")).toMatchObject({ count: 6, size: 64 * 56 * 56 });
+    expect(tap("resnet18", "conv1")).toMatchObject({ count: 4, size: 64 * 112 * 112 });
+    expect(tap("resnet18", "layer1.0")).toMatchObject({ count: 7, size: 64 * 56 * 56 });
   });
 
   test("a layer by name, with the activation function behind it", () => {

@@ -180,7 +180,7 @@ describe("a resumed run", () => {
     ["an empty file", {}, "network undefined: must be text"],
     ["no object", [], "it must hold an object of settings"],
     ["a word as a number", { momentum: "a" }, 'momentum "a": must be at least 0 and below 1'],
-    ["more epochs than can be counted", { epochs: 1e308 }, "epochs 1e+308: must be a whole number above 0"],
+    ["more epochs than can be counted", { epochs: 1e308 }, "epochs 1e+308: must be a whole number, at least 0"],
     ["a negative limit", { limit: -5 }, "limit -5: must be a whole number above 0"],
     ["negative weights", { weights: { cat: -1 } }, 'weights: "cat" has -1: must be a number, at least 0'],
     [

@@ -55,11 +55,11 @@ describe("other classes", () => {
     expect(last.length).toBe(2);
     for (const name of last)
       expect(after.get(name)!.split(",").length).toBe((before.get(name)!.split(",").length * 2) / 3);
-    // Frozen layers have no velocity.
-    expect(new Set(after.get("velocity.conv1.weight")!.split(","))).toEqual(new Set(["0"]));
+    // Frozen layers have no moments.
+    expect(new Set(after.get("optimizer.mean.conv1.weight")!.split(","))).toEqual(new Set(["0"]));
     expect(configOf(run)).toMatchObject({
       ...{ network: "relu-or-tanh", from: join(source, "best.safetensors"), freeze: ["conv1", "conv2", "conv3"] },
-      groups: [{ of: "fc4", rate: 10 }],
+      ...{ groups: [], freezeStatistics: true, optimizer: "adamw" },
     });
   });
 

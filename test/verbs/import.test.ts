@@ -143,8 +143,8 @@ describe("preprocessing", () => {
   });
 
   test.each([
-    // Its pixels are less 127, divided by 128.
-    ["efficientnet-lite0", [128, 128, 128], [127, 127, 127]],
+    // Its pixels are less 127, and it divides them by 128 itself.
+    ["efficientnet-lite0", [1, 1, 1], [127, 127, 127]],
     // It divides its input by 64 itself.
     ["cifar10-airbench", [62.985 / 64, 62.0925 / 64, 66.708 / 64], [125.307, 122.961, 113.8575]],
     // It divides its input by 58 itself.

@@ -72,7 +72,7 @@ test("another training starts from its weights", async () => {
   const config = JSON.parse(readFileSync(at("tuned", "config.json"), "utf8")) as Record<string, unknown>;
   expect(config).toMatchObject({
     network: "mine",
-    groups: [{ of: "fc", rate: 10 }],
+    groups: [],
     definition: { name: "mine", crop: 16 },
   });
 });

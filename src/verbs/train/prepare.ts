@@ -46,7 +46,7 @@ export async function prepare(
       ...{ train, val, epochImages: Math.min(train.dataset.length, config.epochImages ?? Infinity) / ranks.size },
       batch: Math.min(batch, stepper.share.count),
     });
-    const epochs = Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace));
+    const epochs = Math.min(config.epochs, Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace)));
     report({ type: "plan", epochs, seconds: (epochs * pace.epochMs) / 1000 });
     return { epochs, preparedMs, state: session.state };
   });

@@ -353,8 +353,8 @@ async function startTogether(
   return { mean, state };
 }
 
-/** What a person waits, if they don't say otherwise. */
-const FINE_TUNING_MINUTES = 5;
+/** What a person waits, and few photos are not worth more epochs. */
+const DEFAULT_LENGTH = { minutes: 5, epochs: 20 };
 
 /** Of trainings without colour noise, which don't need them. */
 const NO_AXES: State["axes"] = {
@@ -429,7 +429,7 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
   const defaults: TrainOptions = {
     from: given.from!,
     statistics: "frozen",
-    ...(options.epochs === undefined && { minutes: FINE_TUNING_MINUTES }),
+    ...(options.epochs === undefined && options.minutes === undefined && DEFAULT_LENGTH),
     ...(isFolded && { freeze: first }),
   };
   const config = makeConfig(
