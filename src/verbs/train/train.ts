@@ -43,6 +43,7 @@ import { freshState, runEpochs, type Records, type Session, type State, type Wat
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
 import { beginWith, sameClasses, sourceOf } from "./fine_tune.ts";
+import { finish } from "./finish.ts";
 import { prepare } from "./prepare.ts";
 
 export interface TrainResult {
@@ -291,6 +292,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       await stepper.begin();
       result = await runEpochs(ready);
       bestError = ready.state.bestError;
+      if (!result.interrupted && !(await ranks.share(() => finish(ready)))) result = { ...result, interrupted: true };
       if (ranks.rank === 0) await reporter.end();
     }
   }
