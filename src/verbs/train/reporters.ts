@@ -110,8 +110,8 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
 }
 
 function calibrationLine({ temperature, images, before, after }: Calibration): string {
-  const off = `probabilities were off by ${percent(before)}, and are by ${percent(after)}`;
-  return `Calibrated with ${plural(images, "validation image")}: ${off} (temperature ${temperature.toFixed(2)})`;
+  const errors = `calibration error ${percent(before)}, with it ${percent(after)}`;
+  return `Calibrated with ${plural(images, "validation image")}: temperature ${temperature.toFixed(2)}; ${errors}`;
 }
 
 function closing({
