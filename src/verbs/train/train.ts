@@ -285,7 +285,9 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       ...weights,
       ...(signal && { signal }),
     };
-    const ready = from ? session : await prepare(session, { isNewLast, began: task.began, ranks });
+    // Only the first process knows what was saved.
+    const isResumed = await ranks.share(() => from !== undefined);
+    const ready = isResumed ? session : await prepare(session, { isNewLast, began: task.began, ranks });
     if (ready) {
       const { minutes: _, ...counted } = started;
       await run.writeStart({ ...counted, epochs: ready.config.epochs });
