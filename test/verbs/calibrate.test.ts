@@ -7,6 +7,7 @@ import { openReference } from "../../src/engine/reference.ts";
 import { CheckpointError } from "../../src/errors.ts";
 import { probabilities } from "../../src/inference/forward.ts";
 import { openTrained } from "../../src/inference/loaded_model.ts";
+import * as L from "../../src/net/layers/index.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { exportModel } from "../../src/verbs/export/export.ts";
@@ -84,6 +85,18 @@ describe("the best checkpoint", () => {
     await train({ ...rest, data: at("photos"), limit: 20, from: run, epochs: 1, out: at("tuned") });
     expect(calibrationOf(at("tuned", "best.safetensors"))).toBeUndefined();
   });
+});
+
+test("a network that ends with a convolution compares means over its maps", async () => {
+  const sigma = 0.1;
+  const layers = (classes: number) => [
+    ...[L.conv("conv1", 6, 3, { stride: 2, sigma }), L.relu()],
+    ...[L.conv("conv2", classes, 1, { sigma }), L.globalAveragePool()],
+  ];
+  const model = { crop: 8, layers };
+  await train({ ...options, model, data: at("photos"), epochs: 1, out: at("maps") });
+  using checkpoint = openCheckpoint(at("maps", "best.safetensors"));
+  expect(checkpoint.prototypes().shape).toEqual([126, 6]);
 });
 
 describe("exported", () => {
