@@ -19,6 +19,8 @@ const LEAST_VALIDATED = 50;
 /** More images make hardly any difference. */
 const MOST_VALIDATED = 5000;
 const MOST_TRAINED = 10_000;
+/** Numbers of features in a set, in memory or on the disk; but at least 1,000 images. */
+const MOST_NUMBERS = 2 ** 28;
 /** The share of validation images that are further away than the limit. */
 const FAR = 0.05;
 
@@ -44,8 +46,10 @@ export async function calibrate(
   const { train, val, folder, seed, signal } = options;
   if (calibrationImages(options) === 0) return undefined;
   const { count, size } = findTap(model.layers);
-  const some = epochOrder(train.dataset, ascending(train.dataset.length), { seed, epoch: 0 }).subarray(0, MOST_TRAINED);
-  const validated = spread(val.dataset.length, MOST_VALIDATED);
+  const room = Math.max(1000, Math.floor(MOST_NUMBERS / size));
+  const order = epochOrder(train.dataset, ascending(train.dataset.length), { seed, epoch: 0 });
+  const some = order.subarray(0, Math.min(MOST_TRAINED, room));
+  const validated = spread(val.dataset.length, Math.min(MOST_VALIDATED, room));
   using features = new FeatureSet(size, some.length, folder);
   using valFeatures = new FeatureSet(size, validated.length, folder);
   const collect = collector(model, mean, count, options);
