@@ -48,6 +48,7 @@ export { openNetwork } from "./net/network_file.ts";
 export { Model, place, type PlacedLayer } from "./net/model.ts";
 export { findNetwork, networks } from "./net/networks.ts";
 export type { Network, Recipe, Schedule } from "./net/recipe.ts";
+export type { Calibration } from "./weights/calibration.ts";
 export { openCheckpoint, saveCheckpoint, type Checkpoint } from "./weights/checkpoint.ts";
 export type { Optimizer } from "./net/optimizer.ts";
 export { AdamW } from "./net/later/adamw.ts";

@@ -56,9 +56,9 @@ export async function classify(
     signal?.throwIfAborted();
     const { labels, indices, valid } = batches[0]!;
     const sums = new Float64Array(members[0]!.model.classes * batch);
-    for (const [m, { model, mean }] of members.entries()) {
+    for (const [m, { model, mean, temperature }] of members.entries()) {
       const { pixels } = batches[kindOf[m]!]!;
-      const p = await probabilities(model, mean, pixels, viewsOf[m]!);
+      const p = await probabilities(model, mean, pixels, viewsOf[m]!, temperature);
       for (let i = 0; i < sums.length; i++) sums[i]! += p[i]!;
     }
     found({ labels, indices, valid, images: batch, p: sums.map((sum) => sum / members.length) });

@@ -16,6 +16,8 @@ import type { Checkpoint } from "../weights/checkpoint.ts";
 export interface Member {
   readonly model: Model;
   readonly mean: Tensor;
+  /** What its logits are divided by before the softmax; 1 if it was not calibrated. */
+  readonly temperature?: number;
 }
 
 export interface Trained extends Disposable {
@@ -73,7 +75,8 @@ export async function openTrained(name?: string, note?: (line: string) => void):
       if (batch !== undefined) checkFit({ network, classes: classes.length, kind: "evaluating" }, batch, backend);
       const model = new Model(network, backend, classes.length);
       checkpoint.loadInto(model);
-      return { model, mean: uploadMean(backend, network.record, checkpoint.mean) };
+      const temperature = checkpoint.calibration?.temperature;
+      return { model, mean: uploadMean(backend, network.record, checkpoint.mean), ...(temperature && { temperature }) };
     },
     [Symbol.dispose]: checkpoint.close,
   };

@@ -26,7 +26,7 @@ interface Occlusion {
  * @param before its probability with nothing covered
  */
 export async function occlude(
-  { model, mean }: Member,
+  { model, mean, temperature }: Member,
   record: Uint8Array,
   label: number,
   before: number,
@@ -50,7 +50,7 @@ export async function occlude(
       view[VIEW.extended] = 1;
       pixels.set(record, n * record.length);
     }
-    const p = await probabilities(model, mean, pixels, [views]);
+    const p = await probabilities(model, mean, pixels, [views], temperature);
     for (let n = 0; n < count; n++) losses[start + n] = before - p[label * count + n]!;
     progress(start + count, total);
   }

@@ -242,7 +242,7 @@ function makeLayer(make: Make, made: Readonly<Record<string, unknown>>, where: s
 }
 
 /** What checkpoints call their other tensors. */
-const RESERVED = /^(velocity|optimizer|preprocessing)\./;
+const RESERVED = /^(velocity|optimizer|preprocessing|calibration)\./;
 
 /** @throws UsageError for invalid shapes, names that are reserved or used twice, and unless there is an output per class */
 function checkPlaced(layers: readonly PlacedLayer[], classes: number, at: string): void {

@@ -6,7 +6,8 @@ import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts
 import { networkIn } from "../net/definition.ts";
 import { leaves, place } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
-import { openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
+import { openCheckpoint, writeCheckpoint, type Calibrated, type Checkpoint } from "../weights/checkpoint.ts";
+import type { TensorSource } from "../weights/safetensors.ts";
 import {
   fetchOnceADay,
   importedCheckpoint,
@@ -45,6 +46,28 @@ export function openWeights(path: string): { checkpoint: Checkpoint; network: Ne
     if (!(error instanceof AlexNetError) || error instanceof CheckpointError) throw error;
     throw new CheckpointError(`${path}: ${oneLine(error.message)}`, { cause: error });
   }
+}
+
+/** The parameters of a network and its layers' state, with their values. */
+export function storedIn(checkpoint: Checkpoint, network: Network): TensorSource[] {
+  return leaves(place(network, checkpoint.classes.length))
+    .flatMap(({ parameters, state }) => [...parameters, ...state])
+    .map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.numbers(name, shape) }));
+}
+
+/** Adds to a checkpoint what its weights have been calibrated to. @throws CheckpointError, AlexNetError */
+export async function keepCalibration(path: string, calibrated: Calibrated): Promise<void> {
+  const { checkpoint, network } = openWeights(path);
+  const { classes, mean, state } = checkpoint;
+  // Read before it is replaced, which Windows refuses for open files.
+  const parameters = await Promise.all(
+    storedIn(checkpoint, network).map(async ({ name, shape, read }) => {
+      const values = await read();
+      return { name, shape, read: async () => values };
+    }),
+  );
+  checkpoint.close();
+  await writeCheckpoint(path, { network, classes, mean, state, parameters, calibrated });
 }
 
 /** The models in the box: models/NAME.safetensors. */

@@ -1,6 +1,7 @@
 /** The events of a training. The command line shows them to people or passes them on as JSON. */
 import type { Remark } from "../data/remarks.ts";
 import type { EpochRecord, Means, StartRecord } from "../runs/records.ts";
+import type { Calibration } from "../weights/calibration.ts";
 
 export type TrainEvent =
   /** What is being done before training starts. */
@@ -13,6 +14,8 @@ export type TrainEvent =
   | { readonly type: "measure" | "validate" | "features"; readonly done: number; readonly total: number }
   /** A new last layer has been trained on features of so many training images, in so many views; epoch 0 follows. */
   | { readonly type: "head"; readonly images: number; readonly views: number }
+  /** The best weights have been calibrated, after the last epoch. */
+  | ({ readonly type: "calibrated" } & Calibration)
   /** With `minutes`: how many epochs will be trained, and for how long. */
   | { readonly type: "plan"; readonly epochs: number; readonly seconds: number }
   | {

@@ -1,7 +1,8 @@
 /**
  * Checkpoints: safetensors files whose weights have PyTorch's names and shapes. They also hold the mean image
  * (`preprocessing.mean`) and, for resuming, the optimizer's state (SGD's is `velocity.NAME`). The metadata hold the
- * network, by name and as JSON, the class names, and the training's state as JSON.
+ * network, by name and as JSON, the class names, and the training's state as JSON. The best checkpoint of a finished
+ * training has its calibration too, in the metadata and as `calibration.prototypes`.
  */
 import { format } from "../engine/tensor.ts";
 import { CheckpointError, ShapeError } from "../errors.ts";
@@ -11,6 +12,7 @@ import type { Optimizer } from "../net/optimizer.ts";
 import type { Network } from "../net/recipe.ts";
 import { stateTensor } from "../net/state.ts";
 import { checkOptions, show, type OptionKinds } from "../options.ts";
+import { checkCalibration, type Calibration, type Prototypes } from "./calibration.ts";
 import {
   openSafetensors,
   writeSafetensors,
@@ -22,6 +24,7 @@ import {
 /** `format` in the metadata of this program's checkpoints. */
 export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
+const PROTOTYPES = "calibration.prototypes";
 
 interface CheckpointContents {
   readonly model: Model;
@@ -71,25 +74,39 @@ interface HostContents extends Omit<CheckpointContents, "model" | "optimizer"> {
   /** Whether these are written in half precision. */
   readonly half?: boolean;
   readonly optimizerState?: readonly TensorSource[];
+  readonly calibrated?: Calibrated | undefined;
+}
+
+/** What is known about a network's answers, and about what they are answers to. */
+export interface Calibrated {
+  readonly calibration: Calibration;
+  readonly prototypes: Prototypes;
 }
 
 /** As `saveCheckpoint`. */
 export async function writeCheckpoint(path: string, contents: HostContents, previous?: string): Promise<void> {
-  const { network, parameters, half = false, optimizerState = [], classes, mean, state } = contents;
+  const { network, parameters, half = false, optimizerState = [], classes, mean, state, calibrated } = contents;
   const { record } = network;
   const tensors: TensorSource[] = [
     ...parameters.map((parameter) => ({ ...parameter, half })),
     { name: MEAN, shape: [record, record, 3], read: async () => mean },
     ...optimizerState,
+    ...(calibrated ? [prototypeTensor(calibrated.prototypes)] : []),
   ];
   const metadata = {
     format: FORMAT,
     ...networkMetadata(network),
     classes: JSON.stringify(classes),
     state: JSON.stringify(state),
+    ...(calibrated && { calibration: JSON.stringify(calibrated.calibration) }),
   };
   await writeSafetensors(path, tensors, metadata, previous);
 }
+
+const prototypeTensor = ({ shape, values }: Prototypes): TensorSource => ({
+  ...{ name: PROTOTYPES, shape, half: true },
+  read: async () => values,
+});
 
 export interface Checkpoint extends Disposable {
   readonly path: string;
@@ -98,6 +115,10 @@ export interface Checkpoint extends Disposable {
   readonly state: unknown;
   /** S × S × 3. */
   readonly mean: Float32Array;
+  /** Only of a training that was finished with enough validation images. */
+  readonly calibration?: Calibration;
+  /** The prototypes that belong to the calibration. @throws CheckpointError when they are missing or damaged */
+  prototypes(): Prototypes;
   /** All of the file's metadata; `networkIn` reads the network from it. */
   readonly metadata: Readonly<Record<string, string>>;
   /** @throws CheckpointError when the tensor is missing or has another shape */
@@ -141,7 +162,7 @@ export function openCheckpoint(path: string): Checkpoint {
 }
 
 function read(path: string, file: Safetensors): Checkpoint {
-  const { format: kind, network, classes, state } = file.metadata;
+  const { format: kind, network, classes, state, calibration } = file.metadata;
   if (kind !== FORMAT || !network || !classes || !state) {
     throw new CheckpointError(
       `${path}: a safetensors file, but not a checkpoint of this program (format ${kind ?? "not given"})`,
@@ -161,6 +182,17 @@ function read(path: string, file: Safetensors): Checkpoint {
     classes: parseClasses(path, classes),
     state: parseJson(path, "state", state),
     mean: entry(MEAN).read(),
+    ...(calibration !== undefined && {
+      calibration: checkCalibration(path, parseJson(path, "calibration", calibration)),
+    }),
+    prototypes() {
+      const { shape, read } = entry(PROTOTYPES);
+      const [rows, features] = shape;
+      if (shape.length !== 2 || !rows || !features) {
+        throw new CheckpointError(`${path}: ${PROTOTYPES} is ${format(shape)}, must be rows × features`);
+      }
+      return { shape: [rows, features], values: read() };
+    },
     metadata: file.metadata,
     require: (name, shape) => void entry(name, shape),
     numbers: (name, shape) => entry(name, shape).read(),

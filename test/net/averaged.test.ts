@@ -55,6 +55,12 @@ test("ema: begins at the weights, moves by ever smaller shares, and leaves the w
   expect(await values()).toEqual([7, 6]);
 });
 
+test("ema: before the first step, the weights stand for their averages", async () => {
+  const { optimizer, values } = await start({ kind: "ema", decay: 0.2 });
+  await optimizer.swap!();
+  expect(await values()).toEqual([10, 0]);
+});
+
 test("lookahead: every few steps the weights become the average, and so they end", async () => {
   const { optimizer, step, values } = await start({ kind: "lookahead", decay: 0.8, every: 2 });
   expect(optimizer.swap).toBeUndefined();

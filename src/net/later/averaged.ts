@@ -67,6 +67,8 @@ export class Averaged implements Optimizer {
   }
 
   async #swap(): Promise<void> {
+    // Before the first step there are no averages.
+    if (this.#steps === 0) return;
     for (const [tensor, average] of this.#pairs) {
       const [own, other] = await Promise.all([tensor.read(), average.read()]);
       tensor.backend.write(tensor.buffer, other);

@@ -63,3 +63,17 @@ export class FeatureSet implements Disposable {
     this.#file.folder[Symbol.dispose]();
   }
 }
+
+/** 0, 1, …, `length` − 1. */
+export function ascending(length: number): Uint32Array {
+  return Uint32Array.from({ length }, (_, i) => i);
+}
+
+const BATCH = 256;
+
+/** The same in batches of at most 256. */
+export function* inBatches(length: number): Generator<Uint32Array> {
+  for (let first = 0; first < length; first += BATCH) {
+    yield Uint32Array.from({ length: Math.min(BATCH, length - first) }, (_, n) => first + n);
+  }
+}

@@ -19,7 +19,7 @@ import { findTap } from "../../net/tap.ts";
 import type { Means } from "../../runs/records.ts";
 import type { Records } from "../session.ts";
 import { readResult } from "../step.ts";
-import { FeatureSet } from "./feature_set.ts";
+import { ascending, FeatureSet, inBatches } from "./feature_set.ts";
 
 /**
  * AdamW's, for features of unit variance; the rate falls to 0 along half a cosine. With less decay, what a few photos
@@ -57,6 +57,8 @@ export interface HeadOptions {
   readonly signal?: AbortSignal;
   readonly progress: (done: number, total: number) => void;
   readonly onBad: (name: string, reason: string) => void;
+  /** Called with the features once the layer has been trained: of training images, in random order, and of the others. */
+  readonly trained?: (features: FeatureSet, valFeatures: FeatureSet) => Promise<void>;
 }
 
 export interface TrainedHead {
@@ -98,6 +100,7 @@ export async function trainHead(model: Model, mean: Tensor, options: HeadOptions
   const imagesPerSecond = (1000 * (valFeatures.length + features.length)) / spent();
   const head = new Head(model, count, features);
   if (!(await head.fit(options))) return undefined;
+  await options.trained?.(features, valFeatures);
   return {
     ...{ images, views: mirrored ? 2 : 1, rate: RATE, imagesPerSecond },
     train: await head.scores(features),
@@ -106,7 +109,12 @@ export async function trainHead(model: Model, mean: Tensor, options: HeadOptions
 }
 
 /** A function that adds a view of each image to a set, until all are there or `isOver`. */
-function collector(model: Model, mean: Tensor, count: number, { signal, progress, onBad }: HeadOptions) {
+export function collector(
+  model: Model,
+  mean: Tensor,
+  count: number,
+  { signal, progress, onBad }: Pick<HeadOptions, "signal" | "progress" | "onBad">,
+) {
   const { record, resize, crop } = model.network;
   return async (
     { dataset, cache }: Records,
@@ -170,7 +178,7 @@ class Head {
         const [tape, step] = [new Tape(backend), epoch * steps + i];
         const rows = order.subarray(i * batch, (i + 1) * batch);
         const logits = model.forward(
-          input(tape, features, rows, standard),
+          input(tape, features, rows, [features.size], standard),
           passOf({ seed, step }),
           undefined,
           this.#first,
@@ -191,7 +199,7 @@ class Head {
   /** Loss and errors of the features' images, each view counted. */
   async scores(features: FeatureSet): Promise<Means> {
     const scores = noScores();
-    for (const rows of batches(features.length)) {
+    for (const rows of inBatches(features.length)) {
       const tape = new Tape(this.#parameters[0]!.backend, { record: false });
       const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
       const { losses, ranks } = await readResult(softmaxCrossEntropy(logits, labels(tape, features, rows)));
@@ -206,7 +214,7 @@ class Head {
     const { classes } = this.#model;
     const answers = new Answers(classes, features.length);
     const column = new Float64Array(classes);
-    for (const rows of batches(features.length)) {
+    for (const rows of inBatches(features.length)) {
       const tape = new Tape(this.#parameters[0]!.backend, { record: false });
       const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
       const p = softmax((await logits.read()) as Float32Array, rows.length);
@@ -260,8 +268,14 @@ async function fold([weight, bias]: readonly Parameter[], { mean, deviation }: S
   if (b) backend.write(bias!.buffer, b);
 }
 
-/** Rows as a layer's input, features × N. */
-function input(tape: Tape, from: FeatureSet, rows: Uint32Array, standard?: Standard): Tensor {
+/** Rows as a layer's input: its shape × N. */
+export function input(
+  tape: Tape,
+  from: FeatureSet,
+  rows: Uint32Array,
+  shape: readonly number[] = [from.size],
+  standard?: Standard,
+): Tensor {
   const { size } = from;
   const values = new Float32Array(rows.length * size);
   from.read(rows, values);
@@ -270,7 +284,7 @@ function input(tape: Tape, from: FeatureSet, rows: Uint32Array, standard?: Stand
     const [mean, deviation] = standard ? [standard.mean[i]!, standard.deviation[i]!] : [0, 1];
     for (let n = 0; n < rows.length; n++) columns[i * rows.length + n] = (values[n * size + i]! - mean) / deviation;
   }
-  return tape.input([size, rows.length], columns);
+  return tape.input([...shape, rows.length], columns);
 }
 
 function labels(tape: Tape, from: FeatureSet, rows: Uint32Array): Tensor {
@@ -278,14 +292,4 @@ function labels(tape: Tape, from: FeatureSet, rows: Uint32Array): Tensor {
     [rows.length],
     rows.map((row) => from.labels[row]!),
   );
-}
-
-function ascending(length: number): Uint32Array {
-  return Uint32Array.from({ length }, (_, i) => i);
-}
-
-function* batches(length: number): Generator<Uint32Array> {
-  for (let first = 0; first < length; first += BATCH) {
-    yield Uint32Array.from({ length: Math.min(BATCH, length - first) }, (_, n) => first + n);
-  }
 }

@@ -7,6 +7,7 @@ import { activations } from "../../inference/forward.ts";
 import type { Model } from "../../net/model.ts";
 import { forwardBackward } from "../../net/passes.ts";
 import type { Records } from "../session.ts";
+import { calibrationImages } from "./calibrate.ts";
 
 /** Steps that are timed, after one in which kernels are compiled and chosen. */
 const STEPS = 3;
@@ -16,6 +17,8 @@ const MARGIN = 0.95;
 export interface Pace {
   /** Of an epoch with its validation, in milliseconds. */
   readonly epochMs: number;
+  /** Of what follows the last epoch. */
+  readonly afterMs: number;
 }
 
 interface PaceOptions {
@@ -60,8 +63,12 @@ export async function measurePace(
   for (const [i, tensor] of model.state.entries()) tensor.backend.write(tensor.buffer, kept[i]!);
   for (const parameter of model.parameters) parameter.grad = undefined;
   const steps = Math.ceil(epochImages / batch);
-  return { epochMs: (steps * trained + (val.dataset.length / batch) * seen) / STEPS };
+  return {
+    epochMs: (steps * trained + (val.dataset.length / batch) * seen) / STEPS,
+    afterMs: ((calibrationImages({ train, val }) / batch) * seen) / STEPS,
+  };
 }
 
 /** The number of epochs that fit into `ms`. */
-export const epochsWithin = (ms: number, { epochMs }: Pace): number => Math.max(0, Math.floor((MARGIN * ms) / epochMs));
+export const epochsWithin = (ms: number, { epochMs, afterMs }: Pace): number =>
+  Math.max(0, Math.floor((MARGIN * ms - afterMs) / epochMs));

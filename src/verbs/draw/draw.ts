@@ -143,10 +143,10 @@ async function ofImage(
   if (errors[0] !== undefined) throw new DataError(`${options.image}: ${errors[0]}`);
   await using backend = await openDeviceOf(options);
   const member = trained.load(backend);
-  const { model, mean } = member;
+  const { model, mean, temperature } = member;
   const views = centreView(1, record, crop);
   const [shown] = await seen(mean, pixels, views, crop);
-  const p = await probabilities(model, mean, pixels, [views]);
+  const p = await probabilities(model, mean, pixels, [views], temperature);
   const by = `by ${nameOf(trained.weights.path)}`;
   if (what === "activations") {
     const layers: LayerMaps[] = [];

@@ -4,16 +4,16 @@ import { oneLine, UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { toNpy } from "../../io/npy.ts";
 import { networkMetadata } from "../../net/definition.ts";
-import { leaves, place } from "../../net/model.ts";
+import { place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
 import { working, type Context } from "../../ranks/context.ts";
-import { findWeights, openWeights } from "../../runs/weights.ts";
+import { findWeights, openWeights, storedIn } from "../../runs/weights.ts";
 import { flag, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
 import { writeCheckpoint, type Checkpoint } from "../../weights/checkpoint.ts";
 import { networkGraph } from "../../weights/export/graph.ts";
 import { onnxMessage } from "../../weights/export/onnx.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
-import { writeSafetensors, type TensorSource } from "../../weights/safetensors.ts";
+import { writeSafetensors } from "../../weights/safetensors.ts";
 
 const KINDS = ["onnx", "safetensors", "checkpoint"] as const;
 
@@ -77,17 +77,12 @@ export async function exportModel(options: ExportOptions, context: Context = {})
   return { ...exported, files };
 }
 
-/** The parameters of a network and its layers' state, with their values. */
-function storedIn(checkpoint: Checkpoint, network: Network): TensorSource[] {
-  return leaves(place(network, checkpoint.classes.length))
-    .flatMap(({ parameters, state }) => [...parameters, ...state])
-    .map(({ name, shape }) => ({ name, shape, read: async () => checkpoint.numbers(name, shape) }));
-}
-
 /** A checkpoint without the optimizer's state. */
 async function writeOwn(path: string, checkpoint: Checkpoint, network: Network, half: boolean): Promise<void> {
-  const { classes, mean, state } = checkpoint;
-  await writeCheckpoint(path, { network, classes, mean, state, half, parameters: storedIn(checkpoint, network) });
+  const { classes, mean, state, calibration } = checkpoint;
+  const calibrated = calibration && { calibration, prototypes: checkpoint.prototypes() };
+  const parameters = storedIn(checkpoint, network);
+  await writeCheckpoint(path, { network, classes, mean, state, half, parameters, calibrated });
 }
 
 async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network, logits: boolean): Promise<void> {
@@ -97,6 +92,7 @@ async function writeOnnx(path: string, checkpoint: Checkpoint, network: Network,
     stored: checkpoint.numbers,
     mean: centre(checkpoint.mean, record, crop),
     logits,
+    temperature: checkpoint.calibration?.temperature ?? 1,
   });
   const pieces = onnxMessage({
     ...graph,
@@ -136,7 +132,11 @@ async function writePlain(
 }
 
 /** What users of the file need to know. @param mean a sentence about the mean image */
-function metadataOf({ classes }: Checkpoint, { name, crop, record }: Network, mean: string): Record<string, string> {
+function metadataOf(
+  { classes, calibration }: Checkpoint,
+  { name, crop, record }: Network,
+  mean: string,
+): Record<string, string> {
   const words =
     `Rescale the image (bilinear, antialiased) so that its shorter side is ${record}, cut out the central ` +
     `${record} × ${record} and of that the central ${crop} × ${crop}; red, green, blue from 0 to 255 as float32, ` +
@@ -146,6 +146,8 @@ function metadataOf({ classes }: Checkpoint, { name, crop, record }: Network, me
     classes: JSON.stringify(classes),
     preprocessing: words,
     preprocessing_json: JSON.stringify({ ...{ shorter_side: record, crop }, colours: "RGB", range: [0, 255] }),
+    // What logits are divided by before the softmax.
+    ...(calibration && { temperature: String(calibration.temperature) }),
   };
 }
 

@@ -56,12 +56,18 @@ export default verb({
   },
 });
 
-function describe({ image, classes }: Extract<Prediction, { classes: unknown }>): string {
+function describe({ image, classes, unsure, unlike }: Extract<Prediction, { classes: unknown }>): string {
   const rows = classes.map(({ name, probability }) => [
     label(name),
     cyan(bar(probability, BAR)),
     percent(probability).padStart(6),
   ]);
   const [first, ...rest] = table(rows).split("\n");
-  return [label(image), bold(`  ${first}`), ...rest.map((row) => `  ${row}`)].join("\n");
+  const doubts = [unsure && "unsure", unlike && "unlike anything it was trained on"].filter(Boolean).join("; ");
+  return [
+    label(image),
+    ...(doubts === "" ? [] : [`  ${doubts}`]),
+    bold(`  ${first}`),
+    ...rest.map((row) => `  ${row}`),
+  ].join("\n");
 }

@@ -4,15 +4,19 @@ import { testViews, VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
 import { mostProbable } from "../../inference/answers.ts";
-import { probabilities } from "../../inference/forward.ts";
+import { assess } from "../../inference/assess.ts";
+import { familiarTo } from "../../inference/known.ts";
 import { openTrained } from "../../inference/loaded_model.ts";
 import { replaceFile } from "../../io/files.ts";
 import { drawAnswers, type AnsweredImage } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf, type Weights } from "../../runs/weights.ts";
-import { count, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
+import { numberThat } from "../../rules.ts";
+import { count, number, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
+
+const PROBABILITY = numberThat((value) => value > 0 && value <= 1, "a probability above 0, up to 1");
 
 export const PREDICT_OPTIONS = {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -33,6 +37,11 @@ export const PREDICT_OPTIONS = {
   ),
   /** Number of classes to name. */
   top: count("Number of classes to name (5)", { hint: "N" }),
+  /** Answers whose most probable class has less than this probability are unsure; by default none is. */
+  atLeast: number("Say unsure where the most probable class has less than this probability, such as 0.7", {
+    hint: "P",
+    rule: PROBABILITY,
+  }),
   /** A PNG file to draw the images with their classes to; by default none. */
   out: text("Draw the images with their classes as bars; red is the class that the folder is named after", {
     hint: "FILE.png",
@@ -43,7 +52,16 @@ export const PREDICT_OPTIONS = {
 export interface PredictOptions extends OptionsOf<typeof PREDICT_OPTIONS> {}
 
 export type Prediction =
-  | { readonly image: string; readonly classes: readonly { readonly name: string; readonly probability: number }[] }
+  | {
+      readonly image: string;
+      readonly classes: readonly { readonly name: string; readonly probability: number }[];
+      /** Whether the first class has less than `atLeast`. */
+      readonly unsure?: true;
+      /** Whether the image is unlike anything that the network was trained on. */
+      readonly unlike?: true;
+      /** From the nearest of what it was trained on: 0 for the same features, 1 for none in common; if that is known. */
+      readonly distance?: number;
+    }
   | { readonly image: string; readonly error: string };
 
 export interface Predictions {
@@ -80,7 +98,7 @@ export type PredictEvent = Notice | { readonly type: "prediction"; readonly pred
 export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {
   validate("predict", options, PREDICT_OPTIONS);
   const { report, signal, note } = working("predict", context);
-  const { views = 1, top = 5 } = options;
+  const { views = 1, top = 5, atLeast = 0 } = options;
   const { images, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(images.length <= FEW ? forFew(options) : options);
@@ -88,12 +106,13 @@ export async function predict(options: PredictOptions, context: Context<PredictE
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(options.model, note);
   const backend = await opening;
-  const { model, mean } = trained.load(backend);
+  const member = trained.load(backend);
+  const familiar = familiarTo(trained.checkpoint, member.model.layers);
   const { record, crop } = trained.network;
   const cells: AnsweredImage[] = [];
   for await (const { images: batch, pixels, errors } of decodeImages(images, trained.network)) {
     signal.throwIfAborted();
-    const p = await probabilities(model, mean, pixels, testViews(views, batch.length, record, crop));
+    const { p, distances } = await assess(member, pixels, testViews(views, batch.length, record, crop), familiar);
     for (const [n, image] of batch.entries()) {
       const error = errors[n];
       if (error !== undefined) {
@@ -102,7 +121,13 @@ export async function predict(options: PredictOptions, context: Context<PredictE
       }
       const column = Float64Array.from(trained.classes, (_, k) => p[k * batch.length + n]!);
       const classes = mostProbable(column, top).map((k) => ({ name: trained.classes[k]!, probability: column[k]! }));
-      report({ type: "prediction", prediction: { image: image.name, classes } });
+      const distance = distances?.[n];
+      const prediction = {
+        ...{ image: image.name, classes },
+        ...(classes[0]!.probability < atLeast && { unsure: true as const }),
+        ...(distance !== undefined && { ...(distance > familiar!.limit && { unlike: true as const }), distance }),
+      };
+      report({ type: "prediction", prediction });
       if (options.out !== undefined && cells.length < MAX_DRAWN) {
         cells.push(await cellOf(image, classes, trained.classes));
       }

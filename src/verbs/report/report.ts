@@ -17,6 +17,8 @@ import type { EpochRecord, StartRecord } from "../../runs/records.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { flag, text, validate, type OptionsOf } from "../../schema.ts";
+import type { Calibration } from "../../weights/calibration.ts";
+import { openCheckpoint } from "../../weights/checkpoint.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { count, duration, percent, plural } from "../../words.ts";
 
@@ -61,7 +63,7 @@ export async function writeReport(run: Run): Promise<string> {
     tiles: tilesOf(history, config, start),
     charts: history.epochs.length + history.steps.length > 0 ? await Promise.all(charts) : [],
     pictures: [...(await filtersOf(run, network)), ...(await confusionOf(run)), ...mistakesOf(run)],
-    tables: tablesOf(config, network, start),
+    tables: tablesOf(config, network, start, calibrationOf(run)),
     epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
     files: filesOf(run),
   });
@@ -144,7 +146,19 @@ function mistakesOf(run: Run): PagePicture[] {
   return [{ name: "The worst mistakes", note: "of the last evaluation", source, width: 1140, pixels: false }];
 }
 
-function tablesOf(config: TrainConfig, network: Network, start: StartRecord | undefined) {
+/** Of a finished training with enough validation images. */
+function calibrationOf({ best }: Run): Calibration | undefined {
+  if (!existsSync(best)) return undefined;
+  using checkpoint = openCheckpoint(best);
+  return checkpoint.calibration;
+}
+
+function tablesOf(
+  config: TrainConfig,
+  network: Network,
+  start: StartRecord | undefined,
+  calibration: Calibration | undefined,
+) {
   const { data, val, epochs, batch, schedule, momentum, decay, augmentation, seed } = config;
   const training: (readonly [string, string])[] = [
     ["epochs", count(epochs)],
@@ -168,6 +182,11 @@ function tablesOf(config: TrainConfig, network: Network, start: StartRecord | un
       ["validation set", plural(start.val, "image")],
       ["device", start.device],
     );
+  }
+  if (calibration) {
+    const { temperature, before, after, images } = calibration;
+    const errors = `${percent(before)}, with the temperature ${temperature.toFixed(2)} ${percent(after)}`;
+    rest.push(["calibration error", `${errors}; of ${plural(images, "validation image")}`]);
   }
   return [
     { name: "Training", rows: training },

@@ -2,10 +2,13 @@
 import { UsageError } from "../../errors.ts";
 import type { Ranks } from "../../ranks/ranks.ts";
 import { means } from "../../inference/scores.ts";
+import { keepCalibration } from "../../runs/weights.ts";
+import { calibrationOf } from "../../training/later/calibrate.ts";
 import { hasHead, trainHead } from "../../training/later/head.ts";
 import { epochsWithin, measurePace } from "../../training/later/plan.ts";
 import { whiten } from "../../training/later/whiten.ts";
 import { keepEpoch, type Session } from "../../training/session.ts";
+import type { Calibrated } from "../../weights/checkpoint.ts";
 
 interface Preparation {
   /** Whether the last layer's weights are those it was initialised with, and the others trained. */
@@ -61,12 +64,14 @@ export async function prepare(
 async function headFirst(session: Session, withinMs: number): Promise<boolean> {
   const { model, deviceMean, train, val, config, run, report, signal } = session;
   const start = performance.now();
+  let calibrated: Calibrated | undefined;
   const head = await trainHead(model, deviceMean, {
     ...{ train, val, seed: config.seed, folder: run.path, withinMs },
     ...(session.weights && { weights: session.weights }),
     ...(signal && { signal }),
     progress: (done, total) => report({ type: "features", done, total }),
     onBad: (name, reason) => report({ type: "bad", name, reason }),
+    trained: async (...features) => void (calibrated = await calibrationOf(model, ...features)),
   });
   if (!head) return false;
   const { answers, train: trained, rate, imagesPerSecond, images, views } = head;
@@ -76,6 +81,7 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
     ...{ rate, imagesPerSecond, dataWait: 0, seconds: (performance.now() - start) / 1000 },
   };
   await keepEpoch(session, record, answers);
+  if (calibrated) await keepCalibration(run.best, calibrated);
   for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   return true;
 }

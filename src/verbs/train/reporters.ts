@@ -16,6 +16,7 @@ import {
 } from "../../cli/terminal.ts";
 import { RUNS } from "../../runs/runs.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
+import type { Calibration } from "../../weights/calibration.ts";
 
 export function jsonReporter(): Report {
   return printJson;
@@ -65,6 +66,9 @@ export function peopleReporter(): Report {
             : `The whole network, for ${plural(event.epochs, "epoch")} of about ${duration(event.seconds / event.epochs)}:`,
         );
         break;
+      case "calibrated":
+        print(calibrationLine(event));
+        break;
       case "validate":
         line.update(`validating: ${count(event.done)} of ${count(event.total)}`);
         break;
@@ -103,6 +107,11 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   if (event.from && event.from.epoch < event.epochs)
     lines.push(`continuing with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
   return lines;
+}
+
+function calibrationLine({ temperature, images, before, after }: Calibration): string {
+  const errors = `calibration error ${percent(before)}, with it ${percent(after)}`;
+  return `Calibrated with ${plural(images, "validation image")}: temperature ${temperature.toFixed(2)}; ${errors}`;
 }
 
 function closing({

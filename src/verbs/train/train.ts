@@ -44,6 +44,7 @@ import { freshState, runEpochs, type Records, type Session, type State, type Wat
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
 import { beginWith, fineTuningRecipe, sameClasses, sourceOf } from "./fine_tune.ts";
+import { finish } from "./finish.ts";
 import { prepare } from "./prepare.ts";
 
 export interface TrainResult {
@@ -286,13 +287,16 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       ...weights,
       ...(signal && { signal }),
     };
-    const ready = from ? session : await prepare(session, { isNewLast, began: task.began, ranks });
+    // Only the first process knows what was saved.
+    const isResumed = await ranks.share(() => from !== undefined);
+    const ready = isResumed ? session : await prepare(session, { isNewLast, began: task.began, ranks });
     if (ready) {
       const { minutes: _, ...counted } = started;
       await run.writeStart({ ...counted, epochs: ready.config.epochs });
       await stepper.begin();
       result = await runEpochs(ready);
       bestError = ready.state.bestError;
+      if (!result.interrupted && !(await ranks.share(() => finish(ready)))) result = { ...result, interrupted: true };
       if (ranks.rank === 0) await reporter.end();
     }
   }

@@ -14,18 +14,21 @@ interface GraphOptions {
   readonly mean: Float32Array;
   /** Whether the output is the last layer's, or its softmax. */
   readonly logits: boolean;
+  /** What the logits are divided by before the softmax. */
+  readonly temperature?: number;
 }
 
 const INPUT = "image";
 
-export function networkGraph({ layers, stored, mean, logits }: GraphOptions): Graph {
+export function networkGraph({ layers, stored, mean, logits, temperature = 1 }: GraphOptions): Graph {
   const builder = new Builder(stored);
   const [, height, width] = layers[0]!.input;
   builder.constants.set("mean", { shape: [1, 3, height, width], data: mean });
   const x = builder.flat(builder.row(layers, builder.add("Sub", [INPUT, "mean"])));
   const output = logits ? "logits" : "probabilities";
   if (logits) builder.nodes.push({ op: "Identity", inputs: [x], output });
-  else builder.nodes.push({ op: "Softmax", inputs: [x], output, attributes: { axis: 1 } });
+  else
+    builder.nodes.push({ op: "Softmax", inputs: [builder.divided(x, temperature)], output, attributes: { axis: 1 } });
   return {
     nodes: builder.nodes,
     constants: builder.constants,
@@ -91,6 +94,10 @@ class Builder implements OnnxGraph {
 
   numbers({ name, shape }: NamedShape): Float32Array {
     return this.#stored(name, shape);
+  }
+
+  divided(x: string, by: number): string {
+    return by === 1 ? x : this.add("Div", [x, this.constant({ prefix: "temperature" }, [], Float32Array.of(by))]);
   }
 
   flat(x: string): string {
