@@ -12,6 +12,7 @@ import { filterGrid } from "../../pictures/filters.ts";
 import { dataUrl } from "../../pictures/raster.ts";
 import { reportPage, type PagePicture } from "../../pictures/report_page.ts";
 import { inWords } from "../../runs/augment_words.ts";
+import { readDuplicates } from "../../runs/findings.ts";
 import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
@@ -61,7 +62,7 @@ export async function writeReport(run: Run): Promise<string> {
     tiles: tilesOf(history, config, start),
     charts: history.epochs.length + history.steps.length > 0 ? await Promise.all(charts) : [],
     pictures: [...(await filtersOf(run, network)), ...(await confusionOf(run)), ...mistakesOf(run)],
-    tables: tablesOf(config, network, start),
+    tables: [...tablesOf(config, network, start), ...duplicatesOf(run)],
     epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
     files: filesOf(run),
   });
@@ -175,6 +176,19 @@ function tablesOf(config: TrainConfig, network: Network, start: StartRecord | un
   ];
 }
 
+/** More pairs than this are only counted. */
+const MAX_PAIRS = 20;
+
+function duplicatesOf(run: Run) {
+  const found = readDuplicates(run);
+  if (!found) return [];
+  const { images, pairs } = found;
+  const left = pairs.length - MAX_PAIRS;
+  const rest = left > 0 ? [["…", `and ${count(left)} more, in duplicates.json`] as const] : [];
+  const name = `${count(pairs.length)} of ${plural(images, "validation image")} ${pairs.length === 1 ? "is" : "are"} like a training image`;
+  return [{ name, rows: [...pairs.slice(0, MAX_PAIRS), ...rest] }];
+}
+
 function scheduleInWords(schedule: Schedule): string {
   switch (schedule.kind) {
     case "constant":
@@ -215,6 +229,7 @@ const FILES: readonly (readonly [string, string])[] = [
   ["start.json", "the device and the data at the start"],
   ["log.jsonl", "a line for each epoch and every 50 steps"],
   ["confusion.json", "the confusion matrix of the best epoch"],
+  ["duplicates.json", "validation images that are near-duplicates of training images"],
   ["log.csv", "the log as a table"],
 ];
 
