@@ -5,12 +5,12 @@ import type { EpochRecord, Means, StartRecord } from "../runs/records.ts";
 export type TrainEvent =
   /** What is being done before training starts. */
   | { readonly type: "note"; readonly line: string }
-  /** Something went wrong, but training goes on. */
+  /** Something went wrong or looks odd, but training goes on. */
   | { readonly type: "warning"; readonly line: string }
   /** Some of the data was ignored, or looks odd. */
   | ({ readonly type: "remark" } & Remark)
   | StartRecord
-  | { readonly type: "measure" | "validate" | "features"; readonly done: number; readonly total: number }
+  | { readonly type: "measure" | "validate" | "features" | "compare"; readonly done: number; readonly total: number }
   /** A new last layer has been trained on features of so many training images, in so many views; epoch 0 follows. */
   | { readonly type: "head"; readonly images: number; readonly views: number }
   /** With `minutes`: how many epochs will be trained, and for how long. */
@@ -39,6 +39,8 @@ export type TrainEvent =
       readonly val?: Means;
       /** The lowest validation error so far: that of the weights that were kept as the best. */
       readonly bestError?: number;
+      /** Of how many images that is. */
+      readonly validated?: number;
     };
 
 export type Report = (event: TrainEvent) => void;

@@ -190,7 +190,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
 
   test("a run that is done says so, and stays as it is", async () => {
     const before = bytes(whole);
-    expect(await train({ resume: whole })).toEqual({ run: whole, interrupted: false });
+    expect(await train({ resume: whole })).toMatchObject({ run: whole, interrupted: false });
     expect(bytes(whole).equals(before)).toBe(true);
     expectSame(whole);
   });

@@ -12,7 +12,6 @@ import { hasHead, trainHead } from "../../training/later/head.ts";
 import { epochsWithin, measurePace } from "../../training/later/plan.ts";
 import { whiten } from "../../training/later/whiten.ts";
 import { keepEpoch, type Session } from "../../training/session.ts";
-import { count } from "../../words.ts";
 import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
 
 interface Preparation {
@@ -74,7 +73,7 @@ async function tellDuplicates({ train, val, model, run, report, signal }: Sessio
     network: model.network,
     progress(done, total) {
       signal?.throwIfAborted();
-      report({ type: "note", line: `looking for duplicates: ${count(done)} of ${count(total)}` });
+      report({ type: "compare", done, total });
     },
     onBad: (name, reason) => report({ type: "bad", name, reason }),
   });

@@ -42,6 +42,7 @@ import { restore } from "../../training/restore.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
+import { imbalanceOf, remarksOnClasses } from "./classes.ts";
 import { beginWith, sameClasses, sourceOf } from "./fine_tune.ts";
 import { prepare } from "./prepare.ts";
 
@@ -50,6 +51,9 @@ export interface TrainResult {
   readonly interrupted: boolean;
   /** The last validation of this call. */
   readonly val?: Means;
+  /** The validation error of the run's best epoch so far, and the number of images that it is of. */
+  readonly bestError?: number;
+  readonly validated?: number;
 }
 
 export interface TrainContext extends Context<TrainEvent> {
@@ -91,6 +95,10 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
     shareFor(suited.split, batchOf(suited, sets), ranks);
     return suited;
   });
+  if (!folder.run && config.data !== null && ranks.rank === 0) {
+    const isAsked = options.balance !== undefined || config.weights !== null;
+    for (const line of remarksOnClasses(sets, config, isAsked)) report({ type: "warning", line });
+  }
   const rest = { report, watchers, ranks, ...(signal && { signal }) };
   return await trainOnDevices({ config, whole, sets, folder, began, ...rest });
 }
@@ -261,7 +269,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     const measured = await start(train, network, config.seed, report, signal);
     return measured && { ...measured, mean: known.mean };
   });
-  let result: Omit<TrainResult, "run"> = { interrupted: true };
+  let result: Pick<TrainResult, "interrupted" | "val"> = { interrupted: true };
   let bestError: number | null = null;
   if (begun) {
     const { mean, state } = begun;
@@ -297,14 +305,13 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   // The built-in set has no image files for `predict`: write some.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
   if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
-  report({
-    type: "end",
+  const ended: TrainResult = {
     run: run.path,
-    ...(samples && { samples }),
     ...result,
-    ...(bestError !== null && { bestError }),
-  });
-  return { run: run.path, ...result };
+    ...(bestError !== null && { bestError, validated: sets.val.length - val.cache.bad.size }),
+  };
+  report({ type: "end", ...(samples && { samples }), ...ended });
+  return ended;
 }
 
 function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Session, "weights"> {
@@ -414,10 +421,12 @@ async function suitedConfig(
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 
-/** Trained weights learn at a tenth of the rate, a new last layer at the full rate. */
+/** Trained weights learn at a tenth of the rate, a new last layer at the full rate; uneven classes are balanced. */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
   const { network, classes } = sourceOf(given.from!);
-  const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+  const isUneven = options.balance === undefined && given.weights === null && imbalanceOf(set) !== undefined;
+  const balanced = isUneven ? { ...given, balance: 1 } : given;
+  const config = options.rate === undefined ? scaleRate(rateForClasses(balanced, set.classes.length), 0.1) : balanced;
   if (options.rates !== undefined || sameClasses(classes, set.classes)) return config;
   return { ...config, groups: [...config.groups, { of: learningLayers(network).at(-1)!, rate: 10 }] };
 }
