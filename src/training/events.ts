@@ -9,6 +9,8 @@ export type TrainEvent =
   | { readonly type: "warning"; readonly line: string }
   /** Some of the data was ignored, or looks odd. */
   | ({ readonly type: "remark" } & Remark)
+  /** In cross-validation: the training of another part begins. */
+  | { readonly type: "fold"; readonly fold: number; readonly folds: number }
   | StartRecord
   | { readonly type: "measure" | "validate" | "features" | "compare"; readonly done: number; readonly total: number }
   /** A new last layer has been trained on features of so many training images, in so many views; epoch 0 follows. */

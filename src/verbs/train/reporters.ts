@@ -39,6 +39,9 @@ export function peopleReporter(): Report {
       case "remark":
         sayRemarks([event]);
         break;
+      case "fold":
+        print(bold(`Fold ${event.fold} of ${event.folds}`));
+        break;
       case "start":
         for (const text of opening(event)) print(text);
         break;
