@@ -1,4 +1,4 @@
-/** What a training found out about its images, kept in the run's folder for its report: duplicates.json. */
+/** What a training found out about its images, kept in the run's folder: duplicates.json, label-issues.json and .png. */
 import { join } from "node:path";
 import { isRecord } from "../rules.ts";
 import { readJson, writeJson, type Run } from "./runs.ts";
@@ -21,6 +21,31 @@ export async function writeDuplicates(run: Run, duplicates: Duplicates): Promise
 /** Undefined if there is none, or it is damaged. */
 export function readDuplicates(run: Run): Duplicates | undefined {
   return readJson(duplicatesFile(run), isDuplicates);
+}
+
+/** The contents of label-issues.json: images whose label the model contradicts, the most contradicted first. */
+interface LabelIssues {
+  /** Number of images judged. */
+  readonly images: number;
+  readonly issues: readonly {
+    /** Its name within the set. */
+    readonly image: string;
+    readonly label: string;
+    readonly labelProbability: number;
+    /** The most probable class. */
+    readonly predicted: string;
+    readonly probability: number;
+  }[];
+}
+
+/** @throws AlexNetError when the folder can't be written to */
+export async function writeLabelIssues(run: Run, issues: LabelIssues): Promise<void> {
+  await writeJson(join(run.path, "label-issues.json"), issues);
+}
+
+/** The picture of the images in label-issues.json. */
+export function labelPictureOf({ path }: Run): string {
+  return join(path, "label-issues.png");
 }
 
 function isDuplicates(value: unknown): value is Duplicates {

@@ -12,6 +12,7 @@ import { hasHead, trainHead } from "../../training/later/head.ts";
 import { epochsWithin, measurePace } from "../../training/later/plan.ts";
 import { whiten } from "../../training/later/whiten.ts";
 import { keepEpoch, type Session } from "../../training/session.ts";
+import { keepLabelIssues } from "./label_issues.ts";
 import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
 
 interface Preparation {
@@ -100,13 +101,17 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
     onBad: (name, reason) => report({ type: "bad", name, reason }),
   });
   if (!head) return false;
-  const { answers, train: trained, rate, imagesPerSecond, images, views } = head;
+  const { answers, unseen, train: trained, rate, imagesPerSecond, images, views } = head;
   report({ type: "head", images, views });
   const record = {
     ...{ epoch: 0, step: 0, train: trained, val: means(answers.scores(model.classes).total) },
     ...{ rate, imagesPerSecond, dataWait: 0, seconds: (performance.now() - start) / 1000 },
   };
   await keepEpoch(session, record, answers);
+  await keepLabelIssues(run, [
+    { dataset: train.dataset, answers: unseen },
+    { dataset: val.dataset, answers },
+  ]);
   for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   return true;
 }
