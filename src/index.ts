@@ -64,6 +64,7 @@ export { centreView, drawViews, mixedLabels, testViews } from "./data/augmentati
 
 export type { Context, Notice } from "./ranks/context.ts";
 export { train, type TrainContext, type TrainResult } from "./verbs/train/train.ts";
+export { crossValidate, type CrossValidateOptions, type CrossValidation } from "./verbs/train/folds.ts";
 export type { TrainOptions } from "./runs/train_options.ts";
 export type { Report, TrainEvent } from "./training/events.ts";
 export { evaluate, type EvaluateOptions } from "./verbs/evaluate/evaluate.ts";

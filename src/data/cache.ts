@@ -27,6 +27,11 @@ export class RecordCache {
     return this.#used;
   }
 
+  /** Whether all records of the set fit. */
+  get holdsAll(): boolean {
+    return this.#capacity === this.#slots.length;
+  }
+
   /** Copies the record of image i to `target`; false if it is not cached. */
   copy(i: number, target: Uint8Array): boolean {
     const slot = this.#slots[i]!;

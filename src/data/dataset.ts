@@ -2,8 +2,10 @@
  * A data set: numbered images, each with a class. Only the source that made it knows where they come from (folders,
  * archives, binary files, a drawing).
  */
+import { DataError } from "../errors.ts";
 import type { FileRange } from "../io/bytes.ts";
 import { Purpose, Random } from "../random.ts";
+import { plural } from "../words.ts";
 
 /** An image file's bytes: JPEG, PNG or WebP. */
 export interface Encoded {
@@ -108,14 +110,46 @@ export function reordered(dataset: Dataset, classes: readonly string[]): Dataset
  * of them. Both splits keep the order of the whole.
  */
 export function holdOut(dataset: Dataset, share: number, seed: number): { train: Dataset; val: Dataset } {
+  const held = new Uint8Array(dataset.length);
+  for (const members of shuffledClasses(dataset, seed)) {
+    const count = Math.min(members.length - 1, Math.max(1, Math.round(members.length * share)));
+    for (const i of members.slice(0, count)) held[i] = 1;
+  }
+  return divided(dataset, held, `${dataset.name} (held out)`);
+}
+
+/** Which part of a set is held out, from 1, and of how many. */
+export type Fold = readonly [fold: number, folds: number];
+
+/**
+ * Holds out one of several parts, each of which has as equal a share as can be of all images and of each class. Images
+ * that are the only one of their class are never held out.
+ * @throws DataError when there are fewer images than parts
+ */
+export function holdOutFold(dataset: Dataset, [fold, folds]: Fold, seed: number): { train: Dataset; val: Dataset } {
+  const held = new Uint8Array(dataset.length);
+  const several = shuffledClasses(dataset, seed).flatMap((members) => (members.length > 1 ? members : []));
+  if (several.length < folds) {
+    throw new DataError(
+      `${dataset.name} has ${plural(several.length, "image")} in classes of two or more, too few for ${folds} folds`,
+    );
+  }
+  // Dealt out like cards, class after class.
+  for (const [k, i] of several.entries()) if (k % folds === fold - 1) held[i] = 1;
+  return divided(dataset, held, `${dataset.name} (part ${fold} of ${folds})`);
+}
+
+/** The images of each class, in an order chosen by `seed`. */
+function shuffledClasses(dataset: Dataset, seed: number): number[][] {
   const byClass: number[][] = dataset.classes.map(() => []);
   for (let i = 0; i < dataset.length; i++) byClass[dataset.label(i)]!.push(i);
-  const held = new Uint8Array(dataset.length);
-  byClass.forEach((members, label) => {
-    const count = Math.min(members.length - 1, Math.max(1, Math.round(members.length * share)));
+  return byClass.map((members, label) => {
     const order = new Random(seed, Purpose.split, label).permutation(members.length);
-    for (let k = 0; k < count; k++) held[members[order[k]!]!] = 1;
+    return Array.from(order, (k) => members[k]!);
   });
+}
+
+function divided(dataset: Dataset, held: Uint8Array, name: string): { train: Dataset; val: Dataset } {
   const indices = Uint32Array.from({ length: dataset.length }, (_, i) => i);
   return {
     train: subset(
@@ -125,7 +159,7 @@ export function holdOut(dataset: Dataset, share: number, seed: number): { train:
     val: subset(
       dataset,
       indices.filter((i) => held[i] === 1),
-      `${dataset.name} (held out)`,
+      name,
     ),
   };
 }

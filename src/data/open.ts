@@ -9,7 +9,7 @@ import { checkOptions, requireWhole, show, type OptionKinds } from "../options.t
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
 import { openArchive } from "./archive.ts";
-import { holdOut as split, reordered, type Dataset, type Encoded } from "./dataset.ts";
+import { holdOut as split, holdOutFold, reordered, type Dataset, type Encoded, type Fold } from "./dataset.ts";
 import { openFolder, openIfThere } from "./folder.ts";
 import type { Contents, Listing } from "./listing.ts";
 import { MAX_FILE_BYTES } from "./reading.ts";
@@ -34,6 +34,8 @@ export interface OpenOptions {
    * and both sets are all images, for evaluation.
    */
   readonly holdOut?: number;
+  /** Instead of a fraction: one of several parts, for cross-validation. The data must have no validation split. */
+  readonly fold?: Fold;
   /** Determines which images are held out. */
   readonly seed?: number;
   /** Called with a line about slow work: downloads, and indexing large archives. */
@@ -41,7 +43,7 @@ export interface OpenOptions {
 }
 
 const OPTIONS: OptionKinds<OpenOptions> = {
-  ...{ val: "string?", holdOut: "number?", seed: "number?", onProgress: "function?" },
+  ...{ val: "string?", holdOut: "number?", fold: "number[]?", seed: "number?", onProgress: "function?" },
 };
 
 export interface Opened extends AsyncDisposable {
@@ -70,7 +72,7 @@ export const opened = (sets: Omit<Opened, typeof Symbol.asyncDispose>): Opened =
  */
 export async function openDataset(path: string, options: OpenOptions = {}): Promise<Opened> {
   checkOptions("openDataset", { path, ...options }, { path: "string", ...OPTIONS });
-  const { val, holdOut = 0.1, seed = 0, onProgress = () => {} } = options;
+  const { val, holdOut = 0.1, fold, seed = 0, onProgress = () => {} } = options;
   if (!(holdOut >= 0 && holdOut < 1)) {
     throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be at least 0 and below 1`);
   }
@@ -83,6 +85,12 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
     const contents = await openPath(path, onProgress, own);
     contained.push(contents);
     let sets: Pick<Opened, "train" | "val" | "isHeldOut">;
+    if (fold && !("all" in contents)) {
+      throw new UsageError(
+        `${path} has validation images of its own (${contents.val.name}), so it can't be divided into folds: ` +
+          `name the folder of its training images, or train without --folds`,
+      );
+    }
     if (val !== undefined) {
       const other = await openPath(val, onProgress, others);
       contained.push(other);
@@ -90,6 +98,7 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
       if (!("all" in other)) remarkUnused(other.train, others);
       sets = { train: "all" in contents ? contents.all : contents.train, val: "all" in other ? other.all : other.val };
     } else if (!("all" in contents)) sets = contents;
+    else if (fold) sets = { ...holdOutFold(contents.all, fold, seed), isHeldOut: true };
     else if (holdOut > 0) sets = { ...split(contents.all, holdOut, seed), isHeldOut: true };
     else sets = { train: contents.all, val: contents.all };
     if (val !== undefined || !("all" in contents)) {

@@ -89,9 +89,14 @@ function quotas(shares: readonly number[], total: number): number[] {
  * equally frequent and 0 changes nothing.
  */
 export function balancedWeights(dataset: Dataset, balance: number): number[] {
+  return Array.from(classCounts(dataset), (n) => (n === 0 ? 0 : n ** -balance));
+}
+
+/** Number of images of each class. */
+export function classCounts(dataset: Pick<Dataset, "length" | "classes" | "label">): Float64Array {
   const counts = new Float64Array(dataset.classes.length);
   for (let i = 0; i < dataset.length; i++) counts[dataset.label(i)]!++;
-  return Array.from(counts, (n) => (n === 0 ? 0 : n ** -balance));
+  return counts;
 }
 
 /**
@@ -125,8 +130,7 @@ export function choose(
 ): Uint32Array | undefined {
   if (fraction === 1 && limit >= dataset.length) return undefined;
   const order = new Random(seed, Purpose.split, 0, 1).permutation(dataset.length);
-  const left = new Float64Array(dataset.classes.length);
-  for (let i = 0; i < dataset.length; i++) left[dataset.label(i)]!++;
+  const left = classCounts(dataset);
   for (const [label, count] of left.entries())
     left[label] = count === 0 ? 0 : Math.max(1, Math.round(count * fraction));
   const chosen = order.filter((i) => left[dataset.label(i)]!-- > 0).subarray(0, limit);

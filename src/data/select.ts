@@ -1,3 +1,4 @@
+import type { Fold } from "./dataset.ts";
 import { openDataset, opened, type Opened } from "./open.ts";
 import { reduce } from "./sampling.ts";
 import { shapes } from "./shapes.ts";
@@ -9,6 +10,8 @@ export interface Selection {
   readonly val: string | null;
   /** The fraction held out if there is no validation set or split. */
   readonly holdOut: number;
+  /** Instead: one of several parts to hold out. */
+  readonly fold?: Fold | null;
   readonly seed: number;
   /** Keep only this fraction of each class in both sets; all by default. */
   readonly fraction?: number;
@@ -27,11 +30,11 @@ export async function openSets(selection: Selection, onProgress: (line: string) 
 
 /** As `openSets`, without applying `fraction` and `limit`. */
 export async function openWhole(
-  { data, val, holdOut, seed }: Selection,
+  { data, val, holdOut, fold, seed }: Selection,
   onProgress: (line: string) => void = () => {},
 ): Promise<Opened> {
   if (data === null) return opened({ ...shapes(), remarks: [] });
-  return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }) });
+  return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }), ...(fold && { fold }) });
 }
 
 /** Applies `fraction` and `limit` to both sets. */

@@ -1,4 +1,5 @@
 /** Makes a training's configuration, every setting that decides the result, from its options; config.json keeps it. */
+import type { Fold } from "../data/dataset.ts";
 import { locate } from "../data/open.ts";
 import { UsageError } from "../errors.ts";
 import { networkToJson } from "../net/definition.ts";
@@ -32,9 +33,12 @@ export function makeConfig(
   recipe = network.recipe,
 ): TrainConfig {
   const { name } = network;
-  if (data === null && (val !== null || options.holdOut !== undefined)) {
+  if (data === null && (val !== null || (options.holdOut ?? options.fold) !== undefined)) {
+    const [name] = Object.entries({ val, holdOut: options.holdOut, folds: options.fold }).find(
+      ([, value]) => value != null,
+    )!;
     throw new UsageError(
-      `--${val === null ? "hold-out" : "val"} is for your own images, and the built-in set has its own for validation: ` +
+      `--${kebab(name)} is for your own images, and the built-in set has its own for validation: ` +
         `name a folder to train on`,
     );
   }
@@ -49,6 +53,7 @@ export function makeConfig(
     data,
     val,
     holdOut: options.holdOut ?? 0.1,
+    fold: (options.fold as Fold | undefined) ?? null,
     fraction: options.fraction ?? 1,
     limit: options.limit ?? null,
     epochImages: options.epochImages ?? null,

@@ -190,8 +190,19 @@ export class Run {
   }
 }
 
-async function writeJson(path: string, value: unknown): Promise<void> {
+/** @throws AlexNetError when it can't be written */
+export async function writeJson(path: string, value: unknown): Promise<void> {
   await writeText(path, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** The contents of a file of a run that may be a stranger's; undefined if it is missing or damaged. */
+export function readJson<T>(path: string, isWhole: (value: unknown) => value is T): T | undefined {
+  try {
+    const value: unknown = JSON.parse(readText(path));
+    return isWhole(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function writeText(path: string, text: string): Promise<void> {

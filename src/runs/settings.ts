@@ -2,6 +2,7 @@
  * A training's settings and their valid values, wherever they come from: the command line, a program that calls the
  * library, or a run's config.json, which may be a stranger's.
  */
+import type { Fold } from "../data/dataset.ts";
 import { AlexNetError, UsageError } from "../errors.ts";
 import { networkFromJson, type NetworkJson } from "../net/definition.ts";
 import { findNetwork } from "../net/networks.ts";
@@ -31,6 +32,8 @@ export interface TrainConfig extends Recipe {
   readonly data: string | null;
   readonly val: string | null;
   readonly holdOut: number;
+  /** Instead: which of several parts is held out. */
+  readonly fold: Fold | null;
   readonly fraction: number;
   readonly limit: number | null;
   /** Images in an epoch; null for all. */
@@ -60,6 +63,7 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   data: orNull(TEXT),
   val: orNull(TEXT),
   holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
+  fold: orNull(rule(isFold, "the number of a part, from 1, and the number of parts, from 2")),
   fraction: numberThat((value) => value > 0 && value <= 1, "above 0 and at most 1"),
   limit: orNull(COUNT),
   epochImages: orNull(COUNT),
@@ -93,6 +97,7 @@ const LATER: Partial<TrainConfig> = {
     minutes: null,
     patience: null,
     groups: [],
+    fold: null,
     fraction: 1,
     limit: null,
     epochImages: null,
@@ -122,6 +127,12 @@ export function parseConfig(json: unknown): TrainConfig {
 /** The network that a run trains. @throws UsageError for an unknown name without a definition */
 export function networkOf({ network, definition }: Pick<TrainConfig, "network" | "definition">): Network {
   return definition === null ? findNetwork(network) : networkFromJson(definition, "definition");
+}
+
+function isFold(value: unknown): boolean {
+  if (!Array.isArray(value) || value.length !== 2 || !value.every(Number.isSafeInteger)) return false;
+  const [fold, folds] = value as unknown as Fold;
+  return fold >= 1 && fold <= folds && folds >= 2;
 }
 
 function isDefinition(value: unknown): string | undefined {

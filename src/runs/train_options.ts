@@ -6,7 +6,7 @@ import type { NetworkDraft } from "../net/definition.ts";
 import { optimizerNames } from "../net/optimizers.ts";
 import { CUTS } from "../net/parts.ts";
 import { ABOVE_ZERO } from "../rules.ts";
-import { flag, number, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
+import { flag, number, numbers, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
 import { SETTINGS } from "./settings.ts";
 
 export const TRAIN_OPTIONS = {
@@ -19,6 +19,8 @@ export const TRAIN_OPTIONS = {
   val: text("The validation set, if it is elsewhere", { hint: "PATH" }),
   /** Share of the images held out for validation if the data has no val/. */
   holdOut: number("Share held out for validation if there is no val (0.1)", { hint: "SHARE", rule: SETTINGS.holdOut }),
+  /** Instead: hold out one of several parts, such as [2, 5], the second fifth; `crossValidate` trains once for each. */
+  fold: numbers(undefined, { rule: SETTINGS.fold }),
   /** Only this share of each class. */
   fraction: number("Use only this share of each class, in both splits (1)", { hint: "SHARE", rule: SETTINGS.fraction }),
   /** At most this many images in each split. */

@@ -6,12 +6,14 @@ import type { Calibration } from "../weights/calibration.ts";
 export type TrainEvent =
   /** What is being done before training starts. */
   | { readonly type: "note"; readonly line: string }
-  /** Something went wrong, but training goes on. */
+  /** Something went wrong or looks odd, but training goes on. */
   | { readonly type: "warning"; readonly line: string }
   /** Some of the data was ignored, or looks odd. */
   | ({ readonly type: "remark" } & Remark)
+  /** In cross-validation: the training of another part begins. */
+  | { readonly type: "fold"; readonly fold: number; readonly folds: number }
   | StartRecord
-  | { readonly type: "measure" | "validate" | "features"; readonly done: number; readonly total: number }
+  | { readonly type: "measure" | "validate" | "features" | "compare"; readonly done: number; readonly total: number }
   /** A new last layer has been trained on features of so many training images, in so many views; epoch 0 follows. */
   | { readonly type: "head"; readonly images: number; readonly views: number }
   /** The best weights have been calibrated, after the last epoch. */
@@ -42,6 +44,8 @@ export type TrainEvent =
       readonly val?: Means;
       /** The lowest validation error so far: that of the weights that were kept as the best. */
       readonly bestError?: number;
+      /** Of how many images that is. */
+      readonly validated?: number;
     };
 
 export type Report = (event: TrainEvent) => void;

@@ -51,7 +51,7 @@ describe("train", () => {
     );
     expect(lines[4]).toMatch(/^epoch   2  /);
     expect(lines[5]).toMatch(
-      /^Done: \d+\.\d% of the validation images are classified correctly\. Try it on an image:  bun run predict IMAGE$/,
+      /^Done: \d+\.\d% of the \d+ validation images are classified correctly \(95% interval: \d+\.\d% to \d+\.\d%\)\. Try it on an image:  bun run predict IMAGE$/,
     );
     expect(lines.length).toBe(6);
     expect(trained).not.toContain("\x1b");
@@ -60,10 +60,24 @@ describe("train", () => {
   test("for programs: events as JSON lines, in order", async () => {
     const events = jsonLines(await output(["train", "photos", ...TINY, "--epochs", "1", "--json", "--out", "json"]));
     expect(events.map(({ type }) => type)).toEqual([
-      ...["start", "measure", "step", "step", "step", "step", "validate", "saved", "saved", "epoch", "end"],
+      ...[
+        "start",
+        "measure",
+        "compare",
+        "compare",
+        "step",
+        "step",
+        "step",
+        "step",
+        "validate",
+        "saved",
+        "saved",
+        "epoch",
+        "end",
+      ],
     ]);
     expect(events[0]).toMatchObject({ network: "relu-or-tanh", train: 54, val: 6, classes: 3, batch: 16, epochs: 1 });
-    expect(events[5]).toMatchObject({ epoch: 1, epochs: 1, batch: 4, batches: 4, secondsLeft: 0 });
+    expect(events[7]).toMatchObject({ epoch: 1, epochs: 1, batch: 4, batches: 4, secondsLeft: 0 });
     expect(events.at(-1)).toMatchObject({ interrupted: false, run: at("json"), val: events.at(-2)!.val });
     // The epoch's event equals its log entry.
     const { type: _, isBest: __, ...epoch } = events.at(-2)!;

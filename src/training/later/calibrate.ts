@@ -80,7 +80,7 @@ export async function calibrationOf(
   const logits = new Float32Array(images * classes);
   const distances: number[] = [];
   const { backend } = model.parameters[0]!;
-  for (const batch of inBatches(images)) {
+  for (const batch of inBatches(ascending(images))) {
     const tape = new Tape(backend, { record: false });
     const rows = batch.map((n) => validated[n]!);
     const x = input(tape, valFeatures, rows, layers[count]!.input);

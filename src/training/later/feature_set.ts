@@ -71,9 +71,7 @@ export function ascending(length: number): Uint32Array {
 
 const BATCH = 256;
 
-/** The same in batches of at most 256. */
-export function* inBatches(length: number): Generator<Uint32Array> {
-  for (let first = 0; first < length; first += BATCH) {
-    yield Uint32Array.from({ length: Math.min(BATCH, length - first) }, (_, n) => first + n);
-  }
+/** Rows in batches of at most 256. */
+export function* inBatches(rows: Uint32Array): Generator<Uint32Array> {
+  for (let first = 0; first < rows.length; first += BATCH) yield rows.subarray(first, first + BATCH);
 }

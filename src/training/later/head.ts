@@ -33,6 +33,8 @@ const FORWARD_BATCH = 32;
 /** Features seen in all: few images are seen more often, but none more than `MOST_EPOCHS` times. */
 const SEEN = 500_000;
 const [LEAST_EPOCHS, MOST_EPOCHS] = [20, 200];
+/** How many parts the training images are judged in, and features seen for each. */
+const [FOLDS, FOLD_SEEN] = [5, 50_000];
 /** A feature that hardly varies is not blown up to unit variance. */
 const LEAST_DEVIATION = 0.05;
 
@@ -65,6 +67,11 @@ export interface TrainedHead {
   readonly train: Means;
   /** The answers of the whole network for the validation images. */
   readonly answers: Answers;
+  /**
+   * The answers for the training images, without those that are the only one of their class: each by a last layer that
+   * was trained on four fifths of them, without this one.
+   */
+  readonly unseen: Answers;
   /** Number of training images whose features were used, and of views of each. */
   readonly images: number;
   readonly views: number;
@@ -99,12 +106,15 @@ export async function trainHead(model: Model, mean: Tensor, options: HeadOptions
   if (signal?.aborted) return undefined;
   const imagesPerSecond = (1000 * (valFeatures.length + features.length)) / spent();
   const head = new Head(model, count, features);
-  if (!(await head.fit(options))) return undefined;
+  const unseen = await head.judge(images, options);
+  const rows = ascending(features.length);
+  if (!unseen || !(await head.fit(rows, { ...options, leastEpochs: LEAST_EPOCHS, seen: SEEN }))) return undefined;
   await options.trained?.(features, valFeatures);
   return {
     ...{ images, views: mirrored ? 2 : 1, rate: RATE, imagesPerSecond },
     train: await head.scores(features),
-    answers: await head.answers(valFeatures),
+    answers: await head.answers(valFeatures, ascending(valFeatures.length)),
+    unseen,
   };
 }
 
@@ -139,12 +149,19 @@ export function collector(
   };
 }
 
+interface FitOptions extends Pick<HeadOptions, "seed" | "signal" | "weights"> {
+  readonly leastEpochs: number;
+  /** Rows seen in all, but for the least and the most epochs. */
+  readonly seen: number;
+}
+
 /** The layers after the features, of which the fully connected one learns. */
 class Head {
   readonly #model: Model;
   readonly #first: number;
   readonly #features: FeatureSet;
   readonly #indices: readonly number[];
+  readonly #standard: Standard;
 
   /** @param first the first of these layers */
   constructor(model: Model, first: number, features: FeatureSet) {
@@ -153,37 +170,39 @@ class Head {
     this.#features = features;
     const names = leaves(model.layers.slice(first)).flatMap(({ parameters }) => parameters.map(({ name }) => name));
     this.#indices = names.map((name) => model.parameters.findIndex((parameter) => parameter.name === name));
+    this.#standard = standardOf(features, names.length > 1);
   }
 
   get #parameters(): readonly Parameter[] {
     return this.#indices.map((i) => this.#model.parameters[i]!);
   }
 
-  /** Learns from standardised features, and folds the standardisation into the weights. @returns false when stopped */
-  async fit({ seed, signal, weights }: HeadOptions): Promise<boolean> {
-    const [features, model, parameters] = [this.#features, this.#model, this.#parameters];
+  /**
+   * Learns anew from standardised rows, and folds the standardisation into the weights.
+   * @returns false when stopped
+   */
+  async fit(rows: Uint32Array, { seed, signal, weights, leastEpochs, seen }: FitOptions): Promise<boolean> {
+    const [features, model, parameters, standard] = [this.#features, this.#model, this.#parameters, this.#standard];
     const { backend } = parameters[0]!;
-    const standard = standardOf(features, parameters.length > 1);
-    const batch = Math.min(BATCH, features.length);
-    const steps = Math.floor(features.length / batch);
-    const epochs = Math.min(MOST_EPOCHS, Math.max(LEAST_EPOCHS, Math.ceil(SEEN / features.length)));
+    const batch = Math.min(BATCH, rows.length);
+    const steps = Math.floor(rows.length / batch);
+    const epochs = Math.min(MOST_EPOCHS, Math.max(leastEpochs, Math.ceil(seen / rows.length)));
     const specs = this.#indices.map((i) => model.specs[i]!);
     const optimizer = new AdamW({ network: model.network, specs, parameters }, SETTINGS);
     for (const { buffer, size } of parameters) backend.write(buffer, new Float32Array(size));
     const labelled = { classes: { length: model.classes }, label: (row: number) => features.labels[row]! };
-    const all = ascending(features.length);
     for (let epoch = 0; epoch < epochs && !signal?.aborted; epoch++) {
-      const order = epochOrder(labelled, all, { seed, epoch, ...(weights && { weights }) });
+      const order = epochOrder(labelled, rows, { seed, epoch, ...(weights && { weights }) });
       for (let i = 0; i < steps; i++) {
         const [tape, step] = [new Tape(backend), epoch * steps + i];
-        const rows = order.subarray(i * batch, (i + 1) * batch);
+        const chosen = order.subarray(i * batch, (i + 1) * batch);
         const logits = model.forward(
-          input(tape, features, rows, [features.size], standard),
+          input(tape, features, chosen, [features.size], standard),
           passOf({ seed, step }),
           undefined,
           this.#first,
         );
-        tape.backward(softmaxCrossEntropy(logits, labels(tape, features, rows)).loss);
+        tape.backward(softmaxCrossEntropy(logits, labels(tape, features, chosen)).loss);
         const rate = (RATE / 2) * (1 + Math.cos((Math.PI * step) / (epochs * steps)));
         optimizer.step(() => rate);
         tape.release();
@@ -196,10 +215,33 @@ class Head {
     return !signal?.aborted;
   }
 
+  /**
+   * The answers for the first view of each image, each after learning without it (but for images that are the only one
+   * of their class); undefined when stopped. Predictions out of sample show wrong labels (C. Northcutt, L. Jiang and
+   * I. Chuang, Confident Learning, JAIR 70, 2021).
+   * @param images how many of the features' rows are first views; the others are second views, in the same order
+   */
+  async judge(images: number, options: HeadOptions): Promise<Answers | undefined> {
+    const features = this.#features;
+    const rows = ascending(features.length);
+    const members = Map.groupBy(rows.subarray(0, images), (row) => features.labels[row]!);
+    const several = [...members.values()].flatMap((own) => (own.length > 1 ? own : []));
+    const folds = new Map(several.map((row, k) => [features.images[row]!, k % FOLDS]));
+    const answers = new Answers(this.#model.classes, several.length);
+    for (let fold = 0; fold < FOLDS; fold++) {
+      const others = rows.filter((row) => folds.get(features.images[row]!) !== fold);
+      const own = Uint32Array.from(several.filter((row) => folds.get(features.images[row]!) === fold));
+      if (own.length === 0) continue;
+      if (!(await this.fit(others, { ...options, leastEpochs: 1, seen: FOLD_SEEN }))) return undefined;
+      await this.answers(features, own, answers);
+    }
+    return answers;
+  }
+
   /** Loss and errors of the features' images, each view counted. */
   async scores(features: FeatureSet): Promise<Means> {
     const scores = noScores();
-    for (const rows of inBatches(features.length)) {
+    for (const rows of inBatches(ascending(features.length))) {
       const tape = new Tape(this.#parameters[0]!.backend, { record: false });
       const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
       const { losses, ranks } = await readResult(softmaxCrossEntropy(logits, labels(tape, features, rows)));
@@ -209,12 +251,15 @@ class Head {
     return means(scores);
   }
 
-  /** The answers for the features' images. */
-  async answers(features: FeatureSet): Promise<Answers> {
+  /** Adds the answers for the images of rows of features. */
+  async answers(
+    features: FeatureSet,
+    all: Uint32Array,
+    answers = new Answers(this.#model.classes, all.length),
+  ): Promise<Answers> {
     const { classes } = this.#model;
-    const answers = new Answers(classes, features.length);
     const column = new Float64Array(classes);
-    for (const rows of inBatches(features.length)) {
+    for (const rows of inBatches(all)) {
       const tape = new Tape(this.#parameters[0]!.backend, { record: false });
       const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
       const p = softmax((await logits.read()) as Float32Array, rows.length);

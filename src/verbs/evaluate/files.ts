@@ -10,7 +10,7 @@ import { drawAnswers } from "../../pictures/answers.ts";
 import { drawConfusion } from "../../pictures/confusion.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { count } from "../../words.ts";
-import { thumbnailOf } from "../shared/thumbnails.ts";
+import { answeredImage } from "../shared/answered.ts";
 import type { Evaluation } from "./evaluation.ts";
 
 /** Maximum number of mistakes shown. */
@@ -99,17 +99,8 @@ function answerRow({ dataset, answers, classes }: Reported, i: number): Cell[] {
 async function drawMistakes(title: string, worst: Uint32Array, reported: Reported): Promise<string> {
   const { answers, classes, dataset, total } = reported;
   const cells = [];
-  for (const i of worst) {
-    const { index, label, loss, best } = answers.at(i);
-    const bars = best.slice(0, 3).map((each) => ({
-      ...{ name: classes[each.label]!.name, probability: each.probability },
-      isRight: each.label === label,
-    }));
-    const right = { name: classes[label]!.name, probability: Math.exp(-loss), isRight: true };
-    // The right class is shown even if its rank is low.
-    if (!bars.some(({ isRight }) => isRight)) bars[bars.length - 1] = right;
-    cells.push({ image: await thumbnailOf(dataset, index), name: dataset.nameOf(index), right: right.name, bars });
-  }
+  const names = classes.map(({ name }) => name);
+  for (const i of worst) cells.push(await answeredImage(dataset, names, answers.at(i)));
   const fact = `${count(total.wrong1)} of ${count(total.images)} images are wrong; shown: ${worst.length}, by loss`;
   return drawAnswers({
     title: `Mistakes of ${title}`,

@@ -1,5 +1,6 @@
 /** Draws what a network will see of a data set: some images beside their crops, and the set's statistics. */
 import { dirname, relative, resolve } from "node:path";
+import { RecordCache } from "../../data/cache.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { counted, inWords as remarkInWords, isWarning, type Remark } from "../../data/remarks.ts";
 import { openSets } from "../../data/select.ts";
@@ -17,6 +18,7 @@ import { makeConfig } from "../../runs/config.ts";
 import { SETTINGS } from "../../runs/settings.ts";
 import { number, text, validate, type OptionsOf } from "../../schema.ts";
 import { count, plural } from "../../words.ts";
+import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
 import { suitedModel } from "../shared/suited_model.ts";
 import { fileOf, showImages } from "./rows.ts";
 import { survey, type Survey } from "./survey.ts";
@@ -61,6 +63,11 @@ export interface Look {
   readonly images: number;
   /** Number of validation images; null if the data has none set apart. */
   readonly validation: number | null;
+  /**
+   * Number of validation images that are nearly the same as a training image or, if none are set apart, of images that
+   * are nearly the same as another; null for the built-in set, and for sets too large to look.
+   */
+  readonly duplicates: number | null;
   /** Number of images in the statistics. */
   readonly measured: number;
   /** "file: reason" for each image that was read and can't be used. */
@@ -100,7 +107,13 @@ export async function look(options: LookOptions, context: Context = {}): Promise
   });
   const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
   const validation = sets.val === sets.train ? null : sets.val.length;
-  const warnings = warningsOf(surveyed);
+  const own = { dataset: sets.train, cache: surveyed.cache };
+  const other = validation === null ? own : { dataset: sets.val, cache: new RecordCache(sets.val, network.record) };
+  const duplicates = data === null ? undefined : await findDuplicates(own, other, { network, progress: onProgress });
+  const warnings = [
+    ...(duplicates?.length ? [oneLine(duplicatesInWords(duplicates, sets.train, sets.val))] : []),
+    ...warningsOf(surveyed),
+  ];
   const { svg, height } = await drawSheet({
     title: titleOf(sets.train, data),
     facts: factsOf(surveyed, validation, network, augmentation, seed),
@@ -126,6 +139,7 @@ export async function look(options: LookOptions, context: Context = {}): Promise
     classes: sets.train.classes.length,
     images: sets.train.length,
     validation,
+    duplicates: duplicates?.length ?? null,
     measured: surveyed.statistics.images,
     bad: [...surveyed.bad].map(([i, reason]) => `${sets.train.nameOf(i)}: ${reason}`),
     remarks: sets.remarks,

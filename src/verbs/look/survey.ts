@@ -7,6 +7,8 @@ import type { ResizeFilter } from "../../net/recipe.ts";
 
 export interface Survey {
   readonly dataset: Dataset;
+  /** Of the images read. */
+  readonly cache: RecordCache;
   /** Indices of each class's images. */
   readonly members: readonly (readonly number[])[];
   /** Of the images read; `images` of them could be used. */
@@ -34,7 +36,7 @@ interface SurveyOptions {
 export async function survey(dataset: Dataset, options: SurveyOptions): Promise<Survey> {
   const sizes: { width: number; height: number }[] = [];
   const formats = new Map<string, number>();
-  const cache = new RecordCache(dataset, options.recordSize, 0);
+  const cache = new RecordCache(dataset, options.recordSize);
   // Reads each image's header on the way. Without `place`, all reads come through here.
   const { place: _, ...rest } = dataset;
   const noting: Dataset = {
@@ -55,7 +57,7 @@ export async function survey(dataset: Dataset, options: SurveyOptions): Promise<
   for (let i = 0; i < dataset.length; i++) members[dataset.label(i)]!.push(i);
   sizes.sort((a, b) => a.width * a.height - b.width * b.height || a.width - b.width);
   return {
-    ...{ dataset, members, statistics, sizes },
+    ...{ dataset, cache, members, statistics, sizes },
     formats: [...formats].sort(([, a], [, b]) => b - a),
     looked: statistics.images + cache.bad.size,
     bad: cache.bad,

@@ -12,6 +12,7 @@ import { filterGrid } from "../../pictures/filters.ts";
 import { dataUrl } from "../../pictures/raster.ts";
 import { reportPage, type PagePicture } from "../../pictures/report_page.ts";
 import { inWords } from "../../runs/augment_words.ts";
+import { labelPictureOf, readDuplicates } from "../../runs/findings.ts";
 import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
@@ -62,8 +63,13 @@ export async function writeReport(run: Run): Promise<string> {
     subtitle: [config.network, config.data ?? "the built-in set", start?.device].filter(Boolean).join(" · "),
     tiles: tilesOf(history, config, start),
     charts: history.epochs.length + history.steps.length > 0 ? await Promise.all(charts) : [],
-    pictures: [...(await filtersOf(run, network)), ...(await confusionOf(run)), ...mistakesOf(run)],
-    tables: tablesOf(config, network, start, calibrationOf(run)),
+    pictures: [
+      ...(await filtersOf(run, network)),
+      ...(await confusionOf(run)),
+      ...labelIssuesOf(run),
+      ...mistakesOf(run),
+    ],
+    tables: [...tablesOf(config, network, start, calibrationOf(run)), ...duplicatesOf(run)],
     epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
     files: filesOf(run),
   });
@@ -137,13 +143,23 @@ const MAX_PICTURE_BYTES = 8 * 2 ** 20;
 
 /** The mistakes that `evaluate --out` drew, if it did so into the run's folder. */
 function mistakesOf(run: Run): PagePicture[] {
-  const path = join(run.path, "mistakes.png");
+  return pictureOf(join(run.path, "mistakes.png"), "The worst mistakes", "of the last evaluation");
+}
+
+/** The images whose label the model contradicted most. */
+function labelIssuesOf(run: Run): PagePicture[] {
+  const note = "red: the label; blue: what the model says instead; the files' names are in label-issues.json";
+  return pictureOf(labelPictureOf(run), "Likely wrong labels", note);
+}
+
+/** A PNG of the run's folder, if it is there. */
+function pictureOf(path: string, name: string, note: string): PagePicture[] {
   const size = statSync(path, { throwIfNoEntry: false })?.size ?? Infinity;
   if (size > MAX_PICTURE_BYTES) return [];
   const bytes = readPlainFile(path, MAX_PICTURE_BYTES);
   if (formatOf(bytes) !== "PNG") return [];
   const source = `data:image/png;base64,${bytes.toString("base64")}`;
-  return [{ name: "The worst mistakes", note: "of the last evaluation", source, width: 1140, pixels: false }];
+  return [{ name, note, source, width: 1140, pixels: false }];
 }
 
 /** Of a finished training with enough validation images. */
@@ -194,6 +210,19 @@ function tablesOf(
   ];
 }
 
+/** More pairs than this are only counted. */
+const MAX_PAIRS = 20;
+
+function duplicatesOf(run: Run) {
+  const found = readDuplicates(run);
+  if (!found) return [];
+  const { images, pairs } = found;
+  const left = pairs.length - MAX_PAIRS;
+  const rest = left > 0 ? [["…", `and ${count(left)} more, in duplicates.json`] as const] : [];
+  const name = `${count(pairs.length)} of ${plural(images, "validation image")} ${pairs.length === 1 ? "is" : "are"} like a training image`;
+  return [{ name, rows: [...pairs.slice(0, MAX_PAIRS), ...rest] }];
+}
+
 function scheduleInWords(schedule: Schedule): string {
   switch (schedule.kind) {
     case "constant":
@@ -234,6 +263,8 @@ const FILES: readonly (readonly [string, string])[] = [
   ["start.json", "the device and the data at the start"],
   ["log.jsonl", "a line for each epoch and every 50 steps"],
   ["confusion.json", "the confusion matrix of the best epoch"],
+  ["duplicates.json", "validation images that are near-duplicates of training images"],
+  ["label-issues.json", "images whose label the model contradicts most"],
   ["log.csv", "the log as a table"],
 ];
 

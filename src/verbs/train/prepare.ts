@@ -1,14 +1,22 @@
-/** What comes before a training's first step: filters made of the images, a new last layer, the number of epochs. */
+/**
+ * What comes before a training's first step: a look for duplicates, filters made of the images, a new last layer, the
+ * number of epochs.
+ */
+import { nameWithin } from "../../data/dataset.ts";
 import { UsageError } from "../../errors.ts";
 import type { Ranks } from "../../ranks/ranks.ts";
 import { means } from "../../inference/scores.ts";
+import { writeDuplicates } from "../../runs/findings.ts";
 import { keepCalibration } from "../../runs/weights.ts";
+import { unlessStopped } from "../../signals.ts";
 import { calibrationOf } from "../../training/later/calibrate.ts";
 import { hasHead, trainHead } from "../../training/later/head.ts";
 import { epochsWithin, measurePace } from "../../training/later/plan.ts";
 import { whiten } from "../../training/later/whiten.ts";
 import { keepEpoch, type Session } from "../../training/session.ts";
 import type { Calibrated } from "../../weights/checkpoint.ts";
+import { keepLabelIssues } from "./label_issues.ts";
+import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
 
 interface Preparation {
   /** Whether the last layer's weights are those it was initialised with, and the others trained. */
@@ -33,6 +41,7 @@ export async function prepare(
   const { config, model, deviceMean, stepper, train, val, report } = session;
   const msLeft = () => (config.minutes === null ? Infinity : began + 60_000 * config.minutes - performance.now());
   const decided = await ranks.share(async () => {
+    if (!(await tellDuplicates(session))) return null;
     const start = performance.now();
     if (config.from === null) await whiten(model, deviceMean, train);
     const preparedMs = performance.now() - start;
@@ -60,6 +69,32 @@ export async function prepare(
   return { ...session, config: counted, state, preparedMs };
 }
 
+/**
+ * Says which validation images are nearly the same as training images, and keeps it in the run's folder. The sets that
+ * come as pixels of one size (CIFAR, the built-in one) are left out: their split is what others' results are for.
+ * @returns false when it was stopped
+ */
+async function tellDuplicates({ train, val, model, run, report, signal }: Session): Promise<boolean> {
+  if (train.dataset.imageSize !== undefined) return true;
+  const searching = findDuplicates(train, val, {
+    network: model.network,
+    progress(done, total) {
+      signal?.throwIfAborted();
+      report({ type: "compare", done, total });
+    },
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+  });
+  const found = (await unlessStopped(signal, searching)) ?? [];
+  if (signal?.aborted) return false;
+  if (found.length === 0) return true;
+  report({ type: "warning", line: duplicatesInWords(found, train.dataset, val.dataset) });
+  const pairs = found.map(
+    (pair) => [nameWithin(val.dataset, pair.val), nameWithin(train.dataset, pair.train)] as const,
+  );
+  await writeDuplicates(run, { images: val.dataset.length, pairs });
+  return true;
+}
+
 /** Trains the last layer, and keeps the result as epoch 0. @returns false when it was stopped */
 async function headFirst(session: Session, withinMs: number): Promise<boolean> {
   const { model, deviceMean, train, val, config, run, report, signal } = session;
@@ -74,7 +109,7 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
     trained: async (...features) => void (calibrated = await calibrationOf(model, ...features)),
   });
   if (!head) return false;
-  const { answers, train: trained, rate, imagesPerSecond, images, views } = head;
+  const { answers, unseen, train: trained, rate, imagesPerSecond, images, views } = head;
   report({ type: "head", images, views });
   const record = {
     ...{ epoch: 0, step: 0, train: trained, val: means(answers.scores(model.classes).total) },
@@ -82,6 +117,10 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
   };
   await keepEpoch(session, record, answers);
   if (calibrated) await keepCalibration(run.best, calibrated);
+  await keepLabelIssues(run, [
+    { dataset: train.dataset, answers: unseen },
+    { dataset: val.dataset, answers },
+  ]);
   for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   return true;
 }

@@ -14,6 +14,7 @@ import {
   say,
   plural,
 } from "../../cli/terminal.ts";
+import { interval95 } from "../../inference/answers.ts";
 import { RUNS } from "../../runs/runs.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
@@ -27,7 +28,7 @@ const NAMED = 10;
 
 export function peopleReporter(): Report {
   const line = new ProgressLine();
-  let bad = 0;
+  let [bad, epochs] = [0, 0];
   return (event: TrainEvent) => {
     switch (event.type) {
       case "note":
@@ -38,6 +39,9 @@ export function peopleReporter(): Report {
         break;
       case "remark":
         sayRemarks([event]);
+        break;
+      case "fold":
+        print(bold(`Fold ${event.fold} of ${event.folds}`));
         break;
       case "start":
         for (const text of opening(event)) print(text);
@@ -50,6 +54,9 @@ export function peopleReporter(): Report {
           `epoch ${event.epoch}/${event.epochs}  ${percent(event.batch / event.batches).padStart(6)}  loss ${event.loss.toFixed(3)}` +
             `  error ${percent(event.top1)}  ${rate(event.imagesPerSecond)}  ${duration(event.secondsLeft)} left`,
         );
+        break;
+      case "compare":
+        line.update(`looking for duplicates: ${count(event.done)} of ${count(event.total)}`);
         break;
       case "features":
         line.update(`computing features: ${count(event.done)} of ${count(event.total)}`);
@@ -79,6 +86,7 @@ export function peopleReporter(): Report {
         break;
       case "epoch": {
         const { epoch, train, val, imagesPerSecond, dataWait, seconds, isBest } = event;
+        epochs++;
         const waits = dataWait >= 0.01 ? `, ${percent(dataWait)} waiting for data` : "";
         const name = epoch === 0 ? "last layer" : `epoch ${String(epoch).padStart(3)}`;
         print(
@@ -92,7 +100,7 @@ export function peopleReporter(): Report {
         break;
       case "end":
         if (bad > NAMED) say.warn(`${count(bad)} images can't be used`);
-        for (const text of closing(event)) print(text);
+        for (const text of closing(event, epochs > 0)) print(text);
         break;
     }
   };
@@ -114,21 +122,24 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
   return `Calibrated with ${plural(images, "validation image")}: temperature ${temperature.toFixed(2)}; ${errors}`;
 }
 
-function closing({
-  interrupted,
-  run,
-  samples,
-  val,
-  bestError = val?.top1,
-}: Extract<TrainEvent, { type: "end" }>): string[] {
+/** @param isNew whether there was an epoch to train */
+function closing(event: Extract<TrainEvent, { type: "end" }>, isNew: boolean): string[] {
+  const { interrupted, run, samples, bestError, validated } = event;
   if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
   const result =
-    bestError === undefined
-      ? "Nothing left to do."
-      : `Done: ${percent(1 - bestError)} of the validation images are classified correctly.`;
+    bestError === undefined || !isNew ? "Nothing left to do." : `Done: ${accuracyInWords(bestError, validated!)}.`;
   // The newest run in runs/ need not be named.
   const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
   return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
+}
+
+/** @param error of how many images */
+function accuracyInWords(error: number, images: number): string {
+  const [low, high] = interval95(Math.round(error * images), images);
+  return (
+    `${percent(1 - error)} of the ${count(images)} validation images are classified correctly ` +
+    `(95% interval: ${percent(1 - high)} to ${percent(1 - low)})`
+  );
 }
 
 function rate(imagesPerSecond: number): string {

@@ -43,6 +43,7 @@ import { hasHead } from "../../training/later/head.ts";
 import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
+import { imbalanceOf, remarksOnClasses } from "./classes.ts";
 import { beginWith, fineTuningRecipe, sameClasses, sourceOf } from "./fine_tune.ts";
 import { finish } from "./finish.ts";
 import { prepare } from "./prepare.ts";
@@ -52,6 +53,9 @@ export interface TrainResult {
   readonly interrupted: boolean;
   /** The last validation of this call. */
   readonly val?: Means;
+  /** The validation error of the run's best epoch so far, and the number of images that it is of. */
+  readonly bestError?: number;
+  readonly validated?: number;
 }
 
 export interface TrainContext extends Context<TrainEvent> {
@@ -93,6 +97,10 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
     shareFor(suited.split, batchOf(suited, sets), ranks);
     return suited;
   });
+  if (!folder.run && config.data !== null && ranks.rank === 0) {
+    const isAsked = options.balance !== undefined || config.weights !== null;
+    for (const line of remarksOnClasses(sets, config, isAsked)) report({ type: "warning", line });
+  }
   const rest = { report, watchers, ranks, ...(signal && { signal }) };
   return await trainOnDevices({ config, whole, sets, folder, began, ...rest });
 }
@@ -264,7 +272,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     const measured = await start(train, network, config.seed, report, signal);
     return measured && { ...measured, mean: known.mean };
   });
-  let result: Omit<TrainResult, "run"> = { interrupted: true };
+  let result: Pick<TrainResult, "interrupted" | "val"> = { interrupted: true };
   let bestError: number | null = null;
   if (begun) {
     const { mean, state } = begun;
@@ -303,14 +311,13 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   // The built-in set has no image files for `predict`: write some.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
   if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
-  report({
-    type: "end",
+  const ended: TrainResult = {
     run: run.path,
-    ...(samples && { samples }),
     ...result,
-    ...(bestError !== null && { bestError }),
-  });
-  return { run: run.path, ...result };
+    ...(bestError !== null && { bestError, validated: sets.val.length - val.cache.bad.size }),
+  };
+  report({ type: "end", ...(samples && { samples }), ...ended });
+  return ended;
 }
 
 function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Session, "weights"> {
@@ -423,11 +430,14 @@ async function suitedConfig(
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 
-/** For the same classes, the network's recipe at a tenth of the rate; for others, what suits a new last layer. */
+/** For the same classes, the network's recipe at a tenth of the rate; for others, what suits a new last layer; uneven classes are balanced. */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
   const { network, classes, isFolded } = sourceOf(given.from!);
+  const isUneven = options.balance === undefined && given.weights === null && imbalanceOf(set) !== undefined;
+  const balance = isUneven ? 1 : given.balance;
   if (sameClasses(classes, set.classes)) {
-    return options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+    const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+    return { ...config, balance };
   }
   const [first, last] = [learningLayers(network)[0]!, learningLayers(network).at(-1)!];
   const defaults: TrainOptions = {
@@ -444,6 +454,6 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
     fineTuningRecipe(network),
   );
   // Where the last layer can't be trained before the others, it learns faster.
-  if (hasHead(place(network)) || options.rates !== undefined) return config;
-  return { ...config, groups: [...config.groups, { of: last, rate: 10 }] };
+  if (hasHead(place(network)) || options.rates !== undefined) return { ...config, balance };
+  return { ...config, balance, groups: [...config.groups, { of: last, rate: 10 }] };
 }

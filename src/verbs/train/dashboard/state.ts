@@ -42,6 +42,9 @@ export class DashboardState {
       case "measure":
         this.#phase = `Measuring the mean image: ${count(event.done)} of ${count(event.total)}`;
         break;
+      case "compare":
+        this.#phase = `Looking for duplicates: ${count(event.done)} of ${count(event.total)}`;
+        break;
       case "step":
         this.#step = event;
         this.#addPoint(event);

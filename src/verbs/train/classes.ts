@@ -1,0 +1,56 @@
+/** What is unusual about the sizes of a set's classes: said before a training, and balanced where that helps. */
+import type { Dataset } from "../../data/dataset.ts";
+import type { Opened } from "../../data/open.ts";
+import { classCounts } from "../../data/sampling.ts";
+import type { TrainConfig } from "../../runs/settings.ts";
+import { count, plural } from "../../words.ts";
+
+/** How many times as many images as the smallest class the largest may have before that is said. */
+const MOST_TIMES = 5;
+
+interface Imbalance {
+  /** Class indices; classes without images don't count. */
+  readonly largest: number;
+  readonly smallest: number;
+  readonly counts: Float64Array;
+}
+
+/** Undefined up to 5:1. */
+export function imbalanceOf(set: Dataset): Imbalance | undefined {
+  const counts = classCounts(set);
+  const labels = [...counts.keys()].filter((label) => counts[label]! > 0);
+  const largest = labels.reduce((most, label) => (counts[label]! > counts[most]! ? label : most));
+  const smallest = labels.reduce((least, label) => (counts[label]! < counts[least]! ? label : least));
+  return counts[largest]! > MOST_TIMES * counts[smallest]! ? { largest, smallest, counts } : undefined;
+}
+
+/**
+ * A line for each thing to know about the classes.
+ * @param isAsked whether the user said how often images of each class are to be seen
+ */
+export function remarksOnClasses({ train, val }: Opened, { balance }: TrainConfig, isAsked: boolean): string[] {
+  const lines: string[] = [];
+  const { classes } = train;
+  const found = isAsked ? undefined : imbalanceOf(train);
+  if (found) {
+    const { largest, smallest, counts } = found;
+    const consequence =
+      balance === 1
+        ? "all classes are shown equally often (--balance 0: every image once an epoch)"
+        : "--balance 1 shows all classes equally often";
+    lines.push(
+      `class "${classes[largest]}" has ${plural(counts[largest]!, "training image")} and ` +
+        `"${classes[smallest]}" ${count(counts[smallest]!)}: ${consequence}`,
+    );
+  }
+  const unseen = [...classCounts(val)].flatMap((images, label) => (images === 0 ? [label] : []));
+  if (unseen.length > 0) {
+    const [first] = unseen;
+    const images = classCounts(train)[first!]!;
+    lines.push(
+      `${plural(unseen.length, "class has", "classes have")} no validation image, first "${classes[first!]}" ` +
+        `(${plural(images, "training image")}): the score says nothing about ${unseen.length === 1 ? "it" : "them"}`,
+    );
+  }
+  return lines;
+}
