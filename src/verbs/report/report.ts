@@ -1,4 +1,4 @@
-/** The report of a run: a page with curves, filters, settings and files, drawn from the run's folder alone. */
+/** The report of a run: a page with curves, filters, answers, settings and files. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { formatOf } from "../../data/header.ts";
@@ -10,14 +10,16 @@ import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { drawConfusion } from "../../pictures/confusion.ts";
 import { filterGrid } from "../../pictures/filters.ts";
 import { dataUrl } from "../../pictures/raster.ts";
-import { reportPage, type PagePicture } from "../../pictures/report_page.ts";
+import { reportPage, type PageAnswers, type PagePicture } from "../../pictures/report_page.ts";
 import { inWords } from "../../runs/augment_words.ts";
 import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
+import { given } from "../../options.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { flag, text, validate, type OptionsOf } from "../../schema.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
+import { answersOfRun } from "./answers.ts";
 import { count, duration, percent, plural } from "../../words.ts";
 
 export const REPORT_OPTIONS = {
@@ -38,7 +40,7 @@ export async function report(options: ReportOptions = {}): Promise<string[]> {
   validate("report", options, REPORT_OPTIONS);
   const { run: name = "latest", csv = false } = options;
   const run = findRun(name);
-  const files = [await writeReport(run)];
+  const files = [await writeReport(run, await answersOfRun(run))];
   if (csv) {
     const file = join(run.path, "log.csv");
     await replaceFile(file, (append) => append(new TextEncoder().encode(historyCsv(readHistory(run)))));
@@ -47,8 +49,13 @@ export async function report(options: ReportOptions = {}): Promise<string[]> {
   return files;
 }
 
-/** Writes report.html. @returns its path @throws AlexNetError when a file of the run is damaged or can't be written */
-export async function writeReport(run: Run): Promise<string> {
+/**
+ * Writes report.html, from the files in the run's folder.
+ * @param answers images with the model's answers, if they are to be shown
+ * @returns its path
+ * @throws AlexNetError when a file of the run is damaged or can't be written
+ */
+export async function writeReport(run: Run, answers?: PageAnswers): Promise<string> {
   const [config, start, history] = [run.readConfig(), run.readStart(), readHistory(run)];
   const network = networkOf(config);
   const charts = chartsOf(curvesOf(history, start), LIGHT).map(async (chart, i) => ({
@@ -61,6 +68,7 @@ export async function writeReport(run: Run): Promise<string> {
     tiles: tilesOf(history, config, start),
     charts: history.epochs.length + history.steps.length > 0 ? await Promise.all(charts) : [],
     pictures: [...(await filtersOf(run, network)), ...(await confusionOf(run)), ...mistakesOf(run)],
+    ...given({ answers }),
     tables: tablesOf(config, network, start),
     epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
     files: filesOf(run),
@@ -214,7 +222,7 @@ const FILES: readonly (readonly [string, string])[] = [
   ["config.json", "every setting that affects the result"],
   ["start.json", "the device and the data at the start"],
   ["log.jsonl", "a line for each epoch and every 50 steps"],
-  ["confusion.json", "the confusion matrix of the best epoch"],
+  ["confusion.json", "the confusion matrix of the best epoch, and examples of its answers"],
   ["log.csv", "the log as a table"],
 ];
 

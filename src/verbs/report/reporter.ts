@@ -2,7 +2,8 @@
 import { oneLine } from "../../errors.ts";
 import type { Run } from "../../runs/runs.ts";
 import type { Report } from "../../training/events.ts";
-import type { Watcher } from "../../training/session.ts";
+import type { Session, Watcher } from "../../training/session.ts";
+import { answersOfSession } from "./answers.ts";
 import { writeReport } from "./report.ts";
 
 /** Maximum share of the training time spent drawing. */
@@ -26,15 +27,16 @@ export class Reporter implements Watcher {
     if (this.#costMs < SHARE * (performance.now() - this.#drawnAt)) await this.#draw();
   }
 
-  async end(): Promise<void> {
-    await this.#draw();
+  /** Loads the best weights into the session's model, which is no longer needed, to show what they answer. */
+  async end(session: Session): Promise<void> {
+    await this.#draw(session);
   }
 
   /** A failure is a warning: it must not end the training. */
-  async #draw(): Promise<void> {
+  async #draw(ended?: Session): Promise<void> {
     const start = performance.now();
     try {
-      await writeReport(this.#run);
+      await writeReport(this.#run, ended && (await answersOfSession(ended)));
     } catch (error) {
       const line = `the report could not be drawn: ${oneLine(error instanceof Error ? error.message : String(error))}`;
       this.#report({ type: "warning", line });

@@ -291,7 +291,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       await stepper.begin();
       result = await runEpochs(ready);
       bestError = ready.state.bestError;
-      if (ranks.rank === 0) await reporter.end();
+      if (ranks.rank === 0) await reporter.end(ready);
     }
   }
   // The built-in set has no image files for `predict`: write some.

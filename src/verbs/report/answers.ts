@@ -1,0 +1,116 @@
+/** Validation images for the report: what the best weights answered, and which part of the image spoke for it. */
+import { centreView } from "../../data/augmentation.ts";
+import { nameWithin, type Dataset, type Encoded, type Pixels } from "../../data/dataset.ts";
+import { decodeRecord } from "../../data/decode.ts";
+import { openWhole } from "../../data/select.ts";
+import { openDevice } from "../../devices/open.ts";
+import { DataError, oneLine } from "../../errors.ts";
+import { classActivationMaps, lastMaps } from "../../inference/cam.ts";
+import { openTrained, type Member } from "../../inference/loaded_model.ts";
+import type { Network } from "../../net/recipe.ts";
+import { overlay } from "../../pictures/heat.ts";
+import { enlarge, photoUrl } from "../../pictures/raster.ts";
+import type { PageAnswers } from "../../pictures/report_page.ts";
+import type { Confusion, Example, Run } from "../../runs/runs.ts";
+import type { Session } from "../../training/session.ts";
+import { openCheckpoint } from "../../weights/checkpoint.ts";
+import { plural } from "../../words.ts";
+import { seen } from "../shared/seen.ts";
+import { unlessUnreadable } from "../shared/thumbnails.ts";
+
+/** Approximate width of a picture, in pixels; a larger image is shown as it is. */
+const SIDE = 160;
+
+/** At the end of a training, whose model then has the best weights. @throws AlexNetError, as for damaged weights */
+export async function answersOfSession({ run, model, deviceMean, val }: Session): Promise<PageAnswers | undefined> {
+  const confusion = run.readConfusion();
+  if (!confusion?.examples?.length) return undefined;
+  using best = openCheckpoint(run.best);
+  best.loadInto(model);
+  return drawAnswers({ model, mean: deviceMean }, confusion, [val.dataset]);
+}
+
+/** From a run's folder, on the cpu. Images that are no longer there are a note in place of them. @throws CheckpointError */
+export async function answersOfRun(run: Run): Promise<PageAnswers | undefined> {
+  const confusion = run.readConfusion();
+  if (!confusion?.examples?.length) return undefined;
+  using trained = await openTrained(run.best);
+  await using backend = await openDevice({ device: "cpu" });
+  try {
+    await using sets = await openWhole(run.readConfig());
+    // What is held out may have changed with the images.
+    return await drawAnswers(trained.load(backend), confusion, sets.isHeldOut ? [sets.val, sets.train] : [sets.val]);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return { note: `The images can't be shown: ${oneLine(error.message)}`, shown: [] };
+  }
+}
+
+async function drawAnswers(
+  member: Member,
+  { classes, examples = [] }: Confusion,
+  sets: readonly Dataset[],
+): Promise<PageAnswers> {
+  const { record: side, crop } = member.model.network;
+  const read = await readExamples(examples, sets, member.model.network);
+  const images = {
+    pixels: Buffer.concat(read.map(({ pixels }) => pixels)),
+    views: centreView(read.length, side, crop),
+  };
+  const labels = read.map(({ example }) => example.predicted);
+  const hasMaps = read.length > 0 && lastMaps(member.model.layers) !== undefined;
+  const cams = hasMaps ? await classActivationMaps(member, images, labels) : undefined;
+  const views = read.length > 0 ? await seen(member.mean, images.pixels, images.views, crop) : [];
+  const shown = read.map(async ({ example: { image, label, predicted, probability } }, n) => {
+    const large = enlarge(views[n]!, Math.max(1, Math.round(SIDE / crop)));
+    return {
+      ...{
+        name: image,
+        right: classes[label]!,
+        answer: classes[predicted]!,
+        isRight: label === predicted,
+        probability,
+      },
+      pictures: await Promise.all([large, ...(cams ? [overlay(large, cams.maps[n]!, cams.side)] : [])].map(photoUrl)),
+    };
+  });
+  const missing = examples.length - read.length;
+  const facts = [
+    "Validation images of the best epoch, as the network sees them",
+    cams && `red where ${cams.layer} speaks for the answer, each map scaled by its largest number (Grad-CAM)`,
+    missing > 0 && `${missing} of ${plural(examples.length, "image")} can't be read any more`,
+  ];
+  return { note: facts.filter(Boolean).join("; "), shown: await Promise.all(shown) };
+}
+
+interface ReadExample {
+  readonly example: Example;
+  /** S × S × 3. */
+  readonly pixels: Uint8Array;
+}
+
+/** The records of those images that can still be read. */
+async function readExamples(
+  examples: readonly Example[],
+  sets: readonly Dataset[],
+  { record: side, resize }: Network,
+): Promise<ReadExample[]> {
+  const read: ReadExample[] = [];
+  for (const example of examples) {
+    const pixels = new Uint8Array(3 * side * side);
+    const image = await unlessUnreadable(async () => {
+      const found = await imageNamed(example.image, sets);
+      if (found) await decodeRecord(found, side, pixels, resize);
+      return found;
+    });
+    if (image) read.push({ example, pixels });
+  }
+  return read;
+}
+
+async function imageNamed(name: string, sets: readonly Dataset[]): Promise<Encoded | Pixels | undefined> {
+  for (const set of sets) {
+    for (let i = 0; i < set.length; i++) if (nameWithin(set, i) === name) return set.read(i);
+  }
+  return undefined;
+}
