@@ -55,8 +55,8 @@ function legend(x: number, y: number, width: number, most: number): string[] {
   const STEPS = 64;
   const step = width / STEPS;
   const cells = Array.from({ length: STEPS }, (_, i) => {
-    const colour = mix([190, 190, 190], (2 * (i + 0.5)) / STEPS - 1);
-    return rectangle(x + i * step, y, step + 0.5, 12, `rgb(${colour.map(Math.round).join(", ")})`);
+    const colour = mix(190, (2 * (i + 0.5)) / STEPS - 1);
+    return rectangle(x + i * step, y, step + 0.5, 12, `rgb(${colour.join(", ")})`);
   });
   const points = (value: number) => `${(100 * value).toFixed(1)} points`;
   return [
@@ -68,11 +68,12 @@ function legend(x: number, y: number, width: number, most: number): string[] {
   ];
 }
 
-/** @param strength −1 … 1 */
-function mix(grey: readonly number[], strength: number): number[] {
-  const target = strength >= 0 ? LOST : GAINED;
+/** A grey made red or blue. @param strength −1 … 1 */
+function mix(grey: number, strength: number): [red: number, green: number, blue: number] {
+  const [red, green, blue] = strength >= 0 ? LOST : GAINED;
   const share = 0.85 * Math.abs(strength) ** 0.7;
-  return grey.map((value, c) => value + share * (target[c]! - value));
+  const towards = (target: number) => Math.round(grey + share * (target - grey));
+  return [towards(red), towards(green), towards(blue)];
 }
 
 /**
@@ -93,8 +94,7 @@ export function overlay({ pixels, width, height }: Raster, map: Float32Array, si
       // Lightened, so that colours stand out in dark areas too.
       const pale = 60 + 0.7 * grey;
       const value = between(map, side, ((y + 0.5) * side) / height - 0.5, ((x + 0.5) * side) / width - 0.5);
-      const colour = mix([pale, pale, pale], most === 0 ? 0 : value / most);
-      for (let c = 0; c < 3; c++) out[at + c] = Math.round(colour[c]!);
+      out.set(mix(pale, most === 0 ? 0 : value / most), at);
     }
   }
   return { pixels: out, width, height };

@@ -150,10 +150,13 @@ function answersRow(title: string, shown: readonly PageAnswer[]): Html {
 }
 
 function answerFigure({ name, right, answer, isRight, probability, pictures }: PageAnswer): Html {
-  const truth = isRight ? html`` : html`<span>is ${right}</span>`;
+  const truth = isRight ? html`` : html`<span>true class: ${right}</span>`;
   return html`<figure>
     <div>${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}</div>
-    <figcaption title="${name}"><b>${answer}</b> ${percent(probability)} ${truth}</figcaption>
+    <figcaption>
+      <b>${answer}</b> ${percent(probability)} ${truth}
+      <span>${name}</span>
+    </figcaption>
   </figure>`;
 }
 

@@ -1,4 +1,5 @@
 /** Validation images for the report: what the best weights answered, and which part of the image spoke for it. */
+import { basename } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import { nameWithin, type Dataset, type Encoded, type Pixels } from "../../data/dataset.ts";
 import { decodeRecord } from "../../data/decode.ts";
@@ -18,8 +19,8 @@ import { plural } from "../../words.ts";
 import { seen } from "../shared/seen.ts";
 import { unlessUnreadable } from "../shared/thumbnails.ts";
 
-/** Approximate width of a picture, in pixels; a larger image is shown as it is. */
-const SIDE = 160;
+/** Smaller images are enlarged to about this many pixels, each pixel to a square. */
+const SIDE = 96;
 
 /** At the end of a training, whose model then has the best weights. @throws AlexNetError, as for damaged weights */
 export async function answersOfSession({ run, model, deviceMean, val }: Session): Promise<PageAnswers | undefined> {
@@ -65,7 +66,7 @@ async function drawAnswers(
     const large = enlarge(views[n]!, Math.max(1, Math.round(SIDE / crop)));
     return {
       ...{
-        name: image,
+        name: basename(image),
         right: classes[label]!,
         answer: classes[predicted]!,
         isRight: label === predicted,
