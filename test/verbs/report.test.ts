@@ -98,6 +98,9 @@ test("images that are gone are left out, and it says so", async () => {
   renameSync(at("elsewhere"), at("photos"));
   expect(page("poor")).toContain(`The images can&#39;t be shown: ${at("photos")} does not exist`);
   expect(figures(page("poor"))).toEqual([]);
+  rmSync(at("poor", "best.safetensors"));
+  await report({ run: at("poor") });
+  expect(page("poor")).not.toContain("Right and wrong");
 });
 
 test("a network without convolutions has no maps, only the images", async () => {

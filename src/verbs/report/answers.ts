@@ -1,4 +1,5 @@
 /** Validation images for the report: what the best weights answered, and which part of the image spoke for it. */
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import { nameWithin, type Dataset, type Encoded, type Pixels } from "../../data/dataset.ts";
@@ -22,7 +23,7 @@ import { unlessUnreadable } from "../shared/thumbnails.ts";
 /** Smaller images are enlarged to about this many pixels, each pixel to a square. */
 const SIDE = 96;
 
-/** At the end of a training, whose model then has the best weights. @throws AlexNetError, as for damaged weights */
+/** At the end of a training, whose model then has the best weights. @throws CheckpointError or DeviceError */
 export async function answersOfSession({ run, model, deviceMean, val }: Session): Promise<PageAnswers | undefined> {
   const confusion = run.readConfusion();
   if (!confusion?.examples?.length) return undefined;
@@ -31,10 +32,14 @@ export async function answersOfSession({ run, model, deviceMean, val }: Session)
   return drawAnswers({ model, mean: deviceMean }, confusion, [val.dataset]);
 }
 
-/** From a run's folder, on the cpu. Images that are no longer there are a note in place of them. @throws CheckpointError */
+/**
+ * From a run's folder and its data, on the cpu; a note where the data is gone.
+ * @returns undefined without recorded answers, or without the weights that gave them
+ * @throws CheckpointError
+ */
 export async function answersOfRun(run: Run): Promise<PageAnswers | undefined> {
   const confusion = run.readConfusion();
-  if (!confusion?.examples?.length) return undefined;
+  if (!confusion?.examples?.length || !existsSync(run.best)) return undefined;
   using trained = await openTrained(run.best);
   await using backend = await openDevice({ device: "cpu" });
   try {
@@ -54,32 +59,29 @@ async function drawAnswers(
 ): Promise<PageAnswers> {
   const { record: side, crop } = member.model.network;
   const read = await readExamples(examples, sets, member.model.network);
+  const missing = examples.length - read.length;
+  const gone = `${missing} of ${plural(examples.length, "image")} can't be read any more`;
+  if (read.length === 0) return { note: gone, shown: [] };
   const images = {
     pixels: Buffer.concat(read.map(({ pixels }) => pixels)),
     views: centreView(read.length, side, crop),
   };
   const labels = read.map(({ example }) => example.predicted);
-  const hasMaps = read.length > 0 && lastMaps(member.model.layers) !== undefined;
-  const cams = hasMaps ? await classActivationMaps(member, images, labels) : undefined;
-  const views = read.length > 0 ? await seen(member.mean, images.pixels, images.views, crop) : [];
+  const cams = lastMaps(member.model.layers) && (await classActivationMaps(member, images, labels));
+  const views = await seen(member.mean, images.pixels, images.views, crop);
   const shown = read.map(async ({ example: { image, label, predicted, probability } }, n) => {
     const large = enlarge(views[n]!, Math.max(1, Math.round(SIDE / crop)));
+    const pictures = cams ? [large, overlay(large, cams.maps[n]!, cams.side)] : [large];
     return {
-      ...{
-        name: basename(image),
-        right: classes[label]!,
-        answer: classes[predicted]!,
-        isRight: label === predicted,
-        probability,
-      },
-      pictures: await Promise.all([large, ...(cams ? [overlay(large, cams.maps[n]!, cams.side)] : [])].map(photoUrl)),
+      ...{ name: basename(image), right: classes[label]!, answer: classes[predicted]!, isRight: label === predicted },
+      probability,
+      pictures: await Promise.all(pictures.map(photoUrl)),
     };
   });
-  const missing = examples.length - read.length;
   const facts = [
     "Validation images of the best epoch, as the network sees them",
     cams && `red where ${cams.layer} speaks for the answer, each map scaled by its largest number (Grad-CAM)`,
-    missing > 0 && `${missing} of ${plural(examples.length, "image")} can't be read any more`,
+    missing > 0 && gone,
   ];
   return { note: facts.filter(Boolean).join("; "), shown: await Promise.all(shown) };
 }

@@ -6,6 +6,7 @@ import { AlexNetError } from "../../errors.ts";
 import { replaceFile, readPlainFile } from "../../io/files.ts";
 import { firstConvolution, place } from "../../net/model.ts";
 import type { Network, Schedule } from "../../net/recipe.ts";
+import { given } from "../../options.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { drawConfusion } from "../../pictures/confusion.ts";
 import { filterGrid } from "../../pictures/filters.ts";
@@ -14,13 +15,12 @@ import { reportPage, type PageAnswers, type PagePicture } from "../../pictures/r
 import { inWords } from "../../runs/augment_words.ts";
 import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
-import { given } from "../../options.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { flag, text, validate, type OptionsOf } from "../../schema.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
-import { answersOfRun } from "./answers.ts";
 import { count, duration, percent, plural } from "../../words.ts";
+import { answersOfRun } from "./answers.ts";
 
 export const REPORT_OPTIONS = {
   /** A path, a name in runs/, or "latest", the default. */
