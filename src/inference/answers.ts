@@ -1,4 +1,6 @@
 /** A model's predictions for every image of a set, and how good they are. */
+import { nameWithin, type Dataset } from "../data/dataset.ts";
+import { MAX_EXAMPLES, type Example } from "../runs/runs.ts";
 import { addScores, noScores, type Scores } from "./scores.ts";
 
 /** Number of most probable classes kept for each image. */
@@ -154,6 +156,22 @@ export function interval95(wrong: number, images: number): readonly [low: number
   const scale = 1 + z2 / images;
   // Exact at the ends, whatever rounding does.
   return [wrong === 0 ? 0 : (middle - half) / scale, wrong === images ? 1 : (middle + half) / scale];
+}
+
+/** At least this share of the examples are right answers, if there are any. */
+const RIGHT_SHARE = 1 / 3;
+
+/** Answers to show: the most confident mistakes first, then right ones from all over the set. */
+export function examplesOf(answers: Answers, dataset: Dataset): Example[] {
+  const all = Array.from({ length: answers.length }, (_, i) => answers.at(i));
+  const [right, wrong] = [all.filter(({ rank }) => rank === 0), all.filter(({ rank }) => rank > 0)];
+  wrong.sort((a, b) => b.best[0]!.probability - a.best[0]!.probability || a.index - b.index);
+  const count = Math.min(right.length, Math.max(MAX_EXAMPLES - wrong.length, RIGHT_SHARE * MAX_EXAMPLES));
+  const spread = Array.from({ length: count }, (_, k) => right[Math.floor(((k + 0.5) * right.length) / count)]!);
+  return [...wrong.slice(0, MAX_EXAMPLES - count), ...spread].map(({ index, label, best: [first] }) => ({
+    image: nameWithin(dataset, index),
+    ...{ label, predicted: first!.label, probability: first!.probability },
+  }));
 }
 
 /** [true class, predicted class, number of images]; only pairs that occurred. */

@@ -31,12 +31,8 @@ const GAINED = [20, 84, 170] as const;
 
 /** Draws the map as SVG. @throws ShapeError when `losses` has not side × side numbers */
 export async function drawHeat({ title, fact, image: seen, losses, side, square }: HeatPicture): Promise<string> {
-  if (losses.length !== side * side) {
-    throw new ShapeError(`a map of ${side} × ${side} positions with ${losses.length} numbers`);
-  }
   const factor = Math.max(1, Math.round(SIDE / seen.width));
   const large = enlarge(seen, factor);
-  const most = losses.reduce((largest, loss) => Math.max(largest, Math.abs(loss)), 0);
   const width = 2 * MARGIN + 2 * large.width + GAP;
   const height = HEAD + large.height + FOOT;
   const right = MARGIN + large.width + GAP;
@@ -46,11 +42,11 @@ export async function drawHeat({ title, fact, image: seen, losses, side, square 
     text(MARGIN, 46, shorten(title, room, TITLE, "both"), TITLE),
     text(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
     await image(MARGIN, HEAD, large),
-    await image(right, HEAD, overlay(large, losses, side, most)),
+    await image(right, HEAD, overlay(large, losses, side)),
     `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="#ffffff" stroke-width="3"/>`,
     `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="#1c1c1c"/>`,
     text(MARGIN, HEAD + large.height + 22, "what the network sees, and the size of the square", FACT),
-    ...legend(right, HEAD + large.height + 12, large.width, most),
+    ...legend(right, HEAD + large.height + 12, large.width, largest(losses)),
   ]);
 }
 
@@ -59,8 +55,8 @@ function legend(x: number, y: number, width: number, most: number): string[] {
   const STEPS = 64;
   const step = width / STEPS;
   const cells = Array.from({ length: STEPS }, (_, i) => {
-    const colour = mix([190, 190, 190], (2 * (i + 0.5)) / STEPS - 1);
-    return rectangle(x + i * step, y, step + 0.5, 12, `rgb(${colour.map(Math.round).join(", ")})`);
+    const colour = mix(190, (2 * (i + 0.5)) / STEPS - 1);
+    return rectangle(x + i * step, y, step + 0.5, 12, `rgb(${colour.join(", ")})`);
   });
   const points = (value: number) => `${(100 * value).toFixed(1)} points`;
   return [
@@ -72,14 +68,24 @@ function legend(x: number, y: number, width: number, most: number): string[] {
   ];
 }
 
-/** @param strength −1 … 1 */
-function mix(grey: readonly number[], strength: number): number[] {
-  const target = strength >= 0 ? LOST : GAINED;
+/** A grey made red or blue. @param strength −1 … 1 */
+function mix(grey: number, strength: number): [red: number, green: number, blue: number] {
+  const [red, green, blue] = strength >= 0 ? LOST : GAINED;
   const share = 0.85 * Math.abs(strength) ** 0.7;
-  return grey.map((value, c) => value + share * (target[c]! - value));
+  const towards = (target: number) => Math.round(grey + share * (target - grey));
+  return [towards(red), towards(green), towards(blue)];
 }
 
-function overlay({ pixels, width, height }: Raster, losses: Float32Array, side: number, most: number): Raster {
+/**
+ * An image in grey, red where a map's numbers are positive and blue where they are negative, strongest at the largest.
+ * @param map side × side, row by row
+ * @throws ShapeError when it has another length
+ */
+export function overlay({ pixels, width, height }: Raster, map: Float32Array, side: number): Raster {
+  if (map.length !== side * side) {
+    throw new ShapeError(`a map of ${side} × ${side} positions with ${map.length} numbers`);
+  }
+  const most = largest(map);
   const out = new Uint8Array(pixels.length);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
@@ -87,12 +93,16 @@ function overlay({ pixels, width, height }: Raster, losses: Float32Array, side: 
       const grey = 0.299 * pixels[at]! + 0.587 * pixels[at + 1]! + 0.114 * pixels[at + 2]!;
       // Lightened, so that colours stand out in dark areas too.
       const pale = 60 + 0.7 * grey;
-      const loss = between(losses, side, ((y + 0.5) * side) / height - 0.5, ((x + 0.5) * side) / width - 0.5);
-      const colour = mix([pale, pale, pale], most === 0 ? 0 : loss / most);
-      for (let c = 0; c < 3; c++) out[at + c] = Math.round(colour[c]!);
+      const value = between(map, side, ((y + 0.5) * side) / height - 0.5, ((x + 0.5) * side) / width - 0.5);
+      out.set(mix(pale, most === 0 ? 0 : value / most), at);
     }
   }
   return { pixels: out, width, height };
+}
+
+/** The largest magnitude. */
+function largest(map: Float32Array): number {
+  return map.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }
 
 /** Bilinear interpolation, clamped at the border. */

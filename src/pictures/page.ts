@@ -54,6 +54,7 @@ body{margin:0;background:var(--sheet);color:var(--ink);font:15px/1.5 system-ui,-
 main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:26px;line-height:1.25;margin:0 0 2px;overflow-wrap:anywhere}
 h2{font-size:17px;margin:0 0 10px}
+h3{font-size:15px;margin:14px 0 8px}
 p{margin:0}
 .note{color:var(--muted);font-size:13px;overflow-wrap:anywhere}
 .card{background:var(--ground);border:1px solid var(--line);border-radius:10px;padding:16px 18px;margin-top:16px;min-width:0}
@@ -74,6 +75,12 @@ td{overflow-wrap:anywhere}
 .numbers td,.numbers th{text-align:right;white-space:nowrap}
 .photo{display:block;max-width:100%;height:auto;border-radius:4px}
 .photo+.note,.pixels+.note{margin-top:8px}
+.answers{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:16px}
+.answers figure{margin:0;min-width:0}
+.answers div{display:grid;grid-template-columns:1fr 1fr;gap:4px}
+.answers img{display:block;width:100%;height:auto;border-radius:4px}
+.answers figcaption{font-size:13px;margin-top:4px;overflow-wrap:anywhere}
+.answers span{display:block;color:var(--muted)}
 .name{white-space:nowrap}
 .scroll{overflow-x:auto}
 summary{cursor:pointer;color:var(--accent)}

@@ -20,6 +20,12 @@ export async function dataUrl({ pixels, width, height }: Raster): Promise<string
   return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 }
 
+/** The pixels as a JPEG in a data URL: a tenth of a photo's PNG. */
+export async function photoUrl({ pixels, width, height }: Raster): Promise<string> {
+  const jpeg = await loadImage().Transformer.fromRgbaPixels(withAlpha(pixels), width, height).jpeg(90);
+  return `data:image/jpeg;base64,${Buffer.from(jpeg).toString("base64")}`;
+}
+
 /**
  * Scales an image to fit maxWidth × maxHeight: a small one is enlarged by an integer factor, so that pixels become
  * squares; a large one is reduced by averaging.

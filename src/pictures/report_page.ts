@@ -2,6 +2,7 @@
  * The report page of a run: one self-contained file. It has no scripts and loads nothing, and its content security policy
  * forbids both, so that even a malicious class name that got through as markup could do nothing.
  */
+import { percent } from "../words.ts";
 import { Html, html, STYLE } from "./page.ts";
 
 interface ReportPage {
@@ -12,6 +13,8 @@ interface ReportPage {
   /** SVG elements, made by `chartSvg`. */
   readonly charts: readonly { readonly name: string; readonly svg: string }[];
   readonly pictures: readonly PagePicture[];
+  /** Answers that were wrong, and answers that were right. */
+  readonly answers?: PageAnswers;
   readonly tables: readonly { readonly name: string; readonly rows: readonly (readonly [string, string])[] }[];
   /** A header row, and rows of numbers. */
   readonly epochs: { readonly names: readonly string[]; readonly rows: readonly (readonly string[])[] };
@@ -30,8 +33,25 @@ export interface PagePicture {
   readonly pixels: boolean;
 }
 
+export interface PageAnswers {
+  readonly note: string;
+  readonly shown: readonly PageAnswer[];
+}
+
+interface PageAnswer {
+  /** The image's name. */
+  readonly name: string;
+  /** Its class, and the answer. */
+  readonly right: string;
+  readonly answer: string;
+  readonly isRight: boolean;
+  readonly probability: number;
+  /** The image, and the class activation map of the answer over it, as data URLs. */
+  readonly pictures: readonly string[];
+}
+
 export function reportPage(page: ReportPage): string {
-  const { title, subtitle, tiles, charts, pictures, tables, epochs, files } = page;
+  const { title, subtitle, tiles, charts, pictures, answers, tables, epochs, files } = page;
   const body = html`<main>
     <h1>${title}</h1>
     <p class="note">${subtitle}</p>
@@ -50,7 +70,7 @@ export function reportPage(page: ReportPage): string {
           </section>`,
       )}
     </div>
-    ${pictures.map(pictureCard)}
+    ${pictures.map(pictureCard)} ${answers ? answersCard(answers) : ""}
     <div class="two">
       ${tables.map(
         ({ name, rows }) =>
@@ -112,6 +132,32 @@ function pictureCard({ name, note, source, width, pixels }: PagePicture): Html {
     ${style}
     <p class="note">${note}</p>
   </section>`;
+}
+
+function answersCard({ note, shown }: PageAnswers): Html {
+  const [right, wrong] = [shown.filter(({ isRight }) => isRight), shown.filter(({ isRight }) => !isRight)];
+  return html`<section class="card">
+    <h2>Right and wrong</h2>
+    <p class="note">${note}</p>
+    ${answersRow("Wrong, the surest first", wrong)} ${answersRow("Right", right)}
+  </section>`;
+}
+
+function answersRow(title: string, shown: readonly PageAnswer[]): Html {
+  if (shown.length === 0) return html``;
+  return html`<h3>${title}</h3>
+    <div class="answers">${shown.map(answerFigure)}</div>`;
+}
+
+function answerFigure({ name, right, answer, isRight, probability, pictures }: PageAnswer): Html {
+  const truth = isRight ? html`` : html`<span>true class: ${right}</span>`;
+  return html`<figure>
+    <div>${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}</div>
+    <figcaption>
+      <b>${answer}</b> ${percent(probability)} ${truth}
+      <span>${name}</span>
+    </figcaption>
+  </figure>`;
 }
 
 function epochsCard({ names, rows }: ReportPage["epochs"]): Html {

@@ -16,16 +16,30 @@ export const RUNS = "runs";
 /** Far above any log that this program writes: some 200 bytes for every 50 steps. */
 const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
+/** How many examples of answers are kept. */
+export const MAX_EXAMPLES = 12;
+
 /** A text file of a run. @throws as `readPlainFile` */
 function readText(path: string): string {
   return readPlainFile(path, MAX_TEXT_BYTES).toString("utf8");
 }
 
-interface Confusion {
+export interface Confusion {
   readonly epoch: number;
   readonly classes: readonly string[];
   /** [true class, predicted class, how many images]. */
   readonly entries: readonly (readonly [label: number, predicted: number, images: number])[];
+  /** Images to show: the most confident mistakes first, then right answers. Versions before kept none. */
+  readonly examples?: readonly Example[];
+}
+
+/** A validation image, and the model's answer. */
+export interface Example {
+  /** Its name within the set. */
+  readonly image: string;
+  readonly label: number;
+  readonly predicted: number;
+  readonly probability: number;
 }
 
 export class Run {
@@ -73,7 +87,7 @@ export class Run {
     return join(this.path, "images.jsonl.gz");
   }
 
-  /** The confusion matrix of the best epoch's validation. */
+  /** The confusion matrix of the best epoch's validation, and examples of its answers. */
   get confusionFile(): string {
     return join(this.path, "confusion.json");
   }
@@ -133,12 +147,16 @@ export class Run {
   readConfusion(): Confusion | undefined {
     try {
       const confusion = JSON.parse(readText(this.confusionFile)) as Partial<Confusion> | null;
-      const { epoch, classes, entries } = confusion ?? {};
+      const { epoch, classes, entries, examples = [] } = confusion ?? {};
       const isClass = (k: unknown) => Number.isInteger(k) && classes!.length > (k as number) && (k as number) >= 0;
       const whole =
         Number.isInteger(epoch) &&
         classes!.every((name) => typeof name === "string") &&
-        entries!.every(([label, predicted, images]) => isClass(label) && isClass(predicted) && images > 0);
+        entries!.every(([label, predicted, images]) => isClass(label) && isClass(predicted) && images > 0) &&
+        examples.length <= MAX_EXAMPLES &&
+        examples.every(({ image, label, predicted, probability }) => {
+          return typeof image === "string" && isClass(label) && isClass(predicted) && Number.isFinite(probability);
+        });
       return whole ? (confusion as Confusion) : undefined;
     } catch {
       return undefined;

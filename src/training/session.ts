@@ -6,7 +6,7 @@ import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import type { Share } from "../data/share.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import { DivergedError, RankError, type AlexNetError } from "../errors.ts";
-import { confusionOf, type Answers } from "../inference/answers.ts";
+import { confusionOf, examplesOf, type Answers } from "../inference/answers.ts";
 import { addScores, means, noScores, type Scores } from "../inference/scores.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
@@ -350,8 +350,10 @@ export async function keepEpoch(session: Session, record: EpochRecord, answers: 
   // "last" comes last: after a kill before it, a resumed run gets here again.
   if (isBest) {
     await withAverages(session, () => save(session, "best"));
-    const { classes } = session.val.dataset;
-    await run.writeConfusion({ epoch: state.epoch, classes, entries: confusionOf(answers, classes.length) });
+    const { dataset } = session.val;
+    const { classes } = dataset;
+    const [entries, examples] = [confusionOf(answers, classes.length), examplesOf(answers, dataset)];
+    await run.writeConfusion({ epoch: state.epoch, classes, entries, examples });
   }
   run.log(record);
   await save(session);

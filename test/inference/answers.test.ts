@@ -2,7 +2,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Answers, interval95, mostProbable } from "../../src/inference/answers.ts";
+import { Answers, examplesOf, interval95, mostProbable } from "../../src/inference/answers.ts";
+import type { Dataset } from "../../src/data/dataset.ts";
 import { means } from "../../src/inference/scores.ts";
 import { csvLine, writeCsv } from "../../src/io/csv.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -39,6 +40,30 @@ describe("answers", () => {
   test("the most probable classes in order; of equals the first", () => {
     expect(mostProbable(Float64Array.of(0.1, 0.3, 0.05, 0.3, 0.25), 3)).toEqual([1, 3, 4]);
     expect(mostProbable(Float64Array.of(0.5, 0.5), 5)).toEqual([0, 1]);
+  });
+
+  describe("examples", () => {
+    const set = { nameOf: (i: number) => `photo ${i}` } as Dataset;
+    /** Two classes: `surely` is the probability of class 0. */
+    const examples = (images: readonly (readonly [label: number, surely: number])[]) => {
+      const answers = new Answers(2, images.length);
+      for (const [i, [label, p]] of images.entries()) answers.add(i, label, Float64Array.of(p, 1 - p));
+      return examplesOf(answers, set);
+    };
+
+    test("the most confident mistakes first, then right answers from all over the set", () => {
+      const found = examples([[0, 0.9], [1, 0.75], [0, 0.125], [1, 0.75], [1, 0.25]]); // prettier-ignore
+      expect(found.map(({ image }) => image)).toEqual(["photo 2", "photo 1", "photo 3", "photo 0", "photo 4"]);
+      expect(found[0]).toEqual({ image: "photo 2", label: 0, predicted: 1, probability: 0.875 });
+    });
+
+    test("at most twelve: of many of both kinds, a third is right", () => {
+      const many = examples(Array.from({ length: 60 }, (_, i) => [i % 2, 0.6]));
+      expect(many.map(({ label, predicted }) => label === predicted)).toEqual([...Array(8).fill(false), ...Array(4).fill(true)]); // prettier-ignore
+      expect(many.slice(8).map(({ image }) => image)).toEqual(["photo 6", "photo 22", "photo 36", "photo 52"]);
+      expect(examples(Array.from({ length: 60 }, () => [1, 0.6]))).toHaveLength(12);
+      expect(examples(Array.from({ length: 60 }, () => [0, 0.6]))).toHaveLength(12);
+    });
   });
 
   test("rank, loss, scores by class, and how many were taken for which", () => {

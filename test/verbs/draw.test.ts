@@ -74,7 +74,13 @@ describe("the command", () => {
       cwd: folder.path,
     });
 
-  for (const [what, ...image] of [["filters"], ["curves"], ["activations", "photo.png"], ["occlusion", "photo.png"]]) {
+  for (const [what, ...image] of [
+    ["filters"],
+    ["curves"],
+    ["activations", "photo.png"],
+    ["cam", "photo.png"],
+    ["occlusion", "photo.png"],
+  ]) {
     test(`${what}: a PNG of that name`, async () => {
       const { code, stdout, stderr } = await draw(what!, ...image, "--model", "run");
       expect([code, stderr, stdout]).toEqual([0, "", `${what}.png\n`]);
@@ -104,12 +110,16 @@ describe("the command", () => {
     [
       ["filter"],
       2,
-      /"filter" can't be drawn; did you mean "filters"\?; there are filters, curves, activations, occlusion/,
+      /"filter" can't be drawn; did you mean "filters"\?; there are filters, curves, activations, cam, occlusion/,
     ],
     [["occlusion"], 2, /draw occlusion needs an image: bun run draw occlusion photo\.jpg/],
     [["curves", "photo.png"], 2, /draw curves takes no image: leave out photo\.png/],
-    [["filters", "--class", "c0"], 2, /--class is only for occlusion/],
-    [["occlusion", "photo.png", "--class", "c9"], 2, /--class c9: .*best\.safetensors has no such class/],
+    [["filters", "--class", "c0"], 2, /--class is only for cam and occlusion/],
+    [
+      ["cam", "photo.png", "--class", "c9"],
+      2,
+      /--class c9: .*best\.safetensors has no such class; did you mean "c\d"\?/,
+    ],
     [["activations", "broken.png"], 1, /broken\.png: /],
     [["activations", "photos"], 2, /photos has 60 images: name one of them/],
   ];

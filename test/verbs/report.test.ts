@@ -2,8 +2,10 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
+import { defineNetwork } from "../../src/net/definition.ts";
+import { fc } from "../../src/net/layers/index.ts";
 import { historyCsv, readHistory } from "../../src/runs/history.ts";
 import { Run } from "../../src/runs/runs.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
@@ -39,6 +41,7 @@ test("a training writes it: curves, filters, confusion matrix, settings, device,
     "Images a second",
     "Filters of conv1",
     "Confusion matrix",
+    "Right and wrong",
     "Training",
     "Model and data",
     "Files",
@@ -64,6 +67,48 @@ test("it is one file, without scripts or external resources", () => {
   for (const source of sources) expect(source).toStartWith("data:image/");
   expect(text.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:/);
   expect(text).toContain(`http-equiv="Content-Security-Policy" content="default-src 'none'; `);
+});
+
+const figures = (text: string) => text.match(/<figure>.*?<\/figure>/gs) ?? [];
+
+test("of right and wrong answers: photo and map of each, as many as there are validation images", async () => {
+  const { examples } = new Run(at("run")).readConfusion()!;
+  const shown = figures(page("run"));
+  expect(shown).toHaveLength(12);
+  for (const [i, { image, label, predicted }] of examples!.entries()) {
+    expect(shown[i]!.match(/<img/g)).toHaveLength(2);
+    expect(shown[i]).toContain(`<b>c${predicted}</b>`);
+    expect(shown[i]).toContain(`<span>${basename(image)}</span>`);
+    expect(shown[i]!.includes(`true class: c${label}`)).toBe(label !== predicted);
+  }
+  expect(page("run")).toContain("red where conv3 speaks for the answer");
+});
+
+test("images that are gone are left out, and it says so", async () => {
+  await cp(at("run"), at("poor"), { recursive: true });
+  const { image } = new Run(at("poor")).readConfusion()!.examples![0]!;
+  renameSync(at("photos", image), at("away"));
+  await report({ run: at("poor") });
+  renameSync(at("away"), at("photos", image));
+  expect(page("poor")).toContain("1 of 12 images can&#39;t be read any more");
+  // Without it, others would be held out: the rest is found all the same.
+  expect(figures(page("poor"))).toHaveLength(11);
+  renameSync(at("photos"), at("elsewhere"));
+  await report({ run: at("poor") });
+  renameSync(at("elsewhere"), at("photos"));
+  expect(page("poor")).toContain(`The images can&#39;t be shown: ${at("photos")} does not exist`);
+  expect(figures(page("poor"))).toEqual([]);
+  rmSync(at("poor", "best.safetensors"));
+  await report({ run: at("poor") });
+  expect(page("poor")).not.toContain("Right and wrong");
+});
+
+test("a network without convolutions has no maps, only the images", async () => {
+  const model = defineNetwork({ crop: 32, layers: (classes) => [fc("fc1", classes, { sigma: 0.01 })] });
+  await train({ ...options, model, epochs: 1, out: at("flat") });
+  expect(figures(page("flat"))).toHaveLength(12);
+  for (const figure of figures(page("flat"))) expect(figure.match(/<img/g)).toHaveLength(1);
+  expect(page("flat")).not.toContain("Grad-CAM");
 });
 
 test("untrusted names are shown as text", async () => {

@@ -1,15 +1,17 @@
-/** Pictures of a trained network: filters, training curves, activations for an image, and occlusion sensitivity. */
+/** Pictures of a trained network: filters, training curves, and of an image activations, occlusion and Grad-CAM. */
 import { basename, resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { mostProbable } from "../../inference/answers.ts";
+import { classActivationMaps } from "../../inference/cam.ts";
 import { activations, probabilities } from "../../inference/forward.ts";
 import { openTrained, type Trained } from "../../inference/loaded_model.ts";
 import { occlude } from "../../inference/occlusion.ts";
 import { replaceFile } from "../../io/files.ts";
 import { firstConvolution } from "../../net/model.ts";
 import { findTap } from "../../net/tap.ts";
+import { drawCam } from "../../pictures/cam.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { filterGrid } from "../../pictures/filters.ts";
 import { drawHeat } from "../../pictures/heat.ts";
@@ -26,19 +28,21 @@ import { percent } from "../../words.ts";
 import { decodeImages, findImages } from "../shared/images.ts";
 import { seen } from "../shared/seen.ts";
 
-/** What can be drawn; the last two need an image. */
-const DRAWINGS = ["filters", "curves", "activations", "occlusion"] as const;
+/** What can be drawn of a network, of an image that it sees, and of an image and a class. */
+const DRAWINGS = ["filters", "curves", "activations", "cam", "occlusion"] as const;
 type Drawing = (typeof DRAWINGS)[number];
+const OF_IMAGE: readonly Drawing[] = ["activations", "cam", "occlusion"];
+const OF_CLASS: readonly Drawing[] = ["cam", "occlusion"];
 
 export const DRAW_OPTIONS = {
-  /** "filters", "curves", "activations" or "occlusion". */
+  /** "filters", "curves", "activations", "cam" (class activation maps) or "occlusion". */
   what: text(DRAWINGS.join(", "), { place: "word", needed: true }),
   /** An image file, or "-" for standard input. */
-  image: text("For activations and occlusion: an image file, or - for standard input", { place: "word" }),
+  image: text("For activations, cam and occlusion: an image file, or - for standard input", { place: "word" }),
   /** A run or a checkpoint file; by default the newest run. Curves need a run. */
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
-  /** The class whose probability `occlusion` measures; by default the most probable one. */
-  class: text("The class whose probability occlusion measures (the most probable one)", { hint: "NAME" }),
+  /** The class that `cam` or `occlusion` is of; by default the most probable one. */
+  class: text("The class that cam or occlusion is of (the most probable one)", { hint: "NAME" }),
   /** The file to write; by default the drawing's name and .png. */
   out: text("The PNG file to write (filters.png, …)", { hint: "FILE" }),
   ...DEVICE_OPTIONS,
@@ -61,14 +65,16 @@ export async function draw(options: DrawOptions, context: Context = {}): Promise
       `"${options.what}" can't be drawn${suggest(options.what, DRAWINGS)}; there are ${DRAWINGS.join(", ")}`,
     );
   }
-  const ofImage = what === "activations" || what === "occlusion";
+  const ofImage = OF_IMAGE.includes(what);
   if (ofImage && options.image === undefined) {
     throw new UsageError(`draw ${what} needs an image: bun run draw ${what} photo.jpg`);
   }
   if (!ofImage && options.image !== undefined) {
     throw new UsageError(`draw ${what} takes no image: leave out ${options.image}; name a run with --model`);
   }
-  if (options.class !== undefined && what !== "occlusion") throw new UsageError("--class is only for occlusion");
+  if (options.class !== undefined && !OF_CLASS.includes(what)) {
+    throw new UsageError("--class is only for cam and occlusion");
+  }
   const svg = what === "curves" ? await curves(options) : await ofModel(what, options, working("draw", context));
   const png = await renderPng(svg);
   const file = resolve(options.out ?? `${what}.png`);
@@ -129,8 +135,11 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
   ]);
 }
 
+/** Maximum number of classes whose activation maps are drawn. */
+const CLASSES = 3;
+
 async function ofImage(
-  what: "activations" | "occlusion",
+  what: Exclude<Drawing, "curves" | "filters">,
   trained: Trained,
   options: DrawOptions,
   { signal, note, progress }: Working<Notice>,
@@ -169,6 +178,20 @@ async function ofImage(
     });
   }
   const label = labelOf(trained, options.class, p);
+  if (what === "cam") {
+    const labels = [label, ...mostProbable(p, CLASSES).filter((other) => other !== label)].slice(0, CLASSES);
+    const copies = { pixels: Buffer.concat(labels.map(() => pixels)), views: centreView(labels.length, record, crop) };
+    const { layer, side, maps } = await classActivationMaps(member, copies, labels);
+    const mapOf = (k: number, i: number) => ({ name: trained.classes[k]!, probability: p[k]!, map: maps[i]! });
+    const [first, ...others] = labels.map(mapOf);
+    return await drawCam({
+      title: `What speaks for ${first!.name}`,
+      fact: `red where ${layer} speaks for the class, each map scaled by its largest number (Grad-CAM); ${by}`,
+      image: shown!,
+      side,
+      maps: [first!, ...others],
+    });
+  }
   const occlusion = await occlude(member, pixels, label, p[label]!, (done, total) => {
     signal.throwIfAborted();
     progress("covering", done, total, "places");

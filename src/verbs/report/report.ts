@@ -1,4 +1,4 @@
-/** The report of a run: a page with curves, filters, settings and files, drawn from the run's folder alone. */
+/** The report of a run: a page with curves, filters, answers, settings and files. */
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { formatOf } from "../../data/header.ts";
@@ -6,11 +6,12 @@ import { AlexNetError } from "../../errors.ts";
 import { replaceFile, readPlainFile } from "../../io/files.ts";
 import { firstConvolution, place } from "../../net/model.ts";
 import type { Network, Schedule } from "../../net/recipe.ts";
+import { given } from "../../options.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { drawConfusion } from "../../pictures/confusion.ts";
 import { filterGrid } from "../../pictures/filters.ts";
 import { dataUrl } from "../../pictures/raster.ts";
-import { reportPage, type PagePicture } from "../../pictures/report_page.ts";
+import { reportPage, type PageAnswers, type PagePicture } from "../../pictures/report_page.ts";
 import { inWords } from "../../runs/augment_words.ts";
 import { labelPictureOf, readDuplicates } from "../../runs/findings.ts";
 import { curvesOf, historyCsv, readHistory, type History } from "../../runs/history.ts";
@@ -22,6 +23,7 @@ import type { Calibration } from "../../weights/calibration.ts";
 import { openCheckpoint } from "../../weights/checkpoint.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
 import { count, duration, percent, plural } from "../../words.ts";
+import { answersOfRun } from "./answers.ts";
 
 export const REPORT_OPTIONS = {
   /** A path, a name in runs/, or "latest", the default. */
@@ -41,7 +43,7 @@ export async function report(options: ReportOptions = {}): Promise<string[]> {
   validate("report", options, REPORT_OPTIONS);
   const { run: name = "latest", csv = false } = options;
   const run = findRun(name);
-  const files = [await writeReport(run)];
+  const files = [await writeReport(run, await answersOfRun(run))];
   if (csv) {
     const file = join(run.path, "log.csv");
     await replaceFile(file, (append) => append(new TextEncoder().encode(historyCsv(readHistory(run)))));
@@ -50,8 +52,13 @@ export async function report(options: ReportOptions = {}): Promise<string[]> {
   return files;
 }
 
-/** Writes report.html. @returns its path @throws AlexNetError when a file of the run is damaged or can't be written */
-export async function writeReport(run: Run): Promise<string> {
+/**
+ * Writes report.html, from the files in the run's folder.
+ * @param answers images with the model's answers, if they are to be shown
+ * @returns its path
+ * @throws AlexNetError when a file of the run is damaged or can't be written
+ */
+export async function writeReport(run: Run, answers?: PageAnswers): Promise<string> {
   const [config, start, history] = [run.readConfig(), run.readStart(), readHistory(run)];
   const network = networkOf(config);
   const charts = chartsOf(curvesOf(history, start), LIGHT).map(async (chart, i) => ({
@@ -69,6 +76,7 @@ export async function writeReport(run: Run): Promise<string> {
       ...labelIssuesOf(run),
       ...mistakesOf(run),
     ],
+    ...given({ answers }),
     tables: [...tablesOf(config, network, start, calibrationOf(run)), ...duplicatesOf(run)],
     epochs: { names: EPOCH_COLUMNS.map(([name]) => name), rows: history.epochs.map(epochRow) },
     files: filesOf(run),
@@ -262,7 +270,7 @@ const FILES: readonly (readonly [string, string])[] = [
   ["config.json", "every setting that affects the result"],
   ["start.json", "the device and the data at the start"],
   ["log.jsonl", "a line for each epoch and every 50 steps"],
-  ["confusion.json", "the confusion matrix of the best epoch"],
+  ["confusion.json", "the confusion matrix of the best epoch, and examples of its answers"],
   ["duplicates.json", "validation images that are near-duplicates of training images"],
   ["label-issues.json", "images whose label the model contradicts most"],
   ["log.csv", "the log as a table"],

@@ -1,8 +1,10 @@
 /** Redraws a run's report as it trains. */
 import { oneLine } from "../../errors.ts";
+import type { PageAnswers } from "../../pictures/report_page.ts";
 import type { Run } from "../../runs/runs.ts";
 import type { Report } from "../../training/events.ts";
-import type { Watcher } from "../../training/session.ts";
+import type { Session, Watcher } from "../../training/session.ts";
+import { answersOfSession } from "./answers.ts";
 import { writeReport } from "./report.ts";
 
 /** Maximum share of the training time spent drawing. */
@@ -26,20 +28,28 @@ export class Reporter implements Watcher {
     if (this.#costMs < SHARE * (performance.now() - this.#drawnAt)) await this.#draw();
   }
 
-  async end(): Promise<void> {
-    await this.#draw();
+  /** Shows answers too. Loads the best weights into the session's model, which is no longer needed. */
+  async end(session: Session): Promise<void> {
+    const answers = await answersOfSession(session).catch((error: unknown) => {
+      this.#warn("the report is without answers", error);
+    });
+    await this.#draw(answers ?? undefined);
   }
 
-  /** A failure is a warning: it must not end the training. */
-  async #draw(): Promise<void> {
+  async #draw(answers?: PageAnswers): Promise<void> {
     const start = performance.now();
     try {
-      await writeReport(this.#run);
+      await writeReport(this.#run, answers);
     } catch (error) {
-      const line = `the report could not be drawn: ${oneLine(error instanceof Error ? error.message : String(error))}`;
-      this.#report({ type: "warning", line });
+      this.#warn("the report could not be drawn", error);
     }
     this.#drawnAt = performance.now();
     this.#costMs = this.#drawnAt - start;
+  }
+
+  /** A failure is a warning: it must not end the training. */
+  #warn(what: string, error: unknown): void {
+    const line = `${what}: ${oneLine(error instanceof Error ? error.message : String(error))}`;
+    this.#report({ type: "warning", line });
   }
 }

@@ -14,8 +14,13 @@ export async function thumbnailOf(dataset: Pick<Dataset, "read">, index: number)
 
 /** @returns undefined when the image can't be read or drawn */
 export async function drawable(read: () => Promise<Encoded | Pixels>): Promise<Raster | undefined> {
+  return unlessUnreadable(async () => thumbnail(await read(), WIDTH, HEIGHT));
+}
+
+/** Does something with an image. @returns undefined when it can't be read or decoded */
+export async function unlessUnreadable<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await thumbnail(await read(), WIDTH, HEIGHT);
+    return await work();
   } catch (error) {
     const isOfImage = error instanceof BadImage || error instanceof DataError;
     if (isOfImage || (error instanceof Error && "syscall" in error)) return undefined;

@@ -305,7 +305,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       result = await runEpochs(ready);
       bestError = ready.state.bestError;
       if (!result.interrupted && !(await ranks.share(() => finish(ready)))) result = { ...result, interrupted: true };
-      if (ranks.rank === 0) await reporter.end();
+      if (ranks.rank === 0) await reporter.end(ready);
     }
   }
   // The built-in set has no image files for `predict`: write some.

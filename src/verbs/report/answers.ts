@@ -1,0 +1,119 @@
+/** Validation images for the report: what the best weights answered, and which part of the image spoke for it. */
+import { existsSync } from "node:fs";
+import { basename } from "node:path";
+import { centreView } from "../../data/augmentation.ts";
+import { nameWithin, type Dataset, type Encoded, type Pixels } from "../../data/dataset.ts";
+import { decodeRecord } from "../../data/decode.ts";
+import { openWhole } from "../../data/select.ts";
+import { openDevice } from "../../devices/open.ts";
+import { DataError, oneLine } from "../../errors.ts";
+import { classActivationMaps, lastMaps } from "../../inference/cam.ts";
+import { openTrained, type Member } from "../../inference/loaded_model.ts";
+import type { Network } from "../../net/recipe.ts";
+import { overlay } from "../../pictures/heat.ts";
+import { enlarge, photoUrl } from "../../pictures/raster.ts";
+import type { PageAnswers } from "../../pictures/report_page.ts";
+import type { Confusion, Example, Run } from "../../runs/runs.ts";
+import type { Session } from "../../training/session.ts";
+import { openCheckpoint } from "../../weights/checkpoint.ts";
+import { plural } from "../../words.ts";
+import { seen } from "../shared/seen.ts";
+import { unlessUnreadable } from "../shared/thumbnails.ts";
+
+/** Smaller images are enlarged to about this many pixels, each pixel to a square. */
+const SIDE = 96;
+
+/** At the end of a training, whose model then has the best weights. @throws CheckpointError or DeviceError */
+export async function answersOfSession({ run, model, deviceMean, val }: Session): Promise<PageAnswers | undefined> {
+  const confusion = run.readConfusion();
+  if (!confusion?.examples?.length) return undefined;
+  using best = openCheckpoint(run.best);
+  best.loadInto(model);
+  return drawAnswers({ model, mean: deviceMean }, confusion, [val.dataset]);
+}
+
+/**
+ * From a run's folder and its data, on the cpu; a note where the data is gone.
+ * @returns undefined without recorded answers, or without the weights that gave them
+ * @throws CheckpointError
+ */
+export async function answersOfRun(run: Run): Promise<PageAnswers | undefined> {
+  const confusion = run.readConfusion();
+  if (!confusion?.examples?.length || !existsSync(run.best)) return undefined;
+  using trained = await openTrained(run.best);
+  await using backend = await openDevice({ device: "cpu" });
+  try {
+    await using sets = await openWhole(run.readConfig());
+    // What is held out may have changed with the images.
+    return await drawAnswers(trained.load(backend), confusion, sets.isHeldOut ? [sets.val, sets.train] : [sets.val]);
+  } catch (error) {
+    if (!(error instanceof DataError)) throw error;
+    return { note: `The images can't be shown: ${oneLine(error.message)}`, shown: [] };
+  }
+}
+
+async function drawAnswers(
+  member: Member,
+  { classes, examples = [] }: Confusion,
+  sets: readonly Dataset[],
+): Promise<PageAnswers> {
+  const { record: side, crop } = member.model.network;
+  const read = await readExamples(examples, sets, member.model.network);
+  const missing = examples.length - read.length;
+  const gone = `${missing} of ${plural(examples.length, "image")} can't be read any more`;
+  if (read.length === 0) return { note: gone, shown: [] };
+  const images = {
+    pixels: Buffer.concat(read.map(({ pixels }) => pixels)),
+    views: centreView(read.length, side, crop),
+  };
+  const labels = read.map(({ example }) => example.predicted);
+  const cams = lastMaps(member.model.layers) && (await classActivationMaps(member, images, labels));
+  const views = await seen(member.mean, images.pixels, images.views, crop);
+  const shown = read.map(async ({ example: { image, label, predicted, probability } }, n) => {
+    const large = enlarge(views[n]!, Math.max(1, Math.round(SIDE / crop)));
+    const pictures = cams ? [large, overlay(large, cams.maps[n]!, cams.side)] : [large];
+    return {
+      ...{ name: basename(image), right: classes[label]!, answer: classes[predicted]!, isRight: label === predicted },
+      probability,
+      pictures: await Promise.all(pictures.map(photoUrl)),
+    };
+  });
+  const facts = [
+    "Validation images of the best epoch, as the network sees them",
+    cams && `red where ${cams.layer} speaks for the answer, each map scaled by its largest number (Grad-CAM)`,
+    missing > 0 && gone,
+  ];
+  return { note: facts.filter(Boolean).join("; "), shown: await Promise.all(shown) };
+}
+
+interface ReadExample {
+  readonly example: Example;
+  /** S × S × 3. */
+  readonly pixels: Uint8Array;
+}
+
+/** The records of those images that can still be read. */
+async function readExamples(
+  examples: readonly Example[],
+  sets: readonly Dataset[],
+  { record: side, resize }: Network,
+): Promise<ReadExample[]> {
+  const read: ReadExample[] = [];
+  for (const example of examples) {
+    const pixels = new Uint8Array(3 * side * side);
+    const image = await unlessUnreadable(async () => {
+      const found = await imageNamed(example.image, sets);
+      if (found) await decodeRecord(found, side, pixels, resize);
+      return found;
+    });
+    if (image) read.push({ example, pixels });
+  }
+  return read;
+}
+
+async function imageNamed(name: string, sets: readonly Dataset[]): Promise<Encoded | Pixels | undefined> {
+  for (const set of sets) {
+    for (let i = 0; i < set.length; i++) if (nameWithin(set, i) === name) return set.read(i);
+  }
+  return undefined;
+}
