@@ -14,8 +14,8 @@ export type TrainEvent =
   | { readonly type: "fold"; readonly fold: number; readonly folds: number }
   | StartRecord
   | { readonly type: "measure" | "validate" | "features" | "compare"; readonly done: number; readonly total: number }
-  /** A new last layer has been trained on features of so many training images, in so many views; epoch 0 follows. */
-  | { readonly type: "head"; readonly images: number; readonly views: number }
+  /** A new last layer has been trained on so many of the training images, in so many views; epoch 0 follows. */
+  | { readonly type: "head"; readonly images: number; readonly of: number; readonly views: number }
   /** The best weights have been calibrated, after the last epoch. */
   | ({ readonly type: "calibrated" } & Calibration)
   /** With `minutes`: how many epochs will be trained, and for how long. */

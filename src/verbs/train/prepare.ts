@@ -110,7 +110,7 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
   });
   if (!head) return false;
   const { answers, unseen, train: trained, rate, imagesPerSecond, images, views } = head;
-  report({ type: "head", images, views });
+  report({ type: "head", images, of: train.dataset.length, views });
   const record = {
     ...{ epoch: 0, step: 0, train: trained, val: means(answers.scores(model.classes).total) },
     ...{ rate, imagesPerSecond, dataWait: 0, seconds: (performance.now() - start) / 1000 },

@@ -62,9 +62,7 @@ export function peopleReporter(): Report {
         line.update(`computing features: ${count(event.done)} of ${count(event.total)}`);
         break;
       case "head":
-        print(
-          `The last layer first, on features of ${plural(event.images, "image")}${event.views > 1 ? " and their mirror images" : ""}:`,
-        );
+        print(`The last layer first, on features of ${featuresOf(event)}:`);
         break;
       case "plan":
         print(
@@ -104,6 +102,11 @@ export function peopleReporter(): Report {
         break;
     }
   };
+}
+
+function featuresOf({ images, of, views }: Extract<TrainEvent, { type: "head" }>): string {
+  if (images < of) return `${count(images)} of the ${plural(of, "image")}: there was no time for more`;
+  return `${plural(images, "image")}${views > 1 ? " and their mirror images" : ""}`;
 }
 
 function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {

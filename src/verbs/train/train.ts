@@ -11,7 +11,7 @@ import { openWhole, reduceSets } from "../../data/select.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
-import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../../errors.ts";
+import { AlexNetError, DataError, DeviceError, DeviceLostError, DeviceMemoryError, UsageError } from "../../errors.ts";
 import { lockFolder, type Lock } from "../../io/lock.ts";
 import { defineNetwork } from "../../net/definition.ts";
 import { checkFit, fittingBatch, type Work } from "../../net/fit.ts";
@@ -23,7 +23,7 @@ import { createOptimizer } from "../../net/optimizers.ts";
 import { uploadMean } from "../../net/passes.ts";
 import type { Network } from "../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
-import { checkOptions } from "../../options.ts";
+import { checkOptions, given as known } from "../../options.ts";
 import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "../../ranks/agreement.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
@@ -418,19 +418,24 @@ async function suitedConfig(
   if (given.from !== null) return fineTuning(options, given, set);
   const suited = model === undefined ? await suitedModel(given.data, set) : undefined;
   if (suited === PHOTOS && from === undefined) {
-    return suitedConfig(
-      { ...options, from: FOR_PHOTOS },
-      await firstConfig({ ...options, from: FOR_PHOTOS }, note),
-      set,
-      note,
-    );
+    const started = { ...options, from: FOR_PHOTOS };
+    return fineTuning(started, await firstConfig(started, note).catch(offerScratch), set);
   }
   const network = suited === undefined ? await networkNamed(model!) : findNetwork(suited);
   const config = makeConfig({ ...options, from: undefined }, network, given.data, given.val);
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
 }
 
-/** For the same classes, the network's recipe at a tenth of the rate; for others, what suits a new last layer; uneven classes are balanced. */
+/** @throws the error, with the way to do without pretrained weights if those can't be fetched */
+function offerScratch(error: unknown): never {
+  if (!(error instanceof DataError)) throw error;
+  throw new DataError(`${error.message}; or train from scratch, which takes hours: --from none`, { cause: error });
+}
+
+/**
+ * For the same classes, the network's recipe at a tenth of the rate; for others, what suits a new last layer. Uneven
+ * classes are balanced.
+ */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
   const { network, classes, isFolded } = sourceOf(given.from!);
   const isUneven = options.balance === undefined && given.weights === null && imbalanceOf(set) !== undefined;
@@ -447,7 +452,7 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
     ...(isFolded && { freeze: first }),
   };
   const config = makeConfig(
-    { ...defaults, ...options, from: given.from! },
+    { ...defaults, ...known(options), from: given.from! },
     network,
     given.data,
     given.val,
