@@ -98,6 +98,7 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
         `--optimizer, or begin a new run from its weights: --from ${resume} --optimizer ${optimizer}`,
     );
   }
+  if (epochs === 0) throw new UsageError("--epochs 0: must be above 0 to continue");
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(

@@ -146,8 +146,8 @@ describe("options", () => {
     [["--rate", "-1"], /--rate -1: must be a number above 0/],
     [["--rate"], /--rate needs a value/],
     [["--rate", "--json"], /--rate needs a value/],
-    [["--epochs", "1.5"], /--epochs 1\.5: must be a whole number above 0/],
-    [["--epochs", "0"], /--epochs 0: must be a whole number above 0/],
+    [["--epochs", "1.5"], /--epochs 1\.5: must be a whole number, at least 0/],
+    [["--epochs", "0"], /--epochs 0: must be above 0, unless a new last layer is trained/],
     [["--schedule", "steps:x"], /--schedule steps:x: must be constant, cosine, triangular, plateau, or steps:/],
     [["--schedule", "linear"], /--schedule linear: must be/],
     [
@@ -214,7 +214,7 @@ describe("runs", () => {
       2,
       /--val photos: the run was begun without --val/,
     );
-    expectFault(await run(["train", "--resume", "--epochs", "0"]), 2, /--epochs 0: must be a whole number above 0/);
+    expectFault(await run(["train", "--resume", "--epochs", "0"]), 2, /--epochs 0: must be above 0 to continue/);
   });
 
   test("--out of an existing run", async () => {

@@ -3,7 +3,6 @@
  * number of epochs.
  */
 import { nameWithin } from "../../data/dataset.ts";
-import { UsageError } from "../../errors.ts";
 import type { Ranks } from "../../ranks/ranks.ts";
 import { means } from "../../inference/scores.ts";
 import { writeDuplicates } from "../../runs/findings.ts";
@@ -32,7 +31,7 @@ const HEAD_SHARE = 0.5;
 /**
  * Prepares a new training. One process does it; the others wait for what it decides.
  * @returns the session to run; undefined when it was stopped
- * @throws UsageError when there are no epochs to train and no new last layer; as `whiten` and `trainHead`
+ * @throws as `whiten` and `trainHead`
  */
 export async function prepare(
   session: Session,
@@ -47,11 +46,6 @@ export async function prepare(
     const preparedMs = performance.now() - start;
     const head = isNewLast && hasHead(model.layers);
     if (head && !(await headFirst(session, HEAD_SHARE * msLeft()))) return null;
-    if (config.epochs === 0 && !head) {
-      throw new UsageError(
-        "--epochs 0: there is no new last layer to train: it needs trained weights (--from) for other classes",
-      );
-    }
     const { minutes, batch } = config;
     if (minutes === null) return { epochs: config.epochs, preparedMs, state: session.state };
     const pace = await measurePace(model, deviceMean, {

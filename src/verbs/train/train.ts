@@ -94,6 +94,11 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
   const sets = division ? divide(whole, division) : reduceSets(whole, given);
   const config = await ranks.share(async () => {
     const suited = folder.run ? given : await suitedConfig(options, given, sets.train, note);
+    if (suited.epochs === 0 && !folder.run && !hasNewHead(suited, sets.train)) {
+      throw new UsageError(
+        "--epochs 0: must be above 0, unless a new last layer is trained: on weights for other classes (--from)",
+      );
+    }
     shareFor(suited.split, batchOf(suited, sets), ranks);
     return suited;
   });
@@ -424,6 +429,13 @@ async function suitedConfig(
   const network = suited === undefined ? await networkNamed(model!) : findNetwork(suited);
   const config = makeConfig({ ...options, from: undefined }, network, given.data, given.val);
   return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
+}
+
+/** Whether the training begins with a new last layer alone. */
+function hasNewHead({ from }: TrainConfig, set: Dataset): boolean {
+  if (from === null) return false;
+  const { network, classes } = sourceOf(from);
+  return !sameClasses(classes, set.classes) && hasHead(place(network));
 }
 
 /** @throws the error, with the way to do without pretrained weights if those can't be fetched */
