@@ -96,12 +96,23 @@ def efficientnet_lite0():
     return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(1280, 1000))
 
 
+class Divide(nn.Module):
+    """To pixels of about deviation 1."""
+
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, x):
+        return x / self.by
+
+
 NETS = {
     "alexnet": alexnet,
     "alexnet-owt": alexnet_owt,
     "cifar10-18pct": cifar10_18pct,
-    "resnet18": torchvision.models.resnet18,
-    "efficientnet-lite0": efficientnet_lite0,
+    "resnet18": lambda: nn.Sequential(Divide(58), torchvision.models.resnet18()),
+    "efficientnet-lite0": lambda: nn.Sequential(Divide(128), efficientnet_lite0()),
 }
 
 
