@@ -2,6 +2,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { RecordCache } from "../../src/data/loader.ts";
 import { shapes } from "../../src/data/shapes.ts";
+import { DataError } from "../../src/errors.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { answerAll } from "../../src/inference/answer_all.ts";
 import { means } from "../../src/inference/scores.ts";
@@ -91,6 +92,15 @@ test("classes that are to be seen more often are answered more often", async () 
   const count = (labels: readonly number[]) => labels.filter((label) => label === 4).length;
   expect(count(usual)).toBeLessThan(5);
   expect(count(often)).toBeGreaterThan(2 * count(usual));
+});
+
+test("images that can't be read are no features", async () => {
+  const read = async () => {
+    throw new DataError("damaged");
+  };
+  const unreadable = records({ ...sets.train, read });
+  const training = trainHead(newModel(), mean, { ...options, train: unreadable });
+  await expect(training).rejects.toThrow(/can't be used/);
 });
 
 test("where time is short, fewer images are used, and no mirror images", async () => {

@@ -5,6 +5,7 @@
 import { testViews } from "../../data/augmentation.ts";
 import { createLoader } from "../../data/loader.ts";
 import { epochOrder } from "../../data/sampling.ts";
+import { DataError } from "../../errors.ts";
 import type { Parameter } from "../../engine/parameter.ts";
 import { softmaxCrossEntropy } from "../../engine/ops/softmax_cross_entropy.ts";
 import { Tape } from "../../engine/tape.ts";
@@ -17,6 +18,7 @@ import { leaves, type Model, type PlacedLayer } from "../../net/model.ts";
 import { passOf } from "../../net/passes.ts";
 import { findTap } from "../../net/tap.ts";
 import type { Means } from "../../runs/records.ts";
+import { plural } from "../../words.ts";
 import type { Records } from "../session.ts";
 import { readResult } from "../step.ts";
 import { ascending, FeatureSet, inBatches } from "./feature_set.ts";
@@ -146,6 +148,10 @@ export function collector(
       progress(to.length, samples.length * (view + 1));
       if (isOver()) return;
     }
+    if (to.length > 0) return;
+    throw new DataError(
+      `${dataset.name}: none of its ${plural(samples.length, "image")} can be used, first ${loader.bad[0]}`,
+    );
   };
 }
 
