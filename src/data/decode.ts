@@ -7,7 +7,6 @@
  * Every thread has its own decoder. Everything here is synchronous: worker threads decode several images at once.
  */
 import type { ResizeFilter } from "../net/recipe.ts";
-import { given } from "../options.ts";
 import { loadKernels } from "../wasm/build.ts";
 import { instantiate, type WasmKernels } from "../wasm/wasm.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
@@ -52,14 +51,14 @@ export async function decodeRecord(
   resize?: ResizeFilter,
 ): Promise<string | undefined> {
   own ??= openDecoder();
-  return (await own).record(image, side, record, given({ resize }));
+  return (await own).record(image, side, record, { resize });
 }
 
 export interface RecordOptions {
   /** To which the shorter side is rescaled before the crop: at least the record's side, which it is by default. */
   readonly shorter?: number;
   /** Bilinear by default. */
-  readonly resize?: ResizeFilter;
+  readonly resize?: ResizeFilter | undefined;
 }
 
 /** The central side × side pixels of a rescaled image. */

@@ -24,7 +24,7 @@ export interface LoaderOptions {
   /** Side of the records in pixels. */
   readonly recordSize: number;
   /** The filter by which images are resized to that; bilinear by default. */
-  readonly resize?: ResizeFilter;
+  readonly resize?: ResizeFilter | undefined;
   /** For training: the epoch's random order. Without it, images come in the set's order. */
   readonly shuffle?: Shuffle;
   /** Only these images. */

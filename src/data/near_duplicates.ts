@@ -144,8 +144,7 @@ export async function fingerprintsOf(dataset: Dataset, options: ReadOptions): Pr
   const bytes = recordSize * recordSize * 3;
   let done = 0;
   for await (const { pixels, indices, valid } of createLoader(dataset, {
-    ...{ batch: Math.min(64, dataset.length), recordSize, cache },
-    ...(resize && { resize }),
+    ...{ batch: Math.min(64, dataset.length), recordSize, resize, cache },
     ...(onBad && { onBad }),
   })) {
     for (let n = 0; n < valid; n++) prints.add(indices[n]!, pixels.subarray(n * bytes, (n + 1) * bytes), recordSize);

@@ -33,7 +33,7 @@ export async function measureStatistics(dataset: Dataset, options: MeasureOption
   const loader = createLoader(dataset, {
     batch: Math.min(64, count),
     recordSize,
-    ...(resize && { resize }),
+    resize,
     ...(subset && { samples: subset }),
     ...(cache && { cache }),
   });

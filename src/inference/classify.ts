@@ -43,8 +43,7 @@ export async function classify(
   const kinds = [...new Map(networks.map((network) => [recordKind(network), network])).values()];
   const loaders = kinds.map(({ record: recordSize, resize }, k) =>
     createLoader(dataset, {
-      ...{ batch, recordSize },
-      ...(resize && { resize }),
+      ...{ batch, recordSize, resize },
       ...(samples && { samples }),
       ...(cache && { cache }),
       ...(k === 0 && onBad && { onBad }),

@@ -187,6 +187,16 @@ export function sha256OfRest(file: number): string {
   return hash.digest("hex");
 }
 
+/** The SHA-256 of a file, in hexadecimal. @throws the system's error, or an Error when it isn't a regular file */
+export function sha256OfFile(path: string): string {
+  const file = openToRead(path);
+  try {
+    return sha256OfRest(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 /**
  * Refuses an untrusted folder that holds anything but regular files and folders, so that nothing read or written there
  * lies elsewhere.

@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync, mkdirSync, statSync, type Stats } fr
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../errors.ts";
+import { replaceFileSync } from "../io/files.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
@@ -71,6 +72,15 @@ export function cached(library: string, file: string): string {
 /** The note that a download failed. For a day it is not tried again, so that working offline isn't held up each time. */
 export function failureNote(library: string): string {
   return cached(library, "unavailable.txt");
+}
+
+/** Keeps the note, if it can be written. */
+export function noteFailure(library: string, message: string): void {
+  try {
+    replaceFileSync(failureNote(library), message);
+  } catch {
+    // Without the note, the next start tries again.
+  }
 }
 
 export function failedRecently(library: string): boolean {

@@ -6,13 +6,20 @@
 import { dlopen, FFIType } from "bun:ffi";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { AlexNetError, DeviceError } from "../errors.ts";
-import { inMemory } from "../io/bytes.ts";
+import { DeviceError } from "../errors.ts";
 import { reason, replaceFileSync } from "../io/files.ts";
-import { openZip } from "../io/zip.ts";
-import { cacheAdvice, cached, failedRecently, failureNote, requireWritable, ownCacheFolder } from "./cache.ts";
+import { fromArchives, type Way } from "./archives.ts";
+import {
+  cacheAdvice,
+  cached,
+  failedRecently,
+  failureNote,
+  noteFailure,
+  requireWritable,
+  ownCacheFolder,
+} from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
-import { pinnedPath, requireSha256 } from "./pins.ts";
+import { pinnedPath } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Build } from "./table.ts";
 
 /** Called with a line about each download. */
@@ -154,30 +161,21 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
       `${readFileSync(note, "utf8").trim()} (tried less than a day ago; delete ${note} to try again now)`,
     );
   }
-  const tried: string[] = [];
-  for (const [from, fetch] of archives(build)) {
-    onProgress(`Fetching ${name} ${version} (${from})`);
-    requireRoom(library, path);
-    try {
-      const entries = await openZip(inMemory(`the archive from ${from}`, await fetch()));
-      const file = await [...entries.values()].find(({ name: path }) => build.inside.test(path))?.read();
-      if (!file) throw new DeviceError(`the archive from ${from} does not contain ${build.file}`);
-      requireSha256(`the library from ${from}`, file, build.sha256);
-      replaceFileSync(path, file, EXECUTABLE);
-      return path;
-    } catch (error) {
-      if (!(error instanceof AlexNetError)) throw error;
-      tried.push(error.message);
-    }
+  const found = await fromArchives(archives(build), {
+    ...{ archive: "the archive", what: "the library", file: build.file, inside: build.inside, sha256: build.sha256 },
+    beforeEach(from) {
+      onProgress(`Fetching ${name} ${version} (${from})`);
+      requireRoom(library, path);
+    },
+  });
+  if (typeof found !== "string") {
+    replaceFileSync(path, found, EXECUTABLE);
+    return path;
   }
   const message =
-    `${name} ${version} can't be downloaded: ${tried.join("; ")}. ` +
+    `${name} ${version} can't be downloaded: ${found}. ` +
     `Put the file at ${path} yourself, or set ${variable} to its path`;
-  try {
-    replaceFileSync(note, message);
-  } catch {
-    // Without the note, the next start tries again.
-  }
+  noteFailure(folderOf(library), message);
   throw new DeviceError(message);
 }
 
@@ -191,8 +189,8 @@ function requireRoom({ name, version }: NativeLibrary, path: string): void {
   }
 }
 
-function archives({ url, wheel }: Build): [from: string, fetch: () => Promise<Uint8Array>][] {
-  const ways: [string, () => Promise<Uint8Array>][] = [["with pip", () => fetchWheel(wheel)]];
+function archives({ url, wheel }: Build): Way[] {
+  const ways: Way[] = [["with pip", () => fetchWheel(wheel)]];
   if (url) ways.unshift([new URL(url).host, () => fetchArchive(url)]);
   return ways;
 }

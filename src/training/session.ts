@@ -139,6 +139,11 @@ function hasWaited({ config: { patience }, state: { schedule } }: Session): bool
   return patience !== null && schedule.waited >= patience;
 }
 
+/** Number of images in an epoch. */
+export function epochLength({ epochImages }: Pick<TrainConfig, "epochImages">, { length }: Dataset): number {
+  return Math.min(length, epochImages ?? Infinity);
+}
+
 interface Timing {
   readonly images: number;
   readonly seconds: number;
@@ -164,12 +169,12 @@ interface Pending {
 async function trainEpoch(session: Session): Promise<Timing & { readonly stopped: boolean }> {
   const { config, state, train, signal, report, stepper } = session;
   const { network } = session.model;
-  const epochImages = Math.min(train.dataset.length, config.epochImages ?? Infinity);
+  const epochImages = epochLength(config, train.dataset);
   const hasShare = stepper.share.count < config.batch;
   const loader = createLoader(train.dataset, {
     batch: config.batch,
     recordSize: network.record,
-    ...(network.resize && { resize: network.resize }),
+    resize: network.resize,
     shuffle: {
       ...{ seed: config.seed, epoch: state.epoch, images: epochImages },
       ...(session.weights && { weights: session.weights }),

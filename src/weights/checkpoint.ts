@@ -67,7 +67,7 @@ export async function saveCheckpoint(path: string, contents: CheckpointContents,
 }
 
 /** A checkpoint's contents without a model on a device. */
-interface HostContents extends Omit<CheckpointContents, "model" | "optimizer"> {
+export interface HostContents extends Omit<CheckpointContents, "model" | "optimizer"> {
   readonly network: Network;
   /** In the network's order: all parameters, then the layers' state. */
   readonly parameters: readonly TensorSource[];

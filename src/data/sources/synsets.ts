@@ -36,6 +36,16 @@ export function ilsvrcClasses(): readonly string[] {
   return classNames([...parseSynsets(TABLE).keys()]);
 }
 
+/**
+ * Names for the outputs of a network that says nothing of them.
+ * @returns the names, and where they come from
+ */
+export function usualClasses(count: number): readonly [names: readonly string[], from: string] {
+  const known = ilsvrcClasses();
+  if (count === known.length) return [known, "ImageNet"];
+  return [Array.from({ length: count }, (_, k) => String(k)), "their numbers"];
+}
+
 /** The names, with the key in parentheses after those that occur more than once. */
 export function unlike(names: readonly string[], keys: readonly (string | number)[]): string[] {
   const counts = new Map<string, number>();

@@ -12,15 +12,14 @@ import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { Answers } from "../../inference/answers.ts";
 import { activations, softmax } from "../../inference/forward.ts";
-import { addScores, means, noScores } from "../../inference/scores.ts";
+import { means } from "../../inference/scores.ts";
 import { AdamW } from "../../net/later/adamw.ts";
 import { leaves, type Model, type PlacedLayer } from "../../net/model.ts";
 import { passOf } from "../../net/passes.ts";
 import { findTap } from "../../net/tap.ts";
 import type { Means } from "../../runs/records.ts";
 import { plural } from "../../words.ts";
-import type { Records } from "../session.ts";
-import { readResult } from "../step.ts";
+import type { Records, Session } from "../session.ts";
 import { ascending, FeatureSet, inBatches } from "./feature_set.ts";
 
 /**
@@ -63,6 +62,16 @@ export interface HeadOptions {
   readonly onBad: (name: string, reason: string) => void;
   /** Called with the features once the layer has been trained: of training images, in random order, and of the others. */
   readonly trained?: (features: FeatureSet, valFeatures: FeatureSet) => Promise<void>;
+}
+
+/** What passes over a session's images need to know of it. */
+export function passesOf({ train, val, config, run, report, signal }: Session): Omit<HeadOptions, "withinMs"> {
+  return {
+    ...{ train, val, seed: config.seed, folder: run.path },
+    ...(signal && { signal }),
+    progress: (done, total) => report({ type: "features", done, total }),
+    onBad: (name, reason) => report({ type: "bad", name, reason }),
+  };
 }
 
 export interface TrainedHead {
@@ -114,7 +123,8 @@ export async function trainHead(model: Model, mean: Tensor, options: HeadOptions
   await options.trained?.(features, valFeatures);
   return {
     ...{ images, views: mirrored ? 2 : 1, rate: RATE, imagesPerSecond },
-    train: await head.scores(features),
+    // Each view is counted.
+    train: means((await head.answers(features, rows)).scores(model.classes).total),
     answers: await head.answers(valFeatures, ascending(valFeatures.length)),
     unseen,
   };
@@ -138,8 +148,7 @@ export function collector(
     const batch = Math.min(FORWARD_BATCH, samples.length);
     const views = testViews(2, batch, record, crop)[view]!;
     const loader = createLoader(dataset, {
-      ...{ batch, recordSize: record, samples, cache, onBad },
-      ...(resize && { resize }),
+      ...{ batch, recordSize: record, resize, samples, cache, onBad },
     });
     for await (const { pixels, indices, labels, valid } of loader) {
       if (signal?.aborted) return;
@@ -242,19 +251,6 @@ class Head {
       await this.answers(features, own, answers);
     }
     return answers;
-  }
-
-  /** Loss and errors of the features' images, each view counted. */
-  async scores(features: FeatureSet): Promise<Means> {
-    const scores = noScores();
-    for (const rows of inBatches(ascending(features.length))) {
-      const tape = new Tape(this.#parameters[0]!.backend, { record: false });
-      const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
-      const { losses, ranks } = await readResult(softmaxCrossEntropy(logits, labels(tape, features, rows)));
-      addScores(scores, losses, ranks, rows.length);
-      tape.release();
-    }
-    return means(scores);
   }
 
   /** Adds the answers for the images of rows of features. */

@@ -43,8 +43,7 @@ export async function measurePace(
   // Wraps around where there are few images.
   const samples = Uint32Array.from({ length: (1 + STEPS) * batch }, (_, i) => i % train.dataset.length);
   const loader = createLoader(train.dataset, {
-    ...{ batch, recordSize: record, samples, cache: train.cache },
-    ...(resize && { resize }),
+    ...{ batch, recordSize: record, resize, samples, cache: train.cache },
   });
   const kept = await Promise.all(model.state.map(async (tensor) => (await tensor.read()) as Float32Array));
   let [step, trained, seen] = [0, 0, 0];

@@ -43,8 +43,7 @@ export async function whiten(model: Model, mean: Tensor, { dataset, cache }: Rec
     const step = Math.max(1, Math.floor(dataset.length / IMAGES));
     const samples = Uint32Array.from({ length: Math.min(IMAGES, dataset.length) }, (_, k) => k * step);
     const loader = createLoader(dataset, {
-      ...{ batch: Math.min(BATCH, samples.length), recordSize: record, samples, cache },
-      ...(resize && { resize }),
+      ...{ batch: Math.min(BATCH, samples.length), recordSize: record, resize, samples, cache },
     });
     for await (const { pixels, indices, valid } of loader) {
       const tape = new Tape(mean.backend, { record: false });

@@ -219,7 +219,7 @@ class OwnVectors {
     if (samples.length === 0) return;
     const { record, resize, crop } = member.model.network;
     const views = centreView(batch, record, crop);
-    const loader = createLoader(dataset, { batch, recordSize: record, samples, ...(resize && { resize }) });
+    const loader = createLoader(dataset, { batch, recordSize: record, samples, resize });
     for await (const { pixels, indices, valid } of loader) {
       if (signal.aborted) return;
       const values = await activations(member.model, member.mean, { pixels, views }, tap.count);

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
-import { ilsvrcClasses, unlike } from "../../data/sources/synsets.ts";
+import { unlike, usualClasses } from "../../data/sources/synsets.ts";
 import { size } from "../../engine/tensor.ts";
 import { oneLine, UsageError } from "../../errors.ts";
 import { openFile } from "../../io/bytes.ts";
@@ -24,14 +24,8 @@ import { readBinaryproto } from "../../weights/import/caffe.ts";
 import { matchNetwork } from "../../weights/import/match.ts";
 import { readNpy } from "../../weights/import/numpy.ts";
 import { openWeightFile } from "../../weights/import/open.ts";
-import {
-  besideDivision,
-  describe,
-  meanImage,
-  usualOf,
-  type Preprocessing,
-} from "../../weights/import/preprocessing.ts";
-import { readParameters } from "../../weights/import/read.ts";
+import { besideDivision, describe, usualOf, type Preprocessing } from "../../weights/import/preprocessing.ts";
+import { importedContents } from "../../weights/import/read.ts";
 import type { WeightFile } from "../../weights/import/weight_file.ts";
 import { plural } from "../../words.ts";
 
@@ -107,17 +101,12 @@ export async function importWeights(options: ImportOptions, context: Context = {
   const match = matchNetwork(file, await networkOf(options.model, own));
   const { network, classes } = match;
   const preprocessing = await choosePreprocessing(options, file, network);
-  const mean = meanImage(preprocessing, network.record);
   const [names, from] = await classNames(options.classes, classes, own?.["classes"]);
   note(`Reading ${basename(path)}`);
-  const parameters = await readParameters(match, file, preprocessing);
+  const contents = await importedContents(match, file, preprocessing, names);
   signal.throwIfAborted();
   const run = openRun(options.out, network.name);
-  const said = describe(preprocessing);
-  await writeCheckpoint(run.best, {
-    ...{ network, parameters, mean, classes: names },
-    state: { imported: { file: basename(path), format: file.format, preprocessing: said } },
-  });
+  await writeCheckpoint(run.best, contents);
   return {
     run: run.path,
     weights: run.best,
@@ -131,7 +120,7 @@ export async function importWeights(options: ImportOptions, context: Context = {
     beside: match.beside,
     classes,
     names: from,
-    preprocessing: said,
+    preprocessing: describe(preprocessing),
   };
 }
 
@@ -224,9 +213,7 @@ async function classNames(
   }
   const own = parseNames(stored);
   if (own?.length === count) return [own, "the file"];
-  const known = ilsvrcClasses();
-  if (count === known.length) return [known, "ImageNet"];
-  return [Array.from({ length: count }, (_, k) => String(k)), "their numbers"];
+  return usualClasses(count);
 }
 
 /** Larger files are not lists of class names. */

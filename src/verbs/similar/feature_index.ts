@@ -8,7 +8,7 @@ import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import type { Backend } from "../../engine/backend.ts";
 import { AlexNetError, CheckpointError } from "../../errors.ts";
-import { openToRead, reason, requirePlainFolder, sha256OfRest } from "../../io/files.ts";
+import { openToRead, reason, requirePlainFolder, sha256OfFile } from "../../io/files.ts";
 import { cacheAdvice, ownCacheFolder } from "../../native/cache.ts";
 import type { Tap } from "../../net/tap.ts";
 import { openSafetensors, writeSafetensors, type Safetensors } from "../../weights/safetensors.ts";
@@ -157,7 +157,7 @@ function rowReader(path: string, start: number, size: number): Pick<FeatureIndex
 /** A hash of all that the vectors depend on: weights, and each image's name, class, location, size and time. */
 function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
   const hash = new Bun.CryptoHasher("sha256");
-  hash.update(`${FORMAT} ${tap.count} ${tap.size} ${DIRECTIONS} ${fileDigest(weights)}\n`);
+  hash.update(`${FORMAT} ${tap.count} ${tap.size} ${DIRECTIONS} ${sha256OfFile(weights)}\n`);
   const files = new Map<string, string>();
   const ageOf = (path: string) => {
     let age = files.get(path);
@@ -173,15 +173,6 @@ function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
     hash.update(JSON.stringify(own));
   }
   return hash.digest("hex");
-}
-
-function fileDigest(path: string): string {
-  const file = openToRead(path);
-  try {
-    return sha256OfRest(file);
-  } finally {
-    closeSync(file);
-  }
 }
 
 function digest(...words: readonly string[]): string {

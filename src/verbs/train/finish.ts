@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { keepCalibration, openWeights } from "../../runs/weights.ts";
 import { calibrate, calibrationImages } from "../../training/later/calibrate.ts";
+import { passesOf } from "../../training/later/head.ts";
 import type { Session } from "../../training/session.ts";
 
 /**
@@ -11,7 +12,7 @@ import type { Session } from "../../training/session.ts";
  * @throws CheckpointError when the checkpoint is damaged; as `calibrate`
  */
 export async function finish(session: Session): Promise<boolean> {
-  const { run, model, deviceMean, train, val, config, report, signal } = session;
+  const { run, model, deviceMean, report, signal } = session;
   if (!existsSync(run.best) || calibrationImages(session) === 0) return true;
   const { checkpoint } = openWeights(run.best);
   const { calibration } = checkpoint;
@@ -21,12 +22,7 @@ export async function finish(session: Session): Promise<boolean> {
     report({ type: "calibrated", ...calibration });
     return true;
   }
-  const calibrated = await calibrate(model, deviceMean, {
-    ...{ train, val, seed: config.seed, folder: run.path },
-    ...(signal && { signal }),
-    progress: (done, total) => report({ type: "features", done, total }),
-    onBad: (name, reason) => report({ type: "bad", name, reason }),
-  });
+  const calibrated = await calibrate(model, deviceMean, passesOf(session));
   if (!calibrated) return signal?.aborted !== true;
   await keepCalibration(run.best, calibrated);
   report({ type: "calibrated", ...calibrated.calibration });

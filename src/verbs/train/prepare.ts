@@ -9,10 +9,10 @@ import { writeDuplicates } from "../../runs/findings.ts";
 import { keepCalibration } from "../../runs/weights.ts";
 import { unlessStopped } from "../../signals.ts";
 import { calibrationOf } from "../../training/later/calibrate.ts";
-import { hasHead, trainHead } from "../../training/later/head.ts";
+import { hasHead, passesOf, trainHead } from "../../training/later/head.ts";
 import { epochsWithin, measurePace } from "../../training/later/plan.ts";
 import { whiten } from "../../training/later/whiten.ts";
-import { keepEpoch, type Session } from "../../training/session.ts";
+import { epochLength, keepEpoch, type Session } from "../../training/session.ts";
 import type { Calibrated } from "../../weights/checkpoint.ts";
 import { keepLabelIssues } from "./label_issues.ts";
 import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
@@ -49,7 +49,7 @@ export async function prepare(
     const { minutes, batch } = config;
     if (minutes === null) return { epochs: config.epochs, preparedMs, state: session.state };
     const pace = await measurePace(model, deviceMean, {
-      ...{ train, val, epochImages: Math.min(train.dataset.length, config.epochImages ?? Infinity) / ranks.size },
+      ...{ train, val, epochImages: epochLength(config, train.dataset) / ranks.size },
       batch: Math.min(batch, stepper.share.count),
     });
     const epochs = Math.min(config.epochs, Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace)));
@@ -91,15 +91,13 @@ async function tellDuplicates({ train, val, model, run, report, signal }: Sessio
 
 /** Trains the last layer, and keeps the result as epoch 0. @returns false when it was stopped */
 async function headFirst(session: Session, withinMs: number): Promise<boolean> {
-  const { model, deviceMean, train, val, config, run, report, signal } = session;
+  const { model, deviceMean, train, val, run, report } = session;
   const start = performance.now();
   let calibrated: Calibrated | undefined;
   const head = await trainHead(model, deviceMean, {
-    ...{ train, val, seed: config.seed, folder: run.path, withinMs },
+    ...passesOf(session),
     ...(session.weights && { weights: session.weights }),
-    ...(signal && { signal }),
-    progress: (done, total) => report({ type: "features", done, total }),
-    onBad: (name, reason) => report({ type: "bad", name, reason }),
+    withinMs,
     trained: async (...features) => void (calibrated = await calibrationOf(model, ...features)),
   });
   if (!head) return false;

@@ -40,7 +40,15 @@ import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import { restore } from "../../training/restore.ts";
 import { hasHead } from "../../training/later/head.ts";
-import { freshState, runEpochs, type Records, type Session, type State, type Watcher } from "../../training/session.ts";
+import {
+  epochLength,
+  freshState,
+  runEpochs,
+  type Records,
+  type Session,
+  type State,
+  type Watcher,
+} from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
 import { imbalanceOf, remarksOnClasses } from "./classes.ts";
@@ -255,7 +263,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     classes: classes.length,
     batch,
     epochs: config.epochs,
-    ...(config.epochImages !== null && { epochImages: Math.min(config.epochImages, sets.train.length) }),
+    ...(config.epochImages !== null && { epochImages: epochLength(config, sets.train) }),
     ...(!from && config.minutes !== null && { minutes: config.minutes }),
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs || 1),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),

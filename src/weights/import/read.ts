@@ -1,15 +1,31 @@
 /** The weights of a matched file, as this program's networks take them. */
+import { basename } from "node:path";
 import { CheckpointError } from "../../errors.ts";
+import type { HostContents } from "../checkpoint.ts";
 import type { TensorSource } from "../safetensors.ts";
 import type { Match } from "./match.ts";
-import { foldInto, type Preprocessing } from "./preprocessing.ts";
+import { describe, foldInto, meanImage, type Preprocessing } from "./preprocessing.ts";
 import type { WeightFile } from "./weight_file.ts";
 
 /**
- * Reads all parameters, so that errors come before anything is written.
- * @throws CheckpointError for numbers that are infinite or NaN
+ * A checkpoint's contents, read whole, so that errors come before anything is written.
+ * @throws UsageError for a mean image of another size; CheckpointError for numbers that are infinite or NaN
  */
-export async function readParameters(
+export async function importedContents(
+  match: Match,
+  file: WeightFile,
+  preprocessing: Preprocessing,
+  classes: readonly string[],
+): Promise<HostContents> {
+  const { network } = match;
+  return {
+    ...{ network, classes, mean: meanImage(preprocessing, network.record) },
+    parameters: await readParameters(match, file, preprocessing),
+    state: { imported: { file: basename(file.path), format: file.format, preprocessing: describe(preprocessing) } },
+  };
+}
+
+async function readParameters(
   { parameters, network }: Match,
   file: WeightFile,
   preprocessing: Preprocessing,
