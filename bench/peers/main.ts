@@ -1,8 +1,8 @@
 /**
  * Benchmarks our program against others on this machine, in turns:
  *
- *   bun bench/peers/main.ts [matmul] [alexnet] [alexnet-owt] [cifar10-18pct] [resnet18] [efficientnet-lite0]
- *     [photos] [predict]
+ *   bun bench/peers/main.ts [matmul] [alexnet] [alexnet-owt] [cifar10-18pct] [cifar10-airbench] [resnet18]
+ *     [efficientnet-lite0] [photos] [predict]
  *     [--peers torch,jax-js,…] [--device cpu|gpu] [--rounds 2] [--seconds N] [--batch 32,128] [--save] [--install]
  *
  * Each contestant is a separate process and runs alone. In every round all take a turn, so that other load on the
@@ -27,7 +27,14 @@ import { losses, Rows, table, type Piece } from "./rows.ts";
 import { runContestant, runProcess } from "./run.ts";
 import { installPeers } from "./setup.ts";
 
-const NETWORKS = ["alexnet", "alexnet-owt", "cifar10-18pct", "resnet18", "efficientnet-lite0"] as const;
+const NETWORKS = [
+  "alexnet",
+  "alexnet-owt",
+  "cifar10-18pct",
+  "cifar10-airbench",
+  "resnet18",
+  "efficientnet-lite0",
+] as const;
 const SUITES = ["matmul", ...NETWORKS, "photos", "predict"] as const;
 type Suite = (typeof SUITES)[number];
 

@@ -96,6 +96,32 @@ def efficientnet_lite0():
     return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(1280, 1000))
 
 
+class Shift(nn.BatchNorm2d):
+    """Batch normalisation that learns no scale."""
+
+    def __init__(self, maps):
+        super().__init__(maps, eps=1e-12, momentum=0.4)
+        self.weight = None
+
+
+def airbench_block(inputs, maps):
+    return [
+        *(nn.Conv2d(inputs, maps, 3, padding=1, bias=False), nn.MaxPool2d(2), Shift(maps), nn.GELU()),
+        *(nn.Conv2d(maps, maps, 3, padding=1, bias=False), Shift(maps), nn.GELU()),
+    ]
+
+
+def cifar10_airbench():
+    """airbench94 (arXiv 2404.00498)."""
+    whitening = nn.Conv2d(3, 24, 2)
+    whitening.weight.requires_grad = False
+    return nn.Sequential(
+        *(Divide(64), whitening, nn.GELU()),
+        *(*airbench_block(24, 64), *airbench_block(64, 256), *airbench_block(256, 256)),
+        *(nn.MaxPool2d(3), nn.Flatten(), nn.Linear(256, 10, bias=False), Divide(9)),
+    )
+
+
 class Divide(nn.Module):
     """To pixels of about deviation 1."""
 
@@ -111,6 +137,7 @@ NETS = {
     "alexnet": alexnet,
     "alexnet-owt": alexnet_owt,
     "cifar10-18pct": cifar10_18pct,
+    "cifar10-airbench": cifar10_airbench,
     "resnet18": lambda: nn.Sequential(Divide(58), torchvision.models.resnet18()),
     "efficientnet-lite0": lambda: nn.Sequential(Divide(128), efficientnet_lite0()),
 }

@@ -166,7 +166,7 @@ describe("the networks of the peers are ours", () => {
     `in PyTorch, by the number of parameters${missing ? ` (${missing})` : ""}`,
     async () => {
       const both = [contestants("cpu")[0]!, torch];
-      const all = [...models, "resnet18", "efficientnet-lite0"];
+      const all = [...models, "cifar10-airbench", "resnet18", "efficientnet-lite0"];
       const ran = await Promise.all(both.map((each) => runContestant(each, { task: "parameters", models: all })));
       const [mine, theirs] = ran.map((each) => (typeof each === "string" ? each : each.outcome.results));
       expect(mine).toHaveLength(all.length);
