@@ -73,10 +73,16 @@ export function reportPage(page: ReportPage): string {
           html`<div class="tile"><span>${name}</span><b>${value}</b><span>${note}</span></div>`,
       )}
     </div>
-    ${classes ? [classesCard(classes), matrixCard(classes), confusionsCard(classes)] : []}
-    ${answers ? answersCard("Worst mistakes", "true class: ", { ...answers, shown: wrong! }) : ""}
+    ${
+      classes
+        ? html`<div class="${classes.scores.length <= BESIDE ? "two" : ""}">
+            ${[classesCard(classes), matrixCard(classes), confusionsCard(classes)]}
+          </div>`
+        : ""
+    }
+    ${answers ? answersCard("Worst mistakes", "true class:", { ...answers, shown: wrong! }) : ""}
     ${answers ? answersCard("Right answers", "", { note: "", shown: right! }) : ""}
-    ${issues ? answersCard("Likely wrong labels", "labelled ", issues) : ""}
+    ${issues ? answersCard("Likely wrong labels", "labelled", issues) : ""}
     ${reliability ? reliabilityCard(reliability) : ""} ${commandsCard(commands)}
     <div class="two">${charts.map(drawingCard)}</div>
     ${filters ? filtersCard(filters) : ""}
@@ -137,7 +143,7 @@ function answerFigure({ name, right, answer, isRight, probability, pictures }: P
       ${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}
     </div>
     <figcaption>
-      <b>${answer}</b> ${percent(probability)} ${isRight ? html`` : html`<span>${truth}${right}</span>`}
+      <b>${answer}</b> ${percent(probability)} ${isRight ? html`` : html`<span>${truth} ${right}</span>`}
       <span>${name}</span>
     </figcaption>
   </figure>`;
@@ -218,6 +224,9 @@ function filesCard(files: ReportPage["files"]): Html {
     </table>
   </section>`;
 }
+
+/** For up to so many classes, scores and matrix have room side by side. */
+const BESIDE = 10;
 
 /** What only reports have. */
 const REPORT_STYLE = `

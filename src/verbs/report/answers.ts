@@ -122,7 +122,7 @@ async function drawIssues(run: Run, sets: readonly [Dataset, Dataset]): Promise<
   const missing = found.issues.length - shown.length;
   const note =
     `Of ${plural(found.images, "image")}, each judged by a last layer that was trained without it. ` +
-    "The label is the folder or list's; above it, what the model says instead. Full names are in label-issues.json";
+    "In bold what the model says instead; full names are in label-issues.json";
   const gone = missing > 0 ? `; ${missing} of ${plural(found.issues.length, "image")} can't be read any more` : "";
   return { note: note + gone, shown };
 }
