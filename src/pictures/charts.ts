@@ -154,7 +154,10 @@ function optionOf(unit: string, lines: readonly Line[], last: number, scale: obj
     xAxis: {
       ...axis,
       type: "value",
-      min: lines.some(({ faint, points }) => faint || points[0]?.[0] === 0) || last === 1 ? 0 : 1,
+      min: Math.min(
+        lines.some(({ faint }) => faint) || last === 1 ? 0 : 1,
+        ...lines.map(({ points }) => points[0]![0]),
+      ),
       max: last,
       minInterval: 1,
       splitLine: { show: false },
