@@ -3,6 +3,7 @@
  * number, the temperature by which all logits are divided, sets that right for the most part (Guo et al. 2017, arXiv
  * 1706.04599). Which class is most probable stays the same.
  */
+import type { Bin } from "../weights/calibration.ts";
 
 /** Logits of images, and their classes. */
 export interface LabelledLogits {
@@ -62,19 +63,30 @@ function expectedLogit(row: Float32Array, inverse: number): number {
 /** As in the paper. */
 const BINS = 15;
 
-/**
- * The expected calibration error: how far the probability of the most probable class is from the share of right
- * answers, in 15 bins by probability, each weighted by its images.
- */
-export function calibrationError({ logits, labels }: LabelledLogits, temperature: number): number {
+/** The images in 15 bins by the probability of their most probable class; bins without images are left out. */
+export function binsOf({ logits, labels }: LabelledLogits, temperature: number): Bin[] {
   const classes = logits.length / labels.length;
-  const gaps = new Float64Array(BINS);
+  const bins = Array.from({ length: BINS }, () => ({ images: 0, right: 0, sum: 0 }));
   for (const [n, label] of labels.entries()) {
     const row = logits.subarray(n * classes, (n + 1) * classes);
     let best = 0;
     for (let k = 1; k < classes; k++) if (row[k]! > row[best]!) best = k;
     const confidence = 1 / row.reduce((sum, logit) => sum + Math.exp((logit - row[best]!) / temperature), 0);
-    gaps[Math.min(BINS - 1, Math.floor(confidence * BINS))]! += confidence - (best === label ? 1 : 0);
+    const bin = bins[Math.min(BINS - 1, Math.floor(confidence * BINS))]!;
+    bin.images++;
+    bin.sum += confidence;
+    if (best === label) bin.right++;
   }
-  return gaps.reduce((sum, gap) => sum + Math.abs(gap), 0) / labels.length;
+  return bins
+    .filter(({ images }) => images > 0)
+    .map(({ images, right, sum }) => ({ images, right, confidence: sum / images }));
+}
+
+/**
+ * The expected calibration error: how far the probability of the most probable class is from the share of right
+ * answers in each bin, weighted by its images.
+ */
+export function calibrationError(bins: readonly Bin[]): number {
+  const all = bins.reduce((sum, { images }) => sum + images, 0);
+  return bins.reduce((sum, { images, right, confidence }) => sum + Math.abs(images * confidence - right), 0) / all;
 }

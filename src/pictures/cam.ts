@@ -1,5 +1,6 @@
 /** Class activation maps over what the network sees: a large one, and smaller ones of other classes beside it. */
 import { percent } from "../words.ts";
+import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
 import { overlay } from "./heat.ts";
 import { enlarge, image, type Raster } from "./raster.ts";
 import { document, shorten, text, type TextStyle } from "./svg.ts";
@@ -23,13 +24,9 @@ interface CamPicture {
 }
 
 const SIDE = 448;
-const MARGIN = 32;
 const GAP = 24;
-const HEAD = 92;
 const CAPTION_HEIGHT = 40;
-const TITLE: TextStyle = { size: 20, bold: true, colour: "#1c1c1c" };
-const CAPTION: TextStyle = { size: 13, bold: true, colour: "#1c1c1c" };
-const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
+const CAPTION: TextStyle = { size: 13, bold: true, colour: INK };
 /** Room for a percentage. */
 const SHARE = 56;
 
@@ -41,10 +38,8 @@ export async function drawCam({ title, fact, image: seen, side, maps }: CamPictu
   const [first, ...others] = maps;
   const [left, right] = [MARGIN + large.width + GAP, MARGIN + 2 * (large.width + GAP)];
   const width = others.length > 0 ? right + small.width + MARGIN : right - GAP + MARGIN;
-  const room = width - 2 * MARGIN;
   const parts = [
-    text(MARGIN, 46, shorten(title, room, TITLE, "both"), TITLE),
-    text(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
+    ...heading(title, fact, width),
     await image(MARGIN, HEAD, large),
     text(MARGIN, HEAD + large.height + 20, "what the network sees", FACT),
     ...(await drawMap(large, first, side, left, HEAD)),

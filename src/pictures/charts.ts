@@ -4,7 +4,7 @@
  */
 import type { EChartsCoreOption } from "echarts/core";
 
-/** One epoch. Errors are fractions; epochs count from 1. */
+/** One epoch. Errors are fractions; epochs count from 1, and 0 is a new last layer alone. */
 export interface EpochPoint {
   readonly epoch: number;
   readonly train: { readonly loss: number; readonly top1: number };
@@ -83,7 +83,11 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
     name,
     option: optionOf(unit, lines.filter(({ points }) => points.some(([, y]) => Number.isFinite(y))), last, scale, palette), // prettier-ignore
   });
-  const rates = epochs.map(({ rate }) => rate);
+  // Epoch 0, a last layer that was trained alone, has a rate and a speed of its own.
+  const whole = epochs.filter(({ epoch }) => epoch > 0);
+  const overWhole = (value: (point: EpochPoint) => number) =>
+    whole.map((point) => [point.epoch, value(point)] as const);
+  const rates = whole.map(({ rate }) => rate);
   // On a linear scale, a rate that falls by factors of ten is soon flat at the bottom.
   const logarithmic = rates.every((rate) => rate > 0) && rates.some((rate, i) => i > 0 && rate < rates[i - 1]! / 5);
   return [
@@ -102,12 +106,12 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
     chart(
       "Learning rate",
       "",
-      [{ name: "learning rate", colour: train, points: over(({ rate }) => rate) }],
+      [{ name: "learning rate", colour: train, points: overWhole(({ rate }) => rate) }],
       logarithmic ? { type: "log", min: 10 ** Math.floor(Math.log10(Math.min(...rates))) } : { min: 0 },
     ),
     chart("Images a second", "", [
       { name: "within the epoch", colour: train, points: within((point) => point.imagesPerSecond), faint: true },
-      { name: "training", colour: train, points: over((point) => point.imagesPerSecond) },
+      { name: "training", colour: train, points: overWhole((point) => point.imagesPerSecond) },
     ], { min: 0 }), // prettier-ignore
   ];
 }
@@ -150,7 +154,10 @@ function optionOf(unit: string, lines: readonly Line[], last: number, scale: obj
     xAxis: {
       ...axis,
       type: "value",
-      min: lines.some(({ faint }) => faint) || last === 1 ? 0 : 1,
+      min: Math.min(
+        lines.some(({ faint }) => faint) || last === 1 ? 0 : 1,
+        ...lines.map(({ points }) => points[0]![0]),
+      ),
       max: last,
       minInterval: 1,
       splitLine: { show: false },

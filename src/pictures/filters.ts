@@ -3,24 +3,37 @@ import { ShapeError } from "../errors.ts";
 import { enlarge, type Raster } from "./raster.ts";
 
 /**
- * A grid of filters, each scaled by its own largest absolute weight. Zero is mid-grey, so that a pixel shows the colour
- * that the filter responds to.
- * @param weights F × 3 × height × width
+ * A grid of filters as `filterCells` makes them.
  * @param columns chosen for a grid of about 3:2 if not given
  * @param factor side in pixels of one weight
- * @throws ShapeError unless the filters have three channels
+ * @throws as `filterCells`
  */
 export function filterGrid(
   weights: Float32Array,
-  [filters = 0, channels = 0, height = 0, width = 0]: readonly number[],
-  { columns = gridColumns(filters), factor = 1 }: { readonly columns?: number; readonly factor?: number } = {},
+  shape: readonly number[],
+  { columns = gridColumns(shape[0] ?? 0), factor = 1 }: { readonly columns?: number; readonly factor?: number } = {},
 ): Raster {
+  return mosaic(filterCells(weights, shape, factor), columns, Math.max(1, Math.round(factor / 4)));
+}
+
+/**
+ * A picture of each filter, scaled by its own largest absolute weight. Zero is mid-grey, so that a pixel shows the colour
+ * that the filter responds to.
+ * @param weights F × 3 × height × width
+ * @param factor side in pixels of one weight
+ * @throws ShapeError unless the filters have three channels
+ */
+export function filterCells(
+  weights: Float32Array,
+  [filters = 0, channels = 0, height = 0, width = 0]: readonly number[],
+  factor = 1,
+): Raster[] {
   if (channels !== 3 || filters < 1 || weights.length !== filters * 3 * height * width) {
     throw new ShapeError(
       `filters of ${filters} × ${channels} × ${height} × ${width} with ${weights.length} weights: expected F × 3 × H × W`,
     );
   }
-  const cells = Array.from({ length: filters }, (_, f) => {
+  return Array.from({ length: filters }, (_, f) => {
     const own = weights.subarray(f * 3 * height * width, (f + 1) * 3 * height * width);
     const most = own.reduce((largest, weight) => Math.max(largest, Math.abs(weight)), 0) || 1;
     const pixels = new Uint8Array(3 * height * width);
@@ -31,7 +44,6 @@ export function filterGrid(
     }
     return enlarge({ pixels, width, height }, factor);
   });
-  return mosaic(cells, columns, Math.max(1, Math.round(factor / 4)));
 }
 
 /** A number of columns that fills all rows, if that makes a grid of 1:1 to 3:1; otherwise about 3:2. */

@@ -1,7 +1,8 @@
 /** An occlusion map: how covering each position changes the prediction, drawn over the image in grey. */
 import { ShapeError } from "../errors.ts";
+import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
 import { enlarge, image, type Raster } from "./raster.ts";
-import { document, rectangle, shorten, text, type TextStyle } from "./svg.ts";
+import { document, rectangle, text } from "./svg.ts";
 
 interface HeatPicture {
   readonly title: string;
@@ -18,12 +19,8 @@ interface HeatPicture {
 }
 
 const SIDE = 448;
-const MARGIN = 32;
 const GAP = 24;
-const HEAD = 92;
 const FOOT = 78;
-const TITLE: TextStyle = { size: 20, bold: true, colour: "#1c1c1c" };
-const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
 
 /** Colours for a drop and for a rise in probability. */
 const LOST = [214, 39, 18] as const;
@@ -36,15 +33,13 @@ export async function drawHeat({ title, fact, image: seen, losses, side, square 
   const width = 2 * MARGIN + 2 * large.width + GAP;
   const height = HEAD + large.height + FOOT;
   const right = MARGIN + large.width + GAP;
-  const room = width - 2 * MARGIN;
   const mark = square * factor;
   return document(width, height, [
-    text(MARGIN, 46, shorten(title, room, TITLE, "both"), TITLE),
-    text(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
+    ...heading(title, fact, width),
     await image(MARGIN, HEAD, large),
     await image(right, HEAD, overlay(large, losses, side)),
     `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="#ffffff" stroke-width="3"/>`,
-    `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="#1c1c1c"/>`,
+    `<rect x="${MARGIN + 8.5}" y="${HEAD + 8.5}" width="${mark}" height="${mark}" fill="none" stroke="${INK}"/>`,
     text(MARGIN, HEAD + large.height + 22, "what the network sees, and the size of the square", FACT),
     ...legend(right, HEAD + large.height + 12, large.width, largest(losses)),
   ]);

@@ -1,8 +1,9 @@
 /** The activations of a network's layers for one image, as a grid of feature maps per layer. */
 import { ShapeError } from "../errors.ts";
+import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
 import { mosaic } from "./filters.ts";
 import { fit, image, type Raster } from "./raster.ts";
-import { document, shorten, text, widthOf, type TextStyle } from "./svg.ts";
+import { document, text, widthOf, type TextStyle } from "./svg.ts";
 
 export interface LayerMaps {
   readonly name: string;
@@ -22,7 +23,6 @@ interface MapsPicture {
   readonly layers: readonly LayerMaps[];
 }
 
-const MARGIN = 32;
 const GAP = 2;
 const IMAGE = 224;
 /** Maximum width of a grid. */
@@ -32,21 +32,15 @@ const CELL = 72;
 const MANY = 128;
 /** Of a layer with more maps, only this many are drawn: all of AlexNet's. */
 const MOST = 384;
-const TITLE: TextStyle = { size: 22, bold: true, colour: "#1c1c1c" };
-const HEADING: TextStyle = { size: 15, bold: true, colour: "#1c1c1c" };
-const FACT: TextStyle = { size: 13, colour: "#6e6e6e" };
+const HEADING: TextStyle = { size: 15, bold: true, colour: INK };
 
 /** Draws the layers as SVG. @throws ShapeError when a layer's sizes and values don't match */
 export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture): Promise<string> {
   const cell = layers.some(({ maps }) => maps > MANY) ? CELL / 2 : CELL;
   const width = 2 * MARGIN + WIDTH;
   const shown = await fit(seen, IMAGE, IMAGE);
-  const parts = [
-    text(MARGIN, 50, shorten(title, WIDTH, TITLE, "both"), TITLE),
-    text(MARGIN, 76, shorten(fact, WIDTH, FACT, "both"), FACT),
-    await image(MARGIN, 96, shown),
-  ];
-  let y = 96 + shown.height + 40;
+  const parts = [...heading(title, fact, width), await image(MARGIN, HEAD, shown)];
+  let y = HEAD + shown.height + 40;
   for (const layer of layers) {
     const grid = await gridOf(layer, cell);
     const silent = silentMaps(layer);

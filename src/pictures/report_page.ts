@@ -3,6 +3,7 @@
  * forbids both, so that even a malicious class name that got through as markup could do nothing.
  */
 import { percent } from "../words.ts";
+import { classesCard, confusionsCard, matrixCard, type PageClasses } from "./report_classes.ts";
 import { Html, html, STYLE } from "./page.ts";
 
 interface ReportPage {
@@ -10,11 +11,18 @@ interface ReportPage {
   readonly subtitle: string;
   /** The key numbers at the top: name, value and a note. */
   readonly tiles: readonly { readonly name: string; readonly value: string; readonly note: string }[];
-  /** SVG elements, made by `chartSvg`. */
-  readonly charts: readonly { readonly name: string; readonly svg: string }[];
-  readonly pictures: readonly PagePicture[];
+  readonly classes?: PageClasses;
   /** Answers that were wrong, and answers that were right. */
   readonly answers?: PageAnswers;
+  /** Images whose label the model contradicts. */
+  readonly issues?: PageAnswers;
+  /** SVG elements, made by `reliabilitySvg`. */
+  readonly reliability?: { readonly note: string; readonly diagrams: readonly PageDrawing[] };
+  /** What to type, and what for. */
+  readonly commands: readonly (readonly [purpose: string, command: string])[];
+  /** SVG elements, made by `chartSvg`. */
+  readonly charts: readonly PageDrawing[];
+  readonly filters?: PageFilters;
   readonly tables: readonly { readonly name: string; readonly rows: readonly (readonly [string, string])[] }[];
   /** A header row, and rows of numbers. */
   readonly epochs: { readonly names: readonly string[]; readonly rows: readonly (readonly string[])[] };
@@ -22,15 +30,18 @@ interface ReportPage {
   readonly files: readonly { readonly name: string; readonly about: string }[];
 }
 
-export interface PagePicture {
+export interface PageDrawing {
+  readonly name: string;
+  readonly svg: string;
+}
+
+export interface PageFilters {
   readonly name: string;
   readonly note: string;
-  /** A data URL. */
-  readonly source: string;
-  /** Width in CSS pixels, if the page is wide enough. */
-  readonly width: number;
-  /** Whether to show its pixels as squares, without smoothing. */
-  readonly pixels: boolean;
+  /** A data URL for each. */
+  readonly sources: readonly string[];
+  /** In CSS pixels. */
+  readonly side: number;
 }
 
 export interface PageAnswers {
@@ -38,20 +49,21 @@ export interface PageAnswers {
   readonly shown: readonly PageAnswer[];
 }
 
-interface PageAnswer {
+export interface PageAnswer {
   /** The image's name. */
   readonly name: string;
-  /** Its class, and the answer. */
+  /** Its class or label, and the answer. */
   readonly right: string;
   readonly answer: string;
   readonly isRight: boolean;
   readonly probability: number;
-  /** The image, and the class activation map of the answer over it, as data URLs. */
+  /** The image and, if there is one, the class activation map of the answer over it, as data URLs. */
   readonly pictures: readonly string[];
 }
 
 export function reportPage(page: ReportPage): string {
-  const { title, subtitle, tiles, charts, pictures, answers, tables, epochs, files } = page;
+  const { title, subtitle, tiles, classes, answers, issues, reliability, commands, charts, filters, epochs } = page;
+  const [right, wrong] = [true, false].map((is) => answers?.shown.filter(({ isRight }) => isRight === is) ?? []);
   const body = html`<main>
     <h1>${title}</h1>
     <p class="note">${subtitle}</p>
@@ -61,46 +73,21 @@ export function reportPage(page: ReportPage): string {
           html`<div class="tile"><span>${name}</span><b>${value}</b><span>${note}</span></div>`,
       )}
     </div>
-    <div class="two">
-      ${charts.map(
-        ({ name, svg }) =>
-          html`<section class="card">
-            <h2>${name}</h2>
-            ${new Html(svg)}
-          </section>`,
-      )}
-    </div>
-    ${pictures.map(pictureCard)} ${answers ? answersCard(answers) : ""}
-    <div class="two">
-      ${tables.map(
-        ({ name, rows }) =>
-          html`<section class="card">
-            <h2>${name}</h2>
-            <table>
-              ${rows.map(
-                ([key, value]) =>
-                  html`<tr>
-                    <th scope="row">${key}</th>
-                    <td>${value}</td>
-                  </tr>`,
-              )}
-            </table>
-          </section>`,
-      )}
-    </div>
-    ${epochsCard(epochs)}
-    <section class="card">
-      <h2>Files</h2>
-      <table>
-        ${files.map(
-          ({ name, about }) =>
-            html`<tr>
-              <td class="name"><a href="${encodeURIComponent(name)}">${name}</a></td>
-              <td class="note">${about}</td>
-            </tr>`,
-        )}
-      </table>
-    </section>
+    ${
+      classes
+        ? html`<div class="${classes.scores.length <= BESIDE ? "two" : ""}">
+            ${[classesCard(classes), matrixCard(classes), confusionsCard(classes)]}
+          </div>`
+        : ""
+    }
+    ${answers ? answersCard("Worst mistakes", "true class:", { ...answers, shown: wrong! }) : ""}
+    ${answers ? answersCard("Right answers", "", { note: "", shown: right! }) : ""}
+    ${issues ? answersCard("Likely wrong labels", "labelled", issues) : ""}
+    ${reliability ? reliabilityCard(reliability) : ""} ${commandsCard(commands)}
+    <div class="two">${charts.map(drawingCard)}</div>
+    ${filters ? filtersCard(filters) : ""}
+    <div class="two">${page.tables.map(tableCard)}</div>
+    ${epochsCard(epochs)} ${filesCard(page.files)}
   </main>`;
   const policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
   return html`<!doctype html>
@@ -111,7 +98,7 @@ export function reportPage(page: ReportPage): string {
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>${title}</title>
         <style>
-          ${new Html(STYLE)}
+          ${new Html(STYLE + REPORT_STYLE)}
         </style>
       </head>
       <body>
@@ -120,44 +107,84 @@ export function reportPage(page: ReportPage): string {
     </html> `.markup;
 }
 
-function pictureCard({ name, note, source, width, pixels }: PagePicture): Html {
-  const style = html`<img
-    alt="${name}"
-    src="${new Html(source)}"
-    width="${width}"
-    class="${pixels ? "pixels" : "photo"}"
-  />`;
-  return html`<section class="card">
+const drawingCard = ({ name, svg }: PageDrawing): Html =>
+  html`<section class="card">
     <h2>${name}</h2>
-    ${style}
-    <p class="note">${note}</p>
+    ${new Html(svg)}
   </section>`;
-}
 
-function answersCard({ note, shown }: PageAnswers): Html {
-  const [right, wrong] = [shown.filter(({ isRight }) => isRight), shown.filter(({ isRight }) => !isRight)];
+const tableCard = ({ name, rows }: ReportPage["tables"][number]): Html =>
+  html`<section class="card">
+    <h2>${name}</h2>
+    <table>
+      ${rows.map(
+        ([key, value]) =>
+          html`<tr>
+            <th scope="row">${key}</th>
+            <td>${value}</td>
+          </tr>`,
+      )}
+    </table>
+  </section>`;
+
+function answersCard(title: string, truth: string, { note, shown }: PageAnswers): Html {
+  if (shown.length === 0 && note === "") return html``;
   return html`<section class="card">
-    <h2>Right and wrong</h2>
+    <h2>${title}</h2>
     <p class="note">${note}</p>
-    ${answersRow("Wrong, the surest first", wrong)} ${answersRow("Right", right)}
+    <div class="answers">${shown.map((answer) => answerFigure(answer, truth))}</div>
   </section>`;
 }
 
-function answersRow(title: string, shown: readonly PageAnswer[]): Html {
-  if (shown.length === 0) return html``;
-  return html`<h3>${title}</h3>
-    <div class="answers">${shown.map(answerFigure)}</div>`;
-}
-
-function answerFigure({ name, right, answer, isRight, probability, pictures }: PageAnswer): Html {
-  const truth = isRight ? html`` : html`<span>true class: ${right}</span>`;
+/** @param truth what comes before the right class */
+function answerFigure({ name, right, answer, isRight, probability, pictures }: PageAnswer, truth: string): Html {
   return html`<figure>
-    <div>${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}</div>
+    <div class="${pictures.length > 1 ? "pair" : "single"}">
+      ${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}
+    </div>
     <figcaption>
-      <b>${answer}</b> ${percent(probability)} ${truth}
+      <b>${answer}</b> ${percent(probability)} ${isRight ? html`` : html`<span>${truth} ${right}</span>`}
       <span>${name}</span>
     </figcaption>
   </figure>`;
+}
+
+function reliabilityCard({ note, diagrams }: NonNullable<ReportPage["reliability"]>): Html {
+  return html`<section class="card">
+    <h2>Calibration</h2>
+    <p class="note">${note}</p>
+    <div class="diagrams">
+      ${diagrams.map(
+        ({ name, svg }) =>
+          html`<figure>
+            <h3>${name}</h3>
+            ${new Html(svg)}
+          </figure>`,
+      )}
+    </div>
+  </section>`;
+}
+
+function commandsCard(commands: ReportPage["commands"]): Html {
+  if (commands.length === 0) return html``;
+  return html`<section class="card">
+    <h2>Commands</h2>
+    ${commands.map(
+      ([purpose, command]) =>
+        html`<p class="note">${purpose}</p>
+          <code>${command}</code>`,
+    )}
+  </section>`;
+}
+
+function filtersCard({ name, note, sources, side }: PageFilters): Html {
+  return html`<section class="card">
+    <h2>${name}</h2>
+    <div class="filters" role="img" aria-label="${name}">
+      ${sources.map((source) => html`<img alt="" src="${new Html(source)}" width="${side}" height="${side}" />`)}
+    </div>
+    <p class="note">${note}</p>
+  </section>`;
 }
 
 function epochsCard({ names, rows }: ReportPage["epochs"]): Html {
@@ -182,3 +209,47 @@ function epochsCard({ names, rows }: ReportPage["epochs"]): Html {
     </details>
   </section>`;
 }
+
+function filesCard(files: ReportPage["files"]): Html {
+  return html`<section class="card">
+    <h2>Files</h2>
+    <table>
+      ${files.map(
+        ({ name, about }) =>
+          html`<tr>
+            <td class="name"><a href="${encodeURIComponent(name)}">${name}</a></td>
+            <td class="note">${about}</td>
+          </tr>`,
+      )}
+    </table>
+  </section>`;
+}
+
+/** For up to so many classes, scores and matrix have room side by side. */
+const BESIDE = 10;
+
+/** What only reports have. */
+const REPORT_STYLE = `
+.answers{margin-top:12px;display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:16px}
+.answers .single{grid-template-columns:1fr;max-width:208px}
+.diagrams{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:16px}
+.diagrams figure{margin:0;min-width:0;max-width:460px}
+code{display:block;margin:2px 0 12px;padding:8px 10px;background:var(--sheet);border-radius:6px;overflow-wrap:anywhere;
+font:13px/1.5 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;user-select:all}
+.filters{display:flex;flex-wrap:wrap;gap:4px}
+.filters img{display:block;image-rendering:pixelated}
+.filters+.note{margin-top:8px}
+.bar{display:block;height:6px;margin-top:3px;border-radius:3px;background:linear-gradient(90deg,var(--accent) var(--share),var(--line) 0)}
+.classes th[scope=row]{color:var(--ink);white-space:normal;overflow-wrap:anywhere}
+.classes td:nth-child(2),.classes td:nth-child(3),.classes td:nth-child(4){white-space:nowrap}
+.matrix{width:auto}
+.matrix th,.matrix td{border:0;padding:2px 4px;font-size:13px}
+.matrix th[scope=row]{text-align:right;max-width:130px;overflow:hidden;text-overflow:ellipsis}
+.matrix thead th{vertical-align:bottom;text-align:center}
+.matrix thead span{display:inline-block;writing-mode:vertical-rl;transform:rotate(180deg);max-height:120px;overflow:hidden;text-overflow:ellipsis}
+.matrix td{min-width:32px;height:30px;text-align:center;vertical-align:middle;border:1px solid var(--line);
+background:color-mix(in srgb,var(--second) var(--share,0%),var(--ground))}
+.matrix td.hit{background:color-mix(in srgb,var(--accent) var(--share,0%),var(--ground))}
+.diagram{display:block;max-width:100%;height:auto}
+@media(prefers-color-scheme:dark){.diagram{filter:invert(.9) hue-rotate(180deg)}}
+`;

@@ -27,20 +27,31 @@ export function readDuplicates(run: Run): Duplicates | undefined {
 interface LabelIssues {
   /** Number of images judged. */
   readonly images: number;
-  readonly issues: readonly {
-    /** Its name within the set. */
-    readonly image: string;
-    readonly label: string;
-    readonly labelProbability: number;
-    /** The most probable class. */
-    readonly predicted: string;
-    readonly probability: number;
-  }[];
+  readonly issues: readonly LabelIssue[];
+}
+
+export interface LabelIssue {
+  /** Its name within the set. */
+  readonly image: string;
+  /** Which set; earlier versions did not say. */
+  readonly part?: "training" | "validation";
+  readonly label: string;
+  readonly labelProbability: number;
+  /** The most probable class. */
+  readonly predicted: string;
+  readonly probability: number;
+}
+
+const labelIssuesFile = ({ path }: Run) => join(path, "label-issues.json");
+
+/** Undefined if there is none, or it is damaged. */
+export function readLabelIssues(run: Run): LabelIssues | undefined {
+  return readJson(labelIssuesFile(run), areLabelIssues);
 }
 
 /** @throws AlexNetError when the folder can't be written to */
 export async function writeLabelIssues(run: Run, issues: LabelIssues): Promise<void> {
-  await writeJson(join(run.path, "label-issues.json"), issues);
+  await writeJson(labelIssuesFile(run), issues);
 }
 
 /** The picture of the images in label-issues.json. */
@@ -51,6 +62,19 @@ export function labelPictureOf({ path }: Run): string {
 function isDuplicates(value: unknown): value is Duplicates {
   if (!isRecord(value) || !Number.isSafeInteger(value.images) || !Array.isArray(value.pairs)) return false;
   return value.pairs.every((pair) => Array.isArray(pair) && pair.length === 2 && pair.every(isText));
+}
+
+/** More than are ever written. */
+const MOST_ISSUES = 100;
+
+function areLabelIssues(value: unknown): value is LabelIssues {
+  if (!isRecord(value) || !Number.isSafeInteger(value.images) || !Array.isArray(value.issues)) return false;
+  if (value.issues.length > MOST_ISSUES) return false;
+  return value.issues.every((issue) => {
+    if (!isRecord(issue)) return false;
+    const { image, label, labelProbability, predicted, probability } = issue;
+    return [image, label, predicted].every(isText) && [labelProbability, probability].every(Number.isFinite);
+  });
 }
 
 function isText(value: unknown): value is string {

@@ -1,6 +1,6 @@
 /** Reads a run's log.jsonl, and writes it as CSV. */
 import type { Curves } from "../pictures/charts.ts";
-import type { EpochRecord, StartRecord } from "./records.ts";
+import type { EpochRecord, Phases, StartRecord } from "./records.ts";
 import type { Run } from "./runs.ts";
 
 /** A line of the log within an epoch, every 50 steps; loss and error are averages over the epoch so far. */
@@ -40,6 +40,13 @@ export function curvesOf({ epochs, steps }: History, start: StartRecord | undefi
     steps: stepsPerEpoch ? steps.map((record) => ({ ...record, at: record.step / stepsPerEpoch })) : [],
     classes: start?.classes ?? Infinity,
   };
+}
+
+/** @returns undefined for a training that didn't begin with a new last layer */
+export function phasesOf([first, ...others]: readonly EpochRecord[]): Phases | undefined {
+  if (first?.epoch !== 0) return undefined;
+  const lastLayer = first.val.top1;
+  return others.length === 0 ? { lastLayer } : { lastLayer, whole: Math.min(...others.map(({ val }) => val.top1)) };
 }
 
 function* lines(text: string): Generator<unknown> {

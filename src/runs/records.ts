@@ -13,10 +13,14 @@ export interface StartRecord {
   readonly classes: number;
   readonly batch: number;
   readonly epochs: number;
+  /** Whether the validation images were held out of the data, which have none of their own. */
+  readonly isHeldOut?: boolean;
   /** Images of an epoch, if not all of `train`. */
   readonly epochImages?: number;
   /** Instead of `epochs`, which is still to be chosen. */
   readonly minutes?: number;
+  /** The options that the run was begun with, if a command can say them. */
+  readonly options?: Readonly<Record<string, string | number | boolean>>;
   /** The initial learning rate. */
   readonly rate: number;
   /** Where a resumed training continues, counted from 0. */
@@ -28,6 +32,14 @@ export interface Means {
   readonly loss: number;
   readonly top1: number;
   readonly top5: number;
+}
+
+/** The validation errors of a training that begins with a new last layer. */
+export interface Phases {
+  /** With that layer alone. */
+  readonly lastLayer: number;
+  /** In the best epoch of the whole network, if there was one. */
+  readonly whole?: number;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The events of a training. The command line shows them to people or passes them on as JSON. */
 import type { Remark } from "../data/remarks.ts";
-import type { EpochRecord, Means, StartRecord } from "../runs/records.ts";
+import type { EpochRecord, Means, Phases, StartRecord } from "../runs/records.ts";
 import type { Calibration } from "../weights/calibration.ts";
 
 export type TrainEvent =
@@ -46,6 +46,7 @@ export type TrainEvent =
       readonly bestError?: number;
       /** Of how many images that is. */
       readonly validated?: number;
+      readonly phases?: Phases;
     };
 
 export type Report = (event: TrainEvent) => void;

@@ -1,6 +1,6 @@
 /** Temperatures and calibration errors that are known beforehand. */
 import { describe, expect, test } from "bun:test";
-import { calibrationError, fitTemperature, type LabelledLogits } from "../../src/inference/calibration.ts";
+import { binsOf, calibrationError, fitTemperature, type LabelledLogits } from "../../src/inference/calibration.ts";
 import { Random } from "../../src/random.ts";
 
 /** Images whose labels are drawn with the probabilities that their logits, divided by a temperature, give them. */
@@ -31,7 +31,7 @@ describe("the temperature", () => {
     test(`of labels drawn at ${temperature}`, () => {
       const drawn = drawnAt(temperature, 8000, 5);
       expect(fitTemperature(drawn) / temperature).toBeCloseTo(1, 1);
-      expect(calibrationError(drawn, temperature)).toBeLessThan(0.01);
+      expect(calibrationError(binsOf(drawn, temperature))).toBeLessThan(0.01);
     });
   }
 
@@ -55,11 +55,14 @@ describe("the calibration error", () => {
       logits: Float32Array.of(...half.logits, ...most.logits),
       labels: Uint32Array.of(...half.labels, ...most.labels),
     };
-    expect(calibrationError(both, 1)).toBeCloseTo((10 * 0.2 + 30 * 0.1) / 40, 5);
+    const bins = binsOf(both, 1);
+    expect(bins.map(({ images, right }) => [images, right])).toEqual([[10, 3], [30, 30]]); // prettier-ignore
+    expect(bins.map(({ confidence }) => confidence)).toEqual([expect.closeTo(0.5, 5), expect.closeTo(0.9, 5)]);
+    expect(calibrationError(bins)).toBeCloseTo((10 * 0.2 + 30 * 0.1) / 40, 5);
   });
 
   test("of answers that are certain", () => {
-    expect(calibrationError(same(10, 10, 1000), 1)).toBe(0);
-    expect(calibrationError(same(10, 4, 1000), 1)).toBeCloseTo(0.6, 6);
+    expect(calibrationError(binsOf(same(10, 10, 1000), 1))).toBe(0);
+    expect(calibrationError(binsOf(same(10, 4, 1000), 1))).toBeCloseTo(0.6, 6);
   });
 });

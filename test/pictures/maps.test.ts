@@ -53,7 +53,7 @@ test("maps of a layer share a scale; positive is warm, negative is blue, silent 
   const svg = await drawMaps({ title: "t", fact: "f", image: grey(8), layers: [layer] });
   expect(svg).toContain("4 maps of 2 × 2, 1 of them all zero");
   const { at } = await decode(svg);
-  const y = 96 + 224 + 40 + 12 + 10;
+  const y = 92 + 224 + 40 + 12 + 10;
   const [strong, half, silent, negative] = [0, 1, 2, 3].map((k) => at(32 + k * 74 + 20, y));
   expect(strong).toEqual([255, 250, 225]);
   expect(half).toEqual([226, 92, 38]);

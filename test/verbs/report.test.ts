@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { cp } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
+import { interval95 } from "../../src/inference/answers.ts";
 import { defineNetwork } from "../../src/net/definition.ts";
 import { fc } from "../../src/net/layers/index.ts";
 import { historyCsv, readHistory } from "../../src/runs/history.ts";
@@ -11,6 +12,7 @@ import { Run } from "../../src/runs/runs.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { report } from "../../src/verbs/report/report.ts";
 import { train } from "../../src/verbs/train/train.ts";
+import { percent } from "../../src/words.ts";
 import { cli, jsonLines, tiny } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
@@ -32,16 +34,19 @@ beforeAll(async () => {
 /** Without the white space between elements. */
 const page = (run: string) => readFileSync(at(run, "report.html"), "utf8").replace(/>\s+</g, "><");
 
-test("a training writes it: curves, filters, confusion matrix, settings, device, numbers, links", () => {
+test("a training writes it: scores, answers, commands, curves, filters, settings, device, numbers, links", () => {
   const text = page("run");
   for (const heading of [
+    "By class",
+    "Confusion matrix",
+    "Worst mistakes",
+    "Right answers",
+    "Commands",
     "Loss",
     "Error",
     "Learning rate",
     "Images a second",
     "Filters of conv1",
-    "Confusion matrix",
-    "Right and wrong",
     "Training",
     "Model and data",
     "Files",
@@ -51,7 +56,9 @@ test("a training writes it: curves, filters, confusion matrix, settings, device,
   }
   const { epochs } = readHistory(new Run(at("run")));
   const best = Math.min(...epochs.map(({ val }) => val.top1));
-  expect(text).toContain(`<b>${(100 * best).toFixed(1)}%</b>`);
+  expect(text).toContain(`<b>${percent(1 - best)}</b>`);
+  const [low, high] = interval95(Math.round(12 * best), 12);
+  expect(text).toContain(`of 12 validation images; 95% interval: ${percent(1 - high)} to ${percent(1 - low)}`);
   expect(text).toContain("1 thread");
   expect(text).toContain(`<th scope="row">seed</th><td>0</td>`);
   const links = [...text.matchAll(/<a href="([^"]*)"/g)].map(([, link]) => link!);
@@ -67,6 +74,64 @@ test("it is one file, without scripts or external resources", () => {
   for (const source of sources) expect(source).toStartWith("data:image/");
   expect(text.replaceAll("http://www.w3.org/", "")).not.toMatch(/https?:/);
   expect(text).toContain(`http-equiv="Content-Security-Policy" content="default-src 'none'; `);
+});
+
+/** The cells of a table's rows, as text. */
+const rowsOf = (table: string) =>
+  (table.match(/<tr>.*?<\/tr>/gs) ?? []).map((row) =>
+    [...row.matchAll(/<t[hd][^>]*>(.*?)<\/t[hd]>/gs)].map(([, cell]) => cell!.replace(/<[^>]*>/g, "").trim()),
+  );
+
+test("the scores of each class are those of the confusion matrix, which is shown in numbers", () => {
+  const { classes, entries } = new Run(at("run")).readConfusion()!;
+  const sum = (is: (label: number, predicted: number) => boolean) =>
+    entries.reduce((all, [label, predicted, images]) => all + (is(label, predicted) ? images : 0), 0);
+  const scores = rowsOf(/<table class="classes">.*?<\/table>/s.exec(page("run"))![0]);
+  const matrix = rowsOf(/<table class="matrix">.*?<\/table>/s.exec(page("run"))![0]);
+  expect(scores[0]).toEqual(["class", "right", "recall", "precision"]);
+  for (const [k, name] of classes.entries()) {
+    const right = sum((label, predicted) => label === k && predicted === k);
+    const predicted = sum((_, predicted) => predicted === k);
+    const precision = predicted === 0 ? "–" : percent(right / predicted);
+    expect(scores[1 + k]).toEqual([name, `${right} of 2`, percent(right / 2), precision]);
+    const row = classes.map((_, j) => sum((label, predicted) => label === k && predicted === j));
+    expect(matrix[1 + k]).toEqual([name, ...row.map((images) => (images === 0 ? "" : String(images)))]);
+  }
+});
+
+test("of many classes: the worst of them, the matrix as a picture, the largest confusions", async () => {
+  await cp(at("run"), at("many"), { recursive: true });
+  const classes = Array.from({ length: 60 }, (_, k) => `${HOSTILE} ${k}`);
+  const entries = classes.flatMap((_, k) => [[k, k, 100 - k], [k, (k + 1) % 60, k + 1]]); // prettier-ignore
+  writeFileSync(at("many", "confusion.json"), JSON.stringify({ epoch: 1, classes, entries }));
+  await report({ run: at("many") });
+  const text = page("many");
+  expect(text).toContain("<h2>The 20 classes with the lowest recall, of 60</h2>");
+  const [worst, all, confusions] = text.match(/<table class="classes">.*?<\/table>/gs)!.map(rowsOf);
+  expect(worst!.map(([, right]) => right)).toEqual([
+    "right",
+    ...Array.from({ length: 20 }, (_, i) => `${41 + i} of 101`),
+  ]);
+  expect(all!.length).toBe(61);
+  expect(confusions!.map(([, images]) => images).slice(0, 3)).toEqual(["images", "60 of 101", "59 of 101"]);
+  expect(confusions!.length).toBe(21);
+  const [, drawn] = /src="data:image\/svg\+xml;base64,([^"]*)"/.exec(text)!;
+  const svg = Buffer.from(drawn!, "base64").toString();
+  expect(svg).toContain("&#60;img");
+  expect(`${text}${svg}`).not.toMatch(/<img src=x|<script|\u202e/);
+});
+
+test("it says how to train the run again, to the same bytes, and how to go on", async () => {
+  const again = /<code>bun run train (.*?)<\/code>/.exec(page("run"))![1]!;
+  expect(again).toBe(
+    `${at("photos")} --model relu-or-tanh --batch 16 --rate 0.0001 --device cpu --threads 1 --epochs 2`,
+  );
+  expect(page("run")).toContain(`<code>bun run train ${at("photos")} --from ${at("run")}</code>`);
+  expect(page("run")).toContain(`<code>bun run predict --model ${at("run")} PHOTO</code>`);
+  const { code } = await cli(["train", ...again.split(" "), "--out", "again"], { cwd: folder.path });
+  expect(code).toBe(0);
+  const bytes = (run: string) => readFileSync(at(run, "best.safetensors"));
+  expect(bytes("again").equals(bytes("run"))).toBe(true);
 });
 
 const figures = (text: string) => text.match(/<figure>.*?<\/figure>/gs) ?? [];
@@ -100,7 +165,7 @@ test("images that are gone are left out, and it says so", async () => {
   expect(figures(page("poor"))).toEqual([]);
   rmSync(at("poor", "best.safetensors"));
   await report({ run: at("poor") });
-  expect(page("poor")).not.toContain("Right and wrong");
+  expect(page("poor")).not.toContain("Right answers");
 });
 
 test("a network without convolutions has no maps, only the images", async () => {
@@ -125,10 +190,6 @@ test("untrusted names are shown as text", async () => {
   const text = page("hostile");
   expect(text).toContain("&#60;img src=x onerror=alert(1)&#62;");
   expect(text).not.toMatch(/<img src=x|<script|\u202e/);
-  const [, drawn] = /src="data:image\/svg\+xml;base64,([^"]*)"/.exec(text)!;
-  const svg = Buffer.from(drawn!, "base64").toString();
-  expect(svg).toContain("&#60;img");
-  expect(svg).not.toMatch(/<img|<script/);
 });
 
 test("drawn again it is the same, and log.csv has the log", async () => {

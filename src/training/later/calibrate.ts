@@ -5,7 +5,7 @@
 import { epochOrder } from "../../data/sampling.ts";
 import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import { calibrationError, fitTemperature } from "../../inference/calibration.ts";
+import { binsOf, calibrationError, fitTemperature } from "../../inference/calibration.ts";
 import { rowsOf } from "../../inference/forward.ts";
 import { featuresOf, Known, PrototypeMaker } from "../../inference/known.ts";
 import type { Model } from "../../net/model.ts";
@@ -94,9 +94,10 @@ export async function calibrationOf(
   }
   const answers = { logits, labels: validated.map((n) => valFeatures.labels[n]!) };
   const temperature = fitTemperature(answers);
-  const [before, after] = [1, temperature].map((each) => calibrationError(answers, each)) as [number, number];
+  const bins = { before: binsOf(answers, 1), after: binsOf(answers, temperature) };
+  const [before, after] = [calibrationError(bins.before), calibrationError(bins.after)];
   const limit = distances.toSorted((a, b) => b - a)[Math.floor(FAR * images)]!;
-  return { calibration: { temperature, images, before, after, limit }, prototypes };
+  return { calibration: { temperature, images, before, after, limit, bins }, prototypes };
 }
 
 /** `count` of the numbers below `all`, evenly spaced; all of them if there are no more. */

@@ -1,4 +1,7 @@
-/** Validation images for the report: what the best weights answered, and which part of the image spoke for it. */
+/**
+ * Images for the report: validation images with what the best weights answered and which part of the image spoke for it,
+ * and images whose label is likely wrong.
+ */
 import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
@@ -10,45 +13,59 @@ import { DataError, oneLine } from "../../errors.ts";
 import { classActivationMaps, lastMaps } from "../../inference/cam.ts";
 import { openTrained, type Member } from "../../inference/loaded_model.ts";
 import type { Network } from "../../net/recipe.ts";
+import { given } from "../../options.ts";
 import { overlay } from "../../pictures/heat.ts";
 import { enlarge, photoUrl } from "../../pictures/raster.ts";
-import type { PageAnswers } from "../../pictures/report_page.ts";
+import type { PageAnswer, PageAnswers } from "../../pictures/report_page.ts";
+import { readLabelIssues } from "../../runs/findings.ts";
 import type { Confusion, Example, Run } from "../../runs/runs.ts";
 import type { Session } from "../../training/session.ts";
 import { openCheckpoint } from "../../weights/checkpoint.ts";
 import { plural } from "../../words.ts";
 import { seen } from "../shared/seen.ts";
-import { unlessUnreadable } from "../shared/thumbnails.ts";
+import { drawable, unlessUnreadable } from "../shared/thumbnails.ts";
 
 /** Smaller images are enlarged to about this many pixels, each pixel to a square. */
 const SIDE = 96;
 
+export interface ReportImages {
+  readonly answers?: PageAnswers;
+  readonly issues?: PageAnswers;
+}
+
 /** At the end of a training, whose model then has the best weights. @throws CheckpointError or DeviceError */
-export async function answersOfSession({ run, model, deviceMean, val }: Session): Promise<PageAnswers | undefined> {
+export async function imagesOfSession({ run, model, deviceMean, train, val }: Session): Promise<ReportImages> {
   const confusion = run.readConfusion();
-  if (!confusion?.examples?.length) return undefined;
+  if (!confusion?.examples?.length) return {};
   using best = openCheckpoint(run.best);
   best.loadInto(model);
-  return drawAnswers({ model, mean: deviceMean }, confusion, [val.dataset]);
+  return {
+    answers: await drawAnswers({ model, mean: deviceMean }, confusion, [val.dataset]),
+    ...given({ issues: await drawIssues(run, [val.dataset, train.dataset]) }),
+  };
 }
 
 /**
- * From a run's folder and its data, on the cpu; a note where the data is gone.
- * @returns undefined without recorded answers, or without the weights that gave them
+ * From a run's folder and its data, on the cpu; a note where the data is gone. Nothing without recorded answers, or
+ * without the weights that gave them.
  * @throws CheckpointError
  */
-export async function answersOfRun(run: Run): Promise<PageAnswers | undefined> {
+export async function imagesOfRun(run: Run): Promise<ReportImages> {
   const confusion = run.readConfusion();
-  if (!confusion?.examples?.length || !existsSync(run.best)) return undefined;
+  if (!confusion?.examples?.length || !existsSync(run.best)) return {};
   using trained = await openTrained(run.best);
   await using backend = await openDevice({ device: "cpu" });
   try {
     await using sets = await openWhole(run.readConfig());
     // What is held out may have changed with the images.
-    return await drawAnswers(trained.load(backend), confusion, sets.isHeldOut ? [sets.val, sets.train] : [sets.val]);
+    const { val, train, isHeldOut } = sets;
+    return {
+      answers: await drawAnswers(trained.load(backend), confusion, isHeldOut ? [val, train] : [val]),
+      ...given({ issues: await drawIssues(run, [val, train]) }),
+    };
   } catch (error) {
     if (!(error instanceof DataError)) throw error;
-    return { note: `The images can't be shown: ${oneLine(error.message)}`, shown: [] };
+    return { answers: { note: `The images can't be shown: ${oneLine(error.message)}`, shown: [] } };
   }
 }
 
@@ -84,6 +101,30 @@ async function drawAnswers(
     missing > 0 && gone,
   ];
   return { note: facts.filter(Boolean).join("; "), shown: await Promise.all(shown) };
+}
+
+/** @param sets the validation and the training set @returns undefined for runs without such images */
+async function drawIssues(run: Run, sets: readonly [Dataset, Dataset]): Promise<PageAnswers | undefined> {
+  const found = readLabelIssues(run);
+  if (!found) return undefined;
+  const [val, train] = sets;
+  const shown: PageAnswer[] = [];
+  for (const { image, part, label: right, predicted, probability } of found.issues) {
+    // What is held out may have changed with the images.
+    const searched = part === "training" ? [train, val] : [val, train];
+    const read = await unlessUnreadable(() => imageNamed(image, searched));
+    const raster = read && (await drawable(async () => read));
+    if (!raster) continue;
+    const name = basename(image);
+    const pictures = [await photoUrl(raster)];
+    shown.push({ name, right, answer: predicted, isRight: false, probability, pictures });
+  }
+  const missing = found.issues.length - shown.length;
+  const note =
+    `Of ${plural(found.images, "image")}, each judged by a last layer that was trained without it. ` +
+    "In bold what the model says instead; full names are in label-issues.json";
+  const gone = missing > 0 ? `; ${missing} of ${plural(found.issues.length, "image")} can't be read any more` : "";
+  return { note: note + gone, shown };
 }
 
 interface ReadExample {

@@ -1,10 +1,9 @@
 /** Redraws a run's report as it trains. */
 import { oneLine } from "../../errors.ts";
-import type { PageAnswers } from "../../pictures/report_page.ts";
 import type { Run } from "../../runs/runs.ts";
 import type { Report } from "../../training/events.ts";
 import type { Session, Watcher } from "../../training/session.ts";
-import { answersOfSession } from "./answers.ts";
+import { imagesOfSession, type ReportImages } from "./answers.ts";
 import { writeReport } from "./report.ts";
 
 /** Maximum share of the training time spent drawing. */
@@ -30,16 +29,16 @@ export class Reporter implements Watcher {
 
   /** Shows answers too. Loads the best weights into the session's model, which is no longer needed. */
   async end(session: Session): Promise<void> {
-    const answers = await answersOfSession(session).catch((error: unknown) => {
+    const images = await imagesOfSession(session).catch((error: unknown) => {
       this.#warn("the report is without answers", error);
     });
-    await this.#draw(answers ?? undefined);
+    await this.#draw(images ?? undefined);
   }
 
-  async #draw(answers?: PageAnswers): Promise<void> {
+  async #draw(images?: ReportImages): Promise<void> {
     const start = performance.now();
     try {
-      await writeReport(this.#run, answers);
+      await writeReport(this.#run, images);
     } catch (error) {
       this.#warn("the report could not be drawn", error);
     }

@@ -11,6 +11,10 @@ import { openWeights } from "../../runs/weights.ts";
  * that layer make large; and normalisations keep the statistics of the weights, since those of a few photos are worse.
  * Tried on 1,130 of CIFAR-10's images at 224 pixels: with the new layer alone 29.5% of 380 others are wrong, after an
  * epoch of this 26.6%, with the batches' statistics 44%.
+ *
+ * A stronger augmentation made no clear difference on few photos. Three fifths of the 244 training photos of ants and
+ * bees, each a fifth held out from the rest and validated after six epochs: 7 of 147 are wrong at a mean loss of 0.114
+ * with this one, 10 at 0.104 with resized crops from a quarter of the area, mirror images and colour jitter.
  */
 export function fineTuningRecipe({ recipe, crop, record }: Network): Recipe {
   return {

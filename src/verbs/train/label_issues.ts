@@ -4,7 +4,7 @@ import type { Answers } from "../../inference/answers.ts";
 import { replaceFile } from "../../io/files.ts";
 import { drawAnswers } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
-import { labelPictureOf, writeLabelIssues } from "../../runs/findings.ts";
+import { labelPictureOf, writeLabelIssues, type LabelIssue } from "../../runs/findings.ts";
 import type { Run } from "../../runs/runs.ts";
 import { count } from "../../words.ts";
 import { answeredImage } from "../shared/answered.ts";
@@ -13,6 +13,7 @@ import { answeredImage } from "../shared/answered.ts";
 const ISSUES = 10;
 
 interface Judged {
+  readonly part: NonNullable<LabelIssue["part"]>;
   readonly dataset: Dataset;
   readonly answers: Answers;
 }
@@ -24,16 +25,16 @@ interface Judged {
  */
 export async function keepLabelIssues(run: Run, judged: readonly Judged[]): Promise<void> {
   const worst = judged
-    .flatMap(({ dataset, answers }) =>
-      Array.from(answers.worst().subarray(0, ISSUES), (i) => ({ dataset, answer: answers.at(i) })),
+    .flatMap(({ part, dataset, answers }) =>
+      Array.from(answers.worst().subarray(0, ISSUES), (i) => ({ part, dataset, answer: answers.at(i) })),
     )
     .sort((a, b) => b.answer.loss - a.answer.loss)
     .slice(0, ISSUES);
   if (worst.length === 0) return;
   const { classes } = judged[0]!.dataset;
   const images = judged.reduce((sum, { answers }) => sum + answers.length, 0);
-  const issues = worst.map(({ dataset, answer: { index, label, loss, best } }) => ({
-    ...{ image: nameWithin(dataset, index), label: classes[label]!, labelProbability: Math.exp(-loss) },
+  const issues = worst.map(({ part, dataset, answer: { index, label, loss, best } }) => ({
+    ...{ image: nameWithin(dataset, index), part, label: classes[label]!, labelProbability: Math.exp(-loss) },
     ...{ predicted: classes[best[0]!.label]!, probability: best[0]!.probability },
   }));
   await writeLabelIssues(run, { images, issues });

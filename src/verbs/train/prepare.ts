@@ -110,8 +110,8 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
   await keepEpoch(session, record, answers);
   if (calibrated) await keepCalibration(run.best, calibrated);
   await keepLabelIssues(run, [
-    { dataset: train.dataset, answers: unseen },
-    { dataset: val.dataset, answers },
+    { part: "training", dataset: train.dataset, answers: unseen },
+    { part: "validation", dataset: val.dataset, answers },
   ]);
   for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
   return true;

@@ -15,6 +15,7 @@ import {
   plural,
 } from "../../cli/terminal.ts";
 import { interval95 } from "../../inference/answers.ts";
+import type { StartRecord } from "../../runs/records.ts";
 import { RUNS } from "../../runs/runs.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
@@ -29,6 +30,7 @@ const NAMED = 10;
 export function peopleReporter(): Report {
   const line = new ProgressLine();
   let [bad, epochs] = [0, 0];
+  let started: StartRecord | undefined;
   return (event: TrainEvent) => {
     switch (event.type) {
       case "note":
@@ -44,6 +46,7 @@ export function peopleReporter(): Report {
         print(bold(`Fold ${event.fold} of ${event.folds}`));
         break;
       case "start":
+        started = event;
         for (const text of opening(event)) print(text);
         break;
       case "measure":
@@ -98,7 +101,7 @@ export function peopleReporter(): Report {
         break;
       case "end":
         if (bad > NAMED) say.warn(`${count(bad)} images can't be used`);
-        for (const text of closing(event, epochs > 0)) print(text);
+        for (const text of closing(event, epochs > 0, started)) print(text);
         break;
     }
   };
@@ -126,14 +129,45 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
 }
 
 /** @param isNew whether there was an epoch to train */
-function closing(event: Extract<TrainEvent, { type: "end" }>, isNew: boolean): string[] {
-  const { interrupted, run, samples, bestError, validated } = event;
+function closing(
+  event: Extract<TrainEvent, { type: "end" }>,
+  isNew: boolean,
+  start: StartRecord | undefined,
+): string[] {
+  const { interrupted, run, samples, bestError, validated = 0, phases } = event;
   if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
-  const result =
-    bestError === undefined || !isNew ? "Nothing left to do." : `Done: ${accuracyInWords(bestError, validated!)}.`;
   // The newest run in runs/ need not be named.
   const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
-  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
+  const next = `Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`;
+  if (bestError === undefined || !isNew) return [`Nothing left to do. ${next}`];
+  const lines = [`Done: ${accuracyInWords(bestError, validated)}.`];
+  if (phases?.whole !== undefined) lines.push(phasesInWords(phases.lastLayer, phases.whole, validated));
+  if (start?.isHeldOut && isVague(bestError, validated)) {
+    const all = count(start.train + start.val);
+    lines.push(
+      `${plural(validated, "image proves", "images prove")} little: --folds 5 validates with each of the ${all}.`,
+    );
+  }
+  return [...lines, next];
+}
+
+/** What training everything gained. @param images how many the errors are of */
+function phasesInWords(lastLayer: number, whole: number, images: number): string {
+  const [alone, all] = [percent(1 - lastLayer), percent(1 - whole)];
+  const more = Math.round((lastLayer - whole) * images);
+  if (more <= 0) {
+    return `The last layer alone: ${alone}. Training the whole network brought no more (${all} at best), and was undone.`;
+  }
+  const points = (100 * (lastLayer - whole)).toFixed(1);
+  return `The last layer alone: ${alone}. The whole network: ${all} (+${points} points, ${plural(more, "image")} more).`;
+}
+
+/** A 95% interval wider than this share says little. */
+const VAGUE = 0.2;
+
+function isVague(error: number, images: number): boolean {
+  const [low, high] = interval95(Math.round(error * images), images);
+  return high - low > VAGUE;
 }
 
 /** @param error of how many images */

@@ -28,9 +28,11 @@ import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "..
 import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
 import { openStepper, shareFor } from "../../ranks/steppers.ts";
+import { keptOptions } from "../../runs/command.ts";
 import { changeConfig, makeConfig, rateForClasses, scaleRate } from "../../runs/config.ts";
+import { phasesOf, readHistory } from "../../runs/history.ts";
 import { divisionOf, keepImages, requireData } from "../../runs/recorded.ts";
-import type { Means, StartRecord } from "../../runs/records.ts";
+import type { Means, Phases, StartRecord } from "../../runs/records.ts";
 import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
@@ -64,6 +66,8 @@ export interface TrainResult {
   /** The validation error of the run's best epoch so far, and the number of images that it is of. */
   readonly bestError?: number;
   readonly validated?: number;
+  /** If the run begins with a new last layer: what it reaches alone, and what training everything makes of it. */
+  readonly phases?: Phases;
 }
 
 export interface TrainContext extends Context<TrainEvent> {
@@ -114,12 +118,15 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
     const isAsked = options.balance !== undefined || config.weights !== null;
     for (const line of remarksOnClasses(sets, config, isAsked)) report({ type: "warning", line });
   }
-  const rest = { report, watchers, ranks, ...(signal && { signal }) };
+  const begunWith = folder.run ? folder.run.readStart()?.options : keptOptions(options);
+  const rest = { report, watchers, ranks, ...(signal && { signal }), ...(begunWith && { begunWith }) };
   return await trainOnDevices({ config, whole, sets, folder, began, ...rest });
 }
 
 interface TrainJob {
   readonly config: TrainConfig;
+  /** The options that the run was begun with, where they are known. */
+  readonly begunWith?: StartRecord["options"];
   /** All images of the data, and those to use. */
   readonly whole: Opened;
   readonly sets: Opened;
@@ -263,8 +270,10 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     classes: classes.length,
     batch,
     epochs: config.epochs,
+    ...(whole.isHeldOut && config.fold === null && { isHeldOut: true }),
     ...(config.epochImages !== null && { epochImages: epochLength(config, sets.train) }),
     ...(!from && config.minutes !== null && { minutes: config.minutes }),
+    ...(task.begunWith && { options: task.begunWith }),
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs || 1),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),
   };
@@ -287,6 +296,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   });
   let result: Pick<TrainResult, "interrupted" | "val"> = { interrupted: true };
   let bestError: number | null = null;
+  let phases: Phases | null = null;
   if (begun) {
     const { mean, state } = begun;
     const deviceMean = uploadMean(backend, network.record, mean);
@@ -317,6 +327,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
       await stepper.begin();
       result = await runEpochs(ready);
       bestError = ready.state.bestError;
+      phases = await ranks.share(() => phasesOf(readHistory(run).epochs) ?? null);
       if (!result.interrupted && !(await ranks.share(() => finish(ready)))) result = { ...result, interrupted: true };
       if (ranks.rank === 0) await reporter.end(ready);
     }
@@ -328,6 +339,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     run: run.path,
     ...result,
     ...(bestError !== null && { bestError, validated: sets.val.length - val.cache.bad.size }),
+    ...(phases && { phases }),
   };
   report({ type: "end", ...(samples && { samples }), ...ended });
   return ended;
