@@ -64,6 +64,7 @@ export interface PageAnswer {
 export function reportPage(page: ReportPage): string {
   const { title, subtitle, tiles, classes, answers, issues, reliability, commands, charts, filters, epochs } = page;
   const [right, wrong] = [true, false].map((is) => answers?.shown.filter(({ isRight }) => isRight === is) ?? []);
+  const note = answers?.note ?? "";
   const body = html`<main>
     <h1>${title}</h1>
     <p class="note">${subtitle}</p>
@@ -80,8 +81,8 @@ export function reportPage(page: ReportPage): string {
           </div>`
         : ""
     }
-    ${answers ? answersCard("Worst mistakes", "true class:", { ...answers, shown: wrong! }) : ""}
-    ${answers ? answersCard("Right answers", "", { note: "", shown: right! }) : ""}
+    ${answersCard("Worst mistakes", "true class:", { note: wrong!.length > 0 ? note : "", shown: wrong! })}
+    ${answersCard("Right answers", "", { note: wrong!.length > 0 ? "" : note, shown: right! })}
     ${issues ? answersCard("Likely wrong labels", "labelled", issues) : ""}
     ${reliability ? reliabilityCard(reliability) : ""} ${commandsCard(commands)}
     <div class="two">${charts.map(drawingCard)}</div>

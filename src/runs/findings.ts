@@ -72,7 +72,8 @@ function areLabelIssues(value: unknown): value is LabelIssues {
   if (value.issues.length > MOST_ISSUES) return false;
   return value.issues.every((issue) => {
     if (!isRecord(issue)) return false;
-    const { image, label, labelProbability, predicted, probability } = issue;
+    const { image, part = "validation", label, labelProbability, predicted, probability } = issue;
+    if (part !== "training" && part !== "validation") return false;
     return [image, label, predicted].every(isText) && [labelProbability, probability].every(Number.isFinite);
   });
 }

@@ -108,12 +108,13 @@ async function drawIssues(run: Run, sets: readonly [Dataset, Dataset]): Promise<
   const found = readLabelIssues(run);
   if (!found) return undefined;
   const [val, train] = sets;
+  const names = found.issues.map(({ image }) => image);
+  const read = { validation: readerOf(names, [val, train]), training: readerOf(names, [train, val]) };
   const shown: PageAnswer[] = [];
-  for (const { image, part, label: right, predicted, probability } of found.issues) {
-    // What is held out may have changed with the images.
-    const searched = part === "training" ? [train, val] : [val, train];
-    const read = await unlessUnreadable(() => imageNamed(image, searched));
-    const raster = read && (await drawable(async () => read));
+  // What is held out may have changed with the images.
+  for (const { image, part = "validation", label: right, predicted, probability } of found.issues) {
+    const encoded = await unlessUnreadable(() => read[part](image));
+    const raster = encoded && (await drawable(async () => encoded));
     if (!raster) continue;
     const name = basename(image);
     const pictures = [await photoUrl(raster)];
@@ -140,10 +141,11 @@ async function readExamples(
   { record: side, resize }: Network,
 ): Promise<ReadExample[]> {
   const read: ReadExample[] = [];
+  const imageNamed = readerOf(examples.map(({ image }) => image), sets); // prettier-ignore
   for (const example of examples) {
     const pixels = new Uint8Array(3 * side * side);
     const image = await unlessUnreadable(async () => {
-      const found = await imageNamed(example.image, sets);
+      const found = await imageNamed(example.image);
       if (found) await decodeRecord(found, side, pixels, resize);
       return found;
     });
@@ -152,9 +154,18 @@ async function readExamples(
   return read;
 }
 
-async function imageNamed(name: string, sets: readonly Dataset[]): Promise<Encoded | Pixels | undefined> {
+/**
+ * A function that reads an image by its name within the first of the sets that has it; undefined if none has. The sets,
+ * which may be large, are looked through once.
+ */
+function readerOf(names: readonly string[], sets: readonly Dataset[]) {
+  const wanted = new Set(names);
+  const places = new Map<string, () => Promise<Encoded | Pixels>>();
   for (const set of sets) {
-    for (let i = 0; i < set.length; i++) if (nameWithin(set, i) === name) return set.read(i);
+    for (let i = 0; i < set.length && places.size < wanted.size; i++) {
+      const name = nameWithin(set, i);
+      if (wanted.has(name) && !places.has(name)) places.set(name, () => set.read(i));
+    }
   }
-  return undefined;
+  return async (name: string): Promise<Encoded | Pixels | undefined> => places.get(name)?.();
 }

@@ -67,13 +67,14 @@ export function commandsOf(
 ): (readonly [string, string])[] {
   const again = trainCommand(config, start);
   const hasBest = existsSync(run.best);
-  const goOn: readonly [string, string][] =
-    epochsDone < config.epochs
-      ? [["Train the rest of its epochs", goOnCommand(config, run.path, epochsDone)]]
-      : [["Train on, in a new run from its weights", goOnCommand(config, run.path, epochsDone)]];
+  const isDone = epochsDone >= config.epochs;
+  const goOn = [
+    isDone ? "Train on, in a new run from its weights" : "Train the rest of its epochs",
+    goOnCommand(config, run.path, epochsDone),
+  ] as const;
   return [
     ...(again === undefined ? [] : [["Train it again: on the same device to the same weights", again] as const]),
-    ...(epochsDone < config.epochs || hasBest ? goOn : []),
+    ...(isDone && !hasBest ? [] : [goOn]),
     ...(hasBest ? [["Classify photos", `${commandLine("predict", ["--model", run.path])} PHOTO`] as const] : []),
   ];
 }
