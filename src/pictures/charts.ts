@@ -43,7 +43,7 @@ export const LIGHT: Palette = {
   muted: "#6b6b70",
   grid: "#e4e4e8",
   ground: "#fefefe",
-  series: ["#2a6fc9", "#c8501e", "#8a5fb0"],
+  series: ["#2a6fc9", "#b84514", "#7f52a8"],
 };
 export const DARK: Palette = {
   ink: "#ececee",
