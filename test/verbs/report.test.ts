@@ -36,7 +36,7 @@ test("a training writes it: curves, filters, confusion matrix, settings, device,
   const text = page("run");
   for (const heading of [
     "Loss",
-    "Error",
+    "Accuracy",
     "Learning rate",
     "Images a second",
     "Filters of conv1",

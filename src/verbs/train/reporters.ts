@@ -1,5 +1,4 @@
 /** How the command reports a training, to people and to programs. */
-import { dirname, resolve } from "node:path";
 import { sayRemarks } from "../../cli/remarks.ts";
 import {
   bold,
@@ -15,9 +14,9 @@ import {
   plural,
 } from "../../cli/terminal.ts";
 import { interval95 } from "../../inference/answers.ts";
-import { RUNS } from "../../runs/runs.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
+import { predictCommand, resumeCommand } from "./next_commands.ts";
 
 export function jsonReporter(): Report {
   return printJson;
@@ -128,12 +127,10 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
 /** @param isNew whether there was an epoch to train */
 function closing(event: Extract<TrainEvent, { type: "end" }>, isNew: boolean): string[] {
   const { interrupted, run, samples, bestError, validated } = event;
-  if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
+  if (interrupted) return [`Stopped and saved. Continue with  ${resumeCommand(run)}`];
   const result =
     bestError === undefined || !isNew ? "Nothing left to do." : `Done: ${accuracyInWords(bestError, validated!)}.`;
-  // The newest run in runs/ need not be named.
-  const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
-  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
+  return [`${result} Try it on an image:  ${predictCommand(run, samples)}`];
 }
 
 /** @param error of how many images */
