@@ -25,7 +25,7 @@ export interface StepPoint {
 export interface Curves {
   readonly epochs: readonly EpochPoint[];
   readonly steps: readonly StepPoint[];
-  /** Number of classes: top-5 error is not shown for five or fewer. */
+  /** Number of classes: top-5 accuracy is not shown for five or fewer. */
   readonly classes: number;
 }
 
@@ -43,7 +43,7 @@ export const LIGHT: Palette = {
   muted: "#6b6b70",
   grid: "#e4e4e8",
   ground: "#fefefe",
-  series: ["#2a6fc9", "#c8501e", "#8a5fb0"],
+  series: ["#2a6fc9", "#b84514", "#7f52a8"],
 };
 export const DARK: Palette = {
   ink: "#ececee",
@@ -71,13 +71,14 @@ interface Line {
 const MAX_POINTS = 1000;
 const MIN_PER_EPOCH = 5;
 
-/** Loss, errors, learning rate and throughput over epochs. */
+/** Loss, accuracy, learning rate and throughput over epochs. */
 export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): readonly Chart[] {
   const [train, val, other] = palette.series;
   const over = (value: (point: EpochPoint) => number) => epochs.map((point) => [point.epoch, value(point)] as const);
   const fine = steps.length >= MIN_PER_EPOCH * epochs.length ? thin(steps) : [];
   const within = (value: (point: StepPoint) => number) => fine.map((point) => [point.at, value(point)] as const);
-  const percent = (fraction: number) => Number((100 * fraction).toPrecision(6));
+  /** In per cent, of an error. */
+  const accuracy = (error: number) => Number((100 * (1 - error)).toPrecision(6));
   const last = Math.max(1, epochs.at(-1)?.epoch ?? 0, Math.ceil(steps.at(-1)?.at ?? 0));
   const chart = (name: string, unit: string, lines: readonly Line[], scale: object = {}): Chart => ({
     name,
@@ -96,13 +97,13 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
       { name: "training", colour: train, points: over((point) => point.train.loss) },
       { name: "validation", colour: val, points: over((point) => point.val.loss) },
     ]),
-    chart("Error", "%", [
-      { name: "training", colour: train, points: over((point) => percent(point.train.top1)) },
-      { name: "validation", colour: val, points: over((point) => percent(point.val.top1)) },
+    chart("Accuracy", "%", [
+      { name: "training", colour: train, points: over((point) => accuracy(point.train.top1)) },
+      { name: "validation", colour: val, points: over((point) => accuracy(point.val.top1)) },
       ...(classes > 5
-        ? [{ name: "validation, top 5", colour: other, points: over((point) => percent(point.val.top5)) }]
+        ? [{ name: "validation, top 5", colour: other, points: over((point) => accuracy(point.val.top5)) }]
         : []),
-    ], { min: 0 }), // prettier-ignore
+    ], { max: 100 }), // prettier-ignore
     chart(
       "Learning rate",
       "",

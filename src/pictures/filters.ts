@@ -56,19 +56,22 @@ export function gridColumns(count: number): number {
   return whole[0] ?? Math.ceil(ideal);
 }
 
-/** Images of equal size in rows, `gap` pixels apart, on white. */
+/** Images of equal size in rows, `gap` pixels apart. Between them it is transparent, and white where nothing can be. */
 export function mosaic(cells: readonly Raster[], columns: number, gap: number): Raster {
   const { width: cellWidth, height: cellHeight } = cells[0]!;
   const rows = Math.ceil(cells.length / columns);
   const width = columns * (cellWidth + gap) - gap;
   const height = rows * (cellHeight + gap) - gap;
   const pixels = new Uint8Array(3 * width * height).fill(255);
+  const alpha = new Uint8Array(width * height);
   cells.forEach((cell, i) => {
     const left = (i % columns) * (cellWidth + gap);
     const top = Math.floor(i / columns) * (cellHeight + gap);
     for (let y = 0; y < cellHeight; y++) {
-      pixels.set(cell.pixels.subarray(3 * y * cellWidth, 3 * (y + 1) * cellWidth), 3 * ((top + y) * width + left));
+      const start = (top + y) * width + left;
+      pixels.set(cell.pixels.subarray(3 * y * cellWidth, 3 * (y + 1) * cellWidth), 3 * start);
+      alpha.fill(255, start, start + cellWidth);
     }
   });
-  return { pixels, width, height };
+  return { pixels, width, height, alpha };
 }

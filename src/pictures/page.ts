@@ -47,8 +47,7 @@ function recolour(from: Palette, to: Palette): string {
 /** The style sheet of all pages: light or dark like the system, one column where two don't fit. */
 export const STYLE = `
 :root{color-scheme:light dark;${variables(LIGHT)};--sheet:#f4f4f6}
-@media(prefers-color-scheme:dark){:root{${variables(DARK)};--sheet:#131316}${recolour(LIGHT, DARK)}
-.pixels{background:#fff;border:6px solid #fff;border-radius:4px}}
+@media(prefers-color-scheme:dark){:root{${variables(DARK)};--sheet:#131316}${recolour(LIGHT, DARK)}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--sheet);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}
 main{max-width:1180px;margin:0 auto;padding:28px 20px 60px}
@@ -85,5 +84,6 @@ td{overflow-wrap:anywhere}
 .scroll{overflow-x:auto}
 summary{cursor:pointer;color:var(--accent)}
 a{color:var(--accent)}
+:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
 @media print{body{background:#fff}.card,.tile{break-inside:avoid}}
 `;

@@ -6,6 +6,8 @@ export interface Raster {
   readonly pixels: Uint8Array;
   readonly width: number;
   readonly height: number;
+  /** The opacity of each pixel, 0 … 255, if not all are opaque. */
+  readonly alpha?: Uint8Array;
 }
 
 /** An SVG image element with its upper left corner at x, y. */
@@ -15,8 +17,10 @@ export async function image(x: number, y: number, raster: Raster): Promise<strin
 }
 
 /** The pixels as a PNG in a data URL. */
-export async function dataUrl({ pixels, width, height }: Raster): Promise<string> {
-  const png = await loadImage().Transformer.fromRgbaPixels(withAlpha(pixels), width, height).png();
+export async function dataUrl({ pixels, width, height, alpha }: Raster): Promise<string> {
+  const rgba = withAlpha(pixels);
+  alpha?.forEach((opacity, i) => (rgba[4 * i + 3] = opacity));
+  const png = await loadImage().Transformer.fromRgbaPixels(rgba, width, height).png();
   return `data:image/png;base64,${Buffer.from(png).toString("base64")}`;
 }
 

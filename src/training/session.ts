@@ -88,8 +88,8 @@ export interface Session {
 
 /** Observes a training, which waits for it. */
 export interface Watcher {
-  /** After a step; the next one may already be queued. */
-  afterStep?(session: Session): Promise<void>;
+  /** After a step; the next one may already be queued. Resolves to the ms of a pause, which don't count as training. */
+  afterStep?(session: Session): Promise<number | void>;
   /** After an epoch has been completed and saved. */
   afterEpoch?(session: Session): Promise<void>;
 }
@@ -189,11 +189,10 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   let lastSave = performance.now();
   let images = 0;
   let waitedMs = 0;
-  // Time spent in watchers, such as a pause, is not counted as training.
-  let watchedMs = 0;
+  let pausedMs = 0;
   let sentBytes = 0;
   const firstStep = state.step;
-  const seconds = () => (performance.now() - start - watchedMs) / 1000;
+  const seconds = () => (performance.now() - start - pausedMs) / 1000;
   const wishes = (): Wishes => ({
     stop: signal?.aborted === true,
     save: performance.now() - lastSave > SAVE_EVERY_MS,
@@ -235,9 +234,7 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     pending.push({ result, valid: step.whole.valid, batch: ++state.batch, step: ++state.step });
     await finishAllBut(stepper.ahead);
     sentBytes += stepper.sentBytes - sentBefore;
-    const before = performance.now();
-    for (const watcher of session.watchers) await watcher.afterStep?.(session);
-    watchedMs += performance.now() - before;
+    for (const watcher of session.watchers) pausedMs += (await watcher.afterStep?.(session)) ?? 0;
     if (stepper.agreed(wishes()).save) {
       await finishAllBut(0);
       await stepper.gather();

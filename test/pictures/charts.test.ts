@@ -15,18 +15,18 @@ const named = (all: Curves, name: string) => chartsOf(all, LIGHT).find((chart) =
 const linesOf = (all: Curves, name: string) =>
   Object.fromEntries(named(all, name).series.map((line: any) => [line.name, line.data]));
 
-test("curves are what was logged, errors in per cent", () => {
+test("curves are what was logged, accuracy in per cent", () => {
   expect(linesOf(curves, "Loss")).toEqual({ training: [[1, 2], [2, 1], [3, 2 / 3]], validation: [[1, 3], [2, 1.5], [3, 1]] }); // prettier-ignore
-  expect(linesOf(curves, "Error")).toEqual({
-    training: [[1, 80], [2, 40], [3, 26.6667]],
-    validation: [[1, 90], [2, 45], [3, 30]],
-    "validation, top 5": [[1, 30], [2, 15], [3, 10]],
+  expect(linesOf(curves, "Accuracy")).toEqual({
+    training: [[1, 20], [2, 60], [3, 73.3333]],
+    validation: [[1, 10], [2, 55], [3, 70]],
+    "validation, top 5": [[1, 70], [2, 85], [3, 90]],
   }); // prettier-ignore
   expect(linesOf(curves, "Images a second")).toEqual({ training: [[1, 100], [2, 200], [3, 300]] }); // prettier-ignore
 });
 
-test("of five classes or fewer no top-5 error is shown", () => {
-  expect(Object.keys(linesOf({ ...curves, classes: 5 }, "Error"))).toEqual(["training", "validation"]);
+test("of five classes or fewer no top-5 accuracy is shown", () => {
+  expect(Object.keys(linesOf({ ...curves, classes: 5 }, "Accuracy"))).toEqual(["training", "validation"]);
 });
 
 test("a rate that falls by tens has a logarithmic scale, one that glides has not", () => {
@@ -45,6 +45,11 @@ test("steps are a line where there are some in an epoch; the last stays however 
   expect(many.length).toBeWithin(500, 1001);
   expect(many.at(-1)).toEqual([3, 5000]);
   expect(linesOf({ epochs: [], steps: steps(2), classes: 10 }, "Loss")["within the epoch"]).toHaveLength(2);
+});
+
+test("the axis begins with epoch 0, if a new last layer was trained before the first", () => {
+  expect(named(curves, "Accuracy").xAxis.min).toBe(1);
+  expect(named({ ...curves, epochs: [0, 1, 2].map((number) => epoch(number, 0.01)) }, "Accuracy").xAxis.min).toBe(0);
 });
 
 test("an SVG that can stand in a page: no script, no style, names of its own, colours to be exchanged", async () => {

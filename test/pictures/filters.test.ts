@@ -25,10 +25,11 @@ test("rows are full where that makes a good shape: the paper's 96 filters, torch
   expect([96, 64, 32, 16, 1, 7].map(gridColumns)).toEqual([12, 8, 8, 4, 1, 4]);
 });
 
-test("pictures of a mosaic lie where they should, on white", () => {
+test("pictures of a mosaic lie where they should, with nothing between them", () => {
   const cell = (value: number) => ({ pixels: new Uint8Array(3).fill(value), width: 1, height: 1 });
-  const { pixels, width, height } = mosaic([cell(1), cell(2), cell(3)], 2, 1);
+  const { pixels, width, height, alpha } = mosaic([cell(1), cell(2), cell(3)], 2, 1);
   expect([width, height]).toEqual([3, 3]);
+  expect([...alpha!]).toEqual([255, 0, 255, 0, 0, 0, 255, 0, 0]);
   expect([...pixels].filter((_, i) => i % 3 === 0)).toEqual([1, 255, 2, 255, 255, 255, 3, 255, 255]);
 });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { Transformer } from "@napi-rs/image";
-import { fit, image } from "../../src/pictures/raster.ts";
+import { dataUrl, fit, image } from "../../src/pictures/raster.ts";
 import { document, renderPng } from "../../src/pictures/svg.ts";
 
 const RED = [200, 10, 30];
@@ -34,4 +34,12 @@ test("on a picture its pixels are what they were, and nothing lies beside them",
   const white = [255, 255, 255];
   expect([2, 3, 6, 7, 10, 11].map((x) => colour(x, 2))).toEqual([white, RED, RED, BLUE, BLUE, white]);
   expect([1, 2, 5, 6].map((y) => colour(3, y))).toEqual([white, RED, RED, white]);
+});
+
+test("what is transparent stays so in a page, and is white on a picture", async () => {
+  const raster = { ...two, alpha: Uint8Array.of(255, 0) };
+  const rgba = await new Transformer(Buffer.from((await dataUrl(raster)).split(",")[1]!, "base64")).rawPixels();
+  expect([rgba[3], rgba[7]]).toEqual([255, 0]);
+  const drawn = await new Transformer(await renderPng(document(2, 1, [await image(0, 0, raster)]))).rawPixels();
+  expect([...drawn]).toEqual([...RED, 255, 255, 255, 255, 255]);
 });

@@ -4,11 +4,12 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { connect, createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { here } from "../../src/cli/terminal.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { openDashboard, type Dashboard } from "../../src/verbs/train/dashboard/server.ts";
 import { train } from "../../src/verbs/train/train.ts";
-import { epochsOf, tiny } from "../support/cli.ts";
+import { epochsOf, startCli, tiny, TINY } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
 
@@ -47,6 +48,7 @@ async function trainShown(
     readonly afterStep?: (step: number, dashboard: Dashboard) => Promise<void>;
     readonly now?: () => number;
     readonly signal?: AbortSignal;
+    readonly augment?: string;
   },
 ) {
   const dashboard = openDashboard(0, given.now);
@@ -57,15 +59,20 @@ async function trainShown(
   const signal = given.signal ? AbortSignal.any([given.signal, dashboard.signal]) : dashboard.signal;
   try {
     const report = dashboard.watch((event) => void answers.push(seen(event, dashboard)));
-    return await train({ ...options, epochs, out: at(out) }, { report, signal, watchers: [before, dashboard.watcher] });
+    const { augment = options.augment } = given;
+    return await train(
+      { ...options, augment, epochs, out: at(out) },
+      { report, signal, watchers: [before, dashboard.watcher] },
+    );
   } finally {
     await dashboard.close();
   }
 }
 
-const press = ({ url }: Dashboard, button: string) => fetch(url + button, { method: "POST" });
+const press = ({ url }: Pick<Dashboard, "url">, button: string) => fetch(url + button, { method: "POST" });
 
-const stateOf = async ({ url }: Dashboard, query = "") => (await fetch(`${url}state${query}`)).json() as Promise<any>;
+const stateOf = async ({ url }: Pick<Dashboard, "url">, query = "") =>
+  (await fetch(`${url}state${query}`)).json() as Promise<any>;
 
 test("it listens on 127.0.0.1, and answers only with the token, a local Host and the right method", async () => {
   const dashboard = openDashboard();
@@ -123,7 +130,7 @@ test("curves, filters and images are shown; pictures are sent again only when th
     now: () => 0,
     seen(event, dashboard) {
       if (event.type === "start" || event.type === "step") states.push(stateOf(dashboard));
-      if (event.type === "saved") states.push(stateOf(dashboard, "?charts=-1&filters=1&samples=1&dark=1"));
+      if (event.type === "saved") states.push(stateOf(dashboard, "?charts=-1&filters=1&samples=1"));
       return states.at(-1);
     },
   });
@@ -133,11 +140,80 @@ test("curves, filters and images are shown; pictures are sent again only when th
   expect(last.subtitle).toContain("relu-or-tanh · ");
   for (const part of ["filters", "samples"]) expect(last[part].source).toStartWith("data:image/png;base64,");
   expect(last.charts.map(({ name }: { name: string }) => name)).toEqual([
-    ...["Loss", "Error", "Learning rate", "Images a second"],
+    ...["Loss", "Accuracy", "Learning rate", "Images a second"],
   ]);
   const again = seen.filter(({ known, filters }) => known.filters === 1 && !filters);
   expect(again.length).toBeGreaterThan(0);
   for (const state of again) expect(state.samples).toBeUndefined();
+});
+
+test("where nothing is augmented, the images are shown once", async () => {
+  const notes: string[] = [];
+  for (const augment of ["none", "mirror"]) {
+    await trainShown(`augment-${augment}`, 1, {
+      augment,
+      async seen(event, dashboard) {
+        if (event.type !== "step" && event.type !== "saved") return;
+        const { samples } = await stateOf(dashboard);
+        if (samples) notes.push(`${augment}: ${samples.note}`);
+      },
+    });
+  }
+  expect(new Set(notes)).toEqual(
+    new Set([
+      "none: epoch 1: the centre of each; nothing is augmented",
+      "mirror: epoch 1: top: the centre of each, as in validation; below: augmented, as in training",
+    ]),
+  );
+});
+
+test("at the end a waiting page is told how it went, and does not keep the program", async () => {
+  let waiting: Promise<any> | undefined;
+  const { run } = await trainShown("ended", 1, {
+    seen(event, { url }) {
+      if (event.type === "start") waiting = fetch(`${url}end?charts=-1`).then((answer) => answer.json());
+    },
+  });
+  const { outcome, charts, running, done, tab } = await waiting;
+  expect(outcome.kind).toBe("done");
+  expect(outcome.words).toMatch(
+    /^Done: \d+\.\d% of the 6 validation images are classified correctly, after epoch 1\. /,
+  );
+  expect(outcome.next.command).toBe(`bun run predict IMAGE --model ${here(run)}`);
+  expect([charts.length, running, done]).toEqual([4, false, 1]);
+  expect(tab).toMatch(/^done · \d+% · ended$/);
+});
+
+test("Stop on the page is an ordinary end of the command, and Ctrl-C is not", async () => {
+  const train = ["train", "photos", ...TINY, "--epochs", "500", "--out", "by-button", "--dashboard"];
+  const child = startCli(train, { cwd: folder.path });
+  const output = new Response(child.stdout).text();
+  let [text, outcome] = ["", undefined as Promise<any> | undefined];
+  for await (const chunk of child.stderr as ReadableStream<Uint8Array>) {
+    text += new TextDecoder().decode(chunk);
+    const url = /dashboard: (\S+)\n/.exec(text)?.[1];
+    if (!url || outcome) continue;
+    outcome = fetch(`${url}end`).then(async (answer) => ((await answer.json()) as any).outcome);
+    while (!(await stateOf({ url })).running) await Bun.sleep(20);
+    await press({ url }, "stop");
+  }
+  await child.exited;
+  expect(child.exitCode).toBe(0);
+  expect(await output).toContain("Stopped and saved. Continue with  bun run train --resume by-button\n");
+  expect(await outcome).toMatchObject({
+    kind: "stopped",
+    next: { words: "Go on with:", command: "bun run train --resume by-button" },
+  });
+});
+
+test("a page is told of an error", async () => {
+  const dashboard = openDashboard();
+  const waiting = fetch(`${dashboard.url}end`).then((answer) => answer.json() as Promise<any>);
+  // By then the first request has arrived, too.
+  for (let i = 0; i < 3; i++) await stateOf(dashboard);
+  dashboard.fail(new Error("the loss became NaN\nin epoch 1"));
+  await dashboard.close();
+  expect((await waiting).outcome).toEqual({ kind: "failed", words: "Failed: the loss became NaN in epoch 1" });
 });
 
 test("an open page does not change the training", async () => {

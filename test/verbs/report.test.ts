@@ -43,7 +43,7 @@ test("a training writes it: scores, answers, commands, curves, filters, settings
     "Right answers",
     "Commands",
     "Loss",
-    "Error",
+    "Accuracy",
     "Learning rate",
     "Images a second",
     "Filters of conv1",

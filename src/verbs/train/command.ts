@@ -42,7 +42,7 @@ export default verb({
       }
       return found ? 0 : 1;
     }
-    const { interrupted } = await (dashboard === undefined || ranks.rank !== 0
+    const { interrupted } = await (dashboard === undefined
       ? train(options, context)
       : trainShown(dashboard, options, context));
     return interrupted ? 1 : 0;
@@ -64,18 +64,25 @@ function troubles(report: Report): Report {
   };
 }
 
-/** Trains while a page shows it. */
+/** Trains while a page shows it. Stopped there, a training has ended as it should: it does not count as interrupted. */
 async function trainShown(
   port: number,
   options: TrainOptions,
   { ranks, signal, report }: Required<Omit<TrainContext, "watchers">>,
 ): Promise<TrainResult> {
-  await using dashboard = openDashboard(port);
-  say.info(`dashboard: ${dashboard.url}`);
-  return await train(options, {
-    ranks,
+  await using dashboard = ranks.rank === 0 ? openDashboard(port) : undefined;
+  const watched = dashboard && {
     signal: AbortSignal.any([signal, dashboard.signal]),
     report: dashboard.watch(report),
     watchers: [dashboard.watcher],
-  });
+  };
+  if (dashboard) say.info(`dashboard: ${dashboard.url}`);
+  try {
+    const result = await train(options, { ranks, signal, report, ...watched });
+    const isIntended = await ranks.share(() => dashboard!.signal.aborted && !signal.aborted);
+    return isIntended ? { ...result, interrupted: false } : result;
+  } catch (error) {
+    dashboard?.fail(error);
+    throw error;
+  }
 }

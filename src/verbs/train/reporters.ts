@@ -1,5 +1,4 @@
 /** How the command reports a training, to people and to programs. */
-import { dirname, resolve } from "node:path";
 import { sayRemarks } from "../../cli/remarks.ts";
 import {
   bold,
@@ -16,9 +15,9 @@ import {
 } from "../../cli/terminal.ts";
 import { interval95 } from "../../inference/answers.ts";
 import type { StartRecord } from "../../runs/records.ts";
-import { RUNS } from "../../runs/runs.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
+import { predictCommand, resumeCommand } from "./next_commands.ts";
 
 export function jsonReporter(): Report {
   return printJson;
@@ -135,10 +134,8 @@ function closing(
   start: StartRecord | undefined,
 ): string[] {
   const { interrupted, run, samples, bestError, validated = 0, phases } = event;
-  if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
-  // The newest run in runs/ need not be named.
-  const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
-  const next = `Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`;
+  if (interrupted) return [`Stopped and saved. Continue with  ${resumeCommand(run)}`];
+  const next = `Try it on an image:  ${predictCommand(run, samples)}`;
   if (bestError === undefined || !isNew) return [`Nothing left to do. ${next}`];
   const lines = [`Done: ${accuracyInWords(bestError, validated)}.`];
   if (phases?.whole !== undefined) lines.push(phasesInWords(phases.lastLayer, phases.whole, validated));

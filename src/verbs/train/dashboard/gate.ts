@@ -26,9 +26,10 @@ export class Gate {
     this.resume();
   }
 
-  /** Resolves as soon as the training is not paused, or the signal is aborted. */
-  async pass(signal: AbortSignal | undefined): Promise<void> {
-    if (!this.#open || signal?.aborted) return;
+  /** Resolves as soon as the training is not paused, or the signal is aborted. @returns for how many ms it was paused */
+  async pass(signal: AbortSignal | undefined): Promise<number> {
+    if (!this.#open || signal?.aborted) return 0;
+    const start = performance.now();
     const resume = () => this.resume();
     signal?.addEventListener("abort", resume, { once: true });
     // A pending promise alone does not keep the process alive.
@@ -39,5 +40,6 @@ export class Gate {
       clearInterval(alive);
       signal?.removeEventListener("abort", resume);
     }
+    return performance.now() - start;
   }
 }

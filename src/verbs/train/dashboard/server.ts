@@ -5,7 +5,7 @@
 import { randomBytes, timingSafeEqual } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { oneLine, UsageError } from "../../../errors.ts";
-import { DARK, LIGHT, chartsOf } from "../../../pictures/charts.ts";
+import { LIGHT, chartsOf } from "../../../pictures/charts.ts";
 import { STYLE } from "../../../pictures/page.ts";
 import type { Report } from "../../../training/events.ts";
 import type { Session, Watcher } from "../../../training/session.ts";
@@ -24,6 +24,9 @@ export interface Dashboard extends AsyncDisposable {
   readonly signal: AbortSignal;
   /** Wraps a report: the dashboard sees its events too. */
   watch(report: Report): Report;
+  /** Tells the page that the training ended with an error. */
+  fail(error: unknown): void;
+  /** Tells the page how the training ended, and closes. */
   close(): Promise<void>;
 }
 
@@ -41,38 +44,47 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
   const [shown, gate, snapshots] = [new DashboardState(now), new Gate(), new Snapshots(now)];
   const state = (query: URLSearchParams): Response => {
     snapshots.wanted();
-    const palette = query.get("dark") === "1" ? DARK : LIGHT;
     const known = { charts: shown.version, ...snapshots.versions };
     const isNew = (part: keyof typeof known) => Number(query.get(part)) !== known[part];
     return Response.json(
       {
         ...shown.summary(gate.paused, gate.signal.aborted),
         known,
-        ...(isNew("charts") && { charts: chartsOf(shown.curves(), palette) }),
+        ...(isNew("charts") && { charts: chartsOf(shown.curves(), LIGHT) }),
         ...(snapshots.filters && isNew("filters") && { filters: snapshots.filters }),
         ...(snapshots.samples && isNew("samples") && { samples: snapshots.samples }),
       },
       { headers: HEADERS },
     );
   };
-  const pages: Readonly<Record<string, (query: URLSearchParams) => Response>> = {
+  const over = Promise.withResolvers<void>();
+  const pages: Readonly<Record<string, (query: URLSearchParams, request: Request) => Response | Promise<Response>>> = {
     "": servePage,
     state,
+    // Answered when the training is over: a browser throttles what a hidden page polls.
+    async end(query, request) {
+      server.timeout(request, 0);
+      await over.promise;
+      return state(query);
+    },
     "echarts.js": () => new Response(Bun.file(ECHARTS), { headers: HEADERS }),
   };
   const actions: Readonly<Record<string, () => void>> = {
     pause: () => gate.pause(),
-    resume: () => gate.resume(),
+    resume() {
+      gate.resume();
+      shown.heldUp();
+    },
     stop: () => gate.stop(),
   };
-  const answer = (request: Request): Response => {
+  const answer = (request: Request): Response | Promise<Response> => {
     // An invalid Host header makes the URL unparsable.
     const url = URL.parse(request.url);
     if (!url || !isOwn(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
     const [, given = "", name = "", ...rest] = url.pathname.split("/");
     if (!isSame(given, token) || rest.length > 0) return refuse(404);
     if (Object.hasOwn(pages, name)) {
-      return request.method === "GET" ? pages[name]!(url.searchParams) : refuse(405, { allow: "GET" });
+      return request.method === "GET" ? pages[name]!(url.searchParams, request) : refuse(405, { allow: "GET" });
     }
     if (!Object.hasOwn(actions, name)) return refuse(404);
     if (request.method !== "POST") return refuse(405, { allow: "POST" });
@@ -80,32 +92,42 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
     return new Response(null, { status: 204, headers: HEADERS });
   };
   const server = listen(port, answer);
-  const close = () => server.stop(true);
+  const close = async () => {
+    over.resolve();
+    // Answers that are on their way arrive; a browser that keeps its connection doesn't keep the program.
+    await Promise.race([server.stop(), Bun.sleep(FAREWELL_MS)]);
+    await server.stop(true);
+  };
   let warned = false;
+  const draw = (session: Session, drawing: Promise<void>) =>
+    drawing.catch((error: unknown) => {
+      // A failure is a warning: it must not end the training.
+      const line = `the dashboard could not draw: ${oneLine(error instanceof Error ? error.message : String(error))}`;
+      if (!warned) session.report({ type: "warning", line });
+      warned = true;
+    });
   return {
     url: `http://127.0.0.1:${server.port}/${token}/`,
     signal: gate.signal,
     watcher: {
       async afterStep(session: Session) {
-        try {
-          await snapshots.take(session);
-        } catch (error) {
-          // A failure is a warning: it must not end the training.
-          const line = `the dashboard could not draw: ${oneLine(error instanceof Error ? error.message : String(error))}`;
-          if (!warned) session.report({ type: "warning", line });
-          warned = true;
-        }
-        await gate.pass(session.signal);
+        await draw(session, snapshots.take(session));
+        return await gate.pass(session.signal);
       },
+      afterEpoch: (session) => draw(session, snapshots.takeEpoch(session)),
     },
     watch: (report) => (event) => {
       shown.see(event);
       report(event);
     },
+    fail: (error) => shown.fail(error),
     close,
     [Symbol.asyncDispose]: close,
   };
 }
+
+/** Maximum time in which pages are told how the training ended. */
+const FAREWELL_MS = 1000;
 
 const ECHARTS = fileURLToPath(import.meta.resolve("echarts/dist/echarts.min.js"));
 
@@ -147,7 +169,7 @@ function isSame(given: string, token: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function listen(port: number, fetch: (request: Request) => Response) {
+function listen(port: number, fetch: (request: Request) => Response | Promise<Response>) {
   try {
     return Bun.serve({ hostname: "127.0.0.1", port, fetch, development: false });
   } catch (error) {

@@ -4,7 +4,7 @@ import { decodeRecord } from "../../../data/decode.ts";
 import { firstConvolution } from "../../../net/model.ts";
 import { colourAt } from "../../../net/schedule.ts";
 import { filterGrid, mosaic } from "../../../pictures/filters.ts";
-import { dataUrl, fit } from "../../../pictures/raster.ts";
+import { dataUrl, fit, type Raster } from "../../../pictures/raster.ts";
 import type { Session } from "../../../training/session.ts";
 import { plural } from "../../../words.ts";
 import { seen } from "../../shared/seen.ts";
@@ -17,7 +17,7 @@ export interface Picture {
 
 /** Nothing is drawn unless a page has asked within this time. */
 const WANTED_MS = 5000;
-/** Maximum share of the training time spent drawing, and minimum interval between pictures. */
+/** Maximum share of the training time spent on each picture, and minimum interval between drawings of the filters. */
 const SHARE = 0.01;
 const FILTERS_MS = 2000;
 /** Number of images, augmented versions of each, and their side in pixels. */
@@ -30,7 +30,8 @@ export class Snapshots {
   readonly versions = { filters: 0, samples: 0 };
   readonly #now: () => number;
   #wantedAt = -Infinity;
-  #nextAt = -Infinity;
+  #filtersAt = -Infinity;
+  #samplesAt = -Infinity;
   /** The epoch of the samples. */
   #sampled: number | undefined;
 
@@ -44,28 +45,38 @@ export class Snapshots {
     this.#wantedAt = this.#now();
   }
 
-  /** Redraws what is out of date, if a page is open. */
+  /** After a step, redraws what is out of date, if a page is open. */
   async take(session: Session): Promise<void> {
-    const start = this.#now();
-    if (start - this.#wantedAt > WANTED_MS || start < this.#nextAt) return;
-    // Set first, so that a failure is not retried at every step.
-    this.#nextAt = start + FILTERS_MS;
-    await this.#drawFilters(session);
-    if (this.#sampled !== session.state.epoch) await this.#drawSamples(session);
-    const end = this.#now();
-    this.#nextAt = Math.max(this.#nextAt, end + (end - start) / SHARE);
+    const now = this.#now();
+    if (now - this.#wantedAt > WANTED_MS) return;
+    if (now >= this.#filtersAt) await this.#drawFilters(session, `after ${plural(session.state.step, "step")}`);
+    if (now >= this.#samplesAt && this.#sampled !== session.state.epoch) await this.#drawSamples(session);
   }
 
-  async #drawFilters({ model, state }: Session): Promise<void> {
+  /** After an epoch, draws the filters as they were saved. */
+  async takeEpoch(session: Session): Promise<void> {
+    if (this.#now() - this.#wantedAt > WANTED_MS) return;
+    await this.#drawFilters(session, `after epoch ${session.state.epoch}`);
+  }
+
+  async #drawFilters({ model, config }: Session, when: string): Promise<void> {
     const first = firstConvolution(model.layers);
-    const [weights] = model.parameters;
-    if (!first || !weights) return;
-    const raster = filterGrid((await weights.read()) as Float32Array, weights.shape);
-    this.filters = { source: await dataUrl(raster), note: `${first.layer.name} after ${plural(state.step, "step")}` };
+    const [parameter] = model.parameters;
+    if (!first || !parameter) return;
+    // Waiting for the device costs the training next to nothing.
+    const weights = (await parameter.read()) as Float32Array;
+    const start = this.#now();
+    // Set first, so that a failure is not retried at every step.
+    this.#filtersAt = start + FILTERS_MS;
+    const { name } = first.layer;
+    const note = config.freeze.includes(name) ? `${name}, frozen: they stay as they are` : `${name} ${when}`;
+    this.filters = { source: await dataUrl(filterGrid(weights, parameter.shape)), note };
     this.versions.filters++;
+    this.#filtersAt = this.#now() + Math.max(FILTERS_MS, (this.#now() - start) / SHARE);
   }
 
   async #drawSamples({ train, model, deviceMean, config, state }: Session): Promise<void> {
+    const start = this.#now();
     this.#sampled = state.epoch;
     const { record, resize, crop: size } = model.network;
     const { dataset } = train;
@@ -79,13 +90,24 @@ export class Snapshots {
     const { augmentation, schedule, seed } = config;
     const colour = colourAt(schedule, state.epoch) ? augmentation.colour : 0;
     const options = { ...augmentation, colour, record, size };
-    const rows = [await seen(deviceMean, pixels, centreView(count, record, size), size)];
+    const centres = await seen(deviceMean, pixels, centreView(count, record, size), size);
+    const versions: Raster[][] = [];
     for (let k = 0; k < VERSIONS; k++) {
       const views = drawViews(options, state.axes, seed, state.epoch + k, indices, 0);
-      rows.push(await seen(deviceMean, pixels, views, size));
+      versions.push(await seen(deviceMean, pixels, views, size));
     }
-    const cells = await Promise.all(rows.flat().map((raster) => fit(raster, SIDE, SIDE)));
-    this.samples = { source: await dataUrl(mosaic(cells, count, 4)), note: "" };
+    const isAugmented = versions.flat().some((version, i) => !isSame(version, centres[i % count]!));
+    const shown = isAugmented ? [centres, ...versions] : [centres];
+    const cells = await Promise.all(shown.flat().map((raster) => fit(raster, SIDE, SIDE)));
+    const note = isAugmented
+      ? "top: the centre of each, as in validation; below: augmented, as in training"
+      : "the centre of each; nothing is augmented";
+    this.samples = { source: await dataUrl(mosaic(cells, count, 4)), note: `epoch ${state.epoch + 1}: ${note}` };
     this.versions.samples++;
+    this.#samplesAt = this.#now() + (this.#now() - start) / SHARE;
   }
+}
+
+function isSame(a: Raster, b: Raster): boolean {
+  return Buffer.compare(a.pixels, b.pixels) === 0;
 }
