@@ -21,6 +21,10 @@ export interface Work {
   readonly optimizer?: string;
   /** What is averaged over the steps. */
   readonly average?: Average | undefined;
+  /** Whether a step adds up the gradients of several batches. */
+  readonly accumulates?: boolean;
+  /** Whether classes have weights in the loss. */
+  readonly weighs?: boolean;
   /** Layers that don't learn. */
   readonly frozen?: readonly string[];
   /** How many devices divide the images of a training step, each with the whole network; 1 if not given. */
@@ -96,6 +100,7 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
     pixels: unread(Uint8Array, images * side * side * 3),
     views: unread(Float32Array, images * VIEW_LENGTH),
     labels: new Uint32Array(images),
+    ...(work.weighs && { classWeights: new Float32Array(classes) }),
   });
   const images = batchesOf(work, batch);
   if (kind === "training") {
@@ -106,8 +111,15 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
     });
     const tape = new Tape(backend);
     forwardBackward(tape, model, mean, stepOf(images[0]!));
-    optimizer.step(() => 1);
+    // The gradients of another batch are computed beside those that they are added to.
+    if (!work.accumulates) optimizer.step(() => 1);
     tape.release();
+    if (work.accumulates) {
+      const next = new Tape(backend);
+      forwardBackward(next, model, mean, stepOf(images[0]!));
+      next.release();
+      optimizer.step(() => 1);
+    }
   }
   const tape = new Tape(backend, { record: false });
   model.forward(networkInput(tape, model, mean, stepOf(images.at(-1)!)));

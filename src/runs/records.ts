@@ -12,6 +12,8 @@ export interface StartRecord {
   readonly val: number;
   readonly classes: number;
   readonly batch: number;
+  /** Batches of a step, if several. */
+  readonly accumulate?: number;
   readonly epochs: number;
   /** Images of an epoch, if not all of `train`. */
   readonly epochImages?: number;

@@ -39,6 +39,13 @@ export const TRAIN_OPTIONS = {
     'A JSON file: how much more often the images of a class are seen, {"cat": 2}',
     { hint: "FILE", rule: SETTINGS.weights },
   ),
+  /** The weight of each class in the loss, by class name, 1 for classes not named; or "balanced". */
+  lossWeights: parsed<Readonly<Record<string, number>> | "balanced">(
+    "any",
+    (word, flag) => (word === "balanced" ? word : readWeights(word, flag)),
+    'How much an image of each class counts in the loss: balanced (in inverse proportion to the images of its class), or a JSON file, {"cat": 2}',
+    { hint: "FILE", rule: SETTINGS.lossWeights },
+  ),
   /** The network: its name, a .ts or .json file that defines one, or itself; by default one that suits the data. */
   model: parsed<string | NetworkDraft>(
     "any",
@@ -84,13 +91,25 @@ export const TRAIN_OPTIONS = {
     hint: "N",
     rule: SETTINGS.patience,
   }),
-  /** Images per step. */
+  /** Images per batch, which go through the network together. */
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
+  /** Batches per step: their gradients are added up, as those of one batch that has all their images. */
+  accumulate: number("Batches whose gradients are added up to one step, for less memory (1)", {
+    hint: "N",
+    rule: SETTINGS.accumulate,
+  }),
   /** Initial learning rate. */
   rate: number("Initial learning rate", { hint: "RATE", rule: ABOVE_ZERO }),
   /** "constant", "cosine", "triangular", "plateau" or "steps:30,60": divided by ten at these epochs. */
   schedule: text(
     "constant, cosine, triangular, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
+    { hint: "HOW" },
+  ),
+  /** How long the rate rises, in a straight line, to that of the schedule: "5" or "5epochs", or "500steps". */
+  warmup: parsed<string | number>(
+    "any",
+    (word) => word,
+    "Let the rate rise in a straight line at first: for so many epochs (5), or steps (500steps)",
     { hint: "HOW" },
   ),
   /** What moves the weights along their gradients: "sgd", "nesterov", "adamw" or "muon"; the network's recipe says if not given. */

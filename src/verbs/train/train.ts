@@ -6,7 +6,7 @@ import { divide } from "../../data/inventory.ts";
 import { RecordCache } from "../../data/loader.ts";
 import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
-import { balancedWeights, namedWeights } from "../../data/sampling.ts";
+import { balancedWeights, classCounts, namedWeights } from "../../data/sampling.ts";
 import { openWhole, reduceSets } from "../../data/select.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
@@ -43,6 +43,7 @@ import { hasHead } from "../../training/later/head.ts";
 import {
   epochLength,
   freshState,
+  imagesPerStep,
   runEpochs,
   type Records,
   type Session,
@@ -107,11 +108,11 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
         "--epochs 0: must be above 0, unless a new last layer is trained: on weights for other classes (--from)",
       );
     }
-    shareFor(suited.split, batchOf(suited, sets), ranks);
+    shareFor(suited.split, imagesPerStep(suited, sets.train.length), ranks);
     return suited;
   });
   if (!folder.run && config.data !== null && ranks.rank === 0) {
-    const isAsked = options.balance !== undefined || config.weights !== null;
+    const isAsked = options.balance !== undefined || config.weights !== null || config.lossWeights !== null;
     for (const line of remarksOnClasses(sets, config, isAsked)) report({ type: "warning", line });
   }
   const rest = { report, watchers, ranks, ...(signal && { signal }) };
@@ -133,7 +134,7 @@ interface TrainJob {
 }
 
 /** Batch size, at most the size of the set: the rest would be padding. */
-function batchOf({ batch }: TrainConfig, { train }: Opened): number {
+function batchOf({ batch }: Pick<TrainConfig, "batch">, { train }: Opened): number {
   return Math.min(batch, train.length);
 }
 
@@ -218,6 +219,8 @@ function workOf({ config, sets, ranks }: TrainJob): Work {
     kind: "training",
     optimizer: config.optimizer,
     average: config.average,
+    accumulates: config.accumulate > 1,
+    weighs: config.lossWeights !== null,
     frozen: config.freeze,
     // If the network is split, a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
@@ -238,7 +241,9 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   const model = new Model(network, backend, classes.length);
   const optimizerOf = (model: Model) => createOptimizer(model, config);
   const optimizer = optimizerOf(model);
-  const stepper = openStepper({ model, optimizer }, optimizerOf, { ...config, batch }, ranks);
+  const images = imagesPerStep(config, sets.train.length);
+  const steps = { ...config, batch: images, parts: Math.ceil(images / batch) };
+  const stepper = openStepper({ model, optimizer }, optimizerOf, steps, ranks);
   // Nothing in a run's folder is changed until all of it has been checked.
   const from = folder.run && restore(folder.run, config, classes, model, optimizer, folder.warn);
   const weights = classWeights(config, sets.train);
@@ -262,6 +267,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     val: sets.val.length,
     classes: classes.length,
     batch,
+    ...(config.accumulate > 1 && { accumulate: config.accumulate }),
     epochs: config.epochs,
     ...(config.epochImages !== null && { epochImages: epochLength(config, sets.train) }),
     ...(!from && config.minutes !== null && { minutes: config.minutes }),
@@ -333,10 +339,26 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   return ended;
 }
 
-function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Session, "weights"> {
-  if (balance === 0 && weights === null) return {};
-  const named = namedWeights(set, weights ?? {});
-  return { weights: balancedWeights(set, balance).map((weight, label) => weight * named[label]!) };
+/** How often images of each class are seen, and how much they count. */
+function classWeights(config: TrainConfig, set: Dataset): Pick<Session, "weights" | "lossWeights"> {
+  const { balance, weights, lossWeights } = config;
+  const seen = () => {
+    const named = namedWeights(set, weights ?? {});
+    return balancedWeights(set, balance).map((weight, label) => weight * named[label]!);
+  };
+  const counting = () =>
+    lossWeights === "balanced" ? evenWeights(set) : namedWeights(set, lossWeights ?? {}, "--loss-weights");
+  return {
+    ...((balance !== 0 || weights !== null) && { weights: seen() }),
+    ...(lossWeights !== null && { lossWeights: counting() }),
+  };
+}
+
+/** Weights with which every class counts as much as the mean of them; 0 for those without images. */
+function evenWeights(set: Dataset): number[] {
+  const counts = Array.from(classCounts(set));
+  const seen = counts.filter((images) => images > 0).length;
+  return counts.map((images) => (images === 0 ? 0 : set.length / (seen * images)));
 }
 
 /** The mean image and the state before the first step; undefined when it was stopped. */
@@ -458,7 +480,8 @@ function offerScratch(error: unknown): never {
  */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
   const { network, classes, isFolded } = sourceOf(given.from!);
-  const isUneven = options.balance === undefined && given.weights === null && imbalanceOf(set) !== undefined;
+  const isAsked = options.balance !== undefined || given.weights !== null || given.lossWeights !== null;
+  const isUneven = !isAsked && imbalanceOf(set) !== undefined;
   const balance = isUneven ? 1 : given.balance;
   if (sameClasses(classes, set.classes)) {
     const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
