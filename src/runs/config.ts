@@ -23,7 +23,7 @@ const MOST_EPOCHS = 100_000;
 /**
  * Fills in what the options leave out, from a recipe.
  * @param data absolute path of the data; null for the built-in set
- * @param recipe the network's own if not given
+ * @param usual the recipe without what the options change in it; the network's own if not given
  * @throws UsageError for invalid values
  */
 export function makeConfig(
@@ -31,9 +31,10 @@ export function makeConfig(
   network: Network,
   data: string | null,
   val: string | null,
-  recipe = network.recipe,
+  usual = network.recipe,
 ): TrainConfig {
   const { name } = network;
+  const recipe: Recipe = { ...usual, ...options.recipe };
   if (data === null && (val !== null || (options.holdOut ?? options.fold) !== undefined)) {
     const [name] = Object.entries({ val, holdOut: options.holdOut, folds: options.fold }).find(
       ([, value]) => value != null,

@@ -5,7 +5,9 @@ import { readFileUpTo, reason } from "../io/files.ts";
 import type { NetworkDraft } from "../net/definition.ts";
 import { optimizerNames } from "../net/optimizers.ts";
 import { CUTS } from "../net/parts.ts";
-import { ABOVE_ZERO } from "../rules.ts";
+import type { Recipe } from "../net/recipe.ts";
+import { RECIPE_RULES } from "../net/recipe_rules.ts";
+import { ABOVE_ZERO, type Rule } from "../rules.ts";
 import { flag, number, numbers, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -91,6 +93,8 @@ export const TRAIN_OPTIONS = {
     hint: "N",
     rule: SETTINGS.patience,
   }),
+  /** What to change in the recipe that the network would be trained by; the options named after its parts go before it. */
+  recipe: parsed<Partial<Recipe>>("object", () => ({}), undefined, { rule: recipeProblem }),
   /** Images per batch, which go through the network together. */
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
   /** Batches per step: their gradients are added up, as those of one batch that has all their images. */
@@ -150,6 +154,16 @@ export const TRAIN_OPTIONS = {
 
 /** All of it can be left out. */
 export interface TrainOptions extends OptionsOf<typeof TRAIN_OPTIONS> {}
+
+/** What is wrong with parts of a recipe. */
+function recipeProblem(recipe: unknown): ReturnType<Rule> {
+  for (const [name, value] of Object.entries(recipe as object)) {
+    const rule = Object.hasOwn(RECIPE_RULES, name) ? RECIPE_RULES[name as keyof Recipe] : undefined;
+    const problem = rule ? rule(value) : ": is no part of a recipe";
+    if (problem !== undefined) return `, ${name}${problem}`;
+  }
+  return undefined;
+}
 
 /** Larger files are not class weights. */
 const MAX_WEIGHTS_BYTES = 16 * 2 ** 20;

@@ -1,4 +1,4 @@
-import { bold, count, print, printJson, table } from "../../cli/terminal.ts";
+import { bold, count, print, fittingTable, printJson, table } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { size } from "../../engine/tensor.ts";
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
@@ -120,7 +120,7 @@ function show(network: Network, json: boolean, classes = network.classes): void 
     placed.multiplyAdds === 0 ? "" : millions(placed.multiplyAdds),
   ]);
   const last = ["", "total", "", "", count(totals.parameters), millions(totals.multiplyAdds)];
-  print(table([head, first, ...body, last], [3, 4, 5]));
+  print(fittingTable([head, first, ...body, last], [3, 4, 5], [2, 5, 3]));
 }
 
 function shape(sides: readonly number[]): string {

@@ -458,7 +458,11 @@ async function suitedConfig(
   }
   const network = suited === undefined ? await networkNamed(model!) : findNetwork(suited);
   const config = makeConfig({ ...options, from: undefined }, network, given.data, given.val);
-  return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
+  return saysRate(options) ? config : rateForClasses(config, set.classes.length);
+}
+
+function saysRate({ rate, recipe }: TrainOptions): boolean {
+  return (rate ?? recipe?.schedule) !== undefined;
 }
 
 /** Whether the training begins with a new last layer alone. */
@@ -484,7 +488,7 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
   const isUneven = !isAsked && imbalanceOf(set) !== undefined;
   const balance = isUneven ? 1 : given.balance;
   if (sameClasses(classes, set.classes)) {
-    const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+    const config = saysRate(options) ? given : scaleRate(rateForClasses(given, set.classes.length), 0.1);
     return { ...config, balance };
   }
   const [first, last] = [learningLayers(network)[0]!, learningLayers(network).at(-1)!];
@@ -502,6 +506,6 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
     fineTuningRecipe(network),
   );
   // Where the last layer can't be trained before the others, it learns faster.
-  if (hasHead(place(network)) || options.rates !== undefined) return { ...config, balance };
+  if (hasHead(place(network)) || options.rates !== undefined || options.recipe?.groups) return { ...config, balance };
   return { ...config, balance, groups: [...config.groups, { of: last, rate: 10 }] };
 }
