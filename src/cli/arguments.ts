@@ -55,6 +55,6 @@ export function readArguments(args: readonly string[], schema: Schema): Record<s
 
 function unknown(argument: string, name: string, flags: ReadonlyMap<string, { readonly key: string }>): UsageError {
   const known = elsewhere(name, flags);
-  const hint = known === undefined ? suggest(name, [...flags.keys()]).replace('"', '"--') : `: ${known}`;
-  return new UsageError(`unknown option ${argument.split("=")[0]}${hint}; --help lists them`);
+  const hint = known ?? `${suggest(name, [...flags.keys()]).replace('"', '"--')}; --help lists them`;
+  return new UsageError(`unknown option ${argument.split("=")[0]}${known === undefined ? "" : ": "}${hint}`);
 }

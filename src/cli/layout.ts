@@ -49,7 +49,7 @@ export function table(rows: readonly (readonly string[])[], right: readonly numb
 /** A table, or, where the terminal is too narrow for it, a paragraph for each row with its first cell on a line. */
 export function tableOrList(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
   const whole = table(rows, right);
-  if (isNarrow(whole)) return whole;
+  if (fits(whole)) return whole;
   return rows
     .map(([first, ...rest]) => {
       const text = rest.filter((cell) => cell !== "").join(", ");
@@ -66,7 +66,7 @@ export function fittingTable(
 ): string {
   const whole = table(rows, right);
   const [first, ...rest] = spare;
-  if (first === undefined || isNarrow(whole)) return whole;
+  if (first === undefined || fits(whole)) return whole;
   const without = (indices: readonly number[]) =>
     indices.filter((i) => i !== first).map((i) => (i > first ? i - 1 : i));
   return fittingTable(
@@ -76,7 +76,7 @@ export function fittingTable(
   );
 }
 
-function isNarrow(text: string): boolean {
+function fits(text: string): boolean {
   const width = columns();
   return text.split("\n").every((line) => Bun.stringWidth(line) <= width);
 }

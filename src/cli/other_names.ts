@@ -25,7 +25,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
   out: ["output", "output-dir", "save-dir", "name", "project"],
   seed: ["random-state", "random-seed", "manual-seed"],
   quiet: ["silent", "no-progress"],
-  debug: ["verbose", "traceback"],
+  debug: ["traceback"],
 };
 
 /** What there is no option for, and why. */
