@@ -16,8 +16,8 @@ function shown(columns: number): string {
 test("all columns; the heading once; the best epoch so far is named", () => {
   expect(shown(Infinity)).toBe(
     `epoch  train loss  accuracy  val loss  accuracy  images/s     time
-    3       1.311     54.5%     0.266     90.9%    12,346  3m 20s  best  12.3% of it waiting for data
-    4       1.311     54.5%     0.266     90.9%    12,346  3m 20s`,
+    3       1.311     54.5%     0.266     90.9%    12,346   3m 20s  best  12.3% of it waiting for data
+    4       1.311     54.5%     0.266     90.9%    12,346   3m 20s`,
   );
 });
 

@@ -12,11 +12,11 @@ interface Column {
 }
 
 const COLUMNS: readonly Column[] = [
-  { head: "epoch", width: 5, importance: 7, cell: ({ epoch }) => String(epoch) },
+  { head: "epoch", width: 5, importance: 6, cell: ({ epoch }) => String(epoch) },
   { head: "train loss", width: 10, importance: 4, cell: ({ train }) => train.loss.toFixed(3) },
   { head: "accuracy", width: 8, importance: 3, cell: ({ train }) => percent(1 - train.top1) },
   { head: "val loss", width: 8, importance: 5, cell: ({ val }) => val.loss.toFixed(3) },
-  { head: "accuracy", width: 8, importance: 6, cell: ({ val }) => percent(1 - val.top1), paint: bold },
+  { head: "accuracy", width: 8, importance: 7, cell: ({ val }) => percent(1 - val.top1), paint: bold },
   { head: "images/s", width: 8, importance: 1, cell: ({ imagesPerSecond }) => rate(imagesPerSecond), paint: dim },
   { head: "time", width: 7, importance: 2, cell: ({ seconds }) => shortDuration(seconds), paint: dim },
 ];
