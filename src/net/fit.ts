@@ -109,16 +109,12 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
       ...{ ...recipe, optimizer: work.optimizer ?? DEFAULT_OPTIMIZER },
       ...(work.average && { average: work.average }),
     });
-    const tape = new Tape(backend);
-    forwardBackward(tape, model, mean, stepOf(images[0]!));
-    // The gradients of another batch are computed beside those that they are added to.
-    if (!work.accumulates) optimizer.step(() => 1);
-    tape.release();
-    if (work.accumulates) {
-      const next = new Tape(backend);
-      forwardBackward(next, model, mean, stepOf(images[0]!));
-      next.release();
-      optimizer.step(() => 1);
+    // The gradients of a second batch are computed beside those that they are added to.
+    for (let left = work.accumulates ? 2 : 1; left > 0; left--) {
+      const tape = new Tape(backend);
+      forwardBackward(tape, model, mean, stepOf(images[0]!));
+      if (left === 1) optimizer.step(() => 1);
+      tape.release();
     }
   }
   const tape = new Tape(backend, { record: false });

@@ -19,6 +19,7 @@ import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
 import { saveCheckpoint } from "../weights/checkpoint.ts";
 import type { Report } from "./events.ts";
+import { imagesPerStep } from "./later/accumulate.ts";
 import type { StepResult } from "./step.ts";
 import type { BatchStep, Stepper, Wishes } from "./stepper.ts";
 
@@ -146,14 +147,6 @@ function hasWaited({ config: { patience }, state: { schedule } }: Session): bool
 /** Number of images in an epoch. */
 export function epochLength({ epochImages }: Pick<TrainConfig, "epochImages">, { length }: Dataset): number {
   return Math.min(length, epochImages ?? Infinity);
-}
-
-/** Number of images in a step. */
-export function imagesPerStep(
-  { batch, accumulate }: Pick<TrainConfig, "batch" | "accumulate">,
-  length: number,
-): number {
-  return Math.min(batch * accumulate, length);
 }
 
 interface Timing {
@@ -318,20 +311,9 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
       valid,
     );
   const whole = batch.whole ? wholeOf(batch.whole) : own;
-  const classWeights = session.lossWeights && weightsOfBatch(session.lossWeights, whole);
-  const weighted = (labels: LossLabels) => (classWeights ? { ...labels, classWeights } : labels);
-  return {
-    ...weighted(own),
-    pixels: batch.pixels,
-    views,
-    seen,
-    mean,
-    whole: weighted(whole),
-    step,
-    seed,
-    rateOf,
-    done,
-  };
+  const weights = weightsOfBatch(session.lossWeights, whole);
+  const both = { ...own, ...weights, whole: { ...whole, ...weights } };
+  return { ...both, pixels: batch.pixels, views, seen, mean, step, seed, rateOf, done };
 }
 
 interface Validation {

@@ -4,9 +4,13 @@ import type { LossLabels } from "../passes.ts";
 /**
  * The weights for a batch: multiplied so that the mean over its images is the sum of the weighted losses divided by the
  * sum of the labels' weights. A mixed image has the weights of both its labels, by their shares.
- * @param weights a factor for each class
+ * @param weights a factor for each class; undefined if all count alike
  */
-export function weightsOfBatch(weights: readonly number[], { labels, mixed, valid }: LossLabels): Float32Array {
+export function weightsOfBatch(
+  weights: readonly number[] | undefined,
+  { labels, mixed, valid }: LossLabels,
+): Pick<LossLabels, "classWeights"> {
+  if (!weights) return {};
   let total = 0;
   for (let n = 0; n < valid; n++) {
     const own = weights[labels[n]!]!;
@@ -14,5 +18,5 @@ export function weightsOfBatch(weights: readonly number[], { labels, mixed, vali
   }
   // A batch that has only classes of weight 0 teaches nothing.
   const factor = total === 0 ? 0 : valid / total;
-  return Float32Array.from(weights, (weight) => factor * weight);
+  return { classWeights: Float32Array.from(weights, (weight) => factor * weight) };
 }

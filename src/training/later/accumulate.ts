@@ -11,7 +11,16 @@ import type { Tensor } from "../../engine/tensor.ts";
 import type { Model } from "../../net/model.ts";
 import type { Optimizer } from "../../net/optimizer.ts";
 import { forwardBackward, type TrainingBatch } from "../../net/passes.ts";
+import type { TrainConfig } from "../../runs/settings.ts";
 import { readResult, type Step, type StepResult } from "../step.ts";
+
+/** Number of images in a step, of a set of `length`. */
+export function imagesPerStep(
+  { batch, accumulate }: Pick<TrainConfig, "batch" | "accumulate">,
+  length: number,
+): number {
+  return Math.min(batch * accumulate, length);
+}
 
 /** A part of a batch, and the index of its first image in it. */
 export type BatchPart = TrainingBatch & { readonly first: number };
@@ -59,21 +68,31 @@ export async function accumulatedStep(
   parts: number,
 ): Promise<StepResult> {
   const whole = step.labels.length;
-  const results = partsOf(step, parts).map(({ first, ...part }) => {
-    // Padding changes no gradient, but would change running statistics.
-    if (part.valid === 0) return { losses: new Float32Array(part.seen!), ranks: new Float32Array(part.seen!) };
+  const all = partsOf(step, parts);
+  // Padding changes no gradient, but would change running statistics.
+  const counting = all.filter(({ valid }) => valid > 0);
+  const results = counting.map(({ first, ...part }, i) => {
     const tape = new Tape(mean.backend, { part: { first, whole } });
-    const result = readResult(forwardBackward(tape, model, mean, part, { weight: part.valid / step.valid }));
+    const learnt = forwardBackward(tape, model, mean, part, { weight: part.valid / step.valid });
+    if (i === counting.length - 1) optimizer.step(step.rateOf, step.done);
+    const result = readResult(learnt);
     tape.release();
     return result;
   });
-  optimizer.step(step.rateOf, step.done);
-  mean.backend.flush();
-  return joined(await Promise.all(results));
+  const padding = all.slice(counting.length).map(({ seen }) => new Float32Array(seen!));
+  return joined([...(await Promise.all(results)), ...padding.map((zeros) => ({ losses: zeros, ranks: zeros }))]);
 }
 
 /** The results of parts, one after the other. */
 export function joined(results: readonly StepResult[]): StepResult {
-  const join = (arrays: readonly Float32Array[]) => Float32Array.from(arrays.flatMap((array) => [...array]));
+  const join = (arrays: readonly Float32Array[]) => {
+    const all = new Float32Array(arrays.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const array of arrays) {
+      all.set(array, at);
+      at += array.length;
+    }
+    return all;
+  };
   return { losses: join(results.map(({ losses }) => losses)), ranks: join(results.map(({ ranks }) => ranks)) };
 }

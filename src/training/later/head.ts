@@ -342,5 +342,5 @@ export function input(
 
 function labelsOf({ labels }: FeatureSet, rows: Uint32Array, weights: readonly number[] | undefined): LossLabels {
   const own = { labels: rows.map((row) => labels[row]!), valid: rows.length };
-  return weights ? { ...own, classWeights: weightsOfBatch(weights, own) } : own;
+  return { ...own, ...weightsOfBatch(weights, own) };
 }

@@ -78,7 +78,7 @@ function withFile(file: string | undefined, given: TrainOptions, flags: Omit<Opt
 function foldsInWords({ folder, folds, mean, deviation }: CrossValidation): string {
   const rows = folds.map(({ images, accuracy }, k) => [`${k + 1}`, count(images), percent(accuracy)]);
   return [
-    table([["fold", "validation images", "correct"], ...rows], [0, 1, 2]),
+    table([["fold", "validation images", "accuracy"], ...rows], [0, 1, 2]),
     `On average ${percent(mean)} are classified correctly, with a standard deviation of ${percent(deviation)}: ${here(folder)}`,
   ].join("\n");
 }

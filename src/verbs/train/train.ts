@@ -6,7 +6,6 @@ import { divide } from "../../data/inventory.ts";
 import { RecordCache } from "../../data/loader.ts";
 import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
-import { balancedWeights, classCounts, namedWeights } from "../../data/sampling.ts";
 import { openWhole, reduceSets } from "../../data/select.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
@@ -39,11 +38,11 @@ import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import { restore } from "../../training/restore.ts";
+import { imagesPerStep } from "../../training/later/accumulate.ts";
 import { hasHead } from "../../training/later/head.ts";
 import {
   epochLength,
   freshState,
-  imagesPerStep,
   runEpochs,
   type Records,
   type Session,
@@ -52,7 +51,7 @@ import {
 } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
-import { imbalanceOf, remarksOnClasses } from "./classes.ts";
+import { classWeights, imbalanceOf, remarksOnClasses } from "./classes.ts";
 import { beginWith, fineTuningRecipe, sameClasses, sourceOf } from "./fine_tune.ts";
 import { finish } from "./finish.ts";
 import { prepare } from "./prepare.ts";
@@ -337,28 +336,6 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   };
   report({ type: "end", ...(samples && { samples }), ...ended });
   return ended;
-}
-
-/** How often images of each class are seen, and how much they count. */
-function classWeights(config: TrainConfig, set: Dataset): Pick<Session, "weights" | "lossWeights"> {
-  const { balance, weights, lossWeights } = config;
-  const seen = () => {
-    const named = namedWeights(set, weights ?? {});
-    return balancedWeights(set, balance).map((weight, label) => weight * named[label]!);
-  };
-  const counting = () =>
-    lossWeights === "balanced" ? evenWeights(set) : namedWeights(set, lossWeights ?? {}, "--loss-weights");
-  return {
-    ...((balance !== 0 || weights !== null) && { weights: seen() }),
-    ...(lossWeights !== null && { lossWeights: counting() }),
-  };
-}
-
-/** Weights with which every class counts as much as the mean of them; 0 for those without images. */
-function evenWeights(set: Dataset): number[] {
-  const counts = Array.from(classCounts(set));
-  const seen = counts.filter((images) => images > 0).length;
-  return counts.map((images) => (images === 0 ? 0 : set.length / (seen * images)));
 }
 
 /** The mean image and the state before the first step; undefined when it was stopped. */

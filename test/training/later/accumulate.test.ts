@@ -42,7 +42,7 @@ async function stepOf(augmentation = NO_AUGMENTATION, weights?: readonly number[
   const own = { labels: labels.map((label: number) => label % 4), valid: 6, ...(mixed && { mixed: fourOf(mixed) }) };
   return {
     ...{ pixels, views, ...own, seen: IMAGES, step: 3, seed: 5, smoothing: 0.1, rateOf: () => 0.01 },
-    ...(weights && { classWeights: weightsOfBatch(weights, own) }),
+    ...weightsOfBatch(weights, own),
   };
 }
 

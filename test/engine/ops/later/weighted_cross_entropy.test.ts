@@ -5,6 +5,7 @@ import { openReference } from "../../../../src/engine/reference.ts";
 import { Tape } from "../../../../src/engine/tape.ts";
 import { ShapeError } from "../../../../src/errors.ts";
 import { weightsOfBatch } from "../../../../src/net/later/loss_weights.ts";
+import type { LossLabels } from "../../../../src/net/passes.ts";
 import { describeBackends } from "../../../support/backends.ts";
 import { expectClose, randomArray } from "../../../support/data.ts";
 import { testOp, type OpCase } from "../../../support/gradcheck.ts";
@@ -92,7 +93,7 @@ const LOGITS = Float32Array.from({ length: CLASSES * IMAGES }, (_, i) => {
 describeBackends("weightedCrossEntropy", ({ open }) => {
   test.each(PYTORCH)("as PyTorch has it, smoothing $smoothing", async ({ smoothing, loss, dz }) => {
     const tape = new Tape(await open());
-    const weights = weightsOfBatch(WEIGHTS, { labels: LABELS, valid: IMAGES });
+    const weights = weightsOfBatch(WEIGHTS, { labels: LABELS, valid: IMAGES }).classWeights!;
     const labels = tape.input([IMAGES], LABELS);
     const factors = tape.input([CLASSES], weights);
     const z = tape.input([CLASSES, IMAGES], LOGITS, { requiresGrad: true }).keep();
@@ -119,13 +120,14 @@ test("with weights of 1 it is the plain loss; ranks are the same", async () => {
 
 test("the weights of a batch: divided by what its labels weigh, padding left out", () => {
   const labels = Uint32Array.of(0, 1, 1, 0);
-  expect([...weightsOfBatch([3, 1], { labels, valid: 3 })]).toEqual(
-    [1.8, 0.6].map((value) => expect.closeTo(value, 6)),
-  );
-  const mixed = { others: Uint32Array.of(1, 1, 0, 0), shares: Float32Array.of(0.5, 1, 0.25, 1) };
+  const of = (weights: readonly number[], on: Partial<LossLabels>) =>
+    [...weightsOfBatch(weights, { labels, valid: 3, ...on }).classWeights!].map((weight) => expect.closeTo(weight, 6));
+  expect([1.8, 0.6]).toEqual(of([3, 1], {}));
   // 2 + 1 + 2.5
-  expect(weightsOfBatch([3, 1], { labels, mixed, valid: 3 })[1]).toBeCloseTo(3 / 5.5, 6);
-  expect([...weightsOfBatch([0, 1], { labels: Uint32Array.of(0, 0), valid: 2 })]).toEqual([0, 0]);
+  const mixed = { others: Uint32Array.of(1, 1, 0, 0), shares: Float32Array.of(0.5, 1, 0.25, 1) };
+  expect([9 / 5.5, 3 / 5.5]).toEqual(of([3, 1], { mixed }));
+  expect([0, 0]).toEqual(of([0, 1], { valid: 1 }));
+  expect(weightsOfBatch(undefined, { labels, valid: 3 })).toEqual({});
 });
 
 test("weights for another number of classes are refused", () => {
