@@ -91,6 +91,19 @@ describe("the command", () => {
     expect(resumed).toMatchObject({ code: 2, stderr: expect.stringContaining("--config is for new runs") });
   });
 
+  test("weights of a class that there is not are refused; those of one change what is learnt", async () => {
+    const base = ["photos", ...TINY, "--epochs", "1", "--loss-weights", "weights.json", "--out"];
+    writeFileSync(at("weights.json"), `{"cat": 3}`);
+    const refused = await train(...base, "refused");
+    expect(refused).toMatchObject({ code: 1 });
+    expect(refused.stderr).toMatch(/^error: --loss-weights names "cat", which is not a class of .*photos\n$/);
+    writeFileSync(at("weights.json"), `{"c0": 0}`);
+    expect((await train(...base, "one")).code).toBe(0);
+    // Without a loss of its own, the other class is all that is learnt.
+    const [{ val }] = epochsOf(at("one")) as any[];
+    expect(val.top1).toBe(0.5);
+  });
+
   test("the rate rises: the first epoch's is the last step's of it", async () => {
     const base = ["photos", ...TINY, "--epochs", "2", "--schedule", "constant"];
     const { code, stderr } = await train(...base, "--warmup", "9steps", "--out", "warm");
