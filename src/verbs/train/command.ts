@@ -23,7 +23,7 @@ const FLAGS = {
     hint: "PORT",
     bare: "0",
   }),
-  folds: number("Cross-validate: train so often, each time validated on another part of the images", {
+  folds: number("Cross-validate: train K times, each time validated on another part of the images", {
     hint: "K",
     rule: FOLDS_RULE,
   }),
@@ -39,7 +39,10 @@ export default verb({
   isShared: true,
   finishes: "this step",
   async run(given, { json, quiet, config, ...flags }, { ranks, signal }) {
-    const { options, dashboard, folds, tensorboard } = withFile(config, given, flags);
+    const read = () => withFile(config, given, flags);
+    // All ranks find the same mistakes; one reports them.
+    await ranks.share(() => void read());
+    const { options, dashboard, folds, tensorboard } = read();
     const shown = json ? jsonReporter() : peopleReporter(quiet);
     // Other ranks show only their troubles.
     const report = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;

@@ -36,6 +36,7 @@ const NAMED = 10;
 /** @param quiet whether only the result is to be shown */
 export function peopleReporter(quiet = false): Report {
   const line = new ProgressLine();
+  const tell = quiet ? () => {} : print;
   let row = epochTable();
   let [bad, epochs] = [0, 0];
   return (event: TrainEvent) => {
@@ -50,11 +51,11 @@ export function peopleReporter(quiet = false): Report {
         sayRemarks([event]);
         break;
       case "fold":
-        if (!quiet) print(bold(`Fold ${event.fold} of ${event.folds}`));
+        tell(bold(`Fold ${event.fold} of ${event.folds}`));
         row = epochTable();
         break;
       case "start":
-        if (!quiet) for (const text of opening(event)) print(text);
+        for (const text of opening(event)) tell(text);
         break;
       case "step":
         line.update({
@@ -81,18 +82,17 @@ export function peopleReporter(quiet = false): Report {
         break;
       }
       case "head":
-        if (!quiet) print(`The last layer first, on features of ${featuresOf(event)}:`);
+        tell(`The last layer first, on features of ${featuresOf(event)}:`);
         break;
       case "plan":
-        if (quiet) break;
-        print(
+        tell(
           event.epochs === 0
             ? "There is no time left for an epoch of the whole network."
             : `The whole network, for ${plural(event.epochs, "epoch")} of about ${duration(event.seconds / event.epochs)}:`,
         );
         break;
       case "calibrated":
-        if (!quiet) print(calibrationLine(event));
+        tell(calibrationLine(event));
         break;
       case "bad":
         bad++;
@@ -101,7 +101,7 @@ export function peopleReporter(quiet = false): Report {
         break;
       case "epoch":
         epochs++;
-        if (!quiet) print(row(event, event.isBest));
+        tell(row(event, event.isBest));
         break;
       case "saved":
         break;
