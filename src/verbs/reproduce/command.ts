@@ -8,7 +8,6 @@ import {
   print,
   printJson,
   ProgressLine,
-  table,
   tableOrList,
 } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
