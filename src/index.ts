@@ -33,6 +33,7 @@ export { muon, type MuonOptions } from "./engine/ops/later/muon.ts";
 export { reshape } from "./engine/ops/later/reshape.ts";
 export { sgd, type SgdOptions } from "./engine/ops/sgd.ts";
 export { softmax } from "./engine/ops/later/softmax.ts";
+export { weightedCrossEntropy } from "./engine/ops/later/weighted_cross_entropy.ts";
 export { softmaxCrossEntropy, type CrossEntropy } from "./engine/ops/softmax_cross_entropy.ts";
 export { mean, meanSquaredError, sum } from "./engine/ops/later/sum.ts";
 

@@ -76,7 +76,7 @@ export function oneOf<const V extends string | number, const S extends Traits = 
 export const parsed = <T, const S extends Traits = {}>(
   kind: Kind,
   parse: Option<T>["parse"],
-  help: string,
+  help: string | undefined,
   traits?: S,
 ) => optionOf<T>(kind, parse)<S>(help, traits);
 

@@ -65,7 +65,7 @@ test("the import statements are found", () => {
     `import "./e.ts";`,
     `export * from "./f.ts";`,
     `const g = await import("./g.ts");`,
-    `import { x } from "citty";`,
+    `import { x } from "consola";`,
     `import wgsl from "../../kernels/wgsl/x.wgsl" with { type: "text" };`,
   ].join("\n");
   expect(importsOf("net/x.ts", text).map(({ to }) => to)).toEqual(

@@ -182,7 +182,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ['UsageError: train: rate is "0.1", must be a number', () => train(any({ rate: "0.1" }))],
   ["UsageError: train: data is null, must be a string", () => train(any({ data: null }))],
   [
-    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fold, fraction, limit, epochImages, balance, weights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, batch, rate, schedule, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
+    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fold, fraction, limit, epochImages, balance, weights, lossWeights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, recipe, batch, accumulate, rate, schedule, warmup, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume and allowChangedData',
     () => train(any({ lr: 0.1 })),
   ],
   [

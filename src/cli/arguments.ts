@@ -2,6 +2,7 @@
 import { UsageError } from "../errors.ts";
 import { nameOf, type Option, type Schema } from "../schema.ts";
 import { suggest } from "../suggest.ts";
+import { elsewhere } from "./other_names.ts";
 
 /**
  * The values on a command line, by option key.
@@ -26,7 +27,7 @@ export function readArguments(args: readonly string[], schema: Schema): Record<s
     const [, name = "", attached] = /^--?([^=]*)(?:=(.*))?$/s.exec(argument)!;
     const found = flags.get(name);
     const denied = found ? undefined : flags.get(name.replace(/^no-/, ""));
-    if (!argument.startsWith("--") || !(found ?? denied?.of.isSwitch)) throw unknown(argument, name, [...flags.keys()]);
+    if (!argument.startsWith("--") || !(found ?? denied?.of.isSwitch)) throw unknown(argument, name, flags);
     if (denied) values[denied.key] = false;
     else values[found!.key] = found!.of.parse(valueOf(found!.of), `--${name}`);
 
@@ -52,7 +53,8 @@ export function readArguments(args: readonly string[], schema: Schema): Record<s
   return values;
 }
 
-function unknown(argument: string, name: string, known: readonly string[]): UsageError {
-  const hint = suggest(name, known).replace('"', '"--');
-  return new UsageError(`unknown option ${argument.split("=")[0]}${hint}; --help lists them`);
+function unknown(argument: string, name: string, flags: ReadonlyMap<string, { readonly key: string }>): UsageError {
+  const known = elsewhere(name, flags);
+  const hint = known ?? `${suggest(name, [...flags.keys()]).replace('"', '"--')}; --help lists them`;
+  return new UsageError(`unknown option ${argument.split("=")[0]}${known === undefined ? "" : ": "}${hint}`);
 }

@@ -3,7 +3,11 @@ import { relative } from "node:path";
 import { createConsola, LogLevels } from "consola";
 import { INVISIBLE, oneLine } from "../errors.ts";
 import { reason } from "../io/files.ts";
+import { columns } from "./layout.ts";
+import { fitted, inFull, type Progress } from "./progress.ts";
 
+export { bar, columns, fittingTable, shortened, table, tableOrList, widthsFor } from "./layout.ts";
+export type { Progress } from "./progress.ts";
 export { count, duration, percent, plural } from "../words.ts";
 
 /** Standard output: open; closed by a reader that has seen enough, such as `head`; or failed, as on a full disk. */
@@ -62,14 +66,16 @@ export async function end(code: number): Promise<never> {
   return process.exit(output === "failed" && code === 0 ? 1 : code);
 }
 
+/** Whether nothing but results and errors is shown. */
+let isQuiet = false;
+export function beQuiet(): void {
+  isQuiet = true;
+  say.level = LogLevels.error;
+}
+
 /** Whether the text on this stream may be coloured (no-color.org). */
 function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
-}
-
-/** Strips colours unless standard output shows them. */
-export function plain(text: string): string {
-  return coloured(process.stdout) ? text : Bun.stripANSI(text);
 }
 
 const paint = (code: number) => (text: string) => (coloured(process.stdout) ? `\x1b[${code}m${text}\x1b[0m` : text);
@@ -102,6 +108,8 @@ export const say = createConsola({
   ],
 });
 
+/** Lines longer than this are hard to read at a glance. */
+const MOST_COLUMNS = 200;
 /** Interval between progress lines without a terminal, and between updates on one. */
 const PIPED_MS = 10_000;
 const TERMINAL_MS = 100;
@@ -118,12 +126,14 @@ export class ProgressLine {
     if (!this.#live) this.#last = performance.now();
   }
 
-  update(text: string): void {
+  update(progress: string | Progress): void {
     const now = performance.now();
-    if (now - this.#last < (this.#live ? TERMINAL_MS : PIPED_MS)) return;
+    if (isQuiet || now - this.#last < (this.#live ? TERMINAL_MS : PIPED_MS)) return;
     this.#last = now;
-    if (!this.#live) process.stderr.write(`${text}\n`);
-    else process.stderr.write(`\r\x1b[2K${fit(text, (process.stderr.columns ?? 80) - 1)}`);
+    const line = typeof progress === "string" ? { label: progress } : progress;
+    if (!this.#live) process.stderr.write(`${inFull(line)}\n`);
+    // In the last column, some terminals begin a new line.
+    else process.stderr.write(`\r\x1b[2K${fitted(line, Math.min(columns(process.stderr), MOST_COLUMNS) - 1)}`);
     ProgressLine.#shown = this.#live;
   }
 
@@ -131,20 +141,6 @@ export class ProgressLine {
     if (ProgressLine.#shown) process.stderr.write("\r\x1b[2K");
     ProgressLine.#shown = false;
   }
-}
-
-function fit(text: string, columns: number): string {
-  return text.length <= columns ? text : `${text.slice(0, Math.max(0, columns - 1))}…`;
-}
-
-/** Eighths of a block make a bar smooth. */
-const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-
-/** A bar that fills `share` (0 to 1) of `width` columns, padded to that width. */
-export function bar(share: number, width: number): string {
-  const eighths = Math.round(Math.min(1, Math.max(0, share)) * width * 8);
-  const text = "█".repeat(Math.floor(eighths / 8)) + EIGHTHS[eighths % 8];
-  return text.padEnd(width);
 }
 
 /** A path relative to the working directory where it is below it, without control codes. */
@@ -156,19 +152,4 @@ export function here(path: string): string {
 /** Untrusted text, such as a class name, on one line and without control codes. */
 export function label(words: string): string {
   return oneLine(words).replace(INVISIBLE, "").trim();
-}
-
-/** Aligns the columns of rows. @param right indices of columns aligned to the right */
-export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string {
-  // In many scripts characters take two columns, or none.
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => Bun.stringWidth(row[column]!))));
-  const space = (cell: string, column: number) => " ".repeat(widths[column]! - Bun.stringWidth(cell));
-  return rows
-    .map((row) =>
-      row
-        .map((cell, column) => (right.includes(column) ? space(cell, column) + cell : cell + space(cell, column)))
-        .join("  ")
-        .trimEnd(),
-    )
-    .join("\n");
 }

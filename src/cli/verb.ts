@@ -1,18 +1,19 @@
 /** What all commands share: parsing and help of their options, one-line errors, and exit codes 0, 1 and 2. */
-import { renderUsage, type ArgDef } from "citty";
 import { AlexNetError } from "../errors.ts";
 import type { Context } from "../ranks/context.ts";
-import { checkRules, flag, nameOf, type Option, type OptionsOf, type Schema } from "../schema.ts";
+import { checkRules, flag, type OptionsOf, type Schema } from "../schema.ts";
 import { unlessStopped } from "../signals.ts";
 import { readArguments } from "./arguments.ts";
 import { contextFor } from "./context.ts";
+import { helpText } from "./help.ts";
 import { stopOnCtrlC } from "./interrupt.ts";
 import { withRanks } from "./ranks.ts";
-import { end, endWithReader, plain, print, ProgressLine, say } from "./terminal.ts";
+import { beQuiet, end, endWithReader, print, ProgressLine, say } from "./terminal.ts";
 
 /** Flags of every command, unless it has its own by that name. */
 const COMMON = {
   json: flag("Print JSON lines instead of text"),
+  quiet: flag("Print only results and errors"),
   debug: flag("Print the stack trace of an error"),
 };
 
@@ -46,7 +47,7 @@ export function verb<const O extends Schema = {}, const F extends Schema = {}>(o
 export async function runVerb(name: string, verb: Verb<any, any>, args: readonly string[]): Promise<never> {
   const schema: Schema = { ...verb.options, ...verb.flags, ...COMMON, ...verb.flags };
   if (args.includes("--help") || args.includes("-h")) {
-    print(await helpOf(name, verb, schema));
+    print(helpText(`bun run ${name}`, verb.description, schema));
     return end(0);
   }
   return end(await guarded(args.includes("--debug"), () => runWith(verb, schema, readArguments(args, schema))));
@@ -60,6 +61,7 @@ async function runWith(
   const kindOf = ([key]: [string, unknown]) => (Object.hasOwn(verb.options ?? {}, key) ? "options" : "flags");
   const given = Object.groupBy(Object.entries(values), kindOf);
   const [options, flags] = [Object.fromEntries(given.options ?? []), Object.fromEntries(given.flags ?? [])];
+  if (flags.quiet) beQuiet();
   if (verb.prints?.(options)) endWithReader();
   const signal = verb.finishes === undefined ? new AbortController().signal : stopOnCtrlC(verb.finishes);
   const run = async (context: Required<Context>) => {
@@ -89,24 +91,4 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
       );
     return error instanceof AlexNetError ? error.exitCode : 1;
   }
-}
-
-async function helpOf(name: string, { description }: Verb, schema: Schema): Promise<string> {
-  const args = Object.entries(schema).flatMap(([key, option]) => {
-    const described = describe(option);
-    return described ? [[nameOf(key, option), described]] : [];
-  });
-  const usage = await renderUsage({
-    meta: { name: `bun run ${name}`, description },
-    args: Object.fromEntries(args) as Record<string, ArgDef>,
-  });
-  // citty pads every column with spaces, the last one too.
-  return plain(usage).replace(/ +$/gm, "");
-}
-
-function describe({ help: description, hint: valueHint, place, needed, isSwitch }: Option): ArgDef | undefined {
-  if (description === undefined) return undefined;
-  if (place) return { type: "positional", required: needed && place !== "any", description };
-  if (isSwitch) return { type: "boolean", description };
-  return { type: "string", description, ...(valueHint !== undefined && { valueHint }) };
 }

@@ -21,6 +21,10 @@ export interface Work {
   readonly optimizer?: string;
   /** What is averaged over the steps. */
   readonly average?: Average | undefined;
+  /** Whether a step adds up the gradients of several batches. */
+  readonly accumulates?: boolean;
+  /** Whether classes have weights in the loss. */
+  readonly weighs?: boolean;
   /** Layers that don't learn. */
   readonly frozen?: readonly string[];
   /** How many devices divide the images of a training step, each with the whole network; 1 if not given. */
@@ -96,6 +100,7 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
     pixels: unread(Uint8Array, images * side * side * 3),
     views: unread(Float32Array, images * VIEW_LENGTH),
     labels: new Uint32Array(images),
+    ...(work.weighs && { classWeights: new Float32Array(classes) }),
   });
   const images = batchesOf(work, batch);
   if (kind === "training") {
@@ -104,10 +109,13 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
       ...{ ...recipe, optimizer: work.optimizer ?? DEFAULT_OPTIMIZER },
       ...(work.average && { average: work.average }),
     });
-    const tape = new Tape(backend);
-    forwardBackward(tape, model, mean, stepOf(images[0]!));
-    optimizer.step(() => 1);
-    tape.release();
+    // The gradients of a second batch are computed beside those that they are added to.
+    for (let left = work.accumulates ? 2 : 1; left > 0; left--) {
+      const tape = new Tape(backend);
+      forwardBackward(tape, model, mean, stepOf(images[0]!));
+      if (left === 1) optimizer.step(() => 1);
+      tape.release();
+    }
   }
   const tape = new Tape(backend, { record: false });
   model.forward(networkInput(tape, model, mean, stepOf(images.at(-1)!)));

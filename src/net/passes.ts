@@ -1,6 +1,7 @@
 /** What training, inference and the memory check share of a pass: the network's input, the loss and its gradients. */
 import type { Backend } from "../engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../engine/ops/augment.ts";
+import { weightedCrossEntropy } from "../engine/ops/later/weighted_cross_entropy.ts";
 import { softmaxCrossEntropy, type CrossEntropy } from "../engine/ops/softmax_cross_entropy.ts";
 import type { BackwardOptions, Tape } from "../engine/tape.ts";
 import { Tensor } from "../engine/tensor.ts";
@@ -54,6 +55,8 @@ export interface LossLabels {
   readonly mixed?: MixedLabels;
   /** The part of each label that is spread over all classes. */
   readonly smoothing?: number;
+  /** The weight of each class in the loss; all 1 if not given. */
+  readonly classWeights?: Float32Array;
   /** How many of the images that are seen count; the rest pad the last batch. */
   readonly valid: number;
 }
@@ -87,12 +90,19 @@ export function passOf({ seed, step }: Pick<TrainingBatch, "seed" | "step">): Pa
 }
 
 /** Writes the labels of a step to the device. @returns a function from logits, classes × N, to the loss */
-export function loss(tape: Tape, { labels, mixed, smoothing, valid }: LossLabels): (logits: Tensor) => CrossEntropy {
+export function loss(
+  tape: Tape,
+  { labels, mixed, smoothing, classWeights, valid }: LossLabels,
+): (logits: Tensor) => CrossEntropy {
   const classes = tape.input([labels.length], labels);
   const mix = mixed && {
     others: tape.input([mixed.others.length], mixed.others),
     shares: tape.input([mixed.shares.length], mixed.shares),
   };
   const options = { ...(mix && { mix }), ...(smoothing !== undefined && { smoothing }) };
-  return (logits) => softmaxCrossEntropy(logits, classes, valid, options);
+  const weights = classWeights && tape.input([classWeights.length], classWeights);
+  return (logits) =>
+    weights
+      ? weightedCrossEntropy(logits, classes, weights, valid, options)
+      : softmaxCrossEntropy(logits, classes, valid, options);
 }

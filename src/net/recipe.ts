@@ -1,5 +1,6 @@
 /** A network, and the recipe that it is trained by. */
 import type { Average } from "./later/average.ts";
+import type { Warmup } from "./later/warmup.ts";
 import type { Rows } from "./layer.ts";
 
 /** Pillow's filters of these names. */
@@ -26,6 +27,8 @@ export interface Recipe {
   readonly batch: number;
   readonly epochs: number;
   readonly schedule: Schedule;
+  /** During this the rate rises to that of the schedule; none if not given. */
+  readonly warmup?: Warmup;
   /** By its name in src/net/optimizers.ts; SGD if not given. */
   readonly optimizer?: string;
   /** What is averaged over the steps; nothing if not given. */

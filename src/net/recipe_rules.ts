@@ -13,6 +13,7 @@ import {
 } from "../rules.ts";
 import { isAverage } from "./later/average.ts";
 import { groupsProblem } from "./later/groups.ts";
+import { isWarmup } from "./later/warmup.ts";
 import { optimizerNames } from "./optimizers.ts";
 import type { Augmentation, Recipe } from "./recipe.ts";
 
@@ -54,6 +55,7 @@ export const RECIPE_RULES: RulesOf<Recipe> = {
   epochs: COUNT,
   batch: COUNT,
   schedule: rule(isSchedule, "a schedule with its rates"),
+  warmup: optional(rule(isWarmup, "a number of epochs or of steps")),
   optimizer: optional(rule((value) => optimizerNames.includes(value as string), optimizerNames.join(", "))),
   average: optional(rule(isAverage, "averages of the weights with their decay")),
   momentum: numberThat((value) => value >= 0 && value < 1, "at least 0 and below 1"),

@@ -5,6 +5,7 @@ import type { Tensor } from "../engine/tensor.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { forwardBackward } from "../net/passes.ts";
+import { joined, partsOf } from "../training/later/accumulate.ts";
 import { readResult, type Step, type StepResult } from "../training/step.ts";
 import { Gradients } from "./gradients.ts";
 import { whileBlocking, type Ranks } from "./ranks.ts";
@@ -15,6 +16,8 @@ export interface SharedStep extends Step {
   readonly share: Share;
   /** How many images the batch has, and how many of them count. */
   readonly whole: { readonly images: number; readonly valid: number };
+  /** How many parts this rank's images go through the network in; 1 if not given. */
+  readonly parts?: number;
   /** Whether this rank wants to stop. */
   readonly stop: boolean;
 }
@@ -35,22 +38,29 @@ export async function sharedStep(
   step: SharedStep,
   ranks: Ranks,
 ): Promise<{ readonly result: Promise<SharedResult> }> {
-  const { share, whole, valid, stop } = step;
+  const { share, whole, parts = 1, stop } = step;
   const gradients = new Gradients(ranks, mean.backend);
-  const tape = new Tape(mean.backend, {
-    part: { first: share.first, whole: whole.images },
-    allReduce: (sums) => ranks.sumNow(sums),
+  const results: Promise<StepResult>[] = [];
+  await whileBlocking(ranks, () => {
+    for (const [i, { first, ...part }] of partsOf(step, parts).entries()) {
+      const tape = new Tape(mean.backend, {
+        part: { first: share.first + first, whole: whole.images },
+        allReduce: (sums) => ranks.sumNow(sums),
+      });
+      const learnt = forwardBackward(tape, model, mean, part, {
+        weight: part.valid / whole.valid,
+        // Before the last part, no gradient is complete.
+        ...(i === parts - 1 && { onGradient: (parameter) => gradients.add(parameter) }),
+      });
+      results.push(readResult(learnt));
+      tape.release();
+    }
   });
-  const learnt = await whileBlocking(ranks, () =>
-    forwardBackward(tape, model, mean, step, {
-      weight: valid / whole.valid,
-      onGradient: (parameter) => gradients.add(parameter),
-    }),
-  );
   gradients.flush();
   // Each rank adds its results to an array of zeros, so the sum holds those of all ranks unchanged.
   const all = new Float32Array(2 * whole.images + 1);
-  const filled = readResult(learnt).then(({ losses, ranks: places }) => {
+  const filled = Promise.all(results).then((parts) => {
+    const { losses, ranks: places } = joined(parts);
     all.set(losses, share.first);
     all.set(places, whole.images + share.first);
     all[2 * whole.images] = stop ? 1 : 0;
@@ -63,7 +73,6 @@ export async function sharedStep(
   }));
   // The same failure is reported where the gradients are awaited.
   result.catch(() => {});
-  tape.release();
   await gradients.done();
   optimizer.step(step.rateOf, step.done);
   mean.backend.flush();

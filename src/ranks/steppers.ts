@@ -20,6 +20,8 @@ export function shareFor(cut: Cut | null, batch: number, ranks: Ranks): Share {
 export interface StepperOptions {
   /** Images a step, of all ranks together. */
   readonly batch: number;
+  /** How many parts they go through the network in. */
+  readonly parts: number;
   /** How the network is split; null if each rank has all of it. */
   readonly split: Cut | null;
   /** The layers that don't learn. */
@@ -36,20 +38,23 @@ export interface StepperOptions {
 export function openStepper(
   learner: Learner,
   optimizerOf: (model: Model) => Optimizer,
-  { batch, split, freeze, optimizer: name }: StepperOptions,
+  { batch, parts, split, freeze, optimizer: name }: StepperOptions,
   ranks: Ranks,
 ): Stepper {
   const share = shareFor(split, batch, ranks);
-  if (ranks.size === 1) return localStepper(learner, batch);
+  if (ranks.size === 1) return localStepper(learner, batch, parts);
   const { model, optimizer } = learner;
   if (split !== null && findOptimizer(name).needsWhole) {
     throw new UsageError(
       `--split ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave out --split`,
     );
   }
+  if (split !== null && parts > 1) {
+    throw new UsageError(`--split ${split}: parts of a network take a step at once: leave out --accumulate`);
+  }
   const { take, ...steps } =
     split === null
-      ? sharedSteps(learner, share, ranks)
+      ? sharedSteps(learner, share, ranks, Math.min(parts, Math.floor(batch / ranks.size)))
       : splitSteps(new SplitModel(learner, optimizerOf, split, ranks, freeze), share);
   const begin = async () => {
     await makeAlike(ranks, model, optimizer);
@@ -81,12 +86,12 @@ interface Steps extends Pick<Stepper, "step" | "agreed" | "gather"> {
 }
 
 /** Each rank has some of the images and the whole network. A save concerns only the rank that leads. */
-function sharedSteps({ model, optimizer }: Learner, share: Share, ranks: Ranks): Steps {
+function sharedSteps({ model, optimizer }: Learner, share: Share, ranks: Ranks, parts: number): Steps {
   let stop = false;
   return {
     async step(step, wishes) {
       const { labels, valid } = step.whole;
-      const own = { ...step, share, whole: { images: labels.length, valid }, stop: wishes.stop };
+      const own = { ...step, share, parts, whole: { images: labels.length, valid }, stop: wishes.stop };
       const { result } = await sharedStep(model, optimizer, step.mean, own, ranks);
       const done = await result;
       ({ stop } = done);

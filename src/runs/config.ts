@@ -8,6 +8,7 @@ import { layersNamed, learningLayers } from "../net/layer_names.ts";
 import { networks } from "../net/networks.ts";
 import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
 import type { Average } from "../net/later/average.ts";
+import { isWarmup, type Warmup } from "../net/later/warmup.ts";
 import type { Network, Recipe, Schedule } from "../net/recipe.ts";
 import { kebab } from "../schema.ts";
 import { makeAugmentation } from "./augment_option.ts";
@@ -22,7 +23,7 @@ const MOST_EPOCHS = 100_000;
 /**
  * Fills in what the options leave out, from a recipe.
  * @param data absolute path of the data; null for the built-in set
- * @param recipe the network's own if not given
+ * @param usual the recipe without what the options change in it; the network's own if not given
  * @throws UsageError for invalid values
  */
 export function makeConfig(
@@ -30,9 +31,10 @@ export function makeConfig(
   network: Network,
   data: string | null,
   val: string | null,
-  recipe = network.recipe,
+  usual = network.recipe,
 ): TrainConfig {
   const { name } = network;
+  const recipe: Recipe = { ...usual, ...options.recipe };
   if (data === null && (val !== null || (options.holdOut ?? options.fold) !== undefined)) {
     const [name] = Object.entries({ val, holdOut: options.holdOut, folds: options.fold }).find(
       ([, value]) => value != null,
@@ -59,9 +61,12 @@ export function makeConfig(
     epochImages: options.epochImages ?? null,
     balance: options.balance ?? 0,
     weights: options.weights ?? null,
+    lossWeights: options.lossWeights ?? null,
     epochs: options.epochs ?? (options.minutes === undefined ? recipe.epochs : MOST_EPOCHS),
     batch: options.batch ?? recipe.batch,
+    accumulate: options.accumulate ?? 1,
     schedule: makeSchedule(recipe, options),
+    ...warmupOf(recipe, options.warmup),
     optimizer: options.optimizer ?? recipe.optimizer ?? DEFAULT_OPTIMIZER,
     ...averageOf(recipe, options.average),
     momentum: options.momentum ?? recipe.momentum,
@@ -149,6 +154,16 @@ function averageOf({ average: own }: Recipe, said: string | undefined): { readon
   throw new UsageError(
     `--average ${said}: must be none, ema, with a decay from 0 to below 1 (ema=0.999), or lookahead, with a number of steps (lookahead=5)`,
   );
+}
+
+/** The warm-up that --warmup asks for, or the recipe's. @throws UsageError unless it is a number of epochs or steps */
+function warmupOf({ warmup: own }: Recipe, said: string | number | undefined): { readonly warmup?: Warmup } {
+  if (said === undefined) return own ? { warmup: own } : {};
+  const [, number, unit = "epochs"] = /^([\d.e-]+) ?(epochs|steps)?$/.exec(String(said)) ?? [];
+  if (Number(number) === 0) return {};
+  const warmup = { [unit]: Number(number) };
+  if (number !== undefined && isWarmup(warmup)) return { warmup };
+  throw new UsageError(`--warmup ${said}: must be a number of epochs, or a whole number of steps, as in 500steps`);
 }
 
 /** The schedule from --schedule and --rate, or the recipe's. */

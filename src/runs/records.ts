@@ -12,6 +12,8 @@ export interface StartRecord {
   readonly val: number;
   readonly classes: number;
   readonly batch: number;
+  /** Batches of a step, if several. */
+  readonly accumulate?: number;
   readonly epochs: number;
   /** Whether the validation images were held out of the data, which have none of their own. */
   readonly isHeldOut?: boolean;

@@ -27,6 +27,8 @@ export interface TrainConfig extends Recipe {
   readonly minutes: number | null;
   /** Training ends when the validation error has not improved for so many epochs; null: never. */
   readonly patience: number | null;
+  /** Batches in a step, whose gradients are added up. */
+  readonly accumulate: number;
   readonly groups: readonly ParameterGroup[];
   /** Absolute path; null for the built-in set. */
   readonly data: string | null;
@@ -40,6 +42,8 @@ export interface TrainConfig extends Recipe {
   readonly epochImages: number | null;
   readonly balance: number;
   readonly weights: Readonly<Record<string, number>> | null;
+  /** The weight of each class in the loss, 1 for those not named; "balanced": in inverse proportion to its images. */
+  readonly lossWeights: Readonly<Record<string, number>> | "balanced" | null;
   readonly seed: number;
   readonly split: Cut | null;
   readonly device: string;
@@ -60,6 +64,7 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   freezeStatistics: FLAG,
   minutes: orNull(numberThat((value) => value > 0, "above 0")),
   patience: orNull(COUNT),
+  accumulate: COUNT,
   data: orNull(TEXT),
   val: orNull(TEXT),
   holdOut: numberThat((value) => value > 0 && value < 1, "between 0 and 1"),
@@ -69,6 +74,7 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   epochImages: orNull(COUNT),
   balance: numberThat((value) => value >= 0 && value <= 1, "from 0 to 1"),
   weights: orNull(NUMBERS),
+  lossWeights: orNull((value) => (value === "balanced" ? undefined : NUMBERS(value))),
   seed: WHOLE,
   split: orNull(rule((value) => (CUTS as readonly unknown[]).includes(value), `${CUTS.join(", ")}, or null`)),
   device: TEXT,
@@ -96,6 +102,7 @@ const LATER: Partial<TrainConfig> = {
     freezeStatistics: false,
     minutes: null,
     patience: null,
+    accumulate: 1,
     groups: [],
     fold: null,
     fraction: 1,
@@ -103,6 +110,7 @@ const LATER: Partial<TrainConfig> = {
     epochImages: null,
     balance: 0,
     weights: null,
+    lossWeights: null,
   },
   ...{ split: null, blas: null, threads: null, tune: null, definition: null, optimizer: DEFAULT_OPTIMIZER },
 };

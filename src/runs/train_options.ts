@@ -5,7 +5,9 @@ import { readFileUpTo, reason } from "../io/files.ts";
 import type { NetworkDraft } from "../net/definition.ts";
 import { optimizerNames } from "../net/optimizers.ts";
 import { CUTS } from "../net/parts.ts";
-import { ABOVE_ZERO } from "../rules.ts";
+import type { Recipe } from "../net/recipe.ts";
+import { RECIPE_RULES } from "../net/recipe_rules.ts";
+import { ABOVE_ZERO, type Rule } from "../rules.ts";
 import { flag, number, numbers, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
 import { SETTINGS } from "./settings.ts";
 
@@ -38,6 +40,13 @@ export const TRAIN_OPTIONS = {
     readWeights,
     'A JSON file: how much more often the images of a class are seen, {"cat": 2}',
     { hint: "FILE", rule: SETTINGS.weights },
+  ),
+  /** The weight of each class in the loss, by class name, 1 for classes not named; or "balanced". */
+  lossWeights: parsed<Readonly<Record<string, number>> | "balanced">(
+    "any",
+    (word, flag) => (word === "balanced" ? word : readWeights(word, flag)),
+    'How much an image of each class counts in the loss: balanced (in inverse proportion to the images of its class), or a JSON file, {"cat": 2}',
+    { hint: "FILE", rule: SETTINGS.lossWeights },
   ),
   /** The network: its name, a .ts or .json file that defines one, or itself; by default one that suits the data. */
   model: parsed<string | NetworkDraft>(
@@ -84,13 +93,27 @@ export const TRAIN_OPTIONS = {
     hint: "N",
     rule: SETTINGS.patience,
   }),
-  /** Images per step. */
+  /** What to change in the recipe that the network would be trained by; the options named after its parts go before it. */
+  recipe: parsed<Partial<Recipe>>("object", () => ({}), undefined, { rule: recipeProblem }),
+  /** Images per batch, which go through the network together. */
   batch: number("Batch size", { hint: "N", rule: SETTINGS.batch }),
+  /** Batches per step: their gradients are added up, as those of one batch that has all their images. */
+  accumulate: number("Batches whose gradients are added up to one step, for less memory (1)", {
+    hint: "N",
+    rule: SETTINGS.accumulate,
+  }),
   /** Initial learning rate. */
   rate: number("Initial learning rate", { hint: "RATE", rule: ABOVE_ZERO }),
   /** "constant", "cosine", "triangular", "plateau" or "steps:30,60": divided by ten at these epochs. */
   schedule: text(
     "constant, cosine, triangular, plateau, or steps: and the epochs at which the rate is divided by ten (steps:30,60)",
+    { hint: "HOW" },
+  ),
+  /** How long the rate rises, in a straight line, to that of the schedule: "5" or "5epochs", or "500steps". */
+  warmup: parsed<string | number>(
+    "any",
+    (word) => word,
+    "Let the rate rise in a straight line at first: for so many epochs (5), or steps (500steps)",
     { hint: "HOW" },
   ),
   /** What moves the weights along their gradients: "sgd", "nesterov", "adamw" or "muon"; the network's recipe says if not given. */
@@ -131,6 +154,16 @@ export const TRAIN_OPTIONS = {
 
 /** All of it can be left out. */
 export interface TrainOptions extends OptionsOf<typeof TRAIN_OPTIONS> {}
+
+/** What is wrong with parts of a recipe. */
+function recipeProblem(recipe: unknown): ReturnType<Rule> {
+  for (const [name, value] of Object.entries(recipe as object)) {
+    const rule = Object.hasOwn(RECIPE_RULES, name) ? RECIPE_RULES[name as keyof Recipe] : undefined;
+    const problem = rule ? rule(value) : ": is no part of a recipe";
+    if (problem !== undefined) return `, ${name}${problem}`;
+  }
+  return undefined;
+}
 
 /** Larger files are not class weights. */
 const MAX_WEIGHTS_BYTES = 16 * 2 ** 20;

@@ -10,6 +10,8 @@ import { confusionOf, examplesOf, type Answers } from "../inference/answers.ts";
 import { addScores, means, noScores, type Scores } from "../inference/scores.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
+import { weightsOfBatch } from "../net/later/loss_weights.ts";
+import { warmth } from "../net/later/warmup.ts";
 import type { LossLabels } from "../net/passes.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
 import type { EpochRecord, Means } from "../runs/records.ts";
@@ -17,6 +19,7 @@ import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
 import { saveCheckpoint } from "../weights/checkpoint.ts";
 import type { Report } from "./events.ts";
+import { imagesPerStep } from "./later/accumulate.ts";
 import type { StepResult } from "./step.ts";
 import type { BatchStep, Stepper, Wishes } from "./stepper.ts";
 
@@ -77,6 +80,8 @@ export interface Session {
   readonly val: Records;
   /** How often images of each class are seen relative to others; if absent, every image is seen once an epoch. */
   readonly weights?: readonly number[];
+  /** The weight of each class in the loss; if absent, all count alike. */
+  readonly lossWeights?: readonly number[];
   readonly state: State;
   readonly report: Report;
   readonly watchers: readonly Watcher[];
@@ -170,9 +175,10 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   const { config, state, train, signal, report, stepper } = session;
   const { network } = session.model;
   const epochImages = epochLength(config, train.dataset);
-  const hasShare = stepper.share.count < config.batch;
+  const stepImages = imagesPerStep(config, train.dataset.length);
+  const hasShare = stepper.share.count < stepImages;
   const loader = createLoader(train.dataset, {
-    batch: config.batch,
+    batch: stepImages,
     recordSize: network.record,
     resize: network.resize,
     shuffle: {
@@ -205,7 +211,7 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
     images += valid;
     const { loss, top1 } = means(state.scores);
     const rate = images / seconds();
-    const imagesLeft = (config.epochs - state.epoch) * epochImages - batch * config.batch;
+    const imagesLeft = (config.epochs - state.epoch) * epochImages - batch * stepImages;
     const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch, batches };
     report({
       type: "step",
@@ -259,6 +265,13 @@ function progressOf({ state }: Session, batches: number): number {
   return state.epoch + state.batch / batches;
 }
 
+/** The learning rate of a layer in a step; without a layer, the recipe's. */
+function rateIn({ config, state, train }: Session, step: number, progress: number, layer?: string): number {
+  const { schedule, warmup, epochs } = config;
+  const steps = Math.ceil(epochLength(config, train.dataset) / imagesPerStep(config, train.dataset.length));
+  return rateAt(schedule, state.schedule, progress, epochs, layer) * warmth(warmup, step, steps);
+}
+
 /** The views of all images of a batch. */
 function viewsOf(session: Session, { whole, indices, position }: Batch, batches: number): Float32Array {
   const { config, state, model } = session;
@@ -271,9 +284,10 @@ function viewsOf(session: Session, { whole, indices, position }: Batch, batches:
 
 function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
   const { config, state, model, train, deviceMean: mean, stepper } = session;
-  const { epochs, seed, augmentation, schedule } = config;
+  const { epochs, seed, augmentation } = config;
+  const { step } = state;
   const progress = progressOf(session, batches);
-  const rateOf = (layer: string) => rateAt(schedule, state.schedule, progress, epochs, layer);
+  const rateOf = (layer: string) => rateIn(session, step, progress, layer);
   const done = (state.epoch * batches + state.batch + 1) / (epochs * batches);
   const labelled = (views: Float32Array, labels: Uint32Array, seen: number, valid: number): LossLabels => {
     const mixed = mixedLabels(views, labels, model.network.crop, seen);
@@ -294,7 +308,9 @@ function stepOf(session: Session, batch: Batch, batches: number): BatchStep {
       valid,
     );
   const whole = batch.whole ? wholeOf(batch.whole) : own;
-  return { ...own, pixels: batch.pixels, views, seen, mean, whole, step: state.step, seed, rateOf, done };
+  const weights = weightsOfBatch(session.lossWeights, whole);
+  const both = { ...own, ...weights, whole: { ...whole, ...weights } };
+  return { ...both, pixels: batch.pixels, views, seen, mean, step, seed, rateOf, done };
 }
 
 interface Validation {
@@ -320,13 +336,13 @@ async function validate(session: Session): Promise<Validation | undefined> {
 
 async function endEpoch(session: Session, { val, answers }: Validation, timing: Timing): Promise<void> {
   const { images, seconds, waitedSeconds, sentBytes } = timing;
-  const { config, state } = session;
+  const { state } = session;
   const record: EpochRecord = {
     step: state.step,
     epoch: state.epoch + 1,
     train: means(state.scores),
     val,
-    rate: rateAt(config.schedule, state.schedule, state.epoch, config.epochs),
+    rate: rateIn(session, state.step - 1, state.epoch),
     imagesPerSecond: images / seconds,
     dataWait: waitedSeconds / seconds,
     seconds,
@@ -383,8 +399,9 @@ async function save(
   report({ type: "saved", path: run[which] });
 }
 
-function diverged({ run, state, config, stepper }: Session, what: string, value: number, step: number): AlexNetError {
-  const rate = rateAt(config.schedule, state.schedule, state.epoch, config.epochs);
+function diverged(session: Session, what: string, value: number, step: number): AlexNetError {
+  const { run, state, stepper } = session;
+  const rate = rateIn(session, step - 1, state.epoch);
   const saved = existsSync(run.last) ? `The last save is good: ${run.last}` : "Nothing had been saved yet";
   const message =
     `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +

@@ -12,6 +12,7 @@ import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import type { LossLabels } from "../net/passes.ts";
 import { unlessStopped } from "../signals.ts";
+import { accumulatedStep } from "./later/accumulate.ts";
 import { trainingStep, type Step, type StepResult } from "./step.ts";
 
 /** A model, and what trains it. */
@@ -59,8 +60,12 @@ export interface Stepper {
   answer(members: readonly Member[], dataset: Dataset, options: AnswerOptions): Promise<Answers | undefined>;
 }
 
-/** Steps on one device: the next is queued while it works on the last. @param batch images a step */
-export function localStepper({ model, optimizer }: Learner, batch: number): Stepper {
+/**
+ * Steps on one device: the next is queued while it works on the last.
+ * @param batch images a step
+ * @param parts how many parts they go through the network in
+ */
+export function localStepper({ model, optimizer }: Learner, batch: number, parts = 1): Stepper {
   return {
     leads: true,
     share: { first: 0, count: batch },
@@ -68,7 +73,9 @@ export function localStepper({ model, optimizer }: Learner, batch: number): Step
     sentBytes: 0,
     async begin() {},
     step(step) {
-      const result = trainingStep(model, optimizer, step.mean, step);
+      const { mean } = step;
+      const result =
+        parts === 1 ? trainingStep(model, optimizer, mean, step) : accumulatedStep(model, optimizer, mean, step, parts);
       // If the step before it fails, this one is never awaited, and its own failure is no news.
       result.catch(() => {});
       return result;

@@ -54,6 +54,14 @@ describe("a command line", () => {
     ["photos --blas no", "--blas no: must be on or off"],
     ["photos --holdOut 1", 'unknown option --holdOut; did you mean "--hold-out"?; --help lists them'],
     ["photos --no-batch", "unknown option --no-batch; --help lists them"],
+    ["photos --batch-size 3", "unknown option --batch-size: here it is --batch"],
+    ["photos --batch_size 3", "unknown option --batch_size: here it is --batch"],
+    // Only options that the command has are named.
+    ["photos --lr 3", "unknown option --lr; --help lists them"],
+    [
+      "photos --imgsz 3",
+      "unknown option --imgsz: the network says which size of images it takes: `bun run models` lists",
+    ],
     ["photos -b 3", "unknown option -b; --help lists them"],
     ["photos --only-for-programs x", "unknown option --only-for-programs; --help lists them"],
   ])("%s is refused", (line, message) => {

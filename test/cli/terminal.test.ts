@@ -27,7 +27,7 @@ describe.skipIf(process.platform === "win32")("at a terminal", () => {
     expect(shown.some((line) => line.startsWith("epoch 1/1 "))).toBe(true);
     // The last piece is written once the line is cleared.
     for (const line of shown.slice(0, -1)) expect(line.length).toBeLessThan(COLUMNS);
-    expect(progress.at(-1)).toMatch(/^epoch   1  train loss /);
+    expect(Bun.stripANSI(progress.at(-1)!)).toMatch(/^epoch  train loss  accuracy  val loss  accuracy\r\n    1  /);
     expect(progress.at(-1)).toContain("\r\nDone: ");
   });
 

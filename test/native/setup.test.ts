@@ -23,7 +23,7 @@ test("setup says nothing when everything is in place", async () => {
 test("setup says what it does, and why it failed", async () => {
   mkdirSync(join(folder, "src"));
   cpSync(join(root, "src/setup.ts"), join(folder, "src/setup.ts"));
-  writeFileSync(join(folder, "package.json"), `{ "dependencies": { "citty": "0.2.2" } }`);
+  writeFileSync(join(folder, "package.json"), `{ "dependencies": { "consola": "3.4.2" } }`);
   writeFileSync(join(folder, "bun.lock"), "not a lockfile");
   const { said, status } = await setup(folder);
   expect(said).toStartWith("Installing packages\nbun install failed with status 1:\n");

@@ -62,6 +62,24 @@ describe.skipIf(missing !== undefined)(`training on ranks${missing ? ` (skipped:
     }
   });
 
+  test("batches that add up to a step have the losses of one large batch, on one rank and on two", async () => {
+    const few = [...step, "--loss-weights", "balanced", "--warmup", "5steps", "--limit", "160", "--epochs", "1"];
+    const expected = stepLosses((await cli(["train", ...few, "--out", "large"], options)).stdout);
+    expect(expected.length).toBe(10);
+    const parts = [...few, "--batch", "4", "--accumulate", "4"];
+    for (const size of [1, 2]) {
+      const out = ["--out", `added-${size}`];
+      const { stdout, stderr, code } = await (size === 1
+        ? cli(["train", ...parts, ...out], options)
+        : train(size, [...parts, ...out]));
+      expect(code, stderr).toBe(0);
+      expectClose(`${size} ranks`, stepLosses(stdout), expected, 1e-5);
+    }
+    const split = await train(2, [...parts, "--split", "owt", "--out", "cut"]);
+    expect(split.code).not.toBe(0);
+    expect(split.stderr).toContain("--split owt: parts of a network take a step at once: leave out --accumulate");
+  });
+
   test("the same number of ranks makes the same bytes; what one number saved, another goes on with", async () => {
     // 100 images: the last batch of an epoch is not full, and the shares of the last ranks are empty.
     const small = [

@@ -102,6 +102,7 @@ test("a training: an event an epoch and every 50 steps; resumed, a new file that
   expect(events[2]!.scalars).toMatchObject({
     "loss/train": Math.fround(epoch.train.loss),
     "loss/validation": Math.fround(epoch.val.loss),
+    "accuracy/validation": Math.fround(1 - epoch.val.top1),
     "error/validation": Math.fround(epoch.val.top1),
     learning_rate: Math.fround(epoch.rate),
   });

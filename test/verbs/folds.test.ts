@@ -74,7 +74,7 @@ test("as a command: a heading and a table, or JSON", async () => {
   const args = ["train", data, ...TINY, "--epochs", "1", "--folds", "2"];
   const { stdout } = await cli([...args, "--out", "shown"], { cwd: folder.path });
   expect(stdout.match(/^Fold \d of 2$/gm)).toEqual(["Fold 1 of 2", "Fold 2 of 2"]);
-  expect(stdout).toMatch(/\nfold  validation images  correct\n   1                  7    [ \d]\d\.\d%\n/);
+  expect(stdout).toMatch(/\nfold  validation images  accuracy\n   1                  7     [ \d]\d\.\d%\n/);
   expect(stdout).toMatch(
     /\nOn average \d+\.\d% are classified correctly, with a standard deviation of \d+\.\d%: shown\n$/,
   );

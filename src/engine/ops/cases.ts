@@ -19,6 +19,7 @@ import { epilogueCases } from "./later/epilogue.cases.ts";
 import { muonCases } from "./later/muon.cases.ts";
 import { multiplyCases } from "./later/multiply.cases.ts";
 import { softmaxCases } from "./later/softmax.cases.ts";
+import { weightedCrossEntropyCases } from "./later/weighted_cross_entropy.cases.ts";
 import { linearCases } from "./linear.cases.ts";
 import { local2dCases } from "./local2d.cases.ts";
 import { lrnCases } from "./lrn.cases.ts";
@@ -54,6 +55,7 @@ const all = [
   softmaxCases,
   softmaxCrossEntropyCases,
   splitCases,
+  weightedCrossEntropyCases,
   winogradCases,
 ].flat();
 

@@ -32,7 +32,7 @@ export interface CrossEntropy {
   readonly ranks: Tensor;
 }
 
-interface Targets {
+export interface Targets {
   /** Label smoothing: the share of each target that is spread over all classes, 0 … 1. */
   readonly smoothing?: number;
   /** Of mixed images: second labels, N of type u32, and the share of each first label, N, 0 … 1. */
@@ -55,11 +55,48 @@ export function softmaxCrossEntropy(
   valid?: number,
   options: Targets = {},
 ): CrossEntropy {
-  const op = "softmaxCrossEntropy";
+  const { tape, targets, uniforms } = checkTargets("softmaxCrossEntropy", logits, labels, valid, options);
+  const { images } = uniforms;
+  const p = tape.allocate(logits.shape);
+  const losses = tape.allocate([images]).keep();
+  const ranks = tape.allocate([images]).keep();
+  const loss = tape.allocate([1]);
+  const { backend } = logits;
+  backend.run(
+    crossEntropyForward,
+    { z: logits.buffer, ...targets, p: p.buffer, losses: losses.buffer, ranks: ranks.buffer },
+    uniforms,
+  );
+  backend.run(crossEntropyMean, { losses: losses.buffer, loss: loss.buffer }, { images, valid: uniforms.valid });
+  tape.record({
+    inputs: [logits],
+    output: loss,
+    saved: [p],
+    backward: (dloss) =>
+      tape.accumulate(logits, (dz) =>
+        backend.run(crossEntropyBackward, { p: p.buffer, ...targets, dloss: dloss.buffer, dz: dz.buffer }, uniforms),
+      ),
+  });
+  return { loss, losses, ranks };
+}
+
+/**
+ * Checks what a loss is computed from, for `op`.
+ * @param others tensors that only this op takes
+ * @returns the tape, and what the kernels need
+ */
+export function checkTargets(
+  op: string,
+  logits: Tensor,
+  labels: Tensor,
+  valid: number | undefined,
+  options: Targets,
+  others: Readonly<Record<string, Tensor>> = {},
+) {
   checkOptions(op, options, TARGETS);
   const { smoothing = 0, mix } = options;
   if (mix) checkOptions(`${op}, mix`, mix, MIX);
-  const tape = tapeFor(op, { logits, labels, ...mix }, { labels: "any", others: "any", shares: "any" });
+  const tape = tapeFor(op, { logits, labels, ...mix, ...others }, { labels: "any", others: "any", shares: "any" });
   const images = logits.shape.at(-1) ?? 0;
   const classes = logits.size / images;
   if (labels.size !== images || labels.buffer.type !== "u32") {
@@ -86,11 +123,6 @@ export function softmaxCrossEntropy(
       `${op}: label ${largest}, but the logits have ${classes} classes: labels must be 0 … ${classes - 1}`,
     );
   }
-  const p = tape.allocate(logits.shape);
-  const losses = tape.allocate([images]).keep();
-  const ranks = tape.allocate([images]).keep();
-  const loss = tape.allocate([1]);
-  const { backend } = logits;
   const uniforms = { classes, images, valid: valid ?? images, smoothing };
   const targets = {
     labels: labels.buffer,
@@ -98,25 +130,10 @@ export function softmaxCrossEntropy(
     // Without mixed images no share is read, but something must be bound.
     shares: (mix?.shares ?? logits).buffer,
   };
-  backend.run(
-    crossEntropyForward,
-    { z: logits.buffer, ...targets, p: p.buffer, losses: losses.buffer, ranks: ranks.buffer },
-    uniforms,
-  );
-  backend.run(crossEntropyMean, { losses: losses.buffer, loss: loss.buffer }, { images, valid: uniforms.valid });
-  tape.record({
-    inputs: [logits],
-    output: loss,
-    saved: [p],
-    backward: (dloss) =>
-      tape.accumulate(logits, (dz) =>
-        backend.run(crossEntropyBackward, { p: p.buffer, ...targets, dloss: dloss.buffer, dz: dz.buffer }, uniforms),
-      ),
-  });
-  return { loss, losses, ranks };
+  return { tape, targets, uniforms };
 }
 
-const uniforms = { classes: "u32", images: "u32", valid: "u32", smoothing: "f32" } as const;
+const UNIFORMS = { classes: "u32", images: "u32", valid: "u32", smoothing: "f32" } as const;
 
 export const crossEntropyForward = kernel({
   name: "softmax_cross_entropy_forward",
@@ -131,7 +148,7 @@ export const crossEntropyForward = kernel({
     losses: "write",
     ranks: "write",
   },
-  uniforms,
+  uniforms: UNIFORMS,
   // Eight images per workgroup.
   workgroups: ({ images }) => line(images, 8),
   reference({ z, labels, others, shares, p, losses, ranks }, { classes, images, valid, smoothing }) {
@@ -184,7 +201,7 @@ export const crossEntropyBackward = kernel({
   module: import.meta.url,
   wgsl: backwardWgsl,
   buffers: { p: "read", labels: "read u32", others: "read u32", shares: "read", dloss: "read", dz: "write" },
-  uniforms,
+  uniforms: UNIFORMS,
   workgroups: ({ classes, images }) => line(classes * images),
   reference({ p, labels, others, shares, dloss, dz }, { classes, images, valid, smoothing }) {
     for (let k = 0; k < classes; k++) {

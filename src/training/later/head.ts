@@ -7,7 +7,6 @@ import { createLoader } from "../../data/loader.ts";
 import { epochOrder } from "../../data/sampling.ts";
 import { DataError } from "../../errors.ts";
 import type { Parameter } from "../../engine/parameter.ts";
-import { softmaxCrossEntropy } from "../../engine/ops/softmax_cross_entropy.ts";
 import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { Answers } from "../../inference/answers.ts";
@@ -15,7 +14,8 @@ import { activations, softmax } from "../../inference/forward.ts";
 import { means } from "../../inference/scores.ts";
 import { AdamW } from "../../net/later/adamw.ts";
 import { leaves, type Model, type PlacedLayer } from "../../net/model.ts";
-import { passOf } from "../../net/passes.ts";
+import { weightsOfBatch } from "../../net/later/loss_weights.ts";
+import { loss, passOf, type LossLabels } from "../../net/passes.ts";
 import { findTap } from "../../net/tap.ts";
 import type { Means } from "../../runs/records.ts";
 import { plural } from "../../words.ts";
@@ -53,6 +53,8 @@ export interface HeadOptions {
   readonly seed: number;
   /** How often images of each class are seen relative to others; equally often if absent. */
   readonly weights?: readonly number[];
+  /** How much images of each class count in the loss; alike if absent. */
+  readonly lossWeights?: readonly number[];
   /** The run's folder, for what doesn't fit in memory. */
   readonly folder: string;
   /** The most time to spend on features, in milliseconds: fewer images or views are used then. */
@@ -164,7 +166,7 @@ export function collector(
   };
 }
 
-interface FitOptions extends Pick<HeadOptions, "seed" | "signal" | "weights"> {
+interface FitOptions extends Pick<HeadOptions, "seed" | "signal" | "weights" | "lossWeights"> {
   readonly leastEpochs: number;
   /** Rows seen in all, but for the least and the most epochs. */
   readonly seen: number;
@@ -196,7 +198,10 @@ class Head {
    * Learns anew from standardised rows, and folds the standardisation into the weights.
    * @returns false when stopped
    */
-  async fit(rows: Uint32Array, { seed, signal, weights, leastEpochs, seen }: FitOptions): Promise<boolean> {
+  async fit(
+    rows: Uint32Array,
+    { seed, signal, weights, lossWeights, leastEpochs, seen }: FitOptions,
+  ): Promise<boolean> {
     const [features, model, parameters, standard] = [this.#features, this.#model, this.#parameters, this.#standard];
     const { backend } = parameters[0]!;
     const batch = Math.min(BATCH, rows.length);
@@ -211,13 +216,14 @@ class Head {
       for (let i = 0; i < steps; i++) {
         const [tape, step] = [new Tape(backend), epoch * steps + i];
         const chosen = order.subarray(i * batch, (i + 1) * batch);
+        const lossOf = loss(tape, labelsOf(features, chosen, lossWeights));
         const logits = model.forward(
           input(tape, features, chosen, [features.size], standard),
           passOf({ seed, step }),
           undefined,
           this.#first,
         );
-        tape.backward(softmaxCrossEntropy(logits, labels(tape, features, chosen)).loss);
+        tape.backward(lossOf(logits).loss);
         const rate = (RATE / 2) * (1 + Math.cos((Math.PI * step) / (epochs * steps)));
         optimizer.step(() => rate);
         tape.release();
@@ -334,9 +340,7 @@ export function input(
   return tape.input([...shape, rows.length], columns);
 }
 
-function labels(tape: Tape, from: FeatureSet, rows: Uint32Array): Tensor {
-  return tape.input(
-    [rows.length],
-    rows.map((row) => from.labels[row]!),
-  );
+function labelsOf({ labels }: FeatureSet, rows: Uint32Array, weights: readonly number[] | undefined): LossLabels {
+  const own = { labels: rows.map((row) => labels[row]!), valid: rows.length };
+  return { ...own, ...weightsOfBatch(weights, own) };
 }

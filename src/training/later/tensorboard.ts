@@ -52,6 +52,8 @@ function ofEpoch({ train, val, rate, imagesPerSecond }: EventOf<"epoch">): Recor
   return {
     "loss/train": train.loss,
     "loss/validation": val.loss,
+    "accuracy/train": 1 - train.top1,
+    "accuracy/validation": 1 - val.top1,
     "error/train": train.top1,
     "error/validation": val.top1,
     "error/validation_top5": val.top5,

@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { dim, plural, print, printJson, table } from "../../cli/terminal.ts";
+import { dim, plural, print, printJson, tableOrList } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { findAdapters } from "../../devices/open.ts";
 import { findBlas } from "../../native/libraries.ts";
@@ -33,7 +33,7 @@ export default verb({
       "",
       best < 0 ? "default" : "",
     ]);
-    print(table(rows));
+    print(tableOrList(rows));
     if (problem) print(dim(`can't look for GPUs: ${problem}`));
     const mpiexec = findLauncher();
     const together = mpiexec

@@ -1,4 +1,4 @@
-import { bold, count, dim, duration, green, label, plural, print, printJson } from "../../cli/terminal.ts";
+import { bold, columns, count, dim, duration, green, label, plural, print, printJson } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import type { Notice } from "../../ranks/context.ts";
 import { flag } from "../../schema.ts";
@@ -27,7 +27,7 @@ export default verb({
 
 /** Where the second column begins: after the longest name, and with room for a SHA-256. */
 const INDENT = 16;
-const COLUMNS = 80;
+const COLUMNS = Math.min(80, columns());
 
 /** Prints findings as text, under a heading for each kind. Only lines that are not wrapped have colours. */
 class TextReport {
@@ -143,7 +143,7 @@ function row(name: string, text: string): string[] {
   return wrapped(`${name.padEnd(INDENT - 1)} ${text}`, INDENT);
 }
 
-/** Wraps text at spaces to at most 80 columns, with a hanging indent. */
+/** Wraps text at spaces to at most 80 columns, or as many as the terminal has, with a hanging indent. */
 function wrapped(text: string, indent: number): string[] {
   const lines: string[] = [];
   let rest = text;

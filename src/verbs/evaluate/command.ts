@@ -11,10 +11,12 @@ import {
   print,
   printJson,
   say,
+  shortened,
   table,
+  widthsFor,
 } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
-import { means } from "../../inference/scores.ts";
+import { means, type Scores } from "../../inference/scores.ts";
 import { evaluate, EVALUATE_OPTIONS } from "./evaluate.ts";
 import type { Evaluation } from "./evaluation.ts";
 
@@ -25,6 +27,8 @@ const VIEWS = {
   6: "six views of each",
   10: "ten views of each",
 };
+/** The second score is that the right class is among so many; with no more classes, it always is. */
+const TOP = 5;
 /** With more classes than this, only the worst are printed. */
 const MANY = 50;
 const WORST = 20;
@@ -46,12 +50,17 @@ function forPrograms({ total, classes, ...rest }: Evaluation) {
   const byClass = classes.map(({ name, scores, predicted }) => {
     const right = scores.images - scores.wrong1;
     return {
-      ...{ name, images: scores.images, ...means(scores), predicted },
+      ...{ name, images: scores.images, ...withAccuracy(scores), predicted },
       // Null where there is nothing to divide by.
       ...{ recall: right / scores.images, precision: right / predicted },
     };
   });
-  return { ...rest, images: total.images, ...means(total), classes: byClass };
+  return { ...rest, images: total.images, ...withAccuracy(total), classes: byClass };
+}
+
+function withAccuracy(scores: Scores) {
+  const found = means(scores);
+  return { accuracy: 1 - found.top1, ...found };
 }
 
 function show(result: Evaluation): void {
@@ -67,9 +76,14 @@ function show(result: Evaluation): void {
     `${plural(total.images, "image")}, ${VIEWS[result.views]}, ${result.imagesPerSecond.toFixed(0)} images/s on ${result.device}`,
   );
   const { loss, top1, top5 } = means(total);
-  print(`loss ${loss.toFixed(4)}, top-1 error ${bold(percent(top1))}, top-5 error ${bold(percent(top5))}`);
-  const between = ([low, high]: readonly [number, number]) => `${percent(low)} to ${percent(high)}`;
-  print(dim(`95% confidence: top-1 ${between(interval1)}, top-5 ${between(interval5)}`));
+  const accuracy = (error: number, [low, high]: readonly [number, number]) =>
+    `${bold(percent(1 - error))} ${dim(`(95% interval: ${percent(1 - high)} to ${percent(1 - low)})`)}`;
+  print(`accuracy ${accuracy(top1, interval1)}`);
+  if (classes.length > TOP) {
+    print(`top-${TOP} accuracy ${accuracy(top5, interval5)}`);
+    print(`top-1 error ${percent(top1)}, top-5 error ${percent(top5)}`);
+  }
+  print(`loss ${loss.toFixed(4)}`);
   print(byClass(classes));
   if (submission) {
     const whose = { devkit: "the devkit's class numbers", outputs: "classes numbered from 1 in the model's order" };
@@ -84,10 +98,19 @@ function byClass(classes: Evaluation["classes"]): string {
   const recall = ({ scores }: (typeof seen)[number]) => 1 - scores.wrong1 / scores.images;
   const few = seen.length <= MANY;
   const shown = few ? seen : seen.toSorted((a, b) => recall(a) - recall(b)).slice(0, WORST);
-  const rows = shown.map((each) => {
-    const { name, scores, predicted } = each;
+  const names = shown.map(({ name }) => label(name));
+  // Two columns before each, "100.0%", "of 1,000" and "precision".
+  const width = widthsFor(names, 31, BAR);
+  const rows = shown.map((each, i) => {
+    const { scores, predicted } = each;
     const precision = predicted === 0 ? "never" : percent((scores.images - scores.wrong1) / predicted);
-    return [label(name), bar(recall(each), BAR), percent(recall(each)), `of ${count(scores.images)}`, precision];
+    return [
+      shortened(names[i]!, width.name),
+      bar(recall(each), width.bar),
+      percent(recall(each)),
+      `of ${count(scores.images)}`,
+      precision,
+    ];
   });
   const which = few ? "" : `, the ${WORST} worst of ${count(seen.length)} (--out FOLDER writes all)`;
   const head = ["", "", "recall", "", "precision"];

@@ -1,4 +1,4 @@
-import { bold, count, print, printJson, table } from "../../cli/terminal.ts";
+import { bold, columns, count, fittingTable, print, printJson } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { size } from "../../engine/tensor.ts";
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
@@ -76,7 +76,7 @@ function list(json: boolean, classes: number | undefined): void {
     millions(multiplyAdds),
   ]);
   const abouts = rows.map(({ network }) => network.about);
-  print(beside(table([head, ...body], [1, 2, 3]), abouts, process.stdout.columns || Infinity));
+  print(beside(fittingTable([head, ...body], [1, 2, 3], [3, 1]), abouts, columns()));
 }
 
 /** @returns the table with a text behind each row but the first, or below it where `columns` are too few */
@@ -120,7 +120,7 @@ function show(network: Network, json: boolean, classes = network.classes): void 
     placed.multiplyAdds === 0 ? "" : millions(placed.multiplyAdds),
   ]);
   const last = ["", "total", "", "", count(totals.parameters), millions(totals.multiplyAdds)];
-  print(table([head, first, ...body, last], [3, 4, 5]));
+  print(fittingTable([head, first, ...body, last], [3, 4, 5], [5, 2, 3]));
 }
 
 function shape(sides: readonly number[]): string {

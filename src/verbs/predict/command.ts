@@ -12,7 +12,9 @@ import {
   print,
   printJson,
   say,
+  shortened,
   table,
+  widthsFor,
 } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { RUNS } from "../../runs/runs.ts";
@@ -57,9 +59,12 @@ export default verb({
 });
 
 function describe({ image, classes, unsure, unlike }: Extract<Prediction, { classes: unknown }>): string {
-  const rows = classes.map(({ name, probability }) => [
-    label(name),
-    cyan(bar(probability, BAR)),
+  const names = classes.map(({ name }) => label(name));
+  // Two columns before each name, and between it, its bar and "100.0%".
+  const width = widthsFor(names, 12, BAR);
+  const rows = classes.map(({ probability }, i) => [
+    shortened(names[i]!, width.name),
+    cyan(bar(probability, width.bar)),
     percent(probability).padStart(6),
   ]);
   const [first, ...rest] = table(rows).split("\n");

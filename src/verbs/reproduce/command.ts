@@ -8,7 +8,7 @@ import {
   print,
   printJson,
   ProgressLine,
-  table,
+  tableOrList,
 } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { CLAIMS, isRace, type Claim } from "./claims.ts";
@@ -29,7 +29,9 @@ export default verb({
         now = `${number} of ${total}, ${claim.name}: ${arm.name}, seed ${seed}`;
         line.update(now);
       } else if (event.type === "step") {
-        line.update(`${now}: epoch ${event.epoch}/${event.epochs}, error ${percent(event.top1)}`);
+        const { epoch, epochs, batch, batches, top1 } = event;
+        const share = (epoch - 1 + batch / batches) / epochs;
+        line.update({ label: now, share, facts: [`epoch ${epoch}/${epochs}`, `accuracy ${percent(1 - top1)}`] });
       } else if (event.type === "claim" && !json) show(event.result);
     };
     const done = await reproduce(options, { signal, report });
@@ -44,7 +46,7 @@ export default verb({
 
 function list(json: boolean): void {
   if (json) return CLAIMS.forEach(printJson);
-  print(table(CLAIMS.map((claim) => [bold(claim.name), claim.says, dim(lengthOf(claim))])));
+  print(tableOrList(CLAIMS.map((claim) => [bold(claim.name), claim.says, dim(lengthOf(claim))])));
   print("\nTry some with  bun run reproduce NAME…  or  bun run reproduce all");
 }
 
@@ -59,5 +61,5 @@ function show(claim: ClaimResult): void {
   const difference = describeDifference(claim);
   const rows = [["the paper", claim.paper], ...claim.arms.map((arm) => [arm.name, describeArm(claim, arm)])];
   if (difference) rows.push(["difference", bold(difference)]);
-  print(table(rows.map((cells) => ["", ...cells])));
+  print(tableOrList(rows.map(([name, ...cells]) => [`  ${name}`, ...cells])));
 }

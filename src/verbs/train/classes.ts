@@ -1,8 +1,9 @@
-/** What is unusual about the sizes of a set's classes: said before a training, and balanced where that helps. */
+/** The sizes of a set's classes: what is unusual about them is said before a training; and the weights that even them out. */
 import type { Dataset } from "../../data/dataset.ts";
 import type { Opened } from "../../data/open.ts";
-import { classCounts } from "../../data/sampling.ts";
+import { balancedWeights, classCounts, namedWeights } from "../../data/sampling.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
+import type { Session } from "../../training/session.ts";
 import { count, plural } from "../../words.ts";
 
 /** How many times as many images as the smallest class the largest may have before that is said. */
@@ -53,4 +54,26 @@ export function remarksOnClasses({ train, val }: Opened, { balance }: TrainConfi
     );
   }
   return lines;
+}
+
+/** How often images of each class are seen, and how much they count. */
+export function classWeights(config: TrainConfig, set: Dataset): Pick<Session, "weights" | "lossWeights"> {
+  const { balance, weights, lossWeights } = config;
+  const seen = () => {
+    const named = namedWeights(set, weights ?? {});
+    return balancedWeights(set, balance).map((weight, label) => weight * named[label]!);
+  };
+  const counting = () =>
+    lossWeights === "balanced" ? evenWeights(set) : namedWeights(set, lossWeights ?? {}, "--loss-weights");
+  return {
+    ...((balance !== 0 || weights !== null) && { weights: seen() }),
+    ...(lossWeights !== null && { lossWeights: counting() }),
+  };
+}
+
+/** Weights with which every class counts as much as the mean of them; 0 for those without images. */
+function evenWeights(set: Dataset): number[] {
+  const counts = Array.from(classCounts(set));
+  const seen = counts.filter((images) => images > 0).length;
+  return counts.map((images) => (images === 0 ? 0 : set.length / (seen * images)));
 }

@@ -2,34 +2,48 @@ import { count, here, percent, print, printJson, say, table } from "../../cli/te
 import { verb } from "../../cli/verb.ts";
 import { UsageError } from "../../errors.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
-import { flag, number } from "../../schema.ts";
+import { flag, number, text, type OptionsOf, type Schema } from "../../schema.ts";
 import type { Report } from "../../training/events.ts";
 import { withTensorboard } from "../../training/later/tensorboard.ts";
+import { readConfigFile } from "./config_file.ts";
 import { openDashboard } from "./dashboard/server.ts";
 import { crossValidate, FOLDS_RULE, type CrossValidation } from "./folds.ts";
 import { jsonReporter, peopleReporter } from "./reporters.ts";
 import { train, type TrainContext, type TrainResult } from "./train.ts";
+
+/** Flags that only the command has. */
+const FLAGS = {
+  config: text(
+    "A TOML or JSON file of options by their names, or a run's config.json; the command line goes before it",
+    {
+      hint: "FILE",
+    },
+  ),
+  dashboard: number("Show the training live in a browser on this machine, at this port or any free one", {
+    hint: "PORT",
+    bare: "0",
+  }),
+  folds: number("Cross-validate: train K times, each time validated on another part of the images", {
+    hint: "K",
+    rule: FOLDS_RULE,
+  }),
+  tensorboard: flag("Write event files for TensorBoard to the run's folder"),
+};
 
 export default verb({
   description:
     "Train an image classifier on your photos or, without data, on a built-in set. " +
     "mpiexec -n N bun run train … trains on N devices, of one machine or several",
   options: TRAIN_OPTIONS,
-  flags: {
-    dashboard: number("Show the training live in a browser on this machine, at this port or any free one", {
-      hint: "PORT",
-      bare: "0",
-    }),
-    folds: number("Cross-validate: train so often, each time validated on another part of the images", {
-      hint: "K",
-      rule: FOLDS_RULE,
-    }),
-    tensorboard: flag("Write event files for TensorBoard to the run's folder"),
-  },
+  flags: FLAGS,
   isShared: true,
   finishes: "this step",
-  async run(options, { json, dashboard, folds, tensorboard }, { ranks, signal }) {
-    const shown = json ? jsonReporter() : peopleReporter();
+  async run(given, { json, quiet, config, ...flags }, { ranks, signal }) {
+    const read = () => withFile(config, given, flags);
+    // All ranks find the same mistakes; one reports them.
+    await ranks.share(() => void read());
+    const { options, dashboard, folds, tensorboard } = read();
+    const shown = json ? jsonReporter() : peopleReporter(quiet);
     // Other ranks show only their troubles.
     const report = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
     const context = { ranks, signal, report };
@@ -49,10 +63,25 @@ export default verb({
   },
 });
 
+/** The options and flags of a file, where the command line doesn't say them. */
+function withFile(file: string | undefined, given: TrainOptions, flags: Omit<OptionsOf<typeof FLAGS>, "config">) {
+  if (file === undefined) return { options: given, ...flags };
+  if (given.resume !== undefined)
+    throw new UsageError("--config is for new runs: one that is resumed has its settings");
+  const { config: _, ...own } = FLAGS;
+  const { resume: __, allowChangedData: ___, ...first } = TRAIN_OPTIONS;
+  const schema: Schema = { ...first, ...own };
+  const said = Object.entries(readConfigFile(file, schema));
+  const [fromFile, forFlags] = [false, true].map((isFlag) => {
+    return Object.fromEntries(said.filter(([key]) => Object.hasOwn(own, key) === isFlag));
+  });
+  return { options: { ...fromFile, ...given } as TrainOptions, ...(forFlags as typeof flags), ...flags };
+}
+
 function foldsInWords({ folder, folds, mean, deviation }: CrossValidation): string {
   const rows = folds.map(({ images, accuracy }, k) => [`${k + 1}`, count(images), percent(accuracy)]);
   return [
-    table([["fold", "validation images", "correct"], ...rows], [0, 1, 2]),
+    table([["fold", "validation images", "accuracy"], ...rows], [0, 1, 2]),
     `On average ${percent(mean)} are classified correctly, with a standard deviation of ${percent(deviation)}: ${here(folder)}`,
   ].join("\n");
 }

@@ -97,6 +97,7 @@ async function headFirst(session: Session, withinMs: number): Promise<boolean> {
   const head = await trainHead(model, deviceMean, {
     ...passesOf(session),
     ...(session.weights && { weights: session.weights }),
+    ...(session.lossWeights && { lossWeights: session.lossWeights }),
     withinMs,
     trained: async (...features) => void (calibrated = await calibrationOf(model, ...features)),
   });

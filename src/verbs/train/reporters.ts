@@ -3,7 +3,6 @@ import { sayRemarks } from "../../cli/remarks.ts";
 import {
   bold,
   count,
-  dim,
   duration,
   here,
   percent,
@@ -17,17 +16,28 @@ import { interval95 } from "../../inference/answers.ts";
 import type { StartRecord } from "../../runs/records.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
+import { epochTable, rate } from "./epoch_table.ts";
 import { predictCommand, resumeCommand } from "./next_commands.ts";
 
 export function jsonReporter(): Report {
   return printJson;
 }
 
+const DOING = {
+  measure: "measuring the mean image",
+  compare: "looking for duplicates",
+  features: "computing features",
+  validate: "validating",
+} as const;
+
 /** Number of bad images named; a summary counts the rest. */
 const NAMED = 10;
 
-export function peopleReporter(): Report {
+/** @param quiet whether only the result is to be shown */
+export function peopleReporter(quiet = false): Report {
   const line = new ProgressLine();
+  const tell = quiet ? () => {} : print;
+  let row = epochTable();
   let [bad, epochs] = [0, 0];
   let started: StartRecord | undefined;
   return (event: TrainEvent) => {
@@ -42,60 +52,59 @@ export function peopleReporter(): Report {
         sayRemarks([event]);
         break;
       case "fold":
-        print(bold(`Fold ${event.fold} of ${event.folds}`));
+        tell(bold(`Fold ${event.fold} of ${event.folds}`));
+        row = epochTable();
         break;
       case "start":
         started = event;
-        for (const text of opening(event)) print(text);
-        break;
-      case "measure":
-        line.update(`measuring the mean image: ${count(event.done)} of ${count(event.total)}`);
+        for (const text of opening(event)) tell(text);
         break;
       case "step":
-        line.update(
-          `epoch ${event.epoch}/${event.epochs}  ${percent(event.batch / event.batches).padStart(6)}  loss ${event.loss.toFixed(3)}` +
-            `  error ${percent(event.top1)}  ${rate(event.imagesPerSecond)}  ${duration(event.secondsLeft)} left`,
-        );
+        line.update({
+          label: `epoch ${event.epoch}/${event.epochs}`,
+          share: event.batch / event.batches,
+          facts: [
+            `${duration(event.secondsLeft)} left`,
+            `accuracy ${percent(1 - event.top1)}`,
+            `loss ${event.loss.toFixed(3)}`,
+            `${rate(event.imagesPerSecond)} images/s`,
+          ],
+        });
         break;
+      case "measure":
       case "compare":
-        line.update(`looking for duplicates: ${count(event.done)} of ${count(event.total)}`);
-        break;
       case "features":
-        line.update(`computing features: ${count(event.done)} of ${count(event.total)}`);
+      case "validate": {
+        const { done, total } = event;
+        line.update({
+          label: DOING[event.type],
+          share: done / total,
+          facts: [`${count(done)} of ${count(total)} images`],
+        });
         break;
+      }
       case "head":
-        print(`The last layer first, on features of ${featuresOf(event)}:`);
+        tell(`The last layer first, on features of ${featuresOf(event)}:`);
         break;
       case "plan":
-        print(
+        tell(
           event.epochs === 0
             ? "There is no time left for an epoch of the whole network."
             : `The whole network, for ${plural(event.epochs, "epoch")} of about ${duration(event.seconds / event.epochs)}:`,
         );
         break;
       case "calibrated":
-        print(calibrationLine(event));
-        break;
-      case "validate":
-        line.update(`validating: ${count(event.done)} of ${count(event.total)}`);
+        tell(calibrationLine(event));
         break;
       case "bad":
         bad++;
         if (bad <= NAMED) say.warn(`skipped ${event.name}: ${event.reason}`);
         if (bad === NAMED) say.warn("more images that can't be used are only counted");
         break;
-      case "epoch": {
-        const { epoch, train, val, imagesPerSecond, dataWait, seconds, isBest } = event;
+      case "epoch":
         epochs++;
-        const waits = dataWait >= 0.01 ? `, ${percent(dataWait)} waiting for data` : "";
-        const name = epoch === 0 ? "last layer" : `epoch ${String(epoch).padStart(3)}`;
-        print(
-          `${name.padEnd(10)} train loss ${train.loss.toFixed(3)} error ${percent(train.top1).padStart(6)}` +
-            `   val loss ${val.loss.toFixed(3)} error ${bold(percent(val.top1).padStart(6))}${isBest ? " *" : "  "}` +
-            `  ${dim(`${rate(imagesPerSecond)}, ${duration(seconds)}${waits}`)}`,
-        );
+        tell(row(event, event.isBest));
         break;
-      }
       case "saved":
         break;
       case "end":
@@ -115,11 +124,15 @@ function opening(event: Extract<TrainEvent, { type: "start" }>): string[] {
   const lines = [
     `${bold(event.network)}, ${count(event.parameters)} parameters, on ${event.device}`,
     `${here(event.data)}: ${plural(event.train, "image")} to train on, ${count(event.val)} to validate with, ${plural(event.classes, "class", "classes")}`,
-    `${event.minutes === undefined ? plural(event.epochs, "epoch") : `about ${plural(event.minutes, "minute")}`}, batches of ${event.batch}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
+    `${event.minutes === undefined ? plural(event.epochs, "epoch") : `about ${plural(event.minutes, "minute")}`}, ${batchesOf(event)}, learning rate ${Number(event.rate.toPrecision(3))}; run folder ${here(event.run)}`,
   ];
   if (event.from && event.from.epoch < event.epochs)
     lines.push(`continuing with epoch ${event.from.epoch + 1}, batch ${event.from.batch + 1}`);
   return lines;
+}
+
+function batchesOf({ batch, accumulate }: Extract<TrainEvent, { type: "start" }>): string {
+  return accumulate === undefined ? `batches of ${batch}` : `${accumulate} batches of ${batch} a step`;
 }
 
 function calibrationLine({ temperature, images, before, after }: Calibration): string {
@@ -174,8 +187,4 @@ function accuracyInWords(error: number, images: number): string {
     `${percent(1 - error)} of the ${count(images)} validation images are classified correctly ` +
     `(95% interval: ${percent(1 - high)} to ${percent(1 - low)})`
   );
-}
-
-function rate(imagesPerSecond: number): string {
-  return `${imagesPerSecond >= 100 ? count(Math.round(imagesPerSecond)) : imagesPerSecond.toFixed(1)} images/s`;
 }

@@ -6,7 +6,6 @@ import { divide } from "../../data/inventory.ts";
 import { RecordCache } from "../../data/loader.ts";
 import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
-import { balancedWeights, namedWeights } from "../../data/sampling.ts";
 import { openWhole, reduceSets } from "../../data/select.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
@@ -41,6 +40,7 @@ import { validate } from "../../schema.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import { restore } from "../../training/restore.ts";
+import { imagesPerStep } from "../../training/later/accumulate.ts";
 import { hasHead } from "../../training/later/head.ts";
 import {
   epochLength,
@@ -53,7 +53,7 @@ import {
 } from "../../training/session.ts";
 import { Reporter } from "../report/reporter.ts";
 import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
-import { imbalanceOf, remarksOnClasses } from "./classes.ts";
+import { classWeights, imbalanceOf, remarksOnClasses } from "./classes.ts";
 import { beginWith, fineTuningRecipe, sameClasses, sourceOf } from "./fine_tune.ts";
 import { finish } from "./finish.ts";
 import { prepare } from "./prepare.ts";
@@ -111,11 +111,11 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
         "--epochs 0: must be above 0, unless a new last layer is trained: on weights for other classes (--from)",
       );
     }
-    shareFor(suited.split, batchOf(suited, sets), ranks);
+    shareFor(suited.split, imagesPerStep(suited, sets.train.length), ranks);
     return suited;
   });
   if (!folder.run && config.data !== null && ranks.rank === 0) {
-    const isAsked = options.balance !== undefined || config.weights !== null;
+    const isAsked = options.balance !== undefined || config.weights !== null || config.lossWeights !== null;
     for (const line of remarksOnClasses(sets, config, isAsked)) report({ type: "warning", line });
   }
   const begunWith = folder.run ? folder.run.readStart()?.options : keptOptions(options);
@@ -140,7 +140,7 @@ interface TrainJob {
 }
 
 /** Batch size, at most the size of the set: the rest would be padding. */
-function batchOf({ batch }: TrainConfig, { train }: Opened): number {
+function batchOf({ batch }: Pick<TrainConfig, "batch">, { train }: Opened): number {
   return Math.min(batch, train.length);
 }
 
@@ -225,6 +225,8 @@ function workOf({ config, sets, ranks }: TrainJob): Work {
     kind: "training",
     optimizer: config.optimizer,
     average: config.average,
+    accumulates: config.accumulate > 1,
+    weighs: config.lossWeights !== null,
     frozen: config.freeze,
     // If the network is split, a rank may have all images.
     shares: config.split === null ? ranks.size : 1,
@@ -245,7 +247,9 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   const model = new Model(network, backend, classes.length);
   const optimizerOf = (model: Model) => createOptimizer(model, config);
   const optimizer = optimizerOf(model);
-  const stepper = openStepper({ model, optimizer }, optimizerOf, { ...config, batch }, ranks);
+  const images = imagesPerStep(config, sets.train.length);
+  const steps = { ...config, batch: images, parts: Math.ceil(images / batch) };
+  const stepper = openStepper({ model, optimizer }, optimizerOf, steps, ranks);
   // Nothing in a run's folder is changed until all of it has been checked.
   const from = folder.run && restore(folder.run, config, classes, model, optimizer, folder.warn);
   const weights = classWeights(config, sets.train);
@@ -269,6 +273,7 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
     val: sets.val.length,
     classes: classes.length,
     batch,
+    ...(config.accumulate > 1 && { accumulate: config.accumulate }),
     epochs: config.epochs,
     ...(whole.isHeldOut && config.fold === null && { isHeldOut: true }),
     ...(config.epochImages !== null && { epochImages: epochLength(config, sets.train) }),
@@ -343,12 +348,6 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   };
   report({ type: "end", ...(samples && { samples }), ...ended });
   return ended;
-}
-
-function classWeights({ balance, weights }: TrainConfig, set: Dataset): Pick<Session, "weights"> {
-  if (balance === 0 && weights === null) return {};
-  const named = namedWeights(set, weights ?? {});
-  return { weights: balancedWeights(set, balance).map((weight, label) => weight * named[label]!) };
 }
 
 /** The mean image and the state before the first step; undefined when it was stopped. */
@@ -448,7 +447,11 @@ async function suitedConfig(
   }
   const network = suited === undefined ? await networkNamed(model!) : findNetwork(suited);
   const config = makeConfig({ ...options, from: undefined }, network, given.data, given.val);
-  return options.rate === undefined ? rateForClasses(config, set.classes.length) : config;
+  return saysRate(options) ? config : rateForClasses(config, set.classes.length);
+}
+
+function saysRate({ rate, recipe }: TrainOptions): boolean {
+  return (rate ?? recipe?.schedule) !== undefined;
 }
 
 /** Whether the training begins with a new last layer alone. */
@@ -470,10 +473,11 @@ function offerScratch(error: unknown): never {
  */
 function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): TrainConfig {
   const { network, classes, isFolded } = sourceOf(given.from!);
-  const isUneven = options.balance === undefined && given.weights === null && imbalanceOf(set) !== undefined;
+  const isAsked = options.balance !== undefined || given.weights !== null || given.lossWeights !== null;
+  const isUneven = !isAsked && imbalanceOf(set) !== undefined;
   const balance = isUneven ? 1 : given.balance;
   if (sameClasses(classes, set.classes)) {
-    const config = options.rate === undefined ? scaleRate(rateForClasses(given, set.classes.length), 0.1) : given;
+    const config = saysRate(options) ? given : scaleRate(rateForClasses(given, set.classes.length), 0.1);
     return { ...config, balance };
   }
   const [first, last] = [learningLayers(network)[0]!, learningLayers(network).at(-1)!];
@@ -491,6 +495,6 @@ function fineTuning(options: TrainOptions, given: TrainConfig, set: Dataset): Tr
     fineTuningRecipe(network),
   );
   // Where the last layer can't be trained before the others, it learns faster.
-  if (hasHead(place(network)) || options.rates !== undefined) return { ...config, balance };
+  if (hasHead(place(network)) || options.rates !== undefined || options.recipe?.groups) return { ...config, balance };
   return { ...config, balance, groups: [...config.groups, { of: last, rate: 10 }] };
 }
