@@ -82,7 +82,7 @@ export function reportPage(page: ReportPage): string {
         : ""
     }
     ${answersCard("Worst mistakes", "true class:", { note: wrong!.length > 0 ? note : "", shown: wrong! })}
-    ${answersCard("Right answers", "", { note: wrong!.length > 0 ? "" : note, shown: right! })}
+    ${answersCard(right!.length > 0 ? "Right answers" : "Answers", "", { note: wrong!.length > 0 ? "" : note, shown: right! })}
     ${issues ? answersCard("Likely wrong labels", "labelled", issues) : ""}
     ${reliability ? reliabilityCard(reliability) : ""} ${commandsCard(commands)}
     <div class="two">${charts.map(drawingCard)}</div>
@@ -130,19 +130,18 @@ const tableCard = ({ name, rows }: ReportPage["tables"][number]): Html =>
 
 function answersCard(title: string, truth: string, { note, shown }: PageAnswers): Html {
   if (shown.length === 0 && note === "") return html``;
+  const isPair = shown.some(({ pictures }) => pictures.length > 1);
   return html`<section class="card">
     <h2>${title}</h2>
     <p class="note">${note}</p>
-    <div class="answers">${shown.map((answer) => answerFigure(answer, truth))}</div>
+    <div class="answers ${isPair ? "pairs" : "singles"}">${shown.map((answer) => answerFigure(answer, truth))}</div>
   </section>`;
 }
 
 /** @param truth what comes before the right class */
 function answerFigure({ name, right, answer, isRight, probability, pictures }: PageAnswer, truth: string): Html {
   return html`<figure>
-    <div class="${pictures.length > 1 ? "pair" : "single"}">
-      ${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}
-    </div>
+    <div>${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}</div>
     <figcaption>
       <b>${answer}</b> ${percent(probability)} ${isRight ? html`` : html`<span>${truth} ${right}</span>`}
       <span>${name}</span>
@@ -231,8 +230,9 @@ const BESIDE = 10;
 
 /** What only reports have. */
 const REPORT_STYLE = `
-.answers{margin-top:12px;display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:16px}
-.answers .single{grid-template-columns:1fr;max-width:208px}
+.answers{margin-top:12px}
+.singles{grid-template-columns:repeat(auto-fill,minmax(min(100%,140px),1fr))}
+.singles div{grid-template-columns:1fr;max-width:208px}
 .diagrams{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:16px}
 .diagrams figure{margin:0;min-width:0;max-width:460px}
 code{display:block;margin:2px 0 12px;padding:8px 10px;background:var(--sheet);border-radius:6px;overflow-wrap:anywhere;
