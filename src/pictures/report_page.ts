@@ -241,16 +241,18 @@ font:13px/1.5 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;user-sele
 .filters img{display:block;image-rendering:pixelated}
 .filters+.note{margin-top:8px}
 .bar{display:block;height:6px;margin-top:3px;border-radius:3px;background:linear-gradient(90deg,var(--accent) var(--share),var(--line) 0)}
-.classes th[scope=row]{color:var(--ink);white-space:normal;overflow-wrap:anywhere}
+.classes th[scope=row]{color:var(--ink);white-space:normal;overflow-wrap:anywhere;min-width:90px}
 .classes td:nth-child(2),.classes td:nth-child(3),.classes td:nth-child(4){white-space:nowrap}
+@media(max-width:600px){.classes th,.classes td{font-size:13px;padding-right:8px}}
 .matrix{width:auto}
 .matrix th,.matrix td{border:0;padding:2px 4px;font-size:13px}
-.matrix th[scope=row]{text-align:right;max-width:130px;overflow:hidden;text-overflow:ellipsis}
+.matrix th[scope=row]{text-align:right;vertical-align:middle;max-width:130px;overflow:hidden;text-overflow:ellipsis}
 .matrix thead th{vertical-align:bottom;text-align:center}
 .matrix thead span{display:inline-block;writing-mode:vertical-rl;transform:rotate(180deg);max-height:120px;overflow:hidden;text-overflow:ellipsis}
-.matrix td{min-width:32px;height:30px;text-align:center;vertical-align:middle;border:1px solid var(--line);
+.matrix td{min-width:32px;white-space:nowrap;height:30px;text-align:center;vertical-align:middle;border:1px solid var(--line);
 background:color-mix(in srgb,var(--second) var(--share,0%),var(--ground))}
 .matrix td.hit{background:color-mix(in srgb,var(--accent) var(--share,0%),var(--ground))}
+@media(max-width:600px){.matrix th,.matrix td{font-size:11px;padding:1px 3px 1px 1px}.matrix td{min-width:24px;height:26px;padding:0}}
 .diagram{display:block;max-width:100%;height:auto}
 @media(prefers-color-scheme:dark){.diagram{filter:invert(.9) hue-rotate(180deg)}}
 `;
