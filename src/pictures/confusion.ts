@@ -12,6 +12,8 @@ interface ConfusionPicture {
   readonly classes: readonly string[];
   /** [true class, predicted class, number of images]; each pair at most once. */
   readonly entries: readonly (readonly [label: number, predicted: number, images: number])[];
+  /** Whether the most frequent confusions of many classes are left out. */
+  readonly withoutList?: boolean;
 }
 
 const MARGIN = 32;
@@ -127,18 +129,18 @@ async function drawDense(picture: ConfusionPicture): Promise<string> {
     }
   }
   const listX = MARGIN + raster.width + 32;
-  const width = listX + LIST + MARGIN;
+  const width = picture.withoutList ? listX : listX + LIST + MARGIN;
   const fact =
     together === 1
       ? plural(classes.length, "class", "classes")
       : `${count(classes.length)} classes, ${together} by ${together} in a cell`;
-  const height = HEAD + 20 + Math.max(raster.height, 40 + LISTED * LINE) + MARGIN;
+  const height = HEAD + 20 + Math.max(raster.height, picture.withoutList ? 0 : 40 + LISTED * LINE) + MARGIN;
   return document(width, height, [
     ...head(title, width),
     text(MARGIN, HEAD + 8, `${fact}, in the order of the network's outputs`, FACT),
     rectangle(MARGIN - 1, HEAD + 19, raster.width + 2, raster.height + 2, "#c8c8c8"),
     await image(MARGIN, HEAD + 20, raster),
-    ...drawList(picture, sums, listX, HEAD + 34),
+    ...(picture.withoutList ? [] : drawList(picture, sums, listX, HEAD + 34)),
   ]);
 }
 

@@ -20,7 +20,7 @@ interface ReliabilityBar {
 const BARS = 15;
 const BAR = 22;
 const SIDE = BARS * BAR;
-const [LEFT, TOP, RIGHT, BOTTOM] = [44, 10, 14, 56];
+const [LEFT, TOP, RIGHT, BOTTOM] = [44, 10, 24, 56];
 
 const { ink, muted, grid, series } = LIGHT;
 const [BLUE, ORANGE] = series;

@@ -82,7 +82,7 @@ export function reportPage(page: ReportPage): string {
         : ""
     }
     ${answersCard("Worst mistakes", "true class:", { note: wrong!.length > 0 ? note : "", shown: wrong! })}
-    ${answersCard("Right answers", "", { note: wrong!.length > 0 ? "" : note, shown: right! })}
+    ${answersCard(right!.length > 0 ? "Right answers" : "Answers", "", { note: wrong!.length > 0 ? "" : note, shown: right! })}
     ${issues ? answersCard("Likely wrong labels", "labelled", issues) : ""}
     ${reliability ? reliabilityCard(reliability) : ""} ${commandsCard(commands)}
     <div class="two">${charts.map(drawingCard)}</div>
@@ -130,19 +130,18 @@ const tableCard = ({ name, rows }: ReportPage["tables"][number]): Html =>
 
 function answersCard(title: string, truth: string, { note, shown }: PageAnswers): Html {
   if (shown.length === 0 && note === "") return html``;
+  const isPair = shown.some(({ pictures }) => pictures.length > 1);
   return html`<section class="card">
     <h2>${title}</h2>
     <p class="note">${note}</p>
-    <div class="answers">${shown.map((answer) => answerFigure(answer, truth))}</div>
+    <div class="answers ${isPair ? "pairs" : "singles"}">${shown.map((answer) => answerFigure(answer, truth))}</div>
   </section>`;
 }
 
 /** @param truth what comes before the right class */
 function answerFigure({ name, right, answer, isRight, probability, pictures }: PageAnswer, truth: string): Html {
   return html`<figure>
-    <div class="${pictures.length > 1 ? "pair" : "single"}">
-      ${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}
-    </div>
+    <div>${pictures.map((source) => html`<img alt="" src="${new Html(source)}" />`)}</div>
     <figcaption>
       <b>${answer}</b> ${percent(probability)} ${isRight ? html`` : html`<span>${truth} ${right}</span>`}
       <span>${name}</span>
@@ -231,8 +230,9 @@ const BESIDE = 10;
 
 /** What only reports have. */
 const REPORT_STYLE = `
-.answers{margin-top:12px;display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,250px),1fr));gap:16px}
-.answers .single{grid-template-columns:1fr;max-width:208px}
+.answers{margin-top:12px}
+.singles{grid-template-columns:repeat(auto-fill,minmax(min(100%,140px),1fr))}
+.singles div{grid-template-columns:1fr;max-width:208px}
 .diagrams{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:16px}
 .diagrams figure{margin:0;min-width:0;max-width:460px}
 code{display:block;margin:2px 0 12px;padding:8px 10px;background:var(--sheet);border-radius:6px;overflow-wrap:anywhere;
@@ -241,16 +241,18 @@ font:13px/1.5 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace;user-sele
 .filters img{display:block;image-rendering:pixelated}
 .filters+.note{margin-top:8px}
 .bar{display:block;height:6px;margin-top:3px;border-radius:3px;background:linear-gradient(90deg,var(--accent) var(--share),var(--line) 0)}
-.classes th[scope=row]{color:var(--ink);white-space:normal;overflow-wrap:anywhere}
+.classes th[scope=row]{color:var(--ink);white-space:normal;overflow-wrap:anywhere;min-width:90px}
 .classes td:nth-child(2),.classes td:nth-child(3),.classes td:nth-child(4){white-space:nowrap}
+@media(max-width:600px){.classes th,.classes td{font-size:13px;padding-right:8px}}
 .matrix{width:auto}
 .matrix th,.matrix td{border:0;padding:2px 4px;font-size:13px}
-.matrix th[scope=row]{text-align:right;max-width:130px;overflow:hidden;text-overflow:ellipsis}
+.matrix th[scope=row]{text-align:right;vertical-align:middle;max-width:130px;overflow:hidden;text-overflow:ellipsis}
 .matrix thead th{vertical-align:bottom;text-align:center}
 .matrix thead span{display:inline-block;writing-mode:vertical-rl;transform:rotate(180deg);max-height:120px;overflow:hidden;text-overflow:ellipsis}
-.matrix td{min-width:32px;height:30px;text-align:center;vertical-align:middle;border:1px solid var(--line);
+.matrix td{min-width:32px;white-space:nowrap;height:30px;text-align:center;vertical-align:middle;border:1px solid var(--line);
 background:color-mix(in srgb,var(--second) var(--share,0%),var(--ground))}
 .matrix td.hit{background:color-mix(in srgb,var(--accent) var(--share,0%),var(--ground))}
+@media(max-width:600px){.matrix th,.matrix td{font-size:11px;padding:1px 3px 1px 1px}.matrix td{min-width:24px;height:26px;padding:0}}
 .diagram{display:block;max-width:100%;height:auto}
 @media(prefers-color-scheme:dark){.diagram{filter:invert(.9) hue-rotate(180deg)}}
 `;

@@ -50,7 +50,7 @@ async function matrixOf({ classes, entries, epoch }: Confusion): Promise<PageCla
     for (const [label, predicted, images] of entries) rows[label]![predicted] = images;
     return rows;
   }
-  const svg = await drawConfusion({ title: `Validation of epoch ${epoch}`, classes, entries });
+  const svg = await drawConfusion({ title: `Validation of epoch ${epoch}`, classes, entries, withoutList: true });
   const source = `data:image/svg+xml;base64,${Buffer.from(svg).toString("base64")}`;
   return { source, width: Number(/ width="(\d+)"/.exec(svg)?.[1]) };
 }
