@@ -167,7 +167,7 @@ function optionOf(unit: string, lines: readonly Line[], last: number, scale: obj
     yAxis: {
       ...axis,
       type: "value",
-      axisLabel: { ...text, ...(unit && { formatter: `{value} ${unit}` }) },
+      axisLabel: { ...text, ...(unit && { formatter: `{value}${unit}` }) },
       axisLine: { show: false },
       splitLine: { lineStyle: { color: grid } },
       ...scale,
