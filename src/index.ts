@@ -63,6 +63,15 @@ export { shapes } from "./data/shapes.ts";
 export { createLoader } from "./data/loader.ts";
 export { centreView, drawViews, mixedLabels, testViews } from "./data/augmentation.ts";
 
+export type { Classification } from "./inference/classification.ts";
+export {
+  load,
+  type Classifier,
+  type ClassifyOptions,
+  type ImageSource,
+  type LoadOptions,
+} from "./inference/classifier.ts";
+
 export type { Context, Notice } from "./ranks/context.ts";
 export { train, type TrainContext, type TrainResult } from "./verbs/train/train.ts";
 export { crossValidate, type CrossValidateOptions, type CrossValidation } from "./verbs/train/folds.ts";
@@ -71,6 +80,7 @@ export type { Report, TrainEvent } from "./training/events.ts";
 export { evaluate, type EvaluateOptions } from "./verbs/evaluate/evaluate.ts";
 export type { Evaluation } from "./verbs/evaluate/evaluation.ts";
 export { predict, type PredictEvent, type Prediction, type PredictOptions } from "./verbs/predict/predict.ts";
+export { serve, type Served, type ServeEvent, type ServeOptions } from "./verbs/serve/serve.ts";
 export { features, type Features, type FeaturesOptions } from "./verbs/features/features.ts";
 export {
   similar,

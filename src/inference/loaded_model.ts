@@ -60,10 +60,11 @@ export async function setsFor(
 /**
  * Opens the weights of a run, a file or a pretrained network; by default as `findWeights` says.
  * @param note called with a line about each download
+ * @param mayFetch whether a pretrained network that is missing is fetched
  * @throws UsageError, CheckpointError, or DataError when a pretrained network can't be fetched
  */
-export async function openTrained(name?: string, note?: (line: string) => void): Promise<Trained> {
-  const weights = await findWeights(name, note);
+export async function openTrained(name?: string, note?: (line: string) => void, mayFetch?: boolean): Promise<Trained> {
+  const weights = await findWeights(name, note, mayFetch);
   const { checkpoint, network } = openWeights(weights.path);
   const { classes } = checkpoint;
   return {

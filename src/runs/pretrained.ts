@@ -72,6 +72,12 @@ type Note = (line: string) => void;
 const kept = (file: string): string => join(cacheFolder("weights"), file);
 const checkpointOf = (file: string): string => kept(`${file}.safetensors`);
 
+/** Whether a network is in the cache folder, so that nothing needs to be fetched. */
+export function isAtHand(name: PretrainedName): boolean {
+  const { file } = PRETRAINED[name];
+  return existsSync(checkpointOf(file)) || existsSync(kept(file));
+}
+
 /** The network's checkpoint in the cache folder; the weights are fetched if they are missing. @throws DataError */
 export async function pretrainedCheckpoint(name: PretrainedName, note: Note): Promise<string> {
   const { network, file } = PRETRAINED[name];

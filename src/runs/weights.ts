@@ -11,6 +11,7 @@ import type { TensorSource } from "../weights/safetensors.ts";
 import {
   fetchOnceADay,
   importedCheckpoint,
+  isAtHand,
   isPretrained,
   pretrainedCheckpoint,
   type PretrainedName,
@@ -86,20 +87,32 @@ const FOREIGN = /\.(pth|pt|caffemodel|npz)$/;
  * The weights to use: a file, the best of a run, a pretrained network, which is fetched if need be, or a model in the
  * box. Without a name, the newest run's or, if there is no run, the pretrained network for photos or, where that can't
  * be had, the one in the box.
+ * @param mayFetch whether a pretrained network that is missing is fetched
  * @throws UsageError when nothing has this name; DataError when a pretrained network can't be fetched
  */
-export async function findWeights(name?: string, note: Note = () => {}): Promise<Weights> {
-  if (name !== undefined || newestRun("best.safetensors") !== undefined) return findNamed(name ?? "latest", note);
-  const missing = await fetchOnceADay(FOR_PHOTOS, note);
+export async function findWeights(name?: string, note: Note = () => {}, mayFetch = true): Promise<Weights> {
+  if (name !== undefined || newestRun("best.safetensors") !== undefined)
+    return findNamed(name ?? "latest", note, mayFetch);
+  const missing = mayFetch ? await fetchOnceADay(FOR_PHOTOS, note) : whyNotAtHand(FOR_PHOTOS);
   return missing === undefined ? pretrained(FOR_PHOTOS, note) : { ...boxed(IN_THE_BOX)!, because: missing };
 }
 
-async function findNamed(name: string, note: Note): Promise<Weights> {
+/** What to do about a network that would have to be fetched; undefined for others. */
+function whyNotAtHand(name: PretrainedName): string | undefined {
+  if (isAtHand(name)) return undefined;
+  return `the network "${name}" has not been fetched yet: bun run predict IMAGE --model ${name} does it`;
+}
+
+async function findNamed(name: string, note: Note, mayFetch: boolean): Promise<Weights> {
   const isFile = statSync(name, { throwIfNoEntry: false })?.isFile() === true;
   if (name.endsWith(".safetensors") && (isFile || !existsSync(name))) return weightsAt(name);
   if (FOREIGN.test(name) && isFile) return weightsAt(await importedCheckpoint(name, note));
   const isRun = name === "latest" || [name, join(RUNS, name)].some((folder) => existsSync(folder));
-  if (!isRun && isPretrained(name)) return pretrained(name, note);
+  if (!isRun && isPretrained(name)) {
+    const missing = mayFetch ? undefined : whyNotAtHand(name);
+    if (missing !== undefined) throw new UsageError(missing);
+    return pretrained(name, note);
+  }
   return (!isRun && boxed(name)) || weightsAt(findRun(name, "best.safetensors").best);
 }
 

@@ -1,10 +1,10 @@
 /** Predictions for images: the most probable classes of each. */
 import { resolve } from "node:path";
-import { testViews, VIEW_COUNTS } from "../../data/augmentation.ts";
+import { testViews } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
-import { mostProbable } from "../../inference/answers.ts";
 import { assess } from "../../inference/assess.ts";
+import { classificationOf, CLASSIFY_OPTIONS, type Classification } from "../../inference/classification.ts";
 import { familiarTo } from "../../inference/known.ts";
 import { openTrained } from "../../inference/loaded_model.ts";
 import { replaceFile } from "../../io/files.ts";
@@ -12,11 +12,8 @@ import { drawAnswers, type AnsweredImage } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf, type Weights } from "../../runs/weights.ts";
-import { numberThat } from "../../rules.ts";
-import { count, number, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
+import { text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
-
-const PROBABILITY = numberThat((value) => value > 0 && value <= 1, "a probability above 0, up to 1");
 
 export const PREDICT_OPTIONS = {
   /** Image files, folders of them, or "-" for an image on standard input. */
@@ -29,19 +26,7 @@ export const PREDICT_OPTIONS = {
   model: text("A run or a .safetensors file (the newest run; if there is none, the network in the box)", {
     hint: "RUN",
   }),
-  /** 1: the centre; 2: the centre and its mirror image; 6: also shifted by a pixel; 10: corners and centre, and their mirror images. */
-  views: oneOf(
-    VIEW_COUNTS,
-    "Crops of each image: 1, the centre; 2, also mirrored; 6, also shifted by a pixel; 10, centre and corners (1)",
-    { hint: "1|2|6|10" },
-  ),
-  /** Number of classes to name. */
-  top: count("Number of classes to name (5)", { hint: "N" }),
-  /** Answers whose most probable class has less than this probability are unsure; by default none is. */
-  atLeast: number("Say unsure where the most probable class has less than this probability, such as 0.7", {
-    hint: "P",
-    rule: PROBABILITY,
-  }),
+  ...CLASSIFY_OPTIONS,
   /** A PNG file to draw the images with their classes to; by default none. */
   out: text("Draw the images with their classes as bars; red is the class that the folder is named after", {
     hint: "FILE.png",
@@ -52,17 +37,7 @@ export const PREDICT_OPTIONS = {
 export interface PredictOptions extends OptionsOf<typeof PREDICT_OPTIONS> {}
 
 export type Prediction =
-  | {
-      readonly image: string;
-      readonly classes: readonly { readonly name: string; readonly probability: number }[];
-      /** Whether the first class has less than `atLeast`. */
-      readonly unsure?: true;
-      /** Whether the image is unlike anything that the network was trained on. */
-      readonly unlike?: true;
-      /** From the nearest of what it was trained on: 0 for the same features, 1 for none in common; if that is known. */
-      readonly distance?: number;
-    }
-  | { readonly image: string; readonly error: string };
+  ({ readonly image: string } & Classification) | { readonly image: string; readonly error: string };
 
 export interface Predictions {
   readonly network: string;
@@ -98,7 +73,7 @@ export type PredictEvent = Notice | { readonly type: "prediction"; readonly pred
 export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {
   validate("predict", options, PREDICT_OPTIONS);
   const { report, signal, note } = working("predict", context);
-  const { views = 1, top = 5, atLeast = 0 } = options;
+  const { views = 1 } = options;
   const { images, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(images.length <= FEW ? forFew(options) : options);
@@ -112,24 +87,18 @@ export async function predict(options: PredictOptions, context: Context<PredictE
   const cells: AnsweredImage[] = [];
   for await (const { images: batch, pixels, errors } of decodeImages(images, trained.network)) {
     signal.throwIfAborted();
-    const { p, distances } = await assess(member, pixels, testViews(views, batch.length, record, crop), familiar);
+    const assessed = await assess(member, pixels, testViews(views, batch.length, record, crop), familiar);
     for (const [n, image] of batch.entries()) {
       const error = errors[n];
       if (error !== undefined) {
         report({ type: "prediction", prediction: { image: image.name, error } });
         continue;
       }
-      const column = Float64Array.from(trained.classes, (_, k) => p[k * batch.length + n]!);
-      const classes = mostProbable(column, top).map((k) => ({ name: trained.classes[k]!, probability: column[k]! }));
-      const distance = distances?.[n];
-      const prediction = {
-        ...{ image: image.name, classes },
-        ...(classes[0]!.probability < atLeast && { unsure: true as const }),
-        ...(distance !== undefined && { ...(distance > familiar!.limit && { unlike: true as const }), distance }),
-      };
+      const answer = classificationOf(assessed, n, trained.classes, options, familiar?.limit);
+      const prediction = { image: image.name, ...answer };
       report({ type: "prediction", prediction });
       if (options.out !== undefined && cells.length < MAX_DRAWN) {
-        cells.push(await cellOf(image, classes, trained.classes));
+        cells.push(await cellOf(image, answer.classes, trained.classes));
       }
     }
   }
