@@ -6,11 +6,11 @@ import { count, duration, ProgressLine, say } from "./terminal.ts";
 /** The context that a command passes to its function. Ranks other than 0 show only warnings. */
 export function contextFor(signal: AbortSignal, ranks: Ranks = ALONE): Required<Context> {
   const line = new ProgressLine();
-  const report = (event: Notice) => {
+  const onEvent = (event: Notice) => {
     if (event.type === "warning") say.warn(event.line);
     else if (ranks.rank === 0) line.update(event.type === "note" ? event.line : inWords(event));
   };
-  return { report, signal, ranks };
+  return { onEvent, signal, ranks };
 }
 
 function inWords({ what, done, total, unit, imagesPerSecond }: Extract<Notice, { type: "progress" }>): string {

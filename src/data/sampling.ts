@@ -1,5 +1,6 @@
 /** Sampling: which images an epoch sees, and in what order. */
 import { DataError } from "../errors.ts";
+import { option } from "../option_names.ts";
 import { Purpose, Random } from "../random.ts";
 import { subset, type Dataset } from "./dataset.ts";
 
@@ -107,11 +108,13 @@ export function namedWeights(dataset: Dataset, weights: Readonly<Record<string, 
   const { name, classes, length } = dataset;
   const byName = new Map(Object.entries(weights).map(([key, weight]) => [key.normalize(), weight]));
   const unknown = [...byName.keys()].find((key) => !classes.includes(key));
-  if (unknown !== undefined) throw new DataError(`--weights names "${unknown}", which is not a class of ${name}`);
+  if (unknown !== undefined)
+    throw new DataError(`${option("weights")} names "${unknown}", which is not a class of ${name}`);
   const found = classes.map((key) => byName.get(key) ?? 1);
   // A class may have no images, in the set or after --limit.
   const isSeen = Array.from({ length }, (_, i) => found[dataset.label(i)]! > 0).includes(true);
-  if (!isSeen) throw new DataError(`--weights leaves no image of ${name}: all classes with images have weight 0`);
+  if (!isSeen)
+    throw new DataError(`${option("weights")} leaves no image of ${name}: all classes with images have weight 0`);
   return found;
 }
 

@@ -3,6 +3,7 @@
  * from ops, how it is divided among devices, and what it is in ONNX. A block is a layer made of layers. The layers
  * themselves are in layers/.
  */
+import type { Initial } from "../engine/later/initial.ts";
 import type { Activation } from "../engine/ops/later/epilogue.ts";
 import type { Parameter } from "../engine/parameter.ts";
 import type { Owner, Tensor } from "../engine/tensor.ts";
@@ -11,21 +12,16 @@ import type { Owner, Tensor } from "../engine/tensor.ts";
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
 /** How a parameter is initialised. */
-export type Initial =
-  | { readonly normal: number } // standard deviation
-  | {
-      /** Between plus and minus this. */
-      readonly uniform: number;
-      /** Of a convolution: the first filters pass on a map each, with a 1 at the centre of it and zeros elsewhere. */
-      readonly identity?: true;
-    }
-  | { readonly constant: number };
+export type LayerInitial =
+  | Initial
+  /** Of a convolution: the first filters pass on a map each, with a 1 at the centre of it and zeros elsewhere. */
+  | { readonly uniform: number; readonly identity: true };
 
 export interface ParameterSpec {
   /** PyTorch's name. */
   readonly name: string;
   readonly shape: readonly number[];
-  readonly initial: Initial;
+  readonly initial: LayerInitial;
   /** A scale is the factor of a normalisation, whose shift is a bias. */
   readonly role: "weight" | "bias" | "scale";
   /** Weight decay, if it differs from the network's. */

@@ -5,6 +5,7 @@ import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { findOptimizer } from "../net/optimizers.ts";
 import type { Cut } from "../net/parts.ts";
+import { option } from "../option_names.ts";
 import { localStepper, type Learner, type Stepper, type Wishes } from "../training/stepper.ts";
 import { areAlike, makeAlike, shareOfBatch } from "./agreement.ts";
 import { answerTogether } from "./answer_together.ts";
@@ -44,7 +45,7 @@ export function openStepper(
   const { model, optimizer } = learner;
   if (split !== null && findOptimizer(name).needsWhole) {
     throw new UsageError(
-      `--split ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave out --split`,
+      `${option("split")} ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave it out`,
     );
   }
   const { take, ...steps } =

@@ -12,6 +12,7 @@ import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import type { LossLabels } from "../net/passes.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
+import { option } from "../option_names.ts";
 import type { EpochRecord, Means } from "../runs/records.ts";
 import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
@@ -391,7 +392,7 @@ function diverged({ run, state, config, stepper }: Session, what: string, value:
   const saved = existsSync(run.last) ? `The last save is good: ${run.last}` : "Nothing had been saved yet";
   const message =
     `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
-    `at a learning rate of ${rate}: train with a lower --rate. ${saved}`;
+    `at a learning rate of ${rate}: train with a lower ${option("rate")}. ${saved}`;
   // All processes notice at once; one reports it.
   return stepper.leads ? new DivergedError(message) : new RankError(message, true);
 }

@@ -42,13 +42,12 @@ describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () =>
     const events: TrainEvent[] = [];
     let steps = 0;
     const watcher = { afterStep: async (session: Session) => void (isTime(++steps) && lose(session)) };
-    const training = train(
-      { ...more, out: at(name) },
-      {
-        report: (event) => void events.push(event),
-        watchers: [watcher],
-      },
-    );
+    const training = train({
+      ...more,
+      out: at(name),
+      onEvent: (event) => void events.push(event),
+      watchers: [watcher],
+    });
     const error = await training.then(
       () => undefined,
       (error: unknown) => error as Error,
@@ -86,7 +85,7 @@ describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () =>
       lost = true;
       lose(session!);
     };
-    await train({ ...options, out: at("saving") }, { report, watchers: [watcher] });
+    await train({ ...options, out: at("saving"), onEvent: report, watchers: [watcher] });
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
     expectSameRun(at("saving"), at("whole"));
   });

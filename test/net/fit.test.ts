@@ -165,7 +165,7 @@ describeBackends("what is held", ({ name }) => {
         const work = { network, classes, kind: "training", validationImages: val.dataset.length } as const;
         expected = heldBytes(work, 8, backend);
       };
-      await train(options, { watchers: [{ afterEpoch }] });
+      await train({ ...options, watchers: [{ afterEpoch }] });
       expect(held).toBe(expected);
     } finally {
       folder.remove();

@@ -38,7 +38,7 @@ async function trained(options: TrainOptions) {
   const out = at(`run${runs++}`);
   const said: string[] = [];
   const report = (event: TrainEvent) => void (event.type === "warning" && said.push(event.line));
-  const result = await train({ ...others, data, epochs: 1, out, ...options }, { report });
+  const result = await train({ ...others, data, epochs: 1, out, ...options, onEvent: report });
   return { said, result, config: new Run(out).readConfig() };
 }
 

@@ -57,7 +57,14 @@ async function trainShown(
   const signal = given.signal ? AbortSignal.any([given.signal, dashboard.signal]) : dashboard.signal;
   try {
     const report = dashboard.watch((event) => void answers.push(seen(event, dashboard)));
-    return await train({ ...options, epochs, out: at(out) }, { report, signal, watchers: [before, dashboard.watcher] });
+    return await train({
+      ...options,
+      epochs,
+      out: at(out),
+      onEvent: report,
+      signal,
+      watchers: [before, dashboard.watcher],
+    });
   } finally {
     await dashboard.close();
   }

@@ -64,8 +64,12 @@ beforeAll(async () => {
 
 const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: string[] = []) =>
   reproduce(
-    { ...{ claims: ["all"], data, val, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
-    { report: (event) => event.type === "start" && trained.push(event.run), signal },
+    {
+      ...{ claims: ["all"], data, val, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 },
+      ...options,
+      onEvent: (event) => event.type === "start" && trained.push(event.run),
+      signal,
+    },
     LIST,
   );
 
@@ -130,8 +134,17 @@ test("stopped, it continues where it was", async () => {
   const out = join(folder, "stopped");
   const controller = new AbortController();
   const stopped = await reproduce(
-    { claims: ["mirror"], data, val, seeds: 1, out, device: "cpu", threads: 1 },
-    { report: (event) => event.type === "epoch" && controller.abort(), signal: controller.signal },
+    {
+      claims: ["mirror"],
+      data,
+      val,
+      seeds: 1,
+      out,
+      device: "cpu",
+      threads: 1,
+      onEvent: (event) => event.type === "epoch" && controller.abort(),
+      signal: controller.signal,
+    },
     LIST,
   );
   expect(stopped).toBeUndefined();

@@ -334,7 +334,7 @@ export function input(
   return tape.input([...shape, rows.length], columns);
 }
 
-function labels(tape: Tape, from: FeatureSet, rows: Uint32Array): Tensor {
+function labels(tape: Tape, from: FeatureSet, rows: Uint32Array): Tensor<"u32"> {
   return tape.input(
     [rows.length],
     rows.map((row) => from.labels[row]!),

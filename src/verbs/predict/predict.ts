@@ -13,7 +13,7 @@ import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf, type Weights } from "../../runs/weights.ts";
 import { numberThat } from "../../rules.ts";
-import { count, number, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
+import { count, number, oneOf, text, texts, type OptionsOf } from "../../schema.ts";
 import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
 
 const PROBABILITY = numberThat((value) => value > 0 && value <= 1, "a probability above 0, up to 1");
@@ -95,9 +95,8 @@ export type PredictEvent = Notice | { readonly type: "prediction"; readonly pred
  * @param context its `report` is called with each prediction
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
-export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {
-  validate("predict", options, PREDICT_OPTIONS);
-  const { report, signal, note } = working("predict", context);
+export async function predict(call: PredictOptions & Context<PredictEvent>): Promise<Predictions> {
+  const { options, report, signal, note } = working("predict", call, PREDICT_OPTIONS);
   const { views = 1, top = 5, atLeast = 0 } = options;
   const { images, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.

@@ -2,6 +2,7 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Opened } from "../../data/open.ts";
 import { classCounts } from "../../data/sampling.ts";
+import { setting } from "../../option_names.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
 import { count, plural } from "../../words.ts";
 
@@ -36,8 +37,8 @@ export function remarksOnClasses({ train, val }: Opened, { balance }: TrainConfi
     const { largest, smallest, counts } = found;
     const consequence =
       balance === 1
-        ? "all classes are shown equally often (--balance 0: every image once an epoch)"
-        : "--balance 1 shows all classes equally often";
+        ? `all classes are shown equally often (${setting("balance", 0)}: every image once an epoch)`
+        : `${setting("balance", 1)} shows all classes equally often`;
     lines.push(
       `class "${classes[largest]}" has ${plural(counts[largest]!, "training image")} and ` +
         `"${classes[smallest]}" ${count(counts[smallest]!)}: ${consequence}`,

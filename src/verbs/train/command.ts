@@ -31,11 +31,11 @@ export default verb({
   async run(options, { json, dashboard, folds, tensorboard }, { ranks, signal }) {
     const shown = json ? jsonReporter() : peopleReporter();
     // Other ranks show only their troubles.
-    const report = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
-    const context = { ranks, signal, report };
+    const onEvent = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
+    const context = { ranks, signal, onEvent };
     if (folds !== undefined) {
       if (dashboard !== undefined) throw new UsageError("--dashboard shows one training: leave it out with --folds");
-      const found = await crossValidate({ ...options, folds }, context);
+      const found = await crossValidate({ ...options, ...context, folds });
       if (found && ranks.rank === 0) {
         if (json) printJson({ type: "folds", ...found });
         else print(foldsInWords(found));
@@ -43,7 +43,7 @@ export default verb({
       return found ? 0 : 1;
     }
     const { interrupted } = await (dashboard === undefined || ranks.rank !== 0
-      ? train(options, context)
+      ? train({ ...options, ...context })
       : trainShown(dashboard, options, context));
     return interrupted ? 1 : 0;
   },
@@ -68,14 +68,15 @@ function troubles(report: Report): Report {
 async function trainShown(
   port: number,
   options: TrainOptions,
-  { ranks, signal, report }: Required<Omit<TrainContext, "watchers">>,
+  { ranks, signal, onEvent }: Required<Omit<TrainContext, "watchers">>,
 ): Promise<TrainResult> {
   await using dashboard = openDashboard(port);
   say.info(`dashboard: ${dashboard.url}`);
-  return await train(options, {
+  return await train({
+    ...options,
     ranks,
     signal: AbortSignal.any([signal, dashboard.signal]),
-    report: dashboard.watch(report),
+    onEvent: dashboard.watch(onEvent),
     watchers: [dashboard.watcher],
   });
 }

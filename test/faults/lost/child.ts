@@ -65,7 +65,7 @@ async function loseInTraining(): Promise<void> {
   let steps = 0;
   const watcher = { afterStep: async () => void (++steps === 5 && lose()) };
   const report = (event: { type: string; line?: string }) => void (event.type === "warning" && console.log(event.line));
-  await train({ ...options, out: `${folder}/lost` }, { report, watchers: [watcher] });
+  await train({ ...options, out: `${folder}/lost`, onEvent: report, watchers: [watcher] });
 }
 
 rmSync(process.env.LOSE_FILE!, { force: true });
