@@ -81,7 +81,7 @@ async function gradientsOfLogits(
   return gradients;
 }
 
-interface LastMaps {
+export interface LastMaps {
   readonly name: string;
   /** How many layers make them. */
   readonly count: number;

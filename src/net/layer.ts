@@ -42,16 +42,14 @@ export interface StateSpec {
 export interface Pass {
   readonly training: boolean;
   /** The key for the random numbers that the `layer`-th random layer draws in this step. */
-  dropoutKey(layer: number): Key;
+  dropoutKey(layer: number): readonly [number, number];
 }
-
-type Key = readonly [number, number];
 
 /** What a layer is told about a pass. */
 export interface LayerCall {
   readonly training: boolean;
   /** The key for this layer's random numbers in this step. */
-  readonly key: Key;
+  readonly key: readonly [number, number];
   /** In the order of `state`'s specs. */
   readonly state: readonly Tensor[];
   /** What it is to compute for layers after it, of those it `fuses`. */
@@ -60,9 +58,9 @@ export interface LayerCall {
 }
 
 /** A convolution's factors and biases that normalise its result, by its own biases. */
-type Fold = (b: Tensor | undefined) => { readonly scale: Tensor; readonly shift: Tensor };
+export type Fold = (b: Tensor | undefined) => { readonly scale: Tensor; readonly shift: Tensor };
 
-interface Common {
+export interface Common {
   /** The name of the function in layers/ that made it, with hyphens. */
   readonly kind: string;
   /** The prefix of its parameters' names; "" if it has none. */
@@ -119,7 +117,7 @@ export function flatten(rows: Rows): readonly Layer[] {
 }
 
 /** One device's part of a layer whose outputs or maps are divided equally among several. */
-interface LayerPart {
+export interface LayerPart {
   readonly layer: SimpleLayer;
   /** Which maps or features it reads: those of all devices, or only the device's own. */
   readonly reads: "all" | "own";

@@ -27,7 +27,7 @@ export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
 const PROTOTYPES = "calibration.prototypes";
 
-interface CheckpointContents {
+export interface CheckpointContents {
   readonly model: Model;
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];

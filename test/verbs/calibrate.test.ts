@@ -180,7 +180,7 @@ describe("predict", () => {
   });
 
   test("--at-least takes a probability", async () => {
-    await expect(ask([at("one")], 70)).rejects.toThrow("--at-least 70: must be a probability above 0, up to 1");
+    await expect(ask([at("one")], 70)).rejects.toThrow("predict: atLeast 70: must be a probability above 0, up to 1");
   });
 });
 

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { UsageError } from "../../src/errors.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { openDashboard, type Dashboard } from "../../src/verbs/train/dashboard/server.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { epochsOf, tiny } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
@@ -57,14 +57,16 @@ async function trainShown(
   const signal = given.signal ? AbortSignal.any([given.signal, dashboard.signal]) : dashboard.signal;
   try {
     const report = dashboard.watch((event) => void answers.push(seen(event, dashboard)));
-    return await train({
-      ...options,
-      epochs,
-      out: at(out),
-      onEvent: report,
-      signal,
-      watchers: [before, dashboard.watcher],
-    });
+    return await trainWatched(
+      {
+        ...options,
+        epochs,
+        out: at(out),
+        onEvent: report,
+        signal,
+      },
+      [before, dashboard.watcher],
+    );
   } finally {
     await dashboard.close();
   }

@@ -286,7 +286,7 @@ describe("export", () => {
     expect(files).toContain(at("own.mean.npy"));
     expect(fromNpy(new Uint8Array(readFileSync(at("own.mean.npy"))), [32, 32, 3], "mean")).toEqual(image);
     const bytes = readFileSync(at("own.safetensors"));
-    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name it with --mean/);
+    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name it with mean/);
     const { weights } = await imported(bytes, { mean: at("own.mean.npy") });
     expect(openSafetensors(weights).tensors.get("preprocessing.mean")!.read()).toEqual(image);
   });

@@ -127,7 +127,7 @@ test("finished trainings are not repeated; other data in their folder are refuse
   expect([trained, statSync(log).mtimeMs]).toEqual([[], before]);
   const other = await makePhotos(join(folder, "other"), 3, 12);
   await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(UsageError);
-  await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(/a run whose data is .* name another --out/);
+  await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(/a run whose data is .* name another out/);
 });
 
 test("stopped, it continues where it was", async () => {

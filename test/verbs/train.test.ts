@@ -12,7 +12,7 @@ import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { epochsOf, tiny } from "../support/cli.ts";
@@ -272,7 +272,7 @@ describe("one training per folder", () => {
         );
       },
     };
-    await train({ ...options, out: own, watchers: [watcher] });
+    await trainWatched({ ...options, out: own }, [watcher]);
     expect(tried).toBeGreaterThan(0);
     expectSame(own);
     expect(await train({ resume: own })).toMatchObject({ interrupted: false });
@@ -353,8 +353,8 @@ describe("a run that can't be resumed: the error says why, and nothing changes",
   });
 
   test("changed or invalid settings", async () => {
-    await expect(train({ resume: whole, rate: 1 })).rejects.toThrow(/--rate can't be changed/);
-    await expect(train({ resume: whole, holdOut: 0.5 })).rejects.toThrow(/--hold-out can't be changed/);
+    await expect(train({ resume: whole, rate: 1 })).rejects.toThrow(/rate can't be changed/);
+    await expect(train({ resume: whole, holdOut: 0.5 })).rejects.toThrow(/holdOut can't be changed/);
     await expect(train({ resume: whole, epochs: 1.5 })).rejects.toThrow(UsageError);
     await expect(train({ resume: run("nowhere") })).rejects.toThrow(UsageError);
     expectSame(whole);

@@ -32,7 +32,7 @@ export interface CrossEntropy {
   readonly ranks: Tensor;
 }
 
-interface Targets {
+export interface Targets {
   /** Label smoothing: the share of each target that is spread over all classes, 0 … 1. */
   readonly smoothing?: number;
   /** Of mixed images: second labels, N, and the share of each first label, N, 0 … 1. */

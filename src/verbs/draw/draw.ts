@@ -31,7 +31,7 @@ import { seen } from "../shared/seen.ts";
 
 /** What can be drawn of a network, of an image that it sees, and of an image and a class. */
 const DRAWINGS = ["filters", "curves", "activations", "cam", "occlusion"] as const;
-type Drawing = (typeof DRAWINGS)[number];
+export type Drawing = (typeof DRAWINGS)[number];
 const OF_IMAGE: readonly Drawing[] = ["activations", "cam", "occlusion"];
 const OF_CLASS: readonly Drawing[] = ["cam", "occlusion"];
 

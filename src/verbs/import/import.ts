@@ -75,7 +75,7 @@ export interface Imported {
   readonly weights: string;
   readonly network: string;
   readonly parameters: number;
-  readonly format: WeightFile["format"];
+  readonly format: "PyTorch" | "safetensors" | "Caffe" | "NumPy";
   /** Where in the file the weights are, such as "state_dict"; "" if they are the whole file. */
   readonly place: string;
   /** Where other weights are that would fit too, such as averages over the training. */

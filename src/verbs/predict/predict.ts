@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { testViews, VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { DataError } from "../../errors.ts";
 import { mostProbable } from "../../inference/answers.ts";
 import { assess } from "../../inference/assess.ts";
 import { familiarTo } from "../../inference/known.ts";
@@ -11,20 +12,23 @@ import { replaceFile } from "../../io/files.ts";
 import { drawAnswers, type AnsweredImage } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
-import { nameOf, type Weights } from "../../runs/weights.ts";
+import { nameOf } from "../../runs/weights.ts";
 import { numberThat } from "../../rules.ts";
-import { count, number, oneOf, text, texts, type OptionsOf } from "../../schema.ts";
-import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
+import { count, number, oneOf, text, type OptionsOf } from "../../schema.ts";
+import {
+  classOfFolder,
+  decodeImages,
+  findImages,
+  images,
+  thumbnailOfNamed,
+  type NamedImage,
+} from "../shared/images.ts";
 
 const PROBABILITY = numberThat((value) => value > 0 && value <= 1, "a probability above 0, up to 1");
 
 export const PREDICT_OPTIONS = {
-  /** Image files, folders of them, or "-" for an image on standard input. */
-  images: texts("Image files, folders of them, or - for standard input", {
-    name: "image",
-    place: "words",
-    needed: true,
-  }),
+  /** Paths of image files and of folders of them, "-" for standard input; or the bytes of JPEG, PNG or WebP files. */
+  images: images("Image files, folders of them, or - for standard input", { needed: true }),
   /** A run or a checkpoint file; by default the newest run or, if there is none, the network in the box. */
   model: text("A run or a .safetensors file (the newest run; if there is none, the network in the box)", {
     hint: "RUN",
@@ -53,6 +57,7 @@ export interface PredictOptions extends OptionsOf<typeof PREDICT_OPTIONS> {}
 
 export type Prediction =
   | {
+      /** The path, "-" for standard input, or "image 2" where the second of `images` is bytes. */
       readonly image: string;
       readonly classes: readonly { readonly name: string; readonly probability: number }[];
       /** Whether the first class has less than `atLeast`. */
@@ -65,10 +70,17 @@ export type Prediction =
   | { readonly image: string; readonly error: string };
 
 export interface Predictions {
+  /** In the order of the images. */
+  readonly predictions: readonly Prediction[];
   readonly network: string;
   readonly weights: string;
   /** The network that stands in because none was named or trained: in the box, or a pretrained one; and its classes. */
-  readonly standIn?: Pick<Weights, "origin" | "because"> & { readonly classes: readonly string[] };
+  readonly standIn?: {
+    readonly origin: "box" | "pretrained";
+    /** Of the network in the box: why the pretrained one can't be had. */
+    readonly because?: string;
+    readonly classes: readonly string[];
+  };
   readonly device: string;
   /** What was ignored in the named folders. */
   readonly remarks: readonly Remark[];
@@ -91,16 +103,17 @@ const MAX_DRAWN = 64;
 export type PredictEvent = Notice | { readonly type: "prediction"; readonly prediction: Prediction };
 
 /**
- * Classifies images in the order given; an image that can't be used is reported, and the rest continue.
- * @param context its `report` is called with each prediction
+ * Classifies images in the order given, and calls `onEvent` with each prediction; an image that can't be used is
+ * reported there, and the rest continue. Each call opens a device and reads the weights: what classifies again and
+ * again does so by `load`.
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
 export async function predict(call: PredictOptions & Context<PredictEvent>): Promise<Predictions> {
   const { options, report, signal, note } = working("predict", call, PREDICT_OPTIONS);
   const { views = 1, top = 5, atLeast = 0 } = options;
-  const { images, remarks } = await findImages(options.images);
+  const { images: found, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.
-  const opening = openDeviceOf(images.length <= FEW ? forFew(options) : options);
+  const opening = openDeviceOf(found.length <= FEW ? forFew(options) : options);
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(options.model, note);
@@ -109,24 +122,28 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
   const familiar = familiarTo(trained.checkpoint, member.model.layers);
   const { record, crop } = trained.network;
   const cells: AnsweredImage[] = [];
-  for await (const { images: batch, pixels, errors } of decodeImages(images, trained.network)) {
+  const predictions: Prediction[] = [];
+  const answer = (prediction: Prediction) => {
+    predictions.push(prediction);
+    report({ type: "prediction", prediction });
+  };
+  for await (const { images: batch, pixels, errors } of decodeImages(found, trained.network)) {
     signal.throwIfAborted();
     const { p, distances } = await assess(member, pixels, testViews(views, batch.length, record, crop), familiar);
     for (const [n, image] of batch.entries()) {
       const error = errors[n];
       if (error !== undefined) {
-        report({ type: "prediction", prediction: { image: image.name, error } });
+        answer({ image: image.name, error });
         continue;
       }
       const column = Float64Array.from(trained.classes, (_, k) => p[k * batch.length + n]!);
       const classes = mostProbable(column, top).map((k) => ({ name: trained.classes[k]!, probability: column[k]! }));
       const distance = distances?.[n];
-      const prediction = {
+      answer({
         ...{ image: image.name, classes },
         ...(classes[0]!.probability < atLeast && { unsure: true as const }),
         ...(distance !== undefined && { ...(distance > familiar!.limit && { unlike: true as const }), distance }),
-      };
-      report({ type: "prediction", prediction });
+      });
       if (options.out !== undefined && cells.length < MAX_DRAWN) {
         cells.push(await cellOf(image, classes, trained.classes));
       }
@@ -134,9 +151,11 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
   }
   const [network, weights] = [trained.network.name, trained.weights.path];
   const { origin, because } = trained.weights;
-  const stands = options.model === undefined && origin !== "own";
-  const standIn = stands ? { standIn: { origin, classes: trained.classes, ...(because && { because }) } } : {};
-  const result = { network, weights, ...standIn, device: backend.description, remarks };
+  const standIn =
+    options.model === undefined && origin !== "own"
+      ? { standIn: { origin, classes: trained.classes, ...(because && { because }) } }
+      : {};
+  const result = { predictions, network, weights, ...standIn, device: backend.description, remarks };
   if (options.out === undefined || cells.length === 0) return result;
   const file = resolve(options.out);
   const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
@@ -151,7 +170,8 @@ async function cellOf(
   classes: readonly { readonly name: string; readonly probability: number }[],
   all: readonly string[],
 ): Promise<AnsweredImage> {
-  const right = image.name === "-" ? undefined : classOfFolder(image.name, all);
+  const isFile = !(image.image instanceof DataError || "kind" in image.image);
+  const right = isFile ? classOfFolder(image.name, all) : undefined;
   const bars = classes.map((each) => ({ ...each, isRight: each.name === right }));
   const known = right === undefined ? {} : { right };
   return { image: await thumbnailOfNamed(image), name: image.name, bars, ...known };

@@ -14,19 +14,15 @@ import { drawNeighbours, type Neighbourhood } from "../../pictures/neighbours.ts
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf } from "../../runs/weights.ts";
-import { count, text, texts, type OptionsOf } from "../../schema.ts";
-import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
+import { count, text, type OptionsOf } from "../../schema.ts";
+import { decodeImages, findImages, images, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
 import { thumbnailOf } from "../shared/thumbnails.ts";
 import { openIndex, type FeatureIndex } from "./feature_index.ts";
 import { nearest } from "./nearest.ts";
 
 export const SIMILAR_OPTIONS = {
-  /** Image files, folders of them, or "-" for an image on standard input. */
-  images: texts("Image files, folders of them, or - for standard input", {
-    name: "image",
-    place: "words",
-    needed: true,
-  }),
+  /** Paths of image files and of folders of them, "-" for standard input; or the bytes of JPEG, PNG or WebP files. */
+  images: images("Image files, folders of them, or - for standard input", { needed: true }),
   /** The set to search, or its training part; by default what the run was trained on. */
   data: text("The set to search, or its training part (what the run was trained on)", {
     name: "in",

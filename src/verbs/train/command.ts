@@ -1,14 +1,15 @@
 import { count, here, percent, print, printJson, say, table } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { UsageError } from "../../errors.ts";
+import type { Context } from "../../ranks/context.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { flag, number } from "../../schema.ts";
-import type { Report } from "../../training/events.ts";
+import type { Report, TrainEvent } from "../../training/events.ts";
 import { withTensorboard } from "../../training/later/tensorboard.ts";
 import { openDashboard } from "./dashboard/server.ts";
 import { crossValidate, FOLDS_RULE, type CrossValidation } from "./folds.ts";
 import { jsonReporter, peopleReporter } from "./reporters.ts";
-import { train, type TrainContext, type TrainResult } from "./train.ts";
+import { train, trainWatched, type TrainResult } from "./train.ts";
 
 export default verb({
   description:
@@ -68,15 +69,15 @@ function troubles(report: Report): Report {
 async function trainShown(
   port: number,
   options: TrainOptions,
-  { ranks, signal, onEvent }: Required<Omit<TrainContext, "watchers">>,
+  { ranks, signal, onEvent }: Required<Context<TrainEvent>>,
 ): Promise<TrainResult> {
   await using dashboard = openDashboard(port);
   say.info(`dashboard: ${dashboard.url}`);
-  return await train({
+  const call = {
     ...options,
     ranks,
     signal: AbortSignal.any([signal, dashboard.signal]),
     onEvent: dashboard.watch(onEvent),
-    watchers: [dashboard.watcher],
-  });
+  };
+  return await trainWatched(call, [dashboard.watcher]);
 }

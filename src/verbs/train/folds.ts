@@ -3,12 +3,14 @@ import { rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { option } from "../../option_names.ts";
+import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE } from "../../ranks/ranks.ts";
 import { namedRun, newRun, writeJson } from "../../runs/runs.ts";
 import { TRAIN_OPTIONS } from "../../runs/train_options.ts";
 import { wholeFromTo } from "../../rules.ts";
 import { number, validate, type OptionsOf } from "../../schema.ts";
-import { train, TRAIN_CONTEXT, type TrainContext } from "./train.ts";
+import type { TrainEvent } from "../../training/events.ts";
+import { train } from "./train.ts";
 
 export const FOLDS_RULE = wholeFromTo(2, 20);
 
@@ -39,8 +41,10 @@ export interface CrossValidation {
  * @returns undefined when it was stopped
  * @throws UsageError with `val`, `resume`, `holdOut`, or data that has validation images of its own; as `train`
  */
-export async function crossValidate(call: CrossValidateOptions & TrainContext): Promise<CrossValidation | undefined> {
-  validate("crossValidate", call, OPTIONS, TRAIN_CONTEXT);
+export async function crossValidate(
+  call: CrossValidateOptions & Context<TrainEvent>,
+): Promise<CrossValidation | undefined> {
+  validate("crossValidate", call, OPTIONS, CONTEXT);
   const { folds: count, out, ...rest } = call;
   for (const [name, value] of Object.entries({ val: rest.val, resume: rest.resume, holdOut: rest.holdOut })) {
     if (value === undefined) continue;

@@ -24,7 +24,7 @@ import { uploadMean } from "../../net/passes.ts";
 import type { Network } from "../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
 import { option, setting } from "../../option_names.ts";
-import { given as known, type OptionKinds } from "../../options.ts";
+import { given as known } from "../../options.ts";
 import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "../../ranks/agreement.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
@@ -72,22 +72,23 @@ export interface TrainResult {
   readonly best?: EpochRecord;
 }
 
-export interface TrainContext extends Context<TrainEvent> {
-  /** Called between steps and after epochs, on rank 0. */
-  readonly watchers?: readonly Watcher[];
-}
-
-export const TRAIN_CONTEXT: OptionKinds<TrainContext> = { ...CONTEXT, watchers: "any?" };
-
 /**
  * Trains a model, or resumes a run. If the GPU is lost, it is reopened once, and the training continues from the last
  * save. The signal stops it after the current step, with everything saved; the result is then `interrupted`.
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process uses
  * the run's folder
  */
-export async function train(call: TrainOptions & TrainContext = {}): Promise<TrainResult> {
-  validate("train", call, TRAIN_OPTIONS, TRAIN_CONTEXT);
-  const { onEvent: report = () => {}, signal, ranks = ALONE, watchers = [], ...options } = call;
+export async function train(call: TrainOptions & Context<TrainEvent> = {}): Promise<TrainResult> {
+  return trainWatched(call);
+}
+
+/** As `train`. @param watchers called between steps and after epochs, on rank 0 */
+export async function trainWatched(
+  call: TrainOptions & Context<TrainEvent>,
+  watchers: readonly Watcher[] = [],
+): Promise<TrainResult> {
+  validate("train", call, TRAIN_OPTIONS, CONTEXT);
+  const { onEvent: report = () => {}, signal, ranks = ALONE, ...options } = call;
   const note = (line: string) => report({ type: "note", line });
   using folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
   await agree(ranks, () => settingsOf(options));
