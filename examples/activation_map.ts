@@ -12,27 +12,17 @@ const outputs = model.outputs(await input(tape, [photo])); // of each layer
 const [maps, logits] = [outputs[lastMaps(model.layers)!.count - 1]!.keep(), outputs.at(-1)!];
 const values = await logits.read();
 const label = values.indexOf(Math.max(...values));
-const chosen = tape.input(
-  logits.shape,
-  values.map((_, k) => (k === label ? 1 : 0)),
-);
+const chosen = tape.input(logits.shape, new Float32Array(values.length).fill(1, label, label + 1));
 tape.backward(sum(multiply(logits, chosen)));
 
 const [a, gradient] = [await maps.read(), await maps.grad!.read()]; // channels × side × side
-const [channels, side] = maps.shape as [number, number];
+const side = maps.shape[1]!;
 const map = new Float32Array(side * side);
-for (let k = 0; k < channels; k++) {
-  const places = (of: Float32Array) => of.subarray(k * map.length, (k + 1) * map.length);
-  const weight = places(gradient).reduce((total, each) => total + each / map.length, 0);
-  places(a).forEach((each, i) => (map[i]! += weight * each));
+for (let k = 0; k < a.length; k += map.length) {
+  const weight = gradient.subarray(k, k + map.length).reduce((total, each) => total + each, 0) / map.length;
+  for (let i = 0; i < map.length; i++) map[i]! += weight * a[k + i]!;
 }
-const most = Math.max(...map);
+const shade = (each: number) => " ░▒▓█"[Math.round((4 * Math.max(0, each)) / Math.max(...map))]!.repeat(2);
 console.log(`${classes[label]}, by ${model.network.name}:`);
-for (let y = 0; y < side; y++) {
-  console.log(
-    Array.from(map.subarray(y * side, (y + 1) * side), (each) =>
-      "  ░░▒▒▓▓██".at(2 * Math.round((4 * Math.max(0, each)) / most)),
-    ).join(""),
-  );
-}
+for (let y = 0; y < map.length; y += side) console.log(Array.from(map.subarray(y, y + side), shade).join(""));
 await device.close();

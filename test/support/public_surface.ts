@@ -34,14 +34,15 @@ export function exportsOf(file: string): Exported[] {
   for (const [, name, target] of text.matchAll(/^export \* as (\w+) from "([^"]+)";/gm)) {
     found.push({ name: name!, kind: "namespace", file: pathFrom(file, target!), own: "*" });
   }
-  for (const [, names, target] of text.matchAll(/^export (?:type )?\{([^}]*)\} from "([^"]+)";/gm)) {
+  for (const [, type, names, target] of text.matchAll(/^export (type )?\{([^}]*)\} from "([^"]+)";/gm)) {
     for (const part of names!.split(",")) {
       const words = part.trim().replace(/^type /, "");
       if (words === "") continue;
+      const isType = type !== undefined || words !== part.trim();
       const [own, name = own] = words.split(" as ");
       const from = exportsOf(pathFrom(file, target!)).find((each) => each.name === own);
       if (!from) throw new Error(`${file}: ${target} exports no ${own}`);
-      found.push({ ...from, name: name! });
+      found.push({ ...from, name: name!, ...(isType && { kind: "type" as const }) });
     }
   }
   const declared = /^export (?:declare |abstract |async )*(function|class|const|interface|type)\*? (\w+)/gm;
