@@ -25,8 +25,16 @@ function sourceOf(file: string): string {
 
 const pathFrom = (file: string, target: string) => join(dirname(file), target).replaceAll("\\", "/");
 
+const known = new Map<string, readonly Exported[]>();
+
 /** Everything that a file exports. */
-export function exportsOf(file: string): Exported[] {
+export function exportsOf(file: string): readonly Exported[] {
+  const found = known.get(file) ?? readExports(file);
+  known.set(file, found);
+  return found;
+}
+
+function readExports(file: string): Exported[] {
   const text = sourceOf(file);
   const found: Exported[] = [];
   for (const [, target] of text.matchAll(/^export \* from "([^"]+)";/gm))
@@ -110,7 +118,7 @@ function typesIn(file: string): Map<string, { readonly file: string; readonly ow
 
 /** "NAME (in EXPORTED)" for each type that an exported declaration names and that is not exported itself. */
 export function missingTypes(exported: readonly Exported[]): string[] {
-  const known = new Set(exported.map(({ file, own }) => `${file} ${own}`));
+  const listed = new Set(exported.map(({ file, own }) => `${file} ${own}`));
   const missing = new Map<string, string>();
   for (const { name, file, own, kind } of exported) {
     if (kind === "namespace") continue;
@@ -118,7 +126,7 @@ export function missingTypes(exported: readonly Exported[]): string[] {
     const text = declarationOf(file, own).replace(/"[^"\n]*"|`[^`]*`/g, "");
     for (const [word] of text.matchAll(/\b[A-Z]\w*\b/g)) {
       const type = types.get(word);
-      if (type && !known.has(`${type.file} ${type.own}`)) missing.set(`${type.file} ${type.own}`, name);
+      if (type && !listed.has(`${type.file} ${type.own}`)) missing.set(`${type.file} ${type.own}`, name);
     }
   }
   return [...missing].map(([type, name]) => `${type} (in ${name})`).sort();
