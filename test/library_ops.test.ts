@@ -330,3 +330,14 @@ test("what is right is taken: a batch whose last images don't count, a step afte
     expect((await x.grad!.read()).some((value) => value !== 0)).toBe(true);
   }
 });
+
+test("read() is typed by the elements, and so are arguments", async () => {
+  const { tape } = new Scene(openReference());
+  const floats: Float32Array = await tape.input([2], Float32Array.of(1, 2)).read();
+  const labels: Uint32Array = await tape.input([2], Uint32Array.of(3, 4)).read();
+  const pixels: Uint8Array = await tape.input([2], Uint8Array.of(5, 6)).read();
+  expect([floats, labels, pixels]).toEqual([Float32Array.of(1, 2), Uint32Array.of(3, 4), Uint8Array.of(5, 6)]);
+  const logits = tape.input([3, 2], ones(6));
+  // @ts-expect-error labels are class numbers, and these are floats
+  expect(() => softmaxCrossEntropy(logits, tape.input([2], ones(2)))).toThrow("labels 2 of type f32");
+});

@@ -23,6 +23,15 @@ test("every type in an exported signature is exported", () => {
   expect(missingTypes(exported)).toEqual(["schema.ts OptionsOf (in PackOptions)"]);
 });
 
+test("every exported function, class and value has a doc comment", () => {
+  const bare = exported.filter(({ kind, file, own }) => {
+    if (kind === "type" || kind === "namespace") return false;
+    const text = readFileSync(join(import.meta.dir, "../src", file), "utf8");
+    return !new RegExp(`\\*/\\nexport (?:abstract |async )*(?:function|class|const)\\*? ${own}\\b`).test(text);
+  });
+  expect(bare.map(({ name }) => name)).toEqual([]);
+});
+
 test("exported signatures name no type of Bun's or Node's", () => {
   const index = readFileSync(join(import.meta.dir, "../src/index.ts"), "utf8");
   expect(index).not.toMatch(/from "(?:bun|node:)/);

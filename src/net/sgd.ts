@@ -14,6 +14,7 @@ import {
 } from "./optimizer.ts";
 import { stateTensor, type StateTensor } from "./state.ts";
 
+/** v ← momentum · v − rate · (decay · w + gradient), and w ← w + v, for each parameter w. */
 export class Sgd implements Optimizer {
   readonly settings: OptimizerSettings;
   /** One for each parameter of the model, in its order. */
