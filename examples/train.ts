@@ -10,7 +10,7 @@ const { run, history, best, interrupted } = await train({
   signal: stop.signal,
   onEvent(event) {
     if (event.type === "step") console.log(`epoch ${event.epoch}, batch ${event.batch}: loss ${event.loss.toFixed(3)}`);
-    if (event.type === "warning") console.warn(event.line);
+    if (event.type === "warning") console.log(event.line);
   },
 });
 for (const { epoch, val } of history) console.log(`epoch ${epoch}: ${(100 * (1 - val.top1)).toFixed(1)}% correct`);
