@@ -4,7 +4,7 @@ import type { ElementType } from "../src/engine/kernel.ts";
 import { Parameter } from "../src/engine/parameter.ts";
 import { poolOf } from "../src/engine/pool.ts";
 import { Tape } from "../src/engine/tape.ts";
-import { size, Tensor } from "../src/engine/tensor.ts";
+import { size, Tensor, type AnyTensor } from "../src/engine/tensor.ts";
 import type { LayerCall, Placement, SimpleLayer } from "../src/net/layer.ts";
 import { numbers } from "./data.ts";
 import type { Operands } from "./exact.ts";
@@ -26,12 +26,12 @@ class PassTape extends Tape {
   /** Whether to fill new memory with NaN and the like, to detect results that are not written. */
   spoiling = false;
   gradient: Tensor | undefined;
-  readonly #recent: Tensor[] = [];
+  readonly #recent: AnyTensor[] = [];
 
-  override allocate(shape: readonly number[], type: ElementType = "f32"): Tensor {
+  override allocate<T extends ElementType = "f32">(shape: readonly number[], type?: T): Tensor<T> {
     const tensor = super.allocate(shape, type);
     this.#recent.push(tensor);
-    if (this.spoiling) this.backend.write(tensor.buffer, spoiled(type, tensor.size));
+    if (this.spoiling) this.backend.write(tensor.buffer, spoiled(tensor.buffer.type, tensor.size));
     return tensor;
   }
 

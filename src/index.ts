@@ -1,16 +1,36 @@
-/** The library that the commands are built on. README.md has a ten-line example. */
+/** The library that the commands are built on. docs/library.md shows it in a few programs. */
 export * from "./errors.ts";
 export { Random, Purpose, streamKey } from "./random.ts";
 
-export type { Backend, Buffer } from "./engine/backend.ts";
-export { kernel, line, type Kernel } from "./engine/kernel.ts";
+export type { ArrayOf, Backend, Buffer, BufferView, HostArray, KernelTime } from "./engine/backend.ts";
+export {
+  kernel,
+  line,
+  type Access,
+  type BufferSpec,
+  type Constants,
+  type Elements,
+  type ElementType,
+  type Kernel,
+  type Variant,
+  type Workgroups,
+} from "./engine/kernel.ts";
 export { openReference } from "./engine/reference.ts";
 export { openDevice, type DeviceOptions } from "./devices/open.ts";
 
-export { Tensor } from "./engine/tensor.ts";
+export {
+  Tensor,
+  type AllReduce,
+  type AnyTensor,
+  type Entry,
+  type Owner,
+  type Part,
+  type TypeOf,
+} from "./engine/tensor.ts";
+export type { Initial, ParameterOptions } from "./engine/later/initial.ts";
 export { Parameter } from "./engine/parameter.ts";
 export { tapeOf } from "./engine/inputs.ts";
-export { Tape } from "./engine/tape.ts";
+export { Tape, type BackwardOptions, type TapeOptions } from "./engine/tape.ts";
 
 export { relu, tanh } from "./engine/ops/activation.ts";
 export { gelu, geluTanh, hardSwish, relu6, sigmoid, silu } from "./engine/ops/later/activation.ts";
@@ -18,7 +38,8 @@ export { add, subtract, type AddOptions } from "./engine/ops/later/add.ts";
 export { adamw, type AdamWOptions } from "./engine/ops/later/adamw.ts";
 export { augment } from "./engine/ops/augment.ts";
 export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/later/batch_norm.ts";
-export type { Activation } from "./engine/ops/later/epilogue.ts";
+export type { Activation, EpilogueOptions } from "./engine/ops/later/epilogue.ts";
+export type { Padding } from "./engine/ops/shapes.ts";
 export { concat } from "./engine/ops/later/concat.ts";
 export { conv2d, type Conv2dOptions } from "./engine/ops/conv2d.ts";
 export { dropout, type DropoutOptions } from "./engine/ops/dropout.ts";
@@ -34,7 +55,7 @@ export { reshape } from "./engine/ops/later/reshape.ts";
 export { sgd, type SgdOptions } from "./engine/ops/sgd.ts";
 export { softmax } from "./engine/ops/later/softmax.ts";
 export { weightedCrossEntropy } from "./engine/ops/later/weighted_cross_entropy.ts";
-export { softmaxCrossEntropy, type CrossEntropy } from "./engine/ops/softmax_cross_entropy.ts";
+export { softmaxCrossEntropy, type CrossEntropy, type Targets } from "./engine/ops/softmax_cross_entropy.ts";
 export { mean, meanSquaredError, sum } from "./engine/ops/later/sum.ts";
 
 export * as layers from "./net/layers/index.ts";
@@ -42,26 +63,71 @@ export {
   defineNetwork,
   networkFromJson,
   networkToJson,
+  type LayerJson,
   type NetworkDraft,
   type NetworkJson,
+  type RecipeDraft,
 } from "./net/definition.ts";
+export type {
+  Block,
+  Common as LayerCommon,
+  Fold as LayerFold,
+  ImageShape,
+  Layer,
+  LayerCall,
+  LayerInitial,
+  LayerOptions,
+  LayerPart,
+  NamedShape,
+  OnnxAttributes,
+  OnnxData,
+  OnnxGraph,
+  ParameterSpec,
+  Pass,
+  Placement,
+  Rows,
+  SimpleLayer,
+  StateSpec,
+} from "./net/layer.ts";
 export { openNetwork } from "./net/network_file.ts";
 export { Model, place, type PlacedLayer } from "./net/model.ts";
 export { findNetwork, networks } from "./net/networks.ts";
-export type { Network, Recipe, Schedule } from "./net/recipe.ts";
-export type { Calibration } from "./weights/calibration.ts";
-export { openCheckpoint, saveCheckpoint, type Checkpoint } from "./weights/checkpoint.ts";
-export type { Optimizer } from "./net/optimizer.ts";
+export { forwardBackward, networkInput, passOf, uploadMean, type Images, type TrainingBatch } from "./net/passes.ts";
+export type { LossLabels, MixedLabels } from "./net/passes.ts";
+export type { Augmentation, Network, ParameterGroup, Phase, Recipe, ResizeFilter, Schedule } from "./net/recipe.ts";
+export type { Average } from "./net/later/average.ts";
+export type { StateTensor } from "./net/state.ts";
+export type { Statistic } from "./net/statistic.ts";
+export type { Calibration, Prototypes } from "./weights/calibration.ts";
+export { openCheckpoint, saveCheckpoint, type Checkpoint, type CheckpointContents } from "./weights/checkpoint.ts";
+export { createOptimizer } from "./net/optimizers.ts";
+export type { Learnable, Learned, Optimizer, OptimizerSettings, Rate } from "./net/optimizer.ts";
 export { AdamW } from "./net/later/adamw.ts";
 export { Muon } from "./net/later/muon.ts";
 export { Nesterov } from "./net/later/nesterov.ts";
 export { Sgd } from "./net/sgd.ts";
-export { rateAt } from "./net/schedule.ts";
+export { rateAt, type ScheduleState } from "./net/schedule.ts";
 
-export { openDataset } from "./data/open.ts";
-export { shapes } from "./data/shapes.ts";
-export { createLoader } from "./data/loader.ts";
-export { centreView, drawViews, mixedLabels, testViews } from "./data/augmentation.ts";
+export type { ColourAxes, Dataset, Encoded, Fold, Pixels, Statistics } from "./data/dataset.ts";
+export { datasetOf, type DatasetOptions, type LabelledImage } from "./data/memory.ts";
+export { openDataset, type Opened, type OpenOptions } from "./data/open.ts";
+export type { Remark, RemarkKind } from "./data/remarks.ts";
+export { shapes, type ShapesOptions } from "./data/shapes.ts";
+export { measureStatistics, type MeasureOptions } from "./data/statistics.ts";
+export { createLoader, type Batch, type Loader, type LoaderOptions } from "./data/loader.ts";
+export { RecordCache } from "./data/cache.ts";
+export type { Shuffle } from "./data/sampling.ts";
+export type { Share } from "./data/share.ts";
+export type { Progress as OnProgress } from "./data/sources/source.ts";
+export type { FileRange } from "./io/bytes.ts";
+export {
+  centreView,
+  drawViews,
+  mixedLabels,
+  testViews,
+  type AugmentationOptions,
+  type ViewCount,
+} from "./data/augmentation.ts";
 
 export type { Classification } from "./inference/classification.ts";
 export {
@@ -72,14 +138,28 @@ export {
   type LoadOptions,
 } from "./inference/classifier.ts";
 
-export type { Context, Notice } from "./ranks/context.ts";
-export { train, type TrainContext, type TrainResult } from "./verbs/train/train.ts";
+export { lastMaps, type LastMaps } from "./inference/cam.ts";
+export { openModel, type OpenModel } from "./inference/open_model.ts";
+
+export type { Context, Notice, Progress } from "./ranks/context.ts";
+export type { Ranks } from "./ranks/ranks.ts";
+export { train, type TrainResult } from "./verbs/train/train.ts";
 export { crossValidate, type CrossValidateOptions, type CrossValidation } from "./verbs/train/folds.ts";
 export type { TrainOptions } from "./runs/train_options.ts";
+export type { EpochRecord, Means, StartRecord } from "./runs/records.ts";
 export type { Report, TrainEvent } from "./training/events.ts";
 export { evaluate, type EvaluateOptions } from "./verbs/evaluate/evaluate.ts";
-export type { Evaluation } from "./verbs/evaluate/evaluation.ts";
-export { predict, type PredictEvent, type Prediction, type PredictOptions } from "./verbs/predict/predict.ts";
+export type { ClassResult, Evaluation } from "./verbs/evaluate/evaluation.ts";
+export type { Submission } from "./verbs/evaluate/submission.ts";
+export type { ConfusionEntry } from "./inference/answers.ts";
+export type { Scores } from "./inference/scores.ts";
+export {
+  predict,
+  type PredictEvent,
+  type Prediction,
+  type Predictions,
+  type PredictOptions,
+} from "./verbs/predict/predict.ts";
 export { serve, type Served, type ServeEvent, type ServeOptions } from "./verbs/serve/serve.ts";
 export { features, type Features, type FeaturesOptions } from "./verbs/features/features.ts";
 export {
@@ -94,7 +174,17 @@ export { exportModel, type Exported, type ExportOptions } from "./verbs/export/e
 export { importWeights, type Imported, type ImportOptions } from "./verbs/import/import.ts";
 export { report, type ReportOptions } from "./verbs/report/report.ts";
 export { doctor, type DoctorOptions, type Finding } from "./verbs/doctor/doctor.ts";
+export type { KernelReport } from "./verbs/doctor/kernels.ts";
+export type { Library, Use } from "./verbs/doctor/libraries.ts";
+export type { Disk, MachineReport } from "./verbs/doctor/machine.ts";
+export type { FoundLibrary } from "./native/libraries.ts";
+export type { Problem } from "./verbs/doctor/problem.ts";
+export type { TrainingReport } from "./verbs/doctor/self_test.ts";
 export { reproduce, type Reproduced, type ReproduceEvent, type ReproduceOptions } from "./verbs/reproduce/reproduce.ts";
-export { draw, type DrawOptions } from "./verbs/draw/draw.ts";
+export type { Arm, ArmComparison, Claim, Race, Size, Statement } from "./verbs/reproduce/claims.ts";
+export type { TrialOutcome } from "./verbs/reproduce/trial.ts";
+export type { ArmResult, ClaimResult, Results } from "./verbs/reproduce/results.ts";
+export { draw, type DrawOptions, type Drawing, type Drawn } from "./verbs/draw/draw.ts";
 export { pack, type PackOptions, type PackResult } from "./verbs/pack/pack.ts";
-export type { Watcher } from "./training/session.ts";
+export type { ImageProblem } from "./data/partial.ts";
+export type { Encoding } from "./data/shard.ts";

@@ -3,6 +3,7 @@
  * validation, and the command's flags with help and parsing.
  */
 import { oneLine, UsageError } from "./errors.ts";
+import { kebab, option as namedOption } from "./option_names.ts";
 import { checkOptions, type Kind } from "./options.ts";
 import { COUNT, type Rule } from "./rules.ts";
 
@@ -85,28 +86,29 @@ export function nameOf(key: string, { name }: Option): string {
   return name ?? kebab(key);
 }
 
-/** "holdOut" → "hold-out". */
-export function kebab(key: string): string {
-  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-}
-
 /**
  * Checks a function's options.
  * @param where the function's name
+ * @param others what it takes beside them
  * @throws UsageError for an option that is unknown, missing, of another type, or out of its range
  */
-export function validate(where: string, options: object, schema: Schema): void {
+export function validate(
+  where: string,
+  options: object,
+  schema: Schema,
+  others: Readonly<Record<string, string>> = {},
+): void {
   const kinds = Object.entries(schema).map(([key, { kind, needed }]) => [key, needed ? kind : `${kind}?`]);
-  checkOptions(where, options, Object.fromEntries(kinds));
-  checkRules(options as Readonly<Record<string, unknown>>, schema);
+  checkOptions(where, options, { ...Object.fromEntries(kinds), ...others });
+  checkRules(options as Readonly<Record<string, unknown>>, schema, `${where}: `);
 }
 
-/** @throws UsageError for a value out of its option's range */
-export function checkRules(options: Readonly<Record<string, unknown>>, schema: Schema): void {
+/** @param at begins the message @throws UsageError for a value out of its option's range */
+export function checkRules(options: Readonly<Record<string, unknown>>, schema: Schema, at = ""): void {
   for (const [key, option] of Object.entries(schema)) {
     const value = options[key];
     const problem = value === undefined ? undefined : option.rule?.(value);
-    if (problem !== undefined) throw new UsageError(`--${nameOf(key, option)}${problem}`);
+    if (problem !== undefined) throw new UsageError(`${at}${namedOption(key, nameOf(key, option))}${problem}`);
   }
 }
 

@@ -20,7 +20,7 @@ class Scene {
     return this.tape.input(shape, ones(shape.reduce((product, side) => product * side, 1)));
   }
   /** Class numbers. */
-  labels(...values: number[]): Tensor {
+  labels(...values: number[]): Tensor<"u32"> {
     return this.tape.input([values.length], Uint32Array.from(values));
   }
   conv(options: unknown): Tensor {
@@ -144,7 +144,7 @@ const TENSORS: readonly Refusal<Scene>[] = [
     (s) => library.tapeOf(s.x(1), s.elsewhere(1)),
   ],
   ["ShapeError: conv2d: x is a Float32Array, must be a Tensor", (s) => library.conv2d(any(ones(3)), s.x(1), s.x(1))],
-  ["ShapeError: relu: x, 2, has type u32, must be f32", (s) => relu(s.labels(1, 2))],
+  ["ShapeError: relu: x, 2, has type u32, must be f32", (s) => relu(any(s.labels(1, 2)))],
 ];
 
 const OPS: readonly Refusal<Scene>[] = [
@@ -235,7 +235,7 @@ const OPS: readonly Refusal<Scene>[] = [
   ["ShapeError: sgd: dw is undefined, must be a Tensor", (s) => sgd(s.x(2), s.x(2), any(undefined), SGD)],
   [
     "ShapeError: augment: pixels, 1 × 2 × 2 × 3, has type f32, must be u8",
-    (s) => library.augment(s.x(1, 2, 2, 3), s.x(1, 32), s.x(2, 2, 3), 2),
+    (s) => library.augment(any(s.x(1, 2, 2, 3)), s.x(1, 32), s.x(2, 2, 3), 2),
   ],
   [
     "ShapeError: augment: crop is 0, must be a whole number, at least 1",
@@ -253,7 +253,7 @@ const SHAPES: readonly Refusal<Scene>[] = [
   ["ShapeError: scale: factor is Infinity, must be a finite number", (s) => library.scale(s.x(2), 1 / 0)],
   ["ShapeError: scale: factor is a Tensor, must be a finite number", (s) => library.scale(s.x(2), any(s.x(1)))],
   ["ShapeError: sum: x is an Array, must be a Tensor", () => library.sum(any([1, 2]))],
-  ["ShapeError: mean: x, 2, has type u32, must be f32", (s) => library.mean(s.labels(1, 2))],
+  ["ShapeError: mean: x, 2, has type u32, must be f32", (s) => library.mean(any(s.labels(1, 2)))],
   [
     "ShapeError: meanSquaredError: shapes 2 × 3 and 3 × 2: must be the same",
     (s) => library.meanSquaredError(s.x(2, 3), s.x(3, 2)),
@@ -270,7 +270,7 @@ const SHAPES: readonly Refusal<Scene>[] = [
   ],
   ["ShapeError: concat: tensor 2 is undefined, must be a Tensor", (s) => library.concat([s.x(2), any(undefined)])],
   ["ShapeError: matmul: 2 × 3 and 2 × 3: must be I × K and K × J", (s) => library.matmul(s.x(2, 3), s.x(2, 3))],
-  ["ShapeError: softmax: x, 2, has type u32, must be f32", (s) => library.softmax(s.labels(1, 2))],
+  ["ShapeError: softmax: x, 2, has type u32, must be f32", (s) => library.softmax(any(s.labels(1, 2)))],
   ["ShapeError: globalAveragePool: input 2 × 3, must be C × H × W × N", (s) => library.globalAveragePool(s.x(2, 3))],
 ];
 
@@ -286,7 +286,7 @@ const LABELS: readonly Refusal<Scene>[] = [
   ],
   [
     "ShapeError: softmaxCrossEntropy: logits 3 × 2, labels 2 of type f32: need one u32 label for each of the 2 images",
-    (s) => softmaxCrossEntropy(s.x(3, 2), s.x(2)),
+    (s) => softmaxCrossEntropy(s.x(3, 2), any(s.x(2))),
   ],
   [
     "ShapeError: softmaxCrossEntropy: smoothing is 1.5, must be a finite number from 0 to 1",
@@ -329,4 +329,15 @@ test("what is right is taken: a batch whose last images don't count, a step afte
     scene.tape.backward(softmaxCrossEntropy(x, scene.labels(0, 2), valid).loss);
     expect((await x.grad!.read()).some((value) => value !== 0)).toBe(true);
   }
+});
+
+test("read() is typed by the elements, and so are arguments", async () => {
+  const { tape } = new Scene(openReference());
+  const floats: Float32Array = await tape.input([2], Float32Array.of(1, 2)).read();
+  const labels: Uint32Array = await tape.input([2], Uint32Array.of(3, 4)).read();
+  const pixels: Uint8Array = await tape.input([2], Uint8Array.of(5, 6)).read();
+  expect([floats, labels, pixels]).toEqual([Float32Array.of(1, 2), Uint32Array.of(3, 4), Uint8Array.of(5, 6)]);
+  const logits = tape.input([3, 2], ones(6));
+  // @ts-expect-error labels are class numbers, and these are floats
+  expect(() => softmaxCrossEntropy(logits, tape.input([2], ones(2)))).toThrow("labels 2 of type f32");
 });

@@ -7,11 +7,11 @@ import { count, duration, ProgressLine, say, type Progress } from "./terminal.ts
 export function contextFor(signal: AbortSignal, ranks: Ranks = ALONE): Required<Context> {
   const line = new ProgressLine();
   const paced = pace();
-  const report = (event: Notice) => {
+  const onEvent = (event: Notice) => {
     if (event.type === "warning") say.warn(event.line);
     else if (ranks.rank === 0) line.update(event.type === "note" ? event.line : paced(event));
   };
-  return { report, signal, ranks };
+  return { onEvent, signal, ranks };
 }
 
 /** Before this there is too little to judge a pace by. */

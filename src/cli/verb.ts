@@ -1,5 +1,6 @@
 /** What all commands share: parsing and help of their options, one-line errors, and exit codes 0, 1 and 2. */
 import { AlexNetError } from "../errors.ts";
+import { nameFlags } from "../option_names.ts";
 import type { Context } from "../ranks/context.ts";
 import { checkRules, flag, type OptionsOf, type Schema } from "../schema.ts";
 import { unlessStopped } from "../signals.ts";
@@ -45,6 +46,7 @@ export function verb<const O extends Schema = {}, const F extends Schema = {}>(o
 
 /** Runs a command, or prints its help, and exits: 0 done, 1 failed, 2 wrong usage. */
 export async function runVerb(name: string, verb: Verb<any, any>, args: readonly string[]): Promise<never> {
+  nameFlags();
   const schema: Schema = { ...verb.options, ...verb.flags, ...COMMON, ...verb.flags };
   if (args.includes("--help") || args.includes("-h")) {
     print(helpText(`bun run ${name}`, verb.description, schema));

@@ -74,6 +74,15 @@ export function nameWithin(dataset: Dataset, i: number): string {
   return root !== undefined && name.startsWith(`${root}/`) ? name.slice(root.length + 1) : name;
 }
 
+/** The same set, for those who must not close it. */
+export function borrowed(dataset: Dataset): Dataset {
+  const all = subset(
+    dataset,
+    Uint32Array.from({ length: dataset.length }, (_, i) => i),
+  );
+  return { ...all, ...(dataset.statistics && { statistics: dataset.statistics }), close: async () => {} };
+}
+
 /** The images of `dataset` given by `indices`, in that order. Shares the files of the whole. */
 export function subset(dataset: Dataset, indices: Uint32Array, name = dataset.name): Dataset {
   return {

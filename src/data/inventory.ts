@@ -55,11 +55,16 @@ export async function takeInventory(
 /** An image's size or checksum; 0 if it can't be read. */
 async function stampOf(dataset: Dataset, i: number): Promise<number | string> {
   const place = dataset.place?.(i);
-  if (place?.hash !== undefined) return `#${BigInt.asUintN(32, place.hash).toString(16).padStart(8, "0")}`;
+  if (place?.hash !== undefined) return stampOfHash(place.hash);
   if (place) return place.length ?? (await stat(place.path).catch(() => undefined))?.size ?? 0;
   if (dataset.imageSize !== undefined) return 3 * dataset.imageSize ** 2;
   const image = await dataset.read(i).catch(() => undefined);
-  return image?.kind === "encoded" ? image.bytes.length : 0;
+  if (image?.kind !== "pixels") return image?.bytes.length ?? 0;
+  return stampOfHash(Bun.hash.xxHash3(image.pixels));
+}
+
+function stampOfHash(hash: bigint): string {
+  return `#${BigInt.asUintN(32, hash).toString(16).padStart(8, "0")}`;
 }
 
 /** JSON Lines: one line about all images, then one for each. */

@@ -75,7 +75,7 @@ export interface Batch {
   readonly waitedMs: number;
 }
 
-interface Loader extends AsyncIterable<Batch> {
+export interface Loader extends AsyncIterable<Batch> {
   /** Batches per epoch. */
   readonly batches: number;
   /** "name: reason" for each image that could not be used so far. */

@@ -5,13 +5,23 @@ import { basename, dirname, join, resolve } from "node:path";
 import { DataError, UsageError } from "../errors.ts";
 import { openFile } from "../io/bytes.ts";
 import { isUrl, NOT_FETCHED, readFileUpTo, reason } from "../io/files.ts";
+import { option } from "../option_names.ts";
 import { checkOptions, requireWhole, show, type OptionKinds } from "../options.ts";
 import { suggest } from "../suggest.ts";
 import { plural } from "../words.ts";
 import { openArchive } from "./archive.ts";
-import { holdOut as split, holdOutFold, reordered, type Dataset, type Encoded, type Fold } from "./dataset.ts";
+import {
+  borrowed,
+  holdOut as split,
+  holdOutFold,
+  reordered,
+  type Dataset,
+  type Encoded,
+  type Fold,
+} from "./dataset.ts";
 import { openFolder, openIfThere } from "./folder.ts";
 import type { Contents, Listing } from "./listing.ts";
+import { DATA, placeInMemory } from "./memory.ts";
 import { MAX_FILE_BYTES } from "./reading.ts";
 import { Remarks, withRemarks, type Remark } from "./remarks.ts";
 import { cifar } from "./sources/cifar.ts";
@@ -27,8 +37,8 @@ import { webdataset } from "./sources/webdataset.ts";
 const SOURCES: readonly ImageSource[] = [packed, cifar, list, kaggle, ilsvrc, webdataset, classFolders];
 
 export interface OpenOptions {
-  /** A second folder or archive, for validation. */
-  readonly val?: string;
+  /** A second folder, archive or data set, for validation. */
+  readonly val?: string | Dataset;
   /**
    * The fraction of each class held out for validation if the data have no validation split. With 0 nothing is held out
    * and both sets are all images, for evaluation.
@@ -43,7 +53,7 @@ export interface OpenOptions {
 }
 
 const OPTIONS: OptionKinds<OpenOptions> = {
-  ...{ val: "string?", holdOut: "number?", fold: "number[]?", seed: "number?", onProgress: "function?" },
+  ...{ val: "any?", holdOut: "number?", fold: "number[]?", seed: "number?", onProgress: "function?" },
 };
 
 export interface Opened extends AsyncDisposable {
@@ -66,33 +76,38 @@ export const opened = (sets: Omit<Opened, typeof Symbol.asyncDispose>): Opened =
 
 /**
  * Opens a folder, a .tar or .tar.gz, a .csv or .jsonl list, or a set by name. It may hold class folders, ImageNet as
- * distributed, WebDataset shards, or CIFAR's binary files (`SOURCES`).
+ * distributed, WebDataset shards, or CIFAR's binary files (`SOURCES`). A set that is open already is divided likewise; it
+ * stays open when the result is closed.
  * @throws DataError when it does not exist, is empty, has a single class, or the splits have different classes; the
  * message also says what was ignored
  */
-export async function openDataset(path: string, options: OpenOptions = {}): Promise<Opened> {
-  checkOptions("openDataset", { path, ...options }, { path: "string", ...OPTIONS });
+export async function openDataset(data: string | Dataset, options: OpenOptions = {}): Promise<Opened> {
+  checkOptions("openDataset", options, OPTIONS);
   const { val, holdOut = 0.1, fold, seed = 0, onProgress = () => {} } = options;
   if (!(holdOut >= 0 && holdOut < 1)) {
     throw new UsageError(`openDataset: holdOut is ${show(holdOut)}, must be at least 0 and below 1`);
   }
   requireWhole("openDataset", { seed }, 0);
+  for (const [name, given] of Object.entries({ data, ...(val !== undefined && { val }) })) {
+    const problem = DATA(given);
+    if (problem !== undefined) throw new UsageError(`openDataset: ${name}${problem}`);
+  }
   const contained: Contents[] = [];
   // Separate for each path: a source may ask for remarks about its own files.
   const [own, others] = [new Remarks(), new Remarks()];
   const remarks = () => [...own.list(), ...others.list()];
   try {
-    const contents = await openPath(path, onProgress, own);
+    const contents = await contentsOf(data, onProgress, own);
     contained.push(contents);
     let sets: Pick<Opened, "train" | "val" | "isHeldOut">;
     if (fold && !("all" in contents)) {
       throw new UsageError(
-        `${path} has validation images of its own (${contents.val.name}), so it can't be divided into folds: ` +
-          `name the folder of its training images, or train without --folds`,
+        `${nameOf(data)} has validation images of its own (${contents.val.name}), so it can't be divided into folds: ` +
+          `name the folder of its training images, or train without ${option("folds")}`,
       );
     }
     if (val !== undefined) {
-      const other = await openPath(val, onProgress, others);
+      const other = await contentsOf(val, onProgress, others);
       contained.push(other);
       if (!("all" in contents)) remarkUnused(contents.val, own);
       if (!("all" in other)) remarkUnused(other.train, others);
@@ -113,7 +128,7 @@ export async function openDataset(path: string, options: OpenOptions = {}): Prom
     if (sets.val.length === 0) {
       throw new DataError(
         `${sets.train.name} has only one image per class, so none can be held out for validation: ` +
-          `add images, or pass a validation set with --val`,
+          `add images, or pass a validation set with ${option("val")}`,
       );
     }
     return opened({ ...sets, remarks: remarks() });
@@ -134,10 +149,11 @@ function refuseUrl(path: string): void {
 }
 
 /**
- * How a run records its data set: by absolute path, or by name for a named set if no such path exists.
+ * How a run records its data set: by absolute path, or by name for a named set if no such path exists, or one in memory.
  * @throws DataError for a URL
  */
-export function locate(data: string): string {
+export function locate(data: string | Dataset): string {
+  if (typeof data !== "string") return placeInMemory(data);
   refuseUrl(data);
   const isName = SOURCES.some((source) => source.names?.includes(data)) && !existsSync(data);
   return isName ? data : resolve(data);
@@ -150,6 +166,14 @@ export async function readImage(path: string): Promise<Encoded> {
   } catch (error) {
     throw new DataError(`can't read the image ${path}: ${reason(error)}`, { cause: error });
   }
+}
+
+function nameOf(data: string | Dataset): string {
+  return typeof data === "string" ? data : data.name;
+}
+
+async function contentsOf(data: string | Dataset, progress: Progress, remarks: Remarks): Promise<Contents> {
+  return typeof data === "string" ? openPath(data, progress, remarks) : { all: borrowed(data) };
 }
 
 async function openPath(path: string, progress: Progress, remarks: Remarks): Promise<Contents> {

@@ -1,5 +1,6 @@
 /** Sampling: which images an epoch sees, and in what order. */
 import { DataError } from "../errors.ts";
+import { option } from "../option_names.ts";
 import { Purpose, Random } from "../random.ts";
 import { subset, type Dataset } from "./dataset.ts";
 
@@ -101,22 +102,22 @@ export function classCounts(dataset: Pick<Dataset, "length" | "classes" | "label
 
 /**
  * Weights by class name; 1 for classes not named.
- * @param option that they were given by
+ * @param key name of the option that they were given by
  * @throws DataError for an unknown class, or when no image is left
  */
 export function namedWeights(
   dataset: Dataset,
   weights: Readonly<Record<string, number>>,
-  option = "--weights",
+  key: "weights" | "lossWeights",
 ): number[] {
   const { name, classes, length } = dataset;
   const byName = new Map(Object.entries(weights).map(([key, weight]) => [key.normalize(), weight]));
   const unknown = [...byName.keys()].find((key) => !classes.includes(key));
-  if (unknown !== undefined) throw new DataError(`${option} names "${unknown}", which is not a class of ${name}`);
+  if (unknown !== undefined) throw new DataError(`${option(key)} names "${unknown}", which is not a class of ${name}`);
   const found = classes.map((key) => byName.get(key) ?? 1);
   // A class may have no images, in the set or after --limit.
   const isSeen = Array.from({ length }, (_, i) => found[dataset.label(i)]! > 0).includes(true);
-  if (!isSeen) throw new DataError(`${option} leaves no image of ${name}: all classes with images have weight 0`);
+  if (!isSeen) throw new DataError(`${option(key)} leaves no image of ${name}: all classes with images have weight 0`);
   return found;
 }
 

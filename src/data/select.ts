@@ -1,13 +1,14 @@
-import type { Fold } from "./dataset.ts";
+import type { Dataset, Fold } from "./dataset.ts";
+import { refuseMemory } from "./memory.ts";
 import { openDataset, opened, type Opened } from "./open.ts";
 import { reduce } from "./sampling.ts";
 import { shapes } from "./shapes.ts";
 
 export interface Selection {
-  /** A folder, archive, list, or the name of a set; null for the built-in set. */
-  readonly data: string | null;
+  /** A folder, archive, list, the name of a set, or a set that is open; null for the built-in set. */
+  readonly data: string | Dataset | null;
   /** A separate set for validation. */
-  readonly val: string | null;
+  readonly val: string | Dataset | null;
   /** The fraction held out if there is no validation set or split. */
   readonly holdOut: number;
   /** Instead: one of several parts to hold out. */
@@ -34,6 +35,7 @@ export async function openWhole(
   onProgress: (line: string) => void = () => {},
 ): Promise<Opened> {
   if (data === null) return opened({ ...shapes(), remarks: [] });
+  for (const place of [data, val]) if (typeof place === "string") refuseMemory(place);
   return openDataset(data, { holdOut, seed, onProgress, ...(val === null ? {} : { val }), ...(fold && { fold }) });
 }
 

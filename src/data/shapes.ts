@@ -9,7 +9,7 @@ import { Purpose, Random } from "../random.ts";
 import type { Dataset } from "./dataset.ts";
 import { FIGURES, segment, type Figure } from "./figures.ts";
 
-interface ShapesOptions {
+export interface ShapesOptions {
   /** Number of training and of validation images; multiples of ten are balanced. */
   readonly train?: number;
   readonly val?: number;

@@ -11,7 +11,7 @@ import { createLoader, type RecordCache } from "./loader.ts";
 /** More images don't improve the means; larger sets are sampled. */
 const MAX_SAMPLE = 50_000;
 
-interface MeasureOptions {
+export interface MeasureOptions {
   readonly recordSize: number;
   /** As for `createLoader`. */
   readonly resize?: ResizeFilter | undefined;

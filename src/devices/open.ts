@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Backend } from "../engine/backend.ts";
 import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
+import { option, setting } from "../option_names.ts";
 import { given } from "../options.ts";
 import { wholeFromTo } from "../rules.ts";
 import { number, onOff, text, validate, type OptionsOf } from "../schema.ts";
@@ -37,11 +38,14 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Backend> 
   refuseInComputeWorker("a device is opened");
   const wanted = device.toLowerCase() === "auto" ? await automatic() : device;
   if (wanted.toLowerCase() === "cpu") {
-    if (tune !== undefined) throw new UsageError("--tune is for GPUs, but the device is the cpu: leave it out");
+    if (tune !== undefined)
+      throw new UsageError(`${option("tune")} is for GPUs, but the device is the cpu: leave it out`);
     return openCpu({ ...(blas === undefined ? {} : { blas }), ...(threads === undefined ? {} : { threads }) });
   }
   if (blas !== undefined || threads !== undefined) {
-    throw new UsageError(`--blas and --threads are for the cpu, but the device is "${wanted}": add --device cpu`);
+    throw new UsageError(
+      `${option("blas")} and ${option("threads")} are for the cpu, but the device is "${wanted}": add ${setting("device", "cpu")}`,
+    );
   }
   const adapter = wanted.replace(/^gpu:?/i, "");
   return openWgpu({ ...(adapter !== "" && { adapter }), ...(tune !== undefined && { tune }) });

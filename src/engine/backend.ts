@@ -23,6 +23,13 @@ export interface BufferView {
 
 export type HostArray = Float32Array | Float64Array | Uint32Array | Uint8Array;
 
+/** The array that elements of each type are read into; on a reference backend in double precision, f32 is a Float64Array. */
+export interface ArrayOf {
+  readonly f32: Float32Array;
+  readonly u32: Uint32Array;
+  readonly u8: Uint8Array;
+}
+
 /** How long a kernel took. */
 export interface KernelTime {
   /** Its name, or that of the variant that ran. */

@@ -2,7 +2,7 @@
 import { ShapeError } from "../errors.ts";
 import { show } from "../options.ts";
 import type { ElementType } from "./kernel.ts";
-import { format, Tensor, type Owner } from "./tensor.ts";
+import { format, Tensor, type AnyTensor, type Owner } from "./tensor.ts";
 
 /** Element types of an op's tensors, where not f32; "any" if the op checks them itself. */
 type InputTypes = Readonly<Record<string, ElementType | "any">>;
@@ -13,7 +13,7 @@ type InputTypes = Readonly<Record<string, ElementType | "any">>;
  * @throws ShapeError unless all are tensors of one device and one tape (or none, like parameters), still have their
  * memory, and have the right types
  */
-export function checkInputs(op: string, tensors: Readonly<Record<string, Tensor>>, types: InputTypes = {}): void {
+export function checkInputs(op: string, tensors: Readonly<Record<string, AnyTensor>>, types: InputTypes = {}): void {
   let first: string | undefined;
   let taped: string | undefined;
   for (const name in tensors) {
@@ -41,14 +41,14 @@ export function checkInputs(op: string, tensors: Readonly<Record<string, Tensor>
  * @returns the inputs' tape
  * @throws ShapeError as `checkInputs`, or when no input has a tape, so that nothing would own the result
  */
-export function tapeFor(op: string, tensors: Readonly<Record<string, Tensor>>, types?: InputTypes): Owner {
+export function tapeFor(op: string, tensors: Readonly<Record<string, AnyTensor>>, types?: InputTypes): Owner {
   checkInputs(op, tensors, types);
   for (const name in tensors) if (tensors[name]!.tape) return tensors[name]!.tape;
   throw new ShapeError(`${op}: an op needs at least one input made by tape.input()`);
 }
 
 /** `tapeFor` for an op defined outside, whose inputs may have any type. */
-export function tapeOf(...inputs: readonly Tensor[]): Owner {
+export function tapeOf(...inputs: readonly AnyTensor[]): Owner {
   const names = inputs.map((_, i) => `input ${i + 1}`);
   return tapeFor(
     "tapeOf",

@@ -6,7 +6,7 @@ import { UsageError } from "../errors.ts";
 
 /** A kernel's access to a buffer ("update" reads and writes), and its element type, f32 by default. */
 export type BufferSpec = Access | `${Access} u32` | `${Access} u8`;
-type Access = "read" | "write" | "update";
+export type Access = "read" | "write" | "update";
 export type ElementType = "f32" | "u32" | "u8";
 
 /**

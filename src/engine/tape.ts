@@ -6,7 +6,17 @@ import { checkInputs } from "./inputs.ts";
 import { kernel, line, type ElementType, type Kernel } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
 import { poolOf } from "./pool.ts";
-import { checkedSize, format, Tensor, type AllReduce, type Entry, type Owner, type Part } from "./tensor.ts";
+import {
+  checkedSize,
+  format,
+  Tensor,
+  type AllReduce,
+  type AnyTensor,
+  type Entry,
+  type Owner,
+  type Part,
+  type TypeOf,
+} from "./tensor.ts";
 import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
 
 export interface TapeOptions {
@@ -37,9 +47,9 @@ export class Tape implements Owner {
   readonly part: Part | undefined;
   readonly allReduce: AllReduce | undefined;
   readonly #entries: Entry[] = [];
-  readonly #owned = new Set<Tensor>();
+  readonly #owned = new Set<AnyTensor>();
   /** What the entries read. */
-  readonly #read = new Set<Tensor>();
+  readonly #read = new Set<AnyTensor>();
   /** How many entries have yet to add to each parameter's gradient. */
   readonly #uses = new Map<Parameter, number>();
 
@@ -53,9 +63,9 @@ export class Tape implements Owner {
   }
 
   /** A tensor that lives until release(), or until backward() no longer needs it. Its contents are undefined. */
-  allocate(shape: readonly number[], type: ElementType = "f32"): Tensor {
-    const buffer = poolOf(this.backend).take(type, checkedSize("allocate", shape));
-    const tensor = new Tensor(this.backend, shape, buffer, this);
+  allocate<T extends ElementType = "f32">(shape: readonly number[], type?: T): Tensor<T> {
+    const buffer = poolOf(this.backend).take(type ?? "f32", checkedSize("allocate", shape));
+    const tensor = new Tensor<T>(this.backend, shape, buffer, this);
     this.#owned.add(tensor);
     return tensor;
   }
@@ -64,14 +74,18 @@ export class Tape implements Owner {
    * A tensor with these contents: a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels).
    * @throws ShapeError for another kind of array, or when its length is not that of the shape
    */
-  input(shape: readonly number[], data: HostArray, options: { requiresGrad?: boolean } = {}): Tensor {
+  input<A extends HostArray>(
+    shape: readonly number[],
+    data: A,
+    options: { requiresGrad?: boolean } = {},
+  ): Tensor<TypeOf<A>> {
     checkOptions("input", options, { requiresGrad: "boolean?" });
     const type = typeOf(data, this.backend);
     const length = checkedSize("input", shape);
     if (data.length !== length) {
       throw new ShapeError(`input: ${data.length} elements for shape ${format(shape)}, which has ${length}`);
     }
-    const tensor = this.allocate(shape, type);
+    const tensor = this.allocate(shape, type as TypeOf<A>);
     tensor.requiresGrad = options.requiresGrad ?? false;
     if (type === "u32") tensor.largest = (data as Uint32Array).reduce((most, each) => Math.max(most, each), 0);
     this.backend.write(tensor.buffer, data);
@@ -94,7 +108,7 @@ export class Tape implements Owner {
   }
 
   /** Told that the forward pass needs x no longer, frees its memory if backward() doesn't either. */
-  done(x: Tensor): void {
+  done(x: AnyTensor): void {
     if (!x.kept && !this.#read.has(x)) this.#giveBack(x);
   }
 
@@ -169,7 +183,7 @@ export class Tape implements Owner {
     for (const tensor of this.#owned) this.#giveBack(tensor);
   }
 
-  #giveBack(tensor: Tensor): void {
+  #giveBack(tensor: AnyTensor): void {
     if (!this.#owned.delete(tensor)) return;
     const buffer = tensor.detach();
     if (buffer) poolOf(this.backend).give(buffer);

@@ -1,15 +1,15 @@
 import { ShapeError } from "../errors.ts";
 import { show } from "../options.ts";
-import type { Backend, Buffer, HostArray } from "./backend.ts";
+import type { ArrayOf, Backend, Buffer, HostArray } from "./backend.ts";
 import type { ElementType } from "./kernel.ts";
 
 /** How gradients flow from an op's output to its inputs. */
 export interface Entry {
-  readonly inputs: readonly Tensor[];
+  readonly inputs: readonly AnyTensor[];
   readonly output: Tensor;
-  readonly saved: readonly Tensor[];
+  readonly saved: readonly AnyTensor[];
   /** Those of inputs and output that `backward` reads; all of them if not given. */
-  readonly reads?: readonly Tensor[];
+  readonly reads?: readonly AnyTensor[];
   readonly backward: (dy: Tensor) => void;
 }
 
@@ -28,19 +28,29 @@ export interface Owner {
   readonly recording: boolean;
   readonly part: Part | undefined;
   readonly allReduce: AllReduce | undefined;
-  allocate(shape: readonly number[], type?: ElementType): Tensor;
-  input(shape: readonly number[], data: HostArray, options?: { requiresGrad?: boolean }): Tensor;
+  allocate<T extends ElementType = "f32">(shape: readonly number[], type?: T): Tensor<T>;
+  input<A extends HostArray>(
+    shape: readonly number[],
+    data: A,
+    options?: { requiresGrad?: boolean },
+  ): Tensor<TypeOf<A>>;
   record(entry: Entry): void;
-  done(x: Tensor): void;
+  done(x: AnyTensor): void;
   accumulate(x: Tensor, write: (dx: Tensor) => void): void;
   release(): void;
 }
 
+/** The element type of a tensor with an array's contents. */
+export type TypeOf<A extends HostArray> = A extends Uint32Array ? "u32" : A extends Uint8Array ? "u8" : "f32";
+
+/** A tensor whose elements may be of any type. */
+export type AnyTensor = Tensor<ElementType>;
+
 /**
- * An array on a device. Activations are C × H × W × N with the image index innermost (features × N after a linear
- * layer); weights are out × in/groups × kh × kw, or out × in, as PyTorch has them.
+ * An array on a device, of elements of type T. Activations are C × H × W × N with the image index innermost (features × N
+ * after a linear layer); weights are out × in/groups × kh × kw, or out × in, as PyTorch has them.
  */
-export class Tensor {
+export class Tensor<T extends ElementType = "f32"> {
   readonly backend: Backend;
   readonly shape: readonly number[];
   /** The tape that owns the buffer; undefined if the tensor outlives the step, like a parameter. */
@@ -103,8 +113,8 @@ export class Tensor {
   }
 
   /** The elements in row-major order, after everything queued so far. */
-  read(): Promise<HostArray> {
-    return this.backend.read(this.buffer, 0, this.size);
+  read(): Promise<ArrayOf[T]> {
+    return this.backend.read(this.buffer, 0, this.size) as Promise<HostArray> as Promise<ArrayOf[T]>;
   }
 
   /** For the tape: takes the memory from the tensor. */

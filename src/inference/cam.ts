@@ -2,7 +2,6 @@
  * Gradient-weighted class activation maps, Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391 §3): which parts of an image
  * speak for a class, as the last convolutional layer sees it.
  */
-import type { HostArray } from "../engine/backend.ts";
 import { Tape } from "../engine/tape.ts";
 import { UsageError } from "../errors.ts";
 import { leaves, type Model, type PlacedLayer } from "../net/model.ts";
@@ -61,9 +60,9 @@ async function gradientsOfLogits(
   model: Model,
   first: number,
   shape: readonly number[],
-  activations: HostArray,
+  activations: Float32Array,
   labels: readonly number[],
-): Promise<HostArray> {
+): Promise<Float32Array> {
   const tape = new Tape(model.parameters[0]!.backend);
   const x = tape.input(shape, activations, { requiresGrad: true }).keep();
   // Gradients of the weights are not wanted, and a training would add its own to them.
@@ -82,7 +81,7 @@ async function gradientsOfLogits(
   return gradients;
 }
 
-interface LastMaps {
+export interface LastMaps {
   readonly name: string;
   /** How many layers make them. */
   readonly count: number;

@@ -21,7 +21,7 @@ export async function probabilities(
   for (const view of views) {
     const tape = new Tape(mean.backend, { record: false });
     const logits = model.forward(networkInput(tape, model, mean, { pixels, views: view }));
-    const values = (await logits.read()) as Float32Array;
+    const values = await logits.read();
     tape.release();
     addSoftmax(sums, values, images, temperature);
   }
@@ -32,7 +32,7 @@ export async function probabilities(
 export async function activations(model: Model, mean: Tensor, images: Images, count: number): Promise<Float32Array> {
   const tape = new Tape(mean.backend, { record: false });
   const x = networkInput(tape, model, mean, images);
-  const values = (await model.forward(x, undefined, count).read()) as Float32Array;
+  const values = await model.forward(x, undefined, count).read();
   tape.release();
   return rowsOf(values, images.views.length / VIEW_LENGTH);
 }
@@ -47,7 +47,7 @@ export async function activationsAndLogits(
   const tape = new Tape(mean.backend, { record: false });
   const x = model.forward(networkInput(tape, model, mean, images), undefined, count).keep();
   const logits = model.forward(x, undefined, undefined, count);
-  const [features, values] = [(await x.read()) as Float32Array, (await logits.read()) as Float32Array];
+  const [features, values] = [await x.read(), await logits.read()];
   tape.release();
   return { rows: rowsOf(features, images.views.length / VIEW_LENGTH), logits: values };
 }

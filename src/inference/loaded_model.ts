@@ -1,4 +1,5 @@
 /** Opens the trained network of a run or file, loads it onto a device, and finds the images it was trained on. */
+import type { Dataset } from "../data/dataset.ts";
 import { divide } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
 import { openSets, openWhole, reduceSets } from "../data/select.ts";
@@ -40,7 +41,7 @@ interface TrainedSets extends Opened {
  * @throws DataError, UsageError or CheckpointError
  */
 export async function setsFor(
-  data: string | undefined,
+  data: string | Dataset | undefined,
   { weights }: Trained,
   onProgress: (line: string) => void,
 ): Promise<TrainedSets> {

@@ -23,7 +23,7 @@ import { RECIPE_RULES } from "./recipe_rules.ts";
 const CLASSES = "classes";
 
 /** A layer: its kind, name and options; of a block, its branches too, as lists. */
-interface LayerJson {
+export interface LayerJson {
   readonly kind: string;
   readonly [setting: string]: string | number | boolean | readonly LayerJson[];
 }
@@ -35,7 +35,9 @@ export interface NetworkJson extends Omit<Network, "layers"> {
 /** A network as a person writes it; `complete` fills in what is left out. */
 export type NetworkDraft = Pick<Network, "crop" | "layers"> &
   Partial<Omit<Network, "recipe">> & { readonly recipe?: RecipeDraft };
-type RecipeDraft = Partial<Omit<Recipe, "augmentation">> & { readonly augmentation?: Partial<Recipe["augmentation"]> };
+export type RecipeDraft = Partial<Omit<Recipe, "augmentation">> & {
+  readonly augmentation?: Partial<Recipe["augmentation"]>;
+};
 
 /** @throws UsageError when the network has layers that this program doesn't know, or is not valid */
 export function networkToJson(network: Network): NetworkJson {

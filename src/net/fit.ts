@@ -5,6 +5,7 @@ import { VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { Tape } from "../engine/tape.ts";
 import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
+import { setting } from "../option_names.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
 import { createOptimizer, DEFAULT_OPTIMIZER } from "./optimizers.ts";
 import { forwardBackward, networkInput, uploadMean } from "./passes.ts";
@@ -49,7 +50,7 @@ export function checkFit(work: Work, batch: number, backend: Backend): void {
       : [megabytes(heldBytes(work, batch, backend)), `has ${megabytes(totalBytes)}`];
   throw new DeviceError(
     `${network.name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}: ` +
-      (below > 0 ? `use --batch ${below} or less` : `use another device`),
+      (below > 0 ? `use ${setting("batch", below)} or less` : `use another device`),
   );
 }
 

@@ -3,6 +3,7 @@
  * from ops, how it is divided among devices, and what it is in ONNX. A block is a layer made of layers. The layers
  * themselves are in layers/.
  */
+import type { Initial } from "../engine/later/initial.ts";
 import type { Activation } from "../engine/ops/later/epilogue.ts";
 import type { Parameter } from "../engine/parameter.ts";
 import type { Owner, Tensor } from "../engine/tensor.ts";
@@ -11,21 +12,16 @@ import type { Owner, Tensor } from "../engine/tensor.ts";
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
 /** How a parameter is initialised. */
-export type Initial =
-  | { readonly normal: number } // standard deviation
-  | {
-      /** Between plus and minus this. */
-      readonly uniform: number;
-      /** Of a convolution: the first filters pass on a map each, with a 1 at the centre of it and zeros elsewhere. */
-      readonly identity?: true;
-    }
-  | { readonly constant: number };
+export type LayerInitial =
+  | Initial
+  /** Of a convolution: the first filters pass on a map each, with a 1 at the centre of it and zeros elsewhere. */
+  | { readonly uniform: number; readonly identity: true };
 
 export interface ParameterSpec {
   /** PyTorch's name. */
   readonly name: string;
   readonly shape: readonly number[];
-  readonly initial: Initial;
+  readonly initial: LayerInitial;
   /** A scale is the factor of a normalisation, whose shift is a bias. */
   readonly role: "weight" | "bias" | "scale";
   /** Weight decay, if it differs from the network's. */
@@ -46,16 +42,14 @@ export interface StateSpec {
 export interface Pass {
   readonly training: boolean;
   /** The key for the random numbers that the `layer`-th random layer draws in this step. */
-  dropoutKey(layer: number): Key;
+  dropoutKey(layer: number): readonly [number, number];
 }
-
-type Key = readonly [number, number];
 
 /** What a layer is told about a pass. */
 export interface LayerCall {
   readonly training: boolean;
   /** The key for this layer's random numbers in this step. */
-  readonly key: Key;
+  readonly key: readonly [number, number];
   /** In the order of `state`'s specs. */
   readonly state: readonly Tensor[];
   /** What it is to compute for layers after it, of those it `fuses`. */
@@ -64,9 +58,9 @@ export interface LayerCall {
 }
 
 /** A convolution's factors and biases that normalise its result, by its own biases. */
-type Fold = (b: Tensor | undefined) => { readonly scale: Tensor; readonly shift: Tensor };
+export type Fold = (b: Tensor | undefined) => { readonly scale: Tensor; readonly shift: Tensor };
 
-interface Common {
+export interface Common {
   /** The name of the function in layers/ that made it, with hyphens. */
   readonly kind: string;
   /** The prefix of its parameters' names; "" if it has none. */
@@ -123,7 +117,7 @@ export function flatten(rows: Rows): readonly Layer[] {
 }
 
 /** One device's part of a layer whose outputs or maps are divided equally among several. */
-interface LayerPart {
+export interface LayerPart {
   readonly layer: SimpleLayer;
   /** Which maps or features it reads: those of all devices, or only the device's own. */
   readonly reads: "all" | "own";

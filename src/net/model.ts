@@ -1,4 +1,5 @@
 import type { Backend } from "../engine/backend.ts";
+import { initialValues } from "../engine/later/initial.ts";
 import { Parameter } from "../engine/parameter.ts";
 import { size, type Tensor } from "../engine/tensor.ts";
 import { ShapeError, UsageError } from "../errors.ts";
@@ -143,7 +144,7 @@ export class Model {
     requireWhole("initialise", { seed }, 0);
     this.parameters.forEach((parameter, i) => {
       const random = new Random(seed, Purpose.weights, i);
-      parameter.backend.write(parameter.buffer, initialValues(this.specs[i]!, random));
+      parameter.backend.write(parameter.buffer, valuesOf(this.specs[i]!, random));
     });
     for (const statistic of this.state) statistic.reset();
   }
@@ -237,11 +238,8 @@ const EVALUATION: Pass = {
   dropoutKey: () => [0, 0],
 };
 
-function initialValues({ initial, shape }: ParameterSpec, random: Random): Float32Array {
-  const values = new Float32Array(size(shape));
-  if ("constant" in initial) return values.fill(initial.constant);
-  if ("normal" in initial) for (let i = 0; i < values.length; i++) values[i] = initial.normal * random.normal();
-  else for (let i = 0; i < values.length; i++) values[i] = initial.uniform * (2 * random.uniform() - 1);
+function valuesOf({ initial, shape }: ParameterSpec, random: Random): Float32Array {
+  const values = initialValues(initial, size(shape), random);
   if ("identity" in initial) passMapsOn(values, shape);
   return values;
 }

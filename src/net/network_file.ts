@@ -4,6 +4,7 @@ import { basename, extname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { UsageError } from "../errors.ts";
 import { readFileUpTo, reason } from "../io/files.ts";
+import { option } from "../option_names.ts";
 import { defineNetwork, type NetworkDraft } from "./definition.ts";
 import * as layers from "./layers/index.ts";
 import { findNetwork } from "./networks.ts";
@@ -22,7 +23,7 @@ const MAX_JSON_BYTES = 16 * 2 ** 20;
 export async function openNetwork(model: string): Promise<Network> {
   const ending = extname(model);
   if (ending !== ".json" && !CODE.includes(ending)) return findNetwork(model);
-  if (!existsSync(model)) throw new UsageError(`--model ${model}: no such file`);
+  if (!existsSync(model)) throw new UsageError(`${option("model")} ${model}: no such file`);
   const draft = ending === ".json" ? readJson(model) : await importDraft(model);
   return defineNetwork(draft, basename(model, ending), model);
 }

@@ -179,6 +179,7 @@ const alexnetOwt: Network = {
   },
 };
 
+/** The networks in the box, by whose names `findNetwork` and `--model` find them. */
 export const networks: readonly Network[] = [
   small,
   alexnet,

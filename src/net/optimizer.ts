@@ -4,7 +4,8 @@ import { Tensor } from "../engine/tensor.ts";
 import { ShapeError } from "../errors.ts";
 import { requireNumber, show } from "../options.ts";
 import { checkGroups, factorOf } from "./later/groups.ts";
-import { layerOf, type Model } from "./model.ts";
+import type { ParameterSpec } from "./layer.ts";
+import { layerOf } from "./model.ts";
 import type { ParameterGroup } from "./recipe.ts";
 import type { StateTensor } from "./state.ts";
 
@@ -28,41 +29,65 @@ export interface Optimizer {
   readonly state: readonly StateTensor[];
   /**
    * Moves every parameter that has a gradient, and clears the gradient.
-   * @param rateOf the learning rate of a layer's weights; 0 leaves the layer as it is
+   * @param rateOf the learning rate, of all or of a layer's weights; 0 leaves the layer as it is
    * @param done the share of the training that is completed with this step; 0 if not given
-   * @throws ShapeError if `rateOf` is not a function, or a rate is negative or not finite
+   * @throws ShapeError if `rateOf` is neither a number nor a function, or a rate is negative or not finite
    */
-  step(rateOf: (layer: string) => number, done?: number): void;
+  step(rateOf: Rate, done?: number): void;
   /** Exchanges the weights with averages of them, which are to be evaluated and kept as the best; absent without these. */
   swap?(): Promise<void>;
   free(): void;
 }
 
+/** A learning rate, or the rate of each layer by the layer's name. */
+export type Rate = number | ((layer: string) => number);
+
 /** What an optimizer knows of a model, or of a part of one. */
-export type Learned = Pick<Model, "network" | "parameters" | "specs">;
+export interface Learned {
+  readonly network: { readonly name: string };
+  readonly parameters: readonly Parameter[];
+  readonly specs: readonly Pick<ParameterSpec, "name" | "role" | "decay">[];
+}
+
+/** What an optimizer can move: a model, or parameters that belong to none. Of these, biases have names in "bias". */
+export type Learnable = Learned | readonly Parameter[];
 
 /** An optimizer's class. An instance belongs to one model, and its state starts at zero. */
 export interface OptimizerClass {
   /** @throws ShapeError for invalid settings */
-  new (model: Learned, settings: OptimizerSettings): Optimizer;
+  new (model: Learnable, settings?: Partial<OptimizerSettings>): Optimizer;
   /** The usual learning rate, for recipes that were made for SGD; absent if they hold for it too. */
   readonly rate?: number;
   /** Whether an element's update depends on others, so that --split can't cut parameters into parts. */
   readonly needsWhole?: boolean;
 }
 
+const DEFAULTS: OptimizerSettings = { momentum: 0.9, decay: 0, biasRate: 1, biasDecay: false };
+
 /**
+ * What an optimizer is made of.
  * @param optimizer its name, for messages
+ * @param given may hold more, as a recipe does; what it lacks is 0.9 for the momentum, no decay, and 1 for biases' rate
  * @throws ShapeError for numbers that are negative or not finite; UsageError for a group of no parameters
  */
-export function checkSettings(
+export function prepare(
   optimizer: string,
-  { network, specs }: Learned,
-  { momentum, decay, biasRate, groups = [] }: OptimizerSettings,
-): void {
+  of: Learnable,
+  given: Partial<OptimizerSettings> = {},
+): [model: Learned, settings: OptimizerSettings] {
+  const settings = { ...DEFAULTS, ...given };
+  const { momentum, decay, biasRate, groups = [] } = settings;
+  const model = "specs" in of ? of : alone(of);
+  const { network, specs } = model;
   requireNumber(optimizer, { momentum, decay, biasRate }, 0);
   for (const { rate = 1, decay = 1 } of groups) requireNumber(optimizer, { rate, decay }, 0);
   checkGroups(optimizer, groups, network.name, specs);
+  return [model, settings];
+}
+
+function alone(parameters: readonly Parameter[]): Learned {
+  const specs = parameters.map(({ name }) => ({ name, role: name.endsWith("bias") ? "bias" : "weight" }) as const);
+  return { network: { name: "the network" }, parameters, specs };
 }
 
 /** One parameter's update in a step; `index` is the parameter's in `model.parameters`. */
@@ -83,18 +108,18 @@ export function eachUpdate(
   method: string,
   model: Learned,
   { decay, biasRate, biasDecay, groups = [] }: OptimizerSettings,
-  rateOf: (layer: string) => number,
+  rateOf: Rate,
   update: (update: Update) => void,
 ): void {
-  if (typeof rateOf !== "function")
-    throw new ShapeError(`${method}: rateOf is ${show(rateOf)}, must be a function of a layer's name`);
+  if (typeof rateOf !== "function" && typeof rateOf !== "number")
+    throw new ShapeError(`${method}: the rate is ${show(rateOf)}, must be a number, or a function of a layer's name`);
   for (const [index, parameter] of model.parameters.entries()) {
     const { grad: gradient } = parameter;
     if (!gradient) continue;
     const spec = model.specs[index]!;
     const isBias = spec.role === "bias";
     const layer = layerOf(parameter.name);
-    const layerRate = rateOf(layer);
+    const layerRate = typeof rateOf === "number" ? rateOf : rateOf(layer);
     requireNumber(method, { [`the rate of ${layer}`]: layerRate }, 0);
     const rate = layerRate * (isBias ? biasRate : 1) * factorOf("rate", groups, spec);
     const ownDecay = (isBias && !biasDecay ? 0 : (spec.decay ?? decay)) * factorOf("decay", groups, spec);

@@ -9,6 +9,7 @@
  * The last layer is small: every device has all of it, and computes the loss for itself.
  */
 import { ShapeError, UsageError } from "../errors.ts";
+import { option } from "../option_names.ts";
 import { flatten, type SimpleLayer } from "./layer.ts";
 import { layerOf, leaves, place, titleOf, type PlacedLayer } from "./model.ts";
 import type { Network } from "./recipe.ts";
@@ -45,13 +46,13 @@ interface NetworkPart {
 export function partOf(whole: Network, cut: Cut, of: number, classes: number): NetworkPart {
   const layers = flatten(whole.layers(classes)).map((layer) => {
     if ("forward" in layer) return layer;
-    throw new UsageError(`--split ${cut}: ${whole.name} has ${layer.kind} blocks, which can't be divided`);
+    throw new UsageError(`${option("split")} ${cut}: ${whole.name} has ${layer.kind} blocks, which can't be divided`);
   });
   const learning = layers.filter(({ name }) => name !== "");
   const firstFc = layers.findIndex(({ kind }) => kind === "fc");
   const last = learning.at(-1);
   if (firstFc < 0 || last?.kind !== "fc") {
-    throw new UsageError(`--split ${cut}: ${whole.name} does not end in a fully connected layer`);
+    throw new UsageError(`${option("split")} ${cut}: ${whole.name} does not end in a fully connected layer`);
   }
   const own: SimpleLayer[] = [];
   const stages: Stage[] = [];
@@ -69,7 +70,7 @@ export function partOf(whole: Network, cut: Cut, of: number, classes: number): N
     else if (layer.name === "") own.push(isPart ? (layer.part?.(of).layer ?? layer) : layer);
     else {
       const part = layer.part?.(of);
-      if (!part) throw new UsageError(`--split ${cut}: ${titleOf(layer)} of ${whole.name} can't be divided`);
+      if (!part) throw new UsageError(`${option("split")} ${cut}: ${titleOf(layer)} of ${whole.name} can't be divided`);
       if (isPart && part.reads === "all") needs("features", isLast);
       own.push(isLast ? layer : part.layer);
       isPart = !isLast;
@@ -90,7 +91,7 @@ function checkParts(whole: Network, part: Network, cut: Cut, of: number, classes
     const isEqual = others.join() === ownOthers.join() && (ownRows === rows || ownRows! * of === rows);
     if (!isEqual || !Number.isInteger(ownRows)) {
       throw new UsageError(
-        `--split ${cut}: ${layerOf(name)} of ${whole.name} can't be divided equally among ${of} ranks`,
+        `${option("split")} ${cut}: ${layerOf(name)} of ${whole.name} can't be divided equally among ${of} ranks`,
       );
     }
   }

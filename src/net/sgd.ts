@@ -2,16 +2,19 @@
 import { sgd } from "../engine/ops/sgd.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import {
-  checkSettings,
   eachUpdate,
   freeAll,
+  prepare,
   zerosLike,
+  type Learnable,
   type Learned,
   type Optimizer,
   type OptimizerSettings,
+  type Rate,
 } from "./optimizer.ts";
 import { stateTensor, type StateTensor } from "./state.ts";
 
+/** v ← momentum · v − rate · (decay · w + gradient), and w ← w + v, for each parameter w. */
 export class Sgd implements Optimizer {
   readonly settings: OptimizerSettings;
   /** One for each parameter of the model, in its order. */
@@ -21,16 +24,15 @@ export class Sgd implements Optimizer {
   /** Whether gradients count as taken a step ahead. */
   protected readonly looksAhead: boolean = false;
 
-  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
-  constructor(model: Learned, settings: OptimizerSettings) {
-    checkSettings("Sgd", model, settings);
-    this.settings = settings;
-    this.#model = model;
+  /** @param given as for `prepare` @throws as `prepare` */
+  constructor(of: Learnable, given?: Partial<OptimizerSettings>) {
+    const [model, settings] = prepare("Sgd", of, given);
+    [this.#model, this.settings] = [model, settings];
     this.velocities = zerosLike(model.parameters);
     this.state = this.velocities.map((velocity, i) => stateTensor(`velocity.${model.parameters[i]!.name}`, velocity));
   }
 
-  step(rateOf: (layer: string) => number): void {
+  step(rateOf: Rate): void {
     const { momentum } = this.settings;
     eachUpdate("Sgd.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
       sgd(parameter, this.velocities[index]!, gradient, { rate, momentum, decay, nesterov: this.looksAhead });

@@ -11,13 +11,14 @@ import { RankError, UsageError } from "../errors.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { trainedState } from "../net/state.ts";
+import { option } from "../option_names.ts";
 import { Run } from "../runs/runs.ts";
 import type { Ranks } from "./ranks.ts";
 
 /** The images of a batch that a rank gets. @throws UsageError when there are more ranks than images */
 export function shareOfBatch(batch: number, { rank, size }: Ranks): Share {
   if (size <= batch) return shareOf(batch, rank, size);
-  throw new UsageError(`--batch ${batch}: ${size} ranks need at least ${size} images a step`);
+  throw new UsageError(`${option("batch")} ${batch}: ${size} ranks need at least ${size} images a step`);
 }
 
 type Facts = Readonly<Record<string, unknown>>;
@@ -119,7 +120,7 @@ export async function makeAlike(ranks: Ranks, model: Model, optimizer: Optimizer
 export async function areAlike(ranks: Ranks, tensors: readonly Tensor[]): Promise<boolean> {
   if (ranks.size === 1) return true;
   let hash = 0n;
-  for (const tensor of tensors) hash = Bun.hash.xxHash3((await tensor.read()) as Float32Array, hash);
+  for (const tensor of tensors) hash = Bun.hash.xxHash3(await tensor.read(), hash);
   const hashes = await ranks.gather(new Uint8Array(BigUint64Array.of(hash).buffer));
   return hashes.every((other) => Buffer.compare(other, hashes[0]!) === 0);
 }

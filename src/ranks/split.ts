@@ -11,6 +11,7 @@ import type { Optimizer } from "../net/optimizer.ts";
 import { partOf, type Cut, type Stage } from "../net/parts.ts";
 import { networkInput, loss, passOf } from "../net/passes.ts";
 import { trainedState } from "../net/state.ts";
+import { option, setting } from "../option_names.ts";
 import { readResult, type StepResult } from "../training/step.ts";
 import type { BatchStep, Learner, Wishes } from "../training/stepper.ts";
 import { Exchange } from "./exchange.ts";
@@ -23,14 +24,20 @@ import { whileBlocking, type Ranks } from "./ranks.ts";
  */
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
   if (cut === "towers" && size !== 2) {
-    throw new UsageError(`--split towers is for two ranks, and there ${were(size)}: mpiexec -n 2 bun run train …`);
+    throw new UsageError(
+      `${setting("split", "towers")} is for two ranks, and there ${were(size)}: mpiexec -n 2 bun run train …`,
+    );
   }
   if (cut === "owt" && size === 1) {
-    throw new UsageError("--split owt is for several ranks, and there was one: mpiexec -n 2 bun run train …");
+    throw new UsageError(
+      `${setting("split", "owt")} is for several ranks, and there was one: mpiexec -n 2 bun run train …`,
+    );
   }
   if (cut === "towers") return { first: 0, count: batch };
   if (batch % size === 0) return shareOf(batch, rank, size);
-  throw new UsageError(`--batch ${batch}: --split owt on ${size} ranks needs a multiple of ${size} images a step`);
+  throw new UsageError(
+    `${option("batch")} ${batch}: ${setting("split", "owt")} on ${size} ranks needs a multiple of ${size} images a step`,
+  );
 }
 
 const were = (ranks: number) => (ranks === 1 ? "was one" : `were ${ranks}`);

@@ -5,6 +5,7 @@ import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { findOptimizer } from "../net/optimizers.ts";
 import type { Cut } from "../net/parts.ts";
+import { option, setting } from "../option_names.ts";
 import { localStepper, type Learner, type Stepper, type Wishes } from "../training/stepper.ts";
 import { areAlike, makeAlike, shareOfBatch } from "./agreement.ts";
 import { answerTogether } from "./answer_together.ts";
@@ -46,11 +47,13 @@ export function openStepper(
   const { model, optimizer } = learner;
   if (split !== null && findOptimizer(name).needsWhole) {
     throw new UsageError(
-      `--split ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave out --split`,
+      `${option("split")} ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave it out`,
     );
   }
   if (split !== null && parts > 1) {
-    throw new UsageError(`--split ${split}: parts of a network take a step at once: leave out --accumulate`);
+    throw new UsageError(
+      `${setting("split", split)}: parts of a network take a step at once: leave out ${option("accumulate")}`,
+    );
   }
   const { take, ...steps } =
     split === null

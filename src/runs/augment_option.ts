@@ -7,6 +7,7 @@
 import { UsageError } from "../errors.ts";
 import { MODERN_AUGMENTATION, NO_AUGMENTATION, PAPER_AUGMENTATION, type Augmentation } from "../net/recipe.ts";
 import { AUGMENTATION_PARTS, type AugmentationPart } from "../net/recipe_rules.ts";
+import { option } from "../option_names.ts";
 import { suggest } from "../suggest.ts";
 
 const PRESETS: Readonly<Record<string, Augmentation>> = {
@@ -38,18 +39,18 @@ function parsePart(augment: string, text: string): { readonly key: AugmentationP
   const [typed = "", given] = text.split(/=(.*)/s);
   const name = typed === "color" ? "colour" : typed;
   if (Object.hasOwn(PRESETS, name)) {
-    throw new UsageError(`--augment ${augment}: "${name}" must come first, before the parts that change it`);
+    throw new UsageError(`${option("augment")} ${augment}: "${name}" must come first, before the parts that change it`);
   }
   const part = Object.hasOwn(AUGMENTATION_PARTS, name) ? AUGMENTATION_PARTS[name] : undefined;
   if (!part) {
     throw new UsageError(
-      `--augment ${augment}: "${typed}" is unknown${suggest(typed, [...Object.keys(PRESETS), ...Object.keys(AUGMENTATION_PARTS)])}; ` +
+      `${option("augment")} ${augment}: "${typed}" is unknown${suggest(typed, [...Object.keys(PRESETS), ...Object.keys(AUGMENTATION_PARTS)])}; ` +
         `use ${Object.keys(PRESETS).join(", ")}, or parts: ${Object.keys(AUGMENTATION_PARTS).join(", ")}`,
     );
   }
   const value = given === undefined ? part.usual : given.trim() === "" ? NaN : Number(given);
   if (!(value >= 0 && value <= part.most) || (part.isWhole && !Number.isInteger(value))) {
-    throw new UsageError(`--augment ${augment}: ${name} must be ${part.values}, not "${given}"`);
+    throw new UsageError(`${option("augment")} ${augment}: ${name} must be ${part.values}, not "${given}"`);
   }
   return { key: part.key, value };
 }

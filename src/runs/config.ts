@@ -10,7 +10,7 @@ import { DEFAULT_OPTIMIZER, findOptimizer } from "../net/optimizers.ts";
 import type { Average } from "../net/later/average.ts";
 import { isWarmup, type Warmup } from "../net/later/warmup.ts";
 import type { Network, Recipe, Schedule } from "../net/recipe.ts";
-import { kebab } from "../schema.ts";
+import { option, setting } from "../option_names.ts";
 import { makeAugmentation } from "./augment_option.ts";
 import { checkSettings, networkOf, type TrainConfig } from "./settings.ts";
 import type { TrainOptions } from "./train_options.ts";
@@ -40,7 +40,7 @@ export function makeConfig(
       ([, value]) => value != null,
     )!;
     throw new UsageError(
-      `--${kebab(name)} is for your own images, and the built-in set has its own for validation: ` +
+      `${option(name)} is for your own images, and the built-in set has its own for validation: ` +
         `name a folder to train on`,
     );
   }
@@ -48,7 +48,7 @@ export function makeConfig(
     network: name,
     definition: networks.includes(network) ? null : networkToJson(network),
     from: options.from ?? null,
-    freeze: options.freeze === undefined ? [] : layersNamed("--freeze", options.freeze, network),
+    freeze: options.freeze === undefined ? [] : layersNamed(option("freeze"), options.freeze, network),
     freezeStatistics: options.statistics === "frozen",
     minutes: options.minutes ?? null,
     patience: options.patience ?? null,
@@ -86,12 +86,15 @@ export function makeConfig(
     threads: options.threads ?? null,
     tune: options.tune ?? null,
   };
-  checkSettings(config, (setting) => `--${kebab(setting)}`);
+  checkSettings(config, option);
   if (config.freeze.length === learningLayers(network).length) {
-    throw new UsageError(`--freeze ${options.freeze}: leaves no layer of ${name} to learn`);
+    throw new UsageError(`${option("freeze")} ${options.freeze}: leaves no layer of ${name} to learn`);
   }
   return config;
 }
+
+/** What may be changed when a run is resumed, beside the paths of its data. */
+const CHANGEABLE = ["epochs", "split", "device", "blas", "threads", "tune"] as const;
 
 /** Applies the options allowed with --resume: those that don't change the steps already taken. */
 export function changeConfig(config: TrainConfig, options: TrainOptions): TrainConfig {
@@ -99,23 +102,23 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
   const { optimizer } = others;
   if (optimizer !== undefined && optimizer !== config.optimizer) {
     throw new UsageError(
-      `--optimizer ${optimizer}: the run was trained with ${config.optimizer}, whose state it saved: resume it without ` +
-        `--optimizer, or begin a new run from its weights: --from ${resume} --optimizer ${optimizer}`,
+      `${option("optimizer")} ${optimizer}: the run was trained with ${config.optimizer}, whose state it saved: resume it ` +
+        `without it, or begin a new run from its weights: ${setting("from", resume!)}`,
     );
   }
-  if (epochs === 0) throw new UsageError("--epochs 0: must be above 0 to continue");
+  if (epochs === 0) throw new UsageError(`${option("epochs")} 0: must be above 0 to continue`);
   const [name] = Object.entries(others).find(([, value]) => value !== undefined) ?? [];
   if (name) {
     throw new UsageError(
-      `--${kebab(name)} can't be changed when a run is resumed; only --epochs, --split, --device, --blas, ` +
-        `--threads, --tune and the paths of its data can`,
+      `${option(name)} can't be changed when a run is resumed; only ${CHANGEABLE.map((each) => option(each)).join(", ")} ` +
+        `and the paths of its data can`,
     );
   }
   if (data !== undefined && config.data === null) {
-    throw new UsageError(`the run was begun with the built-in set, and can't continue with ${data}`);
+    throw new UsageError(`the run was begun with the built-in set, and can't continue with ${nameOf(data)}`);
   }
   if (val !== undefined && config.val === null) {
-    throw new UsageError(`--val ${val}: the run was begun without --val, and must be resumed without it`);
+    throw new UsageError(`${option("val")} ${nameOf(val)}: the run was begun without, and must be resumed without it`);
   }
   const changed = {
     ...config,
@@ -129,8 +132,12 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
     ...(threads === undefined ? {} : { threads }),
     ...(tune === undefined ? {} : { tune }),
   };
-  checkSettings(changed, (setting) => `--${kebab(setting)}`);
+  checkSettings(changed, option);
   return changed;
+}
+
+function nameOf(data: NonNullable<TrainOptions["data"]>): string {
+  return typeof data === "string" ? data : data.name;
 }
 
 function cutOf(split: NonNullable<TrainOptions["split"]>): TrainConfig["split"] {
@@ -152,7 +159,7 @@ function averageOf({ average: own }: Recipe, said: string | undefined): { readon
     return { average: { kind, decay: 0.95 ** 5, every } };
   }
   throw new UsageError(
-    `--average ${said}: must be none, ema, with a decay from 0 to below 1 (ema=0.999), or lookahead, with a number of steps (lookahead=5)`,
+    `${option("average")} ${said}: must be none, ema, with a decay from 0 to below 1 (ema=0.999), or lookahead, with a number of steps (lookahead=5)`,
   );
 }
 
@@ -163,7 +170,9 @@ function warmupOf({ warmup: own }: Recipe, said: string | number | undefined): {
   if (Number(number) === 0) return {};
   const warmup = { [unit]: Number(number) };
   if (number !== undefined && isWarmup(warmup)) return { warmup };
-  throw new UsageError(`--warmup ${said}: must be a number of epochs, or a whole number of steps, as in 500steps`);
+  throw new UsageError(
+    `${option("warmup")} ${said}: must be a number of epochs, or a whole number of steps, as in 500steps`,
+  );
 }
 
 /** The schedule from --schedule and --rate, or the recipe's. */
@@ -178,7 +187,7 @@ function makeSchedule(recipe: Recipe, { schedule, rate: said, optimizer }: Train
   const epochs = /^steps:(\d+(?:,\d+)*)$/.exec(schedule)?.[1]?.split(",").map(Number);
   if (!epochs) {
     throw new UsageError(
-      `--schedule ${schedule}: must be constant, cosine, triangular, plateau, or steps:EPOCHS, as in steps:30,60`,
+      `${option("schedule")} ${schedule}: must be constant, cosine, triangular, plateau, or steps:EPOCHS, as in steps:30,60`,
     );
   }
   const froms = [0, ...epochs.sort((a, b) => a - b)];

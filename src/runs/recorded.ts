@@ -19,6 +19,7 @@ import { choose } from "../data/sampling.ts";
 import { reduceSets, type Selection } from "../data/select.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
 import { readPlainFile, reason } from "../io/files.ts";
+import { setting } from "../option_names.ts";
 import { count, plural } from "../words.ts";
 import type { Run } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
@@ -29,7 +30,8 @@ const MORE_BYTES = 2 ** 27;
 
 /** @throws DataError when a run's data is no longer where it was */
 export function requireData(run: Run, { data, val }: Selection): void {
-  const gone = [data, val].find((path) => path !== null && isAbsolute(path) && !existsSync(path));
+  const paths = [data, val].filter((path) => typeof path === "string");
+  const gone = paths.find((path) => isAbsolute(path) && !existsSync(path));
   if (gone === undefined) return;
   throw new DataError(
     `no such file or folder: ${gone}, which the run has its images from: put it back, or name its new place: ` +
@@ -59,7 +61,7 @@ export async function divisionOf(
   if (!allowChangedData) {
     throw new DataError(
       `${changes}: restore them, begin a new run, or continue with the run's remaining images, divided into training and ` +
-        `validation as before, with --allow-changed-data`,
+        `validation as before, with ${setting("allowChangedData", true)}`,
     );
   }
   warn(
@@ -88,7 +90,8 @@ function warnOfOther(
 }
 
 function placeOf({ data, val }: Selection): string {
-  return val === null ? `${data}` : `${data} and ${val}`;
+  const [place, other] = [data, val].map((set) => (typeof set === "string" ? set : set?.name));
+  return other === undefined ? `${place}` : `${place} and ${other}`;
 }
 
 /** Records a set's images in a run's folder, in 10 MB for ImageNet. @throws AlexNetError when they can't be written */

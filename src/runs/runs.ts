@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, utime
 import { basename, dirname, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../io/files.ts";
+import { option, setting } from "../option_names.ts";
 import type { StartRecord } from "./records.ts";
 import { type TrainConfig, parseConfig } from "./settings.ts";
 
@@ -251,7 +252,7 @@ export function newRun(prefix: string, folder = RUNS): Run {
       return new Run(path);
     } catch (error) {
       if ((error as { code?: string }).code === "EEXIST" && existsSync(path)) continue;
-      throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}: name another with --out`, {
+      throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}: name another with ${option("out")}`, {
         cause: error,
       });
     }
@@ -262,12 +263,14 @@ export function newRun(prefix: string, folder = RUNS): Run {
 export function namedRun(path: string): Run {
   const run = new Run(path);
   if (["config.json", "last.safetensors", "best.safetensors"].some((file) => existsSync(join(run.path, file)))) {
-    throw new UsageError(`${path} already holds a run: resume it with --resume ${path}, or name another --out`);
+    throw new UsageError(
+      `${path} already holds a run: resume it with ${setting("resume", path)}, or name another ${option("out")}`,
+    );
   }
   try {
     mkdirSync(run.path, { recursive: true });
   } catch (error) {
-    throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}: name another with --out`, {
+    throw new AlexNetError(`can't make the folder ${path}: ${reason(error)}: name another with ${option("out")}`, {
       cause: error,
     });
   }
@@ -293,7 +296,7 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
     const begun = [name, join(RUNS, name)].find((candidate) => existsSync(join(candidate, "config.json")));
     throw new UsageError(
       begun
-        ? `${begun} has no ${file} yet: its first epoch is not finished; continue it with --resume ${begun}`
+        ? `${begun} has no ${file} yet: its first epoch is not finished; continue it with ${setting("resume", begun)}`
         : `no run in ${name}: ${join(name, file)} does not exist`,
     );
   }

@@ -1,4 +1,5 @@
 /** The options of `train()` and of its command. */
+import { dataset } from "../data/memory.ts";
 import { DEVICE_OPTIONS } from "../devices/open.ts";
 import { UsageError } from "../errors.ts";
 import { readFileUpTo, reason } from "../io/files.ts";
@@ -12,13 +13,13 @@ import { flag, number, numbers, oneOf, parsed, text, type OptionsOf } from "../s
 import { SETTINGS } from "./settings.ts";
 
 export const TRAIN_OPTIONS = {
-  /** A folder or archive; by default the built-in set. */
-  data: text(
+  /** A folder or archive, or a data set such as one of `datasetOf`; by default the built-in set. */
+  data: dataset(
     "A folder, .tar or .tar.gz with a folder of images for each class (or train/ and val/ of these), ImageNet's archives, WebDataset shards, a .csv or .jsonl list, cifar10 or cifar100",
     { place: "word" },
   ),
   /** The validation set, if it is elsewhere. */
-  val: text("The validation set, if it is elsewhere", { hint: "PATH" }),
+  val: dataset("The validation set, if it is elsewhere", { hint: "PATH" }),
   /** Share of the images held out for validation if the data has no val/. */
   holdOut: number("Share held out for validation if there is no val (0.1)", { hint: "SHARE", rule: SETTINGS.holdOut }),
   /** Instead: hold out one of several parts, such as [2, 5], the second fifth; `crossValidate` trains once for each. */

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { CheckpointError } from "../errors.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
+import { setting } from "../option_names.ts";
 import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
 import { damageOf, openCheckpoint, type Checkpoint } from "../weights/checkpoint.ts";
@@ -50,7 +51,7 @@ function wholeSave({ last, previous, best }: Run, warn: (line: string) => void):
   if (damage === undefined) return last;
   const before = existsSync(previous) ? damageOf(previous) : "there is no save before it";
   if (before !== undefined) {
-    throw new CheckpointError(`${damage}; ${before}: begin a new run, with --from ${best} if that is good`);
+    throw new CheckpointError(`${damage}; ${before}: begin a new run, with ${setting("from", best)} if that is good`);
   }
   warn(`${damage}: going on from the save before it`);
   return previous;

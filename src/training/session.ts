@@ -14,6 +14,7 @@ import { weightsOfBatch } from "../net/later/loss_weights.ts";
 import { warmth } from "../net/later/warmup.ts";
 import type { LossLabels } from "../net/passes.ts";
 import { afterEpoch, colourAt, freshSchedule, rateAt, type ScheduleState } from "../net/schedule.ts";
+import { option } from "../option_names.ts";
 import type { EpochRecord, Means } from "../runs/records.ts";
 import type { Run } from "../runs/runs.ts";
 import type { TrainConfig } from "../runs/settings.ts";
@@ -405,7 +406,7 @@ function diverged(session: Session, what: string, value: number, step: number): 
   const saved = existsSync(run.last) ? `The last save is good: ${run.last}` : "Nothing had been saved yet";
   const message =
     `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
-    `at a learning rate of ${rate}: train with a lower --rate. ${saved}`;
+    `at a learning rate of ${rate}: train with a lower ${option("rate")}. ${saved}`;
   // All processes notice at once; one reports it.
   return stepper.leads ? new DivergedError(message) : new RankError(message, true);
 }

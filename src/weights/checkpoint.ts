@@ -11,6 +11,7 @@ import { layerOf, type Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import type { Network } from "../net/recipe.ts";
 import { stateTensor } from "../net/state.ts";
+import { setting } from "../option_names.ts";
 import { checkOptions, show, type OptionKinds } from "../options.ts";
 import { checkCalibration, type Calibration, type Prototypes } from "./calibration.ts";
 import {
@@ -26,7 +27,7 @@ export const FORMAT = "alexnet-1";
 const MEAN = "preprocessing.mean";
 const PROTOTYPES = "calibration.prototypes";
 
-interface CheckpointContents {
+export interface CheckpointContents {
   readonly model: Model;
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];
@@ -209,7 +210,7 @@ function read(path: string, file: Safetensors): Checkpoint {
       if (saved && saved !== needed) {
         throw new CheckpointError(
           `${path}: has the state of an optimizer that keeps ${saved}, the run's keeps ${needed}: ` +
-            `put the run's config.json back as it was, or begin a new run from the weights: --from ${path}`,
+            `put the run's config.json back as it was, or begin a new run from the weights: ${setting("from", path)}`,
         );
       }
       for (const { name, shape, write } of optimizer.state) write(entry(name, shape).read());

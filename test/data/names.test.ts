@@ -90,7 +90,7 @@ describe("accents, composed (NFC) or not (NFD)", () => {
         true,
       ]);
       expect([0, 1].map((i) => val.nameOf(i).includes(val.classes[val.label(i)]!))).toEqual([true, true]);
-      expect(namedWeights(train, { [decomposed]: 3 })).toEqual([3, 1]);
+      expect(namedWeights(train, { [decomposed]: 3 }, "weights")).toEqual([3, 1]);
       await train.close();
     }
   });

@@ -119,7 +119,7 @@ describe("an epoch", () => {
 describe("weights by name", () => {
   const wrong = (set: Dataset, weights: Record<string, number>): string => {
     try {
-      namedWeights(set, weights);
+      namedWeights(set, weights, "weights");
     } catch (error) {
       expect(error).toBeInstanceOf(DataError);
       return (error as DataError).message;
@@ -128,14 +128,14 @@ describe("weights by name", () => {
   };
 
   test("are 1 by default, also for classes named like properties of every object", () => {
-    expect(namedWeights(uneven, { "class 1": 2.5, "class 2": 0 })).toEqual([1, 2.5, 0]);
+    expect(namedWeights(uneven, { "class 1": 2.5, "class 2": 0 }, "weights")).toEqual([1, 2.5, 0]);
     const odd = { ...uneven, classes: ["toString", "constructor", "__proto__"] };
-    expect(namedWeights(odd, {})).toEqual([1, 1, 1]);
+    expect(namedWeights(odd, {}, "weights")).toEqual([1, 1, 1]);
   });
 
   test("must be of classes, and leave an image", () => {
-    expect(wrong(uneven, { "class 3": 1 })).toBe('--weights names "class 3", which is not a class of set');
-    const nothing = "--weights leaves no image of set: all classes with images have weight 0";
+    expect(wrong(uneven, { "class 3": 1 })).toBe('weights names "class 3", which is not a class of set');
+    const nothing = "weights leaves no image of set: all classes with images have weight 0";
     expect(wrong(uneven, { "class 0": 0, "class 1": 0, "class 2": 0 })).toBe(nothing);
     // The only class that counts has no image.
     expect(wrong(setOf(3, 0), { "class 0": 0 })).toBe(nothing);

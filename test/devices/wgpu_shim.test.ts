@@ -31,7 +31,7 @@ describe("a shim that can't be compiled is an error of one line", () => {
     expect(error).toBeInstanceOf(DeviceError);
     expect(error.message).toMatch(/^Bun \S+ can't compile the C code for GPUs on \w+ \w+: /);
     expect(error.message).toMatch(said);
-    expect(error.message).toEndWith(": use --device cpu, or another version of Bun");
+    expect(error.message).toEndWith(': use device: "cpu", or another version of Bun');
     expect(error.message).not.toContain("\n");
   });
 });

@@ -8,7 +8,7 @@ import { DeviceLostError, DeviceMemoryError } from "../../src/errors.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import type { Session } from "../../src/training/session.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { backends } from "../support/backends.ts";
 import { tiny } from "../support/cli.ts";
 import { expectSameRun } from "../support/faults.ts";
@@ -42,12 +42,13 @@ describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () =>
     const events: TrainEvent[] = [];
     let steps = 0;
     const watcher = { afterStep: async (session: Session) => void (isTime(++steps) && lose(session)) };
-    const training = train(
-      { ...more, out: at(name) },
+    const training = trainWatched(
       {
-        report: (event) => void events.push(event),
-        watchers: [watcher],
+        ...more,
+        out: at(name),
+        onEvent: (event) => void events.push(event),
       },
+      [watcher],
     );
     const error = await training.then(
       () => undefined,
@@ -86,7 +87,7 @@ describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () =>
       lost = true;
       lose(session!);
     };
-    await train({ ...options, out: at("saving") }, { report, watchers: [watcher] });
+    await trainWatched({ ...options, out: at("saving"), onEvent: report }, [watcher]);
     expect(warnings).toEqual([expect.stringMatching(LOST)]);
     expectSameRun(at("saving"), at("whole"));
   });
@@ -114,9 +115,9 @@ describe("a device out of memory: the proposed batch fits", () => {
     expect(error).toBeInstanceOf(DeviceMemoryError);
     const { message, exitCode } = error as DeviceMemoryError;
     expect(exitCode).toBe(1);
-    expect(message).toMatch(/use a smaller batch: try --batch \d+$/);
+    expect(message).toMatch(/use a smaller batch: try batch: \d+$/);
     expect(message).not.toContain("\n");
-    return Number(/try --batch (\d+)/.exec(message)![1]);
+    return Number(/try batch: (\d+)/.exec(message)![1]);
   }
 
   test("the cpu, whose memory can't grow", async () => {

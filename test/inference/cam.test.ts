@@ -1,7 +1,7 @@
 /** Class activation maps: by numeric differences, by hand, on every device, and of which layer. */
 import { describe, expect, test } from "bun:test";
 import { centreView } from "../../src/data/augmentation.ts";
-import type { Backend } from "../../src/engine/backend.ts";
+import type { Backend, HostArray } from "../../src/engine/backend.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -55,7 +55,7 @@ async function byDifferences(): Promise<number[][]> {
   const count = 5;
   const tape = new Tape(backend, { record: false });
   const output = model.forward(networkInput(tape, model, mean, IMAGES), undefined, count);
-  const [shape, values] = [output.shape, (await output.read()) as Float64Array];
+  const [shape, values] = [output.shape, (await output.read()) as HostArray as Float64Array];
   const [channels, size, n] = [shape[0]!, SIDE * SIDE, LABELS.length];
   const logits = async () =>
     (await model.forward(tape.input(shape, values), undefined, undefined, count).read()).slice();

@@ -43,10 +43,10 @@ function expectSame(found: Classification, wanted: Classification): void {
 
 test("alone it answers as predict does, whatever the image is given as", async () => {
   let predicted: Classification | undefined;
-  const report = (event: PredictEvent) => {
+  const onEvent = (event: PredictEvent) => {
     if (event.type === "prediction" && "classes" in event.prediction) predicted = event.prediction;
   };
-  await predict({ ...CPU, images: [path], model: weights }, { report });
+  await predict({ ...CPU, images: [path], model: weights, onEvent });
   const { classes } = predicted!;
   expect(classes.length).toBe(5);
   const larger = new Uint8Array(pngs[0]!.length + 20);

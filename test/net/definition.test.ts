@@ -340,6 +340,6 @@ describe("--model FILE", () => {
   });
 
   test("a file that is not there", async () => {
-    expect(openNetwork("missing.ts")).rejects.toThrow("--model missing.ts: no such file");
+    expect(openNetwork("missing.ts")).rejects.toThrow("model missing.ts: no such file");
   });
 });

@@ -14,7 +14,7 @@ import { createOptimizer } from "../../src/net/optimizers.ts";
 import { uploadMean } from "../../src/net/passes.ts";
 import type { Session } from "../../src/training/session.ts";
 import { trainingStep } from "../../src/training/step.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { trainWatched } from "../../src/verbs/train/train.ts";
 import { describeBackends } from "../support/backends.ts";
 import { tiny } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -43,9 +43,9 @@ function advised(backend: Backend, work: Work = training): number {
     message = (error as Error).message;
   }
   expect(message).toMatch(
-    /^alexnet with a batch of 4000 needs .*, and the device \(a device\) .*: use --batch \d+ or less$/,
+    /^alexnet with a batch of 4000 needs .*, and the device \(a device\) .*: use batch: \d+ or less$/,
   );
-  const batch = Number(/--batch (\d+)/.exec(message)![1]);
+  const batch = Number(/batch: (\d+)/.exec(message)![1]);
   fits(batch);
   expect(() => fits(batch + 1)).toThrow(DeviceError);
   return batch;
@@ -105,7 +105,7 @@ describe("all the memory of a device", () => {
 
   test("a batch whose pixels no array could hold is refused like any other", () => {
     const large = device({ totalBytes: 4e9 });
-    expect(() => checkFit(training, 1e7, large)).toThrow(/has 4,000 MB: use --batch \d+ or less$/);
+    expect(() => checkFit(training, 1e7, large)).toThrow(/has 4,000 MB: use batch: \d+ or less$/);
   });
 
   test("a batch that fits is not spoken of", () => {
@@ -165,7 +165,7 @@ describeBackends("what is held", ({ name }) => {
         const work = { network, classes, kind: "training", validationImages: val.dataset.length } as const;
         expected = heldBytes(work, 8, backend);
       };
-      await train(options, { watchers: [{ afterEpoch }] });
+      await trainWatched({ ...options }, [{ afterEpoch }]);
       expect(held).toBe(expected);
     } finally {
       folder.remove();

@@ -82,5 +82,5 @@ test.each([
   ["owt", 3, "fc6 of alexnet can't be divided equally among 3 ranks"],
   ["towers", 7, "conv1 of alexnet can't be divided equally among 7 ranks"],
 ] as const)("%s over %i: %s", (cut, of, text) => {
-  expect(() => partOf(findNetwork("alexnet"), cut, of, 1000)).toThrow(`--split ${cut}: ${text}`);
+  expect(() => partOf(findNetwork("alexnet"), cut, of, 1000)).toThrow(`split ${cut}: ${text}`);
 });

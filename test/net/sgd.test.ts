@@ -1,6 +1,7 @@
 /** The optimiser's arithmetic on two parameters, with steps worked out by hand in float64. */
 import { expect, test } from "bun:test";
 import { openReference } from "../../src/engine/reference.ts";
+import { Parameter } from "../../src/engine/parameter.ts";
 import { Tensor } from "../../src/engine/tensor.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { Nesterov } from "../../src/net/later/nesterov.ts";
@@ -99,4 +100,19 @@ test("a layer with the rate 0 is frozen, weights and biases, momentum or not", a
   expect(weights["first.weight"]).toBe(1);
   expect(weights["first.bias"]).toBe(1);
   expect(weights["second.bias"]).toBeLessThan(1);
+});
+
+test("parameters that belong to no model, and one rate for all: biases are those called so", async () => {
+  const backend = openReference("f64");
+  const made = ["fc.weight", "fc.bias"].map((name) => new Parameter(backend, name, [2], { init: { constant: 1 } }));
+  const sgd = new Sgd(made, { decay: 0.1, biasRate: 2 });
+  for (const parameter of made) {
+    parameter.grad = new Tensor(backend, [2], backend.allocate("f32", 2));
+    backend.write(parameter.grad.buffer, Float64Array.of(2, 2));
+  }
+  sgd.step(0.01);
+  const [weight, bias] = await Promise.all(made.map((parameter) => parameter.read()));
+  expect(weight![0]).toBeCloseTo(1 - 0.1 * 0.01 - 0.02, 12);
+  expect(bias![0]).toBeCloseTo(1 - 0.04, 12);
+  expect(made.every(({ grad }) => grad === undefined)).toBe(true);
 });

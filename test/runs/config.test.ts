@@ -19,7 +19,7 @@ test("nothing said: the recipe as it stands", () => {
 
 test("the built-in set has a part of its own to validate with", () => {
   expect(() => makeConfig({ holdOut: 0.2 }, findNetwork("small"), null, null)).toThrow(UsageError);
-  expect(() => makeConfig({}, findNetwork("small"), null, "/val")).toThrow(/--val is for your own images/);
+  expect(() => makeConfig({}, findNetwork("small"), null, "/val")).toThrow(/val is for your own images/);
   expect(makeConfig({}, findNetwork("small"), null, null)).toMatchObject({ data: null, val: null });
 });
 
@@ -94,7 +94,7 @@ test("averages of the weights, or none", () => {
   expect(average("lookahead=3")).toEqual({ kind: "lookahead", decay: 0.95 ** 5, every: 3 });
   for (const wrong of ["ema=1", "ema=", "lookahead=0", "lookahead=2.5", "none=1", "swa", ""]) {
     expect(() => average(wrong)).toThrow(UsageError);
-    expect(() => average(wrong)).toThrow(`--average ${wrong}: must be none, ema, with a decay from 0 to below 1`);
+    expect(() => average(wrong)).toThrow(`average ${wrong}: must be none, ema, with a decay from 0 to below 1`);
   }
 });
 
@@ -128,7 +128,7 @@ describe("augmentation", () => {
   test("what there is not, or makes no sense", () => {
     const wrong = (augment: string, message: string) => {
       expect(() => augmentation(augment)).toThrow(UsageError);
-      expect(() => augmentation(augment)).toThrow(`--augment ${augment}: ${message}`);
+      expect(() => augmentation(augment)).toThrow(`augment ${augment}: ${message}`);
     };
     for (const [augment, part] of [
       ["foo", "foo"],
@@ -232,7 +232,7 @@ describe("a resumed run", () => {
       "--optimizer adamw: the run was trained with sgd, whose state it saved: resume it without --optimizer, " +
         "or begin a new run from its weights: --from x --optimizer adamw",
     );
-    expect(() => changeConfig(config, { resume: "x", optimizer: "sgd" })).toThrow("--optimizer can't be changed");
+    expect(() => changeConfig(config, { resume: "x", optimizer: "sgd" })).toThrow("optimizer can't be changed");
   });
 
   test("on another device forgets the options of the first", () => {

@@ -126,7 +126,7 @@ describe.skipIf(!process.env.TEST_DATA || !existsSync(sample))("imagenet", () =>
       if (event.type === "prediction")
         found.push((event as { readonly prediction: Prediction } & typeof event).prediction);
     };
-    await predict({ images, model: "imagenet", device: "cpu" }, { report });
+    await predict({ images, model: "imagenet", device: "cpu", onEvent: report });
     expect(found.length).toBe(golden.photos.length);
     const all = ilsvrcClasses();
     for (const [i, { photo, classes, probabilities }] of golden.photos.entries()) {

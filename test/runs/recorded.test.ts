@@ -57,7 +57,7 @@ async function went(options: TrainOptions) {
     if (event.type === "start") start = event;
     if (event.type === "warning") warnings.push(event.line);
   };
-  const result = await train(options, { report });
+  const result = await train({ ...options, onEvent: report });
   return { ...result, start: start!, warnings };
 }
 
@@ -139,7 +139,7 @@ describe("images were removed", () => {
     const { run } = await begun({ batch: 4 });
     const controller = new AbortController();
     const stop = (event: TrainEvent) => void (event.type === "step" && event.batch === 8 && controller.abort());
-    expect(await train({ resume: run, epochs: 3 }, { report: stop, signal: controller.signal })).toMatchObject({
+    expect(await train({ resume: run, epochs: 3, onEvent: stop, signal: controller.signal })).toMatchObject({
       interrupted: true,
     });
     const { train: images, val } = await partsOf(run);
@@ -332,7 +332,7 @@ describe("evaluate, features and similar", () => {
   test("have the images that the run was trained on", async () => {
     const made = await features({ ...CPU, model: run, out: at("features.npy") });
     expect(made).toMatchObject({ images: 36, changes: expect.stringContaining("2 added") });
-    const found = await similar({ ...CPU, model: run, images: [join(data, "c0", "900.png")] }, {});
+    const found = await similar({ ...CPU, model: run, images: [join(data, "c0", "900.png")] });
     expect(found).toMatchObject({ images: 36, changes: expect.stringContaining("2 added") });
   });
 

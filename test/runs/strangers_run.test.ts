@@ -49,7 +49,7 @@ const untouched = () => {
 const USES: Readonly<Record<string, () => Promise<unknown>>> = {
   "train --resume": () => train({ resume: at("run"), epochs: 2 }),
   report: () => report({ run: at("run"), csv: true }),
-  predict: () => predict({ images: [at("photos", "c0", "000.png")], model: at("run"), device: "cpu" }, {}),
+  predict: () => predict({ images: [at("photos", "c0", "000.png")], model: at("run"), device: "cpu" }),
   "draw curves": () => draw({ what: "curves", model: at("run"), out: at("curves.png") }),
 };
 

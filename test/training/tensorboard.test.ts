@@ -94,7 +94,7 @@ test("a training: an event an epoch and every 50 steps; resumed, a new file that
   const options = { ...tiny, data: at("photos"), batch: 2, epochs: 2, out: at("run") };
   const controller = new AbortController();
   const stop = (event: TrainEvent) => void (event.type === "step" && event.epoch === 2 && controller.abort());
-  await train(options, { report: withTensorboard(stop), signal: controller.signal });
+  await train({ ...options, onEvent: withTensorboard(stop), signal: controller.signal });
   const [first] = filesOf(at("run")) as [string];
   const events = read(join(at("run"), first));
   const [epoch] = epochsOf(at("run")) as any[];
@@ -107,7 +107,7 @@ test("a training: an event an epoch and every 50 steps; resumed, a new file that
     learning_rate: Math.fround(epoch.rate),
   });
   rmSync(join(at("run"), first));
-  await train({ resume: at("run") }, { report: withTensorboard(() => {}) });
+  await train({ resume: at("run"), onEvent: withTensorboard(() => {}) });
   const [second] = filesOf(at("run")) as [string];
   const resumed = read(join(at("run"), second));
   expect(resumed[1]!.started).toBe(true);

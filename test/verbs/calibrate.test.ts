@@ -40,7 +40,7 @@ function calibrationOf(path: string): Calibration | undefined {
 
 beforeAll(async () => {
   await makePhotos(at("photos"), 3, 60);
-  await train({ ...options, data: at("photos"), epochs: 1, out: run }, { report: (event) => events.push(event) });
+  await train({ ...options, data: at("photos"), epochs: 1, out: run, onEvent: (event) => events.push(event) });
   calibration = calibrationOf(best)!;
 });
 
@@ -62,7 +62,7 @@ describe("the best checkpoint", () => {
     const stop = new AbortController();
     const report = (event: TrainEvent) => event.type === "epoch" && stop.abort();
     const data = at("photos");
-    await train({ ...options, data, epochs: 2, out: at("stopped") }, { report, signal: stop.signal });
+    await train({ ...options, data, epochs: 2, out: at("stopped"), onEvent: report, signal: stop.signal });
     expect(calibrationOf(at("stopped", "best.safetensors"))).toBeUndefined();
     await train({ ...options, data, epochs: 1, holdOut: 0.25, out: at("few") });
     expect(calibrationOf(at("few", "best.safetensors"))).toBeUndefined();
@@ -137,12 +137,13 @@ describe("exported", () => {
 describe("predict", () => {
   async function ask(images: readonly string[], atLeast?: number) {
     const found: Extract<Prediction, { classes: unknown }>[] = [];
-    await predict(
-      { ...CPU, model: run, images, ...(atLeast !== undefined && { atLeast }) },
-      {
-        report: (event) => event.type === "prediction" && "classes" in event.prediction && found.push(event.prediction),
-      },
-    );
+    await predict({
+      ...CPU,
+      model: run,
+      images,
+      ...(atLeast !== undefined && { atLeast }),
+      onEvent: (event) => event.type === "prediction" && "classes" in event.prediction && found.push(event.prediction),
+    });
     return found;
   }
 
@@ -179,7 +180,7 @@ describe("predict", () => {
   });
 
   test("--at-least takes a probability", async () => {
-    await expect(ask([at("one")], 70)).rejects.toThrow("--at-least 70: must be a probability above 0, up to 1");
+    await expect(ask([at("one")], 70)).rejects.toThrow("predict: atLeast 70: must be a probability above 0, up to 1");
   });
 });
 
@@ -196,7 +197,7 @@ describe("a stranger's checkpoint", () => {
     return at(name);
   }
   const refused = async (path: string, message: string) => {
-    const asking = predict({ ...CPU, model: path, images: [at("one")] }, {});
+    const asking = predict({ ...CPU, model: path, images: [at("one")] });
     const error = await asking.then(() => undefined, (error: unknown) => error); // prettier-ignore
     expect(error).toBeInstanceOf(CheckpointError);
     expect((error as Error).message).toBe(`${path}: ${message}`);

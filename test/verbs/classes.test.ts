@@ -38,7 +38,7 @@ async function trained(options: TrainOptions) {
   const out = at(`run${runs++}`);
   const said: string[] = [];
   const report = (event: TrainEvent) => void (event.type === "warning" && said.push(event.line));
-  const result = await train({ ...others, data, epochs: 1, out, ...options }, { report });
+  const result = await train({ ...others, data, epochs: 1, out, ...options, onEvent: report });
   return { said, result, config: new Run(out).readConfig() };
 }
 
@@ -62,7 +62,7 @@ test("of trained weights: above 5:1 all classes are shown equally often, unless 
 test("from scratch it is only said; up to 5:1 nothing is", async () => {
   const { config, said } = await trained({ model });
   expect(config.balance).toBe(0);
-  expect(said).toEqual([`${COUNTS}--balance 1 shows all classes equally often`, ALONE]);
+  expect(said).toEqual([`${COUNTS}balance: 1 shows all classes equally often`, ALONE]);
   const even = at("five");
   await cp(at("even"), even, { recursive: true });
   await writeFiles(

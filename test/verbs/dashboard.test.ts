@@ -8,7 +8,7 @@ import { here } from "../../src/cli/terminal.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { openDashboard, type Dashboard } from "../../src/verbs/train/dashboard/server.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { epochsOf, startCli, tiny, TINY } from "../support/cli.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
@@ -60,10 +60,10 @@ async function trainShown(
   try {
     const report = dashboard.watch((event) => void answers.push(seen(event, dashboard)));
     const { augment = options.augment } = given;
-    return await train(
-      { ...options, augment, epochs, out: at(out) },
-      { report, signal, watchers: [before, dashboard.watcher] },
-    );
+    return await trainWatched({ ...options, augment, epochs, out: at(out), onEvent: report, signal }, [
+      before,
+      dashboard.watcher,
+    ]);
   } finally {
     await dashboard.close();
   }

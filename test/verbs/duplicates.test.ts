@@ -22,7 +22,7 @@ const at = (...names: string[]) => join(folder.path, ...names);
 async function warningsOf(data: string, out: string): Promise<string[]> {
   const lines: string[] = [];
   const report = (event: TrainEvent) => void (event.type === "warning" && lines.push(event.line));
-  await train({ ...tiny, data, epochs: 1, out }, { report });
+  await train({ ...tiny, data, epochs: 1, out, onEvent: report });
   return lines;
 }
 

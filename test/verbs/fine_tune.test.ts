@@ -92,10 +92,14 @@ test("interrupted and resumed, it ends with the same bytes", async () => {
   const out = join(folder.path, "parts");
   let steps = 0;
   const report = ({ type }: { type: string }) => void (type === "step" && ++steps === 2 && controller.abort());
-  const { interrupted } = await train(
-    { ...device, from: source, out, ...options },
-    { report, signal: controller.signal },
-  );
+  const { interrupted } = await train({
+    ...device,
+    from: source,
+    out,
+    ...options,
+    onEvent: report,
+    signal: controller.signal,
+  });
   expect(interrupted).toBe(true);
   await train({ resume: out });
   const bytes = (run: string) => readFileSync(join(run, "last.safetensors"));

@@ -59,14 +59,17 @@ test("the same order and the same pixels, apart from JPEG's loss", async () => {
 async function losses(data: string): Promise<number[]> {
   const found: EpochRecord[] = [];
   const out = join(root, "run");
-  await train(
-    { data, out, model: "alexnet", epochs: 1, batch: 12, device: "cpu" },
-    {
-      report: (event) => {
-        if (event.type === "epoch") found.push(event);
-      },
+  await train({
+    data,
+    out,
+    model: "alexnet",
+    epochs: 1,
+    batch: 12,
+    device: "cpu",
+    onEvent: (event) => {
+      if (event.type === "epoch") found.push(event);
     },
-  );
+  });
   // Half a gigabyte of weights.
   rmSync(out, { recursive: true });
   return found.flatMap((record) => [record.train.loss, record.val.loss]);

@@ -286,7 +286,7 @@ describe("export", () => {
     expect(files).toContain(at("own.mean.npy"));
     expect(fromNpy(new Uint8Array(readFileSync(at("own.mean.npy"))), [32, 32, 3], "mean")).toEqual(image);
     const bytes = readFileSync(at("own.safetensors"));
-    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name it with --mean/);
+    await expect(imported(bytes)).rejects.toThrow(/was trained with a mean image: name it with mean/);
     const { weights } = await imported(bytes, { mean: at("own.mean.npy") });
     expect(openSafetensors(weights).tensors.get("preprocessing.mean")!.read()).toEqual(image);
   });
@@ -306,12 +306,13 @@ describe("an imported run", () => {
   test("predicts", async () => {
     writeFileSync(at("figure.png"), figurePng(3, 1));
     const found: Prediction[] = [];
-    await predict(
-      { images: [at("figure.png")], model: torch.run, device: "cpu", threads: 1 },
-      {
-        report: (event) => event.type === "prediction" && found.push(event.prediction),
-      },
-    );
+    await predict({
+      images: [at("figure.png")],
+      model: torch.run,
+      device: "cpu",
+      threads: 1,
+      onEvent: (event) => event.type === "prediction" && found.push(event.prediction),
+    });
     expect(found).toHaveLength(1);
     expect("classes" in found[0]! && found[0].classes).toHaveLength(5);
     await expect(imported(readFileSync(torch.weights))).rejects.toThrow(

@@ -201,7 +201,7 @@ test("stopped in the middle, it rejects with the signal's reason and writes noth
     if (event.type === "progress") lines.push(`${event.what}: ${event.done} of ${event.total} ${event.unit}`);
     controller.abort(reason);
   };
-  const error = await look({ threads: 1, out }, { report: stop, signal: controller.signal }).catch(
+  const error = await look({ threads: 1, out, onEvent: stop, signal: controller.signal }).catch(
     (error: unknown) => error,
   );
   expect(error).toBe(reason);

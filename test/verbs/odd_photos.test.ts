@@ -27,8 +27,8 @@ beforeAll(async () => {
 
 async function tuned(name: string, options: TrainOptions) {
   const events: TrainEvent[] = [];
-  const report = (event: TrainEvent) => void events.push(event);
-  const result = await train({ ...device, from: at("source"), out: at(name), ...options }, { report });
+  const onEvent = (event: TrainEvent) => void events.push(event);
+  const result = await train({ ...device, from: at("source"), out: at(name), ...options, onEvent });
   return { result, events };
 }
 
@@ -99,10 +99,10 @@ test("a single pixel, a strip, photos taken sideways: all of them are used", asy
   expect(events.filter(({ type }) => type === "bad" || type === "remark")).toEqual([]);
   expect(result.validated).toBe(2);
   const found: Prediction[] = [];
-  await predict(
-    { images: [at("odd-photos", "odd")], model: at("odd-run"), device: "cpu", threads: 1 },
-    { report: (event) => void (event.type === "prediction" && found.push(event.prediction)) },
-  );
+  await predict({
+    ...{ images: [at("odd-photos", "odd")], model: at("odd-run"), device: "cpu", threads: 1 },
+    onEvent: (event) => void (event.type === "prediction" && found.push(event.prediction)),
+  });
   expect(found.length).toBe(5);
   for (const prediction of found) expect("classes" in prediction && prediction.classes.length).toBe(2);
 });

@@ -23,10 +23,14 @@ describe.skipIf(missing)(
   () => {
     test("an epoch of a small network", async () => {
       const events: TrainEvent[] = [];
-      const { interrupted, val } = await train(
-        { ...tiny, data: photos, epochs: 1, augment: "mirror,colour", out: run },
-        { report: (event) => events.push(event) },
-      );
+      const { interrupted, val } = await train({
+        ...tiny,
+        data: photos,
+        epochs: 1,
+        augment: "mirror,colour",
+        out: run,
+        onEvent: (event) => events.push(event),
+      });
       expect(interrupted).toBe(false);
       // One of the files is a GIF, the placeholder of a lost photo.
       expect(events[0]).toMatchObject({ type: "remark", kind: "other format", count: 1 });
@@ -41,12 +45,12 @@ describe.skipIf(missing)(
       expect(total.images).toBe(153);
       expect(classes.map(({ name }) => name)).toEqual(["ants", "bees"]);
       const found: Prediction[] = [];
-      await predict(
-        { ...device, model: run, images: [join(photos, "val", "bees")] },
-        {
-          report: (event) => event.type === "prediction" && found.push(event.prediction),
-        },
-      );
+      await predict({
+        ...device,
+        model: run,
+        images: [join(photos, "val", "bees")],
+        onEvent: (event) => event.type === "prediction" && found.push(event.prediction),
+      });
       expect(found.length).toBe(classes[1]!.scores.images);
       expect(found.every((prediction) => "classes" in prediction)).toBe(true);
     });

@@ -28,7 +28,7 @@ async function ask(images: readonly string[], out?: string) {
   const found: Prediction[] = [];
   const options = { ...CPU, model: at("model.safetensors"), images, ...(out === undefined ? {} : { out }) };
   const report = (event: PredictEvent) => event.type === "prediction" && found.push(event.prediction);
-  return { found, result: await predict(options, { report }) };
+  return { found, result: await predict({ ...options, onEvent: report }) };
 }
 
 describe("images", () => {

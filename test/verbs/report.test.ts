@@ -246,7 +246,7 @@ test("errors: no run, and damaged settings or weights", async () => {
 test("a page that can't be written is only a warning", async () => {
   mkdirSync(at("blocked", "report.html", "x"), { recursive: true });
   const events: TrainEvent[] = [];
-  const result = await train({ ...options, epochs: 1, out: at("blocked") }, { report: (event) => events.push(event) });
+  const result = await train({ ...options, epochs: 1, out: at("blocked"), onEvent: (event) => events.push(event) });
   expect(result.interrupted).toBe(false);
   const warnings = events.filter(({ type }) => type === "warning") as { line: string }[];
   expect(warnings).toHaveLength(1);

@@ -64,8 +64,12 @@ beforeAll(async () => {
 
 const run = (options: Partial<ReproduceOptions>, signal?: AbortSignal, trained: string[] = []) =>
   reproduce(
-    { ...{ claims: ["all"], data, val, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 }, ...options },
-    { report: (event) => event.type === "start" && trained.push(event.run), signal },
+    {
+      ...{ claims: ["all"], data, val, seeds: 2, out: join(folder, "out"), device: "cpu", threads: 1 },
+      ...options,
+      onEvent: (event) => event.type === "start" && trained.push(event.run),
+      signal,
+    },
     LIST,
   );
 
@@ -123,15 +127,24 @@ test("finished trainings are not repeated; other data in their folder are refuse
   expect([trained, statSync(log).mtimeMs]).toEqual([[], before]);
   const other = await makePhotos(join(folder, "other"), 3, 12);
   await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(UsageError);
-  await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(/a run whose data is .* name another --out/);
+  await expect(run({ claims: ["mirror"], data: other })).rejects.toThrow(/a run whose data is .* name another out/);
 });
 
 test("stopped, it continues where it was", async () => {
   const out = join(folder, "stopped");
   const controller = new AbortController();
   const stopped = await reproduce(
-    { claims: ["mirror"], data, val, seeds: 1, out, device: "cpu", threads: 1 },
-    { report: (event) => event.type === "epoch" && controller.abort(), signal: controller.signal },
+    {
+      claims: ["mirror"],
+      data,
+      val,
+      seeds: 1,
+      out,
+      device: "cpu",
+      threads: 1,
+      onEvent: (event) => event.type === "epoch" && controller.abort(),
+      signal: controller.signal,
+    },
     LIST,
   );
   expect(stopped).toBeUndefined();

@@ -388,7 +388,7 @@ describe("the command", () => {
   test("as a function: it listens until its signal, and says what it did", async () => {
     const stop = new AbortController();
     let status = 0;
-    const report = (event: ServeEvent) => {
+    const onEvent = (event: ServeEvent) => {
       if (event.type !== "listening") return;
       void fetch(`${event.url}health`).then((answer) => {
         status = answer.status;
@@ -396,7 +396,7 @@ describe("the command", () => {
       });
     };
     const options = { run: weights, port: 0, device: "cpu", threads: 1, batch: 1 };
-    expect(await serve(options, { report, signal: stop.signal })).toEqual({ requests: 1, images: 0 });
+    expect(await serve({ ...options, onEvent, signal: stop.signal })).toEqual({ requests: 1, images: 0 });
     expect(status).toBe(200);
   });
 });

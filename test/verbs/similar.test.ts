@@ -200,7 +200,7 @@ describe("similar images", () => {
       if (event.type === "similar") found.push(event.similar);
       if (event.type === "index") indices.push(event);
     };
-    const result = await similar({ ...CPU, data, model, images, batch: 16, ...options }, { report });
+    const result = await similar({ ...CPU, data, model, images, batch: 16, ...options, onEvent: report });
     return { found, indices, result, first: found[0] as Extract<Similar, { neighbours: unknown }> };
   }
 

@@ -12,7 +12,7 @@ import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { epochsOf, tiny } from "../support/cli.ts";
@@ -63,7 +63,7 @@ async function interrupted(name: string, stop: (event: TrainEvent) => boolean, c
   for (let interruptions = 0; ; interruptions++) {
     const controller = new AbortController();
     const report = (event: TrainEvent) => void (stop(event) && controller.abort());
-    const result = await train(options_, { report, signal: controller.signal });
+    const result = await train({ ...options_, onEvent: report, signal: controller.signal });
     if (!result.interrupted) return interruptions;
     expect(result.val).toBeUndefined();
     options_ = { resume: run(name) };
@@ -130,8 +130,8 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
   test("stopped while the mean image is measured: config.json and the images' names are enough", async () => {
     const controller = new AbortController();
     const stop = (event: TrainEvent) => void (event.type === "measure" && controller.abort());
-    const result = await train({ ...options, out: run("measure") }, { report: stop, signal: controller.signal });
-    expect(result).toEqual({ run: run("measure"), interrupted: true });
+    const result = await train({ ...options, out: run("measure"), onEvent: stop, signal: controller.signal });
+    expect(result).toEqual({ run: run("measure"), interrupted: true, history: [] });
     expect(readdirSync(run("measure")).sort()).toEqual(["config.json", "images.jsonl.gz", "lock"]);
     await train({ resume: run("measure") });
     expectSame(run("measure"));
@@ -145,7 +145,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
         if (type === "saved" && ++seen === saves) throw new Error("broken off");
       };
       const out = run(`broken-${saves}`);
-      await expect(train({ ...options, out }, { report: breakOff })).rejects.toThrow("broken off");
+      await expect(train({ ...options, out, onEvent: breakOff })).rejects.toThrow("broken off");
       await train({ resume: out });
       expectSame(out);
     }
@@ -173,7 +173,7 @@ describe("interrupted and resumed, a run ends with the same bytes", () => {
     const stop = ({ type }: TrainEvent) => {
       if (type === "epoch") throw new Error("broken off");
     };
-    await expect(train({ ...options, out }, { report: stop })).rejects.toThrow("broken off");
+    await expect(train({ ...options, out, onEvent: stop })).rejects.toThrow("broken off");
     const path = join(out, "config.json");
     const config = JSON.parse(readFileSync(path, "utf8"));
     const { crop, mirror, colour, sharedCrop, divideBy } = config.augmentation;
@@ -227,7 +227,7 @@ describe("a damaged save: the one before it is used, to the same end", () => {
       if (damaged) writeFileSync(join(own, "last.safetensors"), damaged);
       else rmSync(join(own, "last.safetensors"));
       const events: TrainEvent[] = [];
-      await train({ resume: own }, { report: (event) => events.push(event) });
+      await train({ resume: own, onEvent: (event) => events.push(event) });
       const warnings = events.filter((event) => event.type === "warning").map(({ line }) => line);
       expect(warnings).toEqual([expect.stringMatching(/last\.safetensors: .*: going on from the save before it$/)]);
       const start = events.find((event) => event.type === "start");
@@ -272,7 +272,7 @@ describe("one training per folder", () => {
         );
       },
     };
-    await train({ ...options, out: own }, { watchers: [watcher] });
+    await trainWatched({ ...options, out: own }, [watcher]);
     expect(tried).toBeGreaterThan(0);
     expectSame(own);
     expect(await train({ resume: own })).toMatchObject({ interrupted: false });
@@ -353,8 +353,8 @@ describe("a run that can't be resumed: the error says why, and nothing changes",
   });
 
   test("changed or invalid settings", async () => {
-    await expect(train({ resume: whole, rate: 1 })).rejects.toThrow(/--rate can't be changed/);
-    await expect(train({ resume: whole, holdOut: 0.5 })).rejects.toThrow(/--hold-out can't be changed/);
+    await expect(train({ resume: whole, rate: 1 })).rejects.toThrow(/rate can't be changed/);
+    await expect(train({ resume: whole, holdOut: 0.5 })).rejects.toThrow(/holdOut can't be changed/);
     await expect(train({ resume: whole, epochs: 1.5 })).rejects.toThrow(UsageError);
     await expect(train({ resume: run("nowhere") })).rejects.toThrow(UsageError);
     expectSame(whole);
@@ -392,8 +392,8 @@ test("a rate chosen for few classes is kept when the run resumes", async () => {
   const { rate: _, ...others } = options;
   const rates: number[] = [];
   const report = (event: TrainEvent) => void (event.type === "start" && rates.push(event.rate));
-  await train({ ...others, epochs: 1, out: run("rate") }, { report });
-  await train({ resume: run("rate"), epochs: 2 }, { report });
+  await train({ ...others, epochs: 1, out: run("rate"), onEvent: report });
+  await train({ resume: run("rate"), epochs: 2, onEvent: report });
   const { schedule } = findNetwork(tiny.model).recipe;
   expect(rates[0]).toBeLessThan(rateAt(schedule, freshSchedule(), 0, 1));
   expect(rates[1]).toBe(rates[0]!);
@@ -417,7 +417,7 @@ describe("images that can't be used", () => {
     writeFileSync(join(spoiled, "train", "c1", "004.jpg"), "not an image");
     writeFileSync(join(spoiled, "val", "c2", "005.png"), "");
     const events: TrainEvent[] = [];
-    await train({ ...options, data: spoiled, out: run("spoiled") }, { report: (event) => events.push(event) });
+    await train({ ...options, data: spoiled, out: run("spoiled"), onEvent: (event) => events.push(event) });
     const bad = events.filter((event) => event.type === "bad").map(({ name }) => name.slice(spoiled.length));
     expect(bad.sort()).toEqual(["/train/c0/003.png", "/train/c1/004.jpg", "/val/c2/005.png"]);
     expect(epochsOf(run("spoiled")).length).toBe(EPOCHS);

@@ -52,7 +52,7 @@ describe("which network", () => {
   test("those of the same shapes are asked for", () => {
     const several = () => matchNetwork(shapes("alexnet", 1000));
     expect(several).toThrow(UsageError);
-    expect(several).toThrow(/fits alexnet, alexnet-2012 and caffe-alexnet, .*: choose one with --model/);
+    expect(several).toThrow(/fits alexnet, alexnet-2012 and caffe-alexnet, .*: choose one with model/);
     expect(matchNetwork(shapes("alexnet", 1000), findNetwork("alexnet-2012")).network.name).toBe("alexnet-2012");
   });
 

@@ -1,6 +1,7 @@
 /** The C shim (shim.c), and the outcomes that its callbacks write. */
 import { cc, type Library } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
+import { setting } from "../../option_names.ts";
 
 const functions = {
   request_device: { args: ["ptr", "ptr", "u64", "u64", "u64", "ptr", "ptr", "ptr"], returns: "void" },
@@ -33,7 +34,7 @@ export function compileShim(source: URL): Shim {
     const said = (error as Error).message.trim().replaceAll(/\s*\n\s*/g, "; ");
     throw new DeviceError(
       `Bun ${Bun.version} can't compile the C code for GPUs on ${process.platform} ${process.arch}: ${said}: ` +
-        "use --device cpu, or another version of Bun",
+        `use ${setting("device", "cpu")}, or another version of Bun`,
       { cause: error },
     );
   }

@@ -59,7 +59,7 @@ export const VIEW = {
  * @param seen number of images in the input, all by default; the rest are only there to be mixed with
  * @throws ShapeError when the shapes don't fit or the crop is larger than the images
  */
-export function augment(pixels: Tensor, views: Tensor, mean: Tensor, crop: number, seen?: number): Tensor {
+export function augment(pixels: Tensor<"u8">, views: Tensor, mean: Tensor, crop: number, seen?: number): Tensor {
   const tape = tapeFor("augment", { pixels, views, mean }, { pixels: "u8" });
   const [images = 0, side = 0, width = 0, channels = 0] = pixels.shape;
   const count = seen ?? images;

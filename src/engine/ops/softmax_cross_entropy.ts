@@ -35,8 +35,8 @@ export interface CrossEntropy {
 export interface Targets {
   /** Label smoothing: the share of each target that is spread over all classes, 0 … 1. */
   readonly smoothing?: number;
-  /** Of mixed images: second labels, N of type u32, and the share of each first label, N, 0 … 1. */
-  readonly mix?: { readonly others: Tensor; readonly shares: Tensor };
+  /** Of mixed images: second labels, N, and the share of each first label, N, 0 … 1. */
+  readonly mix?: { readonly others: Tensor<"u32">; readonly shares: Tensor };
 }
 
 const TARGETS: OptionKinds<Targets> = { smoothing: "number?", mix: "object?" };
@@ -44,14 +44,14 @@ const MIX: OptionKinds<NonNullable<Targets["mix"]>> = { others: "object", shares
 
 /**
  * @param logits K × N (or any shape whose last dimension is N)
- * @param labels N class indices below K, of type u32
+ * @param labels N class indices below K
  * @param valid number of images that count, from the first on; all by default
  * @param options how targets differ from the labels
  * @throws ShapeError when the shapes don't fit, or a label is no class index; UsageError for an unknown option
  */
 export function softmaxCrossEntropy(
   logits: Tensor,
-  labels: Tensor,
+  labels: Tensor<"u32">,
   valid?: number,
   options: Targets = {},
 ): CrossEntropy {
@@ -88,7 +88,7 @@ export function softmaxCrossEntropy(
 export function checkTargets(
   op: string,
   logits: Tensor,
-  labels: Tensor,
+  labels: Tensor<"u32">,
   valid: number | undefined,
   options: Targets,
   others: Readonly<Record<string, Tensor>> = {},

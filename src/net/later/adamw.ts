@@ -2,13 +2,15 @@
 import { adamw } from "../../engine/ops/later/adamw.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import {
-  checkSettings,
   eachUpdate,
   freeAll,
+  prepare,
   zerosLike,
+  type Learnable,
   type Learned,
   type Optimizer,
   type OptimizerSettings,
+  type Rate,
 } from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
@@ -21,11 +23,10 @@ export class AdamW implements Optimizer {
   readonly #moments: readonly [readonly Tensor[], readonly Tensor[]];
   #steps = 0;
 
-  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
-  constructor(model: Learned, settings: OptimizerSettings) {
-    checkSettings("AdamW", model, settings);
-    this.settings = settings;
-    this.#model = model;
+  /** @param given as for `prepare` @throws as `prepare` */
+  constructor(of: Learnable, given?: Partial<OptimizerSettings>) {
+    const [model, settings] = prepare("AdamW", of, given);
+    [this.#model, this.settings] = [model, settings];
     this.#moments = [zerosLike(model.parameters), zerosLike(model.parameters)];
     const named = (kind: string, tensors: readonly Tensor[]) =>
       tensors.map((tensor, i) => stateTensor(`optimizer.${kind}.${model.parameters[i]!.name}`, tensor));
@@ -42,7 +43,7 @@ export class AdamW implements Optimizer {
 
   static readonly rate = 0.001;
 
-  step(rateOf: (layer: string) => number): void {
+  step(rateOf: Rate): void {
     const step = ++this.#steps;
     const { momentum: beta1 } = this.settings;
     const [means, squares] = this.#moments;

@@ -9,7 +9,7 @@
 import { axpby } from "../../engine/ops/later/axpby.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import type { Model } from "../model.ts";
-import { freeAll, zerosLike, type Optimizer } from "../optimizer.ts";
+import { freeAll, zerosLike, type Optimizer, type Rate } from "../optimizer.ts";
 import type { Average } from "./average.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
@@ -40,7 +40,7 @@ export class Averaged implements Optimizer {
     if (average.kind === "ema") this.swap = () => this.#swap();
   }
 
-  step(rateOf: (layer: string) => number, done = 0): void {
+  step(rateOf: Rate, done = 0): void {
     if (this.#steps === 0) this.#blend(0);
     this.#inner.step(rateOf, done);
     const steps = ++this.#steps;

@@ -1,5 +1,6 @@
 /** Groups of parameters that learn at another rate or decay than the rest, chosen by name or role. */
 import { oneLine, UsageError } from "../../errors.ts";
+import { option } from "../../option_names.ts";
 import { show } from "../../options.ts";
 import { FROM_ZERO, isRecord } from "../../rules.ts";
 import { suggest } from "../../suggest.ts";
@@ -48,7 +49,7 @@ export function checkGroups(
   where: string,
   groups: readonly ParameterGroup[],
   network: string,
-  specs: readonly ParameterSpec[],
+  specs: readonly Pick<ParameterSpec, "name" | "role">[],
 ): void {
   for (const word of groups.flatMap(({ of }) => of.split(","))) {
     if (specs.some((spec) => chooses(word, spec))) continue;
@@ -71,12 +72,12 @@ function chooses(word: string, { name, role }: Pick<ParameterSpec, "name" | "rol
  * Groups with multiples of the learning rate or the weight decay, as in "conv*=0.1,fc8=10,biases=2".
  * @throws UsageError for one that is not a number ≥ 0, or a pattern that matches no parameters
  */
-export function groupsNamed(option: "rate" | "decay", text: string, network: Network): readonly ParameterGroup[] {
-  const where = `--${option}s ${text}`;
+export function groupsNamed(setting: "rate" | "decay", text: string, network: Network): readonly ParameterGroup[] {
+  const where = `${option(`${setting}s`)} ${text}`;
   const groups = text.split(",").map((part) => {
     const [of = "", value = ""] = part.split("=");
     const factor = value.trim() === "" ? NaN : Number(value);
-    if (factor >= 0 && factor < Infinity) return { of, [option]: factor };
+    if (factor >= 0 && factor < Infinity) return { of, [setting]: factor };
     throw new UsageError(`${where}: "${part}" must be a layer and a number of at least 0, as in fc8=10`);
   });
   checkGroups(where, groups, network.name, specsOf(network));

@@ -3,13 +3,15 @@ import { adamw } from "../../engine/ops/later/adamw.ts";
 import { muon } from "../../engine/ops/later/muon.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import {
-  checkSettings,
   eachUpdate,
   freeAll,
+  prepare,
   zerosLike,
+  type Learnable,
   type Learned,
   type Optimizer,
   type OptimizerSettings,
+  type Rate,
 } from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
@@ -30,11 +32,10 @@ export class Muon implements Optimizer {
   readonly #squares = new Map<string, Tensor>();
   #steps = 0;
 
-  /** @param settings may hold more, as a recipe does. @throws as `checkSettings` */
-  constructor(model: Learned, settings: OptimizerSettings) {
-    checkSettings("Muon", model, settings);
-    this.settings = settings;
-    this.#model = model;
+  /** @param given as for `prepare` @throws as `prepare` */
+  constructor(of: Learnable, given?: Partial<OptimizerSettings>) {
+    const [model, settings] = prepare("Muon", of, given);
+    [this.#model, this.settings] = [model, settings];
     const { parameters, specs } = model;
     const matrices = parameters
       .filter(({ shape }, i) => specs[i]!.role === "weight" && [2, 4].includes(shape.length))
@@ -59,7 +60,7 @@ export class Muon implements Optimizer {
   static readonly rate = 0.02;
   static readonly needsWhole = true;
 
-  step(rateOf: (layer: string) => number): void {
+  step(rateOf: Rate): void {
     const step = ++this.#steps;
     const { momentum } = this.settings;
     eachUpdate("Muon.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {

@@ -8,7 +8,7 @@ import { ShapeError, UsageError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, show, type OptionKinds } from "../../options.ts";
 import type {
   ImageShape,
-  Initial,
+  LayerInitial,
   OnnxAttributes,
   OnnxGraph,
   ParameterSpec,
@@ -229,14 +229,14 @@ function weightAndBias(
 ): readonly ParameterSpec[] {
   // Fan-in, the inputs of one output, is the number of weights divided by the number of outputs.
   const bound = 1 / Math.sqrt(sizeOf(weight) / sizeOf(bias));
-  const ofWeight: Initial =
+  const ofWeight: LayerInitial =
     typeof sigma === "number"
       ? { normal: sigma }
       : {
           uniform: sigma === "kaiming-uniform" ? Math.sqrt(6) * bound : bound,
           ...(sigma === "identity" && { identity: true }),
         };
-  const ofBias: Initial = sigma === "fan-in" ? { uniform: bound } : { constant: Number(constant) };
+  const ofBias: LayerInitial = sigma === "fan-in" ? { uniform: bound } : { constant: Number(constant) };
   const weights: ParameterSpec = {
     ...{ name: `${name}.weight`, shape: weight, initial: ofWeight, role: "weight" },
     ...(decay !== undefined && { decay }),

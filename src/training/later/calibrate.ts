@@ -84,7 +84,7 @@ export async function calibrationOf(
     const tape = new Tape(backend, { record: false });
     const rows = batch.map((n) => validated[n]!);
     const x = input(tape, valFeatures, rows, layers[count]!.input);
-    const columns = (await model.forward(x, undefined, undefined, count).read()) as Float32Array;
+    const columns = await model.forward(x, undefined, undefined, count).read();
     tape.release();
     logits.set(rowsOf(columns, rows.length), batch[0]! * classes);
     for (const n of rows) {

@@ -45,7 +45,7 @@ export async function measurePace(
   const loader = createLoader(train.dataset, {
     ...{ batch, recordSize: record, resize, samples, cache: train.cache },
   });
-  const kept = await Promise.all(model.state.map(async (tensor) => (await tensor.read()) as Float32Array));
+  const kept = await Promise.all(model.state.map(async (tensor) => await tensor.read()));
   let [step, trained, seen] = [0, 0, 0];
   for await (const { pixels, labels, valid } of loader) {
     const start = performance.now();

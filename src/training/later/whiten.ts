@@ -49,7 +49,7 @@ export async function whiten(model: Model, mean: Tensor, { dataset, cache }: Rec
       const tape = new Tape(mean.backend, { record: false });
       const x = networkInput(tape, model, mean, { pixels, views: centreView(indices.length, record, crop) });
       const input = model.outputs(x, undefined, layer).at(-1) ?? x;
-      moments.add((await input.read()) as Float32Array, input.shape, valid);
+      moments.add(await input.read(), input.shape, valid);
       tape.release();
     }
     model.parameters[i]!.backend.write(model.parameters[i]!.buffer, moments.filters(filters));

@@ -15,13 +15,13 @@ export default verb({
   async run(options, { json, verbose }, context) {
     const paths = verbose ? [] : privatePaths();
     const text = new TextReport();
-    const report = (event: Finding | Notice) => {
-      if (event.type === "note" || event.type === "progress" || event.type === "warning") return context.report(event);
+    const onEvent = (event: Finding | Notice) => {
+      if (event.type === "note" || event.type === "progress" || event.type === "warning") return context.onEvent(event);
       const shown = redactAll(event, paths);
       if (json) printJson(shown);
       else text.show(shown);
     };
-    return (await doctor(options, { ...context, report })) ? 0 : 1;
+    return (await doctor({ ...options, ...context, onEvent })) ? 0 : 1;
   },
 });
 

@@ -1,7 +1,7 @@
 /** Checks everything that the other commands need: the machine, the libraries, and each device. */
 import type { AdapterDescription } from "../../devices/open.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
-import { text, validate, type OptionsOf } from "../../schema.ts";
+import { text, type OptionsOf } from "../../schema.ts";
 import { findCandidates, missingGpu, type TrialDevice } from "./devices.ts";
 import type { KernelReport } from "./kernels.ts";
 import { describeLibraries, type Library } from "./libraries.ts";
@@ -39,9 +39,8 @@ export interface DoctorOptions extends OptionsOf<typeof DOCTOR_OPTIONS> {}
  * @returns whether no problem was found
  * @throws DeviceError when the named device does not exist
  */
-export async function doctor(options: DoctorOptions, context: Context<Finding | Notice>): Promise<boolean> {
-  validate("doctor", options, DOCTOR_OPTIONS);
-  const { report: found, signal, note, progress } = working("doctor", context);
+export async function doctor(call: DoctorOptions & Context<Finding | Notice> = {}): Promise<boolean> {
+  const { options, report: found, signal, note, progress } = working("doctor", call, DOCTOR_OPTIONS);
   const { device } = options;
   const start = performance.now();
   let problems = 0;

@@ -12,7 +12,7 @@ import { findTurbojpeg } from "../../native/turbojpeg.ts";
 import { TURBOJPEG_WASM } from "../../native/turbojpeg_wasm.ts";
 import { messageOf, type Problem } from "./problem.ts";
 
-type Use =
+export type Use =
   "GPUs" | "matrix products on the cpu" | "JPEG" | "other images" | "pictures" | "trainings on several devices";
 
 export interface Library {

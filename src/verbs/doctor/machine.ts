@@ -24,7 +24,7 @@ export interface MachineReport {
   readonly environment: Readonly<Record<string, string>>;
 }
 
-interface Disk {
+export interface Disk {
   readonly use: "runs" | "cache";
   readonly path: string;
   readonly freeBytes: number;

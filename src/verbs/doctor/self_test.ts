@@ -38,7 +38,7 @@ export async function trainShortly(
   const stop = new AbortController();
   let hasLearned = false;
   let [firstLoss, loss, steps, imagesPerSecond] = [NaN, NaN, 0, 0];
-  const report: Report = (event) => {
+  const onEvent: Report = (event) => {
     if (event.type === "step") {
       if (steps++ === 0) firstLoss = event.loss;
       if (event.epoch === 1) loss = event.loss;
@@ -51,10 +51,10 @@ export async function trainShortly(
     }
     if (steps > 0 && performance.now() - start > limitMs) stop.abort();
   };
-  await train(
-    { ...options, model: "small", limit: IMAGES, batch: BATCH, epochs: EPOCHS, out: join(folder.path, "run") },
-    { report, signal: stop.signal },
-  );
+  await train({
+    ...{ ...options, model: "small", limit: IMAGES, batch: BATCH, epochs: EPOCHS, out: join(folder.path, "run") },
+    ...{ onEvent, signal: stop.signal },
+  });
   const result = hasLearned ? "learned" : stop.signal.aborted ? "slow" : "failed";
   return { firstLoss, loss, steps, imagesPerSecond, seconds: (performance.now() - start) / 1000, result };
 }

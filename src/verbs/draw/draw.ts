@@ -11,6 +11,7 @@ import { occlude } from "../../inference/occlusion.ts";
 import { replaceFile } from "../../io/files.ts";
 import { firstConvolution } from "../../net/model.ts";
 import { findTap } from "../../net/tap.ts";
+import { option } from "../../option_names.ts";
 import { drawCam } from "../../pictures/cam.ts";
 import { chartsOf, chartSvg, LIGHT } from "../../pictures/charts.ts";
 import { filterGrid } from "../../pictures/filters.ts";
@@ -22,7 +23,7 @@ import { working, type Context, type Notice, type Working } from "../../ranks/co
 import { curvesOf, readHistory } from "../../runs/history.ts";
 import { findRun } from "../../runs/runs.ts";
 import { nameOf } from "../../runs/weights.ts";
-import { text, validate, type OptionsOf } from "../../schema.ts";
+import { text, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import { percent } from "../../words.ts";
 import { decodeImages, findImages } from "../shared/images.ts";
@@ -30,7 +31,7 @@ import { seen } from "../shared/seen.ts";
 
 /** What can be drawn of a network, of an image that it sees, and of an image and a class. */
 const DRAWINGS = ["filters", "curves", "activations", "cam", "occlusion"] as const;
-type Drawing = (typeof DRAWINGS)[number];
+export type Drawing = (typeof DRAWINGS)[number];
 const OF_IMAGE: readonly Drawing[] = ["activations", "cam", "occlusion"];
 const OF_CLASS: readonly Drawing[] = ["cam", "occlusion"];
 
@@ -57,8 +58,8 @@ export interface Drawn {
 }
 
 /** Draws a picture as PNG. @throws UsageError, DataError, CheckpointError or DeviceError */
-export async function draw(options: DrawOptions, context: Context = {}): Promise<Drawn> {
-  validate("draw", options, DRAW_OPTIONS);
+export async function draw(call: DrawOptions & Context): Promise<Drawn> {
+  const { options, ...work } = working("draw", call, DRAW_OPTIONS);
   const what = DRAWINGS.find((name) => name === options.what);
   if (!what) {
     throw new UsageError(
@@ -70,12 +71,12 @@ export async function draw(options: DrawOptions, context: Context = {}): Promise
     throw new UsageError(`draw ${what} needs an image: bun run draw ${what} photo.jpg`);
   }
   if (!ofImage && options.image !== undefined) {
-    throw new UsageError(`draw ${what} takes no image: leave out ${options.image}; name a run with --model`);
+    throw new UsageError(`draw ${what} takes no image: leave out ${options.image}; name a run with ${option("model")}`);
   }
   if (options.class !== undefined && !OF_CLASS.includes(what)) {
-    throw new UsageError("--class is only for cam and occlusion");
+    throw new UsageError(`${option("class")} is only for cam and occlusion`);
   }
-  const svg = what === "curves" ? await curves(options) : await ofModel(what, options, working("draw", context));
+  const svg = what === "curves" ? await curves(options) : await ofModel(what, options, work);
   const png = await renderPng(svg);
   const file = resolve(options.out ?? `${what}.png`);
   await replaceFile(file, (append) => append(png));
@@ -124,7 +125,7 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
   }
   const [count, , height, width] = weights.shape as [number, number, number, number];
   const factor = Math.max(1, Math.round(FILTER / width));
-  const grid = filterGrid((await weights.read()) as Float32Array, weights.shape, { factor });
+  const grid = filterGrid(await weights.read(), weights.shape, { factor });
   const room = Math.max(grid.width, 480);
   const fact = `${count} filters of ${height} × ${width}; grey is 0, each is scaled by its largest weight`;
   const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
@@ -213,5 +214,5 @@ function labelOf({ classes, weights }: Trained, name: string | undefined, p: Flo
   if (name === undefined) return mostProbable(p, 1)[0]!;
   const label = classes.indexOf(name.normalize());
   if (label >= 0) return label;
-  throw new UsageError(`--class ${name}: ${weights.path} has no such class${suggest(name, classes)}`);
+  throw new UsageError(`${option("class")} ${name}: ${weights.path} has no such class${suggest(name, classes)}`);
 }

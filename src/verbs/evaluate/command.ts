@@ -39,7 +39,7 @@ export default verb({
   isShared: true,
   finishes: "this batch",
   async run(options, { json }, context) {
-    const result = await evaluate(options, context);
+    const result = await evaluate({ ...options, ...context });
     if (context.ranks.rank !== 0) return;
     if (json) printJson(forPrograms(result));
     else show(result);

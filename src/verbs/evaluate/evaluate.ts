@@ -1,10 +1,12 @@
 /** Evaluation: loss and errors on a set of images, of one model or of several whose predictions are averaged. */
 import { VIEW_COUNTS } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { dataset } from "../../data/memory.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { confusionOf, interval95 } from "../../inference/answers.ts";
 import { openTrained, setsFor, type Trained } from "../../inference/loaded_model.ts";
+import { option } from "../../option_names.ts";
 import { given } from "../../options.ts";
 import {
   agree,
@@ -18,7 +20,7 @@ import {
 import { answerTogether } from "../../ranks/answer_together.ts";
 import { working, type Context } from "../../ranks/context.ts";
 import { findWeights } from "../../runs/weights.ts";
-import { count, oneOf, text, texts, validate, type OptionsOf } from "../../schema.ts";
+import { count, oneOf, text, texts, type OptionsOf } from "../../schema.ts";
 import { plural } from "../../words.ts";
 import type { Evaluation } from "./evaluation.ts";
 import { checkPaths, writeReports } from "./files.ts";
@@ -26,7 +28,7 @@ import { writeSubmission } from "./submission.ts";
 
 export const EVALUATE_OPTIONS = {
   /** A folder or archive; by default what the run was validated on. */
-  data: text("A set of images, as for `train` (what the run was validated on)", { place: "word" }),
+  data: dataset("A set of images, as for `train` (what the run was validated on)", { place: "word" }),
   /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a .safetensors file (the newest run)", { hint: "RUN" }),
   /** Several runs or files, instead of `model`: their predictions are averaged. */
@@ -53,9 +55,8 @@ export const EVALUATE_OPTIONS = {
 export interface EvaluateOptions extends OptionsOf<typeof EVALUATE_OPTIONS> {}
 
 /** @throws UsageError, DataError, CheckpointError or DeviceError */
-export async function evaluate(options: EvaluateOptions, context: Context = {}): Promise<Evaluation> {
-  validate("evaluate", options, EVALUATE_OPTIONS);
-  const { ranks, signal, note, progress } = working("evaluate", context);
+export async function evaluate(call: EvaluateOptions & Context = {}): Promise<Evaluation> {
+  const { options, ranks, signal, note, progress } = working("evaluate", call, EVALUATE_OPTIONS);
   const { views = 1, out, submission: submissionFile } = options;
   const named = namedModels(options);
   using checkpoints = new DisposableStack();
@@ -114,12 +115,14 @@ export async function evaluate(options: EvaluateOptions, context: Context = {}):
 
 function namedModels({ model, models }: EvaluateOptions): readonly (string | undefined)[] {
   if (models === undefined) return [model];
-  if (model !== undefined) throw new UsageError("--model and --models can't be combined: use one of them");
+  if (model !== undefined)
+    throw new UsageError(`${option("model")} and ${option("models")} can't be combined: use one of them`);
   if (models.length === 0 || models.some((name) => name === "")) {
-    throw new UsageError("--models: needs runs or files separated by commas: --models a,b,c");
+    throw new UsageError(`${option("models")}: needs the names of runs or files, as in a,b,c`);
   }
   const twice = models.find((name, i) => models.indexOf(name) < i);
-  if (twice !== undefined) throw new UsageError(`--models: "${twice}" is named twice: name different models`);
+  if (twice !== undefined)
+    throw new UsageError(`${option("models")}: "${twice}" is named twice: name different models`);
   return models;
 }
 

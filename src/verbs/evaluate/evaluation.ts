@@ -5,7 +5,7 @@ import type { ConfusionEntry } from "../../inference/answers.ts";
 import type { Scores } from "../../inference/scores.ts";
 import type { Submission } from "./submission.ts";
 
-interface ClassResult {
+export interface ClassResult {
   readonly name: string;
   readonly scores: Scores;
   /** Number of images predicted to be of this class. */

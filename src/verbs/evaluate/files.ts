@@ -6,6 +6,7 @@ import { AlexNetError, UsageError } from "../../errors.ts";
 import type { Answers } from "../../inference/answers.ts";
 import { writeCsv, type Cell } from "../../io/csv.ts";
 import { reason, replaceFile } from "../../io/files.ts";
+import { option } from "../../option_names.ts";
 import { drawAnswers } from "../../pictures/answers.ts";
 import { drawConfusion } from "../../pictures/confusion.ts";
 import { renderPng } from "../../pictures/svg.ts";
@@ -19,7 +20,7 @@ const MISTAKES = 40;
 /** Creates the folders for the files, before any work is done. @throws UsageError or AlexNetError */
 export function checkPaths(out: string | undefined, submission: string | undefined): void {
   if (submission !== undefined && statSync(submission, { throwIfNoEntry: false })?.isDirectory()) {
-    throw new UsageError(`--submission ${submission}: it is a folder; name a file`);
+    throw new UsageError(`${option("submission")} ${submission}: it is a folder; name a file`);
   }
   for (const folder of [out, submission && dirname(submission)]) {
     if (folder === undefined) continue;

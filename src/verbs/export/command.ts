@@ -6,7 +6,7 @@ export default verb({
   description: "Export a trained network with its class names, as ONNX or safetensors",
   options: EXPORT_OPTIONS,
   async run(options, { json }, context) {
-    const exported = await exportModel(options, context);
+    const exported = await exportModel({ ...options, ...context });
     if (json) return printJson(exported);
     const { network, classes, files } = exported;
     print(`${bold(network)}, ${plural(classes, "class", "classes")}: ${files.map(here).join(", ")}`);

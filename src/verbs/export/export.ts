@@ -6,9 +6,10 @@ import { toNpy } from "../../io/npy.ts";
 import { networkMetadata } from "../../net/definition.ts";
 import { place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
+import { option, setting } from "../../option_names.ts";
 import { working, type Context } from "../../ranks/context.ts";
 import { findWeights, openWeights, storedIn } from "../../runs/weights.ts";
-import { flag, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
+import { flag, oneOf, text, type OptionsOf } from "../../schema.ts";
 import { writeCheckpoint, type Checkpoint } from "../../weights/checkpoint.ts";
 import { networkGraph } from "../../weights/export/graph.ts";
 import { onnxMessage } from "../../weights/export/onnx.ts";
@@ -41,22 +42,23 @@ export interface Exported {
 }
 
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
-export async function exportModel(options: ExportOptions, context: Context = {}): Promise<Exported> {
-  validate("exportModel", options, EXPORT_OPTIONS);
-  const { note } = working("exportModel", context);
+export async function exportModel(call: ExportOptions & Context = {}): Promise<Exported> {
+  const { options, note } = working("exportModel", call, EXPORT_OPTIONS);
   const { model, as, out, logits = false, half = false } = options;
   const said = as ?? extname(out ?? "").slice(1);
   const kind = KINDS.find((name) => name === said);
   if (!kind)
     throw new UsageError(
-      `${said === "" ? "--as is missing" : `--as ${said}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`,
+      `${option("as")}${said === "" ? " is missing" : ` ${said}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`,
     );
   if (logits && kind !== "onnx")
     throw new UsageError(
-      `--logits is only for --as onnx; a ${kind === "safetensors" ? "file of tensors" : kind} holds no operations`,
+      `${option("logits")} is only for ${setting("as", "onnx")}; a ${kind === "safetensors" ? "file of tensors" : kind} holds no operations`,
     );
   if (half && kind === "onnx")
-    throw new UsageError("--half is not for --as onnx, whose weights are float32: leave it out");
+    throw new UsageError(
+      `${option("half")} is not for ${setting("as", "onnx")}, whose weights are float32: leave it out`,
+    );
   const weights = await findWeights(model, note);
   const { checkpoint, network } = openWeights(weights.path);
   using _ = checkpoint;

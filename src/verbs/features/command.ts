@@ -9,7 +9,7 @@ export default verb({
   isShared: true,
   finishes: "this batch",
   async run(options, { json }, context) {
-    const result = await features(options, context);
+    const result = await features({ ...options, ...context });
     if (context.ranks.rank !== 0) return;
     if (json) printJson(result);
     else show(result);

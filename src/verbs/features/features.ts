@@ -2,6 +2,7 @@
 import { centreView } from "../../data/augmentation.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { createLoader } from "../../data/loader.ts";
+import { dataset } from "../../data/memory.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
@@ -12,6 +13,7 @@ import { replaceFile, type Append } from "../../io/files.ts";
 import { npyHeader } from "../../io/npy.ts";
 import { place } from "../../net/model.ts";
 import { findTap, type Tap } from "../../net/tap.ts";
+import { option } from "../../option_names.ts";
 import { given } from "../../options.ts";
 import {
   agree,
@@ -25,12 +27,12 @@ import {
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { findWeights } from "../../runs/weights.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
-import { count, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
+import { count, oneOf, text, type OptionsOf } from "../../schema.ts";
 import { plural } from "../../words.ts";
 
 export const FEATURES_OPTIONS = {
   /** A folder or archive; by default what the run was trained on. */
-  data: text("A set of images, as for `train` (what the run was trained on)", { place: "word" }),
+  data: dataset("A set of images, as for `train` (what the run was trained on)", { place: "word" }),
   /** Which split of the data; by default "train". */
   part: oneOf(["train", "val"], "train or val, if the set has both (train)", { hint: "PART" }),
   /** A run or a checkpoint file; by default the newest run. */
@@ -70,11 +72,10 @@ export interface Features {
  * Writes a row of float32 for the centre crop of each image, in the order of the set.
  * @throws UsageError, DataError, CheckpointError or DeviceError; then nothing is written
  */
-export async function features(options: FeaturesOptions, context: Context = {}): Promise<Features> {
-  validate("features", options, FEATURES_OPTIONS);
-  const { ranks, signal, note, progress } = working("features", context);
+export async function features(call: FeaturesOptions & Context = {}): Promise<Features> {
+  const { options, ranks, signal, note, progress } = working("features", call, FEATURES_OPTIONS);
   const { part = "train", out: file = "features.npy" } = options;
-  if (!file.endsWith(".npy")) throw new UsageError(`--out ${file}: must end in .npy`);
+  if (!file.endsWith(".npy")) throw new UsageError(`${option("out")} ${file}: must end in .npy`);
   const table = file.replace(/\.npy$/, ".csv");
   // One process fetches what is missing.
   await ranks.share(async () => (await findWeights(options.model, note)).path);

@@ -9,7 +9,7 @@ export default verb({
   description: "Import weights of PyTorch, safetensors, Caffe or NumPy into a run folder",
   options: IMPORT_OPTIONS,
   async run(options, { json }, context) {
-    const imported = await importWeights(options, context);
+    const imported = await importWeights({ ...options, ...context });
     if (json) return printJson(imported);
     const { run, network, parameters, format, place, others, beside, classes, names, preprocessing } = imported;
     const from = place === "" ? format : `${format} (${place})`;

@@ -13,10 +13,11 @@ import { networkIn } from "../../net/definition.ts";
 import { leaves, place } from "../../net/model.ts";
 import { openNetwork } from "../../net/network_file.ts";
 import type { Network } from "../../net/recipe.ts";
+import { option, setting } from "../../option_names.ts";
 import { working, type Context } from "../../ranks/context.ts";
 import { fetchPretrained, isPretrained, PRETRAINED } from "../../runs/pretrained.ts";
 import { namedRun, newRun, type Run } from "../../runs/runs.ts";
-import { numbers, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
+import { numbers, oneOf, text, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import { FORMAT, writeCheckpoint } from "../../weights/checkpoint.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
@@ -74,7 +75,7 @@ export interface Imported {
   readonly weights: string;
   readonly network: string;
   readonly parameters: number;
-  readonly format: WeightFile["format"];
+  readonly format: "PyTorch" | "safetensors" | "Caffe" | "NumPy";
   /** Where in the file the weights are, such as "state_dict"; "" if they are the whole file. */
   readonly place: string;
   /** Where other weights are that would fit too, such as averages over the training. */
@@ -89,13 +90,12 @@ export interface Imported {
 }
 
 /** @throws UsageError, DataError or CheckpointError; then nothing is written */
-export async function importWeights(options: ImportOptions, context: Context = {}): Promise<Imported> {
-  validate("importWeights", options, IMPORT_OPTIONS);
-  const { note, signal } = working("importWeights", context);
+export async function importWeights(call: ImportOptions & Context): Promise<Imported> {
+  const { options, note, signal } = working("importWeights", call, IMPORT_OPTIONS);
   const path = await locate(options.file, note);
   await using file = await openWeightFile(path);
   if (file.metadata["format"] === FORMAT) {
-    throw new UsageError(`${path} is already a checkpoint of this program: use it with --model ${path}`);
+    throw new UsageError(`${path} is already a checkpoint of this program: use it with ${setting("model", path)}`);
   }
   const own = isOwn(file) ? file.metadata : undefined;
   const match = matchNetwork(file, await networkOf(options.model, own));
@@ -150,7 +150,7 @@ async function choosePreprocessing(options: ImportOptions, file: WeightFile, net
   const mean = options.mean === undefined ? undefined : await readMean(options.mean);
   if (mean === undefined && isOwn(file) && file.metadata["mean"] === "image") {
     throw new UsageError(
-      `${file.path} was trained with a mean image: name it with --mean (the .mean.npy file exported with it), ` +
+      `${file.path} was trained with a mean image: name it with ${option("mean")} (the .mean.npy file exported with it), ` +
         `or use three numbers if the mean colour will do`,
     );
   }
@@ -184,7 +184,8 @@ function ofFile({ format, metadata }: WeightFile, network: Network): Preprocessi
 async function readMean(said: string): Promise<readonly number[] | Float32Array> {
   const numbers = said.split(",").map(Number);
   if (numbers.length === 3 && numbers.every(Number.isFinite)) return numbers;
-  if (!existsSync(said)) throw new UsageError(`--mean ${said}: neither a file nor three numbers such as 104,117,123`);
+  if (!existsSync(said))
+    throw new UsageError(`${option("mean")} ${said}: neither a file nor three numbers such as 104,117,123`);
   await using file = await openFile(said);
   const { shape, values } = said.endsWith(".npy") ? await readNpy(file) : await readBinaryproto(file);
   if (shape.length === 1 && shape[0] === 3) return [...values];
@@ -193,7 +194,7 @@ async function readMean(said: string): Promise<readonly number[] | Float32Array>
   if (shape.length === 3 && c === 3 && a === b) {
     return Float32Array.from(values, (_, i) => values[3 * (i % (a! * a!)) + Math.floor(i / (a! * a!))]!);
   }
-  throw new UsageError(`--mean ${said} is ${shape.join("×")}: must be 3×S×S, S×S×3, or 3 numbers`);
+  throw new UsageError(`${option("mean")} ${said} is ${shape.join("×")}: must be 3×S×S, S×S×3, or 3 numbers`);
 }
 
 /** @returns the names, and where they come from */
@@ -209,7 +210,9 @@ async function classNames(
       .map((line) => oneLine(line).trim())
       .filter((line) => line !== "");
     if (lines.length === count) return [unlike(lines, lines.keys().toArray()), basename(path)];
-    throw new UsageError(`--classes ${path} has ${plural(lines.length, "name")}, and the network ${count} outputs`);
+    throw new UsageError(
+      `${option("classes")} ${path} has ${plural(lines.length, "name")}, and the network ${count} outputs`,
+    );
   }
   const own = parseNames(stored);
   if (own?.length === count) return [own, "the file"];
@@ -223,7 +226,7 @@ function readNames(path: string): string {
   try {
     return readFileUpTo(path, MAX_NAMES_BYTES).toString("utf8");
   } catch (error) {
-    throw new UsageError(`--classes ${path}: ${reason(error)}`, { cause: error });
+    throw new UsageError(`${option("classes")} ${path}: ${reason(error)}`, { cause: error });
   }
 }
 

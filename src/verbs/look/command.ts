@@ -11,7 +11,7 @@ export default verb({
   options: LOOK_OPTIONS,
   finishes: "this step",
   async run(options, { json }, context) {
-    const result = await look(options, context);
+    const result = await look({ ...options, ...context });
     if (json) return printJson(result);
     const { file, width, height, bytes, remarks, warnings } = result;
     sayRemarks(remarks);

@@ -2,6 +2,7 @@
 import { dirname, relative, resolve } from "node:path";
 import { RecordCache } from "../../data/cache.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { dataset } from "../../data/memory.ts";
 import { counted, inWords as remarkInWords, isWarning, type Remark } from "../../data/remarks.ts";
 import { openSets } from "../../data/select.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
@@ -16,7 +17,7 @@ import { wholeFromTo } from "../../rules.ts";
 import { inWords } from "../../runs/augment_words.ts";
 import { makeConfig } from "../../runs/config.ts";
 import { SETTINGS } from "../../runs/settings.ts";
-import { number, text, validate, type OptionsOf } from "../../schema.ts";
+import { number, text, type OptionsOf } from "../../schema.ts";
 import { count, plural } from "../../words.ts";
 import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
 import { suitedModel } from "../shared/suited_model.ts";
@@ -29,9 +30,9 @@ const MAX_IMAGES = 64;
 
 export const LOOK_OPTIONS = {
   /** A folder or archive; by default the built-in set. */
-  data: text("A set of images, as for `train` (the built-in set)", { place: "word" }),
+  data: dataset("A set of images, as for `train` (the built-in set)", { place: "word" }),
   /** The validation set, as for `train`. */
-  val: text("The validation set, as for `train`", { hint: "PATH" }),
+  val: dataset("The validation set, as for `train`", { hint: "PATH" }),
   /** The network whose crops and augmentation are shown; by default as `train` chooses. */
   model: text("The network whose crops and augmentation to show (as `train` chooses)", { hint: "NAME" }),
   /** As for `train`. */
@@ -86,13 +87,12 @@ const MAX_WARNINGS = 3;
  * Writes a contact sheet of a data set as PNG.
  * @throws UsageError, DataError or DeviceError; then nothing is written
  */
-export async function look(options: LookOptions, context: Context = {}): Promise<Look> {
-  validate("look", options, LOOK_OPTIONS);
-  const { signal, note, progress } = working("look", context);
+export async function look(call: LookOptions & Context = {}): Promise<Look> {
+  const { options, signal, note, progress } = working("look", call, LOOK_OPTIONS);
   const { data = null, val = null, images = IMAGES, augment, seed: chosenSeed } = options;
   await using sets = await openSets({ data, val, holdOut: 0, seed: 0 }, note);
   const network = await openNetwork(options.model ?? (await suitedModel(data, sets.train)));
-  const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network, data, val);
+  const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network, placeOf(data), placeOf(val));
   await using backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
   const onProgress = (done: number, total: number) => {
     signal.throwIfAborted();
@@ -147,9 +147,14 @@ export async function look(options: LookOptions, context: Context = {}): Promise
   };
 }
 
+function placeOf(data: string | Dataset | null): string | null {
+  return data === null || typeof data === "string" ? data : data.name;
+}
+
 /** The name of the data, without its parent folders. */
-function titleOf({ name }: Dataset, data: string | null): string {
+function titleOf({ name }: Dataset, data: string | Dataset | null): string {
   if (data === null) return `${name}, the built-in set`;
+  if (typeof data !== "string") return name;
   const below = relative(dirname(resolve(data)), resolve(name)).replaceAll("\\", "/");
   return below === "" || below.startsWith("..") ? name : below;
 }

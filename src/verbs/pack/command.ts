@@ -13,7 +13,7 @@ export default verb({
   finishes: "the current shards",
   stopped: "Stopped. Run the same command to continue.",
   async run(options, { json }, context) {
-    const result = await pack(options, context);
+    const result = await pack({ ...options, ...context });
     if (context.ranks.rank !== 0) return;
     if (json) printJson(result);
     else show(result);

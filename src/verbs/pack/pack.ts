@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import type { Dataset } from "../../data/dataset.ts";
 import { decodingMemory, withOwnMemory } from "../../data/decoding.ts";
+import { dataset } from "../../data/memory.ts";
 import { FORMAT, PACK_FILE, PACK_SPLITS, type PackSplit } from "../../data/pack.ts";
 import type { PackJob } from "../../data/pack_worker.ts";
 import { partialPath, type ImageProblem } from "../../data/partial.ts";
@@ -14,11 +15,12 @@ import { WorkerPool } from "../../data/worker_pool.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile, requirePlainFolder } from "../../io/files.ts";
 import { LOCK_FILES, lockFolder } from "../../io/lock.ts";
+import { option, setting } from "../../option_names.ts";
 import { agree, gatherValues, settingsOf, stoppedElsewhere } from "../../ranks/agreement.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import type { Ranks } from "../../ranks/ranks.ts";
 import { wholeFromTo } from "../../rules.ts";
-import { count, number, oneOf, text, validate, type OptionsOf } from "../../schema.ts";
+import { count, number, oneOf, text, type OptionsOf } from "../../schema.ts";
 import {
   assemble,
   packSize,
@@ -35,14 +37,14 @@ const MAX_SIDE = 4096;
 
 export const PACK_OPTIONS = {
   /** As for `train`: a folder, an archive, or the name of a set. */
-  data: text("A set of images, as for `train`: a folder, an archive, ImageNet's archives", {
+  data: dataset("A set of images, as for `train`: a folder, an archive, ImageNet's archives", {
     place: "word",
     needed: true,
   }),
   /** The folder of the pack; if it is incomplete, packing continues. */
   out: text("The folder of the pack; if it is incomplete, packing continues", { place: "word", needed: true }),
   /** The validation set, as for `train`. */
-  val: text("The validation set, as for `train`", { hint: "PATH" }),
+  val: dataset("The validation set, as for `train`", { hint: "PATH" }),
   /** Side of the packed images in pixels; by default 256. */
   side: number("Side of the packed images in pixels (256)", { hint: "S", rule: wholeFromTo(1, MAX_SIDE) }),
   /** Length to which the shorter side is rescaled before the centre is cropped; by default `side`. */
@@ -108,9 +110,8 @@ interface PackPlan {
  * @throws UsageError, DataError when too many images can't be used, AlexNetError when a file can't be written,
  * LockedError when another process packs into the same folder
  */
-export async function pack(options: PackOptions, context: Context = {}): Promise<PackResult> {
-  validate("pack", options, PACK_OPTIONS);
-  const work = working("pack", context);
+export async function pack(call: PackOptions & Context): Promise<PackResult> {
+  const { options, ...work } = working("pack", call, PACK_OPTIONS);
   const { ranks, note, warn } = work;
   const given = chosen(options, ranks);
   await using sets = await openSets({ data: options.data, val: options.val ?? null, holdOut: 0, seed: 0 }, note);
@@ -133,8 +134,10 @@ function chosen(options: PackOptions, { local }: Ranks): ChosenOptions {
   const { side = 256, encoding = "jpeg", quality = DEFAULT_QUALITY, shard } = options;
   const cores = Math.max(1, Math.floor(availableParallelism() / local.size));
   const { shorter = side, threads = cores } = options;
-  if (shorter < side) throw new UsageError(`--shorter ${shorter}: must be at least --side (${side})`);
-  if (encoding === "raw" && options.quality !== undefined) throw new UsageError("--quality is only for --as jpeg");
+  if (shorter < side)
+    throw new UsageError(`${option("shorter")} ${shorter}: must be at least ${option("side")} (${side})`);
+  if (encoding === "raw" && options.quality !== undefined)
+    throw new UsageError(`${option("quality")} is only for ${setting("encoding", "jpeg", "as")}`);
   return { side, shorter, encoding, quality, threads, ...(shard !== undefined && { shard }) };
 }
 

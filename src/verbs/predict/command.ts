@@ -34,9 +34,9 @@ export default verb({
       else if ("error" in prediction) say.error(`${prediction.image}: ${prediction.error}`);
       else print(describe(prediction));
     };
-    const report = (event: PredictEvent) =>
-      event.type === "prediction" ? show(event.prediction) : context.report(event);
-    const { network, weights, standIn, remarks, picture } = await predict(options, { ...context, report });
+    const onEvent = (event: PredictEvent) =>
+      event.type === "prediction" ? show(event.prediction) : context.onEvent(event);
+    const { network, weights, standIn, remarks, picture } = await predict({ ...options, ...context, onEvent });
     (json ? printRemarks : sayRemarks)(remarks);
     if (!json) {
       print(dim(`by ${network}, ${here(weights)}`));

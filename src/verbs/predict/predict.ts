@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { testViews } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { DataError } from "../../errors.ts";
 import { assess } from "../../inference/assess.ts";
 import { classificationOf, CLASSIFY_OPTIONS, type Classification } from "../../inference/classification.ts";
 import { familiarTo } from "../../inference/known.ts";
@@ -11,17 +12,20 @@ import { replaceFile } from "../../io/files.ts";
 import { drawAnswers, type AnsweredImage } from "../../pictures/answers.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
-import { nameOf, type Weights } from "../../runs/weights.ts";
-import { text, texts, validate, type OptionsOf } from "../../schema.ts";
-import { classOfFolder, decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
+import { nameOf } from "../../runs/weights.ts";
+import { text, type OptionsOf } from "../../schema.ts";
+import {
+  classOfFolder,
+  decodeImages,
+  findImages,
+  images,
+  thumbnailOfNamed,
+  type NamedImage,
+} from "../shared/images.ts";
 
 export const PREDICT_OPTIONS = {
-  /** Image files, folders of them, or "-" for an image on standard input. */
-  images: texts("Image files, folders of them, or - for standard input", {
-    name: "image",
-    place: "words",
-    needed: true,
-  }),
+  /** Paths of image files and of folders of them, "-" for standard input; or the bytes of JPEG, PNG or WebP files. */
+  images: images("Image files, folders of them, or - for standard input", { needed: true }),
   /** A run or a checkpoint file; by default the newest run or, if there is none, the network in the box. */
   model: text("A run or a .safetensors file (the newest run; if there is none, the network in the box)", {
     hint: "RUN",
@@ -37,13 +41,21 @@ export const PREDICT_OPTIONS = {
 export interface PredictOptions extends OptionsOf<typeof PREDICT_OPTIONS> {}
 
 export type Prediction =
+  /** The path, "-" for standard input, or "image 2" where the second of `images` is bytes. */
   ({ readonly image: string } & Classification) | { readonly image: string; readonly error: string };
 
 export interface Predictions {
+  /** In the order of the images. */
+  readonly predictions: readonly Prediction[];
   readonly network: string;
   readonly weights: string;
   /** The network that stands in because none was named or trained: in the box, or a pretrained one; and its classes. */
-  readonly standIn?: Pick<Weights, "origin" | "because"> & { readonly classes: readonly string[] };
+  readonly standIn?: {
+    readonly origin: "box" | "pretrained";
+    /** Of the network in the box: why the pretrained one can't be had. */
+    readonly because?: string;
+    readonly classes: readonly string[];
+  };
   readonly device: string;
   /** What was ignored in the named folders. */
   readonly remarks: readonly Remark[];
@@ -66,17 +78,17 @@ const MAX_DRAWN = 64;
 export type PredictEvent = Notice | { readonly type: "prediction"; readonly prediction: Prediction };
 
 /**
- * Classifies images in the order given; an image that can't be used is reported, and the rest continue.
- * @param context its `report` is called with each prediction
+ * Classifies images in the order given, and calls `onEvent` with each prediction; an image that can't be used is
+ * reported there, and the rest continue. Each call opens a device and reads the weights: what classifies again and
+ * again does so by `load`.
  * @throws UsageError, DataError, CheckpointError or DeviceError
  */
-export async function predict(options: PredictOptions, context: Context<PredictEvent>): Promise<Predictions> {
-  validate("predict", options, PREDICT_OPTIONS);
-  const { report, signal, note } = working("predict", context);
+export async function predict(call: PredictOptions & Context<PredictEvent>): Promise<Predictions> {
+  const { options, report, signal, note } = working("predict", call, PREDICT_OPTIONS);
   const { views = 1 } = options;
-  const { images, remarks } = await findImages(options.images);
+  const { images: found, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.
-  const opening = openDeviceOf(images.length <= FEW ? forFew(options) : options);
+  const opening = openDeviceOf(found.length <= FEW ? forFew(options) : options);
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(options.model, note);
@@ -85,28 +97,34 @@ export async function predict(options: PredictOptions, context: Context<PredictE
   const familiar = familiarTo(trained.checkpoint, member.model.layers);
   const { record, crop } = trained.network;
   const cells: AnsweredImage[] = [];
-  for await (const { images: batch, pixels, errors } of decodeImages(images, trained.network)) {
+  const predictions: Prediction[] = [];
+  const answer = (prediction: Prediction) => {
+    predictions.push(prediction);
+    report({ type: "prediction", prediction });
+  };
+  for await (const { images: batch, pixels, errors } of decodeImages(found, trained.network)) {
     signal.throwIfAborted();
     const assessed = await assess(member, pixels, testViews(views, batch.length, record, crop), familiar);
     for (const [n, image] of batch.entries()) {
       const error = errors[n];
       if (error !== undefined) {
-        report({ type: "prediction", prediction: { image: image.name, error } });
+        answer({ image: image.name, error });
         continue;
       }
-      const answer = classificationOf(assessed, n, trained.classes, options, familiar?.limit);
-      const prediction = { image: image.name, ...answer };
-      report({ type: "prediction", prediction });
+      const classification = classificationOf(assessed, n, trained.classes, options, familiar?.limit);
+      answer({ image: image.name, ...classification });
       if (options.out !== undefined && cells.length < MAX_DRAWN) {
-        cells.push(await cellOf(image, answer.classes, trained.classes));
+        cells.push(await cellOf(image, classification.classes, trained.classes));
       }
     }
   }
   const [network, weights] = [trained.network.name, trained.weights.path];
   const { origin, because } = trained.weights;
-  const stands = options.model === undefined && origin !== "own";
-  const standIn = stands ? { standIn: { origin, classes: trained.classes, ...(because && { because }) } } : {};
-  const result = { network, weights, ...standIn, device: backend.description, remarks };
+  const standIn =
+    options.model === undefined && origin !== "own"
+      ? { standIn: { origin, classes: trained.classes, ...(because && { because }) } }
+      : {};
+  const result = { predictions, network, weights, ...standIn, device: backend.description, remarks };
   if (options.out === undefined || cells.length === 0) return result;
   const file = resolve(options.out);
   const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
@@ -121,7 +139,8 @@ async function cellOf(
   classes: readonly { readonly name: string; readonly probability: number }[],
   all: readonly string[],
 ): Promise<AnsweredImage> {
-  const right = image.name === "-" ? undefined : classOfFolder(image.name, all);
+  const isFile = !(image.image instanceof DataError || "kind" in image.image);
+  const right = isFile ? classOfFolder(image.name, all) : undefined;
   const bars = classes.map((each) => ({ ...each, isRight: each.name === right }));
   const known = right === undefined ? {} : { right };
   return { image: await thumbnailOfNamed(image), name: image.name, bars, ...known };

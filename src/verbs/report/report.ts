@@ -12,10 +12,11 @@ import { filterCells } from "../../pictures/filters.ts";
 import { dataUrl } from "../../pictures/raster.ts";
 import { reliabilitySvg } from "../../pictures/reliability.ts";
 import { reportPage, type PageDrawing, type PageFilters } from "../../pictures/report_page.ts";
+import { working, type Context } from "../../ranks/context.ts";
 import { curvesOf, historyCsv, readHistory } from "../../runs/history.ts";
 import { findRun, type Run } from "../../runs/runs.ts";
 import { networkOf } from "../../runs/settings.ts";
-import { flag, text, validate, type OptionsOf } from "../../schema.ts";
+import { flag, text, type OptionsOf } from "../../schema.ts";
 import type { Bin, Calibration } from "../../weights/calibration.ts";
 import { openCheckpoint } from "../../weights/checkpoint.ts";
 import { openSafetensors } from "../../weights/safetensors.ts";
@@ -38,8 +39,8 @@ export interface ReportOptions extends OptionsOf<typeof REPORT_OPTIONS> {}
  * @returns the absolute paths of the files written
  * @throws UsageError when there is no such run, CheckpointError when its files are damaged
  */
-export async function report(options: ReportOptions = {}): Promise<string[]> {
-  validate("report", options, REPORT_OPTIONS);
+export async function report(call: ReportOptions & Context = {}): Promise<string[]> {
+  const { options } = working("report", call, REPORT_OPTIONS);
   const { run: name = "latest", csv = false } = options;
   const run = findRun(name);
   const files = [await writeReport(run, await imagesOfRun(run))];

@@ -23,7 +23,7 @@ export interface Size {
   readonly limit?: number;
 }
 
-interface Statement {
+export interface Statement {
   readonly name: string;
   /** The claim, and its section. */
   readonly says: string;

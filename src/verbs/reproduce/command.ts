@@ -23,7 +23,7 @@ export default verb({
     if (options.claims.length === 0) return list(json);
     const line = new ProgressLine();
     let now = "";
-    const report = (event: ReproduceEvent) => {
+    const onEvent = (event: ReproduceEvent) => {
       if (event.type === "trial") {
         const { claim, arm, seed, number, total } = event;
         now = `${number} of ${total}, ${claim.name}: ${arm.name}, seed ${seed}`;
@@ -34,7 +34,7 @@ export default verb({
         line.update({ label: now, share, facts: [`epoch ${epoch}/${epochs}`, `accuracy ${percent(1 - top1)}`] });
       } else if (event.type === "claim" && !json) show(event.result);
     };
-    const done = await reproduce(options, { signal, report });
+    const done = await reproduce({ ...options, signal, onEvent });
     if (!done) {
       print("Stopped and saved. Run the same command to continue.");
       return 1;

@@ -4,9 +4,10 @@ import { basename, join } from "node:path";
 import { DEVICE_OPTIONS } from "../../devices/open.ts";
 import { UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
-import { checkOptions, given } from "../../options.ts";
+import { kebab } from "../../option_names.ts";
+import { given } from "../../options.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
-import { count, flag, kebab, text, texts, validate, type OptionsOf } from "../../schema.ts";
+import { count, flag, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
 import type { TrainEvent } from "../../training/events.ts";
 import { CLAIMS, isRace, type Arm, type Claim } from "./claims.ts";
@@ -60,13 +61,11 @@ export interface Reproduced {
  * @throws UsageError for a claim that is unknown, or a folder with runs of other data; what `train` throws
  */
 export async function reproduce(
-  options: ReproduceOptions,
-  context: Omit<Context<ReproduceEvent>, "ranks"> = {},
+  call: ReproduceOptions & Context<ReproduceEvent>,
   known: readonly Claim[] = CLAIMS,
 ): Promise<Reproduced | undefined> {
-  validate("reproduce", options, REPRODUCE_OPTIONS);
-  checkOptions<object>("reproduce", context, CONTEXT);
-  const { report = () => {}, signal = new AbortController().signal } = context;
+  validate("reproduce", call, REPRODUCE_OPTIONS, CONTEXT);
+  const { onEvent: report = () => {}, signal = new AbortController().signal, ranks: _ranks, ...options } = call;
   const claims = named(options.claims, known);
   const { claims: _, seeds = 3, full = false, out = join("runs", "reproduce"), ...rest } = { data: DATA, ...options };
   const trialOptions = { ...rest, full, out };

@@ -5,7 +5,7 @@ import type { Size } from "./claims.ts";
 import type { TrialOutcome } from "./trial.ts";
 
 /** An arm of a claim, with an outcome for each seed. */
-interface ArmResult {
+export interface ArmResult {
   readonly name: string;
   /** The command that trains it; SEED stands for each seed. */
   readonly command: string;

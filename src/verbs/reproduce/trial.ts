@@ -8,6 +8,7 @@ import type { DeviceOptions } from "../../devices/open.ts";
 import { AlexNetError, UsageError } from "../../errors.ts";
 import { means } from "../../inference/scores.ts";
 import { findNetwork } from "../../net/networks.ts";
+import { option } from "../../option_names.ts";
 import { given } from "../../options.ts";
 import { makeConfig } from "../../runs/config.ts";
 import { readHistory } from "../../runs/history.ts";
@@ -18,7 +19,7 @@ import type { TrainOptions } from "../../runs/train_options.ts";
 import { unlessStopped } from "../../signals.ts";
 import type { Report } from "../../training/events.ts";
 import { evaluate } from "../evaluate/evaluate.ts";
-import { train, type TrainContext } from "../train/train.ts";
+import { train } from "../train/train.ts";
 import { isRace, type Arm, type ArmComparison, type Claim, type Race, type Size } from "./claims.ts";
 
 interface TrialOptions extends DeviceOptions {
@@ -45,7 +46,10 @@ export interface TrialOutcome {
   readonly reached?: boolean;
 }
 
-type Watched = Pick<Required<TrainContext>, "report" | "signal">;
+interface Watched {
+  readonly report: Report;
+  readonly signal: AbortSignal;
+}
 
 /**
  * Trains and tests an arm of a claim, or what is left of that.
@@ -124,13 +128,10 @@ async function trainArm(
     if (event.type === "epoch" && hasArrived(claim, event)) arrived.abort();
   };
   const either = AbortSignal.any([signal, arrived.signal]);
-  const { interrupted } = await train(
-    begun ? { resume: run.path, ...on } : { ...wanted, ...size, ...on, out: run.path },
-    {
-      report: watch,
-      signal: either,
-    },
-  );
+  const { interrupted } = await train({
+    ...(begun ? { resume: run.path } : { ...wanted, ...size, out: run.path }),
+    ...{ ...on, onEvent: watch, signal: either },
+  });
   return !interrupted || arrived.signal.aborted;
 }
 
@@ -173,7 +174,7 @@ async function raceSize(
   const listen: Report = (event) => {
     if (event.type === "epoch") epochs.push(event);
   };
-  await train({ ...wanted, ...on, epochs: PACE_EPOCHS, limit: PACE_IMAGES, out: folder }, { report: listen, signal });
+  await train({ ...wanted, ...on, epochs: PACE_EPOCHS, limit: PACE_IMAGES, out: folder, onEvent: listen, signal });
   rmSync(folder, { recursive: true, force: true });
   await using sets = await openSets(configOf(wanted));
   const [first, ...others] = epochs;
@@ -210,7 +211,7 @@ function requireSame(run: Run, config: TrainConfig, wanted: TrainConfig, isOfRac
   if (other === undefined) return;
   throw new UsageError(
     `${run.path} holds a run whose ${other} is ${JSON.stringify(config[other])}, not ${JSON.stringify(wanted[other])}: ` +
-      `name another --out`,
+      `name another ${option("out")}`,
   );
 }
 
@@ -221,6 +222,6 @@ async function testViews(
   on: DeviceOptions,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views }, { signal }));
+  const tested = await unlessStopped(signal, evaluate({ ...on, model: run.last, views, signal }));
   return tested && means(tested.total).top1;
 }

@@ -8,12 +8,12 @@ export default verb({
   options: SERVE_OPTIONS,
   finishes: "the requests under way",
   async run({ token = process.env.ALEXNET_TOKEN || undefined, ...options }, { json }, context) {
-    const report = (event: ServeEvent) => {
-      if (event.type !== "listening") context.report(event);
+    const onEvent = (event: ServeEvent) => {
+      if (event.type !== "listening") context.onEvent(event);
       else if (json) printJson(event);
       else describe(event, options.run === undefined);
     };
-    const served = await serve({ ...options, ...(token !== undefined && { token }) }, { ...context, report });
+    const served = await serve({ ...options, ...(token !== undefined && { token }), ...context, onEvent });
     if (json) printJson({ type: "stopped", ...served });
     else print(`${plural(served.requests, "request")}, ${plural(served.images, "image")} classified`);
   },

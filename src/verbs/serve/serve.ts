@@ -2,10 +2,11 @@
 import { DEVICE_OPTIONS } from "../../devices/open.ts";
 import { UsageError } from "../../errors.ts";
 import { load, LOAD_OPTIONS } from "../../inference/classifier.ts";
+import { option, setting } from "../../option_names.ts";
 import { given } from "../../options.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { numberThat, rule, wholeFromTo } from "../../rules.ts";
-import { count, number, text, validate, type OptionsOf } from "../../schema.ts";
+import { count, number, text, type OptionsOf } from "../../schema.ts";
 import { isLoopback } from "../shared/local_http.ts";
 import { openServer } from "./server.ts";
 
@@ -63,15 +64,16 @@ export interface Served {
 }
 
 /**
- * Classifies the images that are sent to it, until the context's signal is aborted; then it answers what is under way.
+ * Classifies the images that are sent to it, until `signal` is aborted; then it answers what is under way.
  * @throws UsageError, CheckpointError, DataError, DeviceError when it can't begin
  */
-export async function serve(options: ServeOptions = {}, context: Context<ServeEvent> = {}): Promise<Served> {
-  validate("serve", options, SERVE_OPTIONS);
-  const { report, signal, note, warn } = working("serve", context);
+export async function serve(call: ServeOptions & Context<ServeEvent> = {}): Promise<Served> {
+  const { options, report, signal, note, warn } = working("serve", call, SERVE_OPTIONS);
   const { run, host = HOST, port = PORT, token, maxBody = MAX_BODY, timeout = TIMEOUT, queue = QUEUE } = options;
   if (!isLoopback(host) && token === undefined) {
-    throw new UsageError(`--host ${host}: others could send images there: add --token, 16 characters or more`);
+    throw new UsageError(
+      `${setting("host", host)}: others could send images there: add ${option("token")}, 16 characters or more`,
+    );
   }
   const { device, blas, threads, tune, batch } = options;
   await using model = await load(run, { fetch: true, note, ...given({ device, blas, threads, tune, batch }) });

@@ -2,7 +2,8 @@
 import { DataError, oneLine, UsageError } from "../../errors.ts";
 import { CLASSIFY_OPTIONS, type Classification } from "../../inference/classification.ts";
 import { html, STYLE } from "../../pictures/page.ts";
-import { kebab, type OptionsOf, type Schema } from "../../schema.ts";
+import { kebab, setting } from "../../option_names.ts";
+import type { OptionsOf, Schema } from "../../schema.ts";
 import { count } from "../../words.ts";
 import { cantListen, HEADERS, isLoopback, isOwnHost, isSameToken, servePage } from "../shared/local_http.ts";
 import { Metrics } from "./metrics.ts";
@@ -176,7 +177,7 @@ function listen({ host, port, timeoutMs, maxBytes }: ServerSettings, fetch: (req
       maxRequestBodySize: 2 * maxBytes,
     });
   } catch (error) {
-    throw cantListen(`--host ${host} --port ${port}`, error);
+    throw cantListen(`${setting("host", host)}, ${setting("port", port)}`, error);
   }
 }
 

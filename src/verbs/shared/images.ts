@@ -17,10 +17,24 @@ import type { FileRange } from "../../io/bytes.ts";
 import type { Network, ResizeFilter } from "../../net/recipe.ts";
 import { reason, specialKind, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import type { Raster } from "../../pictures/raster.ts";
+import { rule } from "../../rules.ts";
+import { parsed } from "../../schema.ts";
 import { drawable } from "./thumbnails.ts";
 
+/** An option for images: in a program, the bytes of files too. */
+export const images = <const S extends object = {}>(help: string, traits?: S) =>
+  parsed<readonly (string | Uint8Array)[], S>("any", (words) => words.split(","), help, {
+    ...{ name: "image", place: "words", needed: true, rule: IMAGES },
+    ...traits,
+  } as unknown as S);
+
+const IMAGES = rule(
+  (value) => Array.isArray(value) && value.every((each) => typeof each === "string" || each instanceof Uint8Array),
+  "an array of paths and of Uint8Arrays with the bytes of files",
+);
+
 export interface NamedImage {
-  /** A path, or "-" for standard input. */
+  /** A path, "-" for standard input, or "image 2" for the second of those named, if it is given as bytes. */
   readonly name: string;
   /** The image, or why there is none. */
   readonly image: FileRange | Encoded | DataError;
@@ -41,11 +55,15 @@ interface NamedImages {
  * their end. Those that can't be used are included, with the reason.
  * @throws UsageError when nothing is named
  */
-export async function findImages(named: readonly string[]): Promise<NamedImages> {
+export async function findImages(named: readonly (string | Uint8Array)[]): Promise<NamedImages> {
   if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
   const images: NamedImage[] = [];
   const remarks = new Remarks();
-  for (const name of named) {
+  for (const [i, name] of named.entries()) {
+    if (typeof name !== "string") {
+      images.push({ name: `image ${i + 1}`, image: { kind: "encoded", bytes: name } });
+      continue;
+    }
     try {
       images.push(...(await imagesAt(name, remarks)));
     } catch (error) {

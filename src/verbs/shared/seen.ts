@@ -32,7 +32,7 @@ async function augmented(mean: Tensor, pixels: Uint8Array, views: Float32Array, 
     mean,
     crop,
   );
-  const values = (await x.read()) as Float32Array;
+  const values = await x.read();
   tape.release();
   return values;
 }

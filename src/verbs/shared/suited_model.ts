@@ -12,7 +12,7 @@ const MAX_LOOKS = 100;
 export const PHOTOS = "alexnet";
 
 /** The paper's network for photos, the 2012 CIFAR network for small images, "small" for the built-in set. */
-export async function suitedModel(data: string | null, set: Dataset): Promise<string> {
+export async function suitedModel(data: string | Dataset | null, set: Dataset): Promise<string> {
   if (data === null) return "small";
   for (let i = 0; i < Math.min(set.length, MAX_LOOKS); i++) {
     const image = await set.read(i).catch(passOver);

@@ -16,15 +16,15 @@ export default verb({
       else if ("error" in one) say.error(`${one.image}: ${one.error}`);
       else print(describe(one));
     };
-    const report = (event: SimilarEvent) => {
+    const onEvent = (event: SimilarEvent) => {
       if (event.type === "similar") show(event.similar);
-      else if (event.type !== "index") context.report(event);
+      else if (event.type !== "index") context.onEvent(event);
       else if (!json) {
         const megabytes = count(Math.ceil(event.bytes / 1e6));
         say.info(`building an index of ${plural(event.images, "image")}, ${megabytes} MB, in ${event.folder}`);
       }
     };
-    const result = await similar(options, { ...context, report });
+    const result = await similar({ ...options, ...context, onEvent });
     (json ? printRemarks : sayRemarks)(result.remarks);
     if (!json) {
       const { network, weights, layer, images, data, picture, changes } = result;

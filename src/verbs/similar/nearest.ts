@@ -46,7 +46,7 @@ async function product(
 ) {
   const tape = new Tape(backend, { record: false });
   const y = linear(tape.input([k, n], b), tape.input([m, k], a), tape.input([m], new Float32Array(m)));
-  const values = (await y.read()) as Float32Array;
+  const values = await y.read();
   tape.release();
   return values;
 }

@@ -14,19 +14,15 @@ import { drawNeighbours, type Neighbourhood } from "../../pictures/neighbours.ts
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context, type Notice } from "../../ranks/context.ts";
 import { nameOf } from "../../runs/weights.ts";
-import { count, text, texts, validate, type OptionsOf } from "../../schema.ts";
-import { decodeImages, findImages, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
+import { count, text, type OptionsOf } from "../../schema.ts";
+import { decodeImages, findImages, images, thumbnailOfNamed, type NamedImage } from "../shared/images.ts";
 import { thumbnailOf } from "../shared/thumbnails.ts";
 import { openIndex, type FeatureIndex } from "./feature_index.ts";
 import { nearest } from "./nearest.ts";
 
 export const SIMILAR_OPTIONS = {
-  /** Image files, folders of them, or "-" for an image on standard input. */
-  images: texts("Image files, folders of them, or - for standard input", {
-    name: "image",
-    place: "words",
-    needed: true,
-  }),
+  /** Paths of image files and of folders of them, "-" for standard input; or the bytes of JPEG, PNG or WebP files. */
+  images: images("Image files, folders of them, or - for standard input", { needed: true }),
   /** The set to search, or its training part; by default what the run was trained on. */
   data: text("The set to search, or its training part (what the run was trained on)", {
     name: "in",
@@ -93,9 +89,8 @@ export type SimilarEvent =
  * @param context its `report` is called with each result
  * @throws UsageError, DataError, CheckpointError, DeviceError, or AlexNetError when the index can't be written
  */
-export async function similar(options: SimilarOptions, context: Context<SimilarEvent>): Promise<SimilarResult> {
-  validate("similar", options, SIMILAR_OPTIONS);
-  const { report, signal, note, progress } = working("similar", context);
+export async function similar(call: SimilarOptions & Context<SimilarEvent>): Promise<SimilarResult> {
+  const { options, report, signal, note, progress } = working("similar", call, SIMILAR_OPTIONS);
   const { top = TOP } = options;
   const { images: named, remarks } = await findImages(options.images);
   using trained = await openTrained(options.model, note);

@@ -2,6 +2,7 @@
 import type { Dataset } from "../../data/dataset.ts";
 import type { Opened } from "../../data/open.ts";
 import { balancedWeights, classCounts, namedWeights } from "../../data/sampling.ts";
+import { setting } from "../../option_names.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
 import type { Session } from "../../training/session.ts";
 import { count, plural } from "../../words.ts";
@@ -37,8 +38,8 @@ export function remarksOnClasses({ train, val }: Opened, { balance }: TrainConfi
     const { largest, smallest, counts } = found;
     const consequence =
       balance === 1
-        ? "all classes are shown equally often (--balance 0: every image once an epoch)"
-        : "--balance 1 shows all classes equally often";
+        ? `all classes are shown equally often (${setting("balance", 0)}: every image once an epoch)`
+        : `${setting("balance", 1)} shows all classes equally often`;
     lines.push(
       `class "${classes[largest]}" has ${plural(counts[largest]!, "training image")} and ` +
         `"${classes[smallest]}" ${count(counts[smallest]!)}: ${consequence}`,
@@ -60,11 +61,11 @@ export function remarksOnClasses({ train, val }: Opened, { balance }: TrainConfi
 export function classWeights(config: TrainConfig, set: Dataset): Pick<Session, "weights" | "lossWeights"> {
   const { balance, weights, lossWeights } = config;
   const seen = () => {
-    const named = namedWeights(set, weights ?? {});
+    const named = namedWeights(set, weights ?? {}, "weights");
     return balancedWeights(set, balance).map((weight, label) => weight * named[label]!);
   };
   const counting = () =>
-    lossWeights === "balanced" ? evenWeights(set) : namedWeights(set, lossWeights ?? {}, "--loss-weights");
+    lossWeights === "balanced" ? evenWeights(set) : namedWeights(set, lossWeights ?? {}, "lossWeights");
   return {
     ...((balance !== 0 || weights !== null) && { weights: seen() }),
     ...(lossWeights !== null && { lossWeights: counting() }),

@@ -1,15 +1,16 @@
 import { count, here, percent, print, printJson, say, table } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { UsageError } from "../../errors.ts";
+import type { Context } from "../../ranks/context.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { flag, number, text, type OptionsOf, type Schema } from "../../schema.ts";
-import type { Report } from "../../training/events.ts";
+import type { Report, TrainEvent } from "../../training/events.ts";
 import { withTensorboard } from "../../training/later/tensorboard.ts";
 import { readConfigFile } from "./config_file.ts";
-import { openDashboard } from "./dashboard/server.ts";
+import { openDashboard, type Dashboard } from "./dashboard/server.ts";
 import { crossValidate, FOLDS_RULE, type CrossValidation } from "./folds.ts";
 import { jsonReporter, peopleReporter } from "./reporters.ts";
-import { train, type TrainContext, type TrainResult } from "./train.ts";
+import { train, trainWatched, type TrainResult } from "./train.ts";
 
 /** Flags that only the command has. */
 const FLAGS = {
@@ -45,11 +46,11 @@ export default verb({
     const { options, dashboard, folds, tensorboard } = read();
     const shown = json ? jsonReporter() : peopleReporter(quiet);
     // Other ranks show only their troubles.
-    const report = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
-    const context = { ranks, signal, report };
+    const onEvent = ranks.rank !== 0 ? troubles(shown) : tensorboard ? withTensorboard(shown) : shown;
+    const context = { ranks, signal, onEvent };
     if (folds !== undefined) {
       if (dashboard !== undefined) throw new UsageError("--dashboard shows one training: leave it out with --folds");
-      const found = await crossValidate({ ...options, folds }, context);
+      const found = await crossValidate({ ...options, ...context, folds });
       if (found && ranks.rank === 0) {
         if (json) printJson({ type: "folds", ...found });
         else print(foldsInWords(found));
@@ -57,7 +58,7 @@ export default verb({
       return found ? 0 : 1;
     }
     const { interrupted } = await (dashboard === undefined
-      ? train(options, context)
+      ? train({ ...options, ...context })
       : trainShown(dashboard, options, context));
     return interrupted ? 1 : 0;
   },
@@ -97,21 +98,22 @@ function troubles(report: Report): Report {
 async function trainShown(
   port: number,
   options: TrainOptions,
-  { ranks, signal, report }: Required<Omit<TrainContext, "watchers">>,
+  { ranks, signal, onEvent }: Required<Context<TrainEvent>>,
 ): Promise<TrainResult> {
   await using dashboard = ranks.rank === 0 ? openDashboard(port) : undefined;
-  const watched = dashboard && {
-    signal: AbortSignal.any([signal, dashboard.signal]),
-    report: dashboard.watch(report),
-    watchers: [dashboard.watcher],
-  };
   if (dashboard) say.info(`dashboard: ${dashboard.url}`);
+  const call = { ...options, ranks, signal, onEvent };
   try {
-    const result = await train(options, { ranks, signal, report, ...watched });
+    const result = await (dashboard ? trainWatched(watchedBy(dashboard, call), [dashboard.watcher]) : train(call));
     const isIntended = await ranks.share(() => dashboard!.signal.aborted && !signal.aborted);
     return isIntended ? { ...result, interrupted: false } : result;
   } catch (error) {
     dashboard?.fail(error);
     throw error;
   }
+}
+
+/** A call of `train` that a dashboard is told of and can stop. */
+function watchedBy({ watch, signal }: Dashboard, call: TrainOptions & Required<Context<TrainEvent>>): typeof call {
+  return { ...call, onEvent: watch(call.onEvent), signal: AbortSignal.any([call.signal, signal]) };
 }

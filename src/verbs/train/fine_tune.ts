@@ -4,6 +4,7 @@ import { CheckpointError } from "../../errors.ts";
 import { learningLayers } from "../../net/layer_names.ts";
 import type { Model } from "../../net/model.ts";
 import { NO_AUGMENTATION, type Network, type Recipe } from "../../net/recipe.ts";
+import { option } from "../../option_names.ts";
 import { openWeights } from "../../runs/weights.ts";
 
 /**
@@ -50,7 +51,7 @@ export function beginWith(path: string, model: Model, dataset: Dataset): { mean:
   using _ = checkpoint;
   if (network.name !== model.network.name) {
     throw new CheckpointError(
-      `${path} has weights of ${network.name}, but the model is ${model.network.name}: name the same with --model`,
+      `${path} has weights of ${network.name}, but the model is ${model.network.name}: name the same with ${option("model")}`,
     );
   }
   const isNewLast = !sameClasses(checkpoint.classes, dataset.classes);

@@ -2,12 +2,15 @@
 import { rmdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { UsageError } from "../../errors.ts";
+import { option } from "../../option_names.ts";
+import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE } from "../../ranks/ranks.ts";
 import { namedRun, newRun, writeJson } from "../../runs/runs.ts";
 import { TRAIN_OPTIONS } from "../../runs/train_options.ts";
 import { wholeFromTo } from "../../rules.ts";
 import { number, validate, type OptionsOf } from "../../schema.ts";
-import { train, type TrainContext } from "./train.ts";
+import type { TrainEvent } from "../../training/events.ts";
+import { train } from "./train.ts";
 
 export const FOLDS_RULE = wholeFromTo(2, 20);
 
@@ -39,23 +42,24 @@ export interface CrossValidation {
  * @throws UsageError with `val`, `resume`, `holdOut`, or data that has validation images of its own; as `train`
  */
 export async function crossValidate(
-  options: CrossValidateOptions,
-  context: TrainContext = {},
+  call: CrossValidateOptions & Context<TrainEvent>,
 ): Promise<CrossValidation | undefined> {
-  validate("crossValidate", options, OPTIONS);
-  const { folds: count, out, ...rest } = options;
-  for (const [name, value] of Object.entries({ val: rest.val, resume: rest.resume, "hold-out": rest.holdOut })) {
+  validate("crossValidate", call, OPTIONS, CONTEXT);
+  const { folds: count, out, ...rest } = call;
+  for (const [name, value] of Object.entries({ val: rest.val, resume: rest.resume, holdOut: rest.holdOut })) {
     if (value === undefined) continue;
-    throw new UsageError(`--folds ${count} divides the images itself, for new runs: leave out --${name}`);
+    throw new UsageError(
+      `${option("folds")} ${count} divides the images itself, for new runs: leave out ${option(name)}`,
+    );
   }
-  const { ranks = ALONE, report = () => {} } = context;
+  const { ranks = ALONE, onEvent = () => {} } = rest;
   const folder = await ranks.share(() => (out === undefined ? newRun("folds") : namedRun(out)).path);
   const folds: CrossValidation["folds"][number][] = [];
   try {
     for (let fold = 1; fold <= count; fold++) {
-      report({ type: "fold", fold, folds: count });
+      onEvent({ type: "fold", fold, folds: count });
       const run = join(folder, `fold-${fold}`);
-      const result = await train({ ...rest, fold: [fold, count], out: run }, context);
+      const result = await train({ ...rest, fold: [fold, count], out: run });
       if (result.interrupted) return undefined;
       folds.push({ run: basename(run), images: result.validated!, accuracy: 1 - result.bestError! });
     }

@@ -6,7 +6,7 @@ import { divide } from "../../data/inventory.ts";
 import { RecordCache } from "../../data/loader.ts";
 import { locate, type Opened } from "../../data/open.ts";
 import { writeSamples } from "../../data/samples.ts";
-import { openWhole, reduceSets } from "../../data/select.ts";
+import { openWhole, reduceSets, type Selection } from "../../data/select.ts";
 import { measureStatistics } from "../../data/statistics.ts";
 import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
@@ -22,7 +22,8 @@ import { createOptimizer } from "../../net/optimizers.ts";
 import { uploadMean } from "../../net/passes.ts";
 import type { Network } from "../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../net/schedule.ts";
-import { checkOptions, given as known } from "../../options.ts";
+import { option, setting } from "../../option_names.ts";
+import { given as known } from "../../options.ts";
 import { agree, describeDevice, fingerprint, RunElsewhere, settingsOf } from "../../ranks/agreement.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { ALONE, type Ranks } from "../../ranks/ranks.ts";
@@ -31,7 +32,7 @@ import { keptOptions } from "../../runs/command.ts";
 import { changeConfig, makeConfig, rateForClasses, scaleRate } from "../../runs/config.ts";
 import { phasesOf, readHistory } from "../../runs/history.ts";
 import { divisionOf, keepImages, requireData } from "../../runs/recorded.ts";
-import type { Means, Phases, StartRecord } from "../../runs/records.ts";
+import type { EpochRecord, Means, Phases, StartRecord } from "../../runs/records.ts";
 import { findRun, namedRun, newRun, type Run } from "../../runs/runs.ts";
 import { networkOf, type TrainConfig } from "../../runs/settings.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
@@ -68,11 +69,10 @@ export interface TrainResult {
   readonly validated?: number;
   /** If the run begins with a new last layer: what it reaches alone, and what training everything makes of it. */
   readonly phases?: Phases;
-}
-
-export interface TrainContext extends Context<TrainEvent> {
-  /** Called between steps and after epochs, on rank 0. */
-  readonly watchers?: readonly Watcher[];
+  /** Every epoch of the run so far, those before it was resumed too; on rank 0, elsewhere none. */
+  readonly history: readonly EpochRecord[];
+  /** The epoch of it with the lowest validation error, whose weights were kept as the best; absent before the first. */
+  readonly best?: EpochRecord;
 }
 
 /**
@@ -81,10 +81,17 @@ export interface TrainContext extends Context<TrainEvent> {
  * @throws UsageError, DataError, DeviceError, CheckpointError or DivergedError; LockedError when another process uses
  * the run's folder
  */
-export async function train(options: TrainOptions, context: TrainContext = {}): Promise<TrainResult> {
-  validate("train", options, TRAIN_OPTIONS);
-  checkOptions<object>("train", context, { ...CONTEXT, watchers: "any?" });
-  const { report = () => {}, signal, ranks = ALONE, watchers = [] } = context;
+export async function train(call: TrainOptions & Context<TrainEvent> = {}): Promise<TrainResult> {
+  return trainWatched(call);
+}
+
+/** As `train`. @param watchers called between steps and after epochs, on rank 0 */
+export async function trainWatched(
+  call: TrainOptions & Context<TrainEvent>,
+  watchers: readonly Watcher[] = [],
+): Promise<TrainResult> {
+  validate("train", call, TRAIN_OPTIONS, CONTEXT);
+  const { onEvent: report = () => {}, signal, ranks = ALONE, ...options } = call;
   const note = (line: string) => report({ type: "note", line });
   using folder = new RunFolder(options.out, (line) => report({ type: "warning", line }));
   await agree(ranks, () => settingsOf(options));
@@ -97,7 +104,7 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
   });
   // Fetching weights is not training.
   const began = performance.now();
-  await using whole = await openWhole(given, note);
+  await using whole = await openWhole({ ...given, ...inMemory(options) }, note);
   for (const remark of whole.remarks) report({ type: "remark", ...remark });
   await agree(ranks, async () => ({ train: await fingerprint(whole.train), val: await fingerprint(whole.val) }));
   const division = await ranks.share(() =>
@@ -108,7 +115,7 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
     const suited = folder.run ? given : await suitedConfig(options, given, sets.train, note);
     if (suited.epochs === 0 && !folder.run && !hasNewHead(suited, sets.train)) {
       throw new UsageError(
-        "--epochs 0: must be above 0, unless a new last layer is trained: on weights for other classes (--from)",
+        `${option("epochs")} 0: must be above 0, unless a new last layer is trained: on weights for other classes (${option("from")})`,
       );
     }
     shareFor(suited.split, imagesPerStep(suited, sets.train.length), ranks);
@@ -121,6 +128,11 @@ export async function train(options: TrainOptions, context: TrainContext = {}): 
   const begunWith = folder.run ? folder.run.readStart()?.options : keptOptions(options);
   const rest = { report, watchers, ranks, ...(signal && { signal }), ...(begunWith && { begunWith }) };
   return await trainOnDevices({ config, whole, sets, folder, began, ...rest });
+}
+
+/** Those of the sets that are given open, not by name. */
+function inMemory({ data, val }: TrainOptions): Partial<Selection> {
+  return { ...(typeof data === "object" && { data }), ...(typeof val === "object" && { val }) };
 }
 
 interface TrainJob {
@@ -214,7 +226,7 @@ async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks):
 function memoryError(error: DeviceMemoryError, task: TrainJob, backend: Backend): DeviceMemoryError {
   const { config, sets } = task;
   const batch = fittingBatch(workOf(task), batchOf(config, sets), backend, backend.statistics().bytes);
-  const advice = batch > 0 ? `try --batch ${batch}` : `${config.network} needs another device`;
+  const advice = batch > 0 ? `try ${setting("batch", batch)}` : `${config.network} needs another device`;
   return new DeviceMemoryError(`${error.message}: ${advice}`, { cause: error });
 }
 
@@ -235,7 +247,7 @@ function workOf({ config, sets, ranks }: TrainJob): Work {
 }
 
 function howToResume({ path }: Run): string {
-  return `continue with --resume ${path}, on another device with --device`;
+  return `continue with ${setting("resume", path)}, on another device with ${option("device")}`;
 }
 
 async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
@@ -340,14 +352,20 @@ async function trainOn(task: TrainJob, backend: Backend): Promise<TrainResult> {
   // The built-in set has no image files for `predict`: write some.
   const samples = config.data === null && !result.interrupted ? join(run.path, "samples") : undefined;
   if (samples && ranks.rank === 0) await writeSamples(sets.val, samples);
-  const ended: TrainResult = {
+  const ended = {
     run: run.path,
     ...result,
     ...(bestError !== null && { bestError, validated: sets.val.length - val.cache.bad.size }),
     ...(phases && { phases }),
   };
   report({ type: "end", ...(samples && { samples }), ...ended });
-  return ended;
+  const history = ranks.rank === 0 ? readHistory(run).epochs : [];
+  return { ...ended, history, ...(history.length > 0 && { best: bestOf(history) }) };
+}
+
+/** The first epoch with the lowest validation error. */
+function bestOf(history: readonly EpochRecord[]): EpochRecord {
+  return history.reduce((best, epoch) => (epoch.val.top1 < best.val.top1 ? epoch : best));
 }
 
 /** The mean image and the state before the first step; undefined when it was stopped. */
@@ -411,14 +429,16 @@ interface InitialState {
  * network, `alexnet` stands in.
  */
 async function firstConfig(options: TrainOptions, note: (line: string) => void): Promise<TrainConfig> {
-  if (options.allowChangedData) throw new UsageError("--allow-changed-data is only for --resume");
+  if (options.allowChangedData) throw new UsageError(`${option("allowChangedData")} is only for ${option("resume")}`);
   const data = options.data === undefined ? null : locate(options.data);
   const val = options.val === undefined ? null : locate(options.val);
   const from = [undefined, "none"].includes(options.from) ? undefined : (await findWeights(options.from, note)).path;
   const source = from === undefined ? undefined : sourceOf(from);
   const said = options.model === undefined ? undefined : await networkNamed(options.model);
   if (source && said && said.name !== source.network.name) {
-    throw new UsageError(`--model ${said.name}: ${from} has weights of ${source.network.name}; leave one out`);
+    throw new UsageError(
+      `${option("model")} ${said.name}: ${from} has weights of ${source.network.name}; leave one out`,
+    );
   }
   const network = source?.network ?? said ?? findNetwork(PHOTOS);
   return makeConfig({ ...options, from: from && resolve(from) }, network, data, val);
@@ -464,7 +484,9 @@ function hasNewHead({ from }: TrainConfig, set: Dataset): boolean {
 /** @throws the error, with the way to do without pretrained weights if those can't be fetched */
 function offerScratch(error: unknown): never {
   if (!(error instanceof DataError)) throw error;
-  throw new DataError(`${error.message}; or train from scratch, which takes hours: --from none`, { cause: error });
+  throw new DataError(`${error.message}; or train from scratch, which takes hours: ${setting("from", "none")}`, {
+    cause: error,
+  });
 }
 
 /**

@@ -10,6 +10,7 @@ import { flatten, type LayerOptions, type NamedShape } from "../../net/layer.ts"
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
 import { networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
+import { option } from "../../option_names.ts";
 import type { TensorSource } from "../safetensors.ts";
 import { byNames, candidatesOf, type Candidate } from "./candidates.ts";
 import { anObject } from "./dictionary.ts";
@@ -56,7 +57,7 @@ export function matchNetwork(file: WeightFile, wanted?: Network): Match {
     const names = fits.map(({ network }) => network.name);
     throw new UsageError(
       `${file.path} fits ${names.slice(0, -1).join(", ")} and ${names.at(-1)}, which have the same shapes: ` +
-        `choose one with --model`,
+        `choose one with ${option("model")}`,
     );
   }
   const { network, match } = fits[0]!;

@@ -7,6 +7,7 @@ import { ShapeError } from "../../../src/errors.ts";
 import { describeBackends } from "../../support/backends.ts";
 import { expectClose, randomArray } from "../../support/data.ts";
 import { testOp, type OpCase } from "../../support/gradcheck.ts";
+import { any } from "../../support/refusals.ts";
 
 interface Soft {
   readonly valid?: number;
@@ -148,9 +149,9 @@ test("softmaxCrossEntropy refuses other numbers of labels, and labels that are n
   const call = () => softmaxCrossEntropy(logits, tape.input([3], new Uint32Array(3)));
   expect(call).toThrow(ShapeError);
   expect(call).toThrow("logits 3 × 2, labels 3 of type u32");
-  expect(() => softmaxCrossEntropy(logits, tape.input([2], new Float32Array(2)))).toThrow("labels 2 of type f32");
+  expect(() => softmaxCrossEntropy(logits, any(tape.input([2], new Float32Array(2))))).toThrow("labels 2 of type f32");
   const labels = tape.input([2], new Uint32Array(2));
-  const [three, floats] = [tape.input([3], new Uint32Array(3)), tape.input([2], new Float32Array(2))];
+  const [three, floats] = [any(tape.input([3], new Uint32Array(3))), any(tape.input([2], new Float32Array(2)))];
   for (const [mix, message] of [
     [{ others: three, shares: floats }, "other labels 3 of type u32, shares 2"],
     [{ others: floats, shares: floats }, "other labels 2 of type f32, shares 2"],

@@ -6,7 +6,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { openWgpu, type WgpuBackend } from "../../../src/devices/wgpu/backend.ts";
 import { kernel } from "../../../src/engine/kernel.ts";
 import { reluForward } from "../../../src/engine/ops/activation.ts";
-import { train } from "../../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../../src/verbs/train/train.ts";
 import { tiny } from "../../support/cli.ts";
 
 const [point = "", folder = ""] = process.argv.slice(2);
@@ -65,7 +65,7 @@ async function loseInTraining(): Promise<void> {
   let steps = 0;
   const watcher = { afterStep: async () => void (++steps === 5 && lose()) };
   const report = (event: { type: string; line?: string }) => void (event.type === "warning" && console.log(event.line));
-  await train({ ...options, out: `${folder}/lost` }, { report, watchers: [watcher] });
+  await trainWatched({ ...options, out: `${folder}/lost`, onEvent: report }, [watcher]);
 }
 
 rmSync(process.env.LOSE_FILE!, { force: true });

@@ -32,7 +32,7 @@ import backwardWgsl from "../../../../kernels/wgsl/weighted_cross_entropy_backwa
  */
 export function weightedCrossEntropy(
   logits: Tensor,
-  labels: Tensor,
+  labels: Tensor<"u32">,
   weights: Tensor,
   valid?: number,
   options: Targets = {},
