@@ -162,13 +162,13 @@ describe("examples", () => {
   }, 240_000);
 
   test("docs/library.md: a step", () => {
-    const output = run("docs/library.md", "ts", [], { number: 1, of: 2 });
+    const output = run("docs/library.md", "ts", [], { number: 2, of: 3 });
     expect(Number(/Float32Array\(1\) \[ ([\d.]+) \]/.exec(output)?.[1])).toBeWithin(2, 2.6);
     expect(output).toContain("Float32Array(216)");
   }, 60_000);
 
   test("docs/library.md: a loss of one's own", () => {
-    const output = run("docs/library.md", "ts", [], { number: 2, of: 2 });
+    const output = run("docs/library.md", "ts", [], { number: 3, of: 3 });
     expect(output).toMatch(/^Float32Array\(1\) \[ 1 \] Float32Array\(12\) /);
   }, 60_000);
 });
