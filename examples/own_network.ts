@@ -1,8 +1,6 @@
 /** A network of one's own, on images that come from anywhere: here, red lines that run across or down. */
 import { datasetOf, layers, train, type LabelledImage } from "alexnet";
 
-const { conv, fc, maxPool, relu } = layers;
-
 async function* lines(count: number): AsyncGenerator<LabelledImage> {
   for (let n = 0; n < count; n++) {
     const pixels = new Uint8Array(16 * 16 * 3); // row by row; of each pixel red, green and blue
@@ -12,16 +10,11 @@ async function* lines(count: number): AsyncGenerator<LabelledImage> {
   }
 }
 
+const { conv, fc, maxPool, relu } = layers;
+const block = [conv("conv1", 8, 3, { sigma: 0.05, pad: 1 }), relu(), maxPool(2, 2)];
 const { run, best } = await train({
-  data: await datasetOf(lines(400), { name: "lines", classes: ["across", "down"] }),
-  holdOut: 0.25,
-  model: {
-    crop: 16,
-    layers: (classes) => [
-      [conv("conv1", 8, 3, { sigma: 0.05, pad: 1 }), relu(), maxPool(2, 2)],
-      fc("fc2", classes, { sigma: 0.01 }),
-    ],
-  },
-  ...{ epochs: 5, batch: 20, rate: 0.005 },
+  data: await datasetOf(lines(400), { name: "lines", classes: ["across", "down"] }), // the mean is measured
+  model: { crop: 16, layers: (classes) => [block, fc("fc2", classes, { sigma: 0.01 })] },
+  ...{ holdOut: 0.25, epochs: 5, batch: 20, rate: 0.005 },
 });
 console.log(`${Math.round(100 * (1 - best!.val.top1))}% of the lines held out are right; the weights are in ${run}`);

@@ -1,5 +1,5 @@
 /** Classifies the images that are posted to it. `bun examples/serve.ts [RUN]`; by default the newest run answers. */
-import { load } from "../src/index.ts";
+import { load } from "alexnet";
 
 const model = await load(process.argv[2]); // a run, a weights file, or "imagenet"
 const server = Bun.serve({

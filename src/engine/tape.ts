@@ -41,7 +41,7 @@ export interface BackwardOptions {
  * Records a step and owns its memory. Each op appends how its inputs' gradients are computed; backward() runs that in
  * reverse; release() returns the step's buffers to the pool. With `record: false` it only owns memory, for inference.
  */
-export class Tape implements Owner {
+export class Tape implements Owner, Disposable {
   readonly backend: Backend;
   readonly recording: boolean;
   readonly part: Part | undefined;
@@ -181,6 +181,11 @@ export class Tape implements Owner {
     this.#uses.clear();
     this.#read.clear();
     for (const tensor of this.#owned) this.#giveBack(tensor);
+  }
+
+  /** `using tape = new Tape(device)` releases at the end of the block. */
+  [Symbol.dispose](): void {
+    this.release();
   }
 
   #giveBack(tensor: AnyTensor): void {
