@@ -135,7 +135,7 @@ describe("weights by name", () => {
 
   test("must be of classes, and leave an image", () => {
     expect(wrong(uneven, { "class 3": 1 })).toBe('weights names "class 3", which is not a class of set');
-    const nothing = "--weights leaves no image of set: all classes with images have weight 0";
+    const nothing = "weights leaves no image of set: all classes with images have weight 0";
     expect(wrong(uneven, { "class 0": 0, "class 1": 0, "class 2": 0 })).toBe(nothing);
     // The only class that counts has no image.
     expect(wrong(setOf(3, 0), { "class 0": 0 })).toBe(nothing);
