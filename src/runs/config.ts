@@ -102,8 +102,8 @@ export function changeConfig(config: TrainConfig, options: TrainOptions): TrainC
   const { optimizer } = others;
   if (optimizer !== undefined && optimizer !== config.optimizer) {
     throw new UsageError(
-      `${option("optimizer")} ${optimizer}: the run was trained with ${config.optimizer}, whose state it saved: resume it ` +
-        `without it, or begin a new run from its weights: ${setting("from", resume!)}`,
+      `${option("optimizer")} ${optimizer}: the run was trained with ${config.optimizer}, whose state it saved: leave it ` +
+        `out, or begin a new run from its weights, with ${setting("from", resume!)} and ${setting("optimizer", optimizer)}`,
     );
   }
   if (epochs === 0) throw new UsageError(`${option("epochs")} 0: must be above 0 to continue`);

@@ -229,8 +229,8 @@ describe("a resumed run", () => {
 
   test("keeps its optimizer", () => {
     expect(() => changeConfig(config, { resume: "x", optimizer: "adamw" })).toThrow(
-      "--optimizer adamw: the run was trained with sgd, whose state it saved: resume it without --optimizer, " +
-        "or begin a new run from its weights: --from x --optimizer adamw",
+      "optimizer adamw: the run was trained with sgd, whose state it saved: leave it out, " +
+        'or begin a new run from its weights, with from: "x" and optimizer: "adamw"',
     );
     expect(() => changeConfig(config, { resume: "x", optimizer: "sgd" })).toThrow("optimizer can't be changed");
   });

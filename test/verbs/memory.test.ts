@@ -15,7 +15,7 @@ import { figurePng } from "../support/images.ts";
 const { path: root, remove } = temporaryFolder();
 const run = join(root, "run");
 const CPU = { device: "cpu", threads: 1 } as const;
-const OPTIONS = { ...CPU, model: "small", batch: 10, rate: 0.001, holdOut: 0.2 } as const;
+const OPTIONS = { ...CPU, model: "small", batch: 10, rate: 0.001, schedule: "constant", holdOut: 0.2 } as const;
 
 /** Ten plain images of each of two classes. @param first the red of the first */
 function made(first = 10): Promise<Dataset> {
@@ -64,9 +64,10 @@ describe("resumed and evaluated", () => {
 
   test("with the same, it goes on, and ends as if it had not been stopped", async () => {
     const resumed = await train({ resume: run, epochs: 3, data: await made() });
-    expect(resumed.history.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
     const whole = await train({ ...OPTIONS, data: await made(), epochs: 3, out: join(root, "whole") });
-    expect(resumed.history[0]!.val).toEqual(whole.history[0]!.val);
+    const scores = ({ history }: TrainResult) => history.map(({ epoch, train, val }) => ({ epoch, train, val }));
+    expect(scores(resumed)).toEqual(scores(whole));
+    expect(whole.history.map(({ epoch }) => epoch)).toEqual([1, 2, 3]);
     const { total } = await evaluate({ ...CPU, model: run, data: await made() });
     expect(total.images).toBe(20);
   });
@@ -77,5 +78,7 @@ test("predict takes bytes, and resolves with all predictions in order", async ()
   const { predictions } = await predict({ ...CPU, model: run, images: [bytes, join(root, "none.png"), bytes] });
   expect(predictions.map(({ image }) => image)).toEqual(["image 1", join(root, "none.png"), "image 3"]);
   expect(predictions.map((each) => "error" in each)).toEqual([false, true, false]);
-  expect({ ...predictions[0]!, image: "" }).toEqual({ ...predictions[2]!, image: "" });
+  // Images of a batch differ by rounding.
+  const [first, , last] = predictions.map((each) => ("error" in each ? NaN : each.classes[0]!.probability));
+  expect(first).toBeCloseTo(last!, 5);
 });
