@@ -135,7 +135,7 @@ async function tryServer(
         worst = Math.max(worst, difference((await answer.json()) as Classification, expected[i]!));
         latencies.push(performance.now() - sent);
       } catch (error) {
-        if (lost++ === 0) say.error(error);
+        if (lost++ === 0) process.stderr.write(`${error}\n`);
       }
     }
   };

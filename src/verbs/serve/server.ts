@@ -64,8 +64,14 @@ const RETRY = { "retry-after": "1" };
 /** What nginx logs for a sender that has gone; nobody receives it. */
 const GONE = 499;
 
-/** @throws UsageError when the address can't be listened on */
-export function openServer(model: Answering, settings: ServerSettings): ClassifyServer {
+/** Calls a function later, as `setTimeout` does. */
+type After = (call: () => void, ms: number) => ReturnType<typeof setTimeout>;
+
+/**
+ * @param after measures the time that a request may take
+ * @throws UsageError when the address can't be listened on
+ */
+export function openServer(model: Answering, settings: ServerSettings, after: After = setTimeout): ClassifyServer {
   const { host, token, maxBytes, timeoutMs, queue, warn } = settings;
   const metrics = new Metrics();
   let underWay = 0;
@@ -79,7 +85,7 @@ export function openServer(model: Answering, settings: ServerSettings): Classify
     }
     const stop = new AbortController();
     let late = new Refusal(408, `the image did not arrive within ${timeoutMs / 1000} s`);
-    const timer = setTimeout(() => stop.abort(late), timeoutMs);
+    const timer = after(() => stop.abort(late), timeoutMs);
     const leave = () => stop.abort(new Refusal(GONE, "the sender has gone"));
     request.signal.addEventListener("abort", leave, { once: true });
     underWay++;
@@ -168,13 +174,13 @@ export function openServer(model: Answering, settings: ServerSettings): Classify
   return { url: `http://${shown}:${server.port}/`, metrics, stop, [Symbol.asyncDispose]: stop };
 }
 
-function listen({ host, port, timeoutMs, maxBytes }: ServerSettings, fetch: (request: Request) => Promise<Response>) {
+function listen({ host, port, timeoutMs }: ServerSettings, fetch: (request: Request) => Promise<Response>) {
   try {
     return Bun.serve({
       ...{ hostname: host, port, fetch, development: false },
       idleTimeout: Math.ceil(timeoutMs / 1000) + IDLE_SECONDS,
-      // Bodies are refused here, with a reason; this is for senders who don't listen.
-      maxRequestBodySize: 2 * maxBytes,
+      // Too large a body is refused by `imageOf`, in words; Bun does not keep what nobody reads.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     });
   } catch (error) {
     throw cantListen(`${setting("host", host)}, ${setting("port", port)}`, error);
