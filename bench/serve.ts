@@ -7,7 +7,6 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { readArguments } from "../src/cli/arguments.ts";
-import { say } from "../src/cli/terminal.ts";
 import { AlexNetError } from "../src/errors.ts";
 import { load, type Classification, type Classifier } from "../src/index.ts";
 import { replaceFile } from "../src/io/files.ts";

@@ -8,8 +8,9 @@ export interface Progress {
   readonly facts?: readonly string[];
 }
 
-/** Widths of a progress bar: the widest with which everything fits is chosen, so that it seldom changes. */
+/** Widths of a progress bar: the widest with which everything fits, or the least, so that it seldom changes. */
 const WIDTHS = [24, 16, 8];
+const LEAST = 8;
 
 /** On one line, without a bar. */
 export function inFull({ label, share, facts = [] }: Progress): string {
@@ -20,7 +21,7 @@ export function inFull({ label, share, facts = [] }: Progress): string {
 /** With a bar, in at most `columns`: what has no room is left out, the least important first. */
 export function fitted({ label, share, facts = [] }: Progress, columns: number): string {
   for (let count = facts.length; count >= 0; count--) {
-    for (const width of share === undefined ? [0] : WIDTHS) {
+    for (const width of count === facts.length ? WIDTHS : [LEAST]) {
       const drawn = share === undefined ? "" : ` ${line(share, width)} ${wholePercent(share).padStart(4)}`;
       const text = [`${label}${drawn}`, ...facts.slice(0, count)].join("  ");
       if (Bun.stringWidth(text) <= columns) return text;

@@ -90,9 +90,7 @@ describe("train", () => {
     await output(["train", "photos", ...TINY, "--epochs", "1"]);
     expect(existsSync(at("runs", "relu-or-tanh-2", "best.safetensors"))).toBe(true);
     const resumed = await output(["train", "--epochs", "2", "--resume"]);
-    expect(resumed).toMatch(
-      /run folder runs\/relu-or-tanh-2\ncontinuing with epoch 2, batch 1\nepoch  train loss .*\n    2  /,
-    );
+    expect(resumed).toMatch(/run folder runs\/relu-or-tanh-2\ncontinuing with epoch 2, batch 1\nepoch .*\n {4}2  /);
     expect(await output(["train", "--resume", "relu-or-tanh-2"])).toContain("Nothing left to do.");
   });
 

@@ -115,7 +115,7 @@ test("a second SIGINT exits at once, and the last save stays", async () => {
   const errors = new Response(child.stderr).text();
   for await (const chunk of child.stdout as ReadableStream<Uint8Array>) {
     text += new TextDecoder().decode(chunk);
-    if (!text.includes("epoch   1") || child.killed) continue;
+    if (!/^ {4}1 /m.test(text) || child.killed) continue;
     child.kill("SIGTERM");
     child.kill("SIGINT");
   }
@@ -138,7 +138,7 @@ test("SIGINT stops after the step, saves, and says how to continue; resumed, the
   for await (const chunk of child.stdout as ReadableStream<Uint8Array>) {
     text += new TextDecoder().decode(chunk);
     // The first epoch is finished, and the second has begun.
-    if (text.includes("epoch   1") && !child.killed) child.kill("SIGINT");
+    if (/^ {4}1 /m.test(text) && !child.killed) child.kill("SIGINT");
   }
   await child.exited;
   expect(child.exitCode).toBe(1);

@@ -213,7 +213,7 @@ describe("the command", () => {
 
   test("for people: the interval, and the files", async () => {
     const { stdout } = await command("--model", "a.safetensors", "--out", "people", "--submission", "people.txt");
-    expect(stdout).toMatch(/\n95% confidence: top-1 \d+\.\d% to \d+\.\d%, top-5 0\.0% to 15\.5%\n/);
+    expect(stdout).toMatch(/\naccuracy \d+\.\d% \(95% interval: \d+\.\d% to \d+\.\d%\)\nloss \d/);
     expect(stdout).toContain("\npeople.txt: a line per image, sorted by file name; classes numbered from 1");
     expect(stdout).toEndWith("\npeople/confusion.png\npeople/mistakes.png\n");
   });

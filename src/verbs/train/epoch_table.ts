@@ -39,11 +39,9 @@ export function epochTable(width = columns()): (record: EpochRecord, isBest: boo
     });
     const used = lengthOf(shown) + GAP + BEST.length;
     const waits = record.dataWait >= WAITS ? `${percent(record.dataWait)} of it waiting for data` : "";
-    const more = [
-      isBest ? green(BEST) : " ".repeat(BEST.length),
-      ...(used + GAP + waits.length <= width ? [dim(waits)] : []),
-    ];
-    const text = line([...cells, ...more]).trimEnd();
+    const hasRoom = waits !== "" && used + GAP + waits.length <= width;
+    const mark = isBest ? green(BEST) : " ".repeat(BEST.length);
+    const text = line([...cells, ...(hasRoom ? [mark, dim(waits)] : isBest ? [mark] : [])]);
     const all = head === undefined ? text : `${head}\n${text}`;
     head = undefined;
     return all;
