@@ -1,6 +1,7 @@
 /** What all commands share: parsing and help of their options, one-line errors, and exit codes 0, 1 and 2. */
 import { renderUsage, type ArgDef } from "citty";
 import { AlexNetError } from "../errors.ts";
+import { command } from "../program.ts";
 import type { Context } from "../ranks/context.ts";
 import { checkRules, flag, nameOf, type Option, type OptionsOf, type Schema } from "../schema.ts";
 import { unlessStopped } from "../signals.ts";
@@ -91,13 +92,21 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
   }
 }
 
+/** A verb's options that stand on a command line, for completions. */
+export function optionsOf(verb: Verb<any, any>): { name: string; description: string }[] {
+  const schema: Schema = { ...verb.options, ...verb.flags, ...COMMON, ...verb.flags };
+  return Object.entries(schema).flatMap(([key, option]) =>
+    option.help === undefined || option.place ? [] : [{ name: `--${nameOf(key, option)}`, description: option.help }],
+  );
+}
+
 async function helpOf(name: string, { description }: Verb, schema: Schema): Promise<string> {
   const args = Object.entries(schema).flatMap(([key, option]) => {
     const described = describe(option);
     return described ? [[nameOf(key, option), described]] : [];
   });
   const usage = await renderUsage({
-    meta: { name: `bun run ${name}`, description },
+    meta: { name: command(name), description },
     args: Object.fromEntries(args) as Record<string, ArgDef>,
   });
   // citty pads every column with spaces, the last one too.

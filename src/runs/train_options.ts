@@ -5,6 +5,7 @@ import { readFileUpTo, reason } from "../io/files.ts";
 import type { NetworkDraft } from "../net/definition.ts";
 import { optimizerNames } from "../net/optimizers.ts";
 import { CUTS } from "../net/parts.ts";
+import { command } from "../program.ts";
 import { ABOVE_ZERO } from "../rules.ts";
 import { flag, number, numbers, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
 import { SETTINGS } from "./settings.ts";
@@ -43,7 +44,7 @@ export const TRAIN_OPTIONS = {
   model: parsed<string | NetworkDraft>(
     "any",
     (word) => word,
-    "A network that `bun run models` lists, or a .ts or .json file that defines one",
+    `A network that \`${command("models")}\` lists, or a .ts or .json file that defines one`,
     { hint: "NAME" },
   ),
   /**

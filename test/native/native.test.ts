@@ -22,7 +22,7 @@ import { cached, failedRecently, failureNote } from "../../src/native/cache.ts";
 import { fetchArchive } from "../../src/native/download.ts";
 import { findBlas, findWgpu, provideBlas, provideWgpu } from "../../src/native/libraries.ts";
 import { packagedFiles, PACKAGES, type PackageName } from "../../src/native/packages.ts";
-import { requirePinned, requireSha256, sha256Of, type Pinned } from "../../src/native/pins.ts";
+import { pinnedPath, requireSha256, sha256Of, type Pinned } from "../../src/native/pins.ts";
 import { OPENBLAS, WGPU, type NativeLibrary } from "../../src/native/table.ts";
 import { findTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -177,7 +177,7 @@ describe("a library that was fetched", () => {
   test("must be there", async () => {
     await withEnvironment(elsewhere, async () => {
       await expect(findWgpu({ download: false })).rejects.toThrow(
-        /^wgpu-native .* is not at .*put the file there, or set WGPU_LIB_PATH/,
+        /^wgpu-native .* is not at .*: run `bun src.setup.ts`, put the file there, or set WGPU_LIB_PATH/,
       );
     });
   });
@@ -264,19 +264,19 @@ test("a pinned file is the one, is another, or can't be read", async () => {
   const sha256 = "31f109ab38348582abdc9e1c9942f74505c719e98c6d0ab6fbcfdccfd8c9935b";
   const pinned = { what: "it", path, sha256, remedy: "do this" };
   expect(sha256Of(path)).toBe(sha256);
-  requirePinned(pinned);
+  pinnedPath(pinned);
   requireSha256("it", Buffer.from("a library"), sha256);
   writeFileSync(path, "a librarY");
   const another = /^it is not the published file: the SHA-256 of .*pinned is [0-9a-f]{64}, not 31f1.*: do this$/;
-  expect(() => requirePinned(pinned)).toThrow(another);
+  expect(() => pinnedPath(pinned)).toThrow(another);
   expect(() => requireSha256("it", Buffer.from("a librarY"), sha256)).toThrow(/^it has the SHA-256 .*, not 31f1/);
   const gone = { ...pinned, path: join(folder, "gone") };
-  expect(() => requirePinned(gone)).toThrow(/gone can't be read: no such file/);
+  expect(() => pinnedPath(gone)).toThrow(/gone can't be read: no such file/);
 });
 
 test("the packages that are installed are those of the table, and so are their files", async () => {
   for (const [name, { version, files }] of Object.entries(PACKAGES)) {
-    expect(packageJson.dependencies).toMatchObject({ [name]: version });
+    expect({ ...packageJson.dependencies, ...packageJson.devDependencies }).toMatchObject({ [name]: version });
     for (const hash of Object.values(files)) expect(hash).toMatch(/^[0-9a-f]{64}$/);
     expect(new Set(Object.values(files)).size).toBe(Object.keys(files).length);
     const here = packagedFiles(name as PackageName);

@@ -18,6 +18,7 @@ import { drawHeat } from "../../pictures/heat.ts";
 import { drawMaps, type LayerMaps } from "../../pictures/maps.ts";
 import { image } from "../../pictures/raster.ts";
 import { document, renderPng, shorten, text as label, type TextStyle } from "../../pictures/svg.ts";
+import { command } from "../../program.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { curvesOf, readHistory } from "../../runs/history.ts";
 import { findRun } from "../../runs/runs.ts";
@@ -67,7 +68,7 @@ export async function draw(options: DrawOptions, context: Context = {}): Promise
   }
   const ofImage = OF_IMAGE.includes(what);
   if (ofImage && options.image === undefined) {
-    throw new UsageError(`draw ${what} needs an image: bun run draw ${what} photo.jpg`);
+    throw new UsageError(`draw ${what} needs an image: ${command(`draw ${what} photo.jpg`)}`);
   }
   if (!ofImage && options.image !== undefined) {
     throw new UsageError(`draw ${what} takes no image: leave out ${options.image}; name a run with --model`);

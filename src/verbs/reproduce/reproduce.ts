@@ -5,6 +5,7 @@ import { DEVICE_OPTIONS } from "../../devices/open.ts";
 import { UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { checkOptions, given } from "../../options.ts";
+import { command } from "../../program.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { count, flag, kebab, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
@@ -128,7 +129,7 @@ function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly Tria
   const options = Object.entries(given({ model, augment, rate, ...length })).map(
     ([option, value]) => ` --${kebab(option)} ${value}`,
   );
-  return `bun run train DATA${options.join("")} --seed SEED`;
+  return command(`train DATA${options.join("")} --seed SEED`);
 }
 
 /** @throws UsageError when one is unknown, or none is named */

@@ -1,6 +1,7 @@
 import { count, here, percent, print, printJson, say, table } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
 import { UsageError } from "../../errors.ts";
+import { command } from "../../program.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { flag, number } from "../../schema.ts";
 import type { Report } from "../../training/events.ts";
@@ -13,7 +14,7 @@ import { train, type TrainContext, type TrainResult } from "./train.ts";
 export default verb({
   description:
     "Train an image classifier on your photos or, without data, on a built-in set. " +
-    "mpiexec -n N bun run train … trains on N devices, of one machine or several",
+    `mpiexec -n N ${command("train …")} trains on N devices, of one machine or several`,
   options: TRAIN_OPTIONS,
   flags: {
     dashboard: number("Show the training live in a browser on this machine, at this port or any free one", {

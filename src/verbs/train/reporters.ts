@@ -15,6 +15,7 @@ import {
   plural,
 } from "../../cli/terminal.ts";
 import { interval95 } from "../../inference/answers.ts";
+import { command } from "../../program.ts";
 import { RUNS } from "../../runs/runs.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
@@ -128,12 +129,12 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
 /** @param isNew whether there was an epoch to train */
 function closing(event: Extract<TrainEvent, { type: "end" }>, isNew: boolean): string[] {
   const { interrupted, run, samples, bestError, validated } = event;
-  if (interrupted) return [`Stopped and saved. Continue with  bun run train --resume ${here(run)}`];
+  if (interrupted) return [`Stopped and saved. Continue with  ${command(`train --resume ${here(run)}`)}`];
   const result =
     bestError === undefined || !isNew ? "Nothing left to do." : `Done: ${accuracyInWords(bestError, validated!)}.`;
   // The newest run in runs/ need not be named.
   const model = dirname(run) === resolve(RUNS) ? "" : ` --model ${here(run)}`;
-  return [`${result} Try it on an image:  bun run predict ${samples ? here(samples) : "IMAGE"}${model}`];
+  return [`${result} Try it on an image:  ${command(`predict ${samples ? here(samples) : "IMAGE"}${model}`)}`];
 }
 
 /** @param error of how many images */

@@ -3,9 +3,9 @@
  * address, and a local Host header, which protects from DNS rebinding by another site.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { oneLine, UsageError } from "../../../errors.ts";
 import { DARK, LIGHT, chartsOf } from "../../../pictures/charts.ts";
+import { echartsScript } from "../../../pictures/echarts_script.ts";
 import { STYLE } from "../../../pictures/page.ts";
 import type { Report } from "../../../training/events.ts";
 import type { Session, Watcher } from "../../../training/session.ts";
@@ -55,17 +55,18 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
       { headers: HEADERS },
     );
   };
-  const pages: Readonly<Record<string, (query: URLSearchParams) => Response>> = {
+  const pages: Readonly<Record<string, (query: URLSearchParams) => Response | Promise<Response>>> = {
     "": servePage,
     state,
-    "echarts.js": () => new Response(Bun.file(ECHARTS), { headers: HEADERS }),
+    "echarts.js": async () =>
+      new Response(await echartsScript(), { headers: { ...HEADERS, "content-type": "text/javascript; charset=utf-8" } }),
   };
   const actions: Readonly<Record<string, () => void>> = {
     pause: () => gate.pause(),
     resume: () => gate.resume(),
     stop: () => gate.stop(),
   };
-  const answer = (request: Request): Response => {
+  const answer = (request: Request): Response | Promise<Response> => {
     // An invalid Host header makes the URL unparsable.
     const url = URL.parse(request.url);
     if (!url || !isOwn(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
@@ -107,8 +108,6 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
   };
 }
 
-const ECHARTS = fileURLToPath(import.meta.resolve("echarts/dist/echarts.min.js"));
-
 const HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
@@ -147,7 +146,7 @@ function isSame(given: string, token: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-function listen(port: number, fetch: (request: Request) => Response) {
+function listen(port: number, fetch: (request: Request) => Response | Promise<Response>) {
   try {
     return Bun.serve({ hostname: "127.0.0.1", port, fetch, development: false });
   } catch (error) {
