@@ -11,6 +11,7 @@ import { ROOT } from "../src/program.ts";
 import { buildKernels } from "../src/wasm/build.ts";
 import { executable, TARGETS, type Target } from "./executable.ts";
 
+/** Where it goes; the package's files. */
 const DIST = join(ROOT, "dist");
 /** It only makes the declarations and takes the types out: `bun check` is what checks. */
 const TYPESCRIPT = "7.0.2";
@@ -92,6 +93,9 @@ function pruneDeclarations(): void {
   };
   visit("src/index.d.ts");
   for (const file of files("src/**/*.d.ts", DIST)) if (!reached.has(file)) rmSync(join(DIST, file));
+  // For those whose own target is older than `await using`.
+  const index = join(DIST, "src/index.d.ts");
+  write(index, `/// <reference lib="esnext.disposable" />\n${read(index)}`);
 }
 
 /** Everything that is not code. */
@@ -147,7 +151,7 @@ if (import.meta.main) {
   const named = at < 0 ? [] : args.slice(at + 1);
   const wrong = [...args.slice(0, Math.max(at, 0)), ...named].filter((name) => !all.includes(name as Target));
   if (wrong.length > 0 || (at < 0 && args.length > 0)) {
-    process.stderr.write(`bun run build [--targets [TARGET…]]: "${wrong[0] ?? args[0]}" is not one of ${all.join(", ")}`);
+    process.stderr.write(`bun run build [--targets [TARGET…]]: "${wrong[0] ?? args[0]}" is not one of ${all.join(", ")}\n`);
     process.exit(2);
   }
   await build();

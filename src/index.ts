@@ -6,6 +6,7 @@ export type { Backend, Buffer } from "./engine/backend.ts";
 export { kernel, line, type Kernel } from "./engine/kernel.ts";
 export { openReference } from "./engine/reference.ts";
 export { openDevice, type DeviceOptions } from "./devices/open.ts";
+export { allowDownloads } from "./native/permission.ts";
 
 export { Tensor } from "./engine/tensor.ts";
 export { Parameter } from "./engine/parameter.ts";
@@ -85,5 +86,6 @@ export { report, type ReportOptions } from "./verbs/report/report.ts";
 export { doctor, type DoctorOptions, type Finding } from "./verbs/doctor/doctor.ts";
 export { reproduce, type Reproduced, type ReproduceEvent, type ReproduceOptions } from "./verbs/reproduce/reproduce.ts";
 export { draw, type DrawOptions } from "./verbs/draw/draw.ts";
+export { setUp, type Provided, type SetupOptions } from "./verbs/setup/setup.ts";
 export { pack, type PackOptions, type PackResult } from "./verbs/pack/pack.ts";
 export type { Watcher } from "./training/session.ts";

@@ -9,7 +9,7 @@ import { wholeFromTo } from "../rules.ts";
 import { number, onOff, text, validate, type OptionsOf } from "../schema.ts";
 import { refuseInComputeWorker } from "./compute_worker.ts";
 import { openCpu } from "./cpu/backend.ts";
-import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
+import { listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
 
 export const DEVICE_OPTIONS = {
   /**
@@ -89,6 +89,7 @@ async function automatic(): Promise<string> {
   return best < 0 ? "cpu" : `gpu:${best}`;
 }
 
+/** @internal */
 interface Adapters {
   readonly adapters: readonly AdapterDescription[];
   /** Why there are none: wgpu-native is missing. */
@@ -98,6 +99,7 @@ interface Adapters {
 /**
  * The GPUs of this machine. A missing library is not an error here: the cpu doesn't need it.
  * @throws ChangedLibraryError when the library is not the one that was published
+ * @internal
  */
 export async function findAdapters(): Promise<Adapters> {
   try {
@@ -109,4 +111,5 @@ export async function findAdapters(): Promise<Adapters> {
   }
 }
 
-export { chooseAdapter, type AdapterDescription };
+/** @internal */
+export { chooseAdapter, type AdapterDescription } from "./wgpu/backend.ts";
