@@ -32,7 +32,8 @@ export async function executable(target: Target, dist: string, out: string): Pro
   const { path: folder, remove } = temporaryFolder("alexnet-executable-");
   try {
     const program = join(folder, "program");
-    cpSync(dist, program, { recursive: true, filter: (path) => !/\.d\.ts$|[\\/](native|executables)$/.test(path) });
+    const others = ["native", "executables", "alexnet.js"].map((name) => join(dist, name));
+    cpSync(dist, program, { recursive: true, filter: (path) => !others.includes(path) && !path.endsWith(".d.ts") });
     const isHere = platform === process.platform && arch === process.arch;
     const packages = isHere ? join(dist, "../node_modules") : await install(folder, platform, arch, bun);
     for (const [name, { files }] of Object.entries(PACKAGES)) {

@@ -9,7 +9,8 @@ import { wholeFromTo } from "../rules.ts";
 import { number, onOff, text, validate, type OptionsOf } from "../schema.ts";
 import { refuseInComputeWorker } from "./compute_worker.ts";
 import { openCpu } from "./cpu/backend.ts";
-import { listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
+import { listAdapters, openWgpu } from "./wgpu/backend.ts";
+import type { AdapterDescription } from "./wgpu/description.ts";
 
 export const DEVICE_OPTIONS = {
   /**
@@ -112,4 +113,5 @@ export async function findAdapters(): Promise<Adapters> {
 }
 
 /** @internal */
-export { chooseAdapter, type AdapterDescription } from "./wgpu/backend.ts";
+export { chooseAdapter } from "./wgpu/backend.ts";
+export type { AdapterDescription };
