@@ -162,8 +162,9 @@ function missing(library: NativeLibrary): string {
     : `${name} ${version} is not at ${path}: ${remedy()}, put the file there, or set ${variable} to its path`;
 }
 
-/** Downloads tried by this process, and libraries whose absence it has reported. */
-const [tried, said] = [new Set<string>(), new Set<string>()];
+/** By a library's name: why this process could not have it; and whose absence it has reported. */
+const failures = new Map<string, string>();
+const said = new Set<string>();
 
 /**
  * Says once that the process does without a library, on standard error. After a download has failed it says nothing for
@@ -172,11 +173,11 @@ const [tried, said] = [new Set<string>(), new Set<string>()];
  */
 export function sayMissing(library: NativeLibrary, without: string): void {
   const { name, variable } = library;
-  const failed = failedRecently(folderOf(library));
-  if (said.has(name) || process.env[variable] || cachedPath(library) || (failed && !tried.has(name))) return;
+  const failure = failures.get(name);
+  const isOld = failure === undefined && failedRecently(folderOf(library));
+  if (said.has(name) || process.env[variable] || cachedPath(library) || isOld) return;
   said.add(name);
-  const why = failed ? readFileSync(failureNote(folderOf(library)), "utf8") : `${remedy()} to fetch ${name}`;
-  process.stderr.write(`warning: ${without}: ${why}\n`);
+  process.stderr.write(`warning: ${without}: ${failure ?? `${remedy()} to fetch ${name}`}\n`);
 }
 
 const EXECUTABLE = 0o755;
@@ -195,9 +196,8 @@ async function obtain(library: NativeLibrary): Promise<string> {
   const found = await fromArchives(archives(build), {
     ...{ archive: "the archive", what: "the library", file: build.file, inside: build.inside, sha256: build.sha256 },
     beforeEach(from) {
-      tried.add(name);
-      announceDownload(`Fetching ${name} ${version} (${from})`);
       requireRoom(library, path);
+      announceDownload(`Fetching ${name} ${version} (${from})`);
     },
   });
   if (typeof found !== "string") {
@@ -208,6 +208,7 @@ async function obtain(library: NativeLibrary): Promise<string> {
     `${name} ${version} can't be downloaded: ${found}. ` +
     `Put the file at ${path} yourself, or set ${variable} to its path`;
   noteFailure(folderOf(library), message);
+  failures.set(name, message);
   throw new DeviceError(message);
 }
 
@@ -217,7 +218,9 @@ function requireRoom({ name, version }: NativeLibrary, path: string): void {
     requireWritable(path);
   } catch (error) {
     const advice = cacheAdvice(error) ?? "put the file there yourself";
-    throw new DeviceError(`can't write ${name} ${version} to ${path}: ${reason(error)}: ${advice}`, { cause: error });
+    const message = `can't write ${name} ${version} to ${path}: ${reason(error)}: ${advice}`;
+    failures.set(name, message);
+    throw new DeviceError(message, { cause: error });
   }
 }
 

@@ -20,6 +20,7 @@ import { replaceFileSync } from "../../src/io/files.ts";
 import { openZip } from "../../src/io/zip.ts";
 import { cached, failedRecently, failureNote } from "../../src/native/cache.ts";
 import { fetchArchive } from "../../src/native/download.ts";
+import { allowDownloads } from "../../src/native/permission.ts";
 import { findBlas, findWgpu, provideBlas, provideWgpu } from "../../src/native/libraries.ts";
 import { packagedFiles, PACKAGES, type PackageName } from "../../src/native/packages.ts";
 import { pinnedPath, requireSha256, sha256Of, type Pinned } from "../../src/native/pins.ts";
@@ -122,6 +123,7 @@ test("a damaged zip archive is refused", async () => {
 });
 
 test("a download is whole, or an error that says why not", async () => {
+  allowDownloads();
   const server = Bun.serve({
     port: 0,
     fetch(request) {
@@ -288,7 +290,10 @@ test("the packages that are installed are those of the table, and so are their f
 test("a package whose file was changed is not loaded", async () => {
   const project = join(folder, "project");
   const root = fileURLToPath(new URL("../../src/", import.meta.url));
-  for (const file of ["errors.ts", "io/files.ts", "native/add_ons.ts", "native/packages.ts", "native/pins.ts"]) {
+  const own = ["add_ons.ts", "cache.ts", "embedded.ts", "libc.ts", "packages.ts", "pins.ts"].map(
+    (file) => `native/${file}`,
+  );
+  for (const file of ["errors.ts", "program.ts", "io/files.ts", ...own, "../package.json"]) {
     cpSync(join(root, file), join(project, "src", file));
   }
   const [{ path }] = packagedFiles("@napi-rs/image") as [Pinned];
@@ -327,10 +332,14 @@ test("pip is not looked for in the folder one stands in", async () => {
   for (const name of ["pip.py", "ssl.py", "sitecustomize.py"]) {
     writeFileSync(join(here, name), `open(${JSON.stringify(join(here, "ran"))}, "a").write(${JSON.stringify(name)})\n`);
   }
-  const download = fileURLToPath(new URL("../../src/native/download.ts", import.meta.url));
+  const [download, permission] = ["download", "permission"].map((name) =>
+    fileURLToPath(new URL(`../../src/native/${name}.ts`, import.meta.url)),
+  );
   const wheel = { name: "no-such-wheel", version: "1", platform: "any" };
   const code = `
     import { fetchWheel } from ${JSON.stringify(download)};
+    import { allowDownloads } from ${JSON.stringify(permission)};
+    allowDownloads();
     await fetchWheel(${JSON.stringify(wheel)}).catch((error) => console.log(error.name));`;
   const env = { ...process.env, PIP_NO_INDEX: "1" };
   const child = Bun.spawn([process.execPath, "-e", code], { cwd: here, env, stdout: "pipe", stderr: "inherit" });

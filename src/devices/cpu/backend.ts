@@ -54,7 +54,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 to ${MAX_THREADS}`);
   }
   const blas = options.blas === false ? undefined : await findBlas();
-  if (!blas && options.blas !== false) sayMissing(OPENBLAS, "no BLAS, so that the CPU is 2 to 3 times slower");
+  if (!blas && options.blas !== false) sayMissing(OPENBLAS, "no BLAS, so that the CPU is about half as fast");
   const module = await loadKernels();
   const heap = new Heap(reserveMemory(), STATIC_BYTES);
   const { memory } = heap;
