@@ -1,7 +1,7 @@
 /**
- * Files in an executable that others have to open: libraries, fonts, C code. They are in the executable itself, where
- * only Bun's own functions find them, so they are written out: into the cache folder or, where that can't be written to,
- * into memory (Linux).
+ * Files in an executable that have to be opened: libraries, fonts, C code, weights. They are in the executable itself,
+ * where only functions that read a whole file find them, so they are written out: into the cache folder or, where that
+ * can't be written to, into memory (Linux).
  */
 import { dlopen, ptr } from "bun:ffi";
 import { createHash } from "node:crypto";
@@ -25,14 +25,14 @@ export function onDisk(path: string): string {
 
 function writeOut(path: string): string {
   const contents = readFileSync(path);
-  const name = `${createHash("sha256").update(contents).digest("hex").slice(0, 16)}-${basename(path)}`;
-  const kept = join(cacheFolder("embedded"), name);
+  const hash = createHash("sha256").update(contents).digest("hex").slice(0, 16);
+  const kept = join(cacheFolder("embedded"), hash, basename(path));
   try {
-    ownCacheFolder("embedded");
+    ownCacheFolder("embedded", hash);
     if (!holds(kept, contents)) replaceFileSync(kept, contents);
     return kept;
   } catch (error) {
-    const inMemory = process.platform === "linux" ? writeToMemory(name, contents) : undefined;
+    const inMemory = process.platform === "linux" ? writeToMemory(hash, contents) : undefined;
     if (inMemory !== undefined) return inMemory;
     const advice = cacheAdvice(error) ?? "set ALEXNET_CACHE to another folder";
     throw new DeviceError(`can't write ${basename(path)} to ${kept}: ${reason(error)}: ${advice}`, { cause: error });
@@ -51,8 +51,8 @@ function holds(path: string, contents: Buffer): boolean {
 const DESCRIPTORS = "/proc/self/fd";
 
 /** A file without a place on disk. The threads of a process share it. */
-function writeToMemory(name: string, contents: Buffer): string | undefined {
-  const title = `alexnet-${name}`;
+function writeToMemory(hash: string, contents: Buffer): string | undefined {
+  const title = `alexnet-${hash}`;
   for (const file of readdirSync(DESCRIPTORS)) {
     const path = `${DESCRIPTORS}/${file}`;
     if (linkOf(path).startsWith(`/memfd:${title}`) && holds(path, contents)) return path;
