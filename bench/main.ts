@@ -3,6 +3,7 @@ import { bold, dim, here, print, ProgressLine, say } from "../src/cli/terminal.t
 import { runVerb, verb } from "../src/cli/verb.ts";
 import { DEVICE_OPTIONS } from "../src/devices/open.ts";
 import { UsageError } from "../src/errors.ts";
+import { allowDownloads } from "../src/native/permission.ts";
 import { openNetwork } from "../src/net/network_file.ts";
 import { findNetwork } from "../src/net/networks.ts";
 import { given } from "../src/options.ts";
@@ -186,4 +187,5 @@ class Screen implements Listener {
   }
 }
 
+allowDownloads((line) => say.info(line));
 await runVerb("bench", command, process.argv.slice(2));

@@ -17,6 +17,7 @@ export {
 } from "./engine/kernel.ts";
 export { openReference } from "./engine/reference.ts";
 export { openDevice, type DeviceOptions } from "./devices/open.ts";
+export { allowDownloads } from "./native/permission.ts";
 
 export {
   Tensor,
@@ -185,6 +186,7 @@ export type { Arm, ArmComparison, Claim, Race, Size, Statement } from "./verbs/r
 export type { TrialOutcome } from "./verbs/reproduce/trial.ts";
 export type { ArmResult, ClaimResult, Results } from "./verbs/reproduce/results.ts";
 export { draw, type DrawOptions, type Drawing, type Drawn } from "./verbs/draw/draw.ts";
+export { setUp, type Provided, type SetupOptions } from "./verbs/setup/setup.ts";
 export { pack, type PackOptions, type PackResult } from "./verbs/pack/pack.ts";
 export type { ImageProblem } from "./data/partial.ts";
 export type { Encoding } from "./data/shard.ts";

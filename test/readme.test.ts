@@ -82,7 +82,7 @@ test("the files that they name", () => {
 
 describe("commands", () => {
   const scripts = Object.keys(packageJson.scripts);
-  const verbs = scripts.filter((name) => !["test", "typecheck"].includes(name));
+  const verbs = scripts.filter((name) => !["build", "prepack", "test", "typecheck"].includes(name));
   const help = new Map<string, Set<string>>();
 
   /** The options of a verb, as its --help lists them. */
@@ -104,7 +104,9 @@ describe("commands", () => {
       const { blocks, spans } = codeOf(text);
       const wrong: string[] = [];
       for (const line of [...blocks, ...spans].map((each) => each.replace(/\s+#\s.*$/, ""))) {
-        for (const [command, verb] of line.matchAll(/\b(?:bun|bun@[\d.]+) run ([a-z]+)\b[^;|&]*/g)) {
+        for (const [command, verb] of line.matchAll(
+          /\b(?:(?:bun|bun@[\d.]+) run|(?:^|npx |bunx )alexnet) ([a-z]+)\b[^;|&]*/g,
+        )) {
           if (!scripts.includes(verb!)) wrong.push(command);
           if (!verbs.includes(verb!)) continue;
           const options = await optionsOf(verb!);

@@ -1,4 +1,5 @@
 /** What other programs call the options of this one: said when somebody tries them. */
+import { command } from "../program.ts";
 
 /** Their names, by ours. */
 const NAMES: Readonly<Record<string, readonly string[]>> = {
@@ -32,15 +33,15 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
 const NONE: readonly (readonly [names: readonly string[], why: string])[] = [
   [
     ["imgsz", "img-size", "image-size", "input-size", "resolution", "crop-size"],
-    "the network says which size of images it takes: `bun run models` lists them, and --model takes a file with another",
+    `the network says which size of images it takes: ${command("models")} lists them, and --model takes a file with another`,
   ],
   [
     ["workers", "num-workers", "j"],
     "images are decoded on all cores; --threads says how many of them the cpu computes with",
   ],
-  [["data", "data-dir", "data-path", "dataset", "train-dir"], "the images need no option: bun run train FOLDER"],
+  [["data", "data-dir", "data-path", "dataset", "train-dir"], `the images need no option: ${command("train FOLDER")}`],
   [["amp", "fp16", "bf16", "half", "precision", "mixed-precision"], "all numbers are float32"],
-  [["nproc-per-node", "world-size", "local-rank"], "several devices train together by mpiexec -n N bun run train …"],
+  [["nproc-per-node", "world-size", "local-rank"], `several devices train together by mpiexec -n N ${command("train …")}`],
 ];
 
 /** What to say of an option that there is not, to somebody who knows it from elsewhere; undefined for any other name. */

@@ -78,6 +78,11 @@ function coloured(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== "dumb";
 }
 
+/** Strips colours unless standard output shows them. */
+export function plain(text: string): string {
+  return coloured(process.stdout) ? text : Bun.stripANSI(text);
+}
+
 const paint = (code: number) => (text: string) => (coloured(process.stdout) ? `\x1b[${code}m${text}\x1b[0m` : text);
 export const [bold, dim, green, cyan] = [1, 2, 32, 36].map(paint) as [Paint, Paint, Paint, Paint];
 type Paint = (text: string) => string;

@@ -1,8 +1,9 @@
 /** What all commands share: parsing and help of their options, one-line errors, and exit codes 0, 1 and 2. */
 import { AlexNetError } from "../errors.ts";
 import { nameFlags } from "../option_names.ts";
+import { command } from "../program.ts";
 import type { Context } from "../ranks/context.ts";
-import { checkRules, flag, type OptionsOf, type Schema } from "../schema.ts";
+import { checkRules, flag, nameOf, type OptionsOf, type Schema } from "../schema.ts";
 import { unlessStopped } from "../signals.ts";
 import { readArguments } from "./arguments.ts";
 import { contextFor } from "./context.ts";
@@ -49,7 +50,7 @@ export async function runVerb(name: string, verb: Verb<any, any>, args: readonly
   nameFlags();
   const schema: Schema = { ...verb.options, ...verb.flags, ...COMMON, ...verb.flags };
   if (args.includes("--help") || args.includes("-h")) {
-    print(helpText(`bun run ${name}`, verb.description, schema));
+    print(helpText(command(name), verb.description, schema));
     return end(0);
   }
   return end(await guarded(args.includes("--debug"), () => runWith(verb, schema, readArguments(args, schema))));
@@ -94,3 +95,12 @@ async function guarded(debug: boolean, work: () => Promise<number>): Promise<num
     return error instanceof AlexNetError ? error.exitCode : 1;
   }
 }
+
+/** A verb's options that stand on a command line, for completions. */
+export function optionsOf(verb: Verb<any, any>): { name: string; description: string }[] {
+  const schema: Schema = { ...verb.options, ...verb.flags, ...COMMON, ...verb.flags };
+  return Object.entries(schema).flatMap(([key, option]) =>
+    option.help === undefined || option.place ? [] : [{ name: `--${nameOf(key, option)}`, description: option.help }],
+  );
+}
+

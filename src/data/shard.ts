@@ -11,6 +11,7 @@
  * A shard is written under another name and renamed, so that it is either complete or absent.
  */
 import { DataError } from "../errors.ts";
+import { command } from "../program.ts";
 
 export type Encoding = "raw" | "jpeg";
 /** By their number in the trailer. */
@@ -99,7 +100,7 @@ interface ShardFile {
 export async function readShardIndex(file: ShardFile): Promise<ShardIndex> {
   const { name, size } = file;
   const damaged = (what: string) =>
-    new DataError(`${name} is damaged: ${what}: delete it and run \`bun run pack\` again`);
+    new DataError(`${name} is damaged: ${what}: delete it and run \`${command("pack")}\` again`);
   if (size < TRAILER_BYTES) throw damaged(`it has ${size} bytes, but a shard has at least ${TRAILER_BYTES}`);
   const trailer = view(await file.read(size - TRAILER_BYTES, TRAILER_BYTES));
   if (trailer.toString("latin1", 0, 8) !== MAGIC) throw damaged(`no "${MAGIC}" at byte ${size - TRAILER_BYTES}`);

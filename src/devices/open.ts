@@ -2,19 +2,23 @@ import { availableParallelism } from "node:os";
 import type { Backend } from "../engine/backend.ts";
 import { AlexNetError, ChangedLibraryError, UsageError } from "../errors.ts";
 import { option, setting } from "../option_names.ts";
+import { sayMissing } from "../native/libraries.ts";
+import { WGPU } from "../native/table.ts";
 import { given } from "../options.ts";
+import { command } from "../program.ts";
 import { wholeFromTo } from "../rules.ts";
 import { number, onOff, text, validate, type OptionsOf } from "../schema.ts";
 import { refuseInComputeWorker } from "./compute_worker.ts";
 import { openCpu } from "./cpu/backend.ts";
-import { chooseAdapter, listAdapters, openWgpu, type AdapterDescription } from "./wgpu/backend.ts";
+import { listAdapters, openWgpu } from "./wgpu/backend.ts";
+import type { AdapterDescription } from "./wgpu/description.ts";
 
 export const DEVICE_OPTIONS = {
   /**
    * "auto": the best GPU that is not software, else the cpu. "cpu". "gpu", or "gpu:" and an index in the list of
    * adapters, a kind or part of a name; the "gpu:" may be left out.
    */
-  device: text("auto, cpu, gpu, or gpu: and a number or name that `bun run devices` lists", { hint: "NAME" }),
+  device: text(`auto, cpu, gpu, or gpu: and a number or name that \`${command("devices")}\` lists`, { hint: "NAME" }),
   /** Whether the cpu uses the machine's BLAS; yes by default. */
   blas: onOff("on or off: whether the cpu uses the machine's BLAS"),
   /** Number of threads the cpu uses; all cores by default. */
@@ -84,11 +88,13 @@ export async function openDeviceOf(
 
 /** "cpu", or the index of the best GPU. */
 async function automatic(): Promise<string> {
-  const { adapters } = await findAdapters();
+  const { adapters, problem } = await findAdapters();
+  if (problem !== undefined) sayMissing(WGPU, "no GPU is used");
   const best = adapters.findIndex(({ kind }) => kind !== "software");
   return best < 0 ? "cpu" : `gpu:${best}`;
 }
 
+/** @internal */
 interface Adapters {
   readonly adapters: readonly AdapterDescription[];
   /** Why there are none: wgpu-native is missing. */
@@ -98,6 +104,7 @@ interface Adapters {
 /**
  * The GPUs of this machine. A missing library is not an error here: the cpu doesn't need it.
  * @throws ChangedLibraryError when the library is not the one that was published
+ * @internal
  */
 export async function findAdapters(): Promise<Adapters> {
   try {
@@ -109,4 +116,6 @@ export async function findAdapters(): Promise<Adapters> {
   }
 }
 
-export { chooseAdapter, type AdapterDescription };
+/** @internal */
+export { chooseAdapter } from "./wgpu/backend.ts";
+export type { AdapterDescription };

@@ -1,15 +1,58 @@
-/** The cache folder: downloaded native libraries, and notes on downloads that failed. */
+/**
+ * The cache folder: downloaded libraries, weights and data, measurements, and notes on downloads that failed. A checkout
+ * keeps it as .cache/; elsewhere it is where the platform keeps caches, never in node_modules.
+ */
 import { accessSync, constants, existsSync, mkdirSync, statSync, type Stats } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { homedir, tmpdir } from "node:os";
+import { dirname, isAbsolute, join, parse, resolve } from "node:path";
 import { AlexNetError } from "../errors.ts";
 import { replaceFileSync } from "../io/files.ts";
+import { installation, ROOT } from "../program.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The cache folder, whose contents can be made again, or a folder below it. */
 export function cacheFolder(...below: readonly string[]): string {
-  return join(process.env.ALEXNET_CACHE || fileURLToPath(new URL("../../.cache", import.meta.url)), ...below);
+  return join(process.env.ALEXNET_CACHE || usualFolder(), ...below);
+}
+
+function usualFolder(): string {
+  // A checkout that a package manager fetched is a package like others.
+  const isCheckout = installation === "checkout" && !/[\\/]node_modules[\\/]/.test(ROOT);
+  return isCheckout ? join(ROOT, ".cache") : platformFolder();
+}
+
+interface Surroundings {
+  readonly platform: NodeJS.Platform;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly home: string;
+  readonly temporary: string;
+}
+
+/** Where this platform keeps a program's cache; in the folder for temporary files when the user has no home. */
+export function platformFolder({
+  platform = process.platform,
+  env = process.env,
+  home = homeFolder(),
+  temporary = tmpdir(),
+}: Partial<Surroundings> = {}): string {
+  // A home at the root of the disk is that of a user who has none.
+  const hasHome = isAbsolute(home) && resolve(home) !== parse(resolve(home)).root;
+  const given = platform === "win32" ? env.LOCALAPPDATA : platform === "darwin" ? undefined : env.XDG_CACHE_HOME;
+  // The XDG specification says that a relative path is to be ignored.
+  if (given && isAbsolute(given)) return join(given, "alexnet", ...(platform === "win32" ? ["Cache"] : []));
+  if (!hasHome) return join(temporary, `alexnet-${process.getuid?.() ?? "cache"}`);
+  if (platform === "win32") return join(home, "AppData", "Local", "alexnet", "Cache");
+  return platform === "darwin" ? join(home, "Library", "Caches", "alexnet") : join(home, ".cache", "alexnet");
+}
+
+function homeFolder(): string {
+  try {
+    return homedir();
+  } catch {
+    // A user whom the system does not list.
+    return "";
+  }
 }
 
 /**
@@ -38,7 +81,8 @@ function othersMayWrite(folder: string): string | undefined {
   const say = (what: string, remedy: string) =>
     `the cache folder ${folder} ${what}: ${remedy}, or set ALEXNET_CACHE to a folder of your own`;
   // The program's owner and root could change anything anyway.
-  const trusted = [process.getuid!(), statSync(fileURLToPath(import.meta.url)).uid, 0];
+  const program = installation === "executable" ? process.execPath : ROOT;
+  const trusted = [process.getuid!(), statSync(program).uid, 0];
   if (!trusted.includes(uid)) return say(`belongs to another user (${uid})`, "make it your own (chown)");
   // Many systems give each user a private group with the same number.
   const byGroup = (mode & 0o020) !== 0 && gid !== uid;

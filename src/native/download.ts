@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DeviceError } from "../errors.ts";
 import { temporaryFolder } from "../io/temporary.ts";
+import { requirePermission } from "./permission.ts";
 
 /** Timeout without any data. */
 const STALL_MS = 10_000;
@@ -15,18 +16,13 @@ export interface Wheel {
   readonly platform: string;
 }
 
-/** @throws DeviceError with ALEXNET_OFFLINE, by which a user says that nothing is to be fetched */
-function requireOnline(what: string): void {
-  if (process.env.ALEXNET_OFFLINE) throw new DeviceError(`${what}: ALEXNET_OFFLINE is set`);
-}
-
-/** @throws DeviceError when the server has no such file, can't be reached, or stalls */
+/** @throws DeviceError when nothing may be downloaded, the server has no such file, can't be reached, or stalls */
 export async function fetchArchive(
   url: string,
   stallMs = STALL_MS,
   headers: Readonly<Record<string, string>> = {},
 ): Promise<Uint8Array> {
-  requireOnline(url);
+  requirePermission(url);
   const stalled = new AbortController();
   let timer = setTimeout(() => stalled.abort(), stallMs);
   try {
@@ -90,7 +86,7 @@ const PIPS = [
 /** @throws DeviceError with pip's last line */
 export async function fetchWheel({ name, version, platform }: Wheel): Promise<Uint8Array> {
   const what = `pip download ${name}==${version}`;
-  requireOnline(what);
+  requirePermission(what);
   const { path: folder, remove } = temporaryFolder("alexnet-wheel-");
   const options = ["download", `${name}==${version}`, "--no-deps", "--only-binary=:all:", "--platform", platform];
   const quick = [

@@ -1,6 +1,6 @@
 /**
- * Finds native libraries: where an environment variable points, in the system (BLAS), in the project's cache folder, or
- * downloaded when first needed. A downloaded file must have the SHA-256 in table.ts, both on arrival and each time
+ * Finds native libraries: where an environment variable points, in the system (BLAS), in the cache folder, or downloaded
+ * when first needed, if this process may. A downloaded file must have the SHA-256 in table.ts, both on arrival and each time
  * before it is loaded. Libraries that a variable names or the system provides are not checked.
  */
 import { dlopen, FFIType } from "bun:ffi";
@@ -19,11 +19,11 @@ import {
   ownCacheFolder,
 } from "./cache.ts";
 import { fetchArchive, fetchWheel } from "./download.ts";
+import { allowDownloads, announceDownload, mayDownload, remedy, type OnProgress } from "./permission.ts";
 import { pinnedPath } from "./pins.ts";
 import { OPENBLAS, SYSTEM_BLAS, WGPU, type NativeLibrary, type Build } from "./table.ts";
 
-/** Called with a line about each download. */
-export type OnProgress = (line: string) => void;
+export type { OnProgress };
 
 export interface FoundLibrary {
   /** For messages: a path, or a name that the system's loader resolves. */
@@ -43,7 +43,7 @@ export interface BlasLibrary extends FoundLibrary {
 }
 
 /**
- * wgpu-native, downloaded if it is missing.
+ * wgpu-native, downloaded if it is missing and this process may.
  * @throws DeviceError that lists what was tried; ChangedLibraryError when the file is not the published one
  */
 export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> {
@@ -53,17 +53,17 @@ export async function findWgpu({ download = true } = {}): Promise<FoundLibrary> 
       throw new DeviceError(`WGPU_LIB_PATH is ${given}, which does not exist: correct or unset it`);
     return unverified(given, "variable");
   }
-  const path = cachedPath(WGPU) ?? (download ? await obtain(WGPU) : undefined);
+  const path = cachedPath(WGPU) ?? (download && mayDownload() ? await obtain(WGPU) : undefined);
   if (path === undefined) throw new DeviceError(missing(WGPU));
   return checked(WGPU, path);
 }
 
 /**
- * A fast BLAS; undefined when there is none.
+ * A fast BLAS; undefined when there is none. Where the system has none it is downloaded, if this process may.
  * @throws DeviceError when BLAS_LIB_PATH names a library that can't be used; ChangedLibraryError when the downloaded
  * file is not the published one
  */
-export async function findBlas(): Promise<BlasLibrary | undefined> {
+export async function findBlas({ download = true } = {}): Promise<BlasLibrary | undefined> {
   const given = process.env.BLAS_LIB_PATH;
   if (given) {
     const library = probe(unverified(given, "variable"), basename(given));
@@ -72,18 +72,32 @@ export async function findBlas(): Promise<BlasLibrary | undefined> {
       `BLAS_LIB_PATH is ${given}, which can't be loaded or has no cblas_sgemm: correct or unset it`,
     );
   }
-  const path = cachedPath(OPENBLAS);
-  return systemBlas() ?? (path === undefined ? undefined : probe(checked(OPENBLAS, path), "OpenBLAS"));
+  const blas = systemBlas();
+  if (blas) return blas;
+  const path = cachedPath(OPENBLAS) ?? (download && mayDownload() ? await obtainOrNot(OPENBLAS) : undefined);
+  return path === undefined ? undefined : probe(checked(OPENBLAS, path), "OpenBLAS");
+}
+
+/** As `obtain`; undefined when it can't be had, which `sayMissing` reports. */
+async function obtainOrNot(library: NativeLibrary): Promise<string | undefined> {
+  try {
+    return await obtain(library);
+  } catch (error) {
+    if (error instanceof DeviceError) return undefined;
+    throw error;
+  }
 }
 
 /** For setup: downloads wgpu-native if it is missing. @throws DeviceError that lists what was tried */
 export async function provideWgpu(onProgress: OnProgress): Promise<void> {
-  if (!process.env.WGPU_LIB_PATH && !cachedPath(WGPU)) await obtain(WGPU, onProgress);
+  allowDownloads(onProgress);
+  if (!process.env.WGPU_LIB_PATH && !cachedPath(WGPU)) await obtain(WGPU);
 }
 
 /** For setup: downloads OpenBLAS if it is missing and the system has no BLAS. @throws DeviceError that lists what was tried */
 export async function provideBlas(onProgress: OnProgress): Promise<void> {
-  if (!process.env.BLAS_LIB_PATH && !cachedPath(OPENBLAS) && !systemBlas()) await obtain(OPENBLAS, onProgress);
+  allowDownloads(onProgress);
+  if (!process.env.BLAS_LIB_PATH && !cachedPath(OPENBLAS) && !systemBlas()) await obtain(OPENBLAS);
 }
 
 /** A library that is not checked. */
@@ -145,13 +159,31 @@ function missing(library: NativeLibrary): string {
   const path = keptAt(library);
   return path === undefined
     ? `${name} ${version} is not published for ${process.platform} ${process.arch}: build it and set ${variable}`
-    : `${name} ${version} is not at ${path}: put the file there, or set ${variable} to its path`;
+    : `${name} ${version} is not at ${path}: ${remedy()}, put the file there, or set ${variable} to its path`;
+}
+
+/** By a library's name: why this process could not have it; and whose absence it has reported. */
+const failures = new Map<string, string>();
+const said = new Set<string>();
+
+/**
+ * Says once that the process does without a library, on standard error. After a download has failed it says nothing for
+ * a day, as that download is not tried again either.
+ * @param without what that costs
+ */
+export function sayMissing(library: NativeLibrary, without: string): void {
+  const { name, variable } = library;
+  const failure = failures.get(name);
+  const isOld = failure === undefined && failedRecently(folderOf(library));
+  if (said.has(name) || process.env[variable] || cachedPath(library) || isOld) return;
+  said.add(name);
+  process.stderr.write(`warning: ${without}: ${failure ?? `${remedy()} to fetch ${name}`}\n`);
 }
 
 const EXECUTABLE = 0o755;
 
 /** Downloads a library. @returns where it is kept @throws DeviceError that lists what was tried */
-async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {}): Promise<string> {
+async function obtain(library: NativeLibrary): Promise<string> {
   const { name, version, variable } = library;
   const [build, path] = [buildFor(library), keptAt(library)];
   if (!build || path === undefined) throw new DeviceError(missing(library));
@@ -164,8 +196,8 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
   const found = await fromArchives(archives(build), {
     ...{ archive: "the archive", what: "the library", file: build.file, inside: build.inside, sha256: build.sha256 },
     beforeEach(from) {
-      onProgress(`Fetching ${name} ${version} (${from})`);
       requireRoom(library, path);
+      announceDownload(`Fetching ${name} ${version} (${from})`);
     },
   });
   if (typeof found !== "string") {
@@ -176,6 +208,7 @@ async function obtain(library: NativeLibrary, onProgress: OnProgress = () => {})
     `${name} ${version} can't be downloaded: ${found}. ` +
     `Put the file at ${path} yourself, or set ${variable} to its path`;
   noteFailure(folderOf(library), message);
+  failures.set(name, message);
   throw new DeviceError(message);
 }
 
@@ -185,7 +218,9 @@ function requireRoom({ name, version }: NativeLibrary, path: string): void {
     requireWritable(path);
   } catch (error) {
     const advice = cacheAdvice(error) ?? "put the file there yourself";
-    throw new DeviceError(`can't write ${name} ${version} to ${path}: ${reason(error)}: ${advice}`, { cause: error });
+    const message = `can't write ${name} ${version} to ${path}: ${reason(error)}: ${advice}`;
+    failures.set(name, message);
+    throw new DeviceError(message, { cause: error });
   }
 }
 

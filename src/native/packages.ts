@@ -8,7 +8,8 @@
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { requirePinned, type Pinned } from "./pins.ts";
+import { installation, ROOT } from "../program.ts";
+import type { Pinned } from "./pins.ts";
 
 export type PackageName = "@julusian/jpeg-turbo" | "@napi-rs/image" | "@resvg/resvg-js";
 
@@ -75,13 +76,21 @@ export function packagedFiles(name: PackageName): Pinned[] {
     .filter(([file]) => file.includes(`${here}/`) || file.includes(`${here}-`))
     .flatMap(([file, sha256]) => {
       const path = locate(name, file);
-      const remedy = "delete node_modules, run `bun pm cache rm`, and start again";
+      const remedy =
+        installation === "executable"
+          ? "download the program again"
+          : "delete node_modules, run `bun pm cache rm`, and start again";
       return path ? [{ what: `${name} ${version}`, path, sha256, remedy }] : [];
     });
 }
 
+/** Where packaging/build.ts puts native files that come with the program, under the names of their packages. */
+const OWN = join(ROOT, "native");
+
 /** The path of a file, if it exists. */
 function locate(name: PackageName, file: string): string | undefined {
+  const own = join(OWN, `${name}${file}`);
+  if (existsSync(own)) return own;
   const [suffix, ...inside] = file.split("/");
   try {
     const folder = dirname(fileURLToPath(import.meta.resolve(`${name}${suffix}/package.json`)));
@@ -91,9 +100,4 @@ function locate(name: PackageName, file: string): string | undefined {
     // Another platform's package, not installed here.
     return undefined;
   }
-}
-
-/** Call before loading a package. @throws ChangedLibraryError when one of its files is not the published one */
-export function requirePackage(name: PackageName): void {
-  for (const file of packagedFiles(name)) requirePinned(file);
 }

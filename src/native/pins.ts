@@ -6,6 +6,7 @@
 import { closeSync, existsSync, fstatSync } from "node:fs";
 import { ChangedLibraryError, DeviceError } from "../errors.ts";
 import { openToRead, reason, sha256OfRest } from "../io/files.ts";
+import { onDisk } from "./embedded.ts";
 
 /** A file whose SHA-256 is known in advance. */
 export interface Pinned {
@@ -15,11 +16,6 @@ export interface Pinned {
   readonly sha256: string;
   /** What to do when the hash differs. */
   readonly remedy: string;
-}
-
-/** @throws ChangedLibraryError when the hash differs; DeviceError when the file can't be read */
-export function requirePinned(pinned: Pinned): void {
-  requireHash(pinned, sha256Of(pinned.path));
 }
 
 function requireHash({ what, path, sha256, remedy }: Pinned, found: string): void {
@@ -33,10 +29,12 @@ function requireHash({ what, path, sha256, remedy }: Pinned, found: string): voi
 const held = new Map<string, number>();
 
 /**
- * As `requirePinned`, for a library about to be loaded.
+ * Checks a library about to be loaded.
  * @returns where to load it from; on Linux the very file that was hashed, even if its name has been taken since
+ * @throws ChangedLibraryError when the hash differs; DeviceError when the file can't be read
  */
-export function pinnedPath(pinned: Pinned): string {
+export function pinnedPath(published: Pinned): string {
+  const pinned = { ...published, path: onDisk(published.path) };
   const file = opened(pinned.path);
   let isHeld = false;
   try {

@@ -6,6 +6,7 @@
 import { dlopen } from "bun:ffi";
 import { fstatSync, readFileSync, readlinkSync } from "node:fs";
 import { DeviceError } from "../errors.ts";
+import { command, installation } from "../program.ts";
 import { LIBC, setForC } from "./libc.ts";
 
 // System call numbers, the same on all architectures that Bun runs on.
@@ -40,8 +41,8 @@ export function ensureLauncherConnection(): void {
     return;
   }
   throw new DeviceError(
-    "`bun run` has closed the connection to MPICH's launcher, and it can't be recovered here: start with " +
-      "mpiexec -pmi-port -n N bun run …, or without `bun run`: mpiexec -n N bun src/main.ts …",
+    "the connection to MPICH's launcher was closed on the way to this process, and can't be recovered here: start " +
+      `with mpiexec -pmi-port -n N ${command("…")}${installation === "checkout" ? ", or mpiexec -n N bun src/main.ts …" : ""}`,
   );
 }
 

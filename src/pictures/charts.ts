@@ -194,7 +194,8 @@ const FONT = "DejaVu Sans, system-ui, sans-serif";
  * @param id prefix of the names in it, to make them unique in a page with several charts
  */
 export async function chartSvg({ option }: Chart, width: number, height: number, id: string): Promise<string> {
-  const { init } = await echarts();
+  // On demand: it takes a moment.
+  const { init } = await import("./echarts.ts");
   const chart = init(null, null, { renderer: "svg", ssr: true, width, height });
   try {
     const { tooltip: _, ...drawn } = option;
@@ -208,16 +209,4 @@ export async function chartSvg({ option }: Chart, width: number, height: number,
     // Otherwise its timers keep the process alive.
     chart.dispose();
   }
-}
-
-/** Loads only the components in use, on demand: it takes a moment. */
-async function echarts() {
-  const [core, charts, components, renderers] = await Promise.all([
-    import("echarts/core"),
-    import("echarts/charts"),
-    import("echarts/components"),
-    import("echarts/renderers"),
-  ]);
-  core.use([charts.LineChart, components.GridComponent, components.LegendComponent, renderers.SVGRenderer]);
-  return core;
 }

@@ -2,13 +2,25 @@
  * Pictures are composed as SVG and rendered to PNG with a bundled font, so that they look the same on every machine.
  * Class and file names are untrusted: they enter only through `text`.
  */
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadResvg } from "../native/add_ons.ts";
+import { onDisk } from "../native/embedded.ts";
+import { installation, ROOT } from "../program.ts";
 
 const FAMILY = "DejaVu Sans";
-const FONT_FILES = ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) =>
-  fileURLToPath(import.meta.resolve(`dejavu-fonts-ttf/ttf/${name}`)),
-);
+
+let found: readonly string[] | undefined;
+
+/** The fonts' files, when the first picture needs them. */
+function fontFiles(): string[] {
+  found ??= ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"].map((name) =>
+    installation === "checkout"
+      ? fileURLToPath(import.meta.resolve(`dejavu-fonts-ttf/ttf/${name}`))
+      : onDisk(join(ROOT, "fonts", name)),
+  );
+  return [...found];
+}
 
 export interface TextStyle {
   /** In pixels. */
@@ -81,7 +93,7 @@ const MEASURED_SIZE = 100;
 function inkWidth(words: string, bold: boolean): number {
   const svg = document(1, 1, [text(0, 0, words, { size: MEASURED_SIZE, bold })]);
   const { Resvg } = loadResvg();
-  return new Resvg(svg, { font: { loadSystemFonts: false, fontFiles: FONT_FILES } }).getBBox()?.width ?? 0;
+  return new Resvg(svg, { font: { loadSystemFonts: false, fontFiles: fontFiles() } }).getBBox()?.width ?? 0;
 }
 
 /** Shortens text to `width` pixels with an ellipsis, keeping its start, or its start and end ("both"). */
@@ -124,6 +136,6 @@ export function document(width: number, height: number, parts: readonly string[]
 
 /** Renders an SVG to a PNG file. Scripts that our font lacks use the system's fonts, if there are any. */
 export async function renderPng(svg: string): Promise<Uint8Array> {
-  const font = { loadSystemFonts: true, fontFiles: FONT_FILES, defaultFontFamily: FAMILY };
+  const font = { loadSystemFonts: true, fontFiles: fontFiles(), defaultFontFamily: FAMILY };
   return (await loadResvg().renderAsync(svg, { font })).asPng();
 }

@@ -1,7 +1,6 @@
 /** What ranks do together outside of training steps: check that they agree, and start from the same values. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { nameWithin, type Dataset } from "../data/dataset.ts";
 import { shareOf, type Share } from "../data/share.ts";
 import type { DeviceOptions } from "../devices/open.ts";
@@ -12,6 +11,7 @@ import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import { trainedState } from "../net/state.ts";
 import { option } from "../option_names.ts";
+import { installation, ROOT } from "../program.ts";
 import { Run } from "../runs/runs.ts";
 import type { Ranks } from "./ranks.ts";
 
@@ -58,13 +58,13 @@ export function settingsOf<T extends DeviceOptions>(options: T): Facts {
   return { program: programHash(), bun: Bun.version, ...settings };
 }
 
-/** A hash of every file that training depends on. */
+/** A hash of every file that training depends on. A package or an executable brings one of all its files. */
 function programHash(): string {
-  const root = fileURLToPath(new URL("../../", import.meta.url));
+  if (installation !== "checkout") return readFileSync(join(ROOT, "build", "hash.txt"), "utf8");
   const files = ["src/**/*.{ts,c,wgsl}", "kernels/**/*.{ts,wgsl}", "bun.lock"].flatMap((pattern) => [
-    ...new Bun.Glob(pattern).scanSync(root),
+    ...new Bun.Glob(pattern).scanSync(ROOT),
   ]);
-  const hash = files.sort().reduce((sum, file) => Bun.hash.xxHash3(readFileSync(join(root, file)), sum), 0n);
+  const hash = files.sort().reduce((sum, file) => Bun.hash.xxHash3(readFileSync(join(ROOT, file)), sum), 0n);
   return hash.toString(16);
 }
 

@@ -12,6 +12,7 @@ import { partOf, type Cut, type Stage } from "../net/parts.ts";
 import { networkInput, loss, passOf } from "../net/passes.ts";
 import { trainedState } from "../net/state.ts";
 import { option, setting } from "../option_names.ts";
+import { command } from "../program.ts";
 import { readResult, type StepResult } from "../training/step.ts";
 import type { BatchStep, Learner, Wishes } from "../training/stepper.ts";
 import { Exchange } from "./exchange.ts";
@@ -25,12 +26,12 @@ import { whileBlocking, type Ranks } from "./ranks.ts";
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
   if (cut === "towers" && size !== 2) {
     throw new UsageError(
-      `${setting("split", "towers")} is for two ranks, and there ${were(size)}: mpiexec -n 2 bun run train …`,
+      `${setting("split", "towers")} is for two ranks, and there ${were(size)}: mpiexec -n 2 ${command("train …")}`,
     );
   }
   if (cut === "owt" && size === 1) {
     throw new UsageError(
-      `${setting("split", "owt")} is for several ranks, and there was one: mpiexec -n 2 bun run train …`,
+      `${setting("split", "owt")} is for several ranks, and there was one: mpiexec -n 2 ${command("train …")}`,
     );
   }
   if (cut === "towers") return { first: 0, count: batch };

@@ -1,4 +1,5 @@
 /** The command lines that train a run again, and that go on with it. */
+import { command } from "../program.ts";
 import { isRecord } from "../rules.ts";
 import { nameOf } from "../schema.ts";
 import type { StartRecord } from "./records.ts";
@@ -62,7 +63,7 @@ function dataOf({ data, val }: TrainConfig): string[] {
 
 /** A command of this program, for a shell. */
 export function commandLine(verb: string, words: readonly string[]): string {
-  return ["bun run", verb, ...words.map(quoted)].join(" ");
+  return command([verb, ...words.map(quoted)].join(" "));
 }
 
 function quoted(word: string): string {

@@ -20,6 +20,7 @@ import { reduceSets, type Selection } from "../data/select.ts";
 import { CheckpointError, DataError, oneLine } from "../errors.ts";
 import { readPlainFile, reason } from "../io/files.ts";
 import { setting } from "../option_names.ts";
+import { command } from "../program.ts";
 import { count, plural } from "../words.ts";
 import type { Run } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
@@ -35,7 +36,7 @@ export function requireData(run: Run, { data, val }: Selection): void {
   if (gone === undefined) return;
   throw new DataError(
     `no such file or folder: ${gone}, which the run has its images from: put it back, or name its new place: ` +
-      `bun run train --resume ${run.path} DATA${val === null ? "" : " --val VAL"}`,
+      command(`train --resume ${run.path} DATA${val === null ? "" : " --val VAL"}`),
   );
 }
 

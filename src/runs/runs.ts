@@ -8,6 +8,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
 import { appendToFile, readPlainFile, reason, replaceFile, requirePlainFolder } from "../io/files.ts";
 import { option, setting } from "../option_names.ts";
+import { command } from "../program.ts";
 import type { StartRecord } from "./records.ts";
 import { type TrainConfig, parseConfig } from "./settings.ts";
 
@@ -302,7 +303,7 @@ export function findRun(name: string, file: "config.json" | "best.safetensors" =
   }
   const newest = newestRun(file);
   if (newest) return openRun(newest.path);
-  throw new UsageError(`no run in ${resolve(RUNS)} has a ${file} yet: train one with \`bun run train\``);
+  throw new UsageError(`no run in ${resolve(RUNS)} has a ${file} yet: train one with \`${command("train")}\``);
 }
 
 /** The newest of the runs in runs/ that have this file. */

@@ -8,6 +8,7 @@ import { optimizerNames } from "../net/optimizers.ts";
 import { CUTS } from "../net/parts.ts";
 import type { Recipe } from "../net/recipe.ts";
 import { RECIPE_RULES } from "../net/recipe_rules.ts";
+import { command } from "../program.ts";
 import { ABOVE_ZERO, type Rule } from "../rules.ts";
 import { flag, number, numbers, oneOf, parsed, text, type OptionsOf } from "../schema.ts";
 import { SETTINGS } from "./settings.ts";
@@ -53,7 +54,7 @@ export const TRAIN_OPTIONS = {
   model: parsed<string | NetworkDraft>(
     "any",
     (word) => word,
-    "A network that `bun run models` lists, or a .ts or .json file that defines one",
+    `A network that \`${command("models")}\` lists, or a .ts or .json file that defines one`,
     { hint: "NAME" },
   ),
   /**

@@ -1,11 +1,12 @@
 /** Finds trained weights: a file, a run's best, or those in the box, which come with the program. */
 import { existsSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { AlexNetError, CheckpointError, oneLine, UsageError } from "../errors.ts";
+import { onDisk } from "../native/embedded.ts";
 import { networkIn } from "../net/definition.ts";
 import { leaves, place } from "../net/model.ts";
 import type { Network } from "../net/recipe.ts";
+import { command, ROOT } from "../program.ts";
 import { openCheckpoint, writeCheckpoint, type Calibrated, type Checkpoint } from "../weights/checkpoint.ts";
 import type { TensorSource } from "../weights/safetensors.ts";
 import {
@@ -72,7 +73,7 @@ export async function keepCalibration(path: string, calibrated: Calibrated): Pro
 }
 
 /** The models in the box: models/NAME.safetensors. */
-const BOX = fileURLToPath(new URL("../../models/", import.meta.url));
+const BOX = join(ROOT, "models");
 const IN_THE_BOX = "cifar10";
 /** The default for photos. */
 export const FOR_PHOTOS: PretrainedName = "imagenet";
@@ -100,7 +101,7 @@ export async function findWeights(name?: string, note: Note = () => {}, mayFetch
 /** What to do about a network that would have to be fetched; undefined for others. */
 function whyNotAtHand(name: PretrainedName): string | undefined {
   if (isAtHand(name)) return undefined;
-  return `the network "${name}" has not been fetched yet: bun run predict IMAGE --model ${name} does it`;
+  return `the network "${name}" has not been fetched yet: ${command(`predict IMAGE --model ${name}`)} does it`;
 }
 
 async function findNamed(name: string, note: Note, mayFetch: boolean): Promise<Weights> {
@@ -122,7 +123,7 @@ async function pretrained(name: PretrainedName, note: Note): Promise<Weights> {
 
 function boxed(name: string): Weights | undefined {
   const path = join(BOX, `${name}.safetensors`);
-  return /^[\w-]+$/.test(name) && existsSync(path) ? { ...weightsAt(path), origin: "box" } : undefined;
+  return /^[\w-]+$/.test(name) && existsSync(path) ? { ...weightsAt(onDisk(path)), origin: "box" } : undefined;
 }
 
 const weightsAt = (path: string): Weights => ({ path, origin: "own", ...trainingOf(path) });

@@ -1,14 +1,13 @@
 /**
  * Compiles kernels/wasm/*.ts (AssemblyScript) to build/kernels.wasm. A custom section of the file holds the hash of its
- * sources, so that nothing is compiled when nothing has changed.
+ * sources, so that nothing is compiled when nothing has changed. Packages and executables contain the file.
  */
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { DeviceError } from "../errors.ts";
 import { reason, replaceFileSync } from "../io/files.ts";
+import { installation, ROOT } from "../program.ts";
 
-const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const SOURCES = "kernels/wasm";
 const OUTPUT = `${ROOT}build/kernels.wasm`;
 const SECTION = "sources";
@@ -47,9 +46,9 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
   }
 }
 
-/** The compiled kernels, built first if missing or out of date. @throws DeviceError */
+/** The compiled kernels; in a checkout they are built first if missing or out of date. @throws DeviceError */
 export async function loadKernels(): Promise<WebAssembly.Module> {
-  await buildKernels(() => {});
+  if (installation === "checkout") await buildKernels(() => {});
   return new WebAssembly.Module(readFileSync(OUTPUT));
 }
 

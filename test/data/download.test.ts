@@ -5,9 +5,12 @@ import { join, resolve } from "node:path";
 import { locate, openDataset } from "../../src/data/open.ts";
 import { fetchCifar } from "../../src/data/sources/cifar.ts";
 import { download } from "../../src/data/sources/download.ts";
+import { allowDownloads } from "../../src/native/permission.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { complaint } from "../support/sets.ts";
 import { tar } from "../support/tar.ts";
+
+allowDownloads();
 
 const { path: root, remove } = temporaryFolder();
 

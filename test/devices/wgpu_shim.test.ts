@@ -1,7 +1,6 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, globSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { pathToFileURL } from "node:url";
 import { compileShim } from "../../src/devices/wgpu/shim.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { temporaryFolder } from "../../src/io/temporary.ts";
@@ -14,7 +13,7 @@ function failureOf(text: string): unknown {
   const path = join(folder.path, "shim.c");
   writeFileSync(path, text);
   try {
-    compileShim(pathToFileURL(path));
+    compileShim(path);
   } catch (error) {
     return error;
   }

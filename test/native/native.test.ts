@@ -20,9 +20,10 @@ import { replaceFileSync } from "../../src/io/files.ts";
 import { openZip } from "../../src/io/zip.ts";
 import { cached, failedRecently, failureNote } from "../../src/native/cache.ts";
 import { fetchArchive } from "../../src/native/download.ts";
+import { allowDownloads } from "../../src/native/permission.ts";
 import { findBlas, findWgpu, provideBlas, provideWgpu } from "../../src/native/libraries.ts";
 import { packagedFiles, PACKAGES, type PackageName } from "../../src/native/packages.ts";
-import { requirePinned, requireSha256, sha256Of, type Pinned } from "../../src/native/pins.ts";
+import { pinnedPath, requireSha256, sha256Of, type Pinned } from "../../src/native/pins.ts";
 import { OPENBLAS, WGPU, type NativeLibrary } from "../../src/native/table.ts";
 import { findTurbojpeg } from "../../src/native/turbojpeg.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -122,6 +123,7 @@ test("a damaged zip archive is refused", async () => {
 });
 
 test("a download is whole, or an error that says why not", async () => {
+  allowDownloads();
   const server = Bun.serve({
     port: 0,
     fetch(request) {
@@ -177,7 +179,7 @@ describe("a library that was fetched", () => {
   test("must be there", async () => {
     await withEnvironment(elsewhere, async () => {
       await expect(findWgpu({ download: false })).rejects.toThrow(
-        /^wgpu-native .* is not at .*put the file there, or set WGPU_LIB_PATH/,
+        /^wgpu-native .* is not at .*: run `bun src.setup.ts`, put the file there, or set WGPU_LIB_PATH/,
       );
     });
   });
@@ -264,19 +266,19 @@ test("a pinned file is the one, is another, or can't be read", async () => {
   const sha256 = "31f109ab38348582abdc9e1c9942f74505c719e98c6d0ab6fbcfdccfd8c9935b";
   const pinned = { what: "it", path, sha256, remedy: "do this" };
   expect(sha256Of(path)).toBe(sha256);
-  requirePinned(pinned);
+  pinnedPath(pinned);
   requireSha256("it", Buffer.from("a library"), sha256);
   writeFileSync(path, "a librarY");
   const another = /^it is not the published file: the SHA-256 of .*pinned is [0-9a-f]{64}, not 31f1.*: do this$/;
-  expect(() => requirePinned(pinned)).toThrow(another);
+  expect(() => pinnedPath(pinned)).toThrow(another);
   expect(() => requireSha256("it", Buffer.from("a librarY"), sha256)).toThrow(/^it has the SHA-256 .*, not 31f1/);
   const gone = { ...pinned, path: join(folder, "gone") };
-  expect(() => requirePinned(gone)).toThrow(/gone can't be read: no such file/);
+  expect(() => pinnedPath(gone)).toThrow(/gone can't be read: no such file/);
 });
 
 test("the packages that are installed are those of the table, and so are their files", async () => {
   for (const [name, { version, files }] of Object.entries(PACKAGES)) {
-    expect(packageJson.dependencies).toMatchObject({ [name]: version });
+    expect({ ...packageJson.dependencies, ...packageJson.devDependencies }).toMatchObject({ [name]: version });
     for (const hash of Object.values(files)) expect(hash).toMatch(/^[0-9a-f]{64}$/);
     expect(new Set(Object.values(files)).size).toBe(Object.keys(files).length);
     const here = packagedFiles(name as PackageName);
@@ -288,7 +290,10 @@ test("the packages that are installed are those of the table, and so are their f
 test("a package whose file was changed is not loaded", async () => {
   const project = join(folder, "project");
   const root = fileURLToPath(new URL("../../src/", import.meta.url));
-  for (const file of ["errors.ts", "io/files.ts", "native/add_ons.ts", "native/packages.ts", "native/pins.ts"]) {
+  const own = ["add_ons.ts", "cache.ts", "embedded.ts", "libc.ts", "packages.ts", "pins.ts"].map(
+    (file) => `native/${file}`,
+  );
+  for (const file of ["errors.ts", "program.ts", "io/files.ts", ...own, "../package.json"]) {
     cpSync(join(root, file), join(project, "src", file));
   }
   const [{ path }] = packagedFiles("@napi-rs/image") as [Pinned];
@@ -327,10 +332,14 @@ test("pip is not looked for in the folder one stands in", async () => {
   for (const name of ["pip.py", "ssl.py", "sitecustomize.py"]) {
     writeFileSync(join(here, name), `open(${JSON.stringify(join(here, "ran"))}, "a").write(${JSON.stringify(name)})\n`);
   }
-  const download = fileURLToPath(new URL("../../src/native/download.ts", import.meta.url));
+  const [download, permission] = ["download", "permission"].map((name) =>
+    fileURLToPath(new URL(`../../src/native/${name}.ts`, import.meta.url)),
+  );
   const wheel = { name: "no-such-wheel", version: "1", platform: "any" };
   const code = `
     import { fetchWheel } from ${JSON.stringify(download)};
+    import { allowDownloads } from ${JSON.stringify(permission)};
+    allowDownloads();
     await fetchWheel(${JSON.stringify(wheel)}).catch((error) => console.log(error.name));`;
   const env = { ...process.env, PIP_NO_INDEX: "1" };
   const child = Bun.spawn([process.execPath, "-e", code], { cwd: here, env, stdout: "pipe", stderr: "inherit" });

@@ -8,8 +8,11 @@ import { DataError } from "../../src/errors.ts";
 import { fetchWeights } from "../../src/runs/pretrained.ts";
 import { predict, type Prediction } from "../../src/verbs/predict/predict.ts";
 import golden from "../golden/imagenet.json";
+import { allowDownloads } from "../../src/native/permission.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { zip } from "../support/weight_files.ts";
+
+allowDownloads();
 
 setDefaultTimeout(120_000);
 

@@ -5,6 +5,7 @@ import { basename, dirname } from "node:path";
 import { DataError } from "../../errors.ts";
 import { openToWrite, reason } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
+import { refusal } from "../../native/permission.ts";
 import type { Progress } from "./source.ts";
 
 /** Timeout without any data. */
@@ -30,7 +31,8 @@ interface Download {
 export async function download(options: Download): Promise<string> {
   const { url, path, md5, sha256, progress, stallMs = STALL_MS } = options;
   if (sizeOf(path) !== undefined) return path;
-  if (process.env.ALEXNET_OFFLINE) throw new DataError(`can't download ${url}: ALEXNET_OFFLINE is set`);
+  const refused = refusal();
+  if (refused !== undefined) throw new DataError(`can't download ${url}: ${refused}`);
   const part = `${path}.part`;
   try {
     mkdirSync(dirname(path), { recursive: true });

@@ -2,6 +2,7 @@
 import { DataError } from "../../errors.ts";
 import { readText, readWhole, type Bytes, type FileRange } from "../../io/bytes.ts";
 import { fromNpy } from "../../io/npy.ts";
+import { command } from "../../program.ts";
 import type { Dataset, Encoded, Pixels, Statistics } from "../dataset.ts";
 import { holderOf, type Listing } from "../listing.ts";
 import { MAX_PACK_FILE_BYTES, MEAN_FILE, PACK_FILE, parsePack, toHex, type Pack, type PackSplit } from "../pack.ts";
@@ -29,7 +30,7 @@ async function readStatistics(listing: Listing, { side, statistics }: Pack): Pro
 
 function find({ name, paths }: Listing, file: string): number {
   const at = paths.indexOf(file);
-  if (at < 0) throw new DataError(`${name} lacks ${file}, which ${PACK_FILE} names: run \`bun run pack\` again`);
+  if (at < 0) throw new DataError(`${name} lacks ${file}, which ${PACK_FILE} names: run \`${command("pack")}\` again`);
   return at;
 }
 
@@ -51,7 +52,7 @@ async function openSplit(listing: Listing, pack: Pack, name: PackSplit): Promise
     const isOwn = index.images === count && index.side === side && index.encoding === encoding;
     if (!isOwn || toHex(index.checksum) !== checksum) {
       throw new DataError(
-        `${listing.name}/${path} does not match its entry in ${PACK_FILE}: run \`bun run pack\` again`,
+        `${listing.name}/${path} does not match its entry in ${PACK_FILE}: run \`${command("pack")}\` again`,
       );
     }
     const unknown = index.labels.find((label) => label >= classes.length);

@@ -15,7 +15,8 @@ import {
 } from "../../engine/backend.ts";
 import type { ElementType, Kernel } from "../../engine/kernel.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
-import { findBlas } from "../../native/libraries.ts";
+import { findBlas, sayMissing } from "../../native/libraries.ts";
+import { OPENBLAS } from "../../native/table.ts";
 import { loadKernels } from "../../wasm/build.ts";
 import { plural } from "../../words.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
@@ -53,6 +54,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 to ${MAX_THREADS}`);
   }
   const blas = options.blas === false ? undefined : await findBlas();
+  if (!blas && options.blas !== false) sayMissing(OPENBLAS, "no BLAS, so that the CPU is about half as fast");
   const module = await loadKernels();
   const heap = new Heap(reserveMemory(), STATIC_BYTES);
   const { memory } = heap;

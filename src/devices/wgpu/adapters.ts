@@ -3,22 +3,10 @@ import { read, toBuffer, type Pointer } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
 import { setForC } from "../../native/libc.ts";
 import { begin, getU32, getU64, room, type Address } from "./arguments.ts";
+import type { AdapterDescription, AdapterKind, Feature } from "./description.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim } from "./shim.ts";
-import { instanceDescriptor, LIMITS_BYTES, readLimits, type Limits } from "./structs.ts";
-
-export type AdapterKind = "discrete" | "integrated" | "software" | "other";
-
-export interface AdapterDescription {
-  readonly name: string;
-  readonly kind: AdapterKind;
-  /** The driver's API: Vulkan, Metal, DX12 or GL. */
-  readonly api: string;
-  readonly driver: string;
-  readonly limits: Limits;
-  /** Only those used here. */
-  readonly features: readonly Feature[];
-}
+import { instanceDescriptor, LIMITS_BYTES, readLimits } from "./structs.ts";
 
 /** An adapter and its handle, which `releaseAdapters` releases. */
 export interface Adapter extends AdapterDescription {
@@ -160,8 +148,6 @@ function readText(at: Address): string {
   return data && length ? new TextDecoder().decode(toBuffer(data as Pointer, 0, length)) : "";
 }
 
-/** Features that are enabled if the GPU has them. */
-export type Feature = "timestamps" | "f16" | "subgroups";
 
 /** The values that stand for each feature: WGPUFeatureName's, and wgpu-native's own WGPUNativeFeature's. */
 const FEATURES: Readonly<Record<Feature, readonly number[]>> = {

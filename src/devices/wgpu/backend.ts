@@ -13,7 +13,7 @@ import type { ElementType, Kernel } from "../../engine/kernel.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { ownCacheFolder } from "../../native/cache.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
-import type { AdapterKind } from "./adapters.ts";
+import type { AdapterKind } from "./description.ts";
 import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
 import type { Clock } from "./gpu.ts";
@@ -27,7 +27,8 @@ import { Staging } from "./staging.ts";
 import { createClock } from "./timers.ts";
 import { Tuner } from "./tuner.ts";
 
-export { chooseAdapter, listAdapters, type AdapterDescription, type AdapterKind } from "./adapters.ts";
+export { chooseAdapter, listAdapters } from "./adapters.ts";
+export type { AdapterDescription, AdapterKind } from "./description.ts";
 
 export interface WgpuOptions {
   /**

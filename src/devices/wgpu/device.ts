@@ -1,18 +1,11 @@
 /** A device and its queue. Turns its errors, which C reports to callbacks, into exceptions. */
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
-import {
-  chooseAdapter,
-  featuresOf,
-  openAdapters,
-  releaseAdapters,
-  type Adapter,
-  type AdapterKind,
-  type Feature,
-} from "./adapters.ts";
+import { chooseAdapter, featuresOf, openAdapters, releaseAdapters, type Adapter } from "./adapters.ts";
 import { begin, room, setU32 } from "./arguments.ts";
+import type { AdapterKind, Feature, Limits } from "./description.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim, Outcome, type Shim } from "./shim.ts";
-import { LIMITS_BYTES, type Limits } from "./structs.ts";
+import { LIMITS_BYTES } from "./structs.ts";
 
 /**
  * WGPUErrorFilter's validation and out-of-memory. Internal errors, 3, make wgpu-native panic, so they stay uncaptured.

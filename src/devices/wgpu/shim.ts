@@ -1,7 +1,9 @@
 /** The C shim (shim.c), and the outcomes that its callbacks write. */
 import { cc, type Library } from "bun:ffi";
+import { fileURLToPath } from "node:url";
 import { DeviceError } from "../../errors.ts";
 import { setting } from "../../option_names.ts";
+import { onDisk } from "../../native/embedded.ts";
 
 const functions = {
   request_device: { args: ["ptr", "ptr", "u64", "u64", "u64", "ptr", "ptr", "ptr"], returns: "void" },
@@ -22,11 +24,11 @@ const FLAGS = "-std=c11 -nostdlib";
 
 /** Compiles the shim, once. @throws DeviceError when Bun's C compiler can't */
 export function loadShim(): Shim {
-  return (shim ??= compileShim(new URL("./shim.c", import.meta.url)));
+  return (shim ??= compileShim(onDisk(fileURLToPath(new URL("./shim.c", import.meta.url)))));
 }
 
 /** @throws DeviceError with the compiler's message */
-export function compileShim(source: URL): Shim {
+export function compileShim(source: string): Shim {
   try {
     return cc({ source, symbols: functions, flags: FLAGS }).symbols;
   } catch (error) {

@@ -3,6 +3,7 @@
  * offsets, which is the same on every 64-bit platform. Structs are valid until the next `begin()` of arguments.ts.
  */
 import { getU32, getU64, room, setNoText, setText, setU32, setU64, type Address } from "./arguments.ts";
+import type { Limits } from "./description.ts";
 import type { Handle } from "./library.ts";
 
 /** Flags of WGPUBufferUsage. */
@@ -247,18 +248,6 @@ export function pointers(handles: readonly Handle[]): Address {
 }
 
 export const LIMITS_BYTES = 152;
-
-/** The part of WGPULimits that matters for compute. */
-export interface Limits {
-  readonly storageBuffers: number;
-  readonly bindingBytes: number;
-  readonly bufferBytes: number;
-  readonly uniformAlignment: number;
-  readonly storageAlignment: number;
-  readonly workgroupBytes: number;
-  readonly workgroupThreads: number;
-  readonly workgroupsPerDimension: number;
-}
 
 /**
  * struct WGPULimits {                          // 152 bytes

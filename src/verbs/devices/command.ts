@@ -4,6 +4,7 @@ import { verb } from "../../cli/verb.ts";
 import { findAdapters } from "../../devices/open.ts";
 import { findBlas } from "../../native/libraries.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../../native/mpi.ts";
+import { command } from "../../program.ts";
 
 export default verb({
   description: "List the devices to compute on",
@@ -37,7 +38,7 @@ export default verb({
     if (problem) print(dim(`can't look for GPUs: ${problem}`));
     const mpiexec = findLauncher();
     const together = mpiexec
-      ? `to train on several, of one machine or many: ${mpiexec} -n N bun run train …`
+      ? `to train on several, of one machine or many: ${mpiexec} -n N ${command("train …")}`
       : `to train on several, you need MPI. ${HOW_TO_GET_MPI}`;
     print(dim(together));
   },

@@ -1,5 +1,6 @@
 /** Checks everything that the other commands need: the machine, the libraries, and each device. */
 import type { AdapterDescription } from "../../devices/open.ts";
+import { command } from "../../program.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { text, type OptionsOf } from "../../schema.ts";
 import { findCandidates, missingGpu, type TrialDevice } from "./devices.ts";
@@ -29,7 +30,7 @@ export type Finding =
 
 export const DOCTOR_OPTIONS = {
   /** A device, as `bun run devices` lists them; by default all. "cpu" means with and without BLAS. */
-  device: text("Only this device: cpu, or gpu: and a number or name from `bun run devices`", { hint: "NAME" }),
+  device: text(`Only this device: cpu, or gpu: and a number or name from \`${command("devices")}\``, { hint: "NAME" }),
 };
 
 export interface DoctorOptions extends OptionsOf<typeof DOCTOR_OPTIONS> {}

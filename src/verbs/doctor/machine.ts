@@ -3,9 +3,9 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, release, totalmem, type } from "node:os";
 import { dirname, join } from "node:path";
-import packageJson from "../../../package.json";
 import { reason } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
+import { installation, VERSION } from "../../program.ts";
 import { PATH_VARIABLES, PROJECT } from "./private.ts";
 import type { Problem } from "./problem.ts";
 
@@ -46,7 +46,7 @@ export function describeMachine(): MachineReport {
   const { env } = process;
   const names = [...PATH_VARIABLES, ...OTHER_VARIABLES].filter((name) => env[name] !== undefined);
   return {
-    version: packageJson.version,
+    version: VERSION,
     commit: commit(),
     bun: Bun.version,
     system: `${type()} ${release().split("-")[0]} ${arch()}`,
@@ -131,8 +131,9 @@ function unwritable(folder: string): string | undefined {
   }
 }
 
-/** Whether the packages are those that bun.lock lists: setup.ts records which it installed. */
+/** In a checkout: whether the packages are those that bun.lock lists. setup.ts records which it installed. */
 function setUpProblems(): Problem[] {
+  if (installation !== "checkout") return [];
   const lock = createHash("sha256")
     .update(readFileSync(join(PROJECT, "bun.lock")))
     .digest("hex");

@@ -19,6 +19,7 @@ import { drawHeat } from "../../pictures/heat.ts";
 import { drawMaps, type LayerMaps } from "../../pictures/maps.ts";
 import { image } from "../../pictures/raster.ts";
 import { document, renderPng, shorten, text as label, type TextStyle } from "../../pictures/svg.ts";
+import { command } from "../../program.ts";
 import { working, type Context, type Notice, type Working } from "../../ranks/context.ts";
 import { curvesOf, readHistory } from "../../runs/history.ts";
 import { findRun } from "../../runs/runs.ts";
@@ -68,7 +69,7 @@ export async function draw(call: DrawOptions & Context): Promise<Drawn> {
   }
   const ofImage = OF_IMAGE.includes(what);
   if (ofImage && options.image === undefined) {
-    throw new UsageError(`draw ${what} needs an image: bun run draw ${what} photo.jpg`);
+    throw new UsageError(`draw ${what} needs an image: ${command(`draw ${what} photo.jpg`)}`);
   }
   if (!ofImage && options.image !== undefined) {
     throw new UsageError(`draw ${what} takes no image: leave out ${options.image}; name a run with ${option("model")}`);

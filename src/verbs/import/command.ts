@@ -1,5 +1,6 @@
 import { bold, count, here, plural, print, printJson } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
+import { command } from "../../program.ts";
 import { importWeights, IMPORT_OPTIONS } from "./import.ts";
 
 /** More tensors than this are only counted. */
@@ -22,6 +23,6 @@ export default verb({
       print(`Left out: ${beside.slice(0, SHOWN).join(", ")}${more}: not part of the network`);
     }
     print(preprocessing);
-    print(`Now in ${bold(here(run))}. Try it on an image:  bun run predict IMAGE --model ${here(run)}`);
+    print(`Now in ${bold(here(run))}. Try it on an image:  ${command(`predict IMAGE --model ${here(run)}`)}`);
   },
 });

@@ -1,6 +1,7 @@
 import { sayRemarks } from "../../cli/remarks.ts";
 import { bold, count, here, plural, print, printJson, say } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
+import { command } from "../../program.ts";
 import { pack, PACK_OPTIONS, type PackResult } from "./pack.ts";
 
 /** More problems than this are only counted. */
@@ -33,5 +34,5 @@ function show(result: PackResult): void {
   const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
   const rate = packed > 0 ? `, packed at ${imagesPerSecond.toFixed(0)} images/s` : ", packed before";
   print(`${side} × ${side} ${encoding === "jpeg" ? "JPEG" : "pixels"}, ${size} in ${plural(shards, "shard")}${rate}`);
-  print(`Train on it:  bun run train ${here(out)}`);
+  print(`Train on it:  ${command(`train ${here(out)}`)}`);
 }

@@ -17,6 +17,7 @@ import {
   widthsFor,
 } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
+import { command } from "../../program.ts";
 import { RUNS } from "../../runs/runs.ts";
 import { predict, PREDICT_OPTIONS, type PredictEvent, type Prediction } from "./predict.ts";
 
@@ -49,7 +50,7 @@ export default verb({
             : `a pretrained one: it knows ImageNet's ${count(classes.length)} classes`;
         say.info(
           `there is no trained run in ${RUNS}/, so this is ${which}. ` +
-            `Name another with --model, or train one on your photos:  bun run train FOLDER`,
+            `Name another with --model, or train one on your photos:  ${command("train FOLDER")}`,
         );
       }
       if (picture) print(`${bold(here(picture.file))}: ${plural(picture.images, "image")}`);

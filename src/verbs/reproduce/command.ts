@@ -11,6 +11,7 @@ import {
   tableOrList,
 } from "../../cli/terminal.ts";
 import { verb } from "../../cli/verb.ts";
+import { command } from "../../program.ts";
 import { CLAIMS, isRace, type Claim } from "./claims.ts";
 import { reproduce, REPRODUCE_OPTIONS, type ReproduceEvent } from "./reproduce.ts";
 import { describeArm, describeDifference, type ClaimResult } from "./results.ts";
@@ -47,7 +48,7 @@ export default verb({
 function list(json: boolean): void {
   if (json) return CLAIMS.forEach(printJson);
   print(tableOrList(CLAIMS.map((claim) => [bold(claim.name), claim.says, dim(lengthOf(claim))])));
-  print("\nTry some with  bun run reproduce NAME…  or  bun run reproduce all");
+  print(`\nTry some with  ${command("reproduce NAME…")}  or  ${command("reproduce all")}`);
 }
 
 function lengthOf(claim: Claim): string {

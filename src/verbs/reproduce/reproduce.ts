@@ -6,6 +6,7 @@ import { UsageError } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { kebab } from "../../option_names.ts";
 import { given } from "../../options.ts";
+import { command } from "../../program.ts";
 import { CONTEXT, type Context } from "../../ranks/context.ts";
 import { count, flag, text, texts, validate, type OptionsOf } from "../../schema.ts";
 import { suggest } from "../../suggest.ts";
@@ -127,7 +128,7 @@ function commandOf(claim: Claim, arm: Arm, full: boolean, [first]: readonly Tria
   const options = Object.entries(given({ model, augment, rate, ...length })).map(
     ([option, value]) => ` --${kebab(option)} ${value}`,
   );
-  return `bun run train DATA${options.join("")} --seed SEED`;
+  return command(`train DATA${options.join("")} --seed SEED`);
 }
 
 /** @throws UsageError when one is unknown, or none is named */

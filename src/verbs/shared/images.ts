@@ -17,6 +17,7 @@ import type { FileRange } from "../../io/bytes.ts";
 import type { Network, ResizeFilter } from "../../net/recipe.ts";
 import { reason, specialKind, isUrl, NOT_FETCHED } from "../../io/files.ts";
 import type { Raster } from "../../pictures/raster.ts";
+import { command } from "../../program.ts";
 import { rule } from "../../rules.ts";
 import { parsed } from "../../schema.ts";
 import { drawable } from "./thumbnails.ts";
@@ -56,7 +57,7 @@ interface NamedImages {
  * @throws UsageError when nothing is named
  */
 export async function findImages(named: readonly (string | Uint8Array)[]): Promise<NamedImages> {
-  if (named.length === 0) throw new UsageError("no image was named: bun run predict photo.jpg");
+  if (named.length === 0) throw new UsageError(`no image was named: ${command("predict photo.jpg")}`);
   const images: NamedImage[] = [];
   const remarks = new Remarks();
   for (const [i, name] of named.entries()) {

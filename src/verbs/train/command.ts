@@ -2,6 +2,7 @@ import { count, here, percent, print, printJson, say, table } from "../../cli/te
 import { verb } from "../../cli/verb.ts";
 import { UsageError } from "../../errors.ts";
 import type { Context } from "../../ranks/context.ts";
+import { command } from "../../program.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "../../runs/train_options.ts";
 import { flag, number, text, type OptionsOf, type Schema } from "../../schema.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
@@ -34,7 +35,7 @@ const FLAGS = {
 export default verb({
   description:
     "Train an image classifier on your photos or, without data, on a built-in set. " +
-    "mpiexec -n N bun run train … trains on N devices, of one machine or several",
+    `mpiexec -n N ${command("train …")} trains on N devices, of one machine or several`,
   options: TRAIN_OPTIONS,
   flags: FLAGS,
   isShared: true,

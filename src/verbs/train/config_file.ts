@@ -6,6 +6,7 @@ import { elsewhere } from "../../cli/other_names.ts";
 import { AlexNetError, oneLine, UsageError } from "../../errors.ts";
 import { readFileUpTo, reason } from "../../io/files.ts";
 import { checkOptions } from "../../options.ts";
+import { command } from "../../program.ts";
 import { isRecord } from "../../rules.ts";
 import { optionsOfRun } from "../../runs/repeat.ts";
 import { suggest } from "../../suggest.ts";
@@ -65,7 +66,7 @@ function optionsOf(contents: Readonly<Record<string, unknown>>, schema: Schema):
 function hintFor(name: string, schema: Schema): string {
   const names = new Map(Object.entries(schema).map(([key, of]) => [nameOf(key, of), { key }]));
   const known = elsewhere(name, names)?.replace("--", "");
-  return known === undefined ? suggest(name, [...names.keys()]) || "; bun run train --help lists them" : `: ${known}`;
+  return known === undefined ? suggest(name, [...names.keys()]) || `; ${command("train --help")} lists them` : `: ${known}`;
 }
 
 /** Text is read as on the command line, and a list where that takes words with commas. */

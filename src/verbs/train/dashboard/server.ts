@@ -3,9 +3,9 @@
  * address, and a local Host header, which protects from DNS rebinding by another site.
  */
 import { randomBytes, timingSafeEqual } from "node:crypto";
-import { fileURLToPath } from "node:url";
 import { oneLine, UsageError } from "../../../errors.ts";
 import { LIGHT, chartsOf } from "../../../pictures/charts.ts";
+import { echartsScript } from "../../../pictures/echarts_script.ts";
 import { STYLE } from "../../../pictures/page.ts";
 import type { Report } from "../../../training/events.ts";
 import type { Session, Watcher } from "../../../training/session.ts";
@@ -67,7 +67,8 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
       await over.promise;
       return state(query);
     },
-    "echarts.js": () => new Response(Bun.file(ECHARTS), { headers: HEADERS }),
+    "echarts.js": async () =>
+      new Response(await echartsScript(), { headers: { ...HEADERS, "content-type": "text/javascript; charset=utf-8" } }),
   };
   const actions: Readonly<Record<string, () => void>> = {
     pause: () => gate.pause(),
@@ -128,9 +129,6 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
 
 /** Maximum time in which pages are told how the training ended. */
 const FAREWELL_MS = 1000;
-
-const ECHARTS = fileURLToPath(import.meta.resolve("echarts/dist/echarts.min.js"));
-
 const HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
