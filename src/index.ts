@@ -17,7 +17,7 @@ export {
 } from "./engine/kernel.ts";
 export { openReference } from "./engine/reference.ts";
 export { openDevice, type DeviceOptions } from "./devices/open.ts";
-export { allowDownloads } from "./native/permission.ts";
+export { allowDownloads, type OnProgress } from "./native/permission.ts";
 
 export {
   Tensor,
@@ -95,11 +95,12 @@ export { Model, place, type PlacedLayer } from "./net/model.ts";
 export { findNetwork, networks } from "./net/networks.ts";
 export { forwardBackward, networkInput, passOf, uploadMean, type Images, type TrainingBatch } from "./net/passes.ts";
 export type { LossLabels, MixedLabels } from "./net/passes.ts";
+export type { Warmup } from "./net/later/warmup.ts";
 export type { Augmentation, Network, ParameterGroup, Phase, Recipe, ResizeFilter, Schedule } from "./net/recipe.ts";
 export type { Average } from "./net/later/average.ts";
 export type { StateTensor } from "./net/state.ts";
 export type { Statistic } from "./net/statistic.ts";
-export type { Calibration, Prototypes } from "./weights/calibration.ts";
+export type { Bin, Calibration, Prototypes } from "./weights/calibration.ts";
 export { openCheckpoint, saveCheckpoint, type Checkpoint, type CheckpointContents } from "./weights/checkpoint.ts";
 export { createOptimizer } from "./net/optimizers.ts";
 export type { Learnable, Learned, Optimizer, OptimizerSettings, Rate } from "./net/optimizer.ts";
@@ -147,7 +148,7 @@ export type { Ranks } from "./ranks/ranks.ts";
 export { train, type TrainResult } from "./verbs/train/train.ts";
 export { crossValidate, type CrossValidateOptions, type CrossValidation } from "./verbs/train/folds.ts";
 export type { TrainOptions } from "./runs/train_options.ts";
-export type { EpochRecord, Means, StartRecord } from "./runs/records.ts";
+export type { EpochRecord, Means, Phases, StartRecord } from "./runs/records.ts";
 export type { Report, TrainEvent } from "./training/events.ts";
 export { evaluate, type EvaluateOptions } from "./verbs/evaluate/evaluate.ts";
 export type { ClassResult, Evaluation } from "./verbs/evaluate/evaluation.ts";
@@ -161,7 +162,7 @@ export {
   type Predictions,
   type PredictOptions,
 } from "./verbs/predict/predict.ts";
-export { serve, type Served, type ServeEvent, type ServeOptions } from "./verbs/serve/serve.ts";
+export { serve, type Listening, type Served, type ServeEvent, type ServeOptions } from "./verbs/serve/serve.ts";
 export { features, type Features, type FeaturesOptions } from "./verbs/features/features.ts";
 export {
   similar,

@@ -59,7 +59,7 @@ export async function load(model?: string, options: LoadOptions = {}): Promise<C
   const member = trained.load(backend, batch);
   const familiar = familiarTo(trained.checkpoint, member.model.layers);
   stack.move();
-  return new Classifier(trained, member, familiar, backend, batch);
+  return new OpenClassifier(trained, member, familiar, backend, batch);
 }
 
 /** A result of a batch, before it is put into words: that of image `n`. */
@@ -68,7 +68,8 @@ interface Column {
   readonly n: number;
 }
 
-export class Classifier implements AsyncDisposable {
+/** A model that is open on a device, as `load` gives it. */
+export interface Classifier extends AsyncDisposable {
   /** The network's name. */
   readonly network: string;
   /** The weights file. */
@@ -78,6 +79,37 @@ export class Classifier implements AsyncDisposable {
   /** Class names, in the order of the outputs. */
   readonly classes: readonly string[];
   /** For people: the threads, or the GPU. */
+  readonly device: string;
+  /** Images that are being decoded or wait for the device. */
+  readonly waiting: number;
+  /** Batches computed so far. */
+  readonly batches: number;
+
+  /**
+   * Classifies an image. Images of calls that wait at the same time are computed together, which changes probabilities
+   * by rounding only (less than 0.00001): the device adds up in another order.
+   * @param image its bytes, JPEG, PNG or WebP, not to be changed until this resolves; or its path
+   * @throws DataError for an image that can't be used, which concerns no other call; UsageError for wrong options or
+   *   after `close`; the signal's reason; DeviceError when the device fails
+   */
+  classify(image: ImageSource, options?: ClassifyOptions): Promise<Classification>;
+
+  /**
+   * Computes a batch of each size with one view, so that nothing needs to be compiled or measured any more when the
+   * first image comes.
+   * @throws DeviceError
+   */
+  warmUp(): Promise<void>;
+
+  /** Answers what has been asked, then frees the device. */
+  close(): Promise<void>;
+}
+
+class OpenClassifier implements Classifier {
+  readonly network: string;
+  readonly weights: string;
+  readonly origin: "own" | "box" | "pretrained";
+  readonly classes: readonly string[];
   readonly device: string;
   readonly #member: Member;
   readonly #familiar: Familiar | undefined;
@@ -107,23 +139,14 @@ export class Classifier implements AsyncDisposable {
     this.#batching = new Batching({ most, bytes: this.#recordBytes, compute });
   }
 
-  /** Images that are being decoded or wait for the device. */
   get waiting(): number {
     return this.#batching.waiting;
   }
 
-  /** Batches computed so far. */
   get batches(): number {
     return this.#batching.batches;
   }
 
-  /**
-   * Classifies an image. Images of calls that wait at the same time are computed together, which changes probabilities
-   * by rounding only (less than 0.00001): the device adds up in another order.
-   * @param image its bytes, JPEG, PNG or WebP, not to be changed until this resolves; or its path
-   * @throws DataError for an image that can't be used, which concerns no other call; UsageError for wrong options or
-   *   after `close`; the signal's reason; DeviceError when the device fails
-   */
   async classify(image: ImageSource, options: ClassifyOptions = {}): Promise<Classification> {
     const { views = 1, signal, ...rest } = checked(options);
     this.#requireOpen();
@@ -132,11 +155,6 @@ export class Classifier implements AsyncDisposable {
     return classificationOf(assessed, n, this.classes, rest, this.#familiar?.limit);
   }
 
-  /**
-   * Computes a batch of each size with one view, so that nothing needs to be compiled or measured any more when the
-   * first image comes.
-   * @throws DeviceError
-   */
   async warmUp(): Promise<void> {
     this.#requireOpen();
     for (let size = 1; ; size = Math.min(2 * size, this.#most)) {
@@ -145,7 +163,6 @@ export class Classifier implements AsyncDisposable {
     }
   }
 
-  /** Answers what has been asked, then frees the device. */
   async close(): Promise<void> {
     this.#closing ??= this.#batching.idle().then(() => this.#backend.close());
     await this.#closing;

@@ -212,7 +212,7 @@ describe("runs", () => {
     expectFault(
       await run(["train", "--resume", "--val", "photos"]),
       2,
-      /--val photos: the run was begun without --val/,
+      /--val photos: the run was begun without, and must be resumed without it/,
     );
     expectFault(await run(["train", "--resume", "--epochs", "0"]), 2, /--epochs 0: must be above 0 to continue/);
   });

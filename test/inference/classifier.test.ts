@@ -111,8 +111,8 @@ describe("refused", () => {
   test.each([
     ["classify: the image is 5, must be a Uint8Array, an ArrayBuffer, a Blob or a path", any(5), {}],
     ['classify: there is no option "tops"; did you mean "top"?', new Uint8Array(), any({ tops: 1 })],
-    ["--top 0: must be a whole number above 0", new Uint8Array(), { top: 0 }],
-    ["--views 3: must be 1, 2, 6 or 10", new Uint8Array(), any({ views: 3 })],
+    ["top 0: must be a whole number above 0", new Uint8Array(), { top: 0 }],
+    ["views 3: must be 1, 2, 6 or 10", new Uint8Array(), any({ views: 3 })],
   ])("%s", async (message, image, options) => {
     const error = await model.classify(image, options).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(UsageError);
@@ -123,9 +123,7 @@ describe("refused", () => {
     await expect(load(join(folder.path, "none"), CPU)).rejects.toBeInstanceOf(UsageError);
     await expect(load(any(5), CPU)).rejects.toThrow("load: the model is 5, must be a string");
     await expect(load(weights, any({ gpu: true }))).rejects.toThrow('load: there is no option "gpu"');
-    await expect(load(weights, { ...CPU, batch: 0 })).rejects.toThrow(
-      "--batch 0: must be a whole number from 1 to 1024",
-    );
+    await expect(load(weights, { ...CPU, batch: 0 })).rejects.toThrow("batch 0: must be a whole number from 1 to 1024");
   });
 
   test("a pretrained network that has not been fetched", async () => {
