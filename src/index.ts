@@ -17,7 +17,7 @@ export {
 } from "./engine/kernel.ts";
 export { openReference } from "./engine/reference.ts";
 export { openDevice, type DeviceOptions } from "./devices/open.ts";
-export { allowDownloads, type OnProgress } from "./native/permission.ts";
+export { allowDownloads, type OnProgress as OnDownload } from "./native/permission.ts";
 
 export {
   Tensor,
