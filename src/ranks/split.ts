@@ -24,7 +24,9 @@ import { whileBlocking, type Ranks } from "./ranks.ts";
  */
 export function shareOfCut(cut: Cut, batch: number, { rank, size }: Ranks): Share {
   if (cut === "towers" && size !== 2) {
-    throw new UsageError(`--split towers is for two ranks, and there ${were(size)}: mpiexec -n 2 ${command("train …")}`);
+    throw new UsageError(
+      `--split towers is for two ranks, and there ${were(size)}: mpiexec -n 2 ${command("train …")}`,
+    );
   }
   if (cut === "owt" && size === 1) {
     throw new UsageError(`--split owt is for several ranks, and there was one: mpiexec -n 2 ${command("train …")}`);
