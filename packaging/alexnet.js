@@ -24,7 +24,11 @@ function isRecent(version) {
 function runWithBun() {
   const bun = installed() ?? fetched();
   // What a folder of photos may hold besides them, .env and bunfig.toml, is none of the program's business.
-  const options = ["--no-install", "--no-env-file", `--config=${fileURLToPath(new URL("./bunfig.toml", import.meta.url))}`];
+  const options = [
+    "--no-install",
+    "--no-env-file",
+    `--config=${fileURLToPath(new URL("./bunfig.toml", import.meta.url))}`,
+  ];
   const child = spawn(bun, [...options, fileURLToPath(main), ...process.argv.slice(2)], { stdio: "inherit" });
   // A terminal sends Ctrl-C to the child as well, and a second one would mean "at once".
   process.on("SIGINT", () => process.stdin.isTTY || child.kill("SIGINT"));

@@ -108,7 +108,8 @@ function copyFiles(): void {
   ];
   for (const file of own) copy(join(ROOT, file), join(DIST, file));
   const fonts = join(ROOT, "node_modules/dejavu-fonts-ttf");
-  for (const name of ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"]) copy(join(fonts, "ttf", name), join(DIST, "fonts", name));
+  for (const name of ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"])
+    copy(join(fonts, "ttf", name), join(DIST, "fonts", name));
   copy(join(fonts, "LICENSE"), join(DIST, "fonts/LICENSE"));
   // The package of libjpeg-turbo would install the tools by which it is built.
   const jpeg = "@julusian/jpeg-turbo";
@@ -151,7 +152,9 @@ if (import.meta.main) {
   const named = at < 0 ? [] : args.slice(at + 1);
   const wrong = [...args.slice(0, Math.max(at, 0)), ...named].filter((name) => !all.includes(name as Target));
   if (wrong.length > 0 || (at < 0 && args.length > 0)) {
-    process.stderr.write(`bun run build [--targets [TARGET…]]: "${wrong[0] ?? args[0]}" is not one of ${all.join(", ")}\n`);
+    process.stderr.write(
+      `bun run build [--targets [TARGET…]]: "${wrong[0] ?? args[0]}" is not one of ${all.join(", ")}\n`,
+    );
     process.exit(2);
   }
   await build();

@@ -76,7 +76,15 @@ async function install(folder: string, platform: string, arch: string, bun: stri
   const names = (["@napi-rs/image", "@resvg/resvg-js"] as const).map((name) => `${name}@${PACKAGES[name].version}`);
   writeFileSync(join(into, "package.json"), "{}");
   await run(
-    [process.execPath, "add", "--ignore-scripts", `--os=${platform}`, `--cpu=${arch}`, ...names, `${bun}@${Bun.version}`],
+    [
+      process.execPath,
+      "add",
+      "--ignore-scripts",
+      `--os=${platform}`,
+      `--cpu=${arch}`,
+      ...names,
+      `${bun}@${Bun.version}`,
+    ],
     into,
   );
   rmSync(join(into, "package.json"));

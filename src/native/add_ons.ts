@@ -25,7 +25,8 @@ export function loadImage(): Image {
 
 /** Renders SVG. @throws ChangedLibraryError; DeviceError when it can't be loaded */
 export function loadResvg(): Resvg {
-  return (resvg ??= bound(loadAddOn("@resvg/resvg-js") as ResvgBinding | undefined) ?? (require("@resvg/resvg-js") as Resvg));
+  return (resvg ??=
+    bound(loadAddOn("@resvg/resvg-js") as ResvgBinding | undefined) ?? (require("@resvg/resvg-js") as Resvg));
 }
 
 function bound(binding: ResvgBinding | undefined): Resvg | undefined {

@@ -177,7 +177,10 @@ export function sayMissing(library: NativeLibrary, without: string): void {
   const isOld = failure === undefined && failedRecently(folderOf(library));
   if (said.has(name) || process.env[variable] || cachedPath(library) || isOld) return;
   said.add(name);
-  process.stderr.write(`warning: ${without}: ${failure ?? `${remedy()} to fetch ${name}`}\n`);
+  const absent = process.env.ALEXNET_OFFLINE
+    ? `${name} is missing, and ALEXNET_OFFLINE is set`
+    : `${remedy()} to fetch ${name}`;
+  process.stderr.write(`warning: ${without}: ${failure ?? absent}\n`);
 }
 
 const EXECUTABLE = 0o755;

@@ -272,7 +272,7 @@ describe("predict", () => {
     const { code, stderr } = await cli(["predict", join("..", images[0]!), ...CPU], { cwd: at("fresh"), env });
     expect(code).toBe(0);
     expect(stderr).toMatch(
-      /^warning: can't fetch EfficientNet-Lite0, trained on ImageNet: .*ALEXNET_OFFLINE is set.*\nthere is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model, or train one on your photos:  /,
+      /^warning: can't fetch EfficientNet-Lite0, trained on ImageNet: .*ALEXNET_OFFLINE is set.*\nthere is no trained run in runs\/, so this is the network in the box: it knows airplane, .*, truck\. Name another with --model, or train one on your photos:  /m,
     );
   });
 

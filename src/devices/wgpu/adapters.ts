@@ -148,7 +148,6 @@ function readText(at: Address): string {
   return data && length ? new TextDecoder().decode(toBuffer(data as Pointer, 0, length)) : "";
 }
 
-
 /** The values that stand for each feature: WGPUFeatureName's, and wgpu-native's own WGPUNativeFeature's. */
 const FEATURES: Readonly<Record<Feature, readonly number[]>> = {
   timestamps: [0x9],

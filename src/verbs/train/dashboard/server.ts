@@ -68,7 +68,9 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
       return state(query);
     },
     "echarts.js": async () =>
-      new Response(await echartsScript(), { headers: { ...HEADERS, "content-type": "text/javascript; charset=utf-8" } }),
+      new Response(await echartsScript(), {
+        headers: { ...HEADERS, "content-type": "text/javascript; charset=utf-8" },
+      }),
   };
   const actions: Readonly<Record<string, () => void>> = {
     pause: () => gate.pause(),
