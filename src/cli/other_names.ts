@@ -41,7 +41,10 @@ const NONE: readonly (readonly [names: readonly string[], why: string])[] = [
   ],
   [["data", "data-dir", "data-path", "dataset", "train-dir"], `the images need no option: ${command("train FOLDER")}`],
   [["amp", "fp16", "bf16", "half", "precision", "mixed-precision"], "all numbers are float32"],
-  [["nproc-per-node", "world-size", "local-rank"], `several devices train together by mpiexec -n N ${command("train …")}`],
+  [
+    ["nproc-per-node", "world-size", "local-rank"],
+    `several devices train together by mpiexec -n N ${command("train …")}`,
+  ],
 ];
 
 /** What to say of an option that there is not, to somebody who knows it from elsewhere; undefined for any other name. */

@@ -103,4 +103,3 @@ export function optionsOf(verb: Verb<any, any>): { name: string; description: st
     option.help === undefined || option.place ? [] : [{ name: `--${nameOf(key, option)}`, description: option.help }],
   );
 }
-

@@ -66,7 +66,9 @@ function optionsOf(contents: Readonly<Record<string, unknown>>, schema: Schema):
 function hintFor(name: string, schema: Schema): string {
   const names = new Map(Object.entries(schema).map(([key, of]) => [nameOf(key, of), { key }]));
   const known = elsewhere(name, names)?.replace("--", "");
-  return known === undefined ? suggest(name, [...names.keys()]) || `; ${command("train --help")} lists them` : `: ${known}`;
+  return known === undefined
+    ? suggest(name, [...names.keys()]) || `; ${command("train --help")} lists them`
+    : `: ${known}`;
 }
 
 /** Text is read as on the command line, and a list where that takes words with commas. */
