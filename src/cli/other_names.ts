@@ -33,7 +33,7 @@ const NAMES: Readonly<Record<string, readonly string[]>> = {
 const NONE: readonly (readonly [names: readonly string[], why: string])[] = [
   [
     ["imgsz", "img-size", "image-size", "input-size", "resolution", "crop-size"],
-    `the network says which size of images it takes: ${command("models")} lists them, and --model takes a file with another`,
+    `the network says which size of images it takes: \`${command("models")}\` lists them, and --model takes a file with another`,
   ],
   [
     ["workers", "num-workers", "j"],

@@ -94,9 +94,9 @@ describe("a function's options", () => {
     [{}, "f: data is undefined, must be a string"],
     [{ data: "x", batches: 1 }, 'f: there is no option "batches"; did you mean "batch"?'],
     [{ data: "x", batch: "1" }, 'f: batch is "1", must be a number'],
-    [{ data: "x", batch: 9 }, "--batch 9: must be a whole number from 1 to 8"],
-    [{ data: "x", views: 3 }, "--views 3: must be 1, 2 or 10"],
-    [{ data: "x", encoding: "png" }, "--as png: must be jpeg or raw"],
+    [{ data: "x", batch: 9 }, "f: batch 9: must be a whole number from 1 to 8"],
+    [{ data: "x", views: 3 }, "f: views 3: must be 1, 2 or 10"],
+    [{ data: "x", encoding: "png" }, "f: encoding png: must be jpeg or raw"],
   ])("%p are refused", (options, message) => {
     expect(() => validate("f", options, OPTIONS)).toThrow(UsageError);
     expect(() => validate("f", options, OPTIONS)).toThrow(message);
