@@ -115,7 +115,7 @@ describe("what it prints", () => {
 
   test("progress at a terminal", async () => {
     const text = await cliAtTerminal(["pack", "photos", "terminal", "--side", "24"], options);
-    expect(text).toMatch(/packing: 20 of 20 images, \d+ images\/s/);
+    expect(text).toMatch(/packing ━+ 100%  0 s left  20 of 20 images/);
   });
 });
 

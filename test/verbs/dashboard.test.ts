@@ -293,7 +293,7 @@ test("a port that is taken or invalid", async () => {
   await once(other.listen(0, "127.0.0.1"), "listening");
   const { port } = other.address() as AddressInfo;
   expect(() => openDashboard(port)).toThrow(UsageError);
-  expect(() => openDashboard(port)).toThrow(`--dashboard ${port}: can't listen on this port: another program uses it`);
+  expect(() => openDashboard(port)).toThrow(`--dashboard ${port}: can't listen there: another program uses it`);
   other.close();
   for (const wrong of [-1, 1.5, 65536]) expect(() => openDashboard(wrong)).toThrow(UsageError);
 });

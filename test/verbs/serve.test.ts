@@ -262,13 +262,13 @@ describe("who is answered", () => {
   });
 
   test("another address needs a token, which needs a length; a port may be taken", async () => {
-    await expect(serve({ host: "0.0.0.0" })).rejects.toThrow("--host 0.0.0.0: others could send images there");
+    await expect(serve({ host: "0.0.0.0" })).rejects.toThrow('host: "0.0.0.0": others could send images there');
     await expect(serve({ token: "short" })).rejects.toThrow("16 or more visible characters");
     const other = createServer();
     await once(other.listen(0, "127.0.0.1"), "listening");
     const { port } = other.address() as AddressInfo;
     expect(() => open(undefined, { port })).toThrow(UsageError);
-    expect(() => open(undefined, { port })).toThrow(`--port ${port}: can't listen there: another program uses it`);
+    expect(() => open(undefined, { port })).toThrow(`port: ${port}: can't listen there: another program uses it`);
     other.close();
   });
 });

@@ -22,6 +22,7 @@ export function isSameToken(given: string, token: string): boolean {
 export const HEADERS = {
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
+  // An address may hold a token.
   "referrer-policy": "no-referrer",
 } as const;
 

@@ -2,13 +2,14 @@
  * Serves a page that shows a training as it runs, to this machine only. Requests need the random token in the page's
  * address, and a local Host header, which protects from DNS rebinding by another site.
  */
-import { randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { oneLine, UsageError } from "../../../errors.ts";
 import { LIGHT, chartsOf } from "../../../pictures/charts.ts";
 import { echartsScript } from "../../../pictures/echarts_script.ts";
 import { STYLE } from "../../../pictures/page.ts";
 import type { Report } from "../../../training/events.ts";
 import type { Session, Watcher } from "../../../training/session.ts";
+import { cantListen, HEADERS, isOwnHost, isSameToken, servePage } from "../../shared/local_http.ts";
 import { Gate } from "./gate.ts";
 import imported from "./page.html" with { type: "text" };
 import { Snapshots } from "./snapshots.ts";
@@ -59,7 +60,11 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
   };
   const over = Promise.withResolvers<void>();
   const pages: Readonly<Record<string, (query: URLSearchParams, request: Request) => Response | Promise<Response>>> = {
-    "": servePage,
+    "": () =>
+      servePage(
+        page.replace("{{style}}", () => STYLE),
+        "data:",
+      ),
     state,
     // Answered when the training is over: a browser throttles what a hidden page polls.
     async end(query, request) {
@@ -83,9 +88,9 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
   const answer = (request: Request): Response | Promise<Response> => {
     // An invalid Host header makes the URL unparsable.
     const url = URL.parse(request.url);
-    if (!url || !isOwn(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
+    if (!url || !isOwnHost(request.headers.get("host") ?? url.host, server.port!)) return refuse(403);
     const [, given = "", name = "", ...rest] = url.pathname.split("/");
-    if (!isSame(given, token) || rest.length > 0) return refuse(404);
+    if (!isSameToken(given, token) || rest.length > 0) return refuse(404);
     if (Object.hasOwn(pages, name)) {
       return request.method === "GET" ? pages[name]!(url.searchParams, request) : refuse(405, { allow: "GET" });
     }
@@ -131,50 +136,15 @@ export function openDashboard(port = 0, now = () => performance.now()): Dashboar
 
 /** Maximum time in which pages are told how the training ended. */
 const FAREWELL_MS = 1000;
-const HEADERS = {
-  "cache-control": "no-store",
-  "x-content-type-options": "nosniff",
-  // The address is secret.
-  "referrer-policy": "no-referrer",
-} as const;
-
-function servePage(): Response {
-  const nonce = randomBytes(16).toString("base64");
-  const policy = [
-    "default-src 'none'",
-    `script-src 'nonce-${nonce}'`,
-    "style-src 'unsafe-inline'",
-    "img-src data:",
-    "connect-src 'self'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-  ].join("; ");
-  const body = page.replaceAll("{{nonce}}", nonce).replace("{{style}}", () => STYLE);
-  const headers = { ...HEADERS, "content-type": "text/html; charset=utf-8", "content-security-policy": policy };
-  return new Response(body, { headers });
-}
 
 function refuse(status: 403 | 404 | 405, headers: Readonly<Record<string, string>> = {}): Response {
   return new Response(null, { status, headers: { ...HEADERS, ...headers } });
-}
-
-function isOwn(host: string, port: number): boolean {
-  return host === `127.0.0.1:${port}` || host === `localhost:${port}`;
-}
-
-/** Compares in constant time. */
-function isSame(given: string, token: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(token)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 function listen(port: number, fetch: (request: Request) => Response | Promise<Response>) {
   try {
     return Bun.serve({ hostname: "127.0.0.1", port, fetch, development: false });
   } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    const why = code === "EADDRINUSE" ? "another program uses it; name another port, or none" : oneLine(message);
-    throw new UsageError(`--dashboard ${port}: can't listen on this port: ${why}`, { cause: error });
+    throw cantListen(`--dashboard ${port}`, error);
   }
 }
