@@ -85,7 +85,7 @@ describe("images were added", () => {
     expect((error as Error).message).toBe(
       `the images in ${data} have changed since the run began (5 added; first c0/0.png of class "c0", which is new): ` +
         `restore them, begin a new run, or continue with the run's remaining images, divided into training and ` +
-        `validation as before, with --allow-changed-data`,
+        `validation as before, with allowChangedData: true`,
     );
     expect(contents(run)).toEqual(before);
   });
@@ -235,8 +235,8 @@ describe("data that have moved", () => {
     const { data, run } = await begun();
     const cases: readonly (readonly [TrainOptions, RegExp])[] = [
       [{ resume: at("drawn"), data }, /begun with the built-in set/],
-      [{ resume: run, val: data }, /the run was begun without --val/],
-      [{ data, allowChangedData: true }, /--allow-changed-data is only for --resume/],
+      [{ resume: run, val: data }, /the run was begun without, and must be resumed without it/],
+      [{ data, allowChangedData: true }, /allowChangedData/],
     ];
     for (const [options, message] of cases) {
       const error = await train(options).catch((failure: unknown) => failure);

@@ -44,7 +44,7 @@ async function trained(options: TrainOptions) {
 
 const COUNTS = 'class "c0" has 13 training images and "c2" 1: ';
 const ALONE = '1 class has no validation image, first "c2" (1 training image): the score says nothing about it';
-const EQUALLY = "all classes are shown equally often (--balance 0: every image once an epoch)";
+const EQUALLY = "all classes are shown equally often (every image once an epoch: balance: 0)";
 
 test("of trained weights: above 5:1 all classes are shown equally often, unless told otherwise", async () => {
   const from = at("source");

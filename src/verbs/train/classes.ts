@@ -38,7 +38,7 @@ export function remarksOnClasses({ train, val }: Opened, { balance }: TrainConfi
     const { largest, smallest, counts } = found;
     const consequence =
       balance === 1
-        ? `all classes are shown equally often (${setting("balance", 0)}: every image once an epoch)`
+        ? `all classes are shown equally often (every image once an epoch: ${setting("balance", 0)})`
         : `${setting("balance", 1)} shows all classes equally often`;
     lines.push(
       `class "${classes[largest]}" has ${plural(counts[largest]!, "training image")} and ` +
