@@ -37,7 +37,7 @@ test.each([
   ["epochss = 3", 'there is no option "epochss"; did you mean "epochs"?'],
   ["nothing-like-it = 3", 'there is no option "nothing-like-it"; bun run train --help lists them'],
   ['epochs = "many"', 'epochs is "many", must be a number'],
-  ["epochs = -1", "--epochs -1: must be a whole number, at least 0"],
+  ["epochs = -1", "bad.toml: epochs -1: must be a whole number, at least 0"],
   ["epochs = ", "TOML Parse error"],
   ["loss-weights = { cat = -1 }", "must be a number, at least 0"],
 ])("%s is refused in a line that names the file", (line, message) => {

@@ -109,7 +109,7 @@ export function peopleReporter(quiet = false): Report {
         break;
       case "end":
         if (bad > NAMED) say.warn(`${count(bad)} images can't be used`);
-        for (const text of closing(event, epochs > 0, started)) print(text);
+        for (const text of closing(event, epochs > 0, quiet ? "result" : started)) print(text);
         break;
     }
   };
@@ -140,11 +140,14 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
   return `Calibrated with ${plural(images, "validation image")}: temperature ${temperature.toFixed(2)}; ${errors}`;
 }
 
-/** @param isNew whether there was an epoch to train */
+/**
+ * @param isNew whether there was an epoch to train
+ * @param start what the training began with; "result" leaves out what to do next
+ */
 function closing(
   event: Extract<TrainEvent, { type: "end" }>,
   isNew: boolean,
-  start: StartRecord | undefined,
+  start: StartRecord | "result" | undefined,
 ): string[] {
   const { interrupted, run, samples, bestError, validated = 0, phases } = event;
   if (interrupted) return [`Stopped and saved. Continue with  ${resumeCommand(run)}`];
@@ -152,6 +155,7 @@ function closing(
   if (bestError === undefined || !isNew) return [`Nothing left to do. ${next}`];
   const lines = [`Done: ${accuracyInWords(bestError, validated)}.`];
   if (phases?.whole !== undefined) lines.push(phasesInWords(phases.lastLayer, phases.whole, validated));
+  if (start === "result") return lines;
   if (start?.isHeldOut && isVague(bestError, validated)) {
     const all = count(start.train + start.val);
     lines.push(
