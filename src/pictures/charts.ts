@@ -71,6 +71,9 @@ interface Line {
 const MAX_POINTS = 1000;
 const MIN_PER_EPOCH = 5;
 
+/** ECharts can't divide an axis that is much shorter. */
+const LEAST_RATE = 1e-12;
+
 /** Loss, accuracy, learning rate and throughput over epochs. */
 export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): readonly Chart[] {
   const [train, val, other] = palette.series;
@@ -108,7 +111,9 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
       "Learning rate",
       "",
       [{ name: "learning rate", colour: train, points: overWhole(({ rate }) => rate) }],
-      logarithmic ? { type: "log", min: 10 ** Math.floor(Math.log10(Math.min(...rates))) } : { min: 0 },
+      logarithmic
+        ? { type: "log", min: 10 ** Math.floor(Math.log10(Math.min(...rates))) }
+        : { min: 0, ...(Math.max(...rates) < LEAST_RATE && { max: 1 }) },
     ),
     chart("Images a second", "", [
       { name: "within the epoch", colour: train, points: within((point) => point.imagesPerSecond), faint: true },

@@ -97,7 +97,7 @@ describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () =>
     expect(error).toBeInstanceOf(DeviceLostError);
     expect(error).toMatchObject({ exitCode: 1 });
     expect(error!.message).toMatch(
-      /device is lost .*, for the second time: continue with --resume .*twice, on another device/,
+      /device is lost .*, for the second time: continue with resume: ".*twice", on another device/,
     );
     expect(error!.message).not.toContain("\n");
     expect(warnings).toEqual([expect.stringMatching(LOST)]);

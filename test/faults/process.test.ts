@@ -56,7 +56,7 @@ test.skipIf(!posix)("a closed terminal: stops after the step and saves", async (
     env: { ...process.env, TERM: "xterm-256color" },
     terminal: { cols: 80, rows: 20, data: (_, bytes) => void (text += new TextDecoder().decode(bytes)) },
   });
-  await until(() => /epoch +1 /.test(text), child);
+  await until(() => /^ +1 .*%/m.test(text), child);
   child.terminal!.close();
   await child.exited;
   expect(child.signalCode).toBeNull();

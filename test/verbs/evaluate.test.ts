@@ -97,7 +97,7 @@ describe("several models", () => {
       expect(await run(options).catch((error: Error) => error.message)).toMatch(message);
     await refused({ models: [models[0]!, other] }, /output 1 is "c1" in the first, "c2" in the second: average only/);
     await refused({ models: [models[0]!, models[0]!] }, /is named twice/);
-    await refused({ models: ["a", ""] }, /--models: needs runs or files/);
+    await refused({ models: ["a", ""] }, /models: needs the names of runs or files/);
     await refused({ models, model: models[0]! }, /can.t be combined/);
   });
 });
@@ -234,7 +234,7 @@ describe("the command", () => {
   });
 
   const wrong: Readonly<Record<string, RegExp>> = {
-    "--models ,": /--models: needs runs or files/,
+    "--models ,": /models: needs the names of runs or files/,
     "--models a.safetensors,a.safetensors": /"a\.safetensors" is named twice/,
     "--models a.safetensors --model b.safetensors": /can.t be combined/,
     "--model a.safetensors --submission photos": /--submission photos: it is a folder/,

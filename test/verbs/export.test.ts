@@ -50,7 +50,7 @@ describe("a checkpoint", () => {
 
   test("not of ONNX", async () => {
     await expect(exportModel({ model: "cifar10", as: "onnx", half: true, out: at("no") })).rejects.toThrow(
-      "--half is not for --as onnx, whose weights are float32: leave it out",
+      'half is not for as: "onnx", whose weights are float32: leave it out',
     );
   });
 });

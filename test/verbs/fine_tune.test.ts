@@ -118,8 +118,8 @@ test("layers are named by patterns", () => {
 test.each([
   [{ freeze: "conv9" }, /no layer "conv9"; did you mean "conv1"/],
   [{ freeze: "*" }, /leaves no layer/],
-  [{ rates: "fc5=2" }, /--rates fc5=2: relu-or-tanh has no parameters "fc5"; did you mean "fc4"/],
-  [{ decays: "scales=0" }, /--decays scales=0: relu-or-tanh has no parameters "scales"/],
+  [{ rates: "fc5=2" }, /rates fc5=2: relu-or-tanh has no parameters "fc5"; did you mean "fc4"/],
+  [{ decays: "scales=0" }, /decays scales=0: relu-or-tanh has no parameters "scales"/],
   [{ rates: "fc4" }, /must be a layer and a number/],
   [{ rates: "fc4=-1" }, /must be a layer and a number/],
   [{ model: "alexnet" }, /has weights of relu-or-tanh/],

@@ -91,12 +91,12 @@ test("refused: a validation set, a resumed run, more folds than images; nothing 
   await cp(data, at("parts", "val"), { recursive: true });
   const options = { ...tiny, data, folds: 3, out: at("refused") };
   for (const [more, error, message] of [
-    [{ val: data }, UsageError, /^--folds 3 divides the images itself, for new runs: leave out --val$/],
-    [{ resume: "latest" }, UsageError, /leave out --resume$/],
-    [{ holdOut: 0.2 }, UsageError, /leave out --hold-out$/],
+    [{ val: data }, UsageError, /^folds 3 divides the images itself, for new runs: leave out val$/],
+    [{ resume: "latest" }, UsageError, /leave out resume$/],
+    [{ holdOut: 0.2 }, UsageError, /leave out holdOut$/],
     [{ data: at("parts") }, UsageError, /parts has validation images of its own \(.*val\), so it can't be divided/],
-    [{ data: undefined }, UsageError, /^--folds is for your own images/],
-    [{ folds: 21 }, UsageError, /^--folds 21: must be a whole number from 2 to 20$/],
+    [{ data: undefined }, UsageError, /^folds is for your own images/],
+    [{ folds: 21 }, UsageError, /folds 21: must be a whole number from 2 to 20$/],
     [{ folds: 20 }, DataError, /photos has 14 images in classes of two or more, too few for 20 folds$/],
   ] as const) {
     const thrown = await crossValidate({ ...options, ...more }).catch((refusal: unknown) => refusal);

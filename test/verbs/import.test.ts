@@ -190,10 +190,10 @@ describe("preprocessing", () => {
   });
 
   test.each<[Partial<ImportOptions>, RegExp]>([
-    [any({ pixels: 100 }), /--pixels 100: must be 1 or 255/],
-    [{ deviation: [1, 0, 1] }, /--std 1,0,1: must be three numbers above 0/],
+    [any({ pixels: 100 }), /pixels 100: must be 1 or 255/],
+    [{ deviation: [1, 0, 1] }, /deviation 1,0,1: must be three numbers above 0/],
     [{ model: "smal" }, /no model is called "smal"; did you mean "small"/],
-    [{ classes: "nowhere.txt" }, /--classes nowhere.txt: no such file/],
+    [{ classes: "nowhere.txt" }, /classes nowhere.txt: no such file/],
   ])("%p is wrong usage, and makes no folder", async (options, message) => {
     await expect(imported(goldenFile("zip.pth"), options)).rejects.toThrow(message);
     await expect(imported(goldenFile("zip.pth"), options)).rejects.toThrow(UsageError);
@@ -293,10 +293,10 @@ describe("export", () => {
 
   test("neither of these formats", async () => {
     await expect(exportModel({ model: torch.run, as: any("pth") })).rejects.toThrow(
-      /--as pth: must be onnx, safetensors or checkpoint/,
+      /as pth: must be onnx, safetensors or checkpoint/,
     );
     await expect(exportModel({ model: torch.run })).rejects.toThrow(
-      /--as is missing: must be onnx, safetensors or checkpoint/,
+      /as is missing: must be onnx, safetensors or checkpoint/,
     );
     await expect(exportModel({ model: torch.run, as: "safetensors", logits: true })).rejects.toThrow(UsageError);
   });
@@ -316,7 +316,7 @@ describe("an imported run", () => {
     expect(found).toHaveLength(1);
     expect("classes" in found[0]! && found[0].classes).toHaveLength(5);
     await expect(imported(readFileSync(torch.weights))).rejects.toThrow(
-      /is already a checkpoint of this program: use it with --model/,
+      /is already a checkpoint of this program: use it with model: /,
     );
     // It was not trained here: there is nothing to resume, and no data set of its own.
     expect((await findWeights(torch.run)).config).toThrow(/does not say what it was trained on: name the data/);

@@ -303,7 +303,7 @@ describe("a run that can't be resumed: the error says why, and nothing changes",
         }
       },
       CheckpointError,
-      /last\.safetensors: cut short: .*; .*last\.previous\.safetensors: cut short: .*: begin a new run, with --from /,
+      /last\.safetensors: cut short: .*; .*last\.previous\.safetensors: cut short: .*: begin a new run, with from: /,
     ));
 
   test("its only checkpoint is damaged", () =>

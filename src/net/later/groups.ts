@@ -56,7 +56,10 @@ export function checkGroups(
     const layers = [...new Set(specs.map(({ name }) => layerOf(name)))];
     const names = [...Object.keys(ROLES), ...layers];
     throw new UsageError(
-      `${where}: ${network} has no parameters "${oneLine(word)}"${suggest(word, names)}; there are those of ${layers.join(", ")}`,
+      `${where}: ${network} has no parameters "${oneLine(word)}"${suggest(
+        word,
+        names.filter((name) => name !== word),
+      )}; there are those of ${layers.join(", ")}`,
     );
   }
 }
