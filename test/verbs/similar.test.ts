@@ -275,7 +275,8 @@ describe("similar images", () => {
 });
 
 describe("the commands", () => {
-  const run = (...args: string[]) => cli([...args, "--device", "cpu", "--threads", "1", "--blas", "off"], { cwd: folder.path });
+  const run = (...args: string[]) =>
+    cli([...args, "--device", "cpu", "--threads", "1", "--blas", "off"], { cwd: folder.path });
 
   test("similar: the nearest of each; unusable images are reported, and the exit code is 1", async () => {
     writeFileSync(at("broken.jpg"), "no image");
