@@ -83,6 +83,8 @@ const BEAT_MS = 250;
 const START_MS = 300_000;
 /** How long a process that ends early waits for MPI to abort the others. */
 const ABORT_MS = 3000;
+/** How long it leaves the launcher before that to pass on what was printed: an abort drops what has not been read. */
+const PRINTED_MS = 300;
 
 /**
  * The ranks that this process belongs to; `ALONE` unless a launcher started several.
@@ -261,6 +263,7 @@ class Link {
 
   /** The process ends without having left MPI: the others must end too, and can't be asked to. */
   #abort(code: number): void {
+    Atomics.wait(this.#pulse, Pulse.never, 0, PRINTED_MS);
     Atomics.store(this.#pulse, Pulse.abort, code || 1);
     // MPI ends this process as well; if it can't, the launcher sees its exit code.
     Atomics.wait(this.#pulse, Pulse.never, 0, ABORT_MS);
