@@ -133,7 +133,8 @@ export function checkTargets(
   return { tape, targets, uniforms };
 }
 
-const UNIFORMS = { classes: "u32", images: "u32", valid: "u32", smoothing: "f32" } as const;
+/** Of the kernels of all cross-entropies. */
+export const UNIFORMS = { classes: "u32", images: "u32", valid: "u32", smoothing: "f32" } as const;
 
 export const crossEntropyForward = kernel({
   name: "softmax_cross_entropy_forward",
@@ -196,6 +197,21 @@ export const crossEntropyMean = kernel({
   },
 });
 
+/** t[k, n]: how much of an image class k is. */
+export function targetOf(
+  k: number,
+  label: number,
+  other: number,
+  share: number,
+  smoothing: number,
+  classes: number,
+): number {
+  const even = smoothing / classes;
+  if (k !== label && k !== other) return even;
+  const wanted = label === other ? 1 : k === label ? share : 1 - share;
+  return even + (1 - smoothing) * wanted;
+}
+
 export const crossEntropyBackward = kernel({
   name: "softmax_cross_entropy_backward",
   module: import.meta.url,
@@ -206,12 +222,7 @@ export const crossEntropyBackward = kernel({
   reference({ p, labels, others, shares, dloss, dz }, { classes, images, valid, smoothing }) {
     for (let k = 0; k < classes; k++) {
       for (let n = 0; n < images; n++) {
-        const isLabel = labels[n] === k;
-        let target = smoothing / classes;
-        if (isLabel || others[n] === k) {
-          const wanted = labels[n] === others[n] ? 1 : isLabel ? shares[n]! : 1 - shares[n]!;
-          target += (1 - smoothing) * wanted;
-        }
+        const target = targetOf(k, labels[n]!, others[n]!, shares[n]!, smoothing, classes);
         dz[k * images + n] = n < valid ? ((p[k * images + n]! - target) * dloss[0]!) / valid : 0;
       }
     }

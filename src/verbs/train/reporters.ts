@@ -109,7 +109,8 @@ export function peopleReporter(quiet = false): Report {
         break;
       case "end":
         if (bad > NAMED) say.warn(`${count(bad)} images can't be used`);
-        for (const text of closing(event, epochs > 0, quiet ? "result" : started)) print(text);
+        for (const text of closing(event, epochs > 0)) print(text);
+        for (const text of advice(event, epochs > 0, started)) tell(text);
         break;
     }
   };
@@ -140,29 +141,34 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
   return `Calibrated with ${plural(images, "validation image")}: temperature ${temperature.toFixed(2)}; ${errors}`;
 }
 
-/**
- * @param isNew whether there was an epoch to train
- * @param start what the training began with; "result" leaves out what to do next
- */
-function closing(
-  event: Extract<TrainEvent, { type: "end" }>,
-  isNew: boolean,
-  start: StartRecord | "result" | undefined,
-): string[] {
+/** What came out. @param isNew whether there was an epoch to train */
+function closing(event: Extract<TrainEvent, { type: "end" }>, isNew: boolean): string[] {
   const { interrupted, run, samples, bestError, validated = 0, phases } = event;
   if (interrupted) return [`Stopped and saved. Continue with  ${resumeCommand(run)}`];
-  const next = `Try it on an image:  ${predictCommand(run, samples)}`;
-  if (bestError === undefined || !isNew) return [`Nothing left to do. ${next}`];
+  if (bestError === undefined || !isNew) return [`Nothing left to do. ${tryIt(run, samples)}`];
   const lines = [`Done: ${accuracyInWords(bestError, validated)}.`];
   if (phases?.whole !== undefined) lines.push(phasesInWords(phases.lastLayer, phases.whole, validated));
-  if (start === "result") return lines;
-  if (start?.isHeldOut && isVague(bestError, validated)) {
-    const all = count(start.train + start.val);
-    lines.push(
-      `${plural(validated, "image proves", "images prove")} little: --folds 5 validates with each of the ${all}.`,
-    );
-  }
-  return [...lines, next];
+  return lines;
+}
+
+/** What to do next, after a training that came to its end. */
+function advice(
+  { interrupted, run, samples, bestError, validated = 0 }: Extract<TrainEvent, { type: "end" }>,
+  isNew: boolean,
+  start: StartRecord | undefined,
+): string[] {
+  if (interrupted || bestError === undefined || !isNew) return [];
+  const next = tryIt(run, samples);
+  if (!start?.isHeldOut || !isVague(bestError, validated)) return [next];
+  const all = count(start.train + start.val);
+  return [
+    `${plural(validated, "image proves", "images prove")} little: --folds 5 validates with each of the ${all}.`,
+    next,
+  ];
+}
+
+function tryIt(run: string, samples: string | undefined): string {
+  return `Try it on an image:  ${predictCommand(run, samples)}`;
 }
 
 /** What training everything gained. @param images how many the errors are of */

@@ -16,6 +16,8 @@ import {
   checkTargets,
   crossEntropyForward,
   crossEntropyMean,
+  targetOf,
+  UNIFORMS,
   type CrossEntropy,
   type Targets,
 } from "../softmax_cross_entropy.ts";
@@ -70,10 +72,7 @@ export function weightedCrossEntropy(
   return { loss, losses, ranks };
 }
 
-const common = {
-  module: import.meta.url,
-  uniforms: { classes: "u32", images: "u32", valid: "u32", smoothing: "f32" },
-} as const;
+const common = { module: import.meta.url, uniforms: UNIFORMS } as const;
 
 export const weightedForward = kernel({
   ...common,
@@ -122,12 +121,7 @@ export const weightedBackward = kernel({
   reference({ p, labels, others, shares, w, sums, dloss, dz }, { classes, images, valid, smoothing }) {
     for (let k = 0; k < classes; k++) {
       for (let n = 0; n < images; n++) {
-        const isLabel = labels[n] === k;
-        let target = smoothing / classes;
-        if (isLabel || others[n] === k) {
-          const wanted = labels[n] === others[n] ? 1 : isLabel ? shares[n]! : 1 - shares[n]!;
-          target += (1 - smoothing) * wanted;
-        }
+        const target = targetOf(k, labels[n]!, others[n]!, shares[n]!, smoothing, classes);
         const slope = p[k * images + n]! * sums[n]! - w[k]! * target;
         dz[k * images + n] = n < valid ? (slope * dloss[0]!) / valid : 0;
       }
