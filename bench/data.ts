@@ -1,20 +1,24 @@
 /** Fast pseudorandom operands, the same for the same seed. */
 
-/** `length` numbers in ±1 (xorshift32, ten times as fast as src/random.ts). */
-export function numbers(length: number, seed: number): Float32Array {
+/** `length` numbers within ±`bound` (xorshift32, ten times as fast as src/random.ts). */
+export function numbers(length: number, seed: number, bound = 1): Float32Array {
   const values = new Float32Array(length);
   let state = (seed * 0x9e3779b9) | 1;
   for (let i = 0; i < length; i++) {
     state ^= state << 13;
     state ^= state >>> 17;
     state ^= state << 5;
-    values[i] = state / 2 ** 31;
+    values[i] = bound * Math.fround(state / 2 ** 31);
   }
   return values;
 }
 
 export function bytes(length: number, seed: number): Uint8Array {
-  return Uint8Array.from(numbers(length, seed), (value) => 128 + 127.9 * value);
+  const values = numbers(length, seed);
+  const drawn = new Uint8Array(length);
+  // Several times as fast as Uint8Array.from.
+  for (let i = 0; i < length; i++) drawn[i] = 128 + 127.9 * values[i]!;
+  return drawn;
 }
 
 /** The columns `picked` of a matrix: some images of a batch. */

@@ -25,10 +25,7 @@ export function drawWeights({ parameters, specs }: Model): void {
     const { initial } = specs[i]!;
     if ("constant" in initial) return backend.write(buffer, new Float32Array(size).fill(initial.constant));
     const bound = "normal" in initial ? Math.sqrt(3) * initial.normal : initial.uniform;
-    backend.write(
-      buffer,
-      numbers(size, i + 1).map((value) => bound * value),
-    );
+    backend.write(buffer, numbers(size, i + 1, bound));
   });
 }
 

@@ -24,8 +24,11 @@ export class LayeredSteps {
   /** The index of each part's first kernel. */
   #marks: { part: string; from: number }[] = [];
   #queued = 0;
+  readonly #onPart: (part: string) => void;
 
-  constructor(network: Network, backend: Backend, images: number) {
+  /** @param onPart told which part the kernels queued from now on belong to */
+  constructor(network: Network, backend: Backend, images: number, onPart: (part: string) => void = () => {}) {
+    this.#onPart = onPart;
     const counting = this.#counting(backend);
     this.#model = new Model(
       announcing(network, (label) => this.#enter(label)),
@@ -92,6 +95,7 @@ export class LayeredSteps {
   }
 
   #mark(part: string): void {
+    this.#onPart(part);
     this.#marks.push({ part, from: this.#queued });
   }
 

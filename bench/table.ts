@@ -1,14 +1,16 @@
 /**
  * `bun bench/table.ts`: writes the figures in the documents from bench/results, each between the lines
  * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, the paper's claims from
- * reproduce.json.
+ * reproduce.json; and the model of a step, which follows from the kernels as they are.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { AlexNetError } from "../src/errors.ts";
 import { replaceFile } from "../src/io/files.ts";
 import { markdownTable } from "../src/io/markdown.ts";
+import { findNetwork } from "../src/net/networks.ts";
 import { markdown, type Results as ClaimResults } from "../src/verbs/reproduce/results.ts";
+import { modelOf } from "./model/tables.ts";
 import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
 
@@ -39,6 +41,11 @@ export function pages(files = peerResults(), claims = claimResults()): Page[] {
     { file: "docs/benchmarks.md", name: "bench", text: tables(files) },
     { file: "docs/paper.md", name: "reproduce", text: claimsTable(claims) },
   ];
+}
+
+/** The page with the model of a step. */
+export async function modelPage(): Promise<Page> {
+  return { file: "docs/benchmarks.md", name: "model", text: await modelOf(findNetwork("alexnet"), 128, "kernels") };
 }
 
 /** The page with new figures between its marks. @throws AlexNetError when it has no marks */
@@ -174,7 +181,7 @@ function speedOf({ work, ms }: Row): number {
 
 if (import.meta.main) {
   try {
-    for (const page of pages()) {
+    for (const page of [...pages(), await modelPage()]) {
       const path = `${ROOT}${page.file}`;
       const text = withFigures(readFileSync(path, "utf8"), page);
       await replaceFile(path, (append) => append(new TextEncoder().encode(text)));

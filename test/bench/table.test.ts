@@ -1,7 +1,7 @@
 /** The figures in the documents. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { pages, summary, tables, withFigures } from "../../bench/table.ts";
+import { modelPage, pages, summary, tables, withFigures } from "../../bench/table.ts";
 import { results, row } from "../support/toy.ts";
 
 const images = (contestant: string, device: string, ms: readonly number[], name = "alexnet training, batch 128") =>
@@ -93,3 +93,9 @@ test.each(pages().map((page) => [page.file, page] as const))(
     expect(withFigures(text, page)).toBe(text);
   },
 );
+
+test("docs/benchmarks.md has the model of the kernels as they are: else run bun bench/table.ts", async () => {
+  const page = await modelPage();
+  const text = readFileSync(new URL(`../../${page.file}`, import.meta.url), "utf8");
+  expect(withFigures(text, page)).toBe(text);
+});
