@@ -45,6 +45,8 @@ export interface Opened {
 export interface Limits extends Budget {
   /** Work expected to take longer than this is skipped. */
   readonly passMs: number;
+  /** Whether the time is used up: what has not begun is then skipped. */
+  readonly isOver?: () => boolean;
 }
 
 export interface Listener {
@@ -80,7 +82,7 @@ export class Bench {
     const ready: Ready[] = [];
     try {
       for (const entrant of piece.entrants) {
-        const reason = entrant.unfit ?? (await this.#tooLong(piece, entrant));
+        const reason = this.#over() ?? entrant.unfit ?? (await this.#tooLong(piece, entrant));
         if (reason !== undefined) this.skip(piece, entrant, reason);
         else {
           const one = await this.#prepare(piece, entrant);
@@ -171,6 +173,10 @@ export class Bench {
   refuse(piece: Named, who: Who, { message }: WrongResult): void {
     this.skip(piece, who, `WRONG: ${message}`);
     this.wrong.push(this.skipped.at(-1)!);
+  }
+
+  #over(): string | undefined {
+    return this.limits.isOver?.() ? "no time was left" : undefined;
   }
 
   /** Why the work would take too long, estimated from this contestant's earlier rate or from trials. */

@@ -69,18 +69,26 @@ async function choose(name: string, blas: boolean | undefined): Promise<string[]
   }
 }
 
-/** Opens a device named by `chooseDevices`, and measures its roof. @throws DeviceError */
-export async function openBenchDevice(name: string, threads = availableParallelism()): Promise<BenchDevice> {
+/**
+ * Opens a device named by `chooseDevices`, and measures its roof.
+ * @param known its roof, if it was measured before
+ * @throws DeviceError
+ */
+export async function openBenchDevice(
+  name: string,
+  threads = availableParallelism(),
+  known?: Roof,
+): Promise<BenchDevice> {
   if (name.startsWith("gpu:")) {
     const backend = await openDevice({ device: name });
     const { adapters } = await findAdapters();
     const { name: adapter, api, driver, kind } = chooseAdapter(adapters, Number(name.slice("gpu:".length)));
     const about = { device: name, description: backend.description, adapter, driver: `${api} ${driver}`.trim() };
-    return { ...about, backend, roof: await gpuRoof(backend), isSoftware: kind === "software" };
+    return { ...about, backend, roof: known ?? (await gpuRoof(backend)), isSoftware: kind === "software" };
   }
   const blas = name === "cpu:blas" ? await requireBlas() : undefined;
   const backend = await openDevice({ device: "cpu", blas: blas !== undefined, threads });
-  const roof = await cpuRoof(backend, threads, blas);
+  const roof = known ?? (await cpuRoof(backend, threads, blas));
   return { device: name, description: backend.description, backend, roof, threads, isSoftware: false };
 }
 

@@ -17,6 +17,7 @@ import { chooseDevices, openBenchDevice, type BenchDevice } from "./devices.ts";
 import { machine } from "./machine.ts";
 import { deviceText, layersText, rowsText, skippedText } from "./report.ts";
 import { FORMAT, readResults, writeResults, type Results } from "./results.ts";
+import { profile } from "./profile/profile.ts";
 import { scale } from "./scale/scale.ts";
 import { augment } from "./suites/augment.ts";
 import { conv } from "./suites/conv.ts";
@@ -33,13 +34,20 @@ const suites: readonly Suite[] = [matmul, conv, pool, lrn, pointwise, augment, l
 const FULL: Limits = { rowMs: 1000, least: 5, most: 50, passMs: 10_000 };
 const TOUR: Limits = { rowMs: 100, least: 3, most: 20, passMs: 2000 };
 const BATCH = 128;
-/** Options that don't apply to `scale`, which is not a suite. */
+/** Options that don't apply to `scale` and `profile`, which are not suites. */
 const OF_SUITES = ["data", "quick", "longest", "compare", "chart"] as const;
+/** Options of `profile` alone. */
+const OF_PROFILE = ["minutes", "out"] as const;
+/** For a GPU at hand for ten minutes. */
+const MINUTES = 9;
 
 const command = verb({
   description: "Run benchmarks: a two-minute tour, or one suite in full",
   options: {
-    suite: text(`${suites.map(({ name }) => name).join(", ")}; scale: steps of several ranks (MPI)`, { place: "word" }),
+    suite: text(
+      `${suites.map(({ name }) => name).join(", ")}; scale: steps of several ranks (MPI); profile: all about one device, with a page`,
+      { place: "word" },
+    ),
     ranks: parsed(
       "number[]",
       listOf("whole numbers above 1", (n) => n > 1),
@@ -68,17 +76,34 @@ const command = verb({
       rule: numberThat((s) => s > 0, "above 0"),
     }),
     compare: text("Compare with an earlier --json file", { hint: "FILE" }),
+    minutes: number(`How long profile may take (${MINUTES})`, { hint: "N", rule: numberThat((n) => n > 0, "above 0") }),
+    out: text("The folder for profile's JSON and page (this one)", { hint: "FOLDER" }),
     chart: text("Draw a bar chart of each suite: FILE-SUITE.svg", { hint: "FILE.svg", rule: endsInSvg }),
   },
   flags: {
     json: text("Write all measurements to a file", { hint: "FILE" }),
   },
   async run(args, { json }) {
-    if (args.suite === "scale") {
+    if (args.suite === "scale" || args.suite === "profile") {
+      const { suite, batch = [] } = args;
       for (const option of OF_SUITES) {
-        if (args[option] !== undefined) throw new UsageError(`--${option} does not apply to bench scale`);
+        if (args[option] !== undefined) throw new UsageError(`--${option} does not apply to bench ${suite}`);
       }
-      if ((args.batch?.length ?? 1) > 1) throw new UsageError(`--batch ${args.batch!.join()}: bench scale takes one`);
+      if (batch.length > 1) throw new UsageError(`--batch ${batch.join()}: bench ${suite} takes one`);
+    }
+    if (args.suite === "profile") {
+      for (const option of ["ranks", "blas", "threads", "tune"] as const) {
+        if (args[option] !== undefined) throw new UsageError(`--${option} does not apply to bench profile`);
+      }
+      if (json !== undefined)
+        throw new UsageError("--json does not apply to bench profile: it writes a file into --out");
+      const { device = "auto", minutes = MINUTES, out: folder = ".", model, batch } = args;
+      return (await profile({ device, minutes, folder, ...given({ model, images: batch?.[0] }) })) ? 0 : 1;
+    }
+    for (const option of OF_PROFILE) {
+      if (args[option] !== undefined) throw new UsageError(`--${option} is only for bench profile`);
+    }
+    if (args.suite === "scale") {
       const { device, blas, threads, tune } = args;
       await scale({
         network: findNetwork(args.model ?? "alexnet"),
@@ -139,7 +164,7 @@ const command = verb({
 function findSuite(name: string): Suite {
   const suite = suites.find((candidate) => candidate.name === name);
   if (suite) return suite;
-  const names = [...suites.map((candidate) => candidate.name), "scale"];
+  const names = [...suites.map((candidate) => candidate.name), "scale", "profile"];
   throw new UsageError(`there is no suite "${name}"${suggest(name, names)}; there are ${names.join(", ")}`);
 }
 

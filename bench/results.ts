@@ -134,14 +134,26 @@ function kept({ best, median, count, samples }: Times): Times {
 }
 
 export async function writeResults(path: string, results: Results): Promise<void> {
-  // One row per line: readable, and diffs stay small.
-  const lines = (items: readonly unknown[]) =>
-    `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(",\n")}\n  ]`;
-  const { format, machine, devices, rows, skipped } = results;
-  const text =
-    `{\n  "format": ${format},\n  "machine": ${JSON.stringify(machine)},\n  "devices": ${lines(devices)},\n` +
-    `  "rows": ${lines(rows.map((row) => ({ ...row, ms: kept(row.ms) })))},\n  "skipped": ${lines(skipped)}\n}\n`;
+  const text = resultsText(results);
   await replaceFile(path, (append) => append(new TextEncoder().encode(text)));
+}
+
+/** A results file. @param more what else it has; lists in it are written like rows */
+export function resultsText(results: Results, more: Readonly<Record<string, object>> = {}): string {
+  const { format, machine, devices, rows, skipped } = results;
+  // One row per line: readable, and diffs stay small.
+  const list = (items: readonly unknown[]) =>
+    items.length === 0 ? "[]" : `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(",\n")}\n  ]`;
+  const others = Object.entries(more).map(([name, object]) => {
+    const fields = Object.entries(object).map(([key, value]) => {
+      return `    ${JSON.stringify(key)}: ${Array.isArray(value) ? list(value) : JSON.stringify(value)}`;
+    });
+    return `,\n  ${JSON.stringify(name)}: {\n${fields.join(",\n")}\n  }`;
+  });
+  return (
+    `{\n  "format": ${format},\n  "machine": ${JSON.stringify(machine)},\n  "devices": ${list(devices)},\n` +
+    `  "rows": ${list(rows.map((row) => ({ ...row, ms: kept(row.ms) })))},\n  "skipped": ${list(skipped)}${others.join("")}\n}\n`
+  );
 }
 
 /** @throws UsageError when the file is missing, damaged, or of another format */

@@ -9,6 +9,7 @@ import { centreView } from "../../src/data/augmentation.ts";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import { augment, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
+import { poolOf } from "../../src/engine/pool.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
 import type { Tensor } from "../../src/engine/tensor.ts";
@@ -16,9 +17,11 @@ import { replaceFile } from "../../src/io/files.ts";
 import { leaves, Model } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { passOf, uploadMean } from "../../src/net/passes.ts";
+import type { Network } from "../../src/net/recipe.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { openCheckpoint, saveCheckpoint } from "../../src/weights/checkpoint.ts";
 import { writeSafetensors } from "../../src/weights/safetensors.ts";
+import { drawWeights } from "../drawn.ts";
 
 /** Number of distinct images; a batch repeats them. */
 const IMAGES = 2;
@@ -33,7 +36,7 @@ export function drawPixels(side: number, images: number): Uint8Array {
   return pixels;
 }
 
-interface Fixtures {
+export interface Fixtures {
   /** A checkpoint with initial weights. */
   readonly weights: string;
   /** `input` and `logits`; see StepJob. */
@@ -48,16 +51,38 @@ export async function fixtures(folder: string, model: string): Promise<Fixtures>
   return found;
 }
 
-async function saveInitial(path: string, name: string): Promise<void> {
-  const network = findNetwork(name);
-  const device = await openCpu({ blas: false });
+/**
+ * The same by a device itself, which takes seconds: for a comparison on that device, where the others must find what it
+ * finds.
+ */
+export async function fixturesOf(device: Backend, folder: string, network: Network): Promise<Fixtures> {
+  const files = { weights: join(folder, "weights.safetensors"), check: join(folder, "check.safetensors") };
   const model = new Model(network, device);
+  try {
+    drawWeights(model);
+    await saveModel(files.weights, model, device);
+    await saveLogits(files.check, model, device);
+    return files;
+  } finally {
+    model.free();
+    poolOf(device).trim();
+  }
+}
+
+async function saveInitial(path: string, name: string): Promise<void> {
+  const device = await openCpu({ blas: false });
+  const model = new Model(findNetwork(name), device);
   model.initialise(0);
+  await saveModel(path, model, device);
+  await device.close();
+}
+
+async function saveModel(path: string, model: Model, device: Backend): Promise<void> {
+  const { network } = model;
   await measureStatistics(model, device);
   const classes = Array.from({ length: network.classes }, (_, k) => `class ${k}`);
   const mean = new Float32Array(network.record * network.record * 3).fill(GREY);
   await saveCheckpoint(path, { model, classes, mean, state: {} });
-  await device.close();
 }
 
 /** Sets running means and variances to those of a batch: with their initial ones, a deep network's outputs overflow. */
@@ -89,17 +114,24 @@ function inputOf(tape: Tape, { network: { record, crop } }: Model, mean: Tensor)
 
 /** The logits are computed by the reference backend in float64. */
 async function saveCheck(path: string, weights: string, name: string): Promise<void> {
-  const network = findNetwork(name);
-  const { record, crop, classes } = network;
   const device = openReference("f64");
-  const model = new Model(network, device);
+  const model = new Model(findNetwork(name), device);
   const checkpoint = openCheckpoint(weights);
   checkpoint.loadInto(model);
+  checkpoint.close();
+  await saveLogits(path, model, device);
+  await device.close();
+}
+
+async function saveLogits(path: string, model: Model, device: Backend): Promise<void> {
+  const { record, crop, classes } = model.network;
   const tape = new Tape(device, { record: false });
-  const x = inputOf(tape, model, uploadMean(device, record, checkpoint.mean));
+  const mean = uploadMean(device, record, new Float32Array(record * record * 3).fill(GREY));
+  const x = inputOf(tape, model, mean);
   const input = imagesFirst(await x.read(), IMAGES);
   const logits = imagesFirst(await model.forward(x).read(), IMAGES);
-  checkpoint.close();
+  tape.release();
+  device.free(mean.detach()!);
   await writeSafetensors(
     path,
     [
@@ -108,7 +140,6 @@ async function saveCheck(path: string, weights: string, name: string): Promise<v
     ],
     {},
   );
-  await device.close();
 }
 
 /** From this project's … × N to the peers' N × …. */

@@ -7,7 +7,7 @@ import { UsageError } from "../../src/errors.ts";
 export type Job = MatmulJob | StepJob | PhotosJob | ParametersJob;
 
 /** Products of two square float32 matrices, uniform in −1 … 1. Results are named by the size. */
-export interface MatmulJob {
+export interface MatmulJob extends Cuda {
   readonly task: "matmul";
   readonly sizes: readonly number[];
   readonly threads: number;
@@ -16,8 +16,16 @@ export interface MatmulJob {
   readonly seconds: number;
 }
 
+/** For PyTorch on CUDA. */
+interface Cuda {
+  /** "tf32" lets it round operands to TF32; its results are then named "training, TF32", "4096, TF32". */
+  readonly precisions?: readonly ("f32" | "tf32")[];
+  /** The name of the card; the first one if there is none of this name. */
+  readonly card?: string;
+}
+
 /** Training steps and forward passes of a network. Results are named "training" and "forward". */
-export interface StepJob {
+export interface StepJob extends Cuda {
   readonly task: "step";
   readonly model: string;
   readonly batch: number;
@@ -90,6 +98,8 @@ interface Impossible {
 
 /** Rounding errors are about 1e-7 of the sum of a product's absolute terms, and about 1e-5 in a forward pass. */
 const LARGEST_ERROR = { matmul: 1e-5, step: 1e-3, photos: 0.05 } as const;
+/** TF32 has 10 bits of mantissa. */
+export const TF32_ERROR = 2e-2;
 
 /** Parses the outcome from a contestant's output. @throws UsageError when there is none */
 export function parseOutcome(output: string): Outcome {
@@ -119,9 +129,14 @@ function isResult(value: unknown): value is Result {
 
 /**
  * Checks a result. @returns how it was checked, in a few words
+ * @param limit the largest error that is allowed
  * @throws RangeError when it is wrong; it must then not be reported
  */
-export function verify(task: keyof typeof LARGEST_ERROR, { name, samples, error, losses }: Measured): string {
+export function verify(
+  task: keyof typeof LARGEST_ERROR,
+  { name, samples, error, losses }: Measured,
+  limit: number = LARGEST_ERROR[task],
+): string {
   if (samples.length === 0) throw new RangeError(`${name}: nothing was measured`);
   if (losses) {
     const [first = NaN, ...rest] = losses;
@@ -129,7 +144,6 @@ export function verify(task: keyof typeof LARGEST_ERROR, { name, samples, error,
     if (!(least < first)) throw new RangeError(`${name}: the loss did not fall: ${losses.join(", ")}`);
     return `loss ${first.toPrecision(4)} → ${least.toPrecision(4)}`;
   }
-  const limit = LARGEST_ERROR[task];
   if (error === undefined || !(error <= limit)) {
     throw new RangeError(`${name}: its error is ${error ?? "unknown"}, at most ${limit} is allowed`);
   }

@@ -30,6 +30,7 @@ export async function runContestant(contestant: Contestant, job: Job): Promise<R
 export async function runProcess(
   command: readonly string[],
   environment: Record<string, string> = {},
+  limitMs = LIMIT_MS,
 ): Promise<{ output: string; ms: number; error?: string }> {
   const start = performance.now();
   const child = Bun.spawn([...command], {
@@ -37,7 +38,7 @@ export async function runProcess(
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    timeout: LIMIT_MS,
+    timeout: limitMs,
     killSignal: "SIGKILL",
   });
   const [output, errors, status] = await Promise.all([
@@ -48,6 +49,7 @@ export async function runProcess(
   const ms = performance.now() - start;
   if (status === 0) return { output, ms };
   const last = errors.trim().split("\n").at(-1)?.trim().slice(0, 300);
-  const error = ms >= LIMIT_MS ? `stopped after ${LIMIT_MS / 1000} s` : `ended with status ${status}: ${last}`;
+  const error =
+    ms >= limitMs ? `stopped after ${Math.round(limitMs / 1000)} s` : `ended with status ${status}: ${last}`;
   return { output, ms, error };
 }

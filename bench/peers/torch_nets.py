@@ -1,7 +1,6 @@
 """The networks of src/net/networks.ts in PyTorch: parameters in the same order and with the same shapes."""
 
 import torch
-import torchvision
 from torch import nn
 
 
@@ -133,12 +132,18 @@ class Divide(nn.Module):
         return x / self.by
 
 
+def resnet18():
+    import torchvision
+
+    return nn.Sequential(Divide(58), torchvision.models.resnet18())
+
+
 NETS = {
     "alexnet": alexnet,
     "alexnet-owt": alexnet_owt,
     "cifar10-18pct": cifar10_18pct,
     "cifar10-airbench": cifar10_airbench,
-    "resnet18": lambda: nn.Sequential(Divide(58), torchvision.models.resnet18()),
+    "resnet18": resnet18,
     "efficientnet-lite0": lambda: nn.Sequential(Divide(128), efficientnet_lite0()),
 }
 

@@ -1,4 +1,4 @@
-"""PyTorch in float32, on the CPU or, with "device": "gpu", on CUDA with TF32 off: torch_peer.py JOB [MODE].
+"""PyTorch in float32, on the CPU or, with "device": "gpu", on CUDA with TF32 off unless the job says so: torch_peer.py JOB [MODE].
 
 Eager, if no mode is given; "channels_last": eager, with that layout in memory; "torch.compile": compiled.
 """
@@ -26,15 +26,35 @@ def main():
         if not torch.cuda.is_available():
             names = job.get("sizes", ["training", "forward"])
             return answer(version, [{"name": str(name), "cannot": "this PyTorch finds no CUDA device"} for name in names])
-        torch.backends.cuda.matmul.allow_tf32 = False
-        torch.backends.cudnn.allow_tf32 = False
+        use_tf32(False)
         # cuDNN tries its algorithms in the first run, which is not counted, and keeps the fastest.
         torch.backends.cudnn.benchmark = True
-        version += f", {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
-        answer(version, work(job, torch.device("cuda"), torch.cuda.synchronize))
+        index = card_named(job.get("card"))
+        torch.cuda.set_device(index)
+        runtime = f"ROCm {torch.version.hip}" if torch.version.hip else f"CUDA {torch.version.cuda}"
+        version += f", {torch.cuda.get_device_name(index)}, {runtime}"
+        answer(version, work(job, torch.device("cuda", index), torch.cuda.synchronize))
     else:
         torch.set_num_threads(job["threads"])
         answer(version, work(job, torch.device("cpu"), lambda: None))
+
+
+def use_tf32(allowed):
+    torch.backends.cuda.matmul.allow_tf32 = allowed
+    torch.backends.cudnn.allow_tf32 = allowed
+
+
+def in_each_precision(job):
+    """Sets each of the job's precisions; yields what it adds to the names of results."""
+    for precision in job.get("precisions", ["f32"]):
+        use_tf32(precision == "tf32")
+        yield ", TF32" if precision == "tf32" else ""
+
+
+def card_named(name):
+    """The first card of this name, else the first."""
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return names.index(name) if name in names else 0
 
 
 def matmul(job, device, synchronize):
@@ -48,13 +68,24 @@ def matmul(job, device, synchronize):
             torch.matmul(x, y, out=product)
             synchronize()
 
-        samples = measure(run, job["seconds"])
-        results.append({"name": str(size), "samples": samples, "error": product_error(a, b, product.cpu().numpy())})
+        for suffix in in_each_precision(job):
+            samples = measure(run, job["seconds"])
+            error = product_error(a, b, product.cpu().numpy())
+            results.append({"name": f"{size}{suffix}", "samples": samples, "error": error})
     return results
 
 
 def step(job, device, synchronize):
-    weights, images, classes, logits = read_step(job)
+    given = read_step(job)
+    results = []
+    for suffix in in_each_precision(job):
+        for result in step_in(job, given, device, synchronize):
+            results.append({**result, "name": result["name"] + suffix})
+    return results
+
+
+def step_in(job, given, device, synchronize):
+    weights, images, classes, logits = given
     net = torch_nets.NETS[job["model"]]()
     torch_nets.load(net, weights)
     net.to(device)

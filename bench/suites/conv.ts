@@ -10,14 +10,18 @@ import type { Suite } from "./suite.ts";
 export const conv: Suite = {
   name: "conv",
   about: "the convolutions, forward (with the kernel ladder) and their two gradients",
-  async run(bench, { network, batches, quick }) {
+  async run(bench, { network, batches, quick, others: more = () => [] }) {
     const layers = namedLayers(network).filter(({ layer }) => layer.kind === "conv" || layer.kind === "local");
     for (const images of batches) {
       for (const layer of layers) {
         for (const pass of ["forward", "input gradient", "weight gradient"] as const) {
           // Training does not need the gradient of the images.
           if (quick && pass === "input gradient" && layer === layers[0]) continue;
-          const others = pass === "forward" && layer.layer.kind === "conv" ? rungs : () => [];
+          const hasLadder = pass === "forward" && layer.layer.kind === "conv";
+          const others = (task: Task, device: BenchDevice) => [
+            ...(hasLadder ? rungs(task, device) : []),
+            ...more(task, device),
+          ];
           await bench.contest(layerPiece("conv", layer, pass, images, bench.devices, { others }));
         }
       }

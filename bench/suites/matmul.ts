@@ -19,12 +19,13 @@ const QUICK_SQUARES = [256, 512];
 export const matmul: Suite = {
   name: "matmul",
   about: "matrix products: squares, with the kernel ladders, and the fully connected layers",
-  async run(bench: Bench, { network, batches, quick }: SuiteOptions) {
+  async run(bench: Bench, { network, batches, quick, others: more = () => [] }: SuiteOptions) {
     const ofCpuLadder = distinct(bench.devices).find(({ backend }) => backend.kind === "cpu");
     for (const side of quick ? QUICK_SQUARES : SQUARES) {
       const others = (task: Task, device: BenchDevice) => [
         ...(device.backend.kind === "wgpu" ? matmulLadder.map((rung) => gpuRung(rung, task, device)) : []),
         ...(device === ofCpuLadder ? cpuMatmulLadder.map((rung) => cpuRung(rung, task, device)) : []),
+        ...more(task, device),
       ];
       const options = { others, zeroBias: true, name: `${side}×${side}×${side}` };
       await bench.contest(layerPiece("matmul", square(side), "forward", side, bench.devices, options));
@@ -33,7 +34,7 @@ export const matmul: Suite = {
     for (const images of batches) {
       for (const layer of layers) {
         for (const pass of ["forward", "input gradient", "weight gradient"] as const) {
-          await bench.contest(layerPiece("matmul", layer, pass, images, bench.devices));
+          await bench.contest(layerPiece("matmul", layer, pass, images, bench.devices, { others: more }));
         }
       }
     }

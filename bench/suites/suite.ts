@@ -1,7 +1,8 @@
 /** The interface and options of a suite. */
 import type { Network } from "../../src/net/recipe.ts";
-import type { Bench } from "../bench.ts";
+import type { Bench, Entrant } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
+import type { Task } from "../layer_piece.ts";
 
 export interface Suite {
   readonly name: string;
@@ -18,6 +19,8 @@ export interface SuiteOptions {
   readonly quick: boolean;
   /** A folder or archive of images, for the loader. */
   readonly data?: string;
+  /** More contestants at a layer's pass, for matmul and conv. */
+  readonly others?: (task: Task, device: BenchDevice) => Entrant[];
 }
 
 /** The devices without cpu:blas and cpu:wasm duplicates, which differ only in matrix products. */

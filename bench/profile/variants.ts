@@ -1,0 +1,63 @@
+/** Every form of the kernels of a pass as a contestant: the tuner's choice is only as good as its measurements. */
+import type { Backend } from "../../src/engine/backend.ts";
+import type { Kernel, Variant } from "../../src/engine/kernel.ts";
+import type { Entrant } from "../bench.ts";
+import type { BenchDevice } from "../devices.ts";
+import { openPass, unfit, type Task } from "../layer_piece.ts";
+import { listening, pretend, type Call } from "../model/calls.ts";
+import { loadPass } from "../pass.ts";
+
+/**
+ * The forms of the kernels that a pass runs, and, where Winograd's filtering is used, the direct convolution, which the
+ * shape decides and nothing has timed.
+ */
+export function formsOf(task: Task, device: BenchDevice): Entrant[] {
+  const { backend } = device;
+  if (backend.kind !== "wgpu" || unfit(task.layer, task.images, device) !== undefined) return [];
+  const calls = passCalls(task, backend);
+  const forms = calls.flatMap(({ kernel, uniforms }) => {
+    const { variants = [] } = kernel;
+    if (variants.length === 0) return [];
+    return [kernel, ...variants.filter(({ fits }) => !fits || fits(uniforms))].map((form) => ({ kernel, form }));
+  });
+  const unique = [...new Map(forms.map((each) => [each.form.name, each])).values()];
+  const entrantOf = (contestant: string, changed: Backend): Entrant => ({
+    ...{ contestant, device, clock: "device" },
+    open: async () => openPass(task, changed, loadPass(changed, task.layer, task.pass, task.operands())),
+  });
+  const isWinograd = calls.some(({ kernel }) => kernel.name.startsWith("winograd_"));
+  return [
+    ...unique.map(({ kernel, form }) => entrantOf(form.name, forcing(backend, kernel, form))),
+    // Products of a forward pass and of an input gradient are never split, so that is all that this changes.
+    ...(isWinograd ? [entrantOf("direct", { ...backend, needsSplitting: false })] : []),
+  ];
+}
+
+/** The kernels of a pass, without those of the forward pass before a gradient. */
+function passCalls({ layer, pass, operands }: Task, { parallelWorkgroups, limits }: Backend): Omit<Call, "part">[] {
+  let calls: Omit<Call, "part">[] = [];
+  const backend = listening(pretend({ parallelWorkgroups, bindingBytes: limits.bindingBytes }), (call) =>
+    calls.push(call),
+  );
+  const loaded = loadPass(backend, layer, pass, operands());
+  calls = [];
+  loaded.queue();
+  const queued = calls;
+  loaded.free();
+  return queued;
+}
+
+/** The same device, on which a kernel always has this form. */
+export function forcing(backend: Backend, kernel: Kernel, form: Variant): Backend {
+  const { variants: _, ...own } = kernel;
+  const forced: Kernel = { ...own, ...form };
+  return {
+    ...backend,
+    run: (run, buffers, uniforms) =>
+      backend.run(isSame(run, kernel) ? (forced as unknown as typeof run) : run, buffers, uniforms),
+  };
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return a === b;
+}
