@@ -11,7 +11,7 @@ import { number, onOff, text, validate, type OptionsOf } from "../schema.ts";
 import { refuseInComputeWorker } from "./compute_worker.ts";
 import { openCpu } from "./cpu/backend.ts";
 import { listAdapters, openWgpu } from "./wgpu/backend.ts";
-import type { AdapterDescription } from "./wgpu/description.ts";
+import type { AdapterDescription } from "./gpu/description.ts";
 
 export const DEVICE_OPTIONS = {
   /**

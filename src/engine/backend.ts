@@ -39,7 +39,8 @@ export interface KernelTime {
 }
 
 export interface Backend extends AsyncDisposable {
-  readonly kind: "wgpu" | "cpu" | "reference";
+  /** "wgpu" and "webgpu" are GPUs, by wgpu-native and by the standard API of web pages. */
+  readonly kind: "wgpu" | "webgpu" | "cpu" | "reference";
   /** For people: the adapter and its driver; or the number of threads and the BLAS. */
   readonly description: string;
   readonly limits: {
@@ -89,7 +90,7 @@ export interface Backend extends AsyncDisposable {
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
   /**
    * The contents of an f32 buffer, as `read`, but blocks; for the few numbers that devices exchange in the middle of a
-   * pass. @throws DeviceError when the device failed
+   * pass. @throws DeviceError when the device failed, or can't block, as WebGPU in a page
    */
   readNow(buffer: Buffer): Float32Array | Float64Array;
   /**

@@ -2,7 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Feature } from "../../src/devices/wgpu/description.ts";
+import type { Feature } from "../../src/devices/gpu/description.ts";
 import { openWgpu, type WgpuBackend, type WgpuOptions } from "../../src/devices/wgpu/backend.ts";
 import { Buffers } from "../../src/devices/wgpu/buffers.ts";
 import { Device } from "../../src/devices/wgpu/device.ts";

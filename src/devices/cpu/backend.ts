@@ -11,9 +11,8 @@ import {
   type Backend,
   type Buffer,
   type BufferView,
-  type HostArray,
 } from "../../engine/backend.ts";
-import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import type { Kernel } from "../../engine/kernel.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { findBlas, sayMissing } from "../../native/libraries.ts";
 import { OPENBLAS } from "../../native/table.ts";
@@ -22,6 +21,7 @@ import { plural } from "../../words.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
 import { cpuKernels } from "./kernels/index.ts";
+import { HeapBuffers, STATIC_BYTES } from "./memory.ts";
 import { Queue } from "./queue.ts";
 import { startWorkers } from "./workers.ts";
 
@@ -32,17 +32,7 @@ interface CpuOptions {
   readonly blas?: boolean;
 }
 
-interface CpuBuffer extends Buffer {
-  /** Byte offset in the shared memory. */
-  readonly address: number;
-}
-
 const MAX_THREADS = 1024;
-/** Space for the tables that the compiler puts at the start of the memory. */
-const STATIC_BYTES = 65_536;
-
-const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
-
 /**
  * @throws DeviceError when the kernels don't compile or a worker doesn't start; UsageError for an invalid number of
  * threads
@@ -65,22 +55,10 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     // Importing a kernel's module may end the thread.
     worker.addEventListener("close", () => queue.abandon(new DeviceError(`cpu: worker ${index} ended`)));
   }
-  const live = new Set<Buffer>();
-
-  /** An array over the memory at its current size. */
-  const elements = (type: ElementType, address: number, length: number): HostArray =>
-    new VIEWS[type](memory.buffer, address, length);
-  /** @throws DeviceError for a view that reaches into another buffer's memory */
-  const addressOf = ({ buffer, offset, length }: BufferView): number => {
+  const buffers = new HeapBuffers(memory);
+  const addressOf = (view: BufferView): number => {
     queue.assertOpen();
-    if (!live.has(buffer))
-      throw new DeviceError(`cpu: a buffer of ${buffer.length} elements was used after it was freed`);
-    if (offset < 0 || offset + length > buffer.length) {
-      throw new DeviceError(
-        `cpu: elements ${offset} to ${offset + length} are outside of a buffer of ${buffer.length}`,
-      );
-    }
-    return (buffer as CpuBuffer).address + offset * ELEMENT_BYTES[buffer.type];
+    return buffers.addressOf(view);
   };
 
   return {
@@ -98,35 +76,34 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
 
     allocate(type, length) {
       checkAllocation(type, length);
-      const buffer: CpuBuffer = { type, length, address: queue.allocate(length * ELEMENT_BYTES[type]) };
-      live.add(buffer);
-      return buffer;
+      return buffers.add(type, length, queue.allocate(length * ELEMENT_BYTES[type]));
     },
 
     free(buffer) {
-      if (live.delete(buffer)) queue.free((buffer as CpuBuffer).address);
+      const address = buffers.remove(buffer);
+      if (address !== undefined) queue.free(address);
     },
 
     write(buffer, data, offset = 0) {
       checkElements(buffer, data);
       const to = addressOf({ buffer, offset, length: data.length });
       if (queue.idle) {
-        elements(buffer.type, to, data.length).set(data);
+        buffers.elements(buffer.type, to, data.length).set(data);
         return;
       }
       const bytes = data.length * ELEMENT_BYTES[buffer.type];
       const staging = queue.allocate(bytes);
-      elements(buffer.type, staging, data.length).set(data);
+      buffers.elements(buffer.type, staging, data.length).set(data);
       queue.copy(staging, to, bytes);
       queue.free(staging);
     },
 
     run<B extends string, U extends string>(
       kernel: Kernel<B, U>,
-      buffers: Readonly<Record<B, Buffer | BufferView>>,
+      given: Readonly<Record<B, Buffer | BufferView>>,
       uniforms: Readonly<Record<U, number>>,
     ) {
-      const views = (Object.keys(kernel.buffers) as B[]).map((name) => asView(buffers[name]));
+      const views = (Object.keys(kernel.buffers) as B[]).map((name) => asView(given[name]));
       const values = (Object.keys(kernel.uniforms) as U[]).map((name) => uniforms[name]);
       const own = cpuKernels.get(kernel.name);
       if (!own) refuseMainModule(kernel);
@@ -146,7 +123,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       const from = addressOf({ buffer, offset, length });
       if (queue.idle) {
         queue.check();
-        return elements(buffer.type, from, length).slice();
+        return buffers.elements(buffer.type, from, length).slice();
       }
       // Copied, since kernels queued after this call may change the buffer before the main thread reads it.
       const bytes = length * ELEMENT_BYTES[buffer.type];
@@ -154,7 +131,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
       queue.copy(from, staging, bytes);
       try {
         await queue.done();
-        return elements(buffer.type, staging, length).slice();
+        return buffers.elements(buffer.type, staging, length).slice();
       } finally {
         queue.free(staging);
       }
@@ -162,27 +139,24 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
 
     readNow(buffer) {
       queue.wait();
-      return elements("f32", addressOf(asView(buffer)), buffer.length).slice() as Float32Array;
+      return buffers.elements("f32", addressOf(asView(buffer)), buffer.length).slice() as Float32Array;
     },
 
     memoryOf: (buffer) => {
       const { length } = buffer;
-      return elements(buffer.type, addressOf({ buffer, offset: 0, length }), length);
+      return buffers.elements(buffer.type, addressOf({ buffer, offset: 0, length }), length);
     },
 
     synchronize: () => queue.done(),
 
     profile: (work) => queue.profile(work),
 
-    statistics: () => ({
-      buffers: live.size,
-      bytes: [...live].reduce((sum, buffer) => sum + buffer.length * ELEMENT_BYTES[buffer.type], 0),
-    }),
+    statistics: () => buffers.statistics(),
 
     async close() {
       await queue.close();
       for (const worker of workers) worker.terminate();
-      live.clear();
+      buffers.clear();
     },
     [Symbol.asyncDispose](this: Backend) {
       return this.close();

@@ -1,5 +1,5 @@
 /** A compute worker: runs the ring's commands. It is the only kind of thread here that ever blocks. */
-import { elementType, type Elements, type ElementType, type Kernel } from "../../engine/kernel.ts";
+import type { Kernel } from "../../engine/kernel.ts";
 import type { BlasLibrary } from "../../native/libraries.ts";
 import { instantiate } from "../../wasm/wasm.ts";
 import { enterComputeWorker } from "../compute_worker.ts";
@@ -7,6 +7,7 @@ import { openBlas } from "./blas.ts";
 import { wasmGemm } from "./gemm.ts";
 import type { CpuKernel, Machine } from "./kernel.ts";
 import { cpuKernels } from "./kernels/index.ts";
+import { referencePlan } from "./reference_plan.ts";
 import { CLOSE, DECLARE, noArguments, Ring, type Arguments } from "./ring.ts";
 
 declare const self: {
@@ -137,28 +138,6 @@ async function fallback({ name, module }: Declaration): Promise<CpuKernel> {
 
 function isKernel(value: unknown): value is Kernel {
   return typeof value === "object" && value !== null && "reference" in value && "name" in value;
-}
-
-function referencePlan(kernel: Kernel): CpuKernel["plan"] {
-  return (uniforms) => ({
-    stages: [
-      {
-        items: 1,
-        item(_, at, { memory, lengths }) {
-          const elements: Record<string, Elements> = {};
-          for (const name in kernel.buffers) {
-            elements[name] = view(memory, elementType(kernel.buffers[name]!), at[name]!, lengths[name]!);
-          }
-          kernel.reference(elements, uniforms);
-        },
-      },
-    ],
-  });
-}
-
-function view(memory: WebAssembly.Memory, type: ElementType, address: number, length: number): Elements {
-  const View = type === "f32" ? Float32Array : type === "u32" ? Uint32Array : Uint8Array;
-  return new View(memory.buffer, address, length);
 }
 
 function text(error: unknown): string {

@@ -3,7 +3,7 @@ import { read, toBuffer, type Pointer } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
 import { setForC } from "../../native/libc.ts";
 import { begin, getU32, getU64, room, type Address } from "./arguments.ts";
-import type { AdapterDescription, AdapterKind, Feature } from "./description.ts";
+import type { AdapterDescription, AdapterKind, Feature } from "../gpu/description.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim } from "./shim.ts";
 import { instanceDescriptor, LIMITS_BYTES, readLimits } from "./structs.ts";

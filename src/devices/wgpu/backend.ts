@@ -1,20 +1,13 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
 import { totalmem } from "node:os";
-import {
-  checkAllocation,
-  checkElements,
-  ELEMENT_BYTES,
-  type Backend,
-  type Buffer,
-  type BufferView,
-  type HostArray,
-} from "../../engine/backend.ts";
+import { checkAllocation, type Backend, type Buffer, type BufferView } from "../../engine/backend.ts";
 import type { ElementType, Kernel } from "../../engine/kernel.ts";
-import { DeviceError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import { ownCacheFolder } from "../../native/cache.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
-import type { AdapterKind } from "./description.ts";
-import { Buffers, roundUp } from "./buffers.ts";
+import { toRead, toWrite } from "../gpu/copies.ts";
+import type { AdapterKind } from "../gpu/description.ts";
+import { Buffers } from "./buffers.ts";
 import { Device } from "./device.ts";
 import type { Clock } from "./gpu.ts";
 import { versionOf } from "./library.ts";
@@ -28,7 +21,7 @@ import { createClock } from "./timers.ts";
 import { Tuner } from "./tuner.ts";
 
 export { chooseAdapter, listAdapters } from "./adapters.ts";
-export type { AdapterDescription, AdapterKind } from "./description.ts";
+export type { AdapterDescription, AdapterKind } from "../gpu/description.ts";
 
 export interface WgpuOptions {
   /**
@@ -101,26 +94,9 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     free: (buffer) => buffers.free(buffers.own(buffer, "free")),
     write(buffer, data, offset = 0) {
       device.check();
-      const { handle, type, length, bytes } = buffers.own(buffer, "write");
-      const [start, end] = [offset, offset + data.length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
-      checkElements(buffer, data);
-      if (end > length * ELEMENT_BYTES[type]) {
-        throw new DeviceError(
-          `write: elements ${offset} to ${offset + data.length} are outside of a buffer of ${length}`,
-        );
-      }
-      // WebGPU copies whole words; the bytes after the end of a u8 buffer are padding.
-      const whole = roundUp(end, 4);
-      if (start % 4 !== 0 || (whole !== end && whole !== bytes)) {
-        throw new DeviceError(`write: bytes ${start} to ${end} of ${bytes}: must be multiples of 4, or reach the end`);
-      }
-      if (data.length === 0) return;
-      let source: HostArray = data;
-      if (whole !== end) {
-        source = new Uint8Array(whole - start);
-        source.set(data);
-      }
-      queue.write(handle, start, source, whole - start);
+      const own = buffers.own(buffer, "write");
+      const { start, source, bytes } = toWrite(own, data, offset);
+      if (bytes > 0) queue.write(own.handle, start, source, bytes);
     },
     run<B extends string, U extends string>(
       kernel: Kernel<B, U>,
@@ -135,17 +111,14 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     flush: () => queue.flush(),
     async read(buffer, offset = 0, length = buffer.length - offset) {
       device.check();
-      const { handle, type, length: all } = buffers.own(buffer, "read");
-      if (offset + length > all)
-        throw new DeviceError(`read: elements ${offset} to ${offset + length} are outside of a buffer of ${all}`);
-      if (length === 0) return new ARRAYS[type](0);
-      const [start, end] = [offset, offset + length].map((at) => at * ELEMENT_BYTES[type]) as [number, number];
-      const first = start - (start % 4);
-      const reading = staging.read({ handle, offset: first, bytes: roundUp(end, 4) - first });
+      const own = buffers.own(buffer, "read");
+      const { start, bytes, elements } = toRead(own, offset, length);
+      if (bytes === 0) return elements(new ArrayBuffer(0));
+      const reading = staging.read({ handle: own.handle, offset: start, bytes });
       const { submitted } = queue;
       const copy = await reading;
       queue.finished(submitted);
-      return new ARRAYS[type](copy, start - first, length);
+      return elements(copy);
     },
     readNow(buffer) {
       device.check();
@@ -212,5 +185,3 @@ function tuneFromEnvironment(): boolean | undefined {
 function warnOnStderr(message: string): void {
   process.stderr.write(`warning: ${message}\n`);
 }
-
-const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;

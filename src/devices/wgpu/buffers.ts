@@ -1,154 +1,44 @@
-/** Buffers on the device, and the bind groups by which kernels get them. */
-import { ELEMENT_BYTES, type Buffer, type BufferView } from "../../engine/backend.ts";
-import { access, type ElementType } from "../../engine/kernel.ts";
-import { DeviceError, DeviceMemoryError } from "../../errors.ts";
+/** Buffers and bind groups in wgpu-native. */
+import { KernelBuffers, type BoundRange } from "../gpu/buffers.ts";
 import { begin } from "./arguments.ts";
 import type { Device } from "./device.ts";
+import type { WgpuHandles } from "./handles.ts";
 import type { Handle } from "./library.ts";
-import type { Program } from "./pipelines.ts";
-import { bindGroupDescriptor, bufferDescriptor, Usage, type BoundRange } from "./structs.ts";
+import { bindGroupDescriptor, bufferDescriptor, Usage } from "./structs.ts";
 
-interface WgpuBuffer extends Buffer {
-  readonly handle: Handle;
-  /** Rounded up to a multiple of 4, the unit of WebGPU's copies. */
-  readonly bytes: number;
-  /** Identifies the buffer in the keys of bind groups; addresses may be reused. */
-  readonly id: number;
-  readonly groups: Set<Group>;
-  /** Those of the backend that made it. */
-  readonly owner: Buffers;
-}
-
-/** A bind group: the buffers that a kernel is run with. */
-interface Group {
-  readonly handle: Handle;
-  /** The program's groups, by the ids of their buffers; this one is under `key`. */
-  readonly siblings: Map<string, Group>;
-  readonly key: string;
-  readonly buffers: readonly WgpuBuffer[];
-}
-
-export class Buffers {
+export class Buffers extends KernelBuffers<WgpuHandles> {
   readonly #device: Device;
-  readonly #uniforms: Handle;
-  readonly #live = new Set<WgpuBuffer>();
-  readonly #groups = new WeakMap<Program, Map<string, Group>>();
-  #bytes = 0;
-  #ids = 0;
 
   /** @param uniforms the buffer that holds every kernel's binding 0 */
   constructor(device: Device, uniforms: Handle) {
+    super(device, uniforms);
     this.#device = device;
-    this.#uniforms = uniforms;
   }
 
-  allocate(type: ElementType, length: number): WgpuBuffer {
-    const bytes = Math.max(4, roundUp(length * ELEMENT_BYTES[type], 4));
-    if (bytes > this.#device.limits.bufferBytes) {
-      throw new DeviceMemoryError(
-        `${this.#device.name}: a buffer of ${size(bytes)} is larger than the device allows (${size(this.#device.limits.bufferBytes)}): use a smaller batch`,
-      );
-    }
-    const handle = createBuffer(
-      this.#device,
-      bytes,
-      Usage.storage | Usage.copySource | Usage.copyTarget,
-      `a buffer of ${size(bytes)} (${size(this.#bytes)} are already allocated)`,
-    );
-    const buffer = { type, length, handle, bytes, id: this.#ids++, groups: new Set<Group>(), owner: this };
-    this.#live.add(buffer);
-    this.#bytes += bytes;
-    return buffer;
+  protected override createBuffer(bytes: number, what: string): Handle {
+    return createBuffer(this.#device, bytes, Usage.storage | Usage.copySource | Usage.copyTarget, what);
   }
 
-  /** Frees it; the driver keeps the memory until work that uses it is done. */
-  free(buffer: WgpuBuffer): void {
-    if (!this.#live.delete(buffer)) throw new DeviceError("wgpu: a buffer was freed twice");
-    this.#bytes -= buffer.bytes;
-    for (const group of buffer.groups) {
-      this.#device.wgpu.wgpuBindGroupRelease(group.handle);
-      group.siblings.delete(group.key);
-      for (const other of group.buffers) other.groups.delete(group);
-    }
-    this.#device.wgpu.wgpuBufferRelease(buffer.handle);
+  protected override releaseBuffer(handle: Handle): void {
+    this.#device.wgpu.wgpuBufferRelease(handle);
   }
 
-  /** @throws DeviceError when it belongs to another backend, or was freed */
-  own(buffer: Buffer, where: string): WgpuBuffer {
-    const own = buffer as WgpuBuffer;
-    if (own.owner !== this) throw new DeviceError(`${where}: the buffer belongs to another backend`);
-    if (!this.#live.has(own)) throw new DeviceError(`${where}: the buffer was freed`);
-    return own;
-  }
-
-  /** The bind group of `buffers` for a kernel. Groups are kept, since the same buffers come in every step. */
-  group(program: Program, buffers: Readonly<Record<string, Buffer | BufferView>>): Handle {
-    let key = "";
-    for (const name of program.buffers) {
-      const given = buffers[name];
-      if (!given) throw new DeviceError(`kernel ${program.kernel.name}: buffer ${name} is missing`);
-      const buffer = bufferOf(given);
-      if (buffer.owner !== this || !this.#live.has(buffer)) this.own(buffer, place(program, name));
-      key += "buffer" in given ? `${buffer.id}:${given.offset}:${given.length} ` : `${buffer.id} `;
-    }
-    return (this.#groups.get(program)?.get(key) ?? this.#createGroup(key, program, buffers)).handle;
-  }
-
-  #createGroup(key: string, program: Program, buffers: Readonly<Record<string, Buffer | BufferView>>): Group {
-    const { wgpu } = this.#device;
-    const { kernel, layout, uniformBytes } = program;
-    const ranges = [{ buffer: this.#uniforms, offset: 0, size: uniformBytes }];
-    const accesses = new Map<WgpuBuffer, string>();
-    for (const name of program.buffers) {
-      const where = place(program, name);
-      ranges.push(this.#range(where, buffers[name]!));
-      const buffer = bufferOf(buffers[name]!);
-      const kind = access(kernel.buffers[name]!) === "read" ? "read" : "written";
-      const before = accesses.get(buffer);
-      if (before && (kind === "written" || before === "written")) {
-        throw new DeviceError(`${where}: the same buffer is passed twice and written, which WebGPU forbids`);
-      }
-      accesses.set(buffer, kind);
-    }
+  protected override createGroup(
+    what: string,
+    { bindGroups }: WgpuHandles["layout"],
+    ranges: readonly BoundRange<WgpuHandles>[],
+  ): Handle {
+    const { wgpu, handle: device } = this.#device;
     begin();
-    const handle = this.#device.create(
-      `kernel ${kernel.name}: binding its buffers`,
-      () => wgpu.wgpuDeviceCreateBindGroup(this.#device.handle, bindGroupDescriptor(layout.bindGroups, ranges)),
+    return this.#device.create(
+      what,
+      () => wgpu.wgpuDeviceCreateBindGroup(device, bindGroupDescriptor(bindGroups, ranges)),
       wgpu.wgpuBindGroupRelease,
     );
-    const siblings = this.#groups.get(program) ?? new Map<string, Group>();
-    this.#groups.set(program, siblings);
-    const group = { handle, siblings, key, buffers: [...accesses.keys()] };
-    siblings.set(key, group);
-    for (const buffer of group.buffers) buffer.groups.add(group);
-    return group;
   }
 
-  #range(where: string, given: Buffer | BufferView): BoundRange {
-    const { handle, type, bytes } = bufferOf(given);
-    const { offset: first, length } = "buffer" in given ? given : { offset: 0, length: given.length };
-    const offset = first * ELEMENT_BYTES[type];
-    const range = { buffer: handle, offset, size: Math.max(4, roundUp(length * ELEMENT_BYTES[type], 4)) };
-    const { bindingBytes, storageAlignment } = this.#device.limits;
-    if (range.size > bindingBytes) {
-      throw new DeviceError(
-        `${where}: ${size(range.size)}, but ${this.#device.name} binds at most ${size(bindingBytes)}: use a smaller batch`,
-      );
-    }
-    if (offset % storageAlignment !== 0 || offset + range.size > bytes) {
-      throw new DeviceError(
-        `${where}: a view of bytes ${offset} to ${offset + range.size} of ${bytes}: must lie inside and start at a multiple of ${storageAlignment}`,
-      );
-    }
-    return range;
-  }
-
-  statistics(): { buffers: number; bytes: number } {
-    return { buffers: this.#live.size, bytes: this.#bytes };
-  }
-
-  close(): void {
-    for (const buffer of this.#live) this.free(buffer);
+  protected override releaseGroup(handle: Handle): void {
+    this.#device.wgpu.wgpuBindGroupRelease(handle);
   }
 }
 
@@ -159,26 +49,4 @@ export function createBuffer(device: Device, bytes: number, usage: number, what:
     () => device.wgpu.wgpuDeviceCreateBuffer(device.handle, bufferDescriptor(bytes, usage)),
     device.wgpu.wgpuBufferRelease,
   );
-}
-
-export function roundUp(value: number, multiple: number): number {
-  return Math.ceil(value / multiple) * multiple;
-}
-
-/** A readable number of bytes. */
-export function size(bytes: number): string {
-  return bytes < 2 ** 20
-    ? `${bytes} bytes`
-    : bytes < 2 ** 30
-      ? `${(bytes / 2 ** 20).toFixed(1)} MiB`
-      : `${(bytes / 2 ** 30).toFixed(2)} GiB`;
-}
-
-function bufferOf(given: Buffer | BufferView): WgpuBuffer {
-  return ("buffer" in given ? given.buffer : given) as WgpuBuffer;
-}
-
-/** A kernel's buffer, for error messages. */
-function place(program: Program, buffer: string): string {
-  return `kernel ${program.kernel.name}, buffer ${buffer}`;
 }

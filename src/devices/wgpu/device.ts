@@ -2,7 +2,7 @@
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import { chooseAdapter, featuresOf, openAdapters, releaseAdapters, type Adapter } from "./adapters.ts";
 import { begin, room, setU32 } from "./arguments.ts";
-import type { AdapterKind, Feature, Limits } from "./description.ts";
+import type { AdapterKind, Feature, Limits } from "../gpu/description.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
 import { loadShim, Outcome, type Shim } from "./shim.ts";
 import { LIMITS_BYTES } from "./structs.ts";

@@ -4,7 +4,7 @@
  */
 import { kernel, type Kernel } from "../../engine/kernel.ts";
 import { DeviceError } from "../../errors.ts";
-import type { AdapterKind } from "./description.ts";
+import type { AdapterKind } from "../gpu/description.ts";
 import type { Device } from "./device.ts";
 import type { Gpu } from "./gpu.ts";
 import type { Measurements } from "./measurements.ts";

@@ -1,30 +1,15 @@
 /** Queues kernels: encodes them into one compute pass, with their uniforms, and submits them together. */
-import { ptr } from "bun:ffi";
+import { ptr, type Pointer } from "bun:ffi";
 import type { KernelTime } from "../../engine/backend.ts";
-import { DeviceError } from "../../errors.ts";
+import { checkWorkgroups, UNIFORM_BYTES, Uniforms } from "../gpu/arguments.ts";
+import { Pacing } from "../gpu/pacing.ts";
+import type { Pipeline, Program } from "../gpu/pipelines.ts";
 import { begin, type Address } from "./arguments.ts";
-import { createBuffer, roundUp } from "./buffers.ts";
+import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";
+import type { WgpuHandles } from "./handles.ts";
 import type { Handle } from "./library.ts";
-import type { Pipeline, Program } from "./pipelines.ts";
 import { pointers, Usage } from "./structs.ts";
-
-/** Space for one submission's uniforms: 4,096 kernels at the largest possible alignment (256). */
-const UNIFORM_BYTES = 1 << 20;
-
-/**
- * An idle device gets its next kernels in submissions of 8, then 32, then 128, so that it starts while the rest of a
- * step is still being encoded.
- */
-const FIRST_KERNELS = 8;
-
-/**
- * A submission gets as many kernels as take about this long, judging by the average so far; 8 until there is one.
- * Windows resets a GPU that spends 2 s on one submission, other drivers one that spends several. A step of `alexnet`
- * with 128 images is 330 GFLOP in some 120 kernels: 1.6 s at the 200 GFLOP/s of a small integrated GPU, which then gets
- * 7 kernels at a time. The largest kernel, conv2's weight gradient, has 57 GFLOP and takes 0.3 s there.
- */
-const SUBMISSION_MS = 100;
 
 /** Maximum number of bytes written between submissions. */
 const WRITTEN_BYTES = 1 << 26;
@@ -47,22 +32,11 @@ export class Queue {
   /** While set, times each kernel that is added. */
   timer: Timer | undefined;
   readonly #device: Device;
-  readonly #now: () => number;
-  readonly #uniforms = new ArrayBuffer(UNIFORM_BYTES);
-  readonly #view = new DataView(this.#uniforms);
-  readonly #uniformsAddress = ptr(this.#uniforms);
+  readonly #pacing: Pacing;
+  readonly #uniforms: Uniforms;
+  readonly #uniformsAddress: Pointer;
   readonly #dynamicOffset = new Uint32Array(1);
   readonly #dynamicOffsetAddress = ptr(this.#dynamicOffset);
-  #uniformsUsed = 0;
-  /** Kernels since the last submission, and the number that triggers the next one. */
-  #kernels = 0;
-  #ahead = FIRST_KERNELS;
-  /** Maximum number of kernels in a submission. */
-  #most = FIRST_KERNELS;
-  /** Kernels submitted so far, how many of them are known to be done, and when the device began with the others. */
-  #submitted = 0;
-  #done = 0;
-  #since = 0;
   #written = 0;
   #encoder: Handle | undefined;
   #pass: Handle | undefined;
@@ -71,27 +45,25 @@ export class Queue {
   /** @param now the host's current time, in ms */
   constructor(device: Device, now = () => performance.now()) {
     this.#device = device;
-    this.#now = now;
+    this.#pacing = new Pacing(now);
+    this.#uniforms = new Uniforms(device.limits.uniformAlignment);
+    this.#uniformsAddress = ptr(this.#uniforms.memory);
     this.uniformBuffer = createBuffer(device, UNIFORM_BYTES, Usage.uniform | Usage.copyTarget, "the uniform buffer");
   }
 
   /** Adds a kernel, and may submit it at once. */
-  dispatch(program: Program, pipeline: Pipeline, group: Handle, uniforms: Readonly<Record<string, number>>): void {
-    const { wgpu, limits } = this.#device;
-    const bytes = roundUp(program.uniformBytes, limits.uniformAlignment);
-    if (this.#uniformsUsed + bytes > UNIFORM_BYTES) this.flush();
-    const offset = this.#uniformsUsed;
-    this.#pack(program, uniforms, offset);
-
+  dispatch(
+    program: Program<WgpuHandles>,
+    pipeline: Pipeline<WgpuHandles>,
+    group: Handle,
+    uniforms: Readonly<Record<string, number>>,
+  ): void {
+    const { wgpu, limits, name } = this.#device;
+    if (!this.#uniforms.hasRoomFor(program)) this.flush();
+    this.#dynamicOffset[0] = this.#uniforms.put(program, uniforms);
     const [x, y, z] = pipeline.workgroups(uniforms);
-    if (x === 0 || y === 0 || z === 0) return;
-    const most = limits.workgroupsPerDimension;
-    if (!(x <= most && y <= most && z <= most)) {
-      throw new DeviceError(
-        `kernel ${pipeline.name}: ${x} × ${y} × ${z} workgroups, but ${this.#device.name} starts at most ${most} per dimension: use a smaller batch`,
-      );
-    }
-    this.#uniformsUsed += bytes;
+    if (!checkWorkgroups(pipeline.name, [x, y, z], limits.workgroupsPerDimension, name)) return;
+    this.#uniforms.keep(program);
 
     if (this.timer) this.#openTimedPass(this.timer, pipeline.name);
     const pass = this.#openPass();
@@ -99,33 +71,23 @@ export class Queue {
       wgpu.wgpuComputePassEncoderSetPipeline(pass, pipeline.handle);
       this.#pipeline = pipeline.handle;
     }
-    this.#dynamicOffset[0] = offset;
     wgpu.wgpuComputePassEncoderSetBindGroup(pass, 0, group, 1, this.#dynamicOffsetAddress);
     wgpu.wgpuComputePassEncoderDispatchWorkgroups(pass, x, y, z);
     if (this.timer) {
       this.#closePass();
       this.timer.after();
     }
-    if (++this.#kernels >= Math.min(this.#ahead, this.#most)) {
-      this.flush();
-      this.#ahead *= 4;
-    }
+    if (this.#pacing.add()) this.flush();
   }
 
   /** Number of kernels submitted so far. */
   get submitted(): number {
-    return this.#submitted;
+    return this.#pacing.submitted;
   }
 
   /** Called when the device has done the first `kernels` of those submitted. If it is idle, the next go to it soon. */
   finished(kernels: number): void {
-    this.#ahead = FIRST_KERNELS;
-    if (kernels <= this.#done) return;
-    const now = this.#now();
-    const each = (now - this.#since) / (kernels - this.#done);
-    this.#most = Math.max(1, Math.floor(SUBMISSION_MS / each));
-    this.#done = kernels;
-    this.#since = now;
+    this.#pacing.finished(kernels);
   }
 
   /** Adds a copy to the start of `target`. */
@@ -143,9 +105,7 @@ export class Queue {
   /** Submits queued work. @throws DeviceError when a kernel's arguments are invalid */
   flush(): void {
     if (!this.#encoder) return;
-    if (this.#done === this.#submitted) this.#since = this.#now();
-    this.#submitted += this.#kernels;
-    this.#kernels = 0;
+    this.#pacing.submit();
     const { wgpu, queue } = this.#device;
     let commands: Handle;
     try {
@@ -162,9 +122,9 @@ export class Queue {
       wgpu.wgpuCommandEncoderRelease(this.#encoder);
       this.#encoder = undefined;
     }
-    if (this.#uniformsUsed > 0) {
-      wgpu.wgpuQueueWriteBuffer(queue, this.uniformBuffer, 0, this.#uniformsAddress, this.#uniformsUsed);
-      this.#uniformsUsed = 0;
+    if (this.#uniforms.used > 0) {
+      wgpu.wgpuQueueWriteBuffer(queue, this.uniformBuffer, 0, this.#uniformsAddress, this.#uniforms.used);
+      this.#uniforms.clear();
     }
     try {
       this.#device.poll();
@@ -189,17 +149,6 @@ export class Queue {
       this.#device.poll();
       wgpu.wgpuQueueSubmit(queue, 0, 0);
       this.#written = 0;
-    }
-  }
-
-  #pack(program: Program, uniforms: Readonly<Record<string, number>>, offset: number): void {
-    let at = offset;
-    for (const { name, isFloat } of program.uniforms) {
-      const value = uniforms[name];
-      if (value === undefined) throw new DeviceError(`kernel ${program.kernel.name}: uniform ${name} is missing`);
-      if (isFloat) this.#view.setFloat32(at, value, true);
-      else this.#view.setUint32(at, value, true);
-      at += 4;
     }
   }
 

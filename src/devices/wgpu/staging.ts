@@ -1,6 +1,7 @@
 /** Staging buffers: copies buffers into memory that the CPU can read. They are kept between reads. */
 import { toArrayBuffer } from "bun:ffi";
-import { createBuffer, size } from "./buffers.ts";
+import { size } from "../gpu/buffers.ts";
+import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";
 import type { Handle } from "./library.ts";
 import type { Queue } from "./queue.ts";

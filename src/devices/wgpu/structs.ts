@@ -2,8 +2,10 @@
  * Packs the structs of webgpu.h (v29) that are passed by pointer. Above each function is the C layout with byte
  * offsets, which is the same on every 64-bit platform. Structs are valid until the next `begin()` of arguments.ts.
  */
+import type { BoundRange } from "../gpu/buffers.ts";
 import { getU32, getU64, room, setNoText, setText, setU32, setU64, type Address } from "./arguments.ts";
-import type { Limits } from "./description.ts";
+import type { Limits } from "../gpu/description.ts";
+import type { WgpuHandles } from "./handles.ts";
 import type { Handle } from "./library.ts";
 
 /** Flags of WGPUBufferUsage. */
@@ -120,13 +122,6 @@ export function bindGroupLayoutDescriptor(entries: readonly LayoutEntry[]): Addr
   return descriptor;
 }
 
-export interface BoundRange {
-  readonly buffer: Handle;
-  /** In bytes. */
-  readonly offset: number;
-  readonly size: number;
-}
-
 /**
  * Binding i is ranges[i].
  *
@@ -146,7 +141,7 @@ export interface BoundRange {
  *   …                                // 40: sampler and texture view; zero means "none"
  * };
  */
-export function bindGroupDescriptor(layout: Handle, ranges: readonly BoundRange[]): Address {
+export function bindGroupDescriptor(layout: Handle, ranges: readonly BoundRange<WgpuHandles>[]): Address {
   const list = room(56 * ranges.length);
   ranges.forEach(({ buffer, offset, size }, i) => {
     const entry = list + 56 * i;

@@ -9,9 +9,10 @@
 import { asView, type Buffer, type BufferView } from "../../engine/backend.ts";
 import { access, type Variant } from "../../engine/kernel.ts";
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
+import type * as gpu from "../gpu/pipelines.ts";
 import type { Gpu } from "./gpu.ts";
 import type { Measurements } from "./measurements.ts";
-import type { Pipeline, Program } from "./pipelines.ts";
+import type { WgpuHandles } from "./handles.ts";
 import { leastTime } from "./timers.ts";
 
 /** After this long, a process stops measuring. All shapes of a network take less. */
@@ -31,6 +32,8 @@ const FAR = 1.5;
 /** A variant must be faster than those before it by this factor: less may be noise. */
 const GAIN = 1.02;
 
+type Program = gpu.Program<WgpuHandles>;
+type Pipeline = gpu.Pipeline<WgpuHandles>;
 type Given = Readonly<Record<string, Buffer | BufferView>>;
 type Uniforms = Readonly<Record<string, number>>;
 

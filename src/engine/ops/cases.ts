@@ -61,7 +61,12 @@ const all = [
 
 export const kernelCases: readonly KernelCase[] = [...all, ...nanCases(all)];
 
+/** Whether kernels run as WGSL there, and may have variants. */
+export function isGpu(kind: Backend["kind"]): boolean {
+  return kind === "wgpu" || kind === "webgpu";
+}
+
 /** The cases for a backend: all, except that the cpu never splits sums (`needsSplitting`). */
 export function casesOf(kind: Backend["kind"]): readonly KernelCase[] {
-  return kind === "wgpu" ? kernelCases : kernelCases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
+  return isGpu(kind) ? kernelCases : kernelCases.filter(({ uniforms }) => (uniforms.splits ?? 1) === 1);
 }

@@ -1,0 +1,119 @@
+/** The GPU backend of web pages: WGSL kernels on the standard WebGPU API, which Deno has too, and Node by a package. */
+import { checkAllocation, type Backend, type Buffer, type BufferView } from "../../engine/backend.ts";
+import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import { DeviceError } from "../../errors.ts";
+import { toRead, toWrite } from "../gpu/copies.ts";
+import type { AdapterKind } from "../gpu/description.ts";
+import type { Gpu } from "./api.ts";
+import { Buffers } from "./buffers.ts";
+import { Device } from "./device.ts";
+import { Pipelines } from "./pipelines.ts";
+import { Queue } from "./queue.ts";
+import { Staging } from "./staging.ts";
+import { createTimer } from "./timers.ts";
+
+export type { Gpu } from "./api.ts";
+
+export interface WebGpuBackend extends Backend {
+  readonly kind: "webgpu";
+  readonly adapterKind: AdapterKind;
+  /** Loses the device, like a driver reset; for tests. Whatever comes next throws a DeviceLostError. */
+  lose(): void;
+}
+
+/**
+ * @param gpu where the standard API is; `navigator.gpu` by default
+ * @throws DeviceError when there is none, or it has no adapter
+ */
+export async function openWebGpu(gpu: Gpu | undefined = (navigator as { gpu?: Gpu }).gpu): Promise<WebGpuBackend> {
+  if (!gpu) throw new DeviceError("WebGPU is missing: this browser has none, or the page was not loaded by https");
+  const device = await Device.open(gpu);
+  const queue = new Queue(device);
+  const pipelines = new Pipelines(device);
+  const buffers = new Buffers(device, queue);
+  const staging = new Staging(device, queue);
+  const done = async (): Promise<void> => {
+    queue.flush();
+    const { submitted } = queue;
+    await device.settle("waiting for the GPU", device.handle.queue.onSubmittedWorkDone());
+    queue.finished(submitted);
+  };
+
+  return {
+    kind: "webgpu",
+    adapterKind: device.kind,
+    description: device.description,
+    limits: {
+      bindingBytes: device.limits.bindingBytes,
+      bufferBytes: device.limits.bufferBytes,
+      totalBytes: Infinity,
+      viewAlignment: device.limits.storageAlignment,
+    },
+    needsSplitting: true,
+    reordersSums: device.reordersSums,
+    parallelWorkgroups: device.kind === "software" ? Math.max(2, navigator.hardwareConcurrency) : 64,
+    allocate(type: ElementType, length: number): Buffer {
+      checkAllocation(type, length);
+      device.check();
+      return buffers.allocate(type, length);
+    },
+    free: (buffer) => buffers.free(buffers.own(buffer, "free")),
+    write(buffer, data, offset = 0) {
+      device.check();
+      const own = buffers.own(buffer, "write");
+      const { start, source, bytes } = toWrite(own, data, offset);
+      if (bytes > 0) queue.write(own.handle, start, source, bytes);
+    },
+    run<B extends string, U extends string>(
+      kernel: Kernel<B, U>,
+      given: Readonly<Record<B, Buffer | BufferView>>,
+      uniforms: Readonly<Record<U, number>>,
+    ) {
+      device.check();
+      const program = pipelines.program(kernel as unknown as Kernel);
+      const pipeline = pipelines.pipeline(program, program.kernel);
+      queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
+    },
+    flush: () => queue.flush(),
+    async read(buffer, offset = 0, length = buffer.length - offset) {
+      device.check();
+      const own = buffers.own(buffer, "read");
+      const { start, bytes, elements } = toRead(own, offset, length);
+      if (bytes === 0) return elements(new ArrayBuffer(0));
+      const reading = staging.read(own.handle, start, bytes);
+      const { submitted } = queue;
+      const copy = await reading;
+      queue.finished(submitted);
+      return elements(copy);
+    },
+    readNow() {
+      throw new DeviceError("WebGPU can't wait for a result without letting the page go on: use read, and await it");
+    },
+    async synchronize() {
+      device.check();
+      await done();
+    },
+    async profile(work) {
+      device.check();
+      await done();
+      const timer = createTimer(device, queue, staging);
+      queue.timer = timer;
+      try {
+        work();
+      } finally {
+        queue.timer = undefined;
+      }
+      return timer.read();
+    },
+    statistics: () => buffers.statistics(),
+    lose: () => device.lose(),
+    async close() {
+      if (device.closed) return;
+      buffers.close();
+      device.close();
+    },
+    [Symbol.asyncDispose](this: Backend) {
+      return this.close();
+    },
+  };
+}
