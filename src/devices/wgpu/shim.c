@@ -3,8 +3,9 @@
 // call or after a poll.
 //
 // It must compile on machines without C headers or a C library to link with, so it includes and links nothing: the
-// types of wgpu-native 29 and of Dawn are declared here, and functions are passed as addresses. Keep local variables below 4 KiB
-// per function: for larger ones the compiler calls a helper on Windows, which is missing too.
+// types of webgpu.h, as wgpu-native 29 and Dawn have them, are declared here, and functions are passed as addresses.
+// Keep local variables below 4 KiB per function: for larger ones the compiler calls a helper on Windows, which is
+// missing too.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;

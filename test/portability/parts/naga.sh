@@ -4,7 +4,7 @@
 source "$(dirname "$0")/../common.sh"
 needs naga "cargo, then: cargo install naga-cli"
 needs spirv-val spirv-tools
-naga --version
+echo "naga $(naga --version)"
 shaders
 failed=0
 for policy in Unchecked Restrict; do
