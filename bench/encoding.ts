@@ -46,10 +46,11 @@ let kernels = 0;
 let submissions = 0;
 
 type Calls = Record<string, ((...args: unknown[]) => unknown) & { ptr?: unknown }>;
-const wgpu = (await loadWgpu()) as unknown as Calls;
+const wgpu = await loadWgpu();
 function instead(name: string, call: (original: (...args: unknown[]) => unknown, args: unknown[]) => unknown): void {
-  const original = wgpu[name]!;
-  wgpu[name] = Object.assign((...args: unknown[]) => call(original, args), { ptr: original.ptr });
+  const owner = (name in wgpu ? wgpu : wgpu.native) as unknown as Calls;
+  const original = owner[name]!;
+  owner[name] = Object.assign((...args: unknown[]) => call(original, args), { ptr: original.ptr });
 }
 instead("wgpuComputePassEncoderDispatchWorkgroups", (original, [pass]) => {
   kernels++;

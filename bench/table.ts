@@ -1,7 +1,7 @@
 /**
  * `bun bench/table.ts`: writes the figures in the documents from bench/results, each between the lines
  * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, the paper's claims from
- * reproduce.json; and the model of a step, which follows from the kernels as they are.
+ * reproduce.json, registers from registers-amd.json; and the model of a step, which follows from the kernels as they are.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -11,6 +11,7 @@ import { markdownTable } from "../src/io/markdown.ts";
 import { findNetwork } from "../src/net/networks.ts";
 import { markdown, type Results as ClaimResults } from "../src/verbs/reproduce/results.ts";
 import { modelOf } from "./model/tables.ts";
+import { registersTable, type Results as RegisterResults } from "./registers/results.ts";
 import { shown } from "./report.ts";
 import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
 
@@ -35,10 +36,11 @@ export interface Page {
 }
 
 /** The pages with figures, as they should be. */
-export function pages(files = peerResults(), claims = claimResults()): Page[] {
+export function pages(files = peerResults(), claims = claimResults(), registers = registerResults()): Page[] {
   return [
     { file: "README.md", name: "speed", text: summary(files) },
     { file: "docs/benchmarks.md", name: "bench", text: tables(files) },
+    { file: "docs/benchmarks.md", name: "registers", text: registersSection(registers) },
     { file: "docs/paper.md", name: "reproduce", text: claimsTable(claims) },
   ];
 }
@@ -59,6 +61,18 @@ export function withFigures(page: string, { file, name, text }: Page): string {
 /** The results of `reproduce` in bench/results, if any. */
 export function claimResults(path = `${RESULTS}/reproduce.json`): ClaimResults | undefined {
   return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ClaimResults) : undefined;
+}
+
+/** The results of bench/registers in bench/results, if any. */
+export function registerResults(path = `${RESULTS}/registers-amd.json`): RegisterResults | undefined {
+  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as RegisterResults) : undefined;
+}
+
+function registersSection(results: RegisterResults | undefined): string {
+  if (!results) return "No results yet.";
+  const { commit, dirty, date } = results.machine;
+  const source = `${results.driver}, ${results.translator}, ${date.slice(0, 10)}, commit ${commit}${dirty ? " with changes" : ""}`;
+  return `${registersTable(results)}\n\n- \`bench/results/registers-amd.json\`: ${source}`;
 }
 
 function claimsTable(results: ClaimResults | undefined): string {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { featuresAmong } from "../../src/devices/wgpu/adapters.ts";
+import { bestFirst, featuresAmong } from "../../src/devices/wgpu/adapters.ts";
 import { chooseAdapter, type AdapterDescription, type AdapterKind } from "../../src/devices/wgpu/backend.ts";
 
 function adapter(name: string, kind: AdapterKind): AdapterDescription {
@@ -50,7 +50,25 @@ test("an adapter that is not there is an error that lists those that are", () =>
 test("features have the numbers by which a library lists them", () => {
   // Immediates and mappable buffers of wgpu-native, which are not used.
   expect([...featuresAmong([0x9, 0x30001, 0x3000e, 0x30021])]).toEqual([["timestamps", 0x9], ["subgroups", 0x30021]]); // prettier-ignore
-  // Dawn's.
+  // WebGPU's own.
   expect([...featuresAmong([0xb, 0x12])]).toEqual([["f16", 0xb], ["subgroups", 0x12]]); // prettier-ignore
   expect([...featuresAmong([])]).toEqual([]);
+});
+
+test("a GPU that is there through several interfaces is listed once: Vulkan starts faster than DX12", () => {
+  const named = (name: string, kind: AdapterKind, api: string) => ({ ...adapter(name, kind), api });
+  const found = bestFirst([
+    named("Microsoft Basic Render Driver", "software", "DX12"),
+    named("Intel UHD Graphics 770", "integrated", "DX12"),
+    named("NVIDIA GeForce RTX 4090", "discrete", "DX12"),
+    named("NVIDIA GeForce RTX 4090", "discrete", "Vulkan"),
+    // Two of a kind are two.
+    named("NVIDIA GeForce RTX 4090", "discrete", "Vulkan"),
+  ]);
+  expect(found.map(({ name, api }) => `${name}, ${api}`)).toEqual([
+    "NVIDIA GeForce RTX 4090, Vulkan",
+    "NVIDIA GeForce RTX 4090, Vulkan",
+    "Intel UHD Graphics 770, DX12",
+    "Microsoft Basic Render Driver, DX12",
+  ]);
 });

@@ -5,7 +5,7 @@ import { setForC } from "../../native/libc.ts";
 import { begin, getU32, getU64, room, type Address } from "./arguments.ts";
 import type { AdapterDescription, AdapterKind, Feature } from "../gpu/description.ts";
 import { addressOf, loadWgpu, type Handle, type Wgpu } from "./library.ts";
-import { loadShim } from "./shim.ts";
+import { loadShim, Outcome } from "./shim.ts";
 import { instanceDescriptor, LIMITS_BYTES, readLimits } from "./structs.ts";
 
 /** An adapter and its handle, which `releaseAdapters` releases. */
@@ -60,7 +60,7 @@ function openInstance(wgpu: Wgpu, backends: number): Handle {
   const open = instances.get(backends);
   if (open) return open;
   begin();
-  const instance = wgpu.wgpuCreateInstance(instanceDescriptor(backends)) as Handle | null;
+  const instance = wgpu.wgpuCreateInstance(wgpu.native ? instanceDescriptor(backends) : 0) as Handle | null;
   if (!instance) throw new DeviceError("wgpu: no instance could be created");
   instances.set(backends, instance);
   return instance;
@@ -68,19 +68,24 @@ function openInstance(wgpu: Wgpu, backends: number): Handle {
 
 /** All adapters, in the order of `listAdapters`. */
 export function openAdapters(wgpu: Wgpu): Adapter[] {
-  let adapters = enumerate(wgpu, VULKAN_METAL_DX12);
+  quietWayland();
+  if (!wgpu.native) return requestAdapter(wgpu);
+  let adapters = enumerate(wgpu, wgpu.native, VULKAN_METAL_DX12);
   // OpenGL lists the same GPUs again with lower limits, and loads slowly: only used when there is nothing else.
-  if (adapters.length === 0) adapters = enumerate(wgpu, GL);
-  const sorted = adapters.sort(
-    (a, b) => order(KINDS, a.kind) - order(KINDS, b.kind) || order(APIS, a.api) - order(APIS, b.api),
-  );
-  // On Windows a GPU appears under both Vulkan and DX12.
-  const best = sorted.filter((a) => !sorted.some((b) => b.name === a.name && order(APIS, b.api) < order(APIS, a.api)));
+  if (adapters.length === 0) adapters = enumerate(wgpu, wgpu.native, GL);
+  const best = bestFirst(adapters);
   releaseAdapters(
     wgpu,
-    sorted.filter((adapter) => !best.includes(adapter)),
+    adapters.filter((adapter) => !best.includes(adapter)),
   );
   return best;
+}
+
+/** In the order of `listAdapters`, and each GPU once: on Windows it appears under both Vulkan and DX12. */
+export function bestFirst<A extends AdapterDescription>(adapters: readonly A[]): A[] {
+  return adapters
+    .filter((a) => !adapters.some((b) => b.name === a.name && order(APIS, b.api) < order(APIS, a.api)))
+    .sort((a, b) => order(KINDS, a.kind) - order(KINDS, b.kind) || order(APIS, a.api) - order(APIS, b.api));
 }
 
 export function releaseAdapters(wgpu: Wgpu, adapters: readonly Adapter[]): void {
@@ -95,14 +100,27 @@ function order(list: readonly string[], item: string): number {
   return at < 0 ? list.length : at;
 }
 
-function enumerate(wgpu: Wgpu, backends: number): Adapter[] {
-  quietWayland();
+function enumerate(wgpu: Wgpu, native: NonNullable<Wgpu["native"]>, backends: number): Adapter[] {
   const instance = openInstance(wgpu, backends);
   begin();
   const list = room(8 * 1024);
-  const count = Number(wgpu.wgpuInstanceEnumerateAdapters(instance, 0, list));
+  const count = Number(native.wgpuInstanceEnumerateAdapters(instance, 0, list));
   const handles = Array.from({ length: count }, (_, i) => getU64(list + 8 * i) as Handle);
   return handles.map((handle) => ({ handle, instance, ...describe(wgpu, handle) }));
+}
+
+/** Dawn's one adapter, if it has a driver: without one it gives an adapter that computes nothing. */
+function requestAdapter(wgpu: Wgpu): Adapter[] {
+  const instance = openInstance(wgpu, 0);
+  const requested = new Outcome();
+  loadShim().request_adapter(addressOf(wgpu, "wgpuInstanceRequestAdapter"), instance, requested.memory);
+  while (!requested.done) wgpu.wgpuInstanceProcessEvents(instance);
+  if (!requested.handle) return [];
+  const handle = requested.handle as Handle;
+  const adapter = { handle, instance, ...describe(wgpu, handle) };
+  if (adapter.api !== "Null") return [adapter];
+  releaseAdapters(wgpu, [adapter]);
+  return [];
 }
 
 /**
@@ -134,7 +152,7 @@ function describe(wgpu: Wgpu, handle: Handle): AdapterDescription {
   const description = {
     name: readText(info + 40).trim() || "unnamed GPU",
     kind: (["other", "discrete", "integrated", "software"] as const)[getU32(info + 76)] ?? "other",
-    api: ["", "", "", "DX11", "DX12", "Metal", "Vulkan", "GL", "GL"][getU32(info + 72)] || "unknown",
+    api: ["", "Null", "", "DX11", "DX12", "Metal", "Vulkan", "GL", "GL"][getU32(info + 72)] || "unknown",
     driver: readText(info + 56).trim(),
     limits: readLimits(limits),
   };
@@ -152,12 +170,14 @@ function readText(at: Address): string {
 const FEATURES: Readonly<Record<Feature, readonly number[]>> = {
   timestamps: [0x9],
   f16: [0xb],
-  // wgpu-native lists its own value; Dawn, another implementation of this API, WebGPU's.
+  // wgpu-native lists its own value, not WebGPU's.
   subgroups: [0x30021, 0x12],
 };
 
 /** The features of FEATURES that an adapter has, with the values by which to request them of a device. */
 export function featuresOf(wgpu: Wgpu, adapter: Handle): Map<Feature, number> {
+  // The values changed from one Dawn to another, and Dawn doesn't tell its version. Without features it is right.
+  if (!wgpu.native) return new Map();
   begin();
   // struct WGPUSupportedFeatures { size_t featureCount; uint32_t const *features; };  // 16 bytes
   const supported = room(16);

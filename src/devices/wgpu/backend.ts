@@ -10,7 +10,7 @@ import type { AdapterKind } from "../gpu/description.ts";
 import { Buffers } from "./buffers.ts";
 import { Device } from "./device.ts";
 import type { Clock } from "./gpu.ts";
-import { versionOf } from "./library.ts";
+import { identityOf } from "./library.ts";
 import { Measurements } from "./measurements.ts";
 import { measureParallelWorkgroups, parallelWorkgroups } from "./parallel.ts";
 import { Pipelines } from "./pipelines.ts";
@@ -69,7 +69,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
   const clock = options.clock ?? createClock(device, queue, staging);
   const gpu = { device, queue, pipelines, buffers, staging, clock };
   const isTuned = wanted ?? device.kind !== "software";
-  const key = `${device.description}, wgpu ${versionOf(device.wgpu)}${checks ? ", with checks" : ""}`;
+  const { name, version } = identityOf(device.wgpu);
+  const key = `${device.description}, ${version ? `wgpu ${version}` : name}${checks ? ", with checks" : ""}`;
   const measurements = isTuned ? new Measurements(tuningFolder, key, warn) : undefined;
   const tuner = new Tuner(gpu, measurements);
 

@@ -84,6 +84,8 @@ export class Device {
       lost.memory,
       uncaptured.memory,
     );
+    // wgpu-native has called back by now, Dawn need not.
+    while (!requested.done) wgpu.wgpuInstanceProcessEvents(adapter.instance);
     if (requested.status !== SUCCESS || !requested.handle) {
       throw new DeviceError(`${adapter.name}: the driver provides no device: ${requested.text}`);
     }

@@ -1,4 +1,7 @@
-/** The functions used of wgpu-native (webgpu.h and wgpu.h of v29.0.1.1), and the C shim around some of them. */
+/**
+ * The library behind the GPUs: wgpu-native, or Dawn where WGPU_LIB_PATH names it. Both implement webgpu.h; of either,
+ * the functions that are used are here.
+ */
 import { dlopen, type FFIFunction, type Library, type Pointer } from "bun:ffi";
 import { DeviceError } from "../../errors.ts";
 import { findWgpu } from "../../native/libraries.ts";
@@ -6,13 +9,11 @@ import { findWgpu } from "../../native/libraries.ts";
 /** A wgpu object (`WGPUBuffer`, `WGPUDevice`, …): an opaque pointer. */
 export type Handle = Pointer;
 
-/** Every argument below is one machine word; calls that pass structs by value are in shim.c. */
-const functions = {
-  wgpuGetVersion: { args: [], returns: "u32" },
+/** Those of webgpu.h. Every argument is one machine word; calls that pass structs by value are in shim.c. */
+const standard = {
   wgpuCreateInstance: { args: ["u64"], returns: "ptr" },
   wgpuInstanceProcessEvents: { args: ["ptr"], returns: "void" },
-  wgpuInstanceEnumerateAdapters: { args: ["ptr", "u64", "u64"], returns: "u64" },
-  wgpuGenerateReport: { args: ["ptr", "u64"], returns: "void" },
+  wgpuInstanceRequestAdapter: { args: [], returns: "void" },
 
   wgpuAdapterGetInfo: { args: ["ptr", "u64"], returns: "u32" },
   wgpuAdapterGetLimits: { args: ["ptr", "u64"], returns: "u32" },
@@ -26,7 +27,7 @@ const functions = {
   wgpuDevicePushErrorScope: { args: ["ptr", "u32"], returns: "void" },
   wgpuDevicePopErrorScope: { args: [], returns: "void" },
   wgpuDeviceCreateBuffer: { args: ["ptr", "u64"], returns: "ptr" },
-  wgpuDeviceCreateShaderModuleTrusted: { args: ["ptr", "u64", "u64"], returns: "ptr" },
+  wgpuDeviceCreateShaderModule: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuDeviceCreateBindGroupLayout: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuDeviceCreatePipelineLayout: { args: ["ptr", "u64"], returns: "ptr" },
   wgpuDeviceCreateComputePipeline: { args: ["ptr", "u64"], returns: "ptr" },
@@ -50,7 +51,6 @@ const functions = {
 
   wgpuQueueSubmit: { args: ["ptr", "u64", "u64"], returns: "void" },
   wgpuQueueWriteBuffer: { args: ["ptr", "ptr", "u64", "ptr", "u64"], returns: "void" },
-  wgpuQueueGetTimestampPeriod: { args: ["ptr"], returns: "f32" },
   wgpuQueueOnSubmittedWorkDone: { args: [], returns: "void" },
   wgpuQueueRelease: { args: ["ptr"], returns: "void" },
 
@@ -67,9 +67,25 @@ const functions = {
   wgpuComputePipelineRelease: { args: ["ptr"], returns: "void" },
 } as const satisfies Record<string, FFIFunction>;
 
-export type Wgpu = Library<typeof functions>["symbols"];
+const version = { wgpuGetVersion: { args: [], returns: "u32" } } as const;
 
-/** The version whose structs are packed here: major, minor, patch and build, one byte each. */
+/** What wgpu-native 29 has beyond that, by its wgpu.h. */
+const extensions = {
+  ...version,
+  wgpuInstanceEnumerateAdapters: { args: ["ptr", "u64", "u64"], returns: "u64" },
+  wgpuGenerateReport: { args: ["ptr", "u64"], returns: "void" },
+  wgpuDeviceCreateShaderModuleTrusted: { args: ["ptr", "u64", "u64"], returns: "ptr" },
+  wgpuQueueGetTimestampPeriod: { args: ["ptr"], returns: "f32" },
+} as const satisfies Record<string, FFIFunction>;
+
+type Standard = Library<typeof standard>["symbols"];
+
+export interface Wgpu extends Standard {
+  /** Undefined if the library is Dawn. */
+  readonly native: Library<typeof extensions>["symbols"] | undefined;
+}
+
+/** The version of wgpu-native whose structs are packed here: major, minor, patch and build, one byte each. */
 const VERSION = 0x1d000101;
 
 let loading: Promise<Wgpu> | undefined;
@@ -84,25 +100,33 @@ export function loadWgpu(): Promise<Wgpu> {
 
 async function load(): Promise<Wgpu> {
   const { path, loadPath } = await findWgpu();
-  let wgpu: Wgpu;
+  const found = versionAt(loadPath);
+  // Structs differ between major versions, and a wrong one would crash the process.
+  if (found !== undefined && found >>> 24 !== VERSION >>> 24) {
+    throw new DeviceError(
+      `wgpu-native at ${path} is version ${format(found)}, but ${format(VERSION)} is needed: unset WGPU_LIB_PATH to have it fetched`,
+    );
+  }
   try {
-    wgpu = dlopen(loadPath, functions).symbols;
+    const native = found === undefined ? undefined : dlopen(loadPath, extensions).symbols;
+    return { ...dlopen(loadPath, standard).symbols, native };
   } catch (error) {
     throw new DeviceError(`wgpu-native can't be loaded from ${path}: ${(error as Error).message}`, { cause: error });
   }
-  const version = wgpu.wgpuGetVersion();
-  // Structs differ between major versions, and a wrong one would crash the process.
-  if (version >>> 24 !== VERSION >>> 24) {
-    throw new DeviceError(
-      `wgpu-native at ${path} is version ${format(version)}, but ${format(VERSION)} is needed: unset WGPU_LIB_PATH to have it fetched`,
-    );
-  }
-  return wgpu;
 }
 
-/** The version of the loaded library, such as 29.0.1.1. */
-export function versionOf(wgpu: Wgpu): string {
-  return format(wgpu.wgpuGetVersion());
+/** That of wgpu-native; undefined for Dawn, and for what is no library at all. */
+function versionAt(loadPath: string): number | undefined {
+  try {
+    return dlopen(loadPath, version).symbols.wgpuGetVersion();
+  } catch {
+    return undefined;
+  }
+}
+
+/** What the library is, such as wgpu-native 29.0.1.1. */
+export function identityOf({ native }: Wgpu): { readonly name: string; readonly version?: string } {
+  return native ? { name: "wgpu-native", version: format(native.wgpuGetVersion()) } : { name: "Dawn" };
 }
 
 function format(version: number): string {
@@ -110,6 +134,6 @@ function format(version: number): string {
 }
 
 /** For the shim: the address of a function whose signature bun:ffi can't express. */
-export function addressOf(wgpu: Wgpu, name: keyof Wgpu): Pointer {
+export function addressOf(wgpu: Wgpu, name: keyof Standard): Pointer {
   return (wgpu[name] as unknown as { readonly ptr: Pointer }).ptr;
 }

@@ -54,8 +54,11 @@ export class Pipelines extends KernelPipelines<WgpuHandles> {
     const module = this.#device.create(
       `kernel ${name}: WGSL`,
       () => {
+        const descriptor = shaderModuleDescriptor(name, wgsl);
+        // Dawn always checks.
+        if (!wgpu.native) return wgpu.wgpuDeviceCreateShaderModule(device, descriptor);
         const checks = this.#checks ? BOUNDS_CHECKS : NO_CHECKS;
-        return wgpu.wgpuDeviceCreateShaderModuleTrusted(device, shaderModuleDescriptor(name, wgsl), checks);
+        return wgpu.native.wgpuDeviceCreateShaderModuleTrusted(device, descriptor, checks);
       },
       wgpu.wgpuShaderModuleRelease,
     );

@@ -1,4 +1,5 @@
 /** Counts the objects that wgpu-native holds, for tests of leaks. */
+import { DeviceError } from "../../errors.ts";
 import { begin, getU64, room } from "./arguments.ts";
 import type { Device } from "./device.ts";
 
@@ -34,9 +35,10 @@ export type Counts = Readonly<Record<(typeof HUBS)[number], number>>;
  *   WGPURegistryReport hub[17];  // 32: in the order of HUBS
  * };
  */
-export function countObjects(device: Device): Counts {
+export function countObjects({ wgpu, instance, name }: Device): Counts {
+  if (!wgpu.native) throw new DeviceError(`${name}: Dawn does not count its objects: unset WGPU_LIB_PATH`);
   begin();
   const report = room(576);
-  device.wgpu.wgpuGenerateReport(device.instance, report);
+  wgpu.native.wgpuGenerateReport(instance, report);
   return Object.fromEntries(HUBS.map((name, i) => [name, getU64(report + 32 + 32 * i)])) as Counts;
 }

@@ -2,9 +2,10 @@
 // startup by bun:ffi's `cc`. Every callback just copies its arguments into an Outcome, which JavaScript reads after the
 // call or after a poll.
 //
-// It must compile on machines without C headers or a C library to link with, so it includes and links nothing:
-// wgpu-native 29's types are declared here, and its functions are passed as addresses. Keep local variables below 4 KiB
-// per function: for larger ones the compiler calls a helper on Windows, which is missing too.
+// It must compile on machines without C headers or a C library to link with, so it includes and links nothing: the
+// types of webgpu.h, as wgpu-native 29 and Dawn have them, are declared here, and functions are passed as addresses.
+// Keep local variables below 4 KiB per function: for larger ones the compiler calls a helper on Windows, which is
+// missing too.
 
 typedef unsigned int u32;
 typedef unsigned long long u64;
@@ -35,9 +36,9 @@ static void *memcpy(void *to, const void *from, u64 bytes) {
 
 // Shared with shim.ts, which reads it at these offsets.
 typedef struct {
-  u32 count;   //  0: number of calls of the callback
+  u32 called;  //  0: whether the callback has come; written last, since Dawn may call from another thread
   u32 status;  //  4: its first status, error type or reason
-  void *handle;  //  8: the device that was requested
+  void *handle;  //  8: the adapter or device that was requested
   u32 length;  // 16: bytes of text
   char text[TEXT];  // 20
 } Outcome;
@@ -72,7 +73,7 @@ typedef struct { u64 count; const u32 *features; } Features;
 
 static void keep(Outcome *outcome, u32 status, StringView message) {
   // The first report is the cause, later ones are consequences.
-  if (outcome->count++) return;
+  if (outcome->called) return;
   outcome->status = status;
   u32 length = 0;
   if (message.data) {
@@ -82,10 +83,11 @@ static void keep(Outcome *outcome, u32 status, StringView message) {
     }
   }
   outcome->length = length;
+  ((volatile Outcome *)outcome)->called = 1;
 }
 
-static void on_device(u32 status, void *device, StringView message, void *outcome, void *unused) {
-  ((Outcome *)outcome)->handle = device;
+static void on_handle(u32 status, void *handle, StringView message, void *outcome, void *unused) {
+  ((Outcome *)outcome)->handle = handle;
   keep(outcome, status, message);
 }
 
@@ -106,6 +108,13 @@ static CallbackInfo info(void *callback, Outcome *outcome) {
   return info;
 }
 
+// Dawn can't list its adapters, only give the best one.
+void request_adapter(
+  Future (*wgpuInstanceRequestAdapter)(void *, const void *, CallbackInfo), void *instance, Outcome *requested
+) {
+  wgpuInstanceRequestAdapter(instance, 0, info(on_handle, requested));
+}
+
 void request_device(
   Future (*wgpuAdapterRequestDevice)(void *, const DeviceDescriptor *, CallbackInfo),
   void *adapter, u64 featureCount, const u32 *features, const void *limits,
@@ -118,7 +127,7 @@ void request_device(
   descriptor.lost = info(on_report, lost);
   descriptor.error.callback = on_report;
   descriptor.error.userdata1 = error;
-  wgpuAdapterRequestDevice(adapter, &descriptor, info(on_device, requested));
+  wgpuAdapterRequestDevice(adapter, &descriptor, info(on_handle, requested));
 }
 
 void map_to_read(

@@ -6,6 +6,7 @@ import { setting } from "../../option_names.ts";
 import { onDisk } from "../../native/embedded.ts";
 
 const functions = {
+  request_adapter: { args: ["ptr", "ptr", "ptr"], returns: "void" },
   request_device: { args: ["ptr", "ptr", "u64", "u64", "u64", "ptr", "ptr", "ptr"], returns: "void" },
   map_to_read: { args: ["ptr", "ptr", "u64", "ptr"], returns: "void" },
   when_done: { args: ["ptr", "ptr", "ptr"], returns: "void" },

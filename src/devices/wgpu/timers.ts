@@ -111,7 +111,9 @@ class DeviceTimer implements Timer {
 
   #times(data: ArrayBuffer): KernelTime[] {
     const readings = new BigUint64Array(data);
-    const nanoseconds = this.#device.wgpu.wgpuQueueGetTimestampPeriod(this.#device.queue);
+    const { wgpu, queue } = this.#device;
+    // Dawn gives nanoseconds, as webgpu.h says; wgpu-native the GPU's ticks.
+    const nanoseconds = wgpu.native?.wgpuQueueGetTimestampPeriod(queue) ?? 1;
     return this.#kernels.map((kernel, i) => ({
       kernel,
       ms: (elapsed(readings[2 * i]!, readings[2 * i + 1]!) * nanoseconds) / 1e6,

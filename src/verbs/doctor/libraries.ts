@@ -2,7 +2,7 @@
 import { dlopen } from "bun:ffi";
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { isAbsolute } from "node:path";
-import { loadWgpu, versionOf } from "../../devices/wgpu/library.ts";
+import { identityOf, loadWgpu } from "../../devices/wgpu/library.ts";
 import { loadImage, loadResvg } from "../../native/add_ons.ts";
 import { findBlas, findWgpu, type BlasLibrary, type FoundLibrary } from "../../native/libraries.ts";
 import { openMpi } from "../../native/mpi.ts";
@@ -38,7 +38,7 @@ export async function describeLibraries(): Promise<Library[]> {
   return [
     await described("wgpu-native", "GPUs", async () => {
       const found = await findWgpu({ download: false });
-      return { ...found, version: versionOf(await loadWgpu()) };
+      return { ...found, ...identityOf(await loadWgpu()) };
     }),
     await described("BLAS", "matrix products on the cpu", async () => {
       const found = await findBlas();

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Runs the program and its shaders on compilers, drivers and systems of other makes: all parts, or those that are named.
+# What each said last is kept in last_output.txt. README.md says what they are, and what they need.
+set -uo pipefail
+here=$(dirname "$(realpath "$0")")
+work=$here/../../.cache/portability
+all=(dawn-null naga dxc dawn swiftshader mesa validation registers browser bare arm64 windows)
+chosen=("$@")
+[ ${#chosen[@]} -gt 0 ] || chosen=("${all[@]}")
+for part in "${chosen[@]}"; do
+  if [ ! -e "$here/parts/$part.sh" ]; then
+    echo "error: no part $part: must be of ${all[*]}" >&2
+    exit 2
+  fi
+done
+
+mkdir -p "$work/output"
+status=0
+for part in "${chosen[@]}"; do
+  echo "== $part" >&2
+  began=$SECONDS
+  bash "$here/parts/$part.sh" > "$work/output/$part.part" 2> >(tee "$work/output/$part.log" >&2)
+  case $? in
+    0) result=passed ;;
+    77) result=skipped ;;
+    *) result=FAILED status=1 ;;
+  esac
+  # The project's folder is nobody's business.
+  {
+    echo "== $part: $result, $(date --utc +%F), $((SECONDS - began)) s"
+    sed "s|$(realpath "$here/../..")/||g" "$work/output/$part.part"
+  } | tee "$work/output/$part.txt"
+  rm "$work/output/$part.part"
+done
+
+# What was not run keeps its place.
+old=$(cat "$here/last_output.txt" 2> /dev/null)
+for part in "${all[@]}"; do
+  if [[ " ${chosen[*]} " == *" $part "* ]]; then cat "$work/output/$part.txt" && echo; fi
+  if [[ " ${chosen[*]} " != *" $part "* ]]; then awk -v name="$part:" '/^== /{on = $2 == name} on' <<< "$old"; fi
+done > "$here/last_output.txt"
+exit $status

@@ -1,0 +1,123 @@
+# What the parts share; each sources it. A part prints what is kept of its output, and ends with 77 if it was skipped.
+set -euo pipefail
+here=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
+project=$(realpath "$here/../..")
+work=$project/.cache/portability
+bun=$(bun --print process.execPath)
+mkdir -p "$work"
+
+skip() {
+  echo "skipped: $*"
+  exit 77
+}
+
+# needs COMMAND PACKAGE
+needs() {
+  command -v "$1" > /dev/null || skip "no $1 (apt-get install $2)"
+}
+
+as_root() {
+  [ "$(id -u)" -eq 0 ] || skip "must be root, for a change of root"
+}
+
+# The npm packages of package.json here, in $work/npm.
+packages() {
+  bun "$here/packages.ts" >&2
+}
+
+# Every WGSL text, in $work/shaders.
+shaders() {
+  rm -rf "$work/shaders"
+  bun "$project/bench/shaders.ts" "$work/shaders"
+}
+
+release() {
+  . /etc/os-release && echo "$VERSION_CODENAME"
+}
+
+# The mirror that apt uses here.
+mirror() {
+  apt-get indextargets --format '$(SITE)' 'Created-By: Packages' "Release: $(release)" | head -1
+}
+
+# machine NAME RELEASE PACKAGE…: a small Debian with these packages in $work/NAME, made once. On some mirrors the
+# signed list of a release that isn't out yet is past its date.
+machine() {
+  local root=$work/$1
+  as_root
+  needs mmdebstrap mmdebstrap
+  if [ ! -e "$root/made" ]; then
+    rm -rf "$root"
+    mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
+      --include="$(IFS=,; echo "${*:3}")" "$2" "$root" "$(mirror)" >&2
+    touch "$root/made"
+  fi
+}
+
+# copy TO: the checkout as it is set up, without its runs and caches.
+copy() {
+  rm -rf "$1"
+  mkdir -p "$1"
+  (cd "$project" && { git ls-files -z; find node_modules build .cache/native -print0; }) |
+    tar --create --null --no-recursion --directory "$project" --files-from - |
+    tar --extract --no-same-owner --directory "$1"
+}
+
+# copy_for OS CPU TO: the same with the packages and native libraries of another platform; Bun for it in TO/../bun.
+copy_for() {
+  local os=$1 cpu=$2 to=$3
+  copy "$to"
+  rm -rf "$to/node_modules" "$to/.cache/native"
+  (cd "$to" && bun install --frozen-lockfile --os="$os" --cpu="$cpu" >&2)
+  sha256sum "$to/bun.lock" | cut -c1-64 | tr -d '\n' > "$to/node_modules/.bun-lock-sha256"
+  bun "$here/libraries.ts" "$os-$cpu" "$to"
+}
+
+# bun_for PACKAGE: the path of Bun in an npm package, such as @oven/bun-linux-aarch64.
+bun_for() {
+  local folder=$work/bun/${1#@oven/}
+  if [ ! -e "$folder/made" ]; then
+    mkdir -p "$folder"
+    (cd "$folder" && npm pack --silent "$1@$(bun --version)" >&2 && tar xzf ./*.tgz --strip-components=1)
+    touch "$folder/made"
+  fi
+  ls "$folder"/bin/bun*
+}
+
+# inside ROOT COMMAND…: runs a command in the copy at ROOT/alexnet, in a change of root with mounts of its own and no
+# network.
+inside() {
+  unshare --mount --net --pid --fork --mount-proc="$1/proc" sh -ec '
+    root=$1; shift
+    mount -t sysfs -o ro none "$root/sys"
+    mount --bind /dev "$root/dev"
+    exec chroot "$root" env -i HOME=/root PATH=/usr/local/bin:/usr/bin:/bin sh -c "cd /alexnet && exec $*"
+  ' sh "$1" "${@:2}"
+}
+
+# Sets swiftshader to the description of Chromium's software GPU.
+swiftshader() {
+  swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+  [ -e "$swiftshader" ] || skip "no $swiftshader (apt-get install chromium)"
+}
+
+# Debian's next release with its Mesa and its Dawn, and the checkout, in $work/forky.
+forky() {
+  machine forky forky mesa-vulkan-drivers libvulkan1 libwebgpu-dawn0
+  install -D "$bun" "$work/forky/usr/local/bin/bun"
+  copy "$work/forky/alexnet"
+}
+
+# same_weights COMMAND: a short training, here and by COMMAND, in whose current folder the checkout is: the weights must be
+# the same. Then COMMAND classifies a few of the images.
+same_weights() {
+  local options=(--epochs 1 --limit 1000 --device cpu --blas off --seed 1)
+  rm -rf "$work/here" run
+  (cd "$project" && bun run train "${options[@]}" --out "$work/here" >&2)
+  "$1" train "${options[@]}" --out run
+  local sums
+  sums=$(sha256sum "$work/here/last.safetensors" run/last.safetensors | cut -c1-64 | sort -u)
+  [ "$(wc -l <<< "$sums")" -eq 1 ] || { echo "other weights than here" && exit 1; }
+  echo "the same weights as on $(uname -m) Linux: SHA-256 $sums"
+  "$1" predict run/samples --model run --device cpu
+}
