@@ -20,6 +20,7 @@ import { OPENBLAS } from "../../native/table.ts";
 import { loadKernels } from "../../wasm/build.ts";
 import { plural } from "../../words.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
+import { hostMemory } from "../host_memory.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
 import { cpuKernels } from "./kernels/index.ts";
 import { Queue } from "./queue.ts";
@@ -38,6 +39,8 @@ interface CpuBuffer extends Buffer {
 }
 
 const MAX_THREADS = 1024;
+/** The share of the machine's memory that is allocated at most: the rest is for decoding, caches and other programs. */
+const MEMORY_SHARE = 3 / 4;
 /** Space for the tables that the compiler puts at the start of the memory. */
 const STATIC_BYTES = 65_536;
 
@@ -89,7 +92,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     limits: {
       bindingBytes: Infinity,
       bufferBytes: MAX_PAGES * 65_536,
-      totalBytes: MAX_PAGES * 65_536,
+      totalBytes: Math.min(MAX_PAGES * 65_536, MEMORY_SHARE * hostMemory()),
       viewAlignment: 4,
     },
     needsSplitting: false,

@@ -1,5 +1,4 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
-import { totalmem } from "node:os";
 import {
   checkAllocation,
   checkElements,
@@ -13,6 +12,7 @@ import type { ElementType, Kernel } from "../../engine/kernel.ts";
 import { DeviceError, UsageError } from "../../errors.ts";
 import { ownCacheFolder } from "../../native/cache.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
+import { hostMemory } from "../host_memory.ts";
 import type { AdapterKind } from "./description.ts";
 import { Buffers, roundUp } from "./buffers.ts";
 import { Device } from "./device.ts";
@@ -198,7 +198,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
  * long before an allocation fails, so it gets half of that.
  */
 function totalBytes(kind: AdapterKind): number {
-  return kind === "integrated" || kind === "software" ? totalmem() / 2 : Infinity;
+  return kind === "integrated" || kind === "software" ? hostMemory() / 2 : Infinity;
 }
 
 /** @throws UsageError unless ALEXNET_TUNE is on, off or unset */
