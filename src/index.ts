@@ -145,7 +145,8 @@ export { openModel, type OpenModel } from "./inference/open_model.ts";
 
 export type { Context, Notice, Progress } from "./ranks/context.ts";
 export type { Ranks } from "./ranks/ranks.ts";
-export { train, type TrainResult } from "./verbs/train/train.ts";
+export { type TrainResult } from "./verbs/train/job.ts";
+export { train } from "./verbs/train/train.ts";
 export { crossValidate, type CrossValidateOptions, type CrossValidation } from "./verbs/train/folds.ts";
 export type { TrainOptions } from "./runs/train_options.ts";
 export type { EpochRecord, Means, Phases, StartRecord } from "./runs/records.ts";

@@ -20,8 +20,15 @@ export const installation: "checkout" | "package" | "executable" = Bun.isStandal
 
 /**
  * How a command is called here: `bun run train` in a checkout, `alexnet train` elsewhere.
- * @param words its name, options and arguments
+ * @param start its name, and options and arguments that a shell takes as they are
+ * @param words more of them, such as paths, each quoted where a shell would take it for something else
  */
-export function command(words: string): string {
-  return `${installation === "checkout" ? "bun run" : "alexnet"} ${words}`;
+export function command(start: string, ...words: readonly string[]): string {
+  return [installation === "checkout" ? "bun run" : "alexnet", start, ...words.map(quoted)].join(" ");
+}
+
+function quoted(word: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
+  // In Windows' shells, a name can't contain a double quote, and single ones mean nothing.
+  return process.platform === "win32" ? `"${word.replaceAll('"', "")}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }

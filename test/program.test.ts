@@ -7,6 +7,9 @@ import { command, installation, ROOT, VERSION } from "../src/program.ts";
 test("a checkout knows that it is one, and how its commands are called", () => {
   expect(installation).toBe("checkout");
   expect(command("train --epochs 3")).toBe("bun run train --epochs 3");
+  expect(command("train --resume", "my runs/it's", "--seed", "3")).toBe(
+    String.raw`bun run train --resume 'my runs/it'\''s' --seed 3`,
+  );
   expect(existsSync(join(ROOT, "src", "program.ts"))).toBe(true);
 });
 

@@ -1,6 +1,7 @@
 /** A worker thread that reads and decodes images into memory shared with the main thread. */
 import { setImmediate } from "node:timers/promises";
 import type { FileRange } from "../io/bytes.ts";
+import { dropped } from "../io/garbage.ts";
 import type { ResizeFilter } from "../net/recipe.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import { BadImage, openDecoder } from "./decode.ts";
@@ -49,6 +50,8 @@ serve<DecodeJob, DecodeResult>(async ({ records, side, resize, images, memory })
       if (!(error instanceof BadImage)) throw error;
       results.push(error.message);
     }
+    // The message was a copy.
+    if ("kind" in image) dropped((image.kind === "encoded" ? image.bytes : image.pixels).length);
   }
   return results;
 });

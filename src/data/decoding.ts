@@ -1,4 +1,5 @@
 /** The process's decoding threads: one per core, started on first use. */
+import { dropped } from "../io/garbage.ts";
 import type { ResizeFilter } from "../net/recipe.ts";
 import type { Encoded, Pixels } from "./dataset.ts";
 import type { DecodeJob, DecodeResult, ImageForRow } from "./decode_worker.ts";
@@ -29,9 +30,10 @@ export function decodeRows(
 
 /**
  * A copy of the image with its own memory, to send to a worker: posting a view of an in-memory archive would send the
- * whole archive. (Not `slice`, which for a Buffer copies nothing.)
+ * whole archive. (Not `slice`, which for a Buffer copies nothing.) It is not needed any more when the worker has its own.
  */
 export function withOwnMemory(image: Encoded | Pixels): Encoded | Pixels {
+  dropped(image.kind === "encoded" ? image.bytes.length : image.pixels.length);
   return image.kind === "encoded"
     ? { ...image, bytes: new Uint8Array(image.bytes) }
     : { ...image, pixels: new Uint8Array(image.pixels) };

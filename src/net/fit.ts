@@ -36,22 +36,25 @@ export interface Work {
 
 /** @throws DeviceError if the batch does not fit; the message has the largest that does */
 export function checkFit(work: Work, batch: number, backend: Backend): void {
+  const lacking = lackOf(work, batch, backend);
+  if (lacking === undefined) return;
+  const below = largestBatch(batch, (batch) => lackOf(work, batch, backend) === undefined);
+  throw new DeviceError(`${lacking}: ${below > 0 ? `use ${setting("batch", below)} or less` : `use another device`}`);
+}
+
+/** What a batch needs, and the device lacks, in words; undefined if it fits. */
+export function lackOf(work: Work, batch: number, backend: Backend): string | undefined {
   const { network, classes } = work;
-  const layers = place(network, classes);
   const { bindingBytes, totalBytes } = backend.limits;
-  const tensorBytes = (batch: number) => largestTensorBytes(leaves(layers), Math.max(...batchesOf(work, batch)));
-  const fits = (batch: number) =>
-    tensorBytes(batch) <= bindingBytes && (totalBytes === Infinity || heldBytes(work, batch, backend) <= totalBytes);
-  if (fits(batch)) return;
-  const below = largestBatch(batch, fits);
-  const [needs, has] =
-    tensorBytes(batch) > bindingBytes
-      ? [`a tensor of ${megabytes(tensorBytes(batch))}`, `binds at most ${megabytes(bindingBytes)}`]
-      : [megabytes(heldBytes(work, batch, backend)), `has ${megabytes(totalBytes)}`];
-  throw new DeviceError(
-    `${network.name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}: ` +
-      (below > 0 ? `use ${setting("batch", below)} or less` : `use another device`),
-  );
+  const says = (needs: string, has: string) =>
+    `${network.name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}`;
+  const tensorBytes = largestTensorBytes(leaves(place(network, classes)), Math.max(...batchesOf(work, batch)));
+  if (tensorBytes > bindingBytes) {
+    return says(`a tensor of ${megabytes(tensorBytes)}`, `binds at most ${megabytes(bindingBytes)}`);
+  }
+  if (totalBytes === Infinity) return undefined;
+  const held = heldBytes(work, batch, backend);
+  return held > totalBytes ? says(megabytes(held), `has ${megabytes(totalBytes)}`) : undefined;
 }
 
 /**

@@ -45,7 +45,7 @@ export async function drawNeighbours(title: string, fact: string, rows: readonly
       const words = [shorten(each.label, WIDTH, LABEL), `${shorten(fileOf(each.name), WIDTH, FILE, "both")}`] as const;
       const x = first + k * (WIDTH + GAP);
       parts.push(...(await drawOne(each.image, x, y, words)));
-      parts.push(text(x, y + HEIGHT + 48, `distance ${Number(each.distance.toPrecision(4))}`, FILE));
+      parts.push(text(x, y + HEIGHT + 48, `distance ${each.distance.toPrecision(4)}`, FILE));
     }
     y += ROW;
   }

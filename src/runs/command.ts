@@ -1,8 +1,10 @@
-/** The command lines that train a run again, and that go on with it. */
+/** The commands that train a run again, go on with it, and use what it has learnt. */
+import { dirname, resolve } from "node:path";
 import { command } from "../program.ts";
 import { isRecord } from "../rules.ts";
 import { nameOf } from "../schema.ts";
 import type { StartRecord } from "./records.ts";
+import { RUNS } from "./runs.ts";
 import type { TrainConfig } from "./settings.ts";
 import { TRAIN_OPTIONS, type TrainOptions } from "./train_options.ts";
 
@@ -48,26 +50,24 @@ export function trainCommand(config: TrainConfig, start: StartRecord | undefined
   // Until the number of epochs is known.
   if (start?.minutes === undefined) words.push("--epochs", String(config.epochs));
   else words.push("--minutes", String(start.minutes));
-  return commandLine("train", words);
+  return command("train", ...words);
+}
+
+export function resumeCommand(run: string): string {
+  return command("train --resume", run);
+}
+
+/** @param images a file or folder to try the newest run on */
+export function predictCommand(run: string, images = "IMAGE"): string {
+  // The newest run in runs/ need not be named.
+  return command("predict", images, ...(dirname(resolve(run)) === resolve(RUNS) ? [] : ["--model", run]));
 }
 
 /** The command that trains on: what is left of a run or, if nothing is, a new run from its weights. */
 export function goOnCommand(config: TrainConfig, run: string, epochsDone: number): string {
-  if (epochsDone < config.epochs) return commandLine("train", ["--resume", run]);
-  return commandLine("train", [...dataOf(config), "--from", run]);
+  return epochsDone < config.epochs ? resumeCommand(run) : command("train", ...dataOf(config), "--from", run);
 }
 
 function dataOf({ data, val }: TrainConfig): string[] {
   return [...(data === null ? [] : [data]), ...(val === null ? [] : ["--val", val])];
-}
-
-/** A command of this program, for a shell. */
-export function commandLine(verb: string, words: readonly string[]): string {
-  return command([verb, ...words.map(quoted)].join(" "));
-}
-
-function quoted(word: string): string {
-  if (/^[\w@%+=:,./-]+$/.test(word)) return word;
-  // In Windows' shells, a name can't contain a double quote, and single ones mean nothing.
-  return process.platform === "win32" ? `"${word.replaceAll('"', "")}"` : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -36,7 +36,7 @@ export function requireData(run: Run, { data, val }: Selection): void {
   if (gone === undefined) return;
   throw new DataError(
     `no such file or folder: ${gone}, which the run has its images from: put it back, or name its new place: ` +
-      command(`train --resume ${run.path} DATA${val === null ? "" : " --val VAL"}`),
+      command("train --resume", run.path, "DATA", ...(val === null ? [] : ["--val", "VAL"])),
   );
 }
 

@@ -1,5 +1,5 @@
-import { totalmem } from "node:os";
 import { afterAll, beforeAll, expect, spyOn, test } from "bun:test";
+import { hostMemory } from "../../src/devices/host_memory.ts";
 import { listAdapters, openWgpu, type WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import { loadWgpu } from "../../src/devices/wgpu/library.ts";
 import { view, type Backend } from "../../src/engine/backend.ts";
@@ -201,7 +201,7 @@ describeBackends(
 
     test("a GPU that shares the machine's memory may hold half of it", async () => {
       const shared = ["integrated", "software"].includes((await listAdapters())[0]!.kind);
-      expect(gpu.limits.totalBytes).toBe(shared ? totalmem() / 2 : Infinity);
+      expect(gpu.limits.totalBytes).toBe(shared ? hostMemory() / 2 : Infinity);
     });
 
     test("a part of an array is written to a part of a buffer", async () => {

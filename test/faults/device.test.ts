@@ -1,16 +1,17 @@
 /** Device faults: lost during a step, before a checkpoint, or repeatedly; and out of memory. */
-import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
 import { cpSync } from "node:fs";
 import { join } from "node:path";
 import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import { Buffers } from "../../src/devices/wgpu/buffers.ts";
 import { DeviceLostError, DeviceMemoryError } from "../../src/errors.ts";
+import type { StartRecord } from "../../src/runs/records.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import type { Session } from "../../src/training/session.ts";
 import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { backends } from "../support/backends.ts";
-import { tiny } from "../support/cli.ts";
+import { epochsOf, tiny } from "../support/cli.ts";
 import { expectSameRun } from "../support/faults.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { makePhotos } from "../support/images.ts";
@@ -92,6 +93,12 @@ describe.skipIf(skip)(`a lost GPU${skip ? ` (skipped: ${missing})` : ""}`, () =>
     expectSameRun(at("saving"), at("whole"));
   });
 
+  test("after the number of epochs was chosen by time: it stays", async () => {
+    const { error } = await losing("timed", (step) => step === 3, { ...options, epochs: 3, minutes: 1e-4 });
+    expect(error).toBeUndefined();
+    expect(epochsOf(at("timed")).length).toBe(1);
+  });
+
   test("a second time: one line, and the run can be resumed", async () => {
     const { error, warnings } = await losing("twice", (step) => step >= 3);
     expect(error).toBeInstanceOf(DeviceLostError);
@@ -110,6 +117,16 @@ describe("a device out of memory: the proposed batch fits", () => {
   const restore: (() => void)[] = [];
   afterEach(() => restore.splice(0).forEach((undo) => undo()));
 
+  /** Lets no WebAssembly memory grow beyond a limit. */
+  function limitMemory(bytes: number): void {
+    const grow = WebAssembly.Memory.prototype.grow;
+    WebAssembly.Memory.prototype.grow = function (pages) {
+      if (this.buffer.byteLength + pages * 65536 > bytes) throw new RangeError("Out of memory");
+      return grow.call(this, pages);
+    };
+    restore.push(() => (WebAssembly.Memory.prototype.grow = grow));
+  }
+
   async function proposed(options: TrainOptions): Promise<number> {
     const error = await train(options).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(DeviceMemoryError);
@@ -121,19 +138,44 @@ describe("a device out of memory: the proposed batch fits", () => {
   }
 
   test("the cpu, whose memory can't grow", async () => {
-    const grow = WebAssembly.Memory.prototype.grow;
-    const LIMIT = 24 * 2 ** 20;
-    WebAssembly.Memory.prototype.grow = function (pages) {
-      if (this.buffer.byteLength + pages * 65536 > LIMIT) throw new RangeError("Out of memory");
-      return grow.call(this, pages);
-    };
-    restore.push(() => (WebAssembly.Memory.prototype.grow = grow));
+    limitMemory(24 * 2 ** 20);
     cpSync(data, at("many"), { recursive: true });
     await makePhotos(at("many"), 2, 150);
     const options = { ...tiny, data: at("many"), epochs: 1, batch: 270 };
     const batch = await proposed({ ...options, out: at("cpu-large") });
     expect(batch).toBeWithin(1, 270);
     await train({ ...options, batch, out: at("cpu-small") });
+  });
+
+  describe("a batch that nobody asked for is cut, and the training is as if the parts had been", () => {
+    const { batch: _, ...unasked } = { ...tiny, limit: 128, epochs: 1 };
+    const cut = async (name: string) => {
+      const [warnings, starts]: [string[], StartRecord[]] = [[], []];
+      const onEvent = (event: TrainEvent) => {
+        if (event.type === "warning") warnings.push(event.line);
+        if (event.type === "start") starts.push(event);
+      };
+      await train({ ...unasked, out: at(name), onEvent });
+      const { batch, accumulate = 1 } = starts.at(-1)!;
+      expect([batch < 128, batch * accumulate]).toEqual([true, 128]);
+      expect(warnings.length).toBe(starts.length === 1 ? 1 : starts.length - 1);
+      expect(warnings.at(-1)).toEndWith(`in ${accumulate} parts of ${batch}`);
+      restore.splice(0).forEach((undo) => undo());
+      await train({ ...unasked, batch, accumulate, out: at(`${name}-asked`) });
+      expectSameRun(at(name), at(`${name}-asked`));
+    };
+
+    test("before it begins, where the memory is known", async () => {
+      const machine = spyOn(process, "constrainedMemory").mockReturnValue(16 * 2 ** 20);
+      restore.push(() => machine.mockRestore());
+      await expect(train({ ...unasked, batch: 128, out: at("asked") })).rejects.toThrow(/use batch: \d+ or less$/);
+      await cut("known");
+    });
+
+    test("when the memory is full", async () => {
+      limitMemory(12 * 2 ** 20);
+      await cut("full");
+    });
   });
 
   test.skipIf(skip)(`a GPU that refuses to allocate${skip ? ` (skipped: ${missing})` : ""}`, async () => {

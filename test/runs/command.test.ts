@@ -1,7 +1,7 @@
 /** The commands that train a run again and go on with it. */
 import { expect, test } from "bun:test";
 import { findNetwork } from "../../src/net/networks.ts";
-import { goOnCommand, keptOptions, trainCommand } from "../../src/runs/command.ts";
+import { goOnCommand, keptOptions, predictCommand, trainCommand } from "../../src/runs/command.ts";
 import { makeConfig } from "../../src/runs/config.ts";
 import type { StartRecord } from "../../src/runs/records.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
@@ -51,4 +51,9 @@ test("going on: the epochs that are left, or a new run from the weights", () => 
   const run = "/my runs/a";
   expect(goOnCommand(config({}), run, 3)).toBe("bun run train --resume '/my runs/a'");
   expect(goOnCommand(config({}), run, 7)).toBe("bun run train /photos --from '/my runs/a'");
+});
+
+test("trying it: the run is named unless it is among the others", () => {
+  expect(predictCommand("runs/small-1", "runs/small-1/samples")).toBe("bun run predict runs/small-1/samples");
+  expect(predictCommand("/my runs/a")).toBe("bun run predict IMAGE --model '/my runs/a'");
 });

@@ -42,7 +42,8 @@ function newModel(of = network): Model {
 }
 
 const options: HeadOptions = {
-  ...{ train: records(sets.train), val: records(sets.val), seed: 1, folder, withinMs: Infinity },
+  ...{ train: records(sets.train), val: records(sets.val), batch: 32, seed: 1, folder },
+  withinMs: Infinity,
   ...{ progress: () => {}, onBad: () => {} },
 };
 

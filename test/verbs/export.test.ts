@@ -4,9 +4,14 @@ import { statSync } from "node:fs";
 import { join } from "node:path";
 import { centreView } from "../../src/data/augmentation.ts";
 import { openReference } from "../../src/engine/reference.ts";
+import { size } from "../../src/engine/tensor.ts";
 import { probabilities } from "../../src/inference/forward.ts";
 import { openTrained } from "../../src/inference/loaded_model.ts";
+import { leaves, place } from "../../src/net/model.ts";
+import { findNetwork } from "../../src/net/networks.ts";
 import { exportModel } from "../../src/verbs/export/export.ts";
+import { importWeights } from "../../src/verbs/import/import.ts";
+import { writeCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
 import { temporaryFolder } from "../support/folders.ts";
 
@@ -53,4 +58,28 @@ describe("a checkpoint", () => {
       'half is not for as: "onnx", whose weights are float32: leave it out',
     );
   });
+});
+
+test("as PyTorch has them, normalisations that learn only a shift have scales of 1; they are read again", async () => {
+  const network = findNetwork("cifar10-airbench");
+  const stored = leaves(place(network)).flatMap(({ parameters, state }) => [...parameters, ...state]);
+  const parameters = stored.map(({ name, shape }) => ({
+    ...{ name, shape },
+    read: async () => new Float32Array(size(shape)).fill(0.5),
+  }));
+  const classes = Array.from({ length: 10 }, (_, k) => `class ${k}`);
+  const mean = new Float32Array(network.record ** 2 * 3);
+  await writeCheckpoint(at("airbench.safetensors"), { network, parameters, classes, mean, state: {} });
+  const out = at("plain");
+  const { files } = await exportModel({ model: at("airbench.safetensors"), as: "safetensors", half: true, out });
+  using to = openSafetensors(files[0]!);
+  const added = [...to.tensors.keys()].filter((name) => !stored.some((each) => each.name === name));
+  expect(added).toEqual([2, 3, 4].flatMap((block) => [1, 2].map((number) => `${block}.norm${number}.weight`)));
+  for (const name of added) {
+    expect(to.tensors.get(name)!.shape).toEqual(to.tensors.get(name.replace("weight", "bias"))!.shape);
+    expect(new Set(to.tensors.get(name)!.read())).toEqual(new Set([1]));
+  }
+  const { run } = await importWeights({ file: files[0]!, out: at("again") });
+  using again = openSafetensors(join(run, "best.safetensors"));
+  for (const { name } of stored) expect([...again.tensors.get(name)!.read()].every((each) => each === 0.5)).toBe(true);
 });

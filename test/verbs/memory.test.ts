@@ -8,7 +8,8 @@ import type { EpochRecord } from "../../src/runs/records.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { evaluate } from "../../src/verbs/evaluate/evaluate.ts";
 import { predict } from "../../src/verbs/predict/predict.ts";
-import { train, type TrainResult } from "../../src/verbs/train/train.ts";
+import type { TrainResult } from "../../src/verbs/train/job.ts";
+import { train } from "../../src/verbs/train/train.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { figurePng } from "../support/images.ts";
 

@@ -19,6 +19,7 @@ import { OPENBLAS } from "../../native/table.ts";
 import { loadKernels } from "../../wasm/build.ts";
 import { plural } from "../../words.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
+import { hostMemory } from "../host_memory.ts";
 import { Heap, MAX_PAGES } from "./heap.ts";
 import { cpuKernels } from "./kernels/index.ts";
 import { HeapBuffers, STATIC_BYTES } from "./memory.ts";
@@ -33,6 +34,9 @@ interface CpuOptions {
 }
 
 const MAX_THREADS = 1024;
+/** The share of the machine's memory that is allocated at most: the rest is for decoding, caches and other programs. */
+const MEMORY_SHARE = 3 / 4;
+
 /**
  * @throws DeviceError when the kernels don't compile or a worker doesn't start; UsageError for an invalid number of
  * threads
@@ -67,7 +71,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     limits: {
       bindingBytes: Infinity,
       bufferBytes: MAX_PAGES * 65_536,
-      totalBytes: MAX_PAGES * 65_536,
+      totalBytes: Math.min(MAX_PAGES * 65_536, MEMORY_SHARE * hostMemory()),
       viewAlignment: 4,
     },
     needsSplitting: false,

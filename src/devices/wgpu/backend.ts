@@ -1,5 +1,4 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
-import { totalmem } from "node:os";
 import { checkAllocation, type Backend, type Buffer, type BufferView } from "../../engine/backend.ts";
 import type { ElementType, Kernel } from "../../engine/kernel.ts";
 import { UsageError } from "../../errors.ts";
@@ -8,6 +7,7 @@ import { refuseInComputeWorker } from "../compute_worker.ts";
 import { toRead, toWrite } from "../gpu/copies.ts";
 import type { AdapterKind } from "../gpu/description.ts";
 import { Buffers } from "./buffers.ts";
+import { hostMemory } from "../host_memory.ts";
 import { Device } from "./device.ts";
 import type { Clock } from "./gpu.ts";
 import { identityOf } from "./library.ts";
@@ -172,7 +172,7 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
  * long before an allocation fails, so it gets half of that.
  */
 function totalBytes(kind: AdapterKind): number {
-  return kind === "integrated" || kind === "software" ? totalmem() / 2 : Infinity;
+  return kind === "integrated" || kind === "software" ? hostMemory() / 2 : Infinity;
 }
 
 /** @throws UsageError unless ALEXNET_TUNE is on, off or unset */

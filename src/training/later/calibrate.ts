@@ -3,7 +3,6 @@
  * and how far the features of validation images are from those of training images.
  */
 import { epochOrder } from "../../data/sampling.ts";
-import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { binsOf, calibrationError, fitTemperature } from "../../inference/calibration.ts";
 import { rowsOf } from "../../inference/forward.ts";
@@ -11,8 +10,9 @@ import { featuresOf, Known, PrototypeMaker } from "../../inference/known.ts";
 import type { Model } from "../../net/model.ts";
 import { findTap } from "../../net/tap.ts";
 import type { Calibrated } from "../../weights/checkpoint.ts";
+import { collector, type PassOptions } from "./collect.ts";
 import { ascending, FeatureSet, inBatches } from "./feature_set.ts";
-import { collector, input, type HeadOptions } from "./head.ts";
+import { logitsOf } from "./last_layers.ts";
 
 /** With fewer validation images, the numbers would say more about these than about the network. */
 const LEAST_VALIDATED = 50;
@@ -24,7 +24,7 @@ const MOST_NUMBERS = 2 ** 28;
 /** The share of validation images that are further away than the limit. */
 const FAR = 0.05;
 
-type Sets = Pick<HeadOptions, "train" | "val">;
+type Sets = Pick<PassOptions, "train" | "val">;
 
 /** How many images `calibrate` passes through the network. */
 export function calibrationImages({ train, val }: Sets): number {
@@ -38,11 +38,7 @@ export function calibrationImages({ train, val }: Sets): number {
  * @returns undefined if there are fewer than 50 validation images, or when it was stopped
  * @throws DataError when too many images can't be used
  */
-export async function calibrate(
-  model: Model,
-  mean: Tensor,
-  options: Omit<HeadOptions, "withinMs" | "weights">,
-): Promise<Calibrated | undefined> {
+export async function calibrate(model: Model, mean: Tensor, options: PassOptions): Promise<Calibrated | undefined> {
   const { train, val, folder, seed, signal } = options;
   if (calibrationImages(options) === 0) return undefined;
   const { count, size } = findTap(model.layers);
@@ -79,13 +75,9 @@ export async function calibrationOf(
   const validated = spread(valFeatures.length, images);
   const logits = new Float32Array(images * classes);
   const distances: number[] = [];
-  const { backend } = model.parameters[0]!;
   for (const batch of inBatches(ascending(images))) {
-    const tape = new Tape(backend, { record: false });
     const rows = batch.map((n) => validated[n]!);
-    const x = input(tape, valFeatures, rows, layers[count]!.input);
-    const columns = await model.forward(x, undefined, undefined, count).read();
-    tape.release();
+    const columns = await logitsOf(model, count, { features: valFeatures, rows });
     logits.set(rowsOf(columns, rows.length), batch[0]! * classes);
     for (const n of rows) {
       valFeatures.read(Uint32Array.of(n), row);

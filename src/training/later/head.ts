@@ -2,15 +2,12 @@
  * Trains a new last layer on what the layers before it make of the images, which is computed once and kept: seconds,
  * where an epoch of the whole network takes minutes.
  */
-import { testViews } from "../../data/augmentation.ts";
-import { createLoader } from "../../data/loader.ts";
 import { epochOrder } from "../../data/sampling.ts";
-import { DataError } from "../../errors.ts";
 import type { Parameter } from "../../engine/parameter.ts";
 import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { Answers } from "../../inference/answers.ts";
-import { activations, softmax } from "../../inference/forward.ts";
+import { softmax } from "../../inference/forward.ts";
 import { means } from "../../inference/scores.ts";
 import { AdamW } from "../../net/later/adamw.ts";
 import { leaves, type Model, type PlacedLayer } from "../../net/model.ts";
@@ -18,9 +15,10 @@ import { weightsOfBatch } from "../../net/later/loss_weights.ts";
 import { loss, passOf, type LossLabels } from "../../net/passes.ts";
 import { findTap } from "../../net/tap.ts";
 import type { Means } from "../../runs/records.ts";
-import { plural } from "../../words.ts";
-import type { Records, Session } from "../session.ts";
+import { collector, type PassOptions } from "./collect.ts";
 import { ascending, FeatureSet, inBatches } from "./feature_set.ts";
+import { forwardRows, logitsOf } from "./last_layers.ts";
+import { fold, standardOf, type Standard } from "./standard.ts";
 
 /**
  * AdamW's, for features of unit variance; the rate falls to 0 along half a cosine. With less decay, what a few photos
@@ -29,15 +27,11 @@ import { ascending, FeatureSet, inBatches } from "./feature_set.ts";
 const RATE = 0.001;
 const SETTINGS = { momentum: 0.9, decay: 5, biasRate: 1, biasDecay: false };
 const BATCH = 256;
-/** Images of a pass through the other layers. */
-const FORWARD_BATCH = 32;
 /** Features seen in all: few images are seen more often, but none more than `MOST_EPOCHS` times. */
 const SEEN = 500_000;
 const [LEAST_EPOCHS, MOST_EPOCHS] = [20, 200];
 /** How many parts the training images are judged in, and features seen for each. */
 const [FOLDS, FOLD_SEEN] = [5, 50_000];
-/** A feature that hardly varies is not blown up to unit variance. */
-const LEAST_DEVIATION = 0.05;
 
 /** The layers that may come after the features. */
 const AFTER = ["dropout", "fc", "divide"];
@@ -47,33 +41,15 @@ export function hasHead(layers: readonly PlacedLayer[]): boolean {
   return layers.slice(findTap(layers).count).every(({ layer }) => AFTER.includes(layer.kind));
 }
 
-export interface HeadOptions {
-  readonly train: Records;
-  readonly val: Records;
-  readonly seed: number;
+export interface HeadOptions extends PassOptions {
   /** How often images of each class are seen relative to others; equally often if absent. */
   readonly weights?: readonly number[];
   /** How much images of each class count in the loss; alike if absent. */
   readonly lossWeights?: readonly number[];
-  /** The run's folder, for what doesn't fit in memory. */
-  readonly folder: string;
   /** The most time to spend on features, in milliseconds: fewer images or views are used then. */
   readonly withinMs: number;
-  readonly signal?: AbortSignal;
-  readonly progress: (done: number, total: number) => void;
-  readonly onBad: (name: string, reason: string) => void;
   /** Called with the features once the layer has been trained: of training images, in random order, and of the others. */
   readonly trained?: (features: FeatureSet, valFeatures: FeatureSet) => Promise<void>;
-}
-
-/** What passes over a session's images need to know of it. */
-export function passesOf({ train, val, config, run, report, signal }: Session): Omit<HeadOptions, "withinMs"> {
-  return {
-    ...{ train, val, seed: config.seed, folder: run.path },
-    ...(signal && { signal }),
-    progress: (done, total) => report({ type: "features", done, total }),
-    onBad: (name, reason) => report({ type: "bad", name, reason }),
-  };
 }
 
 export interface TrainedHead {
@@ -132,40 +108,6 @@ export async function trainHead(model: Model, mean: Tensor, options: HeadOptions
   };
 }
 
-/** A function that adds a view of each image to a set, until all are there or `isOver`. */
-export function collector(
-  model: Model,
-  mean: Tensor,
-  count: number,
-  { signal, progress, onBad }: Pick<HeadOptions, "signal" | "progress" | "onBad">,
-) {
-  const { record, resize, crop } = model.network;
-  return async (
-    { dataset, cache }: Records,
-    samples: Uint32Array,
-    view: number,
-    to: FeatureSet,
-    isOver: () => boolean,
-  ): Promise<void> => {
-    const batch = Math.min(FORWARD_BATCH, samples.length);
-    const views = testViews(2, batch, record, crop)[view]!;
-    const loader = createLoader(dataset, {
-      ...{ batch, recordSize: record, resize, samples, cache, onBad },
-    });
-    for await (const { pixels, indices, labels, valid } of loader) {
-      if (signal?.aborted) return;
-      const rows = await activations(model, mean, { pixels, views }, count);
-      to.add(rows.subarray(0, valid * to.size), indices.subarray(0, valid), labels.subarray(0, valid));
-      progress(to.length, samples.length * (view + 1));
-      if (isOver()) return;
-    }
-    if (to.length > 0) return;
-    throw new DataError(
-      `${dataset.name}: none of its ${plural(samples.length, "image")} can be used, first ${loader.bad[0]}`,
-    );
-  };
-}
-
 interface FitOptions extends Pick<HeadOptions, "seed" | "signal" | "weights" | "lossWeights"> {
   readonly leastEpochs: number;
   /** Rows seen in all, but for the least and the most epochs. */
@@ -217,12 +159,8 @@ class Head {
         const [tape, step] = [new Tape(backend), epoch * steps + i];
         const chosen = order.subarray(i * batch, (i + 1) * batch);
         const lossOf = loss(tape, labelsOf(features, chosen, lossWeights));
-        const logits = model.forward(
-          input(tape, features, chosen, [features.size], standard),
-          passOf({ seed, step }),
-          undefined,
-          this.#first,
-        );
+        const from = { features, rows: chosen, standard };
+        const logits = forwardRows(tape, model, this.#first, from, passOf({ seed, step }));
         tape.backward(lossOf(logits).loss);
         const rate = (RATE / 2) * (1 + Math.cos((Math.PI * step) / (epochs * steps)));
         optimizer.step(() => rate);
@@ -268,10 +206,7 @@ class Head {
     const { classes } = this.#model;
     const column = new Float64Array(classes);
     for (const rows of inBatches(all)) {
-      const tape = new Tape(this.#parameters[0]!.backend, { record: false });
-      const logits = this.#model.forward(input(tape, features, rows), undefined, undefined, this.#first);
-      const p = softmax((await logits.read()) as Float32Array, rows.length);
-      tape.release();
+      const p = softmax(await logitsOf(this.#model, this.#first, { features, rows }), rows.length);
       for (const [n, row] of rows.entries()) {
         for (let k = 0; k < classes; k++) column[k] = p[k * rows.length + n]!;
         answers.add(features.images[row]!, features.labels[row]!, column);
@@ -279,65 +214,6 @@ class Head {
     }
     return answers;
   }
-}
-
-/** What features are standardised by: (x − mean) / deviation. */
-interface Standard {
-  readonly mean: Float64Array;
-  readonly deviation: Float64Array;
-}
-
-/** @param shifts whether the mean is subtracted */
-function standardOf(features: FeatureSet, shifts: boolean): Standard {
-  const { size, length } = features;
-  const [sums, squares, row] = [new Float64Array(size), new Float64Array(size), new Float32Array(size)];
-  for (let n = 0; n < length; n++) {
-    features.read(Uint32Array.of(n), row);
-    for (let i = 0; i < size; i++) {
-      sums[i]! += row[i]!;
-      squares[i]! += row[i]! ** 2;
-    }
-  }
-  const mean = sums.map((sum) => sum / length);
-  const variance = squares.map((square, i) => Math.max(0, square / length - mean[i]! ** 2));
-  const typical = Math.sqrt(variance.reduce((sum, each) => sum + each, 0) / size) || 1;
-  return {
-    mean: shifts ? mean : mean.fill(0),
-    deviation: variance.map((each) => Math.max(Math.sqrt(each), LEAST_DEVIATION * typical)),
-  };
-}
-
-/** Makes weights for standardised features those for features as they are. */
-async function fold([weight, bias]: readonly Parameter[], { mean, deviation }: Standard): Promise<void> {
-  const { backend } = weight!;
-  const [w, b] = [(await weight!.read()) as Float32Array, (await bias?.read()) as Float32Array | undefined];
-  const size = mean.length;
-  for (let at = 0; at < w.length; at++) {
-    const i = at % size;
-    w[at]! /= deviation[i]!;
-    if (b) b[Math.floor(at / size)]! -= w[at]! * mean[i]!;
-  }
-  backend.write(weight!.buffer, w);
-  if (b) backend.write(bias!.buffer, b);
-}
-
-/** Rows as a layer's input: its shape × N. */
-export function input(
-  tape: Tape,
-  from: FeatureSet,
-  rows: Uint32Array,
-  shape: readonly number[] = [from.size],
-  standard?: Standard,
-): Tensor {
-  const { size } = from;
-  const values = new Float32Array(rows.length * size);
-  from.read(rows, values);
-  const columns = new Float32Array(values.length);
-  for (let i = 0; i < size; i++) {
-    const [mean, deviation] = standard ? [standard.mean[i]!, standard.deviation[i]!] : [0, 1];
-    for (let n = 0; n < rows.length; n++) columns[i * rows.length + n] = (values[n * size + i]! - mean) / deviation;
-  }
-  return tape.input([...shape, rows.length], columns);
 }
 
 function labelsOf({ labels }: FeatureSet, rows: Uint32Array, weights: readonly number[] | undefined): LossLabels {

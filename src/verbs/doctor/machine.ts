@@ -1,8 +1,9 @@
 /** The machine and the set-up, and problems with them. */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
-import { arch, availableParallelism, cpus, freemem, release, totalmem, type } from "node:os";
+import { arch, availableParallelism, cpus, freemem, release, type } from "node:os";
 import { dirname, join } from "node:path";
+import { hostMemory, limited } from "../../devices/host_memory.ts";
 import { reason } from "../../io/files.ts";
 import { cacheFolder } from "../../native/cache.ts";
 import { installation, VERSION } from "../../program.ts";
@@ -52,17 +53,11 @@ export function describeMachine(): MachineReport {
     system: `${type()} ${release().split("-")[0]} ${arch()}`,
     processor: cpus()[0]?.model.trim() || "unknown processor",
     cores: availableParallelism(),
-    memoryBytes: limited(totalmem()),
+    memoryBytes: hostMemory(),
     freeMemoryBytes: limited(freemem()),
     disks: [disk("runs", process.cwd()), disk("cache", cacheFolder("native"))],
     environment: Object.fromEntries(names.map((name) => [name, env[name]!])),
   };
-}
-
-/** A container may have less memory than the machine. */
-function limited(bytes: number): number {
-  const limit = process.constrainedMemory();
-  return limit > 0 ? Math.min(bytes, limit) : bytes;
 }
 
 function commit(): string {

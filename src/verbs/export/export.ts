@@ -15,6 +15,7 @@ import { networkGraph } from "../../weights/export/graph.ts";
 import { onnxMessage } from "../../weights/export/onnx.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
 import { writeSafetensors } from "../../weights/safetensors.ts";
+import { withScales } from "../../weights/scales.ts";
 
 const KINDS = ["onnx", "safetensors", "checkpoint"] as const;
 
@@ -120,7 +121,10 @@ async function writePlain(
   const subtract = `Subtract ${what}.`;
   await writeSafetensors(
     path,
-    storedIn(checkpoint, network).map((tensor) => ({ ...tensor, half })),
+    withScales(storedIn(checkpoint, network), place(network, checkpoint.classes.length)).map((tensor) => ({
+      ...tensor,
+      half,
+    })),
     {
       ...{ format: EXPORT_FORMAT, mean: isImage ? "image" : colours.join() },
       ...metadataOf(checkpoint, network, subtract),

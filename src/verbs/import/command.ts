@@ -23,6 +23,6 @@ export default verb({
       print(`Left out: ${beside.slice(0, SHOWN).join(", ")}${more}: not part of the network`);
     }
     print(preprocessing);
-    print(`Now in ${bold(here(run))}. Try it on an image:  ${command(`predict IMAGE --model ${here(run)}`)}`);
+    print(`Now in ${bold(here(run))}. Try it on an image:  ${command("predict IMAGE --model", here(run))}`);
   },
 });

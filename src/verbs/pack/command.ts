@@ -34,5 +34,5 @@ function show(result: PackResult): void {
   const size = bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
   const rate = packed > 0 ? `, packed at ${imagesPerSecond.toFixed(0)} images/s` : ", packed before";
   print(`${side} × ${side} ${encoding === "jpeg" ? "JPEG" : "pixels"}, ${size} in ${plural(shards, "shard")}${rate}`);
-  print(`Train on it:  ${command(`train ${here(out)}`)}`);
+  print(`Train on it:  ${command("train", here(out))}`);
 }

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { interval95 } from "../../inference/answers.ts";
 import type { Network, Schedule } from "../../net/recipe.ts";
 import { inWords } from "../../runs/augment_words.ts";
-import { commandLine, goOnCommand, trainCommand } from "../../runs/command.ts";
+import { command } from "../../program.ts";
+import { goOnCommand, trainCommand } from "../../runs/command.ts";
 import { readDuplicates } from "../../runs/findings.ts";
 import { phasesOf, type History } from "../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../runs/records.ts";
@@ -75,7 +76,7 @@ export function commandsOf(
   return [
     ...(again === undefined ? [] : [["Train it again: on the same device to the same weights", again] as const]),
     ...(isDone && !hasBest ? [] : [goOn]),
-    ...(hasBest ? [["Classify photos", `${commandLine("predict", ["--model", run.path])} PHOTO`] as const] : []),
+    ...(hasBest ? [["Classify photos", command("predict --model", run.path, "PHOTO")] as const] : []),
   ];
 }
 

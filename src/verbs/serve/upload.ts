@@ -1,5 +1,6 @@
 /** Reads the image out of a request: its body, or a file of a form. */
 import { formatOf } from "../../data/header.ts";
+import { dropped } from "../../io/garbage.ts";
 import { Refusal } from "./refusal.ts";
 
 const FORM = "multipart/form-data";
@@ -30,9 +31,9 @@ async function bodyOf(request: Request, most: number, signal: AbortSignal): Prom
   if (!reader) return new Uint8Array();
   const stop = () => void reader.cancel(signal.reason).catch(() => {});
   signal.addEventListener("abort", stop, { once: true });
+  let length = 0;
   try {
     const chunks: Uint8Array[] = [];
-    let length = 0;
     for (;;) {
       const { done, value } = await reader.read();
       signal.throwIfAborted();
@@ -46,6 +47,8 @@ async function bodyOf(request: Request, most: number, signal: AbortSignal): Prom
     }
   } finally {
     signal.removeEventListener("abort", stop);
+    // Its pieces, and all of it once it is decoded.
+    dropped(2 * length);
   }
 }
 

@@ -11,7 +11,8 @@ import { readConfigFile } from "./config_file.ts";
 import { openDashboard, type Dashboard } from "./dashboard/server.ts";
 import { crossValidate, FOLDS_RULE, type CrossValidation } from "./folds.ts";
 import { jsonReporter, peopleReporter } from "./reporters.ts";
-import { train, trainWatched, type TrainResult } from "./train.ts";
+import type { TrainResult } from "./job.ts";
+import { train, trainWatched } from "./train.ts";
 
 /** Flags that only the command has. */
 const FLAGS = {

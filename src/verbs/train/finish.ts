@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { keepCalibration, openWeights } from "../../runs/weights.ts";
 import { calibrate, calibrationImages } from "../../training/later/calibrate.ts";
-import { passesOf } from "../../training/later/head.ts";
+import { passesOf } from "../../training/later/collect.ts";
 import type { Session } from "../../training/session.ts";
 
 /**

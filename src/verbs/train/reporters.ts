@@ -13,11 +13,11 @@ import {
   plural,
 } from "../../cli/terminal.ts";
 import { interval95 } from "../../inference/answers.ts";
+import { predictCommand, resumeCommand } from "../../runs/command.ts";
 import type { StartRecord } from "../../runs/records.ts";
 import type { Report, TrainEvent } from "../../training/events.ts";
 import type { Calibration } from "../../weights/calibration.ts";
 import { epochTable, rate } from "./epoch_table.ts";
-import { predictCommand, resumeCommand } from "./next_commands.ts";
 
 export function jsonReporter(): Report {
   return printJson;
@@ -144,7 +144,7 @@ function calibrationLine({ temperature, images, before, after }: Calibration): s
 /** What came out. @param isNew whether there was an epoch to train */
 function closing(event: Extract<TrainEvent, { type: "end" }>, isNew: boolean): string[] {
   const { interrupted, run, samples, bestError, validated = 0, phases } = event;
-  if (interrupted) return [`Stopped and saved. Continue with  ${resumeCommand(run)}`];
+  if (interrupted) return [`Stopped and saved. Continue with  ${resumeCommand(here(run))}`];
   if (bestError === undefined || !isNew) return [`Nothing left to do. ${tryIt(run, samples)}`];
   const lines = [`Done: ${accuracyInWords(bestError, validated)}.`];
   if (phases?.whole !== undefined) lines.push(phasesInWords(phases.lastLayer, phases.whole, validated));
@@ -168,7 +168,7 @@ function advice(
 }
 
 function tryIt(run: string, samples: string | undefined): string {
-  return `Try it on an image:  ${predictCommand(run, samples)}`;
+  return `Try it on an image:  ${predictCommand(here(run), samples && here(samples))}`;
 }
 
 /** What training everything gained. @param images how many the errors are of */

@@ -12,6 +12,7 @@ import { networks } from "../../net/networks.ts";
 import type { Network } from "../../net/recipe.ts";
 import { option } from "../../option_names.ts";
 import type { TensorSource } from "../safetensors.ts";
+import { unlearntScales } from "../scales.ts";
 import { byNames, candidatesOf, type Candidate } from "./candidates.ts";
 import { anObject } from "./dictionary.ts";
 import { gather } from "./numbers.ts";
@@ -109,10 +110,9 @@ interface Attempt {
 function fit(network: Network, { place: at, tensors: all, beside }: Candidate, path: string): Attempt {
   const placed = place(network);
   const usual = specsOf(placed);
-  // PyTorch stores a batch normalisation's scale even where only the shift is learnt.
-  const shifts = leaves(placed).filter(({ layer }) => layer.kind === "batch-norm" && layer.options.learns === "shift");
-  const scaleNames = new Set(shifts.map(({ layer }) => `${layer.name}.weight`));
-  const scales = new Map(all.filter(({ name }) => scaleNames.has(name)).map((tensor) => [tensor.name, tensor]));
+  const scaleNames = unlearntScales(placed);
+  const isScale = new Set(scaleNames.values());
+  const scales = new Map(all.filter(({ name }) => isScale.has(name)).map((tensor) => [tensor.name, tensor]));
   const tensors = all.filter(({ name }) => !scales.has(name));
   const named = byNames(
     usual.map(({ spec }) => spec.name),
@@ -142,7 +142,7 @@ function fit(network: Network, { place: at, tensors: all, beside }: Candidate, p
   const parameters = specs.map(({ spec, image }, i) => {
     const { name, shape } = spec;
     const layout = layoutOf(given[i]!.shape, shape, channelsLast, image)!;
-    const scale = scales.get(name.replace(/bias$/, "weight"));
+    const scale = scales.get(scaleNames.get(name) ?? "");
     const read = async () => {
       if (scale && !(await scale.read()).every((value) => value === 1)) {
         throw damaged(path, `${scale.name} isn't 1 throughout, but ${network.name} has no scale there that it learns`);

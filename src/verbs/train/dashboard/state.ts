@@ -5,10 +5,10 @@ import { oneLine } from "../../../errors.ts";
 import type { Curves, StepPoint } from "../../../pictures/charts.ts";
 import { curvesOf, readHistory } from "../../../runs/history.ts";
 import type { EpochRecord, StartRecord } from "../../../runs/records.ts";
+import { predictCommand, resumeCommand } from "../../../runs/command.ts";
 import { Run } from "../../../runs/runs.ts";
 import type { TrainEvent } from "../../../training/events.ts";
 import { count, duration, percent, plural } from "../../../words.ts";
-import { predictCommand, resumeCommand } from "../next_commands.ts";
 
 type StepEvent = Extract<TrainEvent, { type: "step" }>;
 type EndEvent = Extract<TrainEvent, { type: "end" }>;
@@ -178,7 +178,11 @@ export class DashboardState {
         ? "Done."
         : `Done: ${percent(1 - bestError)} of the ${plural(validated, "validation image")} are classified correctly, ${after(best)}.`;
     const words = `${reached} Saved in ${here(run)}; curves and examples of answers are in ${here(join(run, "report.html"))}.`;
-    return { kind: "done", words, next: { words: "Try it on an image:", command: predictCommand(run, samples) } };
+    return {
+      kind: "done",
+      words,
+      next: { words: "Try it on an image:", command: predictCommand(here(run), samples && here(samples)) },
+    };
   }
 
   #stopped({ run }: EndEvent): Outcome {
@@ -226,5 +230,5 @@ function after({ epoch }: EpochRecord): string {
 }
 
 function resumption(run: string): NextStep {
-  return { words: "Go on with:", command: resumeCommand(run) };
+  return { words: "Go on with:", command: resumeCommand(here(run)) };
 }
