@@ -43,7 +43,7 @@ export interface Opened {
 }
 
 export interface Limits extends Budget {
-  /** Work expected to take longer than this is skipped. */
+  /** Work expected to take longer than this is skipped. With Infinity, nothing is tried beforehand. */
   readonly passMs: number;
   /** Whether the time is used up: what has not begun is then skipped. */
   readonly isOver?: () => boolean;
@@ -181,6 +181,7 @@ export class Bench {
 
   /** Why the work would take too long, estimated from this contestant's earlier rate or from trials. */
   async #tooLong(piece: Piece, entrant: Entrant): Promise<string | undefined> {
+    if (this.limits.passMs === Infinity) return undefined;
     const { work } = piece;
     const known = this.#rates.get(keyOf(piece, entrant));
     if (known !== undefined) return this.overLong((1000 * work.amount) / known);
@@ -198,7 +199,8 @@ export class Bench {
   /** Why work that takes `ms` is skipped; undefined if it isn't. */
   overLong(ms: number): string | undefined {
     if (ms <= this.limits.passMs) return undefined;
-    return `takes about ${milliseconds(ms)}, more than the ${this.limits.passMs / 1000} s of --longest`;
+    const whose = this.limits.isOver ? "that there is for it" : "of --longest";
+    return `takes about ${milliseconds(ms)}, more than the ${this.limits.passMs / 1000} s ${whose}`;
   }
 }
 

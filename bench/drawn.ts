@@ -19,14 +19,15 @@ export function drawnInput({ record, crop, classes }: Network, backend: Backend,
   };
 }
 
-/** Initial weights, but uniformly distributed, which is ten times faster to draw. */
-export function drawWeights({ parameters, specs }: Model): void {
+/** Initial weights, but uniformly distributed, which is ten times faster to draw; and initial statistics. */
+export function drawWeights({ parameters, specs, state }: Model): void {
   parameters.forEach(({ backend, buffer, size }, i) => {
     const { initial } = specs[i]!;
     if ("constant" in initial) return backend.write(buffer, new Float32Array(size).fill(initial.constant));
     const bound = "normal" in initial ? Math.sqrt(3) * initial.normal : initial.uniform;
     backend.write(buffer, numbers(size, i + 1, bound));
   });
+  for (const statistic of state) statistic.reset();
 }
 
 /** A tenth of the recipe's rate, so that the loss falls from the first step. */

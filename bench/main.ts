@@ -37,7 +37,7 @@ const BATCH = 128;
 /** Options that don't apply to `scale` and `profile`, which are not suites. */
 const OF_SUITES = ["data", "quick", "longest", "compare", "chart"] as const;
 /** Options of `profile` alone. */
-const OF_PROFILE = ["minutes", "out"] as const;
+const OF_PROFILE = ["minutes", "out", "note"] as const;
 /** For a GPU at hand for ten minutes. */
 const MINUTES = 9;
 
@@ -78,6 +78,9 @@ const command = verb({
     compare: text("Compare with an earlier --json file", { hint: "FILE" }),
     minutes: number(`How long profile may take (${MINUTES})`, { hint: "N", rule: numberThat((n) => n > 0, "above 0") }),
     out: text("The folder for profile's JSON and page (this one)", { hint: "FOLDER" }),
+    note: text("What profile's files should say of this run, such as what else the machine was doing", {
+      hint: "TEXT",
+    }),
     chart: text("Draw a bar chart of each suite: FILE-SUITE.svg", { hint: "FILE.svg", rule: endsInSvg }),
   },
   flags: {
@@ -97,8 +100,8 @@ const command = verb({
       }
       if (json !== undefined)
         throw new UsageError("--json does not apply to bench profile: it writes a file into --out");
-      const { device = "auto", minutes = MINUTES, out: folder = ".", model, batch } = args;
-      return (await profile({ device, minutes, folder, ...given({ model, images: batch?.[0] }) })) ? 0 : 1;
+      const { device = "auto", minutes = MINUTES, out: folder = ".", note, model, batch } = args;
+      return (await profile({ device, minutes, folder, ...given({ note, model, images: batch?.[0] }) })) ? 0 : 1;
     }
     for (const option of OF_PROFILE) {
       if (args[option] !== undefined) throw new UsageError(`--${option} is only for bench profile`);

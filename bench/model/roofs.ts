@@ -45,8 +45,8 @@ export interface Judgement extends Bound {
   readonly explains: boolean;
 }
 
-/** A kernel that takes more than this many times its least time is not held back by that limit. */
-const EXPLAINED = 0.4;
+/** Below this part of its bound, a kernel is held back by something else. Good products reach half of the arithmetic. */
+const EXPLAINED = 0.25;
 
 export function judge(cost: Cost, roofs: Roofs, measuredMs: number): Judgement {
   const bound = boundOf(cost, roofs);

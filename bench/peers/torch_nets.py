@@ -157,5 +157,6 @@ def load(net, weights):
     for (_, tensor), (name, values) in zip(own, weights.items()):
         if tensor.shape != values.shape:
             raise ValueError(f"{name} is {tuple(values.shape)}, the net's is {tuple(tensor.shape)}")
-    values = [torch.as_tensor(values) for values in weights.values()]
+    # Copies: training changes them in place.
+    values = [torch.tensor(values) for values in weights.values()]
     net.load_state_dict(dict(zip([name for name, _ in own], values)), strict=False, assign=True)

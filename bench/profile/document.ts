@@ -52,6 +52,7 @@ export type JudgedKernel = KernelRow & { readonly judgement?: Judgement };
 export interface Profile extends Results {
   readonly profile: {
     readonly minutes: number;
+    readonly note?: string;
     readonly parts: readonly Omit<Ended<never>, "data">[];
     readonly launchMs?: number;
     readonly host?: HostCost;
@@ -61,8 +62,18 @@ export interface Profile extends Results {
   };
 }
 
+/** What is known of a run before it begins. */
+export interface Run {
+  readonly machine: Machine;
+  /** Without its roofs. */
+  readonly device: Device;
+  readonly minutes: number;
+  /** By whoever started it. */
+  readonly note?: string;
+}
+
 /** All that is known so far. */
-export function assemble(machine: Machine, device: Device, minutes: number, ended: readonly Ended<Data>[]): Profile {
+export function assemble({ machine, device, minutes, note }: Run, ended: readonly Ended<Data>[]): Profile {
   const all = ended.flatMap(({ data }) => data ?? []);
   const last = <K extends keyof Data>(key: K): Data[K] | undefined =>
     all.findLast((data) => data[key] !== undefined)?.[key];
@@ -78,6 +89,7 @@ export function assemble(machine: Machine, device: Device, minutes: number, ende
     skipped: all.flatMap(({ skipped = [] }) => skipped),
     profile: {
       minutes,
+      ...(note !== undefined && { note }),
       parts: ended.map(({ data: _, ...part }) => part),
       ...(launchMs !== undefined && { launchMs }),
       ...(host && { host }),

@@ -6,7 +6,7 @@ import { end, say } from "../../src/cli/terminal.ts";
 import { replaceFileSync } from "../../src/io/files.ts";
 import { allowDownloads } from "../../src/native/permission.ts";
 import type { Data } from "./document.ts";
-import { reasonOf } from "./reason.ts";
+import { reasonOf } from "./plan.ts";
 import { doWork, type Job } from "./work.ts";
 
 const [job = "", file = ""] = process.argv.slice(2);

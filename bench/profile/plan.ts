@@ -1,5 +1,5 @@
 /** Parts of a long measurement, the most valuable first, in a limited time. Each is saved as it ends. */
-import { reasonOf } from "./reason.ts";
+import { oneLine } from "../../src/errors.ts";
 
 export interface Part<Data> {
   readonly name: string;
@@ -71,6 +71,11 @@ async function endOf<Data>(part: Part<Data>, limitMs: number): Promise<End<Data>
   } catch (error) {
     return { state: "failed", reason: reasonOf(error) };
   }
+}
+
+/** What went wrong, in one line. */
+export function reasonOf(error: unknown): string {
+  return oneLine(error instanceof Error ? error.message || error.name : String(error)).slice(0, 500);
 }
 
 function seconds(ms: number): string {

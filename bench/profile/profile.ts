@@ -26,6 +26,8 @@ export interface ProfileOptions {
   readonly minutes: number;
   /** Where the two files are written. */
   readonly folder: string;
+  /** What the files say of this run. */
+  readonly note?: string;
   /** Only this network. */
   readonly model?: string;
   /** Images per batch. */
@@ -39,7 +41,7 @@ const [IMAGES, FEW, FEW_SMALL] = [128, 2, 16];
 
 /** @returns whether nothing failed and all that was computed was right @throws UsageError for an unknown device or model */
 export async function profile(options: ProfileOptions): Promise<boolean> {
-  const { minutes, folder } = options;
+  const { minutes, folder, note } = options;
   const [name = ""] = await chooseDevices({ names: options.device });
   const { device, isSmall } = await about(name);
   const files = filesFor(folder, device.adapter ?? device.device.replace(":", " "));
@@ -55,7 +57,7 @@ export async function profile(options: ProfileOptions): Promise<boolean> {
       limitMs: 60_000 * minutes,
       begin: ({ about }, limitMs) => line.update(`${about}, ${duration(limitMs / 1000)} at most`),
       async save(all) {
-        current = assemble(machineNow, device, minutes, all);
+        current = assemble({ machine: machineNow, device, minutes, ...given({ note }) }, all);
         await writeProfile(files, current);
         ProgressLine.clear();
         show(all.at(-1)!);

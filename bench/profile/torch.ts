@@ -57,7 +57,7 @@ export async function torchSteps(backend: Backend, { network, images, ...where }
   const files = await fixturesOf(backend, folder.path, network);
   // A rate small enough for the loss to fall from the first step.
   const settings = { rate: 0.001, momentum: recipe.momentum, decay: 0.0005 };
-  return run(found.python, piece, where, { task: "step", model: name, batch: images, ...settings, ...files });
+  return await run(found.python, piece, where, { task: "step", model: name, batch: images, ...settings, ...files });
 }
 
 /** Square products: on a GPU, those of cuBLAS or hipBLAS. @throws AlexNetError as `torchSteps` */
@@ -69,7 +69,7 @@ export async function torchProducts(sizes: readonly number[], where: Where): Pro
   };
   const found = findTorch();
   if ("missing" in found) return missing(piece, String(sizes[0]), where, found.missing);
-  return run(found.python, piece, where, { task: "matmul", sizes });
+  return await run(found.python, piece, where, { task: "matmul", sizes });
 }
 
 type Common = "device" | "threads" | "seconds" | "precisions" | "card";

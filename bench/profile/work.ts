@@ -120,11 +120,17 @@ async function withDevice({ device: name, roof }: Job, use: (device: BenchDevice
   }
 }
 
+/** Of a whole step; its process is stopped if it takes too long. A trial with fewer images would be tuned for these. */
+const STEPS = { rowMs: 1500, least: 3, most: 100, passMs: Infinity };
+/** Of each form of a kernel. On some systems the driver ends what takes longer than two seconds. */
+const FORMS = { rowMs: 150, least: 3, most: 30, passMs: 1500 };
+const SMALL = { rowMs: 150, least: 2, most: 10, passMs: 10_000 };
+
 async function runSuite(suite: Suite, job: Job, save: Save, isOver: () => boolean): Promise<void> {
   const { model, images, isSmall } = job;
   const network = await openNetwork(model);
   await withDevice(job, async (opened) => {
-    const limits = { rowMs: suite === step && !isSmall ? 1500 : 150, least: 3, most: 30, passMs: 3000, isOver };
+    const limits = { ...(suite === step && !isSmall ? STEPS : isSmall ? SMALL : FORMS), isOver };
     const saveAll = () => save({ rows: bench.rows, skipped: bench.skipped, wrong: bench.wrong as Skipped[] });
     const bench: Bench = new Bench([opened], limits, { working() {}, row: saveAll, skipped: saveAll });
     await suite.run(bench, { network, batches: [images], quick: isSmall || suite === loader, others: formsOf });

@@ -153,7 +153,7 @@ describe("what limits a kernel", () => {
       reached: 0.5,
       explains: true,
     });
-    expect(judge({ flop: 1e9, bytes: 0 }, roofs, 4)).toMatchObject({ reached: 0.25, explains: false });
+    expect(judge({ flop: 1e9, bytes: 0 }, roofs, 8)).toMatchObject({ reached: 0.125, explains: false });
   });
 
   test("the model: launched first, then at the rates that are reached", () => {
