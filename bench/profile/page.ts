@@ -165,7 +165,7 @@ function partsCard({ profile: { parts, minutes, findings } }: Profile): Html {
   return html`<section class="card">
     <h2>Parts</h2>
     <p class="note">
-      In this order, within ${minutes} minutes.
+      In this order, within ${plural(minutes, "minute")}.
       ${problems.length > 0 ? `The doctor found ${plural(problems.length, "problem")}:` : ""}
       ${problems.map((problem) => html`<span class="problem">${String((problem as { what?: unknown }).what)}</span>`)}
     </p>

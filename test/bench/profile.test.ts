@@ -198,7 +198,7 @@ describe("files", () => {
       "roofs",
       "steps",
     ]);
-    expect(readFileSync(files.page, "utf8")).toContain("12,800 images/s");
+    expect(readFileSync(files.page, "utf8").includes("<b>12,800</b>")).toBe(true);
     remove();
   });
 
@@ -210,18 +210,17 @@ describe("files", () => {
       failed,
     ];
     const page = profilePage(assemble({ machine, device, minutes: 9, note: "<i>busy</i>" }, all));
-    expect(page).toContain("Test &#60;GPU&#62;");
-    expect(page).not.toMatch(/<b>no files|<i>busy/);
-    for (const words of [
+    const wanted = [
+      "Test &#60;GPU&#62;",
       "What limits alexnet",
-      "kernel_3",
+      "kernel_<wbr>3",
       "none of these",
       "26 in 50.0 ms, once",
       "PyTorch 2.15.0",
       "a &#62; b",
-    ])
-      expect(page).toContain(words);
-    expect(page).not.toMatch(/<script|https?:\/\/(?!www\.w3\.org)/);
+    ];
+    expect(wanted.filter((words) => !page.includes(words))).toEqual([]);
+    expect(page.match(/<b>no files|<i>busy|<script|https?:/g)).toBeNull();
   });
 });
 
