@@ -25,10 +25,10 @@ for part in "${chosen[@]}"; do
     77) result=skipped ;;
     *) result=FAILED status=1 ;;
   esac
-  # The project's folder is nobody's business.
+  # Not kept: where the project lies, and what the doctor says of machine and libraries.
   {
     echo "== $part: $result, $(date --utc +%F), $((SECONDS - began)) s"
-    sed "s|$(realpath "$here/../..")/||g" "$work/output/$part.part"
+    sed -e "s|$(realpath "$here/../..")/||g" -e '/^alexnet /,/^Devices$/{/^Devices$/!d}' "$work/output/$part.part"
   } | tee "$work/output/$part.txt"
   rm "$work/output/$part.part"
 done

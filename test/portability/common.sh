@@ -48,7 +48,7 @@ machine() {
   needs mmdebstrap mmdebstrap
   if [ ! -e "$root/made" ]; then
     rm -rf "$root"
-    mmdebstrap --quiet --variant=minbase --aptopt='Acquire::Check-Valid-Until "false"' \
+    mmdebstrap --quiet --variant=minbase --dpkgopt=force-unsafe-io --aptopt='Acquire::Check-Valid-Until "false"' \
       --include="$(IFS=,; echo "${*:3}")" "$2" "$root" "$(mirror)" >&2
     touch "$root/made"
   fi

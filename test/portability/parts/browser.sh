@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The kernels in Chromium.
+# The kernels and a training in Chromium.
 source "$(dirname "$0")/../common.sh"
-[ -e "$here/browser.ts" ] || skip "no browser.ts here"
 needs chromium chromium
-bun "$here/browser.ts"
+cd "$project"
+bun test --timeout=600000 test/web 2>&1 | tee /dev/stderr | grep -E '^ *[0-9]+ (pass|skip|fail)$|^\(fail\)'

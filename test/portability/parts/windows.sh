@@ -22,9 +22,8 @@ windows() { inside "$root" /windows "$@" | tr -d '\r'; }
 command() { windows src/main.ts "$@"; }
 cd "$root/alexnet"
 command devices | tee "$work/devices"
+gpus=$(sed -nE 's/^gpu:([0-9]+) .*/\1/p' "$work/devices")
+for gpu in $gpus; do windows test/portability/compile.ts "$gpu"; done
 command doctor --device cpu
-for gpu in $(sed -nE 's/^gpu:([0-9]+) .*/\1/p' "$work/devices"); do
-  command doctor --device "gpu:$gpu"
-  windows test/portability/compile.ts "$gpu"
-done
 same_weights command
+for gpu in $gpus; do command doctor --device "gpu:$gpu"; done
