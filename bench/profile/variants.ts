@@ -49,15 +49,13 @@ function passCalls({ layer, pass, operands }: Task, { parallelWorkgroups, limits
 
 /** The same device, on which a kernel always has this form. */
 export function forcing(backend: Backend, kernel: Kernel, form: Variant): Backend {
-  const { variants: _, ...own } = kernel;
-  const forced: Kernel = { ...own, ...form };
+  // Without variants there is nothing to choose from.
+  const { variants: _, ...forced }: Kernel = { ...kernel, ...form };
   return {
     ...backend,
-    run: (run, buffers, uniforms) =>
-      backend.run(isSame(run, kernel) ? (forced as unknown as typeof run) : run, buffers, uniforms),
+    run: (run, buffers, uniforms) => {
+      const isForced = (run as unknown) === kernel;
+      backend.run(isForced ? (forced as unknown as typeof run) : run, buffers, uniforms);
+    },
   };
-}
-
-function isSame(a: unknown, b: unknown): boolean {
-  return a === b;
 }

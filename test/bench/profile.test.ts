@@ -18,6 +18,7 @@ import { filesFor, writeProfile } from "../../bench/profile/write.ts";
 import { readResults, type Device } from "../../bench/results.ts";
 import { conv } from "../../bench/suites/conv.ts";
 import { conv2dForward } from "../../src/engine/ops/conv2d.ts";
+import type { Kernel } from "../../src/engine/kernel.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -292,17 +293,19 @@ describe("every form of a kernel", () => {
     expect(forms("conv3", "weight gradient", 4)).not.toContain("direct");
   });
 
-  test("a form is what the device is given", () => {
-    const given: string[] = [];
-    const backend = {
-      ...pretend({ parallelWorkgroups: 1 }),
-      run: (run: { name: string }) => void given.push(run.name),
-    };
-    const [variant] = conv2dForward.variants!;
-    const forced = forcing(backend, conv2dForward as never, variant as never);
-    forced.run(conv2dForward, {} as never, {} as never);
-    forced.run({ ...conv2dForward, name: "other" }, {} as never, {} as never);
-    expect(given).toEqual([variant!.name, "other"]);
+  test("a form is what the device is given, without others to choose from", () => {
+    const given: Kernel[] = [];
+    const run = (kernel: unknown) => void given.push(kernel as Kernel);
+    const backend = { ...pretend({ parallelWorkgroups: 1 }), run };
+    const kernel = conv2dForward as unknown as Kernel;
+    const [variant] = kernel.variants!;
+    for (const form of [variant!, kernel]) forcing(backend, kernel, form).run(conv2dForward, {} as never, {} as never);
+    forcing(backend, kernel, variant!).run({ ...conv2dForward, name: "other" }, {} as never, {} as never);
+    expect(given.map(({ name, wgsl, variants }) => [name, wgsl, variants?.length])).toEqual([
+      [variant!.name, variant!.wgsl, undefined],
+      [kernel.name, kernel.wgsl, undefined],
+      ["other", kernel.wgsl, kernel.variants!.length],
+    ]);
   });
 });
 

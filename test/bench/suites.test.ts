@@ -86,6 +86,20 @@ describe("on the cpu", () => {
     );
   });
 
+  test("running statistics begin at their initial values: memory holds anything", async () => {
+    const bench = benchOn([referenceDevice()]);
+    const network = {
+      ...toy,
+      layers: (classes: number) => [
+        convolution("conv1", 4, 3, { stride: 4, sigma: 0.1 }),
+        batchNorm("norm"),
+        fc("fc2", classes, { sigma: 0.1 }),
+      ],
+    };
+    await step.run(bench, { ...options, network });
+    expectAll(bench);
+  });
+
   test("one image: nothing smaller can be tried first", async () => {
     const bench = benchOn([cpu]);
     for (const suite of [conv, layers, step]) await suite.run(bench, { ...options, batches: [1] });
