@@ -5,7 +5,16 @@ import { milliseconds } from "../report.ts";
 import type { Row, Skipped } from "../results.ts";
 import { hostMsOf, type Profile } from "./document.ts";
 import { kernelsCard, KERNELS_STYLE, rowsCard } from "./page_kernels.ts";
-import { giga, imagesPerSecond, kernelsByModel, stepLines, tera, timesAsFast, type StepLine } from "./summary.ts";
+import {
+  giga,
+  imagesPerSecond,
+  problemsOf,
+  kernelsByModel,
+  stepLines,
+  tera,
+  timesAsFast,
+  type StepLine,
+} from "./summary.ts";
 
 export function profilePage(profile: Profile): string {
   const { devices, machine, profile: more } = profile;
@@ -160,14 +169,15 @@ function loaderCard(profile: Profile): Html {
 
 const STATES = { done: "done", cut: "cut short", skipped: "skipped", failed: "failed" } as const;
 
-function partsCard({ profile: { parts, minutes, findings } }: Profile): Html {
-  const problems = findings.filter((finding) => (finding as { type?: string }).type === "problem");
+function partsCard(profile: Profile): Html {
+  const { parts, minutes } = profile.profile;
+  const problems = problemsOf(profile);
   return html`<section class="card">
     <h2>Parts</h2>
     <p class="note">
       In this order, within ${plural(minutes, "minute")}.
       ${problems.length > 0 ? `The doctor found ${plural(problems.length, "problem")}:` : ""}
-      ${problems.map((problem) => html`<span class="problem">${String((problem as { what?: unknown }).what)}</span>`)}
+      ${problems.map((what) => html`<span class="problem">${what}</span>`)}
     </p>
     <table>
       ${parts.map(

@@ -16,7 +16,7 @@ import { runProcess } from "../peers/run.ts";
 import type { Device, Roof } from "../results.ts";
 import { assemble, type Data, type Profile } from "./document.ts";
 import { runParts, type Ended, type Outcome, type Part } from "./plan.ts";
-import { summaryOf } from "./summary.ts";
+import { problemsOf, summaryOf } from "./summary.ts";
 import type { Job, WorkName } from "./work.ts";
 import { filesFor, writeProfile } from "./write.ts";
 
@@ -39,7 +39,10 @@ const NETWORKS = ["alexnet", "alexnet-owt", "cifar10-airbench", "resnet18"];
 /** Images of a batch: usual, on GPUs that are emulated, and there for images of 32 × 32. */
 const [IMAGES, FEW, FEW_SMALL] = [128, 2, 16];
 
-/** @returns whether nothing failed and all that was computed was right @throws UsageError for an unknown device or model */
+/**
+ * @returns whether nothing failed, all that was computed was right, and the doctor found no problem
+ * @throws UsageError for an unknown device or model
+ */
 export async function profile(options: ProfileOptions): Promise<boolean> {
   const { minutes, folder, note } = options;
   const [name = ""] = await chooseDevices({ names: options.device });
@@ -66,9 +69,11 @@ export async function profile(options: ProfileOptions): Promise<boolean> {
   );
   print(`\n${summaryOf(current!)}`);
   print(dim(`${duration((performance.now() - start) / 1000)}; ${here(files.page)}, ${here(files.json)}`));
-  for (const { name, contestant, device, reason } of current!.profile.wrong)
-    say.error(`${name}, ${contestant} on ${device}: ${reason}`);
-  return current!.profile.wrong.length === 0 && ended.every(({ state }) => state !== "failed");
+  const problems = problemsOf(current!);
+  for (const what of problems) say.error(what);
+  const { wrong } = current!.profile;
+  for (const { name, contestant, device, reason } of wrong) say.error(`${name}, ${contestant} on ${device}: ${reason}`);
+  return problems.length + wrong.length === 0 && ended.every(({ state }) => state !== "failed");
 }
 
 /** The device as far as it is known before it is opened, and whether it is emulated. */

@@ -93,6 +93,12 @@ export function summaryOf(profile: Profile): string {
   return lines.join("\n");
 }
 
+/** What the doctor found wrong. */
+export function problemsOf({ profile: { findings } }: Profile): string[] {
+  const problems = findings as readonly { readonly type?: string; readonly what?: string }[];
+  return problems.flatMap(({ type, what }) => (type === "problem" && what !== undefined ? [what] : []));
+}
+
 const WORDS: Readonly<Record<Cause, string>> = {
   arithmetic: "arithmetic",
   memory: "memory",

@@ -10,7 +10,7 @@ import { assemble, hostMsOf, type Data, type HostCost, type KernelRow } from "..
 import { profileKernels } from "../../bench/profile/kernels.ts";
 import { profilePage } from "../../bench/profile/page.ts";
 import { runParts, type Ended, type Part } from "../../bench/profile/plan.ts";
-import { causeOf, kernelsByModel, stepLines, summaryOf } from "../../bench/profile/summary.ts";
+import { causeOf, kernelsByModel, problemsOf, stepLines, summaryOf } from "../../bench/profile/summary.ts";
 import { findTorch, rowsOf, type Piece } from "../../bench/profile/torch.ts";
 import { forcing, formsOf } from "../../bench/profile/variants.ts";
 import { doWork } from "../../bench/profile/work.ts";
@@ -167,6 +167,13 @@ test("steps beside PyTorch's, with TF32 and without", () => {
   expect(text).toContain("Test GPU: 1.00 TFLOP/s, 100 GB/s, 15.0 µs for a kernel that does nothing");
   expect(text).toMatch(/alexnet training, batch 128 +12,800 images\/s +2\.00× PyTorch +0\.50× with TF32/);
   expect(text).toContain("kernels take 16.0 ms of 10.0 ms, limited by arithmetic 12%, memory 25%, none of these 62%");
+});
+
+test("what the doctor found wrong", () => {
+  const findings = [{ type: "machine" }, { type: "problem", what: "gpu:0: 2 kernels are wrong", remedy: "none" }];
+  const profile = assemble({ machine, device, minutes: 9 }, ended({ findings }));
+  expect(problemsOf(profile)).toEqual(["gpu:0: 2 kernels are wrong"]);
+  expect(profilePage(profile).includes("The doctor found 1 problem:")).toBe(true);
 });
 
 describe("files", () => {
