@@ -109,6 +109,12 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       const pipeline = tuner.choose(program, given, uniforms);
       queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
     },
+    ...(measurements && {
+      fastest(kernel, sizes, ways) {
+        device.check();
+        return tuner.fastest(measurements, kernel, sizes, ways);
+      },
+    }),
     flush: () => queue.flush(),
     async read(buffer, offset = 0, length = buffer.length - offset) {
       device.check();
