@@ -81,7 +81,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       bindingBytes: device.limits.bindingBytes,
       bufferBytes: device.limits.bufferBytes,
       totalBytes: totalBytes(device.kind),
-      viewAlignment: device.limits.storageAlignment,
+      // Variants read whole vec4s.
+      viewAlignment: Math.max(16, device.limits.storageAlignment),
     },
     needsSplitting: true,
     // wgpu leaves Metal's fast math on, which is its default.
