@@ -179,6 +179,19 @@ describeBackends(
       const kernel: Kernel = { ...each.kernel, workgroups: (uniforms) => folded(each.kernel.workgroups(uniforms)) };
       expect(await checkCase(await open(), { ...each, kernel }, await expectedOnce(each))).toBeUndefined();
     });
+
+    const variants = kernelCases.flatMap((each) =>
+      variantsOf(each)
+        .filter(({ name, workgroups }) => !TILED.test(name) && workgroups(each.uniforms)[0] > 1)
+        .map((variant) => [variant.name, each, variant] as const),
+    );
+    const lastOfEach = [...new Map(variants.map((each) => [each[0], each])).values()];
+
+    test.each(lastOfEach)("%s", async (_name, each, variant) => {
+      const [x, , z] = variant.workgroups(each.uniforms);
+      const rows = { ...variant, workgroups: (): Workgroups => [Math.ceil(x / 3), 3, z] };
+      expect(await checkVariant(await open(), each, rows)).toBeUndefined();
+    });
   },
   ["wgpu"],
 );

@@ -1,11 +1,10 @@
 /**
  * What a step gains from kernels that do the work of several, or do it otherwise. Each change rewrites the list of kernels:
- * it removes some, and adds or removes arithmetic and traffic of others. Most of these kernels don't exist yet.
+ * it removes some, and adds or removes arithmetic and traffic of others.
  */
 import type { BufferView } from "../../src/engine/backend.ts";
-import { suitsWinograd } from "../../src/engine/ops/winograd.ts";
 import { elementType } from "../../src/engine/kernel.ts";
-import { pretend, type Call } from "./calls.ts";
+import type { Call } from "./calls.ts";
 import { bytesOf, costOf, type Cost } from "./costs.ts";
 
 /** A kernel and its work; `call` is how it was queued, before any change. */
@@ -86,7 +85,7 @@ function isForward(item: Priced): boolean {
 }
 
 const activationBackward: Change = {
-  name: "ReLU's gradient in the kernel before it",
+  name: "ReLU's gradient in the kernel before it, where it isn't yet",
   // It then reads y too, but dy is neither read nor written once more.
   apply: (step) =>
     absorb(step, isNamed(/^(epilogue|relu)_backward$/), "dy", (gate, writer) => ({
@@ -105,78 +104,43 @@ const biasGradient: Change = {
 const OVERLAP = 9 / 4;
 
 const normaliseAndPool: Change = {
-  name: "LRN and max-pooling together, both ways",
-  apply(step) {
-    const forward = absorb(
-      step,
-      (item) => isNamed(/^max_pool_forward$/)(item) && follows(step, item, "x", /^lrn_forward$/),
-      "x",
-      (pool, lrn) => ({ flop: lrn.flop * OVERLAP, bytes: lrn.bytes - once(lrn, "y") + pool.bytes - once(pool, "x") }),
-    );
-    // Backward, the pooling comes first: LRN's gradient reads what the pooling would have read.
-    const changed = [...forward];
-    const gone = new Set<number>();
-    forward.forEach((item, i) => {
-      if (!isNamed(/^lrn_backward$/)(item)) return;
-      const writer = writerOf(forward, i, item.call.buffers.dy!);
-      const pool = forward[writer];
-      if (!pool || !isNamed(/^max_pool_backward$/)(pool)) return;
-      gone.add(writer);
-      changed[i] = { ...item, bytes: item.bytes - once(item, "dy") + pool.bytes - once(pool, "dx") };
-    });
-    return changed.filter((_, i) => !gone.has(i));
-  },
+  name: "LRN and max-pooling together, both ways, where that is faster (done)",
+  isDone: true,
+  apply: (step) =>
+    step.flatMap((item) => {
+      const { flop } = item;
+      const cost = (flop: number, ...names: readonly string[]) => {
+        return { ...item, flop, bytes: names.reduce((sum, name) => sum + once(item, name), 0) };
+      };
+      // What is between them has the size of x and dx.
+      if (isNamed(/^lrn_max_pool_forward$/)(item)) return [cost(flop / OVERLAP, "x", "x"), cost(0, "x", "y", "argmax")];
+      if (isNamed(/^lrn_max_pool_backward$/)(item)) return [cost(0, "dy", "argmax", "dx"), cost(flop, "x", "dx", "dx")];
+      return [item];
+    }),
 };
-
-function follows(step: readonly Priced[], item: Priced, operand: string, writer: RegExp): boolean {
-  const before = step[writerOf(step, step.indexOf(item), item.call.buffers[operand]!)];
-  return before !== undefined && isNamed(writer)(before);
-}
 
 /** Gradients of parameters are copied too, but these are small. */
 const LARGE = 2 ** 20;
 
 const sharedGradient: Change = {
-  name: "gradients of residual branches passed on, not copied",
+  name: "gradients of residual branches shared, not copied to one of two",
   apply: (step) => step.filter((item) => !(isNamed(/^copy_run$/)(item) && item.bytes > LARGE)),
 };
 
-const slidingLrn: Change = {
-  name: "LRN's gradient with two powers instead of six",
-  apply: (step) => step.map((item) => (isNamed(/^lrn_backward$/)(item) ? { ...item, flop: item.flop / 3 } : item)),
-};
-
-type Sizes = Parameters<typeof suitsWinograd>[1];
-const ANY_GPU = pretend({ parallelWorkgroups: 1 });
-
 const winogradGradient: Change = {
-  name: "weight gradients by Winograd's filtering where it is faster",
-  apply(step, msOf) {
-    const kernelsOf = (part: string, pattern: RegExp) =>
-      step.filter((item) => item.call.part === part && isNamed(pattern)(item));
+  name: "weight gradients by Winograd's filtering where it is faster (done)",
+  isDone: true,
+  apply(step) {
     const gone = new Set<Priced>();
-    const changed = step.flatMap((item) => {
-      const { uniforms: u, part, buffers } = item.call;
-      if (!isNamed(/^conv2d_backward_w$/)(item) || !suitsWinograd(ANY_GPU, u as Sizes)) {
-        return [item];
-      }
-      const side = u.kh! + 3;
-      const tiles = Math.ceil(u.oh! / 4) * Math.ceil(u.ow! / 4) * u.images!;
-      const [patches, gradients] = [4 * side ** 2 * u.c! * tiles, 4 * side ** 2 * u.o! * tiles];
-      const products = 4 * side ** 2 * u.o! * (u.c! / u.groups!);
-      const weights = (4 * buffers.dw!.length) / u.splits!;
-      // Two transforms, the products, and the transform of their sums. With so many products, none need be split.
-      const kernels: Cost[] = [
-        { flop: 0, bytes: once(item, "x") + patches },
-        { flop: 0, bytes: once(item, "dy") + gradients },
-        { flop: 2 * side ** 2 * u.o! * (u.c! / u.groups!) * tiles, bytes: patches + gradients + products },
-        { flop: 0, bytes: products + weights },
-      ];
-      const sums = kernelsOf(part, /^sum_parts$/);
-      const total = (costs: readonly Cost[]) => costs.reduce((ms, cost) => ms + msOf(cost), 0);
-      if (total(kernels) >= total([item, ...sums])) return [item];
-      for (const sum of sums) gone.add(sum);
-      return kernels.map((cost) => ({ ...item, ...cost }));
+    const changed = step.map((item, i) => {
+      if (!isNamed(/^winograd_\dx\d_windows$/)(item)) return item;
+      // Before it are the transforms of x and dy, the products, and perhaps their sum.
+      const first = step.findLastIndex((each, at) => at < i && isNamed(/^winograd_\dx\d_input$/)(each));
+      const [patches, gradients] = [step[first]!, step[first + 1]!];
+      for (const each of step.slice(first, i)) gone.add(each);
+      const { images, oh, ow } = gradients.call.uniforms;
+      const flop = (2 * once(item, "dw") * (oh! * ow! * images!)) / 4;
+      return { ...item, flop, bytes: once(patches, "x") + once(gradients, "dy") + once(item, "dw") };
     });
     return changed.filter((item) => !gone.has(item));
   },
@@ -189,13 +153,16 @@ const winogradInside: Change = {
     step.map((item) => {
       if (isNamed(/^winograd_\dx\d_input$/)(item)) return { ...item, bytes: item.bytes - once(item, "patches") };
       if (isNamed(/^winograd_\dx\d_output$/)(item)) return { ...item, bytes: item.bytes - once(item, "products") };
-      return isWinogradProduct(item) ? { ...item, bytes: once(item, "w") } : item;
+      if (isNamed(/^winograd_\dx\d_gradients$/)(item)) return { ...item, bytes: item.bytes - once(item, "gradients") };
+      return isWinogradProduct(item) ? { ...item, bytes: once(item, item.call.buffers.dw ? "dw" : "w") } : item;
     }),
 };
 
-/** Winograd's products are run by the kernel of a 1 × 1 convolution's gradient. */
+/** Winograd's products are run by the kernels of a 1 × 1 convolution's gradients. */
 function isWinogradProduct({ call: { kernel, uniforms } }: Priced): boolean {
-  return kernel.name === "conv2d_backward_x" && uniforms.kh === 1 && uniforms.pad === 0 && uniforms.groups! >= 36;
+  return (
+    /^conv2d_backward_[wx]$/.test(kernel.name) && uniforms.kh === 1 && uniforms.pad === 0 && uniforms.groups! >= 36
+  );
 }
 
 /** Stay in single precision: parameters, their gradients and their state, sums of parts, and what is small. */
@@ -214,18 +181,18 @@ const halfStorage: Change = {
     }),
 };
 
-const FUSIONS: readonly Change[] = [activationForward, activationBackward, biasGradient, normaliseAndPool];
+const FUSIONS: readonly Change[] = [activationForward, activationBackward, biasGradient];
 
 export const CHANGES: readonly Change[] = [
   fusedConvolution,
+  normaliseAndPool,
+  winogradGradient,
   ...FUSIONS,
   {
     name: `these ${FUSIONS.length} together`,
     apply: (step, msOf) => FUSIONS.reduce((changed, { apply }) => apply(changed, msOf), [...step]),
   },
   sharedGradient,
-  slidingLrn,
-  winogradGradient,
   winogradInside,
   halfStorage,
 ];

@@ -51,6 +51,8 @@ const transform = (name: string, multiplyAdds: number) => (call: Given) => {
  */
 const POWER = 2 * 6 * 2;
 
+const LRN_GRADIENT = 10 + 2 * POWER + 5 * 4;
+
 /** For kernels whose arithmetic can matter beside their memory traffic. */
 const FLOP: Readonly<Record<string, (call: Given) => number>> = {
   conv2d_forward: convolution,
@@ -69,9 +71,15 @@ const FLOP: Readonly<Record<string, (call: Given) => number>> = {
   linear_backward_w: linear,
   winograd_3x3_input: transform("c", 22 * (6 + 6)),
   winograd_3x3_output: transform("o", 18 * (6 + 4)),
+  winograd_3x3_gradients: transform("o", 18 * (4 + 6)),
   winograd_5x5_input: transform("c", 44 * (8 + 8)),
   winograd_5x5_output: transform("o", 26 * (8 + 4)),
-  // A sum of five squares and a power; backward, both for each of five neighbours and for the map itself.
+  winograd_5x5_gradients: transform("o", 26 * (4 + 8)),
+  // A sum of five squares and a power; backward, by the variant that slides along the maps, a second power and a sum of
+  // five terms.
   lrn_forward: (call) => elements(call, "x") * (10 + POWER),
-  lrn_backward: (call) => elements(call, "x") * (6 * (10 + POWER) + 5 * 4),
+  lrn_backward: (call) => elements(call, "x") * LRN_GRADIENT,
+  // For each pixel of each window of 3 × 3.
+  lrn_max_pool_forward: (call) => elements(call, "y") * 9 * (10 + POWER),
+  lrn_max_pool_backward: (call) => elements(call, "x") * LRN_GRADIENT,
 };

@@ -3,11 +3,12 @@ import type { Network } from "../../src/net/recipe.ts";
 import { markdownTable } from "../../src/io/markdown.ts";
 import { callsOf } from "./calls.ts";
 import { CHANGES, priced, type Priced } from "./changes.ts";
+import { costOf } from "./costs.ts";
 import { DEVICES, REACHED, type ModelDevice } from "./devices.ts";
 import type { Limit } from "./roofs.ts";
 import { gainOf, stepMs, timeOf } from "./step.ts";
 
-/** A step as each device would be given it: they split sums differently. */
+/** A step as each device would be given it: they split sums differently, and have convolutions computed in other ways. */
 interface Modelled {
   readonly device: ModelDevice;
   readonly step: readonly Priced[];
@@ -15,7 +16,10 @@ interface Modelled {
 
 export async function modelOf(network: Network, images: number, by: "kernels" | "layers"): Promise<string> {
   const steps: Modelled[] = [];
-  for (const device of DEVICES) steps.push({ device, step: priced(await callsOf(network, images, device)) });
+  for (const device of DEVICES) {
+    const msOf = (call: Parameters<typeof costOf>[0]) => timeOf(costOf(call), device).ms;
+    steps.push({ device, step: priced(await callsOf(network, images, device, msOf)) });
+  }
   return [
     `A training step of \`${network.name}\`, batch ${images}, by the model:`,
     markdownTable(timesTable(steps, images, by)),
@@ -85,7 +89,9 @@ function assumptions(): string {
   return [
     `A model, not a measurement. Each kernel takes ${discrete} µs to launch (${integrated} µs on M4 and Iris Xe; assumed), and ` +
       `then the longer of its arithmetic (a) at ${percent(arithmetic)} of the device's rate and its traffic (m) at ` +
-      `${percent(memory)} of the bandwidth, each byte moved once; l: the launch takes longer than either. The rates:`,
+      `${percent(memory)} of the bandwidth, each byte moved once; l: the launch takes longer than either. Of two ways to ` +
+      `compute the same, each device is given the one that takes it less time; the numbers of kernels, GFLOP and GB are ` +
+      `those of the ${DEVICES[0]!.name}. The rates:`,
     sources.join("\n"),
   ].join("\n\n");
 }

@@ -7,10 +7,7 @@ import { openPass, unfit, type Task } from "../layer_piece.ts";
 import { listening, pretend, type Call } from "../model/calls.ts";
 import { loadPass } from "../pass.ts";
 
-/**
- * The forms of the kernels that a pass runs, and, where Winograd's filtering is used, the direct convolution, which the
- * shape decides and nothing has timed.
- */
+/** The forms of the kernels that a pass runs, and, where Winograd's filtering can be used, the direct convolution. */
 export function formsOf(task: Task, device: BenchDevice): Entrant[] {
   const { backend } = device;
   if (backend.kind !== "wgpu" || unfit(task.layer, task.images, device) !== undefined) return [];
@@ -28,8 +25,7 @@ export function formsOf(task: Task, device: BenchDevice): Entrant[] {
   const isWinograd = calls.some(({ kernel }) => kernel.name.startsWith("winograd_"));
   return [
     ...unique.map(({ kernel, form }) => entrantOf(form.name, forcing(backend, kernel, form))),
-    // Products of a forward pass and of an input gradient are never split, so that is all that this changes.
-    ...(isWinograd ? [entrantOf("direct", { ...backend, needsSplitting: false })] : []),
+    ...(isWinograd ? [entrantOf("direct", { ...backend, fastest: () => "direct" })] : []),
   ];
 }
 
@@ -47,12 +43,13 @@ function passCalls({ layer, pass, operands }: Task, { parallelWorkgroups, limits
   return queued;
 }
 
-/** The same device, on which a kernel always has this form. */
+/** The same device, on which a kernel always has this form; and of several ways to compute the same, the first is taken. */
 export function forcing(backend: Backend, kernel: Kernel, form: Variant): Backend {
   // Without variants there is nothing to choose from.
   const { variants: _, ...forced }: Kernel = { ...kernel, ...form };
+  const { fastest: __, ...device } = backend;
   return {
-    ...backend,
+    ...device,
     run: (run, buffers, uniforms) => {
       const isForced = (run as unknown) === kernel;
       backend.run(isForced ? (forced as unknown as typeof run) : run, buffers, uniforms);

@@ -5,6 +5,7 @@
 //
 // All buffers: maps × plane. A call computes all maps of `count` positions of the plane from `start` on.
 
+import { highest, lowest, throughActivation } from "./epilogue";
 import { inversePower, inversePower4 } from "./power";
 
 export function lrnForward(
@@ -69,7 +70,10 @@ function scale(first: usize, last: usize, map: usize, k: f32, alpha: f32): f32 {
   return k + alpha * sum;
 }
 
-/** work: maps × count floats for t, then `count` for s of a map. */
+/**
+ * dx is 0 where x = f(z) has no slope, f the activation function. work: maps × count floats for t, then `count` for s of a
+ * map.
+ */
 export function lrnBackward(
   start: i32,
   count: i32,
@@ -83,6 +87,7 @@ export function lrnBackward(
   k: f32,
   alpha: f32,
   beta: f32,
+  activation: i32,
   work: usize,
 ): void {
   x += (<usize>start) << 2;
@@ -104,6 +109,8 @@ export function lrnBackward(
     normTerms(x + here, s, dy + here, dx + here, t + bytes * i, count, beta);
   }
   const factor: f32 = -2.0 * alpha * beta;
+  const low = lowest(activation);
+  const high = highest(activation);
   for (let i = 0; i < maps; i++) {
     const group = i - (i % groupMaps);
     const first = t + bytes * max(group, i - reach);
@@ -118,13 +125,16 @@ export function lrnBackward(
       } else {
         for (let j = first + bytes + p; j <= last + p; j += bytes) sum = f32x4.add(sum, v128.load(j));
       }
-      const change = f32x4.mul(f32x4.splat(factor), f32x4.mul(v128.load(x + here + p), sum));
-      v128.store(dx + here + p, f32x4.add(v128.load(dx + here + p), change));
+      const own = v128.load(x + here + p);
+      const change = f32x4.mul(f32x4.splat(factor), f32x4.mul(own, sum));
+      v128.store(dx + here + p, throughActivation(f32x4.add(v128.load(dx + here + p), change), own, low, high));
     }
     for (; p < bytes; p += 4) {
       let sum: f32 = 0;
       for (let j = first + p; j <= last + p; j += bytes) sum += load<f32>(j);
-      store<f32>(dx + here + p, load<f32>(dx + here + p) + factor * load<f32>(x + here + p) * sum);
+      const own = load<f32>(x + here + p);
+      const gradient = f32x4.splat(load<f32>(dx + here + p) + factor * own * sum);
+      v128.store_lane<f32>(dx + here + p, throughActivation(gradient, f32x4.splat(own), low, high), 0);
     }
   }
 }

@@ -1,11 +1,14 @@
 // Pooling (paper §3.4): x is C × H × W × N, y is C × OH × OW × N. Window (p, q) covers the pixels inside the image of
 // rows from p · stride − pad on, `window` of them, and columns likewise from q · stride − pad on.
 //
-//   max:     y = the first largest pixel in row-major order, or the last that is NaN; argmax = its row · W + column
+//   max:     y = the first largest pixel in row-major order, or the last that is NaN; argmax = its row · W + column, or
+//            none (all bits set) where y = f(z) has no slope, f the activation function
 //   average: y = Σ x / number of pixels inside the image
 //
 // The backward passes gather: each pixel sums the gradients of the windows that cover it, in row-major order. A call
 // computes row `item` of the result's C · OH or C · H rows.
+
+import { highest, lowest } from "./epilogue";
 
 export function maxPoolForward(
   item: i32,
@@ -21,6 +24,7 @@ export function maxPoolForward(
   window: i32,
   stride: i32,
   pad: i32,
+  activation: i32,
 ): void {
   const pixel = (<usize>images) << 2;
   const map = item / oh;
@@ -29,6 +33,8 @@ export function maxPoolForward(
   y += pixel * oh * ow * map;
   argmax += pixel * oh * ow * map;
   const vectors = (pixel >> 4) << 4;
+  const low = lowest(activation);
+  const high = highest(activation);
   const top = max(p * stride - pad, 0);
   const bottom = min(p * stride - pad + window, h);
   for (let q = 0; q < ow; q++) {
@@ -51,7 +57,7 @@ export function maxPoolForward(
         }
       }
       v128.store(y + out + n, best);
-      v128.store(argmax + out + n, winner);
+      v128.store(argmax + out + n, v128.or(winner, flat(best, low, high)));
     }
     for (; n < pixel; n += 4) {
       let best: f32 = -Infinity;
@@ -67,9 +73,14 @@ export function maxPoolForward(
         }
       }
       store<f32>(y + out + n, best);
-      store<i32>(argmax + out + n, winner);
+      v128.store_lane<i32>(argmax + out + n, v128.or(i32x4.splat(winner), flat(f32x4.splat(best), low, high)), 0);
     }
   }
+}
+
+/** All bits set where an activation function with these bounds has no slope. */
+function flat(y: v128, low: v128, high: v128): v128 {
+  return v128.or(f32x4.le(y, low), f32x4.ge(y, high));
 }
 
 export function maxPoolBackward(

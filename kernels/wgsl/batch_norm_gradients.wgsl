@@ -3,8 +3,8 @@
 //   dw = sum of g * (x - m) * r,  db = sum of g
 //
 // g is dy where the activation function of (x - m) * r * w + b has a slope, else 0 (`activation`: 0 none, 1 ReLU,
-// 2 ReLU6). x, dy: maps × plane; w, b, dw, db: maps; stats: m of all maps, then r. One workgroup computes one map. The
-// order of additions is always the same.
+// 2 ReLU6). x, dy: maps × plane; w, b: maps; stats: m of all maps, then r; dw, db: maps × `splits`, sums over equal parts
+// of a map. One workgroup computes one part. The order of additions is always the same.
 
 const THREADS = 256u;
 
@@ -12,6 +12,7 @@ struct Uniforms {
   maps: u32,
   plane: u32,
   activation: u32,
+  splits: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -31,17 +32,19 @@ fn batch_norm_gradients(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) groups: vec3u,
 ) {
-  let map = id.x + id.y * groups.x;
+  let part = id.x + id.y * groups.x;
+  let map = part / u.splits;
   if (map >= u.maps) {
     return;
   }
-  let end = (map + 1u) * u.plane;
+  let size = u.plane / u.splits;
+  let end = (part + 1u) * size;
   let m = stats[map];
   let factor = stats[u.maps + map] * w[map];
   let shift = b[map];
   var own = vec2f();
   var next = vec2f();
-  var at = map * u.plane + thread;
+  var at = part * size + thread;
   for (; at + THREADS < end; at += 2u * THREADS) {
     own += terms(dy[at], x[at] - m, factor, shift);
     next += terms(dy[at + THREADS], x[at + THREADS] - m, factor, shift);
@@ -57,8 +60,8 @@ fn batch_norm_gradients(
     }
   }
   if (thread == 0u) {
-    dw[map] = sums[0].x * stats[u.maps + map];
-    db[map] = sums[0].y;
+    dw[part] = sums[0].x * stats[u.maps + map];
+    db[part] = sums[0].y;
   }
 }
 

@@ -11,8 +11,8 @@
 // Workgroup memory holds 8 terms at a time, where a vec4 is a "quartet" of 4 neighbouring rows or columns; the next 8
 // are loaded into registers meanwhile. Columns are loaded and stored as vec4s.
 
-// A tile has ROWS × 128 results and THREADS threads, 16 side by side and TALL in a column: 128 rows and 256 threads, or
-// 48 and 128 for too few rows.
+// A tile has ROWS × 128 results and THREADS threads, 16 side by side and TALL in a column: 128 rows and 256 threads or,
+// for too few rows, 96 and 192, or 48 and 128.
 const ROWS = 128u;
 const THREADS = 256u;
 const TALL = THREADS / 16u;
@@ -24,7 +24,7 @@ const_assert LOWER == 4u || LOWER == 2u;
 const TERMS = 8u;
 const PITCH = 33u;
 const ROW_PITCH = ROWS / 4u + 1u;
-// Number of terms of the columns that the threads load at once: all, or half.
+// Number of terms of the columns that the threads load at once: all 8, 6 or 4.
 const STEP = THREADS / 32u;
 
 struct Uniforms {
@@ -76,14 +76,17 @@ fn conv2d_backward_x_vec4(
   let loadsW = THREADS <= 2u * ROWS || thread < 2u * ROWS;
   let rows = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupMaps - 1u)) * window;
   var place = vec2u(term / window, term % window);
-  // Of dy, one tap of four columns, and perhaps a second STEP further on.
+  // Of dy, one tap of four columns, and perhaps a second STEP further on: all threads where STEP is 4, a third where it
+  // is 6.
   let dyTerm = thread / 32u;
   let column4 = thread % 32u;
   let pixel = min(firstColumn + column4, columns - 1u);
   let bottomRight = vec2u(pixel / quads / u.w, pixel / quads % u.w) + u.pad;
   let n = pixel % quads;
   var tap = digits(dyTerm);
-  let nextTap = digits(STEP);
+  let secondTap = digits(STEP);
+  let nextTap = digits(TERMS - STEP % TERMS);
+  let loadsSecond = 2u * STEP <= TERMS || dyTerm + STEP < TERMS;
   // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
@@ -94,8 +97,8 @@ fn conv2d_backward_x_vec4(
   var ofDy0 = gradients(firstFilter, tap, bottomRight, n, dyTerm < taps);
   var ofDy1 = vec4f();
   if (STEP < TERMS) {
-    tap = add_digits(tap, nextTap);
-    ofDy1 = gradients(firstFilter, tap, bottomRight, n, dyTerm + STEP < taps);
+    tap = add_digits(tap, secondTap);
+    ofDy1 = gradients(firstFilter, tap, bottomRight, n, loadsSecond && dyTerm + STEP < taps);
   }
   for (var k = 0u; k < taps; k += TERMS) {
     workgroupBarrier();
@@ -103,7 +106,7 @@ fn conv2d_backward_x_vec4(
       rowTile[term * ROW_PITCH + quartet] = ofW;
     }
     columnTile[dyTerm * PITCH + column4] = ofDy0;
-    if (STEP < TERMS) {
+    if (STEP < TERMS && loadsSecond) {
       columnTile[(dyTerm + STEP) * PITCH + column4] = ofDy1;
     }
     workgroupBarrier();
@@ -114,8 +117,8 @@ fn conv2d_backward_x_vec4(
       tap = add_digits(tap, nextTap);
       ofDy0 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm < taps);
       if (STEP < TERMS) {
-        tap = add_digits(tap, nextTap);
-        ofDy1 = gradients(firstFilter, tap, bottomRight, n, next + dyTerm + STEP < taps);
+        tap = add_digits(tap, secondTap);
+        ofDy1 = gradients(firstFilter, tap, bottomRight, n, loadsSecond && next + dyTerm + STEP < taps);
       }
     }
     for (var t = 0u; t < TERMS; t++) {

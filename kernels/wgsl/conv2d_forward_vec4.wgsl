@@ -12,8 +12,8 @@
 // Workgroup memory holds 8 terms at a time, where a vec4 is a "quartet" of 4 neighbouring rows or columns; the next 8
 // are loaded into registers meanwhile. Columns are loaded and stored as vec4s.
 
-// A tile has ROWS × 128 results and THREADS threads, 16 side by side and TALL in a column: 128 rows and 256 threads, or
-// 48 and 128 for too few rows.
+// A tile has ROWS × 128 results and THREADS threads, 16 side by side and TALL in a column: 128 rows and 256 threads or,
+// for too few rows, 96 and 192, or 48 and 128.
 const ROWS = 128u;
 const THREADS = 256u;
 const TALL = THREADS / 16u;
@@ -25,7 +25,7 @@ const_assert LOWER == 4u || LOWER == 2u;
 const TERMS = 8u;
 const PITCH = 33u;
 const ROW_PITCH = ROWS / 4u + 1u;
-// Number of terms of the columns that the threads load at once: all, or half.
+// Number of terms of the columns that the threads load at once: all 8, 6 or 4.
 const STEP = THREADS / 32u;
 
 struct Uniforms {
@@ -79,8 +79,8 @@ fn conv2d_forward_vec4(
   let loadsW = THREADS <= 2u * ROWS || thread < 2u * ROWS;
   let filters = min(firstRow + quartet * 4u + vec4u(0u, 1u, 2u, 3u), vec4u(groupFilters - 1u));
   let rows = (group * groupFilters + filters) * taps + term;
-  // Of x, one tap of four columns, and perhaps a second STEP further on. Their windows begin at (top, left), which may
-  // be outside the image.
+  // Of x, one tap of four columns, and perhaps a second STEP further on: all threads where STEP is 4, a third where it
+  // is 6. Their windows begin at (top, left), which may be outside the image.
   let xTerm = thread / 32u;
   let column4 = thread % 32u;
   let output = min(firstColumn + column4, columns - 1u);
@@ -88,7 +88,9 @@ fn conv2d_forward_vec4(
   let left = i32(output / quads % u.ow * u.stride) - i32(u.pad);
   let corner = ((i32(group * groupMaps * u.h) + top) * i32(u.w) + left) * i32(quads) + i32(output % quads);
   var tap = digits(xTerm);
-  let nextTap = digits(STEP);
+  let secondTap = digits(STEP);
+  let nextTap = digits(TERMS - STEP % TERMS);
+  let loadsSecond = 2u * STEP <= TERMS || xTerm + STEP < TERMS;
   // The results it computes. The threads of a subgroup form a block of 4 × 8, so that few of them read different rows.
   let tx = thread / 32u % 2u * 8u + thread % 8u;
   let ty = thread / 64u * 4u + thread / 8u % 4u;
@@ -99,8 +101,8 @@ fn conv2d_forward_vec4(
   var ofX0 = pixels(tap, top, left, corner, xTerm < taps);
   var ofX1 = vec4f();
   if (STEP < TERMS) {
-    tap = add_digits(tap, nextTap);
-    ofX1 = pixels(tap, top, left, corner, xTerm + STEP < taps);
+    tap = add_digits(tap, secondTap);
+    ofX1 = pixels(tap, top, left, corner, loadsSecond && xTerm + STEP < taps);
   }
   for (var k = 0u; k < taps; k += TERMS) {
     workgroupBarrier();
@@ -108,7 +110,7 @@ fn conv2d_forward_vec4(
       rowTile[term * ROW_PITCH + quartet] = ofW;
     }
     columnTile[xTerm * PITCH + column4] = ofX0;
-    if (STEP < TERMS) {
+    if (STEP < TERMS && loadsSecond) {
       columnTile[(xTerm + STEP) * PITCH + column4] = ofX1;
     }
     workgroupBarrier();
@@ -118,8 +120,8 @@ fn conv2d_forward_vec4(
       tap = add_digits(tap, nextTap);
       ofX0 = pixels(tap, top, left, corner, next + xTerm < taps);
       if (STEP < TERMS) {
-        tap = add_digits(tap, nextTap);
-        ofX1 = pixels(tap, top, left, corner, next + xTerm + STEP < taps);
+        tap = add_digits(tap, secondTap);
+        ofX1 = pixels(tap, top, left, corner, loadsSecond && next + xTerm + STEP < taps);
       }
     }
     for (var t = 0u; t < TERMS; t++) {

@@ -1,4 +1,4 @@
-// y[yFirst + i] = x[xFirst + i]
+// y[yFirst + i] = x[xFirst + i] for i < size; the rest of y stays
 //
 // `size` elements. One thread copies one element.
 

@@ -3,7 +3,8 @@
 //   dx_i = dy_i * s_i^-beta - 2 * alpha * beta * x_i * sum over j of dy_j * x_j * s_j^-(beta+1)
 //
 // with j within `reach` maps of i, inside i's group of maps, and s as in lrn_forward.wgsl, computed anew. x, dy, dx:
-// maps × plane, where a plane is H × W × N. One thread computes all maps of one position of the plane.
+// maps × plane, where a plane is H × W × N. One thread computes all maps of one position of the plane. Where x is a result
+// of an activation function (`activation`: 0 none, 1 ReLU, 2 ReLU6) that has no slope there, dx is 0.
 
 struct Uniforms {
   maps: u32,
@@ -13,6 +14,7 @@ struct Uniforms {
   k: f32,
   alpha: f32,
   beta: f32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -36,7 +38,8 @@ fn lrn_backward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroup
       sum += dy[at] * x[at] * power(scale(j, p), -(u.beta + 1.0));
     }
     let at = i * u.plane + p;
-    dx[at] = dy[at] * power(scale(i, p), -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
+    let gradient = dy[at] * power(scale(i, p), -u.beta) - 2.0 * u.alpha * u.beta * x[at] * sum;
+    dx[at] = select(0.0, gradient, has_slope(x[at]));
   }
 }
 
@@ -61,4 +64,12 @@ fn power(s: f32, exponent: f32) -> f32 {
 // Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// Whether the activation function whose result is y has a slope there. By the bits, as in epilogue_backward.wgsl.
+fn has_slope(y: f32) -> bool {
+  let bits = bitcast<u32>(y);
+  let isLow = (bits == 0u) | (bits - 0x80000000u <= 0x7f800000u);
+  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
+  return (u.activation == 0u) | !(isLow | isHigh);
 }

@@ -3,7 +3,11 @@
 //   y[c, p, q, n] = x at the first largest pixel of the window, in row-major order; at the last that is NaN, if one is
 //
 // The window's first pixel is (p * stride - pad, q * stride - pad); those outside the image don't count. x: C × H × W ×
-// N; y and argmax, the largest pixel as row * W + column: C × OH × OW × N. One thread computes one element of y.
+// N; y and argmax, the largest pixel as row * W + column: C × OH × OW × N. One thread computes one element of y. Where x
+// is a result of an activation function (`activation`: 0 none, 1 ReLU, 2 ReLU6) that has no slope there, argmax is none, so
+// that the backward pass computes the gradient of that function's argument.
+
+const NONE = 0xffffffffu;
 
 struct Uniforms {
   images: u32,
@@ -15,6 +19,7 @@ struct Uniforms {
   window: u32,
   stride: u32,
   pad: u32,
+  activation: u32,
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
@@ -54,10 +59,18 @@ fn max_pool_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workg
     }
   }
   y[at] = best;
-  argmax[at] = winner;
+  argmax[at] = select(NONE, winner, has_slope(best));
 }
 
 // Compares bits, since a compiler may assume that there are no NaNs.
 fn is_nan(x: f32) -> bool {
   return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+// Whether the activation function whose result is y has a slope there. By the bits, as in epilogue_backward.wgsl.
+fn has_slope(y: f32) -> bool {
+  let bits = bitcast<u32>(y);
+  let isLow = (bits == 0u) | (bits - 0x80000000u <= 0x7f800000u);
+  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
+  return (u.activation == 0u) | !(isLow | isHigh);
 }

@@ -79,6 +79,19 @@ export interface Backend extends AsyncDisposable {
     uniforms: Readonly<Record<U, number>>,
   ): void;
   /**
+   * The name of the way that takes the device the least time, of several that queue kernels for the same result; absent
+   * on a device that measures nothing. The first time, all are run and timed, which blocks; then the answer is kept, on
+   * disk too, since the ways may round differently. Without `ways` it is only looked up.
+   * @param kernel with `sizes`, what is computed
+   * @param ways each overwrites what it computes, so that it can be run any number of times
+   * @returns undefined if there are no measurements @throws DeviceError when the device failed
+   */
+  fastest?(
+    kernel: Kernel,
+    sizes: Readonly<Record<string, number>>,
+    ways: Readonly<Record<string, () => void>>,
+  ): string | undefined;
+  /**
    * Starts queued work that the device hasn't already started; `read` and `synchronize` imply it. A training step calls
    * it once, at its end.
    */

@@ -41,8 +41,8 @@ export const TANH = 1e-5;
 /** For sums of up to a few thousand products, in any order: their rounding errors add up like a random walk. */
 export const SUM = 4e-6;
 
-/** Sizes for kernels with one thread per element. */
-export const LINE_SIZES = [1, 2, 63, 64, 65, 1009] as const;
+/** Sizes for kernels with one thread per element, and for variants with 256 threads that compute four each. */
+export const LINE_SIZES = [1, 2, 63, 64, 65, 1009, 1028] as const;
 /** Needs more than 65,535 workgroups of 64, which fold into two rows. A test folds those of smaller sizes too. */
 export const FOLDED_SIZE = 65_535 * 64 + 65;
 

@@ -98,6 +98,14 @@ export function line(total: number, size = 64): Workgroups {
   return [Math.ceil(groups / y), y, 1];
 }
 
+/**
+ * A variant for large GPUs of a kernel with one thread for each of `size` numbers, which keeps too few bytes on their way:
+ * 256 threads that compute four each.
+ */
+export function fourEach(name: string, wgsl: string): Variant<"size"> {
+  return { name, wgsl, fits: ({ size }) => size % 4 === 0, workgroups: ({ size }) => line(size / 4, 256) };
+}
+
 /** Uniforms of type u32, in this order. */
 export function u32s<U extends string>(...names: readonly U[]): Readonly<Record<U, "u32">> {
   return Object.fromEntries(names.map((name) => [name, "u32"])) as Record<U, "u32">;

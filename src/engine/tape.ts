@@ -3,7 +3,7 @@ import { checkOptions, requireNumber, show, type OptionKinds } from "../options.
 import { view, type Backend, type HostArray } from "./backend.ts";
 import { constant } from "./constant.ts";
 import { checkInputs } from "./inputs.ts";
-import { kernel, line, type ElementType, type Kernel } from "./kernel.ts";
+import { fourEach, kernel, line, type ElementType, type Kernel } from "./kernel.ts";
 import { Parameter } from "./parameter.ts";
 import { poolOf } from "./pool.ts";
 import {
@@ -18,6 +18,7 @@ import {
   type TypeOf,
 } from "./tensor.ts";
 import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
+import accumulateVec4Wgsl from "../../kernels/wgsl/accumulate_vec4.wgsl" with { type: "text" };
 
 export interface TapeOptions {
   /** Whether to record, for backward(); true by default. */
@@ -115,9 +116,11 @@ export class Tape implements Owner, Disposable {
   /**
    * Called inside `backward`: has `write` compute the gradient of x, and adds it if x already has one from another use.
    * Does nothing if x requires no gradient.
+   * @param beforeActivation whether `write` leaves 0 where x's activation function has no slope
    */
-  accumulate(x: Tensor, write: (dx: Tensor) => void): void {
+  accumulate(x: Tensor, write: (dx: Tensor) => void, beforeActivation = false): void {
     if (!x.requiresGrad) return;
+    x.gradBeforeActivation = beforeActivation && (!x.grad || x.gradBeforeActivation);
     if (!x.grad) {
       x.grad = x instanceof Parameter ? x.gradientStorage() : this.allocate(x.shape);
       write(x.grad);
@@ -127,6 +130,17 @@ export class Tape implements Owner, Disposable {
     write(more);
     runElements(accumulateKernel, { x: more, y: x.grad }, {});
     this.#giveBack(more);
+  }
+
+  /**
+   * Called inside `backward`, for an input whose gradient is that of the op's output y, where the op needs that no longer:
+   * x takes it over, without a copy. @returns false, having done nothing, if x has a gradient already or y is kept
+   */
+  takeOver(x: Tensor, y: Tensor): boolean {
+    if (!x.requiresGrad || x.grad || x instanceof Parameter || y.kept) return false;
+    [x.grad, y.grad] = [y.grad, undefined];
+    x.gradBeforeActivation = false;
+    return true;
   }
 
   /**
@@ -221,6 +235,7 @@ export const accumulateKernel = kernel({
   buffers: { x: "read", y: "update" },
   uniforms: { size: "u32" },
   workgroups: ({ size }) => line(size),
+  variants: [fourEach("accumulate_vec4", accumulateVec4Wgsl)],
   reference({ x, y }, { size }) {
     for (let i = 0; i < size; i++) y[i]! += x[i]!;
   },

@@ -36,7 +36,8 @@ export interface Owner {
   ): Tensor<TypeOf<A>>;
   record(entry: Entry): void;
   done(x: AnyTensor): void;
-  accumulate(x: Tensor, write: (dx: Tensor) => void): void;
+  accumulate(x: Tensor, write: (dx: Tensor) => void, beforeActivation?: boolean): void;
+  takeOver(x: Tensor, y: Tensor): boolean;
   release(): void;
 }
 
@@ -61,6 +62,10 @@ export class Tensor<T extends ElementType = "f32"> {
   grad: Tensor | undefined;
   /** The largest value, if the tensor is an input of class indices; ops that take them check it. */
   largest: number | undefined;
+  /** The activation function that its op's epilogue applied, by its number in ops/later/epilogue.ts; 0 for none. */
+  activation = 0;
+  /** Whether `grad` is already the gradient of what that function was applied to. */
+  gradBeforeActivation = false;
   #buffer: Buffer | undefined;
   #kept = false;
 
@@ -102,7 +107,10 @@ export class Tensor<T extends ElementType = "f32"> {
     );
   }
 
-  /** Keeps this tensor and its gradient through backward(), until the tape is released. */
+  /**
+   * Keeps this tensor and its gradient through backward(), until the tape is released. To be called before another op
+   * uses the tensor, so that the gradient is complete.
+   */
   keep(): this {
     this.#kept = true;
     return this;

@@ -5,6 +5,7 @@
  */
 import type { Initial } from "../engine/later/initial.ts";
 import type { Activation } from "../engine/ops/later/epilogue.ts";
+import type { PoolOptions } from "../engine/ops/pool.ts";
 import type { Parameter } from "../engine/parameter.ts";
 import type { Owner, Tensor } from "../engine/tensor.ts";
 
@@ -55,6 +56,7 @@ export interface LayerCall {
   /** What it is to compute for layers after it, of those it `fuses`. */
   readonly activation?: Activation | undefined;
   readonly fold?: Fold | undefined;
+  readonly maxPool?: PoolOptions | undefined;
 }
 
 /** A convolution's factors and biases that normalise its result, by its own biases. */
@@ -70,7 +72,7 @@ export interface Common {
   /** The options, for people. */
   readonly settings: string;
   /** What it can compute for the layers after it, with its own result and in the same pass over memory. */
-  readonly fuses?: readonly ("fold" | "activation")[];
+  readonly fuses?: readonly ("fold" | "activation" | "max-pool")[];
 }
 
 export type LayerOptions = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -86,6 +88,8 @@ export interface SimpleLayer extends Common {
   readonly isActivation?: boolean;
   /** The activation function, if other ops can apply it to their results. */
   readonly activation?: Activation;
+  /** The windows of max-pooling, likewise. */
+  readonly maxPool?: PoolOptions;
   /** Whether it draws random numbers in training. */
   readonly isRandom?: boolean;
   /** What one of `of` devices computes of it; absent if it is the same layer on fewer maps. */

@@ -197,7 +197,7 @@ export class Model {
     }, x);
   }
 
-  #apply({ placed, norm, activation }: Fused<PlacedLayer>, x: Tensor, pass: Pass): Tensor {
+  #apply({ placed, norm, activation, maxPool }: Fused<PlacedLayer>, x: Tensor, pass: Pass): Tensor {
     const { layer, branches } = placed;
     if ("branches" in layer) {
       const outputs = branches.map((row) => this.#row(row, x, pass));
@@ -208,7 +208,7 @@ export class Model {
     const { parameters, state, random } = this.#stored.get(placed)!;
     const fold = norm && (norm.layer as SimpleLayer).fold!(x.tape!, this.#stored.get(norm)!);
     const training = pass.training && !(this.statisticsFrozen && state.length > 0);
-    const call = { training, key: pass.dropoutKey(random), state, activation, fold };
+    const call = { training, key: pass.dropoutKey(random), state, activation, fold, maxPool };
     return tryAt(titleOf(layer), () => layer.forward(x, parameters, call));
   }
 

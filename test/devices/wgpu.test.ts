@@ -83,7 +83,7 @@ describeBackends(
         const [x, dy] = [upload(backend, normal(maps * plane, 3)), upload(backend, normal(maps * plane, 4))];
         const [y, dx] = [0, 1].map(() => backend.allocate("f32", maps * plane)) as [typeof x, typeof x];
         backend.run(lrnForward, { x, y }, uniforms);
-        backend.run(lrnBackward, { x, dy, dx }, uniforms);
+        backend.run(lrnBackward, { x, dy, dx }, { ...uniforms, activation: 1 });
         results.push((await Promise.all([y, dx].map((buffer) => backend.read(buffer)))) as Float32Array[]);
         for (const buffer of [x, dy, y, dx]) backend.free(buffer);
       }

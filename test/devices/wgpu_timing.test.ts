@@ -171,6 +171,11 @@ describe("the least time of a kernel", () => {
     expect(least([NaN, 5, 0], [1, 1, 1])).toMatchObject({ ms: 5 });
   });
 
+  test("is the sum of a run's kernels, in runs where each has a time", () => {
+    expect(least([3, 2, 4, 0.5, 1, 0], [1, 1, 1])).toMatchObject({ ms: 4.5 });
+    expect(least([0, 2, 4, 0, -1, 1], [5, 1, 3, 2, 9, 9])).toMatchObject({ ms: 5 });
+  });
+
   test("is that of the host's clock where the device's gives none", () => {
     expect(least([0, 0, -1], [9, 7, 8])).toEqual({ ms: 7, closed: [0, 1], runs: 6 });
   });

@@ -67,6 +67,8 @@ const COSTS: Readonly<Record<string, number>> = {
   fast: 0.5,
   adding_fast: 0.5,
   copy_fast: 0.5,
+  quick_fast: 0.5,
+  slow: 0.9,
   even: 0.5,
   large: 0.1,
   many: 0.1,
@@ -324,6 +326,47 @@ describeBackends(
         gpu.write(x, new Float32Array(SIZE).fill(9));
         expect([...new Set(await gpu.read(z))]).toEqual([7]);
       });
+    });
+
+    test("of several ways to compute the same the fastest is kept, with the sum of its kernels' times", async () => {
+      const tuningFolder = newFolder();
+      const slow = marked("slow", []);
+      const quick = marked("quick", [{ ...fast, name: "quick_fast" }]);
+      /** Which way is fastest for a size, on a GPU opened anew, and how often each was run. */
+      const fastest = async (options: WgpuOptions, size: number, isAsked = true) => {
+        const runs = { two: 0, one: 0 };
+        let answer: string | undefined;
+        const warnings = await withGpu({ tuningFolder, ...options }, async (gpu) => {
+          const [x, y] = [gpu.allocate("f32", SIZE), gpu.allocate("f32", SIZE)];
+          const run = (kernel: typeof slow) => gpu.run(kernel, { x, y }, { size: SIZE, scale: 1 });
+          // Two kernels of 0.5 ms, after one of them was tuned, and one of 0.9.
+          const two = () => [quick, quick].forEach((kernel) => (run(kernel), runs.two++));
+          const one = () => (run(slow), runs.one++);
+          const ways: Record<string, () => void> = isAsked ? { two, one } : {};
+          answer = gpu.fastest?.(choosing as unknown as Kernel, { size }, ways);
+          const before = { ...runs };
+          expect(gpu.fastest?.(choosing as unknown as Kernel, { size }, ways)).toBe(answer);
+          expect(runs).toEqual(before);
+        });
+        expect(warnings).toEqual([]);
+        return { answer, runs: runs.one };
+      };
+      expect(await fastest({ tune: false }, 1)).toEqual({ answer: undefined, runs: 0 });
+      expect(await fastest({ tune: true }, 1, false)).toEqual({ answer: undefined, runs: 0 });
+      const first = await fastest({ tune: true }, 1);
+      expect(first.answer).toBe("one");
+      expect(first.runs).toBeGreaterThan(1);
+      expect(await fastest({ tune: true }, 1)).toEqual({ answer: "one", runs: 0 });
+      expect(await fastest({ tune: true }, 1, false)).toEqual({ answer: "one", runs: 0 });
+      const { path, contents } = fileIn(tuningFolder);
+      const { shapes } = contents.kernels.choosing;
+      expect(shapes).toEqual({ "way: size=1": { fastest: "one", ms: { two: 1, one: 0.9 } } });
+      // Another size is measured by itself; an answer that is none of the ways is measured again.
+      shapes["way: size=1"].fastest = "two";
+      shapes["way: size=2"] = { fastest: "three", ms: {} };
+      writeFileSync(path, JSON.stringify(contents));
+      expect(await fastest({ tune: true }, 1)).toEqual({ answer: "two", runs: 0 });
+      expect((await fastest({ tune: true }, 2)).answer).toBe("one");
     });
 
     test("the number of workgroups at once is measured on a device", async () => {

@@ -4,7 +4,7 @@ import type { Backend } from "../../src/engine/backend.ts";
 import { softmaxCrossEntropy } from "../../src/engine/ops/softmax_cross_entropy.ts";
 import { openReference } from "../../src/engine/reference.ts";
 import { Tape } from "../../src/engine/tape.ts";
-import { batchNorm, conv, fc, gelu, maxPool, relu, relu6, residual } from "../../src/net/layers/index.ts";
+import { batchNorm, conv, fc, gelu, lrn, maxPool, relu, relu6, residual } from "../../src/net/layers/index.ts";
 import { fuse } from "../../src/net/later/fuse.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { findNetwork } from "../../src/net/networks.ts";
@@ -18,7 +18,7 @@ const network: Network = {
   ...findNetwork("small"),
   ...{ name: "fused", crop: 6, record: 6, classes: 3 },
   layers: (classes) => [
-    [conv("conv1", 4, 3, { pad: 1, ...START }), relu(), maxPool(2, 1)],
+    [conv("conv1", 4, 3, { pad: 1, ...START }), relu(), lrn({ n: 5, k: 2, alpha: 0.1, beta: 0.75 }), maxPool(3, 1)],
     [conv("conv2", 4, 3, { pad: 1, groups: 4, ...NO_BIAS }), batchNorm("norm2"), relu6()],
     residual("block", [conv("conv3", 4, 3, { pad: 1, ...START }), batchNorm("norm3")]),
     [relu(), conv("conv4", 5, 1, START), batchNorm("norm4"), gelu(), fc("fc", classes, START)],
@@ -41,10 +41,10 @@ function modelOn(backend: Backend): Model {
 
 test("which layers are computed together", () => {
   const titles = (folds: boolean) =>
-    fuse(place(network), folds).map(({ placed, norm, activation, count }) =>
-      [placed.layer.kind, norm && "norm", activation, count].filter(Boolean).join(" "),
+    fuse(place(network), folds).map(({ placed, norm, activation, maxPool, count }) =>
+      [placed.layer.kind, norm && "norm", activation, maxPool && "max-pool", count].filter(Boolean).join(" "),
     );
-  const [first, last] = [["conv relu 2", "max-pool 1"], ["residual relu 2"]];
+  const [first, last] = [["conv relu 2", "lrn max-pool 2"], ["residual relu 2"]];
   expect(titles(true)).toEqual([...first, "conv norm relu6 3", ...last, "conv norm 2", "gelu 1", "fc 1"]);
   expect(titles(false)).toEqual([
     ...[...first, "conv 1", "batch-norm relu6 2", ...last],

@@ -81,7 +81,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       bindingBytes: device.limits.bindingBytes,
       bufferBytes: device.limits.bufferBytes,
       totalBytes: totalBytes(device.kind),
-      viewAlignment: device.limits.storageAlignment,
+      // Variants read whole vec4s.
+      viewAlignment: Math.max(16, device.limits.storageAlignment),
     },
     needsSplitting: true,
     // wgpu leaves Metal's fast math on, which is its default.
@@ -109,6 +110,12 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
       const pipeline = tuner.choose(program, given, uniforms);
       queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
     },
+    ...(measurements && {
+      fastest(kernel, sizes, ways) {
+        device.check();
+        return tuner.fastest(measurements, kernel, sizes, ways);
+      },
+    }),
     flush: () => queue.flush(),
     async read(buffer, offset = 0, length = buffer.length - offset) {
       device.check();

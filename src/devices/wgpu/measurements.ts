@@ -9,7 +9,7 @@ import { oneLine } from "../../errors.ts";
 import { reason, replaceFile, readPlainFile } from "../../io/files.ts";
 import { cacheAdvice } from "../../native/cache.ts";
 
-/** The fastest of a kernel and its variants for a shape, and their times. */
+/** The fastest of a kernel and its variants for a shape, or of several ways to compute it, and their times. */
 interface Choice {
   readonly fastest: string;
   readonly ms: Readonly<Record<string, number>>;

@@ -17,10 +17,10 @@ export function createClock(device: Device, queue: Queue, staging: Staging): Clo
 }
 
 /**
- * The minimum time of a number of runs of a kernel, in ms. Blocks until they are done. Times that are not above 0, from
- * equal or wrong timestamps, are dropped; if none is left, the next timer is used.
+ * The minimum time of a number of runs of one or more kernels, in ms. Blocks until they are done. Runs in which a time is
+ * not above 0, from equal or wrong timestamps, are dropped; if none is left, the next timer is used.
  *
- * @param dispatch queues one run
+ * @param dispatch queues one run, always of the same kernels
  * @throws DeviceError when the device failed, or no timer gives a time
  */
 export function leastTime({ device, queue, clock }: Gpu, runs: number, dispatch: () => void): number {
@@ -30,8 +30,13 @@ export function leastTime({ device, queue, clock }: Gpu, runs: number, dispatch:
     try {
       queue.timer = timer;
       for (let run = 0; run < runs; run++) dispatch();
-      const times = timer.readNow().flatMap(({ ms }) => (ms > 0 ? [ms] : []));
-      if (times.length > 0) return Math.min(...times);
+      const times = timer.readNow().map(({ ms }) => (ms > 0 ? ms : Infinity));
+      const kernels = times.length / runs;
+      const sums = Array.from({ length: runs }, (_, run) =>
+        times.slice(run * kernels, (run + 1) * kernels).reduce((sum, ms) => sum + ms, 0),
+      );
+      const least = Math.min(...sums);
+      if (least > 0 && least < Infinity) return least;
     } finally {
       queue.timer = outer;
       timer.close();

@@ -1,13 +1,13 @@
 /**
  * Chooses the WGSL that computes a kernel: its own or a variant's. The first time a kernel runs with a shape, the
  * candidates that fit are timed on the actual buffers, which blocks for some milliseconds; the fastest is remembered
- * for this device.
+ * for this device. So is the fastest of several ways to compute the same with different kernels.
  *
  * Variants sum in the same order, so results don't change as long as a driver fuses multiplications and additions in
  * all of them or in none. To be certain, switch tuning off: then kernels run their own WGSL.
  */
 import { asView, type Buffer, type BufferView } from "../../engine/backend.ts";
-import { access, type Variant } from "../../engine/kernel.ts";
+import { access, type Kernel, type Variant } from "../../engine/kernel.ts";
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import type * as gpu from "../gpu/pipelines.ts";
 import type { Gpu } from "./gpu.ts";
@@ -76,12 +76,36 @@ export class Tuner {
     const times = this.#time(program, candidates, given, uniforms);
     this.#lastEnd = now();
     this.#spentMs += this.#lastEnd - start;
-    if (!times) return kernel;
-    let fastest: Variant = kernel;
-    for (const [candidate, ms] of times) if (ms * GAIN < times.get(fastest)!) fastest = candidate;
-    const ms = Object.fromEntries([...times].map(([{ name }, ms]) => [name, Number(ms.toPrecision(4))]));
-    measurements.add(kernel, shape, { fastest: fastest.name, ms });
-    return fastest;
+    return times ? keepFastest(measurements, kernel, shape, times) : kernel;
+  }
+
+  /**
+   * As `Backend.fastest`. The process's budget does not count here: what it left for the next process could change the
+   * bits of that.
+   */
+  fastest(
+    measurements: Measurements,
+    kernel: Kernel,
+    sizes: Readonly<Record<string, number>>,
+    ways: Readonly<Record<string, () => void>>,
+  ): string | undefined {
+    const named = Object.entries(sizes).map(([name, size]) => `${name}=${size}`);
+    const shape = `way: ${named.join(" ")}`;
+    const known = measurements.choice(kernel, shape)?.fastest;
+    const candidates = Object.entries(ways).map(([name, run]) => ({ name, run }));
+    if (candidates.length === 0 || candidates.some(({ name }) => name === known)) return known;
+    const { queue, device, clock } = this.#gpu;
+    queue.flush();
+    device.wait();
+    const warmUpMs = clock.now() - this.#lastEnd > IDLE_MS ? WARM_UP_MS : 0;
+    const time = ({ run }: { readonly run: () => void }, runs: number) => leastTime(this.#gpu, runs, run);
+    // Each way with the fastest variants of its kernels, whatever the budget for others.
+    const spentMs = this.#spentMs;
+    this.#spentMs = 0;
+    const times = timeCandidates(candidates, time, clock.now, warmUpMs);
+    this.#spentMs = spentMs;
+    this.#lastEnd = clock.now();
+    return keepFastest(measurements, kernel, shape, times).name;
   }
 
   /** The best time of each candidate that runs, in ms; undefined if there is not enough memory to time them. */
@@ -143,6 +167,20 @@ export class Tuner {
       throw error;
     }
   }
+}
+
+/** The fastest candidate, remembered with all times. The first is replaced only by one that is clearly faster. */
+function keepFastest<Candidate extends { readonly name: string }>(
+  measurements: Measurements,
+  kernel: Kernel,
+  shape: string,
+  times: ReadonlyMap<Candidate, number>,
+): Candidate {
+  let fastest = times.keys().next().value!;
+  for (const [candidate, ms] of times) if (ms * GAIN < times.get(fastest)!) fastest = candidate;
+  const ms = Object.fromEntries([...times].map(([{ name }, ms]) => [name, Number(ms.toPrecision(4))]));
+  measurements.add(kernel, shape, { fastest: fastest.name, ms });
+  return fastest;
 }
 
 /**

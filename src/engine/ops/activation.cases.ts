@@ -35,6 +35,8 @@ const SIZES = [
   [65, 8],
   [1009, 8],
   [1009, 200],
+  [1028, 8],
+  [1028, 200],
 ] as const;
 
 export const activationCases = cases(({ add, random }) => {
@@ -42,7 +44,7 @@ export const activationCases = cases(({ add, random }) => {
   const special = [NaN, Infinity, -Infinity, 0, -0, 1e-30, -1e30];
   add(reluForward, 0, { size: 7 }, { x: Float32Array.from(special), y: 7 });
   add(tanhForward, TANH, { size: 7 }, { x: Float32Array.from(special), y: 7 });
-  for (const size of [1, 65, 1009]) {
+  for (const size of [1, 65, 1009, 1028]) {
     add(reluBackward, 0, { size }, { y: random(size).map((v) => Math.max(0, v)), dy: random(size), dx: size });
     // ±200: e^200 overflows float32.
     for (const scale of [0.1, 3, 200]) add(tanhForward, TANH, { size }, { x: random(size, scale), y: size });

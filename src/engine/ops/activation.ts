@@ -7,11 +7,13 @@
  * NaN stays NaN, and the gradient of ReLU passes where x is NaN. Those that came later are in later/activation.ts.
  */
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
+import { fourEach, kernel, line, u32s, type BufferSpec, type Constants, type Kernel } from "../kernel.ts";
 import { record, runElements } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import reluForwardWgsl from "../../../kernels/wgsl/relu_forward.wgsl" with { type: "text" };
 import reluBackwardWgsl from "../../../kernels/wgsl/relu_backward.wgsl" with { type: "text" };
+import reluForwardVec4Wgsl from "../../../kernels/wgsl/relu_forward_vec4.wgsl" with { type: "text" };
+import reluBackwardVec4Wgsl from "../../../kernels/wgsl/relu_backward_vec4.wgsl" with { type: "text" };
 import tanhForwardWgsl from "../../../kernels/wgsl/tanh_forward.wgsl" with { type: "text" };
 import tanhBackwardWgsl from "../../../kernels/wgsl/tanh_backward.wgsl" with { type: "text" };
 
@@ -41,7 +43,10 @@ export function pointwise<F extends "x" | "y">(
 }
 
 export const [reluForward, reluBackward] = kernels(
-  { name: "relu", module: import.meta.url, forward: reluForwardWgsl, backward: reluBackwardWgsl, from: "y" },
+  {
+    ...{ name: "relu", module: import.meta.url, forward: reluForwardWgsl, backward: reluBackwardWgsl, from: "y" },
+    vec4: { forward: reluForwardVec4Wgsl, backward: reluBackwardVec4Wgsl },
+  },
   (x) => Math.max(0, x),
   (y, dy) => (y <= 0 ? 0 : dy),
 );
@@ -59,28 +64,33 @@ export interface Text<F extends string> {
   readonly forward: string;
   readonly backward: string;
   readonly constants?: Constants;
+  /** Variants that compute four numbers in a thread. */
+  readonly vec4?: Readonly<Record<"forward" | "backward", string>>;
   /** What the gradient is computed from, besides dy. */
   readonly from: F;
 }
 
 /** The kernels of a function, by its value and its gradient. */
 export function kernels<F extends "x" | "y">(
-  { name, forward, backward, from, ...rest }: Text<F>,
+  { name, forward, backward, vec4, from, ...rest }: Text<F>,
   value: (x: number) => number,
   gradient: (from: number, dy: number) => number,
 ) {
   const workgroups = ({ size }: { size: number }) => line(size);
-  const common = { ...rest, uniforms: u32s("size"), workgroups };
+  const common = (pass: "forward" | "backward", wgsl: string) => ({
+    ...{ ...rest, name: `${name}_${pass}`, wgsl, uniforms: u32s("size"), workgroups },
+    ...(vec4 && { variants: [{ ...rest, ...fourEach(`${name}_${pass}_vec4`, vec4[pass]) }] }),
+  });
   return [
     kernel({
-      ...{ ...common, name: `${name}_forward`, wgsl: forward },
+      ...common("forward", forward),
       buffers: { x: "read", y: "write" },
       reference({ x, y }, { size }) {
         for (let i = 0; i < size; i++) y[i] = value(x[i]!);
       },
     }),
     kernel({
-      ...{ ...common, name: `${name}_backward`, wgsl: backward },
+      ...common("backward", backward),
       buffers: { [from]: "read", dy: "read", dx: "write" } as Record<F | "dy" | "dx", BufferSpec>,
       reference({ [from]: given, dy, dx }, { size }) {
         for (let i = 0; i < size; i++) dx[i] = gradient(given[i]!, dy[i]!);

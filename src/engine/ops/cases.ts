@@ -16,10 +16,12 @@ import { batchNormCases } from "./later/batch_norm.cases.ts";
 import { concatCases } from "./later/concat.cases.ts";
 import { depthwiseCases } from "./later/depthwise.cases.ts";
 import { epilogueCases } from "./later/epilogue.cases.ts";
+import { lrnMaxPoolCases } from "./later/lrn_max_pool.cases.ts";
 import { muonCases } from "./later/muon.cases.ts";
 import { multiplyCases } from "./later/multiply.cases.ts";
 import { softmaxCases } from "./later/softmax.cases.ts";
 import { weightedCrossEntropyCases } from "./later/weighted_cross_entropy.cases.ts";
+import { winogradCases } from "./later/winograd.cases.ts";
 import { linearCases } from "./linear.cases.ts";
 import { local2dCases } from "./local2d.cases.ts";
 import { lrnCases } from "./lrn.cases.ts";
@@ -29,7 +31,6 @@ import { rowSumCases } from "./row_sum.cases.ts";
 import { sgdCases } from "./sgd.cases.ts";
 import { softmaxCrossEntropyCases } from "./softmax_cross_entropy.cases.ts";
 import { splitCases } from "./split.cases.ts";
-import { winogradCases } from "./winograd.cases.ts";
 
 const all = [
   tapeCases,
@@ -46,6 +47,7 @@ const all = [
   linearCases,
   local2dCases,
   lrnCases,
+  lrnMaxPoolCases,
   mapNormCases,
   multiplyCases,
   muonCases,

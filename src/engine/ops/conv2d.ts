@@ -25,10 +25,11 @@ import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.t
 import { format, type Tensor } from "../tensor.ts";
 import { depthwise, suitsDepthwise, type Passes } from "./later/depthwise.ts";
 import { activated, beforeActivation, EPILOGUE, epilogueOf, type EpilogueOptions } from "./later/epilogue.ts";
+import { runFastest } from "./later/fastest.ts";
+import { backwards, runWinograd, runWinogradBackwardW, suitsWinograd } from "./later/winograd.ts";
 import { accumulateRowSums } from "./row_sum.ts";
 import { eachWindowTap, imageShape, padBefore, positions, requirePadding, type Padding } from "./shapes.ts";
 import { chooseSplits, runSplit, termsPerSplit } from "./split.ts";
-import { backwards, runWinograd, suitsWinograd } from "./winograd.ts";
 import forwardWgsl from "../../../kernels/wgsl/conv2d_forward.wgsl" with { type: "text" };
 import backwardXWgsl from "../../../kernels/wgsl/conv2d_backward_x.wgsl" with { type: "text" };
 import backwardWWgsl from "../../../kernels/wgsl/conv2d_backward_w.wgsl" with { type: "text" };
@@ -80,6 +81,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Con
   const bias = b ?? constant(x.backend, 0, [o]);
   const given = { x: x.buffer, w: w.buffer, s: (scale ?? bias).buffer, b: bias.buffer, y: y.buffer };
   passes.forward(given, epilogue);
+  y.activation = epilogue.activation;
   tape.record({
     inputs: [x, w, ...(b ? [b] : [])],
     output: y,
@@ -95,24 +97,30 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Con
   return y;
 }
 
-/** By matrix products; y and the gradient of x by Winograd's filtering, where that suits. */
+/** By matrix products, of Winograd's filtering where that suits and isn't slower. */
 function general(backend: Backend, sizes: Sizes): Passes {
   const { images, c, o, oh, ow, kh, kw, groups } = sizes;
-  const winograd = suitsWinograd(backend, sizes);
+  const suits = suitsWinograd(backend, sizes);
   return {
     forward(given, epilogue) {
-      if (winograd) runWinograd(backend, conv2dBackwardX, { ...sizes, turned: false }, given, epilogue);
-      else backend.run(conv2dForward, given, { ...sizes, ...epilogue });
+      const direct = () => backend.run(conv2dForward, given, { ...sizes, ...epilogue });
+      const winograd = () => runWinograd(backend, conv2dBackwardX, { ...sizes, turned: false }, given, epilogue);
+      runFastest(backend, conv2dForward, sizes, suits ? { winograd, direct } : { direct });
     },
     backwardW({ dw, ...given }) {
-      const splits = chooseSplits(backend, o / groups, (c / groups) * kh * kw, groups, oh * ow * images);
-      runSplit(backend, splits, dw, (into) =>
-        backend.run(conv2dBackwardW, { ...given, dw: into }, { ...sizes, splits }),
-      );
+      const direct = () => {
+        const splits = chooseSplits(backend, o / groups, (c / groups) * kh * kw, groups, oh * ow * images);
+        runSplit(backend, splits, dw, (into) =>
+          backend.run(conv2dBackwardW, { ...given, dw: into }, { ...sizes, splits }),
+        );
+      };
+      const winograd = () => runWinogradBackwardW(backend, conv2dBackwardW, sizes, { ...given, dw });
+      runFastest(backend, conv2dBackwardW, sizes, suits ? { winograd, direct } : { direct });
     },
     backwardX({ w, dy, dx }) {
-      if (winograd) runWinograd(backend, conv2dBackwardX, backwards(sizes), { x: dy, w, y: dx });
-      else backend.run(conv2dBackwardX, { w, dy, dx }, sizes);
+      const direct = () => backend.run(conv2dBackwardX, { w, dy, dx }, sizes);
+      const winograd = () => runWinograd(backend, conv2dBackwardX, backwards(sizes), { x: dy, w, y: dx });
+      runFastest(backend, conv2dBackwardX, sizes, suits ? { winograd, direct } : { direct });
     },
   };
 }
@@ -161,6 +169,7 @@ export const conv2dForward = kernel({
   workgroups: (u) => forwardTiles(u, TILE),
   variants: [
     variant("conv2d_forward_128x128", forwardVec4Wgsl, forwardTiles, { ROWS: 128, THREADS: 256 }),
+    variant("conv2d_forward_96x128", forwardVec4Wgsl, forwardTiles, { ROWS: 96, THREADS: 192 }),
     variant("conv2d_forward_48x128", forwardVec4Wgsl, forwardTiles, { ROWS: 48, THREADS: 128 }),
   ],
   reference({ x, w, s, b, y }, u) {
@@ -187,6 +196,7 @@ export const conv2dBackwardX = kernel({
   workgroups: (u) => backwardXTiles(u, TILE),
   variants: [
     variant("conv2d_backward_x_128x128", backwardXVec4Wgsl, backwardXTiles, { ROWS: 128, THREADS: 256 }),
+    variant("conv2d_backward_x_96x128", backwardXVec4Wgsl, backwardXTiles, { ROWS: 96, THREADS: 192 }),
     variant("conv2d_backward_x_48x128", backwardXVec4Wgsl, backwardXTiles, { ROWS: 48, THREADS: 128 }),
   ],
   reference({ w, dy, dx }, u) {

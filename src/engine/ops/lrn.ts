@@ -8,16 +8,21 @@
  *
  *   dx_i = dy_i · s_i^−β − 2αβ · x_i Σ_j dy_j · x_j · s_j^−(β+1),  over the same j
  *
+ * Where x is the result of an activation function without a slope there, dx can be 0 instead (later/epilogue.ts).
+ *
  * x, y: C × H × W × N. s is computed anew for the gradient, which takes less time than to write and to read it. The
  * paper's α is not divided by n; PyTorch's and Caffe's is.
  */
 import { ShapeError } from "../../errors.ts";
 import { checkOptions, requireNumber, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
-import { kernel, line, u32s, type Elements } from "../kernel.ts";
+import { kernel, line, u32s, type Elements, type Variant } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
+import { activationBefore, passesGradient } from "./later/epilogue.ts";
 import forwardWgsl from "../../../kernels/wgsl/lrn_forward.wgsl" with { type: "text" };
 import backwardWgsl from "../../../kernels/wgsl/lrn_backward.wgsl" with { type: "text" };
+import forwardSlidingWgsl from "../../../kernels/wgsl/lrn_forward_sliding.wgsl" with { type: "text" };
+import backwardSlidingWgsl from "../../../kernels/wgsl/lrn_backward_sliding.wgsl" with { type: "text" };
 
 export interface LrnOptions {
   /** Number of neighbouring maps summed; odd. */
@@ -47,29 +52,49 @@ export function checkLrn(op: string, options: LrnOptions): void {
  */
 export function lrn(x: Tensor, options: LrnOptions): Tensor {
   const tape = tapeFor("lrn", { x });
-  checkLrn("lrn", options);
-  const { n, k, alpha, beta, groups = 1 } = options;
-  const [c = 0, h = 0, w = 0, images = 0] = x.shape;
-  if (x.shape.length !== 4 || c % groups !== 0 || n % 2 !== 1) {
-    throw new ShapeError(
-      `lrn: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`,
-    );
-  }
+  const uniforms = lrnUniforms("lrn", x, options);
   const y = tape.allocate(x.shape);
-  const uniforms = { maps: c, plane: h * w * images, groupMaps: c / groups, reach: (n - 1) / 2, k, alpha, beta };
   x.backend.run(lrnForward, { x: x.buffer, y: y.buffer }, uniforms);
   tape.record({
     inputs: [x],
     output: y,
     saved: [],
     reads: [x],
-    backward: (dy) =>
-      tape.accumulate(x, (dx) => x.backend.run(lrnBackward, { x: x.buffer, dy: dy.buffer, dx: dx.buffer }, uniforms)),
+    backward(dy) {
+      const u = { ...uniforms, activation: activationBefore(x) };
+      const write = (dx: Tensor) => x.backend.run(lrnBackward, { x: x.buffer, dy: dy.buffer, dx: dx.buffer }, u);
+      tape.accumulate(x, write, u.activation !== 0);
+    },
   });
   return y;
 }
 
+/** What the kernels are told. @throws as `lrn` */
+export function lrnUniforms(op: string, x: Tensor, options: LrnOptions) {
+  checkLrn(op, options);
+  const { n, k, alpha, beta, groups = 1 } = options;
+  const [c = 0, h = 0, w = 0, images = 0] = x.shape;
+  if (x.shape.length !== 4 || c % groups !== 0 || n % 2 !== 1) {
+    throw new ShapeError(
+      `${op}: input ${format(x.shape)}, ${groups} groups, n ${n}: need C × H × W × N with C a multiple of the groups, and n odd`,
+    );
+  }
+  return { maps: c, plane: h * w * images, groupMaps: c / groups, reach: (n - 1) / 2, k, alpha, beta };
+}
+
 const uniforms = { ...u32s("maps", "plane", "groupMaps", "reach"), k: "f32", alpha: "f32", beta: "f32" } as const;
+
+/** For the paper's windows of five maps: variants with as many threads as it takes for each to have at most `MAPS`. */
+function sliding(name: string, wgsl: string): Variant<keyof typeof uniforms>[] {
+  return [16, 64].map((MAPS) => ({
+    ...{ name: `${name}_sliding_${MAPS}`, wgsl, constants: { MAPS } },
+    fits: ({ reach }) => reach === 2,
+    workgroups({ maps, plane, groupMaps }) {
+      const [x, y] = line(plane);
+      return [x, y, (maps / groupMaps) * Math.ceil(groupMaps / MAPS)];
+    },
+  }));
+}
 
 export const lrnForward = kernel({
   name: "lrn_forward",
@@ -78,6 +103,7 @@ export const lrnForward = kernel({
   buffers: { x: "read", y: "write" },
   uniforms,
   workgroups: ({ plane }) => line(plane),
+  variants: sliding("lrn_forward", forwardSlidingWgsl),
   reference({ x, y }, u) {
     for (let i = 0; i < u.maps; i++) {
       for (let p = 0; p < u.plane; p++) y[i * u.plane + p] = x[i * u.plane + p]! * scale(x, i, p, u) ** -u.beta;
@@ -90,8 +116,10 @@ export const lrnBackward = kernel({
   module: import.meta.url,
   wgsl: backwardWgsl,
   buffers: { x: "read", dy: "read", dx: "write" },
-  uniforms,
+  // activation: that of x, whose gradient dx passes through; 0 for none.
+  uniforms: { ...uniforms, activation: "u32" },
   workgroups: ({ plane }) => line(plane),
+  variants: sliding("lrn_backward", backwardSlidingWgsl),
   reference({ x, dy, dx }, u) {
     const { maps, plane, alpha, beta } = u;
     for (let i = 0; i < maps; i++) {
@@ -103,7 +131,8 @@ export const lrnBackward = kernel({
           sum += dy[at]! * x[at]! * scale(x, j, p, u) ** -(beta + 1);
         }
         const at = i * plane + p;
-        dx[at] = dy[at]! * scale(x, i, p, u) ** -beta - 2 * alpha * beta * x[at]! * sum;
+        const gradient = dy[at]! * scale(x, i, p, u) ** -beta - 2 * alpha * beta * x[at]! * sum;
+        dx[at] = passesGradient(x[at]!, u.activation) ? gradient : 0;
       }
     }
   },

@@ -14,6 +14,7 @@ import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s } from "../kernel.ts";
 import { record } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
+import { activationBefore, passesGradient } from "./later/epilogue.ts";
 import { imageShape, positions } from "./shapes.ts";
 import maxForwardWgsl from "../../../kernels/wgsl/max_pool_forward.wgsl" with { type: "text" };
 import maxBackwardWgsl from "../../../kernels/wgsl/max_pool_backward.wgsl" with { type: "text" };
@@ -36,15 +37,18 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   const shape = [u.c, u.oh, u.ow, u.images];
   const y = tape.allocate(shape);
   const argmax = tape.allocate(shape, "u32");
-  x.backend.run(maxPoolForward, { x: x.buffer, y: y.buffer, argmax: argmax.buffer }, u);
+  const activation = activationBefore(x);
+  x.backend.run(maxPoolForward, { x: x.buffer, y: y.buffer, argmax: argmax.buffer }, { ...u, activation });
   tape.record({
     inputs: [x],
     output: y,
     saved: [argmax],
     reads: [],
     backward: (dy) =>
-      tape.accumulate(x, (dx) =>
-        x.backend.run(maxPoolBackward, { dy: dy.buffer, argmax: argmax.buffer, dx: dx.buffer }, u),
+      tape.accumulate(
+        x,
+        (dx) => x.backend.run(maxPoolBackward, { dy: dy.buffer, argmax: argmax.buffer, dx: dx.buffer }, u),
+        activation !== 0,
       ),
   });
   return y;
@@ -76,7 +80,8 @@ export function checkPool(op: string, options: PoolOptions): void {
     throw new ShapeError(`${op}: pad ${pad}, window ${window}: pad must be at most half the window`);
 }
 
-function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms {
+/** What the kernels are told. @throws as `maxPool` */
+export function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms {
   checkPool(op, options);
   const { window, stride, round = "up", pad = 0 } = options;
   const [c, h, w, images] = imageShape(op, x);
@@ -91,13 +96,17 @@ function poolUniforms(op: string, x: Tensor, options: PoolOptions): PoolUniforms
 
 const uniforms = u32s("images", "c", "h", "w", "oh", "ow", "window", "stride", "pad");
 
+/** In place of a pixel that gets no gradient. */
+const NONE = 2 ** 32 - 1;
+
 export const maxPoolForward = kernel({
   name: "max_pool_forward",
   module: import.meta.url,
   wgsl: maxForwardWgsl,
-  // argmax: the largest pixel, row · W + column
+  // argmax: the largest pixel, row · W + column; none (2³² − 1) if x was activated there without a slope.
   buffers: { x: "read", y: "write", argmax: "write u32" },
-  uniforms,
+  // activation: that of x, 0 for none.
+  uniforms: { ...uniforms, ...u32s("activation") },
   workgroups: ({ images, c, oh, ow }) => line(c * oh * ow * images),
   reference({ x, y, argmax }, u) {
     eachWindow(u, (c, out, rows, columns) => {
@@ -111,7 +120,7 @@ export const maxPoolForward = kernel({
           }
         }
         y[out * u.images + n] = x[(c * u.h * u.w + winner) * u.images + n]!;
-        argmax[out * u.images + n] = winner;
+        argmax[out * u.images + n] = passesGradient(best, u.activation) ? winner : NONE;
       }
     });
   },
@@ -128,7 +137,8 @@ export const maxPoolBackward = kernel({
     for (let i = 0; i < u.c * u.h * u.w * u.images; i++) dx[i] = 0;
     eachWindow(u, (c, out) => {
       for (let n = 0; n < u.images; n++) {
-        dx[(c * u.h * u.w + argmax[out * u.images + n]!) * u.images + n]! += dy[out * u.images + n]!;
+        const winner = argmax[out * u.images + n]!;
+        if (winner !== NONE) dx[(c * u.h * u.w + winner) * u.images + n]! += dy[out * u.images + n]!;
       }
     });
   },

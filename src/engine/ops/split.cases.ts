@@ -7,6 +7,7 @@ export const splitCases = cases(({ add, random }) => {
     [1, 1, 0],
     [65, 2, 1],
     [1009, 7, 0],
+    [1028, 3, 1],
   ] as const) {
     add(sumParts, ELEMENT, { size, count, accumulate }, { parts: random(count * size), y: random(size) });
   }

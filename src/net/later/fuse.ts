@@ -1,5 +1,6 @@
 /** Which layers of a row one op computes together, so that what is between them is never written to memory. */
 import type { Activation } from "../../engine/ops/later/epilogue.ts";
+import type { PoolOptions } from "../../engine/ops/pool.ts";
 import type { Layer, SimpleLayer } from "../layer.ts";
 
 /** A layer, and what it computes for those after it. */
@@ -8,6 +9,7 @@ export interface Fused<P> {
   /** Batch normalisation. */
   readonly norm: P | undefined;
   readonly activation: Activation | undefined;
+  readonly maxPool: PoolOptions | undefined;
   /** How many layers these are. */
   readonly count: number;
 }
@@ -22,7 +24,8 @@ export function fuse<P extends { readonly layer: Layer }>(row: readonly P[], fol
     const norm = folds && fuses.includes("fold") && after(1)?.fold ? row[first + 1] : undefined;
     const count = norm ? 2 : 1;
     const activation = fuses.includes("activation") ? after(count)?.activation : undefined;
-    fused.push({ placed, norm, activation, count: activation ? count + 1 : count });
+    const maxPool = fuses.includes("max-pool") ? after(count)?.maxPool : undefined;
+    fused.push({ placed, norm, activation, maxPool, count: activation || maxPool ? count + 1 : count });
   }
   return fused;
 }

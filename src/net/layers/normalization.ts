@@ -1,5 +1,6 @@
 /** Normalisation: layers that bring activations to a comparable scale. */
 import { checkLrn, lrn as lrnOp, type LrnOptions } from "../../engine/ops/lrn.ts";
+import { lrnMaxPool } from "../../engine/ops/later/lrn_max_pool.ts";
 import { scale } from "../../engine/ops/later/multiply.ts";
 import { checkMapNorm, mapNorm as mapNormOp, type MapNormOptions } from "../../engine/ops/map_norm.ts";
 import { requireNumber } from "../../options.ts";
@@ -21,7 +22,8 @@ function lrnOf(options: LrnOptions): SimpleLayer {
     settings: `across ${n} maps, k ${k}, α ${alpha}, β ${beta}${nonDefault({ groups: [groups, 1] })}`,
     // Each device normalises its own maps, as in 2012.
     part: (of) => ({ layer: lrnOf({ ...options, groups: groupsOfPart(groups, of) }), reads: "own" }),
-    forward: (x) => lrnOp(x, options),
+    fuses: ["max-pool"],
+    forward: (x, _, { maxPool }) => (maxPool ? lrnMaxPool(x, options, maxPool) : lrnOp(x, options)),
     toOnnx: (graph, x, { input: [maps] }) => lrnToOnnx(graph, x, maps, options),
   };
 }

@@ -44,11 +44,13 @@ function pool(
 ): SimpleLayer {
   checkPool(kind, { window, stride, ...settings });
   const { round = "up", pad = 0 } = settings;
+  const options = { window, stride, round, pad };
   return {
     ...{ kind, name: "", options: { window, stride, ...settings } },
+    ...(op === maxPoolOp && { maxPool: options }),
     settings: `${window}×${window}, stride ${stride}${nonDefault({ pad: [pad, 0] })}`,
     outputShape: ([c, h, w]) => [c, positions(h, window, stride, pad, round), positions(w, window, stride, pad, round)],
-    forward: (x) => op(x, { window, stride, round, pad }),
+    forward: (x) => op(x, options),
     toOnnx: (graph, x) =>
       graph.add(onnx, [x], {
         ...{ kernel_shape: [window, window], strides: [stride, stride], ceil_mode: round === "up" ? 1 : 0 },

@@ -14,7 +14,9 @@
 import { kernels, pointwise, type Text } from "../activation.ts";
 import type { Tensor } from "../../tensor.ts";
 import backwardWgsl from "../../../../kernels/wgsl/activation_backward.wgsl" with { type: "text" };
+import backwardVec4Wgsl from "../../../../kernels/wgsl/activation_backward_vec4.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/activation_forward.wgsl" with { type: "text" };
+import forwardVec4Wgsl from "../../../../kernels/wgsl/activation_forward_vec4.wgsl" with { type: "text" };
 
 /** min(max(0, x), 6), PyTorch's `relu6`. */
 export function relu6(x: Tensor): Tensor {
@@ -79,7 +81,8 @@ export const [hardSwishForward, hardSwishBackward] = gated(
 /** @param number FUNCTION in the WGSL that these functions share */
 function ofInput(name: string, number: number): Text<"x"> {
   const text = { forward: forwardWgsl, backward: backwardWgsl, constants: { FUNCTION: number } };
-  return { name, module: import.meta.url, ...text, from: "x" };
+  const vec4 = { forward: forwardVec4Wgsl, backward: backwardVec4Wgsl };
+  return { name, module: import.meta.url, ...text, vec4, from: "x" };
 }
 
 /** The kernels of x · g(x), whose derivative is g(x) + x · g'(x). */

@@ -3,7 +3,7 @@ import { cases, ELEMENT } from "../../cases.ts";
 import { adamwKernel } from "./adamw.ts";
 
 export const adamwCases = cases(({ add, random, positive }) => {
-  for (const size of [1, 65, 1009]) {
+  for (const size of [1, 65, 1009, 1028]) {
     const uniforms = {
       ...{ size, rate: 0.001, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: 0.01 },
       ...{ step: 0.01, scale: 31.6 },

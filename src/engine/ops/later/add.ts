@@ -7,7 +7,7 @@
  */
 import { checkOptions } from "../../../options.ts";
 import { tapeFor } from "../../inputs.ts";
-import { kernel, line, type Kernel } from "../../kernel.ts";
+import { fourEach, kernel, line, type Kernel } from "../../kernel.ts";
 import { record, runElements } from "../../tape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { copyTo } from "./copy.ts";
@@ -15,6 +15,7 @@ import { activated, activationNumber, beforeActivation, type Activation } from "
 import { scaleTo } from "./multiply.ts";
 import { requireSameShape } from "../shapes.ts";
 import forwardWgsl from "../../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };
+import forwardVec4Wgsl from "../../../../kernels/wgsl/add_forward_vec4.wgsl" with { type: "text" };
 import subtractWgsl from "../../../../kernels/wgsl/subtract_forward.wgsl" with { type: "text" };
 
 export interface AddOptions {
@@ -27,6 +28,7 @@ export function add(a: Tensor, b: Tensor, options: AddOptions = {}): Tensor {
   checkOptions("add", options, { activation: "any?" });
   const activation = activationNumber("add", options.activation);
   const y = combine("add", a, b, addForward, { activation });
+  y.activation = activation;
   y.tape!.record({
     inputs: [a, b],
     output: y,
@@ -34,7 +36,9 @@ export function add(a: Tensor, b: Tensor, options: AddOptions = {}): Tensor {
     reads: activation ? [y] : [],
     backward(dy) {
       const dz = beforeActivation(y, dy, activation);
-      for (const input of [a, b]) y.tape!.accumulate(input, (to) => copyTo(to, dz));
+      const [first, ...rest] = [a, b].filter(({ requiresGrad }) => requiresGrad);
+      for (const input of rest) y.tape!.accumulate(input, (to) => copyTo(to, dz));
+      if (!y.tape!.takeOver(first!, y)) y.tape!.accumulate(first!, (to) => copyTo(to, dz));
     },
   });
   return y;
@@ -72,6 +76,7 @@ export const addForward = kernel({
   wgsl: forwardWgsl,
   buffers: { a: "read", b: "read", y: "write" },
   uniforms: { size: "u32", activation: "u32" },
+  variants: [fourEach("add_forward_vec4", forwardVec4Wgsl)],
   reference({ a, b, y }, { size, activation }) {
     for (let i = 0; i < size; i++) y[i] = activated(a[i]! + b[i]!, activation);
   },

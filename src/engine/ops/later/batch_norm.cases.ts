@@ -1,18 +1,16 @@
 /** Cases of the kernels for batch normalisation. */
 import { cases, ELEMENT, SUM } from "../../cases.ts";
-import {
-  batchNormBackward,
-  batchNormFold,
-  batchNormForward,
-  batchNormGradients,
-  batchNormStatistics,
-} from "./batch_norm.ts";
+import { batchNormBackward, batchNormFold, batchNormForward } from "./batch_norm.ts";
+import { batchNormCombine, batchNormGradients, batchNormStatistics } from "./batch_norm_sums.ts";
 
 const SIZES = [
   [1, 2],
   [7, 61],
   [3, 1009],
   [2, 40_003],
+  [4, 372],
+  [5, 1028],
+  [2, 516],
 ] as const;
 
 export const batchNormCases = cases(({ add, random, positive }) => {
@@ -37,7 +35,21 @@ export const batchNormCases = cases(({ add, random, positive }) => {
     const stats = positive(2 * maps);
     add(batchNormForward, ELEMENT, sizes, { x: x(), w: ofMaps(), b: ofMaps(), stats, y: size });
     const given = { x: x(), w: ofMaps(), b: ofMaps(), stats };
-    add(batchNormGradients, SUM, sizes, { ...given, dy: random(size), dw: maps, db: maps });
+    for (const splits of [1, 2, 3]) {
+      if (plane % splits !== 0) continue;
+      const results = { dw: splits * maps, db: splits * maps };
+      add(batchNormGradients, SUM, { ...sizes, splits }, { ...given, dy: random(size), ...results });
+    }
+  }
+  for (const [maps, cuts] of [
+    [1, 1],
+    [67, 3],
+    [130, 11],
+  ] as const) {
+    const parts = Float32Array.of(...random(maps * cuts, 3), ...positive(maps * cuts));
+    const sizes = { maps, cuts, plane: 5 * cuts, momentum: 0.1, epsilon: 1e-5 };
+    const running = { mean: random(maps), variance: positive(maps) };
+    add(batchNormCombine, ELEMENT, sizes, { parts, ...running, stats: 2 * maps });
   }
   const [maps, variance] = [67, positive(67)];
   const given = { w: random(maps), b: random(maps), mean: random(maps), variance, bias: random(maps) };

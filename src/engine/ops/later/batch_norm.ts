@@ -14,17 +14,18 @@ import { ShapeError } from "../../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../../options.ts";
 import { constant } from "../../constant.ts";
 import { tapeFor } from "../../inputs.ts";
-import { kernel, line, u32s } from "../../kernel.ts";
+import { kernel, line, u32s, type Variant } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import { format, type Owner, type Tensor } from "../../tensor.ts";
 import { NO_EPSILON, shareStatistics, shareSums } from "./batch_norm_shared.ts";
+import { runGradients, runStatistics } from "./batch_norm_sums.ts";
 import { copyTo } from "./copy.ts";
 import { activated, activationNumber, passesGradient, type Activation } from "./epilogue.ts";
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
 import foldWgsl from "../../../../kernels/wgsl/batch_norm_fold.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
-import gradientsWgsl from "../../../../kernels/wgsl/batch_norm_gradients.wgsl" with { type: "text" };
-import statisticsWgsl from "../../../../kernels/wgsl/batch_norm_statistics.wgsl" with { type: "text" };
+import forwardVec4Wgsl from "../../../../kernels/wgsl/batch_norm_forward_vec4.wgsl" with { type: "text" };
+import backwardVec4Wgsl from "../../../../kernels/wgsl/batch_norm_backward_vec4.wgsl" with { type: "text" };
 
 export interface BatchNormOptions {
   readonly training: boolean;
@@ -92,8 +93,8 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
     b: (shift ?? constant(backend, 0, [maps])).buffer,
     stats: stats.buffer,
   };
-  backend.run(
-    batchNormStatistics,
+  runStatistics(
+    backend,
     { x: x.buffer, mean: running[0]!.buffer, variance: running[1]!.buffer, stats: stats.buffer },
     { maps, plane, ...mode, momentum, epsilon: allReduce ? NO_EPSILON : epsilon },
   );
@@ -108,7 +109,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
       const [dw, db] = [tape.allocate([maps]), tape.allocate([maps])];
       const sums = { dw: dw.buffer, db: db.buffer };
       const read = { x: x.buffer, ...factors, dy: dy.buffer };
-      backend.run(batchNormGradients, { ...read, ...sums }, sizes);
+      runGradients(backend, { ...read, ...sums }, sizes);
       if (scale) tape.accumulate(scale, (to) => copyTo(to, dw));
       if (shift) tape.accumulate(shift, (to) => copyTo(to, db));
       if (allReduce) shareSums(allReduce, part, [dw, db]);
@@ -148,33 +149,6 @@ export function foldBatchNorm(
   return folded;
 }
 
-export const batchNormStatistics = kernel({
-  name: "batch_norm_statistics",
-  module: import.meta.url,
-  wgsl: statisticsWgsl,
-  buffers: { x: "read", mean: "update", variance: "update", stats: "write" },
-  uniforms: { ...u32s("maps", "plane", "training"), momentum: "f32", epsilon: "f32" },
-  // One workgroup a map.
-  workgroups: ({ maps }) => line(maps, 1),
-  reference({ x, mean, variance, stats }, { maps, plane, training, momentum, epsilon }) {
-    for (let map = 0; map < maps; map++) {
-      let [m, v] = [mean[map]!, variance[map]!];
-      if (training === 1) {
-        const first = map * plane;
-        let [sum, squares] = [0, 0];
-        for (let i = first; i < first + plane; i++) sum += x[i]!;
-        m = sum / plane;
-        for (let i = first; i < first + plane; i++) squares += (x[i]! - m) ** 2;
-        v = squares / plane;
-        mean[map]! += momentum * (m - mean[map]!);
-        variance[map]! += momentum * (squares / (plane - 1) - variance[map]!);
-      }
-      stats[map] = m;
-      stats[maps + map] = 1 / Math.sqrt(v + epsilon);
-    }
-  },
-});
-
 export const batchNormFold = kernel({
   name: "batch_norm_fold",
   module: import.meta.url,
@@ -190,6 +164,12 @@ export const batchNormFold = kernel({
   },
 });
 
+/** A variant for large GPUs, with 256 threads that compute four numbers each. */
+function vec4Variant(name: string, wgsl: string): Variant<"maps" | "plane"> {
+  const workgroups = ({ maps, plane }: { maps: number; plane: number }) => line((maps * plane) / 4, 256);
+  return { name, wgsl, fits: ({ plane }) => plane % 4 === 0, workgroups };
+}
+
 export const batchNormForward = kernel({
   name: "batch_norm_forward",
   module: import.meta.url,
@@ -197,33 +177,12 @@ export const batchNormForward = kernel({
   buffers: { x: "read", w: "read", b: "read", stats: "read", y: "write" },
   uniforms: u32s("maps", "plane", "activation"),
   workgroups: ({ maps, plane }) => line(maps * plane),
+  variants: [vec4Variant("batch_norm_forward_vec4", forwardVec4Wgsl)],
   reference({ x, w, b, stats, y }, { maps, plane, activation }) {
     for (let i = 0, map = 0; map < maps; map++) {
       for (let p = 0; p < plane; p++, i++) {
         y[i] = activated((x[i]! - stats[map]!) * stats[maps + map]! * w[map]! + b[map]!, activation);
       }
-    }
-  },
-});
-
-export const batchNormGradients = kernel({
-  name: "batch_norm_gradients",
-  module: import.meta.url,
-  wgsl: gradientsWgsl,
-  buffers: { x: "read", w: "read", b: "read", stats: "read", dy: "read", dw: "write", db: "write" },
-  uniforms: u32s("maps", "plane", "activation"),
-  workgroups: ({ maps }) => line(maps, 1),
-  reference({ x, w, b, stats, dy, dw, db }, { maps, plane, activation }) {
-    for (let i = 0, map = 0; map < maps; map++) {
-      let [scaled, plain] = [0, 0];
-      for (let p = 0; p < plane; p++, i++) {
-        const centred = x[i]! - stats[map]!;
-        if (!passesGradient(centred * stats[maps + map]! * w[map]! + b[map]!, activation)) continue;
-        scaled += dy[i]! * centred;
-        plain += dy[i]!;
-      }
-      dw[map] = scaled * stats[maps + map]!;
-      db[map] = plain;
     }
   },
 });
@@ -235,6 +194,7 @@ export const batchNormBackward = kernel({
   buffers: { x: "read", w: "read", b: "read", stats: "read", dw: "read", db: "read", dy: "read", dx: "write" },
   uniforms: u32s("maps", "plane", "activation", "training"),
   workgroups: ({ maps, plane }) => line(maps * plane),
+  variants: [vec4Variant("batch_norm_backward_vec4", backwardVec4Wgsl)],
   reference({ x, w, b, stats, dw, db, dy, dx }, { maps, plane, activation, training }) {
     for (let i = 0, map = 0; map < maps; map++) {
       const [m, r] = [stats[map]!, stats[maps + map]!];

@@ -10,11 +10,12 @@
  */
 import { ShapeError, UsageError } from "../../../errors.ts";
 import { show, type OptionKinds } from "../../../options.ts";
-import { kernel, line } from "../../kernel.ts";
+import { fourEach, kernel, line } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import { format, type Owner, type Tensor } from "../../tensor.ts";
 import { copyTo } from "./copy.ts";
 import backwardWgsl from "../../../../kernels/wgsl/epilogue_backward.wgsl" with { type: "text" };
+import backwardVec4Wgsl from "../../../../kernels/wgsl/epilogue_backward_vec4.wgsl" with { type: "text" };
 
 export type Activation = (typeof ACTIVATIONS)[number];
 
@@ -70,9 +71,17 @@ export function passesGradient(y: number, activation: number): boolean {
   return activation === 0 || !(y <= 0 || (activation === 2 && y >= 6));
 }
 
+/**
+ * The activation function of x through which an op passes its gradient of x, so that x's op need not: 0 for none, as
+ * where x and its own gradient are kept. The op tells the tape, which may find that others add to the gradient.
+ */
+export function activationBefore(x: Tensor): number {
+  return x.kept ? 0 : x.activation;
+}
+
 /** dz by dy. It takes the place of dy, unless y and its gradient are kept. */
 export function beforeActivation(y: Tensor, dy: Tensor, activation: number): Tensor {
-  if (activation === 0) return dy;
+  if (activation === 0 || y.gradBeforeActivation) return dy;
   const dz = y.kept ? y.tape!.allocate(y.shape) : dy;
   if (dz !== dy) copyTo(dz, dy);
   runElements(epilogueBackward, { y, dy: dz }, { activation });
@@ -86,6 +95,7 @@ export const epilogueBackward = kernel({
   buffers: { y: "read", dy: "update" },
   uniforms: { size: "u32", activation: "u32" },
   workgroups: ({ size }) => line(size),
+  variants: [fourEach("epilogue_backward_vec4", backwardVec4Wgsl)],
   reference({ y, dy }, { size, activation }) {
     for (let i = 0; i < size; i++) if (!passesGradient(y[i]!, activation)) dy[i] = 0;
   },

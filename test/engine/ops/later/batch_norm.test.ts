@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { batchNorm, type BatchNormOptions } from "../../../../src/engine/ops/later/batch_norm.ts";
 import type { Backend } from "../../../../src/engine/backend.ts";
 import { openReference } from "../../../../src/engine/reference.ts";
@@ -63,6 +63,46 @@ test("the running mean and variance are PyTorch's", async () => {
   expect(second).toBeCloseTo(0.9 + 0.1 * 12.5, 12);
   expect(y[0]).toBeCloseTo(-1 / Math.sqrt(1 + 1e-5), 12);
   expect(y[3]).toBeCloseTo(2.5 / Math.sqrt(6.25 + 1e-5), 12);
+});
+
+describe("few long maps", () => {
+  const [maps, plane] = [3, 5 * 4096];
+
+  async function run(backend: Backend) {
+    const kernels: string[] = [];
+    const tape = new Tape({
+      ...backend,
+      run(kernel, buffers, uniforms) {
+        kernels.push(kernel.name);
+        backend.run(kernel, buffers, uniforms);
+      },
+    });
+    // Means far from 0, which differ from part to part.
+    const values = randomArray([maps, plane], 1).map((value, i) => 30 + value + Math.floor(i / 4096));
+    const x = tape.input([maps, plane], values, { requiresGrad: true });
+    const { mean, variance } = running(tape, maps);
+    const scale = tape.input([maps], Float32Array.of(1, 2, 3), { requiresGrad: true });
+    const shift = tape.input([maps], Float32Array.of(0.5, 0, -0.5), { requiresGrad: true });
+    const y = batchNorm(x, { scale, shift, mean: mean.keep(), variance: variance.keep() }, options(true)).keep();
+    tape.backward(seedGradient(y, randomArray([maps, plane], 2)));
+    const results = { y, mean, variance, x: x.grad!, scale: scale.grad!, shift: shift.grad! };
+    const read = await Promise.all(Object.entries(results).map(async ([name, it]) => [name, await it.read()] as const));
+    tape.release();
+    return { results: Object.fromEntries(read), kernels };
+  }
+
+  async function compare(backend: Backend, tolerance: number) {
+    const { results: expected, kernels: whole } = await run(openReference("f64"));
+    const { results, kernels } = await run({ ...backend, needsSplitting: true, parallelWorkgroups: 4 });
+    for (const [name, values] of Object.entries(results)) expectClose(name, values, expected[name]!, tolerance);
+    expect(whole).not.toContain("batch_norm_combine");
+    expect(kernels).toContain("batch_norm_combine");
+    expect(kernels.filter((name) => name === "row_sum")).toHaveLength(2);
+  }
+
+  test("are summed up in parts where the device has many workgroups", () => compare(openReference("f64"), 1e-11));
+
+  describeBackends("on GPUs", ({ open }) => test("likewise", async () => compare(await open(), 2e-5)), ["wgpu"]);
 });
 
 describeBackends("devices that share a step", ({ open }) => {

@@ -1,5 +1,6 @@
 /** Activation functions and factors in the epilogues of other ops. */
 import { expect, test } from "bun:test";
+import type { Backend } from "../../../../src/engine/backend.ts";
 import { relu } from "../../../../src/engine/ops/activation.ts";
 import { conv2d, type Conv2dOptions } from "../../../../src/engine/ops/conv2d.ts";
 import { relu6 } from "../../../../src/engine/ops/later/activation.ts";
@@ -7,6 +8,8 @@ import { add } from "../../../../src/engine/ops/later/add.ts";
 import { batchNorm, foldBatchNorm } from "../../../../src/engine/ops/later/batch_norm.ts";
 import type { Activation } from "../../../../src/engine/ops/later/epilogue.ts";
 import { scale as times } from "../../../../src/engine/ops/later/multiply.ts";
+import { lrn } from "../../../../src/engine/ops/lrn.ts";
+import { maxPool } from "../../../../src/engine/ops/pool.ts";
 import { openReference } from "../../../../src/engine/reference.ts";
 import { Tape } from "../../../../src/engine/tape.ts";
 import type { Tensor } from "../../../../src/engine/tensor.ts";
@@ -41,6 +44,17 @@ const norm = (activation: Activation, training: boolean) =>
     ({ x, scale, shift }) => batchNorm(x!, { scale, shift, ...running(x!) }, { training, activation }),
   );
 
+const LRN = { n: 5, k: 2, alpha: 0.1, beta: 0.75 };
+
+/** An activated convolution, and ops that pass their gradients through its activation function, or don't. */
+const before = (title: string, activation: Activation, after: (y: Tensor) => Tensor): OpCase => ({
+  title,
+  inputs: { x: [2, 6, 5, 3], w: [7, 2, 3, 3], b: [7] },
+  op: ({ x, w, b }) => after(conv2d(x!, w!, b!, { pad: 1, activation })),
+  values,
+});
+const pooled = (y: Tensor) => maxPool(y, { window: 3, stride: 2 });
+
 testOp(
   "epilogues",
   [
@@ -52,6 +66,12 @@ testOp(
     ...norm("relu", false),
     ...both("add, ReLU", { a: [3, 7], b: [3, 7] }, ({ a, b }) => add(a!, b!, { activation: "relu" })),
     ...both("add, ReLU6", { a: [67], b: [67] }, ({ a, b }) => add(a!, b!, { activation: "relu6" })),
+    before("conv2d, ReLU, then LRN", "relu", (y) => lrn(y, LRN)),
+    before("conv2d, ReLU6, then LRN", "relu6", (y) => lrn(y, LRN)),
+    before("conv2d, ReLU, then max-pooling", "relu", pooled),
+    before("conv2d, ReLU6, then max-pooling", "relu6", pooled),
+    before("conv2d, ReLU, then both", "relu", (y) => add(pooled(y), pooled(lrn(y, LRN)))),
+    before("conv2d, ReLU, then max-pooling and another op", "relu", (y) => add(pooled(y), pooled(times(y, 2)))),
   ],
   2e-5,
 );
@@ -102,6 +122,44 @@ test("a gradient that is kept is that of the activated result", async () => {
   tape.backward(seedGradient(y, Float32Array.of(5, 6, 7)));
   expect(await y.grad!.read()).toEqual(Float32Array.of(5, 6, 7));
   expect(await x.grad!.read()).toEqual(Float32Array.of(0, 6, 7));
+});
+
+test("gradients pass through the activation function once, in the op after it where that can do so", () => {
+  const count = (after: (y: Tensor) => Tensor, isKept = false) => {
+    let passes = 0;
+    const reference = openReference();
+    const backend: Backend = {
+      ...reference,
+      run(kernel, buffers, uniforms) {
+        if (kernel.name === "epilogue_backward") passes++;
+        reference.run(kernel, buffers, uniforms);
+      },
+    };
+    const tape = new Tape(backend);
+    const input = (...shape: number[]) => tape.input(shape, randomArray(shape, 1), { requiresGrad: true });
+    const y = conv2d(input(2, 6, 5, 3), input(7, 2, 3, 3), undefined, { pad: 1, activation: "relu" });
+    if (isKept) y.keep();
+    const last = after(y);
+    tape.backward(last, { gradient: tape.input(last.shape, randomArray(last.shape, 2)) });
+    return passes;
+  };
+  expect(count((y) => lrn(y, LRN))).toBe(0);
+  expect(count(pooled)).toBe(0);
+  expect(count((y) => add(pooled(y), pooled(lrn(y, LRN))))).toBe(0);
+  expect(count((y) => times(y, 2))).toBe(1);
+  expect(count((y) => add(lrn(y, LRN), times(y, 2)))).toBe(1);
+  expect(count((y) => add(times(y, 2), lrn(y, LRN)))).toBe(1);
+  expect(count(pooled, true)).toBe(1);
+  expect(count((y) => lrn(y, LRN), true)).toBe(1);
+});
+
+test("a gradient that is kept is whole also where the op after it could pass it through", async () => {
+  const tape = new Tape(openReference());
+  const x = tape.input([1, 2, 2, 1], Float32Array.of(-1, -2, -3, -4), { requiresGrad: true });
+  const y = add(x, tape.input([1, 2, 2, 1], new Float32Array(4)), { activation: "relu" }).keep();
+  tape.backward(maxPool(y, { window: 2, stride: 2 }), { gradient: tape.input([1, 1, 1, 1], Float32Array.of(5)) });
+  expect(await y.grad!.read()).toEqual(Float32Array.of(5, 0, 0, 0));
+  expect(await x.grad!.read()).toEqual(new Float32Array(4));
 });
 
 test("the same bytes as an op of its own", async () => {

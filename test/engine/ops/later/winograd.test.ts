@@ -1,12 +1,12 @@
 /** Convolution by Winograd's minimal filtering: the same as the direct form, and where it is taken. */
 import { expect, test } from "bun:test";
-import type { Backend } from "../../../src/engine/backend.ts";
-import { conv2d } from "../../../src/engine/ops/conv2d.ts";
-import { suitsWinograd } from "../../../src/engine/ops/winograd.ts";
-import { openReference } from "../../../src/engine/reference.ts";
-import { describeBackends } from "../../support/backends.ts";
-import { expectClose } from "../../support/data.ts";
-import { drawInputs, forwardAndBackward, type OpCase } from "../../support/gradcheck.ts";
+import type { Backend } from "../../../../src/engine/backend.ts";
+import { conv2d } from "../../../../src/engine/ops/conv2d.ts";
+import { suitsWinograd } from "../../../../src/engine/ops/later/winograd.ts";
+import { openReference } from "../../../../src/engine/reference.ts";
+import { describeBackends } from "../../../support/backends.ts";
+import { expectClose } from "../../../support/data.ts";
+import { drawInputs, forwardAndBackward, type OpCase } from "../../../support/gradcheck.ts";
 
 /** A backend whose convolutions are for a GPU, and the names of the kernels that ran. */
 function wide(backend: Backend) {
@@ -66,6 +66,7 @@ async function compare(backend: Backend, opCase: OpCase, tolerance: number): Pro
     expectClose(`gradient of ${input}`, actual.gradients[input]!, expected.gradients[input]!, tolerance);
   }
   expect(many.kernels.filter((name) => /^winograd_.*_output$/.test(name))).toHaveLength(2);
+  expect(many.kernels.filter((name) => /^winograd_.*_windows$/.test(name))).toHaveLength(1);
   expect(many.kernels).not.toContain("conv2d_forward");
 }
 

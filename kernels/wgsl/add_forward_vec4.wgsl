@@ -1,0 +1,30 @@
+// y = f(a + b), where `activation` is the function f: 0 none, 1 ReLU, 2 ReLU6
+//
+// For large GPUs. a, b, y: `size` elements, a multiple of 4. One thread adds four.
+
+struct Uniforms {
+  size: u32,
+  activation: u32,
+}
+
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read> a: array<vec4f>;
+@group(0) @binding(2) var<storage, read> b: array<vec4f>;
+@group(0) @binding(3) var<storage, read_write> y: array<vec4f>;
+
+@compute @workgroup_size(256)
+fn add_forward_vec4(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+  let i = id.x + id.y * groups.x * 256u;
+  if (i >= u.size / 4u) {
+    return;
+  }
+  y[i] = activated(a[i] + b[i]);
+}
+
+// By the bits, so that NaN stays NaN: below 0 they are from 0x80000000 on, from 6 to infinity 0x40c00000 to 0x7f800000.
+fn activated(z: vec4f) -> vec4f {
+  let bits = bitcast<vec4u>(z);
+  let isLow = vec4<bool>(u.activation != 0u) & (bits - vec4u(0x80000000u) <= vec4u(0x7f800000u));
+  let isHigh = vec4<bool>(u.activation == 2u) & (bits - vec4u(0x40c00000u) <= vec4u(0x3ec00000u));
+  return select(select(z, vec4f(6.0), isHigh), vec4f(), isLow);
+}
