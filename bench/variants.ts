@@ -8,10 +8,14 @@ import type { Kernel } from "../src/engine/kernel.ts";
  * otherwise, by their own WGSL. It shares its memory with `backend`.
  */
 export function byVariant(backend: Backend, name?: string): Backend {
+  // Backends know a kernel again by its object.
+  const made = new Map<object, Kernel>();
   return replacing(backend, {
     run(kernel, buffers, uniforms) {
       const variant = kernel.variants?.find((each) => each.name === name && (each.fits?.(uniforms) ?? true));
-      backend.run({ ...kernel, ...variant, variants: [] }, buffers, uniforms);
+      const own = made.get(variant ?? kernel) ?? ({ ...kernel, ...variant, variants: [] } as unknown as Kernel);
+      made.set(variant ?? kernel, own);
+      backend.run(own, buffers, uniforms);
     },
   });
 }
