@@ -114,9 +114,9 @@ async function exportPhotoPage(): Promise<string> {
   return readFileSync(file, "utf8");
 }
 
-/** Serves a folder on this machine. */
-function serve(folder: string, port: number): string {
-  const { url } = Bun.serve({
+/** Serves a folder on this machine. @param port 0 for any that is free */
+export function serve(folder: string, port: number) {
+  return Bun.serve({
     ...{ hostname: "127.0.0.1", port },
     async fetch(request) {
       const { pathname } = new URL(request.url);
@@ -127,7 +127,6 @@ function serve(folder: string, port: number): string {
       return new Response(file, { headers: { "cache-control": "no-store" } });
     },
   });
-  return url.href;
 }
 
 const USAGE = "bun run site [--serve] [--port N] [--without-photo]";
@@ -145,7 +144,7 @@ if (import.meta.main) {
       throw new TypeError(`--port ${values.port}: must be a number up to 65535`);
     const photoPage = values["without-photo"] ? undefined : await exportPhotoPage();
     await buildSite({ folder: SITE, ...(photoPage !== undefined && { photoPage }) });
-    console.log(values.serve ? serve(SITE, Number(values.port)) : SITE);
+    console.log(values.serve ? serve(SITE, Number(values.port)).url.href : SITE);
   } catch (error) {
     if (error instanceof TypeError) process.stderr.write(`${USAGE}: ${error.message}\n`);
     else if (error instanceof AlexNetError) process.stderr.write(`${error.message}\n`);

@@ -16,7 +16,7 @@ const report: Report = {
     ...{ kind: "webgpu", description: "webgpu" },
     adapter: { vendor: "maker", architecture: "gen-7", device: "", description: "" },
     limits: { maxBufferSize: 268_435_456, maxTextureDimension1D: 8192 },
-    features: ["shader-f16", "timestamp-query"],
+    features: ["shader-f16", "texture-compression-bc", "timestamp-query"],
   },
   kernels: [{ name: "relu_forward" }, { name: "sgd", wrong: "size 65: w[3] is 1 instead of 2" }],
   ...{ cases: 20, checkSeconds: 12.4 },

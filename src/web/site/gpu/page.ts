@@ -8,6 +8,7 @@ import { systemHere } from "./facts.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import {
   cellsOf,
+  computeFeatures,
   FORMAT,
   HEAD,
   kernelWords,
@@ -27,7 +28,6 @@ type Draft = { -readonly [K in keyof Report]: Report[K] };
 
 let worker: Worker | undefined;
 let draft: Draft | undefined;
-let sayAgain = 0;
 
 function begin(): void {
   const device = element("device", HTMLSelectElement).value;
@@ -64,16 +64,9 @@ function setRunning(isRunning: boolean): void {
   document.body.dataset.phase = isRunning ? "running" : draft ? "over" : "idle";
 }
 
+/** Only for what changes rarely: it is read aloud. */
 function say(words: string): void {
   show("status", words);
-}
-
-/** Said at most every few seconds, since it is read aloud. */
-function sayNow(words: string): void {
-  show("phase", words);
-  if (performance.now() < sayAgain) return;
-  sayAgain = performance.now() + 5000;
-  say(words);
 }
 
 function receive(message: FromWorker): void {
@@ -86,22 +79,24 @@ function receive(message: FromWorker): void {
         ...{ facts, kernels: [], cases: 0, checkSeconds: 0, rows: [], skipped: [] },
       };
       showFacts(facts);
+      say("Checking the kernels");
       break;
     }
     case "checking":
       showProgress((CHECK_SHARE * message.done) / message.total);
-      sayNow(`Checking ${message.kernel}: size ${count(message.done + 1)} of ${count(message.total)}`);
+      show("phase", `${message.kernel}: size ${count(message.done + 1)} of ${count(message.total)}`);
       return;
     case "checked":
       Object.assign(draft!, { kernels: message.kernels, cases: message.cases, checkSeconds: message.seconds });
       showKernels(draft!);
+      say(`${kernelWords(draft!)}. Measuring`);
       break;
     case "roof":
       draft!.roof = message.roof;
       break;
     case "measuring":
       showProgress(CHECK_SHARE + (1 - CHECK_SHARE) * message.share);
-      sayNow(`Measuring ${message.what}`);
+      show("phase", message.what);
       return;
     case "row":
       draft!.rows = [...draft!.rows, message.row];
@@ -170,7 +165,7 @@ function showFacts(facts: Facts): void {
     ["runs by", facts.kind === "webgpu" ? "WebGPU" : "WebAssembly"],
     ["device", facts.description],
     ...Object.entries(facts.adapter ?? {}).filter(([, value]) => value !== ""),
-    ...(facts.features?.length ? [["features", facts.features.join(", ")]] : []),
+    ...(computeFeatures(facts).length > 0 ? [["features", computeFeatures(facts).join(", ")]] : []),
   ];
   element("facts-rows").replaceChildren(
     ...rows.map(([name, value]) => {

@@ -72,7 +72,8 @@ const LIMITS = [
 /** The report as text for people: Markdown, as an issue shows it. */
 export function reportMarkdown(report: Report): string {
   const { version, date, browser, system, threads, facts, kernels, rows, skipped, roof, failure } = report;
-  const { adapter = {}, limits = {}, features = [] } = facts;
+  const { adapter = {}, limits = {} } = facts;
+  const features = computeFeatures(facts);
   const device = facts.kind === "webgpu" ? "WebGPU" : "WebAssembly";
   const lines = [
     `### ${code(nameOf(facts))}, ${device}`,
@@ -103,6 +104,11 @@ export function reportMarkdown(report: Report): string {
 export function nameOf({ adapter, description }: Facts): string {
   const { description: full, device, vendor, architecture } = adapter ?? {};
   return full || [vendor, device || architecture].filter(Boolean).join(" ") || description;
+}
+
+/** Those that kernels could use; a browser has many that are about textures. */
+export function computeFeatures({ features = [] }: Facts): string[] {
+  return features.filter((name) => /f16|subgroup|timestamp|matrix/.test(name));
 }
 
 /** All of them correct, or how many are not. */

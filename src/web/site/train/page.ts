@@ -135,9 +135,10 @@ function receive(message: FromWorker): void {
 function look(message: Message<"look">): void {
   shown.look = message;
   const { at, train, val, rate } = message;
-  shown.epochs.push({ epoch: at, train, val, rate, imagesPerSecond: shown.step!.imagesPerSecond });
+  const { imagesPerSecond, seconds } = shown.step ?? { imagesPerSecond: NaN, seconds: 0 };
+  shown.epochs.push({ epoch: at, train, val, rate, imagesPerSecond });
   const right = 1 - val.top1;
-  if (right >= AIM && shown.aimed === undefined) shown.aimed = shown.step!.seconds;
+  if (right >= AIM) shown.aimed ??= seconds;
   showAnswers(message);
   say(`${percent(right)} of ${plural(message.images, "test image")} right`);
 }
@@ -160,7 +161,7 @@ function draw(): void {
     },
     {
       ...{ name: "Loss", value: step ? step.loss.toFixed(3) : "–" },
-      note: "of the last 128 images; by guessing 2.303",
+      note: "by guessing 2.303",
     },
     {
       ...{ name: "Images a second", value: step ? count(Math.round(step.imagesPerSecond)) : "–" },
@@ -179,7 +180,7 @@ function draw(): void {
 }
 
 const deviceWords = ({ kind, description }: Message<"device">) =>
-  `${kind === "cpu" ? "WebAssembly" : "WebGPU"} (${description})`;
+  kind === "cpu" ? description : `WebGPU (${description})`;
 const seedWords = () => element("seed", HTMLInputElement).value;
 
 /** The test images that are followed, without answers yet. */
@@ -215,7 +216,7 @@ function showAnswers({ answers: p }: Message<"look">): void {
 const WEIGHT = 10;
 
 function showFilters({ weights, shape }: Message<"filters">): void {
-  const { pixels, alpha, width, height } = filterGrid(weights, shape, { columns: 8, factor: WEIGHT });
+  const { pixels, alpha, width, height } = filterGrid(weights, shape, { columns: 4, factor: WEIGHT });
   const rgba = withAlpha(pixels);
   alpha?.forEach((opacity, i) => (rgba[4 * i + 3] = opacity));
   paint(element("filters", HTMLCanvasElement), rgba, width, height);

@@ -59,7 +59,7 @@ export type TrainingEvent =
     }
   /** F × 3 × height × width. */
   | { readonly type: "filters"; readonly shape: readonly number[]; readonly weights: Float32Array }
-  /** Validation, and the training images since the last look. */
+  /** Validation, and the training images since the last look: before the first step, NaN. */
   | {
       readonly type: "look";
       readonly at: number;
@@ -132,6 +132,8 @@ export async function trainWatched(backend: Backend, options: TrainingOptions, w
     return means(scores);
   };
 
+  watcher.tell(await filtersOf(model));
+  await look(0, Math.min(options.looked, options.val));
   const everyImage = Uint32Array.from({ length: options.train }, (_, i) => i);
   let validation: Means | undefined;
   // As in src/training/session.ts, the device has its next step before the results of the last one are read.
