@@ -7,7 +7,8 @@ import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import packageJson from "../package.json";
-import { AlexNetError } from "../src/errors.ts";
+import { AlexNetError, UsageError } from "../src/errors.ts";
+import { reason } from "../src/io/files.ts";
 import { temporaryFolder } from "../src/io/temporary.ts";
 import { html, Html, STYLE } from "../src/pictures/page.ts";
 import { ROOT } from "../src/program.ts";
@@ -114,41 +115,68 @@ async function exportPhotoPage(): Promise<string> {
   return readFileSync(file, "utf8");
 }
 
-/** Serves a folder on this machine. @param port 0 for any that is free */
+/** Serves a folder on this machine. @param port 0 for any that is free @throws AlexNetError when it isn't */
 export function serve(folder: string, port: number) {
-  return Bun.serve({
-    ...{ hostname: "127.0.0.1", port },
-    async fetch(request) {
-      const { pathname } = new URL(request.url);
-      // Only names of files in the folder: the site has no others.
-      const name = pathname === "/" ? "index.html" : pathname.slice(1);
-      const file = Bun.file(join(folder, name));
-      if (!/^[\w.]+$/.test(name) || !(await file.exists())) return new Response("Not found", { status: 404 });
-      return new Response(file, { headers: { "cache-control": "no-store" } });
-    },
-  });
-}
-
-const USAGE = "bun run site [--serve] [--port N] [--without-photo]";
-
-if (import.meta.main) {
   try {
-    const { values } = parseArgs({
-      options: {
-        serve: { type: "boolean", default: false },
-        port: { type: "string", default: "8080" },
-        "without-photo": { type: "boolean", default: false },
+    return Bun.serve({
+      ...{ hostname: "127.0.0.1", port },
+      async fetch(request) {
+        const { pathname } = new URL(request.url);
+        // Only names of files in the folder: the site has no others.
+        const name = pathname === "/" ? "index.html" : pathname.slice(1);
+        const file = Bun.file(join(folder, name));
+        if (!/^[\w.]+$/.test(name) || !(await file.exists())) return new Response("Not found", { status: 404 });
+        return new Response(file, { headers: { "cache-control": "no-store" } });
       },
     });
-    if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65_535)
-      throw new TypeError(`--port ${values.port}: must be a number up to 65535`);
-    const photoPage = values["without-photo"] ? undefined : await exportPhotoPage();
-    await buildSite({ folder: SITE, ...(photoPage !== undefined && { photoPage }) });
-    console.log(values.serve ? serve(SITE, Number(values.port)).url.href : SITE);
   } catch (error) {
-    if (error instanceof TypeError) process.stderr.write(`${USAGE}: ${error.message}\n`);
-    else if (error instanceof AlexNetError) process.stderr.write(`${error.message}\n`);
-    else throw error;
-    process.exitCode = error instanceof TypeError ? 2 : 1;
+    throw new AlexNetError(`can't listen at port ${port}: ${reason(error)}: choose another with --port`, {
+      cause: error,
+    });
   }
+}
+
+const USAGE = `bun run site [--serve] [--port N] [--without-photo]
+
+Makes the project's page, static files, in build/site.
+
+  --serve          Serve it on this machine
+  --port N         At this port (8080)
+  --without-photo  Leave out the page for photos, whose weights have to be fetched once (17 MB)
+  --help           Print this`;
+
+/** @throws UsageError */
+function optionsGiven() {
+  const { port, ...flags } = parsed();
+  if (/^\d{1,5}$/.test(port) && Number(port) <= 65_535) return { ...flags, port: Number(port) };
+  throw new UsageError(`--port ${port}: must be a number up to 65535`);
+}
+
+function parsed() {
+  try {
+    return parseArgs({
+      options: {
+        ...{ serve: { type: "boolean", default: false }, port: { type: "string", default: "8080" } },
+        ...{ "without-photo": { type: "boolean", default: false }, help: { type: "boolean", default: false } },
+      },
+    }).values;
+  } catch (error) {
+    throw new UsageError(`bun run site: ${reason(error)}; --help says what there is`, { cause: error });
+  }
+}
+
+async function main(): Promise<void> {
+  const options = optionsGiven();
+  if (options.help) return console.log(USAGE);
+  const photoPage = options["without-photo"] ? undefined : await exportPhotoPage();
+  await buildSite({ folder: SITE, ...(photoPage !== undefined && { photoPage }) });
+  console.log(options.serve ? serve(SITE, options.port).url.href : SITE);
+}
+
+if (import.meta.main) {
+  await main().catch((error: unknown) => {
+    if (!(error instanceof AlexNetError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exitCode = error.exitCode;
+  });
 }

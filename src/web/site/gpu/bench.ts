@@ -5,14 +5,14 @@
 import { Bench, type Entrant, type Limits, type Listener } from "../../../../bench/bench.ts";
 import type { BenchDevice } from "../../../../bench/devices.ts";
 import { gpuRoof, type Clock } from "../../../../bench/gpu_roof.ts";
-import { layerPiece, namedLayers, openPass, unfit, type NamedLayer, type Task } from "../../../../bench/layer_piece.ts";
+import { layerPiece, namedLayers, openPass, type NamedLayer, type Task } from "../../../../bench/layer_piece.ts";
 import type { Run } from "../../../../bench/measure.ts";
 import { loadPass, type PassName } from "../../../../bench/pass.ts";
+import { formsOf } from "../../../../bench/profile/variants.ts";
 import type { Roof } from "../../../../bench/results.ts";
 import { flopsPerRound, fmaModule } from "../../../../bench/roof/wasm_fma.ts";
 import { square } from "../../../../bench/square.ts";
 import { step } from "../../../../bench/suites/step.ts";
-import { byVariant, variantsIn } from "../../../../bench/variants.ts";
 import type { Backend } from "../../../engine/backend.ts";
 import { accumulateKernel } from "../../../engine/tape.ts";
 import { DeviceError } from "../../../errors.ts";
@@ -25,7 +25,7 @@ import { findNetwork } from "../../../net/networks.ts";
 const SAMPLE_MS = 40;
 const MOST_REPEATS = 2000;
 
-const LIMITS: Limits = { rowMs: 100, least: 3, most: 3, passMs: 1500, longest: "a page allows itself" };
+const LIMITS: Omit<Limits, "isOver"> = { rowMs: 100, least: 3, most: 3, passMs: 1500, longest: "a page allows itself" };
 
 /** Not more than a phone lets a page have. */
 const COPY_BYTES = 2 ** 26;
@@ -47,6 +47,7 @@ export interface BenchOptions {
 export async function measure(options: BenchOptions, listener: Listener & { roof(roof: Roof): void }): Promise<void> {
   const { backend, seconds } = options;
   const end = performance.now() + 1000 * seconds;
+  const isOver = () => performance.now() > end;
   listener.working("the roof");
   const isGpu = backend.kind !== "cpu";
   const roof = isGpu ? await gpuRoof(backend, wallClock, COPY_BYTES) : await wasmRoof(backend);
@@ -54,10 +55,10 @@ export async function measure(options: BenchOptions, listener: Listener & { roof
   const device: BenchDevice = {
     ...{ device: isGpu ? "webgpu" : "webassembly", description: backend.description, backend, roof, isSoftware: false },
   };
-  const bench = new Bench([device], LIMITS, listener);
+  const bench = new Bench([device], { ...LIMITS, isOver }, listener);
   for (const work of worksFor(roof, options)) {
-    if (performance.now() > end) {
-      bench.skip({ suite: "page", name: work.name }, { contestant: "all", device }, "the time was up");
+    if (isOver()) {
+      bench.skip({ suite: "page", name: work.name }, { contestant: "all", device }, "no time was left");
       continue;
     }
     await work.run(bench, device);
@@ -108,45 +109,25 @@ function passOf(suite: string, layer: NamedLayer, pass: PassName, images: number
   return {
     name: name ?? `${layer.label} ${pass}, batch ${images}`,
     async run(bench, device) {
-      const others = (task: Task) => entrantsOf(task, device);
+      const { backend } = device;
+      let task: Task | undefined;
+      const others = (given: Task) => formsOf((task = given), device, "wall", openTimed);
       const piece = layerPiece(suite, layer, pass, images, [device], { others, zeroBias, ...(name && { name }) });
-      // The last entrant is the kernel as the device would run it: by one of the others.
-      const [chosen, entrants] = [piece.entrants.at(-1)!, piece.entrants.slice(0, -1)];
-      const trials = device.backend.kind === "cpu" && chosen.trials ? { trials: chosen.trials } : {};
-      await bench.contest({ ...piece, entrants: entrants.map((entrant) => ({ ...entrant, ...trials })) });
+      const [own, forms] = [piece.entrants.at(-1)!, piece.entrants.slice(0, -1)];
+      // Where there are forms, the last entrant is whichever the device would choose: one of them.
+      const alone: Entrant = {
+        ...{ ...own, clock: "wall" },
+        open: async () => openTimed(task!, backend, loadPass(backend, layer, pass, task!.operands())),
+      };
+      await bench.contest({ ...piece, entrants: forms.length > 0 ? forms : [alone] });
     },
   };
 }
 
-/** The kernel's own WGSL, and each variant that fits. */
-function entrantsOf(task: Task, device: BenchDevice): Entrant[] {
-  const { backend } = device;
-  const load = (on: Backend) => loadPass(on, task.layer, task.pass, task.operands());
-  const unfitting = unfit(task.layer, task.images, device);
-  const variants =
-    unfitting === undefined && backend.kind !== "cpu"
-      ? variantsIn(backend, (counting) => {
-          const pass = load(counting);
-          pass.queue();
-          pass.free();
-        })
-      : [];
-  return [undefined, ...variants].map((variant): Entrant => {
-    const on = byVariant(backend, variant);
-    return {
-      contestant: variant ?? OWN[task.layer.layer.kind] ?? task.layer.layer.kind,
-      ...{ device, clock: "wall", unfit: unfitting },
-      async open() {
-        const pass = load(on);
-        const { kernels: _, ...opened } = openPass(task, on, pass);
-        return { ...opened, run: throughput(backend, () => pass.queue()) };
-      },
-    };
-  });
-}
-
-/** A layer's product by the kernels' own WGSL. */
-const OWN: Readonly<Record<string, string>> = { fc: "linear", conv: "conv2d" };
+const openTimed: typeof openPass = (task, backend, pass) => {
+  const { kernels: _, ...opened } = openPass(task, backend, pass);
+  return { ...opened, run: throughput(backend, () => pass.queue()) };
+};
 
 /** Queues work as often as makes a sample long enough, and waits for all of it. */
 function throughput(backend: Backend, queue: () => void): Run {
