@@ -25,7 +25,7 @@ import { findNetwork } from "../../../net/networks.ts";
 const SAMPLE_MS = 40;
 const MOST_REPEATS = 2000;
 
-const LIMITS: Omit<Limits, "isOver"> = { rowMs: 100, least: 3, most: 3, passMs: 1500, longest: "a page allows itself" };
+const LIMITS: Omit<Limits, "isOver"> = { rowMs: 100, least: 3, most: 3, passMs: 1500 };
 
 /** Not more than a phone lets a page have. */
 const COPY_BYTES = 2 ** 26;
