@@ -3,7 +3,7 @@ import { AlexNetError } from "../src/errors.ts";
 import { WrongResult } from "./check.ts";
 import type { BenchDevice } from "./devices.ts";
 import { alternate, type Budget, type Run } from "./measure.ts";
-import { milliseconds } from "./report.ts";
+import { milliseconds } from "./units.ts";
 import { rate, times, type Row, type Skipped, type Work } from "./results.ts";
 
 /** A piece of work that several contestants do. */

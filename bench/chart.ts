@@ -1,6 +1,6 @@
 /** A bar chart of a suite as SVG: a group per piece of work, a bar per contestant and device. */
 import { replaceFile } from "../src/io/files.ts";
-import { percent, perSecond } from "./report.ts";
+import { percent, perSecond } from "./units.ts";
 import { rate, type Results, type Row } from "./results.ts";
 
 const WIDTH = 960;

@@ -6,7 +6,7 @@
  */
 import { table } from "../src/cli/terminal.ts";
 import { Purpose, Random } from "../src/random.ts";
-import { milliseconds } from "./report.ts";
+import { milliseconds } from "./units.ts";
 import type { Machine, Results, Row } from "./results.ts";
 
 type Verdict = "faster" | "slower" | "no difference";

@@ -5,8 +5,9 @@ import type { Backend } from "../src/engine/backend.ts";
 import { AlexNetError, UsageError } from "../src/errors.ts";
 import { findBlas, type BlasLibrary } from "../src/native/libraries.ts";
 import { suggest } from "../src/suggest.ts";
+import { cpuRoof } from "./cpu_roof.ts";
+import { gpuRoof } from "./gpu_roof.ts";
 import type { Device, Roof } from "./results.ts";
-import { cpuRoof, gpuRoof } from "./roof.ts";
 
 interface DeviceChoice {
   /** Comma-separated names: auto, cpu, cpu:blas, cpu:wasm, gpu, gpu:0, gpu:NAME. */

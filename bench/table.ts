@@ -13,7 +13,8 @@ import { markdown, type Results as ClaimResults } from "../src/verbs/reproduce/r
 import { modelOf } from "./model/tables.ts";
 import { registersTable, type Results as RegisterResults } from "./registers/results.ts";
 import { shown } from "./report.ts";
-import { isOurs, rate, readResults, type Machine, type Results, type Row } from "./results.ts";
+import { isOurs, rate, type Machine, type Results, type Row } from "./results.ts";
+import { readResults } from "./results_file.ts";
 
 const RESULTS = fileURLToPath(new URL("./results/", import.meta.url));
 const ROOT = fileURLToPath(new URL("../", import.meta.url));

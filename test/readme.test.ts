@@ -80,16 +80,19 @@ test("the files that they name", () => {
   expect(missing).toEqual([]);
 });
 
+/** The scripts that aren't verbs. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = { bench: ["bench/main.ts"], site: ["packaging/site.ts"] };
+
 describe("commands", () => {
   const scripts = Object.keys(packageJson.scripts);
-  const verbs = scripts.filter((name) => !["build", "prepack", "test", "typecheck"].includes(name));
+  const verbs = scripts.filter((name) => !["build", "check", "prepack", "test", "typecheck"].includes(name));
   const help = new Map<string, Set<string>>();
 
   /** The options of a verb, as its --help lists them. */
   async function optionsOf(verb: string): Promise<Set<string>> {
     const known = help.get(verb);
     if (known) return known;
-    const program = verb === "bench" ? ["bench/main.ts"] : ["src/main.ts", verb];
+    const program = PROGRAMS[verb] ?? ["src/main.ts", verb];
     const { stdout, exited } = Bun.spawn([process.execPath, ...program, "--help"], { cwd: ROOT, stderr: "ignore" });
     const text = Bun.stripANSI(await new Response(stdout).text());
     expect(await exited).toBe(0);

@@ -1,7 +1,7 @@
 /** A profile as one page: self-contained, without scripts, light or dark like the system. */
 import { Html, html, STYLE } from "../../src/pictures/page.ts";
 import { plural } from "../../src/words.ts";
-import { milliseconds } from "../report.ts";
+import { milliseconds } from "../units.ts";
 import type { Row, Skipped } from "../results.ts";
 import { hostMsOf, type Profile } from "./document.ts";
 import { kernelsCard, KERNELS_STYLE, rowsCard } from "./page_kernels.ts";

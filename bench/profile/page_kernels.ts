@@ -1,6 +1,6 @@
 /** The cards of a profile's page about kernels: what limits each, and their forms side by side. */
 import { Html, html } from "../../src/pictures/page.ts";
-import { milliseconds, percent, perSecond } from "../report.ts";
+import { milliseconds, percent, perSecond } from "../units.ts";
 import { rate, type Row } from "../results.ts";
 import type { JudgedKernel, Profile } from "./document.ts";
 import { causeOf, CAUSES, type Cause, type ModelKernels } from "./summary.ts";

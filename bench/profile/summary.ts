@@ -1,7 +1,7 @@
 /** What a profile comes to: steps beside PyTorch's, and what limits their kernels. */
 import { table } from "../../src/cli/terminal.ts";
 import type { Limit } from "../model/roofs.ts";
-import { milliseconds, percent } from "../report.ts";
+import { milliseconds, percent } from "../units.ts";
 import { isOurs, rate, type Row } from "../results.ts";
 import { hostMsOf, type JudgedKernel, type Profile } from "./document.ts";
 

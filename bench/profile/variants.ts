@@ -1,16 +1,25 @@
 /** Every form of the kernels of a pass as a contestant: the tuner's choice is only as good as its measurements. */
 import type { Backend } from "../../src/engine/backend.ts";
 import type { Kernel, Variant } from "../../src/engine/kernel.ts";
+import { isGpu } from "../../src/engine/ops/cases.ts";
 import type { Entrant } from "../bench.ts";
 import type { BenchDevice } from "../devices.ts";
 import { openPass, unfit, type Task } from "../layer_piece.ts";
 import { listening, pretend, type Call } from "../model/calls.ts";
 import { loadPass } from "../pass.ts";
 
-/** The forms of the kernels that a pass runs, and, where Winograd's filtering can be used, the direct convolution. */
-export function formsOf(task: Task, device: BenchDevice): Entrant[] {
+/**
+ * The forms of the kernels that a pass runs, and, where Winograd's filtering can be used, the direct convolution.
+ * @param open makes a contestant that is timed by this clock
+ */
+export function formsOf(
+  task: Task,
+  device: BenchDevice,
+  clock: Entrant["clock"] = "device",
+  open: typeof openPass = openPass,
+): Entrant[] {
   const { backend } = device;
-  if (backend.kind !== "wgpu" || unfit(task.layer, task.images, device) !== undefined) return [];
+  if (!isGpu(backend.kind) || unfit(task.layer, task.images, device) !== undefined) return [];
   const calls = passCalls(task, backend);
   const forms = calls.flatMap(({ kernel, uniforms }) => {
     const { variants = [] } = kernel;
@@ -19,8 +28,8 @@ export function formsOf(task: Task, device: BenchDevice): Entrant[] {
   });
   const unique = [...new Map(forms.map((each) => [each.form.name, each])).values()];
   const entrantOf = (contestant: string, changed: Backend): Entrant => ({
-    ...{ contestant, device, clock: "device" },
-    open: async () => openPass(task, changed, loadPass(changed, task.layer, task.pass, task.operands())),
+    ...{ contestant, device, clock },
+    open: async () => open(task, changed, loadPass(changed, task.layer, task.pass, task.operands())),
   });
   const isWinograd = calls.some(({ kernel }) => kernel.name.startsWith("winograd_"));
   return [

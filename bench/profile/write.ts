@@ -1,7 +1,7 @@
 /** Writes a profile as JSON and as a page. */
 import { join } from "node:path";
 import { replaceFile } from "../../src/io/files.ts";
-import { resultsText } from "../results.ts";
+import { resultsText } from "../results_file.ts";
 import type { Profile } from "./document.ts";
 import { profilePage } from "./page.ts";
 

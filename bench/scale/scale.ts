@@ -7,7 +7,7 @@ import { replaceFile } from "../../src/io/files.ts";
 import { findLauncher, HOW_TO_GET_MPI } from "../../src/native/mpi.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { machine } from "../machine.ts";
-import { milliseconds, percent } from "../report.ts";
+import { milliseconds, percent } from "../units.ts";
 import { times, type Machine } from "../results.ts";
 import { fit, hiddenShare, project, type ComputeSample, type ScaleModel, type ScaleSample } from "./model.ts";
 import type { Job, Measured } from "./rank.ts";

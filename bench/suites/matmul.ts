@@ -1,6 +1,5 @@
 /** Matrix products: square ones with the ladders of GPU and CPU, and a network's fully connected layers. */
 import type { Kernel } from "../../src/engine/kernel.ts";
-import { fc } from "../../src/net/layers/index.ts";
 import type { Bench, Entrant } from "../bench.ts";
 import { checkSamples } from "../check.ts";
 import type { BenchDevice } from "../devices.ts";
@@ -9,8 +8,9 @@ import { loadKernel } from "../kernel_run.ts";
 import { cpuMatmulLadder } from "../ladder/cpu.ts";
 import { matmulLadder } from "../ladder/matmul.ts";
 import type { CpuRung } from "../ladder/types.ts";
-import { layerPiece, namedLayers, openPass, type NamedLayer, type Task } from "../layer_piece.ts";
+import { layerPiece, namedLayers, openPass, type Task } from "../layer_piece.ts";
 import { wallClock } from "../measure.ts";
+import { square } from "../square.ts";
 import { distinct, type Suite, type SuiteOptions } from "./suite.ts";
 
 const SQUARES = [256, 512, 1024, 2048, 4096];
@@ -40,21 +40,6 @@ export const matmul: Suite = {
     }
   },
 };
-
-/** A layer whose forward pass on `side` images is the product of two square matrices. */
-function square(side: number): NamedLayer {
-  const layer = fc("square", side, { sigma: 0.01 });
-  const input = [side, 1, 1] as const;
-  return {
-    layer,
-    label: "square",
-    input,
-    output: input,
-    parameters: layer.parameters!(input),
-    state: [],
-    multiplyAdds: side * side,
-  };
-}
 
 /** A layer's w · x by another kernel, c = a · b. */
 function gpuRung(kernel: Kernel<"a" | "b" | "c", "m" | "n" | "k">, task: Task, device: BenchDevice): Entrant {

@@ -1,7 +1,7 @@
 /** Notes on a shard (sums for the statistics, problems), kept in a file beside it until the whole pack is written. */
 import { DataError } from "../errors.ts";
 import { readPlainFile, reason, replaceFile } from "../io/files.ts";
-import type { Sums } from "./statistics.ts";
+import type { Sums } from "./moments.ts";
 
 /** An image that someone should look at. */
 export interface ImageProblem {

@@ -1,5 +1,6 @@
 /** Images with bars of their most probable classes, the correct one highlighted: the paper's Fig. 4, left. */
-import { fit, image, type Raster } from "./raster.ts";
+import type { Raster } from "./pixels.ts";
+import { fit, image } from "./raster.ts";
 import { document, rectangle, shorten, text, wrap, type TextStyle } from "./svg.ts";
 
 export interface AnsweredImage {

@@ -2,7 +2,8 @@
 import { percent } from "../words.ts";
 import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
 import { overlay } from "./heat.ts";
-import { enlarge, image, type Raster } from "./raster.ts";
+import { enlarge, type Raster } from "./pixels.ts";
+import { image } from "./raster.ts";
 import { document, shorten, text, type TextStyle } from "./svg.ts";
 
 interface ClassMap {

@@ -2,7 +2,8 @@
  * A contact sheet: what a network will see of a data set, to check at a glance. One row per image, with the original and
  * its crops; below, statistics of the set. All coordinates are whole pixels, so that images are not resampled.
  */
-import { fit, image, type Raster } from "./raster.ts";
+import type { Raster } from "./pixels.ts";
+import { fit, image } from "./raster.ts";
 import { document, rectangle, shorten, text, widthOf, wrap, type TextStyle } from "./svg.ts";
 
 export interface SheetRow {

@@ -1,6 +1,6 @@
 /** The filters of a network's first layer as colour images: the paper's Fig. 3. */
 import { ShapeError } from "../errors.ts";
-import { enlarge, type Raster } from "./raster.ts";
+import { enlarge, type Raster } from "./pixels.ts";
 
 /**
  * A grid of filters as `filterCells` makes them.

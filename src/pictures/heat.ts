@@ -1,7 +1,8 @@
 /** An occlusion map: how covering each position changes the prediction, drawn over the image in grey. */
 import { ShapeError } from "../errors.ts";
 import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
-import { enlarge, image, type Raster } from "./raster.ts";
+import { enlarge, type Raster } from "./pixels.ts";
+import { image } from "./raster.ts";
 import { document, rectangle, text } from "./svg.ts";
 
 interface HeatPicture {

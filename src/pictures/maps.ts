@@ -2,7 +2,8 @@
 import { ShapeError } from "../errors.ts";
 import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
 import { mosaic } from "./filters.ts";
-import { fit, image, type Raster } from "./raster.ts";
+import type { Raster } from "./pixels.ts";
+import { fit, image } from "./raster.ts";
 import { document, text, widthOf, type TextStyle } from "./svg.ts";
 
 export interface LayerMaps {

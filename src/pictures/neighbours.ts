@@ -1,6 +1,6 @@
 /** Query images with their nearest neighbours: the paper's Fig. 4, right. */
 import { drawFitted } from "./answers.ts";
-import type { Raster } from "./raster.ts";
+import type { Raster } from "./pixels.ts";
 import { document, rectangle, shorten, text, wrap, type TextStyle } from "./svg.ts";
 
 export interface Neighbourhood {

@@ -1,6 +1,6 @@
 /** HTML templates and the style sheet of a run's pages. All values are escaped as text unless they are `Html`. */
 import { DARK, LIGHT, type Palette } from "./charts.ts";
-import { cleanText } from "./svg.ts";
+import { cleanText } from "./clean_text.ts";
 
 /** Markup composed here from escaped text. */
 export class Html {

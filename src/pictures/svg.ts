@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 import { loadResvg } from "../native/add_ons.ts";
 import { onDisk } from "../native/embedded.ts";
 import { installation, ROOT } from "../program.ts";
+import { cleanText } from "./clean_text.ts";
 
 const FAMILY = "DejaVu Sans";
 
@@ -43,23 +44,6 @@ export function text(x: number, y: number, words: string, style: TextStyle): str
 
 export function rectangle(x: number, y: number, width: number, height: number, colour: string): string {
   return `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${colour}"/>`;
-}
-
-/** Nobody reads a longer line, and a name may have a megabyte. */
-const MAX_LENGTH = 1000;
-
-/**
- * Text on one line: collapses white space, and removes unprintable characters and text-direction marks. Joiners are
- * kept: emoji and many scripts need them.
- */
-export function cleanText(words: string): string {
-  const half = MAX_LENGTH / 2;
-  const bounded = words.length > MAX_LENGTH ? `${words.slice(0, half)}…${words.slice(-half)}` : words;
-  return bounded
-    .toWellFormed()
-    .replace(/\s+/gu, " ")
-    .replace(/[\p{Cc}\p{Co}\p{Cn}]|(?![\u200c\u200d])\p{Cf}/gu, "")
-    .trim();
 }
 
 function escapeMarkup(words: string): string {

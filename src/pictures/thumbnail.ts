@@ -6,7 +6,7 @@ import { BadImage } from "../data/image.ts";
 import { openJpeg, type JpegCodec } from "../data/jpeg.ts";
 import { decodePixels } from "../data/pixels.ts";
 import { loadImage } from "../native/add_ons.ts";
-import { withAlpha, withoutAlpha, type Raster } from "./raster.ts";
+import { withAlpha, withoutAlpha, type Raster } from "./pixels.ts";
 
 /**
  * The whole image, reduced to fit maxWidth × maxHeight, never enlarged. Transparency is composited on white. Call only for

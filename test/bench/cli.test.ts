@@ -3,7 +3,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { readResults } from "../../bench/results.ts";
+import { readResults } from "../../bench/results_file.ts";
 import packageJson from "../../package.json";
 import { temporaryFolder } from "../support/folders.ts";
 import { endOf } from "../support/processes.ts";

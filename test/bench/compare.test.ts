@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { compare, comparisonText, noiseFloor } from "../../bench/compare.ts";
-import { readResults, writeResults } from "../../bench/results.ts";
+import { readResults, writeResults } from "../../bench/results_file.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { results, row } from "../support/toy.ts";
 

@@ -8,7 +8,8 @@ import {
 } from "../../src/data/augmentation.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { jitterMatrix } from "../../src/data/jitter.ts";
-import { measureStatistics, principalAxes } from "../../src/data/statistics.ts";
+import { principalAxes } from "../../src/data/moments.ts";
+import { measureStatistics } from "../../src/data/statistics.ts";
 import { VIEW, VIEW_LENGTH } from "../../src/engine/ops/augment.ts";
 import { Purpose, Random } from "../../src/random.ts";
 import { expectClose } from "../support/data.ts";

@@ -1,7 +1,8 @@
 /** Text on pictures: it stays where it should, whatever it says. */
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { Transformer } from "@napi-rs/image";
-import { cleanText, document, renderPng, shorten, text, widthOf, wrap } from "../../src/pictures/svg.ts";
+import { cleanText } from "../../src/pictures/clean_text.ts";
+import { document, renderPng, shorten, text, widthOf, wrap } from "../../src/pictures/svg.ts";
 
 setDefaultTimeout(60_000);
 

@@ -5,7 +5,7 @@
  */
 import { centreView } from "../../data/augmentation.ts";
 import { createLoader } from "../../data/loader.ts";
-import { principalAxes } from "../../data/statistics.ts";
+import { principalAxes } from "../../data/moments.ts";
 import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
 import { ShapeError, UsageError } from "../../errors.ts";

@@ -8,7 +8,7 @@ import { DataError } from "../../errors.ts";
 import { uploadMean } from "../../net/passes.ts";
 import type { Augmentation, Network } from "../../net/recipe.ts";
 import { CELL, ORIGINAL_WIDTH, VERSIONS, type SheetRow } from "../../pictures/contact_sheet.ts";
-import type { Raster } from "../../pictures/raster.ts";
+import type { Raster } from "../../pictures/pixels.ts";
 import { thumbnail } from "../../pictures/thumbnail.ts";
 import { Purpose, Random } from "../../random.ts";
 import { seen } from "../shared/seen.ts";

@@ -18,7 +18,7 @@ import {
 } from "../../data/pack.ts";
 import { partialPath, readPartial, type ImageProblem } from "../../data/partial.ts";
 import { readShardIndex, type ShardIndex, type Encoding } from "../../data/shard.ts";
-import { TotalSums } from "../../data/statistics.ts";
+import { TotalSums } from "../../data/moments.ts";
 import { DataError } from "../../errors.ts";
 import { openFile } from "../../io/bytes.ts";
 import { writeCsv } from "../../io/csv.ts";

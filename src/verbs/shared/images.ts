@@ -16,7 +16,7 @@ import { DataError, UsageError } from "../../errors.ts";
 import type { FileRange } from "../../io/bytes.ts";
 import type { Network, ResizeFilter } from "../../net/recipe.ts";
 import { reason, specialKind, isUrl, NOT_FETCHED } from "../../io/files.ts";
-import type { Raster } from "../../pictures/raster.ts";
+import type { Raster } from "../../pictures/pixels.ts";
 import { command } from "../../program.ts";
 import { rule } from "../../rules.ts";
 import { parsed } from "../../schema.ts";

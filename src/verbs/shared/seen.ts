@@ -2,7 +2,7 @@
 import { augment, VIEW, VIEW_LENGTH } from "../../engine/ops/augment.ts";
 import { Tape } from "../../engine/tape.ts";
 import type { Tensor } from "../../engine/tensor.ts";
-import type { Raster } from "../../pictures/raster.ts";
+import type { Raster } from "../../pictures/pixels.ts";
 
 /** The network's input for each image as pixels, with the mean image added back. */
 export async function seen(mean: Tensor, pixels: Uint8Array, views: Float32Array, crop: number): Promise<Raster[]> {

@@ -2,7 +2,7 @@
 import type { Dataset, Encoded, Pixels } from "../../data/dataset.ts";
 import { BadImage } from "../../data/decode.ts";
 import { DataError } from "../../errors.ts";
-import type { Raster } from "../../pictures/raster.ts";
+import type { Raster } from "../../pictures/pixels.ts";
 import { thumbnail } from "../../pictures/thumbnail.ts";
 
 const [WIDTH, HEIGHT] = [208, 160];
