@@ -76,6 +76,8 @@ def matmul(job, device, synchronize):
 
 
 def step(job, device, synchronize):
+    if job["model"] not in torch_nets.NETS:
+        return [{"name": "training", "cannot": f"bench/peers/torch_nets.py has no {job['model']}"}]
     given = read_step(job)
     results = []
     for suffix in in_each_precision(job):
