@@ -115,7 +115,7 @@ export async function similar(call: SimilarOptions & Context<SimilarEvent>): Pro
   };
   if (options.out === undefined || rows.length === 0) return result;
   const picture = resolve(options.out);
-  const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
+  const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights)})`;
   const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
   await replaceFile(picture, (append) => append(png));
   return { ...result, picture };
