@@ -159,7 +159,7 @@ describe("the images", () => {
 
 describe("flawed sets", () => {
   test("photos are shown as they train: for the pretrained network, by its recipe", async () => {
-    await writeFiles(join(at("photos"), "wide"), { "0.png": await plain(200, 30, 60, 200, 100) });
+    await writeFiles(join(at("photos"), "wide"), { "0.png": await plain(200, 30, 60, 100) });
     const { network, augmentation } = await look({ data: at("photos"), threads: 1, out: at("photos.png"), images: 1 });
     expect([network, augmentation]).toEqual(["efficientnet-lite0", "random crops, half of the images mirrored"]);
   });
