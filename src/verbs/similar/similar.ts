@@ -1,7 +1,7 @@
 /** Finds the most similar images of a set: the nearest by the activations of a layer [P §6.1]. */
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
-import type { Dataset } from "../../data/dataset.ts";
+import { titleOf, type Dataset } from "../../data/dataset.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { activations } from "../../inference/forward.ts";
@@ -116,7 +116,7 @@ export async function similar(call: SimilarOptions & Context<SimilarEvent>): Pro
   };
   if (options.out === undefined || rows.length === 0) return result;
   const picture = resolve(options.out);
-  const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights)})`;
+  const fact = `in ${titleOf(dataset)}, by ${tap.name} of ${network.name} (${nameOf(weights)})`;
   const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
   await replaceFile(picture, (append) => append(png));
   return { ...result, picture };
