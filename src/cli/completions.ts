@@ -35,7 +35,7 @@ complete -o bashdefault -o default -F _alexnet alexnet`;
 
 function zsh(verbs: readonly Completed[]): string {
   const entry = ({ name, description }: { readonly name: string; readonly description: string }) =>
-    quoted(`${name}:${description}`);
+    quoted(`${name}:${brief(description)}`);
   const cases = verbs.map(({ name, options }) => `    ${name}) words_=(${options.map(entry).join(" ")}) ;;`);
   return `#compdef alexnet
 # eval "$(alexnet completions zsh)"
@@ -58,13 +58,18 @@ compdef _alexnet alexnet`;
 
 function fish(verbs: readonly Completed[]): string {
   const lines = verbs.flatMap(({ name, description, options }) => [
-    `complete -c alexnet -n __fish_use_subcommand -f -a ${name} -d ${quoted(description)}`,
+    `complete -c alexnet -n __fish_use_subcommand -f -a ${name} -d ${quoted(brief(description))}`,
     ...options.map(
       (option) =>
-        `complete -c alexnet -n ${quoted(`__fish_seen_subcommand_from ${name}`)} -l ${option.name.slice(2)} -d ${quoted(option.description)}`,
+        `complete -c alexnet -n ${quoted(`__fish_seen_subcommand_from ${name}`)} -l ${option.name.slice(2)} -d ${quoted(brief(option.description))}`,
     ),
   ]);
   return ["# alexnet completions fish | source", ...lines].join("\n");
+}
+
+/** Its first sentence: a menu has one line for it. */
+function brief(description: string): string {
+  return description.split(/\. /)[0]!;
 }
 
 /** For a shell: in single quotes. */

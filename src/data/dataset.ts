@@ -67,6 +67,12 @@ export interface Dataset {
   close(): Promise<void>;
 }
 
+/** A set's name without the folders above it; of a part of one, with the folder of all parts: "photos/val". */
+export function titleOf({ name }: Pick<Dataset, "name">): string {
+  const parts = name.split(/[\\/]/).filter((part) => part !== "");
+  return parts.slice(/^(train|val)$/.test(parts.at(-1) ?? "") ? -2 : -1).join("/");
+}
+
 /** The name of image i within the set, independent of the set's path. */
 export function nameWithin(dataset: Dataset, i: number): string {
   const { root } = dataset;

@@ -14,7 +14,7 @@ import { assess, type Assessment } from "./assess.ts";
 import { Batching } from "./batching.ts";
 import { classificationOf, CLASSIFY_OPTIONS, type Classification } from "./classification.ts";
 import { familiarTo, type Familiar } from "./known.ts";
-import { openTrained, type Member, type Trained } from "./loaded_model.ts";
+import { openTrained, usualBatch, type Member, type Trained } from "./loaded_model.ts";
 
 const MOST_IMAGES = 16;
 
@@ -49,13 +49,14 @@ export async function load(model?: string, options: LoadOptions = {}): Promise<C
   if (model !== undefined && typeof model !== "string")
     throw new UsageError(`load: the model is ${show(model)}, must be a string`);
   validate("load", options, LOAD_OPTIONS);
-  const { fetch = false, batch = MOST_IMAGES, note } = options;
+  const { fetch = false, note } = options;
   // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(options);
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(model, note, fetch);
   const backend = await opening;
+  const batch = options.batch ?? usualBatch([trained], MOST_IMAGES, backend);
   const member = trained.load(backend, batch);
   const familiar = familiarTo(trained.checkpoint, member.model.layers);
   stack.move();

@@ -5,7 +5,7 @@ import type { Opened } from "../data/open.ts";
 import { openSets, openWhole, reduceSets } from "../data/select.ts";
 import type { Backend } from "../engine/backend.ts";
 import type { Tensor } from "../engine/tensor.ts";
-import { checkFit } from "../net/fit.ts";
+import { checkFit, lackOf, type Work } from "../net/fit.ts";
 import { Model } from "../net/model.ts";
 import { uploadMean } from "../net/passes.ts";
 import type { Network } from "../net/recipe.ts";
@@ -29,6 +29,19 @@ export interface Trained extends Disposable {
   readonly classes: readonly string[];
   /** @param batch if given, checked to fit the device @throws DeviceError when it does not; CheckpointError */
   load(backend: Backend, batch?: number): Member;
+}
+
+const workOf = ({ network, classes }: Pick<Trained, "network" | "classes">): Work => ({
+  ...{ network, classes: classes.length, kind: "evaluating" },
+});
+
+/** How many images to compute at once if nobody says: `most`, halved until the device can hold them in each model. */
+export function usualBatch(trained: readonly Trained[], most: number, backend: Backend): number {
+  let batch = most;
+  while (batch > 1 && trained.some((each) => lackOf(workOf(each), batch, backend) !== undefined)) {
+    batch = Math.ceil(batch / 2);
+  }
+  return batch;
 }
 
 interface TrainedSets extends Opened {
@@ -74,7 +87,7 @@ export async function openTrained(name?: string, note?: (line: string) => void, 
     network,
     classes,
     load(backend, batch) {
-      if (batch !== undefined) checkFit({ network, classes: classes.length, kind: "evaluating" }, batch, backend);
+      if (batch !== undefined) checkFit(workOf({ network, classes }), batch, backend);
       const model = new Model(network, backend, classes.length);
       checkpoint.loadInto(model);
       const temperature = checkpoint.calibration?.temperature;

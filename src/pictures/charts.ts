@@ -106,7 +106,7 @@ export function chartsOf({ epochs, steps, classes }: Curves, palette: Palette): 
       ...(classes > 5
         ? [{ name: "validation, top 5", colour: other, points: over((point) => accuracy(point.val.top5)) }]
         : []),
-    ], { max: 100 }), // prettier-ignore
+    ], { max: 100, ...(epochs.length === 0 && { min: 0 }) }), // prettier-ignore
     chart(
       "Learning rate",
       "",

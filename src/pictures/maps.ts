@@ -28,7 +28,7 @@ const GAP = 2;
 const IMAGE = 224;
 /** Maximum width of a grid. */
 const WIDTH = 1200;
-/** Maximum width of a map; half of it if any layer has more than MANY maps. */
+/** Maximum width of a map; half of it in layers of more than MANY maps. */
 const CELL = 72;
 const MANY = 128;
 /** Of a layer with more maps, only this many are drawn: all of AlexNet's. */
@@ -37,13 +37,12 @@ const HEADING: TextStyle = { size: 15, bold: true, colour: INK };
 
 /** Draws the layers as SVG. @throws ShapeError when a layer's sizes and values don't match */
 export async function drawMaps({ title, fact, image: seen, layers }: MapsPicture): Promise<string> {
-  const cell = layers.some(({ maps }) => maps > MANY) ? CELL / 2 : CELL;
   const width = 2 * MARGIN + WIDTH;
   const shown = await fit(seen, IMAGE, IMAGE);
   const parts = [...heading(title, fact, width), await image(MARGIN, HEAD, shown)];
   let y = HEAD + shown.height + 40;
   for (const layer of layers) {
-    const grid = await gridOf(layer, cell);
+    const grid = await gridOf(layer, layer.maps > MANY ? CELL / 2 : CELL);
     const silent = silentMaps(layer);
     const facts = [
       `${layer.maps} maps of ${layer.height} × ${layer.width}`,

@@ -25,6 +25,8 @@ export interface Weights {
   readonly path: string;
   /** Trained or named by the user, in the box that comes with the program, or fetched. */
   readonly origin: "own" | "box" | "pretrained";
+  /** The name of a fetched network. */
+  readonly pretrained?: PretrainedName;
   /** Of the network in the box: why the pretrained one, which it stands in for, can't be had. */
   readonly because?: string;
   /** Its run; none for a file outside of runs, and for imported weights. */
@@ -118,7 +120,7 @@ async function findNamed(name: string, note: Note, mayFetch: boolean): Promise<W
 }
 
 async function pretrained(name: PretrainedName, note: Note): Promise<Weights> {
-  return { ...weightsAt(await pretrainedCheckpoint(name, note)), origin: "pretrained" };
+  return { ...weightsAt(await pretrainedCheckpoint(name, note)), origin: "pretrained", pretrained: name };
 }
 
 function boxed(name: string): Weights | undefined {
@@ -128,9 +130,9 @@ function boxed(name: string): Weights | undefined {
 
 const weightsAt = (path: string): Weights => ({ path, origin: "own", ...trainingOf(path) });
 
-/** "small-1/best.safetensors": a checkpoint's folder and file, to label pictures with. */
-export function nameOf(path: string): string {
-  return join(basename(dirname(resolve(path))), basename(path));
+/** To label pictures with: a checkpoint's folder and file, "small-1/best.safetensors"; a fetched network's name. */
+export function nameOf({ path, pretrained }: Pick<Weights, "path" | "pretrained">): string {
+  return pretrained ?? join(basename(dirname(resolve(path))), basename(path));
 }
 
 /** Imported weights have no config.json beside them: they were not trained here, and can't be resumed. */

@@ -1,6 +1,6 @@
 /** Device faults: lost during a step, before a checkpoint, or repeatedly; and out of memory. */
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, spyOn, test } from "bun:test";
-import { cpSync } from "node:fs";
+import { cpSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WgpuBackend } from "../../src/devices/wgpu/backend.ts";
 import { Buffers } from "../../src/devices/wgpu/buffers.ts";
@@ -162,7 +162,8 @@ describe("a device out of memory: the proposed batch fits", () => {
       expect(warnings.at(-1)).toEndWith(`in ${accumulate} parts of ${batch}`);
       restore.splice(0).forEach((undo) => undo());
       await train({ ...unasked, batch, accumulate, out: at(`${name}-asked`) });
-      expectSameRun(at(name), at(`${name}-asked`));
+      const [own, asked] = [name, `${name}-asked`].map((run) => readFileSync(join(at(run), "last.safetensors")));
+      expect(own!.equals(asked!)).toBe(true);
     };
 
     test("before it begins, where the memory is known", async () => {

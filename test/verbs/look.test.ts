@@ -158,6 +158,12 @@ describe("the images", () => {
 });
 
 describe("flawed sets", () => {
+  test("photos are shown as they train: for the pretrained network, by its recipe", async () => {
+    await writeFiles(join(at("photos"), "wide"), { "0.png": await plain(200, 30, 60, 100) });
+    const { network, augmentation } = await look({ data: at("photos"), threads: 1, out: at("photos.png"), images: 1 });
+    expect([network, augmentation]).toEqual(["efficientnet-lite0", "random crops, half of the images mirrored"]);
+  });
+
   test("a class with one image, broken ones, files of another kind, names with markup and control characters", async () => {
     const image = await plain(...COLOURS.amber!, CROP);
     const odd = `<b>bold & "quoted"\u0007\u202e`;

@@ -129,7 +129,7 @@ async function filters(trained: Trained, options: DrawOptions): Promise<string> 
   const grid = filterGrid(await weights.read(), weights.shape, { factor });
   const room = Math.max(grid.width, 480);
   const fact = `${count} filters of ${height} × ${width}; grey is 0, each is scaled by its largest weight`;
-  const of = `${first.layer.name} of ${nameOf(trained.weights.path)}`;
+  const of = `${first.layer.name} of ${nameOf(trained.weights)}`;
   return document(room + 2 * MARGIN, 92 + grid.height + MARGIN, [
     label(MARGIN, 46, shorten(of, room, TITLE, "both"), TITLE),
     label(MARGIN, 70, shorten(fact, room, FACT, "both"), FACT),
@@ -158,7 +158,7 @@ async function ofImage(
   const views = centreView(1, record, crop);
   const [shown] = await seen(mean, pixels, views, crop);
   const p = await probabilities(model, mean, pixels, [views], temperature);
-  const by = `by ${nameOf(trained.weights.path)}`;
+  const by = `by ${nameOf(trained.weights)}`;
   if (what === "activations") {
     const layers: LayerMaps[] = [];
     for (const { layer, output } of model.layers) {

@@ -5,7 +5,7 @@ import { dataset } from "../../data/memory.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { confusionOf, interval95 } from "../../inference/answers.ts";
-import { openTrained, setsFor, type Trained } from "../../inference/loaded_model.ts";
+import { openTrained, setsFor, usualBatch, type Trained } from "../../inference/loaded_model.ts";
 import { option } from "../../option_names.ts";
 import { given } from "../../options.ts";
 import {
@@ -77,7 +77,9 @@ export async function evaluate(call: EvaluateOptions & Context = {}): Promise<Ev
   }));
   await using backend = await openDeviceOf(options, ranks);
   const recipe = Math.min(...trained.map(({ network }) => network.recipe.batch));
-  const batch = Math.min(options.batch ?? recipe, dataset.length);
+  const most = Math.min(options.batch ?? recipe, dataset.length);
+  const own = options.batch === undefined ? usualBatch(trained, most, backend) : most;
+  const batch = Math.min(...(await gatherValues(ranks, own)));
   const members = trained.map((each) => each.load(backend, batch));
   const start = performance.now();
   const found = await answerTogether(ranks, members, dataset, {

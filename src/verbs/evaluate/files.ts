@@ -1,7 +1,7 @@
 /** The files of an evaluation: tables for programs, and two pictures for people. */
 import { mkdirSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import type { Dataset } from "../../data/dataset.ts";
+import { dirname, join } from "node:path";
+import { titleOf, type Dataset } from "../../data/dataset.ts";
 import { AlexNetError, UsageError } from "../../errors.ts";
 import type { Answers } from "../../inference/answers.ts";
 import { writeCsv, type Cell } from "../../io/csv.ts";
@@ -57,7 +57,7 @@ export async function writeReports(folder: string, reported: Reported): Promise<
   const worst = answers.worst().subarray(0, MISTAKES);
   await writeCsv(at("mistakes.csv"), columns, [...worst].map(rowOf));
   note("drawing");
-  const title = `${reported.network} on ${basename(dataset.name)}`;
+  const title = `${reported.network} on ${titleOf(dataset)}`;
   const confusion = await renderPng(await drawConfusion({ title, classes: names, entries: reported.confusion }));
   await replaceFile(at("confusion.png"), (append) => append(confusion));
   const mistakes = await renderPng(await drawMistakes(title, worst, reported));

@@ -7,7 +7,7 @@ import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { activations } from "../../inference/forward.ts";
-import { openTrained, setsFor, type Member } from "../../inference/loaded_model.ts";
+import { openTrained, setsFor, usualBatch, type Member } from "../../inference/loaded_model.ts";
 import { csvLine } from "../../io/csv.ts";
 import { replaceFile, type Append } from "../../io/files.ts";
 import { npyHeader } from "../../io/npy.ts";
@@ -90,7 +90,9 @@ export async function features(call: FeaturesOptions & Context = {}): Promise<Fe
     images: await fingerprint(dataset),
   }));
   await using backend = await openDeviceOf(options, ranks);
-  const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+  const most = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+  const own = options.batch === undefined ? usualBatch([trained], most, backend) : most;
+  const batch = Math.min(...(await gatherValues(ranks, own)));
   const member = trained.load(backend, batch);
   const start = performance.now();
   let images = 0;

@@ -9,18 +9,22 @@ import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { oneLine } from "../../errors.ts";
 import { replaceFile } from "../../io/files.ts";
 import { openNetwork } from "../../net/network_file.ts";
-import type { Augmentation, Network } from "../../net/recipe.ts";
+import { findNetwork } from "../../net/networks.ts";
+import type { Augmentation, Network, Recipe } from "../../net/recipe.ts";
 import { drawSheet, WIDTH } from "../../pictures/contact_sheet.ts";
 import { renderPng } from "../../pictures/svg.ts";
 import { working, type Context } from "../../ranks/context.ts";
 import { wholeFromTo } from "../../rules.ts";
 import { inWords } from "../../runs/augment_words.ts";
 import { makeConfig } from "../../runs/config.ts";
+import { PRETRAINED } from "../../runs/pretrained.ts";
 import { SETTINGS } from "../../runs/settings.ts";
+import { FOR_PHOTOS } from "../../runs/weights.ts";
 import { number, text, type OptionsOf } from "../../schema.ts";
 import { count, plural } from "../../words.ts";
 import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
-import { suitedModel } from "../shared/suited_model.ts";
+import { PHOTOS, suitedModel } from "../shared/suited_model.ts";
+import { fineTuningRecipe } from "../train/fine_tune.ts";
 import { fileOf, showImages } from "./rows.ts";
 import { survey, type Survey } from "./survey.ts";
 
@@ -91,8 +95,9 @@ export async function look(call: LookOptions & Context = {}): Promise<Look> {
   const { options, signal, note, progress } = working("look", call, LOOK_OPTIONS);
   const { data = null, val = null, images = IMAGES, augment, seed: chosenSeed } = options;
   await using sets = await openSets({ data, val, holdOut: 0, seed: 0 }, note);
-  const network = await openNetwork(options.model ?? (await suitedModel(data, sets.train)));
-  const { augmentation, seed } = makeConfig({ augment, seed: chosenSeed }, network, placeOf(data), placeOf(val));
+  const { network, recipe } = await networkFor(options.model, data, sets.train);
+  const own = { augment, seed: chosenSeed };
+  const { augmentation, seed } = makeConfig(own, network, placeOf(data), placeOf(val), recipe);
   await using backend = await openDeviceOf({ ...options, device: options.device ?? "cpu" });
   const onProgress = (done: number, total: number) => {
     signal.throwIfAborted();
@@ -107,9 +112,9 @@ export async function look(call: LookOptions & Context = {}): Promise<Look> {
   });
   const rows = await showImages(surveyed, { network, augmentation, seed, count: images, backend });
   const validation = sets.val === sets.train ? null : sets.val.length;
-  const own = { dataset: sets.train, cache: surveyed.cache };
-  const other = validation === null ? own : { dataset: sets.val, cache: new RecordCache(sets.val, network.record) };
-  const duplicates = data === null ? undefined : await findDuplicates(own, other, { network, progress: onProgress });
+  const train = { dataset: sets.train, cache: surveyed.cache };
+  const other = validation === null ? train : { dataset: sets.val, cache: new RecordCache(sets.val, network.record) };
+  const duplicates = data === null ? undefined : await findDuplicates(train, other, { network, progress: onProgress });
   const warnings = [
     ...(duplicates?.length ? [oneLine(duplicatesInWords(duplicates, sets.train, sets.val))] : []),
     ...warningsOf(surveyed),
@@ -145,6 +150,21 @@ export async function look(call: LookOptions & Context = {}): Promise<Look> {
     remarks: sets.remarks,
     warnings,
   };
+}
+
+/** The network that `train` would choose, and the recipe, which for photos is that of pretrained weights. */
+async function networkFor(
+  model: string | undefined,
+  data: string | Dataset | null,
+  set: Dataset,
+): Promise<{ readonly network: Network; readonly recipe: Recipe }> {
+  const suited = model ?? (await suitedModel(data, set));
+  if (model === undefined && suited === PHOTOS) {
+    const network = findNetwork(PRETRAINED[FOR_PHOTOS].network);
+    return { network, recipe: fineTuningRecipe(network) };
+  }
+  const network = await openNetwork(suited);
+  return { network, recipe: network.recipe };
 }
 
 function placeOf(data: string | Dataset | null): string | null {

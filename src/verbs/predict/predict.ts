@@ -128,7 +128,7 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
   if (options.out === undefined || cells.length === 0) return result;
   const file = resolve(options.out);
   const first = cells.length < MAX_DRAWN ? "" : `, the first ${MAX_DRAWN} images`;
-  const fact = `by ${nameOf(weights)}${first}; red: the class that the folder is named after`;
+  const fact = `by ${nameOf(trained.weights)}${first}; red: the class that the folder is named after`;
   const png = await renderPng(await drawAnswers({ title: `What ${network} sees`, facts: [fact], cells }));
   await replaceFile(file, (append) => append(png));
   return { ...result, picture: { file, images: cells.length } };

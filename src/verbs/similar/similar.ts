@@ -1,11 +1,11 @@
 /** Finds the most similar images of a set: the nearest by the activations of a layer [P §6.1]. */
-import { basename, resolve } from "node:path";
+import { resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
-import type { Dataset } from "../../data/dataset.ts";
+import { titleOf, type Dataset } from "../../data/dataset.ts";
 import type { Remark } from "../../data/remarks.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { activations } from "../../inference/forward.ts";
-import { openTrained, setsFor, type Member } from "../../inference/loaded_model.ts";
+import { openTrained, setsFor, usualBatch, type Member } from "../../inference/loaded_model.ts";
 import { replaceFile } from "../../io/files.ts";
 import { place } from "../../net/model.ts";
 import { findTap, type Tap } from "../../net/tap.ts";
@@ -99,7 +99,8 @@ export async function similar(call: SimilarOptions & Context<SimilarEvent>): Pro
   await using sets = await setsFor(options.data, trained, note);
   const dataset = sets.train;
   await using backend = await openDeviceOf(options);
-  const batch = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+  const most = Math.min(options.batch ?? network.recipe.batch, dataset.length);
+  const batch = options.batch === undefined ? usualBatch([trained], most, backend) : most;
   const member = trained.load(backend, batch);
   using index = await openIndex({
     ...{ member, tap, dataset, batch, progress, signal, backend, weights: weights.path },
@@ -115,7 +116,7 @@ export async function similar(call: SimilarOptions & Context<SimilarEvent>): Pro
   };
   if (options.out === undefined || rows.length === 0) return result;
   const picture = resolve(options.out);
-  const fact = `in ${basename(dataset.name)}, by ${tap.name} of ${network.name} (${nameOf(weights.path)})`;
+  const fact = `in ${titleOf(dataset)}, by ${tap.name} of ${network.name} (${nameOf(weights)})`;
   const png = await renderPng(await drawNeighbours("Most similar images", fact, rows));
   await replaceFile(picture, (append) => append(png));
   return { ...result, picture };

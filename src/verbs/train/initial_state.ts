@@ -1,6 +1,7 @@
 /** Where a training begins: initial or trained weights, the mean image, the axes of colours, and no step taken. */
 import { measureStatistics } from "../../data/statistics.ts";
 import type { Model } from "../../net/model.ts";
+import type { Network } from "../../net/recipe.ts";
 import type { Ranks } from "../../ranks/ranks.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
 import { unlessStopped } from "../../signals.ts";
@@ -9,7 +10,7 @@ import { freshState, type Records, type State } from "../../training/session.ts"
 import { beginWith } from "./fine_tune.ts";
 
 export interface InitialState {
-  /** The mean image: 3 × record × record, in the order of pixels. */
+  /** The mean image, record × record × 3. */
   readonly mean: Float32Array;
   readonly state: State;
   /** Whether the last layer has its initial weights, and the others trained ones. */
@@ -78,19 +79,18 @@ async function measured(
 
 /**
  * Shares rank 0's initial state with every rank.
- * @param length of the mean image
  * @param make called on rank 0 alone
  */
 export async function shareState(
   ranks: Ranks,
-  length: number,
+  { record }: Network,
   make: () => Promise<InitialState | undefined>,
 ): Promise<InitialState | undefined> {
   if (ranks.size === 1) return make();
   const made = ranks.rank === 0 ? await make() : undefined;
   const shared = await ranks.share(() => (made ? { state: made.state, isNewLast: made.isNewLast } : null));
   if (!shared) return undefined;
-  const mean = made?.mean ?? new Float32Array(length);
+  const mean = made?.mean ?? new Float32Array(record * record * 3);
   await ranks.broadcast([mean]);
   return { ...shared, mean };
 }

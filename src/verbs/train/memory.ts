@@ -15,8 +15,9 @@ import { batchOf, workOf, type TrainJob } from "./job.ts";
 export async function fitted(job: TrainJob, backend: Backend): Promise<TrainConfig> {
   const { config, ranks, folder } = job;
   const lacking = (config: TrainConfig) => lackOf(workOf({ ...job, config }), batchOf(config, job.sets), backend);
-  const own = job.mayCut ? partsThat((parts) => lacking(cut(config, parts)) === undefined, config.batch) : 1;
-  const parts = ranks.size === 1 ? own : Math.max(...(await gatherValues(ranks, own)));
+  const own = () => partsThat((parts) => lacking(cut(config, parts)) === undefined, config.batch);
+  // The ranks have to agree, since each has a device of its own.
+  const parts = job.mayCut ? Math.max(...(await gatherValues(ranks, own()))) : 1;
   if (parts === 1) {
     checkFit(workOf(job), batchOf(config, job.sets), backend);
     return config;

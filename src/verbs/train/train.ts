@@ -73,7 +73,7 @@ export async function trainWatched(
     for (const line of remarksOnClasses(sets, config, isAsked)) report({ type: "warning", line });
   }
   const begunWith = folder.run ? folder.run.readStart()?.options : keptOptions(options);
-  const mayCut = !folder.run && config.split === null && !saysBatch(options);
+  const mayCut = options.resume === undefined && config.split === null && !saysBatch(options);
   const rest = { report, watchers, ranks, ...(signal && { signal }), ...(begunWith && { begunWith }) };
   return await trainOnDevices({ config, mayCut, whole, sets, folder, began, ...rest });
 }

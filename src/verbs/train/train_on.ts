@@ -60,7 +60,7 @@ export async function trainOn(given: TrainJob, backend: Backend): Promise<TrainR
   const [train, val] = [records(sets.train), records(sets.val)];
   model.freeze(config.freeze);
   model.statisticsFrozen = config.freezeStatistics;
-  const begun = await shareState(ranks, network.record, async () =>
+  const begun = await shareState(ranks, network, async () =>
     from ? { ...from, isNewLast: false } : initialState(model, { config, train, report, signal }),
   );
   let outcome: Outcome = { interrupted: true };
