@@ -1,22 +1,140 @@
-/** Runs in a page: what the tests there ask it to do, as functions of `window`. */
-import { kernelCases } from "../../src/engine/ops/cases.ts";
-import { checkKernels, wordsOf } from "../../src/verbs/doctor/kernels.ts";
-import { openInPage, type PageDeviceOptions } from "../../src/web/device.ts";
+/** Runs in a page: what the tests there ask for, as functions of the page. Their results are plain data. */
+import type { Backend } from "../../src/engine/backend.ts";
+import { casesOf } from "../../src/engine/ops/cases.ts";
+import { accumulateKernel } from "../../src/engine/tape.ts";
+import { small } from "../../src/net/cifar_networks.ts";
+import { batchNorm, conv, fc, maxPool, relu } from "../../src/net/layers/index.ts";
+import { NO_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
+import { checkKernels, wordsOf, type KernelReport } from "../../src/verbs/doctor/kernels.ts";
+import type { WebGpuBackend } from "../../src/devices/webgpu/backend.ts";
+import { openInPage } from "../../src/web/device.ts";
+import { oneOfEach } from "./cases.ts";
+import { train, type Sizes, type Trained } from "./training.ts";
 
-async function open(device: PageDeviceOptions["device"]) {
-  const kernels = new Uint8Array(await (await fetch("kernels.wasm")).arrayBuffer());
-  return openInPage({ kernels, ...(device && { device }) });
+type Device = "auto" | "webgpu" | "webassembly";
+
+/** For a few steps on a software GPU, which compiles a convolution for seconds. */
+const linear: Network = {
+  ...small,
+  name: "linear",
+  crop: 16,
+  record: 16,
+  recipe: { ...small.recipe, augmentation: { ...NO_AUGMENTATION, divideBy: 64 } },
+  layers: (classes) => [maxPool(2, 2), fc("fc", classes, { sigma: 0.01 })],
+};
+
+/** To be trained on a software GPU: of 16 × 16 pixels, and with what makes few steps enough. */
+const tiny: Network = {
+  ...small,
+  name: "tiny",
+  crop: 16,
+  record: 16,
+  recipe: { ...small.recipe, optimizer: "nesterov", schedule: { kind: "cosine", rate: 0.05 } },
+  layers: (classes) => [
+    [conv("conv1", 8, 3, { pad: 1, sigma: 0.05, bias: false }), batchNorm("bn1"), relu()],
+    [conv("conv2", 16, 3, { pad: 1, sigma: 0.05, bias: false }), maxPool(2, 2), batchNorm("bn2"), relu()],
+    [conv("conv3", 32, 3, { pad: 1, sigma: 0.05, bias: false }), maxPool(2, 2), batchNorm("bn3"), relu()],
+    fc("fc4", classes, { sigma: 0.01 }),
+  ],
+};
+
+const NETWORKS = { small, tiny, linear };
+
+const opened = new Map<Device, Promise<Backend>>();
+
+async function openNew(device: Device): Promise<Backend> {
+  return openInPage({ kernels: new Uint8Array(await (await fetch("kernels.wasm")).arrayBuffer()), device });
 }
 
-/** Every kernel at its sizes, those of at most `most` numbers. */
-async function kernels(device: PageDeviceOptions["device"], most = Infinity) {
-  await using backend = await open(device);
-  const small = kernelCases.filter(({ buffers }) =>
-    Object.values(buffers).every((given) => (typeof given === "number" ? given : given.length) <= most),
-  );
-  const cases = small.filter(({ uniforms }) => backend.kind !== "cpu" || (uniforms.splits ?? 1) === 1);
-  const report = await checkKernels(backend, () => {}, cases);
-  return { ...report, description: backend.description, wrong: wordsOf(report) };
+/** The same at every call: a software GPU compiles for seconds what it runs for milliseconds. */
+function open(device: Device): Promise<Backend> {
+  const backend = opened.get(device) ?? openNew(device);
+  opened.set(device, backend);
+  return backend;
 }
 
-Object.assign(globalThis, { kernels });
+/** What is said when something fails: "DeviceError: …". */
+async function failure(work: () => unknown): Promise<string> {
+  try {
+    await work();
+    return "nothing";
+  } catch (error) {
+    return String(error);
+  }
+}
+
+export const checks = {
+  /** The kinds of device that there are, with what they say of themselves. */
+  async describe(device: Device): Promise<{ kind: string; description: string }> {
+    const backend = await open(device);
+    return { kind: backend.kind, description: backend.description };
+  },
+
+  /**
+   * Kernels against their references, at all sizes or one of at most 600 elements.
+   * @param names some of them; all by default
+   */
+  async kernels(
+    device: Device,
+    sizes: "all" | "one",
+    names?: readonly string[],
+  ): Promise<KernelReport & { words?: string }> {
+    const backend = await open(device);
+    const cases = casesOf(backend.kind).filter(({ kernel }) => names?.includes(kernel.name) ?? true);
+    const report = await checkKernels(backend, () => {}, sizes === "all" ? cases : oneOfEach(cases, 600));
+    const words = wordsOf(report);
+    return { ...report, ...(words && { words }) };
+  },
+
+  async training(device: Device, network: keyof typeof NETWORKS, sizes: Sizes): Promise<Trained> {
+    const backend = await open(device);
+    return train(backend, NETWORKS[network], sizes);
+  },
+
+  /** What goes wrong on a GPU, in words. */
+  async failures(): Promise<Record<string, string>> {
+    const backend = (await openNew("webgpu")) as WebGpuBackend;
+    const x = backend.allocate("f32", 4);
+    const y = backend.allocate("f32", 4);
+    const broken = { ...accumulateKernel, name: "broken", wgsl: "fn broken( {" };
+    const said: Record<string, string> = {};
+    said.readNow = await failure(() => backend.readNow(x));
+    said.wgsl = await failure(async () => {
+      backend.run(broken, { x, y }, { size: 4 });
+      await backend.read(y);
+    });
+    said.memory = await failure(() => backend.allocate("f32", 2 ** 40));
+    said.same = await failure(() => backend.run(accumulateKernel, { x, y: x }, { size: 4 }));
+    said.write = await failure(() => backend.write(x, new Float32Array(5)));
+    backend.write(x, Float32Array.of(1, 2, 3, 4));
+    backend.write(y, new Float32Array(4));
+    backend.run(accumulateKernel, { x, y }, { size: 4 });
+    // Freed before the kernel is submitted.
+    backend.free(x);
+    said.alive = `${await backend.read(y)}`;
+    const times = await backend.profile(() =>
+      backend.run(accumulateKernel, { x: backend.allocate("f32", 4), y }, { size: 4 }),
+    );
+    said.profile = times.map(({ kernel, ms }) => `${kernel} ${ms >= 0}`).join();
+    backend.lose();
+    said.lost = await failure(() => backend.read(y));
+    said["lost later"] = await failure(() => backend.allocate("f32", 1));
+    await backend.close();
+    said.closed = await failure(() => backend.allocate("f32", 1));
+    return said;
+  },
+
+  /** How often the page could do something else while it computed. */
+  async alive(device: Device): Promise<number> {
+    const backend = await open(device);
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    await train(backend, tiny, { train: 128, val: 10, epochs: 1, batch: 32 });
+    clearInterval(timer);
+    return turns;
+  },
+};
+
+export type Checks = typeof checks;
+
+Object.assign(globalThis, { checks });

@@ -170,8 +170,9 @@ export function openOneThread(module: WebAssembly.Module): Backend {
     statistics: () => buffers.statistics(),
 
     async close() {
+      if (closed) return;
       closed = true;
-      turns.clear();
+      await turns.after(() => {});
       buffers.clear();
     },
     [Symbol.asyncDispose](this: Backend) {

@@ -18,12 +18,18 @@ export interface Job {
 const TURN_MS = 8;
 
 export class Turns {
+  readonly #now: () => number;
   readonly #jobs: Job[] = [];
   /** The next item of the first job. */
   #next = 0;
   #isRunning = false;
   /** The first failure since the last `check`. */
   #failure: DeviceError | undefined;
+
+  /** @param now the current time, in ms */
+  constructor(now = () => performance.now()) {
+    this.#now = now;
+  }
 
   get idle(): boolean {
     return this.#jobs.length === 0;
@@ -69,16 +75,10 @@ export class Turns {
     if (failure) throw failure;
   }
 
-  /** Forgets what is not done. */
-  clear(): void {
-    this.#jobs.length = 0;
-    this.#next = 0;
-  }
-
   async #run(): Promise<void> {
     this.#isRunning = true;
     while (!this.idle) {
-      this.#work(performance.now() + TURN_MS);
+      this.#work(this.#now() + TURN_MS);
       if (!this.idle) await turn();
     }
     this.#isRunning = false;
@@ -87,13 +87,13 @@ export class Turns {
   /** Does items until all are done, or the time is up. */
   #work(until: number): void {
     let done = 0;
-    for (let now = performance.now(); done < this.#jobs.length && now < until;) {
+    for (let now = this.#now(); done < this.#jobs.length && now < until;) {
       const job = this.#jobs[done]!;
       try {
         while (this.#next < job.items && now < until) {
           const start = now;
           job.item(this.#next++);
-          now = performance.now();
+          now = this.#now();
           job.ms = (job.ms ?? 0) + now - start;
         }
       } catch (error) {

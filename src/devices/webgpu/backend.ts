@@ -87,7 +87,7 @@ export async function openWebGpu(gpu: Gpu | undefined = (navigator as { gpu?: Gp
       return elements(copy);
     },
     readNow() {
-      throw new DeviceError("WebGPU can't wait for a result without letting the page go on: use read, and await it");
+      throw new DeviceError("WebGPU can't wait in the middle of a page's work: await read() instead of readNow()");
     },
     async synchronize() {
       device.check();

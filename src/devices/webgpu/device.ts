@@ -65,9 +65,9 @@ export class Device {
       workgroupsPerDimension: limits.maxComputeWorkgroupsPerDimension,
     };
     handle.addEventListener("uncapturederror", ({ error }) =>
-      this.#fail(new DeviceError(`${this.name}: ${error.message}`)),
+      this.#fail(new DeviceError(`${this.name}: ${concise(error.message)}`)),
     );
-    void handle.lost.then(({ message }) => (this.#loss ??= message || "it gives no reason"));
+    void handle.lost.then(({ message }) => (this.#loss ??= concise(message)));
   }
 
   /** Makes an object. Should that fail, as becomes known later, `check` throws what was being made and why. */
@@ -87,7 +87,7 @@ export class Device {
         this.#fail(
           scope === "out-of-memory"
             ? new DeviceMemoryError(`${this.name}: ${what}: out of memory: use a smaller batch`)
-            : new DeviceError(`${this.name}: ${what}: ${error.message}`),
+            : new DeviceError(`${this.name}: ${what}: ${concise(error.message)}`),
         );
       },
       // Rejected when the device is lost, which `lost` tells too.
@@ -106,7 +106,7 @@ export class Device {
     if (this.#closed) throw new DeviceError(`${this.name}: used after it was closed`);
     if (this.#loss !== undefined) {
       throw new DeviceLostError(
-        `${this.name}: the device is lost (driver reset, a kernel that took too long, or out of memory): ${this.#loss}`,
+        `${this.name}: the device is lost (driver reset, a kernel that took too long, or out of memory)${this.#loss && `: ${this.#loss}`}`,
       );
     }
     const failure = this.#failure;
@@ -149,6 +149,12 @@ function nameOf({ info: { vendor, architecture, device, description } }: GpuAdap
 
 function isSoftware({ info }: GpuAdapter): boolean {
   return info.isFallbackAdapter === true || SOFTWARE.test(`${info.architecture} ${info.device} ${info.description}`);
+}
+
+/** A report on one line, without the calls it came through; WGSL errors keep their lines, which point into the kernel. */
+function concise(report: string): string {
+  const text = report.replace(/\n - While [^]*$/, "").trim();
+  return text.includes("^") ? text : text.split(/\s*\n\s*/).join(": ");
 }
 
 function textOf(error: unknown): string {
