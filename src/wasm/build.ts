@@ -100,3 +100,7 @@ function customSection(name: string, content: string): Uint8Array {
   const body = Buffer.from(String.fromCharCode(name.length) + name + content, "latin1");
   return Buffer.concat([Uint8Array.of(0, body.length), body]);
 }
+export async function readKernels(): Promise<Uint8Array<ArrayBuffer>> {
+  if (installation === "checkout") await buildKernels(() => {});
+  return readFileSync(OUTPUT);
+}
