@@ -1,8 +1,8 @@
 /**
  * Exported pages answer as `predict` does: `TEST_DATA=FOLDER bun test/portability/page.ts [PHOTOS]` takes so many photos
  * (50), half of them from imagenet-sample/ and half from ants-bees/, through EfficientNet-Lite0 with ImageNet's weights, and
- * through a page of it in headless Chromium, on WebAssembly and on WebGPU. Exit code 1 where a first class differs, or a
- * probability by more than 0.01.
+ * through a page of it in headless Chromium, on WebAssembly and on WebGPU. Then a page with the network in the box loses
+ * its GPU, and must go on without. Exit code 1 where a first class differs, or a probability by more than 0.01.
  */
 import { join } from "node:path";
 import { exportModel } from "../../src/verbs/export/export.ts";
@@ -68,6 +68,14 @@ try {
         `${(seconds / photos.length).toFixed(2)} s each (${await page.text("state")})`,
     );
   }
+
+  const small = await exportModel({ model: "cifar10", out: join(folder.path, "small.html") });
+  await using page = await openPhotoPage(small.files[0]!, "webgpu", true);
+  const [before, after] = [await page.classify(photos[0]!), await page.classify(photos[0]!)];
+  const state = await page.text("state");
+  if (!state.startsWith("The GPU has failed. Ready again: WebAssembly") || before[0]!.name !== after[0]?.name)
+    failures++;
+  console.log(`a lost GPU: ${state}; ${before[0]!.name} before, ${after[0]?.name} after`);
 } finally {
   folder.remove();
 }

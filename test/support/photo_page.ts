@@ -29,11 +29,31 @@ const LISTEN = `
   document.addEventListener("securitypolicyviolation", (event) => refused.push("policy: " + event.blockedURI));
 `;
 
-/** Opens a page from disk, and waits until it is ready. */
-export async function openPhotoPage(file: string, device?: "webgpu" | "webassembly"): Promise<PhotoPage> {
+/** Put before the worker's script, this makes its GPU go away when the second photo comes. */
+const LOSE = `
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...given) {
+    const device = await requestDevice.apply(this, given);
+    let photos = 0;
+    addEventListener("message", ({ data }) => data.type === "classify" && ++photos === 2 && device.destroy());
+    return device;
+  };
+`;
+const LOSING = `
+  const { createObjectURL } = URL;
+  URL.createObjectURL = (blob) =>
+    createObjectURL(blob.type === "text/javascript" ? new Blob([${JSON.stringify(LOSE)}, blob], blob) : blob);
+`;
+
+/** Opens a page from disk, and waits until it is ready. @param losesGpu whether the GPU is lost at the second photo */
+export async function openPhotoPage(
+  file: string,
+  device?: "webgpu" | "webassembly",
+  losesGpu = false,
+): Promise<PhotoPage> {
   const page = await openPage("about:blank");
   const { send, evaluate } = page;
-  await send("Page.addScriptToEvaluateOnNewDocument", { source: LISTEN });
+  await send("Page.addScriptToEvaluateOnNewDocument", { source: losesGpu ? LISTEN + LOSING : LISTEN });
   await send("Page.navigate", { url: `${pathToFileURL(file).href}${device === undefined ? "" : `#device=${device}`}` });
   const text = (id: string) => evaluate<string>(`document.getElementById(${JSON.stringify(id)}).textContent`);
   const until = async (expression: string) => {

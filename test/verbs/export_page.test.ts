@@ -89,8 +89,10 @@ describe("what it says", () => {
     writeFileSync(run.confusionFile, JSON.stringify({ epoch: 2, classes: ["a", "b"], entries: [[0, 0, 9], [1, 0, 1]] })); // prettier-ignore
     const config = () => ({ from: "/elsewhere/efficientnet-lite0-57934424.pth.safetensors" }) as never;
     const { subtitle, about } = factsOf({ path: run.best, origin: "own", run, config }, small, ["a", "b"]);
-    expect(subtitle).toContain("90.0% right");
-    expect(about.markup).toContain("90.0% right of 10 validation photos (95% interval: 59.6% to 98.2%)");
+    expect(subtitle).toContain("accuracy 90.0%");
+    expect(about.markup).toContain(
+      "Accuracy: 90.0% of 10 validation photos (95% interval: 59.6% to 98.2%). Trained until ",
+    );
     expect(about.markup).toContain(
       "It began as EfficientNet-Lite0, trained on ImageNet. Licence of those weights: Apache-2.0.",
     );

@@ -64,13 +64,15 @@ function scoreOf(run: Run): { readonly short: string; readonly long: string } | 
   const { epochs } = readHistory(run);
   if (epochs.length === 0) return undefined;
   const error = Math.min(...epochs.map(({ val }) => val.top1));
-  const short = `${percent(1 - error)} right`;
+  const accuracy = percent(1 - error);
+  const short = `accuracy ${accuracy}`;
   const images = run.readConfusion()?.entries.reduce((sum, [, , images]) => sum + images, 0);
   const date = statSync(run.best).mtime.toLocaleDateString("en-GB", { day: "numeric", month: "long", year: "numeric" });
-  if (!images) return { short, long: `${short} of its validation photos. Trained until ${date}.` };
+  const end = `Trained until ${date}.`;
+  if (!images) return { short, long: `Accuracy on its validation photos: ${accuracy}. ${end}` };
   const [low, high] = interval95(Math.round(error * images), images);
   const interval = `95% interval: ${percent(1 - high)} to ${percent(1 - low)}`;
-  return { short, long: `${short} of ${plural(images, "validation photo")} (${interval}). Trained until ${date}.` };
+  return { short, long: `Accuracy: ${accuracy} of ${plural(images, "validation photo")} (${interval}). ${end}` };
 }
 
 /** Whose weights they are, or were at first, and their licence; undefined for those that were trained here from nothing. */
