@@ -48,8 +48,13 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
 
 /** The compiled kernels; in a checkout they are built first if missing or out of date. @throws DeviceError */
 export async function loadKernels(): Promise<WebAssembly.Module> {
+  return new WebAssembly.Module(await readKernels());
+}
+
+/** As `loadKernels`, the bytes. */
+export async function readKernels(): Promise<Uint8Array<ArrayBuffer>> {
   if (installation === "checkout") await buildKernels(() => {});
-  return new WebAssembly.Module(readFileSync(OUTPUT));
+  return readFileSync(OUTPUT);
 }
 
 function sourceHash(): string {
@@ -99,8 +104,4 @@ export async function compile(entry: string): Promise<Uint8Array<ArrayBuffer>> {
 function customSection(name: string, content: string): Uint8Array {
   const body = Buffer.from(String.fromCharCode(name.length) + name + content, "latin1");
   return Buffer.concat([Uint8Array.of(0, body.length), body]);
-}
-export async function readKernels(): Promise<Uint8Array<ArrayBuffer>> {
-  if (installation === "checkout") await buildKernels(() => {});
-  return readFileSync(OUTPUT);
 }

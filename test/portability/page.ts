@@ -50,6 +50,7 @@ try {
       });
       const difference = Math.max(...differences);
       largest = Math.max(largest, difference);
+      process.stderr.write(`${device}: ${difference.toFixed(4)} ${prediction.image}\n`);
       if (shown[0]?.name === prediction.classes[0]!.name && difference <= TOLERANCE) continue;
       failures++;
       console.log(

@@ -75,8 +75,10 @@ describe("what it says", () => {
     const { title, about } = factsOf({ ...nobodys, origin: "own" }, small, ["ants", "<b>bees</b>"]);
     expect(title).toBe("Ants or <b>bees</b>?");
     expect(about.markup).toContain("ants and &#60;b&#62;bees&#60;/b&#62;");
-    const many = Array.from({ length: 40 }, (_, i) => `class ${i}`);
-    expect(factsOf({ ...nobodys, origin: "own" }, small, many)).toMatchObject({ title: "What is in the photo?" });
+    const many = Array.from({ length: 400 }, (_, i) => `class ${i}`);
+    const facts = factsOf({ ...nobodys, origin: "own" }, small, many);
+    expect(facts.title).toBe("What is in the photo?");
+    for (const name of many) expect(facts.about.markup).toContain(`<span>${name}</span>`);
   });
 
   test("how good the run was, and where its weights began", () => {
@@ -162,6 +164,10 @@ describe.skipIf(!CHROMIUM && !isChromiumRequired)("in Chromium", () => {
     await page.click("#shutter");
     await page.until(`document.querySelector("#photos b") && document.getElementById("video").hidden`);
     expect(await page.text("name")).toBe("photo 1");
+    const refusal = `Promise.reject(new DOMException("", "NotAllowedError"))`;
+    await page.page.evaluate(`void (navigator.mediaDevices.getUserMedia = () => ${refusal})`);
+    await page.click("#camera");
+    await page.until(`/^The camera was refused: allow it/.test(document.getElementById("problem").textContent)`);
     expect(await page.complaints()).toEqual([]);
   });
 });

@@ -33,7 +33,7 @@ export const EXPORT_OPTIONS = {
   /** The format; by default from the extension of `out`. */
   as: oneOf(
     KINDS,
-    "onnx, safetensors, checkpoint, for this program, or page, one HTML file that classifies photos " +
+    "onnx; safetensors; checkpoint, for this program; page, one HTML file that classifies photos " +
       "(by the extension of --out)",
     { hint: "KIND" },
   ),

@@ -52,7 +52,7 @@ function knownTo(names: readonly string[]): Html {
   if (names.length <= LISTED) return html`<p>It chooses among ${listed(names)}.</p>`;
   return html`<details>
     <summary>The ${count(names.length)} classes that it chooses among</summary>
-    <p class="note">${names.join(" · ")}</p>
+    <p class="note names">${names.map((name) => html`<span>${name}</span>`)}</p>
   </details>`;
 }
 

@@ -35,11 +35,8 @@ export async function recordOf(
 async function decode(file: Blob): Promise<ImageBitmap> {
   if (file.size === 0) throw new BadImage("the file is empty");
   try {
-    return await createImageBitmap(file, {
-      colorSpaceConversion: "none",
-      premultiplyAlpha: "none",
-      imageOrientation: "from-image",
-    });
+    // Upright, which older browsers have no word for.
+    return await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
   } catch {
     if (await isHeic(file)) {
       throw new BadImage("it is a HEIC photo, which this browser can't read: save it as JPEG first");

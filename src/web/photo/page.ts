@@ -66,6 +66,7 @@ function fail(message: string): void {
   stopCamera();
   show("state", "");
   show("problem", message);
+  element("result").hidden = true;
   for (const id of ["files", "camera"]) element<HTMLInputElement>(id).disabled = true;
   computer = undefined;
 }
@@ -85,7 +86,6 @@ async function answer(url: string): Promise<void> {
     const answer = await computer.classify(photo.file, false);
     const [first] = answer.classes;
     album.settle(url, { answer }, `${first!.name} ${percent(first!.probability)}`);
-    if (shown === url) show("spoken", `${photo.name}: ${inWords(answer)}`);
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     album.settle(url, { problem: `${photo.name}: ${error.message}` }, "no answer");
@@ -114,8 +114,10 @@ async function showPhoto(): Promise<void> {
   image.alt = name;
   if (image.src !== url) image.src = url;
   show("name", name);
-  if (found) await showAnswer(found);
-  else showWaiting();
+  if (!found) return showWaiting();
+  // For screen readers; they say it when it changes.
+  show("spoken", `${name}: ${inWords(found)}`);
+  await showAnswer(found);
 }
 
 function showWaiting(): void {
