@@ -8,6 +8,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { bundleForBrowsers } from "../src/pictures/echarts_script.ts";
 import { PACKAGES } from "../src/native/packages.ts";
 import { ROOT } from "../src/program.ts";
+import { bundlePageScripts } from "../src/verbs/export/page_scripts.ts";
 import { buildKernels } from "../src/wasm/build.ts";
 import { executable, TARGETS, type Target } from "./executable.ts";
 
@@ -80,6 +81,8 @@ async function bundle(): Promise<void> {
     write(join(DIST, to), await outputs[0]!.text());
   }
   write(join(DIST, "src/pictures/echarts_page.js"), await bundleForBrowsers());
+  for (const [name, script] of Object.entries(await bundlePageScripts()))
+    write(join(DIST, `src/web/photo/${name}.js`), script);
 }
 
 /** Keeps the declarations that index.d.ts reaches. */

@@ -227,7 +227,7 @@ const TASKS: readonly Refusal<Backend>[] = [
   ["UsageError: look: images is an Array, must be a number", () => library.look(any({ images: ["x.jpg"] }))],
   ["UsageError: draw: what is undefined, must be a string", () => library.draw(any({}))],
   [
-    'UsageError: exportModel: there is no option "format"; there are model, as, out, logits, half, onEvent, signal and ranks',
+    'UsageError: exportModel: there is no option "format"; there are model, as, out, logits, half, atLeast, onEvent, signal and ranks',
     () => library.exportModel(any({ format: "onnx" })),
   ],
   [

@@ -64,6 +64,7 @@ function tryCommands(command: readonly string[], cwd: string, env: Readonly<Reco
   check("report", call(["report", "run"]).includes("report.html"));
   check("draw", call(["draw", "filters", "--model", "run", "--out", "filters.png"]).includes("filters.png"));
   check("export", call(["export", "run", "--as", "onnx"]).includes(".onnx"));
+  check("export as a page", call(["export", "run", "--as", "page"]).includes(".html"));
   check("devices", /^cpu +\d+ thread/m.test(call(["devices"])));
 }
 

@@ -4,7 +4,7 @@ import { DataError } from "../errors.ts";
 import { plural } from "../words.ts";
 import { Answers } from "./answers.ts";
 import { classify, type ClassifyOptions } from "./classify.ts";
-import type { Member } from "./loaded_model.ts";
+import type { Member } from "./member.ts";
 
 export interface AnswerOptions extends ClassifyOptions {
   /** The model's index of each class of the set, if they differ. */

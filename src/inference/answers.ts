@@ -1,6 +1,7 @@
 /** A model's predictions for every image of a set, and how good they are. */
 import { nameWithin, type Dataset } from "../data/dataset.ts";
 import { MAX_EXAMPLES, type Example } from "../runs/runs.ts";
+import { mostProbable } from "./most_probable.ts";
 import { addScores, noScores, type Scores } from "./scores.ts";
 
 /** Number of most probable classes kept for each image. */
@@ -126,20 +127,6 @@ function rankOf(p: Float64Array, label: number): number {
   let rank = 0;
   for (let k = 0; k < p.length; k++) if (p[k]! > right || (p[k] === right && k < label)) rank++;
   return rank;
-}
-
-/** The `count` most probable classes in order. */
-export function mostProbable(p: Float64Array, count: number): number[] {
-  const best: number[] = [];
-  for (let k = 0; k < p.length; k++) {
-    // Ties keep the order of the classes.
-    let place = best.length;
-    while (place > 0 && p[best[place - 1]!]! < p[k]!) place--;
-    if (place === count) continue;
-    best.splice(place, 0, k);
-    if (best.length > count) best.pop();
-  }
-  return best;
 }
 
 /** 95% of a normal distribution lie within this many standard deviations. */

@@ -1,7 +1,7 @@
 /** A model's answers for a few images, and whether they are like anything that it was trained on. */
 import { activationsAndLogits, probabilities, softmax } from "./forward.ts";
 import type { Familiar } from "./known.ts";
-import type { Member } from "./loaded_model.ts";
+import type { Member } from "./member.ts";
 
 export interface Assessment {
   /** Class probabilities, classes × N, averaged over the views. */

@@ -6,7 +6,7 @@ import { Tape } from "../engine/tape.ts";
 import { UsageError } from "../errors.ts";
 import { leaves, type Model, type PlacedLayer } from "../net/model.ts";
 import { networkInput, type Images } from "../net/passes.ts";
-import type { Member } from "./loaded_model.ts";
+import type { Member } from "./member.ts";
 
 interface ClassActivationMaps {
   /** The convolution, or the block of them, that made the maps. */

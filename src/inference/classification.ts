@@ -2,7 +2,7 @@
 import { VIEW_COUNTS } from "../data/augmentation.ts";
 import { numberThat } from "../rules.ts";
 import { count, number, oneOf, type OptionsOf } from "../schema.ts";
-import { mostProbable } from "./answers.ts";
+import { mostProbable } from "./most_probable.ts";
 
 const PROBABILITY = numberThat((value) => value > 0 && value <= 1, "a probability above 0, up to 1");
 

@@ -14,7 +14,8 @@ import { assess, type Assessment } from "./assess.ts";
 import { Batching } from "./batching.ts";
 import { classificationOf, CLASSIFY_OPTIONS, type Classification } from "./classification.ts";
 import { familiarTo, type Familiar } from "./known.ts";
-import { openTrained, usualBatch, type Member, type Trained } from "./loaded_model.ts";
+import { openTrained, usualBatch, type Trained } from "./loaded_model.ts";
+import type { Member } from "./member.ts";
 
 const MOST_IMAGES = 16;
 

@@ -5,7 +5,7 @@ import { createLoader, type Batch, type RecordCache } from "../data/loader.ts";
 import { DataError } from "../errors.ts";
 import type { Network } from "../net/recipe.ts";
 import { probabilities } from "./forward.ts";
-import type { Member } from "./loaded_model.ts";
+import type { Member } from "./member.ts";
 
 export interface ClassifyOptions {
   readonly batch: number;

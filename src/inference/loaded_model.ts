@@ -4,7 +4,6 @@ import { divide } from "../data/inventory.ts";
 import type { Opened } from "../data/open.ts";
 import { openSets, openWhole, reduceSets } from "../data/select.ts";
 import type { Backend } from "../engine/backend.ts";
-import type { Tensor } from "../engine/tensor.ts";
 import { checkFit, lackOf, type Work } from "../net/fit.ts";
 import { Model } from "../net/model.ts";
 import { uploadMean } from "../net/passes.ts";
@@ -12,14 +11,7 @@ import type { Network } from "../net/recipe.ts";
 import { compareWithRun, requireData } from "../runs/recorded.ts";
 import { findWeights, openWeights, type Weights } from "../runs/weights.ts";
 import type { Checkpoint } from "../weights/checkpoint.ts";
-
-/** A model with its weights on a device, and the mean image to subtract from its inputs. */
-export interface Member {
-  readonly model: Model;
-  readonly mean: Tensor;
-  /** What its logits are divided by before the softmax; 1 if it was not calibrated. */
-  readonly temperature?: number;
-}
+import type { Member } from "./member.ts";
 
 export interface Trained extends Disposable {
   readonly weights: Weights;

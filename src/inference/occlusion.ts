@@ -2,7 +2,7 @@
 import { centreView } from "../data/augmentation.ts";
 import { VIEW, VIEW_LENGTH } from "../engine/ops/augment.ts";
 import { probabilities } from "./forward.ts";
-import type { Member } from "./loaded_model.ts";
+import type { Member } from "./member.ts";
 
 /** Width of the square as a share of the image's: at 224 pixels about that of Zeiler & Fergus (2013, §4.2). */
 const SQUARE = 1 / 5;

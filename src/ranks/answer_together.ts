@@ -3,7 +3,7 @@ import type { Dataset } from "../data/dataset.ts";
 import { shareOf } from "../data/share.ts";
 import { answerAll, type AnswerOptions } from "../inference/answer_all.ts";
 import { Answers } from "../inference/answers.ts";
-import type { Member } from "../inference/loaded_model.ts";
+import type { Member } from "../inference/member.ts";
 import { unlessStopped } from "../signals.ts";
 import type { Ranks } from "./ranks.ts";
 

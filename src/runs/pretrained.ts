@@ -72,6 +72,11 @@ type Note = (line: string) => void;
 const kept = (file: string): string => join(cacheFolder("weights"), file);
 const checkpointOf = (file: string): string => kept(`${file}.safetensors`);
 
+/** The network whose weights a checkpoint in the cache folder has, by the file's name. */
+export function pretrainedAt(path: string): Pretrained | undefined {
+  return Object.values(PRETRAINED).find(({ file }) => basename(path) === basename(checkpointOf(file)));
+}
+
 /** Whether a network is in the cache folder, so that nothing needs to be fetched. */
 export function isAtHand(name: PretrainedName): boolean {
   const { file } = PRETRAINED[name];

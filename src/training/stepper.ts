@@ -7,7 +7,7 @@ import type { Share } from "../data/share.ts";
 import type { Tensor } from "../engine/tensor.ts";
 import { answerAll, type AnswerOptions } from "../inference/answer_all.ts";
 import type { Answers } from "../inference/answers.ts";
-import type { Member } from "../inference/loaded_model.ts";
+import type { Member } from "../inference/member.ts";
 import type { Model } from "../net/model.ts";
 import type { Optimizer } from "../net/optimizer.ts";
 import type { LossLabels } from "../net/passes.ts";

@@ -48,8 +48,13 @@ export async function buildKernels(say: (line: string) => void): Promise<void> {
 
 /** The compiled kernels; in a checkout they are built first if missing or out of date. @throws DeviceError */
 export async function loadKernels(): Promise<WebAssembly.Module> {
+  return new WebAssembly.Module(await readKernels());
+}
+
+/** As `loadKernels`, the bytes. */
+export async function readKernels(): Promise<Uint8Array<ArrayBuffer>> {
   if (installation === "checkout") await buildKernels(() => {});
-  return new WebAssembly.Module(readFileSync(OUTPUT));
+  return readFileSync(OUTPUT);
 }
 
 function sourceHash(): string {

@@ -2,7 +2,8 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Answers, examplesOf, interval95, mostProbable } from "../../src/inference/answers.ts";
+import { Answers, examplesOf, interval95 } from "../../src/inference/answers.ts";
+import { mostProbable } from "../../src/inference/most_probable.ts";
 import type { Dataset } from "../../src/data/dataset.ts";
 import { means } from "../../src/inference/scores.ts";
 import { csvLine, writeCsv } from "../../src/io/csv.ts";

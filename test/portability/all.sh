@@ -4,7 +4,7 @@
 set -uo pipefail
 here=$(dirname "$(realpath "$0")")
 work=$here/../../.cache/portability
-all=(dawn-null naga dxc dawn swiftshader mesa validation registers browser bare arm64 windows)
+all=(dawn-null naga dxc dawn swiftshader mesa validation registers browser page bare arm64 windows)
 chosen=("$@")
 [ ${#chosen[@]} -gt 0 ] || chosen=("${all[@]}")
 for part in "${chosen[@]}"; do

@@ -14,7 +14,7 @@ const BOUND = 0.95;
 const [, , only] = process.argv;
 const devices = (["webassembly", "webgpu"] as const).filter((device) => only === undefined || device === only);
 if (devices.length === 0) {
-  console.error(`browser.ts: "${only}" is no device of a page: webgpu, webassembly, or nothing for both`);
+  process.stderr.write(`browser.ts: "${only}" is no device of a page: webgpu, webassembly, or nothing for both\n`);
   process.exit(2);
 }
 

@@ -14,6 +14,8 @@ const FLAGS = [
   ...["--disable-component-update", "--remote-debugging-port=0"],
   // WebGPU without a GPU: SwiftShader, which Chromium otherwise keeps from pages.
   "--enable-unsafe-webgpu",
+  // A camera that shows a test picture, and is given without a question.
+  ...["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
 ];
 
 export interface Page extends AsyncDisposable {

@@ -38,7 +38,8 @@ export function serve(script: string): Site {
     hostname: "127.0.0.1",
     port: 0,
     fetch(request) {
-      const typed = (body: BodyInit, type: string) => new Response(body, { headers: { "content-type": type } });
+      const typed = (body: ConstructorParameters<typeof Response>[0], type: string) =>
+        new Response(body, { headers: { "content-type": type } });
       switch (new URL(request.url).pathname) {
         case "/":
           return typed(

@@ -3,7 +3,7 @@ import { basename, resolve } from "node:path";
 import { centreView } from "../../data/augmentation.ts";
 import { DEVICE_OPTIONS, openDeviceOf } from "../../devices/open.ts";
 import { DataError, UsageError } from "../../errors.ts";
-import { mostProbable } from "../../inference/answers.ts";
+import { mostProbable } from "../../inference/most_probable.ts";
 import { classActivationMaps } from "../../inference/cam.ts";
 import { activations, probabilities } from "../../inference/forward.ts";
 import { openTrained, type Trained } from "../../inference/loaded_model.ts";

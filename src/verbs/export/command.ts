@@ -3,7 +3,7 @@ import { verb } from "../../cli/verb.ts";
 import { exportModel, EXPORT_OPTIONS } from "./export.ts";
 
 export default verb({
-  description: "Export a trained network with its class names, as ONNX or safetensors",
+  description: "Export a trained network as ONNX, as safetensors, or as a page that classifies photos",
   options: EXPORT_OPTIONS,
   async run(options, { json }, context) {
     const exported = await exportModel({ ...options, ...context });

@@ -1,12 +1,17 @@
-/** Exports a trained network: as ONNX, as safetensors with PyTorch's names, or as a checkpoint of its own. */
+/**
+ * Exports a trained network: as ONNX, as safetensors with PyTorch's names, as a checkpoint of its own, or as a page that
+ * classifies photos.
+ */
 import { basename, extname } from "node:path";
 import { oneLine, UsageError } from "../../errors.ts";
+import { CLASSIFY_OPTIONS } from "../../inference/classification.ts";
 import { replaceFile } from "../../io/files.ts";
 import { toNpy } from "../../io/npy.ts";
 import { networkMetadata } from "../../net/definition.ts";
 import { place } from "../../net/model.ts";
 import type { Network } from "../../net/recipe.ts";
 import { option, setting } from "../../option_names.ts";
+import { given } from "../../options.ts";
 import { working, type Context } from "../../ranks/context.ts";
 import { findWeights, openWeights, storedIn } from "../../runs/weights.ts";
 import { flag, oneOf, text, type OptionsOf } from "../../schema.ts";
@@ -16,20 +21,30 @@ import { onnxMessage } from "../../weights/export/onnx.ts";
 import { EXPORT_FORMAT } from "../../weights/export/safetensors.ts";
 import { writeSafetensors } from "../../weights/safetensors.ts";
 import { withScales } from "../../weights/scales.ts";
+import { writePage } from "./page.ts";
 
-const KINDS = ["onnx", "safetensors", "checkpoint"] as const;
+/** The kinds, and the extensions of their files. */
+const KINDS = ["onnx", "safetensors", "checkpoint", "page"] as const;
+const EXTENSIONS = { onnx: ".onnx", safetensors: ".safetensors", checkpoint: ".safetensors", page: ".html" } as const;
 
 export const EXPORT_OPTIONS = {
   /** A run or a checkpoint file; by default the newest run. */
   model: text("A run or a checkpoint file (the newest run)", { name: "run", place: "word" }),
   /** The format; by default from the extension of `out`. */
-  as: oneOf(KINDS, "onnx, safetensors, or checkpoint, for this program (by the extension of --out)", { hint: "KIND" }),
+  as: oneOf(
+    KINDS,
+    "onnx; safetensors; checkpoint, for this program; page, one HTML file that classifies photos " +
+      "(by the extension of --out)",
+    { hint: "KIND" },
+  ),
   /** The file to write; the extension may be omitted. */
   out: text("The file to write (MODEL.KIND)", { hint: "FILE" }),
   /** Leaves out the softmax at the end of ONNX. */
   logits: flag("ONNX without the softmax at the end"),
-  /** Writes weights in half precision, in half the space. */
-  half: flag("Weights in half precision, of safetensors and checkpoints"),
+  /** Writes weights in half precision, in half the space; a page's always are. */
+  half: flag("Weights in half precision, of safetensors and checkpoints; a page's always are"),
+  /** Answers of a page whose most probable class has less than this probability are unsure; by default none is. */
+  atLeast: { ...CLASSIFY_OPTIONS.atLeast, help: "A page that says unsure where the first class has less, such as 0.7" },
 };
 
 export interface ExportOptions extends OptionsOf<typeof EXPORT_OPTIONS> {}
@@ -45,30 +60,36 @@ export interface Exported {
 /** @throws UsageError, CheckpointError, or AlexNetError when a file can't be written */
 export async function exportModel(call: ExportOptions & Context = {}): Promise<Exported> {
   const { options, note } = working("exportModel", call, EXPORT_OPTIONS);
-  const { model, as, out, logits = false, half = false } = options;
-  const said = as ?? extname(out ?? "").slice(1);
-  const kind = KINDS.find((name) => name === said);
-  if (!kind)
+  const { model, as, out, logits = false, half = false, atLeast } = options;
+  const kind = as ?? kindOf(out);
+  if (logits && kind !== "onnx") {
+    const why = { safetensors: "a file of tensors holds", checkpoint: "a checkpoint holds", page: "a page shows" }[
+      kind
+    ];
     throw new UsageError(
-      `${option("as")}${said === "" ? " is missing" : ` ${said}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`,
+      `${option("logits")} is only for ${setting("as", "onnx")}; ${why} no ${kind === "page" ? "logits" : "operations"}`,
     );
-  if (logits && kind !== "onnx")
-    throw new UsageError(
-      `${option("logits")} is only for ${setting("as", "onnx")}; a ${kind === "safetensors" ? "file of tensors" : kind} holds no operations`,
-    );
+  }
   if (half && kind === "onnx")
     throw new UsageError(
       `${option("half")} is not for ${setting("as", "onnx")}, whose weights are float32: leave it out`,
     );
+  if (atLeast !== undefined && kind !== "page") {
+    throw new UsageError(`${option("atLeast")} is only for ${setting("as", "page")}, which says so of its answers`);
+  }
   const weights = await findWeights(model, note);
   const { checkpoint, network } = openWeights(weights.path);
   using _ = checkpoint;
-  const extension = kind === "onnx" ? ".onnx" : ".safetensors";
+  const extension = EXTENSIONS[kind];
   const stem = out?.endsWith(extension) ? out.slice(0, -extension.length) : (out ?? network.name);
   const path = `${stem}${extension}`;
   const exported = { network: network.name, weights: weights.path, classes: checkpoint.classes.length };
   if (kind === "checkpoint") {
     await writeOwn(path, checkpoint, network, half);
+    return { ...exported, files: [path] };
+  }
+  if (kind === "page") {
+    await writePage(path, { checkpoint, network, weights }, given({ atLeast }));
     return { ...exported, files: [path] };
   }
   const names = `${stem}.classes.txt`;
@@ -78,6 +99,16 @@ export async function exportModel(call: ExportOptions & Context = {}): Promise<E
   const lines = checkpoint.classes.map((name) => `${oneLine(name)}\n`).join("");
   await replaceFile(names, (append) => append(new TextEncoder().encode(lines)));
   return { ...exported, files };
+}
+
+/** What a file of this name is to be. @throws UsageError when its extension doesn't say */
+function kindOf(out = ""): (typeof KINDS)[number] {
+  const said = extname(out);
+  const kind = KINDS.find((name) => EXTENSIONS[name] === said);
+  if (kind) return kind;
+  throw new UsageError(
+    `${option("as")}${said === "" ? " is missing" : ` ${said.slice(1)}`}: must be ${KINDS.slice(0, -1).join(", ")} or ${KINDS.at(-1)}`,
+  );
 }
 
 /** A checkpoint without the optimizer's state. */
