@@ -4,7 +4,7 @@
 set -uo pipefail
 here=$(dirname "$(realpath "$0")")
 work=$here/../../.cache/portability
-all=(dawn-null naga dxc dawn swiftshader mesa validation registers browser page bare arm64 windows)
+all=(dawn-null naga dxc registers browser page site arm64 windows validation mesa swiftshader dawn bare arm64-doctor windows-doctor)
 chosen=("$@")
 [ ${#chosen[@]} -gt 0 ] || chosen=("${all[@]}")
 for part in "${chosen[@]}"; do

@@ -63,7 +63,14 @@ copy() {
     tar --extract --no-same-owner --directory "$1"
 }
 
-# copy_for OS CPU TO: the same with the packages and native libraries of another platform; Bun for it in TO/../bun.
+# sync_sources TO: brings a copy up to date, but for what is installed in it.
+sync_sources() {
+  (cd "$project" && git ls-files -z) | tar --create --null --directory "$project" --files-from - |
+    tar --extract --no-same-owner --directory "$1"
+  cp --archive "$project/build" "$1/"
+}
+
+# copy_for OS CPU TO: the same with the packages and native libraries of another platform.
 copy_for() {
   local os=$1 cpu=$2 to=$3
   copy "$to"
@@ -108,16 +115,72 @@ forky() {
   copy "$work/forky/alexnet"
 }
 
-# same_weights COMMAND: a short training, here and by COMMAND, in whose current folder the checkout is: the weights must be
-# the same. Then COMMAND classifies a few of the images.
+# Linux on arm64 by qemu, in $work/arm64, with a copy of the checkout for it, which becomes the current folder. arm64 runs
+# a command of the program there.
+open_arm64() {
+  needs qemu-aarch64-static qemu-user-static
+  needs mmdebstrap mmdebstrap
+  needs npm npm
+  local root=$work/arm64
+  if [ ! -e "$root/made" ]; then
+    rm -rf "$root"
+    mmdebstrap --quiet --variant=extract --architectures=arm64 \
+      --include=libc6,libstdc++6,libgcc-s1,libgfortran5,libgomp1,mesa-vulkan-drivers,libvulkan1 \
+      "$(release)" "$root" "$(mirror)" >&2
+    sed -i -E 's#"library_path": *"[^"]*/#"library_path": "/usr/lib/aarch64-linux-gnu/#' \
+      "$root"/usr/share/vulkan/icd.d/lvp_icd.*.json
+    touch "$root/made"
+  fi
+  [ -e "$work/arm64-project/package.json" ] || copy_for linux arm64 "$work/arm64-project"
+  sync_sources "$work/arm64-project"
+  cd "$work/arm64-project"
+  arm64_bun=$(bun_for @oven/bun-linux-aarch64)
+}
+
+# qemu's own processor has features that OpenBLAS gets wrong there.
+arm64() {
+  env -u OPENBLAS_CORETYPE qemu-aarch64-static -L "$work/arm64" -cpu cortex-a72 \
+    -E VK_DRIVER_FILES="$work/arm64/usr/share/vulkan/icd.d/lvp_icd.aarch64.json" "$arm64_bun" src/main.ts "$@"
+}
+
+# Windows' Bun by Wine, in $work/trixie, with a copy of the checkout for it, which becomes the current folder. windows runs
+# a file of it there.
+open_windows() {
+  needs npm npm
+  local root=$work/trixie
+  machine trixie trixie ca-certificates wine64 wine mesa-vulkan-drivers libvulkan1 libvkd3d1 libvkd3d-utils1 xvfb xauth \
+    libx11-6 libxext6 libxrender1 libxcursor1 libxi6 libxrandr2 libxxf86vm1 libxinerama1 libxcomposite1 libgl1 libegl1
+  packages
+  [ -e "$root/alexnet/package.json" ] || copy_for win32 x64 "$root/alexnet"
+  sync_sources "$root/alexnet"
+  cp "$(bun_for @oven/bun-windows-x64-baseline)" "$root/bun.exe"
+  # Microsoft's shader compiler. Not dxcompiler.dll beside it: wgpu would then insist on DXC, which is not all there.
+  cp "$work/npm/node_modules/webgpu/dist/win32-x64/d3dcompiler_47.dll" "$root/"
+  # Wine shows no GPU without a screen.
+  cat > "$root/windows" << 'END'
+#!/bin/sh
+export WINEDEBUG=-all WINEDLLOVERRIDES="d3dcompiler_47=n,b;mscoree=;mshtml=" XDG_RUNTIME_DIR=/tmp
+exec xvfb-run --auto-servernum wine /bun.exe "$@"
+END
+  chmod +x "$root/windows"
+  cd "$root/alexnet"
+  inside "$root" /windows --version >&2
+}
+
+windows() {
+  inside "$work/trixie" /windows "$@" | tr -d '\r'
+}
+
+# same_weights COMMAND…: a short training, here and by COMMAND, in whose current folder the checkout is: the weights must
+# be the same. Then COMMAND classifies a few of the images.
 same_weights() {
   local options=(--epochs 1 --limit 1000 --device cpu --blas off --seed 1)
   rm -rf "$work/here" run
   (cd "$project" && bun run train "${options[@]}" --out "$work/here" >&2)
-  "$1" train "${options[@]}" --out run
+  "$@" train "${options[@]}" --out run
   local sums
   sums=$(sha256sum "$work/here/last.safetensors" run/last.safetensors | cut -c1-64 | sort -u)
   [ "$(wc -l <<< "$sums")" -eq 1 ] || { echo "other weights than here" && exit 1; }
-  echo "the same weights as on $(uname -m) Linux: SHA-256 $sums"
-  "$1" predict run/samples --model run --device cpu
+  echo "the same weights as on this machine, $(uname -sm): SHA-256 $sums"
+  "$@" predict run/samples --model run --device cpu
 }

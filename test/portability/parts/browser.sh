@@ -3,4 +3,4 @@
 source "$(dirname "$0")/../common.sh"
 needs chromium chromium
 cd "$project"
-bun test --timeout=600000 test/web 2>&1 | tee /dev/stderr | grep -E '^ *[0-9]+ (pass|skip|fail)$|^\(fail\)'
+bun test/portability/browser.ts
