@@ -78,6 +78,7 @@ copy_for() {
   (cd "$to" && bun install --frozen-lockfile --os="$os" --cpu="$cpu" >&2)
   sha256sum "$to/bun.lock" | cut -c1-64 | tr -d '\n' > "$to/node_modules/.bun-lock-sha256"
   bun "$here/libraries.ts" "$os-$cpu" "$to"
+  touch "$to/node_modules/made"
 }
 
 # bun_for PACKAGE: the path of Bun in an npm package, such as @oven/bun-linux-aarch64.
@@ -131,7 +132,7 @@ open_arm64() {
       "$root"/usr/share/vulkan/icd.d/lvp_icd.*.json
     touch "$root/made"
   fi
-  [ -e "$work/arm64-project/package.json" ] || copy_for linux arm64 "$work/arm64-project"
+  [ -e "$work/arm64-project/node_modules/made" ] || copy_for linux arm64 "$work/arm64-project"
   sync_sources "$work/arm64-project"
   cd "$work/arm64-project"
   arm64_bun=$(bun_for @oven/bun-linux-aarch64)
@@ -151,16 +152,16 @@ open_windows() {
   machine trixie trixie ca-certificates wine64 wine mesa-vulkan-drivers libvulkan1 libvkd3d1 libvkd3d-utils1 xvfb xauth \
     libx11-6 libxext6 libxrender1 libxcursor1 libxi6 libxrandr2 libxxf86vm1 libxinerama1 libxcomposite1 libgl1 libegl1
   packages
-  [ -e "$root/alexnet/package.json" ] || copy_for win32 x64 "$root/alexnet"
+  [ -e "$root/alexnet/node_modules/made" ] || copy_for win32 x64 "$root/alexnet"
   sync_sources "$root/alexnet"
   cp "$(bun_for @oven/bun-windows-x64-baseline)" "$root/bun.exe"
   # Microsoft's shader compiler. Not dxcompiler.dll beside it: wgpu would then insist on DXC, which is not all there.
   cp "$work/npm/node_modules/webgpu/dist/win32-x64/d3dcompiler_47.dll" "$root/"
-  # Wine shows no GPU without a screen.
+  # Wine shows no GPU without a screen. Not exec: a screen does not tell the first process that it is ready.
   cat > "$root/windows" << 'END'
 #!/bin/sh
 export WINEDEBUG=-all WINEDLLOVERRIDES="d3dcompiler_47=n,b;mscoree=;mshtml=" XDG_RUNTIME_DIR=/tmp
-exec xvfb-run --auto-servernum wine /bun.exe "$@"
+xvfb-run --auto-servernum wine /bun.exe "$@"
 END
   chmod +x "$root/windows"
   cd "$root/alexnet"
