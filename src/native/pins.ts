@@ -39,7 +39,8 @@ export function pinnedPath(published: Pinned): string {
   let isHeld = false;
   try {
     requireHash(pinned, hashOf(pinned.path, file));
-    if (!existsSync(DESCRIPTORS)) return pinned.path;
+    // Wine too shows a folder of that name, in which Windows' loader finds nothing.
+    if (process.platform !== "linux" || !existsSync(DESCRIPTORS)) return pinned.path;
     const { dev, ino } = fstatSync(file);
     const key = `${dev} ${ino}`;
     isHeld = !held.has(key);

@@ -276,6 +276,20 @@ test("a pinned file is the one, is another, or can't be read", async () => {
   expect(() => pinnedPath(gone)).toThrow(/gone can't be read: no such file/);
 });
 
+test("only Linux loads a file by its descriptor, even where another system shows Linux's folders, as Wine does", () => {
+  const path = join(folder, "pinned");
+  writeFileSync(path, "a library");
+  const pinned = { what: "it", path, sha256: sha256Of(path), remedy: "do this" };
+  const real = Object.getOwnPropertyDescriptor(process, "platform")!;
+  Object.defineProperty(process, "platform", { ...real, value: "win32" });
+  try {
+    expect(pinnedPath(pinned)).toBe(path);
+  } finally {
+    Object.defineProperty(process, "platform", real);
+  }
+  if (process.platform === "linux") expect(pinnedPath(pinned)).toStartWith("/proc/self/fd/");
+});
+
 test("the packages that are installed are those of the table, and so are their files", async () => {
   for (const [name, { version, files }] of Object.entries(PACKAGES)) {
     expect({ ...packageJson.dependencies, ...packageJson.devDependencies }).toMatchObject({ [name]: version });
