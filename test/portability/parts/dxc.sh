@@ -21,5 +21,6 @@ for policy in Unchecked Restrict; do
   for file in "$work"/shaders/*.wgsl; do
     naga --index-bounds-check-policy $policy --shader-model 60 "$file" "$dxc/$policy/$(basename "$file" .wgsl).hlsl"
   done
-  echo "$policy: $("$dxc/dxc" "$dxc/libdxcompiler_$(uname -m)".so* cs_6_0 "$dxc/$policy"/*.hlsl)"
+  echo "$policy:"
+  "$dxc/dxc" "$dxc/libdxcompiler_$(uname -m)".so* cs_6_0 "$dxc/$policy"/*.hlsl
 done
