@@ -55,7 +55,7 @@ test("features have the numbers by which a library lists them", () => {
   expect([...featuresAmong([])]).toEqual([]);
 });
 
-test("a GPU that is there through several interfaces is listed once: Vulkan starts faster than DX12", () => {
+test("a GPU that is there through several interfaces is listed once, through Vulkan rather than DX12", () => {
   const named = (name: string, kind: AdapterKind, api: string) => ({ ...adapter(name, kind), api });
   const found = bestFirst([
     named("Microsoft Basic Render Driver", "software", "DX12"),
