@@ -82,7 +82,8 @@ describe("the command", () => {
     ["occlusion", "photo.png"],
   ]) {
     test(`${what}: a PNG of that name`, async () => {
-      const { code, stdout, stderr } = await draw(what!, ...image, "--model", "run");
+      // A slow machine would print how far it is.
+      const { code, stdout, stderr } = await draw(what!, ...image, "--model", "run", "--quiet");
       expect([code, stderr, stdout]).toEqual([0, "", `${what}.png\n`]);
       const { width, height } = await new Transformer(readFileSync(at(`${what}.png`))).metadata();
       expect(width).toBeGreaterThan(500);

@@ -284,7 +284,9 @@ describe("the commands", () => {
     const args = ["similar", image, "broken.jpg", "--in", "photos", "--model", "model.safetensors", "--top", "2"];
     const people = await run(...args);
     expect(people.code).toBe(1);
-    expect(people.stderr).toMatch(/^building an index of 45 images, 1 MB, in .*\nerror: broken\.jpg: .*\n$/);
+    expect(people.stderr).toMatch(
+      /^building an index of 45 images, 1 MB, in .*\n(?:index: .*\n)*error: broken\.jpg: .*\n$/,
+    );
     expect(people.stdout).toMatch(
       /^photos.c0.003\.png\n +\S+  c0  photos.c0.003\.png\n +\S+  c\d  photos.*\.png\nby input of fc/,
     );

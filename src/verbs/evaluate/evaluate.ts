@@ -40,7 +40,7 @@ export const EVALUATE_OPTIONS = {
     { hint: "1|2|6|10" },
   ),
   /** Batch size; by default as in training. */
-  batch: count("Batch size (as in training)", { hint: "N" }),
+  batch: count("Batch size (as in training, or what the device has memory for)", { hint: "N" }),
   /** A folder for the confusion matrix, the worst mistakes, and tables as CSV; by default nothing is written. */
   out: text("Write the confusion matrix, the worst mistakes, class scores and all predictions there (PNG and CSV)", {
     hint: "FOLDER",

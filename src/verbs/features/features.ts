@@ -41,7 +41,7 @@ export const FEATURES_OPTIONS = {
   /** The name of a layer; by default the last hidden one. */
   layer: text("Which layer (the last hidden one: fc7 in AlexNet)", { hint: "NAME" }),
   /** Batch size; by default as in training. */
-  batch: count("Batch size (as in training)", { hint: "N" }),
+  batch: count("Batch size (as in training, or what the device has memory for)", { hint: "N" }),
   /** The .npy file to write, by default features.npy. A .csv of the same name lists the image of each row. */
   out: text("The file to write; a .csv beside it names the rows (features.npy)", { hint: "FILE.npy" }),
   ...DEVICE_OPTIONS,
