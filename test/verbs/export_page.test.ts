@@ -1,5 +1,5 @@
 /** Exported pages: what is in the file, and that it answers in a browser as predict does. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,6 +14,8 @@ import { CHROMIUM, isChromiumRequired } from "../support/chromium.ts";
 import { temporaryFolder, writeFiles } from "../support/folders.ts";
 import { drawn, withOrientation } from "../support/images.ts";
 import { openPhotoPage } from "../support/photo_page.ts";
+
+setDefaultTimeout(240_000);
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
