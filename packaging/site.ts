@@ -3,7 +3,7 @@
  * serves them on this machine. docs/architecture/site.md says what is in them.
  */
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import packageJson from "../package.json";
@@ -12,7 +12,7 @@ import { reason } from "../src/io/files.ts";
 import { temporaryFolder } from "../src/io/temporary.ts";
 import { html, Html, STYLE } from "../src/pictures/page.ts";
 import { ROOT } from "../src/program.ts";
-import { buildKernels } from "../src/wasm/build.ts";
+import { readKernels } from "../src/wasm/build.ts";
 
 const SOURCE = join(ROOT, "src/web/site");
 /** Where it goes. */
@@ -45,29 +45,30 @@ export interface SiteOptions {
   readonly photoPage?: string;
 }
 
+const source = (name: string) => readFileSync(join(SOURCE, name), "utf8");
+
 /** Makes the site. @throws AggregateError when a script can't be bundled; AlexNetError when the kernels can't be built */
 export async function buildSite({ folder, photoPage }: SiteOptions): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   const pages = PAGES.filter(({ file }) => file !== "photo.html" || photoPage !== undefined);
-  const css = STYLE + readFileSync(join(SOURCE, "site.css"), "utf8");
+  const css = STYLE + source("nav.css") + source("site.css");
   for (const { file, ...page } of pages) {
     const nav = navigation(pages, file);
-    const markup = "source" in page ? filled(join(SOURCE, page.source), css, nav) : withNavigation(photoPage!, nav);
+    const markup = "source" in page ? filled(source(page.source), css, nav) : withNavigation(photoPage!, nav);
     writeFileSync(join(folder, file), markup);
   }
-  for (const [name, source] of Object.entries(SCRIPTS)) {
+  for (const [name, entry] of Object.entries(SCRIPTS)) {
     const { outputs } = await Bun.build({
-      ...{ entrypoints: [join(SOURCE, source)], target: "browser", format: "esm", minify: true },
+      ...{ entrypoints: [join(SOURCE, entry)], target: "browser", format: "esm", minify: true },
     });
     writeFileSync(join(folder, `${name}.js`), await outputs[0]!.text());
   }
-  await buildKernels((line) => void process.stderr.write(`${line}\n`));
-  copyFileSync(join(ROOT, "build/kernels.wasm"), join(folder, "kernels.wasm"));
+  writeFileSync(join(folder, "kernels.wasm"), await readKernels());
 }
 
 /** A page of the site, with the parts that all have. */
-function filled(source: string, css: string, nav: Html): string {
+function filled(template: string, css: string, nav: Html): string {
   const parts: Readonly<Record<string, string>> = {
     head: html`<meta charset="utf-8" />
       <meta http-equiv="Content-Security-Policy" content="${new Html(POLICY)}" />
@@ -79,7 +80,7 @@ function filled(source: string, css: string, nav: Html): string {
     nav: nav.markup,
     version: packageJson.version,
   };
-  return readFileSync(source, "utf8").replace(/\{\{(\w+)\}\}/g, (_, name: string) => parts[name]!);
+  return template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => parts[name]!);
 }
 
 function navigation(pages: readonly (typeof PAGES)[number][], here: string): Html {
@@ -96,9 +97,7 @@ function navigation(pages: readonly (typeof PAGES)[number][], here: string): Htm
  * theirs, and its hash.
  */
 function withNavigation(page: string, nav: Html): string {
-  const css = readFileSync(join(SOURCE, "site.css"), "utf8");
-  // The rules of the links are the first ones, up to the first that is about something else.
-  const style = `${css.slice(0, css.indexOf(".lead"))}.site{max-width:1000px}`;
+  const style = `${source("nav.css")}.site{max-width:1000px}`;
   const hash = createHash("sha256").update(style).digest("base64");
   return page
     .replace(/\bstyle-src [^;"]+/, (policy) => `${policy} 'sha256-${hash}'`)

@@ -31,6 +31,11 @@ export function showProgress(share: number): void {
   element("bar").setAttribute("aria-valuenow", String(Math.round(100 * share)));
 }
 
+/** Keeps the screen on as long as the page is shown, where the browser allows it: a phone's pages sleep with it. */
+export async function stayAwake(): Promise<void> {
+  await navigator.wakeLock?.request("screen").catch(() => undefined);
+}
+
 export interface Tile {
   readonly name: string;
   readonly value: string;

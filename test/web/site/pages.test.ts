@@ -1,6 +1,6 @@
 /** The project's page as a visitor has it: what is in its files, and its parts in a browser, with little to do. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdirSync, readFileSync } from "node:fs";
+import { cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSite, serve } from "../../../packaging/site.ts";
 import { CHROMIUM, isChromiumRequired } from "../../support/chromium.ts";
@@ -80,17 +80,36 @@ test("only the files of the site are served, on this machine alone", async () =>
   }
 });
 
+/** Put before the worker's script, this makes its GPU go away when it gets its tenth piece of work. */
+const LOSE = `
+  const { requestDevice } = GPUAdapter.prototype;
+  GPUAdapter.prototype.requestDevice = async function (...given) {
+    const device = await requestDevice.apply(this, given);
+    const { submit } = GPUQueue.prototype;
+    let count = 0;
+    GPUQueue.prototype.submit = function (...buffers) {
+      submit.apply(this, buffers);
+      if (++count === 10) device.destroy();
+    };
+    return device;
+  };
+`;
+
 const skip = CHROMIUM === undefined && !isChromiumRequired;
 describe.skipIf(skip)(`in Chromium${skip ? " (skipped: there is none)" : ""}`, () => {
   let server: ReturnType<typeof serve>;
+  let lost: ReturnType<typeof serve>;
   let visitor: Visitor;
   beforeAll(async () => {
+    cpSync(site, join(folder.path, "lost"), { recursive: true });
+    writeFileSync(join(folder.path, "lost/gpu_worker.js"), LOSE + read("gpu_worker.js"));
     server = serve(site, 0);
+    lost = serve(join(folder.path, "lost"), 0);
     visitor = await openVisitor();
   });
   afterAll(async () => {
     await visitor[Symbol.asyncDispose]();
-    await server.stop(true);
+    await Promise.all([server.stop(true), lost.stop(true)]);
   });
   const visit = (address: string) => visitor.visit(new URL(address, server.url));
   const phase = (name: string) => visitor.until(`document.body.dataset.phase === "${name}"`);
@@ -119,6 +138,16 @@ describe.skipIf(skip)(`in Chromium${skip ? " (skipped: there is none)" : ""}`, (
     expect(visitor.complaints()).toEqual([]);
   });
 
+  test("a GPU that is lost ends it with one sentence, and the report has what was done", async () => {
+    await visitor.visit(new URL("gpu.html?kernels=lrn", lost.url));
+    await visitor.click("start");
+    await phase("over");
+    expect(await visitor.text("status")).toStartWith("The device was lost: the report has what was done until then.");
+    const report = await visitor.evaluate<string>(`document.getElementById("text").value`);
+    expect(report).toMatch(/\*\*Ended early:\*\* checking lrn_forward: .*lost/);
+    expect(visitor.complaints()).toEqual([]);
+  });
+
   test("a seed that is none is not trained with", async () => {
     await visit("index.html?seed=-1");
     await visitor.click("start");
@@ -126,7 +155,7 @@ describe.skipIf(skip)(`in Chromium${skip ? " (skipped: there is none)" : ""}`, (
   });
 
   test("kernels are checked and timed, and the report says it", async () => {
-    await visit("gpu.html?device=webassembly&kernels=scale&seconds=1");
+    await visit("gpu.html?device=webassembly&kernels=lrn_forward&seconds=1");
     await visitor.click("start");
     await phase("over");
     expect(await visitor.text("status")).toBe("Done. The report below is ready to be copied.");

@@ -88,7 +88,7 @@ test("looks are at some of the test images before the first step and within an e
     [0, 20],
     [2 / 3, 20],
     [1, VAL],
-    [4 / 3, 20],
+    [5 / 3, 20],
     [2, VAL],
   ]);
   for (const { answers } of looks) {

@@ -1,8 +1,8 @@
 /** The page that checks and measures the visitor's device, and makes a report of it. */
 import type { Row } from "../../../../bench/results.ts";
-import { milliseconds } from "../../../../bench/units.ts";
+import { digits, milliseconds } from "../../../../bench/units.ts";
 import { count } from "../../../words.ts";
-import { copyOnClick, create, element, show, showProgress, showTiles, type Tile } from "../dom.ts";
+import { copyOnClick, create, element, show, showProgress, showTiles, stayAwake, type Tile } from "../dom.ts";
 import { isDeviceChoice } from "../worker_port.ts";
 import { systemHere } from "./facts.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
@@ -44,6 +44,7 @@ function begin(): void {
   showProgress(0);
   setRunning(true);
   say("Opening the device");
+  void stayAwake();
   const seconds = Number(wish.get("seconds"));
   worker.postMessage({
     ...{ device, kernels: wish.get("kernels") ?? "" },
@@ -148,8 +149,8 @@ function tilesOf({ kernels, rows, roof }: Report): Tile[] {
       note: best ? `${best.name}, ${best.contestant}` : "by all variants",
     },
     {
-      ...{ name: "Peak", value: roof ? `${count(Math.round(roof.flopsPerSecond / 1e9))} GFLOP/s` : "–" },
-      note: roof ? `and ${count(Math.round(roof.bytesPerSecond / 1e9))} GB/s copied` : "in registers",
+      ...{ name: "Peak", value: roof ? `${digits(roof.flopsPerSecond / 1e9)} GFLOP/s` : "–" },
+      note: roof ? `and ${digits(roof.bytesPerSecond / 1e9)} GB/s copied` : "in registers",
     },
     {
       ...{ name: "Training", value: step ? rate(step) : "–" },

@@ -19,6 +19,8 @@ interface Shown {
   start?: Message<"start">;
   step?: Message<"step">;
   look?: Message<"look">;
+  /** Before the first step. */
+  filters?: Float32Array;
   readonly epochs: EpochPoint[];
   readonly steps: StepPoint[];
   /** When the aim was first reached, in seconds of training. */
@@ -117,10 +119,12 @@ function receive(message: FromWorker): void {
       look(message);
       break;
     case "end":
+      draw();
       enter("over");
       say(outcome());
       break;
     case "failed":
+      draw();
       enter("over");
       say(
         message.isLost
@@ -215,11 +219,16 @@ function showAnswers({ answers: p }: Message<"look">): void {
 /** The side of a weight, in pixels of the picture. */
 const WEIGHT = 10;
 
+/** The filters as they are and, since noise is most of what is seen of them, how they have changed. */
 function showFilters({ weights, shape }: Message<"filters">): void {
-  const { pixels, alpha, width, height } = filterGrid(weights, shape, { columns: 4, factor: WEIGHT });
-  const rgba = withAlpha(pixels);
-  alpha?.forEach((opacity, i) => (rgba[4 * i + 3] = opacity));
-  paint(element("filters", HTMLCanvasElement), rgba, width, height);
+  const first = (shown.filters ??= weights);
+  const change = weights.map((weight, i) => weight - first[i]!);
+  for (const [id, numbers] of [["filters", weights] as const, ["change", change] as const]) {
+    const { pixels, alpha, width, height } = filterGrid(numbers, shape, { columns: 4, factor: WEIGHT });
+    const rgba = withAlpha(pixels);
+    alpha?.forEach((opacity, i) => (rgba[4 * i + 3] = opacity));
+    paint(element(id, HTMLCanvasElement), rgba, width, height);
+  }
 }
 
 function canvasOf({ pixels, width, height }: Raster): HTMLCanvasElement {

@@ -25,7 +25,7 @@ export interface TrainingOptions {
   /** Number of images to train on, and to validate with. */
   readonly train: number;
   readonly val: number;
-  /** How many of the validation images are looked at within an epoch, and how many steps there are between looks. */
+  /** How many of the validation images are looked at within an epoch, and after how many steps of it each time. */
   readonly looked: number;
   readonly lookEvery: number;
   /** How many steps there are between two pictures of the filters. */
@@ -164,7 +164,7 @@ export async function trainWatched(backend: Backend, options: TrainingOptions, w
       if (pending) await finish(pending);
       pending = { result, valid, step: ++step };
       const isLast = batch === perEpoch - 1;
-      if (isLast || step % options.lookEvery === 0) {
+      if (isLast || (batch + 1) % options.lookEvery === 0) {
         await finish(pending);
         pending = undefined;
         const seen = await look(step, isLast ? options.val : Math.min(options.looked, options.val));
