@@ -13,6 +13,8 @@ interface KernelsOptions {
   /** Steps that are timed, at least one and at most this many. */
   readonly most: number;
   readonly isOver: () => boolean;
+  /** Called after each step with the best times so far, once the loss has fallen. */
+  readonly save?: (rows: readonly KernelRow[]) => void;
 }
 
 /**
@@ -21,7 +23,7 @@ interface KernelsOptions {
  */
 export async function profileKernels(
   backend: Backend,
-  { network, images, most, isOver }: KernelsOptions,
+  { network, images, most, isOver, save = () => {} }: KernelsOptions,
 ): Promise<KernelRow[]> {
   checkFit({ network, classes: network.classes, kind: "training" }, images, backend);
   let part = "";
@@ -49,6 +51,9 @@ export async function profileKernels(
         const own = queued[index]!;
         best.set(index, { model: network.name, images, index, ...own, kernel, ms: Math.min(ms, earlier) });
       });
+      // Wrong results get no times.
+      const [first] = steps.losses;
+      if (steps.losses.some((loss) => loss < first!)) save([...best.values()]);
     }
     steps.confirm();
     return [...best.values()];

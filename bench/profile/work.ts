@@ -78,7 +78,7 @@ const WORK: Readonly<Record<WorkName, Work>> = {
     const { model, images } = job;
     const network = await openNetwork(model);
     await withDevice(job, async ({ backend }) => {
-      save({ kernels: await profileKernels(backend, { network, images, most: 20, isOver }) });
+      await profileKernels(backend, { network, images, most: 20, isOver, save: (kernels) => save({ kernels }) });
     });
   },
 

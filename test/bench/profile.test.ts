@@ -319,7 +319,12 @@ describe("every form of a kernel", () => {
 });
 
 test("the kernels of a step with their times and their work, on a device that computes", async () => {
-  const rows = await profileKernels(openReference(), { network: toy, images: 2, most: 2, isOver: () => false });
+  const saved: number[] = [];
+  const rows = await profileKernels(openReference(), {
+    ...{ network: toy, images: 2, most: 2, isOver: () => false },
+    save: (kernels) => saved.push(kernels.length),
+  });
+  expect(saved.at(-1)).toBe(rows.length);
   expect(rows.map(({ index }) => index)).toEqual(rows.map((_, i) => i));
   expect(rows[0]).toMatchObject({ model: "toy", images: 2, part: "augment", kernel: "augment" });
   // 2 · 4 filters · 7 · 7 positions · 3 maps · 5 · 5 · 2 images
