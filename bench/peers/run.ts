@@ -38,7 +38,8 @@ export async function runProcess(
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    timeout: limitMs,
+    // A whole number is demanded.
+    timeout: Math.ceil(limitMs),
     killSignal: "SIGKILL",
   });
   const [output, errors, status] = await Promise.all([

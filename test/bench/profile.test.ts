@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url";
 import { namedLayers, type Task } from "../../bench/layer_piece.ts";
 import { pretend } from "../../bench/model/calls.ts";
 import { operandsOf } from "../../bench/pass.ts";
+import { runProcess } from "../../bench/peers/run.ts";
 import { assemble, hostMsOf, type Data, type HostCost, type KernelRow } from "../../bench/profile/document.ts";
 import { profileKernels } from "../../bench/profile/kernels.ts";
 import { profilePage } from "../../bench/profile/page.ts";
@@ -168,6 +169,11 @@ test("steps beside PyTorch's, with TF32 and without", () => {
   expect(text).toContain("Test GPU: 1.00 TFLOP/s, 100 GB/s, 15.0 µs for a kernel that does nothing");
   expect(text).toMatch(/alexnet training, batch 128 +12,800 images\/s +2\.00× PyTorch +0\.50× with TF32/);
   expect(text).toContain("kernels take 16.0 ms of 10.0 ms, limited by arithmetic 12%, memory 25%, none of these 62%");
+});
+
+test("a process may be given what is left of the time, to a fraction of a millisecond", async () => {
+  const ran = await runProcess([process.execPath, "-e", "process.stdout.write('done')"], {}, 60_000.5);
+  expect(ran).toMatchObject({ output: "done" });
 });
 
 test("what the doctor found wrong", () => {
