@@ -7,15 +7,14 @@ import { bundle, serve, type Site } from "./pages.ts";
 const root = new URL("../../", import.meta.url);
 
 describe("what pages use knows neither Bun nor Node", () => {
-  const entries = [
-    ...new Bun.Glob("src/web/*.ts").scanSync(root.pathname),
-    "test/web/training.ts",
-    "test/web/checks.ts",
-  ];
-  test.each(entries)("%s", async (entry) => {
-    const { text, foreign } = await bundle(new URL(entry, root));
+  const files = ["src/web/**/!(*.d).ts", "test/web/{checks,training}.ts"];
+  const entries = files.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(root.pathname)]);
+
+  test("all of it", async () => {
+    const { texts, foreign } = await bundle(...entries.map((entry) => new URL(entry, root)));
     expect(foreign).toEqual([]);
-    expect(text.length).toBeGreaterThan(1000);
+    expect(texts).toHaveLength(entries.length);
+    expect(entries).toContain("src/web/device.ts");
   });
 
   test("the test would notice", async () => {
@@ -35,7 +34,7 @@ describe.skipIf(reason !== "")(`in Chromium${reason}`, () => {
   let site: Site;
   let page: Page;
   beforeAll(async () => {
-    site = serve((await bundle(new URL("checks.ts", import.meta.url))).text);
+    site = serve((await bundle(new URL("checks.ts", import.meta.url))).texts[0]!);
     page = await openPage(site.url);
   });
   afterAll(async () => {
@@ -47,7 +46,7 @@ describe.skipIf(reason !== "")(`in Chromium${reason}`, () => {
     ...given: Parameters<Checks[K]>
   ): Promise<Awaited<ReturnType<Checks[K]>>> => page.evaluate(`checks.${check}(...${JSON.stringify(given)})`);
 
-  test("a page that is not isolated has no shared memory, and needs none", async () => {
+  test("WebAssembly needs no isolation from other sites, which would give a page shared memory", async () => {
     expect(await page.evaluate<boolean>("crossOriginIsolated")).toBe(false);
     expect(await ask("describe", "webassembly")).toEqual({
       kind: "cpu",
@@ -89,6 +88,14 @@ describe.skipIf(reason !== "")(`in Chromium${reason}`, () => {
       expect(cpu.losses[2]!).toBeLessThan(cpu.losses[0]!);
       for (const [step, loss] of gpu.losses.entries()) expect(loss).toBeCloseTo(cpu.losses[step]!, 3);
       for (const { memory } of [cpu, gpu]) expect(memory[1]).toEqual(memory[0]);
+    },
+    SLOW,
+  );
+
+  test(
+    "tuning takes the faster variant from then on",
+    async () => {
+      expect(await ask("tuning")).toEqual([1, 2]);
     },
     SLOW,
   );
