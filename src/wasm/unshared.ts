@@ -1,6 +1,7 @@
 /**
- * The kernels are compiled for a memory that threads share, which web pages are only given with special HTTP headers,
- * and never those in files. The code is the same for one that nobody shares: a single bit tells them apart.
+ * The kernels are compiled for a memory that threads share. Web pages can count on that only if special HTTP headers
+ * came with them, and files have none. The code is the same for a memory that nobody shares: a single bit tells them
+ * apart.
  */
 import { DeviceError } from "../errors.ts";
 

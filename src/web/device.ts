@@ -5,8 +5,8 @@
 import { openOneThread } from "../devices/cpu/one_thread.ts";
 import { openWebGpu } from "../devices/webgpu/backend.ts";
 import type { Backend } from "../engine/backend.ts";
-import { DeviceError } from "../errors.ts";
-import { checkOptions } from "../options.ts";
+import { DeviceError, UsageError } from "../errors.ts";
+import { checkOptions, show } from "../options.ts";
 import { unshared } from "../wasm/unshared.ts";
 
 export interface PageDeviceOptions {
@@ -18,13 +18,25 @@ export interface PageDeviceOptions {
   readonly device?: "auto" | "webgpu" | "webassembly";
 }
 
+export interface PageDevice extends Backend {
+  /** As `WebGpuBackend.tune`; absent on WebAssembly. */
+  tune?(): Promise<void>;
+}
+
 /** @throws DeviceError when the browser has no such device; UsageError for an unknown option */
-export async function openInPage(options: PageDeviceOptions): Promise<Backend> {
+export async function openInPage(options: PageDeviceOptions): Promise<PageDevice> {
   checkOptions("openInPage", options, { kernels: "any?", device: "string?" });
   const { kernels, device = "auto" } = options;
-  if (device === "webgpu") return openWebGpu();
-  if (device === "webassembly") return openWebAssembly(kernels);
-  return (await openGpu()) ?? openWebAssembly(kernels);
+  switch (device) {
+    case "webgpu":
+      return openWebGpu();
+    case "webassembly":
+      return openWebAssembly(kernels);
+    case "auto":
+      return (await openGpu()) ?? openWebAssembly(kernels);
+    default:
+      throw new UsageError(`openInPage: device is ${show(device)}, must be auto, webgpu or webassembly`);
+  }
 }
 
 /** A GPU by WebGPU; undefined where there is none, or only software. */

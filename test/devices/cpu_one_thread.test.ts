@@ -103,7 +103,7 @@ test("kernels without WebAssembly run their reference loop", async () => {
 test("a kernel that fails is named by the read after it, and the backend lives on", async () => {
   const x = buffer(1);
   backend.run(failing, { x }, {});
-  expect(backend.read(x)).rejects.toThrow(new DeviceError("cpu: kernel fixture_failing failed: it always fails"));
+  await expect(backend.read(x)).rejects.toThrow(new DeviceError("cpu: kernel fixture_failing failed: it always fails"));
   expect([...(await backend.read(x))]).toEqual([1]);
 });
 

@@ -18,8 +18,8 @@ if (devices.length === 0) {
   process.exit(2);
 }
 
-const { text } = await bundle(new URL("../web/checks.ts", import.meta.url));
-using site = serve(text);
+const { texts } = await bundle(new URL("../web/checks.ts", import.meta.url));
+using site = serve(texts[0]!);
 await using page = await openPage(site.url);
 const ask = <K extends keyof Checks>(check: K, ...given: Parameters<Checks[K]>) =>
   page.evaluate<Awaited<ReturnType<Checks[K]>>>(`checks.${check}(...${JSON.stringify(given)})`);

@@ -1,12 +1,13 @@
 /** Runs in a page: what the tests there ask for, as functions of the page. Their results are plain data. */
 import type { Backend } from "../../src/engine/backend.ts";
+import { kernel } from "../../src/engine/kernel.ts";
 import { casesOf } from "../../src/engine/ops/cases.ts";
 import { accumulateKernel } from "../../src/engine/tape.ts";
 import { small } from "../../src/net/cifar_networks.ts";
 import { batchNorm, conv, fc, maxPool, relu } from "../../src/net/layers/index.ts";
 import { NO_AUGMENTATION, type Network } from "../../src/net/recipe.ts";
 import { checkKernels, wordsOf, type KernelReport } from "../../src/verbs/doctor/kernels.ts";
-import type { WebGpuBackend } from "../../src/devices/webgpu/backend.ts";
+import { openWebGpu, type WebGpuBackend } from "../../src/devices/webgpu/backend.ts";
 import { openInPage } from "../../src/web/device.ts";
 import { oneOfEach } from "./cases.ts";
 import { train, type Sizes, type Trained } from "./training.ts";
@@ -37,6 +38,29 @@ const tiny: Network = {
     fc("fc4", classes, { sigma: 0.01 }),
   ],
 };
+
+const markingWgsl = (name: string, mark: number, rounds: string) => `
+struct Uniforms { rounds: u32 }
+@group(0) @binding(0) var<uniform> u: Uniforms;
+@group(0) @binding(1) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(1)
+fn ${name}() {
+  var v = 0.5;
+  for (var i = 0u; i < ${rounds}; i++) { v = fract(v * 1.5 + 0.1); }
+  y[0] = ${mark}.0 + select(0.0, 1.0, v > 2.0);
+}`;
+
+/** Real variants compute the same; these differ in what they write, so that it shows which one ran. */
+const marking = kernel({
+  name: "marking",
+  module: import.meta.url,
+  wgsl: markingWgsl("marking", 1, "u.rounds"),
+  buffers: { y: "write" },
+  uniforms: { rounds: "u32" },
+  workgroups: () => [1, 1, 1],
+  variants: [{ name: "marking_fast", wgsl: markingWgsl("marking_fast", 2, "1u"), workgroups: () => [1, 1, 1] }],
+  reference() {},
+});
 
 const NETWORKS = { small, tiny, linear };
 
@@ -122,6 +146,19 @@ export const checks = {
     await backend.close();
     said.closed = await failure(() => backend.allocate("f32", 1));
     return said;
+  },
+
+  /** What a kernel with a slow text and a fast variant writes before and after tuning: 1 by its own, 2 by the variant. */
+  async tuning(): Promise<number[]> {
+    await using backend = await openWebGpu({ tune: true });
+    const y = backend.allocate("f32", 1);
+    const run = async () => {
+      backend.run(marking, { y }, { rounds: 1e6 });
+      return (await backend.read(y))[0]!;
+    };
+    const before = await run();
+    await backend.tune();
+    return [before, await run()];
   },
 
   /** How often the page could do something else while it computed. */

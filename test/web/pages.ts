@@ -3,8 +3,8 @@ import type { BuildOutput, BunPlugin } from "bun";
 import { fileURLToPath } from "node:url";
 import { kernelsFile } from "../support/kernels_file.ts";
 
-/** A program for browsers, in one file, and what it would want of Bun or Node, each with the file that imports it. */
-export async function bundle(entry: URL): Promise<{ text: string; foreign: string[] }> {
+/** Programs for browsers, each as one text, and what they would want of Bun or Node, with the file that imports it. */
+export async function bundle(...entries: readonly URL[]): Promise<{ texts: string[]; foreign: string[] }> {
   const foreign: string[] = [];
   const noticing: BunPlugin = {
     name: "foreign imports",
@@ -16,15 +16,17 @@ export async function bundle(entry: URL): Promise<{ text: string; foreign: strin
     },
   };
   const built: BuildOutput = await Bun.build({
-    entrypoints: [fileURLToPath(entry)],
+    entrypoints: entries.map((entry) => fileURLToPath(entry)),
     target: "browser",
     plugins: [noticing],
   });
-  const text = await built.outputs[0]!.text();
-  for (const [use] of text.matchAll(/\b(Bun\.\w+|process\.\w+|require\(|import\.meta\.(dir|path|main|env)\b)/g)) {
+  const texts = await Promise.all(built.outputs.map((output) => output.text()));
+  for (const [use] of texts
+    .join("\n")
+    .matchAll(/\b(Bun\.\w+|process\.\w+|require\(|import\.meta\.(dir|path|main|env)\b)/g)) {
     foreign.push(`${use} in the bundle`);
   }
-  return { text, foreign };
+  return { texts, foreign };
 }
 
 export interface Site extends Disposable {
@@ -38,7 +40,7 @@ export function serve(script: string): Site {
     hostname: "127.0.0.1",
     port: 0,
     fetch(request) {
-      const typed = (body: ConstructorParameters<typeof Response>[0], type: string) =>
+      const typed = (body: string | Uint8Array<ArrayBuffer>, type: string) =>
         new Response(body, { headers: { "content-type": type } });
       switch (new URL(request.url).pathname) {
         case "/":

@@ -70,7 +70,7 @@ export abstract class KernelBuffers<H extends Handles> {
 
   /** Frees it; the driver keeps the memory until work that uses it is done. */
   free(buffer: GpuBuffer<H>): void {
-    if (!this.#live.delete(buffer)) throw new DeviceError("wgpu: a buffer was freed twice");
+    if (!this.#live.delete(buffer)) throw new DeviceError(`${this.#device.name}: a buffer was freed twice`);
     this.#bytes -= buffer.bytes;
     for (const group of buffer.groups) {
       this.releaseGroup(group.handle);

@@ -97,3 +97,18 @@ export abstract class KernelPipelines<H extends Handles> {
     return layouts;
   }
 }
+
+/** A kernel, and those of its variants that can do these sizes. */
+export function candidatesOf(kernel: Kernel, uniforms: Readonly<Record<string, number>>): readonly Variant[] {
+  return [kernel, ...(kernel.variants ?? []).filter(({ fits }) => !fits || fits(uniforms))];
+}
+
+/** The uniforms on which a kernel's time depends: sizes, which are whole numbers. */
+export function shapeOf<H extends Handles>(
+  { uniforms: specs }: Program<H>,
+  uniforms: Readonly<Record<string, number>>,
+): string {
+  let shape = "";
+  for (const { name, isFloat } of specs) if (!isFloat) shape += `${name}=${uniforms[name]} `;
+  return shape.trimEnd();
+}

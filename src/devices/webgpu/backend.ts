@@ -11,27 +11,40 @@ import { Pipelines } from "./pipelines.ts";
 import { Queue } from "./queue.ts";
 import { Staging } from "./staging.ts";
 import { createTimer } from "./timers.ts";
+import { Tuner } from "./tuner.ts";
 
 export type { Gpu } from "./api.ts";
 
 export interface WebGpuBackend extends Backend {
   readonly kind: "webgpu";
   readonly adapterKind: AdapterKind;
+  /**
+   * Measures which variants are fastest of the kernels that have run so far, and uses these from now on: to be awaited
+   * after the first step or prediction. It takes up to about five seconds. @throws DeviceError when the device failed
+   */
+  tune(): Promise<void>;
   /** Loses the device, like a driver reset; for tests. Whatever comes next throws a DeviceLostError. */
   lose(): void;
 }
 
-/**
- * @param gpu where the standard API is; `navigator.gpu` by default
- * @throws DeviceError when there is none, or it has no adapter
- */
-export async function openWebGpu(gpu: Gpu | undefined = (navigator as { gpu?: Gpu }).gpu): Promise<WebGpuBackend> {
+export interface WebGpuOptions {
+  /** Where the standard API is; `navigator.gpu` by default. */
+  readonly gpu?: Gpu;
+  /** Whether `tune` measures; by default, except on software adapters, where a kernel takes seconds. */
+  readonly tune?: boolean;
+}
+
+/** @throws DeviceError when there is no WebGPU, or it has no adapter */
+export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpuBackend> {
+  const { gpu = (navigator as { gpu?: Gpu }).gpu } = options;
   if (!gpu) throw new DeviceError("WebGPU is missing: this browser has none, or the page was not loaded by https");
   const device = await Device.open(gpu);
+  const isTuned = options.tune ?? device.kind !== "software";
   const queue = new Queue(device);
   const pipelines = new Pipelines(device);
   const buffers = new Buffers(device, queue);
   const staging = new Staging(device, queue);
+  const tuner = new Tuner({ device, queue, pipelines, buffers });
   const done = async (): Promise<void> => {
     queue.flush();
     const { submitted } = queue;
@@ -71,7 +84,7 @@ export async function openWebGpu(gpu: Gpu | undefined = (navigator as { gpu?: Gp
     ) {
       device.check();
       const program = pipelines.program(kernel as unknown as Kernel);
-      const pipeline = pipelines.pipeline(program, program.kernel);
+      const pipeline = tuner.choose(program, given, uniforms);
       queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
     },
     flush: () => queue.flush(),
@@ -106,6 +119,10 @@ export async function openWebGpu(gpu: Gpu | undefined = (navigator as { gpu?: Gp
       return timer.read();
     },
     statistics: () => buffers.statistics(),
+    async tune() {
+      device.check();
+      if (isTuned) await tuner.tune();
+    },
     lose: () => device.lose(),
     async close() {
       if (device.closed) return;

@@ -9,7 +9,7 @@
 import { asView, type Buffer, type BufferView } from "../../engine/backend.ts";
 import { access, type Kernel, type Variant } from "../../engine/kernel.ts";
 import { DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
-import type * as gpu from "../gpu/pipelines.ts";
+import { candidatesOf, shapeOf, type Pipeline as AnyPipeline, type Program as AnyProgram } from "../gpu/pipelines.ts";
 import type { Gpu } from "./gpu.ts";
 import type { Measurements } from "./measurements.ts";
 import type { WgpuHandles } from "./handles.ts";
@@ -32,8 +32,8 @@ const FAR = 1.5;
 /** A variant must be faster than those before it by this factor: less may be noise. */
 const GAIN = 1.02;
 
-type Program = gpu.Program<WgpuHandles>;
-type Pipeline = gpu.Pipeline<WgpuHandles>;
+type Program = AnyProgram<WgpuHandles>;
+type Pipeline = AnyPipeline<WgpuHandles>;
 type Given = Readonly<Record<string, Buffer | BufferView>>;
 type Uniforms = Readonly<Record<string, number>>;
 
@@ -66,7 +66,7 @@ export class Tuner {
 
   #decide(measurements: Measurements, program: Program, shape: string, given: Given, uniforms: Uniforms): Variant {
     const { kernel } = program;
-    const candidates = [kernel, ...kernel.variants!.filter(({ fits }) => !fits || fits(uniforms))];
+    const candidates = candidatesOf(kernel, uniforms);
     const known = measurements.choice(kernel, shape)?.fastest;
     const chosen = candidates.find(({ name }) => name === known);
     if (chosen) return chosen;
@@ -215,11 +215,4 @@ export function timeCandidates<Candidate>(
     left = left.filter((candidate) => best.get(candidate)! <= FAR * fastest);
   }
   return best;
-}
-
-/** The uniforms on which a kernel's time depends: sizes, which are whole numbers. */
-function shapeOf({ uniforms: specs }: Program, uniforms: Uniforms): string {
-  let shape = "";
-  for (const { name, isFloat } of specs) if (!isFloat) shape += `${name}=${uniforms[name]} `;
-  return shape.trimEnd();
 }

@@ -1,6 +1,5 @@
 /** What the workers of the site's pages have in common: the device they open, and turns for their messages. */
-import type { Backend } from "../../engine/backend.ts";
-import { openInPage } from "../device.ts";
+import { openInPage, type PageDevice } from "../device.ts";
 
 /** As the pages' menus name them. */
 export type DeviceChoice = "auto" | "webgpu" | "webassembly";
@@ -9,7 +8,7 @@ export const isDeviceChoice = (value: unknown): value is DeviceChoice =>
   value === "auto" || value === "webgpu" || value === "webassembly";
 
 /** Opens a device, with the kernels that lie beside the page's scripts. @throws DeviceError as `openInPage` */
-export async function openDevice(device: DeviceChoice): Promise<Backend> {
+export async function openDevice(device: DeviceChoice): Promise<PageDevice> {
   const answer = await fetch(new URL("kernels.wasm", import.meta.url));
   return openInPage({ kernels: new Uint8Array(await answer.arrayBuffer()), device });
 }

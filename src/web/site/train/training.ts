@@ -5,7 +5,6 @@
 import { centreView, drawViews } from "../../../data/augmentation.ts";
 import { epochOrder } from "../../../data/sampling.ts";
 import { shapes } from "../../../data/shapes.ts";
-import type { Backend } from "../../../engine/backend.ts";
 import { DivergedError } from "../../../errors.ts";
 import { probabilities } from "../../../inference/forward.ts";
 import { addScores, means, noScores, type Scores } from "../../../inference/scores.ts";
@@ -16,6 +15,7 @@ import type { Network } from "../../../net/recipe.ts";
 import { freshSchedule, rateAt } from "../../../net/schedule.ts";
 import type { Means } from "../../../runs/records.ts";
 import { trainingStep, type StepResult } from "../../../training/step.ts";
+import type { PageDevice } from "../../device.ts";
 import { Pace } from "./pace.ts";
 import { Batches, meanImage, readAll, type Records } from "./records.ts";
 
@@ -85,7 +85,7 @@ export const SHOWN = 20;
  * @returns the last validation, with all of its images
  * @throws DivergedError when the loss is no longer finite; DeviceError when the device fails
  */
-export async function trainWatched(backend: Backend, options: TrainingOptions, watcher: Watcher): Promise<Means> {
+export async function trainWatched(backend: PageDevice, options: TrainingOptions, watcher: Watcher): Promise<Means> {
   const { network, seed } = options;
   const { record: side, recipe } = network;
   const sets = shapes({ train: options.train, val: options.val, size: side });
@@ -163,6 +163,8 @@ export async function trainWatched(backend: Backend, options: TrainingOptions, w
       result.catch(() => {});
       if (pending) await finish(pending);
       pending = { result, valid, step: ++step };
+      // By now each kernel has run once. Where variants are faster, the other steps are theirs.
+      if (step === 1 && backend.tune) await pace.without(backend.tune());
       const isLast = batch === perEpoch - 1;
       if (isLast || (batch + 1) % options.lookEvery === 0) {
         await finish(pending);

@@ -1,7 +1,7 @@
 /** Trains in a thread of its own, so that the page stays responsive. One worker does one training. */
-import type { Backend } from "../../../engine/backend.ts";
 import { DeviceLostError } from "../../../errors.ts";
 import { small } from "../../../net/cifar_networks.ts";
+import type { PageDevice } from "../../device.ts";
 import { breath, openDevice, wordsOf } from "../worker_port.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { trainWatched } from "./training.ts";
@@ -13,7 +13,7 @@ go.resolve();
 const tell = (message: FromWorker) => postMessage(message);
 
 async function begin({ seed, device, train = 8000, val = 2000, epochs }: ToWorker & { type: "begin" }): Promise<void> {
-  let backend: Backend | undefined;
+  let backend: PageDevice | undefined;
   try {
     backend = await openDevice(device);
     tell({ type: "device", kind: backend.kind, description: backend.description });
