@@ -293,10 +293,10 @@ describe("export", () => {
 
   test("neither of these formats", async () => {
     await expect(exportModel({ model: torch.run, as: any("pth") })).rejects.toThrow(
-      /as pth: must be onnx, safetensors or checkpoint/,
+      /as pth: must be onnx, safetensors, checkpoint or page/,
     );
     await expect(exportModel({ model: torch.run })).rejects.toThrow(
-      /as is missing: must be onnx, safetensors or checkpoint/,
+      /as is missing: must be onnx, safetensors, checkpoint or page/,
     );
     await expect(exportModel({ model: torch.run, as: "safetensors", logits: true })).rejects.toThrow(UsageError);
   });

@@ -64,7 +64,7 @@ test("too little time for all photos: the last layer learns from some of them, a
   const { result, events } = await tuned("short", { data: at("many"), minutes: 1e-9 });
   const head = events.find((event) => event.type === "head")!;
   // A batch is always done.
-  expect(head).toMatchObject({ images: 32, of: 72, views: 1 });
+  expect(head).toMatchObject({ images: 16, of: 72, views: 1 });
   expect(events.find((event) => event.type === "plan")).toMatchObject({ epochs: 0 });
   expect(readHistory(new Run(at("short"))).epochs.map(({ epoch }) => epoch)).toEqual([0]);
   expect(result).toMatchObject({ interrupted: false, validated: 8, phases: { lastLayer: result.bestError } });
