@@ -3,7 +3,7 @@ import { Html, html } from "../../src/pictures/page.ts";
 import { milliseconds, percent, perSecond } from "../units.ts";
 import { rate, type Row } from "../results.ts";
 import type { JudgedKernel, Profile } from "./document.ts";
-import { causeOf, CAUSES, type Cause, type ModelKernels } from "./summary.ts";
+import { causeOf, CAUSES, giga, type Cause, type ModelKernels } from "./summary.ts";
 
 const NAMES: Readonly<Record<Cause, string>> = {
   arithmetic: "arithmetic",
@@ -68,7 +68,7 @@ function kernelTable(kernels: readonly JudgedKernel[], ms: number): Html {
       </tr>
       ${kernels.map((kernel) => {
         const { part, kernel: name, flop, bytes, judgement } = kernel;
-        const perMs = (amount: number) => (kernel.ms > 0 && amount > 0 ? Math.round(amount / kernel.ms / 1e6) : 0);
+        const rateOf = (amount: number) => (kernel.ms > 0 && amount > 0 ? giga((1000 * amount) / kernel.ms) : "");
         const cause = causeOf(kernel);
         return html`<tr>
           <th scope="row">${part}<span>${breakable(name)}</span></th>
@@ -77,8 +77,8 @@ function kernelTable(kernels: readonly JudgedKernel[], ms: number): Html {
           <td class="limit"><i class="${cause}"></i>${NAMES[cause]}</td>
           <td>${judgement ? milliseconds(judgement.ms) : ""}</td>
           <td>${judgement ? percent(judgement.reached) : ""}</td>
-          <td>${perMs(flop).toLocaleString("en-US")}</td>
-          <td>${perMs(bytes).toLocaleString("en-US")}</td>
+          <td>${rateOf(flop)}</td>
+          <td>${rateOf(bytes)}</td>
         </tr>`;
       })}
     </table>

@@ -116,4 +116,7 @@ export function ratesOf({ devices: [device], profile: { launchMs } }: Profile): 
 }
 
 export const tera = (value: number) => (value / 1e12).toPrecision(3);
-export const giga = (value: number) => Math.round(value / 1e9).toLocaleString("en-US");
+export function giga(value: number): string {
+  const billions = value / 1e9;
+  return billions < 10 ? billions.toPrecision(2) : Math.round(billions).toLocaleString("en-US");
+}
