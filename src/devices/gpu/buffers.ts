@@ -26,6 +26,13 @@ interface Group<H extends Handles> {
   readonly buffers: readonly GpuBuffer<H>[];
 }
 
+/** A range of a buffer, in bytes. */
+export interface BufferRange<H extends Handles> {
+  readonly handle: H["buffer"];
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 export interface BoundRange<H extends Handles> {
   readonly buffer: H["buffer"];
   /** In bytes. */

@@ -1,9 +1,8 @@
 /** The GPU backend of web pages: WGSL kernels on the standard WebGPU API, which Deno has too, and Node by a package. */
-import { checkAllocation, type Backend, type Buffer, type BufferView } from "../../engine/backend.ts";
-import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import type { Backend } from "../../engine/backend.ts";
 import { DeviceError } from "../../errors.ts";
-import { toRead, toWrite } from "../gpu/copies.ts";
 import type { AdapterKind } from "../gpu/description.ts";
+import { methodsOf } from "../gpu/methods.ts";
 import type { Gpu } from "./api.ts";
 import { Buffers } from "./buffers.ts";
 import { Device } from "./device.ts";
@@ -45,17 +44,12 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpuBac
   const buffers = new Buffers(device, queue);
   const staging = new Staging(device, queue);
   const tuner = new Tuner({ device, queue, pipelines, buffers });
-  const done = async (): Promise<void> => {
-    queue.flush();
-    const { submitted } = queue;
-    await device.settle("waiting for the GPU", device.handle.queue.onSubmittedWorkDone());
-    queue.finished(submitted);
-  };
+  const methods = methodsOf({ device, queue, pipelines, buffers, staging, tuner });
 
   return {
+    ...methods,
     kind: "webgpu",
     adapterKind: device.kind,
-    description: device.description,
     limits: {
       bindingBytes: device.limits.bindingBytes,
       bufferBytes: device.limits.bufferBytes,
@@ -65,50 +59,11 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpuBac
     needsSplitting: true,
     reordersSums: device.reordersSums,
     parallelWorkgroups: device.kind === "software" ? Math.max(2, navigator.hardwareConcurrency) : 64,
-    allocate(type: ElementType, length: number): Buffer {
-      checkAllocation(type, length);
-      device.check();
-      return buffers.allocate(type, length);
-    },
-    free: (buffer) => buffers.free(buffers.own(buffer, "free")),
-    write(buffer, data, offset = 0) {
-      device.check();
-      const own = buffers.own(buffer, "write");
-      const { start, source, bytes } = toWrite(own, data, offset);
-      if (bytes > 0) queue.write(own.handle, start, source, bytes);
-    },
-    run<B extends string, U extends string>(
-      kernel: Kernel<B, U>,
-      given: Readonly<Record<B, Buffer | BufferView>>,
-      uniforms: Readonly<Record<U, number>>,
-    ) {
-      device.check();
-      const program = pipelines.program(kernel as unknown as Kernel);
-      const pipeline = tuner.choose(program, given, uniforms);
-      queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
-    },
-    flush: () => queue.flush(),
-    async read(buffer, offset = 0, length = buffer.length - offset) {
-      device.check();
-      const own = buffers.own(buffer, "read");
-      const { start, bytes, elements } = toRead(own, offset, length);
-      if (bytes === 0) return elements(new ArrayBuffer(0));
-      const reading = staging.read(own.handle, start, bytes);
-      const { submitted } = queue;
-      const copy = await reading;
-      queue.finished(submitted);
-      return elements(copy);
-    },
     readNow() {
       throw new DeviceError("WebGPU can't wait in the middle of a page's work: await read() instead of readNow()");
     },
-    async synchronize() {
-      device.check();
-      await done();
-    },
     async profile(work) {
-      device.check();
-      await done();
+      await methods.synchronize();
       const timer = createTimer(device, queue, staging);
       queue.timer = timer;
       try {
@@ -118,7 +73,6 @@ export async function openWebGpu(options: WebGpuOptions = {}): Promise<WebGpuBac
       }
       return timer.read();
     },
-    statistics: () => buffers.statistics(),
     async tune() {
       device.check();
       if (isTuned) await tuner.tune();

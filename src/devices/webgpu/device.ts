@@ -127,6 +127,11 @@ export class Device {
     if (failure !== undefined) throw new DeviceError(`${this.name}: ${what}: ${textOf(failure)}`, { cause: failure });
   }
 
+  /** Resolves when the work submitted so far is done. @throws DeviceError when the device failed */
+  workDone(what = "waiting for the GPU"): Promise<void> {
+    return this.settle(what, this.handle.queue.onSubmittedWorkDone());
+  }
+
   /** Loses the device, like a driver reset; for tests. */
   lose(): void {
     this.handle.destroy();

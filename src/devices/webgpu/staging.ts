@@ -1,6 +1,6 @@
 /** Staging buffers: copies buffers into memory that the host can read. They are kept between reads. */
-import { size } from "../gpu/buffers.ts";
-import { MAP_READ, Usage, type GpuBufferObject } from "./api.ts";
+import { size, type BufferRange } from "../gpu/buffers.ts";
+import { MAP_READ, Usage, type GpuBufferObject, type WebGpuHandles } from "./api.ts";
 import type { Device } from "./device.ts";
 import type { Queue } from "./queue.ts";
 
@@ -18,11 +18,11 @@ export class Staging {
   }
 
   /** The bytes, after everything queued so far. @throws DeviceError when the device failed */
-  async read(source: GpuBufferObject, offset: number, bytes: number): Promise<ArrayBuffer> {
+  async read({ handle, offset, bytes }: BufferRange<WebGpuHandles>): Promise<ArrayBuffer> {
     const staging = this.#take(bytes);
     let isRead = false;
     try {
-      this.#queue.copy(source, offset, staging, bytes);
+      this.#queue.copy(handle, offset, staging, bytes);
       this.#queue.flush();
       await this.#device.settle("reading from the GPU", staging.mapAsync(MAP_READ, 0, bytes));
       const copy = staging.getMappedRange(0, bytes).slice(0);

@@ -54,7 +54,9 @@ class DeviceTimer implements KernelTimer {
       for (const [i, set] of this.#sets.entries()) {
         this.#queue.resolve(set, Math.min(SET_QUERIES, queries - i * SET_QUERIES), ticks, i * SET_BYTES);
       }
-      const nanoseconds = new BigUint64Array(await this.#staging.read(ticks, 0, 8 * queries));
+      const nanoseconds = new BigUint64Array(
+        await this.#staging.read({ handle: ticks, offset: 0, bytes: 8 * queries }),
+      );
       return this.#kernels.map((kernel, i) => {
         const elapsed = nanoseconds[2 * i + 1]! - nanoseconds[2 * i]!;
         return { kernel, ms: elapsed < 2n ** 63n ? Number(elapsed) / 1e6 : 0 };

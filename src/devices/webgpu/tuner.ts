@@ -81,7 +81,7 @@ export class Tuner {
     const start = performance.now();
     queue.flush();
     // Failures of what was queued before are no candidate's.
-    await device.settle("waiting for the GPU", device.handle.queue.onSubmittedWorkDone());
+    await device.workDone();
     while (this.#untimed.length > 0 && performance.now() - start < BUDGET_MS) {
       const each = this.#untimed.shift()!;
       const fastest = await this.#fastest(each);
@@ -146,7 +146,7 @@ export class Tuner {
       const start = performance.now();
       for (let run = 0; run < runs; run++) queue.dispatch(program, pipeline, group, uniforms);
       queue.flush();
-      await device.settle("timing kernels", device.handle.queue.onSubmittedWorkDone());
+      await device.workDone("timing kernels");
       return (performance.now() - start) / runs;
     } catch (error) {
       // Larger tiles may need more threads or workgroup memory than this device has.

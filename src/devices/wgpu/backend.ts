@@ -1,12 +1,11 @@
 /** The GPU backend: WGSL kernels through wgpu-native, on Vulkan, Metal or DX12. */
-import { checkAllocation, type Backend, type Buffer, type BufferView } from "../../engine/backend.ts";
-import type { ElementType, Kernel } from "../../engine/kernel.ts";
+import type { Backend } from "../../engine/backend.ts";
 import { UsageError } from "../../errors.ts";
 import { ownCacheFolder } from "../../native/cache.ts";
 import { refuseInComputeWorker } from "../compute_worker.ts";
-import { toRead, toWrite } from "../gpu/copies.ts";
 import type { AdapterKind } from "../gpu/description.ts";
 import { Buffers } from "./buffers.ts";
+import { methodsOf } from "../gpu/methods.ts";
 import { hostMemory } from "../host_memory.ts";
 import { Device } from "./device.ts";
 import type { Clock } from "./gpu.ts";
@@ -75,8 +74,8 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
   const tuner = new Tuner(gpu, measurements);
 
   return {
+    ...methodsOf({ device, queue, pipelines, buffers, staging, tuner }),
     kind: "wgpu",
-    description: device.description,
     limits: {
       bindingBytes: device.limits.bindingBytes,
       bufferBytes: device.limits.bufferBytes,
@@ -88,57 +87,16 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
     // wgpu leaves Metal's fast math on, which is its default.
     reordersSums: device.api === "Metal",
     parallelWorkgroups: parallelWorkgroups(device, measurements, warn, () => measureParallelWorkgroups(gpu)),
-    allocate(type: ElementType, length: number): Buffer {
-      checkAllocation(type, length);
-      device.check();
-      return buffers.allocate(type, length);
-    },
-    free: (buffer) => buffers.free(buffers.own(buffer, "free")),
-    write(buffer, data, offset = 0) {
-      device.check();
-      const own = buffers.own(buffer, "write");
-      const { start, source, bytes } = toWrite(own, data, offset);
-      if (bytes > 0) queue.write(own.handle, start, source, bytes);
-    },
-    run<B extends string, U extends string>(
-      kernel: Kernel<B, U>,
-      given: Readonly<Record<B, Buffer | BufferView>>,
-      uniforms: Readonly<Record<U, number>>,
-    ) {
-      device.check();
-      const program = pipelines.program(kernel as unknown as Kernel);
-      const pipeline = tuner.choose(program, given, uniforms);
-      queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
-    },
     ...(measurements && {
       fastest(kernel, sizes, ways) {
         device.check();
         return tuner.fastest(measurements, kernel, sizes, ways);
       },
     }),
-    flush: () => queue.flush(),
-    async read(buffer, offset = 0, length = buffer.length - offset) {
-      device.check();
-      const own = buffers.own(buffer, "read");
-      const { start, bytes, elements } = toRead(own, offset, length);
-      if (bytes === 0) return elements(new ArrayBuffer(0));
-      const reading = staging.read({ handle: own.handle, offset: start, bytes });
-      const { submitted } = queue;
-      const copy = await reading;
-      queue.finished(submitted);
-      return elements(copy);
-    },
     readNow(buffer) {
       device.check();
       const { handle, bytes } = buffers.own(buffer, "read");
       return new Float32Array(staging.readNow({ handle, offset: 0, bytes }));
-    },
-    async synchronize() {
-      device.check();
-      queue.flush();
-      const { submitted } = queue;
-      await device.workDone();
-      queue.finished(submitted);
     },
     async profile(work) {
       queue.flush();
@@ -156,7 +114,6 @@ export async function openWgpu(options: WgpuOptions = {}): Promise<WgpuBackend> 
         timer.close();
       }
     },
-    statistics: () => buffers.statistics(),
     counts: () => countObjects(device),
     lose: () => device.lose(),
     async close() {

@@ -1,9 +1,9 @@
 /** Queues kernels: encodes them into one compute pass, with their uniforms, and submits them together. */
 import { ptr, type Pointer } from "bun:ffi";
 import type { KernelTime } from "../../engine/backend.ts";
-import { checkWorkgroups, UNIFORM_BYTES, Uniforms } from "../gpu/arguments.ts";
-import { Pacing } from "../gpu/pacing.ts";
-import type { Pipeline, Program } from "../gpu/pipelines.ts";
+import type { Workgroups } from "../../engine/kernel.ts";
+import { UNIFORM_BYTES } from "../gpu/arguments.ts";
+import { KernelQueue, WRITTEN_BYTES, type PassTimer } from "../gpu/queue.ts";
 import { begin, type Address } from "./arguments.ts";
 import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";
@@ -11,15 +11,8 @@ import type { WgpuHandles } from "./handles.ts";
 import type { Handle } from "./library.ts";
 import { pointers, Usage } from "./structs.ts";
 
-/** Maximum number of bytes written between submissions. */
-const WRITTEN_BYTES = 1 << 26;
-
-/** Times kernels, each in its own compute pass. */
-export interface Timer {
-  /** Called before each kernel; returns the descriptor of its pass, or 0. @throws DeviceError when the device failed */
-  before(kernel: string): Address;
-  /** Called when the kernel's pass is closed. @throws DeviceError when the device failed */
-  after(): void;
+/** Times kernels: each pass gets the address of its descriptor, or 0. */
+export interface Timer extends PassTimer<Address> {
   /** The times of all kernels, in order. @throws DeviceError when the device failed */
   read(): Promise<KernelTime[]>;
   /** As `read`, but blocks. @throws DeviceError when the device failed */
@@ -27,85 +20,50 @@ export interface Timer {
   close(): void;
 }
 
-export class Queue {
+export class Queue extends KernelQueue<WgpuHandles, Timer> {
   readonly uniformBuffer: Handle;
-  /** While set, times each kernel that is added. */
-  timer: Timer | undefined;
   readonly #device: Device;
-  readonly #pacing: Pacing;
-  readonly #uniforms: Uniforms;
   readonly #uniformsAddress: Pointer;
-  readonly #dynamicOffset = new Uint32Array(1);
-  readonly #dynamicOffsetAddress = ptr(this.#dynamicOffset);
+  readonly #dynamicOffsetAddress = ptr(this.dynamicOffset);
   #written = 0;
   #encoder: Handle | undefined;
   #pass: Handle | undefined;
   #pipeline: Handle | undefined;
 
   /** @param now the host's current time, in ms */
-  constructor(device: Device, now = () => performance.now()) {
+  constructor(device: Device, now?: () => number) {
+    super(device, now);
     this.#device = device;
-    this.#pacing = new Pacing(now);
-    this.#uniforms = new Uniforms(device.limits.uniformAlignment);
-    this.#uniformsAddress = ptr(this.#uniforms.memory);
+    this.#uniformsAddress = ptr(this.uniforms.memory);
     this.uniformBuffer = createBuffer(device, UNIFORM_BYTES, Usage.uniform | Usage.copyTarget, "the uniform buffer");
   }
 
-  /** Adds a kernel, and may submit it at once. */
-  dispatch(
-    program: Program<WgpuHandles>,
-    pipeline: Pipeline<WgpuHandles>,
-    group: Handle,
-    uniforms: Readonly<Record<string, number>>,
-  ): void {
-    const { wgpu, limits, name } = this.#device;
-    if (!this.#uniforms.hasRoomFor(program)) this.flush();
-    this.#dynamicOffset[0] = this.#uniforms.put(program, uniforms);
-    const [x, y, z] = pipeline.workgroups(uniforms);
-    if (!checkWorkgroups(pipeline.name, [x, y, z], limits.workgroupsPerDimension, name)) return;
-    this.#uniforms.keep(program);
-
-    if (this.timer) this.#openTimedPass(this.timer, pipeline.name);
-    const pass = this.#openPass();
-    if (this.#pipeline !== pipeline.handle) {
-      wgpu.wgpuComputePassEncoderSetPipeline(pass, pipeline.handle);
-      this.#pipeline = pipeline.handle;
+  protected override encode(pipeline: Handle, group: Handle, [x, y, z]: Workgroups): void {
+    const { wgpu } = this.#device;
+    const pass = (this.#pass ??= this.#beginPass(0));
+    if (this.#pipeline !== pipeline) {
+      wgpu.wgpuComputePassEncoderSetPipeline(pass, pipeline);
+      this.#pipeline = pipeline;
     }
     wgpu.wgpuComputePassEncoderSetBindGroup(pass, 0, group, 1, this.#dynamicOffsetAddress);
     wgpu.wgpuComputePassEncoderDispatchWorkgroups(pass, x, y, z);
-    if (this.timer) {
-      this.#closePass();
-      this.timer.after();
-    }
-    if (this.#pacing.add()) this.flush();
-  }
-
-  /** Number of kernels submitted so far. */
-  get submitted(): number {
-    return this.#pacing.submitted;
-  }
-
-  /** Called when the device has done the first `kernels` of those submitted. If it is idle, the next go to it soon. */
-  finished(kernels: number): void {
-    this.#pacing.finished(kernels);
   }
 
   /** Adds a copy to the start of `target`. */
   copy(source: Handle, offset: number, target: Handle, bytes: number): void {
-    this.#closePass();
+    this.closePass();
     this.#device.wgpu.wgpuCommandEncoderCopyBufferToBuffer(this.#openEncoder(), source, offset, target, 0, bytes);
   }
 
   /** Adds a copy of the first `count` queries of a set to `target`. */
   resolve(querySet: Handle, count: number, target: Handle, offset: number): void {
-    this.#closePass();
+    this.closePass();
     this.#device.wgpu.wgpuCommandEncoderResolveQuerySet(this.#openEncoder(), querySet, 0, count, target, offset);
   }
 
-  /** Submits queued work. @throws DeviceError when a kernel's arguments are invalid */
-  flush(): void {
+  override flush(): void {
     if (!this.#encoder) return;
-    this.#pacing.submit();
+    this.pacing.submit();
     const { wgpu, queue } = this.#device;
     let commands: Handle;
     try {
@@ -113,7 +71,7 @@ export class Queue {
       commands = this.#device.create(
         "encoding kernels",
         () => {
-          this.#closePass();
+          this.closePass();
           return wgpu.wgpuCommandEncoderFinish(this.#encoder!, 0);
         },
         wgpu.wgpuCommandBufferRelease,
@@ -122,9 +80,9 @@ export class Queue {
       wgpu.wgpuCommandEncoderRelease(this.#encoder);
       this.#encoder = undefined;
     }
-    if (this.#uniforms.used > 0) {
-      wgpu.wgpuQueueWriteBuffer(queue, this.uniformBuffer, 0, this.#uniformsAddress, this.#uniforms.used);
-      this.#uniforms.clear();
+    if (this.uniforms.used > 0) {
+      wgpu.wgpuQueueWriteBuffer(queue, this.uniformBuffer, 0, this.#uniformsAddress, this.uniforms.used);
+      this.uniforms.clear();
     }
     try {
       this.#device.poll();
@@ -137,8 +95,7 @@ export class Queue {
     this.#device.check();
   }
 
-  /** Copies bytes to a buffer, after everything queued so far. `bytes` must be a multiple of 4. */
-  write(target: Handle, offset: number, data: NodeJS.TypedArray, bytes: number): void {
+  override write(target: Handle, offset: number, data: NodeJS.TypedArray, bytes: number): void {
     // wgpu performs such writes before the next submission.
     this.flush();
     const { wgpu, queue } = this.#device;
@@ -159,12 +116,7 @@ export class Queue {
     ));
   }
 
-  #openPass(): Handle {
-    return (this.#pass ??= this.#beginPass(0));
-  }
-
-  #openTimedPass(timer: Timer, kernel: string): void {
-    this.#closePass();
+  protected override openTimedPass(timer: Timer, kernel: string): void {
     this.#pass = this.#beginPass(timer.before(kernel));
   }
 
@@ -173,7 +125,7 @@ export class Queue {
     return this.#device.made("compute pass", wgpu.wgpuCommandEncoderBeginComputePass(this.#openEncoder(), descriptor));
   }
 
-  #closePass(): void {
+  protected override closePass(): void {
     if (!this.#pass) return;
     this.#device.wgpu.wgpuComputePassEncoderEnd(this.#pass);
     this.#device.wgpu.wgpuComputePassEncoderRelease(this.#pass);
@@ -182,7 +134,7 @@ export class Queue {
   }
 
   close(): void {
-    this.#closePass();
+    this.closePass();
     if (this.#encoder) this.#device.wgpu.wgpuCommandEncoderRelease(this.#encoder);
     this.#encoder = undefined;
     this.#device.wgpu.wgpuBufferRelease(this.uniformBuffer);

@@ -1,8 +1,9 @@
 /** Staging buffers: copies buffers into memory that the CPU can read. They are kept between reads. */
 import { toArrayBuffer } from "bun:ffi";
-import { size } from "../gpu/buffers.ts";
+import { size, type BufferRange as AnyRange } from "../gpu/buffers.ts";
 import { createBuffer } from "./buffers.ts";
 import type { Device } from "./device.ts";
+import type { WgpuHandles } from "./handles.ts";
 import type { Handle } from "./library.ts";
 import type { Queue } from "./queue.ts";
 import { Usage } from "./structs.ts";
@@ -10,12 +11,7 @@ import { Usage } from "./structs.ts";
 /** Larger buffers aren't kept: losses and counts are read often, but weights only for checkpoints. */
 const KEPT_BYTES = 1 << 20;
 
-/** A range of a buffer, in bytes. */
-export interface BufferRange {
-  readonly handle: Handle;
-  readonly offset: number;
-  readonly bytes: number;
-}
+export type BufferRange = AnyRange<WgpuHandles>;
 
 export class Staging {
   readonly #device: Device;
