@@ -1,16 +1,17 @@
 /** A training in a page: the built-in set, with what src/ has for it that browsers can run. */
-import { centreView, drawViews } from "../../src/data/augmentation.ts";
+import { drawViews } from "../../src/data/augmentation.ts";
 import { epochOrder } from "../../src/data/sampling.ts";
 import { shapes } from "../../src/data/shapes.ts";
-import type { Dataset } from "../../src/data/dataset.ts";
 import type { Backend } from "../../src/engine/backend.ts";
-import { probabilities } from "../../src/inference/forward.ts";
+import { means } from "../../src/inference/scores.ts";
 import { Model } from "../../src/net/model.ts";
 import { createOptimizer } from "../../src/net/optimizers.ts";
 import { uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { freshSchedule, rateAt } from "../../src/net/schedule.ts";
 import { trainingStep } from "../../src/training/step.ts";
+import { Batches, readAll } from "../../src/web/site/train/records.ts";
+import { Validator } from "../../src/web/site/train/validator.ts";
 
 const SEED = 1;
 
@@ -33,7 +34,8 @@ export async function train(backend: Backend, network: Network, sizes: Sizes): P
   const start = performance.now();
   const { batch, epochs } = sizes;
   const side = network.record;
-  const { train, val } = shapes({ train: sizes.train, val: sizes.val, size: side });
+  const sets = shapes({ train: sizes.train, val: sizes.val, size: side });
+  const [train, val] = [await readAll(sets.train, side), await readAll(sets.val, side)];
   const model = new Model(network, backend);
   model.initialise(SEED);
   const optimizer = createOptimizer(model, network.recipe);
@@ -42,44 +44,24 @@ export async function train(backend: Backend, network: Network, sizes: Sizes): P
   const options = { record: side, size: network.crop, ...augmentation };
   const losses: number[] = [];
   let early = {};
-  const all = Uint32Array.from({ length: train.length }, (_, i) => i);
-  const perEpoch = Math.floor(train.length / batch);
+  const batches = new Batches(train, batch);
+  const all = Uint32Array.from({ length: sizes.train }, (_, i) => i);
+  const perEpoch = Math.floor(sizes.train / batch);
   for (let step = 0; step < epochs * perEpoch; step++) {
     const epoch = Math.floor(step / perEpoch);
     const at = (step % perEpoch) * batch;
-    const images = epochOrder(train, all, { seed: SEED, epoch }).subarray(at, at + batch);
+    const valid = batches.take(epochOrder(sets.train, all, { seed: SEED, epoch }), at);
+    const { pixels, labels, indices } = batches;
     const { losses: each } = await trainingStep(model, optimizer, mean, {
-      pixels: await pixelsOf(train, images),
-      views: drawViews(options, undefined, SEED, epoch, images, at),
-      labels: Uint32Array.from(images, (i) => train.label(i)),
-      ...{ valid: batch, step, seed: SEED },
+      ...{ pixels, labels, valid, step, seed: SEED },
+      views: drawViews(options, undefined, SEED, epoch, indices, at),
       rateOf: (layer) => rateAt(schedule, freshSchedule(), step / perEpoch, epochs, layer),
     });
     losses.push(each.reduce((sum, loss) => sum + loss, 0) / batch);
     if (step === 1) early = backend.statistics();
   }
   const late = backend.statistics();
-  let right = 0;
-  for (let at = 0; at < val.length; at += batch) {
-    const images = Uint32Array.from({ length: Math.min(batch, val.length - at) }, (_, i) => at + i);
-    const p = await probabilities(model, mean, await pixelsOf(val, images), [
-      centreView(images.length, side, network.crop),
-    ]);
-    for (const [n, i] of images.entries()) {
-      const own = Array.from({ length: model.classes }, (_, k) => p[k * images.length + n]!);
-      if (own.indexOf(Math.max(...own)) === val.label(i)) right++;
-    }
-  }
+  const { scores } = await new Validator(val, batch).look(model, mean, sizes.val);
   const seconds = (performance.now() - start) / 1000;
-  return { accuracy: right / val.length, losses, memory: [early, late], seconds };
-}
-
-async function pixelsOf(dataset: Dataset, images: Uint32Array): Promise<Uint8Array> {
-  const bytes = dataset.imageSize! ** 2 * 3;
-  const pixels = new Uint8Array(images.length * bytes);
-  for (const [n, i] of images.entries()) {
-    const image = await dataset.read(i);
-    if (image.kind === "pixels") pixels.set(image.pixels, n * bytes);
-  }
-  return pixels;
+  return { accuracy: 1 - means(scores).top1, losses, memory: [early, late], seconds };
 }

@@ -1,5 +1,5 @@
 /** The photos that came in, and the list of them. */
-import { element, make } from "./elements.ts";
+import { create, element } from "../elements.ts";
 import type { Answer } from "./messages.ts";
 
 export interface Photo {
@@ -29,7 +29,7 @@ export class Album {
 
   add(file: Blob, name: string): Photo {
     const url = URL.createObjectURL(file);
-    const [button, picture, words] = [make("button"), make("img"), make("span")];
+    const [button, picture, words] = [create("button"), create("img"), create("span")];
     button.type = "button";
     picture.alt = "";
     picture.decoding = "async";
@@ -38,7 +38,7 @@ export class Album {
     words.textContent = name;
     button.append(picture, words);
     button.onclick = () => this.#choose(url);
-    const item = make("li");
+    const item = create("li");
     item.append(button);
     element("photos").append(item);
     const photo = { name, file, url };
@@ -57,7 +57,7 @@ export class Album {
     const entry = this.#entries.get(url);
     if (!entry) return;
     entry.photo = { ...entry.photo, ...outcome };
-    const strong = make("b");
+    const strong = create("b");
     strong.textContent = words;
     strong.className = outcome.problem === undefined ? "" : "wrong";
     entry.words.replaceChildren(strong, document.createElement("br"), entry.photo.name);

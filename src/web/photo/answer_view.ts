@@ -1,6 +1,7 @@
 /** Shows an answer: its classes as bars, what is doubtful, and the class activation map over the image. */
 import { percent } from "../../words.ts";
-import { element, make, show } from "./elements.ts";
+import { create, element } from "../elements.ts";
+import { show } from "./show.ts";
 import type { Answer, ClassMap } from "./messages.ts";
 
 /** As in the program's pictures (src/pictures/heat.ts). */
@@ -44,14 +45,14 @@ export function showClasses(
 function lineAt(list: HTMLElement, i: number, isButton: boolean): HTMLElement {
   const found = list.children[i]?.firstElementChild;
   if (found) return found as HTMLElement;
-  const line = make(isButton ? "button" : "div", "class");
+  const line = create(isButton ? "button" : "div", "class");
   if (line instanceof HTMLButtonElement) line.type = "button";
-  const name = make("span");
+  const name = create("span");
   name.dir = "auto";
-  const bar = make("i");
+  const bar = create("i");
   bar.ariaHidden = "true";
-  line.append(name, make("b"), bar);
-  const item = make("li");
+  line.append(name, create("b"), bar);
+  const item = create("li");
   item.append(line);
   list.append(item);
   return line;

@@ -1,7 +1,7 @@
 /** Training curves in a page: the charts of a run's report, drawn anew as points arrive. */
 import { chartsOf, LIGHT, type Curves } from "../../pictures/charts.ts";
 import { init } from "../../pictures/echarts.ts";
-import { create, element } from "./dom.ts";
+import { create, element } from "../elements.ts";
 
 const short = (number: number) => String(Number(number.toPrecision(4)));
 

@@ -16,7 +16,8 @@ import { freshState, runEpochs } from "../../../src/training/session.ts";
 import { localStepper } from "../../../src/training/stepper.ts";
 import { Pace } from "../../../src/web/site/train/pace.ts";
 import { meanImage, readAll } from "../../../src/web/site/train/records.ts";
-import { SHOWN, trainWatched, type TrainingEvent } from "../../../src/web/site/train/training.ts";
+import { trainWatched, type TrainingEvent } from "../../../src/web/site/train/training.ts";
+import { SHOWN } from "../../../src/web/site/train/validator.ts";
 import { temporaryFolder } from "../../support/folders.ts";
 
 // Far more than it takes, for busy machines.

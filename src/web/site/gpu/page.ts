@@ -2,7 +2,8 @@
 import type { Row } from "../../../../bench/results.ts";
 import { digits, milliseconds } from "../../../../bench/units.ts";
 import { count } from "../../../words.ts";
-import { copyOnClick, create, element, show, showProgress, showTiles, stayAwake, type Tile } from "../dom.ts";
+import { create, element } from "../../elements.ts";
+import { copyOnClick, show, showProgress, showTiles, stayAwake, type Tile } from "../dom.ts";
 import { isDeviceChoice } from "../worker_port.ts";
 import { systemHere } from "./facts.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";

@@ -4,7 +4,8 @@ import type { EpochPoint, StepPoint } from "../../../pictures/charts.ts";
 import { withAlpha, type Raster } from "../../../pictures/pixels.ts";
 import { count, duration, percent, plural } from "../../../words.ts";
 import { LiveCharts } from "../charts.ts";
-import { create, element, show, showProgress, showTiles } from "../dom.ts";
+import { create, element } from "../../elements.ts";
+import { show, showProgress, showTiles } from "../dom.ts";
 import { isDeviceChoice } from "../worker_port.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 

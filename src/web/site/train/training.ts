@@ -2,12 +2,11 @@
  * The training that `bun run train` does without data, as a page shows it: the same images, order, views, steps and
  * rates, without files, and with looks at the network in between.
  */
-import { centreView, drawViews } from "../../../data/augmentation.ts";
+import { drawViews } from "../../../data/augmentation.ts";
 import { epochOrder } from "../../../data/sampling.ts";
 import { shapes } from "../../../data/shapes.ts";
 import { DivergedError } from "../../../errors.ts";
-import { probabilities } from "../../../inference/forward.ts";
-import { addScores, means, noScores, type Scores } from "../../../inference/scores.ts";
+import { addScores, means, noScores } from "../../../inference/scores.ts";
 import { firstConvolution, Model } from "../../../net/model.ts";
 import { createOptimizer } from "../../../net/optimizers.ts";
 import { uploadMean } from "../../../net/passes.ts";
@@ -17,7 +16,8 @@ import type { Means } from "../../../runs/records.ts";
 import { trainingStep, type StepResult } from "../../../training/step.ts";
 import type { PageDevice } from "../../device.ts";
 import { Pace } from "./pace.ts";
-import { Batches, meanImage, readAll, type Records } from "./records.ts";
+import { Batches, meanImage, readAll } from "./records.ts";
+import { SHOWN, Validator } from "./validator.ts";
 
 export interface TrainingOptions {
   readonly network: Network;
@@ -76,9 +76,6 @@ export interface Watcher {
   /** Awaited before each step and each hundred drawings: lets others have their turn, or holds the training up. */
   turn(): Promise<void>;
 }
-
-/** How many validation images are shown. */
-export const SHOWN = 20;
 
 /**
  * Trains to the end of the recipe.
@@ -189,41 +186,4 @@ async function filtersOf(model: Model): Promise<TrainingEvent> {
   const { parameters } = firstConvolution(model.layers)!;
   const filters = model.parameters.find(({ name }) => name === parameters[0]!.name)!;
   return { type: "filters", shape: filters.shape, weights: await filters.read() };
-}
-
-/** Scores a model on the first validation images. */
-class Validator {
-  readonly #batches: Batches;
-  readonly #order: Uint32Array;
-
-  constructor({ dataset, side, pixels }: Records, batch: number) {
-    this.#batches = new Batches({ dataset, side, pixels }, batch);
-    this.#order = Uint32Array.from({ length: dataset.length }, (_, i) => i);
-  }
-
-  /** @returns the scores of `images` of them, and the answers to those that are shown */
-  async look(
-    model: Model,
-    mean: Parameters<typeof probabilities>[1],
-    images: number,
-  ): Promise<{ readonly scores: Scores; readonly answers: readonly Float32Array[] }> {
-    const { record, crop } = model.network;
-    const [scores, answers] = [noScores(), [] as Float32Array[]];
-    const order = this.#order.subarray(0, images);
-    const batch = this.#batches.labels.length;
-    const views = [centreView(batch, record, crop)];
-    for (let first = 0; first < images; first += batch) {
-      const valid = this.#batches.take(order, first);
-      const p = await probabilities(model, mean, this.#batches.pixels, views);
-      for (let n = 0; n < valid; n++) {
-        const own = Float32Array.from({ length: model.classes }, (_, k) => p[k * batch + n]!);
-        const right = own[this.#batches.labels[n]!]!;
-        // Float32 has no exp(−1000), and a loss of infinity would hide all others.
-        const loss = -Math.log(Math.max(p[this.#batches.labels[n]! * batch + n]!, Number.MIN_VALUE));
-        addScores(scores, [loss], [own.filter((each) => each > right).length], 1);
-        if (answers.length < SHOWN) answers.push(own);
-      }
-    }
-    return { scores, answers };
-  }
 }
