@@ -24,9 +24,6 @@ export async function writeResults(path: string, results: Results): Promise<void
 /** A results file. @param more what else it has; lists in it are written like rows */
 export function resultsText(results: Results, more: Readonly<Record<string, object>> = {}): string {
   const { format, machine, devices, rows, skipped } = results;
-  // One row per line: readable, and diffs stay small.
-  const list = (items: readonly unknown[]) =>
-    items.length === 0 ? "[]" : `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(",\n")}\n  ]`;
   const others = Object.entries(more).map(([name, object]) => {
     const fields = Object.entries(object).map(([key, value]) => {
       return `    ${JSON.stringify(key)}: ${Array.isArray(value) ? list(value) : JSON.stringify(value)}`;
@@ -37,6 +34,11 @@ export function resultsText(results: Results, more: Readonly<Record<string, obje
     `{\n  "format": ${format},\n  "machine": ${JSON.stringify(machine)},\n  "devices": ${list(devices)},\n` +
     `  "rows": ${list(rows.map((row) => ({ ...row, ms: kept(row.ms) })))},\n  "skipped": ${list(skipped)}${others.join("")}\n}\n`
   );
+}
+
+/** A list as JSON, one item per line: readable, and diffs stay small. */
+export function list(items: readonly unknown[]): string {
+  return items.length === 0 ? "[]" : `[\n${items.map((item) => `    ${JSON.stringify(item)}`).join(",\n")}\n  ]`;
 }
 
 /** @throws UsageError when the file is missing, damaged, or of another format */

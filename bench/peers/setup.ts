@@ -5,10 +5,11 @@
  *
  *   bun bench/peers/setup.ts [js | python]
  */
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../../src/errors.ts";
+import { lacksPackages } from "../npm_packages.ts";
 import { FOLDER, missingInPython, PYTHON } from "./contestants.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
@@ -23,14 +24,7 @@ export async function installPeers(which: readonly string[] = []): Promise<void>
 }
 
 async function installPackages(): Promise<void> {
-  const { dependencies } = JSON.parse(readFileSync(join(HERE, "package.json"), "utf8"));
-  const isThere = Object.entries(dependencies).every(([name, version]) => {
-    const file = join(FOLDER, "node_modules", name, "package.json");
-    return existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version === version;
-  });
-  if (isThere) return;
-  copyFileSync(join(HERE, "package.json"), join(FOLDER, "package.json"));
-  await command([process.execPath, "install", "--no-save"]);
+  if (lacksPackages(join(HERE, "package.json"), FOLDER)) await command([process.execPath, "install", "--no-save"]);
 }
 
 async function installPython(): Promise<void> {

@@ -1,4 +1,5 @@
 /** Every form of the kernels of a pass as a contestant: the tuner's choice is only as good as its measurements. */
+import { candidatesOf } from "../../src/devices/gpu/pipelines.ts";
 import type { Backend } from "../../src/engine/backend.ts";
 import type { Kernel, Variant } from "../../src/engine/kernel.ts";
 import { isGpu } from "../../src/engine/ops/cases.ts";
@@ -22,9 +23,8 @@ export function formsOf(
   if (!isGpu(backend.kind) || unfit(task.layer, task.images, device) !== undefined) return [];
   const calls = passCalls(task, backend);
   const forms = calls.flatMap(({ kernel, uniforms }) => {
-    const { variants = [] } = kernel;
-    if (variants.length === 0) return [];
-    return [kernel, ...variants.filter(({ fits }) => !fits || fits(uniforms))].map((form) => ({ kernel, form }));
+    if (!kernel.variants?.length) return [];
+    return candidatesOf(kernel, uniforms).map((form) => ({ kernel, form }));
   });
   const unique = [...new Map(forms.map((each) => [each.form.name, each])).values()];
   const entrantOf = (contestant: string, changed: Backend): Entrant => ({

@@ -1,6 +1,7 @@
 /** The results of bench/registers, and their table. */
 import { markdownTable } from "../../src/io/markdown.ts";
 import type { Machine } from "../results.ts";
+import { list } from "../results_file.ts";
 import { CHIPS } from "./occupancy.ts";
 
 export interface Results {
@@ -37,10 +38,9 @@ export function spills({ spilledVgprs, spilledSgprs, scratchBytes }: Row): boole
   return spilledVgprs + spilledSgprs + scratchBytes > 0;
 }
 
-/** One row per line: readable, and differences stay small. */
 export function document({ rows, ...rest }: Results): string {
   const head = Object.entries(rest).map(([name, value]) => `  "${name}": ${JSON.stringify(value)},\n`);
-  return `{\n${head.join("")}  "rows": [\n${rows.map((row) => `    ${JSON.stringify(row)}`).join(",\n")}\n  ]\n}\n`;
+  return `{\n${head.join("")}  "rows": ${list(rows)}\n}\n`;
 }
 
 /** The matrix products, a line each with registers and waves on each chip, and a sentence about the other kernels. */

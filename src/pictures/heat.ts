@@ -1,5 +1,6 @@
 /** An occlusion map: how covering each position changes the prediction, drawn over the image in grey. */
 import { ShapeError } from "../errors.ts";
+import { NEGATIVE, POSITIVE, shareOf } from "./heat_scale.ts";
 import { FACT, HEAD, heading, INK, MARGIN } from "./heading.ts";
 import { enlarge, type Raster } from "./pixels.ts";
 import { image } from "./raster.ts";
@@ -22,10 +23,6 @@ interface HeatPicture {
 const SIDE = 448;
 const GAP = 24;
 const FOOT = 78;
-
-/** Colours for a drop and for a rise in probability. */
-const LOST = [214, 39, 18] as const;
-const GAINED = [20, 84, 170] as const;
 
 /** Draws the map as SVG. @throws ShapeError when `losses` has not side × side numbers */
 export async function drawHeat({ title, fact, image: seen, losses, side, square }: HeatPicture): Promise<string> {
@@ -66,8 +63,8 @@ function legend(x: number, y: number, width: number, most: number): string[] {
 
 /** A grey made red or blue. @param strength −1 … 1 */
 function mix(grey: number, strength: number): [red: number, green: number, blue: number] {
-  const [red, green, blue] = strength >= 0 ? LOST : GAINED;
-  const share = 0.85 * Math.abs(strength) ** 0.7;
+  const [red, green, blue] = strength >= 0 ? POSITIVE : NEGATIVE;
+  const share = shareOf(Math.abs(strength));
   const towards = (target: number) => Math.round(grey + share * (target - grey));
   return [towards(red), towards(green), towards(blue)];
 }

@@ -1,7 +1,6 @@
 /** `bun test/portability/packages.ts`: installs the npm packages that only these checks need, and that are not there yet. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { lacksPackages } from "../../bench/npm_packages.ts";
 
 /** Where they are kept. */
 export const FOLDER = fileURLToPath(new URL("../../.cache/portability/npm", import.meta.url));
@@ -9,14 +8,7 @@ const LIST = fileURLToPath(new URL("./package.json", import.meta.url));
 
 /** @throws Error with what the installer says when it fails */
 export async function installPackages(): Promise<void> {
-  const { dependencies } = JSON.parse(readFileSync(LIST, "utf8")) as { dependencies: Record<string, string> };
-  const isThere = Object.entries(dependencies).every(([name, version]) => {
-    const file = join(FOLDER, "node_modules", name, "package.json");
-    return existsSync(file) && JSON.parse(readFileSync(file, "utf8")).version === version;
-  });
-  if (isThere) return;
-  mkdirSync(FOLDER, { recursive: true });
-  copyFileSync(LIST, join(FOLDER, "package.json"));
+  if (!lacksPackages(LIST, FOLDER)) return;
   const install = Bun.spawn([process.execPath, "install", "--no-save"], {
     cwd: FOLDER,
     stdout: "ignore",

@@ -1,12 +1,10 @@
 /** Shows an answer: its classes as bars, what is doubtful, and the class activation map over the image. */
+import { POSITIVE, shareOf } from "../../pictures/heat_scale.ts";
 import { percent } from "../../words.ts";
 import { create, element } from "../elements.ts";
 import { show } from "./show.ts";
 import type { Answer, ClassMap } from "./messages.ts";
 
-/** As in the program's pictures (src/pictures/heat.ts). */
-const RED = [214, 39, 18] as const;
-const strengthOf = (share: number) => 0.85 * share ** 0.7;
 /** Pixels of the map's canvas, which the page stretches. */
 const MAP_SIDE = 256;
 
@@ -69,7 +67,7 @@ export function showMap(map: ClassMap | undefined, size = { width: 1, height: 1 
   const small = new OffscreenCanvas(side, side);
   const pixels = new ImageData(side, side);
   values.forEach((value, i) => {
-    pixels.data.set([...RED, most === 0 ? 0 : 255 * strengthOf(value / most)], 4 * i);
+    pixels.data.set([...POSITIVE, most === 0 ? 0 : 255 * shareOf(value / most)], 4 * i);
   });
   small.getContext("2d")!.putImageData(pixels, 0, 0);
   [canvas.width, canvas.height] = [MAP_SIDE, MAP_SIDE];
