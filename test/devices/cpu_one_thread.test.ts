@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { openCpu } from "../../src/devices/cpu/backend.ts";
 import { openOneThread } from "../../src/devices/cpu/one_thread.ts";
 import { Turns } from "../../src/devices/cpu/turns.ts";
-import type { Backend, Buffer } from "../../src/engine/backend.ts";
+import type { Backend } from "../../src/engine/backend.ts";
 import { casesOf } from "../../src/engine/ops/cases.ts";
 import { accumulateKernel } from "../../src/engine/tape.ts";
 import { DeviceError } from "../../src/errors.ts";
@@ -12,6 +12,7 @@ import { checkKernels, wordsOf } from "../../src/verbs/doctor/kernels.ts";
 import { unshared } from "../../src/wasm/unshared.ts";
 import { failing, scale } from "../support/cpu_kernels.ts";
 import { kernelsFile } from "../support/kernels_file.ts";
+import { testOrder, workOn } from "../support/order.ts";
 import { smallCases } from "../web/cases.ts";
 import { train } from "../web/training.ts";
 
@@ -19,13 +20,7 @@ const open = () => openOneThread(new WebAssembly.Module(unshared(kernelsFile()))
 const backend = open();
 afterAll(() => backend.close());
 
-function buffer(...values: number[]): Buffer {
-  const made = backend.allocate("f32", values.length);
-  backend.write(made, Float32Array.from(values));
-  return made;
-}
-
-const add = (x: Buffer, y: Buffer) => backend.run(accumulateKernel, { x, y }, { size: y.length });
+const { buffer, add } = workOn(backend);
 
 test("every kernel computes what its reference does", async () => {
   const report = await checkKernels(backend, () => {}, smallCases(casesOf("cpu"), 5000));
@@ -52,25 +47,7 @@ test("from the second step on no memory is allocated", async () => {
 });
 
 describe("order", () => {
-  test("reads and writes take their place among kernels", async () => {
-    const [x, y] = [buffer(1, 2), buffer(10, 20)];
-    add(x, y);
-    const before = backend.read(y);
-    backend.write(x, Float32Array.of(100, 200));
-    add(x, y);
-    const after = backend.read(y);
-    expect([...(await before)]).toEqual([11, 22]);
-    expect([...(await after)]).toEqual([111, 222]);
-  });
-
-  test("memory given back is not used again before its kernels are done", async () => {
-    const [x, y] = [buffer(1, 1), buffer(5, 5)];
-    add(x, y);
-    backend.free(x);
-    const taken = [buffer(7, 7), buffer(8, 8)];
-    expect([...(await backend.read(y))]).toEqual([6, 6]);
-    expect([...(await backend.read(taken[0]!))]).toEqual([7, 7]);
-  });
+  testOrder(backend);
 
   test("readNow does what is queued first", () => {
     const [x, y] = [buffer(1), buffer(2)];

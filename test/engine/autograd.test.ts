@@ -17,6 +17,7 @@ import { ShapeError } from "../../src/errors.ts";
 import { describeBackends } from "../support/backends.ts";
 import { randomArray } from "../support/data.ts";
 import { seedGradient, testOp } from "../support/gradcheck.ts";
+import { watched } from "../support/watched.ts";
 
 const GIVEN_BACK = "was used after its memory was released";
 const ones = (length: number) => new Float32Array(length).fill(1);
@@ -161,18 +162,10 @@ describe("memory", () => {
   });
 
   test("no gradient is computed where none is wanted", () => {
-    const backend = openReference();
-    const kernels: string[] = [];
-    const watched: Backend = {
-      ...backend,
-      run(kernel, buffers, uniforms) {
-        kernels.push(kernel.name);
-        backend.run(kernel, buffers, uniforms);
-      },
-    };
-    const tape = new Tape(watched);
+    const { backend, kernels } = watched(openReference());
+    const tape = new Tape(backend);
     const image = tape.input([1, 3, 3, 1], ones(9));
-    const y = conv2d(image, parameter(watched, "w", [1, 1, 3, 3], 1), parameter(watched, "b", [1], 2));
+    const y = conv2d(image, parameter(backend, "w", [1, 1, 3, 3], 1), parameter(backend, "b", [1], 2));
     tape.backward(seedGradient(y, ones(1)));
     expect(kernels).toEqual(["conv2d_forward", "conv2d_backward_w", "row_sum"]);
     expect(image.grad).toBeUndefined();

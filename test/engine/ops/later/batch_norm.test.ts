@@ -7,6 +7,7 @@ import { Tape } from "../../../../src/engine/tape.ts";
 import { describeBackends } from "../../../support/backends.ts";
 import { expectClose, randomArray } from "../../../support/data.ts";
 import { seedGradient, testOp, type OpCase } from "../../../support/gradcheck.ts";
+import { watched } from "../../../support/watched.ts";
 
 const shapes = [
   [1, 2],
@@ -69,14 +70,8 @@ describe("few long maps", () => {
   const [maps, plane] = [3, 5 * 4096];
 
   async function run(backend: Backend) {
-    const kernels: string[] = [];
-    const tape = new Tape({
-      ...backend,
-      run(kernel, buffers, uniforms) {
-        kernels.push(kernel.name);
-        backend.run(kernel, buffers, uniforms);
-      },
-    });
+    const { backend: device, kernels } = watched(backend);
+    const tape = new Tape(device);
     // Means far from 0, which differ from part to part.
     const values = randomArray([maps, plane], 1).map((value, i) => 30 + value + Math.floor(i / 4096));
     const x = tape.input([maps, plane], values, { requiresGrad: true });

@@ -11,6 +11,7 @@ import { ShapeError } from "../../../../src/errors.ts";
 import { describeBackends } from "../../../support/backends.ts";
 import { expectClose, randomArray } from "../../../support/data.ts";
 import { drawInputs, forwardAndBackward, type OpCase } from "../../../support/gradcheck.ts";
+import { watched } from "../../../support/watched.ts";
 
 const LRN = { n: 5, k: 2, alpha: 0.3, beta: 0.75, groups: 2 };
 const POOL = { window: 3, stride: 2 };
@@ -23,17 +24,10 @@ const apart: OpCase = { title: "", inputs, values, op: (given) => maxPool(lrn(ac
 
 /** A backend for which ops split their work and that prefers `way`; and the kernels that ran. */
 function preferring(way: string, backend: Backend) {
-  const kernels: string[] = [];
-  const wrapped: Backend = {
-    ...backend,
+  return watched(backend, {
     needsSplitting: true,
-    run(kernel, buffers, uniforms) {
-      kernels.push(kernel.name);
-      backend.run(kernel, buffers, uniforms);
-    },
     fastest: (_kernel, _sizes, ways) => (way in ways ? way : undefined),
-  };
-  return { backend: wrapped, kernels };
+  });
 }
 
 const BETWEEN = ["lrn_forward", "lrn_backward", "max_pool_forward", "max_pool_backward", "epilogue_backward"];

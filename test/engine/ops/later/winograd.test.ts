@@ -7,20 +7,7 @@ import { openReference } from "../../../../src/engine/reference.ts";
 import { describeBackends } from "../../../support/backends.ts";
 import { expectClose } from "../../../support/data.ts";
 import { drawInputs, forwardAndBackward, type OpCase } from "../../../support/gradcheck.ts";
-
-/** A backend whose convolutions are for a GPU, and the names of the kernels that ran. */
-function wide(backend: Backend) {
-  const kernels: string[] = [];
-  const wrapped: Backend = {
-    ...backend,
-    needsSplitting: true,
-    run(kernel, buffers, uniforms) {
-      kernels.push(kernel.name);
-      backend.run(kernel, buffers, uniforms);
-    },
-  };
-  return { backend: wrapped, kernels };
-}
+import { watched } from "../../../support/watched.ts";
 
 const cases: OpCase[] = [
   {
@@ -58,7 +45,7 @@ const cases: OpCase[] = [
 /** Forward and backward, by Winograd on `backend` and directly in float64. */
 async function compare(backend: Backend, opCase: OpCase, tolerance: number): Promise<void> {
   const data = drawInputs(opCase);
-  const many = wide(backend);
+  const many = watched(backend, { needsSplitting: true });
   const expected = await forwardAndBackward(openReference("f64"), opCase, data);
   const actual = await forwardAndBackward(many.backend, opCase, data);
   expectClose("y", actual.y, expected.y, tolerance);
