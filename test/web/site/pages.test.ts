@@ -129,8 +129,10 @@ describe.skipIf(skip)(`in Chromium${skip ? " (skipped: there is none)" : ""}`, (
     expect(await visitor.evaluate<number>(colours)).toBeGreaterThan(50);
 
     await visitor.click("start");
-    await phase("running");
-    await visitor.click("start");
+    // At once, before the training can be over.
+    await visitor.until(
+      `document.body.dataset.phase === "running" && (document.getElementById("start").click(), true)`,
+    );
     expect(await visitor.text("status")).toBe("Paused");
     await visitor.click("start");
     await phase("over");

@@ -145,7 +145,8 @@ function look(message: Message<"look">): void {
   const right = 1 - val.top1;
   if (right >= AIM) shown.aimed ??= seconds;
   showAnswers(message);
-  say(`${percent(right)} of ${plural(message.images, "test image")} right`);
+  // One that was on its way when the button was pressed.
+  if (phase !== "paused") say(`${percent(right)} of ${plural(message.images, "test image")} right`);
 }
 
 function outcome(): string {
