@@ -60,6 +60,17 @@ describe("constants", () => {
   });
 });
 
+test("the types of aliases are replaced by name", () => {
+  const wgsl = "alias Value = f32;\nalias Values = array<Value, 4>;";
+  const text = wgslOf({ name: "a", wgsl, constants: { Value: "vec4f" } });
+  expect(text).toBe(wgsl.replace("f32", "vec4f"));
+  expect(() => wgslOf({ name: "a_vec4", wgsl, constants: { Bits: "vec4u" } })).toThrow(
+    new UsageError(
+      'kernel a_vec4: alias Bits is vec4u, but its WGSL declares 0 of that name: it needs one line "alias Bits = TYPE;"',
+    ),
+  );
+});
+
 describe("kernel files", () => {
   test("each is a kernel's or a variant's, and has the kernel's name unless several share it", () => {
     expect(new Set(all.map(fileOf))).toEqual(new Set(texts.values()));
@@ -94,8 +105,15 @@ describe("kernel files", () => {
     );
 
     const bindings = text.matchAll(/@group\((\d)\) @binding\((\d)\) var<([\w, ]+)> (\w+): ([\w<>]+);/g);
+    const aliases = new Map([...text.matchAll(/alias (\w+) = (\w+);/g)].map((match) => [match[1]!, match[2]!]));
     const types: Record<string, string> = kernels.includes(kernel) ? {} : { "array<vec4f>": "array<f32>" };
-    expect([...bindings].map((match) => match.slice(1).map((word) => types[word] ?? word))).toEqual([
+    const typeOf = (word: string) => {
+      const type = word.replace(/^array<(\w+)>$/, (all, name: string) =>
+        aliases.has(name) ? `array<${aliases.get(name)}>` : all,
+      );
+      return types[type] ?? type;
+    };
+    expect([...bindings].map((match) => match.slice(1).map(typeOf))).toEqual([
       ["0", "0", "uniform", "u", "Uniforms"],
       ...Object.entries(kernel.buffers).map(([buffer, spec], i) => [
         "0",

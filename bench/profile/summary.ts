@@ -108,7 +108,7 @@ const WORDS: Readonly<Record<Cause, string>> = {
 };
 
 /** What the device reached; "" if it was not measured. */
-export function ratesOf({ devices: [device], profile: { launchMs } }: Profile): string {
+function ratesOf({ devices: [device], profile: { launchMs } }: Profile): string {
   const { roof } = device!;
   if (!roof) return "";
   const launch = launchMs === undefined ? "" : `, ${milliseconds(launchMs)} for a kernel that does nothing`;

@@ -1,6 +1,12 @@
 // y = f(a + b), where `activation` is the function f: 0 none, 1 ReLU, 2 ReLU6
 //
-// One thread adds one element.
+// One thread adds LANES elements.
+
+const LANES = 1u;
+const THREADS = 64u;
+alias Value = f32;
+alias Bits = u32;
+alias Flags = bool;
 
 struct Uniforms {
   size: u32,
@@ -8,23 +14,23 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@group(0) @binding(1) var<storage, read> a: array<Value>;
+@group(0) @binding(2) var<storage, read> b: array<Value>;
+@group(0) @binding(3) var<storage, read_write> y: array<Value>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn add_forward(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i >= u.size) {
+  let i = id.x + id.y * groups.x * THREADS;
+  if (i >= u.size / LANES) {
     return;
   }
   y[i] = activated(a[i] + b[i]);
 }
 
 // By the bits, so that NaN stays NaN: below 0 they are from 0x80000000 on, from 6 to infinity 0x40c00000 to 0x7f800000.
-fn activated(z: f32) -> f32 {
-  let bits = bitcast<u32>(z);
-  let isLow = (u.activation != 0u) & (bits - 0x80000000u <= 0x7f800000u);
-  let isHigh = (u.activation == 2u) & (bits - 0x40c00000u <= 0x3ec00000u);
-  return select(select(z, 6.0, isHigh), 0.0, isLow);
+fn activated(z: Value) -> Value {
+  let bits = bitcast<Bits>(z);
+  let isLow = Flags(u.activation != 0u) & (bits - Bits(0x80000000u) <= Bits(0x7f800000u));
+  let isHigh = Flags(u.activation == 2u) & (bits - Bits(0x40c00000u) <= Bits(0x3ec00000u));
+  return select(select(z, Value(6.0), isHigh), Value(), isLow);
 }

@@ -3,7 +3,11 @@
 //   v ← momentum * v - decay * rate * w - rate * dw
 //   w ← w + v, or with Nesterov, `ahead`, w + momentum * v - decay * rate * w - rate * dw
 //
-// w, v, dw: `size` elements. One thread updates one element.
+// w, v, dw: `size` elements. One thread updates LANES elements.
+
+const LANES = 1u;
+const THREADS = 64u;
+alias Value = f32;
 
 struct Uniforms {
   size: u32,
@@ -14,14 +18,14 @@ struct Uniforms {
 }
 
 @group(0) @binding(0) var<uniform> u: Uniforms;
-@group(0) @binding(1) var<storage, read_write> w: array<f32>;
-@group(0) @binding(2) var<storage, read_write> v: array<f32>;
-@group(0) @binding(3) var<storage, read> dw: array<f32>;
+@group(0) @binding(1) var<storage, read_write> w: array<Value>;
+@group(0) @binding(2) var<storage, read_write> v: array<Value>;
+@group(0) @binding(3) var<storage, read> dw: array<Value>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(THREADS)
 fn sgd(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
-  let i = id.x + id.y * groups.x * 64u;
-  if (i >= u.size) {
+  let i = id.x + id.y * groups.x * THREADS;
+  if (i >= u.size / LANES) {
     return;
   }
   let decay = u.decay * u.rate * w[i];

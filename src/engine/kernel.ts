@@ -21,10 +21,11 @@ export interface Elements {
 export type Workgroups = readonly [x: number, y: number, z: number];
 
 /**
- * Values that replace those of WGSL constants, by name: `{ ROWS: 48 }` turns `const ROWS = 128u;` into
- * `const ROWS = 48u;`. The WGSL is valid as it stands.
+ * What replaces the values of WGSL constants and the types of aliases, by name: `{ ROWS: 48 }` turns
+ * `const ROWS = 128u;` into `const ROWS = 48u;`, and `{ Value: "vec4f" }` turns `alias Value = f32;` into
+ * `alias Value = vec4f;`. The WGSL is valid as it stands.
  */
-export type Constants = Readonly<Record<string, number>>;
+export type Constants = Readonly<Record<string, number | string>>;
 
 export interface Kernel<B extends string = string, U extends string = string> {
   /**
@@ -69,19 +70,21 @@ export function kernel<B extends string, U extends string>(declaration: Kernel<B
 
 /**
  * The WGSL of a kernel or variant, with its constants replaced.
- * @throws UsageError unless the WGSL declares each constant once, as a number
+ * @throws UsageError unless the WGSL declares each once, constants as numbers
  */
 export function wgslOf({ name, wgsl, constants = {} }: Pick<Variant, "name" | "wgsl" | "constants">): string {
   return Object.entries(constants).reduce((text, [constant, value]) => {
-    const declaration = new RegExp(`\\bconst ${constant} = [\\d.]+([iuf]?);`, "g");
+    const [kind, what, old] =
+      typeof value === "number" ? ["const", "NUMBER", "[\\d.]+([iuf]?)"] : ["alias", "TYPE", "\\w+()"];
+    const declaration = new RegExp(`\\b${kind} ${constant} = ${old};`, "g");
     const count = text.match(declaration)?.length ?? 0;
     if (count !== 1) {
       throw new UsageError(
-        `kernel ${name}: constant ${constant} is ${value}, but its WGSL declares ${count} of that name: ` +
-          `it needs one line "const ${constant} = NUMBER;"`,
+        `kernel ${name}: ${kind === "const" ? "constant" : kind} ${constant} is ${value}, but its WGSL declares ` +
+          `${count} of that name: it needs one line "${kind} ${constant} = ${what};"`,
       );
     }
-    return text.replace(declaration, `const ${constant} = ${value}$1;`);
+    return text.replace(declaration, `${kind} ${constant} = ${value}$1;`);
   }, wgsl);
 }
 
@@ -98,12 +101,20 @@ export function line(total: number, size = 64): Workgroups {
   return [Math.ceil(groups / y), y, 1];
 }
 
+/** The types of four numbers, of their bits, and of conditions on them, in WGSL that also looks at bits. */
+export const FOUR_BITS: Constants = { Bits: "vec4u", Flags: "vec4<bool>" };
+
 /**
  * A variant for large GPUs of a kernel with one thread for each of `size` numbers, which keeps too few bytes on their way:
- * 256 threads that compute four each.
+ * 256 threads that compute four each, by the same WGSL with other types.
+ * @param constants more that are replaced, beside those of every such kernel
  */
-export function fourEach(name: string, wgsl: string): Variant<"size"> {
-  return { name, wgsl, fits: ({ size }) => size % 4 === 0, workgroups: ({ size }) => line(size / 4, 256) };
+export function fourEach(kernel: string, wgsl: string, constants: Constants = {}): Variant<"size"> {
+  return {
+    ...{ name: `${kernel}_vec4`, wgsl, constants: { LANES: 4, THREADS: 256, Value: "vec4f", ...constants } },
+    fits: ({ size }) => size % 4 === 0,
+    workgroups: ({ size }) => line(size / 4, 256),
+  };
 }
 
 /** Uniforms of type u32, in this order. */

@@ -18,7 +18,6 @@ import {
   type TypeOf,
 } from "./tensor.ts";
 import accumulateWgsl from "../../kernels/wgsl/accumulate.wgsl" with { type: "text" };
-import accumulateVec4Wgsl from "../../kernels/wgsl/accumulate_vec4.wgsl" with { type: "text" };
 
 export interface TapeOptions {
   /** Whether to record, for backward(); true by default. */
@@ -235,7 +234,7 @@ export const accumulateKernel = kernel({
   buffers: { x: "read", y: "update" },
   uniforms: { size: "u32" },
   workgroups: ({ size }) => line(size),
-  variants: [fourEach("accumulate_vec4", accumulateVec4Wgsl)],
+  variants: [fourEach("accumulate", accumulateWgsl)],
   reference({ x, y }, { size }) {
     for (let i = 0; i < size; i++) y[i]! += x[i]!;
   },

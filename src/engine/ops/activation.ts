@@ -12,8 +12,6 @@ import { record, runElements } from "../tape.ts";
 import type { Tensor } from "../tensor.ts";
 import reluForwardWgsl from "../../../kernels/wgsl/relu_forward.wgsl" with { type: "text" };
 import reluBackwardWgsl from "../../../kernels/wgsl/relu_backward.wgsl" with { type: "text" };
-import reluForwardVec4Wgsl from "../../../kernels/wgsl/relu_forward_vec4.wgsl" with { type: "text" };
-import reluBackwardVec4Wgsl from "../../../kernels/wgsl/relu_backward_vec4.wgsl" with { type: "text" };
 import tanhForwardWgsl from "../../../kernels/wgsl/tanh_forward.wgsl" with { type: "text" };
 import tanhBackwardWgsl from "../../../kernels/wgsl/tanh_backward.wgsl" with { type: "text" };
 
@@ -45,7 +43,7 @@ export function pointwise<F extends "x" | "y">(
 export const [reluForward, reluBackward] = kernels(
   {
     ...{ name: "relu", module: import.meta.url, forward: reluForwardWgsl, backward: reluBackwardWgsl, from: "y" },
-    vec4: { forward: reluForwardVec4Wgsl, backward: reluBackwardVec4Wgsl },
+    four: { Bits: "vec4u" },
   },
   (x) => Math.max(0, x),
   (y, dy) => (y <= 0 ? 0 : dy),
@@ -64,22 +62,22 @@ export interface Text<F extends string> {
   readonly forward: string;
   readonly backward: string;
   readonly constants?: Constants;
-  /** Variants that compute four numbers in a thread. */
-  readonly vec4?: Readonly<Record<"forward" | "backward", string>>;
+  /** The constants of variants that compute four numbers in a thread, if the WGSL allows for these. */
+  readonly four?: Constants;
   /** What the gradient is computed from, besides dy. */
   readonly from: F;
 }
 
 /** The kernels of a function, by its value and its gradient. */
 export function kernels<F extends "x" | "y">(
-  { name, forward, backward, vec4, from, ...rest }: Text<F>,
+  { name, forward, backward, four, from, ...rest }: Text<F>,
   value: (x: number) => number,
   gradient: (from: number, dy: number) => number,
 ) {
   const workgroups = ({ size }: { size: number }) => line(size);
   const common = (pass: "forward" | "backward", wgsl: string) => ({
     ...{ ...rest, name: `${name}_${pass}`, wgsl, uniforms: u32s("size"), workgroups },
-    ...(vec4 && { variants: [{ ...rest, ...fourEach(`${name}_${pass}_vec4`, vec4[pass]) }] }),
+    ...(four && { variants: [fourEach(`${name}_${pass}`, wgsl, { ...rest.constants, ...four })] }),
   });
   return [
     kernel({

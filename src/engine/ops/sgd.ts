@@ -15,7 +15,6 @@ import { fourEach, kernel, line } from "../kernel.ts";
 import { runElements } from "../tape.ts";
 import { format, type Tensor } from "../tensor.ts";
 import wgsl from "../../../kernels/wgsl/sgd.wgsl" with { type: "text" };
-import vec4Wgsl from "../../../kernels/wgsl/sgd_vec4.wgsl" with { type: "text" };
 
 export interface SgdOptions {
   readonly rate: number;
@@ -51,7 +50,7 @@ export const sgdKernel = kernel({
   buffers: { w: "update", v: "update", dw: "read" },
   uniforms: { size: "u32", rate: "f32", momentum: "f32", decay: "f32", ahead: "u32" },
   workgroups: ({ size }) => line(size),
-  variants: [fourEach("sgd_vec4", vec4Wgsl)],
+  variants: [fourEach("sgd", wgsl)],
   reference({ w, v, dw }, { size, rate, momentum, decay, ahead }) {
     for (let i = 0; i < size; i++) {
       const pull = decay * rate * w[i]! + rate * dw[i]!;

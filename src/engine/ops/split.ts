@@ -10,7 +10,6 @@ import { asView, type Backend, type Buffer, type BufferView } from "../backend.t
 import { fourEach, kernel, line } from "../kernel.ts";
 import { poolOf } from "../pool.ts";
 import wgsl from "../../../kernels/wgsl/sum_parts.wgsl" with { type: "text" };
-import vec4Wgsl from "../../../kernels/wgsl/sum_parts_vec4.wgsl" with { type: "text" };
 
 /** Splits consist of whole slices of this many terms, as in the WGSL. */
 const SLICE = 16;
@@ -90,7 +89,7 @@ export const sumParts = kernel({
   buffers: { parts: "read", y: "update" },
   uniforms: { size: "u32", count: "u32", accumulate: "u32" },
   workgroups: ({ size }) => line(size),
-  variants: [fourEach("sum_parts_vec4", vec4Wgsl)],
+  variants: [fourEach("sum_parts", wgsl)],
   reference({ parts, y }, { size, count, accumulate }) {
     for (let i = 0; i < size; i++) {
       let sum = accumulate ? y[i]! : 0;

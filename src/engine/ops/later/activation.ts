@@ -11,12 +11,11 @@
  * Their gradients need the input. Where a function has a corner, its slope there is 0, except that hardSwish's at 3 is 1.
  * NaN stays NaN in each of them, and the gradient of ReLU6 passes where x is NaN.
  */
+import { FOUR_BITS } from "../../kernel.ts";
 import { kernels, pointwise, type Text } from "../activation.ts";
 import type { Tensor } from "../../tensor.ts";
 import backwardWgsl from "../../../../kernels/wgsl/activation_backward.wgsl" with { type: "text" };
-import backwardVec4Wgsl from "../../../../kernels/wgsl/activation_backward_vec4.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/activation_forward.wgsl" with { type: "text" };
-import forwardVec4Wgsl from "../../../../kernels/wgsl/activation_forward_vec4.wgsl" with { type: "text" };
 
 /** min(max(0, x), 6), PyTorch's `relu6`. */
 export function relu6(x: Tensor): Tensor {
@@ -81,8 +80,7 @@ export const [hardSwishForward, hardSwishBackward] = gated(
 /** @param number FUNCTION in the WGSL that these functions share */
 function ofInput(name: string, number: number): Text<"x"> {
   const text = { forward: forwardWgsl, backward: backwardWgsl, constants: { FUNCTION: number } };
-  const vec4 = { forward: forwardVec4Wgsl, backward: backwardVec4Wgsl };
-  return { name, module: import.meta.url, ...text, vec4, from: "x" };
+  return { name, module: import.meta.url, ...text, four: FOUR_BITS, from: "x" };
 }
 
 /** The kernels of x · g(x), whose derivative is g(x) + x · g'(x). */

@@ -12,7 +12,6 @@ import { fourEach, kernel, line } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import { format, type Tensor } from "../../tensor.ts";
 import wgsl from "../../../../kernels/wgsl/adamw.wgsl" with { type: "text" };
-import vec4Wgsl from "../../../../kernels/wgsl/adamw_vec4.wgsl" with { type: "text" };
 
 export interface AdamWOptions {
   readonly rate: number;
@@ -60,7 +59,7 @@ export const adamwKernel = kernel({
     ...{ epsilon: "f32", decay: "f32", step: "f32", scale: "f32" },
   },
   workgroups: ({ size }) => line(size),
-  variants: [fourEach("adamw_vec4", vec4Wgsl)],
+  variants: [fourEach("adamw", wgsl)],
   reference({ w, m, v, dw }, { size, rate, beta1, beta2, epsilon, decay, step, scale }) {
     for (let i = 0; i < size; i++) {
       m[i] = beta1 * m[i]! + (1 - beta1) * dw[i]!;

@@ -7,7 +7,7 @@
  */
 import { checkOptions } from "../../../options.ts";
 import { tapeFor } from "../../inputs.ts";
-import { fourEach, kernel, line, type Kernel } from "../../kernel.ts";
+import { FOUR_BITS, fourEach, kernel, line, type Kernel } from "../../kernel.ts";
 import { record, runElements } from "../../tape.ts";
 import type { Tensor } from "../../tensor.ts";
 import { copyTo } from "./copy.ts";
@@ -15,7 +15,6 @@ import { activated, activationNumber, beforeActivation, type Activation } from "
 import { scaleTo } from "./multiply.ts";
 import { requireSameShape } from "../shapes.ts";
 import forwardWgsl from "../../../../kernels/wgsl/add_forward.wgsl" with { type: "text" };
-import forwardVec4Wgsl from "../../../../kernels/wgsl/add_forward_vec4.wgsl" with { type: "text" };
 import subtractWgsl from "../../../../kernels/wgsl/subtract_forward.wgsl" with { type: "text" };
 
 export interface AddOptions {
@@ -76,7 +75,7 @@ export const addForward = kernel({
   wgsl: forwardWgsl,
   buffers: { a: "read", b: "read", y: "write" },
   uniforms: { size: "u32", activation: "u32" },
-  variants: [fourEach("add_forward_vec4", forwardVec4Wgsl)],
+  variants: [fourEach("add_forward", forwardWgsl, FOUR_BITS)],
   reference({ a, b, y }, { size, activation }) {
     for (let i = 0; i < size; i++) y[i] = activated(a[i]! + b[i]!, activation);
   },

@@ -14,7 +14,7 @@ import { ShapeError } from "../../../errors.ts";
 import { checkOptions, requireNumber, type OptionKinds } from "../../../options.ts";
 import { constant } from "../../constant.ts";
 import { tapeFor } from "../../inputs.ts";
-import { kernel, line, u32s, type Variant } from "../../kernel.ts";
+import { FOUR_BITS, fourEach, kernel, line, u32s, type Variant } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import { format, type Owner, type Tensor } from "../../tensor.ts";
 import { NO_EPSILON, shareStatistics, shareSums } from "./batch_norm_shared.ts";
@@ -24,8 +24,6 @@ import { activated, activationNumber, passesGradient, type Activation } from "./
 import backwardWgsl from "../../../../kernels/wgsl/batch_norm_backward.wgsl" with { type: "text" };
 import foldWgsl from "../../../../kernels/wgsl/batch_norm_fold.wgsl" with { type: "text" };
 import forwardWgsl from "../../../../kernels/wgsl/batch_norm_forward.wgsl" with { type: "text" };
-import forwardVec4Wgsl from "../../../../kernels/wgsl/batch_norm_forward_vec4.wgsl" with { type: "text" };
-import backwardVec4Wgsl from "../../../../kernels/wgsl/batch_norm_backward_vec4.wgsl" with { type: "text" };
 
 export interface BatchNormOptions {
   readonly training: boolean;
@@ -165,9 +163,12 @@ export const batchNormFold = kernel({
 });
 
 /** A variant for large GPUs, with 256 threads that compute four numbers each. */
-function vec4Variant(name: string, wgsl: string): Variant<"maps" | "plane"> {
-  const workgroups = ({ maps, plane }: { maps: number; plane: number }) => line((maps * plane) / 4, 256);
-  return { name, wgsl, fits: ({ plane }) => plane % 4 === 0, workgroups };
+function fourOfAMap(kernel: string, wgsl: string): Variant<"maps" | "plane"> {
+  return {
+    ...fourEach(kernel, wgsl, FOUR_BITS),
+    fits: ({ plane }) => plane % 4 === 0,
+    workgroups: ({ maps, plane }) => line((maps * plane) / 4, 256),
+  };
 }
 
 export const batchNormForward = kernel({
@@ -177,7 +178,7 @@ export const batchNormForward = kernel({
   buffers: { x: "read", w: "read", b: "read", stats: "read", y: "write" },
   uniforms: u32s("maps", "plane", "activation"),
   workgroups: ({ maps, plane }) => line(maps * plane),
-  variants: [vec4Variant("batch_norm_forward_vec4", forwardVec4Wgsl)],
+  variants: [fourOfAMap("batch_norm_forward", forwardWgsl)],
   reference({ x, w, b, stats, y }, { maps, plane, activation }) {
     for (let i = 0, map = 0; map < maps; map++) {
       for (let p = 0; p < plane; p++, i++) {
@@ -194,7 +195,7 @@ export const batchNormBackward = kernel({
   buffers: { x: "read", w: "read", b: "read", stats: "read", dw: "read", db: "read", dy: "read", dx: "write" },
   uniforms: u32s("maps", "plane", "activation", "training"),
   workgroups: ({ maps, plane }) => line(maps * plane),
-  variants: [vec4Variant("batch_norm_backward_vec4", backwardVec4Wgsl)],
+  variants: [fourOfAMap("batch_norm_backward", backwardWgsl)],
   reference({ x, w, b, stats, dw, db, dy, dx }, { maps, plane, activation, training }) {
     for (let i = 0, map = 0; map < maps; map++) {
       const [m, r] = [stats[map]!, stats[maps + map]!];

@@ -3,7 +3,6 @@ import { fourEach, kernel, line, u32s } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import type { Tensor } from "../../tensor.ts";
 import wgsl from "../../../../kernels/wgsl/copy_run.wgsl" with { type: "text" };
-import vec4Wgsl from "../../../../kernels/wgsl/copy_run_vec4.wgsl" with { type: "text" };
 
 /** Writes a gradient that is the output's; the shapes may differ. */
 export function copyTo(dx: Tensor, dy: Tensor): void {
@@ -19,7 +18,7 @@ export const copyRun = kernel({
   workgroups: ({ size }) => line(size),
   variants: [
     {
-      ...fourEach("copy_run_vec4", vec4Wgsl),
+      ...fourEach("copy_run", wgsl),
       fits: ({ size, xFirst, yFirst }) => size % 4 === 0 && xFirst % 4 === 0 && yFirst % 4 === 0,
     },
   ],

@@ -10,12 +10,11 @@
  */
 import { ShapeError, UsageError } from "../../../errors.ts";
 import { show, type OptionKinds } from "../../../options.ts";
-import { fourEach, kernel, line } from "../../kernel.ts";
+import { FOUR_BITS, fourEach, kernel, line } from "../../kernel.ts";
 import { runElements } from "../../tape.ts";
 import { format, type Owner, type Tensor } from "../../tensor.ts";
 import { copyTo } from "./copy.ts";
 import backwardWgsl from "../../../../kernels/wgsl/epilogue_backward.wgsl" with { type: "text" };
-import backwardVec4Wgsl from "../../../../kernels/wgsl/epilogue_backward_vec4.wgsl" with { type: "text" };
 
 export type Activation = (typeof ACTIVATIONS)[number];
 
@@ -95,7 +94,7 @@ export const epilogueBackward = kernel({
   buffers: { y: "read", dy: "update" },
   uniforms: { size: "u32", activation: "u32" },
   workgroups: ({ size }) => line(size),
-  variants: [fourEach("epilogue_backward_vec4", backwardVec4Wgsl)],
+  variants: [fourEach("epilogue_backward", backwardWgsl, FOUR_BITS)],
   reference({ y, dy }, { size, activation }) {
     for (let i = 0; i < size; i++) if (!passesGradient(y[i]!, activation)) dy[i] = 0;
   },

@@ -123,7 +123,7 @@ export function kernelWords({
   return kernels.length === 0 ? "Kernels were not checked" : `${of}: ${verdict}, in ${checkSeconds.toFixed(0)} s`;
 }
 
-export function roofWords({ flopsPerSecond, bytesPerSecond }: Roof): string {
+function roofWords({ flopsPerSecond, bytesPerSecond }: Roof): string {
   return `Roof: ${digits(flopsPerSecond / 1e9)} GFLOP/s in registers, ${digits(bytesPerSecond / 1e9)} GB/s copied`;
 }
 
