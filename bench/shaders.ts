@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { wgslOf, type Variant } from "../src/engine/kernel.ts";
+import { halfCases } from "../src/engine/later/half_cases.ts";
 import { kernelCases } from "../src/engine/ops/cases.ts";
 
 export interface Shader {
@@ -36,6 +37,18 @@ export function shaders(): Shader[] {
   return [...new Map([...kernels, ...others].map((each) => [each.name, each])).values()].sort((a, b) =>
     a.name < b.name ? -1 : 1,
   );
+}
+
+/** Every kernel and variant that has activations, with these in half precision. */
+export function halfShaders(): Shader[] {
+  const all = halfCases(kernelCases).flatMap(({ half, single }) =>
+    [half.kernel as Variant, ...(half.kernel.variants ?? [])].map((form) => ({
+      name: form.name,
+      wgsl: wgslOf(form),
+      kernel: single.kernel.name,
+    })),
+  );
+  return [...new Map(all.map((each) => [each.name, each])).values()];
 }
 
 if (import.meta.main) {

@@ -37,7 +37,7 @@ export { relu, tanh } from "./engine/ops/activation.ts";
 export { gelu, geluTanh, hardSwish, relu6, sigmoid, silu } from "./engine/ops/later/activation.ts";
 export { add, subtract, type AddOptions } from "./engine/ops/later/add.ts";
 export { adamw, type AdamWOptions } from "./engine/ops/later/adamw.ts";
-export { augment } from "./engine/ops/augment.ts";
+export { augment, type AugmentOptions } from "./engine/ops/augment.ts";
 export { batchNorm, type BatchNormOptions, type BatchNormTensors } from "./engine/ops/later/batch_norm.ts";
 export type { Activation, EpilogueOptions } from "./engine/ops/later/epilogue.ts";
 export type { Padding } from "./engine/ops/shapes.ts";

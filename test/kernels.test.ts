@@ -6,9 +6,13 @@ import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Buffer } from "../src/engine/backend.ts";
 import { variantsOf, type KernelCase } from "../src/engine/cases.ts";
 import { access, elementType, wgslOf, type Kernel, type Workgroups } from "../src/engine/kernel.ts";
+import { inHalf } from "../src/engine/later/half.ts";
+import { halfCases } from "../src/engine/later/half_cases.ts";
 import { casesOf, kernelCases } from "../src/engine/ops/cases.ts";
+import { addForward } from "../src/engine/ops/later/add.ts";
 import { UsageError } from "../src/errors.ts";
 import { checkCase, checkVariant, runCase } from "../src/verbs/doctor/kernel_check.ts";
 import { describeBackends } from "./support/backends.ts";
@@ -173,6 +177,32 @@ describeBackends("kernels", ({ name, open }) => {
     expect(await bytes()).toEqual(await bytes());
   });
 });
+
+describeBackends(
+  "in half precision",
+  ({ open }) => {
+    const cases = halfCases(kernelCases).flatMap(({ half, single }) =>
+      [half.kernel, ...variantsOf(half)].map((form) => [form.name, { ...half.kernel, ...form }, half, single] as const),
+    );
+
+    test.each(cases)("%s", async (_name, kernel, half, single) => {
+      expect(await checkCase(await open(), { ...half, kernel }, await expectedOnce(single))).toBeUndefined();
+    });
+
+    test.each([addForward, ...addForward.variants!])("$name keeps NaN, and to the largest number", async (form) => {
+      const backend = await open();
+      const half = inHalf({ ...addForward, ...form, variants: [] } as unknown as Kernel, ["a", "b", "y"]);
+      const [a, b, y] = [0, 1, 2].map(() => backend.allocate("f16", 8)) as [Buffer, Buffer, Buffer];
+      backend.write(a, Float16Array.of(6e4, -6e4, NaN, Infinity, -Infinity, 1, 2048, 6e-8));
+      backend.write(b, Float16Array.of(6e4, -6e4, 1, 1, 1, 2 ** -11, 1, 0));
+      backend.run(half, { a, b, y }, { size: 8, activation: 0 });
+      const expected = [65504, -65504, NaN, 65504, -65504, 1, 2048, 2 ** -24];
+      expect([...(await backend.read(y))]).toEqual(expected);
+      for (const buffer of [a, b, y]) backend.free(buffer);
+    });
+  },
+  ["wgpu-half"],
+);
 
 /** The grid of a line of workgroups, cut into three, as those of more than 65,535 are. */
 const folded = ([x]: Workgroups): Workgroups => [Math.ceil(x / 3), 3, 1];

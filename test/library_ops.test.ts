@@ -37,7 +37,7 @@ class Scene {
 }
 
 const ones = (length: number) => new Float32Array(length).fill(1);
-const DATA = "must be a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels)";
+const DATA = "must be a Float32Array or Float16Array, a Uint32Array (class indices) or a Uint8Array (pixels)";
 const DIMENSIONS = "dimensions must be whole numbers above 0";
 const RELEASED =
   "was used after its memory was released: backward() frees what it no longer needs, release() the rest; " +
@@ -66,7 +66,10 @@ const TAPE: readonly Refusal<Scene>[] = [
     "ShapeError: Tensor: a buffer of 2 elements for shape 3, which has 3",
     ({ backend }) => new library.Tensor(backend, [3], backend.allocate("f32", 2)),
   ],
-  ['ShapeError: allocate: the type is "f64", must be f32, u32 or u8', ({ backend }) => backend.allocate(any("f64"), 2)],
+  [
+    'ShapeError: allocate: the type is "f64", must be f32, u32, u8 or f16',
+    ({ backend }) => backend.allocate(any("f64"), 2),
+  ],
   [
     "ShapeError: allocate: length is -1, must be a whole number, at least 0",
     ({ backend }) => backend.allocate("f32", -1),

@@ -188,11 +188,11 @@ const TASKS: readonly Refusal<Backend>[] = [
     () => train(any({ data: null })),
   ],
   [
-    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fold, fraction, limit, epochImages, balance, weights, lossWeights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, recipe, batch, accumulate, rate, schedule, warmup, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume, allowChangedData, onEvent, signal and ranks',
+    'UsageError: train: there is no option "lr"; there are data, val, holdOut, fold, fraction, limit, epochImages, balance, weights, lossWeights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, recipe, batch, accumulate, rate, schedule, warmup, optimizer, average, momentum, decay, augment, seed, split, precision, device, blas, threads, tune, out, resume, allowChangedData, onEvent, signal and ranks',
     () => train(any({ lr: 0.1 })),
   ],
   [
-    "UsageError: train: the options are a function, must be an object with data, val, holdOut, fold, fraction, limit, epochImages, balance, weights, lossWeights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, recipe, batch, accumulate, rate, schedule, warmup, optimizer, average, momentum, decay, augment, seed, split, device, blas, threads, tune, out, resume, allowChangedData, onEvent, signal and ranks",
+    "UsageError: train: the options are a function, must be an object with data, val, holdOut, fold, fraction, limit, epochImages, balance, weights, lossWeights, model, from, freeze, statistics, rates, decays, epochs, minutes, patience, recipe, batch, accumulate, rate, schedule, warmup, optimizer, average, momentum, decay, augment, seed, split, precision, device, blas, threads, tune, out, resume, allowChangedData, onEvent, signal and ranks",
     () => train(any(() => {})),
   ],
   [

@@ -3,7 +3,7 @@
  * it removes some, and adds or removes arithmetic and traffic of others.
  */
 import type { BufferView } from "../../src/engine/backend.ts";
-import { elementType } from "../../src/engine/kernel.ts";
+import { activationsOf } from "../../src/engine/later/half_cases.ts";
 import type { Call } from "./calls.ts";
 import { bytesOf, costOf, type Cost } from "./costs.ts";
 
@@ -165,18 +165,15 @@ function isWinogradProduct({ call: { kernel, uniforms } }: Priced): boolean {
   );
 }
 
-/** Stay in single precision: parameters, their gradients and their state, sums of parts, and what is small. */
-const SINGLE = new Set(["w", "b", "s", "v", "m", "dw", "db", "parts", "mean", "variance", "stats", "views", "weights"]);
-
+/** As `--precision half` has it. */
 const halfStorage: Change = {
-  name: "activations and their gradients stored in half precision",
+  name: "activations and their gradients stored in half precision (an option)",
   apply: (step) =>
     step.map((item) => {
       const { kernel } = item.call;
-      if (/^(sum_parts|sgd|softmax)/.test(kernel.name)) return item;
-      const halved = Object.entries(kernel.buffers)
-        .filter(([name, spec]) => elementType(spec) === "f32" && !SINGLE.has(name))
-        .reduce((sum, [name]) => sum + bytesOf(item.call, name) / 2, 0);
+      // Patches and their products are in single precision.
+      if (isWinogradProduct(item)) return item;
+      const halved = activationsOf(kernel).reduce((sum, name) => sum + bytesOf(item.call, name) / 2, 0);
       return { ...item, bytes: item.bytes - halved };
     }),
 };

@@ -21,13 +21,14 @@ export interface BufferView {
   readonly length: number;
 }
 
-export type HostArray = Float32Array | Float64Array | Uint32Array | Uint8Array;
+export type HostArray = Float32Array | Float64Array | Float16Array | Uint32Array | Uint8Array;
 
 /** The array that elements of each type are read into; on a reference backend in double precision, f32 is a Float64Array. */
 export interface ArrayOf {
   readonly f32: Float32Array;
   readonly u32: Uint32Array;
   readonly u8: Uint8Array;
+  readonly f16: Float16Array;
 }
 
 /** How long a kernel took. */
@@ -63,6 +64,8 @@ export interface Backend extends AsyncDisposable {
    * a kernel and its variants may differ by rounding.
    */
   readonly reordersSums: boolean;
+  /** Whether buffers of type f16 can be allocated, and stand where kernels declare f32. */
+  readonly hasHalf: boolean;
   /** How many workgroups the device runs at once. With `needsSplitting`, an op with fewer splits its work further. */
   readonly parallelWorkgroups: number;
 
@@ -70,7 +73,7 @@ export interface Backend extends AsyncDisposable {
   allocate(type: ElementType, length: number): Buffer;
   /** Frees memory; kernels already queued may still use it. */
   free(buffer: Buffer): void;
-  /** Copies `data` (same element type; Float32Array for f32) to the buffer, after everything queued so far. */
+  /** Copies `data` (same element type) to the buffer, after everything queued so far. */
   write(buffer: Buffer, data: HostArray, offset?: number): void;
   /** Queues a kernel. Every buffer and uniform of its declaration must be given. */
   run<B extends string, U extends string>(
@@ -97,7 +100,7 @@ export interface Backend extends AsyncDisposable {
    */
   flush(): void;
   /**
-   * The contents after everything queued so far: Float32Array, Uint32Array or Uint8Array. @throws DeviceError when the
+   * The contents after everything queued so far, in an array of the element type. @throws DeviceError when the
    * device failed
    */
   read(buffer: Buffer, offset?: number, length?: number): Promise<HostArray>;
@@ -124,7 +127,11 @@ export interface Backend extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
+export const ARRAYS = {
+  ...{ f32: Float32Array, u32: Uint32Array, u8: Uint8Array },
+  // Browsers from before 2025 have none, and are not asked for any: `hasHalf` is false there.
+  f16: globalThis.Float16Array,
+} as const;
 
 /** @throws DeviceError for an array of another element type than the buffer's */
 export function checkElements({ type, length }: Buffer, data: HostArray): void {
@@ -132,10 +139,16 @@ export function checkElements({ type, length }: Buffer, data: HostArray): void {
   throw new DeviceError(`write: ${show(data)} to a buffer of ${length} × ${type}: must be a ${ARRAYS[type].name}`);
 }
 
-/** @throws ShapeError for an unknown type, or a length that is no whole number */
-export function checkAllocation(type: ElementType, length: number): void {
-  if (!Object.hasOwn(ARRAYS, type)) throw new ShapeError(`allocate: the type is ${show(type)}, must be f32, u32 or u8`);
+/**
+ * @throws ShapeError for an unknown type, or a length that is no whole number; DeviceError for f16 where there is none
+ */
+export function checkAllocation(type: ElementType, length: number, hasHalf = false): void {
+  if (!Object.hasOwn(ARRAYS, type))
+    throw new ShapeError(`allocate: the type is ${show(type)}, must be f32, u32, u8 or f16`);
   requireWhole("allocate", { length }, 0);
+  if (type === "f16" && !hasHalf) {
+    throw new DeviceError("allocate: this device has no half precision: it needs a GPU with shader-f16");
+  }
 }
 
 export function view(buffer: Buffer, offset: number, length: number): BufferView {
@@ -147,4 +160,4 @@ export function asView(buffer: Buffer | BufferView): BufferView {
   return "buffer" in buffer ? buffer : { buffer, offset: 0, length: buffer.length };
 }
 
-export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = { f32: 4, u32: 4, u8: 1 };
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = { f32: 4, u32: 4, u8: 1, f16: 2 };

@@ -102,3 +102,26 @@ export function randomArray(shape: readonly number[], seed: number): Float32Arra
 export function variantsOf({ kernel, uniforms }: KernelCase): readonly Variant[] {
   return (kernel.variants ?? []).filter(({ fits }) => fits?.(uniforms) ?? true);
 }
+
+/** Larger cases show nothing more. */
+const MAX_ELEMENTS = 40_000;
+
+/** For each kernel and each of its variants the largest case, of a moderate size. */
+export function largestCases(cases: readonly KernelCase[]): readonly KernelCase[] {
+  const largest = new Map<string, KernelCase>();
+  for (const each of cases) {
+    const size = numbersOf(each);
+    for (const { name } of [each.kernel, ...variantsOf(each)]) {
+      const before = largest.get(name);
+      if (size <= MAX_ELEMENTS && size > (before ? numbersOf(before) : 0)) largest.set(name, each);
+    }
+  }
+  return [...new Set(largest.values())];
+}
+
+function numbersOf({ buffers }: KernelCase): number {
+  return Object.values(buffers).reduce<number>(
+    (sum, given) => sum + (typeof given === "number" ? given : given.length),
+    0,
+  );
+}

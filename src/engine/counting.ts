@@ -6,14 +6,14 @@ import { ELEMENT_BYTES, type Backend } from "./backend.ts";
 
 /** @param device the backend whose limits and properties ops are to see */
 export function openCounting(device: Backend): Backend {
-  const { kind, limits, needsSplitting, reordersSums, parallelWorkgroups } = device;
+  const { kind, limits, needsSplitting, reordersSums, hasHalf, parallelWorkgroups } = device;
   let [buffers, bytes] = [0, 0];
   const count = (sign: 1 | -1, type: keyof typeof ELEMENT_BYTES, length: number) => {
     buffers += sign;
     bytes += sign * ELEMENT_BYTES[type] * length;
   };
   return {
-    ...{ kind, limits, needsSplitting, reordersSums, parallelWorkgroups },
+    ...{ kind, limits, needsSplitting, reordersSums, hasHalf, parallelWorkgroups },
     description: `what ${device.description} would hold`,
     allocate(type, length) {
       count(1, type, length);

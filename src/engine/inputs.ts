@@ -21,8 +21,9 @@ export function checkInputs(op: string, tensors: Readonly<Record<string, AnyTens
     if (!(tensor instanceof Tensor)) throw new ShapeError(`${op}: ${name} is ${show(tensor)}, must be a Tensor`);
     if (tensor.isReleased) throw new ShapeError(`${op}: ${name}: ${tensor.whyReleased}`);
     const type = types[name] ?? "f32";
-    if (type !== "any" && tensor.buffer.type !== type) {
-      throw new ShapeError(`${op}: ${name}, ${format(tensor.shape)}, has type ${tensor.buffer.type}, must be ${type}`);
+    const { stored } = tensor;
+    if (type !== "any" && stored !== type && !(stored === "f16" && type === "f32")) {
+      throw new ShapeError(`${op}: ${name}, ${format(tensor.shape)}, has type ${stored}, must be ${type}`);
     }
     first ??= name;
     if (tensor.backend !== tensors[first]!.backend) {

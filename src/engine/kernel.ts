@@ -4,13 +4,17 @@
  */
 import { UsageError } from "../errors.ts";
 
-/** A kernel's access to a buffer ("update" reads and writes), and its element type, f32 by default. */
-export type BufferSpec = Access | `${Access} u32` | `${Access} u8`;
+/**
+ * A kernel's access to a buffer ("update" reads and writes), and its element type, f32 by default. Kernels for f16 are
+ * made of those for f32: later/half.ts.
+ */
+export type BufferSpec = Access | `${Access} u32` | `${Access} u8` | `${Access} f16`;
 export type Access = "read" | "write" | "update";
-export type ElementType = "f32" | "u32" | "u8";
+export type ElementType = "f32" | "u32" | "u8" | "f16";
 
 /**
- * Elements as a reference loop sees them: a Float32Array (Float64Array in gradient checks), Uint32Array or Uint8Array.
+ * Elements as a reference loop sees them: a Float32Array (Float64Array in gradient checks), Float16Array, Uint32Array or
+ * Uint8Array.
  */
 export interface Elements {
   [index: number]: number;

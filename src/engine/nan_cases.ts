@@ -3,22 +3,11 @@
  * make max(0, NaN) 0, and Metal's assumes that there is none. As in PyTorch, every result that depends on a NaN must be
  * NaN.
  */
-import { variantsOf, type KernelCase } from "./cases.ts";
-
-/** Larger cases show nothing more. */
-const MAX_ELEMENTS = 40_000;
+import { largestCases, type KernelCase } from "./cases.ts";
 
 /** For each kernel and each of its variants, the largest of `cases`, once for each input with NaN in it. */
 export function nanCases(cases: readonly KernelCase[]): KernelCase[] {
-  const largest = new Map<string, KernelCase>();
-  for (const each of cases) {
-    const size = numbersOf(each);
-    for (const { name } of [each.kernel, ...variantsOf(each)]) {
-      const before = largest.get(name);
-      if (size <= MAX_ELEMENTS && size > (before ? numbersOf(before) : 0)) largest.set(name, each);
-    }
-  }
-  return [...new Set(largest.values())].flatMap((each) =>
+  return largestCases(cases).flatMap((each) =>
     Object.entries(each.buffers).flatMap(([name, given]) =>
       given instanceof Float32Array && !each.nan?.never?.includes(name)
         ? [
@@ -31,13 +20,6 @@ export function nanCases(cases: readonly KernelCase[]): KernelCase[] {
           ]
         : [],
     ),
-  );
-}
-
-function numbersOf({ buffers }: KernelCase): number {
-  return Object.values(buffers).reduce<number>(
-    (sum, given) => sum + (typeof given === "number" ? given : given.length),
-    0,
   );
 }
 

@@ -1,5 +1,6 @@
 /** The reference backend: runs each kernel's `reference` loop at once, on the main thread. Tests compare with it. */
 import {
+  ARRAYS,
   asView,
   checkAllocation,
   checkElements,
@@ -22,7 +23,7 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
   const live = new Set<Buffer>();
   let times: KernelTime[] | undefined;
   const create = (type: ElementType, length: number): HostArray =>
-    type === "f32" ? new Float(length).fill(NaN) : type === "u32" ? new Uint32Array(length) : new Uint8Array(length);
+    type === "f32" ? new Float(length).fill(NaN) : new ARRAYS[type](length);
 
   return {
     kind: "reference",
@@ -30,9 +31,10 @@ export function openReference(precision: "f32" | "f64" = "f32"): Backend {
     limits: { bindingBytes: Infinity, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 1 },
     needsSplitting: false,
     reordersSums: false,
+    hasHalf: true,
     parallelWorkgroups: 1,
     allocate(type, length) {
-      checkAllocation(type, length);
+      checkAllocation(type, length, true);
       const buffer: ReferenceBuffer = { type, length, data: create(type, length) };
       live.add(buffer);
       return buffer;

@@ -1,6 +1,6 @@
 import { ShapeError } from "../errors.ts";
 import { checkOptions, requireNumber, show, type OptionKinds } from "../options.ts";
-import { view, type Backend, type HostArray } from "./backend.ts";
+import { ARRAYS, ELEMENT_BYTES, view, type Backend, type HostArray } from "./backend.ts";
 import { constant } from "./constant.ts";
 import { checkInputs } from "./inputs.ts";
 import { fourEach, kernel, line, type ElementType, type Kernel } from "./kernel.ts";
@@ -70,8 +70,14 @@ export class Tape implements Owner, Disposable {
     return tensor;
   }
 
+  /** Memory for numbers that are stored as those of x are, of its shape if none is given; as `allocate`. */
+  like(x: Tensor, shape: readonly number[] = x.shape): Tensor {
+    return this.allocate(shape, x.stored) as Tensor;
+  }
+
   /**
-   * A tensor with these contents: a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels).
+   * A tensor with these contents: a Float32Array, or a Float16Array where the device has half precision, a
+   * Uint32Array (class indices) or a Uint8Array (pixels).
    * @throws ShapeError for another kind of array, or when its length is not that of the shape
    */
   input<A extends HostArray>(
@@ -121,11 +127,11 @@ export class Tape implements Owner, Disposable {
     if (!x.requiresGrad) return;
     x.gradBeforeActivation = beforeActivation && (!x.grad || x.gradBeforeActivation);
     if (!x.grad) {
-      x.grad = x instanceof Parameter ? x.gradientStorage() : this.allocate(x.shape);
+      x.grad = x instanceof Parameter ? x.gradientStorage() : this.like(x);
       write(x.grad);
       return;
     }
-    const more = this.allocate(x.shape);
+    const more = this.like(x);
     write(more);
     runElements(accumulateKernel, { x: more, y: x.grad }, {});
     this.#giveBack(more);
@@ -219,10 +225,11 @@ function typeOf(data: HostArray, { kind }: Backend): ElementType {
   if (data instanceof Float32Array) return "f32";
   if (data instanceof Uint32Array) return "u32";
   if (data instanceof Uint8Array) return "u8";
+  if (ARRAYS.f16 && data instanceof ARRAYS.f16) return "f16";
   // Gradients are checked in double precision.
   if (data instanceof Float64Array && kind === "reference") return "f32";
   throw new ShapeError(
-    `input: the data are ${show(data)}, must be a Float32Array, a Uint32Array (class indices) or a Uint8Array (pixels)`,
+    `input: the data are ${show(data)}, must be a Float32Array or Float16Array, a Uint32Array (class indices) or a Uint8Array (pixels)`,
   );
 }
 
@@ -251,7 +258,11 @@ export function runElements<B extends string, U extends string>(
   uniforms: Readonly<Record<Exclude<U, "size">, number>>,
   row = 1,
 ): void {
-  const largest = Object.values<Tensor>(tensors).reduce((most, each) => (each.size > most.size ? each : most));
+  // Of two as large, the one of larger numbers.
+  const bytes = ({ size, stored }: Tensor) => size * ELEMENT_BYTES[stored];
+  const largest = Object.values<Tensor>(tensors).reduce((most, each) =>
+    each.size > most.size || (each.size === most.size && bytes(each) > bytes(most)) ? each : most,
+  );
   for (const [offset, size] of pieces(largest, row)) {
     const parts = Object.entries<Tensor>(tensors).map(([name, tensor]) => {
       return [name, tensor.size === largest.size ? view(tensor.buffer, offset, size) : tensor.buffer];
@@ -282,14 +293,14 @@ export function record(
  */
 export function pieces(x: Tensor, row = 1): [offset: number, length: number][] {
   const { bindingBytes, viewAlignment } = x.backend.limits;
-  const total = x.size;
-  if (total * 4 <= bindingBytes) return [[0, total]];
+  const [total, bytes] = [x.size, ELEMENT_BYTES[x.stored]];
+  if (total * bytes <= bindingBytes) return [[0, total]];
   let step = row;
-  while ((step * 4) % viewAlignment !== 0) step += row;
-  const length = Math.floor(bindingBytes / 4 / step) * step;
+  while ((step * bytes) % viewAlignment !== 0) step += row;
+  const length = Math.floor(bindingBytes / bytes / step) * step;
   if (length === 0) {
     throw new ShapeError(
-      `a row of ${step} numbers has ${step * 4} bytes, but this device binds at most ${bindingBytes}: ` +
+      `a row of ${step} numbers has ${step * bytes} bytes, but this device binds at most ${bindingBytes}: ` +
         `use a smaller batch or another device`,
     );
   }

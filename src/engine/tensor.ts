@@ -29,6 +29,7 @@ export interface Owner {
   readonly part: Part | undefined;
   readonly allReduce: AllReduce | undefined;
   allocate<T extends ElementType = "f32">(shape: readonly number[], type?: T): Tensor<T>;
+  like(x: Tensor, shape?: readonly number[]): Tensor;
   input<A extends HostArray>(
     shape: readonly number[],
     data: A,
@@ -48,12 +49,14 @@ export type TypeOf<A extends HostArray> = A extends Uint32Array ? "u32" : A exte
 export type AnyTensor = Tensor<ElementType>;
 
 /**
- * An array on a device, of elements of type T. Activations are C × H × W × N with the image index innermost (features × N
+ * An array on a device, of elements of type T; those of an f32 tensor may be `stored` in half precision. Activations are C × H × W × N with the image index innermost (features × N
  * after a linear layer); weights are out × in/groups × kh × kw, or out × in, as PyTorch has them.
  */
 export class Tensor<T extends ElementType = "f32"> {
   readonly backend: Backend;
   readonly shape: readonly number[];
+  /** The type of its elements in the device's memory. */
+  readonly stored: ElementType;
   /** The tape that owns the buffer; undefined if the tensor outlives the step, like a parameter. */
   readonly tape: Owner | undefined;
   /** Whether backward() computes a gradient for it. */
@@ -78,6 +81,7 @@ export class Tensor<T extends ElementType = "f32"> {
     }
     this.backend = backend;
     this.shape = shape;
+    this.stored = buffer.type;
     this.tape = tape;
     this.requiresGrad = requiresGrad;
     this.#buffer = buffer;
@@ -122,7 +126,9 @@ export class Tensor<T extends ElementType = "f32"> {
 
   /** The elements in row-major order, after everything queued so far. */
   read(): Promise<ArrayOf[T]> {
-    return this.backend.read(this.buffer, 0, this.size) as Promise<HostArray> as Promise<ArrayOf[T]>;
+    const reading = this.backend.read(this.buffer, 0, this.size);
+    const widened = this.stored === "f16" ? reading.then((elements) => new Float32Array(elements)) : reading;
+    return widened as Promise<HostArray> as Promise<ArrayOf[T]>;
   }
 
   /** For the tape: takes the memory from the tensor. */

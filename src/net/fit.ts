@@ -26,6 +26,8 @@ export interface Work {
   readonly accumulates?: boolean;
   /** Whether classes have weights in the loss. */
   readonly weighs?: boolean;
+  /** Whether activations are stored in half precision. */
+  readonly half?: boolean;
   /** Layers that don't learn. */
   readonly frozen?: readonly string[];
   /** How many devices divide the images of a training step, each with the whole network; 1 if not given. */
@@ -48,7 +50,8 @@ export function lackOf(work: Work, batch: number, backend: Backend): string | un
   const { bindingBytes, totalBytes } = backend.limits;
   const says = (needs: string, has: string) =>
     `${network.name} with a batch of ${batch} needs ${needs}, and the device (${backend.description}) ${has}`;
-  const tensorBytes = largestTensorBytes(leaves(place(network, classes)), Math.max(...batchesOf(work, batch)));
+  const images = Math.max(...batchesOf(work, batch));
+  const tensorBytes = largestTensorBytes(leaves(place(network, classes)), images, work.half);
   if (tensorBytes > bindingBytes) {
     return says(`a tensor of ${megabytes(tensorBytes)}`, `binds at most ${megabytes(bindingBytes)}`);
   }
@@ -78,9 +81,13 @@ function largestBatch(above: number, fits: (batch: number) => boolean): number {
 }
 
 /** Bytes of the largest activation. Weights don't count: those beyond the limit are bound in pieces. */
-export function largestTensorBytes(layers: readonly Pick<PlacedLayer, "input" | "output">[], batch: number): number {
+export function largestTensorBytes(
+  layers: readonly Pick<PlacedLayer, "input" | "output">[],
+  batch: number,
+  half = false,
+): number {
   const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
-  return 4 * batch * Math.max(...sizes);
+  return (half ? 2 : 4) * batch * Math.max(...sizes);
 }
 
 /** The numbers of images in a training step, if any, and in a forward pass. */
@@ -97,6 +104,7 @@ export function heldBytes(work: Work, batch: number, device: Backend): number {
   const backend = openCounting(device);
   const model = new Model(network, backend, classes);
   model.freeze(frozen);
+  model.half = work.half ?? false;
   const side = network.record;
   const mean = uploadMean(backend, side, new Float32Array(side * side * 3));
   const stepOf = (images: number) => ({

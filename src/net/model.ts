@@ -118,6 +118,11 @@ export class Model {
   readonly #stored = new Map<PlacedLayer, Stored>();
   /** Whether layers that keep statistics use them in training too, and leave them as they are. */
   statisticsFrozen = false;
+  /**
+   * Whether activations and their gradients are stored in half precision, on a device that `hasHalf`. In a loop of your own,
+   * `backward` then needs `{ weight: model.lossScale }`, by which optimizers divide.
+   */
+  half = false;
 
   /** The weights are undefined until `initialise` or a checkpoint sets them. */
   constructor(network: Network, backend: Backend, classes?: number) {
@@ -137,6 +142,15 @@ export class Model {
     this.state = all.flatMap((placed) => this.#stored.get(placed)!.state);
     this.specs = all.flatMap(({ parameters }) => parameters);
     this.parameters.forEach((parameter, i) => (parameter.requiresGrad = !this.specs[i]!.whitens));
+  }
+
+  /**
+   * Factor of the loss in training, for optimizers to divide their gradients by. In half precision, numbers below 6e-8
+   * are 0, and from 6e-5 on they have all their digits; of the mean loss of 128 images, gradients of activations are
+   * often smaller, while this leaves those of the logits below 8.
+   */
+  get lossScale(): number {
+    return this.half ? 1024 : 1;
   }
 
   /** Draws the initial weights, which are the same for a seed on every device. @throws ShapeError */

@@ -47,6 +47,8 @@ export interface Learned {
   readonly network: { readonly name: string };
   readonly parameters: readonly Parameter[];
   readonly specs: readonly Pick<ParameterSpec, "name" | "role" | "decay">[];
+  /** What gradients are to be divided by; 1 if not given. */
+  readonly lossScale?: number;
 }
 
 /** What an optimizer can move: a model, or parameters that belong to none. Of these, biases have names in "bias". */

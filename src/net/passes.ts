@@ -26,7 +26,7 @@ export function uploadMean(backend: Backend, side: number, mean: Float32Array): 
   return new Tensor(backend, [side, side, 3], buffer);
 }
 
-/** 3 × crop × crop × N: the views of the images that are seen, less the mean. */
+/** 3 × crop × crop × N: the views of the images that are seen, less the mean; stored as the model computes. */
 export function networkInput(tape: Tape, model: Model, mean: Tensor, { pixels, views, seen }: Images): Tensor {
   const side = model.network.record;
   const images = views.length / VIEW_LENGTH;
@@ -35,7 +35,7 @@ export function networkInput(tape: Tape, model: Model, mean: Tensor, { pixels, v
     tape.input([images, VIEW_LENGTH], views),
     mean,
     model.network.crop,
-    seen,
+    { seen, half: model.half },
   );
 }
 
@@ -68,7 +68,7 @@ export interface TrainingBatch extends Images, LossLabels {
   readonly seed: number;
 }
 
-/** Queues a forward and a backward pass. */
+/** Queues a forward and a backward pass. Gradients are those of the loss times the model's `lossScale`. */
 export function forwardBackward(
   tape: Tape,
   model: Model,
@@ -80,7 +80,7 @@ export function forwardBackward(
   const lossOf = loss(tape, batch);
   const x = networkInput(tape, model, mean, batch);
   const result = lossOf(model.forward(x, passOf(batch)));
-  tape.backward(result.loss, backward);
+  tape.backward(result.loss, { ...backward, weight: (backward?.weight ?? 1) * model.lossScale });
   return result;
 }
 

@@ -34,8 +34,11 @@ export class Sgd implements Optimizer {
 
   step(rateOf: Rate): void {
     const { momentum } = this.settings;
+    const { lossScale = 1 } = this.#model;
     eachUpdate("Sgd.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
-      sgd(parameter, this.velocities[index]!, gradient, { rate, momentum, decay, nesterov: this.looksAhead });
+      // The rate is a factor of the gradient and of the decay.
+      const scaled = { rate: rate / lossScale, decay: decay * lossScale };
+      sgd(parameter, this.velocities[index]!, gradient, { ...scaled, momentum, nesterov: this.looksAhead });
     });
   }
 

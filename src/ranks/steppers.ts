@@ -50,6 +50,12 @@ export function openStepper(
       `${option("split")} ${split}: ${name} needs each matrix whole, and the ranks would have parts: leave it out`,
     );
   }
+  if (split !== null && model.half) {
+    throw new UsageError(
+      `${setting("split", split)}: its ranks exchange activations in single precision, and the training is in half: ` +
+        `use ${setting("split", "none")}`,
+    );
+  }
   if (split !== null && parts > 1) {
     throw new UsageError(
       `${setting("split", split)}: parts of a network take a step at once: leave out ${option("accumulate")}`,

@@ -81,6 +81,7 @@ export function makeConfig(
     augmentation: makeAugmentation(recipe.augmentation, options.augment),
     seed: options.seed ?? 0,
     split: cutOf(options.split ?? "none"),
+    precision: options.precision ?? "single",
     device: options.device ?? "auto",
     blas: options.blas ?? null,
     threads: options.threads ?? null,

@@ -22,6 +22,7 @@ export function optionsOfRun(json: unknown): TrainOptions | undefined {
     ...{ freeze: freeze.length > 0 ? freeze.join() : null, statistics: freezeStatistics ? "frozen" : "batch" },
     ...{ epochs: config.epochs, minutes: config.minutes, patience: config.patience },
     ...{ batch: config.batch, accumulate: config.accumulate, seed: config.seed, split: split ?? "none" },
+    precision: config.precision,
     ...{ device: config.device, blas: config.blas, threads: config.threads, tune: config.tune },
     // What is undefined here is so in the run, too, whatever the network's own recipe says.
     recipe: { schedule, warmup, optimizer, average, momentum, decay, biasRate, biasDecay, groups, augmentation },

@@ -46,6 +46,8 @@ export interface TrainConfig extends Recipe {
   readonly lossWeights: Readonly<Record<string, number>> | "balanced" | null;
   readonly seed: number;
   readonly split: Cut | null;
+  /** What activations and their gradients are stored in. */
+  readonly precision: "single" | "half";
   readonly device: string;
   readonly blas: boolean | null;
   readonly threads: number | null;
@@ -77,6 +79,7 @@ export const SETTINGS: RulesOf<TrainConfig> = {
   lossWeights: orNull((value) => (value === "balanced" ? undefined : NUMBERS(value))),
   seed: WHOLE,
   split: orNull(rule((value) => (CUTS as readonly unknown[]).includes(value), `${CUTS.join(", ")}, or null`)),
+  precision: rule((value) => value === "single" || value === "half", "single or half"),
   device: TEXT,
   blas: orNull(FLAG),
   threads: orNull(COUNT),
@@ -112,6 +115,7 @@ const LATER: Partial<TrainConfig> = {
     weights: null,
     lossWeights: null,
   },
+  precision: "single",
   ...{ split: null, blas: null, threads: null, tune: null, definition: null, optimizer: DEFAULT_OPTIMIZER },
 };
 

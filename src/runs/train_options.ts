@@ -143,6 +143,12 @@ export const TRAIN_OPTIONS = {
     "How to split the network across ranks: towers (two halves, as in 2012), owt (fully connected layers by units), none",
     { hint: "HOW" },
   ),
+  /** "half" stores activations and their gradients in half precision; weights and sums stay in single. */
+  precision: oneOf(
+    ["single", "half"],
+    "What activations are stored in: half needs half the memory for them, on GPUs that have it (single)",
+    { hint: "HOW" },
+  ),
   ...DEVICE_OPTIONS,
   /** The folder of the run; by default runs/MODEL-1, -2, …. */
   out: text("Folder for the run (runs/MODEL-1, -2, …)", { hint: "FOLDER" }),

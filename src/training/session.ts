@@ -110,6 +110,8 @@ export interface Records {
 const SAVE_EVERY_MS = 10 * 60_000;
 /** How many steps there are to a line of the log. */
 const LOG_EVERY_STEPS = 50;
+/** A mean loss above it has diverged: in half precision, numbers stop at 65,504 instead of becoming infinite. */
+const MOST_IN_HALF = 1000;
 
 /**
  * Trains until the last epoch is done. When the signal is aborted, it finishes what is queued, saves, and returns.
@@ -208,9 +210,10 @@ async function trainEpoch(session: Session): Promise<Timing & { readonly stopped
   const finish = async ({ result, valid, batch, step }: Pending): Promise<void> => {
     const { losses, ranks } = await result;
     addScores(state.scores, losses, ranks, valid);
-    if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
-    images += valid;
     const { loss, top1 } = means(state.scores);
+    if (!Number.isFinite(state.scores.loss)) throw diverged(session, "loss", state.scores.loss, step);
+    if (config.precision === "half" && loss > MOST_IN_HALF) throw diverged(session, "loss", loss, step);
+    images += valid;
     const rate = images / seconds();
     const imagesLeft = (config.epochs - state.epoch) * epochImages - batch * stepImages;
     const progress = { epoch: state.epoch + 1, epochs: config.epochs, batch, batches };
@@ -405,7 +408,7 @@ function diverged(session: Session, what: string, value: number, step: number): 
   const rate = rateIn(session, step - 1, state.epoch);
   const saved = existsSync(run.last) ? `The last save is good: ${run.last}` : "Nothing had been saved yet";
   const message =
-    `the ${what} became ${value === Infinity ? "infinite" : "NaN"} in epoch ${state.epoch + 1}, step ${step}, ` +
+    `the ${what} became ${Number.isNaN(value) ? "NaN" : value === Infinity ? "infinite" : Math.round(value)} in epoch ${state.epoch + 1}, step ${step}, ` +
     `at a learning rate of ${rate}: train with a lower ${option("rate")}. ${saved}`;
   // All processes notice at once; one reports it.
   return stepper.leads ? new DivergedError(message) : new RankError(message, true);

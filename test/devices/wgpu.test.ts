@@ -227,6 +227,15 @@ describeBackends(
       expect(() => gpu.write(buffer, new Float32Array(3))).toThrow(/Float32Array/);
     });
 
+    test("numbers in half precision are written and read at odd lengths", async () => {
+      if (!gpu.hasHalf) return void expect(() => gpu.allocate("f16", 5)).toThrow("no half precision");
+      const buffer = gpu.allocate("f16", 5);
+      gpu.write(buffer, Float16Array.of(1.5, -2, 300, 0.1, 5));
+      gpu.write(buffer, Float16Array.of(7, 8), 2);
+      expect(await gpu.read(buffer)).toEqual(Float16Array.of(1.5, -2, 7, 8, 5));
+      expect(await gpu.read(buffer, 3, 1)).toEqual(Float16Array.of(8));
+    });
+
     test("the event loop runs while the device computes", async () => {
       const size = 1 << 20;
       const [x, y] = [upload(gpu, new Float32Array(size).fill(1)), upload(gpu, new Float32Array(size))];

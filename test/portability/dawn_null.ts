@@ -4,12 +4,12 @@
  */
 import { createRequire } from "node:module";
 import { join } from "node:path";
-import { shaders } from "../../bench/shaders.ts";
+import { halfShaders, shaders } from "../../bench/shaders.ts";
 import { FOLDER, installPackages } from "./packages.ts";
 
 /** What is used of WebGPU. */
 interface Gpu {
-  requestAdapter(): Promise<{ requestDevice(): Promise<Device> }>;
+  requestAdapter(): Promise<{ requestDevice(wanted: { requiredFeatures: readonly string[] }): Promise<Device> }>;
 }
 interface Device {
   createShaderModule(descriptor: { code: string; label: string }): ShaderModule;
@@ -33,8 +33,9 @@ Object.assign(globalThis, globals);
 // Dawn crashes if this is collected while its device is in use, so it is kept where nothing collects it.
 const gpu = create(["backend=null"]);
 Object.assign(globalThis, { gpu });
-const device = await (await gpu.requestAdapter()).requestDevice();
-const all = shaders();
+const device = await (await gpu.requestAdapter()).requestDevice({ requiredFeatures: ["shader-f16"] });
+const halves = halfShaders();
+const all = [...shaders(), ...halves];
 const said: string[] = [];
 for (const { name, wgsl } of all) {
   device.pushErrorScope("validation");
@@ -48,7 +49,9 @@ for (const { name, wgsl } of all) {
   await device.popErrorScope();
 }
 for (const line of said) console.log(line);
-const variants = all.filter(({ name, kernel }) => kernel !== "" && kernel !== name);
-console.log(`Dawn: ${all.length} shaders compiled, ${variants.length} of them variants, ${said.length} messages`);
+const variants = shaders().filter(({ name, kernel }) => kernel !== "" && kernel !== name);
+console.log(
+  `Dawn: ${all.length} shaders compiled, ${variants.length} of them variants, ${halves.length} in half precision, ${said.length} messages`,
+);
 // The device would keep the process alive.
 process.exit(said.length > 0 ? 1 : 0);

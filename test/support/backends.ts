@@ -6,7 +6,8 @@ import { describe } from "bun:test";
 import type { Backend } from "../../src/engine/backend.ts";
 
 export interface TestBackend {
-  readonly name: "wgpu" | "cpu" | "cpu-blas";
+  /** "wgpu-half" is wgpu where the GPU has half precision. */
+  readonly name: "wgpu" | "wgpu-half" | "cpu" | "cpu-blas";
   /** Why it can't be opened here; undefined when it can. */
   readonly missing: string | undefined;
   /** The same backend on every call, for all test files of a run; it lives until the process ends. */
@@ -50,8 +51,17 @@ async function openCpu(blas: boolean): Promise<Backend> {
   return backend;
 }
 
+const wgpu = await candidate("wgpu", openWgpu);
+
+async function openWgpuHalf(): Promise<Backend> {
+  const backend = await wgpu.open();
+  if (!backend.hasHalf) throw new Error(`${backend.description} has no half precision`);
+  return backend;
+}
+
 export const backends: readonly TestBackend[] = [
-  await candidate("wgpu", openWgpu),
+  wgpu,
+  await candidate("wgpu-half", openWgpuHalf),
   await candidate("cpu", () => openCpu(false)),
   await candidate("cpu-blas", () => openCpu(true)),
 ];

@@ -51,6 +51,7 @@ test("a run's settings come back as they were, whatever the network's recipe say
     {
       ...{ rates: "conv*=0.1", freeze: "conv1,conv2", statistics: "frozen", warmup: 2, average: "ema", accumulate: 3 },
       ...{ lossWeights: "balanced", weights: { a: 2 }, balance: 0.5, schedule: "cosine", augment: "modern" },
+      precision: "half",
       ...{ epochs: 7, minutes: 3, patience: 2, batch: 8, seed: 5, device: "cpu", threads: 1, limit: 30 },
     },
     network,

@@ -76,6 +76,7 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
     },
     needsSplitting: false,
     reordersSums: false,
+    hasHalf: false,
     parallelWorkgroups: 1,
 
     allocate(type, length) {

@@ -1,5 +1,5 @@
 /** Buffers in a WebAssembly memory. */
-import { ELEMENT_BYTES, type Buffer, type BufferView, type HostArray } from "../../engine/backend.ts";
+import { ARRAYS, ELEMENT_BYTES, type Buffer, type BufferView, type HostArray } from "../../engine/backend.ts";
 import type { ElementType } from "../../engine/kernel.ts";
 import { DeviceError } from "../../errors.ts";
 
@@ -10,8 +10,6 @@ interface HeapBuffer extends Buffer {
 
 /** Space for the tables that the compiler puts at the start of the memory. */
 export const STATIC_BYTES = 65_536;
-
-const VIEWS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
 export class HeapBuffers {
   readonly #memory: WebAssembly.Memory;
@@ -46,7 +44,7 @@ export class HeapBuffers {
 
   /** An array over the memory at its current size. */
   elements(type: ElementType, address: number, length: number): HostArray {
-    return new VIEWS[type](this.#memory.buffer, address, length);
+    return new ARRAYS[type](this.#memory.buffer, address, length);
   }
 
   statistics(): { buffers: number; bytes: number } {

@@ -72,6 +72,7 @@ export function openOneThread(module: WebAssembly.Module): Backend {
     },
     needsSplitting: false,
     reordersSums: false,
+    hasHalf: false,
     parallelWorkgroups: 1,
 
     allocate(type, length) {

@@ -1,4 +1,5 @@
 /** How a kernel without a CPU implementation is computed: by its reference loop, as one item. */
+import { ARRAYS } from "../../engine/backend.ts";
 import { elementType, type Elements, type ElementType, type Kernel } from "../../engine/kernel.ts";
 import type { CpuKernel } from "./kernel.ts";
 
@@ -20,6 +21,5 @@ export function referencePlan(kernel: Kernel): CpuKernel["plan"] {
 }
 
 function view(memory: WebAssembly.Memory, type: ElementType, address: number, length: number): Elements {
-  const View = type === "f32" ? Float32Array : type === "u32" ? Uint32Array : Uint8Array;
-  return new View(memory.buffer, address, length);
+  return new ARRAYS[type](memory.buffer, address, length);
 }

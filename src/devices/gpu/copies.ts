@@ -1,10 +1,8 @@
 /** Copies between the host and a buffer, in the whole words that WebGPU asks for. */
-import { checkElements, ELEMENT_BYTES, type HostArray } from "../../engine/backend.ts";
+import { ARRAYS, checkElements, ELEMENT_BYTES, type HostArray } from "../../engine/backend.ts";
 import { DeviceError } from "../../errors.ts";
 import { roundUp, type GpuBuffer } from "./buffers.ts";
 import type { Handles } from "./handles.ts";
-
-const ARRAYS = { f32: Float32Array, u32: Uint32Array, u8: Uint8Array } as const;
 
 /**
  * What to copy to a buffer so that `data` is in it from element `offset` on.
@@ -22,7 +20,7 @@ export function toWrite(
   if (end > length * ELEMENT_BYTES[type]) {
     throw new DeviceError(`write: elements ${offset} to ${offset + data.length} are outside of a buffer of ${length}`);
   }
-  // The bytes after the end of a u8 buffer are padding.
+  // The bytes after the end of a u8 or f16 buffer are padding.
   const whole = roundUp(end, 4);
   if (start % 4 !== 0 || (whole !== end && whole !== bytes)) {
     throw new DeviceError(`write: bytes ${start} to ${end} of ${bytes}: must be multiples of 4, or reach the end`);
@@ -30,7 +28,7 @@ export function toWrite(
   let source: HostArray = data;
   if (whole !== end && data.length > 0) {
     source = new Uint8Array(whole - start);
-    source.set(data);
+    source.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }
   return { start, source, bytes: data.length === 0 ? 0 : whole - start };
 }

@@ -1,6 +1,7 @@
 /** The methods of a backend that are the same whatever API its GPU is reached by. */
 import { checkAllocation, type Backend, type Buffer, type BufferView } from "../../engine/backend.ts";
 import type { Kernel } from "../../engine/kernel.ts";
+import { asStored } from "../../engine/later/half.ts";
 import type { BufferRange, KernelBuffers } from "./buffers.ts";
 import { toRead, toWrite } from "./copies.ts";
 import type { Limits } from "./description.ts";
@@ -13,6 +14,7 @@ interface Parts<H extends Handles> {
   readonly device: {
     readonly description: string;
     readonly limits: Limits;
+    readonly hasHalf: boolean;
     /** @throws DeviceError when the device is closed, lost, or has failed */
     check(): void;
     /** Resolves when the work submitted so far is done. @throws DeviceError when the device failed */
@@ -40,11 +42,12 @@ export function methodsOf<H extends Handles>({
   buffers,
   staging,
   tuner,
-}: Parts<H>): Methods & Pick<Backend, "description"> {
+}: Parts<H>): Methods & Pick<Backend, "description" | "hasHalf"> {
   return {
     description: device.description,
+    hasHalf: device.hasHalf,
     allocate(type, length) {
-      checkAllocation(type, length);
+      checkAllocation(type, length, device.hasHalf);
       device.check();
       return buffers.allocate(type, length);
     },
@@ -61,7 +64,7 @@ export function methodsOf<H extends Handles>({
       uniforms: Readonly<Record<U, number>>,
     ) {
       device.check();
-      const program = pipelines.program(kernel as unknown as Kernel);
+      const program = pipelines.program(asStored(kernel, given));
       const pipeline = tuner.choose(program, given, uniforms);
       queue.dispatch(program, pipeline, buffers.group(program, given), uniforms);
     },

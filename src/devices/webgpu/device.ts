@@ -19,6 +19,7 @@ export class Device {
   readonly description: string;
   readonly limits: Limits;
   readonly hasTimestamps: boolean;
+  readonly hasHalf: boolean;
   /** Whether the driver's compiler may reorder sums, as Metal's does. */
   readonly reordersSums: boolean;
   /** Error scopes whose outcome isn't known yet. */
@@ -53,6 +54,7 @@ export class Device {
     this.kind = isSoftware(adapter) ? "software" : "other";
     this.description = `${this.name} (WebGPU)`;
     this.hasTimestamps = adapter.features.has("timestamp-query");
+    this.hasHalf = adapter.features.has("shader-f16") && "Float16Array" in globalThis;
     this.reordersSums = info.vendor === "apple";
     this.limits = {
       storageBuffers: limits.maxStorageBuffersPerShaderStage,

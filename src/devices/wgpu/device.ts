@@ -103,6 +103,10 @@ export class Device {
     this.#uncaptured = uncaptured;
   }
 
+  get hasHalf(): boolean {
+    return this.features.has("f16");
+  }
+
   /** Runs calls into wgpu. @throws DeviceError with the driver's text when one of them fails */
   scoped<T>(what: string, calls: () => T): T {
     for (const filter of SCOPES) this.wgpu.wgpuDevicePushErrorScope(this.handle, filter);

@@ -33,7 +33,7 @@ export function pointwise<F extends "x" | "y">(
   backward: Kernel<F | "dy" | "dx", "size">,
   from: F,
 ): Tensor {
-  const y = tapeFor(op, { x }).allocate(x.shape);
+  const y = tapeFor(op, { x }).like(x);
   runElements(forward, { x, y }, {});
   const gradient = (dx: Tensor, dy: Tensor) =>
     runElements(backward, { [from]: { x, y }[from], dy, dx } as Record<F | "dy" | "dx", Tensor>, {});

@@ -21,7 +21,7 @@
  * images, the rest being only partners of others.
  */
 import { ShapeError } from "../../errors.ts";
-import { requireWhole } from "../../options.ts";
+import { checkOptions, requireWhole, type OptionKinds } from "../../options.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, type Elements } from "../kernel.ts";
 import { format, type Tensor } from "../tensor.ts";
@@ -54,12 +54,28 @@ export const VIEW = {
   cut: 25,
 } as const;
 
+export interface AugmentOptions {
+  /** Number of images in the input, all by default; the rest are only there to be mixed with. */
+  readonly seen?: number | undefined;
+  /** Whether the input is stored in half precision, and with it what a network computes from it. */
+  readonly half?: boolean;
+}
+
+const OPTIONS: OptionKinds<AugmentOptions> = { seen: "number?", half: "boolean?" };
+
 /**
  * Makes a network's input.
- * @param seen number of images in the input, all by default; the rest are only there to be mixed with
- * @throws ShapeError when the shapes don't fit or the crop is larger than the images
+ * @throws UsageError for an unknown option; ShapeError when the shapes don't fit or the crop is larger than the images
  */
-export function augment(pixels: Tensor<"u8">, views: Tensor, mean: Tensor, crop: number, seen?: number): Tensor {
+export function augment(
+  pixels: Tensor<"u8">,
+  views: Tensor,
+  mean: Tensor,
+  crop: number,
+  options: AugmentOptions = {},
+): Tensor {
+  checkOptions("augment", options, OPTIONS);
+  const { seen, half = false } = options;
   const tape = tapeFor("augment", { pixels, views, mean }, { pixels: "u8" });
   const [images = 0, side = 0, width = 0, channels = 0] = pixels.shape;
   const count = seen ?? images;
@@ -78,7 +94,7 @@ export function augment(pixels: Tensor<"u8">, views: Tensor, mean: Tensor, crop:
         `need N × S × S × 3 bytes, N × ${VIEW_LENGTH} views, a mean of S × S × 3, a crop of at most S, at most N seen`,
     );
   }
-  const x = tape.allocate([3, crop, crop, count]);
+  const x = tape.allocate([3, crop, crop, count], half ? "f16" : "f32") as Tensor;
   pixels.backend.run(
     augmentKernel,
     { pixels: pixels.buffer, views: views.buffer, mean: mean.buffer, x: x.buffer },

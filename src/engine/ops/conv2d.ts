@@ -22,6 +22,7 @@ import type { Backend } from "../backend.ts";
 import { constant } from "../constant.ts";
 import { tapeFor } from "../inputs.ts";
 import { kernel, line, u32s, type Constants, type Workgroups } from "../kernel.ts";
+import { asStored } from "../later/half.ts";
 import { format, type Tensor } from "../tensor.ts";
 import { depthwise, suitsDepthwise, type Passes } from "./later/depthwise.ts";
 import { activated, beforeActivation, EPILOGUE, epilogueOf, type EpilogueOptions } from "./later/epilogue.ts";
@@ -75,7 +76,7 @@ export function conv2d(x: Tensor, w: Tensor, b: Tensor | undefined, options: Con
     );
   }
   const before = padBefore("conv2d", [h, width], [kh, kw], stride, pad);
-  const y = tape.allocate([o, oh, ow, images]);
+  const y = tape.like(x, [o, oh, ow, images]);
   const sizes = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before, groups };
   const passes = (suitsDepthwise(sizes) ? depthwise : general)(x.backend, sizes);
   const bias = b ?? constant(x.backend, 0, [o]);
@@ -105,7 +106,7 @@ function general(backend: Backend, sizes: Sizes): Passes {
     forward(given, epilogue) {
       const direct = () => backend.run(conv2dForward, given, { ...sizes, ...epilogue });
       const winograd = () => runWinograd(backend, conv2dBackwardX, { ...sizes, turned: false }, given, epilogue);
-      runFastest(backend, conv2dForward, sizes, suits ? { winograd, direct } : { direct });
+      runFastest(backend, asStored(conv2dForward, given), sizes, suits ? { winograd, direct } : { direct });
     },
     backwardW({ dw, ...given }) {
       const direct = () => {
@@ -115,12 +116,12 @@ function general(backend: Backend, sizes: Sizes): Passes {
         );
       };
       const winograd = () => runWinogradBackwardW(backend, conv2dBackwardW, sizes, { ...given, dw });
-      runFastest(backend, conv2dBackwardW, sizes, suits ? { winograd, direct } : { direct });
+      runFastest(backend, asStored(conv2dBackwardW, given), sizes, suits ? { winograd, direct } : { direct });
     },
     backwardX({ w, dy, dx }) {
       const direct = () => backend.run(conv2dBackwardX, { w, dy, dx }, sizes);
       const winograd = () => runWinograd(backend, conv2dBackwardX, backwards(sizes), { x: dy, w, y: dx });
-      runFastest(backend, conv2dBackwardX, sizes, suits ? { winograd, direct } : { direct });
+      runFastest(backend, asStored(conv2dBackwardX, { dy }), sizes, suits ? { winograd, direct } : { direct });
     },
   };
 }

@@ -39,7 +39,7 @@ export function dropout(x: Tensor, options: DropoutOptions): Tensor {
   const { keep, key } = options;
   checkKeep("dropout", keep);
   requireWhole("dropout", { "key[0]": key[0], "key[1]": key[1] }, 0);
-  const y = tape.allocate(x.shape);
+  const y = tape.like(x);
   const images = x.shape.at(-1) ?? 1;
   const part = tape.part ?? { block: 0 };
   const { first, whole } = "block" in part ? { first: part.block * x.size, whole: images } : part;

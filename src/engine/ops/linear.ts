@@ -39,12 +39,15 @@ export function linear(x: Tensor, w: Tensor, b?: Tensor): Tensor {
         `need weights O × ${inputs} and O biases`,
     );
   }
-  const y = tape.allocate([outputs, images]);
+  const y = tape.like(x, [outputs, images]);
   const { backend } = x;
   const bias = b ?? constant(backend, 0, [outputs]);
   const narrow = images <= NARROW;
-  /** Runs of rows of w, with the same rows of b, y and dy. A multiple of 64 rows, so that each starts aligned. */
-  const parts = pieces(w, inputs * 64).map(([offset, length]) => {
+  /**
+   * Runs of rows of w, with the same rows of b, y and dy. A multiple of 128 rows, so that each starts at a multiple of 256
+   * bytes, in half precision too.
+   */
+  const parts = pieces(w, inputs * 128).map(([offset, length]) => {
     const [row, rows] = [offset / inputs, length / inputs];
     return {
       ofW: (tensor: Tensor) => view(tensor.buffer, offset, length),

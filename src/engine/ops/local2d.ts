@@ -38,7 +38,7 @@ export function local2d(x: Tensor, w: Tensor, b: Tensor, options: { stride?: num
     );
   }
   const before = padBefore("local2d", [h, width], [kh, kw], stride, pad);
-  const y = tape.allocate([o, oh, ow, images]);
+  const y = tape.like(x, [o, oh, ow, images]);
   const uniforms = { images, c, h, w: width, o, oh, ow, kh, kw, stride, pad: before };
   const { backend } = x;
   backend.run(local2dForward, { x: x.buffer, w: w.buffer, b: b.buffer, y: y.buffer }, uniforms);

@@ -53,7 +53,7 @@ export function checkLrn(op: string, options: LrnOptions): void {
 export function lrn(x: Tensor, options: LrnOptions): Tensor {
   const tape = tapeFor("lrn", { x });
   const uniforms = lrnUniforms("lrn", x, options);
-  const y = tape.allocate(x.shape);
+  const y = tape.like(x);
   x.backend.run(lrnForward, { x: x.buffer, y: y.buffer }, uniforms);
   tape.record({
     inputs: [x],

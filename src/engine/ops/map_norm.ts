@@ -43,7 +43,7 @@ export function mapNorm(x: Tensor, options: MapNormOptions): Tensor {
   const { size, k, alpha, beta } = options;
   const [c, h, w, images] = imageShape("mapNorm", x);
   if (size % 2 !== 1) throw new ShapeError(`mapNorm: window of ${size}, must be odd`);
-  const [y, s] = [tape.allocate(x.shape), tape.allocate(x.shape)];
+  const [y, s] = [tape.like(x), tape.like(x)];
   const uniforms = { images, c, h, w, reach: (size - 1) / 2, k, alpha, beta };
   x.backend.run(mapNormForward, { x: x.buffer, y: y.buffer, s: s.buffer }, uniforms);
   tape.record({

@@ -35,7 +35,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
   const tape = tapeFor("maxPool", { x });
   const u = poolUniforms("maxPool", x, options);
   const shape = [u.c, u.oh, u.ow, u.images];
-  const y = tape.allocate(shape);
+  const y = tape.like(x, shape);
   const argmax = tape.allocate(shape, "u32");
   const activation = activationBefore(x);
   x.backend.run(maxPoolForward, { x: x.buffer, y: y.buffer, argmax: argmax.buffer }, { ...u, activation });
@@ -58,7 +58,7 @@ export function maxPool(x: Tensor, options: PoolOptions): Tensor {
 export function averagePool(x: Tensor, options: PoolOptions): Tensor {
   const tape = tapeFor("averagePool", { x });
   const u = poolUniforms("averagePool", x, options);
-  const y = tape.allocate([u.c, u.oh, u.ow, u.images]);
+  const y = tape.like(x, [u.c, u.oh, u.ow, u.images]);
   x.backend.run(averagePoolForward, { x: x.buffer, y: y.buffer }, u);
   return record(y, [x, (dx, dy) => x.backend.run(averagePoolBackward, { dy: dy.buffer, dx: dx.buffer }, u)]);
 }

@@ -14,7 +14,12 @@ import {
 } from "../optimizer.ts";
 import { stateTensor, stepCount, type StateTensor } from "../state.ts";
 
-/** β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). */
+const EPSILON = 1e-8;
+
+/**
+ * β₁ is the recipe's momentum; β₂ is 0.999 and ε 1e-8, as in the paper on Adam (arXiv 1412.6980). A factor of the loss
+ * remains in the moments, where it cancels out.
+ */
 export class AdamW implements Optimizer {
   readonly settings: OptimizerSettings;
   readonly state: readonly StateTensor[];
@@ -47,8 +52,9 @@ export class AdamW implements Optimizer {
     const step = ++this.#steps;
     const { momentum: beta1 } = this.settings;
     const [means, squares] = this.#moments;
+    const epsilon = EPSILON * (this.#model.lossScale ?? 1);
     eachUpdate("AdamW.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
-      adamw(parameter, means[index]!, squares[index]!, gradient, { rate, decay, step, beta1 });
+      adamw(parameter, means[index]!, squares[index]!, gradient, { rate, decay, step, beta1, epsilon });
     });
   }
 

@@ -21,7 +21,8 @@ const ADAMW_RATE = 3e-4 / 0.02;
 
 /**
  * As the original advises, Muon moves the weights of convolutions and fully connected layers between the first and the
- * last; AdamW moves these two and everything else, at 0.015 times the rate. Muon's momentum is the recipe's.
+ * last; AdamW moves these two and everything else, at 0.015 times the rate. Muon's momentum is the recipe's. A factor of
+ * the loss remains in the state, where it cancels out.
  */
 export class Muon implements Optimizer {
   readonly settings: OptimizerSettings;
@@ -63,11 +64,12 @@ export class Muon implements Optimizer {
   step(rateOf: Rate): void {
     const step = ++this.#steps;
     const { momentum } = this.settings;
+    const epsilon = ADAMW.epsilon * (this.#model.lossScale ?? 1);
     eachUpdate("Muon.step", this.#model, this.settings, rateOf, ({ index, parameter, gradient, rate, decay }) => {
       const mean = this.#means[index]!;
       const square = this.#squares.get(parameter.name);
       if (!square) muon(parameter, mean, gradient, { rate, decay, momentum });
-      else adamw(parameter, mean, square, gradient, { ...ADAMW, rate: ADAMW_RATE * rate, decay, step });
+      else adamw(parameter, mean, square, gradient, { ...ADAMW, epsilon, rate: ADAMW_RATE * rate, decay, step });
     });
   }
 

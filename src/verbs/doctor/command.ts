@@ -25,6 +25,7 @@ export default verb({
   },
 });
 
+const LIST = new Intl.ListFormat("en-GB");
 /** Where the second column begins: after the longest name, and with room for a SHA-256. */
 const INDENT = 16;
 const COLUMNS = Math.min(80, columns());
@@ -55,8 +56,9 @@ class TextReport {
       case "device":
         return deviceRows(finding);
       case "kernels": {
-        const { device, kernels, variants, cases, wrong, seconds } = finding;
-        const tried = `${kernels}${variants > 0 ? ` and ${plural(variants, "variant")}` : ""} at ${plural(cases, "size")}`;
+        const { device, kernels, variants, halves, cases, wrong, seconds } = finding;
+        const more = [variants > 0 && plural(variants, "variant"), halves > 0 && `${halves} in half precision`];
+        const tried = `${LIST.format([`${kernels}`, ...more.filter((each) => each !== false)])} at ${plural(cases, "size")}`;
         const verdict = wrong.length === 0 ? "correct" : `${wrong.length} wrong`;
         return row(device, `kernels ${verdict}: ${tried}, ${duration(seconds)}`);
       }

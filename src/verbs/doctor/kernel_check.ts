@@ -1,5 +1,5 @@
 /** Runs kernels on a device and compares their results with the reference loops in float64. */
-import type { Backend, HostArray } from "../../engine/backend.ts";
+import { ARRAYS, type Backend, type HostArray } from "../../engine/backend.ts";
 import type { KernelCase } from "../../engine/cases.ts";
 import { access, elementType, type Variant } from "../../engine/kernel.ts";
 import { openReference } from "../../engine/reference.ts";
@@ -14,9 +14,9 @@ export async function runCase(backend: Backend, { kernel, buffers, uniforms }: K
     Object.entries(kernel.buffers).map(([name, spec]) => {
       const given = buffers[name]!;
       const length = typeof given === "number" ? given : given.length;
-      const buffer = backend.allocate(elementType(spec), length);
-      const unwritten =
-        elementType(spec) === "u32" ? new Uint32Array(length).fill(~0) : new Float32Array(length).fill(NaN);
+      const type = elementType(spec);
+      const unwritten = new ARRAYS[type](length).fill(type === "u32" ? ~0 : NaN);
+      const buffer = backend.allocate(type, length);
       backend.write(buffer, typeof given === "number" ? unwritten : given);
       return [name, buffer] as const;
     }),

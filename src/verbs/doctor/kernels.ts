@@ -2,6 +2,7 @@
 import type { Backend } from "../../engine/backend.ts";
 import { variantsOf, type KernelCase } from "../../engine/cases.ts";
 import { casesOf, isGpu } from "../../engine/ops/cases.ts";
+import { halfCases } from "../../engine/later/half_cases.ts";
 import { checkCase, checkVariant, expectedOf } from "./kernel_check.ts";
 
 export interface KernelReport {
@@ -9,6 +10,8 @@ export interface KernelReport {
   readonly kernels: number;
   readonly variants: number;
   readonly cases: number;
+  /** Number of kernels and variants that were also tried in half precision; 0 on a device without. */
+  readonly halves: number;
   /** The first size at which a kernel or variant is wrong, and how. */
   readonly wrong: readonly { readonly kernel: string; readonly sizes: string; readonly how: string }[];
   readonly seconds: number;
@@ -25,7 +28,7 @@ export async function checkKernels(
   cases: readonly KernelCase[] = casesOf(backend.kind),
 ): Promise<KernelReport> {
   const start = performance.now();
-  const names = { kernels: new Set<string>(), variants: new Set<string>() };
+  const names = { kernels: new Set<string>(), variants: new Set<string>(), halves: new Set<string>() };
   const wrong = new Map<string, KernelReport["wrong"][number]>();
   const note = (kernel: string, sizes: string, how: string | undefined) => {
     if (how !== undefined && !wrong.has(kernel)) wrong.set(kernel, { kernel, sizes, how });
@@ -44,23 +47,35 @@ export async function checkKernels(
     // Reference loops never yield; Ctrl-C and the progress line need their turn.
     await new Promise((resolve) => setTimeout(resolve));
   }
+  const halves = backend.hasHalf && isGpu(backend.kind) ? halfCases(cases) : [];
+  for (const { half, single } of halves) {
+    const expected = await expectedOf(single);
+    for (const form of [half.kernel, ...variantsOf(half)]) {
+      const kernel = { ...half.kernel, ...form };
+      names.halves.add(form.name);
+      note(form.name, half.title, await checkCase(backend, { ...half, kernel }, expected));
+      count++;
+    }
+    await new Promise((resolve) => setTimeout(resolve));
+  }
   const seconds = (performance.now() - start) / 1000;
   return {
     kernels: names.kernels.size,
     variants: names.variants.size,
     cases: count,
+    halves: names.halves.size,
     wrong: [...wrong.values()],
     seconds,
   };
 }
 
 /** What is wrong, in words; undefined when nothing is. */
-export function wordsOf({ wrong, kernels, variants }: KernelReport): string | undefined {
+export function wordsOf({ wrong, kernels, variants, halves }: KernelReport): string | undefined {
   const [first] = wrong;
   if (!first) return undefined;
   const names = wrong.map(({ kernel }) => kernel).join(", ");
   return (
-    `${wrong.length} of ${kernels + variants} kernels are wrong (${names}): ` +
+    `${wrong.length} of ${kernels + variants + halves} kernels are wrong (${names}): ` +
     `${first.kernel}, ${first.sizes}: ${first.how}`
   );
 }

@@ -3,6 +3,7 @@ import { openDeviceOf } from "../../devices/open.ts";
 import type { Backend } from "../../engine/backend.ts";
 import { AlexNetError, DeviceError, DeviceLostError, DeviceMemoryError } from "../../errors.ts";
 import { option, setting } from "../../option_names.ts";
+import { command } from "../../program.ts";
 import type { Ranks } from "../../ranks/ranks.ts";
 import type { Run } from "../../runs/runs.ts";
 import type { TrainConfig } from "../../runs/settings.ts";
@@ -41,14 +42,20 @@ export async function trainOnDevices(first: TrainJob): Promise<TrainResult> {
   }
 }
 
-async function open({ device, blas, threads, tune }: TrainConfig, ranks: Ranks): Promise<Backend> {
+async function open({ device, blas, threads, tune, precision }: TrainConfig, ranks: Ranks): Promise<Backend> {
   const options = {
     device,
     ...(blas === null ? {} : { blas }),
     ...(threads === null ? {} : { threads }),
     ...(tune === null ? {} : { tune }),
   };
-  return openDeviceOf(options, ranks);
+  const backend = await openDeviceOf(options, ranks);
+  if (precision === "single" || backend.hasHalf) return backend;
+  await backend.close();
+  throw new DeviceError(
+    `${setting("precision", precision)}: ${backend.description} has no half precision: train on a GPU that has ` +
+      `(${option("device")}; \`${command("doctor")}\` says which), or begin a run with ${setting("precision", "single")}`,
+  );
 }
 
 function howToResume({ path }: Run): string {

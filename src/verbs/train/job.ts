@@ -56,6 +56,7 @@ export function workOf({ config, sets, ranks }: TrainJob): Work {
     optimizer: config.optimizer,
     average: config.average,
     accumulates: config.accumulate > 1,
+    half: config.precision === "half",
     weighs: config.lossWeights !== null,
     frozen: config.freeze,
     // If the network is split, a rank may have all images.

@@ -37,6 +37,7 @@ export async function trainOn(given: TrainJob, backend: Backend): Promise<TrainR
   const network = networkOf(config);
   const batch = batchOf(config, sets);
   const model = new Model(network, backend, sets.train.classes.length);
+  model.half = config.precision === "half";
   const optimizerOf = (model: Model) => createOptimizer(model, config);
   const optimizer = optimizerOf(model);
   const images = imagesPerStep(config, sets.train.length);

@@ -64,7 +64,7 @@ async function runRows(
     tape.input([images, VIEW_LENGTH], rows),
     tape.input([side, side, 3], mean),
     crop,
-    seen,
+    { seen },
   );
   const result = { shape: x.shape, values: Array.from(await x.read()) };
   tape.release();
@@ -257,5 +257,5 @@ test("augment refuses shapes that don't fit", () => {
   );
   expect(() => augment(pixels, mean, mean, 4)).toThrow("views 4 × 4 × 3");
   expect(() => augment(pixels, views, views, 4)).toThrow("mean 2 × 32");
-  expect(() => augment(pixels, views, mean, 4, 3)).toThrow("3 seen");
+  expect(() => augment(pixels, views, mean, 4, { seen: 3 })).toThrow("3 seen");
 });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import type { Backend } from "../../../src/engine/backend.ts";
+import { asView, type Backend, type Buffer, type BufferView } from "../../../src/engine/backend.ts";
 import { linear, matmul } from "../../../src/engine/ops/linear.ts";
 import { openReference } from "../../../src/engine/reference.ts";
 import { Tape } from "../../../src/engine/tape.ts";
@@ -62,21 +62,26 @@ test("linear by hand", async () => {
 test.each([3, 17])(
   "weights larger than a binding are worked on in pieces, with the same results: %d images",
   async (images) => {
-    const opCase = linearCase("150 rows", [5, images], 150);
+    const opCase = linearCase("300 rows", [5, images], 300);
     const data = drawInputs(opCase);
     const whole = openReference("f64");
     const views: number[] = [];
-    // 64 rows of 5 numbers are 1,280 bytes: three pieces, of 64, 64 and 22 rows.
+    // 128 rows of 5 numbers are 2,560 bytes: three pieces, of 128, 128 and 44 rows.
     const small: Backend = {
       ...openReference("f64"),
-      limits: { bindingBytes: 2000, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 256 },
+      limits: { bindingBytes: 4000, bufferBytes: Infinity, totalBytes: Infinity, viewAlignment: 256 },
       run(kernel, buffers, uniforms) {
-        if (kernel.name.startsWith("linear_forward")) views.push((uniforms as { outputs: number }).outputs);
+        if (kernel.name.startsWith("linear_forward")) {
+          views.push((uniforms as { outputs: number }).outputs);
+          const y = asView((buffers as Record<string, Buffer | BufferView>).y!);
+          // In half precision, too.
+          expect((2 * y.offset) % 256).toBe(0);
+        }
         whole.run(kernel, buffers, uniforms);
       },
     };
     expect(await forwardAndBackward(small, opCase, data)).toEqual(await forwardAndBackward(whole, opCase, data));
-    expect(views).toEqual([64, 64, 22]);
+    expect(views).toEqual([128, 128, 44]);
   },
 );
 

@@ -58,7 +58,7 @@ function combine<U extends string>(
 ): Tensor {
   const tape = tapeFor(op, { a, b });
   requireSameShape(op, a, b);
-  const y = tape.allocate(a.shape);
+  const y = tape.like(a);
   runElements(forward, { a, b, y }, uniforms);
   return y;
 }

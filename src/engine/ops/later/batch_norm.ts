@@ -80,7 +80,7 @@ export function batchNorm(x: Tensor, tensors: BatchNormTensors, options: BatchNo
       `batchNorm: input ${format(x.shape)} has one number for each map, which has no variance: use a larger batch`,
     );
   }
-  const [y, stats] = [tape.allocate(x.shape), tape.allocate([2, maps])];
+  const [y, stats] = [tape.like(x), tape.allocate([2, maps])];
   // Of a device's own images alone the running ones are not to know.
   const running = allReduce ? [tape.allocate([maps]), tape.allocate([maps])] : [mean, variance];
   const { backend } = x;

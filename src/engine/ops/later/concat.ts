@@ -23,7 +23,7 @@ export function concat(tensors: readonly Tensor[]): Tensor {
     const shapes = tensors.map(({ shape }) => format(shape)).join(", ");
     throw new ShapeError(`concat: ${shapes}: must have the same sides but for the first`);
   }
-  const y = tape.allocate([tensors.reduce((total, { shape }) => total + shape[0]!, 0), ...sides]);
+  const y = tape.like(tensors[0]!, [tensors.reduce((total, { shape }) => total + shape[0]!, 0), ...sides]);
   const copy = (x: Tensor, y: Tensor, run: { size: number; xFirst: number; yFirst: number }) =>
     x.backend.run(copyRun, { x: x.buffer, y: y.buffer }, run);
   let end = 0;

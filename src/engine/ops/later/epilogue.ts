@@ -81,7 +81,7 @@ export function activationBefore(x: Tensor): number {
 /** dz by dy. It takes the place of dy, unless y and its gradient are kept. */
 export function beforeActivation(y: Tensor, dy: Tensor, activation: number): Tensor {
   if (activation === 0 || y.gradBeforeActivation) return dy;
-  const dz = y.kept ? y.tape!.allocate(y.shape) : dy;
+  const dz = y.kept ? y.tape!.like(y) : dy;
   if (dz !== dy) copyTo(dz, dy);
   runElements(epilogueBackward, { y, dy: dz }, { activation });
   return dz;

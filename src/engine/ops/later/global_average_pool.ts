@@ -17,7 +17,7 @@ import wgsl from "../../../../kernels/wgsl/global_average_pool_forward.wgsl" wit
 export function globalAveragePool(x: Tensor): Tensor {
   const tape = tapeFor("globalAveragePool", { x });
   const [maps, h, w, images] = imageShape("globalAveragePool", x);
-  const y = tape.allocate([maps, 1, 1, images]);
+  const y = tape.like(x, [maps, 1, 1, images]);
   x.backend.run(globalAveragePoolForward, { x: x.buffer, y: y.buffer }, { maps, plane: h * w, images });
   return record(y, [x, (dx, dy) => scaleTo(dx, dy, 1 / (h * w), h * w, images)]);
 }

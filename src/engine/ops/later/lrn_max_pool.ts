@@ -11,6 +11,7 @@
  */
 import { tapeFor } from "../../inputs.ts";
 import { kernel, line, u32s, type Workgroups } from "../../kernel.ts";
+import { asStored } from "../../later/half.ts";
 import { poolOf } from "../../pool.ts";
 import type { Tensor } from "../../tensor.ts";
 import { lrn, lrnBackward, lrnForward, lrnUniforms, type LrnOptions } from "../lrn.ts";
@@ -31,16 +32,16 @@ export function lrnMaxPool(x: Tensor, options: LrnOptions, pooling: PoolOptions)
   const sizes = { ...ofPool, ...rest };
   const pool = poolOf(backend);
   const shape = [ofPool.c, ofPool.oh, ofPool.ow, ofPool.images];
-  const [y, argmax] = [tape.allocate(shape), tape.allocate(shape, "u32")];
+  const [y, argmax] = [tape.like(x, shape), tape.allocate(shape, "u32")];
   /** Runs the two kernels, with memory for what is between them. */
   const apart = (run: (between: ReturnType<typeof pool.take>) => void) => () => {
-    const between = pool.take("f32", ofLrn.maps * plane);
+    const between = pool.take(x.stored, ofLrn.maps * plane);
     run(between);
     // Safe while the kernels are still queued: whatever uses it next is queued after them.
     pool.give(between);
   };
   const results = { y: y.buffer, argmax: argmax.buffer };
-  runFastest(backend, lrnMaxPoolForward, ofPool, {
+  runFastest(backend, asStored(lrnMaxPoolForward, { x: x.buffer }), ofPool, {
     apart: apart((z) => {
       backend.run(lrnForward, { x: x.buffer, y: z }, ofLrn);
       backend.run(maxPoolForward, { x: z, ...results }, { ...ofPool, activation: 0 });
@@ -56,7 +57,7 @@ export function lrnMaxPool(x: Tensor, options: LrnOptions, pooling: PoolOptions)
       const activation = activationBefore(x);
       const given = { dy: dy.buffer, argmax: argmax.buffer };
       const write = (dx: Tensor) =>
-        runFastest(backend, lrnMaxPoolBackward, ofPool, {
+        runFastest(backend, asStored(lrnMaxPoolBackward, { x: x.buffer }), ofPool, {
           apart: apart((dz) => {
             backend.run(maxPoolBackward, { ...given, dx: dz }, ofPool);
             backend.run(lrnBackward, { x: x.buffer, dy: dz, dx: dx.buffer }, { ...ofLrn, activation });

@@ -26,7 +26,7 @@ import scaleWgsl from "../../../../kernels/wgsl/scale.wgsl" with { type: "text" 
 export function scale(x: Tensor, factor: number): Tensor {
   const tape = tapeFor("scale", { x });
   requireNumber("scale", { factor });
-  const y = tape.allocate(x.shape);
+  const y = tape.like(x);
   scaleTo(y, x, factor);
   return record(y, [x, (dx, dy) => scaleTo(dx, dy, factor)]);
 }
@@ -53,7 +53,7 @@ export function multiply(a: Tensor, b: Tensor): Tensor {
     runElements(multiplyKernel, { a, b, y }, { plane, images }, isSame ? 1 : y.size);
   const dots = (y: Tensor, a: Tensor, b: Tensor) =>
     y.backend.run(planeDot, { a: a.buffer, b: b.buffer, y: y.buffer }, { maps, plane, images });
-  const y = tape.allocate(a.shape);
+  const y = tape.like(a);
   product(y, a, b);
   return record(y, [a, (da, dy) => product(da, dy, b)], [b, (db, dy) => (isSame ? product : dots)(db, dy, a)]);
 }

@@ -17,7 +17,7 @@ import forwardWgsl from "../../../../kernels/wgsl/softmax_forward.wgsl" with { t
 
 /** @param x K × N, or any shape whose first axis is that of the classes */
 export function softmax(x: Tensor): Tensor {
-  const y = tapeFor("softmax", { x }).allocate(x.shape);
+  const y = tapeFor("softmax", { x }).like(x);
   const [classes = 1] = x.shape;
   const columns = x.size / classes;
   const { backend } = x;

@@ -26,8 +26,11 @@ export async function checkAllKernels(
     try {
       const report = await checkKernels(backend, (done) => progress(kernel, before + done, cases.length), own);
       tried += report.cases;
-      for (const name of names) {
-        const wrong = report.wrong.find((each) => each.kernel === name);
+      const wrongOf = (name: string) => report.wrong.find(({ kernel }) => kernel === name);
+      // Of those in half precision, only what is wrong is told.
+      const others = report.wrong.map(({ kernel }) => kernel).filter((name) => !names.includes(name));
+      for (const name of [...names, ...others]) {
+        const wrong = wrongOf(name);
         results.push({ name, ...(wrong && { wrong: `${wrong.sizes}: ${wrong.how}` }) });
       }
     } catch (error) {
