@@ -2,7 +2,7 @@
 export * from "./errors.ts";
 export { Random, Purpose, streamKey } from "./random.ts";
 
-export type { ArrayOf, Backend, Buffer, BufferView, HostArray, KernelTime } from "./engine/backend.ts";
+export type { ArrayOf, Backend, Buffer, BufferView, HalfArray, HostArray, KernelTime } from "./engine/backend.ts";
 export {
   kernel,
   line,

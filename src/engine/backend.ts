@@ -21,14 +21,18 @@ export interface BufferView {
   readonly length: number;
 }
 
-export type HostArray = Float32Array | Float64Array | Float16Array | Uint32Array | Uint8Array;
+/** Float16Array and its constructor, for programs that are compiled for a language that has it (ES2025). */
+export type HalfArray = typeof globalThis extends { Float16Array: { prototype: infer A } } ? A : never;
+type HalfArrayConstructor = typeof globalThis extends { Float16Array: infer C } ? C : never;
+
+export type HostArray = Float32Array | Float64Array | HalfArray | Uint32Array | Uint8Array;
 
 /** The array that elements of each type are read into; on a reference backend in double precision, f32 is a Float64Array. */
 export interface ArrayOf {
   readonly f32: Float32Array;
   readonly u32: Uint32Array;
   readonly u8: Uint8Array;
-  readonly f16: Float16Array;
+  readonly f16: HalfArray;
 }
 
 /** How long a kernel took. */
@@ -127,11 +131,16 @@ export interface Backend extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-export const ARRAYS = {
+export const ARRAYS: {
+  readonly f32: Float32ArrayConstructor;
+  readonly u32: Uint32ArrayConstructor;
+  readonly u8: Uint8ArrayConstructor;
+  readonly f16: HalfArrayConstructor;
+} = {
   ...{ f32: Float32Array, u32: Uint32Array, u8: Uint8Array },
   // Browsers from before 2025 have none, and are not asked for any: `hasHalf` is false there.
   f16: globalThis.Float16Array,
-} as const;
+};
 
 /** @throws DeviceError for an array of another element type than the buffer's */
 export function checkElements({ type, length }: Buffer, data: HostArray): void {
