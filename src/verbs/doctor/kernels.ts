@@ -33,9 +33,11 @@ export async function checkKernels(
   const note = (kernel: string, sizes: string, how: string | undefined) => {
     if (how !== undefined && !wrong.has(kernel)) wrong.set(kernel, { kernel, sizes, how });
   };
+  const halves = backend.hasHalf && isGpu(backend.kind) ? halfCases(cases) : [];
+  const total = cases.length + halves.length;
   let count = 0;
   for (const [done, each] of cases.entries()) {
-    progress(done, cases.length);
+    progress(done, total);
     names.kernels.add(each.kernel.name);
     note(each.kernel.name, each.title, await checkCase(backend, each, await expectedOf(each)));
     count++;
@@ -47,8 +49,8 @@ export async function checkKernels(
     // Reference loops never yield; Ctrl-C and the progress line need their turn.
     await new Promise((resolve) => setTimeout(resolve));
   }
-  const halves = backend.hasHalf && isGpu(backend.kind) ? halfCases(cases) : [];
-  for (const { half, single } of halves) {
+  for (const [done, { half, single }] of halves.entries()) {
+    progress(cases.length + done, total);
     const expected = await expectedOf(single);
     for (const form of [half.kernel, ...variantsOf(half)]) {
       const kernel = { ...half.kernel, ...form };

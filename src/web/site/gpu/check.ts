@@ -24,7 +24,11 @@ export async function checkAllKernels(
     const variants = backend.kind === "cpu" ? [] : own.flatMap(variantsOf).map((variant) => variant.name);
     const names = [kernel, ...new Set(variants)];
     try {
-      const report = await checkKernels(backend, (done) => progress(kernel, before + done, cases.length), own);
+      const report = await checkKernels(
+        backend,
+        (done) => progress(kernel, before + Math.min(done, own.length), cases.length),
+        own,
+      );
       tried += report.cases;
       const wrongOf = (name: string) => report.wrong.find(({ kernel }) => kernel === name);
       // Of those in half precision, only what is wrong is told.
