@@ -72,14 +72,28 @@ interface Work {
   run(bench: Bench, device: BenchDevice): Promise<void>;
 }
 
+/** Layers of alexnet-owt, which has torchvision's names, by the paper's. */
+const LAYERS = { conv1: "features.0", conv2: "features.3", conv3: "features.6", fc6: "classifier.1" } as const;
+
 /** What there is to measure, the most telling first. */
-function worksFor(roof: Roof, { backend, isMobile, isTrial }: BenchOptions): Work[] {
+export function worksFor(
+  roof: Pick<Roof, "flopsPerSecond">,
+  {
+    backend,
+    isMobile,
+    isTrial,
+  }: Pick<BenchOptions, "isMobile" | "isTrial"> & { readonly backend: Pick<Backend, "kind"> },
+): Work[] {
   const isSmall = isMobile || backend.kind === "cpu";
   const alexnet = namedLayers(findNetwork("alexnet-owt"));
-  const layerOf = (label: string) => alexnet.find((layer) => layer.label === label)!;
+  const layerOf = (label: keyof typeof LAYERS): NamedLayer => {
+    const layer = alexnet.find((layer) => layer.label === LAYERS[label]);
+    if (!layer) throw new Error(`alexnet-owt has no layer ${LAYERS[label]}`);
+    return { ...layer, label };
+  };
   // A batch whose convolutions take some ms.
   const images = roof.flopsPerSecond > 2e12 ? 128 : roof.flopsPerSecond > 2e11 ? 32 : 4;
-  const conv = (label: string, pass: PassName) => passOf("conv", layerOf(label), pass, images);
+  const conv = (label: keyof typeof LAYERS, pass: PassName) => passOf("conv", layerOf(label), pass, images);
   const training = (name: string, batch: number): Work => ({
     name: `${name} steps`,
     run: (bench) => step.run(bench, { network: findNetwork(name), batches: [batch], quick: true }),
