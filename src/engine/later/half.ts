@@ -36,20 +36,22 @@ export function asStored<B extends string>(
   for (const name in kernel.buffers) {
     const given = buffers[name] as Buffer | BufferView | undefined;
     const isHalf = given !== undefined && ("buffer" in given ? given.buffer : given).type === "f16";
-    if (isHalf && elementType(kernel.buffers[name]) !== "f16") halves += `,${name}`;
+    if (isHalf && elementType(kernel.buffers[name]) !== "f16") halves += halves === "" ? name : `,${name}`;
   }
-  return halves === ""
-    ? (kernel as unknown as Kernel)
-    : inHalf(kernel as unknown as Kernel, halves.slice(1).split(","));
+  return halves === "" ? (kernel as unknown as Kernel) : madeFor(kernel as unknown as Kernel, halves);
 }
 
 /** A kernel whose buffers of these names are stored in half precision. */
 export function inHalf(kernel: Kernel, buffers: readonly string[]): Kernel {
+  return madeFor(kernel, buffers.join());
+}
+
+/** As `inHalf`. A kernel that is queued again and again is only looked up, so its buffers' names stay one string. */
+function madeFor(kernel: Kernel, halves: string): Kernel {
   const own = known.get(kernel) ?? new Map<string, Kernel>();
   known.set(kernel, own);
-  const key = buffers.join();
-  let made = own.get(key);
-  if (!made) own.set(key, (made = make(kernel, buffers)));
+  let made = own.get(halves);
+  if (!made) own.set(halves, (made = make(kernel, halves.split(","))));
   return made;
 }
 

@@ -11,13 +11,12 @@ const OTHERS: Readonly<Record<string, string>> = {
   softmax_cross_entropy_forward: "shares",
   softmax_cross_entropy_backward: "shares",
 };
+/** Kernels whose y is none: sums of rows are gradients of biases, and sums of parts mostly those of weights. */
+const ONLY: Readonly<Record<string, readonly string[]>> = { row_sum: ["x"], sum_parts: [] };
 
-/** The buffers of a kernel that hold activations or their gradients: what `--precision half` stores in half precision. */
+/** The buffers of a kernel with activations or their gradients: what `--precision half` stores in half precision. */
 export function activationsOf({ name: kernel, buffers }: Pick<Kernel, "name" | "buffers">): string[] {
-  const names = [...ACTIVATIONS, OTHERS[kernel]];
-  // Row sums are gradients of biases, and y of cut sums those of weights.
-  if (kernel === "row_sum") names.splice(names.indexOf("y"), 1);
-  if (kernel === "sum_parts") return [];
+  const names = ONLY[kernel] ?? [...ACTIVATIONS, OTHERS[kernel]];
   return Object.keys(buffers).filter((name) => names.includes(name) && elementType(buffers[name]!) === "f32");
 }
 
