@@ -5,7 +5,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { wgslOf, type Variant } from "../src/engine/kernel.ts";
+import { wgslOf, type Kernel, type Variant } from "../src/engine/kernel.ts";
 import { halfCases } from "../src/engine/later/half_cases.ts";
 import { kernelCases } from "../src/engine/ops/cases.ts";
 
@@ -21,34 +21,29 @@ const OTHERS = ["bench/ladder/*.wgsl", "bench/roof/*.wgsl", "src/devices/wgpu/*.
 
 /** In the order of their names. */
 export function shaders(): Shader[] {
-  const kernels = kernelCases.flatMap(({ kernel }) =>
-    [kernel as Variant, ...(kernel.variants ?? [])].map((form) => ({
-      name: form.name,
-      wgsl: wgslOf(form),
-      kernel: kernel.name,
-    })),
-  );
+  const kernels = kernelCases.flatMap(({ kernel }) => formsOf(kernel, kernel.name));
   const others = OTHERS.flatMap((pattern) => [...new Bun.Glob(pattern).scanSync(ROOT)]).map((file) => ({
     name: basename(file, ".wgsl"),
     wgsl: readFileSync(join(ROOT, file), "utf8"),
     kernel: "",
   }));
-  // Cases have kernels of their own, which differ in nothing but how their grid is folded.
-  return [...new Map([...kernels, ...others].map((each) => [each.name, each])).values()].sort((a, b) =>
-    a.name < b.name ? -1 : 1,
-  );
+  return byName([...kernels, ...others]);
 }
 
 /** Every kernel and variant that has activations, with these in half precision. */
 export function halfShaders(): Shader[] {
-  const all = halfCases(kernelCases).flatMap(({ half, single }) =>
-    [half.kernel as Variant, ...(half.kernel.variants ?? [])].map((form) => ({
-      name: form.name,
-      wgsl: wgslOf(form),
-      kernel: single.kernel.name,
-    })),
-  );
-  return [...new Map(all.map((each) => [each.name, each])).values()];
+  return byName(halfCases(kernelCases).flatMap(({ half, single }) => formsOf(half.kernel, single.kernel.name)));
+}
+
+/** A kernel and its variants. */
+function formsOf(kernel: Kernel, name: string): Shader[] {
+  const forms: readonly Variant[] = [kernel, ...(kernel.variants ?? [])];
+  return forms.map((form) => ({ name: form.name, wgsl: wgslOf(form), kernel: name }));
+}
+
+/** Each once: cases have kernels of their own, which differ in nothing but how their grid is folded. */
+function byName(shaders: readonly Shader[]): Shader[] {
+  return [...new Map(shaders.map((each) => [each.name, each])).values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 if (import.meta.main) {

@@ -34,8 +34,8 @@ Object.assign(globalThis, globals);
 const gpu = create(["backend=null"]);
 Object.assign(globalThis, { gpu });
 const device = await (await gpu.requestAdapter()).requestDevice({ requiredFeatures: ["shader-f16"] });
-const halves = halfShaders();
-const all = [...shaders(), ...halves];
+const [own, halves] = [shaders(), halfShaders()];
+const all = [...own, ...halves];
 const said: string[] = [];
 for (const { name, wgsl } of all) {
   device.pushErrorScope("validation");
@@ -49,7 +49,7 @@ for (const { name, wgsl } of all) {
   await device.popErrorScope();
 }
 for (const line of said) console.log(line);
-const variants = shaders().filter(({ name, kernel }) => kernel !== "" && kernel !== name);
+const variants = own.filter(({ name, kernel }) => kernel !== "" && kernel !== name);
 console.log(
   `Dawn: ${all.length} shaders compiled, ${variants.length} of them variants, ${halves.length} in half precision, ${said.length} messages`,
 );
