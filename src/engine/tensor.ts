@@ -49,8 +49,9 @@ export type TypeOf<A extends HostArray> = A extends Uint32Array ? "u32" : A exte
 export type AnyTensor = Tensor<ElementType>;
 
 /**
- * An array on a device, of elements of type T; those of an f32 tensor may be `stored` in half precision. Activations are C × H × W × N with the image index innermost (features × N
- * after a linear layer); weights are out × in/groups × kh × kw, or out × in, as PyTorch has them.
+ * An array on a device, of elements of type T; those of an f32 tensor may be `stored` in half precision. Activations are
+ * C × H × W × N with the image index innermost (features × N after a linear layer); weights are out × in/groups × kh × kw,
+ * or out × in, as PyTorch has them.
  */
 export class Tensor<T extends ElementType = "f32"> {
   readonly backend: Backend;

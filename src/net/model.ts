@@ -119,8 +119,8 @@ export class Model {
   /** Whether layers that keep statistics use them in training too, and leave them as they are. */
   statisticsFrozen = false;
   /**
-   * Whether activations and their gradients are stored in half precision, on a device that `hasHalf`. In a loop of your own,
-   * `backward` then needs `{ weight: model.lossScale }`, by which optimizers divide.
+   * Whether activations and their gradients are stored in half precision, on a device that `hasHalf`. In a loop of your
+   * own, `backward` then needs `{ weight: model.lossScale }`, by which optimizers divide.
    */
   half = false;
 

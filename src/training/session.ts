@@ -407,8 +407,9 @@ function diverged(session: Session, what: string, value: number, step: number): 
   const { run, state, stepper } = session;
   const rate = rateIn(session, step - 1, state.epoch);
   const saved = existsSync(run.last) ? `The last save is good: ${run.last}` : "Nothing had been saved yet";
+  const became = Number.isNaN(value) ? "NaN" : value === Infinity ? "infinite" : Math.round(value);
   const message =
-    `the ${what} became ${Number.isNaN(value) ? "NaN" : value === Infinity ? "infinite" : Math.round(value)} in epoch ${state.epoch + 1}, step ${step}, ` +
+    `the ${what} became ${became} in epoch ${state.epoch + 1}, step ${step}, ` +
     `at a learning rate of ${rate}: train with a lower ${option("rate")}. ${saved}`;
   // All processes notice at once; one reports it.
   return stepper.leads ? new DivergedError(message) : new RankError(message, true);

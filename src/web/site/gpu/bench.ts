@@ -30,13 +30,18 @@ const LIMITS: Omit<Limits, "isOver"> = { rowMs: 100, least: 3, most: 3, passMs: 
 /** Not more than a phone lets a page have. */
 const COPY_BYTES = 2 ** 26;
 
-export interface BenchOptions {
-  readonly backend: Backend;
+/** What decides on what is measured. */
+interface WorkOptions {
+  readonly backend: Pick<Backend, "kind">;
   readonly isMobile: boolean;
-  /** After so many seconds nothing more is begun. */
-  readonly seconds: number;
   /** Whether to leave out all but the smallest sizes. */
   readonly isTrial: boolean;
+}
+
+export interface BenchOptions extends WorkOptions {
+  readonly backend: Backend;
+  /** After so many seconds nothing more is begun. */
+  readonly seconds: number;
 }
 
 /**
@@ -76,14 +81,7 @@ interface Work {
 const LAYERS = { conv1: "features.0", conv2: "features.3", conv3: "features.6", fc6: "classifier.1" } as const;
 
 /** What there is to measure, the most telling first. */
-export function worksFor(
-  roof: Pick<Roof, "flopsPerSecond">,
-  {
-    backend,
-    isMobile,
-    isTrial,
-  }: Pick<BenchOptions, "isMobile" | "isTrial"> & { readonly backend: Pick<Backend, "kind"> },
-): Work[] {
+export function worksFor(roof: Pick<Roof, "flopsPerSecond">, { backend, isMobile, isTrial }: WorkOptions): Work[] {
   const isSmall = isMobile || backend.kind === "cpu";
   const alexnet = namedLayers(findNetwork("alexnet-owt"));
   const layerOf = (label: keyof typeof LAYERS): NamedLayer => {

@@ -30,12 +30,11 @@ export async function checkAllKernels(
         own,
       );
       tried += report.cases;
-      const wrongOf = (name: string) => report.wrong.find(({ kernel }) => kernel === name);
+      const wrong = new Map(report.wrong.map(({ kernel, sizes, how }) => [kernel, `${sizes}: ${how}`]));
       // Of those in half precision, only what is wrong is told.
-      const others = report.wrong.map(({ kernel }) => kernel).filter((name) => !names.includes(name));
-      for (const name of [...names, ...others]) {
-        const wrong = wrongOf(name);
-        results.push({ name, ...(wrong && { wrong: `${wrong.sizes}: ${wrong.how}` }) });
+      for (const name of new Set([...names, ...wrong.keys()])) {
+        const how = wrong.get(name);
+        results.push({ name, ...(how !== undefined && { wrong: how }) });
       }
     } catch (error) {
       if (!(error instanceof AlexNetError) || error instanceof DeviceLostError) throw error;
