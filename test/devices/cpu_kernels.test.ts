@@ -58,6 +58,8 @@ const cases: KernelCase[] = [
   ...convolution({ images: 132, c: 17, h: 6, w: 3, o: 16, kh: 3, kw: 3, stride: 1, pad: 2, groups: 1 }),
   ...convolution({ images: 16, c: 32, h: 7, w: 6, o: 38, kh: 5, kw: 5, stride: 1, pad: 2, groups: 2 }),
   ...convolution({ images: 140, c: 16, h: 5, w: 3, o: 18, kh: 5, kw: 5, stride: 1, pad: 4, groups: 1 }),
+  // fewer blocks than threads: they divide the output maps
+  ...convolution({ images: 16, c: 65, h: 4, w: 3, o: 70, kh: 3, kw: 3, stride: 1, pad: 1, groups: 1 }),
   // not the two that take the reference loops seconds
   ...casesOf("cpu").filter(({ buffers }) => Object.values(buffers).every((given) => length(given) < 1_000_000)),
 ];

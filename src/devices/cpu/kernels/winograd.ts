@@ -113,6 +113,22 @@ function cut({ images, groups, oh, ow }: Sizes, threads: number): Blocks {
   };
 }
 
+/** A part of a group's output maps: the first, and their number. */
+interface Rows {
+  readonly from: number;
+  readonly count: number;
+}
+
+/**
+ * Parts of the output maps, so that every thread has one where there are fewer blocks than threads. Each part transforms
+ * the block's patches again, so they aren't made too small.
+ */
+function partsOf(to: number, blocks: number, threads: number): readonly Rows[] {
+  const count = Math.max(1, Math.min(Math.ceil(threads / blocks), Math.floor(to / 32)));
+  const starts = Array.from({ length: count + 1 }, (_, i) => Math.floor((to * i) / count));
+  return Array.from({ length: count }, (_, i) => ({ from: starts[i]!, count: starts[i + 1]! - starts[i]! }));
+}
+
 /** y = f(s · conv(x, w) + b) */
 export function winogradForward(u: Uniforms, threads: number): Plan {
   const s = sizes(u);
@@ -156,16 +172,18 @@ function convolve(
   const blocks = cut(s, threads);
   const { images, groups, from, to, h, w, oh, ow, pad, side } = s;
   const weights = groups * to * from;
+  const parts = partsOf(to, groups * blocks.count, threads);
   const patchBytes = side * side * from * blocks.columns * 4;
   const multiply: Stage = {
-    items: groups * blocks.count,
+    items: groups * blocks.count * parts.length,
     item(index, at, { wasm, gemm, shared, scratch }) {
-      const group = Math.floor(index / blocks.count);
-      const block = index % blocks.count;
+      const rows = parts[index % parts.length]!;
+      const [group, block] = divide(Math.floor(index / parts.length), blocks.count);
+      const first = group * to + rows.from;
       const { x, y, s, b } = buffers(at);
       const source = x + group * from * h * w * images * 4;
-      const target = y + group * to * oh * ow * images * 4;
-      const [scale, bias] = [s, b].map((first) => first && first + group * to * 4) as [number, number];
+      const target = y + first * oh * ow * images * 4;
+      const [scale, bias] = [s, b].map((values) => values && values + first * 4) as [number, number];
       const patches = scratch + WORK_BYTES;
       const products = patches + patchBytes;
       const { columns, tiles } = blocks.of(block);
@@ -175,17 +193,17 @@ function convolve(
         wasm.winogradInput(side, at, h, w, images, top - pad, left - pad, from, count, into, columns, scratch);
       }
       for (let position = 0; position < side * side; position++) {
-        const a = shared + (position * weights + group * to * from) * 4;
+        const a = shared + (position * weights + first * from) * 4;
         const patch = patches + position * from * columns * 4;
-        const product = products + position * to * columns * 4;
-        gemm(false, false, to, columns, from, a, from, patch, columns, false, product, columns);
+        const product = products + position * rows.count * columns * 4;
+        gemm(false, false, rows.count, columns, from, a, from, patch, columns, false, product, columns);
       }
       for (const { top, left, image, images: count, column } of tiles) {
         const sums = products + column * 4;
         const out = target + image * 4;
         wasm.winogradOutput(
           ...([side, sums, columns, scale, bias, activation] as const),
-          ...([out, oh, ow, images, top, left, to, count, scratch] as const),
+          ...([out, oh, ow, images, top, left, rows.count, count, scratch] as const),
         );
       }
     },
@@ -197,7 +215,10 @@ function convolve(
   };
 }
 
-/** dw: an item is a group and a chunk of the blocks; the chunks' sums are added in order and transformed back. */
+/**
+ * dw: an item is a part of a group's output maps, in a chunk of the blocks; the chunks' sums are added in order and
+ * transformed back.
+ */
 export function winogradBackwardW(u: Uniforms, threads: number): Plan {
   const s = sizes(u);
   const { images, groups, from, to, h, w, oh, ow, k, pad, side } = s;
@@ -207,9 +228,19 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
   const wanted = Math.min(Math.ceil((2 * threads) / groups), Math.max(1, Math.floor(SUMS_BYTES / (4 * numbers))));
   const chunkBlocks = Math.ceil(blocks.count / wanted);
   const chunks = Math.ceil(blocks.count / chunkBlocks);
+  const parts = partsOf(to, groups * chunks, threads);
   const patchBytes = side * side * from * blocks.columns * 4;
 
-  const addBlock = (block: number, x: number, dy: number, sums: number, add: boolean, machine: Machine): void => {
+  /** Adds a block's share of the sums of some rows. */
+  const addBlock = (
+    block: number,
+    rows: number,
+    x: number,
+    dy: number,
+    sums: number,
+    add: boolean,
+    machine: Machine,
+  ): void => {
     const { wasm, gemm, scratch } = machine;
     const patches = scratch + WORK_BYTES;
     const gradients = patches + patchBytes;
@@ -218,12 +249,25 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
       const [atX, atDy] = [x + image * 4, dy + image * 4];
       const [intoX, intoDy] = [patches + column * 4, gradients + column * 4];
       wasm.winogradInput(side, atX, h, w, images, top - pad, left - pad, from, count, intoX, columns, scratch);
-      wasm.winogradGradient(side, atDy, oh, ow, images, top, left, to, count, intoDy, columns, scratch);
+      wasm.winogradGradient(side, atDy, oh, ow, images, top, left, rows, count, intoDy, columns, scratch);
     }
     for (let position = 0; position < side * side; position++) {
       const patch = patches + position * from * columns * 4;
-      const gradient = gradients + position * to * columns * 4;
-      gemm(false, true, to, from, columns, gradient, columns, patch, columns, add, sums + position * weights * 4, from);
+      const gradient = gradients + position * rows * columns * 4;
+      gemm(
+        false,
+        true,
+        rows,
+        from,
+        columns,
+        gradient,
+        columns,
+        patch,
+        columns,
+        add,
+        sums + position * weights * 4,
+        from,
+      );
     }
   };
 
@@ -232,16 +276,19 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
     shared: chunks * numbers * 4,
     stages: [
       {
-        items: groups * chunks,
+        items: groups * chunks * parts.length,
         item(index, at, machine) {
-          const group = Math.floor(index / chunks);
-          const chunk = index % chunks;
+          const rows = parts[index % parts.length]!;
+          const [group, chunk] = divide(Math.floor(index / parts.length), chunks);
+          const first = group * to + rows.from;
           const x = at.x! + group * from * h * w * images * 4;
-          const dy = at.dy! + group * to * oh * ow * images * 4;
-          const sums = machine.shared + (chunk * numbers + group * to * from) * 4;
-          const first = chunk * chunkBlocks;
-          const last = Math.min(blocks.count, first + chunkBlocks);
-          for (let block = first; block < last; block++) addBlock(block, x, dy, sums, block > first, machine);
+          const dy = at.dy! + first * oh * ow * images * 4;
+          const sums = machine.shared + (chunk * numbers + first * from) * 4;
+          const begin = chunk * chunkBlocks;
+          const end = Math.min(blocks.count, begin + chunkBlocks);
+          for (let block = begin; block < end; block++) {
+            addBlock(block, rows.count, x, dy, sums, block > begin, machine);
+          }
         },
       },
       ...(chunks > 1
@@ -255,4 +302,9 @@ export function winogradBackwardW(u: Uniforms, threads: number): Plan {
       }),
     ],
   };
+}
+
+/** The quotient and the remainder. */
+function divide(n: number, by: number): readonly [number, number] {
+  return [Math.floor(n / by), n % by];
 }
