@@ -89,6 +89,11 @@ export interface Session {
   /** Time spent on making weights of the images before the first step: it counts as training. */
   readonly preparedMs?: number;
   readonly stepper: Stepper;
+  /**
+   * With a time limit: how many epochs there is time for in all, after so many of them, of which the last took `ms`
+   * milliseconds with its validation. All processes get the same answer.
+   */
+  readonly epochsInTime?: (done: number, ms: number) => Promise<number>;
   readonly signal?: AbortSignal;
 }
 
@@ -115,19 +120,21 @@ const MOST_IN_HALF = 1000;
 
 /**
  * Trains until the last epoch is done. When the signal is aborted, it finishes what is queued, saves, and returns.
- * @returns the last validation, and whether training was stopped
+ * @returns the last validation, the number of epochs that there were to be, and whether training was stopped
  * @throws DivergedError when the loss is no longer finite; the last save is kept
  */
-export async function runEpochs(session: Session): Promise<{ interrupted: boolean; val?: Means }> {
-  const { config, state, stepper, report } = session;
+export async function runEpochs(begun: Session): Promise<{ interrupted: boolean; epochs: number; val?: Means }> {
+  let session = begun;
+  const { state, stepper, report } = session;
   let val: Means | undefined;
-  while (state.epoch < config.epochs && !hasWaited(session)) {
+  while (state.epoch < session.config.epochs && !hasWaited(session)) {
     const { stopped, ...timing } = await trainEpoch(session);
+    const trained = performance.now();
     await stepper.gather();
     const validation = stopped ? undefined : await validate(session);
     if (!validation) {
       await save(session);
-      return { interrupted: true };
+      return { interrupted: true, epochs: session.config.epochs };
     }
     val = validation.val;
     if (await stepper.realign()) {
@@ -137,9 +144,26 @@ export async function runEpochs(session: Session): Promise<{ interrupted: boolea
       });
     }
     await endEpoch(session, validation, timing);
+    const epochMs = timing.seconds * 1000 + (performance.now() - trained);
     for (const watcher of session.watchers) await watcher.afterEpoch?.(session);
+    session = await inTime(session, epochMs);
   }
-  return { interrupted: false, ...(val ? { val } : {}) };
+  return { interrupted: false, epochs: session.config.epochs, ...(val ? { val } : {}) };
+}
+
+/**
+ * A session with fewer epochs, if there is no longer time for all of them. There are never more than planned: the
+ * learning rate would rise again.
+ */
+async function inTime(session: Session, epochMs: number): Promise<Session> {
+  const { config, state, run, report, epochsInTime } = session;
+  const epochs = (await epochsInTime?.(state.epoch, epochMs)) ?? Infinity;
+  if (epochs >= config.epochs) return session;
+  const fewer = { ...config, epochs };
+  await run.writeConfig(fewer);
+  const line = `epochs take longer than measured at first: there is time for ${epochs}, not for ${config.epochs}`;
+  report({ type: "warning", line });
+  return { ...session, config: fewer };
 }
 
 /** Whether the validation error has not improved for as long as the training is to wait. */

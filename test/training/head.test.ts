@@ -14,7 +14,7 @@ import { uploadMean } from "../../src/net/passes.ts";
 import type { Network } from "../../src/net/recipe.ts";
 import { FeatureSet } from "../../src/training/later/feature_set.ts";
 import { hasHead, trainHead, type HeadOptions } from "../../src/training/later/head.ts";
-import { epochsWithin, measurePace } from "../../src/training/later/plan.ts";
+import { epochsWithin, measurePace, withinLimit } from "../../src/training/later/plan.ts";
 import { temporaryFolder } from "../support/folders.ts";
 
 const { path: folder, remove } = temporaryFolder();
@@ -126,4 +126,12 @@ test("measuring the pace changes nothing", async () => {
   expect(await valuesOf(model)).toEqual(before);
   expect(model.parameters.every(({ grad }) => grad === undefined)).toBe(true);
   expect([0, 99, 110, 1100].map((ms) => epochsWithin(ms, { epochMs: 100, afterMs: 20 }))).toEqual([0, 0, 0, 10]);
+});
+
+test("a limit leaves out epochs when the mean of those done is too long for it, and none that fits", () => {
+  const within = withinLimit(1000);
+  expect(within(1, 100)).toBe(10);
+  expect(within(2, 300)).toBe(5);
+  expect(within(3, 200)).toBe(5);
+  expect(within(4, 500)).toBe(4);
 });

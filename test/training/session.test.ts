@@ -13,7 +13,7 @@ import { uploadMean } from "../../src/net/passes.ts";
 import { makeConfig } from "../../src/runs/config.ts";
 import { Run } from "../../src/runs/runs.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
-import { freshState, runEpochs } from "../../src/training/session.ts";
+import { freshState, runEpochs, type Session } from "../../src/training/session.ts";
 import { localStepper, type Stepper } from "../../src/training/stepper.ts";
 import { openCheckpoint } from "../../src/weights/checkpoint.ts";
 import { temporaryFolder } from "../support/folders.ts";
@@ -33,7 +33,7 @@ const sets = shapes({ train: STEPS * BATCH, val: 10 });
 async function trained(
   name: string,
   changesOf: (calls: readonly string[]) => Partial<Stepper> = () => ({}),
-  rate = 1e-3,
+  { rate = 1e-3, ...more }: { rate?: number } & Pick<Partial<Session>, "epochsInTime"> = {},
 ) {
   const run = new Run(join(folder.path, name));
   mkdirSync(run.path);
@@ -71,6 +71,7 @@ async function trained(
   const session = {
     ...{ run, config, model, optimizer, mean, deviceMean: uploadMean(backend, small.record, mean), state, report },
     ...{ train: records(sets.train), val: records(sets.val), watchers: [], stepper },
+    ...more,
   };
   const result = await runEpochs(session).catch((error: unknown) => error as Error);
   return { result, calls, order, state, run };
@@ -97,7 +98,7 @@ test("what was agreed on stops the training, whatever this process wishes, and a
   const { result, calls, state, run } = await trained("stopped", (calls) => ({
     agreed: () => ({ stop: calls.filter((call) => call === "step").length === 2, save: false }),
   }));
-  expect(result).toEqual({ interrupted: true });
+  expect(result).toEqual({ interrupted: true, epochs: EPOCHS });
   expect(calls).toEqual(["step", "step", "gather", "save"]);
   expect(state).toMatchObject({ epoch: 0, batch: 2, step: 2, scores: { images: 2 * BATCH } });
   const checkpoint = openCheckpoint(run.last);
@@ -118,12 +119,28 @@ test("weights that had to be made the same again are said, before they are saved
   expect(calls.filter((call) => call !== "best").slice(5, 8)).toEqual(["realign", "warning", "save"]);
 });
 
+test("an epoch for which there is no longer time is left out, which is said and kept; there are never more", async () => {
+  const asked: [number, number][] = [];
+  const epochsInTime = async (done: number, ms: number) => {
+    asked.push([done, ms]);
+    return 1;
+  };
+  const { result, calls, run } = await trained("shorter", undefined, { epochsInTime });
+  expect(asked).toEqual([[1, expect.any(Number)]]);
+  expect(result).toMatchObject({ interrupted: false, epochs: 1 });
+  expect(calls.filter((call) => call !== "best")).toEqual([...EPOCH, "save", "warning"]);
+  expect(run.readConfig().epochs).toBe(1);
+  const { result: longer, state } = await trained("longer", undefined, { epochsInTime: async () => 9 });
+  expect([longer, state.epoch]).toEqual([expect.objectContaining({ epochs: EPOCHS }), EPOCHS]);
+});
+
 test("a process that doesn't lead writes nothing, and leaves it to the one that does to say what went wrong", async () => {
   const { result, calls, run } = await trained("other", () => ({ leads: false }));
   expect(result).toMatchObject({ interrupted: false });
   expect(calls).toEqual([...EPOCH, ...EPOCH]);
   expect([run.last, run.best].some(existsSync)).toBe(false);
-  const failed = async (name: string, leads: boolean) => (await trained(name, () => ({ leads }), 1e30)).result;
+  const failed = async (name: string, leads: boolean) =>
+    (await trained(name, () => ({ leads }), { rate: 1e30 })).result;
   expect(await failed("diverged", true)).toBeInstanceOf(DivergedError);
   expect(await failed("diverged-other", false)).toBeInstanceOf(RankError);
 });

@@ -11,7 +11,7 @@ import { unlessStopped } from "../../signals.ts";
 import { calibrationOf } from "../../training/later/calibrate.ts";
 import { passesOf } from "../../training/later/collect.ts";
 import { hasHead, trainHead } from "../../training/later/head.ts";
-import { epochsWithin, measurePace } from "../../training/later/plan.ts";
+import { epochsWithin, measurePace, withinLimit } from "../../training/later/plan.ts";
 import { whiten } from "../../training/later/whiten.ts";
 import { epochLength, keepEpoch, type Session } from "../../training/session.ts";
 import type { Calibrated } from "../../weights/checkpoint.ts";
@@ -48,20 +48,23 @@ export async function prepare(
     const head = isNewLast && hasHead(model.layers);
     if (head && !(await headFirst(session, HEAD_SHARE * msLeft()))) return null;
     const { minutes, batch } = config;
-    if (minutes === null) return { epochs: config.epochs, preparedMs, state: session.state };
+    if (minutes === null) return { epochs: config.epochs, preparedMs, state: session.state, limitMs: undefined };
     const pace = await measurePace(model, deviceMean, {
       ...{ train, val, epochImages: epochLength(config, train.dataset) / ranks.size },
       batch: Math.min(batch, stepper.share.count),
     });
     const epochs = Math.min(config.epochs, Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace)));
     report({ type: "plan", epochs, seconds: (epochs * pace.epochMs) / 1000 });
-    return { epochs, preparedMs, state: session.state };
+    return { epochs, preparedMs, state: session.state, limitMs: msLeft() - pace.afterMs };
   });
   if (!decided) return undefined;
-  const { epochs, preparedMs, state } = decided;
+  const { epochs, preparedMs, state, limitMs } = decided;
   const counted = { ...config, epochs };
   await session.run.writeConfig(counted);
-  return { ...session, config: counted, state, preparedMs };
+  const prepared = { ...session, config: counted, state, preparedMs };
+  if (limitMs === undefined) return prepared;
+  const within = withinLimit(limitMs);
+  return { ...prepared, epochsInTime: (done, ms) => ranks.share(async () => within(done, ms)) };
 }
 
 /**

@@ -139,7 +139,8 @@ async function runToEnd({ ranks }: TrainJob, session: Session, started: StartRec
   const { minutes: _, ...counted } = started;
   await run.writeStart({ ...counted, epochs: config.epochs });
   await stepper.begin();
-  const result = await runEpochs(session);
+  const { epochs, ...result } = await runEpochs(session);
+  if (epochs < config.epochs) await run.writeStart({ ...counted, epochs });
   const phases = await ranks.share(() => phasesOf(readHistory(run).epochs) ?? null);
   const isFinished = !result.interrupted && (await ranks.share(() => finish(session)));
   return {
