@@ -159,7 +159,7 @@ describe("the command", () => {
     const { code, stdout, stderr } = await run(["-", "--out", "none.png"], new TextEncoder().encode("no image"));
     expect(code).toBe(1);
     expect(stderr).toBe("error: -: it is not a JPEG, PNG or WebP image\n");
-    expect(stdout).toBe("by small, model.safetensors\n");
+    expect(stdout).toBe("");
   });
 
   test("a picture that can't be written: exit code 1", async () => {

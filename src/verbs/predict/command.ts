@@ -28,9 +28,10 @@ export default verb({
   options: PREDICT_OPTIONS,
   prints: ({ out }) => out === undefined,
   async run(options, { json }, context) {
-    let failures = 0;
+    let [answers, failures] = [0, 0];
     const show = (prediction: Prediction) => {
       if ("error" in prediction) failures++;
+      else answers++;
       if (json) printJson(prediction);
       else if ("error" in prediction) say.error(`${prediction.image}: ${prediction.error}`);
       else print(describe(prediction));
@@ -39,7 +40,7 @@ export default verb({
       event.type === "prediction" ? show(event.prediction) : context.onEvent(event);
     const { network, weights, standIn, remarks, picture } = await predict({ ...options, ...context, onEvent });
     (json ? printRemarks : sayRemarks)(remarks);
-    if (!json) {
+    if (!json && answers > 0) {
       print(dim(`by ${network}, ${here(weights)}`));
       if (standIn) {
         const { origin, because, classes } = standIn;
