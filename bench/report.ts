@@ -50,10 +50,10 @@ export function rowsText(rows: readonly Row[], columns = Infinity): string {
 
 /** One line per layer with its best forward and backward time on each device, and its share of the step. */
 export function layersText(rows: readonly Row[]): string {
-  return [...Map.groupBy(rows, ({ name }) => PART.exec(name)!.groups!.images)]
+  return [...Map.groupBy(rows, (row) => partOf(row).images)]
     .map(([images, own]) => {
       const devices = [...new Set(own.map(({ device }) => device))];
-      const parts = own.map((row) => ({ ...row, ...(PART.exec(row.name)!.groups as { part: string; pass?: string }) }));
+      const parts = own.map((row) => ({ ...row, ...partOf(row) }));
       const of = (device: string, part: string, pass?: string) =>
         parts.find((row) => row.device === device && row.part === part && row.pass === pass);
       const time = (row: Row | undefined) => (row ? milliseconds(row.ms.best) : "");
@@ -71,8 +71,11 @@ export function layersText(rows: readonly Row[]): string {
     .join("\n\n");
 }
 
-/** Row names in suites/layers.ts: network, part, pass if there are two, batch. */
-const PART = /^\S+ (?<part>.+?)(?: (?<pass>forward|backward))?, batch (?<images>\d+)$/;
+/** What a row of suites/layers.ts is called after: the pass where there are two, and the batch. */
+export function partOf({ name }: Pick<Row, "name">): { network: string; part: string; pass?: string; images: string } {
+  const { groups } = /^(?<network>\S+) (?<part>.+?)(?: (?<pass>forward|backward))?, batch (?<images>\d+)$/.exec(name)!;
+  return groups as ReturnType<typeof partOf>;
+}
 
 export function skippedText(skipped: readonly Skipped[]): string {
   return skipped

@@ -1,7 +1,7 @@
 /**
  * `bun bench/table.ts`: writes the figures in the documents from bench/results, each between the lines
- * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, the paper's claims from
- * reproduce.json, registers from registers-amd.json; and the model of a step, which follows from the kernels as they are.
+ * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, what a step consists of from
+ * layers-*.json, the paper's claims from reproduce.json, registers from registers-amd.json; and the model of a step, which follows from the kernels as they are.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -13,6 +13,7 @@ import { markdown, type Results as ClaimResults } from "../src/verbs/reproduce/r
 import { modelOf } from "./model/tables.ts";
 import { registersTable, type Results as RegisterResults } from "./registers/results.ts";
 import { shown } from "./report.ts";
+import { stepTable } from "./step_table.ts";
 import { isOurs, rate, type Machine, type Results, type Row } from "./results.ts";
 import { readResults } from "./results_file.ts";
 
@@ -37,10 +38,16 @@ export interface Page {
 }
 
 /** The pages with figures, as they should be. */
-export function pages(files = peerResults(), claims = claimResults(), registers = registerResults()): Page[] {
+export function pages(
+  files = peerResults(),
+  layers = resultsOf("layers"),
+  claims = claimResults(),
+  registers = registerResults(),
+): Page[] {
   return [
     { file: "README.md", name: "speed", text: summary(files) },
     { file: "docs/benchmarks.md", name: "bench", text: tables(files) },
+    { file: "docs/benchmarks.md", name: "layers", text: `${stepTable([...layers.values()])}\n\n${sources(layers)}` },
     { file: "docs/benchmarks.md", name: "registers", text: registersSection(registers) },
     { file: "docs/paper.md", name: "reproduce", text: claimsTable(claims) },
   ];
@@ -86,11 +93,19 @@ function claimsTable(results: ClaimResults | undefined): string {
 
 /** The results of bench/peers in bench/results, by file name. */
 export function peerResults(folder = RESULTS): Map<string, Results> {
+  return resultsOf("peers", folder);
+}
+
+/** The results whose names begin so, by file name. */
+function resultsOf(kind: string, folder = RESULTS): Map<string, Results> {
   if (!existsSync(folder)) return new Map();
-  const names = readdirSync(folder)
-    .filter((name) => /^peers-.*\.json$/.test(name))
-    .sort();
-  return new Map(names.map((name) => [name, readResults(`${folder}/${name}`)]));
+  const names = readdirSync(folder).filter((name) => name.startsWith(`${kind}-`) && name.endsWith(".json"));
+  return new Map(names.sort().map((name) => [name, readResults(`${folder}/${name}`)]));
+}
+
+/** A line for each file. */
+function sources(files: ReadonlyMap<string, Results>): string {
+  return [...files].map(([file, { machine }]) => `- \`bench/results/${file}\`: ${about(machine)}`).join("\n");
 }
 
 /** What the summary says of a row. */
@@ -128,8 +143,7 @@ export function tables(files: ReadonlyMap<string, Results>): string {
     ]);
   });
   if (parts.length === 0) return "No results yet.";
-  const sources = [...files].map(([file, { machine }]) => `- \`bench/results/${file}\`: ${about(machine)}`);
-  return [...parts, sources.join("\n")].join("\n\n");
+  return [...parts, sources(files)].join("\n\n");
 }
 
 /** The table within its suite, and the column, in which a row belongs. */

@@ -1,6 +1,7 @@
 /** The figures in the documents. */
 import { expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { stepTable } from "../../bench/step_table.ts";
 import { modelPage, pages, summary, tables, withFigures } from "../../bench/table.ts";
 import { results, row } from "../support/toy.ts";
 
@@ -73,6 +74,39 @@ test("a line for what most people want to know, ours beside PyTorch's", () => {
     ].join("\n"),
   );
   expect(summary(new Map())).toBe("No results yet.");
+});
+
+test("a step's layers are added up by kind, with a column for each network and device", () => {
+  const part = (name: string, device: string, share: number, ms = 1) => ({
+    ...row([ms], { suite: "layers", name: `cifar10-18pct ${name}, batch 128`, contestant: "alexnet.ts", device }),
+    share,
+  });
+  const file = results([
+    part("augment", "cpu:blas", 0.02),
+    part("conv1 forward", "cpu:blas", 0.2),
+    part("conv1 backward", "cpu:blas", 0.25),
+    part("conv2 forward", "cpu:blas", 0.3),
+    part("max-pool after conv1 forward", "cpu:blas", 0.1),
+    part("update", "cpu:blas", 0.03),
+    part("whole step", "cpu:blas", 1, 1234),
+    part("conv1 forward", "cpu:wasm", 0.9),
+    part("whole step", "cpu:wasm", 1, 2000),
+  ]);
+  const columns = stepTable([file])
+    .split("\n")
+    .map((line) =>
+      line
+        .split("|")
+        .map((cell) => cell.trim())
+        .slice(1, -1),
+    );
+  expect(columns.filter((_, i) => i !== 1)).toEqual([
+    ["", "cifar10-18pct, batch 128, cpu:blas", "cifar10-18pct, batch 128, cpu:wasm"],
+    ["whole step", "1.23 s", "2.00 s"],
+    ["convolutions", "75%", "90%"],
+    ["pooling", "10%", ""],
+    ["augmentation, loss, update", "5.0%", ""],
+  ]);
 });
 
 test("only what stands between the marks changes", () => {
