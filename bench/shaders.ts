@@ -1,6 +1,7 @@
 /**
  * The WGSL that GPUs get: every kernel and variant with its constants replaced, the rungs of the ladders, and the kernels
- * that measure a device. `bun bench/shaders.ts FOLDER` writes each to NAME.wgsl.
+ * that measure a device. `bun bench/shaders.ts FOLDER` writes each to NAME.wgsl, and those in half precision to
+ * half/NAME.wgsl.
  */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -48,9 +49,13 @@ function byName(shaders: readonly Shader[]): Shader[] {
 
 if (import.meta.main) {
   const folder = process.argv[2]!;
-  mkdirSync(folder, { recursive: true });
-  const all = shaders();
-  for (const { name, wgsl } of all) writeFileSync(join(folder, `${name}.wgsl`), wgsl);
+  const [all, halves] = [shaders(), halfShaders()];
+  const write = (to: string, shaders: readonly Shader[]) => {
+    mkdirSync(to, { recursive: true });
+    for (const { name, wgsl } of shaders) writeFileSync(join(to, `${name}.wgsl`), wgsl);
+  };
+  write(folder, all);
+  write(join(folder, "half"), halves);
   const variants = all.filter(({ name, kernel }) => kernel !== "" && kernel !== name);
-  console.log(`${all.length} shaders, ${variants.length} of them variants`);
+  console.log(`${all.length} shaders, ${variants.length} of them variants; ${halves.length} more in half precision`);
 }

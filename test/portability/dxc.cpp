@@ -1,5 +1,5 @@
 // dxc LIBRARY PROFILE FILE.hlsl…: compiles the compute entry point of each file by Microsoft's DXC, and prints what it
-// says. The includes are DXC's own.
+// says; in profile cs_6_2 with numbers of 16 bits. The includes are DXC's own.
 #include <dlfcn.h>
 
 #include <fstream>
@@ -7,6 +7,7 @@
 #include <regex>
 #include <sstream>
 #include <string>
+#include <vector>
 
 #include "WinAdapter.h"
 #include "dxcapi.h"
@@ -32,11 +33,13 @@ int main(int count, char **words) {
     std::regex_search(text, found, std::regex("\\[numthreads\\([^)]*\\)\\]\\s*void (\\w+)\\("));
     std::wstring entry = wide(found[1]);
     // naga puts equality in parentheses of its own.
-    LPCWSTR options[] = {L"-E", entry.c_str(), L"-T", profile.c_str(), L"-HV", L"2018", L"-Wno-parentheses-equality"};
+    std::vector<LPCWSTR> options = {
+        L"-E", entry.c_str(), L"-T", profile.c_str(), L"-HV", L"2018", L"-Wno-parentheses-equality"};
+    if (profile == L"cs_6_2") options.push_back(L"-enable-16bit-types");
     DxcBuffer source = {text.data(), text.size(), DXC_CP_UTF8};
     IDxcResult *result;
     HRESULT status = compiler->Compile(
-        &source, options, sizeof options / sizeof *options, nullptr, __uuidof(IDxcResult), (void **)&result);
+        &source, options.data(), options.size(), nullptr, __uuidof(IDxcResult), (void **)&result);
     IDxcBlobUtf8 *said = nullptr;
     if (!status) {
       result->GetStatus(&status);

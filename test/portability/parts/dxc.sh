@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# naga's HLSL by Microsoft's DXC for shader model 6.0. Its library for Linux is in the source package of compushady.
+# naga's HLSL by Microsoft's DXC for shader model 6.0, in half precision for 6.2. Its library for Linux is in the source package of compushady.
 source "$(dirname "$0")/../common.sh"
 needs naga "cargo, then: cargo install naga-cli"
 needs g++ g++
@@ -15,12 +15,21 @@ if [ ! -e "$dxc/made" ]; then
 fi
 g++ -O1 -fms-extensions -w -I"$dxc" "$here/dxc.cpp" -o "$dxc/dxc" -ldl
 shaders
-for policy in Unchecked Restrict; do
-  rm -rf "$dxc/$policy"
-  mkdir -p "$dxc/$policy"
-  for file in "$work"/shaders/*.wgsl; do
-    naga --index-bounds-check-policy $policy --shader-model 60 "$file" "$dxc/$policy/$(basename "$file" .wgsl).hlsl"
+failed=0
+# compile POLICY MODEL FILE.wgsl…, with bounds checks as the policy says, for shader model MODEL, as in 60
+compile() {
+  local policy=$1 model=$2 out=$dxc/$1-$2
+  shift 2
+  rm -rf "$out"
+  mkdir -p "$out"
+  for file in "$@"; do
+    naga --index-bounds-check-policy "$policy" --shader-model "$model" "$file" "$out/$(basename "$file" .wgsl).hlsl"
   done
-  echo "$policy:"
-  "$dxc/dxc" "$dxc/libdxcompiler_$(uname -m)".so* cs_6_0 "$dxc/$policy"/*.hlsl
+  echo "$policy, shader model ${model:0:1}.${model:1}:"
+  "$dxc/dxc" "$dxc/libdxcompiler_$(uname -m)".so* "cs_${model:0:1}_${model:1}" "$out"/*.hlsl || failed=1
+}
+for policy in Unchecked Restrict; do
+  compile $policy 60 "$work"/shaders/*.wgsl
+  compile $policy 62 "$work"/shaders/half/*.wgsl
 done
+exit $failed

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every shader by naga, wgpu's compiler, to Metal's language, to HLSL and to SPIR-V; the latter as spirv-val sees it, and
-# HLSL by Microsoft's DXC where that can be had. With and without bounds checks.
+# Every shader by naga, wgpu's compiler, to Metal's language, to HLSL and to SPIR-V, the latter as spirv-val sees it; with
+# and without bounds checks. Those in half precision need HLSL's shader model 6.2.
 source "$(dirname "$0")/../common.sh"
 needs naga "cargo, then: cargo install naga-cli"
 needs spirv-val spirv-tools
@@ -11,8 +11,10 @@ for policy in Unchecked Restrict; do
   out=$work/naga/$policy
   rm -rf "$out"
   mkdir -p "$out"
-  for file in "$work"/shaders/*.wgsl; do
+  for file in "$work"/shaders/*.wgsl "$work"/shaders/half/*.wgsl; do
     name=$(basename "$file" .wgsl)
+    model=51
+    [ "$(basename "$(dirname "$file")")" = shaders ] || model=62
     translate() {
       local said
       said=$(naga --index-bounds-check-policy $policy "$@" 2>&1) && [ -z "$said" ] && return
@@ -20,7 +22,7 @@ for policy in Unchecked Restrict; do
       failed=$((failed + 1))
     }
     translate --metal-version 2.4 "$file" "$out/$name.metal"
-    translate --shader-model 51 "$file" "$out/$name.hlsl"
+    translate --shader-model $model "$file" "$out/$name.hlsl"
     translate --spirv-version 1.3 "$file" "$out/$name.spv"
     spirv-val --target-env vulkan1.1 "$out/$name.spv" || failed=$((failed + 1))
   done
