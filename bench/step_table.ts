@@ -1,4 +1,5 @@
 /** What a training step consists of, by kind of layer: a table of the results of the layers suite. */
+import { suitsDepthwise } from "../src/engine/ops/later/depthwise.ts";
 import { markdownTable } from "../src/io/markdown.ts";
 import { findNetwork } from "../src/net/networks.ts";
 import { namedLayers, type NamedLayer } from "./layer_piece.ts";
@@ -73,6 +74,7 @@ function kindOf(part: string, layer: NamedLayer | undefined): string {
   return found ?? (layer ? OTHERS : SUMS);
 }
 
-function isDepthwise({ input: [maps], parameters }: NamedLayer): boolean {
-  return maps > 1 && parameters[0]!.shape[1] === 1;
+/** Whether the kernel for it computes the layer. */
+function isDepthwise({ input: [c], output: [o], parameters }: NamedLayer): boolean {
+  return suitsDepthwise({ c, o, groups: c / parameters[0]!.shape[1]! });
 }

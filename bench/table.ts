@@ -1,7 +1,8 @@
 /**
  * `bun bench/table.ts`: writes the figures in the documents from bench/results, each between the lines
  * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, what a step consists of from
- * layers-*.json, the paper's claims from reproduce.json, registers from registers-amd.json; and the model of a step, which follows from the kernels as they are.
+ * layers-*.json, the paper's claims from reproduce.json, registers from registers-amd.json; and the model of a step,
+ * which follows from the kernels as they are.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -75,14 +75,13 @@ export const epochsWithin = (ms: number, { epochMs, afterMs }: Pace): number =>
 /**
  * Keeps to a time limit on a device that becomes slower.
  * @param ms what the epochs may take, with their validations
- * @returns to be called after each epoch with the number of those done and what this one took: how many there is time
- * for in all
+ * @returns to be called after each epoch, from the first on, with the number of those done and what this one took: how
+ * many there is time for in all
  */
 export function withinLimit(ms: number): (done: number, epochMs: number) => number {
-  let [spent, epochs] = [0, 0];
+  let spent = 0;
   return (done, epochMs) => {
     spent += epochMs;
-    const each = spent / ++epochs;
-    return done + Math.max(0, Math.floor((ms - spent) / each));
+    return done + Math.max(0, Math.floor((ms - spent) / (spent / done)));
   };
 }

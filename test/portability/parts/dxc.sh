@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# naga's HLSL by Microsoft's DXC for shader model 6.0, in half precision for 6.2. Its library for Linux is in the source package of compushady.
+# naga's HLSL by Microsoft's DXC for shader model 6.0, in half precision for 6.2. Its library for Linux is in the source
+# package of compushady.
 source "$(dirname "$0")/../common.sh"
 needs naga "cargo, then: cargo install naga-cli"
 needs g++ g++
