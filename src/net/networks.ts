@@ -14,7 +14,7 @@ import {
   small,
 } from "./cifar_networks.ts";
 import { cifarVgg, cifarVggMiddle, cifarVggNarrow } from "./later/cifar_vgg.ts";
-import { airbench94, airbenchMiddle, airbenchNarrow } from "./later/airbench.ts";
+import { airbench94, airbenchMiddle, airbenchMuon, airbenchNarrow } from "./later/airbench.ts";
 import { efficientnetLite0, mobilenetV2 } from "./later/mobile_networks.ts";
 import { resnet18, squeezenet, vgg11Bn } from "./later/torchvision_networks.ts";
 import type { Rows } from "./layer.ts";
@@ -199,6 +199,7 @@ export const networks: readonly Network[] = [
   cifarVggMiddle,
   cifarVggNarrow,
   airbench94,
+  airbenchMuon,
   airbenchMiddle,
   airbenchNarrow,
   reluOrTanh,

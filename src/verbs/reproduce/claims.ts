@@ -146,6 +146,6 @@ export const CLAIMS: readonly Claim[] = [
     says: "The lowest error on CIFAR-10 that 20 minutes can buy",
     paper: "18% in 20 min of a GTX 580 (cuda-convnet's layers-18pct)",
     seconds: 1200,
-    arms: [{ name: "ours", model: "cifar10-airbench-middle", views: 6 }],
+    arms: [{ name: "ours", model: "cifar10-airbench-muon", views: 6 }],
   },
 ];
