@@ -93,40 +93,36 @@ function backward<F>(start: i32, count: i32, x: usize, dy: usize, dx: usize): vo
 }
 
 function value4<F>(x: v128): v128 {
-  if (is<F, Relu6>()) return clamp4(x, 0, 6);
+  // pmax would leave −0.
+  if (is<F, Relu6>()) return f32x4.max(f32x4.splat(0), f32x4.min(f32x4.splat(6), x));
+  if (is<F, Gelu>()) return f32x4.mul(x, normal4(x));
   const g = gate4<F>(x, exponential4<F>(x));
   return is<F, Sigmoid>() ? g : f32x4.mul(x, g);
 }
 
 function gradient4<F>(x: v128, dy: v128): v128 {
   if (is<F, Relu6>()) return v128.andnot(dy, v128.or(f32x4.le(x, f32x4.splat(0)), f32x4.ge(x, f32x4.splat(6))));
+  if (is<F, Gelu>()) return f32x4.mul(dy, geluSlope4(x));
   const e = exponential4<F>(x);
   const slope = slope4<F>(x, e);
   return f32x4.mul(dy, is<F, Sigmoid>() ? slope : f32x4.add(gate4<F>(x, e), f32x4.mul(x, slope)));
 }
 
-/** What g and g' are both computed from: e^(−x²/2), or e^−|z| of the sigmoid's argument z. It never overflows. */
+/** What g and g' are both computed from: e^−|z| of the sigmoid's argument z. It never overflows. */
 function exponential4<F>(x: v128): v128 {
-  if (is<F, HardSwish>()) return x;
-  return exp4(is<F, Gelu>() ? f32x4.mul(f32x4.mul(x, x), f32x4.splat(-0.5)) : f32x4.neg(f32x4.abs(argument4<F>(x))));
+  return is<F, HardSwish>() ? x : exp4(f32x4.neg(f32x4.abs(argument4<F>(x))));
 }
 
 /** g(x) */
 function gate4<F>(x: v128, e: v128): v128 {
   const one = f32x4.splat(1);
   if (is<F, HardSwish>()) return clamp4(f32x4.div(f32x4.add(x, f32x4.splat(3)), f32x4.splat(6)), 0, 1);
-  const isNegative = f32x4.lt(x, f32x4.splat(0));
-  if (is<F, Gelu>()) {
-    const tail = f32x4.mul(tailRatio4(f32x4.abs(x)), e);
-    return v128.bitselect(tail, f32x4.sub(one, tail), isNegative);
-  }
-  return f32x4.div(v128.bitselect(e, one, isNegative), f32x4.add(one, e));
+  return f32x4.div(v128.bitselect(e, one, f32x4.lt(x, f32x4.splat(0))), f32x4.add(one, e));
 }
 
 /** g'(x) */
 function slope4<F>(x: v128, e: v128): v128 {
   if (is<F, HardSwish>()) return v128.and(f32x4.lt(f32x4.abs(x), f32x4.splat(3)), f32x4.splat(1.0 / 6));
-  if (is<F, Gelu>()) return f32x4.mul(e, f32x4.splat(0.39894228));
   const sum = f32x4.add(f32x4.splat(1), e);
   const slope = f32x4.div(e, f32x4.mul(sum, sum));
   if (!is<F, GeluTanh>()) return slope;
@@ -141,21 +137,45 @@ function argument4<F>(x: v128): v128 {
   return f32x4.mul(z, step(f32x4.mul(z, z), f32x4.splat(1.5957691 * 0.044715), 1.5957691));
 }
 
-/**
- * Φ(−z) / e^(−z²/2) for z ≥ 0, to 1e-7 of its value: the polynomial in t = 1 / (1 + 0.305 z) of activation_forward.wgsl.
- */
-function tailRatio4(z: v128): v128 {
-  const t = f32x4.div(f32x4.splat(1), step(z, f32x4.splat(0.305), 1));
-  let p = step(f32x4.splat(0.036699185), t, -0.15298828);
-  p = step(p, t, 0.18571685);
-  p = step(p, t, -0.037976771);
-  p = step(p, t, 0.12102165);
-  p = step(p, t, 0.10342088);
-  p = step(p, t, 0.12246682);
-  p = step(p, t, 0.12163973);
-  return f32x4.mul(p, t);
+// Φ(x) and the slope of gelu are 1/2 and an odd function: x times a ratio of polynomials in x², fitted with equal
+// ripples of 1e-7 up to where the function is 1/2 in 32 bits. That takes half the time of an exponential.
+
+/** Φ(x), to 3e-7. */
+function normal4(x: v128): v128 {
+  const z = clamp4(x, -5.3, 5.3);
+  const square = f32x4.mul(z, z);
+  let p = step(f32x4.splat(-1.76175315e-8), square, 6.02534696e-6);
+  p = step(p, square, 4.65746922e-4);
+  p = step(p, square, 6.43094721e-3);
+  p = step(p, square, 6.53421785e-2);
+  p = step(p, square, 3.98941594e-1);
+  let q = step(f32x4.splat(1.56726539e-4), square, 3.56740662e-3);
+  q = step(q, square, 4.62149336e-2);
+  q = step(q, square, 3.30443936e-1);
+  q = step(q, square, 1);
+  const phi = f32x4.add(f32x4.splat(0.5), f32x4.div(f32x4.mul(z, p), q));
+  // Where 1e-7 would be multiplied by a large x.
+  return v128.andnot(phi, f32x4.lt(x, f32x4.splat(-5.3)));
 }
 
+/** Φ(x) + x Φ'(x), to 4e-7. */
+function geluSlope4(x: v128): v128 {
+  const z = clamp4(x, -6, 6);
+  const square = f32x4.mul(z, z);
+  let p = step(f32x4.splat(1.90884758e-7), square, 3.58505753e-5);
+  p = step(p, square, 2.41852304e-5);
+  p = step(p, square, 1.42091688e-2);
+  p = step(p, square, -3.07433844e-2);
+  p = step(p, square, 7.97884529e-1);
+  let q = step(f32x4.splat(8.88746905e-6), square, 1.93520357e-4);
+  q = step(q, square, 3.52876237e-3);
+  q = step(q, square, 4.10647246e-2);
+  q = step(q, square, 2.94805756e-1);
+  q = step(q, square, 1);
+  return f32x4.add(f32x4.splat(0.5), f32x4.div(f32x4.mul(z, p), q));
+}
+
+/** NaN stays. */
 function clamp4(x: v128, low: f32, high: f32): v128 {
-  return f32x4.max(f32x4.splat(low), f32x4.min(f32x4.splat(high), x));
+  return f32x4.pmax(f32x4.pmin(x, f32x4.splat(high)), f32x4.splat(low));
 }

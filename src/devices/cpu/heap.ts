@@ -7,6 +7,8 @@ import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 const PAGE = 65536;
 /** WebAssembly's limit for 32-bit memories: 4 GiB. */
 export const MAX_PAGES = 65536;
+/** Growing takes a good part of a millisecond, and what isn't written to yet takes no memory: 64 MiB at a time. */
+const GROWTH_PAGES = 1024;
 /** A cache line, so that no two workers write to the same one. */
 const ALIGNMENT = 64;
 
@@ -68,21 +70,25 @@ export class Heap {
     return range;
   }
 
-  /** Grows the memory until its last free range holds `size` bytes. */
+  /** Grows the memory until its last free range holds `size` bytes, and further if there is room. */
   #grow(size: number): Range {
     const end = this.memory.buffer.byteLength;
     const last = this.#free.at(-1);
     const missing = size - (last?.end === end ? end - last.start : 0);
-    const pages = Math.ceil(missing / PAGE);
-    try {
-      this.memory.grow(pages);
-    } catch (cause) {
-      throw new DeviceMemoryError(
-        `cpu: no memory for ${size} more bytes: ${end} are already allocated, and the limit is ${MAX_PAGES * PAGE} ` +
-          `or what the machine has; use a smaller batch`,
-        { cause },
-      );
+    const needed = Math.ceil(missing / PAGE);
+    let failure: unknown;
+    for (const pages of [Math.max(needed, GROWTH_PAGES), needed]) {
+      try {
+        this.memory.grow(pages);
+        return this.#add(end, end + pages * PAGE);
+      } catch (error) {
+        failure = error;
+      }
     }
-    return this.#add(end, end + pages * PAGE);
+    throw new DeviceMemoryError(
+      `cpu: no memory for ${size} more bytes: ${end} are already allocated, and the limit is ${MAX_PAGES * PAGE} ` +
+        `or what the machine has; use a smaller batch`,
+      { cause: failure },
+    );
   }
 }
