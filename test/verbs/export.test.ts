@@ -1,5 +1,5 @@
 /** Checkpoints as an export, in half precision if asked for. */
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { join } from "node:path";
 import { centreView } from "../../src/data/augmentation.ts";
@@ -13,15 +13,20 @@ import { exportModel } from "../../src/verbs/export/export.ts";
 import { importWeights } from "../../src/verbs/import/import.ts";
 import { writeCheckpoint } from "../../src/weights/checkpoint.ts";
 import { openSafetensors } from "../../src/weights/safetensors.ts";
+import { saveUntrained } from "../support/checkpoints.ts";
 import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 const at = (name: string) => join(folder.path, name);
+const CLASSES = Array.from({ length: 10 }, (_, k) => `class ${k}`);
 
 describe("a checkpoint", () => {
+  const model = at("model.safetensors");
+  beforeAll(() => saveUntrained(model, findNetwork("cifar10-18pct"), CLASSES, 0));
+
   test("whole, it has the same numbers", async () => {
-    const { files, weights } = await exportModel({ model: "cifar10", as: "checkpoint", out: at("whole") });
+    const { files, weights } = await exportModel({ model, as: "checkpoint", out: at("whole") });
     expect(files).toEqual([at("whole.safetensors")]);
     using from = openSafetensors(weights);
     using to = openSafetensors(files[0]!);
@@ -33,7 +38,7 @@ describe("a checkpoint", () => {
   });
 
   test("in half precision, it has half the size, and answers as before", async () => {
-    const { files, weights } = await exportModel({ model: "cifar10", as: "checkpoint", half: true, out: at("half") });
+    const { files, weights } = await exportModel({ model, as: "checkpoint", half: true, out: at("half") });
     using from = openSafetensors(weights);
     using to = openSafetensors(files[0]!);
     for (const [name, { read }] of to.tensors) {
@@ -54,7 +59,7 @@ describe("a checkpoint", () => {
   });
 
   test("not of ONNX", async () => {
-    await expect(exportModel({ model: "cifar10", as: "onnx", half: true, out: at("no") })).rejects.toThrow(
+    await expect(exportModel({ model, as: "onnx", half: true, out: at("no") })).rejects.toThrow(
       'half is not for as: "onnx", whose weights are float32: leave it out',
     );
   });
@@ -67,9 +72,8 @@ test("as PyTorch has them, normalisations that learn only a shift have scales of
     ...{ name, shape },
     read: async () => new Float32Array(size(shape)).fill(0.5),
   }));
-  const classes = Array.from({ length: 10 }, (_, k) => `class ${k}`);
   const mean = new Float32Array(network.record ** 2 * 3);
-  await writeCheckpoint(at("airbench.safetensors"), { network, parameters, classes, mean, state: {} });
+  await writeCheckpoint(at("airbench.safetensors"), { network, parameters, classes: CLASSES, mean, state: {} });
   const out = at("plain");
   const { files } = await exportModel({ model: at("airbench.safetensors"), as: "safetensors", half: true, out });
   using to = openSafetensors(files[0]!);
