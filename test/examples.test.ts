@@ -82,7 +82,7 @@ describe("each runs", () => {
 
   test("activation_map.ts: a class, and a picture of two characters a position", async () => {
     const [title, ...rows] = (await run("activation_map.ts", "figure.png", "cifar10")).trimEnd().split("\n");
-    expect(title).toMatch(/^\w+, by cifar10-vgg:$/);
+    expect(title).toMatch(/^\w+, by cifar10-airbench-middle:$/);
     expect(rows.join("")).toContain("██");
   });
 

@@ -1,4 +1,4 @@
-/** Networks for CIFAR-10 of 3×3 filters in pairs, after VGG (arXiv 1409.1556): that of the bundled model, and narrower ones. */
+/** Networks for CIFAR-10 of 3×3 filters in pairs, after VGG (arXiv 1409.1556): one, and narrower ones. */
 import { CIFAR_RECIPE, he } from "../cifar_networks.ts";
 import type { Rows } from "../layer.ts";
 import { averagePool, conv, divide, fc, maxPool, relu } from "../layers/index.ts";
@@ -33,12 +33,10 @@ function vgg(name: string, about: string, widths: readonly [number, number, numb
   };
 }
 
-export const cifarVgg = vgg(
-  "cifar10-vgg",
-  "six layers of 3×3 filters on random 28×28 crops: the network in the box",
-  [48, 96, 128],
-  { epochs: 24, schedule: { kind: "cosine", rate: 0.05 } },
-);
+export const cifarVgg = vgg("cifar10-vgg", "six layers of 3×3 filters on random 28×28 crops", [48, 96, 128], {
+  epochs: 24,
+  schedule: { kind: "cosine", rate: 0.05 },
+});
 
 export const cifarVggMiddle = vgg(
   "cifar10-vgg-middle",
