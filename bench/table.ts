@@ -1,7 +1,7 @@
 /**
  * `bun bench/table.ts`: writes the figures in the documents from bench/results, each between the lines
  * `<!-- NAME:begin -->` and `<!-- NAME:end -->` of its page: performance from peers-*.json, what a step consists of from
- * layers-*.json, the paper's claims from reproduce.json, registers from registers-amd.json; and the model of a step,
+ * layers-*.json, the paper's claims from reproduce*.json, registers from registers-amd.json; and the model of a step,
  * which follows from the kernels as they are.
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -10,6 +10,7 @@ import { AlexNetError } from "../src/errors.ts";
 import { replaceFile } from "../src/io/files.ts";
 import { markdownTable } from "../src/io/markdown.ts";
 import { findNetwork } from "../src/net/networks.ts";
+import { CLAIMS } from "../src/verbs/reproduce/claims.ts";
 import { markdown, type Results as ClaimResults } from "../src/verbs/reproduce/results.ts";
 import { modelOf } from "./model/tables.ts";
 import { registersTable, type Results as RegisterResults } from "./registers/results.ts";
@@ -67,9 +68,14 @@ export function withFigures(page: string, { file, name, text }: Page): string {
   return `${page.slice(0, begin + first.length)}\n\n${text}\n\n${page.slice(end)}`;
 }
 
-/** The results of `reproduce` in bench/results, if any. */
-export function claimResults(path = `${RESULTS}/reproduce.json`): ClaimResults | undefined {
-  return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ClaimResults) : undefined;
+/** The results of `reproduce` in bench/results, by file name. */
+export function claimResults(folder = RESULTS): Map<string, ClaimResults> {
+  return new Map(
+    namesOf("reproduce", folder).map((name) => [
+      name,
+      JSON.parse(readFileSync(`${folder}/${name}`, "utf8")) as ClaimResults,
+    ]),
+  );
 }
 
 /** The results of bench/registers in bench/results, if any. */
@@ -84,12 +90,17 @@ function registersSection(results: RegisterResults | undefined): string {
   return `${registersTable(results)}\n\n- \`bench/results/registers-amd.json\`: ${source}`;
 }
 
-function claimsTable(results: ClaimResults | undefined): string {
-  if (!results) return "No results yet.";
-  const { data, processor, devices, gflops, bun, date } = results;
-  const speed = gflops === undefined ? "" : `${gflops.toFixed(0)} GFLOP/s, `;
-  const source = `- \`bench/results/reproduce.json\`: ${data}, ${processor}, ${devices.join("; ")}, ${speed}Bun ${bun}, ${date}`;
-  return `${markdown(results)}\n\n${source}`;
+function claimsTable(files: ReadonlyMap<string, ClaimResults>): string {
+  if (files.size === 0) return "No results yet.";
+  const sources = [...files].map(([file, { claims, data, processor, devices, gflops, bun, date }]) => {
+    const speed = gflops === undefined ? "" : `${gflops.toFixed(0)} GFLOP/s, `;
+    const names = claims.map(({ name }) => `\`${name}\``).join(", ");
+    return `- \`bench/results/${file}\` (${names}): ${data}, ${processor}, ${devices.join("; ")}, ${speed}Bun ${bun}, ${date}`;
+  });
+  const order = CLAIMS.map(({ name }) => name);
+  const claims = [...files.values()].flatMap(({ claims }) => claims);
+  claims.sort((a, b) => order.indexOf(a.name) - order.indexOf(b.name));
+  return `${markdown({ claims })}\n\n${sources.join("\n")}`;
 }
 
 /** The results of bench/peers in bench/results, by file name. */
@@ -99,9 +110,14 @@ export function peerResults(folder = RESULTS): Map<string, Results> {
 
 /** The results whose names begin so, by file name. */
 function resultsOf(kind: string, folder = RESULTS): Map<string, Results> {
-  if (!existsSync(folder)) return new Map();
-  const names = readdirSync(folder).filter((name) => name.startsWith(`${kind}-`) && name.endsWith(".json"));
-  return new Map(names.sort().map((name) => [name, readResults(`${folder}/${name}`)]));
+  return new Map(namesOf(`${kind}-`, folder).map((name) => [name, readResults(`${folder}/${name}`)]));
+}
+
+function namesOf(start: string, folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.startsWith(start) && name.endsWith(".json"))
+    .sort();
 }
 
 /** A line for each file. */
