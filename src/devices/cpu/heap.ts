@@ -7,7 +7,7 @@ import { DeviceError, DeviceMemoryError } from "../../errors.ts";
 const PAGE = 65536;
 /** WebAssembly's limit for 32-bit memories: 4 GiB. */
 export const MAX_PAGES = 65536;
-/** Growing takes a good part of a millisecond, and what isn't written to yet takes no memory: 64 MiB at a time. */
+/** Growing takes time, and what isn't written to yet takes no memory: 64 MiB at a time. */
 const GROWTH_PAGES = 1024;
 /** A cache line, so that no two workers write to the same one. */
 const ALIGNMENT = 64;
