@@ -108,7 +108,7 @@ export function networkIn(metadata: Readonly<Record<string, string>>, where: str
 }
 
 /** Whether two networks compute the same; their recipes and descriptions may differ. */
-function isSame(a: Network, b: Network): boolean {
+export function isSame(a: Network, b: Network): boolean {
   const computed = ({ crop, record, resize, layers }: NetworkJson) => JSON.stringify({ crop, record, resize, layers });
   return computed(networkToJson(a)) === computed(networkToJson(b));
 }

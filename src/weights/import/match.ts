@@ -6,6 +6,7 @@
 import { size } from "../../engine/tensor.ts";
 import { CheckpointError, UsageError } from "../../errors.ts";
 import { brief, damaged } from "../../io/foreign.ts";
+import { isSame } from "../../net/definition.ts";
 import { flatten, type LayerOptions, type NamedShape } from "../../net/layer.ts";
 import { leaves, place, type PlacedLayer } from "../../net/model.ts";
 import { networks } from "../../net/networks.ts";
@@ -54,14 +55,16 @@ export function matchNetwork(file: WeightFile, wanted?: Network): Match {
       `its weights have the shapes of ${names}, but it has ${brief(said)}, which those networks don't`,
     );
   }
-  if (fits.length > 1) {
-    const names = fits.map(({ network }) => network.name);
+  const { network, match } = fits[0]!;
+  // Networks that differ in their recipes alone don't matter here.
+  const different = fits.filter((other) => !isSame(other.network, network));
+  if (different.length > 0) {
+    const names = [network, ...different.map((other) => other.network)].map(({ name }) => name);
     throw new UsageError(
       `${file.path} fits ${names.slice(0, -1).join(", ")} and ${names.at(-1)}, which have the same shapes: ` +
         `choose one with ${option("model")}`,
     );
   }
-  const { network, match } = fits[0]!;
   const others = rest.flat().filter((other) => other.network === network);
   return { ...match!, others: others.map(({ match }) => match!.place) };
 }
