@@ -195,7 +195,10 @@ function geluSlope4(x: v128): v128 {
   q = step(q, square, 4.10647246e-2);
   q = step(q, square, 2.94805756e-1);
   q = step(q, square, 1);
-  return f32x4.add(f32x4.splat(0.5), f32x4.div(f32x4.mul(z, p), q));
+  const slope = f32x4.add(f32x4.splat(0.5), f32x4.div(f32x4.mul(z, p), q));
+  // Beyond ±6 it is 0 or 1 in 32 bits.
+  const end = v128.and(f32x4.gt(x, f32x4.splat(0)), f32x4.splat(1));
+  return v128.bitselect(end, slope, f32x4.gt(f32x4.abs(x), f32x4.splat(6)));
 }
 
 /** NaN stays. */
