@@ -70,12 +70,7 @@ export function withFigures(page: string, { file, name, text }: Page): string {
 
 /** The results of `reproduce` in bench/results, by file name. */
 export function claimResults(folder = RESULTS): Map<string, ClaimResults> {
-  return new Map(
-    namesOf("reproduce", folder).map((name) => [
-      name,
-      JSON.parse(readFileSync(`${folder}/${name}`, "utf8")) as ClaimResults,
-    ]),
-  );
+  return filesOf("reproduce", folder, (path) => JSON.parse(readFileSync(path, "utf8")) as ClaimResults);
 }
 
 /** The results of bench/registers in bench/results, if any. */
@@ -110,14 +105,13 @@ export function peerResults(folder = RESULTS): Map<string, Results> {
 
 /** The results whose names begin so, by file name. */
 function resultsOf(kind: string, folder = RESULTS): Map<string, Results> {
-  return new Map(namesOf(`${kind}-`, folder).map((name) => [name, readResults(`${folder}/${name}`)]));
+  return filesOf(`${kind}-`, folder, readResults);
 }
 
-function namesOf(start: string, folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => name.startsWith(start) && name.endsWith(".json"))
-    .sort();
+function filesOf<T>(start: string, folder: string, read: (path: string) => T): Map<string, T> {
+  if (!existsSync(folder)) return new Map();
+  const names = readdirSync(folder).filter((name) => name.startsWith(start) && name.endsWith(".json"));
+  return new Map(names.sort().map((name) => [name, read(`${folder}/${name}`)]));
 }
 
 /** A line for each file. */

@@ -161,7 +161,7 @@ function middle4(x: v128): v128 {
   q = step(q, square, 3.30443936e-1);
   q = step(q, square, 1);
   const phi = f32x4.add(f32x4.splat(0.5), f32x4.div(f32x4.mul(z, p), q));
-  // Beyond, what 1 lacks of it would be multiplied by a large x.
+  // Beyond, an error of 1e-7 would be multiplied by a large x.
   return v128.bitselect(f32x4.splat(1), phi, f32x4.gt(x, f32x4.splat(5.3)));
 }
 

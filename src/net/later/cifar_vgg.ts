@@ -1,4 +1,4 @@
-/** Networks for CIFAR-10 of 3×3 filters in pairs, after VGG (arXiv 1409.1556): one, and narrower ones. */
+/** Networks for CIFAR-10 of 3×3 filters in pairs, after VGG (arXiv 1409.1556). */
 import { CIFAR_RECIPE, he } from "../cifar_networks.ts";
 import type { Rows } from "../layer.ts";
 import { averagePool, conv, divide, fc, maxPool, relu } from "../layers/index.ts";

@@ -87,12 +87,11 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
   const { options, report, signal, note } = working("predict", call, PREDICT_OPTIONS);
   const { views = 1 } = options;
   const { images: found, remarks } = await findImages(options.images);
-  // The device starts its threads while the weights are being read and the first images decoded.
+  // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(found.length <= FEW ? forFew(options) : options);
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(options.model, note);
-  const decoding = decodeImages(found, trained.network);
   const backend = await opening;
   const member = trained.load(backend);
   const familiar = familiarTo(trained.checkpoint, member.model.layers);
@@ -103,7 +102,7 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
     predictions.push(prediction);
     report({ type: "prediction", prediction });
   };
-  for await (const { images: batch, pixels, errors } of decoding) {
+  for await (const { images: batch, pixels, errors } of decodeImages(found, trained.network)) {
     signal.throwIfAborted();
     const assessed = await assess(member, pixels, testViews(views, batch.length, record, crop), familiar);
     for (const [n, image] of batch.entries()) {

@@ -122,30 +122,17 @@ interface DecodedImages {
   readonly errors: DecodeResult;
 }
 
-/** Decodes images into a network's records, batch by batch: the first at once, the others while the one before is used. */
-export function decodeImages(
+/** Decodes images into a network's records, batch by batch. */
+export async function* decodeImages(
   images: readonly NamedImage[],
-  { record: side, resize }: Pick<Network, "record" | "resize">,
+  network: Pick<Network, "record" | "resize">,
 ): AsyncGenerator<DecodedImages> {
-  const decode = async (start: number): Promise<DecodedImages> => {
+  const { record: side, resize } = network;
+  for (let start = 0; start < images.length; start += BATCH) {
     const batch = images.slice(start, start + BATCH);
     const memory = new SharedArrayBuffer(batch.length * side * side * 3);
-    return { images: batch, pixels: new Uint8Array(memory), errors: await decodeAll(batch, side, memory, resize) };
-  };
-  const begin = (start: number) => {
-    const decoded = decode(start);
-    // If nobody asks for it, its failure is no news.
-    decoded.catch(() => {});
-    return decoded;
-  };
-  const first = begin(0);
-  return (async function* () {
-    for (let start = 0, next = first; start < images.length; start += BATCH) {
-      const decoded = await next;
-      if (start + BATCH < images.length) next = begin(start + BATCH);
-      yield decoded;
-    }
-  })();
+    yield { images: batch, pixels: new Uint8Array(memory), errors: await decodeAll(batch, side, memory, resize) };
+  }
 }
 
 async function decodeAll(

@@ -57,7 +57,7 @@ export function matchNetwork(file: WeightFile, wanted?: Network): Match {
   }
   const { network, match } = fits[0]!;
   // Networks that differ in their recipes alone don't matter here.
-  const different = fits.filter((other) => !isSame(other.network, network));
+  const different = fits.slice(1).filter((other) => !isSame(other.network, network));
   if (different.length > 0) {
     const names = [network, ...different.map((other) => other.network)].map(({ name }) => name);
     throw new UsageError(
