@@ -16,7 +16,8 @@ export function duration(seconds: number): string {
 
 /** 1,234. */
 export function count(n: number): string {
-  return n.toLocaleString("en-US");
+  // Most numbers are small, and to load the rules of languages takes 7 ms.
+  return Number.isInteger(n) && n >= 0 && n < 1000 ? String(n) : n.toLocaleString("en-US");
 }
 
 /** 1 image, 1,234 images. */

@@ -80,9 +80,9 @@ export function readCheckpoint(path: string, file: Safetensors): Checkpoint {
         throw new CheckpointError(`${path}: a checkpoint of ${network}, not of ${model.network.name}`);
       }
       entry(MEAN, [model.network.record, model.network.record, 3]);
-      for (const { name, shape, backend, buffer } of [...model.parameters, ...model.state]) {
-        if (!except.includes(layerOf(name))) backend.write(buffer, entry(name, shape).read());
-      }
+      const tensors = [...model.parameters, ...model.state].filter(({ name }) => !except.includes(layerOf(name)));
+      const room = new ArrayBuffer(4 * Math.max(0, ...tensors.map(({ buffer }) => buffer.length)));
+      for (const { name, shape, backend, buffer } of tensors) backend.write(buffer, entry(name, shape).read(room));
       if (!optimizer) return;
       const [saved, needed] = [[...file.tensors.keys()], optimizer.state.map(({ name }) => name)].map(kindsOfState);
       if (saved && saved !== needed) {

@@ -85,8 +85,12 @@ function checksum(bytes: Uint8Array): string {
 
 export interface TensorEntry {
   readonly shape: readonly number[];
-  /** Reads the numbers. @throws CheckpointError when they can't be read, or are not those that were written */
-  read(): Float32Array;
+  /**
+   * Reads the numbers.
+   * @param room reused memory to read them into, if they fit: fresh memory takes as long as the reading
+   * @throws CheckpointError when they can't be read, or are not those that were written
+   */
+  read(room?: ArrayBuffer): Float32Array;
 }
 
 export interface Safetensors extends Disposable {
@@ -116,8 +120,8 @@ export function openSafetensors(path: string): Safetensors {
   } catch (error) {
     return fail(`can't be opened: ${reason(error)}`);
   }
-  const readAt = (position: number, length: number): Uint8Array<ArrayBuffer> => {
-    const bytes = new Uint8Array(length);
+  const readAt = (position: number, length: number, room?: ArrayBuffer): Uint8Array<ArrayBuffer> => {
+    const bytes = room && length <= room.byteLength ? new Uint8Array(room, 0, length) : new Uint8Array(length);
     for (let done = 0; done < length;) {
       const count = readSync(file, bytes, done, length - done, position + done);
       if (count === 0) fail(`cut short: ${position + length} bytes expected, it has ${position + done}`);
@@ -150,10 +154,10 @@ export function openSafetensors(path: string): Safetensors {
       const [from, to] = offsets;
       if (start + to > stat.size) fail(`cut short: ${name} ends at byte ${start + to}, the file at ${stat.size}`);
       const sum = sums.of.shift();
-      const read = () => {
-        const bytes = readAt(start + from, to - from);
+      const read = (room?: ArrayBuffer) => {
+        const bytes = readAt(start + from, to - from, room);
         check(name, bytes, start + from, sum);
-        return type === "f32" ? new Float32Array(bytes.buffer) : toFloat32(bytes, type);
+        return type === "f32" ? new Float32Array(bytes.buffer, 0, bytes.length / 4) : toFloat32(bytes, type);
       };
       tensors.set(name, { shape, read });
     }

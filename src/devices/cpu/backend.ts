@@ -47,12 +47,12 @@ export async function openCpu(options: CpuOptions = {}): Promise<Backend> {
   if (!Number.isInteger(threads) || threads < 1 || threads > MAX_THREADS) {
     throw new UsageError(`cpu: ${threads} threads, must be a whole number from 1 to ${MAX_THREADS}`);
   }
-  const blas = options.blas === false ? undefined : await findBlas();
-  if (!blas && options.blas !== false) sayMissing(OPENBLAS, "no BLAS, so that the CPU is about half as fast");
-  const module = await loadKernels();
-  const heap = new Heap(reserveMemory(), STATIC_BYTES);
+  const { workers, ring, heap, blas } = await startWorkers(threads, async () => {
+    const blas = options.blas === false ? undefined : await findBlas();
+    if (!blas && options.blas !== false) sayMissing(OPENBLAS, "no BLAS, so that the CPU is about half as fast");
+    return { module: await loadKernels(), heap: new Heap(reserveMemory(), STATIC_BYTES), blas };
+  });
   const { memory } = heap;
-  const { workers, ring } = await startWorkers({ threads, module, heap, blas });
   const queue = new Queue(heap, ring, threads);
   for (const [index, worker] of workers.entries()) {
     worker.onerror = ({ message }) => queue.abandon(new DeviceError(`cpu: worker ${index} ended: ${message}`));

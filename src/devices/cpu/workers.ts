@@ -6,26 +6,28 @@ import type { Heap } from "./heap.ts";
 import { createRing, Ring } from "./ring.ts";
 import type { WorkerReply, WorkerSetup } from "./worker.ts";
 
-interface WorkersOptions {
-  readonly threads: number;
+/** What workers compute with. */
+export interface Equipment {
   readonly module: WebAssembly.Module;
   readonly heap: Heap;
   readonly blas: BlasLibrary | undefined;
 }
 
-/** @throws DeviceError when a worker can't start, with its reason */
-export async function startWorkers({
-  threads,
-  module,
-  heap,
-  blas,
-}: WorkersOptions): Promise<{ workers: Worker[]; ring: Ring }> {
+/**
+ * @param equip called once the threads exist, which load their modules meanwhile
+ * @throws DeviceError when a worker can't start, with its reason; what `equip` throws
+ */
+export async function startWorkers(
+  threads: number,
+  equip: () => Promise<Equipment>,
+): Promise<Equipment & { readonly workers: readonly Worker[]; readonly ring: Ring }> {
   const ring = createRing();
-  const workers: Worker[] = [];
+  const workers = Array.from({ length: threads }, () => new Worker(new URL("./worker.ts", import.meta.url).href));
+  let equipment: Equipment;
   try {
-    const ready = Array.from({ length: threads }, (_, index) => {
-      const worker = new Worker(new URL("./worker.ts", import.meta.url).href);
-      workers.push(worker);
+    equipment = await equip();
+    const { module, heap, blas } = equipment;
+    const ready = workers.map((worker, index) => {
       const packing = heap.allocate(PACK_BYTES);
       return start(worker, { index, threads, module, memory: heap.memory, ring, packing, blas });
     });
@@ -36,7 +38,7 @@ export async function startWorkers({
   }
   // Don't keep the process alive, closed or not.
   for (const worker of workers) worker.unref();
-  return { workers, ring: new Ring(ring) };
+  return { ...equipment, workers, ring: new Ring(ring) };
 }
 
 async function start(worker: Worker, setup: WorkerSetup): Promise<void> {
