@@ -82,12 +82,17 @@ function largestBatch(above: number, fits: (batch: number) => boolean): number {
 
 /** Bytes of the largest activation. Weights don't count: those beyond the limit are bound in pieces. */
 export function largestTensorBytes(
-  layers: readonly Pick<PlacedLayer, "input" | "output">[],
+  layers: readonly Pick<PlacedLayer, "layer" | "input" | "output">[],
   batch: number,
   half = false,
 ): number {
-  const sizes = layers.flatMap(({ input, output }) => [size(input), size(output)]);
-  return (half ? 2 : 4) * batch * Math.max(...sizes);
+  const each = half ? 2 : 4;
+  const bytes = layers.flatMap(({ layer, input, output }) => [
+    each * size(input),
+    // A max-pool also notes where it found each number, in 4 bytes.
+    ("maxPool" in layer ? 4 : each) * size(output),
+  ]);
+  return batch * Math.max(...bytes);
 }
 
 /** The numbers of images in a training step, if any, and in a forward pass. */

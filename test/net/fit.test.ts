@@ -8,6 +8,7 @@ import { openReference } from "../../src/engine/reference.ts";
 import { DeviceError } from "../../src/errors.ts";
 import { probabilities } from "../../src/inference/forward.ts";
 import { checkFit, heldBytes, largestTensorBytes, type Work } from "../../src/net/fit.ts";
+import { fc, maxPool } from "../../src/net/layers/index.ts";
 import { Model, place } from "../../src/net/model.ts";
 import { alexnet, findNetwork } from "../../src/net/networks.ts";
 import { createOptimizer } from "../../src/net/optimizers.ts";
@@ -53,6 +54,16 @@ function advised(backend: Backend, work: Work = training): number {
 
 test("conv1's output, 96 × 55 × 55 floats an image, is the largest tensor", () => {
   expect(largestTensorBytes(layers, 128)).toBe(148_684_800);
+});
+
+test("in half precision the places where a max-pool found its numbers take twice their room", () => {
+  const pooled = place({
+    ...alexnet,
+    layers: (classes) => [maxPool(3, 1, { pad: 1 }), fc("fc1", classes, { sigma: 0.01 })],
+  });
+  expect(largestTensorBytes(pooled, 1)).toBe(4 * 3 * 227 * 227);
+  expect(largestTensorBytes(pooled, 1, true)).toBe(4 * 3 * 227 * 227);
+  expect(largestTensorBytes(layers, 128, true)).toBe(148_684_800 / 2);
 });
 
 describe("what a device can bind", () => {

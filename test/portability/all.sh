@@ -34,9 +34,10 @@ for part in "${chosen[@]}"; do
 done
 
 # What was not run keeps its place.
-old=$(cat "$here/last_output.txt" 2> /dev/null)
+before=$work/output/before.txt
+cat "$here/last_output.txt" > "$before" 2> /dev/null
 for part in "${all[@]}"; do
   if [[ " ${chosen[*]} " == *" $part "* ]]; then cat "$work/output/$part.txt" && echo; fi
-  if [[ " ${chosen[*]} " != *" $part "* ]]; then awk -v name="$part:" '/^== /{on = $2 == name} on' <<< "$old"; fi
+  if [[ " ${chosen[*]} " != *" $part "* ]]; then awk -v name="$part:" '/^== /{on = $2 == name} on' "$before"; fi
 done > "$here/last_output.txt"
 exit $status
