@@ -85,7 +85,7 @@ describe("what is made of a set, and of weights", () => {
     expect(code, stderr).toBe(0);
     const file = readFileSync(join(folder.path, "net.onnx"));
     expect(new Bun.CryptoHasher("sha256").update(file).digest("hex")).toBe(
-      "b29d53979e6d0fe04364679fd7711b75092073b3fdd9454f40ad03cec7d61061",
+      "83b57bad273469fa97d4d570c02e298b7eb4941f8ecfeba1ae0a75461d5108ae",
     );
   });
 });

@@ -166,9 +166,9 @@ test("the length of a race depends on the machine's speed", async () => {
   expect(images).toBeWithin(1, 37);
   expect(outcomes).toMatchObject([{ epochs }]);
   expect(command).toBe(`bun run train DATA --model small --epochs ${epochs} --epoch-images ${images} --seed SEED`);
-  // 95% of the images there is time for: several epochs of nearly all, or one of some.
-  expect(raceLength(1000, 33)).toEqual({ epochs: 29, epochImages: 32 });
-  expect(raceLength(20, 33)).toEqual({ epochs: 1, epochImages: 19 });
+  // Nine tenths of the images there is time for: several epochs of nearly all, or one of some.
+  expect(raceLength(1000, 33)).toEqual({ epochs: 28, epochImages: 32 });
+  expect(raceLength(20, 33)).toEqual({ epochs: 1, epochImages: 18 });
   expect(raceLength(1, 33)).toEqual({ epochs: 1, epochImages: 1 });
   expect(existsSync(join(folder, "out", "pace"))).toBe(false);
 }, 60_000);

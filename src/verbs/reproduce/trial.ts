@@ -158,7 +158,7 @@ export function sizeOf({ sizes }: ArmComparison, full: boolean) {
 const PACE_IMAGES = 9600;
 const PACE_EPOCHS = 4;
 /** Safety margin, since the speed varies and a race that ends late does not count. */
-const MARGIN = 0.95;
+const MARGIN = 0.9;
 
 /** As many epochs, of all images or of most, as fit the race's time; undefined if it was stopped. */
 async function raceSize(
