@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
+import { field, message, number, text } from "../../src/io/protobuf_writer.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
@@ -105,6 +106,14 @@ describe("Caffe", () => {
   test.each([{}, { old: true }, { unpacked: true }, { double: true, old: true }])("%p", (form) =>
     expectGolden(caffemodel(SMALL, form), "Caffe"),
   );
+
+  test("a number that is cut in two is refused", async () => {
+    const half = field(5, new Uint8Array(2));
+    const blob = message(field(7, message(number(1, 1))), half, half);
+    const layer = message(field(1, text("fc")), field(2, text("InnerProduct")), field(7, blob));
+    const net = message(field(1, text("net")), field(100, layer));
+    expect(await complaint(Buffer.concat(net))).toContain("or damaged: 2 bytes of numbers of 4 bytes each");
+  });
 
   test("a net that normalises where ours does not is another", async () => {
     const said = await complaint(caffemodel([...SMALL.slice(0, 1), { kind: "lrn", name: "norm1" }, ...SMALL.slice(1)]));
