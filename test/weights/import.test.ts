@@ -166,6 +166,11 @@ describe("what is no weights", () => {
     ["something else in place of a dictionary", pickle("]NNs"), "not a dictionary"],
     ["a state of nothing", pickle("]Nb"), "sets the state of something"],
     ["too many steps", pickle("N0".repeat(1_100_000)), "more than 2000000 steps"],
+    [
+      "a list that a function is given again and again",
+      pickle("ccollections\nOrderedDict\nq\0](", "NN\x86".repeat(1000), "e\x85q\x01", "h\0h\x01R0".repeat(2001)),
+      "gives functions more than 2000000 items",
+    ],
     ["nothing in it", pickle("}"), "it has no state dict (tensors by name): save"],
     ["nothing but texts", pickle("}X\x01\0\0\0aNs"), 'a dictionary of "a": save the state_dict() alone'],
     ["something outside", pickle("NQ"), "not a storage of numbers"],
@@ -179,6 +184,10 @@ describe("what is no weights", () => {
     // Each list holds the one before it twice: 2^60 ways down.
     const bomb = pickle("]q\0", "]h\0ah\0aq\0".repeat(60), "}q\x01X\x01\0\0\0ah\0sX\x01\0\0\0bh\x01s");
     expect(await complaint(torch(bomb))).toContain('a dictionary of "a", "b"');
+    // A dictionary of 60,000 is in another one 60,000 times.
+    const each = (value: string) =>
+      Array.from({ length: 60_000 }, (_, i) => `M${String.fromCharCode(i & 255, i >> 8)}${value}`).join("");
+    expect(await complaint(torch(pickle("}(", each("N"), "uq\0}(", each("h\0"), "u")))).toContain("no state dict");
     const nested = pickle("}q\0X\x05\0\0\0modelh\0s");
     expect(await complaint(torch(nested))).toContain('a dictionary of "model"');
   });
