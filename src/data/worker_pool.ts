@@ -72,8 +72,10 @@ export class WorkerPool<J, R> {
     // Idle workers don't keep the process alive.
     worker.unref();
     worker.onmessage = ({ data }: MessageEvent<Reply<R>>) => {
-      const task = sent.shift()!;
+      const task = sent.shift();
       if (sent.length === 0) worker.unref();
+      // Rejected when another thread died.
+      if (!task) return;
       if ("result" in data) task.resolve(data.result);
       else task.reject(errorOf(data.error));
       this.#send();

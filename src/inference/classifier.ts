@@ -53,6 +53,8 @@ export async function load(model?: string, options: LoadOptions = {}): Promise<C
   const { fetch = false, note } = options;
   // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(options);
+  // A failure is rethrown below; until then, while weights may be fetched, it is no unhandled rejection.
+  opening.catch(() => {});
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(model, note, fetch);

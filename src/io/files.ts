@@ -47,6 +47,7 @@ export async function replaceFile(
   const temporary = temporaryName(path);
   try {
     mkdirSync(dirname(path), { recursive: true });
+    refuseSpecial(path);
     const file = createFile(temporary);
     try {
       await write((bytes, at) => writeAll(file, bytes, at));
@@ -62,6 +63,13 @@ export async function replaceFile(
     if (error instanceof AlexNetError) throw error;
     throw new AlexNetError(`can't write ${path}: ${reason(error)}`, { cause: error });
   }
+}
+
+/** @throws an Error for a pipe or a device, such as /dev/null, which the rename would put a file in the place of */
+function refuseSpecial(path: string): void {
+  const found = statSync(path, { throwIfNoEntry: false });
+  const kind = found && specialKind(found);
+  if (kind) throw new Error(`it is a ${kind}`);
 }
 
 /** As `replaceFile`, for contents at hand. @param mode file mode of a new file @throws the system's error */

@@ -1,4 +1,4 @@
-/** Temporary folders that are removed even when a signal ends the process. */
+/** Temporary folders that are removed even when a signal, or an exit in the middle of the work, ends the process. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,19 +19,33 @@ export function temporaryFolder(prefix: string, parent = tmpdir()): TemporaryFol
   if (folders.size === 0) {
     signals = endingSignals();
     for (const signal of signals) process.on(signal, onSignal);
+    // As on a second Ctrl-C.
+    process.on("exit", removeAll);
   }
   folders.add(path);
   const remove = () => {
     rmSync(path, { recursive: true, force: true });
     folders.delete(path);
-    if (folders.size === 0) for (const signal of signals) process.off(signal, onSignal);
+    if (folders.size > 0) return;
+    for (const signal of signals) process.off(signal, onSignal);
+    process.off("exit", removeAll);
   };
   return { path, remove, [Symbol.dispose]: remove };
 }
 
 function onSignal(signal: NodeJS.Signals): void {
   if (process.listenerCount(signal) > 1) return;
-  for (const path of folders) rmSync(path, { recursive: true, force: true });
+  removeAll();
   process.off(signal, onSignal);
   process.kill(process.pid, signal);
+}
+
+function removeAll(): void {
+  for (const path of folders) {
+    try {
+      rmSync(path, { recursive: true, force: true });
+    } catch {
+      // Windows keeps files that are open. The process ends as it was about to.
+    }
+  }
 }

@@ -81,6 +81,22 @@ describe("errors", () => {
   });
 });
 
+test("a reply that comes after another thread has died is left out", async () => {
+  const file = JSON.stringify(join(import.meta.dir, "../../src/data/worker_pool.ts"));
+  const script = `
+    import { WorkerPool } from ${file};
+    const threads = new WorkerPool(new URL(${JSON.stringify(url.href)}), 2);
+    const jobs = [{ crash: true }, { double: 3, afterMs: 300 }].map((job) => threads.run(job));
+    const settled = await Promise.allSettled(jobs);
+    await Bun.sleep(1000);
+    console.log(settled.map(({ status }) => status).join());
+    process.exit();
+  `;
+  const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "ignore" });
+  expect(await new Response(child.stdout).text()).toBe("rejected,rejected\n");
+  expect(await child.exited).toBe(0);
+});
+
 test("a process with idle threads ends by itself, and waits for jobs that it gave", async () => {
   const file = (path: string) => JSON.stringify(join(import.meta.dir, path));
   const script = `

@@ -10,6 +10,7 @@ import { saveUntrained } from "../support/checkpoints.ts";
 import { temporaryFolder } from "../support/folders.ts";
 import { figurePng } from "../support/images.ts";
 import { any } from "../support/refusals.ts";
+import { goldenFile } from "../support/weight_files.ts";
 
 setDefaultTimeout(120_000);
 
@@ -133,6 +134,19 @@ describe("refused", () => {
       await expect(load("torchvision-alexnet", CPU)).rejects.toThrow(
         'the network "torchvision-alexnet" has not been fetched yet: bun run predict IMAGE --model torchvision-alexnet does it',
       );
+    } finally {
+      if (before === undefined) delete process.env.ALEXNET_CACHE;
+      else process.env.ALEXNET_CACHE = before;
+    }
+  });
+
+  test("a device, while the weights are still being imported", async () => {
+    const before = process.env.ALEXNET_CACHE;
+    process.env.ALEXNET_CACHE = join(folder.path, "imported");
+    try {
+      const file = join(folder.path, "weights.pth");
+      writeFileSync(file, goldenFile("zip.pth"));
+      await expect(load(file, { device: "cpu", tune: true })).rejects.toThrow("tune is for GPUs");
     } finally {
       if (before === undefined) delete process.env.ALEXNET_CACHE;
       else process.env.ALEXNET_CACHE = before;

@@ -48,6 +48,20 @@ describe("what is written", () => {
     expect(readFileSync(at("outside"), "utf8")).toBe("mine");
   });
 
+  test.skipIf(!hasPipes)("never takes the place of a pipe or a device, as /dev/null is one", async () => {
+    make("special");
+    pipe(at("special", "pipe"));
+    symlinkSync("/dev/null", at("special", "device"));
+    for (const kind of ["pipe", "device"]) {
+      const writing = replaceFile(at("special", kind), () => Promise.reject(new Error("it was written to")));
+      await expect(writing).rejects.toThrow(`can't write ${at("special", kind)}: it is a ${kind}`);
+      await expect(writing).rejects.toBeInstanceOf(AlexNetError);
+    }
+    expect(lstatSync(at("special", "pipe")).isFIFO()).toBe(true);
+    expect(lstatSync(at("special", "device")).isSymbolicLink()).toBe(true);
+    expect(readdirSync(at("special")).sort()).toEqual(["device", "pipe"]);
+  });
+
   test("goes through a temporary file with an unguessable name", async () => {
     make("temporary");
     const names = new Set<string>();

@@ -10,7 +10,7 @@ afterAll(parent.remove);
 const MODULE = fileURLToPath(new URL("../../src/io/temporary.ts", import.meta.url));
 
 test("a folder is there until it is removed, and leaves no listener behind", () => {
-  const before = process.listenerCount("SIGINT");
+  const [before, exits] = [process.listenerCount("SIGINT"), process.listenerCount("exit")];
   const [a, b] = [temporaryFolder("a-", parent.path), temporaryFolder("b-", parent.path)];
   expect(existsSync(a.path) && existsSync(b.path)).toBe(true);
   a.remove();
@@ -18,7 +18,22 @@ test("a folder is there until it is removed, and leaves no listener behind", () 
   expect(process.listenerCount("SIGINT")).toBe(before + 1);
   b.remove();
   expect(process.listenerCount("SIGINT")).toBe(before);
+  expect(process.listenerCount("exit")).toBe(exits);
   expect(readdirSync(parent.path)).toEqual([]);
+});
+
+test("a process that exits in the middle of its work takes its folders with it", async () => {
+  const source = `
+    const { temporaryFolder } = await import(${JSON.stringify(MODULE)});
+    const [a, b] = ["a-", "b-"].map((prefix) => temporaryFolder(prefix, ${JSON.stringify(parent.path)}));
+    a.remove();
+    console.log(b.path);
+    process.exit(3);`;
+  const child = Bun.spawn([process.execPath, "-e", source], { stdout: "pipe", stderr: "ignore" });
+  const path = (await new Response(child.stdout).text()).trim();
+  expect(await child.exited).toBe(3);
+  expect(path).toStartWith(parent.path);
+  expect(existsSync(path)).toBe(false);
 });
 
 // Windows ends a process without asking it.

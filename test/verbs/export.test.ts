@@ -87,3 +87,12 @@ test("as PyTorch has them, normalisations that learn only a shift have scales of
   using again = openSafetensors(join(run, "best.safetensors"));
   for (const { name } of stored) expect([...again.tensors.get(name)!.read()].every((each) => each === 0.5)).toBe(true);
 });
+
+test.each(["bilinear", "bicubic"] as const)("a file says by which filter photos are rescaled: %s", async (resize) => {
+  const model = at(`${resize}.safetensors`);
+  await saveUntrained(model, { ...findNetwork("cifar10-18pct"), name: "own", resize }, CLASSES, 0);
+  const { files } = await exportModel({ model, as: "safetensors", out: at(`${resize}-plain`) });
+  using to = openSafetensors(files[0]!);
+  expect(to.metadata["preprocessing"]).toStartWith(`Rescale the image (${resize}, antialiased) so that`);
+  expect(JSON.parse(to.metadata["preprocessing_json"]!)).toMatchObject({ shorter_side: 32, filter: resize, crop: 32 });
+});

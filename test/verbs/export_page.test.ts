@@ -166,6 +166,18 @@ describe.skipIf(!CHROMIUM && !isChromiumRequired)("in Chromium", () => {
     await page.click("#shutter");
     await page.until(`document.querySelector("#photos b") && document.getElementById("video").hidden`);
     expect(await page.text("name")).toBe("photo 1");
+    // A double click opens one stream, which stopping ends.
+    await page.page.evaluate(`{
+      const { mediaDevices } = navigator;
+      const open = mediaDevices.getUserMedia.bind(mediaDevices);
+      globalThis.streams = [];
+      mediaDevices.getUserMedia = (wish) => open(wish).then((stream) => (streams.push(stream), stream));
+      for (let click = 0; click < 2; click++) document.getElementById("camera").click();
+    }`);
+    await page.until(`streams.length > 0 && !document.getElementById("video").hidden`);
+    await page.click("#stop");
+    const states = `streams.flatMap((stream) => stream.getTracks()).map(({ readyState }) => readyState)`;
+    expect(await page.page.evaluate<string[]>(states)).toEqual(["ended"]);
     const refusal = `Promise.reject(new DOMException("", "NotAllowedError"))`;
     await page.page.evaluate(`void (navigator.mediaDevices.getUserMedia = () => ${refusal})`);
     await page.click("#camera");

@@ -8,7 +8,7 @@ import { Run } from "../../src/runs/runs.ts";
 import type { TrainOptions } from "../../src/runs/train_options.ts";
 import type { TrainEvent } from "../../src/training/events.ts";
 import { predict, type Prediction } from "../../src/verbs/predict/predict.ts";
-import { train } from "../../src/verbs/train/train.ts";
+import { train, trainWatched } from "../../src/verbs/train/train.ts";
 import { cli, tiny } from "../support/cli.ts";
 import { temporaryFolder, writeFiles } from "../support/folders.ts";
 import { drawn, figurePng, makePhotos, withOrientation } from "../support/images.ts";
@@ -74,6 +74,24 @@ test("too little time for all photos: the last layer learns from some of them, a
   );
   expect(stdout).toContain("The last layer first, on features of 32 of the 72 images: there was no time for more:\n");
   expect(stdout).toContain("There is no time left for an epoch of the whole network.\n");
+});
+
+test("ended between the last layer and the choice of epochs: resumed, it keeps to its minutes", async () => {
+  const data = await makePhotos(at("ended-photos"), 2, 20);
+  // As a kill there, or a GPU that is lost.
+  const afterEpoch = () => Promise.reject(new Error("ended"));
+  const call = { ...device, data, from: at("source"), out: at("ended"), minutes: 1e-9 };
+  await expect(trainWatched(call, [{ afterEpoch }])).rejects.toThrow("ended");
+  const run = new Run(at("ended"));
+  expect([run.readStart()!.minutes, readHistory(run).epochs.length]).toEqual([1e-9, 1]);
+  const events: TrainEvent[] = [];
+  const result = await train({ resume: at("ended"), onEvent: (event) => void events.push(event) });
+  expect(events.find((event) => event.type === "start")).toMatchObject({ minutes: 1e-9, from: { epoch: 0 } });
+  expect(events.find((event) => event.type === "plan")).toMatchObject({ epochs: 0 });
+  // The layer is not trained again.
+  expect(events.some((event) => event.type === "head")).toBe(false);
+  expect(result.history.map(({ epoch }) => epoch)).toEqual([0]);
+  expect([run.readConfig().epochs, run.readStart()!.minutes]).toEqual([0, undefined]);
 });
 
 test("classes of one to five photos: each keeps one to learn from and, from two, gives one to validate with", async () => {

@@ -11,6 +11,7 @@ import { saveUntrained } from "../support/checkpoints.ts";
 import { cli } from "../support/cli.ts";
 import { temporaryFolder, writeFiles } from "../support/folders.ts";
 import { drawn, figurePng, plain } from "../support/images.ts";
+import { goldenFile } from "../support/weight_files.ts";
 
 setDefaultTimeout(120_000);
 
@@ -167,5 +168,14 @@ describe("the command", () => {
     const { code, stderr } = await run(["photo.png", "--out", join("photo.png", "x.png")]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^error: can't write .*x\.png: a file of that name exists\n$/);
+  });
+
+  test("a device that is refused while weights are still being imported: one line, and exit code 2", async () => {
+    writeFileSync(at("photo.png"), figurePng(0, 0));
+    writeFileSync(at("weights.pth"), goldenFile("zip.pth"));
+    const words = ["predict", "photo.png", "--model", "weights.pth", "--device", "cpu", "--tune", "on"];
+    const ended = await cli(words, { cwd: folder.path, env: { ALEXNET_CACHE: at("cache") } });
+    expect([ended.code, ended.stdout]).toEqual([2, ""]);
+    expect(ended.stderr).toMatch(/^error: --tune is for GPUs, [^\n]*\n$/);
   });
 });

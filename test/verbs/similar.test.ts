@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { Transformer } from "@napi-rs/image";
 import { centreView } from "../../src/data/augmentation.ts";
 import { createLoader } from "../../src/data/loader.ts";
@@ -30,7 +31,8 @@ import { saveUntrained } from "../support/checkpoints.ts";
 import { cli, jsonLines } from "../support/cli.ts";
 import { expectClose, randomArray } from "../support/data.ts";
 import { temporaryFolder } from "../support/folders.ts";
-import { makePhotos } from "../support/images.ts";
+import { figurePng, makePhotos } from "../support/images.ts";
+import { tarOf } from "../support/tar.ts";
 
 setDefaultTimeout(120_000);
 
@@ -245,6 +247,21 @@ describe("similar images", () => {
     // Another layer has an index of its own.
     expect(await made({ layer: "conv1" })).toBe(true);
     expect(await made()).toBe(false);
+  });
+
+  test("the index of a compressed archive, whose images are in memory, is rebuilt when one of them changes", async () => {
+    const archive = (first: number) => {
+      const files = [0, 1, 2].flatMap((label) =>
+        [first, 5].map((variant, i) => [`c${label}/${i}.png`, figurePng(label, variant)] as const),
+      );
+      writeFileSync(at("photos.tar.gz"), gzipSync(tarOf(Object.fromEntries(files))));
+    };
+    const made = async () => (await ask({ data: at("photos.tar.gz") })).indices.length > 0;
+    archive(0);
+    expect(await made()).toBe(true);
+    expect(await made()).toBe(false);
+    archive(1);
+    expect(await made()).toBe(true);
   });
 
   test("an index that can't be written: the error says what to set", async () => {

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AlexNetError } from "../../src/errors.ts";
+import { field, message, number, text } from "../../src/io/protobuf_writer.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { matchNetwork } from "../../src/weights/import/match.ts";
 import { openWeightFile } from "../../src/weights/import/open.ts";
@@ -106,6 +107,14 @@ describe("Caffe", () => {
     expectGolden(caffemodel(SMALL, form), "Caffe"),
   );
 
+  test("a number that is cut in two is refused", async () => {
+    const half = field(5, new Uint8Array(2));
+    const blob = message(field(7, message(number(1, 1))), half, half);
+    const layer = message(field(1, text("fc")), field(2, text("InnerProduct")), field(7, blob));
+    const net = message(field(1, text("net")), field(100, layer));
+    expect(await complaint(Buffer.concat(net))).toContain("or damaged: 2 bytes of numbers of 4 bytes each");
+  });
+
   test("a net that normalises where ours does not is another", async () => {
     const said = await complaint(caffemodel([...SMALL.slice(0, 1), { kind: "lrn", name: "norm1" }, ...SMALL.slice(1)]));
     expect(said).toContain(
@@ -157,6 +166,11 @@ describe("what is no weights", () => {
     ["something else in place of a dictionary", pickle("]NNs"), "not a dictionary"],
     ["a state of nothing", pickle("]Nb"), "sets the state of something"],
     ["too many steps", pickle("N0".repeat(1_100_000)), "more than 2000000 steps"],
+    [
+      "a list that a function is given again and again",
+      pickle("ccollections\nOrderedDict\nq\0](", "NN\x86".repeat(1000), "e\x85q\x01", "h\0h\x01R0".repeat(2001)),
+      "gives functions more than 2000000 items",
+    ],
     ["nothing in it", pickle("}"), "it has no state dict (tensors by name): save"],
     ["nothing but texts", pickle("}X\x01\0\0\0aNs"), 'a dictionary of "a": save the state_dict() alone'],
     ["something outside", pickle("NQ"), "not a storage of numbers"],
@@ -170,6 +184,10 @@ describe("what is no weights", () => {
     // Each list holds the one before it twice: 2^60 ways down.
     const bomb = pickle("]q\0", "]h\0ah\0aq\0".repeat(60), "}q\x01X\x01\0\0\0ah\0sX\x01\0\0\0bh\x01s");
     expect(await complaint(torch(bomb))).toContain('a dictionary of "a", "b"');
+    // A dictionary of 60,000 is in another one 60,000 times.
+    const each = (value: string) =>
+      Array.from({ length: 60_000 }, (_, i) => `M${String.fromCharCode(i & 255, i >> 8)}${value}`).join("");
+    expect(await complaint(torch(pickle("}(", each("N"), "uq\0}(", each("h\0"), "u")))).toContain("no state dict");
     const nested = pickle("}q\0X\x05\0\0\0modelh\0s");
     expect(await complaint(torch(nested))).toContain('a dictionary of "model"');
   });

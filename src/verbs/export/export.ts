@@ -171,18 +171,18 @@ async function writePlain(
 /** What users of the file need to know. @param mean a sentence about the mean image */
 function metadataOf(
   { classes, calibration }: Checkpoint,
-  { name, crop, record }: Network,
+  { name, crop, record, resize = "bilinear" }: Network,
   mean: string,
 ): Record<string, string> {
   const words =
-    `Rescale the image (bilinear, antialiased) so that its shorter side is ${record}, cut out the central ` +
+    `Rescale the image (${resize}, antialiased) so that its shorter side is ${record}, cut out the central ` +
     `${record} × ${record} and of that the central ${crop} × ${crop}; red, green, blue from 0 to 255 as float32, ` +
     `N × 3 × ${crop} × ${crop}. ${mean}`;
   return {
     network: name,
     classes: JSON.stringify(classes),
     preprocessing: words,
-    preprocessing_json: JSON.stringify({ ...{ shorter_side: record, crop }, colours: "RGB", range: [0, 255] }),
+    preprocessing_json: JSON.stringify({ shorter_side: record, filter: resize, crop, colours: "RGB", range: [0, 255] }),
     // What logits are divided by before the softmax.
     ...(calibration && { temperature: String(calibration.temperature) }),
   };

@@ -89,6 +89,8 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
   const { images: found, remarks } = await findImages(options.images);
   // The device starts its threads while the weights are being read.
   const opening = openDeviceOf(found.length <= FEW ? forFew(options) : options);
+  // A failure is rethrown below; until then, while weights may be fetched, it is no unhandled rejection.
+  opening.catch(() => {});
   await using stack = new AsyncDisposableStack();
   stack.defer(async () => (await opening.catch(() => undefined))?.close());
   using trained = await openTrained(options.model, note);

@@ -45,7 +45,7 @@ interface IndexOptions extends Vectors {
 export async function openIndex(options: IndexOptions): Promise<FeatureIndex> {
   const { dataset, weights, tap } = options;
   const folder = join(ownCacheFolder("features"), digest(resolve(weights), dataset.name, tap.name).slice(0, 16));
-  const print = fingerprint(dataset, weights, tap);
+  const print = await fingerprint(dataset, weights, tap);
   const kept = load(folder, print, tap, true);
   if (kept) return kept;
   await build(folder, print, options).catch((error: unknown) => {
@@ -154,8 +154,11 @@ function rowReader(path: string, start: number, size: number): Pick<FeatureIndex
   };
 }
 
-/** A hash of all that the vectors depend on: weights, and each image's name, class, location, size and time. */
-function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
+/**
+ * A hash of all that the vectors depend on: weights, and each image's name, class, location, size and time; its contents
+ * if it is in memory, as those of compressed archives are.
+ */
+async function fingerprint(dataset: Dataset, weights: string, tap: Tap): Promise<string> {
   const hash = new Bun.CryptoHasher("sha256");
   hash.update(`${FORMAT} ${tap.count} ${tap.size} ${DIRECTIONS} ${sha256OfFile(weights)}\n`);
   const files = new Map<string, string>();
@@ -168,9 +171,14 @@ function fingerprint(dataset: Dataset, weights: string, tap: Tap): string {
     return age;
   };
   for (let i = 0; i < dataset.length; i++) {
-    const { path = "", offset = 0, length = 0 } = dataset.place?.(i) ?? {};
+    const place = dataset.place?.(i);
+    const { path = "", offset = 0, length = 0 } = place ?? {};
     const own = [dataset.nameOf(i), dataset.label(i), path, offset, length, path === "" ? "" : ageOf(path)];
     hash.update(JSON.stringify(own));
+    // The sets of pixels of one size (CIFAR, the built-in one) stay as they are.
+    if (place || dataset.imageSize !== undefined) continue;
+    const image = await dataset.read(i);
+    hash.update(image.kind === "pixels" ? image.pixels : image.bytes);
   }
   return hash.digest("hex");
 }

@@ -25,7 +25,9 @@ export async function trainOnDevices(first: TrainJob): Promise<TrainResult> {
       return await trainOn(job, backend);
     } catch (error) {
       if (error instanceof DeviceMemoryError) {
-        job = { ...job, config: afterShortage(error, job, backend) };
+        // As below, in a run that has begun.
+        const begun = folder.run && job.mayCut ? { ...job, config: folder.run.readConfig() } : job;
+        job = { ...job, config: afterShortage(error, begun, backend) };
         continue;
       }
       // Other ranks can't go back to the last save: all end, to be resumed together.

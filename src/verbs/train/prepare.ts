@@ -21,6 +21,8 @@ import { duplicatesInWords, findDuplicates } from "../shared/duplicates.ts";
 interface Preparation {
   /** Whether the last layer's weights are those it was initialised with, and the others trained. */
   readonly isNewLast: boolean;
+  /** Whether a new last layer has been saved as epoch 0 already: only the number of epochs is still to be chosen. */
+  readonly isResumed: boolean;
   /** When the training's minutes began, by `performance.now`. */
   readonly began: number;
   readonly ranks: Ranks;
@@ -36,12 +38,12 @@ const HEAD_SHARE = 0.5;
  */
 export async function prepare(
   session: Session,
-  { isNewLast, began, ranks }: Preparation,
+  { isNewLast, isResumed, began, ranks }: Preparation,
 ): Promise<Session | undefined> {
   const { config, model, deviceMean, stepper, train, val, report } = session;
   const msLeft = () => (config.minutes === null ? Infinity : began + 60_000 * config.minutes - performance.now());
   const decided = await ranks.share(async () => {
-    if (!(await tellDuplicates(session))) return null;
+    if (!isResumed && !(await tellDuplicates(session))) return null;
     const start = performance.now();
     if (config.from === null) await whiten(model, deviceMean, train);
     const preparedMs = performance.now() - start;
@@ -53,7 +55,7 @@ export async function prepare(
       ...{ train, val, epochImages: epochLength(config, train.dataset) / ranks.size },
       batch: Math.min(batch, stepper.share.count),
     });
-    const epochs = Math.min(config.epochs, Math.max(head ? 0 : 1, epochsWithin(msLeft(), pace)));
+    const epochs = Math.min(config.epochs, Math.max(head || isResumed ? 0 : 1, epochsWithin(msLeft(), pace)));
     report({ type: "plan", epochs, seconds: (epochs * pace.epochMs) / 1000 });
     return { epochs, preparedMs, state: session.state, limitMs: msLeft() - pace.afterMs };
   });

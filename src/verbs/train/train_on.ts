@@ -53,9 +53,12 @@ export async function trainOn(given: TrainJob, backend: Backend): Promise<TrainR
   if (ranks.rank === 0 && config.data !== null && (isNew || !existsSync(run.imagesFile))) {
     await keepImages(run, whole, (line) => report({ type: "note", line }));
   }
+  // A new last layer is saved before the number of epochs is chosen: of a training that ended between the two,
+  // config.json has the most epochs that there may be, and start.json still has the minutes.
+  const isCounted = from !== undefined && (config.minutes === null || run.readStart()?.minutes === undefined);
   await run.writeConfig(config);
   await run.rewind(from?.state ?? { step: 0, epoch: 0 });
-  const started = startOf(job, run, model, backend, from);
+  const started = startOf(job, run, model, backend, from, isCounted);
   report(started);
   const records = (dataset: Dataset) => ({ dataset, cache: new RecordCache(dataset, network.record) });
   const [train, val] = [records(sets.train), records(sets.val)];
@@ -85,8 +88,9 @@ export async function trainOn(given: TrainJob, backend: Backend): Promise<TrainR
       ...(signal && { signal }),
     };
     // Only the first process knows what was saved.
-    const isResumed = await ranks.share(() => from !== undefined);
-    const ready = isResumed ? session : await prepare(session, { isNewLast: begun.isNewLast, began: job.began, ranks });
+    const saved = await ranks.share(() => ({ isResumed: from !== undefined, isCounted }));
+    const preparation = { isNewLast: begun.isNewLast, isResumed: saved.isResumed, began: job.began, ranks };
+    const ready = saved.isCounted ? session : await prepare(session, preparation);
     if (ready) {
       outcome = await runToEnd(job, ready, started);
       if (ranks.rank === 0) await reporter.end(ready);
@@ -109,6 +113,7 @@ function startOf(
   { network, parameters }: Model,
   backend: Backend,
   from: Restored | undefined,
+  isCounted: boolean,
 ): StartRecord {
   return {
     type: "start",
@@ -125,7 +130,7 @@ function startOf(
     epochs: config.epochs,
     ...(whole.isHeldOut && config.fold === null && { isHeldOut: true }),
     ...(config.epochImages !== null && { epochImages: epochLength(config, sets.train) }),
-    ...(!from && config.minutes !== null && { minutes: config.minutes }),
+    ...(!isCounted && config.minutes !== null && { minutes: config.minutes }),
     ...(begunWith && { options: begunWith }),
     rate: rateAt(config.schedule, from?.state.schedule ?? freshSchedule(), from?.state.epoch ?? 0, config.epochs || 1),
     ...(from && { from: { epoch: from.state.epoch, batch: from.state.batch } }),

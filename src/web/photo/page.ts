@@ -154,9 +154,14 @@ async function showAnswer(found: Answer, size?: { readonly width: number; readon
 /** What is shown, after another class was chosen; the camera's next picture comes by itself. */
 const redraw = (): Promise<void> => (camera.isOn ? Promise.resolve() : showPhoto());
 
+let isStarting = false;
+
 async function startCamera(begin: () => Promise<boolean>): Promise<void> {
+  // Of two streams, as a double click would open, nothing would ever stop the first.
+  if (isStarting) return;
+  isStarting = true;
   try {
-    const hasOther = await begin();
+    const hasOther = await begin().finally(() => (isStarting = false));
     show("problem", "");
     [shown, chosen] = [undefined, undefined];
     album.mark(undefined);

@@ -87,7 +87,11 @@ function readBlob(path: string, name: string, bytes: Uint8Array): ForeignTensor 
     if (field.id >= 1 && field.id <= 4 && field.wire === 0) old[field.id - 1] = field.value;
     if (field.id === 7) shape = dimensionsOf(field.bytes);
     const type = dataType(field);
-    if (type) there += field.bytes.length / BYTES[type];
+    if (!type) continue;
+    // Two halves of a number would add up to one.
+    if (field.bytes.length % BYTES[type] !== 0)
+      throw new WireError(`${field.bytes.length} bytes of numbers of ${BYTES[type]} bytes each`);
+    there += field.bytes.length / BYTES[type];
   }
   const sides = shape ?? squeezed(old);
   const count = elements(path, name, sides);

@@ -35,9 +35,10 @@ export function findDictionaries<T>(path: string, top: unknown, isTensor: (part:
   const unknown: Nested[] = [];
   const seen = new Set<unknown>([top]);
   const pending: Nested[] = [{ place: [], value: top }];
+  const few: Few<T> = new Map();
   for (const { place, value } of pending) {
     if (value instanceof Unknown) unknown.push({ place, value: value.name });
-    const tensors = value instanceof Map ? tensorsOf(path, value, place.length === 0, isTensor) : undefined;
+    const tensors = value instanceof Map ? tensorsOf(path, value, place.length === 0, isTensor, few) : undefined;
     if (tensors && tensors.size > 0) found.push({ place, tensors });
     if (place.length === MAX_DEPTH) continue;
     for (const [key, part] of value instanceof Map || Array.isArray(value) ? value.entries() : []) {
@@ -99,6 +100,7 @@ function tensorsOf<T>(
   dictionary: ReadonlyMap<unknown, unknown>,
   isTop: boolean,
   isTensor: (part: unknown) => part is T,
+  few: Few<T>,
 ): ReadonlyMap<string, T> {
   const tensors = new Map<string, T>();
   const add = (name: string, part: unknown): void => {
@@ -110,16 +112,33 @@ function tensorsOf<T>(
     if (typeof key !== "string" && !(isTop && typeof key === "number")) continue;
     const layer = String(key);
     add(layer, part);
-    if (part instanceof Map && [...part.values()].filter(isTensor).length <= 2) {
-      for (const [name, each] of part) {
-        if (typeof name === "string" && !name.includes(".")) add(`${layer}.${name}`, each);
-      }
+    if (part instanceof Map) {
+      for (const [name, each] of fewIn(part, isTensor, few)) add(`${layer}.${name}`, each);
     } else if (Array.isArray(part) && part.length === 2) {
       add(`${layer}.weight`, part[0]);
       add(`${layer}.bias`, part[1]);
     }
   }
   return tensors;
+}
+
+/** The tensors of dictionaries that may be a layer's. A large one may be in many others, and is gone through once. */
+type Few<T> = Map<ReadonlyMap<unknown, unknown>, readonly (readonly [name: string, tensor: T])[]>;
+
+/** The tensors of a dictionary that has no more than two. */
+function fewIn<T>(
+  dictionary: ReadonlyMap<unknown, unknown>,
+  isTensor: (part: unknown) => part is T,
+  few: Few<T>,
+): readonly (readonly [name: string, tensor: T])[] {
+  let found = few.get(dictionary);
+  if (!found) {
+    const tensors = [...dictionary].flatMap(([name, each]) => (isTensor(each) ? [[name, each] as const] : []));
+    const isName = (pair: readonly [unknown, T]): pair is readonly [string, T] =>
+      typeof pair[0] === "string" && !pair[0].includes(".");
+    few.set(dictionary, (found = tensors.length > 2 ? [] : tensors.filter(isName)));
+  }
+  return found;
 }
 
 const nameOf = (key: unknown): string => brief(typeof key === "string" || typeof key === "number" ? String(key) : "?");

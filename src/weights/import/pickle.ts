@@ -5,7 +5,8 @@
  * should be.
  *
  * Tuples and lists become arrays, dictionaries become Maps. Every opcode takes at least a byte and makes at most one
- * value, so that the number of opcodes bounds the memory; long byte strings are views of the file.
+ * value, and the lists that functions are given are counted, so that the number of opcodes bounds the memory; long byte
+ * strings are views of the file.
  */
 import { latin1, viewOf } from "../../io/bytes.ts";
 import { brief } from "../../io/foreign.ts";
@@ -72,6 +73,8 @@ class Machine {
   readonly #vocabulary: Vocabulary;
   readonly #stack: unknown[] = [];
   readonly #memo = new Map<number, unknown>();
+  /** Number of arguments that functions were given, and of items in them: a list may be given again and again. */
+  #given = 0;
 
   constructor(bytes: Uint8Array, from: number, vocabulary: Vocabulary) {
     this.#bytes = bytes;
@@ -238,7 +241,15 @@ class Machine {
       const what = callee instanceof NamedGlobal ? callee.name : "something that is not a function";
       throw new PickleError(`its pickle calls ${what}; none of its code was run`);
     }
+    this.#give(args.length);
+    for (const arg of args as unknown[]) if (Array.isArray(arg)) this.#give(arg.length);
     this.#stack.push(callee.global.call(args));
+  }
+
+  #give(items: number): void {
+    this.#given += items;
+    if (this.#given <= MAX_OPCODES) return;
+    throw new PickleError(`its pickle gives functions more than ${MAX_OPCODES} items, which weights don't need`);
   }
 
   #build(): void {
