@@ -320,7 +320,8 @@ interface Dated {
 
 /** The newest of the runs in a folder that are wanted. */
 function newestIn(folder: string, isWanted: (path: string) => boolean): Dated | undefined {
-  const paths = existsSync(folder) ? readdirSync(folder).map((entry) => join(folder, entry)) : [];
+  const isFolder = statSync(folder, { throwIfNoEntry: false })?.isDirectory();
+  const paths = isFolder ? readdirSync(folder).map((entry) => join(folder, entry)) : [];
   const dated = paths.filter(isWanted).map((path) => ({ path, time: dateOf(path)?.mtimeMs ?? 0 }));
   return dated.sort((a, b) => b.time - a.time)[0];
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { CheckpointError, UsageError } from "../../src/errors.ts";
 import { findNetwork } from "../../src/net/networks.ts";
 import { makeConfig } from "../../src/runs/config.ts";
-import { findRun, namedRun, newRun, Run } from "../../src/runs/runs.ts";
+import { findRun, namedRun, newestRun, newRun, Run } from "../../src/runs/runs.ts";
 import { temporaryFolder } from "../support/folders.ts";
 
 const folder = temporaryFolder();
@@ -64,6 +64,15 @@ describe("the newest run", () => {
     writeFileSync(join("runs", "imported", "best.safetensors"), "");
     expect(findRun("latest", "best.safetensors").name).toBe("imported");
     expect(findRun("latest").path).toBe(old.path);
+  });
+
+  test("is missing where runs is a file", () => {
+    const own = join(folder.path, "file");
+    mkdirSync(own);
+    process.chdir(own);
+    writeFileSync("runs", "");
+    expect(newestRun("config.json")).toBeUndefined();
+    expect(() => findRun("latest")).toThrow(UsageError);
   });
 
   test("keeps its own time where the clock is right", async () => {
