@@ -26,8 +26,11 @@ import {
 export const PREDICT_OPTIONS = {
   /** Paths of image files and of folders of them, "-" for standard input; or the bytes of JPEG, PNG or WebP files. */
   images: images("Image files, folders of them, or - for standard input", { needed: true }),
-  /** A run or a checkpoint file; by default the newest run or, if there is none, the network in the box. */
-  model: text("A run or a .safetensors file (the newest run; if there is none, the network in the box)", {
+  /**
+   * A run, a checkpoint file, or a pretrained network by its name; by default the newest run or, if there is none,
+   * `imagenet`; if that can't be fetched, the network in the box.
+   */
+  model: text("A run or a .safetensors file (the newest run; if there is none, imagenet, or else the one in the box)", {
     hint: "RUN",
   }),
   ...CLASSIFY_OPTIONS,
@@ -49,7 +52,7 @@ export interface Predictions {
   readonly predictions: readonly Prediction[];
   readonly network: string;
   readonly weights: string;
-  /** The network that stands in because none was named or trained: in the box, or a pretrained one; and its classes. */
+  /** The network that stands in because none was named or trained: a pretrained one, or the one in the box. */
   readonly standIn?: {
     readonly origin: "box" | "pretrained";
     /** Of the network in the box: why the pretrained one can't be had. */

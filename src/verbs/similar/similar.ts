@@ -86,8 +86,8 @@ export type SimilarEvent =
 
 /**
  * Finds the neighbours of each image, in the order given; an image that can't be used is reported, and the rest
- * continue. The index of the set is built the first time, and again when data, weights or layer have changed.
- * @param context its `report` is called with each result
+ * continue; `onEvent` is called with each result. The index of the set is built the first time, and again when data,
+ * weights or layer have changed.
  * @throws UsageError, DataError, CheckpointError, DeviceError, or AlexNetError when the index can't be written
  */
 export async function similar(call: SimilarOptions & Context<SimilarEvent>): Promise<SimilarResult> {
