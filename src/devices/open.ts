@@ -86,6 +86,17 @@ export async function openDeviceOf(
   return openDevice(size === 1 ? options : await deviceOfRank(options, local));
 }
 
+/**
+ * As `openDeviceOf`, while the caller does something else: disposing of the stack closes the device. A failure is thrown
+ * where the promise is awaited, and is no unhandled rejection before.
+ */
+export function openMeanwhile(stack: AsyncDisposableStack, options: DeviceOptions): Promise<Backend> {
+  const opening = openDeviceOf(options);
+  const opened = opening.catch(() => undefined);
+  stack.defer(async () => (await opened)?.close());
+  return opening;
+}
+
 /** "cpu", or the index of the best GPU. */
 async function automatic(): Promise<string> {
   const { adapters, problem } = await findAdapters();

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { testViews, type ViewCount } from "../data/augmentation.ts";
 import { decodeRows, withOwnMemory } from "../data/decoding.ts";
 import { MAX_FILE_BYTES } from "../data/reading.ts";
-import { DEVICE_OPTIONS, openDeviceOf } from "../devices/open.ts";
+import { DEVICE_OPTIONS, openMeanwhile } from "../devices/open.ts";
 import type { Backend } from "../engine/backend.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { isUrl, NOT_FETCHED, reason } from "../io/files.ts";
@@ -51,12 +51,9 @@ export async function load(model?: string, options: LoadOptions = {}): Promise<C
     throw new UsageError(`load: the model is ${show(model)}, must be a string`);
   validate("load", options, LOAD_OPTIONS);
   const { fetch = false, note } = options;
-  // The device starts its threads while the weights are being read.
-  const opening = openDeviceOf(options);
-  // A failure is rethrown below; until then, while weights may be fetched, it is no unhandled rejection.
-  opening.catch(() => {});
   await using stack = new AsyncDisposableStack();
-  stack.defer(async () => (await opening.catch(() => undefined))?.close());
+  // The device starts its threads while the weights are being read.
+  const opening = openMeanwhile(stack, options);
   using trained = await openTrained(model, note, fetch);
   const backend = await opening;
   const batch = options.batch ?? usualBatch([trained], MOST_IMAGES, backend);

@@ -6,6 +6,7 @@ import { Tape } from "../engine/tape.ts";
 import { size } from "../engine/tensor.ts";
 import { DeviceError } from "../errors.ts";
 import { setting } from "../option_names.ts";
+import { count } from "../words.ts";
 import { leaves, Model, place, type PlacedLayer } from "./model.ts";
 import { createOptimizer, DEFAULT_OPTIMIZER } from "./optimizers.ts";
 import { forwardBackward, networkInput, uploadMean } from "./passes.ts";
@@ -146,5 +147,5 @@ function unread<T extends HostArray>({ prototype }: { readonly prototype: T }, l
 }
 
 function megabytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1e6).toLocaleString("en-US")} MB`;
+  return `${count(Math.ceil(bytes / 1e6))} MB`;
 }

@@ -2,6 +2,7 @@
  * A contact sheet: what a network will see of a data set, to check at a glance. One row per image, with the original and
  * its crops; below, statistics of the set. All coordinates are whole pixels, so that images are not resampled.
  */
+import { count } from "../words.ts";
 import type { Raster } from "./pixels.ts";
 import { fit, image } from "./raster.ts";
 import { document, rectangle, shorten, text, widthOf, wrap, type TextStyle } from "./svg.ts";
@@ -174,14 +175,14 @@ function drawClasses({ classes }: Sheet, y: number): string[] {
   shown.forEach((entry, i) => {
     const top = y + HEAD + Math.round(i * LINE);
     if (!entry) {
-      parts.push(text(VERSIONS_X, top + 12, `… ${left.toLocaleString("en-US")} more`, LABEL));
+      parts.push(text(VERSIONS_X, top + 12, `… ${count(left)} more`, LABEL));
       return;
     }
     const width = Math.max(1, Math.round((entry.images / most) * BAR_WIDTH));
     parts.push(
       text(VERSIONS_X, top + 12, names[i]!, VALUE),
       rectangle(bars, top + 2, width, 12, BAR),
-      text(bars + width + 8, top + 12, entry.images.toLocaleString("en-US"), LABEL),
+      text(bars + width + 8, top + 12, count(entry.images), LABEL),
     );
   });
   return parts;

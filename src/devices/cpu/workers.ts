@@ -7,7 +7,7 @@ import { createRing, Ring } from "./ring.ts";
 import type { WorkerReply, WorkerSetup } from "./worker.ts";
 
 /** What workers compute with. */
-export interface Equipment {
+interface Equipment {
   readonly module: WebAssembly.Module;
   readonly heap: Heap;
   readonly blas: BlasLibrary | undefined;
@@ -22,9 +22,10 @@ export async function startWorkers(
   equip: () => Promise<Equipment>,
 ): Promise<Equipment & { readonly workers: readonly Worker[]; readonly ring: Ring }> {
   const ring = createRing();
-  const workers = Array.from({ length: threads }, () => new Worker(new URL("./worker.ts", import.meta.url).href));
+  const workers: Worker[] = [];
   let equipment: Equipment;
   try {
+    for (let left = threads; left > 0; left--) workers.push(new Worker(new URL("./worker.ts", import.meta.url).href));
     equipment = await equip();
     const { module, heap, blas } = equipment;
     const ready = workers.map((worker, index) => {

@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { testViews } from "../../data/augmentation.ts";
 import type { Remark } from "../../data/remarks.ts";
-import { DEVICE_OPTIONS, openDeviceOf, type DeviceOptions } from "../../devices/open.ts";
+import { DEVICE_OPTIONS, openMeanwhile, type DeviceOptions } from "../../devices/open.ts";
 import { DataError } from "../../errors.ts";
 import { assess } from "../../inference/assess.ts";
 import { classificationOf, CLASSIFY_OPTIONS, type Classification } from "../../inference/classification.ts";
@@ -90,12 +90,9 @@ export async function predict(call: PredictOptions & Context<PredictEvent>): Pro
   const { options, report, signal, note } = working("predict", call, PREDICT_OPTIONS);
   const { views = 1 } = options;
   const { images: found, remarks } = await findImages(options.images);
-  // The device starts its threads while the weights are being read.
-  const opening = openDeviceOf(found.length <= FEW ? forFew(options) : options);
-  // A failure is rethrown below; until then, while weights may be fetched, it is no unhandled rejection.
-  opening.catch(() => {});
   await using stack = new AsyncDisposableStack();
-  stack.defer(async () => (await opening.catch(() => undefined))?.close());
+  // The device starts its threads while the weights are being read.
+  const opening = openMeanwhile(stack, found.length <= FEW ? forFew(options) : options);
   using trained = await openTrained(options.model, note);
   const backend = await opening;
   const member = trained.load(backend);
